@@ -1,0 +1,1 @@
+"""Peers and bytes: node keys, name records, Noise sessions. Imports neither kernel, nectar_node nor testnet."""
