@@ -208,4 +208,7 @@ class Program(Protocol):
     """Compiled code, ready to be started any number of times."""
 
     def start(self, config: GuestConfig) -> Guest:
-        """A new guest that has not run yet; raises BadModule if it cannot be linked, GuestTrap if instantiation traps."""
+        """A new guest that has not run yet.
+
+        Raises BadModule if it cannot be linked, GuestTrap if instantiation traps.
+        """
