@@ -1,0 +1,25 @@
+"""What goes wrong between a node and its user, each as one sentence with what to do next."""
+
+
+class NodeError(Exception):
+    """Root of the errors that this package shows to people; the message is one sentence."""
+
+
+class BadInput(NodeError):
+    """The caller's: something typed or configured is wrong (exit code 2)."""
+
+
+class AlreadyRunning(NodeError):
+    """The caller's: the folder's node runs already."""
+
+
+class NotRunning(NodeError):
+    """The caller's: no node runs in the folder."""
+
+
+class CannotListen(NodeError):
+    """The world's: the port is in use or not ours to take."""
+
+
+class CannotJoin(NodeError):
+    """The world's: the registrar refused the name, or the genesis file is missing or damaged."""

@@ -1,0 +1,90 @@
+"""One node's folder: where its files lie, and the lock that says whether it runs.
+
+The lock is an flock: the operating system drops it when the process dies, however it dies, so a folder never claims to
+be running after a crash.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from nectar_node.errors import AlreadyRunning
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFolder:
+    """Paths below one node's folder."""
+
+    path: Path
+
+    @property
+    def key(self) -> Path:
+        """The node key (`net.identity`)."""
+        return self.path / "key"
+
+    @property
+    def records(self) -> Path:
+        """Name records this node has seen, one file each."""
+        return self.path / "records"
+
+    @property
+    def drives(self) -> Path:
+        """The vfs: one folder per package, and in it one per drive."""
+        return self.path / "vfs"
+
+    @property
+    def state(self) -> Path:
+        """Saved state, one file per process."""
+        return self.path / "state"
+
+    @property
+    def control(self) -> Path:
+        """The Unix socket of `nectar_node.control`."""
+        return self.path / "control.sock"
+
+    @property
+    def log(self) -> Path:
+        """Where a detached node writes its output."""
+        return self.path / "log"
+
+    @property
+    def lock(self) -> Path:
+        """Held while the node runs; contains its process id."""
+        return self.path / "lock"
+
+    def create(self) -> None:
+        """Make the folder and those below it, readable by their user only."""
+        for folder in (self.path, self.records, self.drives, self.state):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def acquire(self) -> int:
+        """Take the lock for this process until it ends; returns the descriptor. Raises AlreadyRunning."""
+        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise AlreadyRunning(f"{self.path.name} is running already, as process {owner}.") from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        return descriptor
+
+    def owner(self) -> int | None:
+        """The process id of the node that runs in this folder; None: no node does."""
+        try:
+            descriptor = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = os.pread(descriptor, 32, 0)
+            return int(text) if text.isdigit() else None
+        else:
+            return None
+        finally:
+            os.close(descriptor)
