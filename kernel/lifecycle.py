@@ -1,0 +1,226 @@
+"""How processes come and go: start, spawn, kill, end, on-exit, restart (G21, G22, G25).
+
+Owns the table of running processes and those that wait for their restart. It reaches the router through `Router`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import NamedTuple, Protocol
+
+from kernel import limits
+from kernel.address import Address, ProcessId
+from kernel.capability import Capability
+from kernel.errors import BadAddress
+from kernel.events import Action, Begin, Close, Continue, Kill, Launch, Load, Loaded, Start
+from kernel.grants import Grants, is_json
+from kernel.guest import End, Spawn, SpawnError
+from kernel.message import OnExit, OnExitAction
+from kernel.process import Process, Waiting
+
+FIRST_BACK_OFF = 1.0
+"""Seconds before the first restart; each further one doubles it (G22)."""
+LONGEST_BACK_OFF = 600.0
+"""Seconds."""
+HEALTHY_AFTER = 5.0
+"""Times the back-off: a process that ran for so long starts again from the first back-off."""
+
+RESERVED = ("distro", "sys")
+"""Package and publisher of the system processes: no process of a guest gets an id there (G21)."""
+
+
+class Router(Protocol):
+    """What the lifecycle needs of the router."""
+
+    @property
+    def now(self) -> float:
+        """The time of the current event."""
+
+    def emit(self, action: Action) -> None:
+        """Add an action to those of the current event."""
+
+    def say(self, process: ProcessId, text: str) -> None:
+        """A line in the node's log."""
+
+    def fresh_id(self) -> int:
+        """An unused u64."""
+
+    def answer_call(self, process: Process, answer: object) -> None:
+        """Answer the call that a process waits for."""
+
+    def bury(self, process: Process) -> None:
+        """A process has ended: tell whoever waits for it."""
+
+    def fail_stall(self, process: Process) -> None:
+        """A process that waited for room has ended."""
+
+    def send_as_ended(self, process: Process) -> None:
+        """Send the on-exit requests of a process that has just ended."""
+
+
+class _Spawning(NamedTuple):
+    parent: Process
+    spawn: Spawn
+
+
+class _Restart(NamedTuple):
+    at: float
+    number: int
+    launch: Launch
+    on_exit: OnExit
+
+
+class Lifecycle:
+    """The processes of one node."""
+
+    def __init__(self, grants: Grants, router: Router, our: str) -> None:
+        self.processes: dict[ProcessId, Process] = {}
+        self._grants = grants
+        self._router = router
+        self._our = our
+        self._spawning: dict[ProcessId, _Spawning] = {}
+        self._restarts: list[_Restart] = []
+        self._back_off: dict[ProcessId, float] = {}
+        self._number = 0
+
+    # --- begin ------------------------------------------------------------------------------------------------------
+
+    def on_start(self, event: Start) -> None:
+        """The node's user starts a process, in place of one of the same id if there is one."""
+        process = event.launch.process
+        if process in self.processes:
+            self.on_kill(Kill(process))
+        self._restarts = [restart for restart in self._restarts if restart.launch.process != process]
+        heapq.heapify(self._restarts)
+        self._grants.grant(process, event.capabilities)
+        self._begin(event.launch, event.launch.on_exit)
+
+    def _begin(self, launch: Launch, on_exit: OnExit) -> None:
+        address = Address(self._our, launch.process)
+        process = Process(address, launch, self._router.now)
+        process.on_exit = on_exit
+        self.processes[launch.process] = process
+        self._router.emit(Begin(launch, address))
+
+    def go_on(self, process: Process) -> None:
+        """A process has used up its slice."""
+        self._router.emit(Continue(process.address.process))
+
+    # --- spawn (G25) ------------------------------------------------------------------------------------------------
+
+    def spawn(self, parent: Process, effect: Spawn) -> bool:
+        """A process spawns a child in its own package."""
+        parent.waiting = Waiting.CALL
+        ours = parent.address.process
+        name = effect.name if effect.name is not None else str(self._router.fresh_id())
+        child = ProcessId(name, ours.package, ours.publisher)
+        problem = self._cannot_be_named(child)
+        if problem is not None:
+            self._router.say(ours, f"cannot spawn {name!r}: {problem}")
+            self._router.answer_call(parent, SpawnError.NAME_TAKEN)
+            return True
+        self._spawning[child] = _Spawning(parent, effect)
+        self._router.emit(Load(child, ours.package_id, effect.wasm_path))
+        return True
+
+    def _cannot_be_named(self, child: ProcessId) -> str | None:
+        try:
+            Address(self._our, child).validate()
+        except BadAddress as error:
+            return str(error)
+        taken = child in self.processes or child in self._spawning
+        if taken or any(restart.launch.process == child for restart in self._restarts):
+            return "the name is taken"
+        if len(self.processes) + len(self._spawning) >= limits.MAX_PROCESSES:
+            return f"this node runs {limits.MAX_PROCESSES} processes already"
+        return None
+
+    def on_loaded(self, event: Loaded) -> None:
+        """The code of a child is there, or is not."""
+        spawning = self._spawning.pop(event.process, None)
+        if spawning is None:
+            return
+        parent, effect = spawning
+        if self.processes.get(parent.address.process) is not parent:
+            return  # it ended meanwhile
+        if isinstance(event.program, SpawnError):
+            self._router.answer_call(parent, event.program)
+            return
+        child = event.process
+        self._grants.grant(child, self._inherited(parent, effect.request_capabilities))
+        for holder, params in effect.grant_capabilities:
+            granted = Capability(Address(self._our, child), params)
+            if is_json(granted):
+                self._grants.grant(holder, [granted])
+        launch = Launch(child, event.program, effect.on_exit, effect.public, parent.address.process)
+        self._begin(launch, effect.on_exit)
+        self._router.answer_call(parent, child)
+
+    def _inherited(self, parent: Process, wanted: tuple[Capability, ...]) -> tuple[Capability, ...]:
+        """At most what the parent holds or issues itself (G21)."""
+        ours = [capability._replace(issuer=self._local(capability.issuer)) for capability in wanted]
+        kept = self._grants.attachable(parent.address, tuple(ours))
+        if len(kept) < len(wanted):
+            self._router.say(parent.address.process, "asked for a child to hold what it does not hold itself")
+        return kept
+
+    def _local(self, address: Address) -> Address:
+        return Address(self._our, address.process) if address.node == "our" else address
+
+    # --- end (G22) --------------------------------------------------------------------------------------------------
+
+    def ended(self, process: Process, end: End) -> None:
+        """A guest returned or trapped: its on-exit setting applies."""
+        if end.trap is not None:
+            self._router.say(process.address.process, f"ended: {end.trap}")
+        self._remove(process)
+        if process.on_exit.action is OnExitAction.RESTART:
+            self._restart_later(process)
+            return
+        if process.on_exit.action is OnExitAction.REQUESTS:
+            self._router.send_as_ended(process)
+        self._grants.forget(process.address.process)
+        self._back_off.pop(process.address.process, None)
+
+    def trap(self, process: Process, why: str) -> None:
+        """End a process that did what the interface forbids."""
+        self.ended(process, End(why))
+
+    def on_kill(self, event: Kill) -> None:
+        """The user ends a process: no on-exit, and what it issued is revoked (G21)."""
+        process = self.processes.get(event.process)
+        self._restarts = [restart for restart in self._restarts if restart.launch.process != event.process]
+        heapq.heapify(self._restarts)
+        self._grants.revoke(Address(self._our, event.process))
+        self._grants.forget(event.process)
+        self._back_off.pop(event.process, None)
+        if process is not None:
+            self._remove(process)
+
+    def _remove(self, process: Process) -> None:
+        del self.processes[process.address.process]
+        self._router.emit(Close(process.address.process))
+        self._router.fail_stall(process)
+        self._router.bury(process)
+
+    # --- restart ----------------------------------------------------------------------------------------------------
+
+    def _restart_later(self, process: Process) -> None:
+        id, now = process.address.process, self._router.now
+        wait = self._back_off.get(id, FIRST_BACK_OFF)
+        if now - process.started_at >= HEALTHY_AFTER * wait:
+            wait = FIRST_BACK_OFF
+        self._back_off[id] = min(2 * wait, LONGEST_BACK_OFF)
+        self._number += 1
+        heapq.heappush(self._restarts, _Restart(now + wait, self._number, process.launch, process.on_exit))
+        self._router.say(id, f"starts again in {wait:g} s")
+
+    def next_deadline(self) -> float | None:
+        """When the next restart is due."""
+        return self._restarts[0].at if self._restarts else None
+
+    def on_tick(self) -> None:
+        """Start again whoever's time has come."""
+        while self._restarts and self._restarts[0].at <= self._router.now:
+            restart = heapq.heappop(self._restarts)
+            self._begin(restart.launch, restart.on_exit)

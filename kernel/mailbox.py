@@ -1,0 +1,67 @@
+"""What waits for one process: bounded and in order (G4, G24).
+
+Requests count against the bounds. Responses and errors do not: there is at most one for each outstanding request, and
+those are bounded themselves (`limits.MAX_OUTSTANDING`); refusing one would break G5.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from kernel import limits
+from kernel.guest import Arrival, Failure
+from kernel.message import LazyLoadBlob, ReplyTo
+
+
+class Delivery(NamedTuple):
+    """One thing to hand to a process."""
+
+    answer: Arrival | Failure
+    prompt: ReplyTo | None
+    """The prompt from then on."""
+    keeps_prompt: bool
+    """The prompt stays as it is: a request that nobody waits for (G9)."""
+    blob: LazyLoadBlob | None
+    """The process's current blob from then on (G11)."""
+    weight: int
+    """Bytes that it counts against the mailbox; 0 for responses and errors."""
+
+
+class Mailbox:
+    """A bounded queue of deliveries."""
+
+    __slots__ = ("_bytes", "_queue", "_requests")
+
+    def __init__(self) -> None:
+        self._queue: deque[Delivery] = deque()
+        self._bytes = 0
+        self._requests = 0
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def bytes(self) -> int:
+        """Of the requests that wait."""
+        return self._bytes
+
+    def has_room(self) -> bool:
+        """Whether one more request, of any size, may come in: one that is too large for the rest of the room is
+        still taken, or it could never be."""
+        return self._requests < limits.MAX_INBOX_MESSAGES and self._bytes < limits.MAX_INBOX_BYTES
+
+    def put(self, delivery: Delivery) -> None:
+        """Add at the end."""
+        self._queue.append(delivery)
+        if delivery.weight:
+            self._bytes += delivery.weight
+            self._requests += 1
+
+    def take(self) -> Delivery:
+        """Remove the first; raises IndexError if there is none."""
+        delivery = self._queue.popleft()
+        if delivery.weight:
+            self._bytes -= delivery.weight
+            self._requests -= 1
+        return delivery

@@ -1,0 +1,113 @@
+"""Requests that wait for an answer, and the deadlines that end them (G5, G7).
+
+An entry leaves this table exactly once: by `resolve`, by `expire` or by `release`. Whoever takes it out owes its owner
+the outcome. Deadlines lie in a heap that is cleaned lazily: answers come far more often than time-outs, so removing an
+answered request's deadline at once would cost a search on the hot path; the heap is rebuilt when most of it is stale.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from kernel.process import Outstanding, Process
+
+_STALE_SLACK = 1024
+"""Stale deadlines that are tolerated beyond the number of live ones."""
+
+
+class OutstandingTable:
+    """Outstanding requests by id."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[int, Outstanding] = {}
+        self._deadlines: list[tuple[float, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __contains__(self, id: int) -> bool:
+        return id in self._by_id
+
+    def get(self, id: int) -> Outstanding | None:
+        """The entry, which stays."""
+        return self._by_id.get(id)
+
+    def add(self, entry: Outstanding) -> None:
+        """A request was sent that expects a response."""
+        self._by_id[entry.id] = entry
+        if entry.owner is not None:
+            entry.owner.outstanding.add(entry.id)
+        if len(self._deadlines) > 2 * len(self._by_id) + _STALE_SLACK:
+            self._deadlines = [(entry.deadline, entry.id) for entry in self._by_id.values()]
+            heapq.heapify(self._deadlines)
+        else:
+            heapq.heappush(self._deadlines, (entry.deadline, entry.id))
+
+    def resolve(self, id: int) -> Outstanding | None:
+        """Take the entry out, because its outcome is there; None: nobody waits under this id (any more)."""
+        entry = self._by_id.pop(id, None)
+        if entry is None:
+            return None
+        if entry.owner is not None:
+            entry.owner.outstanding.discard(id)
+        for holder in entry.holders:
+            holder.owes.discard(id)
+        return entry
+
+    def entrust(self, id: int, holder: Process | None, previous: Process | None) -> None:
+        """The answer to `id` is now owed by `holder` (None: somebody who cannot end, or whose end we do not see), and
+        no longer by `previous`, who passed the request on."""
+        entry = self._by_id.get(id)
+        if entry is None:
+            return
+        if previous is not None and id in previous.owes:
+            previous.owes.discard(id)
+            entry.holders.remove(previous)
+        if holder is None:
+            self._release_all(entry)
+        elif id not in holder.owes:
+            holder.owes.add(id)
+            entry.holders.append(holder)
+
+    def orphans(self, ended: Process) -> list[Outstanding]:
+        """Take out the entries that only `ended` could have answered (G14)."""
+        orphaned = []
+        for id in sorted(ended.owes):
+            entry = self._by_id.get(id)
+            if entry is None:
+                continue
+            entry.holders.remove(ended)
+            if not entry.holders:
+                orphaned.append(entry)
+        ended.owes.clear()
+        for entry in orphaned:
+            self.resolve(entry.id)
+        return orphaned
+
+    def release(self, owner: Process) -> None:
+        """The owner has ended: nobody wants these outcomes any more."""
+        for id in sorted(owner.outstanding):
+            self.resolve(id)
+
+    def next_deadline(self) -> float | None:
+        """The time at which `expire` has something to return; None: never."""
+        while self._deadlines and self._deadlines[0][1] not in self._by_id:
+            heapq.heappop(self._deadlines)
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def expire(self, now: float) -> list[Outstanding]:
+        """Take out all whose deadline has come, in the order of their deadlines."""
+        expired = []
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, id = heapq.heappop(self._deadlines)
+            entry = self.resolve(id)
+            if entry is not None:
+                expired.append(entry)
+        return expired
+
+    @staticmethod
+    def _release_all(entry: Outstanding) -> None:
+        # An answer may now come from where no end is ever seen, so no local end makes it certain that none will.
+        for holder in entry.holders:
+            holder.owes.discard(entry.id)
+        entry.holders.clear()

@@ -1,0 +1,115 @@
+"""One process's bookkeeping: plain state, changed by the router alone."""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from kernel.address import Address
+from kernel.guest import Effect, End, Poll
+from kernel.mailbox import Mailbox
+from kernel.message import Envelope, LazyLoadBlob, OnExit, ReplyTo, Request
+
+if TYPE_CHECKING:
+    from kernel.events import Launch
+
+
+class Waiting(enum.Enum):
+    """What a process does, as the kernel sees it."""
+
+    NOTHING = "running"
+    RECEIVE = "waiting for a message"
+    RESPONSE = "awaiting a response"
+    CALL = "waiting for the kernel"
+    ROOM = "waiting for room in another inbox"
+
+
+class Outstanding:
+    """A request that waits for its answer (G5): it leaves the kernel's table with exactly one outcome."""
+
+    __slots__ = ("blob", "context", "deadline", "holders", "id", "owner", "prompt", "request", "target", "token")
+
+    def __init__(
+        self,
+        id: int,
+        owner: Process | None,
+        request: Request,
+        target: Address,
+        deadline: float,
+    ) -> None:
+        self.id = id
+        self.owner = owner
+        """None: a system process, which gets the outcome by its token."""
+        self.request = request
+        self.target = target
+        self.deadline = deadline
+        self.context: bytes | None = None
+        self.blob: LazyLoadBlob | None = None
+        self.prompt: ReplyTo | None = None
+        """The owner's when it sent this (G9)."""
+        self.token: object = None
+        self.holders: list[Process] = []
+        """Local processes that owe the answer; if all of them end, nobody will give it (G14)."""
+
+
+class Stall(NamedTuple):
+    """A process that waits for room: what it still has to do once there is some (G24)."""
+
+    envelope: Envelope
+    context: bytes | None
+    rest: deque[Effect]
+    poll: Poll
+    end: End | None
+
+
+class Parked(NamedTuple):
+    """A message from a peer that waits for room; its receipt, and so the peer's credit, is held back."""
+
+    envelope: Envelope
+    receipt: object
+
+
+class Process:
+    """A running process."""
+
+    __slots__ = (
+        "address",
+        "awaited",
+        "blob",
+        "launch",
+        "mailbox",
+        "messages",
+        "on_exit",
+        "outstanding",
+        "owes",
+        "prompt",
+        "stall",
+        "started_at",
+        "waiters",
+        "waiting",
+    )
+
+    def __init__(self, address: Address, launch: Launch, now: float) -> None:
+        self.address = address
+        self.launch = launch
+        self.on_exit: OnExit = launch.on_exit
+        self.started_at = now
+        self.mailbox = Mailbox()
+        self.waiting = Waiting.NOTHING
+        self.awaited = 0
+        """The id of the request whose response it awaits, while `waiting` says so."""
+        self.prompt: ReplyTo | None = None
+        self.blob: LazyLoadBlob | None = None
+        """Of the message being handled (G11)."""
+        self.outstanding: set[int] = set()
+        self.owes: set[int] = set()
+        """Ids of outstanding requests, of processes on this node, whose answer this one owes."""
+        self.stall: Stall | None = None
+        self.waiters: deque[Process | Parked] = deque()
+        """Whoever waits for room in this mailbox, in order (G4)."""
+        self.messages = 0
+        """Handed to it so far."""
+
+    def __repr__(self) -> str:
+        return f"<Process {self.address} {self.waiting.value}, {len(self.mailbox)} in the inbox>"

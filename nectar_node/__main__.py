@@ -1,0 +1,8 @@
+"""`python -m nectar_node`: the same as the `nectar` command."""
+
+import sys
+
+from nectar_node.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

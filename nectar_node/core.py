@@ -1,0 +1,413 @@
+"""One node, pure: kernel, guests, sessions and system processes in one object that takes events and time.
+
+The core decides everything and waits for nothing. A driver (`nectar_node.node` with trio, `testnet.sim` with an event
+heap) tells it what happened in the world, lets it run, and carries out what `next_action` gives: connections to dial,
+bytes to send, disk jobs, code to compile, lines to log. Here, and nowhere else, net's names and bytes become the
+kernel's messages and back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from net.peers import Network
+
+from kernel.address import Address, PackageId, ProcessId
+from kernel.capability import MESSAGING, Capability
+from kernel.events import (
+    Answered,
+    DeadLetter,
+    Event,
+    FromPeer,
+    Inject,
+    Kill,
+    Launch,
+    Load,
+    Loaded,
+    Output,
+    Parcel,
+    PeerFailed,
+    Reply,
+    Start,
+    StateAction,
+    StateUsed,
+    Taken,
+    Tick,
+    ToPeer,
+    ToSystem,
+    UseState,
+)
+from kernel.guest import Guest, GuestConfig, Poll, Program, SpawnError
+from kernel.kernel import Kernel
+from kernel.limits import MAX_DEAD_LETTERS, MAX_STATE_BYTES
+from kernel.machine import Machine
+from kernel.message import Buffer, LazyLoadBlob, Reason, Request
+from nectar_node.package import ManifestEntry, Package
+from nectar_node.storage.operations import (
+    DiskError,
+    DiskFault,
+    Job,
+    Location,
+    Operation,
+    Outcome,
+    ReadAt,
+    RemoveFile,
+    Replace,
+)
+from nectar_node.system.process import SystemProcess
+from nectar_node.system.timer import Timer
+from nectar_node.system.vfs import Refused, Vfs
+from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header
+from net.events import (
+    Close,
+    Delivered,
+    Dial,
+    Failed,
+    FailureReason,
+    Log,
+    Outgoing,
+    PeerDown,
+    PeerUp,
+    Received,
+    RecordStored,
+    Registered,
+    RegistrationFailed,
+    Writable,
+)
+
+TERMINAL = ProcessId("terminal", "terminal", "sys")
+"""In whose name the node's user sends messages."""
+
+_REASONS = {
+    FailureReason.NO_SUCH_NAME: Reason.NO_SUCH_NAME,
+    FailureReason.BAD_KEY: Reason.BAD_KEY,
+    FailureReason.PEER_RESTARTED: Reason.PEER_RESTARTED,
+    FailureReason.CONNECTION_LOST: Reason.CONNECTION_LOST,
+    FailureReason.TOO_LARGE: Reason.TOO_LARGE,
+    FailureReason.QUEUE_FULL: Reason.INBOX_FULL,
+}
+"""What the net's reasons are to the kernel; the others are UNREACHABLE."""
+
+
+class LogLine(NamedTuple):
+    """A line for the node's log."""
+
+    source: str
+    """A process id, `net`, or `kernel`."""
+    verbosity: int
+    """0: always shown; up to 3: more and more detail."""
+    text: str
+
+
+class LoadCode(NamedTuple):
+    """Read and compile the file at `location`; the driver answers with `NodeCore.code_loaded`."""
+
+    location: Location
+    owner: object
+
+
+@dataclass(frozen=True, slots=True)
+class BadCode:
+    """The outcome of a LoadCode that failed."""
+
+    reason: str
+    """One sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The registrar has granted this node its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinFailed:
+    """The registrar has refused this node its name, or cannot be reached."""
+
+    reason: FailureReason
+    retries: bool
+    """The net goes on trying by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRecord:
+    """Keep a name record for the next boot."""
+
+    name: str
+    record: bytes
+
+
+WorldAction = Dial | Close | Writable | Job | LoadCode | LogLine | Answered | Joined | JoinFailed | StoreRecord
+
+
+class _StateOwner(NamedTuple):
+    process: ProcessId
+    action: StateAction
+
+
+@dataclass(frozen=True, slots=True)
+class CoreConfig:
+    """What a core needs to know."""
+
+    our: str
+    """Its node id."""
+    drives: str
+    """Root of the vfs."""
+    state: str
+    """Root of the saved states."""
+    fresh_id: Callable[[], int]
+    """Unpredictable u64s."""
+    guest: Callable[[Address], GuestConfig]
+    """What a guest of that address is started with."""
+
+
+class NodeCore:
+    """A whole node without its driver."""
+
+    def __init__(self, config: CoreConfig, network: Network) -> None:
+        self.our = config.our
+        self.network = network
+        self.vfs = Vfs(config.our, config.drives, lambda holder, wanted: wanted in self.kernel.grants.of(holder))
+        self._system: dict[ProcessId, SystemProcess] = {each.id: each for each in (self.vfs, Timer())}
+        known = [(each.id, each.public) for each in self._system.values()]
+        self.kernel = Kernel(config.our, config.fresh_id, [*known, (TERMINAL, False)])
+        self.machine = Machine(self.kernel, config.guest)
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=MAX_DEAD_LETTERS)
+        self._state_root = config.state
+        self._out: deque[WorldAction] = deque()
+        self._kernel_actions: dict[type, Callable[..., None]] = {
+            ToPeer: self._to_peer,
+            ToSystem: self._to_system,
+            Taken: self._taken,
+            Load: self._load,
+            UseState: self._use_state,
+            Output: self._output,
+            DeadLetter: self._dead_letter,
+            Answered: self._pass_on,
+        }
+        self._net_events: dict[type, Callable[..., None]] = {
+            Received: self._received,
+            Failed: self._failed,
+            Delivered: self._delivered,
+            Dial: self._pass_on,
+            Close: self._pass_on,
+            Writable: self._pass_on,
+            Log: lambda event: self._log("net", 1, event.text),
+            PeerUp: lambda event: self._log("net", 1, f"connected to {event.node}"),
+            PeerDown: lambda event: self._log("net", 1, f"lost {event.node}: {event.reason}"),
+            Registered: lambda _: self._out.append(Joined()),
+            RegistrationFailed: lambda event: self._out.append(JoinFailed(event.reason, event.retries)),
+            RecordStored: lambda event: self._out.append(StoreRecord(event.name, event.record)),
+        }
+        self._now = 0.0
+
+    # --- what the world tells ---------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float | None:
+        """When `on_timer` has something to do; None: not before the next event."""
+        deadlines = [self.machine.next_deadline(), self.network.next_deadline()]
+        deadlines += [each.next_deadline() for each in self._system.values()]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def on_timer(self, now: float) -> None:
+        """Do what is due."""
+        due = self.machine.next_deadline()
+        if due is not None and due <= now:
+            self.machine.handle(Tick(), now)
+        for each in self._system.values():
+            each.on_timer(now)
+        self.network.on_timer(now)
+        self.settle(now)
+
+    def next_action(self) -> WorldAction | None:
+        """What the driver has to do, in order; None: nothing more."""
+        return self._out.popleft() if self._out else None
+
+    @property
+    def can_run(self) -> bool:
+        """Whether `run` has anything to do."""
+        return self.machine.can_run
+
+    def run(self, now: float, polls: int) -> None:
+        """Let guests run, at most so many polls."""
+        self.machine.run(now, polls)
+        self.settle(now)
+
+    def polled(self, guest: Guest, poll: Poll, now: float) -> None:
+        """A busy guest that was lent out has been polled."""
+        self.machine.polled(guest, poll, now)
+        self.settle(now)
+
+    def job_done(self, job: Job, outcome: Outcome, now: float) -> None:
+        """A disk job is done."""
+        self._now = now
+        if isinstance(job.owner, _StateOwner):
+            self._state_used(job.owner, outcome)
+        else:
+            self.vfs.done(job, outcome, now)
+        self.settle(now)
+
+    def code_loaded(self, load: LoadCode, program: Program | BadCode, now: float) -> None:
+        """Code is there, or is not."""
+        self._now = now
+        self._code_loaded(load, program)
+        self.settle(now)
+
+    def _code_loaded(self, load: LoadCode, program: Program | BadCode) -> None:
+        owner = load.owner
+        if isinstance(program, BadCode):
+            where = owner.process if isinstance(owner, (Load, ManifestEntry)) else self.our
+            self._log(str(where), 0, f"cannot be started: {program.reason}")
+        if isinstance(owner, Load):
+            outcome = SpawnError.NO_FILE_AT_PATH if isinstance(program, BadCode) else program
+            self._kernel(Loaded(owner.process, outcome))
+        elif isinstance(owner, ManifestEntry) and not isinstance(program, BadCode):
+            self._start(owner, program)
+
+    def received_bytes(self, connection: int, data: bytes, now: float) -> None:
+        """Bytes from a connection."""
+        self.network.receive(connection, data, now)
+        self.settle(now)
+
+    # --- what the user asks -----------------------------------------------------------------------------------------
+
+    def install(self, package: Package, now: float) -> None:
+        """Make a package's folder its drive `pkg`, and start its processes with what the manifest asks for."""
+        self._now = now
+        self.vfs.mount(f"/{package.id}/pkg", Location(str(package.folder), ()))
+        for entry in package.entries:
+            self._load_code(entry, package.id, entry.wasm_path)
+        self.settle(now)
+
+    def inject(self, target: Address, request: Request, blob: LazyLoadBlob | None, token: object, now: float) -> None:
+        """Send a request in the user's name; `Answered` brings the outcome if it expects a response."""
+        self._now = now
+        self._kernel(Inject(TERMINAL, target, request, blob, token))
+        self.settle(now)
+
+    def kill(self, process: ProcessId, now: float) -> None:
+        """End a process; no on-exit runs."""
+        self._now = now
+        self._kernel(Kill(process))
+        self.settle(now)
+
+    # --- moving things on -------------------------------------------------------------------------------------------
+
+    def settle(self, now: float) -> None:
+        """Pass on what kernel, net and system processes want of each other, until nobody wants anything more."""
+        self._now = now
+        machine, network = self.machine, self.network
+        moved = True
+        while moved:
+            moved = False
+            while (action := machine.next_action()) is not None:
+                moved = True
+                self._kernel_actions[type(action)](action)
+            for each in self._system.values():
+                while (wish := each.next_action()) is not None:
+                    moved = True
+                    if type(wish) is Reply:
+                        self._kernel(wish)
+                    else:
+                        self._out.append(wish)  # type: ignore[arg-type]
+            while (event := network.next_event()) is not None:
+                moved = True
+                self._net_events[type(event)](event)
+
+    def _kernel(self, event: Event) -> None:
+        self.machine.handle(event, self._now)
+
+    def _pass_on(self, action: WorldAction) -> None:
+        self._out.append(action)
+
+    def _log(self, source: str, verbosity: int, text: str) -> None:
+        self._out.append(LogLine(source, verbosity, text))
+
+    # --- the kernel's actions ---------------------------------------------------------------------------------------
+
+    def _to_peer(self, action: ToPeer) -> None:
+        parcel = action.parcel
+        envelope = parcel.envelope
+        stream = f"{envelope.source.process}>{envelope.target.process}".encode()
+        blob: Buffer | None = envelope.blob.bytes if envelope.blob is not None else None
+        outgoing = Outgoing(envelope.target.node, stream, encode_header(envelope), blob, parcel)
+        self.network.send(outgoing, self._now)
+
+    def _to_system(self, action: ToSystem) -> None:
+        process = self._system.get(action.envelope.target.process)
+        if process is not None:
+            process.receive(action.envelope, self._now)
+
+    def _taken(self, action: Taken) -> None:
+        self.network.taken(action.receipt, self._now)
+
+    def _load(self, action: Load) -> None:
+        self._load_code(action, action.package, action.path)
+
+    def _load_code(self, owner: Load | ManifestEntry, package: PackageId, path: str) -> None:
+        try:
+            location = self.vfs.locate(package, path)
+        except Refused as refusal:
+            load = LoadCode(Location(self.our, ()), owner)
+            self._code_loaded(load, BadCode(f"{path} is no path: {refusal.value}"))
+        else:
+            self._out.append(LoadCode(location, owner))
+
+    def _start(self, entry: ManifestEntry, program: Program) -> None:
+        capabilities = list(entry.capabilities)
+        if entry.networking:
+            capabilities.append(self.kernel.grants.network)
+        for holder in entry.grants:
+            self.kernel.grants.grant(holder, [Capability(Address(self.our, entry.process), MESSAGING)])
+        launch = Launch(entry.process, program, entry.on_exit, entry.public)
+        self._kernel(Start(launch, tuple(capabilities)))
+
+    def _use_state(self, action: UseState) -> None:
+        location = Location(self._state_root, (str(action.process),))
+        operations: dict[StateAction, Operation] = {
+            StateAction.GET: ReadAt(location, 0, MAX_STATE_BYTES),
+            StateAction.SET: Replace(location, action.state),
+            StateAction.CLEAR: RemoveFile(location),
+        }
+        operation = operations[action.action]
+        self._out.append(Job(operation, f"state {action.process}", _StateOwner(action.process, action.action)))
+
+    def _state_used(self, owner: _StateOwner, outcome: Outcome) -> None:
+        state, problem = None, None
+        if isinstance(outcome, DiskError):
+            if outcome.fault is not DiskFault.NOT_FOUND:
+                problem = f"its state cannot be used: {outcome.text}"
+        elif isinstance(outcome, bytes):
+            state = outcome
+        self._kernel(StateUsed(owner.process, state, problem))
+
+    def _output(self, action: Output) -> None:
+        self._log(str(action.process), action.verbosity, action.text)
+
+    def _dead_letter(self, letter: DeadLetter) -> None:
+        self.dead_letters.append(letter)
+        envelope = letter.envelope
+        claim = " (claim)" if envelope.claimed else ""
+        kind = "request" if isinstance(envelope.message, Request) else "response"
+        self._log("kernel", 1, f"{kind} from {envelope.source}{claim} to {envelope.target}: {letter.reason.value}")
+
+    # --- the net's events -------------------------------------------------------------------------------------------
+
+    def _received(self, event: Received) -> None:
+        try:
+            envelope = decode_header_untrusted(self.our, event.node, event.header, event.blob)
+        except BadHeader as error:
+            self._log("net", 0, f"{event.node} sent a message that cannot be read: {error}")
+            self.network.taken(event.receipt, self._now)
+            return
+        self._kernel(FromPeer(envelope, event.receipt))
+
+    def _failed(self, event: Failed) -> None:
+        parcel = event.token
+        assert isinstance(parcel, Parcel)
+        self._kernel(PeerFailed(parcel, _REASONS.get(event.reason, Reason.UNREACHABLE)))
+
+    def _delivered(self, event: Delivered) -> None:
+        """The peer's kernel has it; nothing of it is kept here."""

@@ -1,0 +1,194 @@
+"""What the node asks of a disk, as values.
+
+The core emits operations; a driver carries them out elsewhere (`storage.disk` on worker threads, the simulator's disk
+in memory) and brings back the outcome. Operations of one lane are done one after another, in order.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kernel.message import Buffer
+
+
+class Location(NamedTuple):
+    """A file or folder below a root that it cannot leave."""
+
+    root: str
+    """A host folder; for a simulated disk, any text."""
+    parts: tuple[str, ...]
+    """Names below it: none empty, '.', '..' or with '/' or NUL (`check_part`)."""
+
+    def __str__(self) -> str:
+        return "/".join((self.root, *self.parts))
+
+
+def is_part(name: str) -> bool:
+    """Whether `name` can be one component of a path on disk."""
+    return 0 < len(name.encode(errors="replace")) <= 255 and name not in (".", "..") and not {"/", "\0"} & set(name)
+
+
+class FileType(enum.Enum):
+    """As the vfs names them."""
+
+    FILE = "File"
+    DIRECTORY = "Directory"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAt:
+    """Bytes from an offset; fewer at the end of the file. Outcome: bytes."""
+
+    location: Location
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteAt:
+    """Write into an existing file. Outcome: None."""
+
+    location: Location
+    offset: int
+    data: Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Make an empty file if there is none. Outcome: None."""
+
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class MakeFolder:
+    """Make a folder and those above it, if they are missing. Outcome: None."""
+
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """Outcome: `FileStat`."""
+
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class ListFolder:
+    """Outcome: a list of (name, FileType), sorted."""
+
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFile:
+    """Outcome: None."""
+
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFolder:
+    """Remove a folder, with all that is in it if `recursive`. Outcome: None."""
+
+    location: Location
+    recursive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """Give a file another name, replacing what was there. Outcome: None."""
+
+    location: Location
+    target: Location
+
+
+@dataclass(frozen=True, slots=True)
+class SetLength:
+    """Cut a file off, or fill it up with zeros. Outcome: None."""
+
+    location: Location
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """Come back when the file's bytes are on the disk itself. Outcome: None."""
+
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """Outcome: the BLAKE3 hash of the whole file, 32 bytes."""
+
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Set a file's whole content so that a crash at any moment leaves the old or the new, whole; come back when it is
+    durable (G27). Outcome: None."""
+
+    location: Location
+    data: Buffer
+
+
+Operation = (
+    ReadAt
+    | WriteAt
+    | Create
+    | MakeFolder
+    | Stat
+    | ListFolder
+    | RemoveFile
+    | RemoveFolder
+    | Rename
+    | SetLength
+    | Sync
+    | Hash
+    | Replace
+)
+
+
+class FileStat(NamedTuple):
+    """What the vfs tells of a file."""
+
+    type: FileType
+    length: int
+    modified: int
+    """Nanoseconds since 1970, as the disk's clock says."""
+
+
+class DiskFault(enum.Enum):
+    """Why an operation failed."""
+
+    NOT_FOUND = "not found"
+    NOT_PERMITTED = "not permitted"
+    FULL = "no space left on the disk"
+    EXISTS = "exists already"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class DiskError:
+    """An outcome: the operation was not done."""
+
+    fault: DiskFault
+    text: str
+    """The operating system's words."""
+
+
+Outcome = bytes | FileStat | list[tuple[str, FileType]] | DiskError | None
+
+
+class Job(NamedTuple):
+    """An operation, with who asked for it."""
+
+    operation: Operation
+    lane: str
+    owner: object
+    """Opaque to the driver."""

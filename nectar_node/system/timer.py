@@ -1,0 +1,78 @@
+"""timer:distro:sys: answers a request after so many milliseconds.
+
+Body: {"SetTimer": milliseconds}, or eight little-endian bytes as in the first packages. Public. Timers do not survive a
+reboot: neither do the requests that wait for them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections import deque
+
+from kernel.address import ProcessId
+from kernel.events import Reply
+from kernel.message import Envelope
+from nectar_node.storage.operations import Job, Outcome
+from nectar_node.system.process import reply
+
+TIMER = ProcessId("timer", "distro", "sys")
+MAX_TIMERS = 100_000
+"""Timers that run at once, of all processes; a further one expires at once."""
+
+
+class Timer:
+    """The timers of one node."""
+
+    id = TIMER
+    public = True
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._running: list[tuple[float, int, Envelope]] = []
+        self._replies: deque[Reply] = deque()
+
+    def receive(self, envelope: Envelope, now: float) -> None:
+        """Start a timer; what is no duration is answered at once, with an error."""
+        milliseconds = _milliseconds_untrusted(envelope.message.body)
+        if milliseconds is None:
+            self._answer(envelope, b'{"Err":"expected {\\"SetTimer\\": milliseconds}"}')
+        elif len(self._running) >= MAX_TIMERS:
+            self._answer(envelope, b'{"Err":"too many timers"}')
+        else:
+            self._number += 1
+            heapq.heappush(self._running, (now + milliseconds / 1000, self._number, envelope))
+
+    def done(self, job: Job, outcome: Outcome, now: float) -> None:
+        """It has no disk jobs."""
+        raise AssertionError("the timer asks nothing of the disk")
+
+    def next_deadline(self) -> float | None:
+        """When the first timer expires."""
+        return self._running[0][0] if self._running else None
+
+    def on_timer(self, now: float) -> None:
+        """Answer what has expired."""
+        while self._running and self._running[0][0] <= now:
+            self._answer(heapq.heappop(self._running)[2], b"")
+
+    def next_action(self) -> Reply | None:
+        """The next answer."""
+        return self._replies.popleft() if self._replies else None
+
+    def _answer(self, envelope: Envelope, body: bytes) -> None:
+        answer = reply(TIMER, envelope, body)
+        if answer is not None:
+            self._replies.append(answer)
+
+
+def _milliseconds_untrusted(body: bytes) -> int | None:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return int.from_bytes(body, "little") if len(body) == 8 else None
+    if isinstance(value, dict) and len(value) == 1:
+        milliseconds = value.get("SetTimer")
+        if isinstance(milliseconds, int) and not isinstance(milliseconds, bool) and 0 <= milliseconds < 1 << 64:
+            return milliseconds
+    return None

@@ -1,0 +1,130 @@
+"""Between the kernel's envelopes and the net's headers: the one place where both are known.
+
+A header is a CBOR array (docs/wire.md): kind, id, source process, target process, reply-to, inherit, expects-response,
+body, metadata, mime of the blob. The source's node is not in it: it is the one that the session authenticated (G3).
+Contexts stay (G6). Capabilities stay too: until they are signed, another node's word for one is worth nothing (G20).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from io import BytesIO
+from typing import Any
+
+import cbor2
+
+from kernel import limits
+from kernel.address import Address, ProcessId
+from kernel.errors import BadAddress
+from kernel.message import Buffer, Envelope, LazyLoadBlob, ReplyTo, Request, Response
+from nectar_node.errors import NodeError
+
+_REQUEST, _RESPONSE = 0, 1
+_FIELDS = 10
+_U64 = 1 << 64
+
+
+class BadHeader(NodeError):
+    """The peer's: a message's header that says nothing we understand."""
+
+
+def encode_header(envelope: Envelope) -> bytes:
+    """The header of a message to another node."""
+    message = envelope.message
+    reply_to = envelope.reply_to
+    return cbor2.dumps(
+        [
+            _REQUEST if isinstance(message, Request) else _RESPONSE,
+            envelope.id,
+            str(envelope.source.process),
+            str(envelope.target.process),
+            None if reply_to is None else [str(reply_to.address), reply_to.id],
+            message.inherit,
+            message.expects_response if isinstance(message, Request) else None,
+            message.body,
+            message.metadata,
+            envelope.blob.mime if envelope.blob is not None else None,
+        ]
+    )
+
+
+def decode_header_untrusted(our: str, node: str, header: bytes, blob: Buffer | None) -> Envelope:
+    """The message that `node` sent; raises BadHeader."""
+    fields = _fields_untrusted(header)
+    kind, id, source, target, reply_to, inherit, expects, body, metadata, mime = fields
+    if not _is_u64(id) or not isinstance(inherit, bool) or not isinstance(body, bytes):
+        raise BadHeader("the header's id, inherit or body has a wrong type")
+    if len(body) > limits.MAX_BODY_BYTES:
+        raise BadHeader("the body is too large")
+    if not _is_text(metadata, limits.MAX_METADATA_BYTES) or not _is_text(mime, limits.MAX_NAME_BYTES):
+        raise BadHeader("the header's metadata or mime is no text, or too long")
+    if kind == _REQUEST and (expects is None or _is_u64(expects)):
+        message: Request | Response = Request(inherit, expects, body, metadata)
+    elif kind == _RESPONSE and expects is None and reply_to is None:
+        message = Response(inherit, body, metadata)
+    else:
+        raise BadHeader("the header is neither a request's nor a response's")
+    return Envelope(
+        id,
+        Address(node, _process_untrusted(source)),
+        Address(our, _process_untrusted(target)),
+        _reply_to_untrusted(reply_to),
+        message,
+        LazyLoadBlob(mime, blob) if blob is not None else None,
+        claimed=True,
+    )
+
+
+def _fields_untrusted(header: bytes) -> list[Any]:
+    try:
+        stream = BytesIO(header)
+        fields = cbor2.CBORDecoder(stream).decode()
+    except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError, OverflowError, MemoryError) as error:
+        raise BadHeader("the header is no CBOR") from error
+    if not isinstance(fields, list) or len(fields) != _FIELDS or stream.read(1):
+        raise BadHeader("the header is no array of ten fields")
+    return fields
+
+
+def _reply_to_untrusted(value: object) -> ReplyTo | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2 or not _is_u64(value[1]):
+        raise BadHeader("the reply-to is no pair of address and id")
+    return ReplyTo(_address_untrusted(value[0]), value[1])
+
+
+@lru_cache(4096)
+def _process(text: str) -> ProcessId:
+    return ProcessId.parse(text)
+
+
+@lru_cache(4096)
+def _address(text: str) -> Address:
+    return Address.parse(text)
+
+
+def _process_untrusted(value: object) -> ProcessId:
+    if not isinstance(value, str) or len(value) > limits.MAX_NAME_BYTES:
+        raise BadHeader("a process id is no text")
+    try:
+        return _process(value)
+    except BadAddress as error:
+        raise BadHeader(str(error)) from error
+
+
+def _address_untrusted(value: object) -> Address:
+    if not isinstance(value, str) or len(value) > limits.MAX_NAME_BYTES:
+        raise BadHeader("an address is no text")
+    try:
+        return _address(value)
+    except BadAddress as error:
+        raise BadHeader(str(error)) from error
+
+
+def _is_u64(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _U64
+
+
+def _is_text(value: object, most: int) -> bool:
+    return value is None or (isinstance(value, str) and len(value) <= most)
