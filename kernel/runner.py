@@ -1,10 +1,10 @@
 """Runs a machine with trio: the only file of this package that waits.
 
 Guests run inside `turn`, called by whoever has just given the machine an event: a message that arrives on a socket
-reaches its guest, and the guest's answer the net, without a task switch. A turn ends after a bounded number of polls; what
-is left is done by the runner's own task, which gives way to the others after each turn. That task also waits for
-deadlines, and lends guests that keep using up their slices to worker threads, one poll at a time, so that they use other
-cores while messages flow (G23).
+reaches its guest, and the guest's answer the net, without a task switch. A turn ends after a bounded number of polls;
+what is left is done by the runner's own task, which gives way to the others after each turn. That task also waits for
+deadlines, and lends guests that keep using up their slices to worker threads, one poll at a time, so that they use
+other cores while messages flow (G23).
 """
 
 from __future__ import annotations
