@@ -1,0 +1,1 @@
+"""A lab for nodes: deterministic first (`sim`), real second (`local`, `proxy`)."""

@@ -1,0 +1,50 @@
+"""timer:distro:sys: one empty answer, exactly when it is due."""
+
+from __future__ import annotations
+
+from kernel.address import Address, ProcessId
+from kernel.message import Envelope, ReplyTo, Request
+from nectar_node.system.timer import TIMER, Timer
+
+APP = Address("our.nec", ProcessId("main", "app", "sys"))
+
+
+def ask(timer: Timer, body: bytes, now: float, id: int = 1) -> None:
+    timer.receive(Envelope(id, APP, Address("our.nec", TIMER), ReplyTo(APP, id), Request(False, 9, body)), now)
+
+
+def test_a_timer_answers_when_its_milliseconds_have_passed_and_not_before() -> None:
+    timer = Timer()
+    ask(timer, b'{"SetTimer": 1500}', 10.0)
+    assert timer.next_deadline() == 11.5
+    timer.on_timer(11.25)
+    assert timer.next_action() is None
+    timer.on_timer(11.5)
+    reply = timer.next_action()
+    assert reply is not None
+    assert (reply.reply_to, reply.response.body) == (ReplyTo(APP, 1), b"")
+    assert timer.next_deadline() is None
+
+
+def test_timers_answer_in_the_order_in_which_they_expire() -> None:
+    timer = Timer()
+    for id, milliseconds in ((1, 300), (2, 100), (3, 300)):
+        ask(timer, b'{"SetTimer": %d}' % milliseconds, 0.0, id)
+    timer.on_timer(1.0)
+    replies = [timer.next_action() for _ in range(3)]
+    assert [reply.reply_to.id for reply in replies if reply is not None] == [2, 1, 3]
+
+
+def test_the_first_packages_eight_bytes_are_understood() -> None:
+    timer = Timer()
+    ask(timer, (2000).to_bytes(8, "little"), 0.0)
+    assert timer.next_deadline() == 2.0
+
+
+def test_what_is_no_duration_is_answered_at_once() -> None:
+    for body in (b"", b"{}", b'{"SetTimer": -1}', b'{"SetTimer": true}', b'{"SetTimer": 1e9}', b"[" * 100_000):
+        timer = Timer()
+        ask(timer, body, 0.0)
+        reply = timer.next_action()
+        assert reply is not None
+        assert b"Err" in reply.response.body
