@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable
 
 from kernel import limits
 from kernel.address import OUR_NODE, Address, ProcessId
-from kernel.capability import Capability
+from kernel.calls import Calls
 from kernel.errors import BadAddress
 from kernel.events import (
     Action,
@@ -43,15 +43,13 @@ from kernel.events import (
     Reply,
     Resume,
     Start,
-    StateAction,
     StateUsed,
     Taken,
     Tick,
     ToPeer,
     ToSystem,
-    UseState,
 )
-from kernel.grants import Grants, is_json
+from kernel.grants import Grants
 from kernel.guest import (
     Arrival,
     ClearState,
@@ -114,6 +112,7 @@ class Kernel:
         self._now = 0.0
         self.lifecycle = Lifecycle(self.grants, self, our)
         self._processes = self.lifecycle.processes
+        self._calls = calls = Calls(self.grants, self, self.lifecycle)
         self._handlers: dict[type, Callable[..., None]] = {
             Polled: self._on_polled,
             FromPeer: self._on_from_peer,
@@ -123,23 +122,23 @@ class Kernel:
             Start: self.lifecycle.on_start,
             Kill: self.lifecycle.on_kill,
             Loaded: self.lifecycle.on_loaded,
-            StateUsed: self._on_state_used,
+            StateUsed: calls.on_state_used,
             Tick: self._on_tick,
         }
         self._appliers: dict[type, Callable[..., bool]] = {
             SendRequest: self._send_request,
             SendResponse: self._send_response,
             SendAndAwait: self._send_and_await,
-            Print: self._print,
-            SetOnExit: self._set_on_exit,
-            GetOnExit: self._get_on_exit,
-            SaveCapabilities: self._save_capabilities,
-            DropCapabilities: self._drop_capabilities,
-            OurCapabilities: self._our_capabilities,
+            Print: calls.print,
+            SetOnExit: calls.set_on_exit,
+            GetOnExit: calls.get_on_exit,
+            SaveCapabilities: calls.save_capabilities,
+            DropCapabilities: calls.drop_capabilities,
+            OurCapabilities: calls.our_capabilities,
             Spawn: self.lifecycle.spawn,
-            GetState: self._get_state,
-            SetState: self._set_state,
-            ClearState: self._clear_state,
+            GetState: calls.get_state,
+            SetState: calls.set_state,
+            ClearState: calls.clear_state,
         }
 
     # --- the five verbs ---------------------------------------------------------------------------------------------
@@ -328,7 +327,7 @@ class Kernel:
         if target.node == OUR_NODE:
             target = Address(self.our, target.process)
         if request.capabilities:
-            request = request._replace(capabilities=self._attachable(process, request.capabilities))
+            request = request._replace(capabilities=self._calls.attachable(process, request.capabilities))
         return Envelope(id, process.address, target, reply_to, request, blob)
 
     def _expect(self, process: Process, envelope: Envelope, context: bytes | None) -> None:
@@ -518,7 +517,7 @@ class Kernel:
         if blob is None and response.inherit:
             blob = process.blob
         if response.capabilities:
-            response = response._replace(capabilities=self._attachable(process, response.capabilities))
+            response = response._replace(capabilities=self._calls.attachable(process, response.capabilities))
         envelope = Envelope(prompt.id, process.address, prompt.address, None, response, blob)
         if response.metadata is not None and not _is_json(response.metadata):
             self._return_response(process, envelope, Reason.BAD_METADATA)
@@ -648,64 +647,6 @@ class Kernel:
         else:
             self.dropped += 1
             self._dead(envelope, Reason.NOT_AWAITED)
-
-    # --- the other calls --------------------------------------------------------------------------------------------
-
-    def _print(self, process: Process, effect: Print) -> bool:
-        self._actions.append(Output(process.address.process, effect.verbosity, effect.text))
-        return True
-
-    def _set_on_exit(self, process: Process, effect: SetOnExit) -> bool:
-        process.on_exit = effect.on_exit
-        return True
-
-    def _get_on_exit(self, process: Process, _: GetOnExit) -> bool:
-        self.answer_call(process, process.on_exit)
-        return True
-
-    def _our_capabilities(self, process: Process, _: OurCapabilities) -> bool:
-        self.answer_call(process, self.grants.of(process.address.process))
-        return True
-
-    def _save_capabilities(self, process: Process, effect: SaveCapabilities) -> bool:
-        # Only what it issues itself: what other processes hand over in messages is not tracked yet, so nothing else
-        # can be told from a capability made out of nothing (G20).
-        own = [c for c in effect.capabilities if is_json(c) and c.issuer == process.address]
-        self.grants.grant(process.address.process, own)
-        return True
-
-    def _drop_capabilities(self, process: Process, effect: DropCapabilities) -> bool:
-        self.grants.drop(process.address.process, effect.capabilities)
-        return True
-
-    def _attachable(self, process: Process, capabilities: tuple[Capability, ...]) -> tuple[Capability, ...]:
-        kept = self.grants.attachable(process.address, capabilities)
-        if len(kept) < len(capabilities):
-            self.say(process.address.process, "attached a capability that it neither issues nor holds; it was left out")
-        return kept
-
-    def _get_state(self, process: Process, _: GetState) -> bool:
-        return self._use_state(process, StateAction.GET, b"")
-
-    def _set_state(self, process: Process, effect: SetState) -> bool:
-        return self._use_state(process, StateAction.SET, effect.state)
-
-    def _clear_state(self, process: Process, _: ClearState) -> bool:
-        return self._use_state(process, StateAction.CLEAR, b"")
-
-    def _use_state(self, process: Process, action: StateAction, state: bytes) -> bool:
-        process.waiting = Waiting.CALL
-        self._actions.append(UseState(process.address.process, action, state))
-        return True
-
-    def _on_state_used(self, event: StateUsed) -> None:
-        process = self._processes.get(event.process)
-        if process is None or process.waiting is not Waiting.CALL:
-            return
-        if event.problem is not None:
-            self.lifecycle.trap(process, event.problem)
-        else:
-            self.answer_call(process, event.state)
 
 
 def _is_json(text: str) -> bool:

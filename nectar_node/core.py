@@ -266,10 +266,40 @@ class NodeCore:
         elif isinstance(owner, ManifestEntry) and not isinstance(program, BadCode):
             self._start(owner, program)
 
-    def received_bytes(self, connection: int, data: bytes, now: float) -> None:
+    # The same names as `net.peers.Network` gives them: a connection's driver serves either.
+
+    def new_connection(self) -> int:
+        """An id for a connection that is about to be accepted."""
+        return self.network.new_connection()
+
+    def accepted(self, connection: int, host: str, now: float) -> None:
+        """A peer has connected to us."""
+        self.network.accepted(connection, host, now)
+        self.settle(now)
+
+    def connected(self, connection: int, now: float) -> None:
+        """A connection that we dialed is there."""
+        self.network.connected(connection, now)
+        self.settle(now)
+
+    def dial_failed(self, connection: int, reason: str, now: float) -> None:
+        """A connection that we dialed did not come about."""
+        self.network.dial_failed(connection, reason, now)
+        self.settle(now)
+
+    def lost(self, connection: int, now: float) -> None:
+        """A connection is gone."""
+        self.network.lost(connection, now)
+        self.settle(now)
+
+    def receive(self, connection: int, data: bytes, now: float) -> None:
         """Bytes from a connection."""
         self.network.receive(connection, data, now)
         self.settle(now)
+
+    def pending(self, connection: int, limit: int) -> list[Buffer]:
+        """Bytes for a connection, about `limit` of them; none: nothing now."""
+        return self.network.pending(connection, limit)
 
     # --- what the user asks -----------------------------------------------------------------------------------------
 

@@ -123,7 +123,7 @@ class Rig:
         """Of the messages and the errors handed to it."""
         return [a.message.body if isinstance(a, Arrival) else a.error.message.body for a in self.handed(name)]
 
-    def all(self, kind: type[Action]) -> list[Action]:  # type: ignore[valid-type]
+    def all(self, kind: type[Action]) -> list[Action]:
         """All actions of one kind so far."""
         return [action for action in self.actions if isinstance(action, kind)]
 

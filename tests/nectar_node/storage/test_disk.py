@@ -78,9 +78,19 @@ def test_create_leaves_an_existing_file_as_it_is(disk: Perform, at: At) -> None:
 
 
 def test_a_missing_file_is_not_found(disk: Perform, at: At) -> None:
-    operations = [ReadAt(at("f"), 0, 1), WriteAt(at("f"), 0, b"x"), Stat(at("f")), Hash(at("f")), RemoveFile(at("f"))]
-    operations += [SetLength(at("f"), 1), Sync(at("f")), Rename(at("f"), at("g")), ListFolder(at("d"))]  # type: ignore[list-item]
-    operations += [Create(at("d", "f")), RemoveFolder(at("d"), recursive=True)]  # type: ignore[list-item]
+    operations: list[Operation] = [
+        ReadAt(at("f"), 0, 1),
+        WriteAt(at("f"), 0, b"x"),
+        Stat(at("f")),
+        Hash(at("f")),
+        RemoveFile(at("f")),
+        SetLength(at("f"), 1),
+        Sync(at("f")),
+        Rename(at("f"), at("g")),
+        ListFolder(at("d")),
+        Create(at("d", "f")),
+        RemoveFolder(at("d"), recursive=True),
+    ]
     assert {fault(disk(operation)) for operation in operations} == {DiskFault.NOT_FOUND}
 
 
