@@ -13,8 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from net.peers import Network
-
 from kernel.address import Address, PackageId, ProcessId
 from kernel.capability import MESSAGING, Capability
 from kernel.events import (
@@ -77,6 +75,7 @@ from net.events import (
     RegistrationFailed,
     Writable,
 )
+from net.peers import Network
 
 TERMINAL = ProcessId("terminal", "terminal", "sys")
 """In whose name the node's user sends messages."""
@@ -131,15 +130,11 @@ class JoinFailed:
     """The net goes on trying by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoreRecord:
-    """Keep a name record for the next boot."""
+WorldAction = Dial | Close | Writable | Job | LoadCode | LogLine | Answered | Joined | JoinFailed
 
+
+class _RecordOwner(NamedTuple):
     name: str
-    record: bytes
-
-
-WorldAction = Dial | Close | Writable | Job | LoadCode | LogLine | Answered | Joined | JoinFailed | StoreRecord
 
 
 class _StateOwner(NamedTuple):
@@ -157,6 +152,8 @@ class CoreConfig:
     """Root of the vfs."""
     state: str
     """Root of the saved states."""
+    records: str
+    """Root of the name records, kept for the next boot."""
     fresh_id: Callable[[], int]
     """Unpredictable u64s."""
     guest: Callable[[Address], GuestConfig]
@@ -175,7 +172,10 @@ class NodeCore:
         self.kernel = Kernel(config.our, config.fresh_id, [*known, (TERMINAL, False)])
         self.machine = Machine(self.kernel, config.guest)
         self.dead_letters: deque[DeadLetter] = deque(maxlen=MAX_DEAD_LETTERS)
+        self.starting = 0
+        """Processes of installed packages whose code is still being read or compiled."""
         self._state_root = config.state
+        self._records_root = config.records
         self._out: deque[WorldAction] = deque()
         self._kernel_actions: dict[type, Callable[..., None]] = {
             ToPeer: self._to_peer,
@@ -199,7 +199,7 @@ class NodeCore:
             PeerDown: lambda event: self._log("net", 1, f"lost {event.node}: {event.reason}"),
             Registered: lambda _: self._out.append(Joined()),
             RegistrationFailed: lambda event: self._out.append(JoinFailed(event.reason, event.retries)),
-            RecordStored: lambda event: self._out.append(StoreRecord(event.name, event.record)),
+            RecordStored: self._keep_record,
         }
         self._now = 0.0
 
@@ -235,6 +235,10 @@ class NodeCore:
         self.machine.run(now, polls)
         self.settle(now)
 
+    def take_busy(self) -> Guest | None:
+        """A guest that keeps using up its slices, to be polled on another thread; None: there is none."""
+        return self.machine.take_busy()
+
     def polled(self, guest: Guest, poll: Poll, now: float) -> None:
         """A busy guest that was lent out has been polled."""
         self.machine.polled(guest, poll, now)
@@ -245,6 +249,9 @@ class NodeCore:
         self._now = now
         if isinstance(job.owner, _StateOwner):
             self._state_used(job.owner, outcome)
+        elif isinstance(job.owner, _RecordOwner):
+            if isinstance(outcome, DiskError):
+                self._log("net", 0, f"the record of {job.owner.name} cannot be kept: {outcome.text}")
         else:
             self.vfs.done(job, outcome, now)
         self.settle(now)
@@ -257,6 +264,8 @@ class NodeCore:
 
     def _code_loaded(self, load: LoadCode, program: Program | BadCode) -> None:
         owner = load.owner
+        if isinstance(owner, ManifestEntry):
+            self.starting -= 1
         if isinstance(program, BadCode):
             where = owner.process if isinstance(owner, (Load, ManifestEntry)) else self.our
             self._log(str(where), 0, f"cannot be started: {program.reason}")
@@ -308,6 +317,7 @@ class NodeCore:
         self._now = now
         self.vfs.mount(f"/{package.id}/pkg", Location(str(package.folder), ()))
         for entry in package.entries:
+            self.starting += 1
             self._load_code(entry, package.id, entry.wasm_path)
         self.settle(now)
 
@@ -433,6 +443,10 @@ class NodeCore:
             self.network.taken(event.receipt, self._now)
             return
         self._kernel(FromPeer(envelope, event.receipt))
+
+    def _keep_record(self, event: RecordStored) -> None:
+        location = Location(self._records_root, (event.name,))
+        self._out.append(Job(Replace(location, event.record), f"record {event.name}", _RecordOwner(event.name)))
 
     def _failed(self, event: Failed) -> None:
         parcel = event.token

@@ -1,0 +1,324 @@
+"""Node cores on an event heap: virtual time, one seed, a journal.
+
+Owns the time, the links between nodes and the journal. Everything random comes from the seed: keys, ids, guest
+randomness, link delays. No clock, thread, socket or trio takes part, so the same seed writes the same journal, byte for
+byte; each line holds a hash of the bytes that moved, so it agrees only if all of the encryption and all guests do.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from blake3 import blake3
+
+from kernel.address import Address, ProcessId
+from kernel.errors import BadModule
+from kernel.events import Answered
+from kernel.guest import Arrival, Failure, GuestConfig
+from kernel.limits import MAX_MODULE_BYTES
+from kernel.message import LazyLoadBlob, Request
+from kernel.wasm.engine import Engine
+from nectar_node.core import BadCode, CoreConfig, Joined, JoinFailed, LoadCode, LogLine, NodeCore
+from nectar_node.package import read_package
+from nectar_node.storage.operations import Job, Location, ReadAt
+from net.directory import Endpoint, Genesis, RegistrarDirectory
+from net.events import Close, Dial, DialFailure, Writable
+from net.identity import Identity
+from net.peers import Network, NetworkConfig
+from net.registrar import Registrar
+from testnet.sim.disk import SimDisk
+
+REGISTRAR = "registrar.nec"
+PORT = 9000
+MEMORY_BYTES = 64 << 20
+SEGMENT_BYTES = 1 << 18
+"""What a link takes from a node at once."""
+POLLS = 1 << 30
+
+
+class SimulationError(Exception):
+    """A simulation did not do what was asked within its virtual time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkBehaviour:
+    """How bytes travel: seconds of delay, drawn anew for each segment between the two bounds, order kept."""
+
+    least_delay: float = 0.0005
+    most_delay: float = 0.02
+
+
+@dataclass(slots=True)
+class _End:
+    """One node's end of a connection."""
+
+    node: SimNode
+    connection: int
+    peer: _End | None = None
+    arrives: float = 0.0
+    """When the last segment towards this end arrives: later ones do not overtake it."""
+    open: bool = True
+
+
+class Simulation:
+    """A network in virtual time."""
+
+    def __init__(self, seed: int, engine: Engine, behaviour: LinkBehaviour | None = None) -> None:
+        """`engine` must be replayable."""
+        self.seed = seed
+        self.now = 0.0
+        self.journal: list[str] = []
+        self.nodes: dict[str, SimNode] = {}
+        self.engine = engine
+        self.behaviour = behaviour or LinkBehaviour()
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._sequence = 0
+        self._random = self.chance("links")
+        key = Identity(REGISTRAR, self.chance("key", REGISTRAR).randbytes(32))
+        self.genesis = Genesis(REGISTRAR, key.public_key, REGISTRAR, PORT)
+        self.add(REGISTRAR)
+
+    def chance(self, *purpose: str) -> random.Random:
+        """A source of randomness of its own for each purpose, so that one does not shift another."""
+        return random.Random(f"{self.seed}/{'/'.join(purpose)}")
+
+    def add(self, name: str, packages: tuple[Path, ...] = (), disk_bytes: int = 1 << 40) -> SimNode:
+        """Boot a node that runs `packages`."""
+        node = SimNode(self, name, disk_bytes)
+        self.nodes[name] = node
+        node.boot(packages)
+        return node
+
+    def settle(self, deadline: float = 60.0) -> None:
+        """Let virtual time pass until all nodes have joined and run their packages."""
+        ready = [node for name, node in self.nodes.items() if name != REGISTRAR]
+        self.run_until(lambda: all(node.joined and not node.core.starting for node in ready), self.now + deadline)
+
+    def note(self, node: str, what: str) -> None:
+        """A line in the journal."""
+        self.journal.append(f"{self.now:.9f} {node} {what}")
+
+    def at(self, when: float, what: Callable[[], None]) -> None:
+        """Do something later."""
+        self._sequence += 1
+        heapq.heappush(self._heap, (when, self._sequence, what))
+
+    def delay(self) -> float:
+        """Of one segment."""
+        return self._random.uniform(self.behaviour.least_delay, self.behaviour.most_delay)
+
+    def step(self) -> bool:
+        """Let the next thing happen; False: nothing will ever happen again."""
+        if not self._heap:
+            return False
+        when, _, what = heapq.heappop(self._heap)
+        assert when >= self.now, "time runs backwards"
+        self.now = when
+        what()
+        return True
+
+    def run_until(self, done: Callable[[], bool], deadline: float) -> None:
+        """Let things happen until `done`; raises SimulationError at the virtual `deadline`."""
+        while not done():
+            if not self._heap or self._heap[0][0] > deadline:
+                raise SimulationError(f"seed {self.seed}: not done at {self.now:.3f} s of virtual time")
+            self.step()
+
+    def digest(self) -> str:
+        """One number for the whole journal."""
+        return blake3("\n".join(self.journal).encode()).hexdigest()
+
+
+class SimNode:
+    """One node core and its part of the world."""
+
+    def __init__(self, simulation: Simulation, name: str, disk_bytes: int) -> None:
+        self.name = name
+        self.log: list[str] = []
+        self.joined = False
+        self.disk = SimDisk(lambda: simulation.now, disk_bytes)
+        self._simulation = simulation
+        self._ends: dict[int, _End] = {}
+        self._wake_at: float | None = None
+        self._answers: deque[Answered] = deque()
+        identity = Identity(name, simulation.chance("key", name).randbytes(32))
+        is_registrar = name == REGISTRAR
+        directory = Registrar(identity) if is_registrar else RegistrarDirectory(simulation.genesis)
+        config = NetworkConfig(endpoints=(Endpoint(name, PORT),), register=not is_registrar)
+        network = Network(identity, directory, config, simulation.chance("net", name).randbytes, simulation.now)
+        ids = simulation.chance("ids", name)
+        roots = (f"{name}/vfs", f"{name}/state", f"{name}/records")
+        self.core = NodeCore(CoreConfig(name, *roots, lambda: ids.getrandbits(64), self._guest_config), network)
+
+    def boot(self, packages: tuple[Path, ...]) -> None:
+        """Install packages and begin."""
+        for folder in packages:
+            package = read_package(folder, self.name)
+            for file in sorted(package.folder.iterdir()):
+                self.disk.put(Location(str(package.folder), (file.name,)), file.read_bytes())
+            self.core.install(package, self._simulation.now)
+        self.core.settle(self._simulation.now)
+        self.go_on()
+
+    def ask(self, target: str, body: bytes, timeout: int, blob: bytes | None = None) -> Arrival | Failure:
+        """Send a request in the user's name and let virtual time pass until its outcome is there."""
+        token = object()
+        carried = LazyLoadBlob(None, blob) if blob is not None else None
+        self.core.inject(Address.parse(target), Request(False, timeout, body), carried, token, self._simulation.now)
+        self.go_on()
+        self._simulation.run_until(lambda: any(a.token is token for a in self._answers), self._simulation.now + timeout)
+        return next(a.answer for a in self._answers if a.token is token)
+
+    # --- driving the core -------------------------------------------------------------------------------------------
+
+    def go_on(self) -> None:
+        """Let the core run until it waits, and carry out what it wants."""
+        self._carry_out()
+        while self.core.can_run:
+            self.core.run(self._simulation.now, POLLS)
+            self._carry_out()
+        deadline = self.core.next_deadline()
+        if deadline is not None and (self._wake_at is None or deadline < self._wake_at):
+            self._wake_at = max(deadline, self._simulation.now)
+            self._simulation.at(self._wake_at, self._on_deadline)
+
+    def _on_deadline(self) -> None:
+        self._wake_at = None
+        self.core.on_timer(self._simulation.now)
+        self.go_on()
+
+    def _carry_out(self) -> None:
+        while (action := self.core.next_action()) is not None:
+            match action:
+                case Dial():
+                    self._dial(action)
+                case Close(connection, farewell):
+                    self._close(connection, farewell)
+                case Writable(connection):
+                    self._transmit(connection)
+                case Job():
+                    self._simulation.at(self._simulation.now, lambda job=action: self._perform(job))  # type: ignore[misc]
+                case LoadCode():
+                    self._simulation.at(self._simulation.now, lambda load=action: self._load(load))  # type: ignore[misc]
+                case LogLine(source, _, text):
+                    self.log.append(f"{source}: {text}")
+                    self._simulation.note(self.name, f"log {source}: {text}")
+                case Answered():
+                    self._answers.append(action)
+                case Joined() | JoinFailed():
+                    self.joined = isinstance(action, Joined)
+                    self._simulation.note(self.name, type(action).__name__)
+
+    def _perform(self, job: Job) -> None:
+        outcome = self.disk.perform(job.operation)
+        self._simulation.note(self.name, f"disk {type(job.operation).__name__} {job.operation.location}")
+        self.core.job_done(job, outcome, self._simulation.now)
+        self.go_on()
+
+    def _load(self, load: LoadCode) -> None:
+        code = self.disk.perform(ReadAt(load.location, 0, MAX_MODULE_BYTES))
+        try:
+            program = (
+                self._simulation.engine.load(code) if isinstance(code, bytes) else BadCode("there is no such file")
+            )
+        except BadModule as error:
+            program = BadCode(str(error))
+        self.core.code_loaded(load, program, self._simulation.now)
+        self.go_on()
+
+    def _guest_config(self, address: Address) -> GuestConfig:
+        chance = self._simulation.chance("guest", str(address))
+        return GuestConfig(address, MEMORY_BYTES, chance.randbytes, lambda: round(self._simulation.now * 1e9))
+
+    # --- links ------------------------------------------------------------------------------------------------------
+
+    def _dial(self, dial: Dial) -> None:
+        simulation = self._simulation
+        mine = _End(self, dial.connection)
+        self._ends[dial.connection] = mine
+        simulation.note(self.name, f"dials {dial.host}")
+        simulation.at(simulation.now + simulation.delay(), lambda: self._arrive_at(mine, dial.host))
+
+    def _arrive_at(self, mine: _End, host: str) -> None:
+        simulation = self._simulation
+        other = simulation.nodes.get(host)
+        if other is None:
+            simulation.at(simulation.now + simulation.delay(), lambda: self._refused(mine))
+            return
+        theirs = _End(other, other.core.new_connection(), mine)
+        mine.peer = theirs
+        other._ends[theirs.connection] = theirs
+        other.core.accepted(theirs.connection, self.name, simulation.now)
+        other.go_on()
+        simulation.at(simulation.now + simulation.delay(), lambda: self._connected(mine))
+
+    def _connected(self, mine: _End) -> None:
+        if mine.open:
+            self.core.connected(mine.connection, self._simulation.now)
+            self.go_on()
+
+    def _refused(self, mine: _End) -> None:
+        self._ends.pop(mine.connection, None)
+        self.core.dial_failed(mine.connection, DialFailure.REFUSED, self._simulation.now)
+        self.go_on()
+
+    def _transmit(self, connection: int) -> None:
+        end = self._ends.get(connection)
+        if end is None or end.peer is None:
+            return
+        data = b"".join(self.core.pending(connection, SEGMENT_BYTES))
+        if not data:
+            return
+        self._send(end, data)
+        # The link takes the next segment when this one has left: until then the core may think again.
+        self._simulation.at(self._simulation.now, lambda: self._transmit_on(connection))
+
+    def _transmit_on(self, connection: int) -> None:
+        self._transmit(connection)
+        self.core.settle(self._simulation.now)
+        self.go_on()
+
+    def _send(self, end: _End, data: bytes) -> None:
+        peer, simulation = end.peer, self._simulation
+        assert peer is not None
+        simulation.note(self.name, f"sends {len(data)} {blake3(data).hexdigest(8)} to {peer.node.name}")
+        peer.arrives = max(peer.arrives, simulation.now + simulation.delay())
+        simulation.at(peer.arrives, lambda: peer.node.receive(peer, data))
+
+    def receive(self, end: _End, data: bytes) -> None:
+        """Bytes have arrived at this node's end of a connection."""
+        if end.open:
+            self.core.receive(end.connection, data, self._simulation.now)
+            self.go_on()
+
+    def _close(self, connection: int, farewell: bytes) -> None:
+        end = self._ends.pop(connection, None)
+        if end is None:
+            return
+        end.open = False
+        peer = end.peer
+        if peer is None:
+            return
+        if farewell:
+            self._send(end, farewell)
+        peer.arrives = max(peer.arrives, self._simulation.now + self._simulation.delay())
+        self._simulation.at(peer.arrives, lambda: peer.node.lose(peer))
+
+    def lose(self, end: _End) -> None:
+        """The other side has closed, or the link has broken."""
+        if not end.open:
+            return
+        end.open = False
+        self._ends.pop(end.connection, None)
+        self.core.lost(end.connection, self._simulation.now)
+        self.go_on()
+
+    def process(self, name: str) -> ProcessId:
+        """The id of the only process of that name."""
+        (found,) = [id for id in self.core.kernel.processes if id.process == name]
+        return found
