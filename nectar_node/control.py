@@ -121,7 +121,7 @@ class Control:
         return {"peers": self._peers()}
 
     def _peers(self) -> list[dict[str, object]]:
-        return [dict(peer) for peer in self._core.network.statistics()]
+        return self._core.peers()
 
     async def _on_message(self, request: dict[str, Any]) -> dict[str, object]:
         target, message, blob = _message_untrusted(request)

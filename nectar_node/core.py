@@ -174,6 +174,7 @@ class NodeCore:
         self.dead_letters: deque[DeadLetter] = deque(maxlen=MAX_DEAD_LETTERS)
         self.starting = 0
         """Processes of installed packages whose code is still being read or compiled."""
+        self._peers: dict[str, str] = {}
         self._state_root = config.state
         self._records_root = config.records
         self._out: deque[WorldAction] = deque()
@@ -195,8 +196,8 @@ class NodeCore:
             Close: self._pass_on,
             Writable: self._pass_on,
             Log: lambda event: self._log("net", 1, event.text),
-            PeerUp: lambda event: self._log("net", 1, f"connected to {event.node}"),
-            PeerDown: lambda event: self._log("net", 1, f"lost {event.node}: {event.reason}"),
+            PeerUp: self._peer_up,
+            PeerDown: self._peer_down,
             Registered: lambda _: self._out.append(Joined()),
             RegistrationFailed: lambda event: self._out.append(JoinFailed(event.reason, event.retries)),
             RecordStored: self._keep_record,
@@ -301,7 +302,7 @@ class NodeCore:
         self.network.lost(connection, now)
         self.settle(now)
 
-    def receive(self, connection: int, data: bytes, now: float) -> None:
+    def receive(self, connection: int, data: Buffer, now: float) -> None:
         """Bytes from a connection."""
         self.network.receive(connection, data, now)
         self.settle(now)
@@ -431,7 +432,11 @@ class NodeCore:
         envelope = letter.envelope
         claim = " (claim)" if envelope.claimed else ""
         kind = "request" if isinstance(envelope.message, Request) else "response"
-        self._log("kernel", 1, f"{kind} from {envelope.source}{claim} to {envelope.target}: {letter.reason.value}")
+        # An answer that came too late is ordinary; a message that reached nobody may be what somebody looks for.
+        verbosity = 2 if letter.reason is Reason.NOT_AWAITED else 1
+        self._log(
+            "kernel", verbosity, f"{kind} from {envelope.source}{claim} to {envelope.target}: {letter.reason.value}"
+        )
 
     # --- the net's events -------------------------------------------------------------------------------------------
 
@@ -443,6 +448,20 @@ class NodeCore:
             self.network.taken(event.receipt, self._now)
             return
         self._kernel(FromPeer(envelope, event.receipt))
+
+    def peers(self) -> list[dict[str, object]]:
+        """The nodes this one has had a session with, for status pages."""
+        return [
+            {"name": name, "state": state, "connected": state == "up"} for name, state in sorted(self._peers.items())
+        ]
+
+    def _peer_up(self, event: PeerUp) -> None:
+        self._peers[event.node] = "up"
+        self._log("net", 1, f"connected to {event.node}")
+
+    def _peer_down(self, event: PeerDown) -> None:
+        self._peers[event.node] = f"down: {event.reason}"
+        self._log("net", 1, f"lost {event.node}: {event.reason}")
 
     def _keep_record(self, event: RecordStored) -> None:
         location = Location(self._records_root, (event.name,))

@@ -1,0 +1,71 @@
+# The commands of this project; `make` lists them. Everything runs in .venv, which is made on demand.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first of these that is there and works; PYTHON=… chooses another one.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	"$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$name" && break; done)
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: $(READY) ## send a file between two nodes, cut the connection, stop a node (FILE=path: send that file)
+	@$(RUN) -m testnet.demo $${FILE:+"$$FILE"}
+
+.PHONY: test
+test: $(READY) ## run all tests (ARGS=… goes to pytest)
+	@$(RUN) -m pytest $(ARGS)
+
+.PHONY: check
+check: $(READY) lint types layering reproducible ## format, lint, types, import arrows, guest binaries
+
+.PHONY: lint
+lint: $(READY)
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m ruff check .
+
+.PHONY: types
+types: $(READY)
+	@$(RUN) -m mypy
+
+.PHONY: layering
+layering: $(READY) ## check the arrows between the rooms
+	@$(RUN) -m pytest tests/test_layering.py
+
+.PHONY: reproducible
+reproducible: $(READY)
+	@$(RUN) packages/build.py --check
+
+.PHONY: format
+format: $(READY) ## format the code and mend what the linter can
+	@$(RUN) -m ruff format .
+	@$(RUN) -m ruff check --fix .
+
+.PHONY: bench
+bench: $(READY) ## measure, each figure beside its reference (ARGS=… goes to bench)
+	@$(RUN) -m bench $(ARGS)
+
+.PHONY: guests
+guests: $(READY) ## rebuild the guest binaries, to the same bytes
+	@$(RUN) packages/build.py
+
+.PHONY: clean
+clean: ## remove what was made here: .venv, caches, and a stopped testnet's folder
+	@if [ -d .nectar ] && [ -x $(RUN) ]; then $(RUN) -m nectar_node testnet down; fi
+	rm -rf $(VENV) .nectar .mypy_cache .ruff_cache .pytest_cache .hypothesis .zig-cache zig-out *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then echo "This needs Python 3.11, 3.12 or 3.13: on Debian, apt-get install python3." >&2; exit 1; fi
+	@if ! [ -x $(RUN) ]; then rm -rf $(VENV); $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python's venv module is missing: on Debian, apt-get install python3-venv." >&2; exit 1; }; fi
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev,guests]'
+	@touch $@

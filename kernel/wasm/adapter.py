@@ -1,0 +1,122 @@
+"""The Wasm between a guest and the host: it asks the guest's cabi_realloc for memory on the host's behalf.
+
+A guest imports, for instance, `receive: func(ret: i32)`. One small module for each version of the interface, written
+here as text, exports that. It calls the host's function of the same name, which may suspend the guest and comes back
+with how many pieces of memory the result needs and the code of each (`lower`); gets a place for each from cabi_realloc;
+and hands the addresses to the host's `place`, which copies the pieces and says whether more are needed. That is two
+calls out of Wasm for each result, none into it, and the guest may be pre-empted at any point.
+
+The guest's functions are called through a private table, because the adapter exists before the guest: `run` fills the
+table and then runs the guest's life: `_initialize`, then `init` with the text of its address.
+
+Owns the adapter's text. Functions without a result in memory do not pass through here: guests import the host's.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import wasmtime
+
+from kernel.wasm.abi import signature
+from kernel.wasm.lower import ALIGNMENT_BITS, BATCH
+from kernel.wasm.wit import Function, Interface
+
+NAME = "nectar_adapter"
+"""The adapter's own name, in traces."""
+
+HOST = "host"
+"""The module name under which the adapter imports the host's functions."""
+
+PLACE = "place"
+"""The host function that takes the addresses: (0, address × BATCH) to (how many more, code × BATCH). The first
+parameter lies in the first result's slot, so that a host that needs no more has nothing to write."""
+
+RUN = "run"
+"""The export that runs the guest: (cabi_realloc, init, _initialize or null, code of the text)."""
+
+ALTERNATIVE_CODES = ("i32",) * (BATCH + 1)
+"""What the host's functions give the adapter instead of a result in memory: how many pieces, and their codes."""
+
+
+def needs_adapter(function: Function) -> bool:
+    """Whether the function's result is written to guest memory."""
+    return signature(function).returns_through_pointer
+
+
+@lru_cache(None)
+def adapter_wasm(interface: Interface) -> bytes:
+    """The adapter for one version of the interface, assembled once."""
+    return bytes(wasmtime.wat2wasm(adapter_wat(interface)))
+
+
+def adapter_wat(interface: Interface) -> str:
+    """The text of the adapter for one version of the interface."""
+    functions = [function for function in interface.functions if needs_adapter(function)]
+    codes = " ".join(ALTERNATIVE_CODES)
+    addresses = " ".join(["i32"] * BATCH)
+    imports = "\n".join(
+        f'  (import "{HOST}" "{function.name}" (func ${function.name} (param {_params(function)}) (result {codes})))'
+        for function in functions
+    )
+    exports = "\n".join(_export(function) for function in functions)
+    return f"""(module ${NAME}
+{imports}
+  (import "{HOST}" "{PLACE}" (func $place (param i32 {addresses}) (result {codes})))
+  (type $realloc (func (param i32 i32 i32 i32) (result i32)))
+  (type $init (func (param i32 i32)))
+  (type $initialize (func))
+  (table $guest 3 funcref)
+{exports}
+{_SETTLE}
+{_RUN})
+"""
+
+
+def _params(function: Function) -> str:
+    return " ".join(signature(function).params)
+
+
+def _export(function: Function) -> str:
+    arguments = " ".join(f"(local.get {i})" for i in range(len(signature(function).params)))
+    return (
+        f'  (func (export "{function.name}") (param {_params(function)})\n'
+        f"    (call $settle (call ${function.name} {arguments})))"
+    )
+
+
+_ALLOCATE = "\n".join(
+    f"      (if (i32.gt_u (local.get $count) (i32.const {i}))"
+    f" (then (local.set $p{i} (call $allocate (local.get $code{i})))))"
+    for i in range(BATCH)
+)
+
+_SETTLE = f"""
+  (func $allocate (param $code i32) (result i32)
+    (call_indirect $guest (type $realloc)
+      (i32.const 0) (i32.const 0)
+      (i32.shl (i32.const 1) (i32.and (local.get $code) (i32.const {(1 << ALIGNMENT_BITS) - 1})))
+      (i32.shr_u (local.get $code) (i32.const {ALIGNMENT_BITS}))
+      (i32.const 0)))
+  (func $settle (param $count i32) {" ".join(f"(param $code{i} i32)" for i in range(BATCH))}
+    {" ".join(f"(local $p{i} i32)" for i in range(BATCH))}
+    (loop $again
+{_ALLOCATE}
+      (call $place (i32.const 0) {" ".join(f"(local.get $p{i})" for i in range(BATCH))})
+      {" ".join(f"(local.set $code{i})" for i in reversed(range(BATCH)))}
+      (local.tee $count)
+      (br_if $again)))"""
+
+_RUN = f"""  (func (export "{RUN}")
+    (param $realloc funcref) (param $init funcref) (param $initialize funcref) (param $code i32)
+    (local $text i32)
+    (table.set $guest (i32.const 0) (local.get $realloc))
+    (table.set $guest (i32.const 1) (local.get $init))
+    (if (i32.eqz (ref.is_null (local.get $initialize))) (then
+      (table.set $guest (i32.const 2) (local.get $initialize))
+      (call_indirect $guest (type $initialize) (i32.const 2))))
+    (local.set $text (call $allocate (local.get $code)))
+    (call $place (i32.const 0) (local.get $text) {" ".join(["(i32.const 0)"] * (BATCH - 1))})
+    {"(drop) " * (BATCH + 1)}
+    (call_indirect $guest (type $init)
+      (local.get $text) (i32.shr_u (local.get $code) (i32.const {ALIGNMENT_BITS})) (i32.const 1)))"""

@@ -1,0 +1,177 @@
+"""Reads a .wasm file just far enough to find the core module to run, and what that module imports.
+
+Owns the section structure of core modules and components (the core specification's binary format, and the Component
+Model's Binary.md). A core module is taken as it is. Of a component the first embedded core module is taken: every
+wit-component output embeds its main module first and the adapters around it after that; we link the main module
+ourselves. What is inside functions is Wasmtime's business.
+
+Pure. Every byte is untrusted, and only BadModule leaves. Nothing here allocates more than a slice of its input.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kernel import limits
+from kernel.errors import BadModule
+
+_CORE = b"\0asm\x01\0\0\0"
+_COMPONENT = b"\0asm\x0d\0\x01\0"
+_HEADER_BYTES = 8
+
+_IMPORT_SECTION = 2
+"""Of a core module."""
+_CORE_MODULE_SECTION = 1
+"""Of a component."""
+_MAX_NAME_BYTES = 1024
+"""Of an import's module or name; a real one has less than a hundred."""
+_MAX_IMPORTS = 4096
+"""A real module has less than a hundred."""
+
+_FUNCTION, _TABLE, _MEMORY, _GLOBAL, _TAG = range(5)
+_KIND_NAMES = ("function", "table", "memory", "global", "tag")
+
+
+class Import(NamedTuple):
+    """One import of a core module."""
+
+    module: str
+    name: str
+    kind: str
+    """function, table, memory, global or tag."""
+
+
+def core_module_untrusted(wasm: bytes) -> bytes:
+    """The core module to run from the bytes of a .wasm file; raises BadModule."""
+    if len(wasm) > limits.MAX_MODULE_BYTES:
+        raise BadModule(f"the file has {len(wasm)} bytes, more than {limits.MAX_MODULE_BYTES}")
+    if wasm[:_HEADER_BYTES] == _CORE:
+        _check_sections(wasm)
+        return wasm
+    if wasm[:_HEADER_BYTES] != _COMPONENT:
+        raise BadModule("the file is neither a WebAssembly module nor a component of a known version")
+    for number, start, end in _sections(wasm):
+        if number == _CORE_MODULE_SECTION:
+            module = wasm[start:end]
+            if module[:_HEADER_BYTES] != _CORE:
+                raise BadModule("the component's first core module has an unknown version")
+            _check_sections(module)
+            return module
+    raise BadModule("the component embeds no core module")
+
+
+def imports_untrusted(module: bytes) -> list[Import]:
+    """What a core module imports, in order; raises BadModule."""
+    for number, start, end in _sections(module):
+        if number == _IMPORT_SECTION:
+            return _Reader(module, start, end).imports()
+    return []
+
+
+def _sections(wasm: bytes) -> list[tuple[int, int, int]]:
+    """Number, start and end of each section."""
+    found = []
+    reader = _Reader(wasm, _HEADER_BYTES, len(wasm))
+    while reader.at < reader.end:
+        number = reader.byte()
+        size = reader.u32()
+        found.append((number, reader.at, reader.skip(size)))
+    return found
+
+
+def _check_sections(module: bytes) -> None:
+    _sections(module)
+
+
+class _Reader:
+    """A position within `data[:end]`; every step is checked."""
+
+    __slots__ = ("at", "data", "end")
+
+    def __init__(self, data: bytes, at: int, end: int) -> None:
+        self.data = data
+        self.at = at
+        self.end = end
+
+    def skip(self, count: int) -> int:
+        """Move on by `count` bytes and return the new position."""
+        if count > self.end - self.at:
+            raise BadModule(f"the file is cut off: at byte {self.at} it announces {count} more bytes than it has")
+        self.at += count
+        return self.at
+
+    def byte(self) -> int:
+        """The next byte."""
+        return self.data[self.skip(1) - 1]
+
+    def u32(self) -> int:
+        """A LEB128 number of at most 32 bits."""
+        value = 0
+        for shift in range(0, 35, 7):
+            byte = self.byte()
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                if value >> 32:
+                    break
+                return value
+        raise BadModule(f"the number before byte {self.at} has more than 32 bits")
+
+    def leb(self) -> None:
+        """Skip a LEB128 number of at most 64 bits."""
+        for _ in range(10):
+            if self.byte() < 0x80:
+                return
+        raise BadModule(f"the number before byte {self.at} has more than 64 bits")
+
+    def name(self) -> str:
+        """A name: its length and its UTF-8 bytes."""
+        length = self.u32()
+        if length > _MAX_NAME_BYTES:
+            raise BadModule(f"a name of {length} bytes is imported; {_MAX_NAME_BYTES} is the limit")
+        end = self.skip(length)
+        try:
+            return self.data[end - length : end].decode()
+        except UnicodeDecodeError as error:
+            raise BadModule(f"the imported name before byte {end} is not UTF-8") from error
+
+    def imports(self) -> list[Import]:
+        """The contents of an import section."""
+        count = self.u32()
+        if count > _MAX_IMPORTS:
+            raise BadModule(f"{count} imports; {_MAX_IMPORTS} is the limit")
+        found = []
+        for _ in range(count):
+            module, name, kind = self.name(), self.name(), self.byte()
+            if kind >= len(_KIND_NAMES):
+                raise BadModule(f"{module} {name} is imported as something unknown (kind {kind})")
+            self._skip_type(kind)
+            found.append(Import(module, name, _KIND_NAMES[kind]))
+        return found
+
+    def _skip_type(self, kind: int) -> None:
+        if kind == _FUNCTION:
+            self.leb()
+        elif kind == _GLOBAL:
+            self._skip_value_type()
+            self.byte()
+        elif kind == _TAG:
+            self.byte()
+            self.leb()
+        else:
+            if kind == _TABLE:
+                self._skip_value_type()
+            self._skip_limits()
+
+    def _skip_value_type(self) -> None:
+        # 0x63 and 0x64 are `ref null` and `ref`, followed by a heap type.
+        if self.byte() in (0x63, 0x64):
+            self.leb()
+
+    def _skip_limits(self) -> None:
+        flags = self.byte()
+        self.leb()
+        if flags & 1:
+            self.leb()
+        if flags & 8:
+            # The custom page size's logarithm.
+            self.leb()

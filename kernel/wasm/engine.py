@@ -1,0 +1,311 @@
+"""Compiles programs, keeps the compiled code on disk, and holds what all guests share.
+
+Owns Wasmtime's configuration (bounds, pre-emption, determinism), the cache and the linkers. What runs is `fiber`'s.
+
+The cache is a folder of our own that nobody else may enter. Loading compiled code means trusting it with the process,
+so each entry carries a hash of itself, and one that does not match it is compiled anew, as is one of another version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import os
+import tempfile
+import threading
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import wasmtime
+
+from kernel import limits
+from kernel.errors import BadModule, KernelError
+from kernel.guest import Guest, GuestConfig, Poll
+from kernel.wasm import capi
+from kernel.wasm.adapter import adapter_wasm
+from kernel.wasm.component import core_module_untrusted, imports_untrusted
+from kernel.wasm.fiber import Code, Fiber, Running, WasiOutputs
+from kernel.wasm.host import HostFunction, define_all, host_functions, output
+from kernel.wasm.ticker import Ticker
+from kernel.wasm.wasi import WASI, shadows
+from kernel.wasm.wit import INTERFACES, Interface
+
+_CACHE_FORMAT = 1
+"""Goes up when entries or the configuration change."""
+
+_DEFAULT_INTERFACE = INTERFACES["nectar:process/standard@0.7.0"]
+"""For programs that call no host function; they still have an `init`."""
+
+_EXPORTS = {
+    "init": ((["i32", "i32"], []), True),
+    "cabi_realloc": ((["i32", "i32", "i32", "i32"], ["i32"]), True),
+    "_initialize": (([], []), False),
+}
+"""What a program exports: core params and results, and whether it must."""
+
+
+class Program:
+    """Compiled code, ready to be started any number of times; a `kernel.guest.Program`."""
+
+    def __init__(self, code: Code) -> None:
+        self._code = code
+
+    def start(self, config: GuestConfig) -> Guest:
+        """A new guest, of which nothing has run yet, not even a start function: that happens in its polls.
+
+        Raises BadModule if it cannot be linked or its drive is no folder.
+        """
+        return Fiber(self._code, config)
+
+
+class _Linked(NamedTuple):
+    """What programs share that import the same interface."""
+
+    linker: int
+    """For guests; the adapter's exports are missing."""
+    check: int
+    """The same with stand-ins for those: every import can be checked before a guest exists."""
+    adapter: int
+    keep: tuple[object, ...]
+
+
+class Engine:
+    """Loads programs. One for each process and mode; thread-safe."""
+
+    def __init__(self, cache_dir: Path | None, replayable: bool) -> None:
+        """`cache_dir`: where compiled code is kept, made if missing; None: nowhere.
+
+        `replayable`: slices are counted in fuel, and floats and clocks give the same in every run; about a third slower.
+        """
+        self.replayable = replayable
+        self._cache_dir = cache_dir
+        self._engine = wasmtime.Engine(_config(replayable))
+        self._identity = f"{_CACHE_FORMAT} wasmtime {version('wasmtime')} {'fuel' if replayable else 'epoch'}"
+        self._running = Running()
+        self._linked: dict[tuple[str, bool], _Linked] = {}
+        self._lock = threading.Lock()
+        self.ticker = None if replayable else Ticker(self._engine.increment_epoch)
+
+    def load(self, wasm: bytes) -> Program:
+        """Compile a core module or component, or find it in the cache. The first time takes a second for each few
+        megabytes; may be called from a worker thread.
+
+        Raises BadModule if it is no program that this node can run; the message is one sentence.
+        """
+        core = core_module_untrusted(wasm)
+        interface, uses_wasi = _check_imports(core)
+        module = self._module(core)
+        _check_exports(module)
+        with self._lock:
+            linked = self._linked_for(interface, uses_wasi)
+        self._check_link(linked, module)
+        outputs = WasiOutputs(output(self._running, 1), output(self._running, 0)) if uses_wasi else None
+        return Program(
+            Code(
+                engine=capi.address(self._engine.ptr()),
+                linker=linked.linker,
+                adapter=linked.adapter,
+                module=capi.address(module.ptr()),
+                interface=interface.module.encode(),
+                wasi=outputs,
+                ticker=self.ticker,
+                running=self._running,
+                keep=(self._engine, module, linked.keep),
+            )
+        )
+
+    def close(self) -> None:
+        """End the ticker's thread; no guest may be polled after this."""
+        if self.ticker is not None:
+            self.ticker.close()
+
+    def _module(self, core: bytes) -> wasmtime.Module:
+        if self._cache_dir is None:
+            return self._compile(core)
+        key = hashlib.sha256(self._identity.encode() + b"\0" + core).hexdigest()
+        path = self._cache_dir / key
+        cached = self._read_cache(path)
+        if cached is not None:
+            return cached
+        module = self._compile(core)
+        # A full or read-only disk costs us the cache, not the program.
+        with contextlib.suppress(OSError):
+            _write_cache(path, bytes(module.serialize()))
+        return module
+
+    def _compile(self, core: bytes) -> wasmtime.Module:
+        try:
+            return wasmtime.Module(self._engine, core)
+        except wasmtime.WasmtimeError as error:
+            reasons = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise BadModule(f"the core module is not valid: {reasons[-1]}") from error
+
+    def _read_cache(self, path: Path) -> wasmtime.Module | None:
+        try:
+            entry = path.read_bytes()
+        except OSError:
+            return None
+        digest, code = entry[:_DIGEST_BYTES], entry[_DIGEST_BYTES:]
+        if hashlib.sha256(code).digest() != digest:
+            return None
+        try:
+            return wasmtime.Module.deserialize(self._engine, code)
+        except wasmtime.WasmtimeError:
+            # Compiled for another processor.
+            return None
+
+    def _linked_for(self, interface: Interface, uses_wasi: bool) -> _Linked:
+        key = interface.module, uses_wasi
+        if key not in self._linked:
+            self._linked[key] = self._link(interface, uses_wasi)
+        return self._linked[key]
+
+    def _link(self, interface: Interface, uses_wasi: bool) -> _Linked:
+        functions = host_functions(interface, self._running)
+        adapter = wasmtime.Module(self._engine, adapter_wasm(interface))
+        host = self._new_linker()
+        define_all(host, functions, lambda function: function.module != interface.module)
+        adapter_pre = _instance_pre(host, adapter)
+        capi.linker_delete(host)
+        wasi_functions: list[HostFunction] = []
+        linker = self._new_linker()
+        if uses_wasi:
+            capi.check(capi.linker_define_wasi(linker))
+            wasi_functions = shadows(self._running, self.replayable)
+            define_all(linker, wasi_functions, lambda function: True)
+        define_all(linker, functions, lambda function: function.module == interface.module)
+        check = capi.linker_clone(linker)
+        for export in adapter.exports:
+            if isinstance(export.type, wasmtime.FuncType) and interface.function(export.name):
+                numbers = _numbers(export.type)
+                stand_in = functions[0].callback
+                capi.define(check, interface.module, export.name, numbers, stand_in)
+        return _Linked(linker, check, adapter_pre, (self._engine, adapter, functions, wasi_functions))
+
+    def _new_linker(self) -> int:
+        linker: int = capi.linker_new(capi.address(self._engine.ptr()))
+        capi.linker_allow_shadowing(linker, True)
+        return linker
+
+    def _check_link(self, linked: _Linked, module: wasmtime.Module) -> None:
+        capi.instance_pre_delete(_instance_pre(linked.check, module))
+
+
+def _config(replayable: bool) -> wasmtime.Config:
+    config = wasmtime.Config()
+    config.max_wasm_stack = limits.MAX_WASM_STACK_BYTES
+    # Off: what would need bounds or care that guests get nothing for, and what two runs could disagree on.
+    config.wasm_threads = False
+    config.wasm_memory64 = False
+    config.wasm_multi_memory = False
+    config.wasm_relaxed_simd = False
+    config.wasm_gc = False
+    # The host keeps a view of each memory: it must stay where it is. 4 GiB of address space are reserved for each.
+    config.memory_may_move = False
+    # Off: an image mapped into each memory costs two of the 65,530 mappings that Linux gives a process; without, ten
+    # thousand guests fit. The price is a copy of the data segments at each start.
+    config.memory_init_cow = False
+    # It belongs to components; without, a store is made in half the time.
+    capi.concurrency_support(capi.address(config.ptr()), False)
+    config.cranelift_nan_canonicalization = replayable
+    config.consume_fuel = replayable
+    config.epoch_interruption = not replayable
+    return config
+
+
+def _check_imports(core: bytes) -> tuple[Interface, bool]:
+    """Which interface a core module imports and whether it uses WASI; raises BadModule for anything else."""
+    interface, uses_wasi = None, False
+    for module, name, kind in imports_untrusted(core):
+        if module == WASI:
+            uses_wasi = True
+            continue
+        known = INTERFACES.get(module)
+        if known is None or kind != "function" or not known.function(name):
+            raise BadModule(f"it imports the {kind} {name!r} of {module!r}, which this node does not offer")
+        if interface not in (None, known):
+            raise BadModule(f"it imports two versions of one interface: {interface.module} and {module}")
+        interface = known
+    return interface or _DEFAULT_INTERFACE, uses_wasi
+
+
+def _check_exports(module: wasmtime.Module) -> None:
+    exports = {export.name: export.type for export in module.exports}
+    if not isinstance(exports.get("memory"), wasmtime.MemoryType):
+        raise BadModule("it exports no memory of the name 'memory'")
+    for name, (numbers, required) in _EXPORTS.items():
+        found = exports.get(name)
+        if found is None and not required:
+            continue
+        if not isinstance(found, wasmtime.FuncType):
+            raise BadModule(f"it exports no function of the name {name!r}")
+        if _numbers(found) != (tuple(numbers[0]), tuple(numbers[1])):
+            raise BadModule(f"its export {name!r} has the wrong type")
+
+
+def _numbers(signature: wasmtime.FuncType) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return tuple(map(str, signature.params)), tuple(map(str, signature.results))
+
+
+def _instance_pre(linker: int, module: wasmtime.Module) -> int:
+    """A module linked but for its store; raises BadModule if an import is missing or has another type."""
+    found = ctypes.c_void_p()
+    capi.check(capi.linker_instantiate_pre(linker, capi.address(module.ptr()), ctypes.byref(found)))
+    assert found.value
+    return found.value
+
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def _write_cache(path: Path, code: bytes) -> None:
+    """Write an entry whole or not at all; raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.chmod(0o700)
+    handle, temporary = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(code).digest())
+            file.write(code)
+        os.replace(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
+
+
+_CHECK_GUEST = """(module
+  (import "nectar:process/standard@0.7.0" "receive" (func $receive (param i32)))
+  (memory (export "memory") 2)
+  (global $heap (mut i32) (i32.const 4096))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (global.set $heap (i32.and (i32.add (global.get $heap) (i32.const 15)) (i32.const -8)))
+    (global.get $heap)
+    (global.set $heap (i32.add (global.get $heap) (local.get 3))))
+  (func (export "init") (param i32 i32)
+    (call $receive (i32.const 1024))
+    (loop $for_ever (br $for_ever))))"""
+
+
+def self_check() -> None:
+    """Suspend, resume, pre-empt and kill a guest; takes some ten milliseconds.
+
+    Raises KernelError if the installed Wasmtime does not do that as the declarations in `capi` expect.
+    """
+    from kernel.address import Address
+    from kernel.guest import Arrival
+    from kernel.message import Request
+
+    our = Address.parse("self.check@check:check:sys")
+    for replayable in (False, True):
+        engine = Engine(None, replayable)
+        guest = engine.load(bytes(wasmtime.wat2wasm(_CHECK_GUEST))).start(GuestConfig(our, limits.MIB))
+        steps = [guest.poll()]
+        if steps == [Poll.RECEIVE]:
+            guest.resume(Arrival(our, Request(False, None, b"check"), None, None))
+            steps += [guest.poll(), guest.poll()]
+        guest.close()
+        engine.close()
+        if steps != [Poll.RECEIVE, Poll.PREEMPTED, Poll.PREEMPTED]:
+            raise KernelError(f"the installed Wasmtime does not run guests as expected: {steps}, {guest.end}")

@@ -1,0 +1,482 @@
+"""One running guest: a suspended or running call into Wasm, which goes on when it is polled.
+
+Theory of operation. Wasmtime runs a guest on a stack of its own (a fiber). The guest's whole life is at most two
+calls: instantiation, and the adapter's `run`, which calls `_initialize` and `init`. Each is a future of the C API;
+`poll` polls the one that is under way, and host functions (`host`) suspend it by leaving a continuation that is not
+ready. So a guest needs no thread and no lock, and nothing runs but when it is polled, not even a start function.
+
+A host function touches nothing but the guest's own record, this class: it appends effects, and the kernel applies them
+after the poll. That makes a guest a pure state machine, and lets a busy one be polled on a worker thread. The record is
+found through a thread-local, because callbacks are shared by all guests of an engine: own ones would cost kilobytes.
+
+A poll ends without a result when the guest waits for an answer, when it has emitted as much as `limits` allow for one
+poll, or when its time slice is over: by the epoch, which `ticker` advances, or by fuel in replayable runs, where the
+same bytes and messages give the same polls. An idle guest's epoch deadline has usually passed when its next message
+comes, so it yields at once; `poll` notices that no tick happened meanwhile and polls on.
+
+What ends a guest ends that guest alone: traps, an exit, misuse of the interface, and an error in our own host functions.
+Everything that C points to lives in `Cells` and in `Code`; what refers to the store is dropped in order: future, store.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import threading
+from ctypes import addressof, byref
+from dataclasses import dataclass
+from struct import Struct
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import wasmtime
+
+from kernel import limits
+from kernel.errors import BadModule, GuestTrap
+from kernel.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Print
+from kernel.wasm import capi
+from kernel.wasm.adapter import NAME as ADAPTER_NAME
+from kernel.wasm.adapter import RUN
+from kernel.wasm.lower import BATCH, Lowered, lower_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel.message import LazyLoadBlob
+    from kernel.wasm.ticker import Ticker
+
+FUEL = 1 << 62
+"""What a guest starts with in a replayable run; at a billion a second it lasts a century."""
+SLICE_FUEL = 5_000_000
+"""Units of fuel of one slice in a replayable run; about as long as a tick."""
+
+_TABLES = 4
+"""A guest's tables and the adapter's one. LLVM's output has one; each gets its share of MAX_TABLE_ELEMENTS."""
+
+_CODES = [
+    Struct("<" + f"{capi.VALUE_OFFSET}xI{capi.VALUE_BYTES - capi.VALUE_OFFSET - 4}x" * (count + 1))
+    for count in range(BATCH + 1)
+]
+"""How many pieces and the code of each, as results of an asynchronous host function (their kind, i32, is 0)."""
+
+_WAITING = (Poll.RECEIVE, Poll.CALL)
+_poll = capi.poll
+_NO_MEMORY = memoryview(b"")
+_FRAME = re.compile(r"^\s*\d+:\s+0x[0-9a-f]+ - (?:.*!)?(.+)$")
+
+
+class Running(threading.local):
+    """Which guest the current thread polls."""
+
+    guest: Fiber
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What all guests of a program share; the addresses are valid for as long as `keep` lives."""
+
+    engine: int
+    linker: int
+    """Defines what guests import, but for what the adapter exports."""
+    adapter: int
+    """The adapter, linked, to be instantiated in each guest's store."""
+    module: int
+    interface: bytes
+    """The module name that the adapter's exports are imported under."""
+    wasi: WasiOutputs | None
+    """None: the program does not use WASI."""
+    ticker: Ticker | None
+    """None: slices are fuel."""
+    running: Running
+    keep: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WasiOutputs:
+    """The callbacks for a guest's standard streams."""
+
+    stdout: object
+    stderr: object
+
+
+class Fiber:
+    """A `kernel.guest.Guest`; made by `engine.Engine.load(…).start(…)`."""
+
+    __slots__ = (
+        "_cells",
+        "_code",
+        "_context",
+        "_future",
+        "_instance_linker",
+        "_last_blob",
+        "_lines",
+        "_lower",
+        "_memory_bytes",
+        "_pending",
+        "_polls",
+        "_results",
+        "_seconds",
+        "_store",
+        "_target",
+        "_throttled",
+        "_wait",
+        "blob",
+        "blob_bytes_loaded",
+        "config",
+        "effects",
+        "emitted",
+        "end",
+        "host_error",
+        "lowered",
+        "memory",
+    )
+
+    def __init__(self, code: Code, config: GuestConfig) -> None:
+        """Raises BadModule if the program cannot be linked or its drive is no folder."""
+        self.effects: list[Effect] = []
+        self.end: End | None = None
+        self.config = config
+        self.emitted = 0
+        """Bytes emitted since the kernel last emptied `effects`."""
+        self.memory = _NO_MEMORY
+        """The guest's memory as of the last look; it may have grown since."""
+        self.lowered: Lowered | None = None
+        """The result that is being placed in guest memory."""
+        self.blob: LazyLoadBlob | None = None
+        """Of the message being handled (G11)."""
+        self.blob_bytes_loaded = 0
+        self.host_error: BaseException | None = None
+        """What went wrong in a host function that is not the guest's fault."""
+        self._last_blob: LazyLoadBlob | None = None
+        self._lines: dict[int, bytes] = {}
+        self._pending: Poll | None = None
+        self._lower: Callable[[object], Lowered] | None = None
+        self._target = 0
+        self._results = 0
+        self._throttled = False
+        self._polls = 0
+        self._seconds = 0.0
+        self._memory_bytes = 0
+        self._code = code
+        self._cells = capi.Cells()
+        self._wait = capi.Continuation.on(addressof(self._cells) + capi.Cells.ready.offset)
+        """The bytes of a continuation that goes on when this guest may."""
+        self._store: int = capi.store_new(code.engine, None, None)
+        self._context: int = capi.store_context(self._store)
+        self._future: int | None = None
+        self._instance_linker: int | None = None
+        try:
+            self._instantiate_adapter()
+            self._set_limits()
+            self._begin_instantiation()
+        except BadModule:
+            self._drop()
+            raise
+
+    # --- kernel.guest.Guest -------------------------------------------------------------------------------------------
+
+    def poll(self) -> Poll:
+        """See `kernel.guest.Guest.poll`; gives up the GIL while the guest runs. From any thread, one at a time."""
+        if self._pending is not None:
+            return self._pending
+        if not self.effects:
+            self.emitted = 0
+            if self._throttled:
+                self._throttled = False
+                self._cells.ready = 1
+        elif self._throttled:
+            return Poll.PREEMPTED
+        self._polls += 1
+        code = self._code
+        code.running.guest = self
+        ticker = code.ticker
+        if ticker is None:
+            while _poll(self._future) and not self._call_ended():
+                pass
+        else:
+            self._poll_by_epoch(ticker)
+        return self._pending or Poll.PREEMPTED
+
+    def _poll_by_epoch(self, ticker: Ticker) -> None:
+        started = perf_counter()
+        ticker.polls.append(None)
+        if ticker.asleep:
+            ticker.wake()
+        try:
+            ticks = ticker.ticks
+            while True:
+                if _poll(self._future):
+                    if self._call_ended():
+                        return
+                elif self._pending is not None or self._throttled:
+                    return
+                elif ticks != ticker.ticks:
+                    # The slice is over. If nothing ticked, the deadline had passed before this poll: poll on.
+                    return
+        finally:
+            ticker.polls.pop()
+            self._seconds += perf_counter() - started
+
+    def resume(self, answer: object) -> None:
+        """See `kernel.guest.Guest.resume`; lowers the answer now, and copies it into the guest in its next poll."""
+        assert self._pending in _WAITING, f"{self} waits for no answer"
+        if type(answer) is Arrival:
+            self._set_blob(answer.blob)
+        elif type(answer) is Failure:
+            blob = answer.error.blob
+            self._set_blob(blob)
+            if blob is not None:
+                self.blob_bytes_loaded += len(blob.bytes)
+        if self._lower is not None:
+            self.lowered = lowered = self._lower(answer).to(self._target)
+            hand_over_codes(lowered, self._results)
+        self._pending = None
+        self._cells.ready = 1
+
+    def close(self) -> None:
+        """See `kernel.guest.Guest.close`; must not be called while another thread polls."""
+        if self.end is None:
+            self.end = End(None)
+            self._pending = Poll.ENDED
+        self._drop()
+
+    def statistics(self) -> GuestStatistics:
+        """See `kernel.guest.Guest.statistics`."""
+        if self._store:
+            self._look_at_memory()
+        seconds = None if self._code.ticker is None else self._seconds
+        return GuestStatistics(self._memory_bytes, self.blob_bytes_loaded, self._polls, seconds)
+
+    def __repr__(self) -> str:
+        state = self.end or (self._pending.name if self._pending else "ready")
+        return f"<Fiber {self.config.our} {state}, {self._polls} polls, {len(self.effects)} effects>"
+
+    # --- for host functions, which run within a poll -------------------------------------------------------------------
+
+    @property
+    def last_blob(self) -> LazyLoadBlob | None:
+        """The last blob that came with a message."""
+        return self._last_blob
+
+    def emitted_another(self, size: int) -> bytes:
+        """Count effects of `size` bytes that were just appended. Returns the continuation: the guest goes on at once,
+        or, if it has emitted its share, when the kernel has emptied `effects`."""
+        self.emitted += size
+        if len(self.effects) < limits.MAX_EFFECTS and self.emitted < limits.MAX_EFFECT_BYTES:
+            return capi.READY
+        self._throttled = True
+        self._cells.ready = 0
+        return self._wait
+
+    def suspend(self, poll: Poll, lower: Callable[[object], Lowered] | None, target: int, results: int) -> bytes:
+        """The guest waits until `resume` brings the answer. Returns the continuation.
+
+        `lower`: None if there is nothing to lower, the answer is None; `target`: the return pointer; `results`: where
+        the function's core results are to be written, valid until it returns.
+        """
+        self._pending = poll
+        self._lower = lower
+        self._target = target
+        self._results = results
+        self._throttled = False
+        self._cells.ready = 0
+        return self._wait
+
+    def memory_grew(self) -> bool:
+        """Look at the guest's memory again; whether there is more of it than at the last look."""
+        return self._look_at_memory()
+
+    def trap_for(self, name: str, error: BaseException) -> int:
+        """A new wasm_trap_t for what went wrong in the host function `name`; noted, if it was not the guest."""
+        if isinstance(error, GuestTrap):
+            text = f"{name}: {error}".encode()
+        else:
+            self.host_error = error
+            text = f"{name}: the host failed: {error!r}".encode()
+        trap: int = capi.trap_new(text, len(text))
+        return trap
+
+    def write(self, verbosity: int, data: bytes) -> None:
+        """Take what the guest wrote to a standard stream: whole lines become prints, and an overlong one several.
+
+        What comes when the guest has emitted as much as one poll may is lost: WASI offers no way to suspend it here.
+        """
+        *lines, rest = (self._lines.get(verbosity, b"") + data).split(b"\n")
+        while len(rest) >= limits.MAX_PRINT_BYTES:
+            lines.append(rest[: limits.MAX_PRINT_BYTES])
+            rest = rest[limits.MAX_PRINT_BYTES :]
+        self._lines[verbosity] = rest
+        for line in lines:
+            self._print_line(verbosity, line)
+
+    # --- inside ---------------------------------------------------------------------------------------------------------
+
+    def _instantiate_adapter(self) -> None:
+        cells = self._cells
+        future = capi.instance_pre_instantiate_async(
+            self._code.adapter, self._context, byref(cells, _ADAPTER), byref(cells, _TRAP), byref(cells, _ERROR)
+        )
+        done = capi.poll(future)
+        capi.future_delete(future)
+        assert done and not cells.trap, "the adapter has no start function"
+        capi.check(cells.error)
+
+    def _set_limits(self) -> None:
+        code, config = self._code, self.config
+        memory = min(config.memory_bytes, limits.MAX_MEMORY_BYTES)
+        # Two instances: adapter and guest. One memory, so that the bound on it is the bound on all of them.
+        capi.store_limiter(self._store, memory, limits.MAX_TABLE_ELEMENTS // _TABLES, 2, _TABLES, 1)
+        if code.ticker is None:
+            capi.check(capi.set_fuel(self._context, FUEL))
+            capi.check(capi.fuel_yield_interval(self._context, SLICE_FUEL))
+        else:
+            capi.epoch_yield(self._context, 1)
+        if code.wasi:
+            wasi = capi.wasi_config_new()
+            capi.wasi_stdout(wasi, code.wasi.stdout, None, None)
+            capi.wasi_stderr(wasi, code.wasi.stderr, None, None)
+            if config.drive is not None and not capi.wasi_config_preopen_dir(wasi, config.drive.encode(), b"/", True):
+                raise BadModule(f"the drive {config.drive} is no folder")
+            capi.check(capi.set_wasi(self._context, wasi))
+
+    def _begin_instantiation(self) -> None:
+        code, cells = self._code, self._cells
+        linker = self._instance_linker = capi.linker_clone(code.linker)
+        capi.check(
+            capi.linker_define_instance(
+                linker, self._context, code.interface, len(code.interface), byref(cells, _ADAPTER)
+            )
+        )
+        self._future = capi.instantiate_async(
+            linker, self._context, code.module, byref(cells, _INSTANCE), byref(cells, _TRAP), byref(cells, _ERROR)
+        )
+
+    def _begin_run(self) -> None:
+        """The guest is instantiated: let the adapter run it."""
+        cells = self._cells
+        args = cells.args
+        for slot, name in enumerate(("cabi_realloc", "init", "_initialize")):
+            args[slot].kind = capi.FUNCREF
+            if self._export(_INSTANCE, name, _RUN_EXPORT):
+                args[slot].of.funcref = cells.run.of.func
+        self._export(_INSTANCE, "memory", _MEMORY)
+        self._look_at_memory()
+        self.lowered = lower_text(str(self.config.our).encode())
+        args[3].kind = capi.I32
+        args[3].of.i32 = self.lowered.codes()[1]
+        found = self._export(_ADAPTER, RUN, _RUN_EXPORT)
+        assert found, "the adapter exports it"
+        self._future = capi.call_async(
+            self._context,
+            byref(cells.run.of.func),
+            byref(args),
+            len(args),
+            None,
+            0,
+            byref(cells, _TRAP),
+            byref(cells, _ERROR),
+        )
+
+    def _export(self, instance: int, name: str, into: int) -> bool:
+        cells = self._cells
+        found: bool = capi.instance_export_get(
+            self._context, byref(cells, instance), name.encode(), len(name), byref(cells, into)
+        )
+        return found
+
+    def _call_ended(self) -> bool:
+        """After the end of a call: begin the next one, or note the guest's end and return true."""
+        capi.future_delete(self._future)
+        self._future = None
+        cells = self._cells
+        if self._instance_linker:
+            capi.linker_delete(self._instance_linker)
+            self._instance_linker = None
+            if not cells.trap and not cells.error:
+                self._begin_run()
+                return False
+        self._finish()
+        return True
+
+    def _finish(self) -> None:
+        cells, trap = self._cells, None
+        if cells.trap:
+            trap = describe(str(capi.as_trap(cells.trap)))
+        elif cells.error:
+            error = capi.as_error(cells.error)
+            if isinstance(error, wasmtime.ExitTrap):
+                trap = f"exited with code {error.code}" if error.code else None
+            else:
+                trap = describe(str(error))
+        cells.trap = cells.error = None
+        for verbosity, rest in self._lines.items():
+            if rest:
+                self._print_line(verbosity, rest)
+        self.end = End(trap)
+        self._pending = Poll.ENDED
+        self._drop()
+        error_of_ours, self.host_error = self.host_error, None
+        if error_of_ours is not None and not isinstance(error_of_ours, Exception):
+            # KeyboardInterrupt and its like hit us, not the guest: whoever polls is to know.
+            raise error_of_ours
+
+    def _drop(self) -> None:
+        """Give everything back; the record itself stays readable."""
+        if not self._store:
+            return
+        self._look_at_memory()
+        if self._future:
+            capi.future_delete(self._future)
+        if self._instance_linker:
+            capi.linker_delete(self._instance_linker)
+        # Not released, only dropped: a traceback may still hold a slice of it, which nobody reads.
+        self.memory = _NO_MEMORY
+        capi.store_delete(self._store)
+        self._store = self._context = 0
+        self._future = self._instance_linker = None
+        self.lowered = self.blob = self._last_blob = None
+
+    def _look_at_memory(self) -> bool:
+        memory = byref(self._cells, _MEMORY + _EXPORT)
+        if not self._cells.memory.of.memory._anon_1.store_id:
+            return False
+        size = capi.memory_data_size(self._context, memory)
+        if size <= len(self.memory):
+            return False
+        self.memory = capi.memory_view(capi.memory_data(self._context, memory), size, capi.WRITABLE)
+        self._memory_bytes = size
+        return True
+
+    def _set_blob(self, blob: LazyLoadBlob | None) -> None:
+        self.blob = blob
+        if blob is not None:
+            self._last_blob = blob
+
+    def _print_line(self, verbosity: int, line: bytes) -> None:
+        if len(self.effects) < limits.MAX_EFFECTS and self.emitted < limits.MAX_EFFECT_BYTES:
+            line = line[: limits.MAX_PRINT_BYTES]
+            self.effects.append(Print(verbosity, line.decode(errors="replace")))
+            self.emitted += len(line)
+
+
+_TRAP, _ERROR, _INSTANCE, _ADAPTER, _MEMORY, _RUN_EXPORT = (
+    getattr(capi.Cells, name).offset for name in ("trap", "error", "instance", "adapter", "memory", "run")
+)
+_EXPORT = capi.bindings.wasmtime_extern_t.of.offset
+
+
+def describe(message: str) -> str:
+    """One line for what Wasmtime says in many: the cause, and the guest's function in which it happened."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    cause = lines[-1] if lines else "trap"
+    for line in lines:
+        frame = _FRAME.match(line)
+        if frame and f"{ADAPTER_NAME}!" not in line:
+            return f"{cause} in function {frame[1]}"
+    return cause
+
+
+def hand_over_codes(lowered: Lowered, results: int) -> None:
+    """Write the codes of the next pieces to where an asynchronous host function's results go."""
+    codes = lowered.codes()
+    _CODES[codes[0]].pack_into(capi.window(results), 0, *codes)

@@ -1,0 +1,127 @@
+"""`nectar boot`: run one node, in this process or in the background."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import nectar_node
+from kernel.address import check_node
+from kernel.errors import BadAddress
+from nectar_node.cli import launch, output
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.config import LOOPBACK, REGISTRAR_NAME, Genesis, NodeConfig
+from nectar_node.errors import BadInput
+
+
+def boot(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The node's name, such as send.nec.")],
+    join: Annotated[
+        Path, typer.Option("--join", "--dir", metavar="D", help="The folder of the testnet to join.")
+    ] = DEFAULT_FOLDER,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return when the node is ready; its output goes to the log in its folder.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = LOOPBACK,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0: any free one.")] = 0,
+    advertise: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where others reach this node, if not where it listens.")
+    ] = "",
+    package: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="A package to run instead of those that come with the node; repeatable."),
+    ] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Holds the password of the node's key file.")
+    ] = None,
+    ready_descriptor: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> int:
+    """Run the node NAME of the testnet in D until Ctrl-C or SIGTERM."""
+    options = launch.BootOptions(
+        host=host,
+        port=port,
+        advertise=parse_endpoint(advertise) if advertise else None,
+        packages=None if package is None else tuple(package),
+        password_file=password_file,
+    )
+    check_name(name)
+    if detach:
+        return _boot_detached(Network.find(join), name, options)
+    config = make_config(Network(join), name, options, ready_descriptor)
+    # Only here does the command line load trio and Wasmtime, which costs as much as everything else together.
+    from nectar_node import node
+
+    return node.run(config)
+
+
+def _boot_detached(network: Network, name: str, options: launch.BootOptions) -> int:
+    started = launch.start(network, [(name, options)])[0]
+    output.say(f"{name} runs as process {started.process.pid} on {output.endpoint(list(started.endpoint))}.")
+    return 0
+
+
+def make_config(network: Network, name: str, options: launch.BootOptions, ready_descriptor: int | None) -> NodeConfig:
+    """What the node is told at its start; raises BadInput, or CannotJoin where there is no testnet."""
+    return NodeConfig(
+        name=name,
+        folder=network.place(name),
+        genesis=None if name == REGISTRAR_NAME else Genesis.load(network.folder),
+        network_folder=network.folder,
+        host=options.host,
+        port=options.port,
+        advertise=options.advertise,
+        packages=_packages(name, options),
+        ready_descriptor=ready_descriptor,
+        password=None if options.password_file is None else read_password(options.password_file),
+    )
+
+
+def _packages(name: str, options: launch.BootOptions) -> tuple[Path, ...]:
+    if options.packages is None:
+        return () if name == REGISTRAR_NAME else shipped_packages()
+    return tuple(map(check_package, options.packages))
+
+
+def check_name(name: str) -> None:
+    """Raise BadInput if `name` is no node id (G1), which also keeps it from naming a folder elsewhere."""
+    try:
+        check_node(name)
+    except BadAddress as error:
+        raise BadInput(
+            f"{name!r} is no node name: expected labels of a-z, 0-9 and '-' joined by dots, such as some-user.nec."
+        ) from error
+
+
+def parse_endpoint(text: str) -> tuple[str, int]:
+    """The HOST:PORT in `text`; raises BadInput."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise BadInput(f"{text!r} is no endpoint: expected HOST:PORT, such as 127.0.0.1:9000.")
+    return host, int(port)
+
+
+def read_password(path: Path) -> bytes:
+    """The password in `path`, without the line's end; raises BadInput."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise BadInput(f"Cannot read the password file {path}: {error.strerror}.") from error
+    with open(descriptor, "rb") as file:
+        return file.read(4096).rstrip(b"\r\n")
+
+
+def check_package(folder: Path) -> Path:
+    """The absolute folder that holds the manifest of the package in `folder`; raises BadInput where there is none."""
+    for candidate in (folder, folder / "pkg"):
+        if (candidate / "manifest.json").is_file():
+            return candidate.resolve()
+    raise BadInput(f"{folder} is no package: it holds no manifest.json.")
+
+
+def shipped_packages() -> tuple[Path, ...]:
+    """The packages that come with the node, which every node but the registrar runs unless told otherwise."""
+    beside = Path(nectar_node.__file__).resolve().parent.parent / "packages"
+    return tuple(path.parent for path in sorted(beside.glob("*/pkg/manifest.json")))

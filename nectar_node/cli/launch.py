@@ -1,0 +1,290 @@
+"""Starts and stops nodes as operating system processes.
+
+A node is started in a session of its own, so that a Ctrl-C at the terminal reaches the command and not the node; its
+output goes to the log in its folder. Which process a node is, and whether it runs, is read from the lock in its folder
+each time: there is no list of processes that could be out of date after a crash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nectar_node.cli.logs import last_line
+from nectar_node.cli.network import Network
+from nectar_node.config import GENESIS_FILE, LOOPBACK, NODES_FOLDER, REGISTRAR_NAME
+from nectar_node.errors import BadInput, NodeError
+from nectar_node.folder import NodeFolder
+
+READY_TIMEOUT = 30.0
+"""Seconds in which a node must be ready."""
+
+STOP_GRACE = 5.0
+"""Seconds between asking a node to stop and killing it."""
+
+_KILL_GRACE = 5.0
+_MAX_REPORT_BYTES = 1 << 16
+
+
+class CannotStart(NodeError):
+    """A node did not become ready; the message quotes its reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootOptions:
+    """What `nectar boot` is told beyond the node's name and network."""
+
+    host: str = LOOPBACK
+    port: int = 0
+    advertise: tuple[str, int] | None = None
+    packages: tuple[Path, ...] | None = None
+    """None: those that come with the node."""
+    password_file: Path | None = None
+
+    def arguments(self) -> list[str]:
+        """The same, as arguments of `nectar boot`."""
+        words = ["--host", self.host, "--port", str(self.port)]
+        if self.advertise is not None:
+            words += ["--advertise", f"{self.advertise[0]}:{self.advertise[1]}"]
+        for package in self.packages or ():
+            words += ["--package", str(package)]
+        if self.password_file is not None:
+            words += ["--password-file", str(self.password_file)]
+        return words
+
+
+DEFAULT_OPTIONS = BootOptions()
+
+
+@dataclass(slots=True)
+class StartedNode:
+    """A node that this process started, and that is ready."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    endpoint: tuple[str, int]
+    """Where it listens."""
+
+
+@dataclass(slots=True)
+class _Starting:
+    name: str
+    folder: NodeFolder
+    process: subprocess.Popen[bytes]
+    ready: int
+    received: bytearray = field(default_factory=bytearray)
+
+
+def start(
+    network: Network, nodes: Sequence[tuple[str, BootOptions]], timeout: float = READY_TIMEOUT
+) -> list[StartedNode]:
+    """Start `nodes`, all at once but for the registrar, which goes first; return when all are ready.
+
+    Raises CannotStart, AlreadyRunning's sentence included, if one of them is not ready within `timeout` seconds; those
+    started by this call are stopped again then.
+    """
+    (network.folder / NODES_FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
+    deadline = time.monotonic() + timeout
+    started: list[StartedNode] = []
+    starting: list[_Starting] = []
+    try:
+        for name, options in sorted(nodes, key=lambda node: node[0] != REGISTRAR_NAME):
+            starting.append(_spawn(network, name, options))
+            if name == REGISTRAR_NAME or not (network.folder / GENESIS_FILE).exists():
+                _collect(starting, started, deadline)
+        _collect(starting, started, deadline)
+    except BaseException:
+        _abandon([*(node.process for node in started), *(node.process for node in starting)])
+        raise
+    finally:
+        for node in starting:
+            os.close(node.ready)
+    return started
+
+
+def _spawn(network: Network, name: str, options: BootOptions) -> _Starting:
+    folder = network.place(name)
+    if (owner := folder.owner()) is not None:
+        raise CannotStart(f"{name} is running already, as process {owner}.")
+    folder.path.mkdir(exist_ok=True, mode=0o700)
+    ready, reporting = os.pipe()
+    command = [sys.executable, "-m", "nectar_node", "boot", name, "--join", str(network.folder)]
+    command += [*options.arguments(), "--ready-descriptor", str(reporting)]
+    try:
+        with open(os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(reporting,),
+                start_new_session=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+    except BaseException:
+        os.close(ready)
+        raise
+    finally:
+        os.close(reporting)
+    return _Starting(name, folder, process, ready)
+
+
+def _collect(starting: list[_Starting], started: list[StartedNode], deadline: float) -> None:
+    while starting:
+        node = starting[0]
+        started.append(StartedNode(node.name, node.process, _await_ready(node, deadline)))
+        os.close(starting.pop(0).ready)
+
+
+def _await_ready(node: _Starting, deadline: float) -> tuple[str, int]:
+    while b"\n" not in node.received:
+        if not select.select([node.ready], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise CannotStart(f"{node.name} was not ready in time: its log is {node.folder.log}.")
+        data = os.read(node.ready, _MAX_REPORT_BYTES)
+        node.received += data
+        if not data or len(node.received) > _MAX_REPORT_BYTES:
+            raise CannotStart(_epitaph(node))
+    report = decode_report_untrusted(bytes(node.received))
+    if isinstance(report, str):
+        raise CannotStart(report)
+    return report
+
+
+def decode_report_untrusted(line: bytes) -> tuple[str, int] | str:
+    """What a node reported when it was ready: its endpoint, or one sentence that says why it is not.
+
+    Raises CannotStart on anything else.
+    """
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise CannotStart("The node's report is no JSON: are node and launcher of the same version?") from error
+    match value:
+        case {"endpoint": [str(host), int(port)]}:
+            return host, port
+        case {"error": str(sentence)}:
+            return sentence
+        case _:
+            raise CannotStart("The node's report has an unknown shape: are node and launcher of the same version?")
+
+
+def _epitaph(node: _Starting) -> str:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        node.process.wait(1)
+    reason = last_line(node.folder.log) or f"exit code {node.process.returncode}"
+    return f"{node.name} ended before it was ready ({reason}): its log is {node.folder.log}."
+
+
+def _abandon(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """End nodes that this process has just started, and which are of no use to anybody now."""
+    processes = list(processes)
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + STOP_GRACE
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def stop(folders: Iterable[NodeFolder], grace: float = STOP_GRACE) -> dict[str, str]:
+    """Stop the nodes that run in `folders`, and remove the sockets that crashed ones left there.
+
+    Each is asked by SIGTERM first, and killed after `grace` seconds. Returns how each that ran has ended: "stopped" or
+    "killed". Raises CannotStop if one is still there after that.
+    """
+    folders = list(folders)
+    ends: dict[str, str] = {}
+    with contextlib.ExitStack() as stack:
+        running = {folder.path.name: handle for folder in folders if (handle := _handle(folder, stack)) is not None}
+        for handle in running.values():
+            _signal(handle, signal.SIGTERM)
+        for name in _await_ends(running, grace):
+            ends[name] = "stopped"
+        stubborn = {name: handle for name, handle in running.items() if name not in ends}
+        for handle in stubborn.values():
+            _signal(handle, signal.SIGKILL)
+        for name in _await_ends(stubborn, _KILL_GRACE):
+            ends[name] = "killed"
+    for folder in folders:
+        remove_leftovers(folder)
+    if left := sorted(running.keys() - ends.keys()):
+        raise CannotStop(f"{', '.join(left)} did not end even when killed: is a disk or a debugger holding on to it?")
+    return ends
+
+
+class CannotStop(NodeError):
+    """A node outlived SIGKILL, which happens to processes that hang in the operating system."""
+
+
+def kill(folder: NodeFolder) -> bool:
+    """End the node that runs in `folder` as a crash would (SIGKILL); whether one ran. Its socket stays behind."""
+    with contextlib.ExitStack() as stack:
+        handle = _handle(folder, stack)
+        if handle is None:
+            return False
+        _signal(handle, signal.SIGKILL)
+        _await_ends({folder.path.name: handle}, _KILL_GRACE)
+    return True
+
+
+def remove_leftovers(folder: NodeFolder) -> None:
+    """Remove the control socket in `folder` if its node has crashed."""
+    if folder.owner() is None:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            folder.control.unlink()
+
+
+def _handle(folder: NodeFolder, stack: contextlib.ExitStack) -> int | None:
+    """A descriptor of the process that runs in `folder`, or None.
+
+    Process ids are used again; a descriptor stands for one process for ever. It is that of the node if the lock is
+    still held under the same id once we have it.
+    """
+    while (owner := folder.owner()) is not None:
+        try:
+            handle = os.pidfd_open(owner)
+        except ProcessLookupError:
+            continue
+        if folder.owner() == owner:
+            stack.callback(os.close, handle)
+            return handle
+        os.close(handle)
+    return None
+
+
+def _signal(handle: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(handle, number)
+
+
+def _await_ends(running: dict[str, int], grace: float) -> list[str]:
+    """The names of those processes that have ended within `grace` seconds."""
+    deadline = time.monotonic() + grace
+    left = {handle: name for name, handle in running.items()}
+    ended: list[str] = []
+    while left:
+        ready, _, _ = select.select(list(left), [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            break
+        ended += [left.pop(handle) for handle in ready]
+    return ended
+
+
+def parse_names(text: str) -> list[str]:
+    """The node names in a comma-separated list, without repetitions; raises BadInput where there is none."""
+    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not names:
+        raise BadInput("Name at least one node, such as --nodes send.nec,recv.nec.")
+    return names

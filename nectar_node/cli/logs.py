@@ -1,0 +1,115 @@
+"""`nectar logs`: what a node wrote, and what it goes on to write."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nectar_node.cli import options, output
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+
+FOLLOW_INTERVAL = 0.1
+"""Seconds between two looks at a log that is being followed."""
+
+_TAIL_BYTES = 64 * 1024
+_READ_BYTES = 1 << 18
+
+
+def logs(
+    node: options.Node,
+    directory: options.Directory = DEFAULT_FOLDER,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="Only the last N lines.")] = None,
+) -> int:
+    """Print the log of a node."""
+    log = Network.find(directory).node(node).log
+    follower = Follower(log) if lines is None else Follower(log, tail_offset(log, lines))
+    if not log.exists() and not follow:
+        output.complain(f"{node} has no log yet: a node in the foreground writes to its terminal instead.")
+        return 0
+    for line in follower.lines():
+        output.say(line)
+    while follow:
+        time.sleep(FOLLOW_INTERVAL)
+        for line in follower.lines():
+            output.say(line)
+    for line in follower.rest():
+        output.say(line)
+    return 0
+
+
+@dataclass(slots=True)
+class Follower:
+    """Reads the lines of a growing file; begins again if the file is replaced by a shorter one."""
+
+    path: Path
+    offset: int = 0
+    """Where the next read begins, in bytes."""
+    _partial: bytearray = field(default_factory=bytearray)
+
+    def lines(self) -> Iterator[str]:
+        """The complete lines that were written since the last call."""
+        try:
+            with self.path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < self.offset:
+                    self.offset = 0
+                file.seek(self.offset)
+                while data := file.read(_READ_BYTES):
+                    self.offset += len(data)
+                    yield from self._split(data)
+        except FileNotFoundError:
+            self.offset = 0
+
+    def rest(self) -> Iterator[str]:
+        """The last line, if its end has not been written."""
+        if self._partial:
+            yield self._partial.decode(errors="replace")
+            self._partial.clear()
+
+    def _split(self, data: bytes) -> Iterator[str]:
+        self._partial += data
+        *complete, partial = self._partial.split(b"\n")
+        self._partial = bytearray(partial)
+        for line in complete:
+            yield line.decode(errors="replace")
+
+
+def tail_offset(path: Path, lines: int) -> int:
+    """Where in `path` its last `lines` lines begin, in bytes."""
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        position = file.seek(0, os.SEEK_END)
+        if lines == 0 or position == 0:
+            return position
+        file.seek(position - 1)
+        wanted = lines if file.read(1) == b"\n" else lines - 1
+        while position > 0:
+            step = min(_READ_BYTES, position)
+            position -= step
+            file.seek(position)
+            block = file.read(step)
+            end = len(block)
+            while (end := block.rfind(b"\n", 0, end)) >= 0:
+                # The line end of the last line closes it; every one before it opens another.
+                if wanted == 0:
+                    return position + end + 1
+                wanted -= 1
+    return 0
+
+
+def last_line(path: Path) -> str:
+    """The last line of `path` that is not empty, or "" where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            text = file.read(_TAIL_BYTES).decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

@@ -1,0 +1,74 @@
+"""The entry point: the commands in one table, and every error as one sentence with an exit code.
+
+Exit codes: 0 done or response, 1 it went wrong, 2 bad usage, 3 Offline, 4 Timeout, 130 ended by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from nectar_node.cli import boot, inspect, logs, message, output, send, testnet
+from nectar_node.errors import BadInput, NodeError
+
+FAILED = 1
+BAD_USAGE = 2
+INTERRUPTED = 130
+
+
+def build() -> typer.Typer:
+    """The command line, with every command in it."""
+    app = typer.Typer(
+        name="nectar",
+        help="Run WebAssembly processes on nodes, and pass messages and files between nodes over Noise.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.add_typer(testnet.app, name="testnet")
+    for name, command in (
+        ("boot", boot.boot),
+        ("send", send.send),
+        ("message", message.message),
+        ("ps", inspect.ps),
+        ("peers", inspect.peers),
+        ("install", inspect.install),
+        ("logs", logs.logs),
+    ):
+        app.command(name)(command)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command (`arguments` default to the process's) and return its exit code."""
+    try:
+        result = build()(args=arguments, prog_name="nectar", standalone_mode=False)
+    except BadInput as error:
+        output.complain(str(error))
+        return BAD_USAGE
+    except NodeError as error:
+        output.complain(str(error))
+        return FAILED
+    except typer.TyperException as error:
+        output.complain(error.format_message())
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except OSError as error:
+        return _world_refused(error)
+    return result if isinstance(result, int) else 0
+
+
+def _world_refused(error: OSError) -> int:
+    if error.errno == errno.EPIPE:
+        # The reader of our output (such as `head`) has gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    output.complain(f"The operating system refused: {what}.")
+    return FAILED

@@ -1,0 +1,113 @@
+"""`nectar message`: inject a request into a node and print what comes back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kernel.address import Address
+from kernel.errors import BadAddress
+from nectar_node.cli import options, output
+from nectar_node.cli.client import Answer, ControlError
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.errors import BadInput
+
+EXIT_OFFLINE = 3
+EXIT_TIMEOUT = 4
+
+MAX_BLOB_BYTES = 64 * 1024 * 1024
+"""The largest blob that nodes carry."""
+
+_SLACK = 15.0
+"""Seconds beyond the message's own timeout that the node may take to tell us of it."""
+
+_EXIT_CODES = {"response": 0, "offline": EXIT_OFFLINE, "timeout": EXIT_TIMEOUT}
+
+
+def message(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The target: node@process:package:publisher.")],
+    body: Annotated[str, typer.Argument(metavar="BODY", help="The request's body.")],
+    node: options.Node,
+    timeout: Annotated[int, typer.Option(metavar="S", min=0, help="Seconds to wait for the response.")] = 10,
+    blob: Annotated[Path | None, typer.Option(metavar="FILE", help="A file to attach as the request's blob.")] = None,
+    mime: Annotated[str | None, typer.Option(help="The blob's media type.")] = None,
+    save_blob: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the response's blob.")] = None,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Send a request from a node and print the response. Exit code: 0 response, 3 Offline, 4 Timeout."""
+    check_address(address)
+    attachment = None if blob is None else base64.b64encode(read_blob(blob)).decode()
+    with Network.find(directory).connect(node) as client:
+        answer = client.request(
+            "message",
+            patience=timeout + _SLACK,
+            target=address,
+            body=body,
+            timeout=timeout,
+            blob=attachment,
+            mime=mime,
+        )
+    code = exit_code(answer)
+    if save_blob is not None and answer.get("blob") is not None:
+        save_blob.write_bytes(decode_blob_untrusted(answer["blob"]))
+    if as_json:
+        output.print_json(answer)
+    else:
+        _print(answer, address, save_blob)
+    return code
+
+
+def check_address(text: str) -> None:
+    """Raise BadInput if `text` is no address (G1)."""
+    try:
+        Address.parse(text)
+    except BadAddress as error:
+        raise BadInput(f"{error}.") from error
+
+
+def read_blob(path: Path) -> bytes:
+    """The bytes of the file `path`; raises BadInput if it cannot be read or is too large for a blob."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BLOB_BYTES + 1)
+    except OSError as error:
+        raise BadInput(f"Cannot read {path}: {error.strerror}.") from error
+    if len(data) > MAX_BLOB_BYTES:
+        raise BadInput(f"{path} is too large for one message, which carries {output.size(MAX_BLOB_BYTES)} at most.")
+    return data
+
+
+def decode_blob_untrusted(text: object) -> bytes:
+    """The bytes of a blob in an answer; raises ControlError."""
+    if not isinstance(text, str):
+        raise ControlError("The node's answer has a blob that is no text.")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ControlError("The node's answer has a blob that is not in base64.") from error
+
+
+def exit_code(answer: Answer) -> int:
+    """What the command ends with; raises ControlError where the outcome is an unknown one."""
+    outcome = answer.get("outcome")
+    if outcome not in _EXIT_CODES:
+        raise ControlError(f"The node's answer has an unknown outcome: {outcome!r}.")
+    return _EXIT_CODES[outcome]
+
+
+def _print(answer: Answer, address: str, saved: Path | None) -> None:
+    if answer["outcome"] == "response":
+        output.say(str(answer.get("body", "")))
+        if answer.get("blob") is not None and saved is None:
+            count = len(decode_blob_untrusted(answer["blob"]))
+            output.complain(
+                f"The response carries a blob of {output.size(count)}: --save-blob FILE writes it to a file."
+            )
+        return
+    reason = answer.get("reason") or "no reason given"
+    output.complain(f"{str(answer['outcome']).capitalize()}: no response from {address} ({reason}).")

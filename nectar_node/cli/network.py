@@ -1,0 +1,78 @@
+"""The network of nodes in a folder: which there are, which run, and how to speak to one."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from nectar_node.cli.client import ControlClient, ControlError
+from nectar_node.config import GENESIS_FILE, NODES_FOLDER, REGISTRAR_NAME
+from nectar_node.errors import BadInput, CannotJoin, NotRunning
+from nectar_node.folder import NodeFolder
+
+DEFAULT_FOLDER = Path(".nectar")
+"""Where a testnet lies unless the user says otherwise, below the current folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The nodes whose folders lie below one folder."""
+
+    folder: Path
+
+    @staticmethod
+    def find(folder: Path) -> Network:
+        """The network in `folder`; raises CannotJoin where there is none."""
+        network = Network(folder)
+        if not network.exists():
+            raise CannotJoin(f"There is no testnet in {folder}: start one with `{network.command('testnet up')}`.")
+        return network
+
+    def exists(self) -> bool:
+        """Whether a registrar has ever listened, or a node been made, here."""
+        return (self.folder / GENESIS_FILE).is_file() or (self.folder / NODES_FOLDER).is_dir()
+
+    def names(self) -> list[str]:
+        """The nodes that have a folder here, the registrar first."""
+        nodes = self.folder / NODES_FOLDER
+        found = sorted(path.name for path in nodes.iterdir() if path.is_dir()) if nodes.is_dir() else []
+        return sorted(found, key=lambda name: name != REGISTRAR_NAME)
+
+    def place(self, name: str) -> NodeFolder:
+        """Where the node `name` lies, whether or not it exists."""
+        return NodeFolder(self.folder / NODES_FOLDER / name)
+
+    def node(self, name: str) -> NodeFolder:
+        """The folder of the existing node `name`; raises BadInput, listing those that exist."""
+        names = self.names()
+        if name not in names:
+            known = f"the nodes here are {', '.join(names)}" if names else "there are no nodes here yet"
+            raise BadInput(
+                f"There is no node {name} in {self.folder}: {known}; "
+                f"start a new one with `{self.command('boot', name, option='--join')}`."
+            )
+        return self.place(name)
+
+    def connect(self, name: str) -> ControlClient:
+        """A connection to the running node `name`; raises BadInput, NotRunning or ControlError."""
+        folder = self.node(name)
+        try:
+            return ControlClient.connect(name, folder)
+        except PermissionError as error:
+            raise ControlError(f"The control socket {folder.control} belongs to another user.") from error
+        except OSError as error:
+            owner = folder.owner()
+            if owner is None:
+                raise NotRunning(
+                    f"{name} is not running: start it with `{self.command('boot', name, '--detach', option='--join')}`."
+                ) from error
+            raise ControlError(
+                f"{name} runs as process {owner} but does not answer on its control socket: "
+                f"see its log {folder.log}, or end it with `{self.command('testnet down')}`."
+            ) from error
+
+    def command(self, command: str, *arguments: str, option: str = "--dir") -> str:
+        """A `nectar` command line for this network, ready to be pasted into a shell."""
+        where = [] if self.folder == DEFAULT_FOLDER and option == "--dir" else [option, str(self.folder)]
+        return f"nectar {command}{''.join(' ' + shlex.quote(word) for word in (*arguments, *where))}"

@@ -1,0 +1,91 @@
+"""How results and errors look: tables and sentences for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A console on `stream` (default: standard output) that prints texts as they are, without markup or colours."""
+    return Console(file=stream or sys.stdout, highlight=False, markup=False, soft_wrap=True)
+
+
+def say(sentence: str) -> None:
+    """Print one line for people on standard output."""
+    print(printable(sentence), flush=True)
+
+
+def complain(sentence: str) -> None:
+    """Print one line on standard error."""
+    print(printable(sentence), file=sys.stderr, flush=True)
+
+
+def print_json(value: object) -> None:
+    """Print `value` as one JSON document on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
+
+
+def printable(text: str) -> str:
+    """`text` without the control characters with which a log or a peer could take over a terminal."""
+    return text.translate(_CONTROL).encode(errors="replace").decode()
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print `rows` under the headings `columns`; as tab-separated lines where standard output is no terminal."""
+    if not sys.stdout.isatty():
+        for row in (columns, *rows):
+            print("\t".join(printable(cell).replace("\t", " ") for cell in row))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    console().print(table)
+
+
+def size(count: float) -> str:
+    """A number of bytes for people: 1536 is `1.5 KiB`."""
+    for unit in _UNITS:
+        if count < 1024 or unit == _UNITS[-1]:
+            break
+        count /= 1024
+    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """A number of seconds for people: `0.4 s`, `42 s`, `3:05`, `2:03:05`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def endpoint(value: object) -> str:
+    """A [host, port] pair of an answer as `host:port`; `-` for none."""
+    match value:
+        case [str(host), int(port)]:
+            return f"{host}:{port}"
+        case _:
+            return "-"
+
+
+def cell(row: Mapping[str, object], key: str) -> str:
+    """The value of `key` in an answer's row, as text; `-` where it is missing or null."""
+    value = row.get(key)
+    if value is None:
+        return "-"
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

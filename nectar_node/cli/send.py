@@ -1,0 +1,127 @@
+"""`nectar send`: a file goes from one node to another, by way of the package file_transfer on both."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nectar_node.cli import options, output, progress
+from nectar_node.cli.boot import check_name
+from nectar_node.cli.message import EXIT_OFFLINE, EXIT_TIMEOUT
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.cli.transfer import Done, Order, Transfer, TransferFailed, interrupts
+from nectar_node.errors import BadInput
+
+INTERRUPTED = 130
+FAILED = 1
+_EXIT_CODES = {"Offline": EXIT_OFFLINE, "Timeout": EXIT_TIMEOUT, "Cancelled": INTERRUPTED}
+
+_NOT_RESUMABLE = frozenset({"Refused", "NotFound", "Changed"})
+"""Kinds of failure after which the same command would fail again, or begin anew."""
+
+
+def send(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to send.")],
+    source: Annotated[str, typer.Option("--from", metavar="NAME", help="The node that sends, such as send.nec.")],
+    target: Annotated[str, typer.Option("--to", metavar="NAME", help="The node that receives, such as recv.nec.")],
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Send a file from one node to another; the same command again resumes what was interrupted.
+
+    Exit code: 0 arrived, 3 Offline, 4 Timeout, 2 bad usage, 130 cancelled by Ctrl-C, 1 anything else.
+    """
+    check_file(file)
+    check_name(target)
+    order = Order(file, source, target, Network.find(directory))
+    console = output.console(sys.stderr if as_json else sys.stdout)
+    began = time.monotonic()
+    try:
+        with (
+            interrupts() as wanted,
+            Transfer.open(order) as transfer,
+            progress.display(console, f"{file.name} → {target}") as display,
+        ):
+            done = transfer.run(display, wanted)
+    except TransferFailed as failure:
+        return _report_failure(order, failure, as_json)
+    _report(order, done, time.monotonic() - began, as_json)
+    return 0
+
+
+def check_file(file: Path) -> None:
+    """Raise BadInput if `file` cannot be sent, saying what to do about it."""
+    try:
+        # Opened without waiting: a FIFO would hold us until somebody writes to it.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise BadInput(f"There is no file {file}: check the path.") from error
+    except OSError as error:
+        raise BadInput(f"Cannot read {file}: {error.strerror}.") from error
+    try:
+        mode = os.fstat(descriptor).st_mode
+    finally:
+        os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise BadInput(f"{file} is a folder: pack it into one file first, for example with `tar -cf`.")
+    if not stat.S_ISREG(mode):
+        raise BadInput(f"{file} is no regular file: only those can be sent.")
+    try:
+        str(file.resolve()).encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"The path {output.printable(str(file))} is not valid UTF-8: rename it first.") from error
+
+
+def host_path(order: Order, done: Done) -> Path | None:
+    """Where the file lies on this host, if the receiving node's folder is in this testnet."""
+    path = order.network.place(order.target).drives / done.path.lstrip("/")
+    return path.resolve() if path.is_file() else None
+
+
+def _report_failure(order: Order, failure: TransferFailed, as_json: bool) -> int:
+    code = _EXIT_CODES.get(failure.kind, FAILED)
+    resumable = failure.kind not in _NOT_RESUMABLE
+    if as_json:
+        output.print_json(
+            {
+                "failed": failure.kind,
+                "reason": str(failure),
+                "received": failure.received,
+                "resume": order.command() if resumable else None,
+            }
+        )
+    output.complain(str(failure))
+    if resumable:
+        held = f" ({output.size(failure.received)} have arrived)" if failure.received else ""
+        output.complain(f"To resume{held}: {order.command()}")
+    return code
+
+
+def _report(order: Order, done: Done, seconds: float, as_json: bool) -> None:
+    rate = done.sent / seconds if seconds > 0 else 0.0
+    place = host_path(order, done)
+    if as_json:
+        output.print_json(
+            {
+                "name": done.name,
+                "bytes": done.size,
+                "sent": done.sent,
+                "resumed_from": done.resumed_from,
+                "seconds": round(seconds, 3),
+                "bytes_per_second": round(rate),
+                "hash": done.digest,
+                "path": done.path,
+                "host_path": None if place is None else str(place),
+            }
+        )
+        return
+    resumed = f", resumed from {output.size(done.resumed_from)}" if done.resumed_from else ""
+    output.say(f"{order.target} has {done.name}: {output.size(done.size)} in {output.duration(seconds)}{resumed}.")
+    output.say(f"Sent {output.size(done.sent)} at {output.size(rate)}/s; BLAKE3 {done.digest} at both ends.")
+    output.say(f"It lies in {place or done.path}")

@@ -1,0 +1,182 @@
+"""`nectar testnet`: up, status, down."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from nectar_node.cli import launch, options, output
+from nectar_node.cli.boot import check_name
+from nectar_node.cli.client import Answer
+from nectar_node.cli.logs import FOLLOW_INTERVAL, Follower
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.config import REGISTRAR_NAME
+from nectar_node.errors import AlreadyRunning, NodeError
+
+DEFAULT_NODES = ("send.nec", "recv.nec")
+STATUS_TIMEOUT = 3.0
+"""Seconds that each node may take to say how it is."""
+
+app = typer.Typer(
+    help="Start, show and stop a local testnet: a registrar and any number of nodes.", no_args_is_help=True
+)
+
+
+@app.command()
+def up(
+    nodes: Annotated[
+        str, typer.Option(metavar="A,B,…", help="The nodes to start; default: those that exist, or send.nec,recv.nec.")
+    ] = "",
+    detach: Annotated[bool, typer.Option("--detach", help="Return when all nodes are ready.")] = False,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Start a registrar and nodes; without --detach, show their logs until Ctrl-C and stop them then."""
+    network = Network(directory)
+    down = nodes_to_start(network, nodes)
+    with terminated_like_interrupt():
+        began = time.monotonic()
+        started = launch.start(network, [(name, launch.DEFAULT_OPTIONS) for name in down])
+        seconds = time.monotonic() - began
+        if as_json:
+            output.print_json({"nodes": [_started(node) for node in started], "seconds": round(seconds, 3)})
+        else:
+            for node in started:
+                where = output.endpoint(list(node.endpoint))
+                output.say(f"{node.name} runs as process {node.process.pid} on {where}.")
+            stop = network.command("testnet down")
+            output.say(
+                f"Ready after {output.duration(seconds)}. {f'Stop with `{stop}`.' if detach else 'Ctrl-C stops.'}"
+            )
+        if not detach:
+            _watch(network, started)
+    return 0
+
+
+def nodes_to_start(network: Network, names: str) -> list[str]:
+    """The nodes among `names` (empty: the usual ones) and the registrar that do not run yet.
+
+    Raises AlreadyRunning if that is none, and BadInput if one of the names is none.
+    """
+    existing = [name for name in network.names() if name != REGISTRAR_NAME]
+    wanted = launch.parse_names(names) if names else existing or list(DEFAULT_NODES)
+    for name in wanted:
+        check_name(name)
+    wanted = list(dict.fromkeys([REGISTRAR_NAME, *wanted]))
+    down = [name for name in wanted if network.place(name).owner() is None]
+    if not down:
+        raise AlreadyRunning(
+            f"The testnet in {network.folder} runs already ({', '.join(wanted)}): "
+            f"see `{network.command('testnet status')}`, or stop it with `{network.command('testnet down')}`."
+        )
+    return down
+
+
+def _started(node: launch.StartedNode) -> dict[str, object]:
+    return {"name": node.name, "pid": node.process.pid, "endpoint": list(node.endpoint)}
+
+
+@contextmanager
+def terminated_like_interrupt() -> Iterator[None]:
+    """Within this, SIGTERM and SIGHUP end the command as Ctrl-C does, so that it leaves nothing behind."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, interrupt) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _watch(network: Network, started: list[launch.StartedNode]) -> None:
+    """Print what the nodes log until Ctrl-C or the last one ends, then stop them."""
+    running = {node.name: node for node in started}
+    logs = {name: Follower(network.place(name).log) for name in running}
+    width = max(map(len, running))
+    try:
+        while running:
+            _show_news(logs, width)
+            for name, node in list(running.items()):
+                if node.process.poll() is not None:
+                    del running[name]
+                    output.complain(f"{name} has ended with exit code {node.process.returncode}.")
+            time.sleep(FOLLOW_INTERVAL)
+    except KeyboardInterrupt:
+        output.say("Stopping.")
+    finally:
+        launch.stop(network.place(node.name) for node in started)
+        _show_news(logs, width)
+
+
+def _show_news(logs: dict[str, Follower], width: int) -> None:
+    for name, follower in logs.items():
+        for line in follower.lines():
+            output.say(f"{name:{width}} | {line}")
+
+
+@app.command()
+def status(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
+    """Show the nodes: name, process, endpoint, peers, Wasm processes."""
+    network = Network.find(directory)
+    nodes = [node_status(network, name) for name in network.names()]
+    if as_json:
+        output.print_json({"folder": str(directory), "nodes": nodes})
+        return 0
+    rows = [
+        (
+            output.cell(node, "name"),
+            output.cell(node, "state"),
+            output.cell(node, "pid"),
+            output.endpoint(node.get("endpoint")),
+            _peers(node),
+            output.cell(node, "processes"),
+        )
+        for node in nodes
+    ]
+    output.print_table(("NODE", "STATE", "PID", "ENDPOINT", "PEERS", "PROCESSES"), rows)
+    return 0
+
+
+def node_status(network: Network, name: str) -> Answer:
+    """How the node `name` is: its own answer with state `running`, or `down`, or `silent` with a reason."""
+    folder = network.place(name)
+    owner = folder.owner()
+    if owner is None:
+        return {"name": name, "state": "down"}
+    try:
+        with network.connect(name) as client:
+            return {"state": "running", **client.request("status", patience=STATUS_TIMEOUT)}
+    except NodeError as error:
+        return {"name": name, "state": "silent", "pid": owner, "reason": str(error)}
+
+
+def _peers(node: Answer) -> str:
+    peers = node.get("peers")
+    if not isinstance(peers, list):
+        return "-"
+    connected = [str(peer["name"]) for peer in peers if isinstance(peer, dict) and peer.get("connected")]
+    return ", ".join(connected) or "none"
+
+
+@app.command()
+def down(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
+    """Stop all nodes; keys, files and logs stay, so that `up` continues where this left off."""
+    network = Network.find(directory)
+    ends = launch.stop(network.place(name) for name in network.names())
+    if as_json:
+        output.print_json({"folder": str(directory), "ended": ends})
+        return 0
+    for name, end in ends.items():
+        output.say(f"{name} {end}.")
+    if not ends:
+        output.say(f"No node of the testnet in {directory} was running.")
+    return 0

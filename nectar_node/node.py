@@ -1,0 +1,328 @@
+"""One node as an operating system process: trio around a `NodeCore`.
+
+One nursery holds the kernel's runner, a driver for each connection, the disk's lanes, the listener and the control
+socket. Nothing here decides: what the core wants is carried out, what happens is told to it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+from kernel.address import Address
+from kernel.errors import BadModule
+from kernel.events import Answered
+from kernel.guest import GuestConfig, Program
+from kernel.limits import MAX_MEMORY_BYTES, MAX_MODULE_BYTES
+from kernel.runner import Runner
+from kernel.wasm.engine import Engine
+from nectar_node import control, log
+from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig
+from nectar_node.core import BadCode, CoreConfig, Joined, JoinFailed, LoadCode, LogLine, NodeCore
+from nectar_node.errors import AlreadyRunning, BadInput, CannotJoin, CannotListen, NodeError
+from nectar_node.lanes import Lanes
+from nectar_node.package import Package, read_package
+from nectar_node.storage.disk import perform
+from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, Outcome, ReadAt
+from net import directory, keyfile
+from net.directory import Directory, RegistrarDirectory
+from net.driver import Driver
+from net.errors import KeyFileError, KeyFileMissing, ListenFailed
+from net.events import Close, Dial, FailureReason, Writable
+from net.identity import Identity
+from net.peers import Network, NetworkConfig
+from net.registrar import Registrar
+from net.tcp import TcpListener, TcpTransport
+
+JOIN_SECONDS = 10.0
+"""How long a node that boots waits for the registrar before it says so and goes on trying."""
+_IDS_AT_ONCE = 512
+
+
+def run(config: NodeConfig) -> int:
+    """Run one node until SIGTERM, SIGINT or a shutdown command; returns the exit code and prints what went wrong."""
+    error: NodeError | None = None
+    try:
+        trio.run(_main, _prepare(config))
+    except* NodeError as group:
+        error = _first(group)
+    if error is None:
+        return 0
+    _tell_ready(config, {"error": str(error)})
+    sys.stderr.write(f"{error}\n")
+    return 2 if isinstance(error, (BadInput, AlreadyRunning)) else 1
+
+
+class _Prepared:
+    """What a node has before it waits for anything."""
+
+    def __init__(self, config: NodeConfig, lock: int, identity: Identity, directory: Directory) -> None:
+        self.config = config
+        self.lock = lock
+        self.identity = identity
+        self.directory = directory
+        self.engine = Engine(_cache_folder(), replayable=False)
+        self.packages: list[Package] = [read_package(folder, config.name) for folder in config.packages]
+
+
+def _prepare(config: NodeConfig) -> _Prepared:
+    folder = config.folder
+    try:
+        folder.create()
+        lock = folder.acquire()
+    except OSError as error:
+        raise BadInput(f"{folder.path} cannot be used: {error.strerror}.") from error
+    try:
+        identity = _identity(config)
+    except KeyFileError as error:
+        raise BadInput(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
+    records = [path.read_bytes() for path in sorted(folder.records.iterdir()) if not path.name.startswith(".")]
+    if config.genesis is None:
+        return _Prepared(config, lock, identity, Registrar(identity, records))
+    genesis = config.genesis
+    known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)
+    return _Prepared(config, lock, identity, RegistrarDirectory(known, records))
+
+
+def _identity(config: NodeConfig) -> Identity:
+    """The node's key, made at its first boot."""
+    password = config.password.decode(errors="replace") if config.password is not None else None
+    try:
+        identity = keyfile.read_key_file(config.folder.key, password)
+    except KeyFileMissing:
+        identity = Identity(config.name, os.urandom(32))
+        keyfile.write_key_file(config.folder.key, keyfile.encode_key_file(identity, password, os.urandom))
+    if identity.name != config.name:
+        raise BadInput(f"The key in {config.folder.key} belongs to {identity.name}, not to {config.name}.")
+    return identity
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "nectar" / "modules"
+
+
+async def _main(prepared: _Prepared) -> None:
+    node = Node(prepared)
+    await node.run()
+
+
+class Node:
+    """A running node."""
+
+    def __init__(self, prepared: _Prepared) -> None:
+        self.config = prepared.config
+        self._prepared = prepared
+        self._engine = prepared.engine
+        self._started = trio.current_time()
+        self._endpoint: tuple[str, int] = (prepared.config.host, 0)
+        self._transport = TcpTransport()
+        self._joined: trio.Event | None = None
+        self._refusal: JoinFailed | None = None
+        self._code_loaded = trio.Event()
+        self._boot_id = os.urandom(8).hex()
+        self._core = _make_core(prepared)
+        self._runner = Runner(self._core, self._carry_out)
+        self._lanes = Lanes(self._job_done)
+        self._carriers: dict[type, Callable[..., None]] = {
+            Dial: self._handle_connection,
+            Close: self._handle_connection,
+            Writable: self._handle_connection,
+            Job: self._lanes.submit,
+            LoadCode: self._load_code,
+            LogLine: self._log,
+            Answered: self._answered,
+            Joined: self._on_joined,
+            JoinFailed: self._on_join_failed,
+        }
+
+    async def run(self) -> None:
+        """Listen, join, boot packages, say that it is ready, and serve until told to stop."""
+        listener = await self._listen()
+        socket = control.bind(self.config.folder.control)
+        commands = control.Control(self._core, self._status, self._runner.turn)
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                self._driver = Driver(self._core, self._transport, nursery, self._runner.turn, trio.current_time)
+                await nursery.start(self._lanes.run)
+                nursery.start_soon(self._watch_signals, commands)
+                nursery.start_soon(self._runner.run)
+                nursery.start_soon(self._driver.serve, listener)
+                nursery.start_soon(control.serve, commands, socket)
+                await self._join()
+                for package in self._prepared.packages:
+                    self._core.install(package, trio.current_time())
+                self._runner.turn()
+                while self._core.starting:
+                    await self._code_loaded.wait()
+                _tell_ready(self.config, {"endpoint": list(self._endpoint)})
+                await commands.stop.wait()
+                self._shut_down()
+                nursery.cancel_scope.cancel()
+        finally:
+            self.config.folder.control.unlink(missing_ok=True)
+            socket.close()
+
+    async def _listen(self) -> TcpListener:
+        """The port that was asked for; a registrar that is started again takes the one in the genesis file."""
+        config, port = self.config, self.config.port
+        if config.genesis is None and (config.network_folder / GENESIS_FILE).exists():
+            port = port or Genesis.load(config.network_folder).port
+        try:
+            listener = await self._transport.listen(config.host, port)
+        except ListenFailed as error:
+            raise CannotListen(f"{config.name} cannot listen on {config.host}:{port}: {error}.") from error
+        self._endpoint = (config.host, listener.port)
+        if config.genesis is None:
+            public_key = self._prepared.identity.public_key
+            Genesis(config.name, public_key, config.host, listener.port).save(config.network_folder)
+        return listener
+
+    async def _join(self) -> None:
+        """Register the name; raises CannotJoin if it is refused, goes on without the registrar if that is down."""
+        if self.config.genesis is None:
+            return
+        self._joined = trio.Event()
+        host, port = self.config.advertise or self._endpoint
+        self._core.network.set_endpoint(host, port, trio.current_time())
+        self._core.settle(trio.current_time())
+        self._runner.turn()
+        with trio.move_on_after(JOIN_SECONDS):
+            await self._joined.wait()
+        refusal = self._refusal
+        if refusal is not None and not refusal.retries:
+            raise CannotJoin(_why_refused(self.config.name, refusal.reason))
+        if refusal is not None or not self._joined.is_set():
+            log.write_line("net", "the registrar does not answer; going on with what is known, and trying again")
+
+    def _shut_down(self) -> None:
+        self._core.network.shutdown(trio.current_time())
+        self._core.settle(trio.current_time())
+        self._carry_out()
+
+    async def _watch_signals(self, commands: control.Control) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                commands.stop.set()
+
+    def _status(self) -> dict[str, object]:
+        uptime = trio.current_time() - self._started
+        return {"endpoint": list(self._endpoint), "boot_id": self._boot_id, "uptime": round(uptime, 3)}
+
+    # --- what the core wants ----------------------------------------------------------------------------------------
+
+    def _carry_out(self) -> None:
+        core, carriers = self._core, self._carriers
+        while (action := core.next_action()) is not None:
+            carriers[type(action)](action)
+
+    def _handle_connection(self, action: Dial | Close | Writable) -> None:
+        self._driver.handle(action)
+
+    def _job_done(self, job: Job, outcome: Outcome) -> None:
+        self._core.job_done(job, outcome, trio.current_time())
+        self._runner.turn()
+
+    def _load_code(self, load: LoadCode) -> None:
+        self._nursery.start_soon(self._load_elsewhere, load)
+
+    async def _load_elsewhere(self, load: LoadCode) -> None:
+        program = await trio.to_thread.run_sync(_compile, self._engine, load.location)
+        self._core.code_loaded(load, program, trio.current_time())
+        self._code_loaded.set()
+        self._code_loaded = trio.Event()
+        self._runner.turn()
+
+    def _log(self, line: LogLine) -> None:
+        if line.verbosity <= log.DEFAULT_VERBOSITY:
+            log.write_line(line.source, line.text)
+
+    def _answered(self, action: Answered) -> None:
+        waiter = action.token
+        assert isinstance(waiter, control.Waiter)
+        waiter.set(action)
+
+    def _on_joined(self, _: Joined) -> None:
+        self._refusal = None
+        if self._joined is not None:
+            self._joined.set()
+
+    def _on_join_failed(self, failure: JoinFailed) -> None:
+        self._refusal = failure
+        if self._joined is None or self._joined.is_set():
+            log.write_line("net", _why_refused(self.config.name, failure.reason))
+        else:
+            self._joined.set()
+
+
+def _make_core(prepared: _Prepared) -> NodeCore:
+    config = prepared.config
+    network_config = NetworkConfig(wall_clock_offset=time.time() - trio.current_time())
+    network = Network(prepared.identity, prepared.directory, network_config, os.urandom, trio.current_time())
+    folder = config.folder
+    core_config = CoreConfig(
+        config.name, str(folder.drives), str(folder.state), str(folder.records), _FreshIds().take, _guest_config
+    )
+    return NodeCore(core_config, network)
+
+
+class _FreshIds:
+    """Unpredictable u64s; asking the operating system for each would cost more than the rest of a message."""
+
+    def __init__(self) -> None:
+        self._ids: list[int] = []
+
+    def take(self) -> int:
+        """The next one."""
+        if not self._ids:
+            self._ids = [number for (number,) in struct.iter_unpack("<Q", os.urandom(8 * _IDS_AT_ONCE))]
+        return self._ids.pop()
+
+
+def _guest_config(address: Address) -> GuestConfig:
+    return GuestConfig(address, MAX_MEMORY_BYTES)
+
+
+def _compile(engine: Engine, location: Location) -> Program | BadCode:
+    code = perform(ReadAt(location, 0, MAX_MODULE_BYTES + 1))
+    if isinstance(code, DiskError):
+        return BadCode("there is no such file" if code.fault is DiskFault.NOT_FOUND else code.text)
+    assert isinstance(code, bytes)
+    try:
+        return engine.load(code)
+    except BadModule as error:
+        return BadCode(str(error))
+
+
+def _why_refused(name: str, reason: FailureReason) -> str:
+    if reason is FailureReason.NAME_TAKEN:
+        return f"The name {name} is taken: another key holds it. Choose another name, or use the folder with its key."
+    return f"The registrar does not accept {name}: {reason}."
+
+
+def _first(group: BaseExceptionGroup[NodeError]) -> NodeError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, NodeError)
+    return error
+
+
+def _tell_ready(config: NodeConfig, value: dict[str, object]) -> None:
+    """Tell whoever started this node that it is ready, or why it never will be."""
+    if config.ready_descriptor is None:
+        return
+    try:
+        os.write(config.ready_descriptor, json.dumps(value).encode() + b"\n")
+        os.close(config.ready_descriptor)
+    except OSError:
+        return  # it has gone away, or has been told already

@@ -1,0 +1,194 @@
+"""One connection to a peer: its handshake, then its records. Knows no session's rules and makes no decision."""
+
+from collections import deque
+from enum import IntEnum
+
+from net.errors import BadHandshake, GoodbyeCode
+from net.events import Buffer
+from net.handshake import FIRST_MESSAGE_BYTES, Greeting, Handshake
+from net.limits import MAX_HANDSHAKE_BYTES, MAX_PLAINTEXT_BYTES, MAX_RECORD_BYTES, TAG_BYTES
+from net.records import LENGTH, Opener, Sealer, Splitter
+from net.session import Session
+from net.wire import Ack, Control, Goodbye, encode_control
+
+_RECORD_OVERHEAD = LENGTH.size + TAG_BYTES
+_LEAST_ROOM = 256
+"""A record with less room than this is not begun at the end of a buffer."""
+
+
+class Stage(IntEnum):
+    """How far a connection has come."""
+
+    DIALING = 0
+    """The driver has been asked for it."""
+    HANDSHAKE = 1
+    """Handshake messages pass."""
+    VERIFYING = 2
+    """The handshake is through; whether the name belongs to the key is being looked up."""
+    WAITING = 3
+    """The peer is who it says; its resume frame is awaited."""
+    LIVE = 4
+    """Messages pass."""
+
+
+class Connection:
+    """See the module's text. `stage`, `session` and the timing fields belong to `peers.Network`."""
+
+    __slots__ = (
+        "_controls",
+        "_opener",
+        "_raw",
+        "_sealer",
+        "closed",
+        "dialed",
+        "greeting",
+        "half_open",
+        "handshake",
+        "held",
+        "held_bytes",
+        "host",
+        "last_heard",
+        "number",
+        "pinged",
+        "session",
+        "signalled",
+        "splitter",
+        "stage",
+    )
+
+    def __init__(self, number: int, handshake: Handshake, *, dialed: str | None, host: str, now: float) -> None:
+        """`dialed`: the name of the node that was dialed; None for a connection that was accepted from `host`."""
+        self.number = number
+        self.handshake = handshake
+        self.dialed = dialed
+        self.host = host
+        self.stage = Stage.DIALING if dialed is not None else Stage.HANDSHAKE
+        self.session: Session | None = None
+        self.greeting: Greeting | None = None
+        self.closed = False
+        self.half_open = dialed is None
+        """Whether it counts against the caps of unfinished handshakes."""
+        self.signalled = False
+        """Whether a Writable event is out."""
+        self.last_heard = now
+        self.pinged = False
+        """Whether a ping is unanswered."""
+        self.splitter = Splitter()
+        self.held: list[bytes] = []
+        """Records that came before it was decided whether the peer is believed."""
+        self.held_bytes = 0
+        self._raw: list[bytes] = []
+        self._controls: deque[bytes] = deque()
+        self._sealer: Sealer | None = None
+        self._opener: Opener | None = None
+
+    # --- handshake ---
+
+    def begin(self) -> None:
+        """The connection that was dialed is there: send message 1."""
+        self.stage = Stage.HANDSHAKE
+        self._send_handshake(self.handshake.begin())
+
+    def read_handshake_untrusted(self, message: Buffer) -> Greeting | None:
+        """Take a handshake message; the peer's greeting once it came. Raises BadHandshake."""
+        greeting = self.handshake.read_untrusted(message)
+        if greeting is None:
+            self._send_handshake(self.handshake.write())
+            return None
+        self.greeting = greeting
+        if self.handshake.finished:
+            self._split()
+        return greeting
+
+    def finish_handshake(self) -> None:
+        """The peer that was dialed is believed: send message 3."""
+        self._send_handshake(self.handshake.write())
+        self._split()
+
+    def check_expected(self) -> None:
+        """Raises BadHandshake if what has arrived so far cannot become a handshake message: no waiting for junk."""
+        expected = self.splitter.expected()
+        if expected is None or self.stage is not Stage.HANDSHAKE:
+            return
+        if expected > MAX_HANDSHAKE_BYTES or (self.handshake.awaits_first and expected != FIRST_MESSAGE_BYTES):
+            raise BadHandshake("this is no handshake")
+
+    def _send_handshake(self, message: bytes) -> None:
+        self._raw.append(LENGTH.pack(len(message)) + message)
+
+    def _split(self) -> None:
+        self._sealer, self._opener = self.handshake.split()
+
+    # --- records ---
+
+    def open_untrusted(self, record: Buffer, into: memoryview) -> int:
+        """Decrypt a record; see `records.Opener`. Raises BadRecord."""
+        assert self._opener is not None
+        return self._opener.open_untrusted(record, into)
+
+    def queue(self, frame: Control) -> None:
+        """Send a control frame, before any message."""
+        self._controls.append(encode_control(frame))
+
+    def farewell(self, code: GoodbyeCode | None) -> bytes:
+        """The last bytes: what of the handshake is unsent, and a goodbye if the peer can decrypt one."""
+        parts = self._raw
+        self._raw = []
+        if code is not None and self._sealer is not None:
+            frame = encode_control(Goodbye(code))
+            record = bytearray(len(frame) + _RECORD_OVERHEAD)
+            record[LENGTH.size : LENGTH.size + len(frame)] = frame
+            self._sealer.seal(memoryview(record), 0, len(frame))
+            parts.append(bytes(record))
+        return b"".join(parts)
+
+    @property
+    def writable(self) -> bool:
+        """Whether `fill` may give something."""
+        if self._raw or self._controls:
+            return True
+        if self.stage is not Stage.LIVE or self.session is None:
+            return False
+        return self.session.inbox.has_acks or self.session.outbox.writable
+
+    def fill(self, limit: int) -> list[Buffer]:
+        """About `limit` bytes to write, encrypted now; nothing if there is nothing."""
+        if self._raw:
+            raw: list[Buffer] = list(self._raw)
+            self._raw = []
+            return raw
+        if self._sealer is None or not self.writable:
+            return []
+        session = self.session if self.stage is Stage.LIVE else None
+        if session is not None and session.inbox.has_acks:
+            self.queue(Ack(session.inbox.take_acks()))
+        most = max(1, round(limit / (MAX_RECORD_BYTES + LENGTH.size))) * (MAX_RECORD_BYTES + LENGTH.size)
+        need = sum(map(len, self._controls)) + _RECORD_OVERHEAD * (1 + len(self._controls)) + _LEAST_ROOM
+        if session is not None:
+            need += session.outbox.estimate()
+        buffer = bytearray(min(most, need))
+        used = self._write_records(memoryview(buffer), session)
+        return [memoryview(buffer)[:used]] if used else []
+
+    def _write_records(self, buffer: memoryview, session: Session | None) -> int:
+        assert self._sealer is not None
+        position = 0
+        controls = self._controls
+        while len(buffer) - position >= _LEAST_ROOM:
+            begin = position + LENGTH.size
+            end = min(begin + MAX_PLAINTEXT_BYTES, len(buffer) - TAG_BYTES)
+            at = begin
+            while controls and at + len(controls[0]) <= end:
+                frame = controls.popleft()
+                buffer[at : at + len(frame)] = frame
+                at += len(frame)
+            if session is not None and not controls:
+                at = session.outbox.write(buffer, at, end)
+            if at == begin:
+                break
+            position = self._sealer.seal(buffer, position, at - begin)
+        return position
+
+    def __repr__(self) -> str:
+        peer = self.session.name if self.session is not None else self.dialed or self.host
+        return f"Connection({self.number}, {peer}, {self.stage.name})"

@@ -1,0 +1,314 @@
+"""Name records and where they are kept: who is who, and reachable how.
+
+Owns the record's format and signatures, the `Directory` protocol, and the two directories of an ordinary node: the signed
+static file, and the cache of what a registrar has granted. Asking the registrar is `resolver`'s; granting is `registrar`'s.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import cbor2
+
+from net.errors import BadNameRecord
+from net.identity import KEY_BYTES, SIGNATURE_BYTES, Identity, verify_untrusted
+from net.limits import (
+    MAX_CACHED_RECORDS,
+    MAX_ENDPOINTS,
+    MAX_HOST_BYTES,
+    MAX_NAME_RECORD_BYTES,
+    MAX_STATIC_FILE_BYTES,
+)
+from net.names import is_node_name
+
+_VERSION = 1
+_OWNER = b"nectar/1 name record"
+_CHANGE = b"nectar/1 key change"
+_GRANT = b"nectar/1 grant"
+_STATIC = b"nectar/1 static directory"
+_STATIC_MAGIC = "nectar static directory 1"
+_MAX_INTEGER = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a node accepts connections."""
+
+    host: str
+    """Name or address."""
+    port: int
+    """TCP port, 1 to 65535."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameRecord:
+    """What is known about a node."""
+
+    name: str
+    """The node's name (G1)."""
+    public_key: bytes
+    """Its Ed25519 key."""
+    endpoints: tuple[Endpoint, ...]
+    """Where it accepts connections, best first; none if it is behind routers."""
+    routers: tuple[str, ...]
+    """Names of nodes that carry its messages."""
+    sequence: int
+    """A record replaces those of its name with a lower number."""
+    issued_at: int
+    """Unix time in seconds; for people, no rule depends on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRecord:
+    """A name record and its signatures; its own is valid, whatever became of the others."""
+
+    record: NameRecord
+    """What the body says."""
+    body: bytes
+    """The signed bytes."""
+    signature: bytes
+    """By the record's own key."""
+    change_signature: bytes | None
+    """By the name's previous key, if the record changes the key."""
+    grant: bytes | None
+    """By the registrar or the static directory's authority."""
+
+    def encode(self) -> bytes:
+        """As `decode_record_untrusted` reads it."""
+        return cbor2.dumps([self.body, self.signature, self.change_signature, self.grant])
+
+    def granted_by(self, authority: bytes) -> bool:
+        """Whether `authority`, an Ed25519 key, vouches for the record."""
+        return self.grant is not None and verify_untrusted(authority, _GRANT, self.body, self.grant)
+
+    def change_signed_by(self, old_key: bytes) -> bool:
+        """Whether `old_key` has agreed that the record's key takes its place."""
+        return self.change_signature is not None and verify_untrusted(
+            old_key, _CHANGE, self.body, self.change_signature
+        )
+
+
+def sign_record(record: NameRecord, owner: Identity, previous: Identity | None = None) -> SignedRecord:
+    """Sign `record`, which carries `owner`'s key; `previous` also signs if the name had that key before."""
+    assert record.public_key == owner.public_key
+    body = cbor2.dumps(
+        [
+            _VERSION,
+            record.name,
+            record.public_key,
+            [[endpoint.host, endpoint.port] for endpoint in record.endpoints],
+            list(record.routers),
+            record.sequence,
+            record.issued_at,
+        ]
+    )
+    change = previous.sign(_CHANGE, body) if previous is not None else None
+    return SignedRecord(record, body, owner.sign(_OWNER, body), change, None)
+
+
+def grant_record(signed: SignedRecord, authority: Identity) -> SignedRecord:
+    """Countersign: from now on `authority` vouches for the record."""
+    return replace(signed, grant=authority.sign(_GRANT, signed.body))
+
+
+def decode_record_untrusted(data: bytes) -> SignedRecord:
+    """Read a signed record and check its own signature. Raises BadNameRecord if anything is wrong with it."""
+    match _load(data, MAX_NAME_RECORD_BYTES):
+        case [bytes(body), bytes(signature), bytes() | None as change, bytes() | None as grant]:
+            pass
+        case _:
+            raise BadNameRecord("a signed record has a body and three signatures")
+    for other in (change, grant):
+        if other is not None and len(other) != SIGNATURE_BYTES:
+            raise BadNameRecord("a signature is 64 bytes")
+    record = _decode_body_untrusted(body)
+    if not verify_untrusted(record.public_key, _OWNER, body, signature):
+        raise BadNameRecord("the record is not signed by its own key")
+    return SignedRecord(record, body, signature, change, grant)
+
+
+def _load(data: bytes, limit: int) -> object:
+    if len(data) > limit:
+        raise BadNameRecord(f"more than {limit} bytes")
+    try:
+        return cbor2.loads(data, max_depth=8)
+    except cbor2.CBORDecodeError as error:
+        raise BadNameRecord("not CBOR") from error
+
+
+def _decode_body_untrusted(body: bytes) -> NameRecord:
+    match _load(body, MAX_NAME_RECORD_BYTES):
+        case [int(version), str(name), bytes(key), list(endpoints), list(routers), int(sequence), int(issued_at)]:
+            pass
+        case _:
+            raise BadNameRecord("a record has seven fields")
+    if version != _VERSION:
+        raise BadNameRecord(f"version {version} is unknown")
+    if not is_node_name(name) or not all(is_node_name(router) for router in routers):
+        raise BadNameRecord("not a node name")
+    if len(key) != KEY_BYTES:
+        raise BadNameRecord("a key is 32 bytes")
+    if len(endpoints) > MAX_ENDPOINTS or len(routers) > MAX_ENDPOINTS:
+        raise BadNameRecord(f"more than {MAX_ENDPOINTS} endpoints or routers")
+    if not (0 <= sequence <= _MAX_INTEGER and 0 <= issued_at <= _MAX_INTEGER):
+        raise BadNameRecord("a number is out of range")
+    checked = tuple(_endpoint_untrusted(endpoint) for endpoint in endpoints)
+    return NameRecord(name, key, checked, tuple(routers), sequence, issued_at)
+
+
+def _endpoint_untrusted(fields: object) -> Endpoint:
+    match fields:
+        case [str(host), int(port)] if 0 < port < 65536 and 0 < len(host.encode()) <= MAX_HOST_BYTES:
+            if host.isprintable() and " " not in host:
+                return Endpoint(host, port)
+    raise BadNameRecord("not an endpoint")
+
+
+@dataclass(frozen=True, slots=True)
+class Genesis:
+    """The registrar of a network, as every node of it knows it from the start."""
+
+    name: str
+    """The registrar's node name."""
+    public_key: bytes
+    """Its Ed25519 key: it is that node's, and signs the grants."""
+    host: str
+    """Its endpoint's host."""
+    port: int
+    """Its endpoint's port."""
+
+    def record(self) -> NameRecord:
+        """The same as a record."""
+        return NameRecord(self.name, self.public_key, (Endpoint(self.host, self.port),), (), 0, 0)
+
+
+class Directory(Protocol):
+    """Where a node finds name records. Everything that it returns is trusted."""
+
+    @property
+    def genesis(self) -> Genesis | None:
+        """Whom to ask for what `find` does not have; None if there is nobody."""
+
+    def find(self, name: str) -> NameRecord | None:
+        """The record of `name`, as far as it is known here."""
+
+    def signed(self, name: str) -> bytes | None:
+        """The same with its signatures, encoded; None for what is known without signatures too."""
+
+    def learn_untrusted(self, data: bytes) -> SignedRecord | None:
+        """Take in a record; return it if it was news. Raises BadNameRecord if it is not to be trusted."""
+
+
+class StaticDirectory:
+    """The directory of a signed file: it knows all there is to know."""
+
+    def __init__(self, records: dict[str, SignedRecord]) -> None:
+        self._records = records
+
+    @property
+    def genesis(self) -> None:
+        """Nobody can be asked."""
+        return None
+
+    def find(self, name: str) -> NameRecord | None:
+        """See `Directory`."""
+        signed = self._records.get(name)
+        return signed.record if signed is not None else None
+
+    def signed(self, name: str) -> bytes | None:
+        """See `Directory`."""
+        signed = self._records.get(name)
+        return signed.encode() if signed is not None else None
+
+    def learn_untrusted(self, data: bytes) -> SignedRecord | None:
+        """Nothing is news; a malformed record is an error all the same."""
+        decode_record_untrusted(data)
+        return None
+
+    def __repr__(self) -> str:
+        return f"StaticDirectory({len(self._records)} records)"
+
+
+def encode_static_directory(records: Iterable[SignedRecord], authority: Identity) -> bytes:
+    """The file of a static directory: every record granted, and the whole signed, by `authority`."""
+    encoded = [grant_record(signed, authority).encode() for signed in records]
+    return cbor2.dumps([_STATIC_MAGIC, encoded, authority.sign(_STATIC, cbor2.dumps(encoded))])
+
+
+def decode_static_directory_untrusted(data: bytes, authority: bytes) -> StaticDirectory:
+    """Read such a file. Raises BadNameRecord if it, or any record, is not signed by the key `authority`."""
+    match _load(data, MAX_STATIC_FILE_BYTES):
+        case [str(magic), list(encoded), bytes(signature)] if magic == _STATIC_MAGIC:
+            pass
+        case _:
+            raise BadNameRecord("not a static directory")
+    if not all(isinstance(item, bytes) for item in encoded):
+        raise BadNameRecord("not a static directory")
+    if not verify_untrusted(authority, _STATIC, cbor2.dumps(encoded), signature):
+        raise BadNameRecord("the static directory is not signed by its authority")
+    records: dict[str, SignedRecord] = {}
+    for item in encoded:
+        signed = decode_record_untrusted(item)
+        if not signed.granted_by(authority) or signed.record.name in records:
+            raise BadNameRecord(f"the record of {signed.record.name} is not granted, or not the only one")
+        records[signed.record.name] = signed
+    return StaticDirectory(records)
+
+
+class RegistrarDirectory:
+    """A cache of what the registrar has granted; with it a node goes on while the registrar is down.
+
+    The node keeps it on disk: it writes what `RecordStored` events bring and gives it back here at the next boot.
+    """
+
+    def __init__(self, genesis: Genesis, records: Iterable[bytes] = ()) -> None:
+        """`records` are taken as far as they are valid: a damaged cache costs lookups, not the boot."""
+        self._genesis = genesis
+        self._records: dict[str, SignedRecord] = {}
+        self.rejected = 0
+        for data in records:
+            try:
+                self.learn_untrusted(data)
+            except BadNameRecord:
+                self.rejected += 1
+
+    @property
+    def genesis(self) -> Genesis | None:
+        """The registrar."""
+        return self._genesis
+
+    def find(self, name: str) -> NameRecord | None:
+        """See `Directory`."""
+        if name == self._genesis.name:
+            return self._genesis.record()
+        signed = self._records.get(name)
+        return signed.record if signed is not None else None
+
+    def signed(self, name: str) -> bytes | None:
+        """See `Directory`."""
+        signed = self._records.get(name)
+        return signed.encode() if signed is not None else None
+
+    def learn_untrusted(self, data: bytes) -> SignedRecord | None:
+        """See `Directory`: the registrar's grant is what makes a record trusted."""
+        signed = decode_record_untrusted(data)
+        if not signed.granted_by(self._genesis.public_key):
+            raise BadNameRecord("the registrar has not granted the record")
+        name = signed.record.name
+        if name == self._genesis.name:
+            raise BadNameRecord("the registrar's own record is fixed")
+        known = self._records.get(name)
+        if known is not None and known.record.sequence >= signed.record.sequence:
+            return None
+        self._records.pop(name, None)
+        self._records[name] = signed
+        if len(self._records) > MAX_CACHED_RECORDS:
+            del self._records[next(iter(self._records))]
+        return signed
+
+    def records(self) -> list[bytes]:
+        """All that is known, encoded."""
+        return [signed.encode() for signed in self._records.values()]
+
+    def __repr__(self) -> str:
+        return f"RegistrarDirectory({self._genesis.name}, {len(self._records)} records)"

@@ -1,0 +1,167 @@
+"""(trio) Carries bytes and connections between a `Network` and a transport. Decides nothing.
+
+Whoever owns the network drains its events and hands `Dial`, `Close` and `Writable` to `handle`; after everything that
+the driver has fed into the network it calls `turn`, so that the owner drains again and re-arms its timer.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+
+from net.errors import DialFailed, StreamBroken
+from net.events import Buffer, Close, Dial, DialFailure, Writable
+from net.transport import Listener, Stream, Transport
+
+SEND_BYTES = 1 << 18
+"""Encrypted and written at a time: few calls, and little that a small message would have to wait behind."""
+FAREWELL_SECONDS = 1.0
+"""How long a connection that is to be closed may take to write what was begun, and its farewell."""
+
+
+class Port(Protocol):
+    """What the driver needs of `peers.Network`, or of whatever stands before it."""
+
+    def new_connection(self) -> int:
+        """See `peers.Network`."""
+
+    def accepted(self, connection: int, host: str, now: float) -> None:
+        """See `peers.Network`."""
+
+    def connected(self, connection: int, now: float) -> None:
+        """See `peers.Network`."""
+
+    def dial_failed(self, connection: int, reason: str, now: float) -> None:
+        """See `peers.Network`."""
+
+    def lost(self, connection: int, now: float) -> None:
+        """See `peers.Network`."""
+
+    def receive(self, connection: int, data: Buffer, now: float) -> None:
+        """See `peers.Network`."""
+
+    def pending(self, connection: int, limit: int) -> list[Buffer]:
+        """See `peers.Network`."""
+
+
+class _Link:
+    """One connection as the driver knows it."""
+
+    __slots__ = ("closing", "farewell", "grace", "scope", "wake")
+
+    def __init__(self) -> None:
+        self.scope = trio.CancelScope()
+        """Of everything that is done for the connection."""
+        self.wake = trio.Event()
+        """There is something to write, or the connection is to be closed."""
+        self.grace = FAREWELL_SECONDS
+        """Seconds that it may go on when it is to be closed; a dial has no reason to."""
+        self.closing = False
+        self.farewell = b""
+
+
+class Driver:
+    """All connections of one network. Lives as long as the nursery that it is given."""
+
+    def __init__(
+        self,
+        port: Port,
+        transport: Transport,
+        nursery: trio.Nursery,
+        turn: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        """`clock` gives the `now` of the network, in seconds."""
+        self._port = port
+        self._transport = transport
+        self._nursery = nursery
+        self._turn = turn
+        self._clock = clock
+        self._links: dict[int, _Link] = {}
+
+    def handle(self, event: Dial | Close | Writable) -> None:
+        """Do what the network asks for."""
+        match event:
+            case Dial(connection, host, port):
+                link = self._links[connection] = _Link()
+                link.grace = 0.0
+                self._nursery.start_soon(self._dial, connection, link, host, port)
+            case Writable(connection):
+                if connection in self._links:
+                    self._links[connection].wake.set()
+            case Close(connection, farewell):
+                if (closing := self._links.get(connection)) is not None:
+                    closing.closing = True
+                    closing.farewell = farewell
+                    closing.wake.set()
+                    closing.scope.deadline = trio.current_time() + closing.grace
+
+    async def serve(self, listener: Listener) -> None:
+        """Accept connections until the listener is closed."""
+        while True:
+            try:
+                stream = await listener.accept()
+            except StreamBroken:
+                return
+            connection = self._port.new_connection()
+            link = self._links[connection] = _Link()
+            self._port.accepted(connection, stream.host, self._clock())
+            self._nursery.start_soon(self._pump, connection, link, stream)
+            self._turn()
+
+    async def _dial(self, connection: int, link: _Link, host: str, port: int) -> None:
+        stream: Stream | None = None
+        reason: str = DialFailure.UNREACHABLE
+        with link.scope:
+            try:
+                stream = await self._transport.connect(host, port)
+            except DialFailed as failure:
+                reason = DialFailure.REFUSED if failure.refused else str(failure)
+        if stream is None:
+            del self._links[connection]
+            self._port.dial_failed(connection, reason, self._clock())
+        else:
+            link = self._links[connection] = _Link()
+            self._port.connected(connection, self._clock())
+            self._nursery.start_soon(self._pump, connection, link, stream)
+        self._turn()
+
+    async def _pump(self, connection: int, link: _Link, stream: Stream) -> None:
+        """Both directions of a connection, until either ends."""
+        try:
+            with link.scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write, connection, link, stream, nursery.cancel_scope)
+                    await self._read(connection, stream)
+                    nursery.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                await stream.aclose()
+            del self._links[connection]
+        self._port.lost(connection, self._clock())
+        self._turn()
+
+    async def _read(self, connection: int, stream: Stream) -> None:
+        while True:
+            try:
+                data = await stream.receive_some()
+            except StreamBroken:
+                return
+            if not data:
+                return
+            self._port.receive(connection, data, self._clock())
+            self._turn()
+
+    async def _write(self, connection: int, link: _Link, stream: Stream, scope: trio.CancelScope) -> None:
+        try:
+            while not link.closing:
+                await link.wake.wait()
+                link.wake = trio.Event()
+                while buffers := self._port.pending(connection, SEND_BYTES):
+                    for buffer in buffers:
+                        await stream.send_all(buffer)
+            if link.farewell:
+                await stream.send_all(link.farewell)
+        except StreamBroken:
+            pass
+        scope.cancel()

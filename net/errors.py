@@ -1,0 +1,145 @@
+"""The errors of this package: one root, and under it whose fault it was."""
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class GoodbyeCode(IntEnum):
+    """Why a side ends a connection, as it says in its goodbye frame (`docs/wire.md`)."""
+
+    SHUTDOWN = 0
+    """The node is going down."""
+    REPLACED = 1
+    """Another connection between the same two nodes has taken over."""
+    BAD_FRAME = 2
+    """The peer sent a frame that is malformed or illegal in this state."""
+    BAD_RECORD = 3
+    """A record did not decrypt."""
+    BAD_HANDSHAKE = 4
+    """The handshake was malformed or of another protocol version."""
+    CREDIT_OVERRUN = 5
+    """The peer sent more than its credit."""
+    NOT_BELIEVED = 6
+    """The peer failed to prove that it is the node it names."""
+    UNKNOWN_NAME = 7
+    """No registrar or directory knows the peer's name, or none could be asked."""
+    BUSY = 8
+    """A bound of `limits` is reached."""
+    SILENT = 9
+    """Nothing was heard for too long."""
+
+
+class NetError(Exception):
+    """Root of every error that leaves this package."""
+
+
+class ProtocolViolation(NetError):
+    """The peer's: it broke the protocol; its connection ends with `code`, nobody else notices."""
+
+    code: ClassVar[GoodbyeCode] = GoodbyeCode.BAD_FRAME
+
+
+class BadFrame(ProtocolViolation):
+    """The peer's: bytes that are no frame, or a frame that is illegal now."""
+
+
+class BadRecord(ProtocolViolation):
+    """The peer's, or the network's: a record that is empty, too short, or does not decrypt."""
+
+    code = GoodbyeCode.BAD_RECORD
+
+
+class BadHandshake(ProtocolViolation):
+    """The peer's: a handshake message that is malformed, does not decrypt, or is of another protocol version."""
+
+    code = GoodbyeCode.BAD_HANDSHAKE
+
+
+class NotBelieved(ProtocolViolation):
+    """The peer's: it failed to prove that it is the node it names (G13)."""
+
+    code = GoodbyeCode.NOT_BELIEVED
+
+
+class UnknownName(ProtocolViolation):
+    """The peer's, or the registrar's: nobody can say whose key belongs to the name."""
+
+    code = GoodbyeCode.UNKNOWN_NAME
+
+
+class NoRoom(ProtocolViolation):
+    """Nobody's: a bound of `limits` is reached, so the connection ends."""
+
+    code = GoodbyeCode.BUSY
+
+
+class CreditOverrun(ProtocolViolation):
+    """The peer's: it sent more than its credit."""
+
+    code = GoodbyeCode.CREDIT_OVERRUN
+
+
+class BadNameRecord(NetError):
+    """The giver's: bytes that are no name record, or whose signatures do not hold; the message says which part."""
+
+
+class RegistrationRefused(NetError):
+    """The applicant's: the registrar does not grant the record; `code` goes over the wire."""
+
+    code: ClassVar[int] = 0
+
+
+class RecordInvalid(RegistrationRefused):
+    """The record is malformed or not signed by its own key."""
+
+    code = 1
+
+
+class NameTaken(RegistrationRefused):
+    """Another key holds the name, and it has not signed the change."""
+
+    code = 2
+
+
+class StaleSequence(RegistrationRefused):
+    """The name's current record has this sequence number or a higher one."""
+
+    code = 3
+
+
+class RegistrarFull(RegistrationRefused):
+    """The registrar grants no more names (`limits.MAX_REGISTERED_NAMES`)."""
+
+    code = 4
+
+
+class KeyFileError(NetError):
+    """The user's: the node's key file cannot be used; the message is one sentence."""
+
+
+class KeyFileMissing(KeyFileError):
+    """There is no such file."""
+
+
+class KeyFileDamaged(KeyFileError):
+    """The file is no key file, or cannot be read or written."""
+
+
+class WrongPassword(KeyFileError):
+    """The file is protected, and the password is missing or wrong."""
+
+
+class DialFailed(NetError):
+    """The world's: no connection came about; the message says why, `refused` whether somebody definitively said no."""
+
+    def __init__(self, reason: str, *, refused: bool = False) -> None:
+        super().__init__(reason)
+        self.refused = refused
+
+
+class ListenFailed(NetError):
+    """The world's: the address to listen on cannot be had."""
+
+
+class StreamBroken(NetError):
+    """The world's: an open stream broke, or was closed under its user."""

@@ -1,0 +1,195 @@
+"""What goes into and comes out of `peers.Network`: frozen values, no behaviour."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+"""Bytes that are handed on by reference and not changed any more."""
+
+
+class FailureReason(StrEnum):
+    """Why a message or a registration failed (G13, G16)."""
+
+    NO_SUCH_NAME = "no such name"
+    """The directory knows no node of that name."""
+    REFUSED = "refused"
+    """Every endpoint of the node refused the connection."""
+    UNREACHABLE = "unreachable"
+    """The node could not be reached within the budget, or has no endpoint, or its record could not be had."""
+    BAD_KEY = "bad key"
+    """Whoever answers at the node's endpoint failed to prove that it is that node."""
+    NOT_BELIEVED = "not believed"
+    """The node answers, but does not believe who we are."""
+    PEER_RESTARTED = "peer restarted"
+    """The node lost its memory of us before it acknowledged the message; whether it took it is unknown."""
+    CONNECTION_LOST = "connection lost"
+    """The connection broke and did not come back within the budget; whether the message was taken is unknown."""
+    TOO_LARGE = "too large"
+    """The header or the blob exceeds its limit."""
+    QUEUE_FULL = "queue full"
+    """Too much waits for that node already."""
+    SHUTDOWN = "shutdown"
+    """This node is going down."""
+    NAME_TAKEN = "name taken"
+    """Registration only: another key holds the name."""
+    RECORD_REFUSED = "record refused"
+    """Registration only: the registrar does not accept the record."""
+
+
+class DialFailure(StrEnum):
+    """Reasons that a driver gives to `Network.dial_failed`; any other text is taken as a passing failure."""
+
+    REFUSED = "refused"
+    """Somebody definitively said no: retrying the same endpoint at once is pointless."""
+    UNREACHABLE = "unreachable"
+    """No route, no such host, or no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message for another node."""
+
+    node: str
+    """The name of the node it goes to."""
+    stream: bytes
+    """Names the pair (source process, target process); messages of one stream to one node keep their order (G4)."""
+    header: bytes
+    """Opaque bytes, at most `limits.MAX_HEADER_BYTES`."""
+    blob: Buffer | None
+    """Opaque bytes, at most `limits.MAX_BLOB_BYTES`; held by reference and not copied until they are encrypted."""
+    token: object
+    """Comes back in exactly one `Delivered` or `Failed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """The driver shall open a connection and answer with `connected` or `dial_failed`."""
+
+    connection: int
+    """The id that the connection has from now on."""
+    host: str
+    """Name or address."""
+    port: int
+    """TCP port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The driver shall close the connection; its id means nothing to the network any more."""
+
+    connection: int
+    """Its id."""
+    farewell: bytes = b""
+    """Bytes to write first if that is possible without waiting for long, behind what `pending` gave before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writable:
+    """`pending(connection)` has something; not repeated until `pending` has returned nothing."""
+
+    connection: int
+    """Its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message has arrived whole; it is acknowledged when its receipt is given to `taken`."""
+
+    node: str
+    """The node that sent it, as the handshake proved (G3)."""
+    header: bytes
+    """As the sender gave it."""
+    blob: Buffer | None
+    """As the sender gave it."""
+    receipt: object
+    """For `Network.taken`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The peer's kernel has taken the message."""
+
+    token: object
+    """Of the `Outgoing`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The message comes back; the node turns this into Offline (G13, G14)."""
+
+    token: object
+    """Of the `Outgoing`."""
+    reason: FailureReason
+    """Why."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerUp:
+    """A session with the node works; not repeated when a broken connection is replaced within the budget."""
+
+    node: str
+    """Its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDown:
+    """A session that was up has ended, and no attempt to revive it is under way any more."""
+
+    node: str
+    """Its name."""
+    reason: FailureReason
+    """Why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The registrar holds this node's record."""
+
+    record: bytes
+    """The countersigned record, encoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationFailed:
+    """The registrar does not hold this node's record."""
+
+    reason: FailureReason
+    """Why."""
+    retries: bool
+    """Whether the network tries again by itself (it does if the registrar could not be reached)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStored:
+    """The directory has learned a record, or a registrar has granted one; the node persists it."""
+
+    name: str
+    """The node it is about."""
+    record: bytes
+    """The countersigned record, encoded; give them all to the directory at the next boot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A sentence for the node's log."""
+
+    text: str
+    """Without a full stop, bounded, no bytes of a peer but its checked name."""
+
+
+NetEvent: TypeAlias = (
+    Dial
+    | Close
+    | Writable
+    | Received
+    | Delivered
+    | Failed
+    | PeerUp
+    | PeerDown
+    | Registered
+    | RegistrationFailed
+    | RecordStored
+    | Log
+)
+"""Everything that `Network.next_event` returns."""

@@ -1,0 +1,185 @@
+"""The Noise handshake, and how two nodes prove their names in it. The only file that imports the Noise library.
+
+`Noise_XX_25519_ChaChaPoly_BLAKE2s`, prologue `nectar/1`. XX shows each side that the other holds its static X25519 key;
+that key is fresh for every boot, and the payloads of messages 2 and 3 bind it to the node's Ed25519 key: they carry the
+version, the name, the node's own name record, and a signature over the static key and the handshake hash up to that
+message. The hash covers the other side's ephemeral key, so a signature is of no use in any other handshake.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cbor2
+from cryptography.exceptions import InvalidTag
+from noise.connection import Keypair, NoiseConnection
+from noise.exceptions import NoiseValueError
+
+from net.errors import BadHandshake
+from net.events import Buffer
+from net.identity import SIGNATURE_BYTES, Identity, verify_untrusted
+from net.limits import MAX_HANDSHAKE_BYTES, MAX_NAME_RECORD_BYTES
+from net.names import is_node_name
+from net.records import Opener, Sealer
+
+PROTOCOL = b"Noise_XX_25519_ChaChaPoly_BLAKE2s"
+PROLOGUE = b"nectar/1"
+VERSION = 1
+FIRST_MESSAGE_BYTES = 32
+"""Message 1 is the ephemeral key alone."""
+_DOMAINS = {True: b"nectar/1 handshake initiator", False: b"nectar/1 handshake responder"}
+
+
+class Noise:
+    """One side of an XX handshake: noiseprotocol with explicit ephemeral keys, and one error for bad input."""
+
+    def __init__(self, *, initiator: bool, static: bytes, ephemeral: bytes, prologue: bytes = PROLOGUE) -> None:
+        """`static` and `ephemeral` are X25519 private keys of 32 bytes."""
+        self._connection = NoiseConnection.from_name(PROTOCOL)
+        self._connection.set_prologue(prologue)
+        if initiator:
+            self._connection.set_as_initiator()
+        else:
+            self._connection.set_as_responder()
+        self._connection.set_keypair_from_private_bytes(Keypair.STATIC, static)
+        protocol = self._connection.noise_protocol
+        self.static_public: bytes = protocol.keypairs["s"].public_bytes
+        klass = protocol.dh_fn.klass
+        self._connection.start_handshake()
+        # Set behind the library's back: its own way of setting it prints a warning that this is for tests. It is not
+        # when the bytes come from the node's entropy; and only so can a run be replayed.
+        protocol.handshake_state.e = klass.from_private_bytes(ephemeral)
+        self.remote_static: bytes | None = None
+
+    @property
+    def hash(self) -> bytes:
+        """The handshake hash so far (Noise section 5.2)."""
+        if self._connection.handshake_finished:
+            return bytes(self._connection.get_handshake_hash())
+        return bytes(self._connection.noise_protocol.symmetric_state.get_handshake_hash())
+
+    @property
+    def finished(self) -> bool:
+        """Whether all three messages have passed."""
+        return bool(self._connection.handshake_finished)
+
+    def write(self, payload: bytes) -> bytes:
+        """The next message."""
+        return bytes(self._connection.write_message(payload))
+
+    def read_untrusted(self, message: Buffer) -> bytes:
+        """The payload of the other side's next message. Raises BadHandshake."""
+        state = self._connection.noise_protocol.handshake_state
+        try:
+            payload = bytes(self._connection.read_message(bytes(message)))
+        except (InvalidTag, NoiseValueError, ValueError) as error:
+            # ValueError: the peer chose a point of small order, so that the shared secret would be zero.
+            raise BadHandshake("a handshake message that does not decrypt") from error
+        remote = getattr(state.rs, "public_bytes", None)
+        self.remote_static = bytes(remote) if remote is not None else None
+        return payload
+
+    def split(self) -> tuple[Sealer, Opener]:
+        """The two directions of the transport, after the last message."""
+        protocol = self._connection.noise_protocol
+        return Sealer(protocol.cipher_state_encrypt.k), Opener(protocol.cipher_state_decrypt.k)
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """The payload of messages 2 and 3."""
+
+    name: str
+    """The node that the sender says it is."""
+    signature: bytes
+    """By that node's key; see the module's text."""
+    record: bytes | None
+    """The sender's own signed name record, granted or not."""
+
+
+def encode_greeting(greeting: Greeting) -> bytes:
+    """As `decode_greeting_untrusted` reads it."""
+    return cbor2.dumps([VERSION, greeting.name, greeting.signature, greeting.record])
+
+
+def decode_greeting_untrusted(payload: bytes) -> Greeting:
+    """Raises BadHandshake if it is malformed, or of another version."""
+    if len(payload) > MAX_HANDSHAKE_BYTES:
+        raise BadHandshake("a greeting that is too long")
+    try:
+        fields = cbor2.loads(payload, max_depth=4)
+    except cbor2.CBORDecodeError as error:
+        raise BadHandshake("a greeting that is not CBOR") from error
+    match fields:
+        case [int(version), *_] if version != VERSION:
+            raise BadHandshake("a greeting of another version")
+        case [int(), str(name), bytes(signature), bytes() | None as record]:
+            pass
+        case _:
+            raise BadHandshake("a malformed greeting")
+    if not is_node_name(name) or len(signature) != SIGNATURE_BYTES or len(record or b"") > MAX_NAME_RECORD_BYTES:
+        raise BadHandshake("a malformed greeting")
+    return Greeting(name, signature, record)
+
+
+class Handshake:
+    """One side of the handshake between two nodes."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        record: bytes | None,
+        *,
+        initiator: bool,
+        static: bytes,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        """`static`: this boot's X25519 private key. `record`: this node's own name record, if it has one."""
+        self._identity = identity
+        self._record = record
+        self.initiator = initiator
+        self._noise = Noise(initiator=initiator, static=static, ephemeral=entropy(32))
+        self._greeting: Greeting | None = None
+        self._signed_hash = b""
+        self.awaits_first = not initiator
+        """Whether the next message to read is message 1."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether all three messages have passed."""
+        return self._noise.finished
+
+    def begin(self) -> bytes:
+        """Message 1, of the initiator."""
+        return self._noise.write(b"")
+
+    def write(self) -> bytes:
+        """Message 2 or 3."""
+        domain = _DOMAINS[self.initiator]
+        signature = self._identity.sign(domain, self._noise.static_public + self._noise.hash)
+        return self._noise.write(encode_greeting(Greeting(self._identity.name, signature, self._record)))
+
+    def read_untrusted(self, message: Buffer) -> Greeting | None:
+        """Take the other side's next message; its greeting, or None for message 1. Raises BadHandshake."""
+        if len(message) > MAX_HANDSHAKE_BYTES:
+            raise BadHandshake("a handshake message that is too long")
+        before = self._noise.hash
+        payload = self._noise.read_untrusted(message)
+        self.awaits_first = False
+        if self._noise.remote_static is None:
+            if payload:
+                raise BadHandshake("a first message with a payload")
+            return None
+        self._signed_hash = before
+        self._greeting = decode_greeting_untrusted(payload)
+        return self._greeting
+
+    def proves(self, public_key: bytes) -> bool:
+        """Whether the other side has shown that it holds the Ed25519 key `public_key`."""
+        if self._greeting is None or self._noise.remote_static is None:
+            return False
+        signed = self._noise.remote_static + self._signed_hash
+        return verify_untrusted(public_key, _DOMAINS[not self.initiator], signed, self._greeting.signature)
+
+    def split(self) -> tuple[Sealer, Opener]:
+        """What encrypts and decrypts the records, after the last message."""
+        return self._noise.split()

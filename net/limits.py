@@ -1,0 +1,103 @@
+"""Every bound of this package: a name, a unit and the reason. Nothing that a peer can fill is without one."""
+
+MIB = 1 << 20
+
+# --- messages -------------------------------------------------------------------------------------------------------
+
+MAX_HEADER_BYTES = 11 * MIB
+"""A message's header: an envelope whose body may be 10 MiB, and room for the rest of the envelope."""
+MAX_BLOB_BYTES = 64 * MIB
+"""A message's blob."""
+MESSAGE_OVERHEAD_BYTES = 128
+"""Added to every message's size in all accounts of credit, so that a flood of empty messages costs credit too."""
+MAX_QUEUED_BYTES = 512 * MIB
+"""Messages of this node that wait for one peer; beyond it a message fails at once (`FailureReason.QUEUE_FULL`)."""
+MAX_QUEUED_MESSAGES = 65536
+"""See MAX_QUEUED_BYTES, counted in messages."""
+
+# --- credit ---------------------------------------------------------------------------------------------------------
+
+SESSION_CREDIT_BYTES = 128 * MIB
+"""Messages of one peer that it has begun to send and our kernel has not taken; bounds our memory per peer. It holds the
+largest message, and one stuck target process (STREAM_CREDIT_BYTES) leaves room for all others."""
+SESSION_CREDIT_MESSAGES = 2048
+"""See SESSION_CREDIT_BYTES, counted in messages; also bounds the lists in a resume frame."""
+MAX_CREDIT_BYTES = 1 << 40
+"""The largest credit that a peer may announce: beyond any memory, far below any overflow."""
+STREAM_CREDIT_BYTES = 32 * MIB
+"""The same for one stream, kept by the sender alone: one process that takes nothing must not stop the whole session. A
+single message may exceed it."""
+STREAM_CREDIT_MESSAGES = 256
+"""See STREAM_CREDIT_BYTES, counted in messages."""
+FIRST_ALLOCATION_BYTES = MIB
+"""Memory set aside when a message is announced; more only as its bytes arrive, not on the peer's word."""
+
+# --- records and frames ---------------------------------------------------------------------------------------------
+
+MAX_RECORD_BYTES = 65535
+"""One Noise message (Noise section 3)."""
+TAG_BYTES = 16
+"""The authentication tag of ChaCha20-Poly1305."""
+MAX_PLAINTEXT_BYTES = MAX_RECORD_BYTES - TAG_BYTES
+"""What fits into one record."""
+MAX_HANDSHAKE_BYTES = 8192
+"""One handshake message: 96 bytes of keys and tags, and a payload with a name record."""
+MAX_UNREAD_BYTES = 4 * (MAX_RECORD_BYTES + 2)
+"""What a peer may send before we have decided whether we believe its name; it has to say no more than one resume."""
+MAX_CHUNK_WORTH_WAITING = 4096
+"""A record is closed rather than filled with a piece of a large message that is smaller than this."""
+
+# --- names ----------------------------------------------------------------------------------------------------------
+
+MAX_NAME_BYTES = 253
+"""A node's name (G1)."""
+MAX_LABEL_BYTES = 63
+"""One label of a node's name (G1)."""
+MAX_NAME_RECORD_BYTES = 4096
+"""A signed name record, encoded."""
+MAX_ENDPOINTS = 8
+"""Endpoints in a name record; also the cap for its routers."""
+MAX_HOST_BYTES = 255
+"""A host in an endpoint."""
+MAX_CACHED_RECORDS = 65536
+"""Records that a node remembers; the oldest go first."""
+MAX_REGISTERED_NAMES = 1 << 20
+"""Names that a registrar grants."""
+MAX_STATIC_FILE_BYTES = 64 * MIB
+"""A static directory's file."""
+MAX_KEY_FILE_BYTES = 4096
+"""A node's key file."""
+
+# --- connections ----------------------------------------------------------------------------------------------------
+
+MAX_HALF_OPEN_PER_HOST = 64
+"""Accepted connections from one address whose handshake is not finished; generous, since a testnet shares 127.0.0.1."""
+MAX_HALF_OPEN = 1024
+"""The same over all addresses."""
+MAX_SESSIONS = 4096
+"""Peers that are remembered at once; the idle one that was used longest ago goes first."""
+MAX_LOOKUPS = 1024
+"""Names that are being asked for at the registrar at once."""
+
+# --- times, in seconds ----------------------------------------------------------------------------------------------
+
+HANDSHAKE_SECONDS = 5.0
+"""From the connection's begin to the end of the handshake; a peer that is silent for longer is dropped."""
+KEEPALIVE_SECONDS = 15.0
+"""Silence after which a ping is sent."""
+PING_SECONDS = 5.0
+"""Time for an answer to a ping; then the connection is dead."""
+RECOVERY_SECONDS = 5.0
+"""Budget for reaching a peer, from the first attempt or the break of the connection; the default."""
+LOOKUP_SECONDS = 5.0
+"""Time for the registrar's answer."""
+REGISTRATION_RETRY_SECONDS = 5.0
+"""Pause before a registration is tried again that found no registrar."""
+MIN_ATTEMPT_SECONDS = 1.0
+"""The least time that one endpoint of several gets."""
+FIRST_BACKOFF_SECONDS = 0.05
+"""Pause before the first redial; doubles from attempt to attempt."""
+MAX_BACKOFF_SECONDS = 1.0
+"""The longest pause between two redials."""
+ACCEPTOR_GRACE_SECONDS = 0.2
+"""Whoever accepted a broken connection lets its dialer try first, to save a needless second connection."""

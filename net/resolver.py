@@ -1,0 +1,229 @@
+"""What a node asks its registrar: the records of other nodes, and the grant of its own. No connection is known here.
+
+`peers` carries the frames to the registrar and back; a request is repeated on a new connection until it is answered, its
+time is up, or the registrar cannot be reached. Tests: tests/net/test_resolver.py.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum, auto
+
+from net.directory import Directory, Endpoint, NameRecord, decode_record_untrusted, sign_record
+from net.errors import BadNameRecord, NameTaken, StaleSequence
+from net.events import FailureReason, Log, NetEvent, RecordStored, Registered, RegistrationFailed
+from net.identity import Identity
+from net.limits import LOOKUP_SECONDS, MAX_LOOKUPS, REGISTRATION_RETRY_SECONDS
+from net.timers import Timers
+from net.wire import Control, Found, Granted, Lookup, Refused, Register
+
+_MAX_STALE = 3
+"""Times that a registration that lost a race against itself is tried again."""
+_REGISTRATION = ""
+"""The timer's key of the registration; every other key is a name."""
+
+
+class Answer(Enum):
+    """How a lookup ended."""
+
+    KNOWN = auto()
+    """The directory has the newest record."""
+    UNKNOWN = auto()
+    """There is no such name."""
+    UNAVAILABLE = auto()
+    """The registrar could not be asked; the directory may have a record all the same."""
+
+
+class Resolver:
+    """See the module's text."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        directory: Directory,
+        emit: Callable[[NetEvent], None],
+        *,
+        previous: Identity | None = None,
+        wall_clock_offset: float = 0.0,
+    ) -> None:
+        """`previous`: the identity with the key that the name had before, if this boot changes it."""
+        self._identity = identity
+        self._directory = directory
+        self._emit = emit
+        self._previous = previous
+        self._wall_clock_offset = wall_clock_offset
+        self._requests: dict[int, Lookup | Register] = {}
+        self._by_name: dict[str, int] = {}
+        self._next_request = 1
+        self._outgoing: deque[Control] = deque()
+        self._answers: deque[tuple[str, Answer]] = deque()
+        self._timers: Timers[str] = Timers()
+        self._wanted: tuple[tuple[Endpoint, ...], tuple[str, ...]] | None = None
+        self._registering: int | None = None
+        self._stale = 0
+        self.own_record: bytes | None = directory.signed(identity.name)
+        """This node's record to show in handshakes: granted if possible, else merely signed by itself."""
+
+    # --- five verbs ---
+
+    def look_up(self, name: str, now: float) -> None:
+        """Ask for `name` unless that is under way; the outcome comes from `next_answer`."""
+        if name in self._by_name:
+            return
+        if self._directory.genesis is None or len(self._by_name) >= MAX_LOOKUPS:
+            self._answers.append((name, Answer.UNAVAILABLE))
+            return
+        self._by_name[name] = self._ask(Lookup(self._next_request, name))
+        self._timers.set(name, now + LOOKUP_SECONDS)
+
+    def register(self, endpoints: tuple[Endpoint, ...], routers: tuple[str, ...], now: float) -> None:
+        """See to it that the registrar holds a record of this node with these endpoints and routers."""
+        if self._directory.genesis is None:
+            return
+        self._wanted = (endpoints, routers)
+        self._stale = 0
+        held = self._directory.find(self._identity.name)
+        if held is None or not self._is_wanted(held):
+            sequence = held.sequence if held is not None else 0
+            self.own_record = self._sign(sequence + 1, now)
+        self.look_up(self._identity.name, now)
+
+    def next_frame(self) -> Control | None:
+        """A frame for the registrar."""
+        return self._outgoing.popleft() if self._outgoing else None
+
+    def next_answer(self) -> tuple[str, Answer] | None:
+        """A name whose lookup has ended."""
+        return self._answers.popleft() if self._answers else None
+
+    def next_deadline(self) -> float | None:
+        """When `on_timer` is to be called."""
+        return self._timers.next()
+
+    def on_timer(self, now: float) -> None:
+        """Time has passed: give up what the registrar does not answer; retry the registration."""
+        while (key := self._timers.pop_due(now)) is not None:
+            if key != _REGISTRATION:
+                self._finish(key, Answer.UNAVAILABLE)
+            elif self._registering is not None:
+                self._drop_registration()
+                self._registration_unavailable(now)
+            elif self._wanted is not None:
+                self.register(*self._wanted, now)
+
+    # --- the session with the registrar ---
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request waits for its answer."""
+        return bool(self._requests)
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether `next_frame` would return one."""
+        return bool(self._outgoing)
+
+    def connected(self) -> None:
+        """A new connection to the registrar: what is unanswered is asked again."""
+        self._outgoing = deque(self._requests.values())
+
+    def unreachable(self, now: float) -> None:
+        """The registrar cannot be reached."""
+        self._outgoing.clear()
+        registering = self._registering is not None
+        for name in list(self._by_name):
+            self._finish(name, Answer.UNAVAILABLE)
+        if registering:
+            self._drop_registration()
+            self._registration_unavailable(now)
+
+    def receive_untrusted(self, frame: Found | Granted | Refused, now: float) -> None:
+        """An answer of the registrar; one that answers nothing is ignored, since it may have been repeated.
+
+        Raises BadNameRecord if it brings a record that the registrar has not granted, or another one than asked for.
+        """
+        request = self._requests.get(frame.request)
+        if isinstance(frame, Found) and isinstance(request, Lookup):
+            if frame.record is None:
+                self._finish(request.name, Answer.UNKNOWN)
+                return
+            self._learn(frame.record, request.name)
+            self._finish(request.name, Answer.KNOWN)
+        elif isinstance(request, Register) and not isinstance(frame, Found):
+            if isinstance(frame, Granted):
+                self._learn(frame.record, self._identity.name)
+            self._drop_registration()
+            self._registration_answered(frame, now)
+
+    def answer_registration(self, answer: Answer, now: float) -> None:
+        """The lookup of this node's own name has ended: the second step of a registration."""
+        if self._wanted is None or self._registering is not None:
+            return
+        held = self._directory.find(self._identity.name)
+        if answer is Answer.UNAVAILABLE:
+            self._registration_unavailable(now)
+        elif answer is Answer.KNOWN and held is not None and self._is_wanted(held):
+            self._registered()
+        else:
+            sequence = held.sequence if held is not None else 0
+            self.own_record = self._sign(sequence + 1, now)
+            self._registering = self._ask(Register(self._next_request, self.own_record))
+            self._timers.set(_REGISTRATION, now + LOOKUP_SECONDS)
+
+    # --- helpers ---
+
+    def _ask(self, request: Lookup | Register) -> int:
+        self._next_request += 1
+        self._requests[request.request] = request
+        self._outgoing.append(request)
+        return request.request
+
+    def _finish(self, name: str, answer: Answer) -> None:
+        request = self._by_name.pop(name, None)
+        if request is not None:
+            del self._requests[request]
+            self._timers.set(name, None)
+            self._answers.append((name, answer))
+
+    def _drop_registration(self) -> None:
+        if self._registering is not None:
+            del self._requests[self._registering]
+            self._registering = None
+            self._timers.set(_REGISTRATION, None)
+
+    def _learn(self, data: bytes, name: str) -> None:
+        if decode_record_untrusted(data).record.name != name:
+            raise BadNameRecord("the registrar has answered with another name's record")
+        if self._directory.learn_untrusted(data) is not None:
+            self._emit(RecordStored(name, data))
+
+    def _registration_answered(self, frame: Granted | Refused, now: float) -> None:
+        if isinstance(frame, Granted):
+            self._registered()
+        elif frame.code == StaleSequence.code and self._stale < _MAX_STALE:
+            self._stale += 1
+            self.look_up(self._identity.name, now)
+        else:
+            taken = frame.code == NameTaken.code
+            reason = FailureReason.NAME_TAKEN if taken else FailureReason.RECORD_REFUSED
+            self._emit(RegistrationFailed(reason, retries=False))
+
+    def _registered(self) -> None:
+        record = self._directory.signed(self._identity.name)
+        assert record is not None
+        self.own_record = record
+        self._emit(Registered(record))
+
+    def _registration_unavailable(self, now: float) -> None:
+        self._emit(Log(f"registration: the registrar is out of reach, next try in {REGISTRATION_RETRY_SECONDS:g} s"))
+        self._emit(RegistrationFailed(FailureReason.UNREACHABLE, retries=True))
+        self._timers.set(_REGISTRATION, now + REGISTRATION_RETRY_SECONDS)
+
+    def _is_wanted(self, held: NameRecord) -> bool:
+        return held.public_key == self._identity.public_key and (held.endpoints, held.routers) == self._wanted
+
+    def _sign(self, sequence: int, now: float) -> bytes:
+        assert self._wanted is not None
+        issued_at = max(0, int(now + self._wall_clock_offset))
+        name, key = self._identity.name, self._identity.public_key
+        record = NameRecord(name, key, *self._wanted, sequence, issued_at)
+        return sign_record(record, self._identity, self._previous).encode()

@@ -1,0 +1,176 @@
+"""What this node and one peer owe each other, over any number of connections.
+
+Theory of operation. A session has an outbox and an inbox (`streams`) and, at most times, one live connection. Both sides
+begin a connection with a resume frame that says what they have; then each sends the rest. Nothing is sent before the
+other's resume frame has come, so a side always knows which *incarnation* of the other its messages went to. An
+incarnation is 16 random bytes, made anew when a side has forgotten what was between the two: it restarted, or let go of
+an idle peer. Then nobody knows what became of messages that were sent and not acknowledged; they fail, and are not sent
+again, so nothing arrives twice. When a side gives up on a peer, its own *epoch* grows, and what the peer has of the old
+epoch counts for nothing.
+
+Which of several connections carries the session? The side with the lower name, the *arbiter*, decides alone: it takes the
+newest one whose handshake is through and speaks first on it. The other side follows. So one survives when both dial at
+once, and a dead connection that only one side has noticed stops nothing. A rule that compares who dialed, the usual one,
+fails in that second case. The binding number keeps a delayed choice from undoing a newer one.
+
+Tests: tests/net/test_session.py, tests/net/test_peers_faults.py.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from net.errors import BadFrame
+from net.reach import Reach
+from net.streams import Arrived, Inbox, Outbox
+from net.wire import INCARNATION_BYTES, Credit, Data, Resume
+
+if TYPE_CHECKING:
+    from net.connection import Connection
+
+
+class Receipt:
+    """Stands for one received message; see `peers.Network.taken`."""
+
+    __slots__ = ("inbox", "sequence", "session")
+
+    def __init__(self, session: "Session", inbox: Inbox, sequence: int) -> None:
+        self.session = session
+        self.inbox = inbox
+        self.sequence = sequence
+
+
+class Session:
+    """See the module's text. `connection`, `reach` and the flags belong to `peers.Network`."""
+
+    __slots__ = (
+        "_binding",
+        "_credit",
+        "_epoch",
+        "_incarnation",
+        "_peer_credit",
+        "_peer_incarnation",
+        "_peer_lineage",
+        "arbiter",
+        "attempt",
+        "connection",
+        "guest",
+        "inbox",
+        "live",
+        "looking",
+        "name",
+        "outbox",
+        "reach",
+        "up",
+    )
+
+    def __init__(
+        self, name: str, *, arbiter: bool, guest: bool, credit: tuple[int, int], entropy: Callable[[int], bytes]
+    ) -> None:
+        """`guest`: the peer has no registered name yet and may only register. `credit`: bytes and messages that the
+        peer may have unacknowledged."""
+        self.name = name
+        self.arbiter = arbiter
+        self.guest = guest
+        self._credit = credit
+        self._incarnation = entropy(INCARNATION_BYTES)
+        self._epoch = 0
+        self._binding = 0
+        self._peer_incarnation: bytes | None = None
+        self._peer_lineage: tuple[bytes, int] | None = None
+        self._peer_credit = (0, 0)
+        self.outbox = Outbox()
+        self.inbox = Inbox(*credit)
+        self.connection: Connection | None = None
+        """The one that the arbiter has chosen."""
+        self.live = False
+        """Whether messages may be sent on it."""
+        self.up = False
+        """Whether PeerUp was told and PeerDown was not."""
+        self.reach: Reach | None = None
+        """The episode of getting a connection, if one is under way."""
+        self.attempt: int | None = None
+        """The connection that this episode is dialing."""
+        self.looking = False
+        """Whether the episode waits for a lookup."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether the peer can be forgotten at no cost."""
+        quiet = self.connection is None and self.reach is None and not self.up
+        return quiet and not self.outbox.messages and self.inbox.idle
+
+    def choose(self, connection: "Connection") -> Resume:
+        """The arbiter takes `connection`; what it says first."""
+        assert self.arbiter
+        self._binding += 1
+        self.connection = connection
+        self.live = False
+        return self._resume()
+
+    def accepts(self, frame: Resume) -> bool:
+        """For the side that follows: whether `frame` is a newer choice than the one it knows."""
+        return frame.incarnation != self._peer_incarnation or frame.binding > self._binding
+
+    def answer(self, connection: "Connection", binding: int) -> Resume:
+        """The side that follows takes the connection on which it was spoken to; what it says."""
+        assert not self.arbiter
+        self._binding = binding
+        self.connection = connection
+        return self._resume()
+
+    def resumed(self, frame: Resume) -> tuple[list[object], list[object]]:
+        """The other side's resume frame: tokens of what it has taken, and of what failed since it has forgotten us.
+
+        Raises BadFrame if it claims what cannot be.
+        """
+        if self.arbiter and frame.binding != self._binding:
+            raise BadFrame("a resume frame that answers another")
+        failed: list[object] = []
+        if self._peer_incarnation is not None and self._peer_incarnation != frame.incarnation:
+            failed = self.outbox.fail_begun()
+        self._peer_incarnation = frame.incarnation
+        lineage = self._peer_lineage
+        if lineage is not None and lineage[0] == frame.incarnation and lineage[1] > frame.epoch:
+            raise BadFrame("a resume frame of an earlier epoch")
+        if lineage != (frame.incarnation, frame.epoch):
+            self._peer_lineage = (frame.incarnation, frame.epoch)
+            self.inbox = Inbox(*self._credit)
+        known = frame.known
+        if known is not None and (known.incarnation, known.epoch) != (self._incarnation, self._epoch):
+            known = None
+        delivered = self.outbox.resume(known)
+        self._peer_credit = (frame.credit_bytes, frame.credit_messages)
+        self.outbox.set_credit(*((0, 0) if self.guest else self._peer_credit))
+        return delivered, failed
+
+    def promote(self) -> Credit:
+        """The guest has a registered name now; what to tell it."""
+        self.guest = False
+        self.outbox.set_credit(*self._peer_credit)
+        return Credit(*self._credit)
+
+    def receive(self, frame: Data) -> Arrived | None:
+        """A piece of a message; the message if it is whole now. Raises BadFrame or CreditOverrun."""
+        if self.guest:
+            raise BadFrame("a message from a node without a registered name")
+        return self.inbox.receive(frame)
+
+    def unbind(self) -> None:
+        """The connection is gone."""
+        self.connection = None
+        self.live = False
+
+    def give_up(self) -> list[object]:
+        """Fail everything; the tokens. What the peer has of it counts for nothing from now on."""
+        self._epoch += 1
+        self.inbox.shrink()
+        return self.outbox.fail_all()
+
+    def _resume(self) -> Resume:
+        known = self.inbox.known(*self._peer_lineage) if self._peer_lineage is not None else None
+        credit = (0, 0) if self.guest else self._credit
+        return Resume(self._incarnation, self._epoch, self._binding, *credit, known)
+
+    def __repr__(self) -> str:
+        state = "live" if self.live else "bound" if self.connection else "reaching" if self.reach else "apart"
+        return f"Session({self.name}, {state}, {self.outbox}, {self.inbox})"

@@ -1,0 +1,488 @@
+"""Many messages over one session: fair, in order, within credit, and over any number of connections.
+
+Theory of operation. Each direction of a session is a *lineage* of messages. A message gets its sequence number when its
+first frame is written, so the receiver sees new numbers without gaps: it need only know the next one, which messages have
+begun and are not whole, and which are whole and not taken by its kernel. That is all that a resume frame has to say, and
+it stays small however many messages pass a slow one. Messages that the other side has never seen begin anew with new
+numbers; partial ones go on where they stopped.
+
+Streams exist at the sender only. The messages of one stream are written one after the other, so they become whole in
+order (G4); streams take turns, frame by frame. Credit is given back by acknowledgements, and one is sent when the
+receiving kernel has taken the message, so what a sender may have unacknowledged bounds the receiver's memory. The sender
+also keeps a lower limit for each stream, so that one stuck target does not use up the session's.
+
+Rejected: a window per stream on the wire (as in HTTP/2), which needs stream ids and their life cycle at the receiver, for
+no promise that this does not give. Tests: tests/net/test_streams.py.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+from net.errors import BadFrame, CreditOverrun
+from net.events import Buffer
+from net.limits import (
+    FIRST_ALLOCATION_BYTES,
+    MAX_CHUNK_WORTH_WAITING,
+    MAX_QUEUED_BYTES,
+    MAX_QUEUED_MESSAGES,
+    MESSAGE_OVERHEAD_BYTES,
+    STREAM_CREDIT_BYTES,
+    STREAM_CREDIT_MESSAGES,
+)
+from net.wire import DATA, DATA_HEADER, FIRST, FIRST_HEADER, NO_BLOB, Data, Known
+
+
+class _Message:
+    """A message on its way out, until it is acknowledged."""
+
+    __slots__ = ("blob", "header", "offset", "sequence", "stream", "token", "total")
+
+    def __init__(self, stream: "_Stream", header: bytes, blob: Buffer | None, token: object) -> None:
+        self.stream = stream
+        self.header = header
+        self.blob = memoryview(blob).cast("B") if blob is not None else None
+        self.token = token
+        self.total = len(header) + (len(self.blob) if self.blob is not None else 0)
+        self.sequence = 0
+        """0 until the first frame is written."""
+        self.offset = 0
+        """Bytes of header and blob that are written."""
+
+    @property
+    def cost(self) -> int:
+        """Credit that it takes, in bytes."""
+        return self.total + MESSAGE_OVERHEAD_BYTES
+
+
+class _Stream:
+    """The messages of one pair of processes."""
+
+    __slots__ = ("cost", "count", "key", "scheduled", "waiting")
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.waiting: deque[_Message] = deque()
+        """Not written to the end; the first may have begun."""
+        self.count = 0
+        """Messages that have begun and are not acknowledged."""
+        self.cost = 0
+        """Their credit, in bytes."""
+        self.scheduled = False
+        """Whether it is in one of the outbox's two queues."""
+
+
+class Outbox:
+    """The messages to one peer, from `queue` until they are acknowledged or given up."""
+
+    def __init__(self) -> None:
+        self._streams: dict[bytes, _Stream] = {}
+        self._ready: deque[_Stream] = deque()
+        self._starved: list[_Stream] = []
+        """Streams whose next message waits for the session's credit."""
+        self._begun: dict[int, _Message] = {}
+        self._next = 1
+        self._cost = 0
+        self._credit_bytes = 0
+        self._credit_messages = 0
+        self._unwritten_bytes = 0
+        self._unwritten_messages = 0
+        self.bytes = 0
+        """Of all messages in here."""
+        self.messages = 0
+        """Count of all messages in here."""
+
+    @property
+    def full(self) -> bool:
+        """Whether `queue` must not be called."""
+        return self.messages >= MAX_QUEUED_MESSAGES or self.bytes >= MAX_QUEUED_BYTES
+
+    def queue(self, key: bytes, header: bytes, blob: Buffer | None, token: object) -> None:
+        """Add a message to the end of stream `key`. Its size and `full` have been checked."""
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._streams[key] = _Stream(key)
+        message = _Message(stream, header, blob, token)
+        stream.waiting.append(message)
+        self.messages += 1
+        self.bytes += message.total
+        self._unwritten_messages += 1
+        self._unwritten_bytes += message.total
+        self._schedule(stream)
+
+    def set_credit(self, credit_bytes: int, credit_messages: int) -> None:
+        """What the peer allows from now on."""
+        self._credit_bytes = credit_bytes
+        self._credit_messages = credit_messages
+        self._feed()
+
+    @property
+    def writable(self) -> bool:
+        """Whether `write` may have something to write."""
+        return bool(self._ready)
+
+    def estimate(self) -> int:
+        """At least the bytes that `write` would need for all there is, record overhead included."""
+        payload = self._unwritten_bytes
+        return payload + FIRST_HEADER.size * self._unwritten_messages + 64 * (1 + payload // 32768)
+
+    def write(self, buffer: memoryview, position: int, end: int) -> int:
+        """Write frames to `buffer` from `position` on, at most up to `end`; return the position behind them."""
+        ready = self._ready
+        while ready:
+            stream = ready[0]
+            message = stream.waiting[0]
+            first = message.offset == 0
+            room = end - position - (FIRST_HEADER.size if first else DATA_HEADER.size)
+            rest = message.total - message.offset
+            if room < rest and room < MAX_CHUNK_WORTH_WAITING:
+                break
+            if message.sequence == 0 and not self._begin(message):
+                ready.popleft()
+                continue
+            size = min(rest, room)
+            position = _write_frame(message, buffer, position, size)
+            self._unwritten_bytes -= size
+            ready.popleft()
+            if message.offset == message.total:
+                stream.waiting.popleft()
+                self._unwritten_messages -= 1
+            if stream.waiting:
+                ready.append(stream)
+            else:
+                stream.scheduled = False
+        return position
+
+    def acknowledge(self, sequences: tuple[int, ...]) -> list[object]:
+        """The peer's kernel has taken these; return their tokens. Raises BadFrame if one was not sent whole."""
+        tokens = []
+        for sequence in sequences:
+            message = self._begun.get(sequence)
+            if message is None or message.offset < message.total:
+                raise BadFrame("an acknowledgement of what was not sent")
+            self._forget(message)
+            tokens.append(message.token)
+        self._feed()
+        return tokens
+
+    def resume(self, known: Known | None) -> list[object]:
+        """Go on where the peer stands; return the tokens of what it has taken.
+
+        None: it has nothing of this lineage. Raises BadFrame if it claims what cannot be.
+        """
+        following = known.next if known is not None else 1
+        partial = dict(known.partial) if known is not None else {}
+        untaken = frozenset(known.untaken) if known is not None else frozenset()
+        if not 1 <= following <= self._next:
+            raise BadFrame("a resume frame that knows more than was sent")
+        delivered: list[object] = []
+        again: list[_Message] = []
+        for sequence, message in sorted(self._begun.items()):
+            if sequence >= following:
+                message.offset = 0
+                again.append(message)
+            elif sequence in partial:
+                if partial[sequence] > message.offset:
+                    raise BadFrame("a resume frame that has more of a message than was sent")
+                message.offset = partial[sequence]
+                again.append(message)
+            elif message.offset < message.total:
+                raise BadFrame("a resume frame that has a message that was not sent whole")
+            elif sequence not in untaken:
+                delivered.append(message.token)
+                self._forget(message)
+        self._rewind(again, following)
+        return delivered
+
+    def fail_begun(self) -> list[object]:
+        """Give up all of which the peer may have seen anything; return the tokens. What remains counts from 1 again."""
+        begun = list(self._begun.values())
+        for message in begun:
+            waiting = message.stream.waiting
+            if waiting and waiting[0] is message:
+                waiting.popleft()
+        for message in begun:
+            self._forget(message)
+        self._rewind([], 1)
+        return [message.token for message in begun]
+
+    def fail_all(self) -> list[object]:
+        """Give up everything; return the tokens, begun messages first, then stream by stream."""
+        tokens = self.fail_begun()
+        for stream in self._streams.values():
+            tokens.extend(message.token for message in stream.waiting)
+        self._streams.clear()
+        self._ready.clear()
+        self._starved.clear()
+        self._unwritten_bytes = self._unwritten_messages = self.bytes = self.messages = 0
+        return tokens
+
+    def _begin(self, message: _Message) -> bool:
+        """Give the message a number if credit allows; otherwise note where its stream waits."""
+        stream = message.stream
+        if stream.count and (
+            stream.count >= STREAM_CREDIT_MESSAGES or stream.cost + message.cost > STREAM_CREDIT_BYTES
+        ):
+            stream.scheduled = False
+            return False
+        if len(self._begun) >= self._credit_messages or (
+            self._begun and self._cost + message.cost > self._credit_bytes
+        ):
+            self._starved.append(stream)
+            return False
+        message.sequence = self._next
+        self._next += 1
+        self._begun[message.sequence] = message
+        self._cost += message.cost
+        stream.cost += message.cost
+        stream.count += 1
+        return True
+
+    def _forget(self, message: _Message) -> None:
+        """It is out of our hands, one way or the other."""
+        del self._begun[message.sequence]
+        self._cost -= message.cost
+        self.bytes -= message.total
+        self.messages -= 1
+        stream = message.stream
+        stream.cost -= message.cost
+        stream.count -= 1
+        if stream.waiting:
+            self._schedule(stream)
+        elif not stream.count:
+            self._streams.pop(stream.key, None)
+
+    def _schedule(self, stream: _Stream) -> None:
+        if not stream.scheduled:
+            stream.scheduled = True
+            self._ready.append(stream)
+
+    def _feed(self) -> None:
+        """Credit may have become free: let the starved streams try again."""
+        if self._starved:
+            self._ready.extend(self._starved)
+            self._starved.clear()
+
+    def _rewind(self, again: list[_Message], following: int) -> None:
+        """Put begun messages back to the heads of their streams, and bring all accounts in line."""
+        for message in again:
+            waiting = message.stream.waiting
+            if waiting and waiting[0] is message:
+                waiting.popleft()
+        for message in reversed(again):
+            message.stream.waiting.appendleft(message)
+            if message.sequence >= following:
+                self._cost -= message.cost
+                message.stream.cost -= message.cost
+                message.stream.count -= 1
+                del self._begun[message.sequence]
+                message.sequence = 0
+        self._next = following
+        self._ready.clear()
+        self._starved.clear()
+        self._unwritten_bytes = self._unwritten_messages = 0
+        for stream in list(self._streams.values()):
+            stream.scheduled = False
+            self._unwritten_messages += len(stream.waiting)
+            self._unwritten_bytes += sum(message.total - message.offset for message in stream.waiting)
+            if stream.waiting:
+                self._schedule(stream)
+            elif not stream.count:
+                del self._streams[stream.key]
+
+    def __repr__(self) -> str:
+        return f"Outbox({self.messages} messages, {len(self._begun)} begun, {self.bytes} bytes)"
+
+
+def _write_frame(message: _Message, buffer: memoryview, position: int, size: int) -> int:
+    """Write one data frame with the next `size` bytes of `message`; return the position behind it."""
+    offset = message.offset
+    blob = message.blob
+    header_length = len(message.header)
+    if offset == 0:
+        blob_length = NO_BLOB if blob is None else len(blob)
+        FIRST_HEADER.pack_into(buffer, position, DATA, FIRST, size, message.sequence, header_length, blob_length)
+        position += FIRST_HEADER.size
+    else:
+        DATA_HEADER.pack_into(buffer, position, DATA, 0, size, message.sequence)
+        position += DATA_HEADER.size
+    message.offset = offset + size
+    if offset < header_length:
+        part = min(header_length - offset, size)
+        buffer[position : position + part] = memoryview(message.header)[offset : offset + part]
+        position += part
+        offset += part
+        size -= part
+    if size:
+        assert blob is not None
+        start = offset - header_length
+        buffer[position : position + size] = blob[start : start + size]
+    return position + size
+
+
+class Arrived(NamedTuple):
+    """A message that is whole."""
+
+    sequence: int
+    """Its number, for `Inbox.taken`."""
+    header: bytes
+    """As sent."""
+    blob: Buffer | None
+    """As sent."""
+
+
+class _Partial:
+    """A message that has begun to arrive. Its memory grows with its bytes, not on the peer's word."""
+
+    __slots__ = ("_view", "blob", "blob_length", "filled", "header", "header_length")
+
+    def __init__(self, header_length: int, blob_length: int | None) -> None:
+        self.header_length = header_length
+        self.blob_length = blob_length
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all bytes."""
+        self.header = bytearray()
+        self.blob = bytearray(min(self.blob_length or 0, FIRST_ALLOCATION_BYTES))
+        self._view = memoryview(self.blob)
+        self.filled = 0
+
+    @property
+    def received(self) -> int:
+        """Bytes of header and blob that are there."""
+        return len(self.header) + self.filled
+
+    @property
+    def cost(self) -> int:
+        """Credit that it takes, in bytes."""
+        return self.header_length + (self.blob_length or 0) + MESSAGE_OVERHEAD_BYTES
+
+    def add(self, chunk: memoryview) -> bool:
+        """Append; whether the message is whole now. Raises BadFrame if there is too much."""
+        missing = self.header_length - len(self.header)
+        if missing:
+            self.header += chunk[:missing]
+            chunk = chunk[missing:]
+        begin = self.filled
+        end = begin + len(chunk)
+        if end > (self.blob_length or 0):
+            raise BadFrame("a message that is longer than it announced")
+        if end > len(self.blob):
+            self._grow(end)
+        self._view[begin:end] = chunk
+        self.filled = end
+        return end == (self.blob_length or 0) and len(self.header) == self.header_length
+
+    def _grow(self, least: int) -> None:
+        assert self.blob_length is not None
+        size = min(self.blob_length, max(least, 2 * len(self.blob)))
+        self._view.release()
+        self.blob.extend(bytes(size - len(self.blob)))
+        self._view = memoryview(self.blob)
+
+    def finish(self) -> tuple[bytes, Buffer | None]:
+        """Header and blob of the whole message."""
+        self._view.release()
+        return bytes(self.header), None if self.blob_length is None else self.blob
+
+
+class Inbox:
+    """The messages of one lineage of the peer, from their first frame until our kernel has taken them."""
+
+    def __init__(self, credit_bytes: int, credit_messages: int) -> None:
+        """What the peer may have in here."""
+        self._credit_bytes = credit_bytes
+        self._credit_messages = credit_messages
+        self._next = 1
+        self._partial: dict[int, _Partial] = {}
+        self._untaken: dict[int, int] = {}
+        """Number of each whole message that is not taken, and its credit."""
+        self._cost = 0
+        self._acks: list[int] = []
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in here."""
+        return not self._partial and not self._untaken
+
+    @property
+    def cost(self) -> int:
+        """Credit in use, in bytes."""
+        return self._cost
+
+    def receive(self, frame: Data) -> Arrived | None:
+        """Take in a data frame; the message if it makes one whole. Raises BadFrame or CreditOverrun."""
+        if frame.lengths is None:
+            partial = self._partial.get(frame.sequence)
+            if partial is None or partial.received == 0:
+                raise BadFrame("a piece of a message that has not begun")
+        else:
+            header_length, blob_length = frame.lengths
+            whole = len(frame.chunk) == header_length + (blob_length or 0)
+            partial = self._begin(frame.sequence, header_length, blob_length)
+            if whole and partial is None:
+                return self._arrived_at_once(frame, header_length, blob_length)
+            if partial is None:
+                partial = self._partial[frame.sequence] = _Partial(header_length, blob_length)
+        if not partial.add(frame.chunk):
+            return None
+        del self._partial[frame.sequence]
+        self._untaken[frame.sequence] = partial.cost
+        return Arrived(frame.sequence, *partial.finish())
+
+    def _begin(self, sequence: int, header_length: int, blob_length: int | None) -> _Partial | None:
+        """Account for a message that begins; its old partial if it begins again."""
+        partial = self._partial.get(sequence)
+        if partial is not None:
+            if partial.received or (partial.header_length, partial.blob_length) != (header_length, blob_length):
+                raise BadFrame("a message that begins twice")
+            return partial
+        if sequence != self._next:
+            raise BadFrame("a message out of sequence")
+        cost = header_length + (blob_length or 0) + MESSAGE_OVERHEAD_BYTES
+        count = len(self._partial) + len(self._untaken)
+        if count >= self._credit_messages or (count and self._cost + cost > self._credit_bytes):
+            raise CreditOverrun("a message beyond its credit")
+        self._next += 1
+        self._cost += cost
+        return None
+
+    def _arrived_at_once(self, frame: Data, header_length: int, blob_length: int | None) -> Arrived:
+        header = bytes(frame.chunk[:header_length])
+        blob = None if blob_length is None else bytes(frame.chunk[header_length:])
+        self._untaken[frame.sequence] = header_length + (blob_length or 0) + MESSAGE_OVERHEAD_BYTES
+        return Arrived(frame.sequence, header, blob)
+
+    def taken(self, sequence: int) -> bool:
+        """Our kernel has taken the message: acknowledge it. Whether it was still to be acknowledged."""
+        cost = self._untaken.pop(sequence, None)
+        if cost is None:
+            return False
+        self._cost -= cost
+        self._acks.append(sequence)
+        return True
+
+    @property
+    def has_acks(self) -> bool:
+        """Whether `take_acks` would return any."""
+        return bool(self._acks)
+
+    def take_acks(self) -> tuple[int, ...]:
+        """The acknowledgements that are to be sent."""
+        acks = tuple(self._acks)
+        self._acks.clear()
+        return acks
+
+    def known(self, incarnation: bytes, epoch: int) -> Known:
+        """What the resume frame says; acknowledgements that were not sent are in it, and are not sent again."""
+        self._acks.clear()
+        partial = tuple((sequence, item.received) for sequence, item in self._partial.items())
+        return Known(incarnation, epoch, self._next, partial, tuple(self._untaken))
+
+    def shrink(self) -> None:
+        """The peer is gone for now: let go of incomplete messages; should it come back, they begin again."""
+        for partial in self._partial.values():
+            partial.clear()
+
+    def __repr__(self) -> str:
+        return f"Inbox({len(self._partial)} partial, {len(self._untaken)} untaken, {self._cost} bytes)"

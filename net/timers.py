@@ -1,0 +1,47 @@
+"""Deadlines of many things under one `next`: a heap with one entry per key, adjusted lazily."""
+
+import heapq
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Timers(Generic[K]):
+    """At most one deadline per key. Equal deadlines fire in the order in which they were set."""
+
+    def __init__(self) -> None:
+        self._deadlines: dict[K, tuple[float, int]] = {}
+        self._heap: list[tuple[float, int, K]] = []
+        self._count = 0
+
+    def set(self, key: K, when: float | None) -> None:
+        """Give `key` the deadline `when` in seconds, or none, in place of any it had."""
+        current = self._deadlines.get(key)
+        if when is None:
+            self._deadlines.pop(key, None)
+        elif current is None or current[0] != when:
+            self._count += 1
+            self._deadlines[key] = (when, self._count)
+            heapq.heappush(self._heap, (when, self._count, key))
+        if len(self._heap) > 64 + 4 * len(self._deadlines):
+            self._heap = [(when, count, key) for key, (when, count) in self._deadlines.items()]
+            heapq.heapify(self._heap)
+
+    def next(self) -> float | None:
+        """The earliest deadline, None if there is none."""
+        while self._heap:
+            when, count, key = self._heap[0]
+            if self._deadlines.get(key) == (when, count):
+                return when
+            heapq.heappop(self._heap)
+        return None
+
+    def pop_due(self, now: float) -> K | None:
+        """Take out and return a key whose deadline has come, earliest first; None if there is none."""
+        when = self.next()
+        if when is None or when > now:
+            return None
+        key = heapq.heappop(self._heap)[2]
+        del self._deadlines[key]
+        return key

@@ -1,0 +1,394 @@
+"""The frames inside records: `docs/wire.md` gives their bytes. Pure functions; only BadFrame escapes the decoders.
+
+A record holds one or more frames. A control frame is a CBOR array with a leading kind; a data frame is a fixed binary
+header and raw bytes, because it carries the bulk.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import cbor2
+
+from net.errors import BadFrame
+from net.limits import (
+    MAX_BLOB_BYTES,
+    MAX_CREDIT_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_NAME_RECORD_BYTES,
+    SESSION_CREDIT_MESSAGES,
+)
+from net.names import is_node_name
+
+CONTROL, DATA = 0, 1
+FIRST = 1
+"""The flag of a data frame with which a message begins."""
+NO_BLOB = 0xFFFFFFFF
+"""The blob's length of a message without a blob; an empty blob is something else."""
+FRAME = struct.Struct(">BBH")
+"""Kind, flags, length of what follows the frame's own header."""
+DATA_HEADER = struct.Struct(">BBHQ")
+"""The same and the message's sequence number."""
+FIRST_HEADER = struct.Struct(">BBHQII")
+"""The same and the lengths of the message's header and blob."""
+INCARNATION_BYTES = 16
+_MAX_U64 = (1 << 64) - 1
+
+
+class Data(NamedTuple):
+    """A piece of a message: bytes of its header and, behind that, of its blob."""
+
+    sequence: int
+    """The message's number in its lineage, from 1."""
+    lengths: tuple[int, int | None] | None
+    """Of the header and of the blob (None: no blob), in the frame with which a message begins."""
+    chunk: memoryview
+    """The bytes; a view of the record, so consumed before the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a side has of the messages that the other sent."""
+
+    incarnation: bytes
+    """The sender's, to which the rest refers."""
+    epoch: int
+    """The sender's, to which the rest refers."""
+    next: int
+    """No message with this number or a higher one has begun."""
+    partial: tuple[tuple[int, int], ...]
+    """Numbers of the messages that have begun and are not whole, each with the bytes that are there."""
+    untaken: tuple[int, ...]
+    """Numbers of the messages that are whole and not acknowledged yet; all others below `next` are acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The first frame of either side on a connection."""
+
+    incarnation: bytes
+    """16 random bytes, new whenever a side has forgotten what was between the two (a restart, mostly)."""
+    epoch: int
+    """Grows when the side has given up all that it had sent; its messages then count from 1 again."""
+    binding: int
+    """Counts the connections that the arbiter has chosen; the other side echoes it."""
+    credit_bytes: int
+    """What the other side may send without an acknowledgement, in bytes."""
+    credit_messages: int
+    """The same, in messages."""
+    known: Known | None
+    """What the side has; None if it has nothing and remembers nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The receiver's kernel has taken these messages; their credit is free again."""
+
+    sequences: tuple[int, ...]
+    """Numbers, in the order in which they were taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """The receiver changes the credit that its resume frame gave."""
+
+    credit_bytes: int
+    """As in Resume."""
+    credit_messages: int
+    """As in Resume."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Asks for a pong, to tell a silent peer from a dead one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Answers a ping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """The last frame of a connection."""
+
+    code: int
+    """A `GoodbyeCode`, or a number of a later version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Asks the registrar for a name's record."""
+
+    request: int
+    """Comes back with the answer."""
+    name: str
+    """The name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Answers a lookup."""
+
+    request: int
+    """Of the lookup."""
+    record: bytes | None
+    """The granted record; None if there is no such name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Asks the registrar to grant a record."""
+
+    request: int
+    """Comes back with the answer."""
+    record: bytes
+    """The signed record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Answers a registration."""
+
+    request: int
+    """Of the registration."""
+    record: bytes
+    """The record with the registrar's signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Answers a registration."""
+
+    request: int
+    """Of the registration."""
+    code: int
+    """`RegistrationRefused.code`."""
+
+
+Control: TypeAlias = Resume | Ack | Credit | Ping | Pong | Goodbye | Lookup | Found | Register | Granted | Refused
+
+
+def encode_control(frame: Control) -> bytes:
+    """The whole frame, its header included."""
+    body = cbor2.dumps(_FIELDS[type(frame)](frame))
+    return FRAME.pack(CONTROL, 0, len(body)) + body
+
+
+def _resume_fields(frame: Control) -> list[object]:
+    assert isinstance(frame, Resume)
+    known = frame.known
+    state = None
+    if known is not None:
+        partial = [list(pair) for pair in known.partial]
+        state = [known.incarnation, known.epoch, known.next, partial, list(known.untaken)]
+    return [1, frame.incarnation, frame.epoch, frame.binding, frame.credit_bytes, frame.credit_messages, state]
+
+
+def _fields(kind: int, *names: str) -> Callable[[Control], list[object]]:
+    return lambda frame: [kind, *(getattr(frame, name) for name in names)]
+
+
+_FIELDS: dict[type, Callable[[Control], list[object]]] = {
+    Resume: _resume_fields,
+    Ack: _fields(2, "sequences"),
+    Credit: _fields(3, "credit_bytes", "credit_messages"),
+    Ping: _fields(4),
+    Pong: _fields(5),
+    Goodbye: _fields(6, "code"),
+    Lookup: _fields(7, "request", "name"),
+    Found: _fields(8, "request", "record"),
+    Register: _fields(9, "request", "record"),
+    Granted: _fields(10, "request", "record"),
+    Refused: _fields(11, "request", "code"),
+}
+
+
+def decode_frames_untrusted(plaintext: memoryview) -> list[Data | Control]:
+    """All frames of a record, in order. Raises BadFrame if any is malformed or there is none."""
+    frames: list[Data | Control] = []
+    position = 0
+    size = len(plaintext)
+    while position < size:
+        if size - position < FRAME.size:
+            raise BadFrame("a frame's header is cut off")
+        kind, flags, length = FRAME.unpack_from(plaintext, position)
+        if kind == DATA:
+            begin = position + (FIRST_HEADER.size if flags == FIRST else DATA_HEADER.size)
+            position = begin + length
+            if position > size:
+                raise BadFrame("a frame is longer than its record")
+            frames.append(_data_untrusted(plaintext, begin, flags, position))
+        elif kind == CONTROL and flags == 0:
+            begin = position + FRAME.size
+            position = begin + length
+            if position > size:
+                raise BadFrame("a frame is longer than its record")
+            frames.append(decode_control_untrusted(bytes(plaintext[begin:position])))
+        else:
+            raise BadFrame("a frame of an unknown kind")
+    if not frames:
+        raise BadFrame("a record without a frame")
+    return frames
+
+
+def _data_untrusted(plaintext: memoryview, begin: int, flags: int, end: int) -> Data:
+    if flags == 0:
+        _, _, length, sequence = DATA_HEADER.unpack_from(plaintext, begin - DATA_HEADER.size)
+        if length == 0:
+            raise BadFrame("a data frame without data")
+        return Data(sequence, None, plaintext[begin:end])
+    if flags != FIRST:
+        raise BadFrame("a data frame with unknown flags")
+    _, _, length, sequence, header, blob = FIRST_HEADER.unpack_from(plaintext, begin - FIRST_HEADER.size)
+    blob_length = None if blob == NO_BLOB else blob
+    if header > MAX_HEADER_BYTES or (blob_length or 0) > MAX_BLOB_BYTES:
+        raise BadFrame("a message that is too large")
+    if length > header + (blob_length or 0) or (length == 0 and header + (blob_length or 0) > 0):
+        raise BadFrame("a data frame whose length does not fit its message")
+    return Data(sequence, (header, blob_length), plaintext[begin:end])
+
+
+def decode_control_untrusted(body: bytes) -> Control:
+    """A control frame without its header. Raises BadFrame if it is malformed."""
+    try:
+        fields = cbor2.loads(body, max_depth=8)
+    except cbor2.CBORDecodeError as error:
+        raise BadFrame("a control frame that is not CBOR") from error
+    if not isinstance(fields, list) or not fields or type(fields[0]) is not int:
+        raise BadFrame("a control frame that is no array with a kind")
+    decoder = _DECODERS.get(fields[0])
+    if decoder is None:
+        raise BadFrame("a control frame of an unknown kind")
+    return decoder(fields[1:])
+
+
+def _decode_resume(fields: list[object]) -> Control:
+    match fields:
+        case [bytes(incarnation), epoch, binding, credit_bytes, credit_messages, known]:
+            return Resume(
+                _incarnation(incarnation),
+                _number(epoch),
+                _number(binding),
+                _number(credit_bytes, MAX_CREDIT_BYTES),
+                _number(credit_messages, SESSION_CREDIT_MESSAGES),
+                None if known is None else _decode_known(known),
+            )
+    raise BadFrame("a malformed resume frame")
+
+
+def _decode_known(fields: object) -> Known:
+    match fields:
+        case [bytes(incarnation), epoch, following, list(partial), list(untaken)]:
+            pass
+        case _:
+            raise BadFrame("a malformed resume frame")
+    if len(partial) + len(untaken) > SESSION_CREDIT_MESSAGES:
+        raise BadFrame("a resume frame with too many messages")
+    end = _number(following)
+    pairs = []
+    for pair in partial:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise BadFrame("a malformed resume frame")
+        pairs.append((_number(pair[0], end - 1), _number(pair[1], MAX_HEADER_BYTES + MAX_BLOB_BYTES)))
+    numbers = tuple(_number(item, end - 1) for item in untaken)
+    if len({number for number, _ in pairs} | set(numbers)) != len(partial) + len(untaken):
+        raise BadFrame("a resume frame that names a message twice")
+    return Known(_incarnation(incarnation), _number(epoch), end, tuple(pairs), numbers)
+
+
+def _decode_ack(fields: list[object]) -> Control:
+    match fields:
+        case [list(sequences)] if 0 < len(sequences) <= SESSION_CREDIT_MESSAGES:
+            return Ack(tuple(_number(sequence) for sequence in sequences))
+    raise BadFrame("a malformed ack frame")
+
+
+def _decode_credit(fields: list[object]) -> Control:
+    match fields:
+        case [credit_bytes, credit_messages]:
+            return Credit(_number(credit_bytes, MAX_CREDIT_BYTES), _number(credit_messages, SESSION_CREDIT_MESSAGES))
+    raise BadFrame("a malformed credit frame")
+
+
+def _decode_ping(fields: list[object]) -> Control:
+    if fields:
+        raise BadFrame("a malformed ping frame")
+    return Ping()
+
+
+def _decode_pong(fields: list[object]) -> Control:
+    if fields:
+        raise BadFrame("a malformed pong frame")
+    return Pong()
+
+
+def _decode_goodbye(fields: list[object]) -> Control:
+    match fields:
+        case [code]:
+            return Goodbye(_number(code))
+    raise BadFrame("a malformed goodbye frame")
+
+
+def _decode_lookup(fields: list[object]) -> Control:
+    match fields:
+        case [request, str(name)] if is_node_name(name):
+            return Lookup(_number(request), name)
+    raise BadFrame("a malformed lookup frame")
+
+
+def _decode_found(fields: list[object]) -> Control:
+    match fields:
+        case [request, bytes() | None as record] if record is None or len(record) <= MAX_NAME_RECORD_BYTES:
+            return Found(_number(request), record)
+    raise BadFrame("a malformed found frame")
+
+
+def _decode_register(fields: list[object]) -> Control:
+    match fields:
+        case [request, bytes(record)] if len(record) <= MAX_NAME_RECORD_BYTES:
+            return Register(_number(request), record)
+    raise BadFrame("a malformed register frame")
+
+
+def _decode_granted(fields: list[object]) -> Control:
+    match fields:
+        case [request, bytes(record)] if len(record) <= MAX_NAME_RECORD_BYTES:
+            return Granted(_number(request), record)
+    raise BadFrame("a malformed granted frame")
+
+
+def _decode_refused(fields: list[object]) -> Control:
+    match fields:
+        case [request, code]:
+            return Refused(_number(request), _number(code))
+    raise BadFrame("a malformed refused frame")
+
+
+def _number(value: object, maximum: int = _MAX_U64) -> int:
+    """An unsigned number; bool is no number here, though Python thinks so."""
+    if type(value) is not int or not 0 <= value <= maximum:
+        raise BadFrame("a number that is none, or out of range")
+    return value
+
+
+def _incarnation(value: bytes) -> bytes:
+    if len(value) != INCARNATION_BYTES:
+        raise BadFrame("an incarnation that is not 16 bytes")
+    return value
+
+
+_DECODERS: dict[int, Callable[[list[object]], Control]] = {
+    1: _decode_resume,
+    2: _decode_ack,
+    3: _decode_credit,
+    4: _decode_ping,
+    5: _decode_pong,
+    6: _decode_goodbye,
+    7: _decode_lookup,
+    8: _decode_found,
+    9: _decode_register,
+    10: _decode_granted,
+    11: _decode_refused,
+}

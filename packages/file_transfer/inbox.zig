@@ -1,0 +1,78 @@
+//! Where received files are kept, and under which names.
+
+const std = @import("std");
+const nectar = @import("nectar");
+const protocol = @import("protocol.zig");
+const vfs = @import("vfs.zig");
+
+/// Leaves room for " (2)" within the 255 bytes that file systems allow.
+const max_name_bytes = 200;
+/// Files of one name.
+pub const max_candidates = 1000;
+
+/// Make the folders if they do not exist; a text says what is wrong.
+pub fn prepare(our: nectar.ProcessId) ?[]const u8 {
+    const drive = folder(our);
+    inline for (.{ .{ drive, .CreateDrive }, .{ nectar.format("{s}/.partial", .{drive}), .CreateDirAll } }) |step| {
+        const reply = vfs.ask(step[0], step[1]);
+        if (reply != .Ok) {
+            nectar.print(0, "cannot make {s}: {s}", .{ step[0], reply.problem().text });
+            return reply.problem().text;
+        }
+    }
+    return null;
+}
+
+fn folder(our: nectar.ProcessId) []const u8 {
+    return nectar.format("/{s}:{s}/inbox", .{ our.package, our.publisher });
+}
+
+/// The same for the same version of the same file from the same node, different for all else.
+pub fn partialPath(our: nectar.ProcessId, node: []const u8, offer: protocol.Offer) []const u8 {
+    var digest: [std.crypto.hash.sha2.Sha256.digest_length]u8 = undefined;
+    const identity = nectar.format("{s}\x00{s}\x00{d}\x00{d}", .{ node, offer.name, offer.size, offer.modified });
+    std.crypto.hash.sha2.Sha256.hash(identity, &digest, .{});
+    return nectar.format("{s}/.partial/{x}", .{ folder(our), digest[0..16] });
+}
+
+/// Why `name` cannot be a file's name here; null: it can.
+pub fn badName(name: []const u8) ?[]const u8 {
+    if (name.len == 0) return "the file has no name";
+    if (name.len > max_name_bytes) return "the file's name has more than 200 bytes";
+    if (name[0] == '.') return "the file's name starts with '.'";
+    if (!std.unicode.utf8ValidateSlice(name)) return "the file's name is not UTF-8";
+    for (name) |byte| {
+        if (byte == '/') return "the file's name contains '/'";
+        if (std.ascii.isControl(byte)) return "the file's name contains a control character";
+    }
+    return null;
+}
+
+/// The name to try after `index` others are taken: `photo.jpg`, `photo (2).jpg`, `photo (3).jpg`.
+pub fn candidate(name: []const u8, index: u32) []const u8 {
+    if (index == 0) return name;
+    const dot = std.mem.lastIndexOfScalar(u8, name, '.') orelse name.len;
+    return nectar.format("{s} ({d}){s}", .{ name[0..dot], index + 1, name[dot..] });
+}
+
+pub fn path(our: nectar.ProcessId, name: []const u8) []const u8 {
+    return nectar.format("{s}/{s}", .{ folder(our), name });
+}
+
+/// Rename `partial` to the first free candidate for `name`, and answer the current request with the outcome.
+pub fn store(our: nectar.ProcessId, partial: []const u8, name: []const u8) void {
+    if (badName(name)) |reason| return protocol.respond(.{ .Err = reason });
+    for (0..max_candidates) |index| {
+        const chosen = candidate(name, @intCast(index));
+        const destination = path(our, chosen);
+        switch (vfs.ask(destination, .Metadata)) {
+            .Metadata => continue,
+            .Err => |err| if (err.kind != .NotFound) return protocol.respond(.{ .Err = err.text }),
+            else => |reply| return protocol.respond(.{ .Err = reply.problem().text }),
+        }
+        const renamed = vfs.ask(partial, .{ .Rename = .{ .new_path = destination } });
+        if (renamed != .Ok) return protocol.respond(.{ .Err = renamed.problem().text });
+        return protocol.respond(.{ .Stored = .{ .name = chosen, .path = destination } });
+    }
+    protocol.respond(.{ .Err = "there are too many files of that name" });
+}

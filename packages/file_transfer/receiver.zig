@@ -1,0 +1,358 @@
+//! The receiving side of one transfer: it pulls chunks into a partial file, a window of them at once.
+//!
+//! Chunks are asked for, arrive and are written in order, so the length of the partial file is what has arrived, and a later attempt
+//! goes on from there. The bytes go from the sender's message to vfs as an inherited blob; they never enter this process.
+//! The answer to Begin is given while the outcome of a chunk, a write, the sync or the hash is handled: all of these were asked for
+//! under the prompt of the Begin.
+
+const std = @import("std");
+const nectar = @import("nectar");
+const inbox = @import("inbox.zig");
+const protocol = @import("protocol.zig");
+const vfs = @import("vfs.zig");
+
+const Context = protocol.Context;
+const format = nectar.format;
+const respond = protocol.respond;
+
+pub const Receiver = struct {
+    our: nectar.Address,
+    main: nectar.Address,
+    /// The sending worker.
+    peer: nectar.Address,
+    offer: protocol.Offer,
+    partial: []const u8,
+    state: protocol.State = .starting,
+    /// Offsets into the file: what is asked for next, what is to be written next, what is on the disk.
+    next_chunk: u64 = 0,
+    next_write: u64 = 0,
+    written: u64 = 0,
+    resumed_from: u64 = 0,
+    in_flight: u32 = 0,
+    pulling: bool = false,
+    /// What we last said we have, in answer to a Begin.
+    answered: ?struct { hash: [32]u8, existing: ?u32 } = null,
+    /// The candidate name whose hash is being computed.
+    probing: u32 = 0,
+    stopping: bool = false,
+    silent_ticks: u32 = 0,
+    reported: ?struct { protocol.State, u64 } = null,
+
+    /// The whole transfer; the current prompt is the Offer.
+    pub fn run(our: nectar.Address, main: nectar.Address, offer: protocol.Offer, from: []const u8, partial: []const u8) !void {
+        const lasting = nectar.allocator;
+        var self: Receiver = .{
+            .our = our,
+            .main = try main.dupe(lasting),
+            .peer = try (try nectar.Address.parse(from)).dupe(lasting),
+            .offer = offer,
+            .partial = try lasting.dupe(u8, partial),
+        };
+        self.offer.id = try lasting.dupe(u8, offer.id);
+        self.offer.name = try lasting.dupe(u8, offer.name);
+        self.accept();
+        protocol.armTick();
+        while (!self.state.over()) switch (nectar.receive()) {
+            .request => |request| self.handle(request),
+            .response => |response| if (Context.parse(response.context)) |context| self.outcome(context, response.body),
+            .send_error => |failed| if (Context.parse(failed.context)) |context| self.undelivered(context, failed.kind),
+        };
+    }
+
+    fn accept(self: *Receiver) void {
+        switch (vfs.ask(self.partial, .Metadata)) {
+            .Metadata => |partial| if (partial.len > self.offer.size) self.discard() else {
+                self.written = partial.len;
+            },
+            else => |reply| if (reply.problem().kind != .NotFound) {
+                respond(.{ .Refused = .{ .kind = .Disk, .reason = self.diskTrouble(reply.problem()) } });
+                return self.end(.failed);
+            },
+        }
+        self.resumed_from = self.written;
+        self.state = .sending;
+        respond(.{ .Accepted = .{ .have = self.written } });
+        self.report();
+    }
+
+    fn handle(self: *Receiver, request: nectar.Request) void {
+        const message = nectar.json.parse(protocol.ToWorker, request.body) catch {
+            if (request.wantsAnswer()) respond(.{ .Err = "not understood" });
+            return;
+        };
+        if (request.source.eql(self.main)) return self.handleMain(message);
+        if (!request.source.eql(self.peer) or self.stopping) return;
+        self.silent_ticks = 0;
+        switch (message) {
+            .Begin => |from| if (!self.pulling) self.probe(from.after),
+            .Commit => |final| self.commit(final.hash),
+            .GiveUp => |given| {
+                if (given.discard) self.discard();
+                self.end(.failed);
+            },
+            else => if (request.wantsAnswer()) respond(.{ .Err = "not understood" }),
+        }
+    }
+
+    fn handleMain(self: *Receiver, message: protocol.ToWorker) void {
+        switch (message) {
+            .Alive => {
+                self.silent_ticks = 0;
+                respond(.{ .Alive = .{ .bytes = self.written } });
+            },
+            .Cancel => {
+                self.giveUp(.Cancelled, format("the transfer was cancelled on {s}", .{self.our.node}));
+                self.end(.failed);
+            },
+            .Stop => {
+                self.stopping = true;
+                self.giveUp(.Cancelled, "a newer attempt to send the same file took over");
+                // vfs does it after all that was sent to it before: its outcome, under the prompt of the Stop, says that nothing more
+                // will be written.
+                vfs.start(self.partial, .SyncAll, protocol.timeout.local, Context.of(.stop), false);
+            },
+            else => {},
+        }
+    }
+
+    fn outcome(self: *Receiver, context: Context, body: []const u8) void {
+        switch (context.purpose) {
+            .tick => self.tick(),
+            .stop => self.stopped(),
+            .chunk => self.chunk(context, nectar.json.parse(protocol.Answer, body) catch .{ .Err = "not understood" }),
+            .write, .sync, .hash, .have => self.done(context, vfs.parse(body)),
+            else => {},
+        }
+    }
+
+    fn undelivered(self: *Receiver, context: Context, kind: nectar.SendErrorKind) void {
+        switch (context.purpose) {
+            .tick => self.tick(),
+            .stop => self.stopped(),
+            .chunk => if (!self.stopping) switch (kind) {
+                .offline => self.fail(.Offline, format("{s} went offline", .{self.peer.node})),
+                .timeout => self.fail(.Timeout, format("{s} stopped sending", .{self.peer.node})),
+            },
+            .write, .sync, .hash, .have => self.done(context, vfs.unanswered(kind)),
+            else => {},
+        }
+    }
+
+    /// Is the file already here, under its name or one of those that a taken name leads to? Then say so, else pull it.
+    fn probe(self: *Receiver, after: u32) void {
+        self.answered = null;
+        var index = after;
+        while (index < inbox.max_candidates) : (index += 1) {
+            const path = self.candidatePath(index);
+            switch (vfs.ask(path, .Metadata)) {
+                .Metadata => |file| if (file.len == self.offer.size and std.mem.eql(u8, file.file_type, "File")) {
+                    self.probing = index;
+                    self.state = .checking;
+                    return vfs.start(path, .Hash, protocol.timeout.hash, Context.of(.have), false);
+                },
+                else => break, // free; if it is something worse, storing the file will say so
+            }
+        }
+        self.pull();
+    }
+
+    fn candidatePath(self: *Receiver, index: u32) []const u8 {
+        return inbox.path(self.our.process, inbox.candidate(self.offer.name, index));
+    }
+
+    fn pull(self: *Receiver) void {
+        const opened = vfs.ask(self.partial, .{ .OpenFile = .{ .create = true } });
+        if (opened != .Ok) return self.failDisk(opened.problem());
+        self.pulling = true;
+        self.state = .sending;
+        self.next_chunk = self.written;
+        self.next_write = self.written;
+        self.pump();
+    }
+
+    /// Keep the window full; when all is written, make it durable.
+    fn pump(self: *Receiver) void {
+        while (self.in_flight < protocol.window and self.next_chunk < self.offer.size) {
+            const length: u32 = @intCast(@min(self.chunkBytes(), self.offer.size - self.next_chunk));
+            const context: Context = .{ .purpose = .chunk, .offset = self.next_chunk, .length = length };
+            nectar.send(.{
+                .target = self.peer,
+                .body = nectar.json.stringify(protocol.ToWorker{ .Chunk = .{
+                    .offset = self.next_chunk,
+                    .length = length,
+                    .have = self.written,
+                } }),
+                .expects_response = protocol.timeout.chunk,
+                .context = std.mem.asBytes(&context),
+            });
+            self.next_chunk += length;
+            self.in_flight += 1;
+        }
+        if (self.written == self.offer.size) {
+            vfs.start(self.partial, .SyncAll, protocol.timeout.disk, Context.of(.sync), false);
+        }
+    }
+
+    fn chunkBytes(self: *Receiver) u64 {
+        return @max(1, @min(protocol.chunk_bytes, self.offer.chunk));
+    }
+
+    /// Hand the blob of the message being handled to vfs.
+    fn chunk(self: *Receiver, context: Context, answer: protocol.Answer) void {
+        if (self.stopping) return;
+        self.silent_ticks = 0;
+        switch (answer) {
+            .Read => {},
+            .Err => |text| return self.fail(.Other, format("{s}: {s}", .{ self.peer.node, protocol.presentable(text) })),
+            else => return self.fail(.Other, format("{s} gave an answer that makes no sense", .{self.peer.node})),
+        }
+        // Out of order it would leave a hole, and the file's length would no longer say what has arrived.
+        if (context.offset != self.next_write) return self.fail(.Other, "the chunks arrived out of order");
+        self.next_write += context.length;
+        const write: Context = .{ .purpose = .write, .offset = context.offset, .length = context.length };
+        const write_at: vfs.Action = .{ .WriteAt = .{ .offset = context.offset } };
+        vfs.start(self.partial, write_at, protocol.timeout.disk, std.mem.asBytes(&write), true);
+    }
+
+    fn done(self: *Receiver, context: Context, reply: vfs.Reply) void {
+        if (self.stopping) return;
+        switch (context.purpose) {
+            .write => {
+                if (reply != .Ok) return self.failDisk(reply.problem());
+                self.written += context.length;
+                self.in_flight -= 1;
+                self.pump();
+            },
+            .sync => {
+                if (reply != .Ok) return self.failDisk(reply.problem());
+                self.check();
+            },
+            else => switch (reply) {
+                .Hash => |hash| self.hashed(hash, if (context.purpose == .have) self.probing else null),
+                else => self.failDisk(reply.problem()),
+            },
+        }
+    }
+
+    fn check(self: *Receiver) void {
+        switch (vfs.ask(self.partial, .Metadata)) {
+            // A chunk may be shorter than asked for if the file became shorter meanwhile.
+            .Metadata => |file| if (file.len != self.offer.size) {
+                self.discard();
+                return self.fail(.Changed, format("{s} changed on {s} while it was being sent; run the same command again", .{ self.offer.name, self.peer.node }));
+            },
+            else => |reply| return self.failDisk(reply.problem()),
+        }
+        self.state = .checking;
+        vfs.start(self.partial, .Hash, protocol.timeout.hash, Context.of(.hash), false);
+    }
+
+    fn hashed(self: *Receiver, hash: [32]u8, existing: ?u32) void {
+        self.answered = .{ .hash = hash, .existing = existing };
+        if (existing) |index| return respond(.{ .Have = .{ .hash = hash, .next = index + 1 } });
+        respond(.{ .Received = .{ .hash = hash } });
+    }
+
+    fn commit(self: *Receiver, hash: [32]u8) void {
+        const ours = self.answered orelse return respond(.{ .Err = "there is nothing to commit" });
+        if (!std.mem.eql(u8, &ours.hash, &hash)) {
+            self.discard();
+            return self.fail(.Other, format(
+                "what arrived on {s} is not what was sent, and was removed; run the same command again",
+                .{self.our.node},
+            ));
+        }
+        if (ours.existing) |index| {
+            if (self.written > 0) self.discard();
+            self.written = self.offer.size;
+            respond(.{ .Stored = .{ .name = inbox.candidate(self.offer.name, index), .path = self.candidatePath(index) } });
+            return self.end(.done);
+        }
+        self.store();
+    }
+
+    fn store(self: *Receiver) void {
+        const message: protocol.ToMain = .{ .Store = .{ .partial = self.partial, .name = self.offer.name } };
+        const answer: protocol.Answer = switch (nectar.sendAndAwait(.{
+            .target = self.main,
+            .body = nectar.json.stringify(message),
+            .expects_response = protocol.timeout.disk,
+        })) {
+            .response => |response| nectar.json.parse(protocol.Answer, response.body) catch .{ .Err = "not understood" },
+            .send_error => .{ .Err = "its file_transfer does not answer" },
+        };
+        switch (answer) {
+            .Stored => {
+                respond(answer);
+                self.end(.done);
+            },
+            .Err => |text| self.fail(.Disk, format("{s} could not store the file: {s}", .{ self.our.node, text })),
+            else => self.fail(.Other, format("{s} could not store the file", .{self.our.node})),
+        }
+    }
+
+    fn tick(self: *Receiver) void {
+        self.silent_ticks += 1;
+        if (self.silent_ticks > protocol.silence_ticks and !self.stopping) {
+            nectar.print(1, "{s} has gone silent; {s} stays as far as it has arrived", .{ self.peer.node, self.offer.name });
+            return self.end(.failed);
+        }
+        self.report();
+        protocol.armTick();
+    }
+
+    fn stopped(self: *Receiver) void {
+        respond(.Stopped);
+        self.end(.failed);
+    }
+
+    fn discard(self: *Receiver) void {
+        self.written = 0;
+        const removed = vfs.ask(self.partial, .RemoveFile);
+        if (removed != .Ok) nectar.print(0, "cannot remove {s}: {s}", .{ self.partial, removed.problem().text });
+    }
+
+    /// To the sender, whatever it waits for.
+    fn giveUp(self: *Receiver, kind: protocol.Kind, reason: []const u8) void {
+        const message: protocol.ToWorker = .{ .GiveUp = .{ .kind = kind, .reason = reason } };
+        nectar.send(.{ .target = self.peer, .body = nectar.json.stringify(message) });
+    }
+
+    fn failDisk(self: *Receiver, problem: vfs.Problem) void {
+        self.fail(if (problem.kind == .Other) .Other else .Disk, self.diskTrouble(problem));
+    }
+
+    fn diskTrouble(self: *Receiver, problem: vfs.Problem) []const u8 {
+        const come = protocol.arrived(self.written, self.offer.size);
+        if (problem.full) return format("the disk of {s} is full; make room there and run the same command again{s}", .{ self.our.node, come });
+        return format("{s} cannot store the file: {s}{s}", .{ self.our.node, problem.text, come });
+    }
+
+    /// The answer to a Begin or Commit, and the end; the partial file stays as it is.
+    fn fail(self: *Receiver, kind: protocol.Kind, reason: []const u8) void {
+        respond(.{ .Failed = .{ .reason = reason, .kind = kind, .received = self.written } });
+        self.end(.failed);
+    }
+
+    fn end(self: *Receiver, state: protocol.State) void {
+        self.state = state;
+        self.report();
+    }
+
+    fn report(self: *Receiver) void {
+        if (self.reported) |last| if (last[0] == self.state and last[1] == self.written) return;
+        self.reported = .{ self.state, self.written };
+        const message: protocol.ToMain = .{ .Report = .{
+            .id = format("{s}/{s}", .{ self.peer.node, self.offer.id }),
+            .direction = .receiving,
+            .peer = self.peer.node,
+            .name = self.offer.name,
+            .partial = self.partial,
+            .state = self.state,
+            .bytes = self.written,
+            .size = self.offer.size,
+            .resumed_from = self.resumed_from,
+        } };
+        nectar.send(.{ .target = self.main, .body = nectar.json.stringify(message) });
+    }
+};

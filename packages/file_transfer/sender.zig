@@ -1,0 +1,354 @@
+//! The sending side of one transfer. It offers the file, hands out chunks as they are asked for, and decides at the end.
+//!
+//! The user's Send is answered under the prompt of that Send. So everything that may end the transfer happens while an outcome of a
+//! request is handled that was itself sent under it: the Offer, Begin, Commit, Alive, the hash, or a tick. Chunk requests, Cancel
+//! and GiveUp come with other prompts or none: what they bring about is noted in `trouble`, and the next tick acts on it.
+
+const std = @import("std");
+const nectar = @import("nectar");
+const protocol = @import("protocol.zig");
+const vfs = @import("vfs.zig");
+
+const Context = protocol.Context;
+const format = nectar.format;
+const respond = protocol.respond;
+
+pub const Sender = struct {
+    our: nectar.Address,
+    main: nectar.Address,
+    job: protocol.Send,
+    file: vfs.Metadata,
+    state: protocol.State = .starting,
+    /// The receiving worker, once it has accepted.
+    peer: ?nectar.Address = null,
+    hash: ?[32]u8 = null,
+    /// The receiver's answer to Begin.
+    theirs: ?Theirs = null,
+    /// Bytes that the receiver has on its disk.
+    bytes: u64 = 0,
+    resumed_from: u64 = 0,
+    /// Chunks being read.
+    reads: u32 = 0,
+    ticks: u32 = 0,
+    alive_outstanding: bool = false,
+    reported: ?struct { protocol.State, u64 } = null,
+    trouble: ?Trouble = null,
+
+    const Theirs = union(enum) { received: [32]u8, have: struct { hash: [32]u8, next: u32 } };
+    const Trouble = struct { kind: protocol.Kind, reason: []const u8, tell_peer: bool };
+
+    /// The whole transfer; the current prompt is the Send.
+    pub fn run(our: nectar.Address, main: nectar.Address, job: protocol.Send) !void {
+        const lasting = nectar.allocator;
+        var self: Sender = .{
+            .our = our,
+            .main = try main.dupe(lasting),
+            .job = .{
+                .id = try lasting.dupe(u8, job.id),
+                .path = try lasting.dupe(u8, job.path),
+                .name = try lasting.dupe(u8, job.name),
+                .to = try lasting.dupe(u8, job.to),
+            },
+            .file = undefined,
+        };
+        self.file = self.look() orelse return;
+        self.offer();
+        protocol.armTick();
+        while (!self.state.over()) switch (nectar.receive()) {
+            .request => |request| self.handle(request),
+            .response => |response| if (Context.parse(response.context)) |context| try self.outcome(context, response),
+            .send_error => |failed| if (Context.parse(failed.context)) |context| self.undelivered(context, failed.kind),
+        };
+    }
+
+    /// The file as it is at the start; null: the transfer is over.
+    fn look(self: *Sender) ?vfs.Metadata {
+        switch (vfs.ask(self.job.path, .Metadata)) {
+            .Metadata => |file| {
+                if (std.mem.eql(u8, file.file_type, "File")) return .{ .file_type = "File", .len = file.len, .modified = file.modified };
+                self.fail(.NotFound, format("{s} is not a file", .{protocol.presentable(self.job.path)}));
+            },
+            else => |reply| {
+                const problem = reply.problem();
+                self.fail(problem.kind, self.unreadable(problem));
+            },
+        }
+        return null;
+    }
+
+    fn offer(self: *Sender) void {
+        self.tell(.{ .node = self.job.to, .process = self.main.process }, protocol.ToMain{ .Offer = .{
+            .id = self.job.id,
+            .name = self.job.name,
+            .size = self.file.len,
+            .modified = self.file.modified,
+            .chunk = protocol.max_chunk_bytes,
+        } }, protocol.timeout.offer, Context.of(.offer));
+    }
+
+    /// What the peer, or main, asks.
+    fn handle(self: *Sender, request: nectar.Request) void {
+        const message = nectar.json.parse(protocol.ToWorker, request.body) catch {
+            if (request.wantsAnswer()) respond(.{ .Err = "not understood" });
+            return;
+        };
+        if (request.source.eql(self.main)) {
+            if (message == .Cancel) self.note(.Cancelled, "the transfer was cancelled", true);
+            return;
+        }
+        const peer = self.peer orelse return;
+        if (!request.source.eql(peer)) return;
+        switch (message) {
+            .Chunk => |chunk| self.read(chunk.offset, chunk.length, chunk.have),
+            .GiveUp => |given| self.note(given.kind, given.reason, false),
+            else => if (request.wantsAnswer()) respond(.{ .Err = "not understood" }),
+        }
+    }
+
+    /// Have a chunk read; whatever vfs says answers the peer.
+    fn read(self: *Sender, offset: u64, length: u32, have: u64) void {
+        const end = std.math.add(u64, offset, length) catch std.math.maxInt(u64);
+        if (length == 0 or length > protocol.max_chunk_bytes or end > self.file.len or self.reads >= protocol.max_reads) {
+            return respond(.{ .Err = "no such chunk, or too many at once" });
+        }
+        self.bytes = @max(self.bytes, @min(have, self.file.len));
+        self.reads += 1;
+        const read_at: vfs.Action = .{ .ReadAt = .{ .offset = offset, .length = length } };
+        vfs.start(self.job.path, read_at, protocol.timeout.disk, Context.of(.read), false);
+    }
+
+    fn outcome(self: *Sender, context: Context, response: nectar.Response) !void {
+        switch (context.purpose) {
+            .tick => self.tick(),
+            .read => self.chunkRead(vfs.parse(response.body)),
+            .hash => self.hashed(vfs.parse(response.body)),
+            .offer, .begin, .commit, .alive => {
+                const answer = nectar.json.parse(protocol.Answer, response.body) catch protocol.Answer{ .Err = "not understood" };
+                switch (context.purpose) {
+                    .offer => try self.offered(answer, response.source),
+                    .begin => self.pulled(answer),
+                    .commit => self.committed(answer),
+                    else => self.alive(answer),
+                }
+            },
+            else => {},
+        }
+    }
+
+    fn undelivered(self: *Sender, context: Context, kind: nectar.SendErrorKind) void {
+        switch (context.purpose) {
+            .tick => self.tick(),
+            .read => self.chunkRead(vfs.unanswered(kind)),
+            .hash => self.hashed(vfs.unanswered(kind)),
+            .offer, .begin, .commit, .alive => self.lost(kind),
+            else => {},
+        }
+    }
+
+    fn offered(self: *Sender, answer: protocol.Answer, source: nectar.Address) !void {
+        switch (answer) {
+            .Accepted => |accepted| {
+                if (!std.mem.eql(u8, source.node, self.job.to)) return self.confused();
+                self.peer = try source.dupe(nectar.allocator);
+                self.resumed_from = @min(accepted.have, self.file.len);
+                self.bytes = self.resumed_from;
+                self.state = .sending;
+                // While the bytes are on their way: vfs reads chunks beside it.
+                vfs.start(self.job.path, .Hash, protocol.timeout.hash, Context.of(.hash), false);
+                self.begin(0);
+            },
+            .Refused => |refused| self.fail(refused.kind, protocol.presentable(refused.reason)),
+            else => self.confused(),
+        }
+    }
+
+    fn begin(self: *Sender, after: u32) void {
+        self.theirs = null;
+        self.state = .sending;
+        self.tell(self.peer.?, protocol.ToWorker{ .Begin = .{ .after = after } }, protocol.timeout.transfer, Context.of(.begin));
+    }
+
+    /// Answers the Chunk: its prompt is back. The bytes go by as the blob.
+    fn chunkRead(self: *Sender, reply: vfs.Reply) void {
+        self.reads -= 1;
+        if (reply == .Read) return nectar.respond(.{ .body = read_body, .inherit = true });
+        const problem = reply.problem();
+        self.note(problem.kind, self.unreadable(problem), true);
+        respond(.{ .Err = "the sender cannot read the file" });
+    }
+
+    fn hashed(self: *Sender, reply: vfs.Reply) void {
+        switch (reply) {
+            .Hash => |hash| {
+                self.hash = hash;
+                self.compare();
+            },
+            else => self.abandon(reply.problem().kind, self.unreadable(reply.problem()), false),
+        }
+    }
+
+    fn pulled(self: *Sender, answer: protocol.Answer) void {
+        switch (answer) {
+            .Received => |received| {
+                self.theirs = .{ .received = received.hash };
+                self.bytes = self.file.len;
+            },
+            .Have => |have| self.theirs = .{ .have = .{ .hash = have.hash, .next = have.next } },
+            .Failed => |failed| return self.failedThere(failed),
+            else => return self.confused(),
+        }
+        self.state = .checking;
+        self.compare();
+    }
+
+    /// Decide, once both hashes are known.
+    fn compare(self: *Sender) void {
+        const ours = self.hash orelse return;
+        const theirs = self.theirs orelse return;
+        if (self.changed()) |reason| return self.abandon(.Changed, reason, true);
+        switch (theirs) {
+            .received => {}, // the receiver compares and, if they differ, discards
+            .have => |have| if (!std.mem.eql(u8, &have.hash, &ours)) return self.begin(have.next),
+        }
+        self.tell(self.peer.?, protocol.ToWorker{ .Commit = .{ .hash = ours } }, protocol.timeout.disk, Context.of(.commit));
+    }
+
+    fn changed(self: *Sender) ?[]const u8 {
+        switch (vfs.ask(self.job.path, .Metadata)) {
+            .Metadata => |now| if (now.len == self.file.len and now.modified == self.file.modified) return null,
+            else => {},
+        }
+        return format("{s} changed while it was being sent; run the same command again to send it as it is now", .{self.job.name});
+    }
+
+    fn committed(self: *Sender, answer: protocol.Answer) void {
+        switch (answer) {
+            .Stored => |stored| {
+                const sent = if (self.theirs.? == .have) 0 else self.file.len - self.resumed_from;
+                respond(.{ .Done = .{
+                    .name = protocol.presentable(stored.name),
+                    .bytes = self.file.len,
+                    .sent = sent,
+                    .hash = format("{x}", .{&self.hash.?}),
+                    .path = protocol.presentable(stored.path),
+                } });
+                self.bytes = self.file.len;
+                self.state = .done;
+                self.report();
+            },
+            .Failed => |failed| self.failedThere(failed),
+            else => self.confused(),
+        }
+    }
+
+    fn alive(self: *Sender, answer: protocol.Answer) void {
+        self.alive_outstanding = false;
+        switch (answer) {
+            .Alive => |status| self.bytes = @max(self.bytes, @min(status.bytes, self.file.len)),
+            .Gone => if (self.trouble == null) {
+                self.fail(.Offline, format("{s} was restarted; run the same command again{s}", .{ self.job.to, self.arrived() }));
+            },
+            else => self.confused(),
+        }
+    }
+
+    fn tick(self: *Sender) void {
+        if (self.trouble) |trouble| {
+            if (trouble.tell_peer) return self.abandon(trouble.kind, trouble.reason, false);
+            return self.fail(trouble.kind, trouble.reason);
+        }
+        self.ticks +%= 1;
+        if (self.peer) |peer| if (self.ticks % protocol.alive_every_ticks == 0 and !self.alive_outstanding) {
+            self.alive_outstanding = true;
+            self.tell(
+                .{ .node = self.job.to, .process = self.main.process },
+                protocol.ToMain{ .Alive = .{ .worker = format("{f}", .{peer.process}) } },
+                protocol.timeout.alive,
+                Context.of(.alive),
+            );
+        };
+        self.report();
+        protocol.armTick();
+    }
+
+    /// Something that ends the transfer at the next tick; the first counts.
+    fn note(self: *Sender, kind: protocol.Kind, reason: []const u8, tell_peer: bool) void {
+        if (self.trouble != null) return;
+        const kept = nectar.allocator.dupe(u8, protocol.presentable(reason)) catch @panic("out of memory");
+        self.trouble = .{ .kind = kind, .reason = kept, .tell_peer = tell_peer };
+    }
+
+    /// The receiver gave up in answer to Begin or Commit; what is noted of it or of us says more exactly why.
+    fn failedThere(self: *Sender, failed: protocol.Failed) void {
+        if (self.trouble) |trouble| return self.fail(trouble.kind, trouble.reason);
+        self.bytes = @min(failed.received, self.file.len);
+        self.fail(failed.kind, protocol.presentable(failed.reason));
+    }
+
+    fn lost(self: *Sender, kind: nectar.SendErrorKind) void {
+        if (self.trouble) |trouble| return self.fail(trouble.kind, trouble.reason);
+        switch (kind) {
+            .offline => self.fail(.Offline, format("{s} is offline; run the same command again when it is back{s}", .{ self.job.to, self.arrived() })),
+            .timeout => self.fail(.Timeout, format("{s} does not answer; run the same command again later{s}", .{ self.job.to, self.arrived() })),
+        }
+    }
+
+    fn confused(self: *Sender) void {
+        self.abandon(.Other, format("{s} gave an answer that makes no sense; it may run another version", .{self.job.to}), false);
+    }
+
+    /// Tell the peer that nothing more will come, and fail.
+    fn abandon(self: *Sender, kind: protocol.Kind, reason: []const u8, discard: bool) void {
+        if (self.peer) |peer| {
+            const give_up: protocol.ToWorker = .{ .GiveUp = .{ .kind = kind, .reason = reason, .discard = discard } };
+            nectar.send(.{ .target = peer, .body = nectar.json.stringify(give_up) });
+        }
+        if (discard) self.bytes = 0;
+        self.fail(kind, reason);
+    }
+
+    /// The end; only under the prompt of the Send.
+    fn fail(self: *Sender, kind: protocol.Kind, reason: []const u8) void {
+        respond(.{ .Failed = .{ .reason = reason, .kind = kind, .received = self.bytes } });
+        self.state = .failed;
+        self.report();
+    }
+
+    fn unreadable(self: *Sender, problem: vfs.Problem) []const u8 {
+        const path = protocol.presentable(self.job.path);
+        if (problem.kind == .NotFound) return format("there is no file {s} on {s}", .{ path, self.our.node });
+        return format("{s} cannot be read on {s}: {s}", .{ path, self.our.node, problem.text });
+    }
+
+    fn arrived(self: *Sender) []const u8 {
+        return protocol.arrived(self.bytes, self.file.len);
+    }
+
+    fn tell(_: *Sender, target: nectar.Address, message: anytype, seconds: u64, context: []const u8) void {
+        nectar.send(.{
+            .target = target,
+            .body = nectar.json.stringify(message),
+            .expects_response = seconds,
+            .context = context,
+        });
+    }
+
+    fn report(self: *Sender) void {
+        if (self.reported) |last| if (last[0] == self.state and last[1] == self.bytes) return;
+        self.reported = .{ self.state, self.bytes };
+        const message: protocol.ToMain = .{ .Report = .{
+            .id = self.job.id,
+            .direction = .sending,
+            .peer = self.job.to,
+            .name = self.job.name,
+            .state = self.state,
+            .bytes = self.bytes,
+            .size = self.file.len,
+            .resumed_from = self.resumed_from,
+        } };
+        nectar.send(.{ .target = self.main, .body = nectar.json.stringify(message) });
+    }
+};
+
+/// `protocol.Answer.Read`, without building it for each chunk.
+const read_body = "\"Read\"";

@@ -1,0 +1,158 @@
+"""A network of real nodes on this machine: a registrar and any number of nodes, each its own operating system process.
+
+For tests, the demonstration and benchmarks. What starts and ends processes is `nectar_node.cli.launch`, the same as for
+the command line, so that both can be used on one folder at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from nectar_node.cli import launch
+from nectar_node.cli.client import Answer, ControlClient
+from nectar_node.cli.launch import BootOptions
+from nectar_node.cli.network import Network
+from nectar_node.config import REGISTRAR_NAME
+from nectar_node.errors import NotRunning
+from nectar_node.folder import NodeFolder
+
+
+@dataclass(slots=True)
+class LocalTestnet:
+    """The network in `folder`; used with `with`, it is stopped at the end.
+
+    Every method raises `nectar_node.errors.NodeError` with one sentence where a node does not do as asked.
+    """
+
+    folder: Path
+    options: BootOptions = launch.DEFAULT_OPTIONS
+    """How every node is booted unless told otherwise."""
+    _children: dict[str, launch.StartedNode] = field(default_factory=dict)
+    _special: dict[str, BootOptions] = field(default_factory=dict)
+
+    @property
+    def network(self) -> Network:
+        """The same network as the command line sees it."""
+        return Network(self.folder)
+
+    def start(
+        self, names: Iterable[str] = (), advertise: Mapping[str, tuple[str, int]] = MappingProxyType({})
+    ) -> LocalTestnet:
+        """Start the registrar and the nodes `names`, those that do not run yet; returns when all are ready.
+
+        Others are told to reach a node at its endpoint in `advertise`, where a proxy may stand.
+        """
+        wanted = dict.fromkeys((REGISTRAR_NAME, *names))
+        for name, endpoint in advertise.items():
+            self._special[name] = replace(self._options(name), advertise=endpoint)
+        down = [(name, self._options(name)) for name in wanted if self.pid(name) is None]
+        self._remember(launch.start(self.network, down))
+        return self
+
+    def add(self, name: str, options: BootOptions | None = None) -> None:
+        """Start the node `name`, which may be new; `options` are kept for when it is restarted."""
+        if options is not None:
+            self._special[name] = options
+        self._remember(launch.start(self.network, [(name, self._options(name))]))
+
+    def restart(self, name: str) -> None:
+        """Stop the node `name` if it runs, and start it again."""
+        self.stop(name)
+        self._remember(launch.start(self.network, [(name, self._options(name))]))
+
+    def stop(self, name: str) -> None:
+        """Let the node `name` end in order, if it runs."""
+        launch.stop([self.place(name)])
+        self._reap(name)
+
+    def kill(self, name: str) -> None:
+        """End the node `name` as a crash would; raises NotRunning if it does not run."""
+        if not launch.kill(self.place(name)):
+            raise NotRunning(f"{name} is not running, so it cannot be killed.")
+        self._reap(name)
+
+    def pause(self, name: str) -> None:
+        """Stop the node `name` from being scheduled, as a laptop's lid would; `resume` lets it go on."""
+        self._signal(name, signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """Undo `pause`."""
+        self._signal(name, signal.SIGCONT)
+
+    def close(self) -> None:
+        """Stop every node of the network, also those that others have started in its folder."""
+        launch.stop(self.place(name) for name in self.network.names())
+        for name in list(self._children):
+            self._reap(name)
+
+    def __enter__(self) -> LocalTestnet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def place(self, name: str) -> NodeFolder:
+        """The folder of the node `name`."""
+        return self.network.place(name)
+
+    def pid(self, name: str) -> int | None:
+        """The process id of the node `name`; None: it does not run."""
+        return self.place(name).owner()
+
+    def endpoint(self, name: str) -> tuple[str, int]:
+        """Where the node `name`, started by this object, listens."""
+        return self._children[name].endpoint
+
+    def connect(self, name: str) -> ControlClient:
+        """A connection to the control socket of the node `name`; raises NotRunning."""
+        return self.network.connect(name)
+
+    def status(self, name: str) -> Answer:
+        """What the node `name` says of itself."""
+        return self._ask(name, "status")
+
+    def processes(self, name: str) -> list[Answer]:
+        """The processes on the node `name`."""
+        found = self._ask(name, "ps")["processes"]
+        assert isinstance(found, list)
+        return found
+
+    def message(self, name: str, target: str, body: str, timeout: int = 10) -> Answer:
+        """Inject a request into the node `name` and return the outcome, `timeout` in seconds."""
+        with self.connect(name) as client:
+            arguments = {"target": target, "body": body, "timeout": timeout, "blob": None, "mime": None}
+            return client.request("message", patience=timeout + 10.0, **arguments)
+
+    def log(self, name: str) -> str:
+        """Everything that the node `name` has logged."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.place(name).log.read_text(errors="replace")
+        return ""
+
+    def _ask(self, name: str, command: str) -> Answer:
+        with self.connect(name) as client:
+            return client.request(command)
+
+    def _options(self, name: str) -> BootOptions:
+        return self._special.get(name, self.options)
+
+    def _remember(self, started: Iterable[launch.StartedNode]) -> None:
+        self._children.update((node.name, node) for node in started)
+
+    def _reap(self, name: str) -> None:
+        if (child := self._children.pop(name, None)) is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.process.wait(launch.STOP_GRACE)
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        pid = self.pid(name)
+        if pid is None:
+            raise NotRunning(f"{name} is not running.")
+        os.kill(pid, number)

@@ -1,0 +1,93 @@
+"""What `nectar boot` makes of what the user typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nectar_node.cli.boot import check_package, make_config, parse_endpoint, shipped_packages
+from nectar_node.cli.launch import BootOptions
+from nectar_node.cli.main import main
+from nectar_node.cli.network import Network
+from nectar_node.config import Genesis
+from nectar_node.errors import BadInput, CannotJoin
+
+GENESIS = Genesis("registrar.nec", bytes(range(32)), "127.0.0.1", 4000)
+
+
+def test_a_node_is_told_who_grants_names(tmp_path: Path) -> None:
+    GENESIS.save(tmp_path)
+    config = make_config(Network(tmp_path), "a.nec", BootOptions(port=9), ready_descriptor=None)
+    assert config.genesis == GENESIS
+    assert (config.name, config.port, config.folder.path) == ("a.nec", 9, tmp_path / "nodes" / "a.nec")
+
+
+def test_the_registrar_needs_nobody(tmp_path: Path) -> None:
+    config = make_config(Network(tmp_path), "registrar.nec", BootOptions(), ready_descriptor=None)
+    assert (config.genesis, config.packages) == (None, ())
+
+
+def test_where_there_is_no_testnet_nobody_can_join(tmp_path: Path) -> None:
+    with pytest.raises(CannotJoin, match="There is no testnet"):
+        make_config(Network(tmp_path), "a.nec", BootOptions(), ready_descriptor=None)
+
+
+def test_the_packages_that_come_with_the_node_have_a_manifest_each() -> None:
+    names = {path.parent.name for path in shipped_packages()}
+    assert {"file_transfer", "hello"} <= names
+    for folder in shipped_packages():
+        assert isinstance(json.loads((folder / "manifest.json").read_text()), list)
+
+
+def test_a_package_is_found_by_its_manifest_or_by_its_source(tmp_path: Path) -> None:
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "manifest.json").write_text("[]")
+    assert check_package(tmp_path) == check_package(tmp_path / "pkg") == (tmp_path / "pkg").resolve()
+
+
+def test_a_folder_without_a_manifest_is_no_package(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"holds no manifest\.json"):
+        check_package(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["here", ":1", "here:", "here:0", "here:65536", "here:-1", "here:٣"])
+def test_what_is_no_endpoint_is_bad_input(text: str) -> None:
+    with pytest.raises(BadInput, match="expected HOST:PORT"):
+        parse_endpoint(text)
+
+
+def test_an_endpoint_has_a_host_and_a_port() -> None:
+    assert parse_endpoint("::1:80") == ("::1", 80)
+
+
+def test_a_password_is_a_file_without_its_line_end(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret word\n")
+    options = BootOptions(password_file=tmp_path / "password")
+    config = make_config(Network(tmp_path), "registrar.nec", options, ready_descriptor=None)
+    assert config.password == b"secret word"
+    assert "secret" not in repr(config)
+
+
+def test_a_password_file_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
+    options = BootOptions(password_file=tmp_path / "none")
+    with pytest.raises(BadInput, match="Cannot read the password file"):
+        make_config(Network(tmp_path), "registrar.nec", options, ready_descriptor=None)
+
+
+@pytest.mark.parametrize("name", ["nec", "a b.nec", "../a.nec", "A.nec", "a.nec/.."])
+def test_a_name_that_is_no_node_name_is_bad_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert main(["boot", name, "--join", str(tmp_path)]) == 2
+    assert "is no node name" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_options_survive_the_way_to_another_process(tmp_path: Path) -> None:
+    options = BootOptions("::1", 9, ("h", 2), (tmp_path,), tmp_path / "password")
+    assert options.arguments() == [
+        *("--host", "::1", "--port", "9", "--advertise", "h:2"),
+        *("--package", str(tmp_path), "--password-file", str(tmp_path / "password")),
+    ]

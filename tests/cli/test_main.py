@@ -1,0 +1,60 @@
+"""Every error leaves the command line as one sentence and an exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nectar_node.cli.main import main
+
+COMMANDS = ("testnet", "boot", "send", "message", "ps", "peers", "install", "logs")
+
+
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {command} " in text for command in COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [["fly"], ["ps"], ["send"], ["ps", "--node"], ["testnet", "sideways"], ["--x"]])
+def test_bad_usage_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert main(arguments) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_an_unknown_node_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "nodes" / "a.nec").mkdir(parents=True)
+    assert main(["ps", "--node", "b.nec", "--dir", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"There is no node b.nec in {tmp_path}: the nodes here are a.nec; ")
+
+
+def test_what_the_operating_system_refuses_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "testnet.json").write_text("{}")
+    (tmp_path / "nodes").write_text("not a folder")
+    (tmp_path / "log").mkdir()
+    assert main(["boot", "a.nec", "--detach", "--join", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"The operating system refused: {tmp_path / 'nodes'}: File exists.\n"
+
+
+def test_a_reader_that_goes_away_causes_no_traceback(tmp_path: Path) -> None:
+    log = tmp_path / "nodes" / "a.nec" / "log"
+    log.parent.mkdir(parents=True)
+    log.write_text("line\n" * 100_000)
+    command = [sys.executable, "-m", "nectar_node", "logs", "--node", "a.nec", "--dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"line\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+def test_a_client_command_loads_neither_the_event_loop_nor_the_engine() -> None:
+    code = "import sys, nectar_node.cli.main; print({'trio', 'wasmtime', 'cryptography'} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "set()\n"

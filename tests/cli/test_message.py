@@ -1,0 +1,101 @@
+"""What `nectar message` promises."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nectar_node.cli.client import ControlError
+from nectar_node.cli.main import main
+from nectar_node.cli.message import decode_blob_untrusted
+from tests.cli.served_node import ServedNode, make_network, serve_node
+
+TARGET = "our@hello:hello:sys"
+
+
+def response(**more: object) -> dict[str, Any]:
+    return {"ok": {"outcome": "response", "source": TARGET, "claimed": False, "body": "hi", "blob": None, **more}}
+
+
+def run(network: Path, answer: dict[str, Any], *arguments: str) -> tuple[int, ServedNode]:
+    make_network(network)
+    with serve_node(network, "a.nec", lambda _: answer) as node:
+        return main(["message", *arguments, "--node", "a.nec", "--dir", str(network)]), node
+
+
+def test_a_response_is_printed_and_the_exit_code_is_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, node = run(tmp_path, response(), TARGET, "hello", "--timeout", "7")
+    assert (code, *capsys.readouterr()) == (0, "hi\n", "")
+    expected = {"command": "message", "target": TARGET, "body": "hello", "timeout": 7, "blob": None, "mime": None}
+    assert node.requests == [expected]
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("offline", 3), ("timeout", 4)])
+def test_each_failure_has_its_exit_code_and_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], outcome: str, code: int
+) -> None:
+    assert run(tmp_path, {"ok": {"outcome": outcome, "reason": "no such name"}}, TARGET, "x")[0] == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == f"{outcome.capitalize()}: no response from {TARGET} (no such name).\n"
+
+
+def test_json_shows_the_whole_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = {"outcome": "timeout", "reason": "expired"}
+    assert run(tmp_path, {"ok": answer}, TARGET, "x", "--json")[0] == 4
+    assert json.loads(capsys.readouterr().out) == answer
+
+
+def test_a_file_travels_as_the_blob(tmp_path: Path) -> None:
+    data = bytes(range(256))
+    (tmp_path / "blob").write_bytes(data)
+    _, node = run(tmp_path, response(), TARGET, "x", "--blob", str(tmp_path / "blob"), "--mime", "image/png")
+    assert base64.b64decode(node.requests[0]["blob"]) == data
+    assert node.requests[0]["mime"] == "image/png"
+
+
+def test_the_blob_of_a_response_can_be_saved(tmp_path: Path) -> None:
+    answer = response(blob=base64.b64encode(b"\0\1\2").decode())
+    assert run(tmp_path, answer, TARGET, "x", "--save-blob", str(tmp_path / "out"))[0] == 0
+    assert (tmp_path / "out").read_bytes() == b"\0\1\2"
+
+
+def test_a_blob_that_was_not_asked_for_is_mentioned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(tmp_path, response(blob=base64.b64encode(b"123").decode()), TARGET, "x")
+    assert "a blob of 3 B" in capsys.readouterr().err
+
+
+def test_what_is_no_address_is_bad_usage_and_asks_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, node = run(tmp_path, response(), "hello", "x")
+    assert (code, node.requests) == (2, [])
+    assert "expected node@process:package:publisher" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--timeout", "-1"], ["--timeout", "soon"], ["--blob", "/nonexistent/file"]])
+def test_bad_options_are_bad_usage(tmp_path: Path, arguments: list[str]) -> None:
+    assert run(tmp_path, response(), TARGET, "x", *arguments)[0] == 2
+
+
+def test_terminal_control_characters_of_a_body_are_not_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, response(body="\x1b[31mred"), TARGET, "x")
+    assert capsys.readouterr().out == "\N{REPLACEMENT CHARACTER}[31mred\n"
+
+
+def test_an_unknown_outcome_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path, {"ok": {"outcome": "maybe"}}, TARGET, "x")[0] == 1
+    assert capsys.readouterr().err == "The node's answer has an unknown outcome: 'maybe'.\n"
+
+
+@given(st.none() | st.integers() | st.text())
+def test_no_blob_causes_another_error(value: object) -> None:
+    with contextlib.suppress(ControlError):
+        decode_blob_untrusted(value)

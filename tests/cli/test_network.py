@@ -1,0 +1,72 @@
+"""What is found in a testnet's folder, and what people are told when it is not there."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from nectar_node.cli.client import ControlError
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.errors import BadInput, CannotJoin, NotRunning
+from tests.cli.served_node import make_network, serve_node
+
+
+def test_where_there_is_no_testnet_people_are_told_how_to_start_one(tmp_path: Path) -> None:
+    with pytest.raises(CannotJoin, match=rf"no testnet in {tmp_path}.*`nectar testnet up --dir {tmp_path}`"):
+        Network.find(tmp_path)
+
+
+def test_nodes_are_listed_with_the_registrar_first(tmp_path: Path) -> None:
+    make_network(tmp_path, "send.nec", "registrar.nec", "alpha.nec")
+    assert Network.find(tmp_path).names() == ["registrar.nec", "alpha.nec", "send.nec"]
+
+
+def test_an_unknown_node_is_answered_with_those_that_exist(tmp_path: Path) -> None:
+    network = Network(make_network(tmp_path, "send.nec", "recv.nec"))
+    with pytest.raises(BadInput, match=r"no node sned\.nec .*the nodes here are recv\.nec, send\.nec"):
+        network.connect("sned.nec")
+
+
+def test_a_node_that_does_not_run_is_answered_with_how_to_start_it(tmp_path: Path) -> None:
+    network = Network(make_network(tmp_path, "send.nec"))
+    with pytest.raises(NotRunning, match=rf"`nectar boot send\.nec --detach --join {tmp_path}`"):
+        network.connect("send.nec")
+
+
+def test_a_socket_that_a_crash_left_behind_is_a_node_that_does_not_run(tmp_path: Path) -> None:
+    network = Network(make_network(tmp_path, "send.nec"))
+    with socket.socket(socket.AF_UNIX) as leftover:
+        directory = os.open(network.place("send.nec").path, os.O_PATH)
+        leftover.bind(f"/proc/self/fd/{directory}/control.sock")
+        os.close(directory)
+    with pytest.raises(NotRunning):
+        network.connect("send.nec")
+
+
+def test_a_running_node_whose_socket_is_dead_is_told_apart(tmp_path: Path) -> None:
+    network = Network(make_network(tmp_path, "send.nec"))
+    lock = network.place("send.nec").acquire()
+    try:
+        with pytest.raises(ControlError, match=rf"runs as process {os.getpid()} but does not answer"):
+            network.connect("send.nec")
+    finally:
+        os.close(lock)
+
+
+def test_a_running_node_is_connected_to(tmp_path: Path) -> None:
+    make_network(tmp_path)
+    answering = serve_node(tmp_path, "send.nec", lambda request: {"ok": {"here": True}})
+    with answering, Network(tmp_path).connect("send.nec") as client:
+        assert client.request("status") == {"here": True}
+
+
+def test_a_command_line_survives_being_pasted_into_a_shell() -> None:
+    network = Network(Path("/tmp/my testnet"))
+    assert network.command("send", "a b.txt") == "nectar send 'a b.txt' --dir '/tmp/my testnet'"
+
+
+def test_the_usual_folder_is_not_spelled_out() -> None:
+    assert Network(DEFAULT_FOLDER).command("testnet up") == "nectar testnet up"

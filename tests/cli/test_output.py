@@ -1,0 +1,47 @@
+"""How numbers and texts look."""
+
+from __future__ import annotations
+
+import pytest
+
+from nectar_node.cli import output
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (1 << 28, "256.0 MiB"), (1 << 51, "2048.0 TiB")],
+)
+def test_a_number_of_bytes_has_the_largest_unit_that_fits(count: int, text: str) -> None:
+    assert output.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.44, "0.4 s"), (9.99, "10.0 s"), (42.0, "42 s"), (59.9, "1:00"), (185.0, "3:05"), (7385.0, "2:03:05")],
+)
+def test_a_number_of_seconds_is_as_exact_as_people_need(seconds: float, text: str) -> None:
+    assert output.duration(seconds) == text
+
+
+def test_a_text_loses_what_could_control_a_terminal_and_nothing_else() -> None:
+    assert output.printable("Grüße,\t世界\n\x1b[2J\x07\x9b") == "Grüße,\t世界\n\ufffd[2J\ufffd\ufffd"
+
+
+def test_a_text_that_has_no_encoding_can_be_printed() -> None:
+    assert output.printable("a\udcffb") == "a?b"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(["127.0.0.1", 9000], "127.0.0.1:9000"), (None, "-"), (["x"], "-"), ([1, 2], "-")]
+)
+def test_an_endpoint_is_host_and_port(value: object, text: str) -> None:
+    assert output.endpoint(value) == text
+
+
+def test_a_table_is_tab_separated_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_table(("A", "B"), [("1", "x\ty")])
+    assert capsys.readouterr().out == "A\tB\n1\tx y\n"
+
+
+def test_a_missing_value_is_a_dash() -> None:
+    assert [output.cell({"n": 0, "b": True}, key) for key in ("n", "b", "none")] == ["0", "yes", "-"]

@@ -1,0 +1,108 @@
+"""Two nodes with a proxy between them, and the command line, for the tests in this folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from testnet.local import LocalTestnet
+from testnet.proxy import ThreadedProxy
+
+SENDER = "send.nec"
+RECEIVER = "recv.nec"
+HELLO = "our@hello:hello:sys"
+FILE_TRANSFER = "our@file_transfer:file_transfer:sys"
+LIMIT = 60.0
+"""Seconds after which a command is taken to hang; no test waits for it to pass."""
+
+MIB = 1024 * 1024
+
+
+def nectar(*arguments: str | Path, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end, in the testnet of `folder`."""
+    return subprocess.run(
+        command(*arguments, folder=folder), capture_output=True, text=True, timeout=LIMIT, check=False
+    )
+
+
+def command(*arguments: str | Path, folder: Path | None = None) -> list[str]:
+    """The command line of `nectar`."""
+    words = [sys.executable, "-m", "nectar_node", *map(str, arguments)]
+    return words if folder is None else [*words, "--dir", str(folder)]
+
+
+def random_file(path: Path, size: int) -> Path:
+    """A file of `size` bytes that do not compress and differ from file to file."""
+    path.write_bytes(random.Random(path.name).randbytes(size))
+    return path
+
+
+@dataclass
+class Lab:
+    """A testnet of registrar, sender and receiver; the proxy stands before the receiver."""
+
+    nodes: LocalTestnet
+    proxy: ThreadedProxy
+
+    @property
+    def folder(self) -> Path:
+        return self.nodes.folder
+
+    @property
+    def inbox(self) -> Path:
+        """Where the receiver's package keeps what arrived."""
+        return self.nodes.place(RECEIVER).drives / "file_transfer:sys" / "inbox"
+
+    def arrived(self) -> set[str]:
+        """The names of the files that have arrived; partial ones are hidden."""
+        return {path.name for path in self.inbox.iterdir() if not path.name.startswith(".")}
+
+    def mend(self) -> None:
+        """Start what does not run and let everything pass."""
+        self.proxy.release()
+        self.nodes.start((SENDER, RECEIVER))
+        self.proxy.forward_to(self.nodes.endpoint(RECEIVER))
+
+    def nectar(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run one command in this testnet to its end."""
+        return nectar(*arguments, folder=self.folder)
+
+    def send(self, file: Path) -> dict[str, Any]:
+        """Send `file`; it must arrive."""
+        ended = self.nectar("send", file, "--from", SENDER, "--to", RECEIVER, "--json")
+        assert ended.returncode == 0, ended.stderr
+        result: dict[str, Any] = json.loads(ended.stdout)
+        return result
+
+    @contextmanager
+    def sending(self, file: Path, held_after: int) -> Iterator[subprocess.Popen[str]]:
+        """A transfer that is under way: `held_after` bytes have passed the link, and no more do."""
+        self.proxy.hold_after(held_after)
+        arguments = command("send", file, "--from", SENDER, "--to", RECEIVER, folder=self.folder)
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        with subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        ) as process:
+            try:
+                self.proxy.wait_held(LIMIT)
+                yield process
+            finally:
+                self.proxy.release()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(LIMIT)
+                process.kill()
+
+    def ask(self, target: str, body: object, node: str = SENDER, timeout: int = 20) -> Any:
+        """Inject a request with a JSON body, and return the response's."""
+        answer = self.nodes.message(node, target, json.dumps(body), timeout)
+        assert answer["outcome"] == "response", answer
+        return json.loads(answer["body"])

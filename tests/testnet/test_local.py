@@ -1,0 +1,69 @@
+"""What programs that run a local testnet can rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nectar_node.cli.launch import BootOptions, CannotStart
+from nectar_node.config import REGISTRAR_NAME
+from nectar_node.errors import BadInput, NotRunning
+from testnet.local import LocalTestnet
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[LocalTestnet]:
+    with LocalTestnet(tmp_path / "testnet") as nodes:
+        yield nodes
+
+
+def test_nodes_come_and_go_on_their_own(nodes: LocalTestnet) -> None:
+    nodes.start(["a.nec"])
+    first = nodes.pid("a.nec")
+    assert nodes.status("a.nec")["pid"] == first
+    assert nodes.status("a.nec")["endpoint"] == list(nodes.endpoint("a.nec"))
+
+    nodes.kill("a.nec")
+    assert nodes.pid("a.nec") is None
+    with pytest.raises(NotRunning):
+        nodes.status("a.nec")
+
+    nodes.start(["a.nec"])
+    second = nodes.pid("a.nec")
+    nodes.restart("a.nec")
+    assert nodes.pid("a.nec") not in (None, first, second)
+    assert nodes.pid(REGISTRAR_NAME) is not None
+
+
+def test_a_node_runs_the_packages_it_was_given_also_after_a_restart(nodes: LocalTestnet) -> None:
+    nodes.start()
+    nodes.add("a.nec", BootOptions(packages=()))
+    nodes.restart("a.nec")
+    addresses = [row["address"] for row in nodes.processes("a.nec")]
+    assert not any("hello" in address for address in addresses)
+
+
+def test_a_node_is_not_added_twice(nodes: LocalTestnet) -> None:
+    nodes.start(["a.nec"])
+    with pytest.raises(CannotStart, match=r"a\.nec is running already"):
+        nodes.add("a.nec")
+
+
+def test_the_end_stops_everything(nodes: LocalTestnet) -> None:
+    nodes.start(["a.nec"])
+    nodes.close()
+    assert [nodes.pid(name) for name in nodes.network.names()] == [None, None]
+
+
+def test_what_does_not_run_cannot_be_killed_or_paused(nodes: LocalTestnet) -> None:
+    for act in (nodes.kill, nodes.pause, nodes.resume):
+        with pytest.raises(NotRunning):
+            act("a.nec")
+
+
+def test_a_node_that_never_was_has_no_status_and_no_log(nodes: LocalTestnet) -> None:
+    with pytest.raises(BadInput):
+        nodes.status("a.nec")
+    assert nodes.log("a.nec") == ""
