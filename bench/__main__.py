@@ -1,0 +1,64 @@
+"""`python -m bench [NAME …] [--json]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+
+from bench import boot, local, remote, transfer
+from bench.measure import Figure, Result, Skipped
+
+BENCHES: dict[str, Callable[[], list[Result]]] = {
+    "transfer": transfer.run,
+    "local": local.run,
+    "remote": remote.run,
+    "boot": boot.run,
+}
+
+
+def main() -> int:
+    """Take the figures that are named, or all."""
+    parser = argparse.ArgumentParser(prog="bench", description="Measure this node, each figure beside a reference.")
+    parser.add_argument("name", nargs="*", help=f"which: {', '.join(BENCHES)}; all if none is named")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    chosen = parser.parse_args()
+    unknown = [name for name in chosen.name if name not in BENCHES]
+    if unknown:
+        parser.error(f"there is no figure {unknown[0]!r}; there are {', '.join(BENCHES)}")
+    results: list[Result] = []
+    for name in chosen.name or BENCHES:
+        taken = BENCHES[name]()
+        results += taken
+        if not chosen.json:
+            for result in taken:
+                _show(result)
+    if chosen.json:
+        print(json.dumps({result.name: asdict(result) for result in results}, indent=2))
+    elif not chosen.name:
+        print(f"\n{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    return 0
+
+
+def _show(result: Result) -> None:
+    if isinstance(result, Skipped):
+        print(f"{result.name:<22} skipped: {result.why}")
+        return
+    print(f"{result.name:<22} {_values(result)}  goal: {result.goal}{'' if result.met else '  MISSED'}")
+    for label, value in result.detail.items():
+        print(f"{'':<22}   {label}: {value}")
+    if result.reference is not None:
+        print(f"{'':<22}   {result.reference.name}, {result.reference.unit}: {result.reference.median}")
+    sys.stdout.flush()
+
+
+def _values(figure: Figure) -> str:
+    return f"{figure.median} {figure.unit} (min {figure.min}, max {figure.max})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Testnets and reference programs for the figures."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from testnet.local import LocalTestnet
+
+SENDER, RECEIVER = "send.nec", "recv.nec"
+TMPFS = Path("/dev/shm")
+
+
+@contextlib.contextmanager
+def running(*names: str, where: Path | None = None) -> Iterator[LocalTestnet]:
+    """A fresh testnet in a temporary folder below `where` (default: a tmpfs where there is one)."""
+    with folder(where) as place, LocalTestnet(place / "net") as net:
+        net.start(names)
+        yield net
+
+
+@contextlib.contextmanager
+def folder(where: Path | None = None) -> Iterator[Path]:
+    """A temporary folder, on a tmpfs where there is one."""
+    if where is None and os.access(TMPFS, os.W_OK):
+        where = TMPFS
+    with tempfile.TemporaryDirectory(prefix="nectar-bench-", dir=where) as place:
+        yield Path(place)
+
+
+def ping(net: LocalTestnet, target: str, count: int, size: int = 100) -> float:
+    """Seconds for one request and its response, from the Wasm process ping on send.nec to `target`."""
+    run = {"Run": {"target": target, "count": count, "size": size}}
+    begin = time.perf_counter()
+    answer = net.message(SENDER, "our@ping:echo:sys", json.dumps(run), timeout=600)
+    seconds = time.perf_counter() - begin
+    assert json.loads(str(answer["body"]))["Ran"] == {"count": count, "failed": 0}, answer
+    return seconds / count
+
+
+def program(name: str, *arguments: str) -> float:
+    """What the reference program `bench.reference NAME` prints: a number."""
+    command = [sys.executable, "-m", "bench.reference", name, *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout)

@@ -1,0 +1,89 @@
+"""What a figure is, and how it is taken: in turns with its reference, at least five times."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+RUNS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a figure was measured against."""
+
+    name: str
+    median: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the result."""
+
+    name: str
+    median: float
+    min: float
+    max: float
+    unit: str
+    reference: Reference | None
+    goal: str
+    met: bool
+    detail: dict[str, float | str] = field(default_factory=dict)
+    """The absolute values behind a ratio, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A figure that cannot be taken on this machine."""
+
+    name: str
+    why: str
+
+
+Result = Figure | Skipped
+
+
+def in_turns(*subjects: Callable[[], float], runs: int = RUNS) -> list[list[float]]:
+    """Each subject's values: A B A B …, after one turn that is not counted."""
+    for subject in subjects:
+        subject()
+    values: list[list[float]] = [[] for _ in subjects]
+    for _ in range(runs):
+        for subject, taken in zip(subjects, values, strict=True):
+            taken.append(subject())
+    return values
+
+
+def ratio(
+    name: str,
+    ours: Sequence[float],
+    theirs: Sequence[float],
+    reference: tuple[str, str],
+    goal: float,
+    *,
+    at_most: bool = False,
+) -> Figure:
+    """Our values against those of a reference, given as (name, unit), pair by pair; `goal` is the least good ratio."""
+    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    median = statistics.median(ratios)
+    label, unit = reference
+    return Figure(
+        name,
+        round(median, 3),
+        round(min(ratios), 3),
+        round(max(ratios), 3),
+        "times the reference",
+        Reference(label, round(statistics.median(theirs), 3), unit),
+        f"at most {goal:g}" if at_most else f"at least {goal:g}",
+        median <= goal if at_most else median >= goal,
+        {f"ours, {unit}": round(statistics.median(ours), 3)},
+    )
+
+
+def absolute(name: str, values: Sequence[float], unit: str, goal: float, reference: Reference | None = None) -> Figure:
+    """Values that are to stay below `goal`, in their own unit."""
+    median = statistics.median(values)
+    bounds = (round(min(values), 3), round(max(values), 3))
+    return Figure(name, round(median, 3), *bounds, unit, reference, f"at most {goal:g} {unit}", median <= goal)

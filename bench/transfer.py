@@ -1,0 +1,158 @@
+"""`transfer`: a file of 1 GiB from file to file between two node processes, over loopback.
+
+Against scp with the same cipher, and against bare trio TCP. In a tmpfs folder where there is one: a shared disk's noise
+hides everything else; the disk's figure is printed too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from bench.lab import RECEIVER, SENDER, TMPFS, folder, program, running
+from bench.measure import Figure, Reference, Result, Skipped, in_turns, ratio
+from testnet.local import LocalTestnet
+
+SIZE = 1 << 30
+SCP_GOAL, TCP_GOAL = 1.5, 0.3
+MEMORY_GOAL = 64.0
+"""MiB that a node's resident memory may grow by."""
+CIPHER = "chacha20-poly1305@openssh.com"
+
+
+def run() -> list[Result]:
+    """All that concerns a transfer."""
+    with folder() as place, running(SENDER, RECEIVER) as net:
+        file = place / "file.bin"
+        _make_file(file)
+        before = _resident(net)
+        sshd = _Sshd(place) if _Sshd.available() else None
+        subjects: list[Callable[[], float]] = [
+            lambda: _send(net, file),
+            lambda: program("tcp_file", str(file), str(place / "tcp.bin")),
+        ]
+        if sshd is not None:
+            subjects.append(lambda: sshd.copy(file, place / "scp.bin"))
+        try:
+            seconds = in_turns(*subjects)
+        finally:
+            if sshd is not None:
+                sshd.stop()
+        speeds = [[SIZE / 1e6 / each for each in values] for values in seconds]
+        results: list[Result] = [ratio("transfer / tcp", speeds[0], speeds[1], ("bare trio TCP", "MB/s"), TCP_GOAL)]
+        if sshd is not None:
+            results.insert(0, ratio("transfer / scp", speeds[0], speeds[2], (f"scp -c {CIPHER}", "MB/s"), SCP_GOAL))
+        else:
+            results.append(Skipped("transfer / scp", "needs scp and sshd: on Debian, apt-get install openssh-server"))
+        return [*results, *_memory(net, before), *_on_disk(file, speeds[1])]
+
+
+def _make_file(path: Path) -> None:
+    with path.open("wb") as file:
+        for _ in range(SIZE >> 24):
+            file.write(os.urandom(1 << 24))
+
+
+def _send(net: LocalTestnet, file: Path) -> float:
+    """Seconds for the whole command."""
+    inbox = net.place(RECEIVER).drives / "file_transfer:sys" / "inbox"
+    shutil.rmtree(inbox, ignore_errors=True)
+    begin = time.perf_counter()
+    command = [sys.executable, "-m", "nectar_node", "send", str(file), "--from", SENDER, "--to", RECEIVER]
+    subprocess.run([*command, "--dir", str(net.folder)], check=True, capture_output=True)
+    seconds = time.perf_counter() - begin
+    assert (inbox / file.name).stat().st_size == SIZE
+    return seconds
+
+
+def _resident(net: LocalTestnet) -> dict[str, float]:
+    """MiB of each node now."""
+    return {name: _status_mib(net, name, "VmRSS") for name in (SENDER, RECEIVER)}
+
+
+def _status_mib(net: LocalTestnet, name: str, field: str) -> float:
+    for line in Path(f"/proc/{net.pid(name)}/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError(f"no {field} in /proc")
+
+
+def _memory(net: LocalTestnet, before: dict[str, float]) -> list[Result]:
+    """The highest that each node came to, over all transfers."""
+    results: list[Result] = []
+    for name, resident in before.items():
+        grown = round(_status_mib(net, name, "VmHWM") - resident, 1)
+        reference = Reference("its memory before the first transfer", round(resident, 1), "MiB")
+        goal = f"at most {MEMORY_GOAL:g} MiB"
+        results.append(Figure(f"memory {name}", grown, grown, grown, "MiB more", reference, goal, grown <= MEMORY_GOAL))
+    return results
+
+
+def _on_disk(file: Path, tcp_speeds: list[float]) -> list[Result]:
+    """The same from and to the disk of the current folder; no goal."""
+    if TMPFS not in file.parents:
+        return []
+    with folder(Path.cwd()) as place, running(SENDER, RECEIVER, where=Path.cwd()) as net:
+        copy = place / file.name
+        shutil.copy(file, copy)
+        ours, theirs = in_turns(
+            lambda: _send(net, copy), lambda: program("tcp_file", str(copy), str(place / "tcp.bin")), runs=3
+        )
+    speeds = [[SIZE / 1e6 / each for each in values] for values in (ours, theirs)]
+    figure = ratio("transfer on disk", speeds[0], speeds[1], ("bare trio TCP on disk", "MB/s"), 0.0)
+    lost = round(statistics.median(theirs) / (SIZE / 1e6 / statistics.median(tcp_speeds)), 2)
+    return [replace(figure, goal="none", detail={**figure.detail, "the disk makes bare TCP slower by": lost})]
+
+
+class _Sshd:
+    """A private sshd on loopback, with keys of its own."""
+
+    def __init__(self, place: Path) -> None:
+        self._key = place / "key"
+        host_key = place / "host_key"
+        for key in (self._key, host_key):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self._port = probe.getsockname()[1]
+        config = place / "sshd_config"
+        config.write_text(
+            f"Port {self._port}\nListenAddress 127.0.0.1\nHostKey {host_key}\nPidFile none\nStrictModes no\n"
+            f"AuthorizedKeysFile {self._key}.pub\nPermitRootLogin prohibit-password\nUsePAM no\n"
+            "Subsystem sftp internal-sftp\n"
+        )
+        Path("/run/sshd").mkdir(exist_ok=True)
+        command = [self._program(), "-D", "-e", "-f", str(config)]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert self._process.stderr is not None
+        while "listening" not in self._process.stderr.readline():
+            assert self._process.poll() is None, "sshd did not start"
+
+    @staticmethod
+    def _program() -> str:
+        return shutil.which("sshd") or "/usr/sbin/sshd"
+
+    @classmethod
+    def available(cls) -> bool:
+        """Whether this machine has scp and sshd, and lets us run the latter."""
+        return shutil.which("scp") is not None and os.access(cls._program(), os.X_OK) and os.geteuid() == 0
+
+    def copy(self, source: Path, target: Path) -> float:
+        """Seconds for the whole scp command."""
+        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+        command = ["scp", "-q", "-c", CIPHER, "-P", str(self._port), "-i", str(self._key), *options]
+        begin = time.perf_counter()
+        subprocess.run([*command, str(source), f"root@127.0.0.1:{target}"], check=True)
+        return time.perf_counter() - begin
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait()
