@@ -43,6 +43,7 @@ class Machine:
         self._lent: dict[int, ProcessId] = {}
         self._doomed: set[int] = set()
         self._actions: deque[Action] = deque()
+        self._loaded_by_ended = 0
 
     # --- the verbs --------------------------------------------------------------------------------------------------
 
@@ -143,10 +144,16 @@ class Machine:
         self._slices.pop(action.process, None)
         if guest is None:
             return
+        self._loaded_by_ended += guest.statistics().blob_bytes_loaded
         if id(guest) in self._lent:
             self._doomed.add(id(guest))
         else:
             guest.close()
+
+    def blob_bytes_loaded(self) -> int:
+        """Bytes of blobs copied into guest memory, by all guests that ever ran here (G11: inheriting adds nothing)."""
+        running = sum(guest.statistics().blob_bytes_loaded for guest in self._guests.values())
+        return self._loaded_by_ended + running
 
     def guest(self, process: ProcessId) -> Guest | None:
         """The guest of a running process, for its statistics."""

@@ -94,6 +94,7 @@ class Control:
             "pid": os.getpid(),
             "peers": self._peers(),
             "processes": len(self._core.kernel.processes),
+            "blob_bytes_loaded": self._core.machine.blob_bytes_loaded(),
             **self._status(),
         }
 

@@ -1,0 +1,106 @@
+"""A file between two whole nodes in virtual time: real guests and real encryption, no trio, socket, thread or clock."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kernel.wasm.engine import Engine
+from nectar_node.storage.operations import ListFolder, Location
+from testnet.scenarios.file_transfer import RECEIVER, FileTransfer
+
+SEED = 20260101
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine(None, replayable=True)
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 20, 3_000_000])
+def test_a_file_of_any_size_arrives_byte_for_byte(engine: Engine, size: int) -> None:
+    run = FileTransfer.begin(SEED, engine)
+    data = run.random_file(size)
+    answer = run.send(data, "Ünï code & spaces.bin")
+    assert answer["Done"]["bytes"] == answer["Done"]["sent"] == size, (SEED, answer)
+    assert run.received("Ünï code & spaces.bin") == data
+
+
+def test_g11_no_chunk_enters_the_memory_of_a_guest(engine: Engine) -> None:
+    run = FileTransfer.begin(SEED, engine)
+    run.send(run.random_file(3_000_000))
+    written = [line for line in run.simulation.journal if " disk WriteAt " in line]
+    assert len(written) == 3, SEED
+    assert run.blob_bytes_loaded() == 0
+
+
+def test_the_same_seed_writes_the_same_journal_twice(engine: Engine) -> None:
+    journals = []
+    for _ in range(2):
+        run = FileTransfer.begin(SEED, engine)
+        run.send(run.random_file(3_000_000))
+        journals.append(run.simulation.journal)
+    assert journals[0] == journals[1], SEED
+    assert len(journals[0]) > 50
+
+
+def test_the_same_seed_writes_the_same_journal_in_another_process(engine: Engine) -> None:
+    run = FileTransfer.begin(SEED, engine)
+    run.send(run.random_file(3_000_000))
+    command = [sys.executable, "-m", "testnet.scenarios.file_transfer", str(SEED)]
+    environment = os.environ | {"PYTHONHASHSEED": "12345"}
+    root = Path(__file__).resolve().parents[3]
+    other = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=root)
+    assert other.stdout.strip() == run.simulation.digest(), SEED
+
+
+def test_another_seed_writes_another_journal(engine: Engine) -> None:
+    digests = set()
+    for seed in (SEED, SEED + 1):
+        run = FileTransfer.begin(seed, engine)
+        run.send(run.random_file(100))
+        digests.add(run.simulation.digest())
+    assert len(digests) == 2
+
+
+def test_a_full_disk_at_the_receiver_is_told_in_one_sentence_and_leaves_nothing_under_the_final_name(
+    engine: Engine,
+) -> None:
+    run = FileTransfer.begin(SEED, engine, receiver_disk_bytes=2_000_000)
+    answer = run.send(run.random_file(3_000_000))
+    assert answer["Failed"]["kind"] == "Disk", (SEED, answer)
+    assert RECEIVER in answer["Failed"]["reason"]
+    assert run.received() is None
+
+
+def test_a_file_that_is_there_already_is_not_sent_again(engine: Engine) -> None:
+    run = FileTransfer.begin(SEED, engine)
+    data = run.random_file(3_000_000)
+    run.send(data)
+    again = run.send(data)
+    assert again["Done"]["sent"] == 0, (SEED, again)
+
+
+def test_another_file_of_the_same_name_gets_a_name_of_its_own(engine: Engine) -> None:
+    run = FileTransfer.begin(SEED, engine)
+    first, second = run.random_file(1000), run.random_file(1001)
+    run.send(first)
+    answer = run.send(second)
+    assert answer["Done"]["name"] == "file (2).bin", (SEED, answer)
+    assert (run.received(), run.received("file (2).bin")) == (first, second)
+
+
+@pytest.mark.parametrize("name", ["..", ".hidden", "", "a\x00b", "x" * 201])
+def test_no_name_escapes_the_inbox(engine: Engine, name: str) -> None:
+    run = FileTransfer.begin(SEED, engine)
+    run.sender.disk.put(Location("/home/user", ("f",)), b"data")
+    run.sender.core.vfs.mount("/file_transfer:sys/outgoing/x/f", Location("/home/user", ("f",)))
+    answer = run.offer("/file_transfer:sys/outgoing/x/f", name)
+    assert "Done" not in answer, (SEED, answer)
+    files = run.receiver.disk.perform(ListFolder(Location(f"{RECEIVER}/vfs", ("file_transfer:sys",))))
+    assert isinstance(files, list)
+    assert {name for name, _ in files} <= {"inbox"}
