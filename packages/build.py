@@ -40,7 +40,8 @@ def compile_guest(source: Path, output: Path, cache: Path) -> None:
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "ziglang", "build-exe", "-target", "wasm32-freestanding"]
-    command += ["-fno-entry", "-rdynamic", "--stack", str(STACK_BYTES), "-fstrip", "-fno-incremental"]
+    command += ["-fno-entry", "--stack", str(STACK_BYTES), "-fstrip", "-fno-incremental"]
+    command += ["--export=init", "--export=cabi_realloc"]
     command += ["-O", "ReleaseSmall", "--dep", "process", "--dep", "nectar", f"-Mroot={_relative(SDK / 'start.zig')}"]
     command += ["-O", "ReleaseSafe", "--dep", "nectar", f"-Mprocess={_relative(source)}"]
     command += ["-O", "ReleaseSafe", f"-Mnectar={_relative(SDK / 'nectar.zig')}"]

@@ -1,5 +1,5 @@
-//! Answers each request with its own body and blob. Handing the blob on by inheritance costs no copy, so `echo` is also what blob
-//! benchmarks talk to.
+//! Answers each request with its own body and blob. Handing the blob on by inheritance costs no copy, so `echo` is
+//! also what blob benchmarks talk to.
 
 const nectar = @import("nectar");
 

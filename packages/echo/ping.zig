@@ -1,5 +1,6 @@
-//! Measures round trips: `{"Run":{"target":ADDRESS,"count":N,"size":B}}` sends N requests of B bytes one after the other, with plain
-//! send and receive, and then answers `{"Ran":{"count":N,"failed":F}}`. Only Run and its answer are JSON.
+//! Measures round trips: `{"Run":{"target":ADDRESS,"count":N,"size":B}}` sends N requests of B bytes one after the
+//! other, with plain send and receive, and then answers `{"Ran":{"count":N,"failed":F}}`. Only Run and its answer are
+//! JSON.
 
 const nectar = @import("nectar");
 
@@ -38,7 +39,8 @@ fn handle(body: []const u8) !Body {
     }
 }
 
-/// How many of `count` requests were not answered. All are sent under the prompt of the Run, so that is what each outcome puts back.
+/// How many of `count` requests were not answered. All are sent under the prompt of the Run, so that is what each
+/// outcome puts back.
 fn roundTrips(target: nectar.Address, count: u32, payload: []const u8) u32 {
     var failed: u32 = 0;
     for (0..count) |_| {

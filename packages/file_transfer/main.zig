@@ -1,8 +1,9 @@
 //! Sends files to file_transfer on other nodes, and receives them, resuming what was interrupted.
 //!
-//! Main decides and keeps account; one worker per transfer and side moves the bytes (`sender.zig`, `receiver.zig`). `protocol.zig` has
-//! the messages. Received files go to this package's drive `inbox`; while they arrive they are in its folder `.partial`,
-//! under a name derived from who sends what, so that a second attempt finds what the first one left.
+//! Main decides and keeps account; one worker per transfer and side moves the bytes (`sender.zig`, `receiver.zig`).
+//! `protocol.zig` has the messages. Received files go to this package's drive `inbox`; while they arrive they are in
+//! its folder `.partial`, under a name derived from who sends what, so that a second attempt finds what the first one
+//! left.
 
 const std = @import("std");
 const nectar = @import("nectar");
@@ -64,11 +65,16 @@ fn handleUser(message: protocol.ToMain) !void {
 fn send(job: protocol.Send) !void {
     if (job.id.len == 0 or job.id.len > max_id_bytes) return refuse("the transfer's id must have 1 to 200 bytes");
     if (inbox.badName(job.name)) |reason| return refuse(reason);
-    if (!isNode(job.to)) return refuse(nectar.format("'{s}' is no node name such as some-user.nec", .{protocol.presentable(job.to)}));
+    if (!isNode(job.to)) {
+        const shown = protocol.presentable(job.to);
+        return refuse(nectar.format("'{s}' is no node name such as some-user.nec", .{shown}));
+    }
     if (transfers.byId(job.id)) |known| if (!known.report.state.over()) {
         return refuse(nectar.format("a transfer with the id '{s}' is running", .{job.id}));
     };
-    if (transfers.full()) return refuse("too many transfers are running; run the same command again when some have ended");
+    if (transfers.full()) {
+        return refuse("too many transfers are running; run the same command again when some have ended");
+    }
     const worker = spawnWorker() orelse return refuse("the worker for the transfer could not be started");
     try transfers.put(worker, .{ .id = job.id, .direction = .sending, .peer = job.to, .name = job.name });
     // Inherits: the worker answers our requester.
@@ -111,12 +117,14 @@ fn order(worker: nectar.ProcessId, message: protocol.ToWorker, inherit: bool) vo
 fn consider(offer: protocol.Offer, from: nectar.Address) !void {
     if (decline(offer, from.node)) |reason| return respond(.{ .Refused = .{ .kind = .Refused, .reason = reason } });
     if (inbox.prepare(our.process)) |problem| {
-        return respond(.{ .Refused = .{ .kind = .Disk, .reason = nectar.format("{s} cannot store files: {s}", .{ our.node, problem }) } });
+        const reason = nectar.format("{s} cannot store files: {s}", .{ our.node, problem });
+        return respond(.{ .Refused = .{ .kind = .Disk, .reason = reason } });
     }
     const partial = inbox.partialPath(our.process, from.node, offer);
     if (transfers.writing(partial)) |older| return stop(older.worker, offer, from);
     const worker = spawnWorker() orelse {
-        return respond(.{ .Refused = .{ .kind = .Other, .reason = nectar.format("{s} could not start a worker", .{our.node}) } });
+        const reason = nectar.format("{s} could not start a worker", .{our.node});
+        return respond(.{ .Refused = .{ .kind = .Other, .reason = reason } });
     };
     try transfers.put(worker, .{
         .id = nectar.format("{s}/{s}", .{ from.node, offer.id }),
@@ -135,7 +143,9 @@ fn decline(offer: protocol.Offer, node: []const u8) ?[]const u8 {
     if (policy.max_size) |max| if (offer.size > max) {
         return nectar.format("{s} accepts files of up to {d} bytes, this one has {d}", .{ our.node, max, offer.size });
     };
-    if (inbox.badName(offer.name)) |reason| return nectar.format("{s} does not accept the name: {s}", .{ our.node, reason });
+    if (inbox.badName(offer.name)) |reason| {
+        return nectar.format("{s} does not accept the name: {s}", .{ our.node, reason });
+    }
     if (offer.id.len == 0 or offer.id.len > max_id_bytes) return "the transfer's id must have 1 to 200 bytes";
     if (transfers.full()) return nectar.format("too many transfers are running on {s}", .{our.node});
     return null;

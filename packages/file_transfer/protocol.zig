@@ -1,15 +1,17 @@
 //! What main, the sending worker and the receiving worker say to each other, and what users of the node say to main.
 //!
-//!     user ── Send ──▶ main ── Send (inherits) ──▶ sending worker          sending worker ── Done | Failed ──▶ user
+//!     user ── Send ──▶ main ── Send (inherits) ──▶ sending worker
 //!     sending worker ── Offer ──▶ main of the other node ── Receive (inherits) ──▶ receiving worker
-//!     receiving worker ── Accepted | Refused ──▶ sending worker             it answers the Offer, and so makes itself known
-//!     sending worker ── Begin ──▶ receiving worker                          answered at the end: Received | Have | Failed
-//!         receiving worker ── Chunk ──▶ sending worker                      answered "Read", the bytes in the blob
-//!     sending worker ── Commit ──▶ receiving worker                         answered Stored | Failed
+//!         the receiving worker answers Accepted or Refused, and so makes itself known
+//!     sending worker ── Begin ──▶ receiving worker
+//!         receiving worker ── Chunk ──▶ sending worker, which answers Read, the bytes in the blob
+//!         the receiving worker answers, when it has all, Received, or before that Have or Failed
+//!     sending worker ── Commit ──▶ receiving worker, which answers Stored or Failed
 //!     sending worker ── Alive ──▶ main of the other node ── Alive (inherits) ──▶ receiving worker
+//!     the sending worker answers the user's Send: Done or Failed
 //!
-//! Alive goes by way of main because messages between two processes keep their order: sent to the worker itself it would wait
-//! behind megabytes of chunks. Either worker ends the transfer with GiveUp, which wants no answer.
+//! Alive goes by way of main because messages between two processes keep their order: sent to the worker itself it
+//! would wait behind megabytes of chunks. Either worker ends the transfer with GiveUp, which wants no answer.
 
 const std = @import("std");
 const nectar = @import("nectar");
@@ -18,7 +20,8 @@ const json = nectar.json;
 
 /// Bytes per chunk: large enough that a message costs nothing beside its bytes, small enough to share a connection.
 pub const chunk_bytes = 1 << 20;
-/// Chunks that are asked for, or received and not yet written. With `chunk_bytes` this bounds the memory of a transfer.
+/// Chunks that are asked for, or received and not yet written. With `chunk_bytes` this bounds the memory of a
+/// transfer.
 pub const window = 8;
 /// Chunks that a sender reads at once for a receiver, which may be somebody else's program.
 pub const max_reads = 64;
@@ -62,6 +65,8 @@ pub const Send = struct { id: []const u8, path: []const u8, name: []const u8, to
 pub const Id = struct { id: []const u8 };
 /// `modified`: nanoseconds since 1970.
 pub const Offer = struct { id: []const u8, name: []const u8, size: u64, modified: i64, chunk: u32 };
+/// `from`: the address of the sending worker.
+pub const Receive = struct { offer: Offer, from: []const u8, partial: []const u8 };
 pub const GiveUp = struct { kind: Kind, reason: []const u8, discard: bool = false };
 
 /// Whose offers are accepted.
@@ -82,7 +87,9 @@ pub const Accept = union(enum) {
     }
 
     pub fn fromJson(scanner: *json.Scanner) json.Error!Accept {
-        if (try scanner.peekNextTokenType() == .array_begin) return .{ .nodes = try json.read([]const []const u8, scanner) };
+        if (try scanner.peekNextTokenType() == .array_begin) {
+            return .{ .nodes = try json.read([]const []const u8, scanner) };
+        }
         return switch (try json.read(enum { all, none }, scanner)) {
             .all => .all,
             .none => .none,
@@ -99,7 +106,8 @@ pub const Accept = union(enum) {
 
 pub const Policy = struct { accept: Accept = .all, max_size: ?u64 = null };
 
-/// What a worker tells its main, which answers Status and List from it; complete, so that a restarted main learns all of it again.
+/// What a worker tells its main, which answers Status and List from it; complete, so that a restarted main learns all
+/// of it again.
 pub const Report = struct {
     id: []const u8,
     direction: enum { sending, receiving },
@@ -135,7 +143,7 @@ pub const ToMain = union(enum) {
 pub const ToWorker = union(enum) {
     // From main.
     Send: Send,
-    Receive: struct { offer: Offer, from: []const u8, partial: []const u8 },
+    Receive: Receive,
     /// The user wants no more of it.
     Cancel,
     /// A newer attempt waits for the partial file: answer when it is no longer written to.
@@ -165,7 +173,8 @@ pub const Answer = union(enum) {
     Refused: struct { kind: Kind, reason: []const u8 },
     // To a Begin.
     Received: struct { hash: [32]u8 },
-    /// There is already a file of that size; `next` is what to put into the next Begin if its hash is not the right one.
+    /// There is already a file of that size; `next` is what to put into the next Begin if its hash is not the right
+    /// one.
     Have: struct { hash: [32]u8, next: u32 },
     // To a Chunk.
     Read,
@@ -189,6 +198,10 @@ pub const Listed = struct {
     resumed_from: u64,
 };
 
+pub fn parseAnswer(body: []const u8) Answer {
+    return json.parse(Answer, body) catch .{ .Err = "not understood" };
+}
+
 pub fn respond(answer: Answer) void {
     nectar.respond(.{ .body = nectar.json.stringify(answer) });
 }
@@ -199,7 +212,22 @@ pub const Context = extern struct {
     length: u32 = 0,
     purpose: Purpose,
 
-    pub const Purpose = enum(u32) { idle, tick, alive, offer, begin, commit, hash, read, chunk, write, sync, have, stop, _ };
+    pub const Purpose = enum(u32) {
+        idle,
+        tick,
+        alive,
+        offer,
+        begin,
+        commit,
+        hash,
+        read,
+        chunk,
+        write,
+        sync,
+        have,
+        stop,
+        _,
+    };
 
     pub fn of(comptime purpose: Purpose) []const u8 {
         return comptime std.mem.asBytes(&Context{ .purpose = purpose });

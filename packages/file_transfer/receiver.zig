@@ -1,9 +1,9 @@
 //! The receiving side of one transfer: it pulls chunks into a partial file, a window of them at once.
 //!
-//! Chunks are asked for, arrive and are written in order, so the length of the partial file is what has arrived, and a later attempt
-//! goes on from there. The bytes go from the sender's message to vfs as an inherited blob; they never enter this process.
-//! The answer to Begin is given while the outcome of a chunk, a write, the sync or the hash is handled: all of these were asked for
-//! under the prompt of the Begin.
+//! Chunks are asked for, arrive and are written in order, so the length of the partial file is what has arrived, and
+//! a later attempt goes on from there. The bytes go from the sender's message to vfs as an inherited blob; they never
+//! enter this process. The answer to Begin is given while the outcome of a chunk, a write, the sync or the hash is
+//! handled: all of these were asked for under the prompt of the Begin.
 
 const std = @import("std");
 const nectar = @import("nectar");
@@ -39,17 +39,17 @@ pub const Receiver = struct {
     reported: ?struct { protocol.State, u64 } = null,
 
     /// The whole transfer; the current prompt is the Offer.
-    pub fn run(our: nectar.Address, main: nectar.Address, offer: protocol.Offer, from: []const u8, partial: []const u8) !void {
+    pub fn run(our: nectar.Address, main: nectar.Address, job: protocol.Receive) !void {
         const lasting = nectar.allocator;
         var self: Receiver = .{
             .our = our,
             .main = try main.dupe(lasting),
-            .peer = try (try nectar.Address.parse(from)).dupe(lasting),
-            .offer = offer,
-            .partial = try lasting.dupe(u8, partial),
+            .peer = try (try nectar.Address.parse(job.from)).dupe(lasting),
+            .offer = job.offer,
+            .partial = try lasting.dupe(u8, job.partial),
         };
-        self.offer.id = try lasting.dupe(u8, offer.id);
-        self.offer.name = try lasting.dupe(u8, offer.name);
+        self.offer.id = try lasting.dupe(u8, job.offer.id);
+        self.offer.name = try lasting.dupe(u8, job.offer.name);
         self.accept();
         protocol.armTick();
         while (!self.state.over()) switch (nectar.receive()) {
@@ -107,8 +107,8 @@ pub const Receiver = struct {
             .Stop => {
                 self.stopping = true;
                 self.giveUp(.Cancelled, "a newer attempt to send the same file took over");
-                // vfs does it after all that was sent to it before: its outcome, under the prompt of the Stop, says that nothing more
-                // will be written.
+                // vfs does it after all that was sent to it before: its outcome, under the prompt of the Stop, says
+                // that nothing more will be written.
                 vfs.start(self.partial, .SyncAll, protocol.timeout.local, Context.of(.stop), false);
             },
             else => {},
@@ -119,7 +119,7 @@ pub const Receiver = struct {
         switch (context.purpose) {
             .tick => self.tick(),
             .stop => self.stopped(),
-            .chunk => self.chunk(context, nectar.json.parse(protocol.Answer, body) catch .{ .Err = "not understood" }),
+            .chunk => self.chunk(context, protocol.parseAnswer(body)),
             .write, .sync, .hash, .have => self.done(context, vfs.parse(body)),
             else => {},
         }
@@ -138,14 +138,15 @@ pub const Receiver = struct {
         }
     }
 
-    /// Is the file already here, under its name or one of those that a taken name leads to? Then say so, else pull it.
+    /// Is the file already here, under its name or one of those that a taken name leads to? Then say so, else pull
+    /// it.
     fn probe(self: *Receiver, after: u32) void {
         self.answered = null;
         var index = after;
         while (index < inbox.max_candidates) : (index += 1) {
             const path = self.candidatePath(index);
             switch (vfs.ask(path, .Metadata)) {
-                .Metadata => |file| if (file.len == self.offer.size and std.mem.eql(u8, file.file_type, "File")) {
+                .Metadata => |file| if (file.len == self.offer.size and file.file_type == .File) {
                     self.probing = index;
                     self.state = .checking;
                     return vfs.start(path, .Hash, protocol.timeout.hash, Context.of(.have), false);
@@ -203,7 +204,9 @@ pub const Receiver = struct {
         self.silent_ticks = 0;
         switch (answer) {
             .Read => {},
-            .Err => |text| return self.fail(.Other, format("{s}: {s}", .{ self.peer.node, protocol.presentable(text) })),
+            .Err => |text| {
+                return self.fail(.Other, format("{s}: {s}", .{ self.peer.node, protocol.presentable(text) }));
+            },
             else => return self.fail(.Other, format("{s} gave an answer that makes no sense", .{self.peer.node})),
         }
         // Out of order it would leave a hole, and the file's length would no longer say what has arrived.
@@ -239,7 +242,10 @@ pub const Receiver = struct {
             // A chunk may be shorter than asked for if the file became shorter meanwhile.
             .Metadata => |file| if (file.len != self.offer.size) {
                 self.discard();
-                return self.fail(.Changed, format("{s} changed on {s} while it was being sent; run the same command again", .{ self.offer.name, self.peer.node }));
+                return self.fail(.Changed, format(
+                    "{s} changed on {s} while it was being sent; run the same command again",
+                    .{ self.offer.name, self.peer.node },
+                ));
             },
             else => |reply| return self.failDisk(reply.problem()),
         }
@@ -265,7 +271,8 @@ pub const Receiver = struct {
         if (ours.existing) |index| {
             if (self.written > 0) self.discard();
             self.written = self.offer.size;
-            respond(.{ .Stored = .{ .name = inbox.candidate(self.offer.name, index), .path = self.candidatePath(index) } });
+            const name = inbox.candidate(self.offer.name, index);
+            respond(.{ .Stored = .{ .name = name, .path = inbox.path(self.our.process, name) } });
             return self.end(.done);
         }
         self.store();
@@ -278,7 +285,7 @@ pub const Receiver = struct {
             .body = nectar.json.stringify(message),
             .expects_response = protocol.timeout.disk,
         })) {
-            .response => |response| nectar.json.parse(protocol.Answer, response.body) catch .{ .Err = "not understood" },
+            .response => |response| protocol.parseAnswer(response.body),
             .send_error => .{ .Err = "its file_transfer does not answer" },
         };
         switch (answer) {
@@ -294,7 +301,8 @@ pub const Receiver = struct {
     fn tick(self: *Receiver) void {
         self.silent_ticks += 1;
         if (self.silent_ticks > protocol.silence_ticks and !self.stopping) {
-            nectar.print(1, "{s} has gone silent; {s} stays as far as it has arrived", .{ self.peer.node, self.offer.name });
+            const line = "{s} has gone silent; {s} stays as far as it has arrived";
+            nectar.print(1, line, .{ self.peer.node, self.offer.name });
             return self.end(.failed);
         }
         self.report();
@@ -323,9 +331,13 @@ pub const Receiver = struct {
     }
 
     fn diskTrouble(self: *Receiver, problem: vfs.Problem) []const u8 {
+        const node = self.our.node;
         const come = protocol.arrived(self.written, self.offer.size);
-        if (problem.full) return format("the disk of {s} is full; make room there and run the same command again{s}", .{ self.our.node, come });
-        return format("{s} cannot store the file: {s}{s}", .{ self.our.node, problem.text, come });
+        if (problem.full) {
+            const full = "the disk of {s} is full; make room there and run the same command again{s}";
+            return format(full, .{ node, come });
+        }
+        return format("{s} cannot store the file: {s}{s}", .{ node, problem.text, come });
     }
 
     /// The answer to a Begin or Commit, and the end; the partial file stays as it is.

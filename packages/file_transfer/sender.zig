@@ -1,8 +1,10 @@
-//! The sending side of one transfer. It offers the file, hands out chunks as they are asked for, and decides at the end.
+//! The sending side of one transfer. It offers the file, hands out chunks as they are asked for, and decides at the
+//! end.
 //!
-//! The user's Send is answered under the prompt of that Send. So everything that may end the transfer happens while an outcome of a
-//! request is handled that was itself sent under it: the Offer, Begin, Commit, Alive, the hash, or a tick. Chunk requests, Cancel
-//! and GiveUp come with other prompts or none: what they bring about is noted in `trouble`, and the next tick acts on it.
+//! The user's Send is answered under the prompt of that Send. So everything that may end the transfer happens while
+//! an outcome of a request is handled that was itself sent under it: the Offer, Begin, Commit, Alive, the hash, or a
+//! tick. Chunk requests, Cancel and GiveUp come with other prompts or none: what they bring about is noted in
+//! `trouble`, and the next tick acts on it.
 
 const std = @import("std");
 const nectar = @import("nectar");
@@ -65,7 +67,7 @@ pub const Sender = struct {
     fn look(self: *Sender) ?vfs.Metadata {
         switch (vfs.ask(self.job.path, .Metadata)) {
             .Metadata => |file| {
-                if (std.mem.eql(u8, file.file_type, "File")) return .{ .file_type = "File", .len = file.len, .modified = file.modified };
+                if (file.file_type == .File) return file;
                 self.fail(.NotFound, format("{s} is not a file", .{protocol.presentable(self.job.path)}));
             },
             else => |reply| {
@@ -108,7 +110,8 @@ pub const Sender = struct {
     /// Have a chunk read; whatever vfs says answers the peer.
     fn read(self: *Sender, offset: u64, length: u32, have: u64) void {
         const end = std.math.add(u64, offset, length) catch std.math.maxInt(u64);
-        if (length == 0 or length > protocol.max_chunk_bytes or end > self.file.len or self.reads >= protocol.max_reads) {
+        const sensible = length > 0 and length <= protocol.max_chunk_bytes and end <= self.file.len;
+        if (!sensible or self.reads >= protocol.max_reads) {
             return respond(.{ .Err = "no such chunk, or too many at once" });
         }
         self.bytes = @max(self.bytes, @min(have, self.file.len));
@@ -123,7 +126,7 @@ pub const Sender = struct {
             .read => self.chunkRead(vfs.parse(response.body)),
             .hash => self.hashed(vfs.parse(response.body)),
             .offer, .begin, .commit, .alive => {
-                const answer = nectar.json.parse(protocol.Answer, response.body) catch protocol.Answer{ .Err = "not understood" };
+                const answer = protocol.parseAnswer(response.body);
                 switch (context.purpose) {
                     .offer => try self.offered(answer, response.source),
                     .begin => self.pulled(answer),
@@ -165,7 +168,8 @@ pub const Sender = struct {
     fn begin(self: *Sender, after: u32) void {
         self.theirs = null;
         self.state = .sending;
-        self.tell(self.peer.?, protocol.ToWorker{ .Begin = .{ .after = after } }, protocol.timeout.transfer, Context.of(.begin));
+        const message: protocol.ToWorker = .{ .Begin = .{ .after = after } };
+        self.tell(self.peer.?, message, protocol.timeout.transfer, Context.of(.begin));
     }
 
     /// Answers the Chunk: its prompt is back. The bytes go by as the blob.
@@ -210,7 +214,8 @@ pub const Sender = struct {
             .received => {}, // the receiver compares and, if they differ, discards
             .have => |have| if (!std.mem.eql(u8, &have.hash, &ours)) return self.begin(have.next),
         }
-        self.tell(self.peer.?, protocol.ToWorker{ .Commit = .{ .hash = ours } }, protocol.timeout.disk, Context.of(.commit));
+        const message: protocol.ToWorker = .{ .Commit = .{ .hash = ours } };
+        self.tell(self.peer.?, message, protocol.timeout.disk, Context.of(.commit));
     }
 
     fn changed(self: *Sender) ?[]const u8 {
@@ -218,7 +223,10 @@ pub const Sender = struct {
             .Metadata => |now| if (now.len == self.file.len and now.modified == self.file.modified) return null,
             else => {},
         }
-        return format("{s} changed while it was being sent; run the same command again to send it as it is now", .{self.job.name});
+        return format(
+            "{s} changed while it was being sent; run the same command again to send it as it is now",
+            .{self.job.name},
+        );
     }
 
     fn committed(self: *Sender, answer: protocol.Answer) void {
@@ -246,7 +254,8 @@ pub const Sender = struct {
         switch (answer) {
             .Alive => |status| self.bytes = @max(self.bytes, @min(status.bytes, self.file.len)),
             .Gone => if (self.trouble == null) {
-                self.fail(.Offline, format("{s} was restarted; run the same command again{s}", .{ self.job.to, self.arrived() }));
+                const restarted = "{s} was restarted; run the same command again{s}";
+                self.fail(.Offline, format(restarted, .{ self.job.to, self.arrived() }));
             },
             else => self.confused(),
         }
@@ -287,14 +296,18 @@ pub const Sender = struct {
 
     fn lost(self: *Sender, kind: nectar.SendErrorKind) void {
         if (self.trouble) |trouble| return self.fail(trouble.kind, trouble.reason);
+        const offline = "{s} is offline; run the same command again when it is back{s}";
+        const silent = "{s} does not answer; run the same command again later{s}";
+        const about = .{ self.job.to, self.arrived() };
         switch (kind) {
-            .offline => self.fail(.Offline, format("{s} is offline; run the same command again when it is back{s}", .{ self.job.to, self.arrived() })),
-            .timeout => self.fail(.Timeout, format("{s} does not answer; run the same command again later{s}", .{ self.job.to, self.arrived() })),
+            .offline => self.fail(.Offline, format(offline, about)),
+            .timeout => self.fail(.Timeout, format(silent, about)),
         }
     }
 
     fn confused(self: *Sender) void {
-        self.abandon(.Other, format("{s} gave an answer that makes no sense; it may run another version", .{self.job.to}), false);
+        const reason = "{s} gave an answer that makes no sense; it may run another version";
+        self.abandon(.Other, format(reason, .{self.job.to}), false);
     }
 
     /// Tell the peer that nothing more will come, and fail.

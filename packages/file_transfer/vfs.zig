@@ -1,5 +1,5 @@
-//! The system process `vfs`, as far as a file transfer needs it. Its operations on one path are done in the order in which one
-//! process sent them; that is what makes the length of a partial file mean "this much has arrived".
+//! The system process `vfs`, as far as a file transfer needs it. Its operations on one path are done in the order in
+//! which one process sent them; that is what makes the length of a partial file mean "this much has arrived".
 
 const std = @import("std");
 const nectar = @import("nectar");
@@ -22,7 +22,7 @@ pub const Action = union(enum) {
     RemoveFile,
 };
 
-pub const Metadata = struct { file_type: []const u8, len: u64, modified: i64 = 0 };
+pub const Metadata = struct { file_type: enum { File, Directory }, len: u64, modified: i64 = 0 };
 
 pub const Reply = union(enum) {
     Ok,
@@ -50,7 +50,6 @@ pub const Problem = struct {
     const Known = union(enum) {
         NotFound: nectar.json.Raw,
         IOError: struct { @"error": []const u8 },
-
     };
 
     pub fn fromJson(scanner: *nectar.json.Scanner) nectar.json.Error!Problem {
@@ -66,7 +65,9 @@ pub const Problem = struct {
 
     fn of(text: []const u8, otherwise: protocol.Kind) Problem {
         if (contains(text, &.{ "NotFound", "No such file" })) return .{ .kind = .NotFound, .text = text };
-        if (contains(text, &.{ "No space left", "quota exceeded" })) return .{ .kind = .Disk, .text = text, .full = true };
+        if (contains(text, &.{ "No space left", "quota exceeded" })) {
+            return .{ .kind = .Disk, .text = text, .full = true };
+        }
         return .{ .kind = otherwise, .text = text };
     }
 
@@ -92,7 +93,8 @@ pub fn ask(path: []const u8, action: Action) Reply {
     };
 }
 
-/// Do something whose outcome comes back with `context`. With `inherit` vfs is handed the blob of the message being handled.
+/// Do something whose outcome comes back with `context`. With `inherit` vfs is handed the blob of the message being
+/// handled.
 pub fn start(path: []const u8, action: Action, seconds: u64, context: []const u8, inherit: bool) void {
     nectar.send(.{
         .target = address,

@@ -6,7 +6,8 @@ const protocol = @import("protocol.zig");
 const Receiver = @import("receiver.zig").Receiver;
 const Sender = @import("sender.zig").Sender;
 
-/// How long to wait for that order. None comes after a reboot of the node: the kernel starts this process again, and nobody knows it.
+/// How long to wait for that order. None comes after a reboot of the node: the kernel starts this process again, and
+/// nobody knows it.
 const idle_milliseconds = 30_000;
 
 pub fn init(our: nectar.Address) !void {
@@ -23,7 +24,7 @@ pub fn init(our: nectar.Address) !void {
             const order = nectar.json.parse(protocol.ToWorker, request.body) catch continue;
             switch (order) {
                 .Send => |job| return Sender.run(our, request.source, job),
-                .Receive => |job| return Receiver.run(our, request.source, job.offer, job.from, job.partial),
+                .Receive => |job| return Receiver.run(our, request.source, job),
                 else => {},
             }
         },

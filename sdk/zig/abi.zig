@@ -1,11 +1,11 @@
-//! The imports of `nectar:process/standard@0.7.0` and their types, laid out as the Component Model's canonical ABI has
-//! them in linear memory. Process authors use `nectar.zig`; nothing here allocates or decides.
+//! The imports of `nectar:process/standard@0.7.0` and their types, laid out as the Component Model's canonical ABI
+//! has them in linear memory. Process authors use `nectar.zig`; nothing here allocates or decides.
 //!
-//! How the signatures follow from the WIT (Component Model, Canonical ABI, flattening): parameters are passed as up to 16
-//! flat values; a function that has more takes one pointer to a record of its parameters instead (send-request: 27,
-//! send-and-await-response: 24). Results of more than one flat value are written through a pointer that comes last.
-//! An `extern struct` has the alignment and padding of a WIT record, and a tag byte in front of an `extern union` those of a
-//! variant, so each type here is its own lifting and lowering.
+//! How the signatures follow from the WIT (Component Model, Canonical ABI, flattening): parameters are passed as up
+//! to 16 flat values; a function that has more takes one pointer to a record of its parameters instead (send-request:
+//! 27, send-and-await-response: 24). Results of more than one flat value are written through a pointer that comes
+//! last. An `extern struct` has the alignment and padding of a WIT record, and a tag byte in front of an `extern
+//! union` those of a variant, so each type here is its own lifting and lowering.
 
 /// `list<T>`, and `string` with T = u8.
 pub fn List(comptime T: type) type {
@@ -16,7 +16,8 @@ pub fn List(comptime T: type) type {
         pub const Item = T;
 
         pub fn of(items: []const T) @This() {
-            // Zig gives an empty slice any address; the Canonical ABI wants one inside the memory for a list of any length.
+            // Zig gives an empty slice any address; the Canonical ABI wants one inside the memory for a list of any
+            // length.
             const ptr = if (items.len == 0) @as([*]const T, @ptrFromInt(@alignOf(T))) else items.ptr;
             return .{ .ptr = ptr, .len = items.len };
         }

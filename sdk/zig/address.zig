@@ -1,5 +1,5 @@
-//! Names of processes: parse, format, compare (promise G1 of the kernel). All are slices of somebody else's text: `dupe` what
-//! outlives the message it came with.
+//! Names of processes: parse, format, compare (promise G1 of the kernel). All are slices of somebody else's text:
+//! `dupe` what outlives the message it came with.
 
 const std = @import("std");
 
@@ -8,7 +8,8 @@ pub const ProcessId = struct {
     package: []const u8,
     publisher: []const u8,
 
-    /// `process:package:publisher`; the parts are slices of `text`. Only the shape is checked, the kernel checks the rest.
+    /// `process:package:publisher`; the parts are slices of `text`. Only the shape is checked, the kernel checks the
+    /// rest.
     pub fn parse(text: []const u8) error{BadAddress}!ProcessId {
         var parts = std.mem.splitScalar(u8, text, ':');
         const process = parts.next() orelse return error.BadAddress;

@@ -16,7 +16,8 @@ pub fn alloc(comptime T: type, len: usize) []T {
 pub const Flat = struct { some: u32, ptr: ?[*]const u8, len: usize };
 
 pub fn flat(bytes: ?[]const u8) Flat {
-    return if (bytes) |some| .{ .some = 1, .ptr = some.ptr, .len = some.len } else .{ .some = 0, .ptr = null, .len = 0 };
+    const some = bytes orelse return .{ .some = 0, .ptr = null, .len = 0 };
+    return .{ .some = 1, .ptr = some.ptr, .len = some.len };
 }
 
 fn toText(bytes: ?[]const u8) abi.Option(abi.Bytes) {
@@ -94,7 +95,10 @@ pub fn fromBlob(optional: abi.Option(abi.Blob)) ?nectar.Blob {
 
 pub fn fromCapabilities(list: abi.List(abi.Capability)) []const nectar.Capability {
     const result = alloc(nectar.Capability, list.len);
-    for (result, list.slice()) |*to, from| to.* = .{ .issuer = fromAddress(from.issuer), .params = from.params.slice() };
+    for (result, list.slice()) |*to, from| to.* = .{
+        .issuer = fromAddress(from.issuer),
+        .params = from.params.slice(),
+    };
     return result;
 }
 

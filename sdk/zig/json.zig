@@ -1,7 +1,7 @@
 //! Message bodies as JSON: between Zig values and the spelling that Rust's serde uses by default.
 //!
-//! bool, integers, optionals (null), enums ("Name"), `[]const u8` (text), slices and arrays, structs (objects), and tagged
-//! unions: a variant without payload is `"Name"`, one with a payload is `{"Name":payload}`. So
+//! bool, integers, optionals (null), enums ("Name"), `[]const u8` (text), slices and arrays, structs (objects), and
+//! tagged unions: a variant without payload is `"Name"`, one with a payload is `{"Name":payload}`. So
 //!
 //!     const Body = union(enum) { Stop, Greet: []const u8, Ask: struct { node: []const u8, timeout: u64 = 5 } };
 //!
@@ -17,8 +17,8 @@ pub const Scanner = std.json.Scanner;
 pub const Error = Scanner.NextError || Scanner.AllocError || error{Unexpected};
 pub const WriteError = std.Io.Writer.Error;
 
-/// The value that `body` spells. Fields that T does not know are skipped; missing ones need a default. Its texts may point into
-/// `body`; both live until the next message. Whatever is wrong with bytes from outside is `error.NotJson`.
+/// The value that `body` spells. Fields that T does not know are skipped; missing ones need a default. Its texts may
+/// point into `body`; both live until the next message. Whatever is wrong with bytes from outside is `error.NotJson`.
 pub fn parse(comptime T: type, body: []const u8) error{NotJson}!T {
     var scanner: Scanner = .initCompleteInput(memory.arena(), body);
     return parseAll(T, &scanner) catch |err| switch (err) {

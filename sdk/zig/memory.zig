@@ -1,9 +1,10 @@
 //! Who frees what the host puts into our memory.
 //!
-//! The host allocates every string and list of a result with `cabi_realloc` and leaves it to us. Each import's result is
-//! handed to `own`, which notes every allocation in it; `reset` frees them all, and empties the arena in which values are
-//! built and parsed while a message is handled. So a handler loop runs in constant memory without freeing anything.
-//! Only what was found in results is freed, never "everything since": the host may keep an allocation of its own.
+//! The host allocates every string and list of a result with `cabi_realloc` and leaves it to us. Each import's result
+//! is handed to `own`, which notes every allocation in it; `reset` frees them all, and empties the arena in which
+//! values are built and parsed while a message is handled. So a handler loop runs in constant memory without freeing
+//! anything. Only what was found in results is freed, never "everything since": the host may keep an allocation of
+//! its own.
 
 const std = @import("std");
 

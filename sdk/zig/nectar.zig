@@ -9,12 +9,14 @@
 //!         };
 //!     }
 //!
-//! **Memory.** Whatever this module returns (addresses, bodies, contexts, blobs, parsed JSON, formatted text) lives until
-//! the next `receive`. Copy what must live longer with `allocator`. A loop that never calls `receive` calls `reset`.
+//! **Memory.** Whatever this module returns (addresses, bodies, contexts, blobs, parsed JSON, formatted text) lives
+//! until the next `receive`. Copy what must live longer with `allocator`. A loop that never calls `receive` calls
+//! `reset`.
 //!
-//! **The message being handled.** The kernel remembers for each process which request it would answer (its prompt) and whose blob
-//! it would pass on. Receiving a request that wants an answer sets the prompt; receiving a response or an error puts back the prompt
-//! under which that request was sent. So `respond` in the handler of a response answers the request that caused it.
+//! **The message being handled.** The kernel remembers for each process which request it would answer (its prompt)
+//! and whose blob it would pass on. Receiving a request that wants an answer sets the prompt; receiving a response or
+//! an error puts back the prompt under which that request was sent. So `respond` in the handler of a response answers
+//! the request that caused it.
 //!
 //! An error returned from `init`, or a panic, is printed and traps; the process's on-exit setting then applies.
 
@@ -51,7 +53,8 @@ pub const Request = struct {
     metadata: ?[]const u8,
     capabilities: []const Capability,
 
-    /// Whether somebody may wait for our answer. While handling a request that wants none, `respond` would answer an older one.
+    /// Whether somebody may wait for our answer. While handling a request that wants none, `respond` would answer an
+    /// older one.
     pub fn wantsAnswer(self: Request) bool {
         return self.expects_response != null or self.inherit;
     }
@@ -88,8 +91,8 @@ pub const Outgoing = struct {
     body: []const u8 = "",
     /// Seconds until a timeout; null: no answer is wanted.
     expects_response: ?u64 = null,
-    /// Pass on the current blob (unless `blob` is set) and, if no answer is expected, the current prompt: then the answer goes to
-    /// whoever waits for ours.
+    /// Pass on the current blob (unless `blob` is set) and, if no answer is expected, the current prompt: then the
+    /// answer goes to whoever waits for ours.
     inherit: bool = false,
     /// Comes back with the outcome; never leaves this node.
     context: ?[]const u8 = null,
@@ -156,8 +159,8 @@ pub fn sendAll(requests: []const Outgoing) void {
     abi.sendRequests(params.ptr, params.len);
 }
 
-/// Send a request and wait for its outcome, while all other messages queue up. `request.expects_response` must be set; a context
-/// is not needed. Its result lives until the next `receive` or `reset`.
+/// Send a request and wait for its outcome, while all other messages queue up. `request.expects_response` must be
+/// set; a context is not needed. Its result lives until the next `receive` or `reset`.
 pub fn sendAndAwait(request: Outgoing) Awaited {
     const params: abi.SendAndAwait = .{
         .target = convert.toAddress(request.target),
@@ -239,7 +242,7 @@ pub fn spawn(child: Spawn) SpawnError!ProcessId {
         name.len,
         child.wasm_path.ptr,
         child.wasm_path.len,
-        @intFromEnum(on_exit.tag),
+        @backingInt(on_exit.tag),
         on_exit.requests.ptr,
         on_exit.requests.len,
         requests.ptr,
@@ -261,7 +264,7 @@ pub fn spawn(child: Spawn) SpawnError!ProcessId {
 
 pub fn setOnExit(on_exit: OnExit) void {
     const value = convert.toOnExit(on_exit);
-    abi.setOnExit(@intFromEnum(value.tag), value.requests.ptr, value.requests.len);
+    abi.setOnExit(@backingInt(value.tag), value.requests.ptr, value.requests.len);
 }
 
 pub fn getOnExit() OnExit {

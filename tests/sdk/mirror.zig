@@ -3,7 +3,7 @@
 const std = @import("std");
 const nectar = @import("nectar");
 
-const Command = enum { mirror, several, @"await", spawn, state, on_exit, capabilities, json, print, overflow, fail };
+const Command = enum { mirror, several, await, spawn, state, on_exit, capabilities, json, print, overflow, fail };
 
 pub fn init(_: nectar.Address) !void {
     while (true) switch (nectar.receive()) {
@@ -18,7 +18,11 @@ pub fn init(_: nectar.Address) !void {
             .blob = nectar.getBlob(),
         }),
         .send_error => |failed| nectar.respond(.{
-            .body = nectar.format("{t} {s} {s}", .{ failed.kind, if (failed.of_request) "request" else "response", failed.body }),
+            .body = nectar.format("{t} {s} {s}", .{
+                failed.kind,
+                if (failed.of_request) "request" else "response",
+                failed.body,
+            }),
             .metadata = failed.context,
             .blob = failed.blob,
         }),
@@ -29,7 +33,7 @@ fn act(request: nectar.Request) !void {
     switch (std.meta.stringToEnum(Command, request.metadata orelse "") orelse .mirror) {
         .mirror => nectar.send(outgoing(request, nectar.getBlob())),
         .several => nectar.sendAll(&.{ outgoing(request, null), outgoing(request, nectar.getBlob()) }),
-        .@"await" => answered(nectar.sendAndAwait(outgoing(request, nectar.getBlob()))),
+        .await => answered(nectar.sendAndAwait(outgoing(request, nectar.getBlob()))),
         .spawn => spawn(request),
         .state => state(request.body),
         .on_exit => onExit(request),
@@ -90,7 +94,8 @@ fn state(body: []const u8) void {
 
 fn onExit(request: nectar.Request) void {
     nectar.setOnExit(.none);
-    nectar.setOnExit(.{ .requests = &.{.{ .target = request.source, .body = request.body, .blob = nectar.getBlob() }} });
+    const last: nectar.OnExitRequest = .{ .target = request.source, .body = request.body, .blob = nectar.getBlob() };
+    nectar.setOnExit(.{ .requests = &.{last} });
     nectar.setOnExit(nectar.getOnExit());
 }
 
