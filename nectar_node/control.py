@@ -19,36 +19,52 @@ from typing import Any
 import trio
 
 from kernel import limits
-from kernel.address import Address
+from kernel.address import Address, ProcessId
 from kernel.errors import BadAddress
-from kernel.events import Answered
 from kernel.guest import Arrival, Failure
 from kernel.message import LazyLoadBlob, Request, SendErrorKind
 from nectar_node.core import NodeCore
-from nectar_node.errors import BadInput, CannotListen, NodeError
+from nectar_node.errors import BadInput, BadPackage, CannotListen, NodeError
 from nectar_node.package import read_package
 from nectar_node.storage.operations import Location, is_part
+from nectar_node.system.vfs import MAX_MOUNTS
 
 MAX_LINE_BYTES = 128 << 20
 """One request: the largest blob in base64, and room for the rest."""
+MAX_WAITING_LINES = 16
+"""Requests of one connection that wait for the answer to an earlier one."""
 MAX_TIMEOUT = 1 << 40
 """Seconds that a message may wait: for ever, as far as people are concerned."""
 _READ_BYTES = 1 << 16
 
 
 class Waiter:
-    """The token of a message that a control client waits for."""
+    """The token of something that a client waits for."""
 
-    __slots__ = ("answer", "answered")
+    __slots__ = ("_done", "_outcome")
 
     def __init__(self) -> None:
-        self.answered = trio.Event()
-        self.answer: Arrival | Failure | None = None
+        self._done = trio.Event()
+        self._outcome: Any = None
 
-    def set(self, action: Answered) -> None:
+    def set(self, outcome: object) -> None:
         """The outcome is there."""
-        self.answer = action.answer
-        self.answered.set()
+        self._outcome = outcome
+        self._done.set()
+
+    async def wait(self) -> Any:
+        """The outcome, once it is there."""
+        await self._done.wait()
+        return self._outcome
+
+
+class Client:
+    """One connection, and what it has been lent: that is taken back when it goes away, however it does."""
+
+    __slots__ = ("shares",)
+
+    def __init__(self) -> None:
+        self.shares: set[str] = set()
 
 
 class Control:
@@ -62,7 +78,7 @@ class Control:
         self._status = status
         self._turn = turn
         self._shares = 0
-        self._commands: dict[str, Callable[[dict[str, Any]], Awaitable[dict[str, object]]]] = {
+        self._commands: dict[str, Callable[[Client, dict[str, Any]], Awaitable[dict[str, object]]]] = {
             "status": self._on_status,
             "ps": self._on_ps,
             "peers": self._on_peers,
@@ -73,7 +89,7 @@ class Control:
             "shutdown": self._on_shutdown,
         }
 
-    async def answer_untrusted(self, line: bytes) -> dict[str, object]:
+    async def answer_untrusted(self, client: Client, line: bytes) -> dict[str, object]:
         """The answer to one line, whatever it is."""
         try:
             request = json.loads(line)
@@ -82,13 +98,13 @@ class Control:
             command = self._commands.get(str(request.get("command")))
             if command is None:
                 raise BadInput(f"There is no command {str(request.get('command'))[:64]!r}.")
-            return {"ok": await command(request)}
+            return {"ok": await command(client, request)}
         except (ValueError, RecursionError) as error:
             return _error("BadInput", f"A request is one line of JSON: {error}.")
         except NodeError as error:
             return _error(type(error).__name__, str(error))
 
-    async def _on_status(self, _: dict[str, Any]) -> dict[str, object]:
+    async def _on_status(self, _: Client, __: dict[str, Any]) -> dict[str, object]:
         return {
             "name": self._core.our,
             "pid": os.getpid(),
@@ -98,7 +114,7 @@ class Control:
             **self._status(),
         }
 
-    async def _on_ps(self, _: dict[str, Any]) -> dict[str, object]:
+    async def _on_ps(self, _: Client, __: dict[str, Any]) -> dict[str, object]:
         rows = []
         for id, process in sorted(self._core.kernel.processes.items()):
             guest = self._core.machine.guest(id)
@@ -118,23 +134,21 @@ class Control:
             )
         return {"processes": rows}
 
-    async def _on_peers(self, _: dict[str, Any]) -> dict[str, object]:
+    async def _on_peers(self, _: Client, __: dict[str, Any]) -> dict[str, object]:
         return {"peers": self._peers()}
 
     def _peers(self) -> list[dict[str, object]]:
         return self._core.peers()
 
-    async def _on_message(self, request: dict[str, Any]) -> dict[str, object]:
+    async def _on_message(self, _: Client, request: dict[str, Any]) -> dict[str, object]:
         target, message, blob = _message_untrusted(request)
         waiter = Waiter()
         self._core.inject(target, message, blob, waiter, trio.current_time())
         self._turn()
-        await waiter.answered.wait()
-        answer = waiter.answer
+        answer: Arrival | Failure = await waiter.wait()
         if isinstance(answer, Failure):
             kind = "offline" if answer.error.kind is SendErrorKind.OFFLINE else "timeout"
             return {"outcome": kind, "reason": answer.error.reason.value}
-        assert answer is not None
         blob = answer.blob
         return {
             "outcome": "response",
@@ -144,25 +158,44 @@ class Control:
             "blob": base64.b64encode(blob.bytes).decode() if blob is not None else None,
         }
 
-    async def _on_share(self, request: dict[str, Any]) -> dict[str, object]:
+    async def _on_share(self, client: Client, request: dict[str, Any]) -> dict[str, object]:
         path, real = _shared_file_untrusted(request.get("file"))
+        if self._core.vfs.mounts >= MAX_MOUNTS:
+            raise BadInput(f"{MAX_MOUNTS} files are shared already.")
         self._shares += 1
         mount = f"/file_transfer:sys/outgoing/{self._shares}/{path.name}"
         self._core.vfs.mount(mount, Location(str(real.parent), (real.name,)))
+        client.shares.add(mount)
         return {"path": mount}
 
-    async def _on_unshare(self, request: dict[str, Any]) -> dict[str, object]:
-        if not self._core.vfs.unmount(str(request.get("path"))):
-            raise BadInput("Nothing is shared at that path.")
+    async def _on_unshare(self, client: Client, request: dict[str, Any]) -> dict[str, object]:
+        path = str(request.get("path"))
+        if path not in client.shares:
+            raise BadInput("This connection has shared nothing at that path.")
+        self._take_back(client, path)
         return {}
 
-    async def _on_install(self, request: dict[str, Any]) -> dict[str, object]:
+    def forget(self, client: Client) -> None:
+        """A client has gone away."""
+        for path in list(client.shares):
+            self._take_back(client, path)
+
+    def _take_back(self, client: Client, path: str) -> None:
+        client.shares.discard(path)
+        self._core.vfs.unmount(path)
+
+    async def _on_install(self, _: Client, request: dict[str, Any]) -> dict[str, object]:
         package = read_package(Path(str(request.get("package"))), self._core.our)
-        self._core.install(package, trio.current_time())
+        waiter = Waiter()
+        self._core.install(package, waiter, trio.current_time())
         self._turn()
+        failures: tuple[tuple[ProcessId, str], ...] = await waiter.wait()
+        if failures:
+            process, why = failures[0]
+            raise BadPackage(f"{process} cannot be started: {why}.")
         return {"package": str(package.id), "processes": [str(entry.process) for entry in package.entries]}
 
-    async def _on_shutdown(self, _: dict[str, Any]) -> dict[str, object]:
+    async def _on_shutdown(self, _: Client, __: dict[str, Any]) -> dict[str, object]:
         self.stop.set()
         return {}
 
@@ -240,20 +273,41 @@ async def serve(control: Control, listener: trio.socket.SocketType) -> None:
 
 
 async def _serve_one(control: Control, stream: trio.SocketStream) -> None:
-    pending = bytearray()
+    """Answer one client, line by line; when it goes away, what it waits for is given up."""
+    client = Client()
+    lines, waiting = trio.open_memory_channel[bytes](MAX_WAITING_LINES)
     try:
-        async with stream:
-            while True:
-                data = await stream.receive_some(_READ_BYTES)
-                if not data or len(pending) > MAX_LINE_BYTES:
-                    return
-                searched = len(pending)
-                pending += data
-                while (end := pending.find(b"\n", searched)) >= 0:
-                    line = bytes(pending[:end])
-                    del pending[: end + 1]
-                    searched = 0
-                    answer = await control.answer_untrusted(line)
-                    await stream.send_all(json.dumps(answer).encode() + b"\n")
+        async with stream, trio.open_nursery() as nursery:
+            nursery.start_soon(_answer_all, control, client, waiting, stream)
+            await _read_lines(stream, lines)
+            nursery.cancel_scope.cancel()
+    finally:
+        control.forget(client)
+
+
+async def _read_lines(stream: trio.SocketStream, lines: trio.MemorySendChannel[bytes]) -> None:
+    pending = bytearray()
+    while len(pending) <= MAX_LINE_BYTES:
+        try:
+            data = await stream.receive_some(_READ_BYTES)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+        if not data:
+            return
+        searched = len(pending)
+        pending += data
+        while (end := pending.find(b"\n", searched)) >= 0:
+            await lines.send(bytes(pending[:end]))
+            del pending[: end + 1]
+            searched = 0
+
+
+async def _answer_all(
+    control: Control, client: Client, lines: trio.MemoryReceiveChannel[bytes], stream: trio.SocketStream
+) -> None:
+    try:
+        async for line in lines:
+            answer = await control.answer_untrusted(client, line)
+            await stream.send_all(json.dumps(answer).encode() + b"\n")
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         return  # the client went away

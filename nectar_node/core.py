@@ -117,6 +117,16 @@ class BadCode:
 
 
 @dataclass(frozen=True, slots=True)
+class Installed:
+    """All processes of a package have been started, or could not be."""
+
+    token: object
+    """As given to `NodeCore.install`."""
+    failures: tuple[tuple[ProcessId, str], ...]
+    """Those that could not be started, and why."""
+
+
+@dataclass(frozen=True, slots=True)
 class Joined:
     """The registrar has granted this node its name."""
 
@@ -130,7 +140,21 @@ class JoinFailed:
     """The net goes on trying by itself."""
 
 
-WorldAction = Dial | Close | Writable | Job | LoadCode | LogLine | Answered | Joined | JoinFailed
+WorldAction = Dial | Close | Writable | Job | LoadCode | LogLine | Answered | Installed | Joined | JoinFailed
+
+
+class _Installation:
+    """A package whose processes are being started."""
+
+    def __init__(self, token: object, entries: int) -> None:
+        self.token = token
+        self.waiting = entries
+        self.failures: list[tuple[ProcessId, str]] = []
+
+
+class _EntryOwner(NamedTuple):
+    entry: ManifestEntry
+    installation: _Installation
 
 
 class _RecordOwner(NamedTuple):
@@ -173,7 +197,7 @@ class NodeCore:
         self.machine = Machine(self.kernel, config.guest)
         self.dead_letters: deque[DeadLetter] = deque(maxlen=MAX_DEAD_LETTERS)
         self.starting = 0
-        """Processes of installed packages whose code is still being read or compiled."""
+        """Packages whose processes' code is still being read or compiled."""
         self._peers: dict[str, str] = {}
         self._state_root = config.state
         self._records_root = config.records
@@ -265,16 +289,26 @@ class NodeCore:
 
     def _code_loaded(self, load: LoadCode, program: Program | BadCode) -> None:
         owner = load.owner
-        if isinstance(owner, ManifestEntry):
-            self.starting -= 1
-        if isinstance(program, BadCode):
-            where = owner.process if isinstance(owner, (Load, ManifestEntry)) else self.our
-            self._log(str(where), 0, f"cannot be started: {program.reason}")
         if isinstance(owner, Load):
+            if isinstance(program, BadCode):
+                self._log(str(owner.process), 0, f"cannot be started: {program.reason}")
             outcome = SpawnError.NO_FILE_AT_PATH if isinstance(program, BadCode) else program
             self._kernel(Loaded(owner.process, outcome))
-        elif isinstance(owner, ManifestEntry) and not isinstance(program, BadCode):
-            self._start(owner, program)
+            return
+        assert isinstance(owner, _EntryOwner)
+        entry, installation = owner
+        if isinstance(program, BadCode):
+            self._log(str(entry.process), 0, f"cannot be started: {program.reason}")
+            installation.failures.append((entry.process, program.reason))
+        else:
+            self._start(entry, program)
+        installation.waiting -= 1
+        if not installation.waiting:
+            self._installed(installation)
+
+    def _installed(self, installation: _Installation) -> None:
+        self.starting -= 1
+        self._out.append(Installed(installation.token, tuple(installation.failures)))
 
     # The same names as `net.peers.Network` gives them: a connection's driver serves either.
 
@@ -313,13 +347,17 @@ class NodeCore:
 
     # --- what the user asks -----------------------------------------------------------------------------------------
 
-    def install(self, package: Package, now: float) -> None:
-        """Make a package's folder its drive `pkg`, and start its processes with what the manifest asks for."""
+    def install(self, package: Package, token: object, now: float) -> None:
+        """Make a package's folder its drive `pkg`, and start its processes with what the manifest asks for;
+        `Installed` tells when that is done."""
         self._now = now
         self.vfs.mount(f"/{package.id}/pkg", Location(str(package.folder), ()))
+        installation = _Installation(token, len(package.entries))
+        self.starting += 1
         for entry in package.entries:
-            self.starting += 1
-            self._load_code(entry, package.id, entry.wasm_path)
+            self._load_code(_EntryOwner(entry, installation), package.id, entry.wasm_path)
+        if not package.entries:
+            self._installed(installation)
         self.settle(now)
 
     def inject(self, target: Address, request: Request, blob: LazyLoadBlob | None, token: object, now: float) -> None:
@@ -387,7 +425,7 @@ class NodeCore:
     def _load(self, action: Load) -> None:
         self._load_code(action, action.package, action.path)
 
-    def _load_code(self, owner: Load | ManifestEntry, package: PackageId, path: str) -> None:
+    def _load_code(self, owner: Load | _EntryOwner, package: PackageId, path: str) -> None:
         try:
             location = self.vfs.locate(package, path)
         except Refused as refusal:

@@ -23,3 +23,7 @@ class CannotListen(NodeError):
 
 class CannotJoin(NodeError):
     """The world's: the registrar refused the name, or the genesis file is missing or damaged."""
+
+
+class BadPackage(NodeError):
+    """The package's: a process's code is missing, or is none that this node can run."""

@@ -26,8 +26,8 @@ from kernel.runner import Runner
 from kernel.wasm.engine import Engine
 from nectar_node import control, log
 from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig
-from nectar_node.core import BadCode, CoreConfig, Joined, JoinFailed, LoadCode, LogLine, NodeCore
-from nectar_node.errors import AlreadyRunning, BadInput, CannotJoin, CannotListen, NodeError
+from nectar_node.core import BadCode, CoreConfig, Installed, Joined, JoinFailed, LoadCode, LogLine, NodeCore
+from nectar_node.errors import BadInput, CannotJoin, CannotListen, NodeError
 from nectar_node.lanes import Lanes
 from nectar_node.package import Package, read_package
 from nectar_node.storage.disk import perform
@@ -58,7 +58,7 @@ def run(config: NodeConfig) -> int:
         return 0
     _tell_ready(config, {"error": str(error)})
     sys.stderr.write(f"{error}\n")
-    return 2 if isinstance(error, (BadInput, AlreadyRunning)) else 1
+    return 2 if isinstance(error, BadInput) else 1
 
 
 class _Prepared:
@@ -83,7 +83,7 @@ def _prepare(config: NodeConfig) -> _Prepared:
     try:
         identity = _identity(config)
     except KeyFileError as error:
-        raise BadInput(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
+        raise BadInput(f"{config.name} cannot use its key: {error}.") from error
     records = [path.read_bytes() for path in sorted(folder.records.iterdir()) if not path.name.startswith(".")]
     if config.genesis is None:
         return _Prepared(config, lock, identity, Registrar(identity, records))
@@ -140,6 +140,7 @@ class Node:
             LoadCode: self._load_code,
             LogLine: self._log,
             Answered: self._answered,
+            Installed: self._installed,
             Joined: self._on_joined,
             JoinFailed: self._on_join_failed,
         }
@@ -160,7 +161,7 @@ class Node:
                 nursery.start_soon(control.serve, commands, socket)
                 await self._join()
                 for package in self._prepared.packages:
-                    self._core.install(package, trio.current_time())
+                    self._core.install(package, None, trio.current_time())
                 self._runner.turn()
                 while self._core.starting:
                     await self._code_loaded.wait()
@@ -180,7 +181,9 @@ class Node:
         try:
             listener = await self._transport.listen(config.host, port)
         except ListenFailed as error:
-            raise CannotListen(f"{config.name} cannot listen on {config.host}:{port}: {error}.") from error
+            raise CannotListen(
+                f"{config.name} cannot listen there: {error}. Choose another --port, or leave it out for a free one."
+            ) from error
         self._endpoint = (config.host, listener.port)
         if config.genesis is None:
             public_key = self._prepared.identity.public_key
@@ -249,7 +252,12 @@ class Node:
     def _answered(self, action: Answered) -> None:
         waiter = action.token
         assert isinstance(waiter, control.Waiter)
-        waiter.set(action)
+        waiter.set(action.answer)
+
+    def _installed(self, action: Installed) -> None:
+        if action.token is not None:
+            assert isinstance(action.token, control.Waiter)
+            action.token.set(action.failures)
 
     def _on_joined(self, _: Joined) -> None:
         self._refusal = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shlex
 import shutil
 import subprocess
 import sys
@@ -60,10 +61,11 @@ class Demo:
     rows: list[tuple[str, str]] = field(default_factory=list)
 
     def start(self) -> None:
-        """A registrar and two nodes; the second is reached through the proxy."""
+        """A registrar and two nodes, which reach each other through the proxy."""
         began = time.monotonic()
-        self.nodes.start((SENDER, RECEIVER), advertise={RECEIVER: self.proxy.endpoint})
-        self.proxy.forward_to(self.nodes.endpoint(RECEIVER))
+        behind_proxy = dict(zip((RECEIVER, SENDER), self.proxy.endpoints, strict=True))
+        self.nodes.start((SENDER, RECEIVER), advertise=behind_proxy)
+        self.proxy.forward_to(self.nodes.endpoint(RECEIVER), self.nodes.endpoint(SENDER))
         self._record("testnet", f"registrar and 2 nodes ready after {output.duration(time.monotonic() - began)}")
 
     def transfer(self, file: Path) -> None:
@@ -89,7 +91,7 @@ class Demo:
         connections = after["connections"] - before["connections"]
         if after["cuts"] == before["cuts"] or connections < 1:
             raise DemoFailed("the connection was never cut, or nobody connected again")
-        passed = after["bytes_to_target"] - before["bytes_to_target"]
+        passed = after["towards_first"] - before["towards_first"]
         if passed > size * (1 + _FRAMING) + IN_FLIGHT_LIMIT:
             raise DemoFailed(f"{passed:,} bytes passed the link for a file of {size:,}: too much was sent again")
         self._record("cut", f"at byte {size // 2:,}; connected again, every byte the same")
@@ -122,9 +124,9 @@ class Demo:
 
     def _nectar(self, arguments: list[str], limit: float) -> dict[str, Any]:
         """Run one command; its progress and errors go to our terminal, its result is read from its JSON."""
-        shown = subprocess.list2cmdline(["nectar", *arguments])
+        shown = shlex.join(["nectar", *arguments])
         print(f"$ {shown}", flush=True)
-        command = [sys.executable, "-m", "nectar_node", *arguments, "--dir", str(self.nodes.folder), "--json"]
+        command = [sys.executable, "-P", "-m", "nectar_node", *arguments, "--dir", str(self.nodes.folder), "--json"]
         ended = subprocess.run(command, stdout=subprocess.PIPE, timeout=limit, check=False)
         if ended.returncode:
             raise DemoFailed(f"`{shown}` ended with exit code {ended.returncode}")
@@ -207,7 +209,7 @@ def main() -> int:
         print("\nStopped.", file=sys.stderr)
         return 130
     except (DemoFailed, NodeError, subprocess.TimeoutExpired) as error:
-        print(f"\nThe demo failed: {error}.", file=sys.stderr)
+        print(f"\nThe demo failed: {str(error).rstrip('.')}. To look at the nodes' logs, use --keep.", file=sys.stderr)
         return 1
     return 0
 

@@ -1,7 +1,8 @@
 """(trio) A TCP proxy of one link, which counts what passes, and cuts the connection or stalls it at a chosen byte.
 
-It stands before one endpoint: whoever connects to it is forwarded there. Bytes pass unchanged, through one buffer in
-each direction: what was received is sent before more is received. A cut is abrupt (a reset, as when a host dies), and
+A link has two ends, because either node may dial the other: the proxy listens once for each, and forwards whoever
+connects there to that end's target. Bytes pass unchanged, through one buffer in each direction: what was received is
+sent before more is received. A cut is abrupt (a reset, as when a host dies), and
 what the proxy had not yet passed on is lost with it. While it holds, connections stay and bytes stop, as in a network
 that swallows packets; a test then has all the time it wants to do something at exactly that moment.
 """
@@ -30,8 +31,20 @@ _START_TIMEOUT = 10.0
 T = TypeVar("T")
 
 
+@dataclass(slots=True)
+class End:
+    """One end of the link."""
+
+    endpoint: tuple[str, int]
+    """Where the proxy listens for those who want to reach this end."""
+    target: tuple[str, int] | None = None
+    """Where it forwards new connections; None: it refuses them. May be changed at any time."""
+    passed: int = 0
+    """Bytes that were passed on towards this end since the start, whoever had dialed."""
+
+
 @dataclass(slots=True, eq=False)
-class _Link:
+class _Connection:
     """One connection to the proxy, and the one it made to the target."""
 
     client: trio.socket.SocketType
@@ -47,29 +60,23 @@ class _Link:
 
 @dataclass(slots=True)
 class Proxy:
-    """Forwards connections to `target`; made by `open_proxy`."""
+    """A link that is watched, and broken; made by `open_proxy`."""
 
-    endpoint: tuple[str, int]
-    """Where it listens."""
-    target: tuple[str, int] | None
-    """Where it forwards new connections; None: it refuses them. May be changed at any time."""
-    bytes_to_target: int = 0
-    """Passed on towards the target since the start, over all connections."""
-    bytes_from_target: int = 0
+    ends: tuple[End, End]
     connections: int = 0
-    """Accepted since the start."""
+    """Forwarded since the start."""
     cuts: int = 0
     """Connections that a `cut_after` or `cut` has ended."""
     _cut_at: int | None = None
     _hold_at: int | None = None
     _held: trio.Event = field(default_factory=trio.Event)
     _released: trio.Event = field(default_factory=trio.Event)
-    _links: set[_Link] = field(default_factory=set)
+    _open: set[_Connection] = field(default_factory=set)
 
     @property
     def bytes_passed(self) -> int:
         """Passed on in both directions since the start."""
-        return self.bytes_to_target + self.bytes_from_target
+        return self.ends[0].passed + self.ends[1].passed
 
     def cut_after(self, count: int) -> None:
         """Cut all connections once `count` more bytes have passed, both directions together.
@@ -83,10 +90,10 @@ class Proxy:
     def cut(self) -> None:
         """Cut all connections now; new ones are accepted as before."""
         self._cut_at = None
-        for link in list(self._links):
+        for connection in list(self._open):
             self.cuts += 1
-            link.close(abruptly=True)
-            link.scope.cancel()
+            connection.close(abruptly=True)
+            connection.scope.cancel()
 
     def hold_after(self, count: int) -> None:
         """Pass on nothing any more, in either direction, once `count` more bytes have passed; until `release`."""
@@ -109,14 +116,15 @@ class Proxy:
     def statistics(self) -> dict[str, int]:
         """The counts, for the message of a failing test."""
         return {
-            "bytes_to_target": self.bytes_to_target,
-            "bytes_from_target": self.bytes_from_target,
+            "towards_first": self.ends[0].passed,
+            "towards_second": self.ends[1].passed,
             "connections": self.connections,
             "cuts": self.cuts,
-            "open": len(self._links),
+            "open": len(self._open),
         }
 
-    async def _serve(self, listener: trio.socket.SocketType) -> None:
+    async def _serve(self, listener: trio.socket.SocketType, way: tuple[End, End]) -> None:
+        """Forward those who connect to `listener`; `way` is the end they want, and the one they come from."""
         async with trio.open_nursery() as nursery:
             while True:
                 try:
@@ -125,30 +133,33 @@ class Proxy:
                     if error.errno not in (errno.ECONNABORTED, errno.EINTR):
                         raise
                     continue
-                self.connections += 1
-                nursery.start_soon(self._forward, client)
+                nursery.start_soon(self._forward, client, way)
 
-    async def _forward(self, client: trio.socket.SocketType) -> None:
-        server = await _connect(self.target)
+    async def _forward(self, client: trio.socket.SocketType, way: tuple[End, End]) -> None:
+        there, back = way
+        server = await _connect(there.target)
         if server is None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             client.close()
             return
-        link = _Link(client, server)
-        for end in (client, server):
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._links.add(link)
+        self.connections += 1
+        connection = _Connection(client, server)
+        for side in (client, server):
+            side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._open.add(connection)
         try:
-            with link.scope:
+            with connection.scope:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._pass_on, link, client, server)
-                    nursery.start_soon(self._pass_on, link, server, client)
+                    nursery.start_soon(self._pass_on, connection.scope, client, server, there)
+                    nursery.start_soon(self._pass_on, connection.scope, server, client, back)
         finally:
-            self._links.discard(link)
-            link.close(abruptly=link.scope.cancel_called)
+            self._open.discard(connection)
+            connection.close(abruptly=connection.scope.cancel_called)
 
-    async def _pass_on(self, link: _Link, source: trio.socket.SocketType, sink: trio.socket.SocketType) -> None:
-        """Pass on one direction until its end; an error at either end becomes a reset at both."""
+    async def _pass_on(
+        self, scope: trio.CancelScope, source: trio.socket.SocketType, sink: trio.socket.SocketType, towards: End
+    ) -> None:
+        """Pass on one direction until its end; an error at either side becomes a reset at both."""
         buffer = memoryview(bytearray(BUFFER_BYTES))
         try:
             while count := await source.recv_into(buffer):
@@ -158,10 +169,10 @@ class Proxy:
                         await self._released.wait()
                     sent = await sink.send(left[: self._allowance(len(left))])
                     left = left[sent:]
-                    self._count(sent, towards_target=sink is link.server)
+                    self._count(sent, towards)
             sink.shutdown(socket.SHUT_WR)
         except (OSError, trio.ClosedResourceError):
-            link.scope.cancel()
+            scope.cancel()
 
     def _allowance(self, count: int) -> int:
         """How many of `count` bytes may go out in one piece, so that a cut or a hold falls where it should."""
@@ -170,11 +181,8 @@ class Proxy:
                 count = min(count, at - self.bytes_passed)
         return count
 
-    def _count(self, sent: int, *, towards_target: bool) -> None:
-        if towards_target:
-            self.bytes_to_target += sent
-        else:
-            self.bytes_from_target += sent
+    def _count(self, sent: int, towards: End) -> None:
+        towards.passed += sent
         if self._hold_at is not None and self.bytes_passed >= self._hold_at:
             self._held.set()
         if self._cut_at is not None and self.bytes_passed >= self._cut_at:
@@ -195,29 +203,43 @@ async def _connect(target: tuple[str, int] | None) -> trio.socket.SocketType | N
 
 @asynccontextmanager
 async def open_proxy(target: tuple[str, int] | None = None, host: str = "127.0.0.1") -> AsyncIterator[Proxy]:
-    """A proxy on a free port of `host`, until the end of this; raises OSError if it cannot listen."""
-    with trio.socket.socket() as listener:
-        await listener.bind((host, 0))
-        listener.listen(_BACKLOG)
-        port: int = listener.getsockname()[1]
-        proxy = Proxy((host, port), target)
+    """A proxy on free ports of `host`, until the end of this; raises OSError if it cannot listen.
+
+    `target` is the first end's.
+    """
+    with trio.socket.socket() as first, trio.socket.socket() as second:
+        ends = (End(await _listen(first, host), target), End(await _listen(second, host)))
+        proxy = Proxy(ends)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(proxy._serve, listener)
+            nursery.start_soon(proxy._serve, first, ends)
+            nursery.start_soon(proxy._serve, second, ends[::-1])
             yield proxy
             nursery.cancel_scope.cancel()
+
+
+async def _listen(listener: trio.socket.SocketType, host: str) -> tuple[str, int]:
+    await listener.bind((host, 0))
+    listener.listen(_BACKLOG)
+    port: int = listener.getsockname()[1]
+    return host, port
 
 
 class ThreadedProxy:
     """A proxy for programs without an event loop: it runs in a thread, and every call is done there."""
 
     def __init__(self, proxy: Proxy, token: trio.lowlevel.TrioToken) -> None:
-        self.endpoint = proxy.endpoint
+        self.endpoints = (proxy.ends[0].endpoint, proxy.ends[1].endpoint)
+        """Where it listens for those who want to reach the first end, and the second."""
         self._proxy = proxy
         self._token = token
 
-    def forward_to(self, target: tuple[str, int] | None) -> None:
-        """Forward new connections to `target`; None: refuse them."""
-        self._run(lambda: setattr(self._proxy, "target", target))
+    def forward_to(self, first: tuple[str, int] | None, second: tuple[str, int] | None = None) -> None:
+        """Forward new connections to these targets; None: refuse them."""
+
+        def set_targets() -> None:
+            self._proxy.ends[0].target, self._proxy.ends[1].target = first, second
+
+        self._run(set_targets)
 
     def cut_after(self, count: int) -> None:
         """`Proxy.cut_after`."""
@@ -254,7 +276,7 @@ class ThreadedProxy:
 
 @contextmanager
 def run_proxy(target: tuple[str, int] | None = None) -> Iterator[ThreadedProxy]:
-    """A proxy in a thread of its own, until the end of this."""
+    """A proxy in a thread of its own, until the end of this; `target` is the first end's."""
     ready: Future[tuple[ThreadedProxy, Callable[[], None]]] = Future()
 
     async def serve() -> None:

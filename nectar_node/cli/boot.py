@@ -34,6 +34,7 @@ def boot(
         list[Path] | None,
         typer.Option(metavar="FOLDER", help="A package to run instead of those that come with the node; repeatable."),
     ] = None,
+    no_packages: Annotated[bool, typer.Option("--no-packages", help="Run no package at all.")] = False,
     password_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Holds the password of the node's key file.")
     ] = None,
@@ -44,7 +45,7 @@ def boot(
         host=host,
         port=port,
         advertise=parse_endpoint(advertise) if advertise else None,
-        packages=None if package is None else tuple(package),
+        packages=() if no_packages else tuple(package) if package else None,
         password_file=password_file,
     )
     check_name(name)
@@ -52,9 +53,9 @@ def boot(
         return _boot_detached(Network.find(join), name, options)
     config = make_config(Network(join), name, options, ready_descriptor)
     # Only here does the command line load trio and Wasmtime, which costs as much as everything else together.
-    from nectar_node import node
+    from nectar_node.node import run
 
-    return node.run(config)
+    return run(config)
 
 
 def _boot_detached(network: Network, name: str, options: launch.BootOptions) -> int:

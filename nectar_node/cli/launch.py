@@ -55,6 +55,8 @@ class BootOptions:
         words = ["--host", self.host, "--port", str(self.port)]
         if self.advertise is not None:
             words += ["--advertise", f"{self.advertise[0]}:{self.advertise[1]}"]
+        if self.packages == ():
+            words.append("--no-packages")
         for package in self.packages or ():
             words += ["--package", str(package)]
         if self.password_file is not None:
@@ -117,7 +119,8 @@ def _spawn(network: Network, name: str, options: BootOptions) -> _Starting:
         raise CannotStart(f"{name} is running already, as process {owner}.")
     folder.path.mkdir(exist_ok=True, mode=0o700)
     ready, reporting = os.pipe()
-    command = [sys.executable, "-m", "nectar_node", "boot", name, "--join", str(network.folder)]
+    # -P: nothing in the current folder, which may hold a `net` or a `kernel` of its own, is taken for a part of us.
+    command = [sys.executable, "-P", "-m", "nectar_node", "boot", name, "--join", str(network.folder)]
     command += [*options.arguments(), "--ready-descriptor", str(reporting)]
     try:
         with open(os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as log:

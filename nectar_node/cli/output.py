@@ -40,6 +40,12 @@ def printable(text: str) -> str:
     return text.translate(_CONTROL).encode(errors="replace").decode()
 
 
+def sentence(text: str) -> str:
+    """`text`, as a process put it, with a capital letter (names of nodes keep their small one) and a full stop."""
+    first, space, rest = text.rstrip(". ").partition(" ")
+    return f"{first if '.' in first else first[:1].upper() + first[1:]}{space}{rest}."
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print `rows` under the headings `columns`; as tab-separated lines where standard output is no terminal."""
     if not sys.stdout.isatty():

@@ -37,9 +37,11 @@ def send(
 
     Exit code: 0 arrived, 3 Offline, 4 Timeout, 2 bad usage, 130 cancelled by Ctrl-C, 1 anything else.
     """
-    check_file(file)
+    size = check_file(file)
     check_name(target)
-    order = Order(file, source, target, Network.find(directory))
+    if source == target:
+        raise BadInput(f"{source} would send the file to itself: name two different nodes with --from and --to.")
+    order = Order(file, size, source, target, Network.find(directory))
     console = output.console(sys.stderr if as_json else sys.stdout)
     began = time.monotonic()
     try:
@@ -55,8 +57,8 @@ def send(
     return 0
 
 
-def check_file(file: Path) -> None:
-    """Raise BadInput if `file` cannot be sent, saying what to do about it."""
+def check_file(file: Path) -> int:
+    """The size of `file` in bytes; raises BadInput if it cannot be sent, saying what to do about it."""
     try:
         # Opened without waiting: a FIFO would hold us until somebody writes to it.
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -65,17 +67,18 @@ def check_file(file: Path) -> None:
     except OSError as error:
         raise BadInput(f"Cannot read {file}: {error.strerror}.") from error
     try:
-        mode = os.fstat(descriptor).st_mode
+        status = os.fstat(descriptor)
     finally:
         os.close(descriptor)
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(status.st_mode):
         raise BadInput(f"{file} is a folder: pack it into one file first, for example with `tar -cf`.")
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(status.st_mode):
         raise BadInput(f"{file} is no regular file: only those can be sent.")
     try:
         str(file.resolve()).encode()
     except UnicodeEncodeError as error:
         raise BadInput(f"The path {output.printable(str(file))} is not valid UTF-8: rename it first.") from error
+    return status.st_size
 
 
 def host_path(order: Order, done: Done) -> Path | None:
@@ -96,10 +99,11 @@ def _report_failure(order: Order, failure: TransferFailed, as_json: bool) -> int
                 "resume": order.command() if resumable else None,
             }
         )
-    output.complain(str(failure))
+    output.complain(output.sentence(str(failure)))
     if resumable:
         held = f" ({output.size(failure.received)} have arrived)" if failure.received else ""
-        output.complain(f"To resume{held}: {order.command()}")
+        again = "To resume" if held or code == INTERRUPTED else "To try again"
+        output.complain(f"{again}{held}: {order.command()}")
     return code
 
 

@@ -39,6 +39,7 @@ def up(
     """Start a registrar and nodes; without --detach, show their logs until Ctrl-C and stop them then."""
     network = Network(directory)
     down = nodes_to_start(network, nodes)
+    news = {name: follow_from_now(network, name) for name in down}
     with terminated_like_interrupt():
         began = time.monotonic()
         started = launch.start(network, [(name, launch.DEFAULT_OPTIONS) for name in down])
@@ -54,7 +55,7 @@ def up(
                 f"Ready after {output.duration(seconds)}. {f'Stop with `{stop}`.' if detach else 'Ctrl-C stops.'}"
             )
         if not detach:
-            _watch(network, started)
+            _watch(network, started, news)
     return 0
 
 
@@ -97,10 +98,15 @@ def terminated_like_interrupt() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _watch(network: Network, started: list[launch.StartedNode]) -> None:
+def follow_from_now(network: Network, name: str) -> Follower:
+    """What the node `name` is going to log, without what it logged in earlier runs."""
+    log = network.place(name).log
+    return Follower(log, log.stat().st_size if log.exists() else 0)
+
+
+def _watch(network: Network, started: list[launch.StartedNode], logs: dict[str, Follower]) -> None:
     """Print what the nodes log until Ctrl-C or the last one ends, then stop them."""
     running = {node.name: node for node in started}
-    logs = {name: Follower(network.place(name).log) for name in running}
     width = max(map(len, running))
     try:
         while running:

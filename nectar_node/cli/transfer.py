@@ -84,6 +84,8 @@ class Order:
     """What the user wants."""
 
     file: Path
+    size: int
+    """Of the file, in bytes."""
     source: str
     target: str
     network: Network
@@ -171,7 +173,7 @@ class Transfer:
                 raise TransferFailed("Cancelled", sentence, self.received)
             if (state := decode_progress_untrusted(self._ask("Status"))) is not None:
                 self.received = state.received
-                display.show(state.state, state.received, state.size)
+                display.show(state.state, state.received, state.size or self.order.size)
 
     def _ask(self, question: str) -> Answer:
         _inject(self.questions, {question: {"id": self.id}}, QUESTION_TIMEOUT)

@@ -110,6 +110,11 @@ class Vfs:
         assert len(self._mounts) < MAX_MOUNTS or path in self._mounts
         self._mounts[path] = location
 
+    @property
+    def mounts(self) -> int:
+        """How many there are."""
+        return len(self._mounts)
+
     def unmount(self, path: str) -> bool:
         """Take it away again; False: nothing was mounted there."""
         return self._mounts.pop(path, None) is not None

@@ -23,7 +23,7 @@ from kernel.guest import Arrival, Failure, GuestConfig
 from kernel.limits import MAX_MODULE_BYTES
 from kernel.message import LazyLoadBlob, Request
 from kernel.wasm.engine import Engine
-from nectar_node.core import BadCode, CoreConfig, Joined, JoinFailed, LoadCode, LogLine, NodeCore
+from nectar_node.core import BadCode, CoreConfig, Installed, Joined, JoinFailed, LoadCode, LogLine, NodeCore
 from nectar_node.package import read_package
 from nectar_node.storage.operations import Job, Location, ReadAt
 from net.directory import Endpoint, Genesis, RegistrarDirectory
@@ -161,7 +161,7 @@ class SimNode:
             package = read_package(folder, self.name)
             for file in sorted(package.folder.iterdir()):
                 self.disk.put(Location(str(package.folder), (file.name,)), file.read_bytes())
-            self.core.install(package, self._simulation.now)
+            self.core.install(package, None, self._simulation.now)
         self.core.settle(self._simulation.now)
         self.go_on()
 
@@ -210,6 +210,8 @@ class SimNode:
                     self._simulation.note(self.name, f"log {source}: {text}")
                 case Answered():
                     self._answers.append(action)
+                case Installed(_, failures):
+                    self._simulation.note(self.name, f"installed, {len(failures)} failed")
                 case Joined() | JoinFailed():
                     self.joined = isinstance(action, Joined)
                     self._simulation.note(self.name, type(action).__name__)

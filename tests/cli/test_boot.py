@@ -85,6 +85,11 @@ def test_a_name_that_is_no_node_name_is_bad_usage(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_packages_at_all_is_not_the_usual_ones() -> None:
+    assert BootOptions(packages=()).arguments()[-1] == "--no-packages"
+    assert "--no-packages" not in BootOptions().arguments()
+
+
 def test_the_options_survive_the_way_to_another_process(tmp_path: Path) -> None:
     options = BootOptions("::1", 9, ("h", 2), (tmp_path,), tmp_path / "password")
     assert options.arguments() == [

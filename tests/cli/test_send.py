@@ -182,6 +182,11 @@ def test_what_cannot_be_sent_is_bad_usage_and_troubles_no_node(
     assert sentence in capsys.readouterr().err
 
 
+def test_a_node_does_not_send_to_itself(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["send", str(file), "--from", "send.nec", "--to", "send.nec"]) == 2
+    assert "send.nec would send the file to itself" in capsys.readouterr().err
+
+
 def test_a_target_that_is_no_node_name_is_bad_usage(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["send", str(file), "--from", "send.nec", "--to", "../recv"]) == 2
     assert "'../recv' is no node name" in capsys.readouterr().err

@@ -50,6 +50,17 @@ def test_a_testnet_that_runs_already_says_so(tmp_path: Path) -> None:
         testnet.nodes_to_start(network, "a.nec")
 
 
+def test_a_node_is_watched_from_now_on(tmp_path: Path) -> None:
+    network = Network(make_network(tmp_path, "a.nec"))
+    new = testnet.follow_from_now(network, "b.nec")
+    assert list(new.lines()) == []
+    log = network.place("a.nec").log
+    log.write_text("an earlier run\n")
+    follower = testnet.follow_from_now(network, "a.nec")
+    log.write_text("an earlier run\nthis run\n")
+    assert list(follower.lines()) == ["this run"]
+
+
 def test_a_name_that_is_none_starts_nothing(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"'a\.nec/\.\.' is no node name"):
         testnet.nodes_to_start(Network(tmp_path), "b.nec,a.nec/..")

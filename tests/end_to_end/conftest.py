@@ -16,7 +16,7 @@ from tests.end_to_end.lab import RECEIVER, SENDER, Lab
 def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("lab") / "testnet"
     with LocalTestnet(folder) as nodes, run_proxy() as proxy:
-        nodes.start((SENDER, RECEIVER), advertise={RECEIVER: proxy.endpoint})
+        nodes.start((SENDER, RECEIVER), advertise=dict(zip((RECEIVER, SENDER), proxy.endpoints, strict=True)))
         yield Lab(nodes, proxy)
 
 

@@ -36,7 +36,7 @@ def nectar(*arguments: str | Path, folder: Path | None = None) -> subprocess.Com
 
 def command(*arguments: str | Path, folder: Path | None = None) -> list[str]:
     """The command line of `nectar`."""
-    words = [sys.executable, "-m", "nectar_node", *map(str, arguments)]
+    words = [sys.executable, "-P", "-m", "nectar_node", *map(str, arguments)]
     return words if folder is None else [*words, "--dir", str(folder)]
 
 
@@ -48,7 +48,7 @@ def random_file(path: Path, size: int) -> Path:
 
 @dataclass
 class Lab:
-    """A testnet of registrar, sender and receiver; the proxy stands before the receiver."""
+    """A testnet of registrar, sender and receiver; the proxy stands between the last two."""
 
     nodes: LocalTestnet
     proxy: ThreadedProxy
@@ -70,7 +70,11 @@ class Lab:
         """Start what does not run and let everything pass."""
         self.proxy.release()
         self.nodes.start((SENDER, RECEIVER))
-        self.proxy.forward_to(self.nodes.endpoint(RECEIVER))
+        self.connect()
+
+    def connect(self) -> None:
+        """Let the proxy forward to where the nodes listen now."""
+        self.proxy.forward_to(self.nodes.endpoint(RECEIVER), self.nodes.endpoint(SENDER))
 
     def nectar(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run one command in this testnet to its end."""

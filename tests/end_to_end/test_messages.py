@@ -40,10 +40,13 @@ def test_a_process_is_told_when_the_other_node_has_stopped(lab: Lab) -> None:
 def test_a_node_with_the_right_name_and_the_wrong_key_is_refused(lab: Lab, fresh_network: LocalTestnet) -> None:
     lab.nodes.stop(RECEIVER)
     fresh_network.start([RECEIVER])
-    lab.proxy.forward_to(fresh_network.endpoint(RECEIVER))
+    lab.proxy.forward_to(fresh_network.endpoint(RECEIVER), lab.nodes.endpoint(SENDER))
     before = lab.proxy.statistics()["connections"]
     answer = lab.ask(HELLO, {"Ask": {"node": RECEIVER, "name": "world", "timeout": 20}}, timeout=25)
     assert answer == {"Failed": {"kind": "Offline"}}
+    ended = lab.nectar("message", f"{RECEIVER}@hello:hello:sys", "x", "--node", SENDER)
+    assert ended.returncode == 3
+    assert ended.stderr.endswith("(bad key).\n")
     assert lab.proxy.statistics()["connections"] > before
     assert "Hello" not in fresh_network.log(RECEIVER)
 

@@ -60,8 +60,9 @@ def test_a_cut_in_the_middle_costs_no_more_than_what_was_on_the_way(lab: Lab, tm
     result = lab.send(file)
     after = lab.proxy.statistics()
     assert Path(result["host_path"]).read_bytes() == file.read_bytes()
-    assert after["cuts"] == before["cuts"] + 1
-    assert after["bytes_to_target"] - before["bytes_to_target"] < LARGE * 1.02 + IN_FLIGHT
+    assert after["cuts"] > before["cuts"]
+    assert after["connections"] > before["connections"]
+    assert after["towards_first"] - before["towards_first"] < LARGE * 1.02 + IN_FLIGHT
 
 
 def test_a_receiver_that_crashes_has_kept_what_arrived(lab: Lab, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ async def echoing_target() -> AsyncIterator[tuple[str, int]]:
 @asynccontextmanager
 async def echo_behind_proxy() -> AsyncIterator[tuple[Proxy, trio.SocketStream]]:
     async with echoing_target() as target, open_proxy(target) as proxy:
-        stream = await trio.open_tcp_stream(*proxy.endpoint)
+        stream = await trio.open_tcp_stream(*proxy.ends[0].endpoint)
         async with stream:
             yield proxy, stream
 
@@ -55,7 +55,7 @@ async def test_bytes_pass_unchanged_in_both_directions_and_are_counted() -> None
     async with echo_behind_proxy() as (proxy, stream), trio.open_nursery() as nursery:
         nursery.start_soon(send_and_close, stream, LARGE)
         assert await receive_all(stream) == LARGE
-        assert (proxy.bytes_to_target, proxy.bytes_from_target) == (len(LARGE), len(LARGE))
+        assert (proxy.ends[0].passed, proxy.ends[1].passed) == (len(LARGE), len(LARGE))
 
 
 async def test_the_end_of_one_direction_leaves_the_other_one_open() -> None:
@@ -75,11 +75,11 @@ async def test_a_cut_falls_on_the_chosen_byte() -> None:
 
         listeners = await nursery.start(trio.serve_tcp, swallow, 0)
         async with open_proxy(listeners[0].socket.getsockname()[:2]) as proxy:
-            stream = await trio.open_tcp_stream(*proxy.endpoint)
+            stream = await trio.open_tcp_stream(*proxy.ends[0].endpoint)
             proxy.cut_after(100_001)
             with pytest.raises(trio.BrokenResourceError):
                 await stream.send_all(LARGE)
-            assert (proxy.bytes_to_target, proxy.cuts) == (100_001, 1)
+            assert (proxy.ends[0].passed, proxy.cuts) == (100_001, 1)
             assert len(received) <= 100_001
         nursery.cancel_scope.cancel()
 
@@ -96,7 +96,7 @@ async def test_a_cut_reaches_a_client_that_only_listens_as_a_reset() -> None:
 async def test_after_a_cut_a_new_connection_works() -> None:
     async with echo_behind_proxy() as (proxy, _):
         proxy.cut()
-        async with await trio.open_tcp_stream(*proxy.endpoint) as second:
+        async with await trio.open_tcp_stream(*proxy.ends[0].endpoint) as second:
             await send_and_close(second, b"again")
             assert await receive_all(second) == b"again"
         assert proxy.connections == 2
@@ -120,7 +120,7 @@ async def test_a_hold_stops_the_bytes_and_keeps_the_connection() -> None:
         await stream.send_all(b"12345")
         await proxy.wait_held()
         await wait_all_tasks_blocked()
-        assert (proxy.bytes_to_target, proxy.bytes_from_target) == (3, 0)
+        assert (proxy.ends[0].passed, proxy.ends[1].passed) == (3, 0)
         proxy.release()
         await stream.send_eof()
         assert await receive_all(stream) == b"12345"
@@ -138,17 +138,30 @@ async def test_a_held_connection_can_be_cut() -> None:
 
 
 async def test_a_client_is_refused_while_there_is_no_target() -> None:
-    async with open_proxy() as proxy, await trio.open_tcp_stream(*proxy.endpoint) as stream:
+    async with open_proxy() as proxy, await trio.open_tcp_stream(*proxy.ends[0].endpoint) as stream:
         with pytest.raises(trio.BrokenResourceError):
             await stream.receive_some(1)
 
 
 async def test_the_target_may_change_between_connections() -> None:
     async with echoing_target() as target, open_proxy() as proxy:
-        proxy.target = target
-        async with await trio.open_tcp_stream(*proxy.endpoint) as stream:
+        proxy.ends[0].target = target
+        async with await trio.open_tcp_stream(*proxy.ends[0].endpoint) as stream:
             await send_and_close(stream, b"found")
             assert await receive_all(stream) == b"found"
+
+
+async def test_a_link_can_be_dialed_from_either_end_and_counts_by_direction() -> None:
+    async with echoing_target() as target, open_proxy() as proxy:
+        proxy.ends[1].target = target
+        async with await trio.open_tcp_stream(*proxy.ends[1].endpoint) as stream:
+            await send_and_close(stream, b"to the second end")
+            assert await receive_all(stream) == b"to the second end"
+        assert proxy.ends[0].passed == proxy.ends[1].passed == len(b"to the second end")
+        async with await trio.open_tcp_stream(*proxy.ends[0].endpoint) as stream:
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.receive_some(1)
+        assert proxy.connections == 1
 
 
 async def test_a_target_that_dies_resets_its_client() -> None:
@@ -160,7 +173,7 @@ async def test_a_target_that_dies_resets_its_client() -> None:
 
         listeners = await nursery.start(trio.serve_tcp, die, 0)
         async with open_proxy(listeners[0].socket.getsockname()[:2]) as proxy:
-            async with await trio.open_tcp_stream(*proxy.endpoint) as stream:
+            async with await trio.open_tcp_stream(*proxy.ends[0].endpoint) as stream:
                 await stream.send_all(b"x")
                 with pytest.raises(trio.BrokenResourceError):
                     await stream.receive_some(1)
@@ -188,9 +201,9 @@ def blocking_target() -> Iterator[tuple[str, int]]:
 def test_a_program_without_an_event_loop_runs_a_proxy_in_a_thread() -> None:
     with blocking_target() as target, run_proxy() as proxy:
         proxy.forward_to(target)
-        with socket.create_connection(proxy.endpoint) as client:
+        with socket.create_connection(proxy.endpoints[0]) as client:
             assert client.recv(100, socket.MSG_WAITALL) == b"welcome"
-        assert proxy.statistics()["bytes_from_target"] == len(b"welcome")
+        assert proxy.statistics()["towards_second"] == len(b"welcome")
 
 
 def test_a_program_waits_for_a_hold_no_longer_than_it_wants() -> None:
@@ -206,4 +219,4 @@ def test_a_proxy_in_a_thread_stops_listening_at_its_end() -> None:
     with run_proxy() as proxy:
         pass
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(proxy.endpoint)
+        socket.create_connection(proxy.endpoints[0])
