@@ -49,10 +49,12 @@ class Runnable(Protocol):
 class Runner:
     """Drives one machine until it is cancelled."""
 
-    def __init__(self, machine: Runnable, carry_out: Callable[[], None]) -> None:
-        """`carry_out` does whatever the machine wants done in the world; it must not block."""
+    def __init__(self, machine: Runnable, carry_out: Callable[[], None], flush: Callable[[], None]) -> None:
+        """`carry_out` does whatever the machine wants done in the world; it must not block. `flush` is called at the
+        end of each turn, for what is better done once than after every poll, such as writing to sockets."""
         self._machine = machine
         self._carry_out = carry_out
+        self._flush = flush
         self._wake = trio.Event()
         self._threads = trio.CapacityLimiter(BUSY_THREADS)
         self._turning = False
@@ -71,6 +73,7 @@ class Runner:
                 machine.run(trio.current_time(), 8)
                 polls -= 8
                 carry_out()
+            self._flush()
         finally:
             self._turning = False
         deadline = machine.next_deadline()

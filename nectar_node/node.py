@@ -128,14 +128,15 @@ class Node:
         self._joined: trio.Event | None = None
         self._refusal: JoinFailed | None = None
         self._code_loaded = trio.Event()
+        self._to_write: list[Writable] = []
         self._boot_id = os.urandom(8).hex()
         self._core = _make_core(prepared)
-        self._runner = Runner(self._core, self._carry_out)
+        self._runner = Runner(self._core, self._carry_out, self._flush)
         self._lanes = Lanes(self._job_done)
         self._carriers: dict[type, Callable[..., None]] = {
             Dial: self._handle_connection,
             Close: self._handle_connection,
-            Writable: self._handle_connection,
+            Writable: self._to_write.append,
             Job: self._lanes.submit,
             LoadCode: self._load_code,
             LogLine: self._log,
@@ -211,6 +212,7 @@ class Node:
         self._core.network.shutdown(trio.current_time())
         self._core.settle(trio.current_time())
         self._carry_out()
+        self._flush()
 
     async def _watch_signals(self, commands: control.Control) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -228,7 +230,14 @@ class Node:
         while (action := core.next_action()) is not None:
             carriers[type(action)](action)
 
-    def _handle_connection(self, action: Dial | Close | Writable) -> None:
+    def _flush(self) -> None:
+        """Write once for all that a turn has brought: an acknowledgement then goes with the answer behind it."""
+        if self._to_write:
+            for each in self._to_write:
+                self._driver.handle(each)
+            self._to_write.clear()
+
+    def _handle_connection(self, action: Dial | Close) -> None:
         self._driver.handle(action)
 
     def _job_done(self, job: Job, outcome: Outcome) -> None:

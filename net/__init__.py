@@ -1,1 +1,13 @@
-"""Peers and bytes: node keys, name records, Noise sessions. Imports neither kernel, nectar_node nor testnet."""
+"""Peers and bytes: messages between named nodes, over Noise sessions. Pure but for the three files marked trio.
+
+The whole:   `peers` (Network, which a node programs against), with `config`, `events`, `errors`, `limits`.
+Peers:       `sessions` (the table, and how each is reached), `session` (what two nodes owe each other), `streams` (many
+             messages over one session), `reach` (dial, back off, give up).
+Connections: `switchboard` (the table), `connection` (handshake, then records), `handshake` (Noise), `admission` (whom
+             to believe), `records` (encryption), `wire` (frames; docs/wire.md).
+Names:       `names`, `identity`, `keyfile`, `directory` (records and caches), `resolver` (asks the registrar),
+             `registrar` (is it), `service` (answers).
+World:       `transport` (protocols), `tcp` and `driver` (trio).
+
+Imports neither kernel, nectar_node nor testnet.
+"""

@@ -42,7 +42,8 @@ class Admission:
         self._directory = directory
 
     def judge(self, connection: Connection, answer: Answer | None) -> Ruling:
-        """Judge a connection whose greeting has come; `answer` is the outcome of the lookup that the last ruling wanted.
+        """Judge a connection whose greeting has come; `answer` is the outcome of the lookup that the last ruling
+        wanted.
 
         Raises NotBelieved if the peer is not that node, UnknownName if that cannot be found out.
         """

@@ -130,6 +130,11 @@ class Connection:
         """Send a control frame, before any message."""
         self._controls.append(encode_control(frame))
 
+    @property
+    def controls(self) -> int:
+        """Control frames that wait to be written."""
+        return len(self._controls)
+
     def farewell(self, code: GoodbyeCode | None) -> bytes:
         """The last bytes: what of the handshake is unsent, and a goodbye if the peer can decrypt one."""
         parts = self._raw

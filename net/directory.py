@@ -1,7 +1,8 @@
 """Name records and where they are kept: who is who, and reachable how.
 
-Owns the record's format and signatures, the `Directory` protocol, and the two directories of an ordinary node: the signed
-static file, and the cache of what a registrar has granted. Asking the registrar is `resolver`'s; granting is `registrar`'s.
+Owns the record's format and signatures, the `Directory` protocol, and the two directories of an ordinary node: the
+signed static file, and the cache of what a registrar has granted. Asking the registrar is `resolver`'s; granting is
+`registrar`'s.
 """
 
 from collections.abc import Iterable

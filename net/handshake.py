@@ -63,8 +63,12 @@ class Noise:
         return bool(self._connection.handshake_finished)
 
     def write(self, payload: bytes) -> bytes:
-        """The next message."""
-        return bytes(self._connection.write_message(payload))
+        """The next message. Raises BadHandshake if the other side's key makes the shared secret zero: it chose a point
+        of small order, and only the arithmetic of this message shows that."""
+        try:
+            return bytes(self._connection.write_message(payload))
+        except ValueError as error:
+            raise BadHandshake("a key that is no key") from error
 
     def read_untrusted(self, message: Buffer) -> bytes:
         """The payload of the other side's next message. Raises BadHandshake."""
@@ -72,7 +76,7 @@ class Noise:
         try:
             payload = bytes(self._connection.read_message(bytes(message)))
         except (InvalidTag, NoiseValueError, ValueError) as error:
-            # ValueError: the peer chose a point of small order, so that the shared secret would be zero.
+            # ValueError: as in `write`.
             raise BadHandshake("a handshake message that does not decrypt") from error
         remote = getattr(state.rs, "public_bytes", None)
         self.remote_static = bytes(remote) if remote is not None else None
@@ -153,7 +157,7 @@ class Handshake:
         return self._noise.write(b"")
 
     def write(self) -> bytes:
-        """Message 2 or 3."""
+        """Message 2 or 3. Raises BadHandshake; see `Noise.write`."""
         domain = _DOMAINS[self.initiator]
         signature = self._identity.sign(domain, self._noise.static_public + self._noise.hash)
         return self._noise.write(encode_greeting(Greeting(self._identity.name, signature, self._record)))

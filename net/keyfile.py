@@ -1,8 +1,8 @@
 """The node's key file: its format, and reading and writing it.
 
-A file is CBOR: `[magic, name, "password", [salt, operations, memory], box]`, where `box` is the seed in a SecretBox under
-Argon2id of the password, or `[magic, name, "unprotected", null, seed]` for testnets. All is pure but for the last two
-functions.
+A file is CBOR: `[magic, name, "password", [salt, operations, memory], box]`, where `box` is the seed in a SecretBox
+under Argon2id of the password, or `[magic, name, "unprotected", null, seed]` for testnets. All is pure but for the
+last two functions.
 """
 
 import os

@@ -47,6 +47,9 @@ MAX_UNREAD_BYTES = 4 * (MAX_RECORD_BYTES + 2)
 MAX_CHUNK_WORTH_WAITING = 4096
 """A record is closed rather than filled with a piece of a large message that is smaller than this."""
 
+MAX_REPLIES = 256
+"""Control frames that wait to be written before a peer that asks for more, and does not read, is sent away."""
+
 # --- names ----------------------------------------------------------------------------------------------------------
 
 MAX_NAME_BYTES = 253
@@ -83,6 +86,9 @@ MAX_LOOKUPS = 1024
 
 HANDSHAKE_SECONDS = 5.0
 """From the connection's begin to the end of the handshake; a peer that is silent for longer is dropped."""
+VERIFY_SECONDS = 2.0
+"""Time for the registrar to say who a dialer is; then the granted record that it showed has to do. Less than its
+patience."""
 KEEPALIVE_SECONDS = 15.0
 """Silence after which a ping is sent."""
 PING_SECONDS = 5.0

@@ -1,7 +1,7 @@
 """How one peer is reached: which endpoint is tried when, when its name is looked up afresh, and when to give up.
 
-One `Reach` is one episode, from the wish for a connection until there is one or none can be had. It dials nothing itself:
-each method returns the next step. Tests: tests/net/test_reach.py.
+One `Reach` is one episode, from the wish for a connection until there is one or none can be had. It dials nothing
+itself: each method returns the next step. Tests: tests/net/test_reach.py.
 """
 
 from collections import deque

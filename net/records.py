@@ -1,8 +1,9 @@
 """Records: the encrypted units of a connection after its handshake, and the cutting of a byte stream into records.
 
-A record is a big-endian u16 length and that many bytes of ChaCha20-Poly1305 ciphertext; the nonce is the number of the
-record in its direction (Noise section 12). This does what noiseprotocol's CipherState does, with the same library below,
-but in the caller's buffers: measured on 64 KiB records it saves a copy, an allocation and 3 µs of 24 on each side.
+A record is a big-endian u16 length and that many bytes of ChaCha20-Poly1305 ciphertext; the nonce is the number of
+the record in its direction (Noise section 12). This does what noiseprotocol's CipherState does, with the same library
+below, but in the caller's buffers: measured on 64 KiB records it saves a copy, an allocation and 3 µs of 24 on each
+side.
 """
 
 import struct
@@ -91,7 +92,8 @@ class Splitter:
         return LENGTH.unpack_from(self._rest)[0] if len(self._rest) >= 2 else None
 
     def split(self, data: Buffer) -> Iterator[Buffer]:
-        """Yield every piece that `data` completes, without its length; the pieces are views of `data` where they can be.
+        """Yield every piece that `data` completes, without its length; the pieces are views of `data` where they can
+        be.
 
         The iterator is exhausted before the next call, and the pieces are not kept beyond that.
         """

@@ -20,7 +20,8 @@ class Registrar:
     def __init__(
         self, identity: Identity, records: Iterable[bytes] = (), max_names: int = MAX_REGISTERED_NAMES
     ) -> None:
-        """`records`: what was granted before, encoded. Raises BadNameRecord if one is not, since then the store is lost."""
+        """`records`: what was granted before, encoded. Raises BadNameRecord if one is not, since then the store is
+        lost."""
         self._identity = identity
         self._max_names = max_names
         self._records: dict[str, SignedRecord] = {}

@@ -1,7 +1,7 @@
 """What a node asks its registrar: the records of other nodes, and the grant of its own. No connection is known here.
 
-`peers` carries the frames to the registrar and back; a request is repeated on a new connection until it is answered, its
-time is up, or the registrar cannot be reached. Tests: tests/net/test_resolver.py.
+`peers` carries the frames to the registrar and back; a request is repeated on a new connection until it is answered,
+its time is up, or the registrar cannot be reached. Tests: tests/net/test_resolver.py.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ from net.timers import Timers
 from net.wire import Control, Found, Granted, Lookup, Refused, Register
 
 _MAX_STALE = 3
-"""Times that a registration that lost a race against itself is tried again."""
+"""Times that a registration that lost a race against another of this node is tried again."""
 _REGISTRATION = ""
 """The timer's key of the registration; every other key is a name."""
 
@@ -197,13 +197,16 @@ class Resolver:
             self._emit(RecordStored(name, data))
 
     def _registration_answered(self, frame: Granted | Refused, now: float) -> None:
-        if isinstance(frame, Granted):
+        held = self._directory.find(self._identity.name)
+        overtaken = held is None or not self._is_wanted(held)
+        if isinstance(frame, Granted) and not overtaken:
             self._registered()
-        elif frame.code == StaleSequence.code and self._stale < _MAX_STALE:
+        elif (isinstance(frame, Granted) or frame.code == StaleSequence.code) and self._stale < _MAX_STALE:
+            # Another registration of ours came in between, of an earlier boot or of an endpoint that has changed.
             self._stale += 1
             self.look_up(self._identity.name, now)
         else:
-            taken = frame.code == NameTaken.code
+            taken = isinstance(frame, Refused) and frame.code == NameTaken.code
             reason = FailureReason.NAME_TAKEN if taken else FailureReason.RECORD_REFUSED
             self._emit(RegistrationFailed(reason, retries=False))
 

@@ -1,17 +1,17 @@
 """What this node and one peer owe each other, over any number of connections.
 
-Theory of operation. A session has an outbox and an inbox (`streams`) and, at most times, one live connection. Both sides
-begin a connection with a resume frame that says what they have; then each sends the rest. Nothing is sent before the
-other's resume frame has come, so a side always knows which *incarnation* of the other its messages went to. An
-incarnation is 16 random bytes, made anew when a side has forgotten what was between the two: it restarted, or let go of
-an idle peer. Then nobody knows what became of messages that were sent and not acknowledged; they fail, and are not sent
-again, so nothing arrives twice. When a side gives up on a peer, its own *epoch* grows, and what the peer has of the old
-epoch counts for nothing.
+Theory of operation. A session has an outbox and an inbox (`streams`) and, at most times, one live connection. Both
+sides begin a connection with a resume frame that says what they have; then each sends the rest. Nothing is sent
+before the other's resume frame has come, so a side always knows which *incarnation* of the other its messages went
+to. An incarnation is 16 random bytes, made anew when a side has forgotten what was between the two: it restarted, or
+let go of an idle peer. Then nobody knows what became of messages that were sent and not acknowledged; they fail, and
+are not sent again, so nothing arrives twice. When a side gives up on a peer, its own *epoch* grows, and what the peer
+has of the old epoch counts for nothing.
 
-Which of several connections carries the session? The side with the lower name, the *arbiter*, decides alone: it takes the
-newest one whose handshake is through and speaks first on it. The other side follows. So one survives when both dial at
-once, and a dead connection that only one side has noticed stops nothing. A rule that compares who dialed, the usual one,
-fails in that second case. The binding number keeps a delayed choice from undoing a newer one.
+Which of several connections carries the session? The side with the lower name, the *arbiter*, decides alone: it takes
+the newest one whose handshake is through and speaks first on it. The other side follows. So one survives when both
+dial at once, and a dead connection that only one side has noticed stops nothing. A rule that compares who dialed, the
+usual one, fails in that second case. The binding number keeps a delayed choice from undoing a newer one.
 
 Tests: tests/net/test_session.py, tests/net/test_peers_faults.py.
 """

@@ -1,18 +1,18 @@
 """Many messages over one session: fair, in order, within credit, and over any number of connections.
 
-Theory of operation. Each direction of a session is a *lineage* of messages. A message gets its sequence number when its
-first frame is written, so the receiver sees new numbers without gaps: it need only know the next one, which messages have
-begun and are not whole, and which are whole and not taken by its kernel. That is all that a resume frame has to say, and
-it stays small however many messages pass a slow one. Messages that the other side has never seen begin anew with new
-numbers; partial ones go on where they stopped.
+Theory of operation. Each direction of a session is a *lineage* of messages. A message gets its sequence number when
+its first frame is written, so the receiver sees new numbers without gaps: it need only know the next one, which
+messages have begun and are not whole, and which are whole and not taken by its kernel. That is all that a resume
+frame has to say, and it stays small however many messages pass a slow one. Messages that the other side has never
+seen begin anew with new numbers; partial ones go on where they stopped.
 
 Streams exist at the sender only. The messages of one stream are written one after the other, so they become whole in
 order (G4); streams take turns, frame by frame. Credit is given back by acknowledgements, and one is sent when the
-receiving kernel has taken the message, so what a sender may have unacknowledged bounds the receiver's memory. The sender
-also keeps a lower limit for each stream, so that one stuck target does not use up the session's.
+receiving kernel has taken the message, so what a sender may have unacknowledged bounds the receiver's memory. The
+sender also keeps a lower limit for each stream, so that one stuck target does not use up the session's.
 
-Rejected: a window per stream on the wire (as in HTTP/2), which needs stream ids and their life cycle at the receiver, for
-no promise that this does not give. Tests: tests/net/test_streams.py.
+Rejected: a window per stream on the wire (as in HTTP/2), which needs stream ids and their life cycle at the receiver,
+for no promise that this does not give. Tests: tests/net/test_streams.py.
 """
 
 from collections import deque

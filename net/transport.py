@@ -16,6 +16,9 @@ class Stream(Protocol):
     def host(self) -> str:
         """The address of the other side, for caps and logs."""
 
+    def send_now(self, data: Buffer) -> int:
+        """Write as much of `data` as goes without waiting; how many bytes. Raises StreamBroken."""
+
     async def send_all(self, data: Buffer) -> None:
         """Write all of `data`. Raises StreamBroken if that cannot be done."""
 

@@ -122,9 +122,7 @@ def leaves(kind: Type, offset: int = 0) -> list[Leaf]:
     if isinstance(kind, Record):
         fields = tuple(field for _, field in kind.fields)
         return [
-            leaf
-            for field, at in zip(fields, field_offsets(fields, offset), strict=True)
-            for leaf in leaves(field, at)
+            leaf for field, at in zip(fields, field_offsets(fields, offset), strict=True) for leaf in leaves(field, at)
         ]
     payloads = [payload for payload in cases(kind) or () if payload]
     if len(payloads) > 1:

@@ -9,6 +9,10 @@ calls out of Wasm for each result, none into it, and the guest may be pre-empted
 The guest's functions are called through a private table, because the adapter exists before the guest: `run` fills the
 table and then runs the guest's life: `_initialize`, then `init` with the text of its address.
 
+WASI's fd_write passes through it too. What goes to stdout and stderr is the host's; writing to a file is Wasmtime's
+WASI. (That has a hook for standard streams, but calls it on a thread of its own at some later time: a panic's message
+could come after the guest's end, or never.)
+
 Owns the adapter's text. Functions without a result in memory do not pass through here: guests import the host's.
 """
 
@@ -29,11 +33,31 @@ HOST = "host"
 """The module name under which the adapter imports the host's functions."""
 
 PLACE = "place"
-"""The host function that takes the addresses: (0, address × BATCH) to (how many more, code × BATCH). The first
+"""The host function that takes the addresses: (0, BATCH addresses) to (how many more, BATCH codes). The first
 parameter lies in the first result's slot, so that a host that needs no more has nothing to write."""
 
 RUN = "run"
-"""The export that runs the guest: (cabi_realloc, init, _initialize or null, code of the text)."""
+"""The export that runs the guest: (cabi_realloc, init, _initialize or null, file writer or null, code of the text)."""
+
+WASI = "wasi_snapshot_preview1"
+"""The module name of WASI preview 1."""
+
+FD_WRITE = "fd_write"
+"""WASI's function of that name, as the adapter exports it and as it imports it from the host for stdout and stderr."""
+
+FD_WRITE_NUMBERS = ("i32",) * 4, ("i32",)
+"""Its core params and results."""
+
+FILES_WAT = f"""(module $nectar_files
+  (import "guest" "memory" (memory 0))
+  (import "{WASI}" "{FD_WRITE}" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (export "memory" (memory 0))
+  (func (export "{FD_WRITE}") (param i32 i32 i32 i32) (result i32)
+    (call $fd_write (local.get 0) (local.get 1) (local.get 2) (local.get 3))))"""
+"""The file writer, for guests with a drive: WASI looks for the memory in its caller's exports."""
+
+_BAD_FILE = 8
+"""WASI errno."""
 
 ALTERNATIVE_CODES = ("i32",) * (BATCH + 1)
 """What the host's functions give the adapter instead of a result in memory: how many pieces, and their codes."""
@@ -63,12 +87,14 @@ def adapter_wat(interface: Interface) -> str:
     return f"""(module ${NAME}
 {imports}
   (import "{HOST}" "{PLACE}" (func $place (param i32 {addresses}) (result {codes})))
+  (import "{HOST}" "{FD_WRITE}" (func $output (param i32 i32 i32 i32) (result i32)))
   (type $realloc (func (param i32 i32 i32 i32) (result i32)))
   (type $init (func (param i32 i32)))
   (type $initialize (func))
-  (table $guest 3 funcref)
+  (table $guest 4 funcref)
 {exports}
 {_SETTLE}
+{_WRITE}
 {_RUN})
 """
 
@@ -107,11 +133,21 @@ _SETTLE = f"""
       (local.tee $count)
       (br_if $again)))"""
 
+_WRITE = f"""  (func (export "{FD_WRITE}")
+    (param $fd i32) (param $from i32) (param $count i32) (param $written i32) (result i32)
+    (if (i32.lt_u (i32.sub (local.get $fd) (i32.const 1)) (i32.const 2)) (then
+      (return (call $output (local.get $fd) (local.get $from) (local.get $count) (local.get $written)))))
+    (if (ref.is_null (table.get $guest (i32.const 3))) (then (return (i32.const {_BAD_FILE}))))
+    (call_indirect $guest (type $realloc)
+      (local.get $fd) (local.get $from) (local.get $count) (local.get $written) (i32.const 3)))"""
+
 _RUN = f"""  (func (export "{RUN}")
-    (param $realloc funcref) (param $init funcref) (param $initialize funcref) (param $code i32)
+    (param $realloc funcref) (param $init funcref) (param $initialize funcref) (param $files funcref)
+    (param $code i32)
     (local $text i32)
     (table.set $guest (i32.const 0) (local.get $realloc))
     (table.set $guest (i32.const 1) (local.get $init))
+    (table.set $guest (i32.const 3) (local.get $files))
     (if (i32.eqz (ref.is_null (local.get $initialize))) (then
       (table.set $guest (i32.const 2) (local.get $initialize))
       (call_indirect $guest (type $initialize) (i32.const 2))))

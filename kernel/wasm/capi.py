@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from functools import lru_cache
 from ctypes import POINTER, c_bool, c_char_p, c_int, c_int64, c_size_t, c_ssize_t, c_uint64, c_void_p
+from functools import lru_cache
 from typing import Any
 
 import wasmtime
 from wasmtime import _bindings as bindings
+from wasmtime import _ffi
 
 from kernel.errors import BadModule
 
@@ -28,18 +29,14 @@ RAW_VALUE_BYTES = ctypes.sizeof(bindings.wasmtime_val_raw_t)
 
 I32, FUNCREF = 0, 5
 """Kinds of values."""
-MEMORY, FUNCTION = 3, 0
-"""Kinds of exports."""
 
 _ASYNC_PARAMS = (c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p)
 AsyncCallback = ctypes.CFUNCTYPE(None, *_ASYNC_PARAMS)
 """(env, caller, args, nargs, results, nresults, trap, continuation); the last two are to be written to."""
 UncheckedCallback = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_void_p, c_size_t)
 """(env, caller, args and results, their number) to a trap or None."""
-OutputCallback = ctypes.CFUNCTYPE(c_ssize_t, c_void_p, c_void_p, c_size_t)
-"""(env, bytes, count) to the count that was taken."""
 
-_library = bindings.dll
+_library = _ffi.dll
 _keeping_gil = ctypes.PyDLL(None, handle=_library._handle)
 
 
@@ -63,9 +60,7 @@ instance_pre_instantiate_async = _declare(
     "wasmtime_instance_pre_instantiate_async", c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p
 )
 instance_pre_delete = _declare("wasmtime_instance_pre_delete", None, c_void_p)
-instance_export_get = _declare(
-    "wasmtime_instance_export_get", c_bool, c_void_p, c_void_p, c_char_p, c_size_t, c_void_p
-)
+instance_export_get = _declare("wasmtime_instance_export_get", c_bool, c_void_p, c_void_p, c_char_p, c_size_t, c_void_p)
 
 store_new = _declare("wasmtime_store_new", c_void_p, c_void_p, c_void_p, c_void_p)
 store_context = _declare("wasmtime_store_context", c_void_p, c_void_p)
@@ -88,23 +83,22 @@ linker_define_wasi = _declare("wasmtime_linker_define_wasi", c_void_p, c_void_p)
 linker_define_instance = _declare(
     "wasmtime_linker_define_instance", c_void_p, c_void_p, c_void_p, c_char_p, c_size_t, c_void_p
 )
+linker_define = _declare(
+    "wasmtime_linker_define", c_void_p, c_void_p, c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_void_p
+)
 linker_instantiate_pre = _declare("wasmtime_linker_instantiate_pre", c_void_p, c_void_p, c_void_p, c_void_p)
 _DEFINITION = (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_void_p)
-_define_async = _declare(
-    "wasmtime_linker_define_async_func", c_void_p, *_DEFINITION, AsyncCallback, c_void_p, c_void_p
-)
+_define_async = _declare("wasmtime_linker_define_async_func", c_void_p, *_DEFINITION, AsyncCallback, c_void_p, c_void_p)
 _define_unchecked = _declare(
     "wasmtime_linker_define_func_unchecked", c_void_p, *_DEFINITION, UncheckedCallback, c_void_p, c_void_p
 )
 
 wasi_config_new = _declare("wasi_config_new", c_void_p)
+wasi_config_delete = _declare("wasi_config_delete", None, c_void_p)
 wasi_config_preopen_dir = _declare("wasi_config_preopen_dir", c_bool, c_void_p, c_char_p, c_char_p, c_bool)
-wasi_stdout = _declare("wasi_config_set_stdout_custom", None, c_void_p, OutputCallback, c_void_p, c_void_p)
-wasi_stderr = _declare("wasi_config_set_stderr_custom", None, c_void_p, OutputCallback, c_void_p, c_void_p)
 
 trap_new = _declare("wasmtime_trap_new", c_void_p, c_char_p, c_size_t)
 concurrency_support = _declare("wasmtime_config_concurrency_support_set", None, c_void_p, c_bool)
-async_stack_size = _declare("wasmtime_config_async_stack_size_set", None, c_void_p, c_size_t)
 
 memory_view: Callable[[int, int, int], memoryview] = ctypes.PYFUNCTYPE(ctypes.py_object, c_void_p, c_ssize_t, c_int)(
     ("PyMemoryView_FromMemory", ctypes.pythonapi)
@@ -112,16 +106,11 @@ memory_view: Callable[[int, int, int], memoryview] = ctypes.PYFUNCTYPE(ctypes.py
 """(address, bytes, WRITABLE) to a view; whoever holds it must drop it before the memory goes."""
 WRITABLE = 0x200
 
-bytes_at: Callable[[int, int], bytes] = ctypes.PYFUNCTYPE(ctypes.py_object, c_void_p, c_ssize_t)(
-    ("PyBytes_FromStringAndSize", ctypes.pythonapi)
-)
-"""(address, count) to a copy of those bytes: ctypes.string_at without its Python half."""
-
 
 @lru_cache(4096)
 def window(address: int) -> memoryview:
     """WINDOW_BYTES at an address that C passed to a callback, to be used before it returns and only as far as it is
-    valid. Arguments come at the same few addresses, so this costs a fifth of any copy by ctypes.
+    valid. Arguments come at the same few addresses, so this costs a fifth of a copy by ctypes.
     """
     return memory_view(address, WINDOW_BYTES, WRITABLE)
 
@@ -143,19 +132,33 @@ class Cells(ctypes.Structure):
         ("ready", ctypes.c_uint64),
         ("instance", bindings.wasmtime_instance_t),
         ("adapter", bindings.wasmtime_instance_t),
+        ("files", bindings.wasmtime_instance_t),
         ("memory", bindings.wasmtime_extern_t),
-        ("run", bindings.wasmtime_extern_t),
-        ("args", bindings.wasmtime_val_t * 4),
+        ("export", bindings.wasmtime_extern_t),
+        ("args", bindings.wasmtime_val_t * 5),
     )
     trap: int | None
     error: int | None
     ready: int
     """1 lets the continuation that waits on it go on, 0 does not (as text: not empty, and empty)."""
     instance: Any
+    """The guest's instance."""
     adapter: Any
+    files: Any
+    """The file writer's instance."""
     memory: Any
-    run: Any
+    """The guest's memory, once it is instantiated."""
+    export: Any
+    """The export that was looked up last."""
     args: Any
+    """Of the adapter's `run`; read when it is first polled."""
+
+
+TRAP, ERROR, READY_FLAG, INSTANCE, ADAPTER, FILES, MEMORY, EXPORT, ARGS = (
+    getattr(Cells, name).offset for name, _ in Cells._fields_
+)
+EXTERN_OFFSET = bindings.wasmtime_extern_t.of.offset
+"""Where in an export the function or memory itself lies."""
 
 
 class Continuation(ctypes.Structure):

@@ -14,13 +14,12 @@ poll, or when its time slice is over: by the epoch, which `ticker` advances, or 
 same bytes and messages give the same polls. An idle guest's epoch deadline has usually passed when its next message
 comes, so it yields at once; `poll` notices that no tick happened meanwhile and polls on.
 
-What ends a guest ends that guest alone: traps, an exit, misuse of the interface, and an error in our own host functions.
+What ends a guest ends that guest alone: traps, an exit, misuse of the interface, an error in our own host functions.
 Everything that C points to lives in `Cells` and in `Code`; what refers to the store is dropped in order: future, store.
 """
 
 from __future__ import annotations
 
-import ctypes
 import re
 import threading
 from ctypes import addressof, byref
@@ -35,8 +34,8 @@ from kernel import limits
 from kernel.errors import BadModule, GuestTrap
 from kernel.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Print
 from kernel.wasm import capi
+from kernel.wasm.adapter import FD_WRITE, RUN, WASI
 from kernel.wasm.adapter import NAME as ADAPTER_NAME
-from kernel.wasm.adapter import RUN
 from kernel.wasm.lower import BATCH, Lowered, lower_text
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ _CODES = [
     for count in range(BATCH + 1)
 ]
 """How many pieces and the code of each, as results of an asynchronous host function (their kind, i32, is 0)."""
+
+_MAX_TRAP_CHARACTERS = 500
 
 _WAITING = (Poll.RECEIVE, Poll.CALL)
 _poll = capi.poll
@@ -83,20 +84,13 @@ class Code:
     module: int
     interface: bytes
     """The module name that the adapter's exports are imported under."""
-    wasi: WasiOutputs | None
-    """None: the program does not use WASI."""
+    uses_wasi: bool
+    files: int
+    """The module of the file writer, for programs that use WASI."""
     ticker: Ticker | None
     """None: slices are fuel."""
     running: Running
     keep: tuple[object, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WasiOutputs:
-    """The callbacks for a guest's standard streams."""
-
-    stdout: object
-    stderr: object
 
 
 class Fiber:
@@ -107,9 +101,9 @@ class Fiber:
         "_code",
         "_context",
         "_future",
-        "_instance_linker",
         "_last_blob",
         "_lines",
+        "_linker",
         "_lower",
         "_memory_bytes",
         "_pending",
@@ -159,12 +153,12 @@ class Fiber:
         self._memory_bytes = 0
         self._code = code
         self._cells = capi.Cells()
-        self._wait = capi.Continuation.on(addressof(self._cells) + capi.Cells.ready.offset)
+        self._wait = capi.Continuation.on(addressof(self._cells) + capi.READY_FLAG)
         """The bytes of a continuation that goes on when this guest may."""
         self._store: int = capi.store_new(code.engine, None, None)
         self._context: int = capi.store_context(self._store)
         self._future: int | None = None
-        self._instance_linker: int | None = None
+        self._linker: int | None = None
         try:
             self._instantiate_adapter()
             self._set_limits()
@@ -236,7 +230,7 @@ class Fiber:
     def close(self) -> None:
         """See `kernel.guest.Guest.close`; must not be called while another thread polls."""
         if self.end is None:
-            self.end = End(None)
+            self.end = End("killed")
             self._pending = Poll.ENDED
         self._drop()
 
@@ -251,7 +245,7 @@ class Fiber:
         state = self.end or (self._pending.name if self._pending else "ready")
         return f"<Fiber {self.config.our} {state}, {self._polls} polls, {len(self.effects)} effects>"
 
-    # --- for host functions, which run within a poll -------------------------------------------------------------------
+    # --- for host functions, which run within a poll ------------------------------------------------------------------
 
     @property
     def last_blob(self) -> LazyLoadBlob | None:
@@ -296,105 +290,144 @@ class Fiber:
         trap: int = capi.trap_new(text, len(text))
         return trap
 
-    def write(self, verbosity: int, data: bytes) -> None:
+    def write(self, verbosity: int, data: bytes) -> bytes:
         """Take what the guest wrote to a standard stream: whole lines become prints, and an overlong one several.
-
-        What comes when the guest has emitted as much as one poll may is lost: WASI offers no way to suspend it here.
-        """
+        Returns the continuation."""
         *lines, rest = (self._lines.get(verbosity, b"") + data).split(b"\n")
-        while len(rest) >= limits.MAX_PRINT_BYTES:
-            lines.append(rest[: limits.MAX_PRINT_BYTES])
-            rest = rest[limits.MAX_PRINT_BYTES :]
+        if len(rest) >= limits.MAX_PRINT_BYTES:
+            lines.append(rest)
+            rest = b""
         self._lines[verbosity] = rest
         for line in lines:
             self._print_line(verbosity, line)
+        return self.emitted_another(len(data))
 
-    # --- inside ---------------------------------------------------------------------------------------------------------
+    # --- inside -------------------------------------------------------------------------------------------------------
 
     def _instantiate_adapter(self) -> None:
         cells = self._cells
         future = capi.instance_pre_instantiate_async(
-            self._code.adapter, self._context, byref(cells, _ADAPTER), byref(cells, _TRAP), byref(cells, _ERROR)
+            self._code.adapter,
+            self._context,
+            byref(cells, capi.ADAPTER),
+            byref(cells, capi.TRAP),
+            byref(cells, capi.ERROR),
         )
         done = capi.poll(future)
         capi.future_delete(future)
-        assert done and not cells.trap, "the adapter has no start function"
+        assert done, "the adapter has no start function"
+        assert not cells.trap
         capi.check(cells.error)
 
     def _set_limits(self) -> None:
         code, config = self._code, self.config
         memory = min(config.memory_bytes, limits.MAX_MEMORY_BYTES)
-        # Two instances: adapter and guest. One memory, so that the bound on it is the bound on all of them.
-        capi.store_limiter(self._store, memory, limits.MAX_TABLE_ELEMENTS // _TABLES, 2, _TABLES, 1)
+        # Three instances: adapter, guest, file writer. One memory, so that the bound on it is the bound on all of them.
+        capi.store_limiter(self._store, memory, limits.MAX_TABLE_ELEMENTS // _TABLES, 3, _TABLES, 1)
         if code.ticker is None:
             capi.check(capi.set_fuel(self._context, FUEL))
             capi.check(capi.fuel_yield_interval(self._context, SLICE_FUEL))
         else:
             capi.epoch_yield(self._context, 1)
-        if code.wasi:
+        if code.uses_wasi:
             wasi = capi.wasi_config_new()
-            capi.wasi_stdout(wasi, code.wasi.stdout, None, None)
-            capi.wasi_stderr(wasi, code.wasi.stderr, None, None)
             if config.drive is not None and not capi.wasi_config_preopen_dir(wasi, config.drive.encode(), b"/", True):
+                capi.wasi_config_delete(wasi)
                 raise BadModule(f"the drive {config.drive} is no folder")
             capi.check(capi.set_wasi(self._context, wasi))
 
     def _begin_instantiation(self) -> None:
         code, cells = self._code, self._cells
-        linker = self._instance_linker = capi.linker_clone(code.linker)
-        capi.check(
-            capi.linker_define_instance(
-                linker, self._context, code.interface, len(code.interface), byref(cells, _ADAPTER)
-            )
-        )
-        self._future = capi.instantiate_async(
-            linker, self._context, code.module, byref(cells, _INSTANCE), byref(cells, _TRAP), byref(cells, _ERROR)
-        )
+        linker = self._linker = capi.linker_clone(code.linker)
+        name = code.interface
+        capi.check(capi.linker_define_instance(linker, self._context, name, len(name), byref(cells, capi.ADAPTER)))
+        if code.uses_wasi:
+            self._export(capi.ADAPTER, FD_WRITE)
+            self._define(WASI, FD_WRITE, capi.EXPORT)
+        self._future = self._instantiate(code.module, capi.INSTANCE)
 
     def _begin_run(self) -> None:
         """The guest is instantiated: let the adapter run it."""
-        cells = self._cells
+        cells, code = self._cells, self._code
         args = cells.args
         for slot, name in enumerate(("cabi_realloc", "init", "_initialize")):
-            args[slot].kind = capi.FUNCREF
-            if self._export(_INSTANCE, name, _RUN_EXPORT):
-                args[slot].of.funcref = cells.run.of.func
-        self._export(_INSTANCE, "memory", _MEMORY)
+            self._funcref(slot, capi.INSTANCE, name)
+        self._export(capi.INSTANCE, "memory", capi.MEMORY)
         self._look_at_memory()
+        args[3].kind = capi.FUNCREF
+        if code.uses_wasi and self.config.drive is not None:
+            self._instantiate_files()
+            self._funcref(3, capi.FILES, FD_WRITE)
         self.lowered = lower_text(str(self.config.our).encode())
-        args[3].kind = capi.I32
-        args[3].of.i32 = self.lowered.codes()[1]
-        found = self._export(_ADAPTER, RUN, _RUN_EXPORT)
+        args[4].kind = capi.I32
+        args[4].of.i32 = self.lowered.codes()[1]
+        found = self._export(capi.ADAPTER, RUN)
         assert found, "the adapter exports it"
         self._future = capi.call_async(
             self._context,
-            byref(cells.run.of.func),
+            byref(cells, capi.EXPORT + capi.EXTERN_OFFSET),
             byref(args),
             len(args),
             None,
             0,
-            byref(cells, _TRAP),
-            byref(cells, _ERROR),
+            byref(cells, capi.TRAP),
+            byref(cells, capi.ERROR),
         )
 
-    def _export(self, instance: int, name: str, into: int) -> bool:
+    def _instantiate_files(self) -> None:
+        # In the guest's linker, fd_write is the adapter's; a fresh one has Wasmtime's.
+        capi.linker_delete(self._linker)
+        self._linker = capi.linker_clone(self._code.linker)
+        self._define("guest", "memory", capi.MEMORY)
+        future = self._instantiate(self._code.files, capi.FILES)
+        done = capi.poll(future)
+        capi.future_delete(future)
+        assert done, "the file writer has no start function"
+        assert not self._cells.trap
+        capi.check(self._cells.error)
+
+    def _instantiate(self, module: int, into: int) -> int:
+        cells = self._cells
+        future: int = capi.instantiate_async(
+            self._linker,
+            self._context,
+            module,
+            byref(cells, into),
+            byref(cells, capi.TRAP),
+            byref(cells, capi.ERROR),
+        )
+        return future
+
+    def _define(self, module: str, name: str, export: int) -> None:
+        """Define an export that was looked up under a name in the guest's own linker."""
+        names = module.encode(), len(module), name.encode(), len(name)
+        capi.check(capi.linker_define(self._linker, self._context, *names, byref(self._cells, export)))
+
+    def _export(self, instance: int, name: str, into: int = capi.EXPORT) -> bool:
+        """Look up an export; whether there is one. The numbers are offsets in `Cells`."""
         cells = self._cells
         found: bool = capi.instance_export_get(
             self._context, byref(cells, instance), name.encode(), len(name), byref(cells, into)
         )
         return found
 
+    def _funcref(self, slot: int, instance: int, name: str) -> None:
+        """Pass a function that is exported, or null, as an argument of `run`."""
+        arg = self._cells.args[slot]
+        arg.kind = capi.FUNCREF
+        if self._export(instance, name):
+            arg.of.funcref = self._cells.export.of.func
+
     def _call_ended(self) -> bool:
         """After the end of a call: begin the next one, or note the guest's end and return true."""
         capi.future_delete(self._future)
         self._future = None
         cells = self._cells
-        if self._instance_linker:
-            capi.linker_delete(self._instance_linker)
-            self._instance_linker = None
-            if not cells.trap and not cells.error:
-                self._begin_run()
-                return False
+        if self._linker and not cells.trap and not cells.error:
+            self._begin_run()
+            capi.linker_delete(self._linker)
+            self._linker = None
+            return False
         self._finish()
         return True
 
@@ -427,17 +460,17 @@ class Fiber:
         self._look_at_memory()
         if self._future:
             capi.future_delete(self._future)
-        if self._instance_linker:
-            capi.linker_delete(self._instance_linker)
+        if self._linker:
+            capi.linker_delete(self._linker)
         # Not released, only dropped: a traceback may still hold a slice of it, which nobody reads.
         self.memory = _NO_MEMORY
         capi.store_delete(self._store)
         self._store = self._context = 0
-        self._future = self._instance_linker = None
+        self._future = self._linker = None
         self.lowered = self.blob = self._last_blob = None
 
     def _look_at_memory(self) -> bool:
-        memory = byref(self._cells, _MEMORY + _EXPORT)
+        memory = byref(self._cells, capi.MEMORY + capi.EXTERN_OFFSET)
         if not self._cells.memory.of.memory._anon_1.store_id:
             return False
         size = capi.memory_data_size(self._context, memory)
@@ -453,27 +486,22 @@ class Fiber:
             self._last_blob = blob
 
     def _print_line(self, verbosity: int, line: bytes) -> None:
-        if len(self.effects) < limits.MAX_EFFECTS and self.emitted < limits.MAX_EFFECT_BYTES:
-            line = line[: limits.MAX_PRINT_BYTES]
-            self.effects.append(Print(verbosity, line.decode(errors="replace")))
-            self.emitted += len(line)
-
-
-_TRAP, _ERROR, _INSTANCE, _ADAPTER, _MEMORY, _RUN_EXPORT = (
-    getattr(capi.Cells, name).offset for name in ("trap", "error", "instance", "adapter", "memory", "run")
-)
-_EXPORT = capi.bindings.wasmtime_extern_t.of.offset
+        for start in range(0, len(line) or 1, limits.MAX_PRINT_BYTES):
+            part = line[start : start + limits.MAX_PRINT_BYTES]
+            self.effects.append(Print(verbosity, part.decode(errors="replace")))
 
 
 def describe(message: str) -> str:
-    """One line for what Wasmtime says in many: the cause, and the guest's function in which it happened."""
+    """One line for what Wasmtime says in many: the cause, and the guest's function in which it happened.
+
+    Names of functions are the guest's to choose: what cannot be printed becomes `?`, and the line is cut.
+    """
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     cause = lines[-1] if lines else "trap"
-    for line in lines:
-        frame = _FRAME.match(line)
-        if frame and f"{ADAPTER_NAME}!" not in line:
-            return f"{cause} in function {frame[1]}"
-    return cause
+    frames = (_FRAME.match(line) for line in lines if f"{ADAPTER_NAME}!" not in line)
+    function = next((frame[1] for frame in frames if frame), None)
+    text = f"{cause} in function {function}" if function else cause
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:_MAX_TRAP_CHARACTERS])
 
 
 def hand_over_codes(lowered: Lowered, results: int) -> None:

@@ -11,7 +11,6 @@ Nothing may escape from a callback into C: what the guest did wrong traps it, an
 
 from __future__ import annotations
 
-
 from collections.abc import Callable
 from ctypes import c_void_p
 from dataclasses import dataclass
@@ -59,16 +58,16 @@ def host_functions(interface: Interface, running: Running) -> list[HostFunction]
         core = signature(function)
         results = ALTERNATIVE_CODES if needs_adapter(function) else core.results
         module = HOST if needs_adapter(function) else interface.module
-        callback = _callback(function, _act(function), running)
+        callback = asynchronous(function.name, _act(function), running)
         functions.append(HostFunction(module, function.name, (core.params, results), callback))
     place_params = ("i32",) * (BATCH + 1)
     functions.append(HostFunction(HOST, PLACE, (place_params, ALTERNATIVE_CODES), _place(running)))
     return functions
 
 
-def _callback(function: Function, act: Act, running: Running) -> Any:
-    """Wrap what a function does for C."""
-    name, window = function.name, capi.window
+def asynchronous(name: str, act: Act, running: Running) -> Any:
+    """The callback, for C, of a host function that may suspend the guest."""
+    window = capi.window
 
     def callback(
         _env: int, _caller: int, args: int, _nargs: int, results: int, _nresults: int, trap: int, continuation: int
@@ -237,24 +236,7 @@ def _place(running: Running) -> Any:
     return capi.UncheckedCallback(place)
 
 
-def output(running: Running, verbosity: int) -> Any:
-    """The callback of a standard stream: its lines are printed at `verbosity`."""
-
-    def write(_env: int, data: int, count: int) -> int:
-        guest = running.guest
-        try:
-            guest.write(verbosity, capi.bytes_at(data, count))
-        except BaseException as error:
-            guest.host_error = error
-            return -1
-        return count
-
-    return capi.OutputCallback(write)
-
-
 def define_all(linker: int, functions: list[HostFunction], wanted: Callable[[HostFunction], bool]) -> None:
     """Define those functions that are wanted."""
     for function in filter(wanted, functions):
         capi.define(linker, function.module, function.name, function.numbers, function.callback)
-
-

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from struct import Struct
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from kernel import limits
 from kernel.errors import GuestLimit, GuestTrap
@@ -24,7 +24,7 @@ from kernel.wasm.abi import Leaf, layout, leaves, record_layout, signature, stru
 from kernel.wasm.source import Source
 from kernel.wasm.wit import Bytes, Function, List, Option, Record, Scalar, Text, Type, Variant
 
-Lift: TypeAlias = Callable[[memoryview, bytes | memoryview], tuple[object, int, int]]
+Lift: TypeAlias = Callable[[memoryview, bytes | memoryview], tuple[Any, int, int]]
 """Guest memory and the call's raw arguments, to: what `Function.make` built, how many bytes of strings it holds, and
 the return pointer (0 if there is none). Raises only GuestTrap."""
 
@@ -91,7 +91,7 @@ def _interning(kind: Record) -> Callable[..., object]:
 
 
 class _Compiler:
-    """Writes the lifting of one function. The generated code keeps the bytes so far in `total`, memory size in `size`."""
+    """Writes the lifting of one function; its code keeps the bytes so far in `total`, the memory's size in `size`."""
 
     def __init__(self, name: str) -> None:
         self._title = name

@@ -26,6 +26,8 @@ class Ticker:
         """An entry for each poll that is under way: append before, pop after."""
         self.asleep = True
         """After an append, if this is set, call `wake`."""
+        self.slept = threading.Event()
+        """Set while it sleeps after having ticked."""
         self._tick = tick
         self._closing = threading.Event()
         self._awake = threading.Event()
@@ -69,5 +71,7 @@ class Ticker:
         self.asleep = True
         # A poll that began before `asleep` was set did not call wake; one that begins now does.
         if not self.polls:
+            self.slept.set()
             self._awake.wait()
+            self.slept.clear()
         self.asleep = False

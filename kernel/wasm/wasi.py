@@ -1,8 +1,9 @@
 """The few functions of WASI preview 1 that are ours instead of Wasmtime's.
 
 In every run `poll_oneoff`, the one function that sleeps: Wasmtime's would block the thread and with it every other
-guest. It answers `notsup`; a process waits by asking the timer for a message. In replayable runs also what differs from
-run to run: clocks and randomness come from the guest's configuration.
+guest. It answers `notsup`; a process waits by asking the timer for a message. And `fd_write` to stdout and stderr,
+which become prints (`adapter` says why, and sorts out files). In replayable runs also what differs from run to run:
+clocks and randomness come from the guest's configuration.
 """
 
 from __future__ import annotations
@@ -11,24 +12,40 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Any
 
+from kernel import limits
 from kernel.errors import GuestTrap
 from kernel.wasm import capi
+from kernel.wasm.adapter import FD_WRITE, FD_WRITE_NUMBERS, HOST, WASI
 from kernel.wasm.fiber import Fiber, Running
-from kernel.wasm.host import HostFunction
+from kernel.wasm.host import HostFunction, asynchronous
 
-WASI = "wasi_snapshot_preview1"
-
-_SUCCESS, _NOT_SUPPORTED = 0, 58
+_SUCCESS, _INVALID, _NOT_SUPPORTED = 0, 28, 58
 """WASI errno."""
+_STDOUT, _STDERR = 1, 2
+_VERBOSITY = {_STDOUT: 1, _STDERR: 0}
+_MAX_VECTORS = 1024
+"""Buffers in one write, as in POSIX."""
+_ENTROPY_BYTES = 65536
+"""Asked for at a time."""
 _TIMESTAMP = Struct("<Q")
 _RESOLUTION_NANOSECONDS = 1000
 _VALUE = capi.RAW_VALUE_BYTES
 _I32 = Struct("<I")
+_VECTOR = Struct("<II")
+_ARGUMENTS = Struct("<" + f"{capi.VALUE_OFFSET}xI{capi.VALUE_BYTES - capi.VALUE_OFFSET - 4}x" * 4)
+_RESULT = Struct(f"<{capi.VALUE_OFFSET}xI")
+
+
+def standard_streams(running: Running) -> HostFunction:
+    """What the adapter imports for stdout and stderr."""
+    return HostFunction(HOST, FD_WRITE, FD_WRITE_NUMBERS, asynchronous(FD_WRITE, _fd_write, running))
 
 
 def shadows(running: Running, replayable: bool) -> list[HostFunction]:
     """What replaces Wasmtime's definitions."""
-    rows = [("poll_oneoff", ("i32", "i32", "i32", "i32"), _poll_oneoff)]
+    rows: list[tuple[str, tuple[str, ...], Callable[..., int]]] = [
+        ("poll_oneoff", ("i32", "i32", "i32", "i32"), _poll_oneoff)
+    ]
     if replayable:
         rows += [
             ("random_get", ("i32", "i32"), _random_get),
@@ -36,8 +53,30 @@ def shadows(running: Running, replayable: bool) -> list[HostFunction]:
             ("clock_res_get", ("i32", "i32"), _clock_res_get),
         ]
     return [
-        HostFunction(WASI, name, (params, ("i32",)), _callback(running, name, params, act)) for name, params, act in rows
+        HostFunction(WASI, name, (params, ("i32",)), _callback(running, name, params, act))
+        for name, params, act in rows
     ]
+
+
+def _fd_write(guest: Fiber, raw: memoryview, results: int) -> bytes:
+    fd, vectors, count, written = _ARGUMENTS.unpack_from(raw)
+    if count > _MAX_VECTORS:
+        _RESULT.pack_into(capi.window(results), 0, _INVALID)
+        return capi.READY
+    data = _gather_untrusted(guest, vectors, count)
+    _span_untrusted(guest, written, _I32.size)[:] = _I32.pack(len(data))
+    _RESULT.pack_into(capi.window(results), 0, _SUCCESS)
+    return guest.write(_VERBOSITY[fd], data)
+
+
+def _gather_untrusted(guest: Fiber, vectors: int, count: int) -> bytes:
+    """The first MAX_PRINT_BYTES of what the vectors point to; a write may be partial. Raises GuestTrap."""
+    parts, room = [], limits.MAX_PRINT_BYTES
+    for pointer, length in _VECTOR.iter_unpack(_span_untrusted(guest, vectors, count * _VECTOR.size)):
+        part = _span_untrusted(guest, pointer, length)[:room].tobytes()
+        parts.append(part)
+        room -= len(part)
+    return b"".join(parts)
 
 
 def _callback(running: Running, name: str, params: tuple[str, ...], act: Callable[..., int]) -> Any:
@@ -63,7 +102,9 @@ def _random_get(guest: Fiber, pointer: int, length: int) -> int:
     entropy = guest.config.entropy
     assert entropy is not None, "a replayable guest is given its entropy"
     target = _span_untrusted(guest, pointer, length)
-    target[:] = entropy(length)
+    for start in range(0, length, _ENTROPY_BYTES):
+        part = target[start : start + _ENTROPY_BYTES]
+        part[:] = entropy(len(part))
     return _SUCCESS
 
 

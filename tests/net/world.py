@@ -35,7 +35,6 @@ from net.events import (
 )
 from net.identity import Identity
 from net.peers import Network, NetworkConfig
-from net.registrar import Registrar
 
 PORT = 9000
 LIMIT = 65536
@@ -154,12 +153,13 @@ class World:
         config: NetworkConfig | None = None,
         *,
         port: int | None = PORT,
+        alias: str | None = None,
     ) -> Node:
-        """Start (or restart) a node; `port` None: it does not listen."""
-        name = identity.name
+        """Start (or restart) a node; `port` None: it does not listen; `alias`: for a second one of the same name."""
+        name = alias or identity.name
         self.generation[name] += 1
         entropy = entropy_of(f"{name}/{self.generation[name]}")
-        node = Node(name, Network(identity, directory, config or NetworkConfig(), entropy, self.now))
+        node = Node(identity.name, Network(identity, directory, config or NetworkConfig(), entropy, self.now))
         self.nodes[name] = node
         if port is not None:
             self.listening[(host_of(name), port)] = node
@@ -170,8 +170,7 @@ class World:
         for wire in [wire for wire in self.open.values() if any(end[0] is node for end in wire.ends)]:
             self.cut(wire)
         self.listening = {key: value for key, value in self.listening.items() if value is not node}
-        if self.nodes.get(node.name) is node:
-            del self.nodes[node.name]
+        self.nodes = {key: value for key, value in self.nodes.items() if value is not node}
 
     def cut(self, wire: Wire) -> None:
         """Break a connection for both ends."""

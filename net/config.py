@@ -1,0 +1,29 @@
+"""What a node may choose about its network."""
+
+from dataclasses import dataclass
+
+from net.directory import Endpoint
+from net.identity import Identity
+from net.limits import RECOVERY_SECONDS, SESSION_CREDIT_BYTES, SESSION_CREDIT_MESSAGES
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """The defaults are what a node uses; tests make things small."""
+
+    endpoints: tuple[Endpoint, ...] = ()
+    """Where this node accepts connections, for its name record; `Network.set_endpoint` changes it later."""
+    routers: tuple[str, ...] = ()
+    """For its name record."""
+    register: bool = False
+    """Whether to register with the registrar right away (`Network.set_endpoint` does it in any case)."""
+    previous: Identity | None = None
+    """The identity with the node's former key, if this boot changes the key."""
+    recovery_seconds: float = RECOVERY_SECONDS
+    """Budget for reaching a peer, and for reviving a broken session."""
+    wall_clock_offset: float = 0.0
+    """Unix time minus `now`, for the issue time of records."""
+    credit_bytes: int = SESSION_CREDIT_BYTES
+    """What each peer may have unacknowledged here; bounds memory per peer."""
+    credit_messages: int = SESSION_CREDIT_MESSAGES
+    """The same in messages, at most `limits.SESSION_CREDIT_MESSAGES`."""

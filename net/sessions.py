@@ -1,0 +1,304 @@
+"""The table of all sessions, and how each gets and keeps a connection: dial, look up, back off, give up.
+
+It carries out what `reach` decides, and carries the `resolver`'s frames, since the registrar is a peer like others.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from net.config import NetworkConfig
+from net.connection import Connection, Stage
+from net.directory import Directory
+from net.errors import GoodbyeCode
+from net.events import Failed, FailureReason, NetEvent, PeerDown, PeerUp
+from net.handshake import Handshake
+from net.identity import Identity
+from net.limits import KEEPALIVE_SECONDS, MAX_SESSIONS
+from net.reach import GiveUp, LookUp, Reach, Step, Try, Wait
+from net.resolver import Answer, Resolver
+from net.session import Session
+from net.switchboard import Switchboard
+from net.timers import Timers
+
+
+class Sessions:
+    """See the module's text."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        directory: Directory,
+        config: NetworkConfig,
+        entropy: Callable[[int], bytes],
+        *,
+        events: deque[NetEvent],
+        switchboard: Switchboard,
+        answered: Callable[[str, Answer, float], None],
+    ) -> None:
+        """`answered` is told of every lookup that has ended: name, outcome, now. (Seven parameters, since this is one
+        half of `peers.Network`, and made there alone.)"""
+        self._identity = identity
+        self._directory = directory
+        self._config = config
+        self._entropy = entropy
+        self._static = entropy(32)
+        self._events = events
+        self._switchboard = switchboard
+        self._answered = answered
+        self._genesis = directory.genesis
+        self._sessions: dict[str, Session] = {}
+        self._down = False
+        self.timers: Timers[str] = Timers()
+        """One deadline per session: of what `reach` waits for."""
+        self.resolver = Resolver(
+            identity,
+            directory,
+            events.append,
+            previous=config.previous,
+            wall_clock_offset=config.wall_clock_offset,
+        )
+
+    # --- the table ---
+
+    def get(self, name: str) -> Session | None:
+        """The session with `name`, if there is one."""
+        return self._sessions.get(name)
+
+    def all(self) -> list[Session]:
+        """All sessions, oldest first."""
+        return list(self._sessions.values())
+
+    def obtain(self, name: str) -> Session | None:
+        """The session with `name`, made if need be; None if there is no room."""
+        session = self._sessions.get(name)
+        if session is None:
+            if len(self._sessions) >= MAX_SESSIONS:
+                idle = next((item for item in self._sessions.values() if item.idle), None)
+                if idle is None:
+                    return None
+                del self._sessions[idle.name]
+            session = self._sessions[name] = self._new(name, guest=False)
+        return session
+
+    def guest(self, name: str) -> Session:
+        """A session with somebody who has not registered that name yet; it is in no table."""
+        return self._new(name, guest=True)
+
+    def admit(self, session: Session, connection: Connection, now: float) -> None:
+        """A guest has got its name: it is a peer from now on, unless that name has a session already."""
+        if session.name not in self._sessions:
+            self._sessions[session.name] = session
+            self._switchboard.handshake_done(connection)
+            self._switchboard.queue(connection, session.promote())
+            self._is_up(session, now)
+
+    def _new(self, name: str, *, guest: bool) -> Session:
+        credit = (self._config.credit_bytes, self._config.credit_messages)
+        arbiter = self._identity.name < name
+        return Session(name, arbiter=arbiter, guest=guest, credit=credit, entropy=self._entropy)
+
+    # --- connections come ---
+
+    def handshake(self, *, initiator: bool) -> Handshake:
+        """One side of a new handshake, with this boot's static key."""
+        record = self.resolver.own_record
+        return Handshake(self._identity, record, initiator=initiator, static=self._static, entropy=self._entropy)
+
+    def choose(self, session: Session, connection: Connection) -> None:
+        """As the arbiter: this connection carries the session from now on."""
+        old = session.connection
+        self._switchboard.queue(connection, session.choose(connection))
+        self.replaced(session, old)
+
+    def replaced(self, session: Session, old: Connection | None) -> None:
+        """Close what `session.connection` has made superfluous."""
+        if old is not None and old is not session.connection and not old.closed:
+            self._switchboard.close(old, GoodbyeCode.REPLACED)
+        attempt = self._switchboard.get(session.attempt)
+        if attempt is not None and attempt is not session.connection and attempt.stage < Stage.WAITING:
+            session.attempt = None
+            self._switchboard.close(attempt, None)
+
+    def live(self, session: Session, connection: Connection, now: float) -> None:
+        """Both resume frames have passed: messages can."""
+        connection.stage = Stage.LIVE
+        session.live = True
+        session.reach = None
+        session.attempt = None
+        session.looking = False
+        self._switchboard.timers.set(connection.number, now + KEEPALIVE_SECONDS)
+        self._switchboard.signal(connection)
+        if not session.guest:
+            self._is_up(session, now)
+
+    def _is_up(self, session: Session, now: float) -> None:
+        self.timers.set(session.name, None)
+        if not session.up:
+            session.up = True
+            self._events.append(PeerUp(session.name))
+        if self._is_registrar(session):
+            self.resolver.connected()
+            self.serve_resolver(now)
+
+    # --- connections go ---
+
+    def gone(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
+        """A connection is forgotten: carry on with whoever relied on it. `farewell`: the peer meant it to end."""
+        session = connection.session
+        if session is not None and session.connection is connection:
+            session.unbind()
+            if session.reach is None and not session.looking:
+                self._revive(session, now, dialer=connection.dialed is not None and not farewell)
+            elif session.attempt in (None, connection.number):
+                self._attempt_failed(session, reason, now)
+        elif connection.dialed is not None:
+            owner = self._sessions.get(connection.dialed)
+            if owner is not None and owner.attempt == connection.number:
+                self._attempt_failed(owner, reason, now)
+
+    def _attempt_failed(self, session: Session, reason: FailureReason, now: float) -> None:
+        session.attempt = None
+        if session.reach is not None and not session.looking:
+            self._step(session, session.reach.failed(reason, now, self._jitter()), now)
+
+    def _revive(self, session: Session, now: float, *, dialer: bool) -> None:
+        """Its connection broke: whoever dialed it, or has something to send, dials; the other waits for that."""
+        if session.guest or self._down:
+            return
+        session.reach = reach = self._new_reach(session, now, reviving=True)
+        asking = self._is_registrar(session) and self.resolver.busy
+        if session.outbox.messages or dialer or asking:
+            record = self._directory.find(session.name)
+            self._step(session, reach.pause(record, now, self._jitter(), dialer=dialer), now)
+        else:
+            self._step(session, reach.expect(), now)
+
+    # --- connections are sought ---
+
+    def advance(self, session: Session, now: float) -> None:
+        """There is something to send: send it, or see to a connection."""
+        if session.live:
+            self._switchboard.signal(session.connection)
+            return
+        if session.connection is not None or session.looking:
+            return
+        if session.reach is not None and not session.reach.passive:
+            return
+        record = self._directory.find(session.name)
+        if record is not None:
+            session.reach = self._new_reach(session, now, reviving=False)
+            self._step(session, session.reach.begin(record, now, self._jitter()), now)
+        elif self._genesis is not None:
+            session.reach = None
+            self._look_up(session, now)
+        else:
+            self._give_up(session, FailureReason.NO_SUCH_NAME, now)
+
+    def due(self, name: str, now: float) -> None:
+        """The deadline of a session has come."""
+        session = self._sessions.get(name)
+        # With a connection, its handshake is nearly through; should it fail after all, `gone` carries on.
+        if session is not None and session.reach is not None and session.connection is None:
+            record = self._directory.find(name)
+            self._step(session, session.reach.woken(record, now, self._jitter()), now)
+
+    def shut_down(self, now: float) -> None:
+        """Fail everything; nothing is sought any more."""
+        self._down = True
+        for session in self.all():
+            session.unbind()
+            self._give_up(session, FailureReason.SHUTDOWN, now)
+
+    def _is_registrar(self, session: Session) -> bool:
+        return self._genesis is not None and session.name == self._genesis.name
+
+    def _new_reach(self, session: Session, now: float, *, reviving: bool, fresh: bool = False) -> Reach:
+        """`fresh`: the record was fetched from the registrar just now."""
+        is_registrar = self._is_registrar(session)
+        may_look_up = self._genesis is not None and not is_registrar and not fresh
+        deadline = now + self._config.recovery_seconds
+        return Reach(deadline, reviving=reviving, patient=is_registrar, may_look_up=may_look_up)
+
+    def _step(self, session: Session, step: Step, now: float) -> None:
+        """Do what the episode of reaching the peer wants next."""
+        match step:
+            case Try(endpoint, until):
+                handshake = self.handshake(initiator=True)
+                attempt = self._switchboard.dial(session.name, endpoint, handshake, until=until, now=now)
+                session.attempt = attempt.number
+                self.timers.set(session.name, None)
+            case LookUp():
+                self._look_up(session, now)
+            case Wait(until):
+                self.timers.set(session.name, until)
+            case GiveUp(reason):
+                self._give_up(session, reason, now)
+
+    def _give_up(self, session: Session, reason: FailureReason, now: float) -> None:
+        """The peer cannot be reached: fail all that was for it."""
+        session.reach = None
+        session.looking = False
+        session.attempt = None
+        self.timers.set(session.name, None)
+        self._events.extend(Failed(token, reason) for token in session.give_up())
+        if session.up:
+            session.up = False
+            self._events.append(PeerDown(session.name, reason))
+        if self._is_registrar(session):
+            self.resolver.unreachable(now)
+            self.serve_resolver(now)
+
+    def _jitter(self) -> float:
+        return int.from_bytes(self._entropy(2), "big") / 65536
+
+    # --- lookups ---
+
+    def _look_up(self, session: Session, now: float) -> None:
+        session.looking = True
+        self.look_up(session.name, now)
+
+    def look_up(self, name: str, now: float) -> None:
+        """Ask the registrar for `name`; `answered` will be told."""
+        self.resolver.look_up(name, now)
+        self.serve_resolver(now)
+
+    def serve_resolver(self, now: float) -> None:
+        """Carry the resolver's frames and answers to where they belong."""
+        while self.resolver.has_frames and self._genesis is not None and not self._down:
+            session = self.obtain(self._genesis.name)
+            if session is None:
+                self.resolver.unreachable(now)
+            elif not session.live:
+                self.advance(session, now)
+                break
+            elif (frame := self.resolver.next_frame()) is not None and session.connection is not None:
+                self._switchboard.queue(session.connection, frame)
+        while (answer := self.resolver.next_answer()) is not None:
+            self._looked_up(*answer, now)
+
+    def _looked_up(self, name: str, answer: Answer, now: float) -> None:
+        """A lookup has ended: go on with whoever waits for it."""
+        if name == self._identity.name:
+            self.resolver.answer_registration(answer, now)
+            self.serve_resolver(now)
+        session = self._sessions.get(name)
+        if session is not None and session.looking:
+            session.looking = False
+            self._reach_on(session, answer, now)
+        self._answered(name, answer, now)
+
+    def _reach_on(self, session: Session, answer: Answer, now: float) -> None:
+        """The lookup that an episode waited for has ended."""
+        record = self._directory.find(session.name)
+        if session.reach is not None:
+            news = record if answer is Answer.KNOWN else None
+            self._step(session, session.reach.looked_up(news, now, self._jitter()), now)
+        elif record is not None:
+            session.reach = self._new_reach(session, now, reviving=False, fresh=True)
+            self._step(session, session.reach.begin(record, now, self._jitter()), now)
+        else:
+            unknown = answer is Answer.UNKNOWN
+            self._give_up(session, FailureReason.NO_SUCH_NAME if unknown else FailureReason.UNREACHABLE, now)
+
+    def __repr__(self) -> str:
+        return f"Sessions({self.all()})"

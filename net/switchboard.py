@@ -1,0 +1,113 @@
+"""The table of all connections: their numbers, their deadlines, the caps on unfinished handshakes, and their events.
+
+Knows what a connection is, and nothing of what it is for.
+"""
+
+from collections import deque
+
+from net.connection import Connection
+from net.directory import Endpoint
+from net.errors import GoodbyeCode, NoRoom
+from net.events import Buffer, Close, Dial, NetEvent, Writable
+from net.handshake import Handshake
+from net.limits import HANDSHAKE_SECONDS, MAX_HALF_OPEN, MAX_HALF_OPEN_PER_HOST, MAX_REPLIES
+from net.timers import Timers
+from net.wire import Control
+
+
+class Switchboard:
+    """See the module's text."""
+
+    def __init__(self, events: deque[NetEvent]) -> None:
+        """`events`: where Dial, Close and Writable go."""
+        self._events = events
+        self._connections: dict[int, Connection] = {}
+        self._next_number = 1
+        self._half_open: dict[str, int] = {}
+        self.timers: Timers[int] = Timers()
+        """One deadline per connection."""
+
+    def new_number(self) -> int:
+        """An id that no connection has had."""
+        number = self._next_number
+        self._next_number += 1
+        return number
+
+    def get(self, number: int | None) -> Connection | None:
+        """The connection of that number, if it is there."""
+        return self._connections.get(number) if number is not None else None
+
+    def all(self) -> list[Connection]:
+        """All connections, oldest first."""
+        return list(self._connections.values())
+
+    def has_room(self, host: str) -> bool:
+        """Whether one more handshake with that host may begin."""
+        total = sum(self._half_open.values())
+        return total < MAX_HALF_OPEN and self._half_open.get(host, 0) < MAX_HALF_OPEN_PER_HOST
+
+    def accept(self, number: int, host: str, handshake: Handshake, now: float) -> None:
+        """A connection has come from `host`, for which `has_room` was true."""
+        self._half_open[host] = self._half_open.get(host, 0) + 1
+        self._connections[number] = Connection(number, handshake, dialed=None, host=host, now=now)
+        self.timers.set(number, now + HANDSHAKE_SECONDS)
+
+    def dial(self, name: str, endpoint: Endpoint, handshake: Handshake, *, until: float, now: float) -> Connection:
+        """Have a connection opened; it has until `until` to come to something."""
+        number = self.new_number()
+        connection = Connection(number, handshake, dialed=name, host=endpoint.host, now=now)
+        self._connections[number] = connection
+        self.timers.set(number, until)
+        self._events.append(Dial(number, endpoint.host, endpoint.port))
+        return connection
+
+    def signal(self, connection: Connection | None) -> None:
+        """Tell that there is something to write, if there is and it was not told yet."""
+        if connection is not None and not connection.closed and not connection.signalled and connection.writable:
+            connection.signalled = True
+            self._events.append(Writable(connection.number))
+
+    def queue(self, connection: Connection, frame: Control) -> None:
+        """Send a control frame."""
+        connection.queue(frame)
+        self.signal(connection)
+
+    def reply(self, connection: Connection, frame: Control) -> None:
+        """Send a control frame that the peer has asked for. Raises NoRoom if it asks without ever reading."""
+        if connection.controls >= MAX_REPLIES:
+            raise NoRoom("the peer does not read the answers that it asks for")
+        self.queue(connection, frame)
+
+    def pending(self, number: int, limit: int) -> list[Buffer]:
+        """See `peers.Network.pending`."""
+        connection = self._connections.get(number)
+        if connection is None:
+            return []
+        buffers = connection.fill(limit)
+        if not buffers:
+            connection.signalled = False
+        return buffers
+
+    def handshake_done(self, connection: Connection) -> None:
+        """It does not count against the caps of unfinished handshakes any more."""
+        if connection.half_open:
+            connection.half_open = False
+            self._half_open[connection.host] -= 1
+            if not self._half_open[connection.host]:
+                del self._half_open[connection.host]
+
+    def forget(self, connection: Connection) -> None:
+        """It is gone."""
+        del self._connections[connection.number]
+        connection.closed = True
+        self.timers.set(connection.number, None)
+        self.handshake_done(connection)
+
+    def close(self, connection: Connection, code: GoodbyeCode | None) -> None:
+        """End it, with a goodbye if the peer can read one."""
+        farewell = connection.farewell(code)
+        self.forget(connection)
+        self._events.append(Close(connection.number, farewell))
+
+    def __repr__(self) -> str:
+        return f"Switchboard({self.all()})"

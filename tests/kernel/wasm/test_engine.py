@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+import wasmtime
+
+from kernel.errors import BadModule
+from kernel.guest import GuestConfig, Poll
+from kernel.wasm import engine as engine_module
+from kernel.wasm.engine import Engine, self_check
+from kernel.wasm.fiber import Fiber
+from tests.kernel.wasm.guests import GUESTS, MEMORY, NECTAR, OUR, poll, receiver, start, wat
+
+REALLOC = '(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))'
+MEMORY_EXPORT = '(memory (export "memory") 1)'
+INIT = '(func (export "init") (param i32 i32))'
+
+
+def assembled(*parts: str) -> bytes:
+    return bytes(wasmtime.wat2wasm(f"(module {' '.join(parts)})"))
+
+
+def test_the_installed_wasmtime_passes_the_self_check() -> None:
+    self_check()
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        (['(import "env" "f" (func))'], "it imports the function 'f' of 'env', which this node does not offer"),
+        ([f'(import "{NECTAR.module}" "fly" (func))'], "the function 'fly'"),
+        ([f'(import "{NECTAR.module}" "receive" (global i32))'], "the global 'receive'"),
+        (['(import "nectar:process/standard@0.9.0" "receive" (func (param i32)))'], "standard@0.9.0"),
+        (['(import "wasi:cli/exit@0.2.0" "exit" (func (param i32)))'], "wasi:cli/exit@0.2.0"),
+        ([f'(import "{NECTAR.module}" "receive" (func (param i64)))'], "receive"),
+        ([f'(import "{NECTAR.module}" "clear-state" (func (param i64)))'], "clear-state"),
+        (['(import "wasi_snapshot_preview1" "fly" (func))'], "fly"),
+        (['(import "wasi_snapshot_preview1" "fd_write" (func))'], "fd_write"),
+        (
+            [
+                f'(import "{NECTAR.module}" "receive" (func (param i32)))',
+                '(import "kinode:process/standard@1.0.0" "receive" (func (param i32)))',
+            ],
+            "two versions",
+        ),
+    ],
+)
+def test_an_import_that_is_not_offered_is_named(engine: Engine, parts: list[str], reason: str) -> None:
+    with pytest.raises(BadModule, match=reason) as caught:
+        engine.load(assembled(*parts, MEMORY_EXPORT, REALLOC, INIT))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ([REALLOC, INIT], "no memory"),
+        ([MEMORY_EXPORT, INIT], "'cabi_realloc'"),
+        ([MEMORY_EXPORT, REALLOC], "'init'"),
+        ([MEMORY_EXPORT, REALLOC, '(func (export "init"))'], "'init' has the wrong type"),
+        ([MEMORY_EXPORT, REALLOC, '(global (export "init") i32 (i32.const 0))'], "no function of the name 'init'"),
+        ([MEMORY_EXPORT, REALLOC, INIT, '(func (export "_initialize") (param i32))'], "'_initialize' has the wrong"),
+    ],
+)
+def test_a_missing_or_wrong_export_is_named(engine: Engine, parts: list[str], reason: str) -> None:
+    with pytest.raises(BadModule, match=reason):
+        engine.load(assembled(*parts))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ['(memory (export "memory") i64 1)', REALLOC, INIT],
+        [MEMORY_EXPORT, "(memory 1)", REALLOC, INIT],
+        ['(memory (export "memory") 1 2 shared)', REALLOC, INIT],
+    ],
+)
+def test_memories_that_are_not_bounded_are_refused(engine: Engine, parts: list[str]) -> None:
+    with pytest.raises(BadModule, match="the core module is not valid"):
+        engine.load(assembled(*parts))
+
+
+def test_code_that_does_not_validate_is_refused(engine: Engine) -> None:
+    wasm = bytearray((GUESTS / "echo.wasm").read_bytes())
+    wasm[-20:] = bytes(20)
+    with pytest.raises(BadModule):
+        engine.load(bytes(wasm))
+
+
+def test_a_program_starts_any_number_of_guests(engine: Engine) -> None:
+    program = engine.load(receiver())
+    guests = [program.start(GuestConfig(OUR, MEMORY)) for _ in range(20)]
+    assert all(isinstance(guest, Fiber) and poll(guest) is Poll.RECEIVE for guest in guests)
+
+
+def test_a_drive_that_is_no_folder_is_refused(engine: Engine, tmp_path: Path) -> None:
+    program = engine.load((GUESTS / "output.wasm").read_bytes())
+    with pytest.raises(BadModule, match="is no folder"):
+        program.start(GuestConfig(OUR, MEMORY, drive=str(tmp_path / "missing")))
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one whenever something is compiled."""
+    times: list[int] = []
+    compile_ = Engine._compile
+
+    def counting(self: Engine, core: bytes) -> wasmtime.Module:
+        times.append(len(core))
+        return compile_(self, core)
+
+    monkeypatch.setattr(Engine, "_compile", counting)
+    return times
+
+
+@pytest.mark.parametrize("is_replayable", [False, True])
+def test_compiled_code_is_taken_from_the_cache(tmp_path: Path, compiled: list[int], is_replayable: bool) -> None:
+    for _ in range(2):
+        assert poll(start(Engine(tmp_path, is_replayable), receiver())) is Poll.RECEIVE
+    assert len(compiled) == 1
+
+
+def test_the_two_modes_have_entries_of_their_own(tmp_path: Path, compiled: list[int]) -> None:
+    for is_replayable in (False, True):
+        assert poll(start(Engine(tmp_path, is_replayable), receiver())) is Poll.RECEIVE
+    assert len(compiled) == 2
+
+
+def test_another_version_of_wasmtime_compiles_anew(
+    tmp_path: Path, compiled: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Engine(tmp_path, False).load(receiver())
+    monkeypatch.setattr(engine_module, "version", lambda _package: "51.0.0")
+    Engine(tmp_path, False).load(receiver())
+    assert len(compiled) == 2
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty"])
+def test_a_damaged_entry_is_compiled_anew_and_replaced(tmp_path: Path, compiled: list[int], damage: str) -> None:
+    Engine(tmp_path, False).load(receiver())
+    (entry,) = tmp_path.iterdir()
+    code = bytearray(entry.read_bytes())
+    code[len(code) // 2] ^= 1
+    entry.write_bytes({"flip": bytes(code), "truncate": bytes(code[:-1]), "empty": b""}[damage])
+    for _ in range(2):
+        assert poll(start(Engine(tmp_path, False), receiver())) is Poll.RECEIVE
+    assert len(compiled) == 2
+    assert list(tmp_path.iterdir()) == [entry]
+
+
+def test_nobody_else_may_enter_the_cache(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "cache"
+    Engine(folder, False).load(receiver())
+    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+
+
+def test_a_cache_that_cannot_be_written_costs_only_the_cache(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    assert poll(start(Engine(blocked / "cache", False), receiver())) is Poll.RECEIVE
+
+
+def test_floats_are_the_same_in_every_replayable_run() -> None:
+    # 0/0 has no fixed sign or payload unless it is made canonical.
+    body = "(f64.store (i32.const 64) (f64.div (f64.const 0) (f64.const 0))) (call $receive (i32.const 2048))"
+    engine = Engine(None, replayable=True)
+    guest = start(engine, wat(body, "receive"))
+    poll(guest)
+    assert guest.memory[64:72].tobytes() == bytes.fromhex("000000000000f87f")

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernel.errors import GuestTrap
+from kernel.wasm import wit
+from kernel.wasm.lower import ALIGNMENT_BITS, BATCH, Lowered, compile_lower, lower_text
+from kernel.wasm.wit import INTERFACES, Bytes, List, Record, Type
+from tests.kernel.wasm import reference
+
+RESULTS: dict[str, Type] = {
+    f"{module.split(':')[0]} {module[-5:]} {function.name}": function.result
+    for module, interface in INTERFACES.items()
+    for function in interface.functions
+    if function.result and function.result is not wit.Scalar.BOOL
+}
+DISTINCT = {kind: name for name, kind in RESULTS.items()}.values()
+"""Versions share most types."""
+LOWERS = {name: compile_lower(kind, name) for name, kind in RESULTS.items()}
+TARGET = 1024
+MANY = List(Bytes(100), 100)
+
+
+def settle(lowered: Lowered, memory: reference.Memory) -> None:
+    """What the adapter does, in Python."""
+    done = False
+    while not done:
+        count, *codes = lowered.codes()
+        assert count == len(codes) <= BATCH
+        addresses = [memory.allocate(1 << (code & 3), code >> ALIGNMENT_BITS) for code in codes]
+        done = lowered.place_untrusted(memoryview(memory.data), (*addresses, *[0] * (BATCH - count)))
+
+
+@pytest.mark.parametrize("name", DISTINCT)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_every_result_lowers_to_what_the_reference_reads(name: str, data: st.DataObject) -> None:
+    kind = RESULTS[name]
+    value = data.draw(reference.plain(kind))
+    memory = reference.Memory(bytearray(1 << 17), 4096)
+    settle(LOWERS[name](value).to(TARGET), memory)
+    assert reference.load(memory, kind, TARGET) == value
+
+
+def test_a_list_of_more_pieces_than_a_batch_comes_in_several() -> None:
+    value = tuple(bytes([i]) * i for i in range(3 * BATCH))
+    lowered = compile_lower(MANY, "many")(value).to(TARGET)
+    memory = reference.Memory(bytearray(1 << 16), 4096)
+    assert lowered.codes()[0] == BATCH
+    settle(lowered, memory)
+    assert reference.load(memory, MANY, TARGET) == value
+
+
+@pytest.mark.parametrize("buffer", [bytearray(b"blob"), memoryview(b"blob"), memoryview(b"xblobx")[1:5]])
+def test_any_buffer_is_taken_as_it_is(buffer: bytearray | memoryview) -> None:
+    memory = reference.Memory(bytearray(8192), 4096)
+    settle(compile_lower(Bytes(10), "bytes")(buffer).to(TARGET), memory)
+    assert reference.load(memory, Bytes(10), TARGET) == b"blob"
+
+
+def test_an_empty_string_asks_for_a_place_too() -> None:
+    assert compile_lower(Bytes(10), "bytes")(b"").codes() == [1, 0]
+
+
+def test_the_text_of_init_is_one_piece() -> None:
+    assert lower_text(b"our").codes() == [1, 3 << ALIGNMENT_BITS]
+
+
+def test_a_place_beyond_the_memory_traps() -> None:
+    lowered = compile_lower(Bytes(10), "bytes")(b"1234").to(TARGET)
+    with pytest.raises(GuestTrap, match="outside the memory"):
+        lowered.place_untrusted(memoryview(bytearray(4096)), (4093,))
+
+
+def test_after_the_memory_has_grown_the_same_call_succeeds() -> None:
+    lowered = compile_lower(Bytes(10), "bytes")(b"1234").to(TARGET)
+    with pytest.raises(GuestTrap):
+        lowered.place_untrusted(memoryview(bytearray(4096)), (5000,))
+    memory = bytearray(8192)
+    assert lowered.place_untrusted(memoryview(memory), (5000,))
+    assert memory[5000:5004] == b"1234"
+
+
+def test_a_return_pointer_beyond_the_memory_traps() -> None:
+    lowered = compile_lower(Bytes(10), "bytes")(b"").to(4092)
+    with pytest.raises(GuestTrap, match="outside the memory"):
+        lowered.place_untrusted(memoryview(bytearray(4096)), (0,))
+
+
+def test_an_unaligned_return_pointer_traps() -> None:
+    lowered = compile_lower(Bytes(10), "bytes")(b"").to(1026)
+    with pytest.raises(GuestTrap, match="not aligned"):
+        lowered.place_untrusted(memoryview(bytearray(4096)), (0,))
+
+
+def test_an_unaligned_place_for_a_list_traps() -> None:
+    lowered = compile_lower(MANY, "many")((b"x",)).to(TARGET)
+    with pytest.raises(GuestTrap, match="not aligned"):
+        lowered.place_untrusted(memoryview(bytearray(4096)), (2050, 100))
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_only_a_guest_trap_leaves_whatever_places_a_guest_gives(data: st.DataObject) -> None:
+    kind = Record((("a", MANY), ("b", List(wit.CAPABILITY, 10))), tuple)
+    value = data.draw(reference.plain(kind))
+    lowered = compile_lower(kind, "any")(value).to(data.draw(st.integers(0, 2**32 - 1) | st.integers(0, 300)))
+    places = st.integers(0, 600) | st.integers(0, 2**32 - 1)
+    memory = memoryview(bytearray(512))
+    with suppress(GuestTrap):
+        while not lowered.place_untrusted(memory, tuple(data.draw(places) for _ in range(BATCH))):
+            pass

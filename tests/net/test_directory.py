@@ -1,0 +1,163 @@
+"""Name records and the two directories: only what is signed is believed."""
+
+from dataclasses import replace
+
+import cbor2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from net.directory import (
+    Endpoint,
+    NameRecord,
+    RegistrarDirectory,
+    SignedRecord,
+    decode_record_untrusted,
+    decode_static_directory_untrusted,
+    encode_static_directory,
+    grant_record,
+    sign_record,
+)
+from net.errors import BadNameRecord
+from tests.net.world import GENESIS, REGISTRAR, identity_of, record_of
+
+ANN = identity_of("ann.test")
+BOB = identity_of("bob.test")
+FULL = NameRecord("ann.test", ANN.public_key, (Endpoint("::1", 1), Endpoint("host", 65535)), ("bob.test",), 7, 1234)
+GRANTED = grant_record(sign_record(FULL, ANN), REGISTRAR)
+
+
+def test_a_record_survives_encoding() -> None:
+    read = decode_record_untrusted(GRANTED.encode())
+    assert read == GRANTED
+    assert read.record == FULL
+    assert read.granted_by(GENESIS.public_key)
+    assert not read.granted_by(BOB.public_key)
+
+
+def test_a_record_without_a_grant_is_granted_by_nobody() -> None:
+    assert not decode_record_untrusted(sign_record(FULL, ANN).encode()).granted_by(GENESIS.public_key)
+
+
+def test_the_old_keys_consent_is_for_this_record_alone() -> None:
+    old = identity_of("ann.test", "old")
+    signed = sign_record(FULL, ANN, old)
+    assert signed.change_signed_by(old.public_key)
+    assert not signed.change_signed_by(BOB.public_key)
+    other = sign_record(replace(FULL, sequence=8), ANN)
+    assert not replace(other, change_signature=signed.change_signature).change_signed_by(old.public_key)
+
+
+def test_a_record_that_another_key_signed_is_bad() -> None:
+    forged = replace(GRANTED, signature=BOB.sign(b"nectar/1 name record", GRANTED.body))
+    with pytest.raises(BadNameRecord, match="own key"):
+        decode_record_untrusted(forged.encode())
+
+
+BODY: list[object] = [1, "ann.test", ANN.public_key, [["host", 1]], [], 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("index", "value"),
+    [
+        (0, 2),
+        (1, "ANN"),
+        (1, None),
+        (2, bytes(31)),
+        (3, [["host", 0]]),
+        (3, [["host", 65536]]),
+        (3, [["", 1]]),
+        (3, [["x" * 256, 1]]),
+        (3, [["a b", 1]]),
+        (3, [["host"]]),
+        (3, [["host", 1]] * 9),
+        (4, ["UPPER"]),
+        (4, [1]),
+        (5, -1),
+        (5, 1 << 64),
+        (6, "now"),
+    ],
+)
+def test_malformed_records_are_bad_even_if_signed(index: int, value: object) -> None:
+    fields = list(BODY)
+    fields[index] = value
+    body = cbor2.dumps(fields)
+    signed = SignedRecord(FULL, body, ANN.sign(b"nectar/1 name record", body), None, None)
+    with pytest.raises(BadNameRecord):
+        decode_record_untrusted(signed.encode())
+
+
+def test_a_record_beyond_4096_bytes_is_bad() -> None:
+    with pytest.raises(BadNameRecord, match="4096"):
+        decode_record_untrusted(GRANTED.encode() + bytes(4096))
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_make_the_record_decoder_raise_anything_else(data: bytes) -> None:
+    with pytest.raises(BadNameRecord):
+        decode_record_untrusted(data)
+
+
+@given(position=st.integers(0, len(GRANTED.encode()) - 1), byte=st.integers(0, 255))
+def test_one_changed_byte_never_changes_what_a_granted_record_says(position: int, byte: int) -> None:
+    data = GRANTED.encode()
+    changed = data[:position] + bytes([byte]) + data[position + 1 :]
+    directory = RegistrarDirectory(GENESIS)
+    try:
+        directory.learn_untrusted(changed)
+    except BadNameRecord:
+        assert directory.find("ann.test") is None
+    else:
+        assert directory.find("ann.test") == FULL
+
+
+def test_a_cache_believes_the_registrar_alone() -> None:
+    directory = RegistrarDirectory(GENESIS)
+    with pytest.raises(BadNameRecord, match="not granted"):
+        directory.learn_untrusted(grant_record(sign_record(FULL, ANN), BOB).encode())
+    assert directory.find("ann.test") is None
+
+
+def test_a_cache_keeps_the_record_with_the_highest_sequence() -> None:
+    directory = RegistrarDirectory(GENESIS)
+    newer = grant_record(record_of(ANN, sequence=9), REGISTRAR)
+    assert directory.learn_untrusted(GRANTED.encode()) == GRANTED
+    assert directory.learn_untrusted(newer.encode()) == newer
+    assert directory.learn_untrusted(GRANTED.encode()) is None
+    assert directory.find("ann.test") == newer.record
+    assert directory.signed("ann.test") == newer.encode()
+
+
+def test_a_cache_survives_in_bytes_and_a_damaged_one_gives_what_is_left() -> None:
+    directory = RegistrarDirectory(GENESIS, [GRANTED.encode(), b"damaged"])
+    assert directory.rejected == 1
+    assert RegistrarDirectory(GENESIS, directory.records()).find("ann.test") == FULL
+
+
+def test_a_cache_knows_the_registrar_from_the_start_and_lets_nobody_change_that() -> None:
+    directory = RegistrarDirectory(GENESIS)
+    assert directory.find(GENESIS.name) == GENESIS.record()
+    with pytest.raises(BadNameRecord, match="fixed"):
+        directory.learn_untrusted(grant_record(record_of(REGISTRAR, 99), REGISTRAR).encode())
+
+
+def test_a_static_directory_is_what_its_authority_signed() -> None:
+    data = encode_static_directory([record_of(ANN), record_of(BOB)], REGISTRAR)
+    directory = decode_static_directory_untrusted(data, REGISTRAR.public_key)
+    assert directory.find("ann.test") == record_of(ANN).record
+    assert directory.find("nobody.test") is None
+    assert directory.genesis is None
+    with pytest.raises(BadNameRecord, match="authority"):
+        decode_static_directory_untrusted(data, ANN.public_key)
+
+
+def test_a_static_directory_with_a_record_taken_out_is_bad() -> None:
+    magic, records, signature = cbor2.loads(encode_static_directory([record_of(ANN), record_of(BOB)], REGISTRAR))
+    with pytest.raises(BadNameRecord, match="authority"):
+        decode_static_directory_untrusted(cbor2.dumps([magic, records[:1], signature]), REGISTRAR.public_key)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_the_static_decoder_raise_anything_else(data: bytes) -> None:
+    with pytest.raises(BadNameRecord):
+        decode_static_directory_untrusted(data, REGISTRAR.public_key)

@@ -1,0 +1,141 @@
+"""The driver on real TCP over loopback: two networks, their bytes carried by trio."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from net.directory import Endpoint, NameRecord, StaticDirectory, sign_record
+from net.driver import Driver
+from net.events import Close, Delivered, Dial, Failed, FailureReason, NetEvent, Outgoing, PeerDown, Received, Writable
+from net.peers import Network, NetworkConfig
+from net.tcp import TcpListener, TcpTransport
+from tests.net.world import entropy_of, identity_of
+
+LIMIT_SECONDS = 20
+
+
+class Owner:
+    """What a node does for its network: drain events, keep the timer."""
+
+    def __init__(self, name: str, ports: dict[str, int], nursery: trio.Nursery, config: NetworkConfig) -> None:
+        records = {}
+        for other, port in ports.items():
+            identity = identity_of(other)
+            endpoints = (Endpoint("127.0.0.1", port),)
+            records[other] = sign_record(NameRecord(other, identity.public_key, endpoints, (), 1, 0), identity)
+        directory = StaticDirectory(records)
+        self.network = Network(identity_of(name), directory, config, entropy_of(name), trio.current_time())
+        self.driver = Driver(self.network, TcpTransport(), nursery, self.turn, trio.current_time)
+        self.events: list[NetEvent] = []
+        self.changed = trio.Event()
+        nursery.start_soon(self.keep_time)
+
+    def turn(self) -> None:
+        """Drain the network's events."""
+        while (event := self.network.next_event()) is not None:
+            if isinstance(event, Dial | Close | Writable):
+                self.driver.handle(event)
+            else:
+                self.events.append(event)
+                if isinstance(event, Received):
+                    self.network.taken(event.receipt, trio.current_time())
+        changed, self.changed = self.changed, trio.Event()
+        changed.set()
+
+    async def keep_time(self) -> None:
+        """Call on_timer when it is due."""
+        while True:
+            deadline = self.network.next_deadline()
+            with trio.move_on_at(deadline if deadline is not None else float("inf")):
+                await self.changed.wait()
+            if (deadline := self.network.next_deadline()) is not None and deadline <= trio.current_time():
+                self.network.on_timer(trio.current_time())
+                self.turn()
+
+    def send(self, to: str, header: bytes, blob: bytes | None = None, stream: bytes = b"s") -> None:
+        """Send a message; its token is its header."""
+        self.network.send(Outgoing(to, stream, header, blob, header), trio.current_time())
+        self.turn()
+
+    async def until(self, kind: type, count: int = 1) -> list[NetEvent]:
+        """The events of this kind, once there are so many."""
+        while len(found := [event for event in self.events if isinstance(event, kind)]) < count:
+            await self.changed.wait()
+        return found
+
+
+@asynccontextmanager
+async def two_owners() -> AsyncIterator[tuple[Owner, Owner, TcpListener, trio.Nursery]]:
+    """ann.test, and bob.test that listens."""
+    with trio.fail_after(LIMIT_SECONDS):
+        listener = await TcpTransport().listen("127.0.0.1", 0)
+        async with trio.open_nursery() as nursery:
+            ports = {"ann.test": listener.port, "bob.test": listener.port}
+            first = Owner("ann.test", ports, nursery, NetworkConfig(recovery_seconds=0.2))
+            second = Owner("bob.test", ports, nursery, NetworkConfig(recovery_seconds=0.2))
+            nursery.start_soon(second.driver.serve, listener)
+            yield first, second, listener, nursery
+            nursery.cancel_scope.cancel()
+        await listener.aclose()
+
+
+async def test_messages_pass_both_ways_over_tcp() -> None:
+    async with two_owners() as (first, second, _, _):
+        first.send("bob.test", b"question", b"blob")
+        (question,) = await second.until(Received)
+        assert isinstance(question, Received)
+        assert (question.node, question.header, question.blob) == ("ann.test", b"question", b"blob")
+        second.send("ann.test", b"answer")
+        (answer,) = await first.until(Received)
+        assert isinstance(answer, Received)
+        assert answer.header == b"answer"
+
+
+async def test_large_blobs_arrive_whole_over_tcp() -> None:
+    async with two_owners() as (first, second, _, _):
+        blobs = [bytes([index]) * (3_000_000 + index) for index in range(4)]
+        for index, blob in enumerate(blobs):
+            first.send("bob.test", b"%d" % index, blob, stream=b"%d" % (index % 2))
+        await first.until(Delivered, 4)
+        arrived = {event.header: event.blob for event in second.events if isinstance(event, Received)}
+        assert arrived == {b"%d" % index: blob for index, blob in enumerate(blobs)}
+
+
+async def test_a_port_where_nobody_listens_is_refused() -> None:
+    async with two_owners() as (first, _, listener, _):
+        await listener.aclose()
+        first.send("bob.test", b"hello")
+        assert await first.until(Failed) == [Failed(b"hello", FailureReason.REFUSED)]
+
+
+async def test_a_goodbye_reaches_the_other_side_before_the_connection_closes() -> None:
+    async with two_owners() as (first, second, listener, _):
+        first.send("bob.test", b"hello")
+        await first.until(Delivered)
+        await listener.aclose()
+        first.network.shutdown(trio.current_time())
+        first.turn()
+        await second.until(PeerDown)
+        assert first.network.statistics()["connections"] == second.network.statistics()["connections"] == 0
+
+
+async def test_junk_over_tcp_is_hung_up_on() -> None:
+    async with two_owners() as (_, second, listener, _):
+        stream = await TcpTransport().connect("127.0.0.1", listener.port)
+        await stream.send_all(b"GET / HTTP/1.1\r\n\r\n")
+        assert bytes(await stream.receive_some()) == b""
+        await stream.aclose()
+        assert second.network.statistics()["connections"] == 0
+
+
+@pytest.mark.parametrize("count", [50])
+async def test_many_messages_keep_their_order_over_tcp(count: int) -> None:
+    async with two_owners() as (first, second, _, _):
+        for index in range(count):
+            first.send("bob.test", b"%d" % index, bytes(index * 997))
+        arrived = await second.until(Received, count)
+        assert [event.header for event in arrived if isinstance(event, Received)] == [
+            b"%d" % index for index in range(count)
+        ]

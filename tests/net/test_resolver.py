@@ -1,0 +1,141 @@
+"""What a node asks its registrar, without a network."""
+
+import pytest
+
+from net.directory import Endpoint, RegistrarDirectory, decode_record_untrusted, grant_record
+from net.errors import BadNameRecord, StaleSequence
+from net.events import FailureReason, NetEvent, Registered, RegistrationFailed
+from net.resolver import Answer, Resolver
+from net.wire import Found, Granted, Lookup, Refused, Register
+from tests.net.world import GENESIS, REGISTRAR, cached_directory, identity_of, record_of
+
+ANN = identity_of("ann.test")
+BOB = identity_of("bob.test")
+HERE = (Endpoint("host", 1),)
+
+
+def resolver(directory: RegistrarDirectory | None = None) -> tuple[Resolver, list[NetEvent]]:
+    """Ann's, and what it tells."""
+    events: list[NetEvent] = []
+    return Resolver(ANN, directory or RegistrarDirectory(GENESIS), events.append, wall_clock_offset=1e9), events
+
+
+def granted(record: bytes) -> bytes:
+    """Countersigned by the registrar."""
+    return grant_record(decode_record_untrusted(record), REGISTRAR).encode()
+
+
+def test_a_lookup_is_asked_once_and_again_on_a_new_connection() -> None:
+    item, _ = resolver()
+    item.look_up("bob.test", 0.0)
+    item.look_up("bob.test", 0.0)
+    assert (item.next_frame(), item.next_frame()) == (Lookup(1, "bob.test"), None)
+    item.connected()
+    assert item.next_frame() == Lookup(1, "bob.test")
+    item.receive_untrusted(Found(1, granted(record_of(BOB).encode())), 0.0)
+    assert (item.next_answer(), item.next_answer()) == (("bob.test", Answer.KNOWN), None)
+    assert not item.busy
+
+
+def test_a_second_answer_is_ignored() -> None:
+    item, _ = resolver()
+    item.look_up("bob.test", 0.0)
+    item.receive_untrusted(Found(1, None), 0.0)
+    item.receive_untrusted(Found(1, b"junk"), 0.0)
+    assert (item.next_answer(), item.next_answer()) == (("bob.test", Answer.UNKNOWN), None)
+
+
+def test_an_answer_must_be_about_the_name_that_was_asked_for() -> None:
+    item, _ = resolver(cached_directory(ANN))
+    item.look_up("bob.test", 0.0)
+    with pytest.raises(BadNameRecord, match="another name"):
+        item.receive_untrusted(Found(1, granted(record_of(ANN).encode())), 0.0)
+
+
+def test_a_lookup_that_is_not_answered_is_unavailable_after_five_seconds() -> None:
+    item, _ = resolver()
+    item.look_up("bob.test", 1.0)
+    assert item.next_deadline() == 6.0
+    item.on_timer(6.0)
+    assert item.next_answer() == ("bob.test", Answer.UNAVAILABLE)
+
+
+def test_a_registration_asks_for_the_present_record_and_counts_on_from_it() -> None:
+    item, events = resolver()
+    item.register(HERE, (), 0.0)
+    assert item.next_frame() == Lookup(1, "ann.test")
+    item.receive_untrusted(Found(1, granted(record_of(ANN, sequence=4).encode())), 0.0)
+    answer = item.next_answer()
+    assert answer == ("ann.test", Answer.KNOWN)
+    item.answer_registration(Answer.KNOWN, 0.0)
+    request = item.next_frame()
+    assert isinstance(request, Register)
+    record = decode_record_untrusted(request.record).record
+    assert (record.sequence, record.endpoints, record.issued_at) == (5, HERE, 1_000_000_000)
+    item.receive_untrusted(Granted(request.request, granted(request.record)), 0.0)
+    assert events[-1] == Registered(granted(request.record))
+    assert item.own_record == granted(request.record)
+
+
+def test_a_registration_that_lost_a_race_is_tried_again_three_times() -> None:
+    item, events = resolver()
+    item.register(HERE, (), 0.0)
+    tries = 0
+    while (frame := item.next_frame()) is not None:
+        if isinstance(frame, Lookup):
+            item.receive_untrusted(Found(frame.request, None), 0.0)
+            answer = item.next_answer()
+            assert answer is not None
+            item.answer_registration(answer[1], 0.0)
+        elif isinstance(frame, Register):
+            tries += 1
+            item.receive_untrusted(Refused(frame.request, StaleSequence.code), 0.0)
+    assert tries == 4
+    assert events == [RegistrationFailed(FailureReason.RECORD_REFUSED, retries=False)]
+
+
+def test_an_endpoint_that_changes_while_a_registration_is_under_way_is_registered_too() -> None:
+    item, events = resolver()
+    there = (Endpoint("elsewhere", 2),)
+    item.register(HERE, (), 0.0)
+    item.receive_untrusted(Found(1, None), 0.0)
+    assert item.next_answer() == ("ann.test", Answer.UNKNOWN)
+    item.answer_registration(Answer.UNKNOWN, 0.0)
+    frames = list(iter(item.next_frame, None))
+    item.register(there, (), 0.0)
+    first = frames[-1]
+    assert isinstance(first, Register)
+    item.receive_untrusted(Granted(first.request, granted(first.record)), 0.0)
+    assert events[-1] != Registered(granted(first.record))
+    lookup = item.next_frame()
+    assert isinstance(lookup, Lookup)
+    item.receive_untrusted(Found(lookup.request, granted(first.record)), 0.0)
+    item.answer_registration(Answer.KNOWN, 0.0)
+    second = item.next_frame()
+    assert isinstance(second, Register)
+    item.receive_untrusted(Granted(second.request, granted(second.record)), 0.0)
+    assert events[-1] == Registered(granted(second.record))
+    assert decode_record_untrusted(second.record).record.endpoints == there
+
+
+def test_a_registrar_out_of_reach_is_asked_again_after_five_seconds() -> None:
+    item, events = resolver()
+    item.register(HERE, (), 0.0)
+    item.next_frame()
+    item.unreachable(1.0)
+    assert item.next_answer() == ("ann.test", Answer.UNAVAILABLE)
+    item.answer_registration(Answer.UNAVAILABLE, 1.0)
+    assert events[-1] == RegistrationFailed(FailureReason.UNREACHABLE, retries=True)
+    assert item.next_deadline() == 6.0
+    item.on_timer(6.0)
+    assert item.next_frame() == Lookup(2, "ann.test")
+
+
+def test_a_grant_of_another_record_does_not_confuse_it() -> None:
+    item, events = resolver(cached_directory(BOB))
+    item.register(HERE, (), 0.0)
+    item.receive_untrusted(Found(1, None), 0.0)
+    item.answer_registration(Answer.UNKNOWN, 0.0)
+    with pytest.raises(BadNameRecord):
+        item.receive_untrusted(Granted(2, granted(record_of(BOB).encode())), 0.0)
+    assert events == []

@@ -1,0 +1,102 @@
+"""TCP streams keep trio's promises of a stream, and raise this package's errors only."""
+
+import pytest
+import trio
+from trio.testing import check_two_way_stream
+
+from net.errors import DialFailed, ListenFailed, StreamBroken
+from net.tcp import TcpStream, TcpTransport
+
+
+class AsTrioStream(trio.abc.Stream):
+    """One of our streams in the clothes that trio's kit wants: errors under trio's names, bytes as bytes."""
+
+    def __init__(self, stream: TcpStream) -> None:
+        self.stream = stream
+        self.closed = False
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """See trio."""
+        try:
+            await self.stream.send_all(data)
+        except StreamBroken as error:
+            raise self.renamed() from error
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Not part of our protocol: the kit is content with a stream that says it might always."""
+        if self.closed:
+            raise trio.ClosedResourceError
+        await trio.lowlevel.checkpoint()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """See trio."""
+        try:
+            return bytes(await self.stream.receive_some(max_bytes))
+        except StreamBroken as error:
+            raise self.renamed() from error
+
+    async def aclose(self) -> None:
+        """See trio."""
+        self.closed = True
+        await self.stream.aclose()
+
+    def renamed(self) -> Exception:
+        """The same error under trio's name."""
+        return trio.ClosedResourceError() if self.closed else trio.BrokenResourceError()
+
+
+async def make_two() -> tuple[AsTrioStream, AsTrioStream]:
+    """Two ends of a connection."""
+    transport = TcpTransport()
+    listener = await transport.listen("127.0.0.1", 0)
+    first = await transport.connect("127.0.0.1", listener.port)
+    second = await listener.accept()
+    await listener.aclose()
+    return AsTrioStream(first), AsTrioStream(second)
+
+
+async def test_a_tcp_stream_passes_trios_conformance_kit() -> None:
+    with trio.fail_after(20):
+        await check_two_way_stream(make_two, None)
+
+
+async def test_dialing_where_nobody_listens_is_refused() -> None:
+    listener = await TcpTransport().listen("127.0.0.1", 0)
+    await listener.aclose()
+    with pytest.raises(DialFailed) as caught:
+        await TcpTransport().connect("127.0.0.1", listener.port)
+    assert caught.value.refused
+
+
+@pytest.mark.parametrize("host", ["no such host.invalid", "a" * 64 + ".invalid", "\u00fc" * 80])
+async def test_a_host_that_cannot_be_is_one_error_and_not_a_refusal(host: str) -> None:
+    with pytest.raises(DialFailed) as caught:
+        await TcpTransport().connect(host, 1)
+    assert not caught.value.refused
+
+
+async def test_a_port_that_is_taken_cannot_be_listened_on() -> None:
+    listener = await TcpTransport().listen("127.0.0.1", 0)
+    with pytest.raises(ListenFailed):
+        await TcpTransport().listen("127.0.0.1", listener.port)
+    await listener.aclose()
+
+
+async def test_accepting_on_a_closed_listener_says_so() -> None:
+    listener = await TcpTransport().listen("127.0.0.1", 0)
+    async with trio.open_nursery() as nursery:
+
+        async def accept() -> None:
+            with pytest.raises(StreamBroken):
+                await listener.accept()
+
+        nursery.start_soon(accept)
+        await trio.testing.wait_all_tasks_blocked()
+        await listener.aclose()
+
+
+async def test_a_stream_knows_the_address_of_the_other_side() -> None:
+    first, second = await make_two()
+    assert first.stream.host == second.stream.host == "127.0.0.1"
+    await first.aclose()
+    await second.aclose()
