@@ -153,7 +153,9 @@ class Kernel:
     def next_deadline(self) -> float | None:
         """When a `Tick` is due; None: not before the next event."""
         first, second = self._outstanding.next_deadline(), self.lifecycle.next_deadline()
-        return min((deadline for deadline in (first, second) if deadline is not None), default=None)
+        if first is None or (second is not None and second < first):
+            return second
+        return first
 
     @property
     def processes(self) -> dict[ProcessId, Process]:

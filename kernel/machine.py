@@ -1,7 +1,7 @@
 """Kernel and guests together: still pure, polled by whoever drives it.
 
 Owns the guests and the queue of those that can run. `run` polls guests, feeds what they leave behind to the kernel and
-carries out those of its actions that concern guests; the others go to `take_actions`, for the node to carry out.
+carries out those of its actions that concern guests; the others go to `actions`, for the node to carry out.
 
 A guest that keeps using up its slice can be lent out (`take_busy`), to be polled on another thread; everything else
 goes on meanwhile. A simulation never takes them, and polls them here.
@@ -42,7 +42,8 @@ class Machine:
         self._slices: dict[ProcessId, int] = {}
         self._lent: dict[int, ProcessId] = {}
         self._doomed: set[int] = set()
-        self._actions: deque[Action] = deque()
+        self.actions: deque[Action] = deque()
+        """What the node has to carry out, in order; whoever does so empties it."""
         self._loaded_by_ended = 0
 
     # --- the verbs --------------------------------------------------------------------------------------------------
@@ -73,10 +74,6 @@ class Machine:
             actions = handle(Polled(process, poll, guest.effects, guest.end), now)
             guest.effects.clear()  # before it runs again; and no blob stays alive for having been sent
             perform(actions, now)
-
-    def next_action(self) -> Action | None:
-        """What the node has to carry out, in order; None: nothing more."""
-        return self._actions.popleft() if self._actions else None
 
     # --- guests on other threads ------------------------------------------------------------------------------------
 
@@ -114,7 +111,7 @@ class Machine:
             elif kind is Close:
                 self._close(action)  # type: ignore[arg-type]
             else:
-                self._actions.append(action)
+                self.actions.append(action)
 
     def _resume(self, action: Resume) -> None:
         process, answer = action

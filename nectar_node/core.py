@@ -8,10 +8,11 @@ kernel's messages and back.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from kernel.address import Address, PackageId, ProcessId
 from kernel.capability import MESSAGING, Capability
@@ -58,7 +59,7 @@ from nectar_node.storage.operations import (
 from nectar_node.system.process import SystemProcess
 from nectar_node.system.timer import Timer
 from nectar_node.system.vfs import Refused, Vfs
-from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header
+from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header, stream_name
 from net.events import (
     Close,
     Delivered,
@@ -89,6 +90,13 @@ _REASONS = {
     FailureReason.QUEUE_FULL: Reason.INBOX_FULL,
 }
 """What the net's reasons are to the kernel; the others are UNREACHABLE."""
+
+
+class Timed(Protocol):
+    """Something with deadlines."""
+
+    def next_deadline(self) -> float | None:
+        """When it has something to do."""
 
 
 class LogLine(NamedTuple):
@@ -199,9 +207,12 @@ class NodeCore:
         self.starting = 0
         """Packages whose processes' code is still being read or compiled."""
         self._peers: dict[str, str] = {}
+        self._stirred: deque[SystemProcess] = deque()
+        """System processes that have been told something since they were asked what they want."""
         self._state_root = config.state
         self._records_root = config.records
         self._out: deque[WorldAction] = deque()
+        self._timed: tuple[Timed, ...] = (self.machine, network, *self._system.values())
         self._kernel_actions: dict[type, Callable[..., None]] = {
             ToPeer: self._to_peer,
             ToSystem: self._to_system,
@@ -232,9 +243,12 @@ class NodeCore:
 
     def next_deadline(self) -> float | None:
         """When `on_timer` has something to do; None: not before the next event."""
-        deadlines = [self.machine.next_deadline(), self.network.next_deadline()]
-        deadlines += [each.next_deadline() for each in self._system.values()]
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        earliest = math.inf
+        for each in self._timed:
+            deadline = each.next_deadline()
+            if deadline is not None and deadline < earliest:
+                earliest = deadline
+        return None if earliest == math.inf else earliest
 
     def on_timer(self, now: float) -> None:
         """Do what is due."""
@@ -243,6 +257,7 @@ class NodeCore:
             self.machine.handle(Tick(), now)
         for each in self._system.values():
             each.on_timer(now)
+            self._stirred.append(each)
         self.network.on_timer(now)
         self.settle(now)
 
@@ -279,6 +294,7 @@ class NodeCore:
                 self._log("net", 0, f"the record of {job.owner.name} cannot be kept: {outcome.text}")
         else:
             self.vfs.done(job, outcome, now)
+            self._stirred.append(self.vfs)
         self.settle(now)
 
     def code_loaded(self, load: LoadCode, program: Program | BadCode, now: float) -> None:
@@ -377,23 +393,25 @@ class NodeCore:
     def settle(self, now: float) -> None:
         """Pass on what kernel, net and system processes want of each other, until nobody wants anything more."""
         self._now = now
-        machine, network = self.machine, self.network
-        moved = True
-        while moved:
-            moved = False
-            while (action := machine.next_action()) is not None:
-                moved = True
+        actions, stirred, next_event = self.machine.actions, self._stirred, self.network.next_event
+        while True:
+            while actions:
+                action = actions.popleft()
                 self._kernel_actions[type(action)](action)
-            for each in self._system.values():
-                while (wish := each.next_action()) is not None:
-                    moved = True
-                    if type(wish) is Reply:
-                        self._kernel(wish)
-                    else:
-                        self._out.append(wish)  # type: ignore[arg-type]
-            while (event := network.next_event()) is not None:
-                moved = True
+            while stirred:
+                self._drain(stirred.popleft())
+            event = next_event()
+            if event is not None:
                 self._net_events[type(event)](event)
+            elif not actions:
+                return
+
+    def _drain(self, process: SystemProcess) -> None:
+        while (wish := process.next_action()) is not None:
+            if isinstance(wish, Reply):
+                self._kernel(wish)
+            else:
+                self._out.append(wish)
 
     def _kernel(self, event: Event) -> None:
         self.machine.handle(event, self._now)
@@ -409,7 +427,7 @@ class NodeCore:
     def _to_peer(self, action: ToPeer) -> None:
         parcel = action.parcel
         envelope = parcel.envelope
-        stream = f"{envelope.source.process}>{envelope.target.process}".encode()
+        stream = stream_name(envelope.source.process, envelope.target.process)
         blob: Buffer | None = envelope.blob.bytes if envelope.blob is not None else None
         outgoing = Outgoing(envelope.target.node, stream, encode_header(envelope), blob, parcel)
         self.network.send(outgoing, self._now)
@@ -418,6 +436,7 @@ class NodeCore:
         process = self._system.get(action.envelope.target.process)
         if process is not None:
             process.receive(action.envelope, self._now)
+            self._stirred.append(process)
 
     def _taken(self, action: Taken) -> None:
         self.network.taken(action.receipt, self._now)

@@ -8,7 +8,6 @@ Contexts stay (G6). Capabilities stay too: until they are signed, another node's
 from __future__ import annotations
 
 from functools import lru_cache
-from io import BytesIO
 from typing import Any
 
 import cbor2
@@ -28,6 +27,22 @@ class BadHeader(NodeError):
     """The peer's: a message's header that says nothing we understand."""
 
 
+@lru_cache(4096)
+def _text(process: ProcessId) -> str:
+    return str(process)
+
+
+@lru_cache(4096)
+def _address_text(address: Address) -> str:
+    return str(address)
+
+
+@lru_cache(4096)
+def stream_name(source: ProcessId, target: ProcessId) -> bytes:
+    """Names the pair of processes whose messages keep their order (G4)."""
+    return f"{source}>{target}".encode()
+
+
 def encode_header(envelope: Envelope) -> bytes:
     """The header of a message to another node."""
     message = envelope.message
@@ -36,9 +51,9 @@ def encode_header(envelope: Envelope) -> bytes:
         [
             _REQUEST if isinstance(message, Request) else _RESPONSE,
             envelope.id,
-            str(envelope.source.process),
-            str(envelope.target.process),
-            None if reply_to is None else [str(reply_to.address), reply_to.id],
+            _text(envelope.source.process),
+            _text(envelope.target.process),
+            None if reply_to is None else [_address_text(reply_to.address), reply_to.id],
             message.inherit,
             message.expects_response if isinstance(message, Request) else None,
             message.body,
@@ -77,11 +92,10 @@ def decode_header_untrusted(our: str, node: str, header: bytes, blob: Buffer | N
 
 def _fields_untrusted(header: bytes) -> list[Any]:
     try:
-        stream = BytesIO(header)
-        fields = cbor2.CBORDecoder(stream).decode()
+        fields = cbor2.loads(header)
     except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError, OverflowError, MemoryError) as error:
         raise BadHeader("the header is no CBOR") from error
-    if not isinstance(fields, list) or len(fields) != _FIELDS or stream.read(1):
+    if not isinstance(fields, list) or len(fields) != _FIELDS:
         raise BadHeader("the header is no array of ten fields")
     return fields
 

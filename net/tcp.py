@@ -3,7 +3,7 @@
 import errno
 import socket as stdlib_socket
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from operator import index
 
 import trio
@@ -72,7 +72,7 @@ class TcpStream:
 
     async def send_all(self, data: Buffer) -> None:
         """See `transport.Stream`."""
-        with _mapped(), memoryview(data) as view:
+        with memoryview(data) as view:
             if not view:
                 await self._wait(trio.lowlevel.wait_writable)
             sent = 0
@@ -86,16 +86,22 @@ class TcpStream:
         most = RECEIVE_BYTES if max_bytes is None else min(index(max_bytes), RECEIVE_BYTES)
         if most < 1:
             raise ValueError("max_bytes must be at least 1")
-        with _mapped():
-            while True:
-                await self._wait(trio.lowlevel.wait_readable)
-                with suppress(BlockingIOError):
-                    return self._view[: self._socket.recv_into(self._view, most)]
+        while True:
+            await self._wait(trio.lowlevel.wait_readable)
+            try:
+                return self._view[: self._socket.recv_into(self._view, most)]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise StreamBroken(str(error)) from error
 
     async def _wait(self, until: Callable[[stdlib_socket.socket], Awaitable[None]]) -> None:
         if self._socket.fileno() < 0:
             raise StreamBroken("the stream is closed")
-        await until(self._socket)
+        try:
+            await until(self._socket)
+        except trio.ClosedResourceError as error:
+            raise StreamBroken("the stream is closed") from error
 
     async def aclose(self) -> None:
         """See `transport.Stream`."""

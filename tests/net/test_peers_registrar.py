@@ -236,6 +236,19 @@ def test_a_registrar_that_answers_nothing_leaves_a_lookup_unanswered_for_five_se
     assert node.failed() == [(b"hello", FailureReason.UNREACHABLE)]
 
 
+def test_a_lookup_that_a_broken_connection_swallowed_is_asked_again_on_the_next() -> None:
+    world = World()
+    registrar_in(world)
+    node, other = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
+    world.settle()
+    world.wires[0].swallow = True
+    world.send(node, other.name, b"hello")
+    world.settle()
+    world.cut(world.wires[0])
+    world.run(1)
+    assert other.headers() == [b"hello"]
+
+
 def test_a_registrar_that_comes_back_has_its_names() -> None:
     world = World()
     registrar = registrar_in(world)
