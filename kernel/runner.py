@@ -19,6 +19,9 @@ from kernel.guest import Guest, Poll
 
 POLLS_PER_TURN = 64
 """About half a millisecond of messages; others wait no longer than that."""
+GRAIN_SECONDS = 0.002
+"""While messages flow, deadlines are looked at so often, and not after every message: that would cost as much as
+several other steps of its way."""
 BUSY_THREADS = 2
 """Guests that are polled on other threads at once."""
 
@@ -58,7 +61,10 @@ class Runner:
         self._wake = trio.Event()
         self._threads = trio.CapacityLimiter(BUSY_THREADS)
         self._turning = False
-        self._waits_until = math.inf
+        self._turned = False
+        """Since the runner's task last looked at the deadlines."""
+        self._idle = True
+        """The runner's task sleeps until the next deadline that it knows, and has to be told of a turn."""
 
     def turn(self) -> None:
         """Let the machine run for a while, after something was told to it."""
@@ -76,8 +82,8 @@ class Runner:
             self._flush()
         finally:
             self._turning = False
-        deadline = machine.next_deadline()
-        if machine.can_run or (deadline is not None and deadline < self._waits_until):
+        self._turned = True
+        if self._idle or machine.can_run:
             self._wake.set()
 
     async def run(self) -> None:
@@ -89,15 +95,19 @@ class Runner:
                 deadline = machine.next_deadline()
                 if deadline is not None and deadline <= trio.current_time():
                     machine.on_timer(trio.current_time())
-                self.turn()
+                    self.turn()
+                    deadline = machine.next_deadline()
                 while (guest := machine.take_busy()) is not None:
                     nursery.start_soon(self._poll_elsewhere, guest)
                 if machine.can_run:
                     await trio.lowlevel.checkpoint()
+                    self.turn()
                     continue
-                deadline = machine.next_deadline()
-                self._waits_until = math.inf if deadline is None else deadline
-                with trio.move_on_at(self._waits_until):
+                wait_until = math.inf if deadline is None else deadline
+                if self._turned:
+                    wait_until = min(wait_until, trio.current_time() + GRAIN_SECONDS)
+                self._idle, self._turned = not self._turned, False
+                with trio.move_on_at(wait_until):
                     await self._wake.wait()
 
     async def _poll_elsewhere(self, guest: Guest) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NamedTuple, Protocol
 
 from kernel.address import Address, PackageId, ProcessId
@@ -507,10 +507,12 @@ class NodeCore:
         self._kernel(FromPeer(envelope, event.receipt))
 
     def peers(self) -> list[dict[str, object]]:
-        """The nodes this one has had a session with, for status pages."""
-        return [
-            {"name": name, "state": state, "connected": state == "up"} for name, state in sorted(self._peers.items())
-        ]
+        """The nodes this one has a session with, for status pages."""
+        rows: list[dict[str, object]] = []
+        for peer in self.network.peers():
+            state = "up" if peer.connected else "connecting" if peer.reaching else self._peers.get(peer.name, "idle")
+            rows.append({"state": state, **asdict(peer)})
+        return rows
 
     def _peer_up(self, event: PeerUp) -> None:
         self._peers[event.node] = "up"

@@ -62,7 +62,7 @@ class _Link:
         self.writing = False
         """The writer is at work: nobody else may write."""
         self.rest: list[Buffer] = []
-        """What `transmit` could not write, for the writer."""
+        """What `_transmit` could not write, for the writer."""
 
 
 class Driver:
@@ -195,6 +195,8 @@ class Driver:
                     for buffer in buffers:
                         await stream.send_all(buffer)
                 link.writing = False
+            for buffer in link.rest:
+                await stream.send_all(buffer)  # a record that was begun: the farewell comes behind it
             if link.farewell:
                 await stream.send_all(link.farewell)
         except StreamBroken:

@@ -12,6 +12,7 @@ each other, `resolver` what the registrar is asked. Tests: tests/net/test_peers.
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 
 from net.admission import Admission, Verdict
@@ -69,6 +70,27 @@ from net.wire import (
 )
 
 __all__ = ["Network", "NetworkConfig"]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """One peer, for status pages."""
+
+    name: str
+    connected: bool
+    """Messages pass."""
+    reaching: bool
+    """A connection is being sought."""
+    host: str | None
+    """The address at the other end."""
+    bytes_sent: int
+    """On all connections with it, with all overhead."""
+    bytes_received: int
+    """See `bytes_sent`."""
+    queued_messages: int
+    """That it has not acknowledged."""
+    queued_bytes: int
+    """Their size."""
 
 
 class Network:
@@ -189,6 +211,8 @@ class Network:
         item = self._switchboard.get(connection)
         if item is None:
             return
+        if item.session is not None:
+            item.session.bytes_received += len(data)
         try:
             for piece in item.splitter.split(data):
                 self._piece(item, piece, now)
@@ -227,6 +251,22 @@ class Network:
     def next_event(self) -> NetEvent | None:
         """The oldest event that has not been fetched."""
         return self._events.popleft() if self._events else None
+
+    def peers(self) -> list[PeerStatus]:
+        """What is known of each node that there is a session with, by name."""
+        return [
+            PeerStatus(
+                session.name,
+                connected=session.live,
+                reaching=session.reach is not None,
+                host=session.connection.host if session.connection is not None else None,
+                bytes_sent=session.bytes_sent,
+                bytes_received=session.bytes_received,
+                queued_messages=session.outbox.messages,
+                queued_bytes=session.outbox.bytes,
+            )
+            for session in sorted(self._sessions.all(), key=lambda session: session.name)
+        ]
 
     def statistics(self) -> dict[str, int]:
         """Numbers for status pages."""

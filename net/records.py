@@ -2,8 +2,7 @@
 
 A record is a big-endian u16 length and that many bytes of ChaCha20-Poly1305 ciphertext; the nonce is the number of
 the record in its direction (Noise section 12). This does what noiseprotocol's CipherState does, with the same library
-below, but in the caller's buffers: measured on 64 KiB records it saves a copy, an allocation and 3 µs of 24 on each
-side.
+below, but in the caller's buffers: that saves a copy and an allocation for each record on each side.
 """
 
 import struct

@@ -52,6 +52,8 @@ class Session:
         "_peer_lineage",
         "arbiter",
         "attempt",
+        "bytes_received",
+        "bytes_sent",
         "connection",
         "guest",
         "inbox",
@@ -80,6 +82,10 @@ class Session:
         self._peer_credit = (0, 0)
         self.outbox = Outbox()
         self.inbox = Inbox(*credit)
+        self.bytes_sent = 0
+        """On all its connections, with all overhead."""
+        self.bytes_received = 0
+        """See `bytes_sent`."""
         self.connection: Connection | None = None
         """The one that the arbiter has chosen."""
         self.live = False

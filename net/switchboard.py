@@ -86,6 +86,8 @@ class Switchboard:
         buffers = connection.fill(limit)
         if not buffers:
             connection.signalled = False
+        elif connection.session is not None:
+            connection.session.bytes_sent += sum(map(len, buffers))
         return buffers
 
     def handshake_done(self, connection: Connection) -> None:

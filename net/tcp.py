@@ -2,7 +2,7 @@
 
 import errno
 import socket as stdlib_socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import index
 
@@ -74,10 +74,10 @@ class TcpStream:
         """See `transport.Stream`."""
         with memoryview(data) as view:
             if not view:
-                await self._wait(trio.lowlevel.wait_writable)
+                await self._wait_writable()
             sent = 0
             while sent < len(view):
-                await self._wait(trio.lowlevel.wait_writable)
+                await self._wait_writable()
                 with view[sent:] as rest:
                     sent += self.send_now(rest)
 
@@ -87,19 +87,21 @@ class TcpStream:
         if most < 1:
             raise ValueError("max_bytes must be at least 1")
         while True:
-            await self._wait(trio.lowlevel.wait_readable)
+            if self._socket.fileno() < 0:
+                raise StreamBroken("the stream is closed")
             try:
+                await trio.lowlevel.wait_readable(self._socket)
                 return self._view[: self._socket.recv_into(self._view, most)]
             except BlockingIOError:
                 continue
-            except OSError as error:
+            except (OSError, trio.ClosedResourceError) as error:
                 raise StreamBroken(str(error)) from error
 
-    async def _wait(self, until: Callable[[stdlib_socket.socket], Awaitable[None]]) -> None:
+    async def _wait_writable(self) -> None:
         if self._socket.fileno() < 0:
             raise StreamBroken("the stream is closed")
         try:
-            await until(self._socket)
+            await trio.lowlevel.wait_writable(self._socket)
         except trio.ClosedResourceError as error:
             raise StreamBroken("the stream is closed") from error
 

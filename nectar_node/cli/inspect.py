@@ -14,7 +14,7 @@ from nectar_node.cli.client import Answer
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 
 _PROCESS_COLUMNS = ("address", "state", "inbox", "messages", "memory_bytes", "public", "on_exit")
-_PEER_COLUMNS = ("name", "state", "endpoint", "bytes_sent", "bytes_received")
+_PEER_COLUMNS = ("name", "state", "host", "bytes_sent", "bytes_received", "queued_bytes")
 
 
 def ps(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:

@@ -19,14 +19,14 @@ PROCESS = {
     "public": True,
     "on_exit": "restart",
 }
-PEER = {"name": "b.nec", "state": "open", "endpoint": ["127.0.0.1", 9], "bytes_sent": 2048, "bytes_received": 0}
+PEER = {"name": "b.nec", "state": "up", "host": "127.0.0.1", "bytes_sent": 2048, "bytes_received": 0, "queued_bytes": 9}
 
 
 @pytest.mark.parametrize(
     ("command", "answer", "row"),
     [
         ("ps", {"processes": [PROCESS]}, "a.nec@hello:hello:sys\treceive\t0\t3\t2.0 MiB\tyes\trestart"),
-        ("peers", {"peers": [PEER]}, "b.nec\topen\t127.0.0.1:9\t2.0 KiB\t0 B"),
+        ("peers", {"peers": [PEER]}, "b.nec\tup\t127.0.0.1\t2.0 KiB\t0 B\t9 B"),
     ],
 )
 def test_a_row_for_each(
