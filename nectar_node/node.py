@@ -29,6 +29,7 @@ from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig
 from nectar_node.core import BadCode, CoreConfig, Installed, Joined, JoinFailed, LoadCode, LogLine, NodeCore
 from nectar_node.errors import BadInput, CannotJoin, CannotListen, NodeError
 from nectar_node.lanes import Lanes
+from nectar_node.memory import keep_freed_memory
 from nectar_node.package import Package, read_package
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, Outcome, ReadAt
@@ -49,6 +50,7 @@ _IDS_AT_ONCE = 512
 
 def run(config: NodeConfig) -> int:
     """Run one node until SIGTERM, SIGINT or a shutdown command; returns the exit code and prints what went wrong."""
+    keep_freed_memory()
     error: NodeError | None = None
     try:
         trio.run(_main, _prepare(config))

@@ -29,8 +29,9 @@ STREAM_CREDIT_BYTES = 32 * MIB
 single message may exceed it."""
 STREAM_CREDIT_MESSAGES = 256
 """See STREAM_CREDIT_BYTES, counted in messages."""
-FIRST_ALLOCATION_BYTES = MIB
-"""Memory set aside when a message is announced; more only as its bytes arrive, not on the peer's word."""
+FIRST_ALLOCATION_BYTES = 4 * MIB
+"""Memory set aside when a message is announced; more only as its bytes arrive, not on the peer's word. Growing copies
+what is there, so this holds a file's chunk; all that is announced weighs on the peer's credit in any case."""
 
 # --- records and frames ---------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ const nectar = @import("nectar");
 const json = nectar.json;
 
 /// Bytes per chunk: large enough that a message costs nothing beside its bytes, small enough to share a connection.
-pub const chunk_bytes = 1 << 20;
+pub const chunk_bytes = 2 << 20;
 /// Chunks that are asked for, or received and not yet written. With `chunk_bytes` this bounds the memory of a
 /// transfer.
 pub const window = 8;
