@@ -32,7 +32,7 @@ def test_a_file_of_any_size_arrives_byte_for_byte(engine: Engine, size: int) -> 
 
 def test_g11_no_chunk_enters_the_memory_of_a_guest(engine: Engine) -> None:
     run = FileTransfer.begin(SEED, engine)
-    run.send(run.random_file(3_000_000))
+    run.send(run.random_file(5_000_000))
     written = [line for line in run.simulation.journal if " disk WriteAt " in line]
     assert len(written) == 3, SEED
     assert run.blob_bytes_loaded() == 0
