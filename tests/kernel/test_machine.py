@@ -1,0 +1,164 @@
+"""A kernel with real guests: what one of them does harms no other (G23)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from kernel.address import Address, ProcessId
+from kernel.events import Answered, Inject, Kill, Launch, Output, Start
+from kernel.guest import Arrival, Failure, GuestConfig
+from kernel.kernel import Kernel
+from kernel.machine import BUSY_AFTER, Machine
+from kernel.message import ON_EXIT_NONE, LazyLoadBlob, Reason, Request
+from kernel.wasm.engine import Engine
+from tests.kernel.wasm.guests import wat
+
+OUR = "our.nec"
+TERMINAL = ProcessId("terminal", "terminal", "sys")
+PACKAGES = Path(__file__).resolve().parents[2] / "packages"
+SPIN = wat("(loop $again (br $again))")
+RECEIVE_AND_TRAP = wat("(call $receive (i32.const 2048)) (unreachable)", "receive")
+RECEIVE_AND_SPIN = wat("(call $receive (i32.const 2048)) (loop $again (br $again))", "receive")
+
+
+class Bench:
+    """A machine on fuel, and what it wants of the node."""
+
+    def __init__(self, engine: Engine) -> None:
+        ids = count(1)
+        self.engine = engine
+        self.machine = Machine(
+            Kernel(OUR, lambda: next(ids), [(TERMINAL, False)]),
+            lambda address: GuestConfig(address, 16 << 20, entropy=bytes, clock=lambda: 0),
+        )
+        self.answers: dict[object, Arrival | Failure] = {}
+        self.lines: list[str] = []
+
+    def start(self, name: str, wasm: bytes) -> ProcessId:
+        process = ProcessId(name, "tests", "sys")
+        launch = Launch(process, self.engine.load(wasm), ON_EXIT_NONE, public=True)
+        self.machine.handle(Start(launch, ()), 0.0)
+        return process
+
+    def ask(self, target: ProcessId, body: bytes, token: str) -> None:
+        request = Request(False, 100, body)
+        self.machine.handle(Inject(TERMINAL, Address(OUR, target), request, None, token), 0.0)
+
+    def run(self, polls: int) -> None:
+        self.machine.run(0.0, polls)
+        while self.machine.actions:
+            action = self.machine.actions.popleft()
+            if isinstance(action, Answered):
+                self.answers[action.token] = action.answer
+            elif isinstance(action, Output):
+                self.lines.append(f"{action.process.process}: {action.text}")
+
+    def shipped(self, package: str, name: str) -> ProcessId:
+        return self.start(name, (PACKAGES / package / "pkg" / f"{name}.wasm").read_bytes())
+
+    def ping(self, rounds: int) -> None:
+        """Have ping make so many round trips with echo."""
+        target, ping = self.shipped("echo", "echo"), self.shipped("echo", "ping")
+        run = {"Run": {"target": str(Address(OUR, target)), "count": rounds, "size": 100}}
+        self.ask(ping, json.dumps(run).encode(), "ping")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    engine = Engine(None, replayable=True)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def bench(engine: Engine) -> Bench:
+    return Bench(engine)
+
+
+def test_two_real_guests_pass_requests_and_responses(bench: Bench) -> None:
+    bench.ping(100)
+    bench.run(1000)
+    answer = bench.answers["ping"]
+    assert isinstance(answer, Arrival)
+    assert json.loads(answer.message.body) == {"Ran": {"count": 100, "failed": 0}}
+
+
+def test_g23_an_endless_loop_stops_nobody_else(bench: Bench) -> None:
+    bench.start("spin", SPIN)
+    bench.ping(100)
+    bench.run(2000)
+    assert isinstance(bench.answers["ping"], Arrival)
+    assert bench.machine.can_run  # it spins on
+
+
+def test_g23_a_trap_ends_its_own_process_and_is_in_the_log(bench: Bench) -> None:
+    bad = bench.start("bad", RECEIVE_AND_TRAP)
+    bench.run(10)
+    bench.ask(bad, b"", "bad")
+    bench.ping(10)
+    bench.run(1000)
+    assert isinstance(bench.answers["ping"], Arrival)
+    assert [line for line in bench.lines if "unreachable" in line and line.startswith("bad: ended")]
+    assert bad not in bench.machine.kernel.processes
+
+
+def test_g14_whoever_waits_for_a_guest_that_traps_gets_timeout_at_once(bench: Bench) -> None:
+    bad = bench.start("bad", RECEIVE_AND_TRAP)
+    bench.run(10)
+    bench.ask(bad, b"", "bad")
+    bench.run(10)
+    failure = bench.answers["bad"]
+    assert isinstance(failure, Failure)
+    assert failure.error.reason is Reason.PROCESS_ENDED
+
+
+def test_g23_a_spinning_guest_is_killed(bench: Bench) -> None:
+    spin = bench.start("spin", RECEIVE_AND_SPIN)
+    bench.run(10)
+    bench.ask(spin, b"", "spin")
+    bench.run(10)
+    bench.machine.handle(Kill(spin), 0.0)
+    bench.run(10)
+    failure = bench.answers["spin"]
+    assert isinstance(failure, Failure)
+    assert not bench.machine.can_run
+
+
+def test_g23_a_guest_that_keeps_using_up_its_slice_can_be_polled_elsewhere(bench: Bench) -> None:
+    bench.start("spin", SPIN)
+    bench.run(BUSY_AFTER - 1)
+    assert bench.machine.take_busy() is None
+    bench.run(1)
+    guest = bench.machine.take_busy()
+    assert guest is not None
+    assert not bench.machine.can_run  # it is not here any more
+    bench.machine.polled(guest, guest.poll(), 0.0)
+    assert bench.machine.can_run
+
+
+def test_g23_a_guest_that_is_killed_while_it_is_polled_elsewhere_is_dropped_when_it_comes_back(bench: Bench) -> None:
+    spin = bench.start("spin", SPIN)
+    bench.run(BUSY_AFTER)
+    guest = bench.machine.take_busy()
+    assert guest is not None
+    bench.machine.handle(Kill(spin), 0.0)
+    poll = guest.poll()  # it is still whole
+    bench.machine.polled(guest, poll, 0.0)
+    assert guest.end is not None
+    assert not bench.machine.can_run
+
+
+def test_blob_bytes_that_ended_guests_loaded_are_still_counted(bench: Bench) -> None:
+    load = wat("(call $receive (i32.const 2048)) (call $get-blob (i32.const 1024))", "receive", "get-blob")
+    loader = bench.start("loader", load)
+    bench.run(10)
+    inject = Inject(TERMINAL, Address(OUR, loader), Request(False, None, b""), LazyLoadBlob(None, bytes(1234)), None)
+    bench.machine.handle(inject, 0.0)
+    bench.run(10)
+    assert loader not in bench.machine.kernel.processes
+    assert bench.machine.blob_bytes_loaded() == 1234
