@@ -41,7 +41,7 @@ class Lanes:
         self._nursery.start_soon(self._serve, job.lane)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled; a job that runs then is finished first."""
+        """Serve until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
@@ -51,7 +51,8 @@ class Lanes:
         waiting = self._waiting[lane]
         while waiting:
             jobs = [waiting.popleft() for _ in range(min(len(waiting), JOBS_PER_HOP))]
-            outcomes = await trio.to_thread.run_sync(_perform_all, jobs, limiter=self._threads)
+            # Abandoned when the node stops: a hash may take seconds, and what is durable survives any end.
+            outcomes = await trio.to_thread.run_sync(_perform_all, jobs, limiter=self._threads, abandon_on_cancel=True)
             for job, outcome in zip(jobs, outcomes, strict=True):
                 self._done(job, outcome)
         del self._waiting[lane]
