@@ -62,9 +62,11 @@ def read_package(folder: Path, our: str) -> Package:
     try:
         package = PackageId.parse(f"{name}:{DEFAULT_PUBLISHER}")
         if not isinstance(value, list):
-            raise BadInput(f"{path} must be an array with one object for each process.")
+            raise TypeError("it must be an array with one object for each process")
         entries = tuple(_entry(item, package, our) for item in value)
-    except (BadAddress, KeyError, TypeError, AttributeError, ValueError) as error:
+    except KeyError as error:
+        raise BadInput(f"{path} is no manifest: {error.args[0]} is missing.") from error
+    except (BadAddress, TypeError, AttributeError, ValueError) as error:
         raise BadInput(f"{path} is no manifest: {error!s}.") from error
     return Package(package, inner.resolve(), entries)
 
@@ -85,7 +87,7 @@ def _entry(item: dict[str, object], package: PackageId, our: str) -> ManifestEnt
 def _list(item: dict[str, object], key: str) -> list[object]:
     value = item.get(key, [])
     if not isinstance(value, list):
-        raise BadInput(f"{key} must be an array")
+        raise TypeError(f"{key} must be an array")
     return value
 
 
@@ -96,7 +98,7 @@ def _on_exit(value: object) -> OnExit:
         case "Restart":
             return ON_EXIT_RESTART
         case _:
-            raise BadInput('on_exit must be "None" or "Restart"')
+            raise ValueError('on_exit must be "None" or "Restart"')
 
 
 def _capability(wanted: object, our: str) -> Capability:

@@ -1,0 +1,67 @@
+"""A node's folder: its lock tells the truth, also after a crash."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nectar_node.errors import AlreadyRunning
+from nectar_node.folder import NodeFolder
+
+HOLD = """
+import sys
+from pathlib import Path
+from nectar_node.folder import NodeFolder
+NodeFolder(Path(sys.argv[1])).acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> NodeFolder:
+    folder = NodeFolder(tmp_path / "one.nec")
+    folder.create()
+    return folder
+
+
+def hold(folder: NodeFolder) -> subprocess.Popen[str]:
+    """Another process that has the lock."""
+    command = [sys.executable, "-c", HOLD, str(folder.path)]
+    root = Path(__file__).resolve().parents[2]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    return holder
+
+
+def test_a_folder_is_readable_by_its_user_only(folder: NodeFolder) -> None:
+    assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
+
+
+def test_nobody_owns_a_folder_that_was_never_used(folder: NodeFolder) -> None:
+    assert folder.owner() is None
+
+
+def test_the_lock_names_the_process_that_runs_and_keeps_others_out(folder: NodeFolder) -> None:
+    holder = hold(folder)
+    try:
+        assert folder.owner() == holder.pid
+        with pytest.raises(AlreadyRunning, match=str(holder.pid)):
+            folder.acquire()
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_the_lock_is_free_after_a_crash(folder: NodeFolder) -> None:
+    holder = hold(folder)
+    holder.kill()
+    holder.communicate()
+    assert folder.owner() is None
+    os.close(folder.acquire())
