@@ -56,7 +56,8 @@ class Calls:
         # Only what it issues itself: what other processes hand over in messages is not tracked yet, so nothing else
         # can be told from a capability made out of nothing (G20).
         own = [c for c in effect.capabilities if is_json(c) and c.issuer == process.address]
-        self._grants.grant(process.address.process, own)
+        if not self._grants.grant_bounded(process.address.process, own):
+            self._router.say(process.address.process, "holds too many capabilities to save more")
         return True
 
     def drop_capabilities(self, process: Process, effect: DropCapabilities) -> bool:
@@ -87,14 +88,15 @@ class Calls:
 
     def _use_state(self, process: Process, action: StateAction, state: bytes) -> bool:
         process.waiting = Waiting.CALL
-        self._router.emit(UseState(process.address.process, action, state))
+        self._router.emit(UseState(process.address.process, process, action, state))
         return True
 
     def on_state_used(self, event: StateUsed) -> None:
         """The disk has done what a process asked of its state."""
-        process = self._lifecycle.processes.get(event.process)
-        if process is None or process.waiting is not Waiting.CALL:
-            return
+        process = event.token
+        assert isinstance(process, Process)
+        if self._lifecycle.processes.get(process.address.process) is not process:
+            return  # it has ended, whoever has its name now
         if event.problem is not None:
             self._lifecycle.trap(process, event.problem)
         else:

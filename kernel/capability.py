@@ -27,6 +27,9 @@ class Capability(NamedTuple):
 
 @lru_cache(4096)
 def canonical(capability: Capability) -> Capability:
-    """The same capability with its params in one fixed spelling, for comparison; raises ValueError if it is no JSON."""
-    params = json.dumps(json.loads(capability.params), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """The same capability with its params in one fixed spelling, for comparison; raises ValueError if they are no JSON.
+
+    In ASCII: an escaped lone surrogate could otherwise not be written as UTF-8 for the guest that asks for it.
+    """
+    params = json.dumps(json.loads(capability.params), sort_keys=True, separators=(",", ":"))
     return Capability(capability.issuer, params)

@@ -110,7 +110,8 @@ class Loaded:
 class StateUsed:
     """The outcome of `UseState`."""
 
-    process: ProcessId
+    token: object
+    """As in `UseState`."""
     state: bytes | None
     """Of a GET: the bytes, or None."""
     problem: str | None = None
@@ -161,6 +162,8 @@ class Parcel(NamedTuple):
     context: bytes | None
     prompt: ReplyTo | None
     """The sender's prompt when it sent this; restored with the error."""
+    sender: object
+    """Tells this life of the sender from later ones; None: a system process."""
 
 
 class ToPeer(NamedTuple):
@@ -203,6 +206,8 @@ class UseState:
     """Read or change a process's saved state; `StateUsed` comes when it is done, a change when it is durable."""
 
     process: ProcessId
+    token: object
+    """Tells this life of the process from later ones: an outcome that comes too late must not answer another's call."""
     action: StateAction
     state: bytes = b""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kernel import limits
 from kernel.address import Address, ProcessId
 from kernel.capability import MESSAGING, NETWORK, Capability, canonical
 
@@ -28,6 +29,14 @@ class Grants:
     def grant(self, holder: ProcessId, capabilities: Iterable[Capability]) -> None:
         """Let `holder` hold these."""
         self._held.setdefault(holder, set()).update(canonical(capability) for capability in capabilities)
+
+    def grant_bounded(self, holder: ProcessId, capabilities: Iterable[Capability]) -> bool:
+        """The same at a guest's wish: False, and nothing changes, if `holder` would hold more than `limits` allow."""
+        wanted = {canonical(capability) for capability in capabilities}
+        if len(self._held.get(holder, set()) | wanted) > limits.MAX_HELD_CAPABILITIES:
+            return False
+        self.grant(holder, wanted)
+        return True
 
     def drop(self, holder: ProcessId, capabilities: Iterable[Capability]) -> None:
         """Let `holder` hold these no longer."""

@@ -200,8 +200,10 @@ class Kernel:
     def bury(self, process: Process) -> None:
         """A process has ended: tell everybody who waits for it (G14), forget what it waited for."""
         self._outstanding.release(process)
-        for entry in self._outstanding.orphans(process):
-            self._fail(entry, Reason.PROCESS_ENDED)
+        for id in self._outstanding.orphans(process):
+            entry = self._outstanding.resolve(id)
+            if entry is not None:
+                self._fail(entry, Reason.PROCESS_ENDED)
         while process.mailbox:
             self._bury_delivery(process, process.mailbox.take())
         waiters, process.waiters = process.waiters, deque()
@@ -242,7 +244,7 @@ class Kernel:
                 process.stall = stall._replace(rest=effects, poll=poll, end=end)
                 process.waiting = Waiting.ROOM
                 return
-            if process.address.process not in self._processes:
+            if self._processes.get(process.address.process) is not process:
                 return  # that effect was its end
         self._settle(process, poll, end)
 
@@ -291,24 +293,25 @@ class Kernel:
                 self._actions.append(Taken(waiter.receipt))
                 self._put_request(target, waiter.envelope)
             else:
-                self._retry(waiter)
+                self._retry(waiter, admitted=True)
 
-    def _retry(self, sender: Process) -> None:
-        """Send what a process waited to send, and go on with the rest of its effects."""
+    def _retry(self, sender: Process, *, admitted: bool = False) -> None:
+        """Send what a process waited to send, and go on with the rest of its effects. `admitted`: its turn has come,
+        whoever else waits."""
         stall, sender.stall = sender.stall, None
         if stall is None:
             return
         sender.waiting = Waiting.NOTHING
         envelope, context, rest, poll, end = stall
-        awaits = poll is Poll.CALL and not rest and isinstance(envelope.message, Request)
-        if envelope.message.__class__ is Request and envelope.message.expects_response is not None:
+        message = envelope.message
+        if isinstance(message, Request) and message.expects_response is not None:
             if envelope.id not in self._outstanding:
                 self._apply(sender, rest, poll, end)  # it timed out meanwhile
                 return
-            if awaits:
+            if poll is Poll.CALL and not rest and sender.awaited == envelope.id:
                 sender.waiting = Waiting.RESPONSE
-        if self._route_request(sender, envelope, context):
-            if sender.address.process in self._processes:
+        if self._route_request(sender, envelope, context, admitted=admitted):
+            if self._processes.get(sender.address.process) is sender:
                 self._apply(sender, rest, poll, end)
         else:
             assert sender.stall is not None
@@ -339,9 +342,12 @@ class Kernel:
         deadline = self._now + request.expects_response
         entry = Outstanding(envelope.id, process, request, envelope.target, deadline)
         entry.context, entry.blob, entry.prompt = context, envelope.blob, process.prompt
+        entry.size = len(request.body) + len(context or b"") + (len(envelope.blob.bytes) if envelope.blob else 0)
         self._outstanding.add(entry)
 
     def _send_request(self, process: Process, effect: SendRequest) -> bool:
+        if self._has_too_much(process):
+            return True
         target, request, context, blob = effect
         envelope = self._envelope(process, target, request, blob)
         if request.expects_response is not None:
@@ -349,6 +355,8 @@ class Kernel:
         return self._route_request(process, envelope, context)
 
     def _send_and_await(self, process: Process, effect: SendAndAwait) -> bool:
+        if self._has_too_much(process):
+            return True
         target, request, blob = effect
         envelope = self._envelope(process, target, request, blob)
         if request.expects_response is None:
@@ -362,30 +370,44 @@ class Kernel:
         process.awaited = envelope.id
         return self._route_request(process, envelope, None)
 
-    def _route_request(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
+    def _has_too_much(self, process: Process) -> bool:
+        """Whether a process has so much outstanding, or so many outcomes unreceived, that it ends here."""
+        mailbox = process.mailbox
+        count = len(process.outstanding) + mailbox.outcomes
+        if count < limits.MAX_OUTSTANDING and (
+            process.outstanding_bytes + mailbox.outcome_bytes < limits.MAX_OUTSTANDING_BYTES
+        ):
+            return False
+        self.lifecycle.trap(process, f"it has {count} requests outstanding or outcomes that it does not receive")
+        return True
+
+    def _route_request(
+        self, process: Process, envelope: Envelope, context: bytes | None, *, admitted: bool = False
+    ) -> bool:
         """Bring a request on its way; False: the target has no room, and the sender is stalled."""
         message, target = envelope.message, envelope.target
         if message.metadata is not None and not _is_json(message.metadata):
             self._undeliverable(envelope, Reason.BAD_METADATA)
-        elif len(process.outstanding) > limits.MAX_OUTSTANDING:
-            self._undeliverable(envelope, Reason.TOO_MANY)
         elif target.node != self.our:
             self._route_to_peer(process, envelope, context)
         else:
             receiver = self._processes.get(target.process)
             if receiver is not None:
-                return self._route_to_process(process, receiver, envelope, context)
+                return self._route_to_process(process, receiver, envelope, context, admitted)
             self._route_elsewhere(process, envelope)
         return True
 
-    def _route_to_process(self, process: Process, receiver: Process, envelope: Envelope, context: bytes | None) -> bool:
+    def _route_to_process(
+        self, process: Process, receiver: Process, envelope: Envelope, context: bytes | None, admitted: bool
+    ) -> bool:
         if not self._may_message(process, receiver):
             self._undeliverable(envelope, Reason.NO_CAPABILITY)
-        elif receiver.mailbox.has_room() and not receiver.waiters:
+        elif receiver.mailbox.has_room() and (admitted or not receiver.waiters):
             self._entrust(envelope, receiver, process)
             self._put_request(receiver, envelope)
-        elif receiver is process:
-            self._undeliverable(envelope, Reason.INBOX_FULL)  # it would wait for itself
+        elif receiver is process or self._processes.get(process.address.process) is not process:
+            # It would wait for itself, or has ended and cannot wait.
+            self._undeliverable(envelope, Reason.INBOX_FULL)
         else:
             process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
             receiver.waiters.append(process)
@@ -410,7 +432,7 @@ class Kernel:
             self._undeliverable(envelope, reason)
             return
         self._entrust(envelope, None, process)
-        self._actions.append(ToPeer(Parcel(envelope, context, process.prompt)))
+        self._actions.append(ToPeer(Parcel(envelope, context, process.prompt, process)))
 
     def _barrier(self, process: Process, envelope: Envelope) -> Reason | None:
         """Why a message may not leave the node; None: it may."""
@@ -502,13 +524,15 @@ class Kernel:
         self._outcome(entry, Failure(error, entry.context), entry.blob)
 
     def _on_tick(self, _: Tick) -> None:
-        for entry in self._outstanding.expire(self._now):
+        while (entry := self._outstanding.expire(self._now)) is not None:
             self._fail(entry, Reason.EXPIRED)
         self.lifecycle.on_tick()
 
     # --- responses --------------------------------------------------------------------------------------------------
 
     def _send_response(self, process: Process, effect: SendResponse) -> bool:
+        if self._has_too_much(process):
+            return True
         response, blob = effect
         prompt = process.prompt
         if prompt is None:
@@ -528,7 +552,7 @@ class Kernel:
         elif (reason := self._barrier(process, envelope)) is not None:
             self._return_response(process, envelope, reason)
         else:
-            self._actions.append(ToPeer(Parcel(envelope, None, prompt)))
+            self._actions.append(ToPeer(Parcel(envelope, None, prompt, process)))
         return True
 
     def _answer(self, process: Process, envelope: Envelope) -> None:
@@ -595,7 +619,7 @@ class Kernel:
         self._outcome(entry, answer, envelope.blob)
 
     def _on_peer_failed(self, event: PeerFailed) -> None:
-        (envelope, context, prompt), reason = event
+        (envelope, context, prompt, life), reason = event
         message = envelope.message
         if isinstance(message, Request) and message.expects_response is not None:
             entry = self._outstanding.resolve(envelope.id)
@@ -604,7 +628,7 @@ class Kernel:
             return
         self._dead(envelope, reason)
         sender = self._processes.get(envelope.source.process)
-        if sender is not None:
+        if sender is not None and sender is life:
             kind = _KIND_OF.get(reason, SendErrorKind.TIMEOUT)
             error = SendError(kind, envelope.target, message, envelope.blob, reason)
             self._put(sender, Delivery(Failure(error, context), prompt, False, envelope.blob, 0))
@@ -625,7 +649,7 @@ class Kernel:
             self._outstanding.add(entry)
         envelope = Envelope(id, ours, target, reply_to, request, blob)
         if target.node != self.our:
-            self._actions.append(ToPeer(Parcel(envelope, None, None)))
+            self._actions.append(ToPeer(Parcel(envelope, None, None, None)))
             return
         receiver = self._processes.get(target.process)
         if receiver is not None:
@@ -641,7 +665,7 @@ class Kernel:
         source, reply_to, response, blob = event
         envelope = Envelope(reply_to.id, Address(self.our, source), reply_to.address, None, response, blob)
         if reply_to.address.node != self.our:
-            self._actions.append(ToPeer(Parcel(envelope, None, None)))
+            self._actions.append(ToPeer(Parcel(envelope, None, None, None)))
             return
         entry = self._outstanding.resolve(reply_to.id)
         if entry is not None:

@@ -42,6 +42,9 @@ class Router(Protocol):
     def say(self, process: ProcessId, text: str) -> None:
         """A line in the node's log."""
 
+    def is_system(self, process: ProcessId) -> bool:
+        """Whether this is the id of a system process."""
+
     def fresh_id(self) -> int:
         """An unused u64."""
 
@@ -88,6 +91,10 @@ class Lifecycle:
     def on_start(self, event: Start) -> None:
         """The node's user starts a process, in place of one of the same id if there is one."""
         process = event.launch.process
+        if self._is_reserved(process):
+            self._router.say(process, "cannot be started: the name is a system process's")
+            return
+        self._cancel_spawn(process)
         if process in self.processes:
             self.on_kill(Kill(process))
         self._restarts = [restart for restart in self._restarts if restart.launch.process != process]
@@ -128,12 +135,26 @@ class Lifecycle:
             Address(self._our, child).validate()
         except BadAddress as error:
             return str(error)
-        taken = child in self.processes or child in self._spawning
-        if taken or any(restart.launch.process == child for restart in self._restarts):
+        if self._is_reserved(child):
+            return "the name is a system process's"
+        if self._is_taken(child) or child in self._spawning:
             return "the name is taken"
-        if len(self.processes) + len(self._spawning) >= limits.MAX_PROCESSES:
+        if len(self.processes) + len(self._spawning) + len(self._restarts) >= limits.MAX_PROCESSES:
             return f"this node runs {limits.MAX_PROCESSES} processes already"
         return None
+
+    def _is_taken(self, process: ProcessId) -> bool:
+        """Whether it runs, or waits for its restart."""
+        return process in self.processes or process in self._back_off
+
+    def _is_reserved(self, process: ProcessId) -> bool:
+        return (process.package, process.publisher) == RESERVED or self._router.is_system(process)
+
+    def _cancel_spawn(self, child: ProcessId) -> None:
+        """Somebody else takes the name, or the user does not want it: the spawn under way has failed."""
+        spawning = self._spawning.pop(child, None)
+        if spawning is not None and self.processes.get(spawning.parent.address.process) is spawning.parent:
+            self._router.answer_call(spawning.parent, SpawnError.NAME_TAKEN)
 
     def on_loaded(self, event: Loaded) -> None:
         """The code of a child is there, or is not."""
@@ -143,15 +164,16 @@ class Lifecycle:
         parent, effect = spawning
         if self.processes.get(parent.address.process) is not parent:
             return  # it ended meanwhile
+        child = event.process
         if isinstance(event.program, SpawnError):
             self._router.answer_call(parent, event.program)
             return
-        child = event.process
         self._grants.grant(child, self._inherited(parent, effect.request_capabilities))
         for holder, params in effect.grant_capabilities:
             granted = Capability(Address(self._our, child), params)
-            if is_json(granted):
-                self._grants.grant(holder, [granted])
+            # Only to who is there: a name that nobody has could be invented without end.
+            if not is_json(granted) or not self._is_taken(holder) or not self._grants.grant_bounded(holder, [granted]):
+                self._router.say(parent.address.process, f"cannot grant {holder} a capability of {child}")
         launch = Launch(child, event.program, effect.on_exit, effect.public, parent.address.process)
         self._begin(launch, effect.on_exit)
         self._router.answer_call(parent, child)
@@ -188,6 +210,7 @@ class Lifecycle:
 
     def on_kill(self, event: Kill) -> None:
         """The user ends a process: no on-exit, and what it issued is revoked (G21)."""
+        self._cancel_spawn(event.process)
         process = self.processes.get(event.process)
         self._restarts = [restart for restart in self._restarts if restart.launch.process != event.process]
         heapq.heapify(self._restarts)

@@ -38,8 +38,14 @@ MAX_INBOX_MESSAGES = 4096
 MAX_INBOX_BYTES = 256 * MIB
 """Bytes of body and blob that wait for one process."""
 MAX_OUTSTANDING = 65536
-"""Requests of one process that wait for an answer."""
+"""Requests of one process that wait for an answer, and answers and errors that wait for it; one more traps."""
+MAX_OUTSTANDING_BYTES = 512 * MIB
+"""Body, context and blob of the outstanding requests of one process, and of those whose outcome waits in its inbox."""
+MAX_HELD_CAPABILITIES = 4096
+"""Capabilities that one process holds."""
 MAX_PROCESSES = 65536
 """Processes on one node."""
 MAX_DEAD_LETTERS = 1000
-"""Undeliverable messages that are remembered; the oldest go first."""
+"""Undeliverable messages that are remembered, without blob; the oldest go first."""
+MAX_DEAD_LETTER_BODY = 1024
+"""Bytes of a remembered message's body."""

@@ -23,7 +23,7 @@ from kernel.events import (
     Polled,
     Resume,
 )
-from kernel.guest import End, Guest, GuestConfig, Poll
+from kernel.guest import End, Guest, GuestConfig, GuestStatistics, Poll
 from kernel.kernel import Kernel
 
 BUSY_AFTER = 3
@@ -91,7 +91,7 @@ class Machine:
         process = self._lent.pop(id(guest))
         if id(guest) in self._doomed:
             self._doomed.discard(id(guest))
-            guest.close()
+            self._drop(guest)
             return
         actions = self.kernel.handle(Polled(process, poll, guest.effects, guest.end), now)
         guest.effects.clear()
@@ -141,17 +141,21 @@ class Machine:
         self._slices.pop(action.process, None)
         if guest is None:
             return
-        self._loaded_by_ended += guest.statistics().blob_bytes_loaded
         if id(guest) in self._lent:
             self._doomed.add(id(guest))
         else:
-            guest.close()
+            self._drop(guest)
+
+    def _drop(self, guest: Guest) -> None:
+        self._loaded_by_ended += guest.statistics().blob_bytes_loaded
+        guest.close()
 
     def blob_bytes_loaded(self) -> int:
         """Bytes of blobs copied into guest memory, by all guests that ever ran here (G11: inheriting adds nothing)."""
-        running = sum(guest.statistics().blob_bytes_loaded for guest in self._guests.values())
-        return self._loaded_by_ended + running
+        running = (self.statistics(process) for process in self._guests)
+        return self._loaded_by_ended + sum(used.blob_bytes_loaded for used in running if used is not None)
 
-    def guest(self, process: ProcessId) -> Guest | None:
-        """The guest of a running process, for its statistics."""
-        return self._guests.get(process)
+    def statistics(self, process: ProcessId) -> GuestStatistics | None:
+        """What a running process has used; None: it does not run, or is being polled on another thread just now."""
+        guest = self._guests.get(process)
+        return None if guest is None or id(guest) in self._lent else guest.statistics()

@@ -1,7 +1,7 @@
 """What waits for one process: bounded and in order (G4, G24).
 
-Requests count against the bounds. Responses and errors do not: there is at most one for each outstanding request, and
-those are bounded themselves (`limits.MAX_OUTSTANDING`); refusing one would break G5.
+Requests count against the bounds. Responses and errors do not: refusing one would break G5. They are bounded from the
+other end: a process whose outstanding requests and waiting outcomes reach `limits.MAX_OUTSTANDING` may send no more.
 """
 
 from __future__ import annotations
@@ -28,14 +28,22 @@ class Delivery(NamedTuple):
     """Bytes that it counts against the mailbox; 0 for responses and errors."""
 
 
+def size_of(delivery: Delivery) -> int:
+    """Bytes of body and blob that a delivery keeps alive."""
+    answer, blob = delivery.answer, delivery.blob
+    message = answer.message if isinstance(answer, Arrival) else answer.error.message
+    return len(message.body) + (len(blob.bytes) if blob is not None else 0)
+
+
 class Mailbox:
     """A bounded queue of deliveries."""
 
-    __slots__ = ("_bytes", "_queue", "_requests")
+    __slots__ = ("_bytes", "_outcome_bytes", "_queue", "_requests")
 
     def __init__(self) -> None:
         self._queue: deque[Delivery] = deque()
         self._bytes = 0
+        self._outcome_bytes = 0
         self._requests = 0
 
     def __len__(self) -> int:
@@ -45,6 +53,16 @@ class Mailbox:
     def bytes(self) -> int:
         """Of the requests that wait."""
         return self._bytes
+
+    @property
+    def outcomes(self) -> int:
+        """Responses and errors that wait."""
+        return len(self._queue) - self._requests
+
+    @property
+    def outcome_bytes(self) -> int:
+        """Their size."""
+        return self._outcome_bytes
 
     def has_room(self) -> bool:
         """Whether one more request, of any size, may come in: one that is too large for the rest of the room is
@@ -57,6 +75,8 @@ class Mailbox:
         if delivery.weight:
             self._bytes += delivery.weight
             self._requests += 1
+        else:
+            self._outcome_bytes += size_of(delivery)
 
     def take(self) -> Delivery:
         """Remove the first; raises IndexError if there is none."""
@@ -64,4 +84,6 @@ class Mailbox:
         if delivery.weight:
             self._bytes -= delivery.weight
             self._requests -= 1
+        else:
+            self._outcome_bytes -= size_of(delivery)
         return delivery

@@ -91,7 +91,6 @@ class Reason(enum.Enum):
     INBOX_FULL = "inbox full"
     TOO_LARGE = "too large"
     EXPIRED = "expired"
-    TOO_MANY = "too many outstanding requests"
     NOT_AWAITED = "nobody waits for it"
 
 

@@ -37,6 +37,7 @@ class OutstandingTable:
         self._by_id[entry.id] = entry
         if entry.owner is not None:
             entry.owner.outstanding.add(entry.id)
+            entry.owner.outstanding_bytes += entry.size
         if len(self._deadlines) > 2 * len(self._by_id) + _STALE_SLACK:
             self._deadlines = [(entry.deadline, entry.id) for entry in self._by_id.values()]
             heapq.heapify(self._deadlines)
@@ -50,6 +51,7 @@ class OutstandingTable:
             return None
         if entry.owner is not None:
             entry.owner.outstanding.discard(id)
+            entry.owner.outstanding_bytes -= entry.size
         for holder in entry.holders:
             holder.owes.discard(id)
         return entry
@@ -69,19 +71,16 @@ class OutstandingTable:
             holder.owes.add(id)
             entry.holders.append(holder)
 
-    def orphans(self, ended: Process) -> list[Outstanding]:
-        """Take out the entries that only `ended` could have answered (G14)."""
+    def orphans(self, ended: Process) -> list[int]:
+        """The ids of the requests that only `ended` could have answered (G14); they stay in the table."""
         orphaned = []
         for id in sorted(ended.owes):
             entry = self._by_id.get(id)
-            if entry is None:
-                continue
-            entry.holders.remove(ended)
-            if not entry.holders:
-                orphaned.append(entry)
+            if entry is not None:
+                entry.holders.remove(ended)
+                if not entry.holders:
+                    orphaned.append(id)
         ended.owes.clear()
-        for entry in orphaned:
-            self.resolve(entry.id)
         return orphaned
 
     def release(self, owner: Process) -> None:
@@ -95,15 +94,16 @@ class OutstandingTable:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
 
-    def expire(self, now: float) -> list[Outstanding]:
-        """Take out all whose deadline has come, in the order of their deadlines."""
-        expired = []
+    def expire(self, now: float) -> Outstanding | None:
+        """Take out the one whose deadline came first; None: none has come.
+
+        One at a time: telling one owner can let others move, and they must find their own requests still outstanding.
+        """
         while self._deadlines and self._deadlines[0][0] <= now:
-            _, id = heapq.heappop(self._deadlines)
-            entry = self.resolve(id)
+            entry = self.resolve(heapq.heappop(self._deadlines)[1])
             if entry is not None:
-                expired.append(entry)
-        return expired
+                return entry
+        return None
 
     @staticmethod
     def _release_all(entry: Outstanding) -> None:

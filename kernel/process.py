@@ -28,7 +28,19 @@ class Waiting(enum.Enum):
 class Outstanding:
     """A request that waits for its answer (G5): it leaves the kernel's table with exactly one outcome."""
 
-    __slots__ = ("blob", "context", "deadline", "holders", "id", "owner", "prompt", "request", "target", "token")
+    __slots__ = (
+        "blob",
+        "context",
+        "deadline",
+        "holders",
+        "id",
+        "owner",
+        "prompt",
+        "request",
+        "size",
+        "target",
+        "token",
+    )
 
     def __init__(
         self,
@@ -49,6 +61,8 @@ class Outstanding:
         self.prompt: ReplyTo | None = None
         """The owner's when it sent this (G9)."""
         self.token: object = None
+        self.size = 0
+        """Bytes of body, context and blob."""
         self.holders: list[Process] = []
         """Local processes that owe the answer; if all of them end, nobody will give it (G14)."""
 
@@ -59,6 +73,7 @@ class Stall(NamedTuple):
     envelope: Envelope
     context: bytes | None
     rest: deque[Effect]
+    """Effects of the same poll that are not applied yet."""
     poll: Poll
     end: End | None
 
@@ -82,6 +97,7 @@ class Process:
         "messages",
         "on_exit",
         "outstanding",
+        "outstanding_bytes",
         "owes",
         "prompt",
         "stall",
@@ -103,6 +119,7 @@ class Process:
         self.blob: LazyLoadBlob | None = None
         """Of the message being handled (G11)."""
         self.outstanding: set[int] = set()
+        self.outstanding_bytes = 0
         self.owes: set[int] = set()
         """Ids of outstanding requests, of processes on this node, whose answer this one owes."""
         self.stall: Stall | None = None

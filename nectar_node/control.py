@@ -36,6 +36,7 @@ MAX_WAITING_LINES = 16
 MAX_TIMEOUT = 1 << 40
 """Seconds that a message may wait: for ever, as far as people are concerned."""
 _READ_BYTES = 1 << 16
+_ACCEPT_PAUSE_SECONDS = 0.1
 
 
 class Waiter:
@@ -117,8 +118,7 @@ class Control:
     async def _on_ps(self, _: Client, __: dict[str, Any]) -> dict[str, object]:
         rows = []
         for id, process in sorted(self._core.kernel.processes.items()):
-            guest = self._core.machine.guest(id)
-            used = guest.statistics() if guest is not None else None
+            used = self._core.machine.statistics(id)
             rows.append(
                 {
                     "address": str(process.address),
@@ -207,10 +207,14 @@ def _shared_file_untrusted(given: object) -> tuple[Path, Path]:
     path = Path(given)
     try:
         real = path.resolve(strict=True)
+        if not real.is_file():  # and no pipe: opening one would wait for a writer
+            raise BadInput(f"{given} is no file.")
         with real.open("rb"):
             pass
     except OSError as error:
         raise BadInput(f"{given} cannot be read: {error.strerror}.") from error
+    except (RuntimeError, ValueError) as error:  # a link to itself; a name that is no text
+        raise BadInput(f"{given!r} cannot be read: {error}.") from error
     if not is_part(path.name):
         raise BadInput(f"{given} has a name that no drive can hold.")
     return path, real
@@ -232,7 +236,9 @@ def _message_untrusted(request: dict[str, Any]) -> tuple[Address, Request, LazyL
     if data is not None and len(data) > limits.MAX_BLOB_BYTES:
         raise BadInput(f"A blob has at most {limits.MAX_BLOB_BYTES >> 20} MiB.")
     mime = request.get("mime")
-    blob = LazyLoadBlob(mime if isinstance(mime, str) else None, data) if data is not None else None
+    if mime is not None and (not isinstance(mime, str) or not mime.isascii() or len(mime) > limits.MAX_NAME_BYTES):
+        raise BadInput("A mime is a short text of ASCII characters.")
+    blob = LazyLoadBlob(mime, data) if data is not None else None
     return target, Request(False, math.ceil(timeout), body.encode(errors="replace")), blob
 
 
@@ -268,7 +274,11 @@ async def serve(control: Control, listener: trio.socket.SocketType) -> None:
     """Answer clients until cancelled."""
     async with trio.open_nursery() as nursery:
         while True:
-            connection, _ = await listener.accept()
+            try:
+                connection, _ = await listener.accept()
+            except OSError:
+                await trio.sleep(_ACCEPT_PAUSE_SECONDS)  # no descriptor is free; one may be soon
+                continue
             nursery.start_soon(_serve_one, control, trio.SocketStream(connection))
 
 

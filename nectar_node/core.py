@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple, Protocol
 
 from kernel.address import Address, PackageId, ProcessId
@@ -41,7 +41,7 @@ from kernel.events import (
 )
 from kernel.guest import Guest, GuestConfig, Poll, Program, SpawnError
 from kernel.kernel import Kernel
-from kernel.limits import MAX_DEAD_LETTERS, MAX_STATE_BYTES
+from kernel.limits import MAX_DEAD_LETTER_BODY, MAX_DEAD_LETTERS, MAX_STATE_BYTES
 from kernel.machine import Machine
 from kernel.message import Buffer, LazyLoadBlob, Reason, Request
 from nectar_node.package import ManifestEntry, Package
@@ -157,6 +157,7 @@ class _Installation:
     def __init__(self, token: object, entries: int) -> None:
         self.token = token
         self.waiting = entries
+        self.started: list[ManifestEntry] = []
         self.failures: list[tuple[ProcessId, str]] = []
 
 
@@ -170,8 +171,8 @@ class _RecordOwner(NamedTuple):
 
 
 class _StateOwner(NamedTuple):
-    process: ProcessId
-    action: StateAction
+    token: object
+    """As in the kernel's UseState."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,11 +319,17 @@ class NodeCore:
             installation.failures.append((entry.process, program.reason))
         else:
             self._start(entry, program)
+            installation.started.append(entry)
         installation.waiting -= 1
         if not installation.waiting:
             self._installed(installation)
 
     def _installed(self, installation: _Installation) -> None:
+        # Only now: starting a process in place of an older one revokes what that had issued and drops what it held.
+        for entry in installation.started:
+            issued = Capability(Address(self.our, entry.process), MESSAGING)
+            for holder in entry.grants:
+                self.kernel.grants.grant(holder, [issued])
         self.starting -= 1
         self._out.append(Installed(installation.token, tuple(installation.failures)))
 
@@ -457,8 +464,6 @@ class NodeCore:
         capabilities = list(entry.capabilities)
         if entry.networking:
             capabilities.append(self.kernel.grants.network)
-        for holder in entry.grants:
-            self.kernel.grants.grant(holder, [Capability(Address(self.our, entry.process), MESSAGING)])
         launch = Launch(entry.process, program, entry.on_exit, entry.public)
         self._kernel(Start(launch, tuple(capabilities)))
 
@@ -470,7 +475,7 @@ class NodeCore:
             StateAction.CLEAR: RemoveFile(location),
         }
         operation = operations[action.action]
-        self._out.append(Job(operation, f"state {action.process}", _StateOwner(action.process, action.action)))
+        self._out.append(Job(operation, f"state {action.process}", _StateOwner(action.token)))
 
     def _state_used(self, owner: _StateOwner, outcome: Outcome) -> None:
         state, problem = None, None
@@ -479,14 +484,16 @@ class NodeCore:
                 problem = f"its state cannot be used: {outcome.text}"
         elif isinstance(outcome, bytes):
             state = outcome
-        self._kernel(StateUsed(owner.process, state, problem))
+        self._kernel(StateUsed(owner.token, state, problem))
 
     def _output(self, action: Output) -> None:
         self._log(str(action.process), action.verbosity, action.text)
 
     def _dead_letter(self, letter: DeadLetter) -> None:
-        self.dead_letters.append(letter)
         envelope = letter.envelope
+        # Anybody can make these, other nodes too: what is kept of each is bounded.
+        short = envelope.message._replace(body=envelope.message.body[:MAX_DEAD_LETTER_BODY], capabilities=())
+        self.dead_letters.append(replace(letter, envelope=envelope._replace(message=short, blob=None)))
         claim = " (claim)" if envelope.claimed else ""
         kind = "request" if isinstance(envelope.message, Request) else "response"
         # An answer that came too late is ordinary; a message that reached nobody may be what somebody looks for.

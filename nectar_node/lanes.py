@@ -12,10 +12,12 @@ from collections.abc import Callable
 import trio
 
 from nectar_node.storage.disk import perform
-from nectar_node.storage.operations import Job, Outcome
+from nectar_node.storage.operations import Hash, Job, Outcome
 
 DISK_THREADS = 4
 """Lanes that are served at once."""
+HASH_THREADS = 2
+"""Files that are hashed at once; on threads of their own, since one may take minutes and nobody else shall wait."""
 JOBS_PER_HOP = 4
 """Jobs of one lane done in one go; more would delay the first one's answer."""
 
@@ -28,6 +30,7 @@ class Lanes:
         self._done = done
         self._waiting: dict[str, deque[Job]] = {}
         self._threads = trio.CapacityLimiter(DISK_THREADS)
+        self._hashers = trio.CapacityLimiter(HASH_THREADS)
         self._nursery: trio.Nursery | None = None
 
     def submit(self, job: Job) -> None:
@@ -52,7 +55,8 @@ class Lanes:
         while waiting:
             jobs = [waiting.popleft() for _ in range(min(len(waiting), JOBS_PER_HOP))]
             # Abandoned when the node stops: a hash may take seconds, and what is durable survives any end.
-            outcomes = await trio.to_thread.run_sync(_perform_all, jobs, limiter=self._threads, abandon_on_cancel=True)
+            limiter = self._hashers if isinstance(jobs[0].operation, Hash) else self._threads
+            outcomes = await trio.to_thread.run_sync(_perform_all, jobs, limiter=limiter, abandon_on_cancel=True)
             for job, outcome in zip(jobs, outcomes, strict=True):
                 self._done(job, outcome)
         del self._waiting[lane]

@@ -75,13 +75,19 @@ def _entry(item: dict[str, object], package: PackageId, our: str) -> ManifestEnt
     process = ProcessId.parse(f"{item['process_name']}:{package}")
     return ManifestEntry(
         process,
-        str(item["process_wasm_path"]),
+        _text(item["process_wasm_path"]),
         _on_exit(item.get("on_exit", "None")),
         item.get("request_networking", False) is True,
         tuple(_capability(wanted, our) for wanted in _list(item, "request_capabilities")),
         tuple(ProcessId.parse(str(holder)) for holder in _list(item, "grant_capabilities")),
         item.get("public", False) is True,
     )
+
+
+def _text(value: object) -> str:
+    text = str(value)
+    text.encode()  # raises a ValueError: an escaped lone surrogate is no file's name
+    return text
 
 
 def _list(item: dict[str, object], key: str) -> list[object]:

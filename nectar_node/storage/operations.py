@@ -26,8 +26,12 @@ class Location(NamedTuple):
 
 
 def is_part(name: str) -> bool:
-    """Whether `name` can be one component of a path on disk."""
-    return 0 < len(name.encode(errors="replace")) <= 255 and name not in (".", "..") and not {"/", "\0"} & set(name)
+    """Whether `name` can be one component of a path on disk, and be written as UTF-8."""
+    try:
+        length = len(name.encode())
+    except UnicodeEncodeError:
+        return False
+    return 0 < length <= 255 and name not in (".", "..") and not {"/", "\0"} & set(name)
 
 
 class FileType(enum.Enum):

@@ -12,7 +12,7 @@ from collections import deque
 
 from kernel.address import ProcessId
 from kernel.events import Reply
-from kernel.message import Envelope
+from kernel.message import Envelope, Request
 from nectar_node.storage.operations import Job, Outcome
 from nectar_node.system.process import reply
 
@@ -34,6 +34,8 @@ class Timer:
 
     def receive(self, envelope: Envelope, now: float) -> None:
         """Start a timer; what is no duration is answered at once, with an error."""
+        if envelope.reply_to is None:
+            return  # nobody would hear of it
         milliseconds = _milliseconds_untrusted(envelope.message.body)
         if milliseconds is None:
             self._answer(envelope, b'{"Err":"expected {\\"SetTimer\\": milliseconds}"}')
@@ -41,7 +43,10 @@ class Timer:
             self._answer(envelope, b'{"Err":"too many timers"}')
         else:
             self._number += 1
-            heapq.heappush(self._running, (now + milliseconds / 1000, self._number, envelope))
+            # Nothing is kept but what the answer needs.
+            request = Request(False, None, b"", envelope.message.metadata)
+            bare = envelope._replace(message=request, blob=None)
+            heapq.heappush(self._running, (now + milliseconds / 1000, self._number, bare))
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
         """It has no disk jobs."""

@@ -165,7 +165,8 @@ class Vfs:
         location = self._permitted(caller, path, action.right)
         data = envelope.blob.bytes if envelope.blob is not None else None
         call = _Call(location, argument, data, lambda second: self._permitted(caller, _path(second), "write"))
-        lane = f"hash {path}" if name == "Hash" else path
+        # By the place on the disk: one place has many spellings.
+        lane = f"hash {location}" if name == "Hash" else str(location)
         self._actions.append(Job(action.plan(call), lane, _Owner(envelope, path, action)))
 
     def _permitted(self, caller: ProcessId, path: str, right: str) -> Location:
@@ -197,7 +198,7 @@ class Vfs:
         return Location(self._root, parts), package, parts[1], False
 
     def _reply(self, envelope: Envelope, value: object, blob: Buffer | None) -> None:
-        body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+        body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
         carried = LazyLoadBlob(None, blob) if blob is not None else None
         answer = reply(VFS, envelope, body, carried)
         if answer is not None:
@@ -288,7 +289,9 @@ def _answer_len(outcome: FileStat, path: str) -> tuple[object, Buffer | None]:
 
 def _answer_list(outcome: list[Any], path: str) -> tuple[object, Buffer | None]:
     base = path.rstrip("/")
-    return {"ReadDir": [{"path": f"{base}/{name}", "file_type": kind.value} for name, kind in outcome]}, None
+    return {
+        "ReadDir": [{"path": f"{base}/{name}", "file_type": kind.value} for name, kind in outcome if is_part(name)]
+    }, None
 
 
 def _answer_hash(outcome: bytes, path: str) -> tuple[object, Buffer | None]:

@@ -24,6 +24,7 @@ from kernel.events import (
     Tick,
     ToPeer,
     ToSystem,
+    UseState,
 )
 from kernel.guest import Arrival, Effect, End, Failure, Guest, GuestConfig, Poll, SendRequest, SendResponse
 from kernel.kernel import Kernel
@@ -126,6 +127,14 @@ class Rig:
     def all(self, kind: type[Action]) -> list[Action]:
         """All actions of one kind so far."""
         return [action for action in self.actions if isinstance(action, kind)]
+
+    def use_of_state(self) -> object:
+        """The token of the latest use of a process's state."""
+        return [action.token for action in self.actions if isinstance(action, UseState)][-1]
+
+    def processes_token(self, name: str) -> object:
+        """What that process's present life uses as its token."""
+        return self.kernel.processes[pid(name)]
 
     def dead(self) -> list[Reason]:
         """Why messages died, in order."""

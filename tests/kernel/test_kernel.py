@@ -15,9 +15,12 @@ from kernel.events import (
     FromPeer,
     Inject,
     Kill,
+    Launch,
+    Loaded,
     Output,
     PeerFailed,
     Resume,
+    Start,
     StateUsed,
     Taken,
     ToPeer,
@@ -35,6 +38,8 @@ from kernel.guest import (
     SendAndAwait,
     SetOnExit,
     SetState,
+    Spawn,
+    SpawnError,
 )
 from kernel.message import (
     ON_EXIT_RESTART,
@@ -49,7 +54,7 @@ from kernel.message import (
     Response,
     SendErrorKind,
 )
-from tests.kernel.rig import CLOCK, OUR, TERMINAL, THEIR, VFS, Rig, here, pid, respond, send, there
+from tests.kernel.rig import CLOCK, OUR, TERMINAL, THEIR, VFS, NoProgram, Rig, here, pid, respond, send, there
 
 
 @pytest.fixture
@@ -572,11 +577,101 @@ def test_g27_a_process_waits_until_its_state_is_durable(rig: Rig) -> None:
     rig.poll("a", SetState(b"state"), poll=Poll.CALL)
     assert [a.state for a in rig.actions if isinstance(a, UseState)] == [b"state"]
     assert not [a for a in rig.actions if isinstance(a, Resume)]
-    rig.tell(StateUsed(pid("a"), None))
+    rig.tell(StateUsed(rig.use_of_state(), None))
     assert [a.answer for a in rig.actions if isinstance(a, Resume)] == [None]
     rig.poll("a", GetState(), poll=Poll.CALL)
-    rig.tell(StateUsed(pid("a"), None, "the disk is gone"))
+    rig.tell(StateUsed(rig.use_of_state(), None, "the disk is gone"))
     assert any(isinstance(a, Close) for a in rig.actions)
+
+
+def test_g27_an_answer_for_a_process_that_has_ended_is_not_given_to_its_successor(rig: Rig) -> None:
+    rig.start("a")
+    rig.poll("a", SetState(b"state"), poll=Poll.CALL)
+    late = rig.use_of_state()
+    rig.start("a")
+    rig.poll("a", GetState(), poll=Poll.CALL)
+    rig.actions.clear()
+    rig.tell(StateUsed(late, None))
+    assert rig.actions == []
+    rig.tell(StateUsed(rig.processes_token("a"), b"state"))
+    assert [a.answer for a in rig.actions if isinstance(a, Resume)] == [b"state"]
+
+
+def test_g13_an_error_for_a_process_that_has_ended_is_not_given_to_its_successor(rig: Rig) -> None:
+    rig.start("a")
+    rig.poll("a", send(there("b"), b"news", context=b"secret"))
+    sent = parcel(rig).parcel
+    rig.start("a")
+    rig.tell(PeerFailed(sent, Reason.UNREACHABLE))
+    assert rig.handed("a") == []
+
+
+def test_g24_several_senders_that_wait_for_room_are_let_in_one_after_the_other(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 1)
+    rig.start("a", "b", "c", "t")
+    rig.poll("c", send(here("t"), b"0"), send(here("t"), b"1"))
+    rig.poll("a", send(here("t"), b"a"), send(here("t"), b"aa"))
+    rig.poll("b", send(here("t"), b"b"))
+    for _ in range(5):
+        rig.receive("t")
+    assert rig.bodies("t") == [b"0", b"1", b"a", b"b", b"aa"]
+
+
+def test_g22_on_exit_requests_that_find_no_room_are_dead_letters(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 1)
+    rig.start("a", "t")
+    last = OnExitRequest(here("t"), Request(False, None, b"last"), None)
+    rig.poll("a", send(here("t"), b"0"), SetOnExit(OnExit(OnExitAction.REQUESTS, (last, last, last))))
+    rig.end("a")
+    assert rig.dead() == [Reason.INBOX_FULL, Reason.INBOX_FULL]
+    rig.receive("t")
+    assert rig.bodies("t") == [b"0", b"last"]
+
+
+def test_g5_requests_that_expire_together_each_have_their_outcome(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 1)
+    rig.start("a", "b", "c", "d")
+    rig.poll("b", send(here("c"), b"0"), send(here("c"), b"1"), send(here("a"), b"2"), send(here("a"), b"3"))
+    rig.poll("a", send(here("c"), b"stalls", expects=0))
+    rig.poll("d", SendAndAwait(here("a"), Request(False, 3, b"awaits"), None), poll=Poll.CALL)
+    rig.tick(5)
+    for _ in range(4):
+        rig.receive("a")
+    assert rig.bodies("d") == [b"awaits"]
+    assert rig.kernel.statistics()["outstanding"] == 0
+
+
+def test_g23_a_process_that_never_receives_its_outcomes_ends(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_OUTSTANDING", 10)
+    rig.start("a")
+    rig.poll("a", *(send(here("nobody"), expects=9) for _ in range(20)))
+    assert any(isinstance(a, Close) and a.process == pid("a") for a in rig.actions)
+    assert any(isinstance(a, Output) and "does not receive" in a.text for a in rig.actions)
+
+
+def test_g21_nobody_gets_the_name_of_a_system_process(rig: Rig) -> None:
+    for process in (VFS, TERMINAL, VFS._replace(process="new")):
+        rig.tell(Start(Launch(process, NoProgram(), ON_EXIT_RESTART, True), ()))
+    assert rig.kernel.statistics()["processes"] == 0
+    assert not [a for a in rig.actions if isinstance(a, Begin)]
+
+
+def test_g25_a_spawn_fails_if_the_user_starts_a_process_of_that_name_meanwhile(rig: Rig) -> None:
+    rig.start("a")
+    rig.poll("a", Spawn("c", "/c.wasm", ON_EXIT_RESTART, (), (), False), poll=Poll.CALL)
+    rig.start("c")
+    assert [a.answer for a in rig.actions if isinstance(a, Resume)] == [SpawnError.NAME_TAKEN]
+    rig.tell(Loaded(pid("c"), NoProgram()))
+    assert len([a for a in rig.actions if isinstance(a, Begin) and a.launch.process == pid("c")]) == 1
+
+
+def test_g17_params_that_hold_half_a_character_are_kept_in_ascii(rig: Rig) -> None:
+    rig.start("a", network=False)
+    rig.poll("a", SaveCapabilities((Capability(here("a"), '"\\ud800"'),)), OurCapabilities(), poll=Poll.CALL)
+    (held,) = [a.answer for a in rig.actions if isinstance(a, Resume)]
+    assert held == (Capability(here("a"), '"\\ud800"'),)
 
 
 # --- the node's user, and other nodes -------------------------------------------------------------------------------
