@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ GENESIS_FILE = "testnet.json"
 NODES_FOLDER = "nodes"
 REGISTRAR_NAME = "registrar.nec"
 LOOPBACK = "127.0.0.1"
+_MEND = "Remove this one file and run `nectar testnet up`: the registrar writes it anew, and nothing is lost."
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +29,21 @@ class Genesis:
     port: int
 
     def save(self, folder: Path) -> None:
-        """Write the genesis file of the network in `folder`."""
+        """Write the genesis file of the network in `folder`, whole or not at all."""
         value = {
             "registrar": self.registrar,
             "public_key": self.public_key.hex(),
             "host": self.host,
             "port": self.port,
         }
-        (folder / GENESIS_FILE).write_text(json.dumps(value, indent=2) + "\n")
+        content = json.dumps(value, indent=2) + "\n"
+        path = folder / GENESIS_FILE
+        staging = path.with_name(f".{GENESIS_FILE}.new")
+        with staging.open("w") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        staging.replace(path)
 
     @staticmethod
     def load(folder: Path) -> Genesis:
@@ -46,10 +55,12 @@ class Genesis:
             genesis = Genesis(str(value["registrar"]), key, str(value["host"]), int(value["port"]))
         except FileNotFoundError:
             raise CannotJoin(f"There is no testnet in {folder}: start one with `nectar testnet up`.") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CannotJoin(f"{path} is damaged ({error}): remove the folder and start the testnet again.") from error
-        if len(key) != 32:
-            raise CannotJoin(f"{path} is damaged: the registrar's key has {len(key)} bytes instead of 32.")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise CannotJoin(f"{path} is damaged ({error}). {_MEND}") from error
+        if len(key) != 32 or not any(key):
+            raise CannotJoin(f"{path} is damaged: it holds no key of a registrar. {_MEND}")
+        if not 0 < genesis.port < 65536:
+            raise CannotJoin(f"{path} is damaged: {genesis.port} is no port. {_MEND}")
         return genesis
 
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from nectar_node.errors import AlreadyRunning
+
+_LOCK_ATTEMPTS = 20
+_LOCK_PAUSE = 0.01
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +68,18 @@ class NodeFolder:
     def acquire(self) -> int:
         """Take the lock for this process until it ends; returns the descriptor. Raises AlreadyRunning."""
         descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        for attempt in range(_LOCK_ATTEMPTS):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # Somebody who asks whether it runs holds the lock for a moment too (`owner`).
+                if attempt + 1 < _LOCK_ATTEMPTS:
+                    time.sleep(_LOCK_PAUSE)
+        else:
             owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
             os.close(descriptor)
-            raise AlreadyRunning(f"{self.path.name} is running already, as process {owner}.") from None
+            raise AlreadyRunning(f"{self.path.name} is running already, as process {owner}.")
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         return descriptor

@@ -6,6 +6,7 @@ socket. Nothing here decides: what the core wants is carried out, what happens i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -36,7 +37,7 @@ from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, 
 from net import directory, keyfile
 from net.directory import Directory, RegistrarDirectory
 from net.driver import Driver
-from net.errors import KeyFileError, KeyFileMissing, ListenFailed
+from net.errors import BadNameRecord, KeyFileError, KeyFileMissing, ListenFailed
 from net.events import Close, Dial, FailureReason, Writable
 from net.identity import Identity
 from net.peers import Network, NetworkConfig
@@ -46,6 +47,7 @@ from net.tcp import TcpListener, TcpTransport
 JOIN_SECONDS = 10.0
 """How long a node that boots waits for the registrar before it says so and goes on trying."""
 _IDS_AT_ONCE = 512
+_SILENT = "the registrar does not answer: nobody new can find this node; it goes on with what is known and tries again"
 
 
 def run(config: NodeConfig) -> int:
@@ -86,12 +88,30 @@ def _prepare(config: NodeConfig) -> _Prepared:
         identity = _identity(config)
     except KeyFileError as error:
         raise BadInput(f"{config.name} cannot use its key: {error}.") from error
-    records = [path.read_bytes() for path in sorted(folder.records.iterdir()) if not path.name.startswith(".")]
+    records = _read_records(folder.records)
     if config.genesis is None:
         return _Prepared(config, lock, identity, Registrar(identity, records))
     genesis = config.genesis
     known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)
     return _Prepared(config, lock, identity, RegistrarDirectory(known, records))
+
+
+def _read_records(folder: Path) -> list[bytes]:
+    """The name records that were kept; one that is damaged is set aside, since its owner registers it again."""
+    records = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        try:
+            data = path.read_bytes()
+            directory.decode_record_untrusted(data)
+        except (OSError, BadNameRecord) as error:
+            log.write_line("net", f"the kept record {path.name} cannot be used and is set aside: {error}")
+            with contextlib.suppress(OSError):
+                path.rename(path.with_name(f".{path.name}.damaged"))
+        else:
+            records.append(data)
+    return records
 
 
 def _identity(config: NodeConfig) -> Identity:
@@ -180,7 +200,10 @@ class Node:
         """The port that was asked for; a registrar that is started again takes the one in the genesis file."""
         config, port = self.config, self.config.port
         if config.genesis is None and (config.network_folder / GENESIS_FILE).exists():
-            port = port or Genesis.load(config.network_folder).port
+            try:
+                port = port or Genesis.load(config.network_folder).port
+            except CannotJoin as error:
+                log.write_line("net", f"{error} It is written anew now.")
         try:
             listener = await self._transport.listen(config.host, port)
         except ListenFailed as error:
@@ -208,7 +231,7 @@ class Node:
         if refusal is not None and not refusal.retries:
             raise CannotJoin(_why_refused(self.config.name, refusal.reason))
         if refusal is not None or not self._joined.is_set():
-            log.write_line("net", "the registrar does not answer; going on with what is known, and trying again")
+            log.write_line("net", _SILENT)
 
     def _shut_down(self) -> None:
         self._core.network.shutdown(trio.current_time())
@@ -278,7 +301,7 @@ class Node:
     def _on_join_failed(self, failure: JoinFailed) -> None:
         self._refusal = failure
         if self._joined is None or self._joined.is_set():
-            log.write_line("net", _why_refused(self.config.name, failure.reason))
+            log.write_line("net", _SILENT if failure.retries else _why_refused(self.config.name, failure.reason))
         else:
             self._joined.set()
 

@@ -31,6 +31,8 @@ ANSWER_TIMEOUT = 30.0
 """Seconds that a node may take to answer a command that does not itself wait for something."""
 
 _READ_BYTES = 1 << 18
+_LONGEST_WAIT = 1e9
+"""Seconds, some thirty years: the operating system takes no more than some hundred."""
 
 
 class ControlError(NodeError):
@@ -144,7 +146,8 @@ class ControlClient:
 
     def _read_some(self, deadline: float | None) -> bytes:
         try:
-            self._connection.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
+            left = None if deadline is None else min(max(0.001, deadline - time.monotonic()), _LONGEST_WAIT)
+            self._connection.settimeout(left)
             data = self._connection.recv(_READ_BYTES)
         except TimeoutError as error:
             raise ControlError(

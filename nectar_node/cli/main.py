@@ -6,6 +6,7 @@ Exit codes: 0 done or response, 1 it went wrong, 2 bad usage, 3 Offline, 4 Timeo
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -46,6 +47,9 @@ def build() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command (`arguments` default to the process's) and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets '?', and no traceback
     try:
         result = build()(args=arguments, prog_name="nectar", standalone_mode=False)
     except BadInput as error:

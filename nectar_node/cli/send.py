@@ -22,7 +22,9 @@ INTERRUPTED = 130
 FAILED = 1
 _EXIT_CODES = {"Offline": EXIT_OFFLINE, "Timeout": EXIT_TIMEOUT, "Cancelled": INTERRUPTED}
 
-_NOT_RESUMABLE = frozenset({"Refused", "NotFound", "Changed"})
+MAX_NAME_BYTES = 200
+"""As file_transfer wants it."""
+_NOT_RESUMABLE = frozenset({"Refused", "NotFound", "Changed", "Superseded"})
 """Kinds of failure after which the same command would fail again, or begin anew."""
 
 
@@ -78,6 +80,12 @@ def check_file(file: Path) -> int:
         str(file.resolve()).encode()
     except UnicodeEncodeError as error:
         raise BadInput(f"The path {output.printable(str(file))} is not valid UTF-8: rename it first.") from error
+    name = file.name
+    if name.startswith(".") or len(name.encode()) > MAX_NAME_BYTES or not name.isprintable():
+        raise BadInput(
+            f"{output.printable(name)} cannot keep its name on the other node: names begin with no dot, have at most "
+            f"{MAX_NAME_BYTES} bytes and no control characters. Send a copy with another name."
+        )
     return status.st_size
 
 

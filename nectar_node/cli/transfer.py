@@ -38,8 +38,8 @@ CANCEL_GRACE = 15.0
 class TransferFailed(NodeError):
     """The transfer ended without the file having arrived.
 
-    `kind` is the process's: Offline, Timeout, Refused, Changed, NotFound, Disk, Cancelled or Other; `received` is what
-    the receiver holds, in bytes.
+    `kind` is the process's: Offline, Timeout, Refused, Changed, NotFound, Disk, Cancelled, Superseded or Other;
+    `received` is what the receiver holds, in bytes.
     """
 
     def __init__(self, kind: str, sentence: str, received: int = 0) -> None:

@@ -45,7 +45,7 @@ pub const timeout = struct {
     pub const alive = 10;
 };
 
-pub const Kind = enum { Offline, Timeout, Refused, Changed, NotFound, Disk, Cancelled, Other };
+pub const Kind = enum { Offline, Timeout, Refused, Changed, NotFound, Disk, Cancelled, Superseded, Other };
 pub const State = enum {
     starting,
     sending,

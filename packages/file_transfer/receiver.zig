@@ -106,7 +106,7 @@ pub const Receiver = struct {
             },
             .Stop => {
                 self.stopping = true;
-                self.giveUp(.Cancelled, "a newer attempt to send the same file took over");
+                self.giveUp(.Superseded, "a newer attempt to send the same file took over");
                 // vfs does it after all that was sent to it before: its outcome, under the prompt of the Stop, says
                 // that nothing more will be written.
                 vfs.start(self.partial, .SyncAll, protocol.timeout.local, Context.of(.stop), false);

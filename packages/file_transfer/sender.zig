@@ -297,7 +297,7 @@ pub const Sender = struct {
     fn lost(self: *Sender, kind: nectar.SendErrorKind) void {
         if (self.trouble) |trouble| return self.fail(trouble.kind, trouble.reason);
         const offline = "{s} is offline; run the same command again when it is back{s}";
-        const silent = "{s} does not answer; run the same command again later{s}";
+        const silent = "{s} does not answer, or runs no file_transfer; run the same command again later{s}";
         const about = .{ self.job.to, self.arrived() };
         switch (kind) {
             .offline => self.fail(.Offline, format(offline, about)),
@@ -328,9 +328,9 @@ pub const Sender = struct {
     }
 
     fn unreadable(self: *Sender, problem: vfs.Problem) []const u8 {
-        const path = protocol.presentable(self.job.path);
-        if (problem.kind == .NotFound) return format("there is no file {s} on {s}", .{ path, self.our.node });
-        return format("{s} cannot be read on {s}: {s}", .{ path, self.our.node, problem.text });
+        const name = protocol.presentable(self.job.name);
+        if (problem.kind == .NotFound) return format("{s} is not there on {s}, or not any more", .{ name, self.our.node });
+        return format("{s} cannot be read on {s}: {s}", .{ name, self.our.node, problem.text });
     }
 
     fn arrived(self: *Sender) []const u8 {

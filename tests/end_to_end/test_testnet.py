@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nectar_node.config import REGISTRAR_NAME
+from nectar_node.config import GENESIS_FILE, REGISTRAR_NAME
 from testnet.local import LocalTestnet
 from tests.end_to_end.lab import LIMIT, SENDER, Lab, command, nectar, random_file
 
@@ -141,6 +141,28 @@ def test_a_damaged_key_is_one_sentence_and_is_not_replaced(fresh_network: LocalT
     key.write_bytes(b"garbage")
     assert_one_sentence(nectar("boot", "a.nec", "--join", fresh_network.folder))
     assert key.read_bytes() == b"garbage"
+
+
+def test_a_damaged_record_of_the_registrar_is_set_aside_and_its_owner_registers_again(
+    fresh_network: LocalTestnet,
+) -> None:
+    fresh_network.start(["a.nec"])
+    fresh_network.close()
+    record = fresh_network.place(REGISTRAR_NAME).records / "a.nec"
+    record.write_bytes(b"garbage")
+    fresh_network.start(["a.nec"])
+    assert "set aside" in fresh_network.log(REGISTRAR_NAME)
+    assert fresh_network.status("a.nec")["name"] == "a.nec"
+
+
+def test_a_damaged_genesis_file_is_written_anew_and_nothing_is_lost(fresh_network: LocalTestnet) -> None:
+    fresh_network.start(["a.nec"])
+    fresh_network.close()
+    key = fresh_network.place("a.nec").key.read_bytes()
+    (fresh_network.folder / GENESIS_FILE).write_text("{")
+    fresh_network.start(["a.nec"])
+    assert fresh_network.place("a.nec").key.read_bytes() == key
+    assert fresh_network.message("a.nec", "our@hello:hello:sys", '{"Greet": "x"}')["outcome"] == "response"
 
 
 def test_a_lost_key_does_not_get_its_name_back(fresh_network: LocalTestnet) -> None:

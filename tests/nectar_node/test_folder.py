@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -57,6 +58,24 @@ def test_the_lock_names_the_process_that_runs_and_keeps_others_out(folder: NodeF
     finally:
         holder.kill()
         holder.communicate()
+
+
+def test_somebody_who_only_asks_does_not_keep_a_node_from_starting(
+    folder: NodeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.close(folder.acquire())
+    asking = os.open(folder.lock, os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    waited: list[float] = []
+
+    def answered(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            os.close(asking)
+
+    monkeypatch.setattr("nectar_node.folder.time.sleep", answered)
+    os.close(folder.acquire())
+    assert len(waited) == 3
 
 
 def test_the_lock_is_free_after_a_crash(folder: NodeFolder) -> None:

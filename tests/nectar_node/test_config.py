@@ -1,0 +1,46 @@
+"""The genesis file: whole or not at all, and a damaged one is one sentence that destroys nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nectar_node.config import GENESIS_FILE, Genesis
+from nectar_node.errors import CannotJoin
+
+GENESIS = Genesis("registrar.nec", b"k" * 32, "127.0.0.1", 4000)
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    GENESIS.save(tmp_path)
+    GENESIS.save(tmp_path)
+    assert Genesis.load(tmp_path) == GENESIS
+    assert [path.name for path in tmp_path.iterdir()] == [GENESIS_FILE]
+
+
+def test_without_a_genesis_file_there_is_no_testnet(tmp_path: Path) -> None:
+    with pytest.raises(CannotJoin, match="no testnet"):
+        Genesis.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"port": 99999}, {"port": "x"}, {"public_key": "00" * 32}, {"public_key": "zz"}, {"public_key": "abcd"}]
+)
+def test_a_damaged_genesis_file_says_what_to_remove_and_that_nothing_is_lost(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    GENESIS.save(tmp_path)
+    path = tmp_path / GENESIS_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(CannotJoin) as caught:
+        Genesis.load(tmp_path)
+    assert "Remove this one file" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000])
+def test_whatever_lies_in_the_file_only_cannot_join_escapes(tmp_path: Path, text: str) -> None:
+    (tmp_path / GENESIS_FILE).write_text(text)
+    with pytest.raises(CannotJoin):
+        Genesis.load(tmp_path)
