@@ -1,11 +1,12 @@
 """`remote`: request and response between Wasm processes on two nodes.
 
-Where the time goes, as profiled: of about 400 microseconds, 75 are trio, the sockets and waking the other process (a bare
-echo written with `wait_readable` takes that); 170 are both nodes' cores (kernel, guest, header, session, encryption) when
-they pass the bytes by hand in one process; the rest is the same code running cold, since by the time an answer comes the
-caches hold the other process's data. Nothing waits: both processes' CPU time adds up to the wall time. One system call
-sends a message and one receives it; acknowledgements ride along. Delaying those would save a twentieth and make a lost
-connection report messages as Offline that had arrived: tried, and taken back.
+Where the time goes, as profiled: of about 400 microseconds, 75 are trio, the sockets and waking the other process
+(a bare echo written with `wait_readable` takes that); 170 are both nodes' cores (kernel, guest, header, session,
+encryption) when they pass the bytes by hand in one process; the rest is the same code running cold, since by the
+time an answer comes the caches hold the other process's data. Nothing waits: both processes' CPU time adds up to
+the wall time. One system call sends a message and one receives it; acknowledgements ride along. Delaying those
+would save a twentieth and make a lost connection report messages as Offline that had arrived: tried, and taken
+back.
 """
 
 from __future__ import annotations

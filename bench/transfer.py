@@ -1,13 +1,14 @@
 """`transfer`: a file of 1 GiB from file to file between two node processes, over loopback.
 
-Against scp with the same cipher, and against bare trio TCP. In a tmpfs folder where there is one: a shared disk's noise
-hides everything else; the disk's figure is printed too.
+Against scp with the same cipher, and against bare trio TCP. In a tmpfs folder where there is one: a shared disk's
+noise hides everything else; the disk's figure is printed too.
 
-Where the time goes, as profiled: of 2.3 seconds, 0.2 are the command's start and 0.3 the receiver's hash of the finished
-file; in the 1.8 between, both cores are 85 to 90 percent busy. Per GiB each node spends 0.33 s on ChaCha20-Poly1305, 0.25
-on its socket's copies, the sender 0.4 on reading and hashing, the receiver 0.5 on writing; the Python around a 64 KiB
-record takes about as long as its encryption. More chunks in flight, larger ones, other buffer sizes and hashing on several
-threads changed nothing; keeping freed memory (`nectar_node.memory`) gave a fifth.
+Where the time goes, as profiled: of 2.3 seconds, 0.2 are the command's start and 0.3 the receiver's hash of the
+finished file; in the 1.8 between, both cores are 85 to 90 percent busy. Per GiB each node spends 0.33 s on
+ChaCha20-Poly1305, 0.25 on its socket's copies, the sender 0.4 on reading and hashing, the receiver 0.5 on writing;
+the Python around a 64 KiB record takes about as long as its encryption. More chunks in flight, larger ones, other
+buffer sizes and hashing on several threads changed nothing; keeping freed memory (`nectar_node.memory`) gave a
+fifth.
 """
 
 from __future__ import annotations
