@@ -80,19 +80,12 @@ from kernel.message import (
     Request,
     Response,
     SendError,
-    SendErrorKind,
+    kind_of,
+    returned,
 )
+from kernel.outside import Outside
 from kernel.outstanding import OutstandingTable
 from kernel.process import Outstanding, Parked, Process, Stall, Waiting
-
-_KIND_OF = {
-    Reason.NO_SUCH_NAME: SendErrorKind.OFFLINE,
-    Reason.UNREACHABLE: SendErrorKind.OFFLINE,
-    Reason.BAD_KEY: SendErrorKind.OFFLINE,
-    Reason.PEER_RESTARTED: SendErrorKind.OFFLINE,
-    Reason.CONNECTION_LOST: SendErrorKind.OFFLINE,
-}
-"""Everything else is a Timeout (G13)."""
 
 
 class Kernel:
@@ -113,12 +106,13 @@ class Kernel:
         self.lifecycle = Lifecycle(self.grants, self, our)
         self._processes = self.lifecycle.processes
         self._calls = calls = Calls(self.grants, self, self.lifecycle)
+        outside = Outside(self, self.lifecycle.processes, self._outstanding)
         self._handlers: dict[type, Callable[..., None]] = {
             Polled: self._on_polled,
-            FromPeer: self._on_from_peer,
-            PeerFailed: self._on_peer_failed,
-            Inject: self._on_inject,
-            Reply: self._on_reply,
+            FromPeer: outside.on_from_peer,
+            PeerFailed: outside.on_peer_failed,
+            Inject: outside.on_inject,
+            Reply: outside.on_reply,
             Start: self.lifecycle.on_start,
             Kill: self.lifecycle.on_kill,
             Loaded: self.lifecycle.on_loaded,
@@ -203,14 +197,14 @@ class Kernel:
         for id in self._outstanding.orphans(process):
             entry = self._outstanding.resolve(id)
             if entry is not None:
-                self._fail(entry, Reason.PROCESS_ENDED)
+                self.fail(entry, Reason.PROCESS_ENDED)
         while process.mailbox:
             self._bury_delivery(process, process.mailbox.take())
         waiters, process.waiters = process.waiters, deque()
         for waiter in waiters:
             if isinstance(waiter, Parked):
                 self._actions.append(Taken(waiter.receipt))
-                self._dead(waiter.envelope, Reason.PROCESS_ENDED)
+                self.dead(waiter.envelope, Reason.PROCESS_ENDED)
             else:
                 self._retry(waiter)
 
@@ -223,7 +217,7 @@ class Kernel:
     def fail_stall(self, process: Process) -> None:
         """A process that waited for room has ended: what it wanted to send is gone."""
         if process.stall is not None:
-            self._dead(process.stall.envelope, Reason.PROCESS_ENDED)
+            self.dead(process.stall.envelope, Reason.PROCESS_ENDED)
             process.stall = None
 
     # --- polls ------------------------------------------------------------------------------------------------------
@@ -277,7 +271,8 @@ class Kernel:
         process.messages += 1
         self._actions.append(Resume(process.address.process, answer))
 
-    def _put(self, process: Process, delivery: Delivery) -> None:
+    def put(self, process: Process, delivery: Delivery) -> None:
+        """Hand something to a process, now if it waits for a message."""
         if process.waiting is Waiting.RECEIVE:
             self._give(process, delivery)  # then its mailbox is empty
         else:
@@ -291,7 +286,7 @@ class Kernel:
             waiter = target.waiters.popleft()
             if isinstance(waiter, Parked):
                 self._actions.append(Taken(waiter.receipt))
-                self._put_request(target, waiter.envelope)
+                self.put_request(target, waiter.envelope)
             else:
                 self._retry(waiter, admitted=True)
 
@@ -387,7 +382,7 @@ class Kernel:
         """Bring a request on its way; False: the target has no room, and the sender is stalled."""
         message, target = envelope.message, envelope.target
         if message.metadata is not None and not _is_json(message.metadata):
-            self._undeliverable(envelope, Reason.BAD_METADATA)
+            self.undeliverable(envelope, Reason.BAD_METADATA)
         elif target.node != self.our:
             self._route_to_peer(process, envelope, context)
         else:
@@ -401,13 +396,13 @@ class Kernel:
         self, process: Process, receiver: Process, envelope: Envelope, context: bytes | None, admitted: bool
     ) -> bool:
         if not self._may_message(process, receiver):
-            self._undeliverable(envelope, Reason.NO_CAPABILITY)
+            self.undeliverable(envelope, Reason.NO_CAPABILITY)
         elif receiver.mailbox.has_room() and (admitted or not receiver.waiters):
             self._entrust(envelope, receiver, process)
-            self._put_request(receiver, envelope)
+            self.put_request(receiver, envelope)
         elif receiver is process or self._processes.get(process.address.process) is not process:
             # It would wait for itself, or has ended and cannot wait.
-            self._undeliverable(envelope, Reason.INBOX_FULL)
+            self.undeliverable(envelope, Reason.INBOX_FULL)
         else:
             process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
             receiver.waiters.append(process)
@@ -419,17 +414,17 @@ class Kernel:
         target = envelope.target
         public = self._system.get(target.process)
         if public is None:
-            self._undeliverable(envelope, Reason.NO_SUCH_PROCESS)
+            self.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
         elif public or self.grants.may_message(process.address.process, target):
             self._entrust(envelope, None, process)
             self._actions.append(ToSystem(envelope))
         else:
-            self._undeliverable(envelope, Reason.NO_CAPABILITY)
+            self.undeliverable(envelope, Reason.NO_CAPABILITY)
 
     def _route_to_peer(self, process: Process, envelope: Envelope, context: bytes | None) -> None:
         reason = self._barrier(process, envelope)
         if reason is not None:
-            self._undeliverable(envelope, reason)
+            self.undeliverable(envelope, reason)
             return
         self._entrust(envelope, None, process)
         self._actions.append(ToPeer(Parcel(envelope, context, process.prompt, process)))
@@ -452,10 +447,11 @@ class Kernel:
         if holder is not None or previous is not None:
             self._outstanding.entrust(reply_to.id, holder, previous)
 
-    def _put_request(self, receiver: Process, envelope: Envelope) -> None:
+    def put_request(self, receiver: Process, envelope: Envelope) -> None:
+        """Hand a request to a process that has room, or in the name of somebody who need not wait."""
         _, source, _, reply_to, message, blob, _ = envelope
         weight = len(message.body) + 1 if blob is None else len(message.body) + len(blob.bytes) + 1
-        self._put(receiver, Delivery(Arrival(source, message, None, blob), reply_to, reply_to is None, blob, weight))
+        self.put(receiver, Delivery(Arrival(source, message, None, blob), reply_to, reply_to is None, blob, weight))
 
     def _may_message(self, sender: Process, target: Process) -> bool:
         launch = target.launch
@@ -467,29 +463,35 @@ class Kernel:
             or self.grants.may_message(sender.address.process, target.address)
         )
 
-    def _undeliverable(self, envelope: Envelope, reason: Reason) -> None:
+    def undeliverable(self, envelope: Envelope, reason: Reason) -> None:
         """A local request reached nobody: Timeout at once for who expects a response (G14)."""
         request = envelope.message
         if isinstance(request, Request) and request.expects_response is not None:
             entry = self._outstanding.resolve(envelope.id)
             if entry is not None:
-                self._fail(entry, reason)
-        self._dead(envelope, reason)
+                self.fail(entry, reason)
+        self.dead(envelope, reason)
 
-    def _dead(self, envelope: Envelope, reason: Reason) -> None:
+    def drop(self, envelope: Envelope) -> None:
+        """A response that nobody waits for (any more) (G5)."""
+        self.dropped += 1
+        self.dead(envelope, Reason.NOT_AWAITED)
+
+    def dead(self, envelope: Envelope, reason: Reason) -> None:
+        """A message has reached nobody (G16)."""
         self._actions.append(DeadLetter(self._now, envelope, reason))
 
     def _bury_delivery(self, process: Process, delivery: Delivery) -> None:
         answer = delivery.answer
         if isinstance(answer, Arrival):
-            self._dead(
+            self.dead(
                 Envelope(0, answer.source, process.address, delivery.prompt, answer.message, answer.blob),
                 Reason.PROCESS_ENDED,
             )
 
     # --- outcomes ---------------------------------------------------------------------------------------------------
 
-    def _outcome(self, entry: Outstanding, answer: Arrival | Failure, blob: LazyLoadBlob | None) -> None:
+    def outcome(self, entry: Outstanding, answer: Arrival | Failure, blob: LazyLoadBlob | None) -> None:
         """The one outcome of a request (G5), with its context (G6) and prompt (G9)."""
         owner = entry.owner
         if owner is None:
@@ -501,7 +503,7 @@ class Kernel:
         elif owner.waiting is Waiting.ROOM and owner.stall is not None and owner.stall.envelope.id == entry.id:
             self._unstall(owner, delivery)
         else:
-            self._put(owner, delivery)
+            self.put(owner, delivery)
 
     def _unstall(self, owner: Process, delivery: Delivery) -> None:
         """The request that a process waits to send has run out of time: it waits no longer (G24)."""
@@ -518,14 +520,14 @@ class Kernel:
         owner.waiting = Waiting.NOTHING
         self._apply(owner, stall.rest, stall.poll, stall.end)
 
-    def _fail(self, entry: Outstanding, reason: Reason) -> None:
-        kind = _KIND_OF.get(reason, SendErrorKind.TIMEOUT)
-        error = SendError(kind, entry.target, entry.request, entry.blob, reason)
-        self._outcome(entry, Failure(error, entry.context), entry.blob)
+    def fail(self, entry: Outstanding, reason: Reason) -> None:
+        """A request has failed; its owner is told."""
+        error = SendError(kind_of(reason), entry.target, entry.request, entry.blob, reason)
+        self.outcome(entry, Failure(error, entry.context), entry.blob)
 
     def _on_tick(self, _: Tick) -> None:
         while (entry := self._outstanding.expire(self._now)) is not None:
-            self._fail(entry, Reason.EXPIRED)
+            self.fail(entry, Reason.EXPIRED)
         self.lifecycle.on_tick()
 
     # --- responses --------------------------------------------------------------------------------------------------
@@ -561,118 +563,18 @@ class Kernel:
         entry = self._outstanding.resolve(id)
         if entry is not None:
             assert isinstance(response, Response)
-            self._outcome(entry, Arrival(source, response, entry.context, blob), blob)
+            self.outcome(entry, Arrival(source, response, entry.context, blob), blob)
         elif target.process in self._processes or target.process in self._system:
-            self.dropped += 1
-            self._dead(envelope, Reason.NOT_AWAITED)
+            self.drop(envelope)
         else:
             self._return_response(process, envelope, Reason.PROCESS_ENDED)
 
     def _return_response(self, process: Process, envelope: Envelope, reason: Reason) -> None:
         """A response could not be delivered: back to its sender, with the prompt restored (G15)."""
-        self._dead(envelope, reason)
-        kind = _KIND_OF.get(reason, SendErrorKind.TIMEOUT)
-        error = SendError(kind, envelope.target, envelope.message, envelope.blob, reason)
+        self.dead(envelope, reason)
+        error = returned(envelope, reason)
         prompt = ReplyTo(envelope.target, envelope.id)
-        self._put(process, Delivery(Failure(error, None), prompt, False, envelope.blob, 0))
-
-    # --- other nodes ------------------------------------------------------------------------------------------------
-
-    def _on_from_peer(self, event: FromPeer) -> None:
-        envelope, receipt = event
-        if isinstance(envelope.message, Response):
-            self._actions.append(Taken(receipt))
-            self._on_peer_response(envelope)
-            return
-        receiver = self._processes.get(envelope.target.process)
-        if receiver is None:
-            self._refuse(event, Reason.NO_SUCH_PROCESS)
-        elif not self.grants.may_use_network(envelope.target.process):
-            self._refuse(event, Reason.NO_CAPABILITY)
-        elif receiver.mailbox.has_room() and not receiver.waiters:
-            self._actions.append(Taken(receipt))
-            self._put_request(receiver, envelope)
-        else:
-            receiver.waiters.append(Parked(envelope, receipt))
-
-    def _refuse(self, event: FromPeer, reason: Reason) -> None:
-        self._actions.append(Taken(event.receipt))
-        self._dead(event.envelope, reason)
-
-    def _on_peer_response(self, envelope: Envelope) -> None:
-        entry = self._outstanding.get(envelope.id)
-        if entry is None or entry.owner is None or entry.owner.address != envelope.target:
-            if entry is not None and entry.owner is None and self.is_system(envelope.target.process):
-                self._resolve_from_peer(envelope)
-                return
-            self.dropped += 1
-            self._dead(envelope, Reason.NOT_AWAITED)
-        elif not self.grants.may_use_network(envelope.target.process):
-            self._dead(envelope, Reason.NO_CAPABILITY)
-        else:
-            self._resolve_from_peer(envelope)
-
-    def _resolve_from_peer(self, envelope: Envelope) -> None:
-        entry = self._outstanding.resolve(envelope.id)
-        assert entry is not None
-        answer = Arrival(envelope.source, envelope.message, entry.context, envelope.blob)
-        self._outcome(entry, answer, envelope.blob)
-
-    def _on_peer_failed(self, event: PeerFailed) -> None:
-        (envelope, context, prompt, life), reason = event
-        message = envelope.message
-        if isinstance(message, Request) and message.expects_response is not None:
-            entry = self._outstanding.resolve(envelope.id)
-            if entry is not None:
-                self._fail(entry, reason)
-            return
-        self._dead(envelope, reason)
-        sender = self._processes.get(envelope.source.process)
-        if sender is not None and sender is life:
-            kind = _KIND_OF.get(reason, SendErrorKind.TIMEOUT)
-            error = SendError(kind, envelope.target, message, envelope.blob, reason)
-            self._put(sender, Delivery(Failure(error, context), prompt, False, envelope.blob, 0))
-
-    # --- system processes -------------------------------------------------------------------------------------------
-
-    def _on_inject(self, event: Inject) -> None:
-        source, target, request, blob, token = event
-        id = self.fresh_id()
-        if target.node == OUR_NODE:
-            target = Address(self.our, target.process)
-        ours = Address(self.our, source)
-        reply_to = None
-        if request.expects_response is not None:
-            reply_to = ReplyTo(ours, id)
-            entry = Outstanding(id, None, request, target, self._now + request.expects_response)
-            entry.blob, entry.token = blob, token
-            self._outstanding.add(entry)
-        envelope = Envelope(id, ours, target, reply_to, request, blob)
-        if target.node != self.our:
-            self._actions.append(ToPeer(Parcel(envelope, None, None, None)))
-            return
-        receiver = self._processes.get(target.process)
-        if receiver is not None:
-            if reply_to is not None:
-                self._outstanding.entrust(id, receiver, None)
-            self._put_request(receiver, envelope)
-        elif target.process in self._system:
-            self._actions.append(ToSystem(envelope))
-        else:
-            self._undeliverable(envelope, Reason.NO_SUCH_PROCESS)
-
-    def _on_reply(self, event: Reply) -> None:
-        source, reply_to, response, blob = event
-        envelope = Envelope(reply_to.id, Address(self.our, source), reply_to.address, None, response, blob)
-        if reply_to.address.node != self.our:
-            self._actions.append(ToPeer(Parcel(envelope, None, None, None)))
-            return
-        entry = self._outstanding.resolve(reply_to.id)
-        if entry is not None:
-            self._outcome(entry, Arrival(envelope.source, response, entry.context, blob), blob)
-        else:
-            self.dropped += 1
-            self._dead(envelope, Reason.NOT_AWAITED)
+        self.put(process, Delivery(Failure(error, None), prompt, False, envelope.blob, 0))
 
 
 def _is_json(text: str) -> bool:

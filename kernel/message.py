@@ -94,6 +94,16 @@ class Reason(enum.Enum):
     NOT_AWAITED = "nobody waits for it"
 
 
+_OFFLINE = frozenset(
+    {Reason.NO_SUCH_NAME, Reason.UNREACHABLE, Reason.BAD_KEY, Reason.PEER_RESTARTED, Reason.CONNECTION_LOST}
+)
+
+
+def kind_of(reason: Reason) -> SendErrorKind:
+    """What a process is told: Offline if the node definitively cannot be reached, Timeout for all else (G13)."""
+    return SendErrorKind.OFFLINE if reason in _OFFLINE else SendErrorKind.TIMEOUT
+
+
 class SendError(NamedTuple):
     """A message that came back to its sender (G13, G14)."""
 
@@ -102,6 +112,11 @@ class SendError(NamedTuple):
     message: Request | Response
     blob: LazyLoadBlob | None
     reason: Reason
+
+
+def returned(envelope: Envelope, reason: Reason) -> SendError:
+    """A message as it comes back to its sender."""
+    return SendError(kind_of(reason), envelope.target, envelope.message, envelope.blob, reason)
 
 
 class OnExitAction(enum.Enum):

@@ -1,0 +1,123 @@
+"""Messages that do not come from a guest of this node: from other nodes, and from system processes.
+
+The router's other half: what it takes in here it hands over, answers or buries with the router's own means.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel.address import OUR_NODE, Address, ProcessId
+from kernel.events import FromPeer, Inject, Parcel, PeerFailed, Reply, Taken, ToPeer, ToSystem
+from kernel.guest import Arrival, Failure
+from kernel.mailbox import Delivery
+from kernel.message import Envelope, Reason, ReplyTo, Request, Response, returned
+from kernel.outstanding import OutstandingTable
+from kernel.process import Outstanding, Parked, Process
+
+if TYPE_CHECKING:
+    from kernel.kernel import Kernel
+
+
+class Outside:
+    """Handlers of these events."""
+
+    def __init__(self, router: Kernel, processes: dict[ProcessId, Process], outstanding: OutstandingTable) -> None:
+        self._router = router
+        self._processes = processes
+        self._outstanding = outstanding
+
+    def on_from_peer(self, event: FromPeer) -> None:
+        """A message from another node: to a process that may use the network, when it has room (G19, G24)."""
+        envelope, receipt = event
+        if isinstance(envelope.message, Response):
+            self._router.emit(Taken(receipt))
+            self._on_peer_response(envelope)
+            return
+        receiver = self._processes.get(envelope.target.process)
+        if receiver is None:
+            self._refuse(event, Reason.NO_SUCH_PROCESS)
+        elif not self._router.grants.may_use_network(envelope.target.process):
+            self._refuse(event, Reason.NO_CAPABILITY)
+        elif receiver.mailbox.has_room() and not receiver.waiters:
+            self._router.emit(Taken(receipt))
+            self._router.put_request(receiver, envelope)
+        else:
+            receiver.waiters.append(Parked(envelope, receipt))
+
+    def _refuse(self, event: FromPeer, reason: Reason) -> None:
+        self._router.emit(Taken(event.receipt))
+        self._router.dead(event.envelope, reason)
+
+    def _on_peer_response(self, envelope: Envelope) -> None:
+        entry = self._outstanding.get(envelope.id)
+        if entry is None or entry.owner is None or entry.owner.address != envelope.target:
+            if entry is not None and entry.owner is None and self._router.is_system(envelope.target.process):
+                self._resolve_from_peer(envelope)
+                return
+            self._router.drop(envelope)
+        elif not self._router.grants.may_use_network(envelope.target.process):
+            self._router.dead(envelope, Reason.NO_CAPABILITY)
+        else:
+            self._resolve_from_peer(envelope)
+
+    def _resolve_from_peer(self, envelope: Envelope) -> None:
+        entry = self._outstanding.resolve(envelope.id)
+        assert entry is not None
+        answer = Arrival(envelope.source, envelope.message, entry.context, envelope.blob)
+        self._router.outcome(entry, answer, envelope.blob)
+
+    def on_peer_failed(self, event: PeerFailed) -> None:
+        """A message for another node came back: with context and prompt, to the life that sent it (G14, G15)."""
+        (envelope, context, prompt, life), reason = event
+        message = envelope.message
+        if isinstance(message, Request) and message.expects_response is not None:
+            entry = self._outstanding.resolve(envelope.id)
+            if entry is not None:
+                self._router.fail(entry, reason)
+            return
+        self._router.dead(envelope, reason)
+        sender = self._processes.get(envelope.source.process)
+        if sender is not None and sender is life:
+            error = returned(envelope, reason)
+            self._router.put(sender, Delivery(Failure(error, context), prompt, False, envelope.blob, 0))
+
+    def on_inject(self, event: Inject) -> None:
+        """A system process sends a request, in the node's own name: no capability is needed, and no room."""
+        source, target, request, blob, token = event
+        id = self._router.fresh_id()
+        if target.node == OUR_NODE:
+            target = Address(self._router.our, target.process)
+        ours = Address(self._router.our, source)
+        reply_to = None
+        if request.expects_response is not None:
+            reply_to = ReplyTo(ours, id)
+            entry = Outstanding(id, None, request, target, self._router.now + request.expects_response)
+            entry.blob, entry.token = blob, token
+            self._outstanding.add(entry)
+        envelope = Envelope(id, ours, target, reply_to, request, blob)
+        if target.node != self._router.our:
+            self._router.emit(ToPeer(Parcel(envelope, None, None, None)))
+            return
+        receiver = self._processes.get(target.process)
+        if receiver is not None:
+            if reply_to is not None:
+                self._outstanding.entrust(id, receiver, None)
+            self._router.put_request(receiver, envelope)
+        elif self._router.is_system(target.process):
+            self._router.emit(ToSystem(envelope))
+        else:
+            self._router.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
+
+    def on_reply(self, event: Reply) -> None:
+        """A system process answers a request."""
+        source, reply_to, response, blob = event
+        envelope = Envelope(reply_to.id, Address(self._router.our, source), reply_to.address, None, response, blob)
+        if reply_to.address.node != self._router.our:
+            self._router.emit(ToPeer(Parcel(envelope, None, None, None)))
+            return
+        entry = self._outstanding.resolve(reply_to.id)
+        if entry is not None:
+            self._router.outcome(entry, Arrival(envelope.source, response, entry.context, blob), blob)
+        else:
+            self._router.drop(envelope)
