@@ -46,13 +46,13 @@ def main() -> int:
 
 def _show(result: Result) -> None:
     if isinstance(result, Skipped):
-        print(f"{result.name:<22} skipped: {result.why}")
+        print(f"{result.name:<26} skipped: {result.why}")
         return
-    print(f"{result.name:<22} {_values(result)}  goal: {result.goal}{'' if result.met else '  MISSED'}")
+    print(f"{result.name:<26} {_values(result)}  goal: {result.goal}{'' if result.met else '  MISSED'}")
     for label, value in result.detail.items():
-        print(f"{'':<22}   {label}: {value}")
+        print(f"{'':<26}   {label}: {value}")
     if result.reference is not None:
-        print(f"{'':<22}   {result.reference.name}, {result.reference.unit}: {result.reference.median}")
+        print(f"{'':<26}   {result.reference.name}, {result.reference.unit}: {result.reference.median}")
     sys.stdout.flush()
 
 

@@ -22,7 +22,7 @@ def run() -> list[Result]:
     )
     return [
         absolute("boot", node, "seconds", NODE_GOAL, reference),
-        absolute("boot of three", testnet, "seconds", TESTNET_GOAL, reference),
+        absolute("boot_testnet", testnet, "seconds", TESTNET_GOAL, reference),
     ]
 
 

@@ -54,11 +54,11 @@ def run() -> list[Result]:
             if sshd is not None:
                 sshd.stop()
         speeds = [[SIZE / 1e6 / each for each in values] for values in seconds]
-        results: list[Result] = [ratio("transfer / tcp", speeds[0], speeds[1], ("bare trio TCP", "MB/s"), TCP_GOAL)]
+        results: list[Result] = [ratio("transfer_tcp", speeds[0], speeds[1], ("bare trio TCP", "MB/s"), TCP_GOAL)]
         if sshd is not None:
-            results.insert(0, ratio("transfer / scp", speeds[0], speeds[2], (f"scp -c {CIPHER}", "MB/s"), SCP_GOAL))
+            results.insert(0, ratio("transfer", speeds[0], speeds[2], (f"scp -c {CIPHER}", "MB/s"), SCP_GOAL))
         else:
-            results.append(Skipped("transfer / scp", "needs scp and sshd: on Debian, apt-get install openssh-server"))
+            results.insert(0, Skipped("transfer", "needs scp and sshd: on Debian, apt-get install openssh-server"))
         return [*results, *_memory(net, before), *_on_disk(file, speeds[1])]
 
 
@@ -99,7 +99,9 @@ def _memory(net: LocalTestnet, before: dict[str, float]) -> list[Result]:
         grown = round(_status_mib(net, name, "VmHWM") - resident, 1)
         reference = Reference("its memory before the first transfer", round(resident, 1), "MiB")
         goal = f"at most {MEMORY_GOAL:g} MiB"
-        results.append(Figure(f"memory {name}", grown, grown, grown, "MiB more", reference, goal, grown <= MEMORY_GOAL))
+        results.append(
+            Figure(f"transfer_memory_{name}", grown, grown, grown, "MiB more", reference, goal, grown <= MEMORY_GOAL)
+        )
     return results
 
 
@@ -114,7 +116,7 @@ def _on_disk(file: Path, tcp_speeds: list[float]) -> list[Result]:
             lambda: _send(net, copy), lambda: program("tcp_file", str(copy), str(place / "tcp.bin")), runs=3
         )
     speeds = [[SIZE / 1e6 / each for each in values] for values in (ours, theirs)]
-    figure = ratio("transfer on disk", speeds[0], speeds[1], ("bare trio TCP on disk", "MB/s"), 0.0)
+    figure = ratio("transfer_disk", speeds[0], speeds[1], ("bare trio TCP on disk", "MB/s"), 0.0)
     lost = round(statistics.median(theirs) / (SIZE / 1e6 / statistics.median(tcp_speeds)), 2)
     return [replace(figure, goal="none", detail={**figure.detail, "the disk makes bare TCP slower by": lost})]
 

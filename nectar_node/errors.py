@@ -27,3 +27,7 @@ class CannotJoin(NodeError):
 
 class BadPackage(NodeError):
     """The package's: a process's code is missing, or is none that this node can run."""
+
+
+class CannotStart(NodeError):
+    """The world's: a node did not become ready; the message quotes its reason."""

@@ -19,16 +19,16 @@ from pathlib import Path
 import trio
 
 from kernel.address import Address
-from kernel.errors import BadModule
+from kernel.errors import BadModule, KernelError
 from kernel.events import Answered
 from kernel.guest import GuestConfig, Program
 from kernel.limits import MAX_MEMORY_BYTES, MAX_MODULE_BYTES
 from kernel.runner import Runner
-from kernel.wasm.engine import Engine
+from kernel.wasm.engine import Engine, self_check
 from nectar_node import control, log
 from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig
 from nectar_node.core import BadCode, CoreConfig, Installed, Joined, JoinFailed, LoadCode, LogLine, NodeCore
-from nectar_node.errors import BadInput, CannotJoin, CannotListen, NodeError
+from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError
 from nectar_node.lanes import Lanes
 from nectar_node.memory import keep_freed_memory
 from nectar_node.package import Package, read_package
@@ -182,6 +182,7 @@ class Node:
                 nursery.start_soon(self._runner.run)
                 nursery.start_soon(self._driver.serve, listener)
                 nursery.start_soon(control.serve, commands, socket)
+                nursery.start_soon(_check_engine)
                 await self._join()
                 for package in self._prepared.packages:
                     self._core.install(package, None, trio.current_time())
@@ -315,6 +316,17 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         config.name, str(folder.drives), str(folder.state), str(folder.records), _FreshIds().take, _guest_config
     )
     return NodeCore(core_config, network)
+
+
+async def _check_engine() -> None:
+    """See that this Wasmtime suspends, resumes, pre-empts and drops guests as the engine relies on; raises CannotStart.
+
+    Beside everything else: it takes a tenth of a second, and no guest that it would stop harms anything until then.
+    """
+    try:
+        await trio.to_thread.run_sync(self_check, abandon_on_cancel=True)
+    except KernelError as error:
+        raise CannotStart(f"The installed Wasmtime does not do what this node needs: {error}. Reinstall it.") from error
 
 
 class _FreshIds:

@@ -22,7 +22,7 @@ from pathlib import Path
 from nectar_node.cli.logs import last_line
 from nectar_node.cli.network import Network
 from nectar_node.config import GENESIS_FILE, LOOPBACK, NODES_FOLDER, REGISTRAR_NAME
-from nectar_node.errors import BadInput, NodeError
+from nectar_node.errors import BadInput, CannotStart, NodeError
 from nectar_node.folder import NodeFolder
 
 READY_TIMEOUT = 30.0
@@ -33,10 +33,6 @@ STOP_GRACE = 5.0
 
 _KILL_GRACE = 5.0
 _MAX_REPORT_BYTES = 1 << 16
-
-
-class CannotStart(NodeError):
-    """A node did not become ready; the message quotes its reason."""
 
 
 @dataclass(frozen=True, slots=True)
