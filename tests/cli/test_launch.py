@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nectar_node.cli import launch
-from nectar_node.cli.launch import CannotStart, decode_report_untrusted, parse_names
-from nectar_node.errors import BadInput
+from nectar_node.cli.launch import decode_report_untrusted, parse_names
+from nectar_node.errors import BadInput, CannotStart
 from nectar_node.folder import NodeFolder
 
 _HOLD = """

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.launch import BootOptions, CannotStart
+from nectar_node.cli.launch import BootOptions
 from nectar_node.config import REGISTRAR_NAME
-from nectar_node.errors import BadInput, NotRunning
+from nectar_node.errors import BadInput, CannotStart, NotRunning
 from testnet.local import LocalTestnet
 
 
