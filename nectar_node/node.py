@@ -36,7 +36,7 @@ from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, Outcome, ReadAt
 from net import directory, keyfile
 from net.directory import Directory, RegistrarDirectory
-from net.driver import Driver
+from net.driver import FAREWELL_SECONDS, Driver
 from net.errors import BadNameRecord, KeyFileError, KeyFileMissing, ListenFailed
 from net.events import Close, Dial, FailureReason, Writable
 from net.identity import Identity
@@ -191,7 +191,7 @@ class Node:
                     await self._code_loaded.wait()
                 _tell_ready(self.config, {"endpoint": list(self._endpoint)})
                 await commands.stop.wait()
-                self._shut_down()
+                await self._shut_down()
                 nursery.cancel_scope.cancel()
         finally:
             self.config.folder.control.unlink(missing_ok=True)
@@ -234,11 +234,14 @@ class Node:
         if refusal is not None or not self._joined.is_set():
             log.write_line("net", _SILENT)
 
-    def _shut_down(self) -> None:
+    async def _shut_down(self) -> None:
+        """Say goodbye, so that peers need not wait to see whether this node comes back."""
         self._core.network.shutdown(trio.current_time())
         self._core.settle(trio.current_time())
         self._carry_out()
         self._flush()
+        with trio.move_on_after(FAREWELL_SECONDS):
+            await self._driver.closed()
 
     async def _watch_signals(self, commands: control.Control) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

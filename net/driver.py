@@ -83,6 +83,7 @@ class Driver:
         self._turn = turn
         self._clock = clock
         self._links: dict[int, _Link] = {}
+        self._one_less = trio.Event()
 
     def handle(self, event: Dial | Close | Writable) -> None:
         """Do what the network asks for."""
@@ -127,6 +128,16 @@ class Driver:
                     return
         link.wake.set()
 
+    async def closed(self) -> None:
+        """Come back when no connection is left: after `Network.shutdown`, when all farewells are written."""
+        while self._links:
+            await self._one_less.wait()
+
+    def _forget(self, connection: int) -> None:
+        del self._links[connection]
+        one_less, self._one_less = self._one_less, trio.Event()
+        one_less.set()
+
     async def serve(self, listener: Listener) -> None:
         """Accept connections until the listener is closed."""
         while True:
@@ -149,7 +160,7 @@ class Driver:
             except DialFailed as failure:
                 reason = DialFailure.REFUSED if failure.refused else str(failure)
         if stream is None:
-            del self._links[connection]
+            self._forget(connection)
             self._port.dial_failed(connection, reason, self._clock())
         else:
             link = self._links[connection] = _Link()
@@ -169,7 +180,7 @@ class Driver:
         finally:
             with trio.CancelScope(shield=True):
                 await stream.aclose()
-            del self._links[connection]
+            self._forget(connection)
         self._port.lost(connection, self._clock())
         self._turn()
 

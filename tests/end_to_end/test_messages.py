@@ -75,3 +75,11 @@ def test_a_command_for_another_folder_finds_no_node(lab: Lab) -> None:
     ended = nectar("ps", "--node", SENDER, folder=lab.folder / "elsewhere")
     assert ended.returncode == 1
     assert ended.stderr.startswith("There is no testnet in ")
+
+
+def test_a_node_that_stops_says_goodbye_and_nobody_waits_for_it_to_come_back(fresh_network: LocalTestnet) -> None:
+    fresh_network.start(["a.nec", "b.nec"])
+    greet = ("a.nec", "b.nec@hello:hello:sys", '{"Greet": "x"}')
+    assert fresh_network.message(*greet)["outcome"] == "response"
+    fresh_network.stop("b.nec")
+    assert fresh_network.message(*greet) == {"outcome": "offline", "reason": "refused or unreachable"}
