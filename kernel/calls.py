@@ -19,8 +19,9 @@ from kernel.guest import (
     SetOnExit,
     SetState,
 )
-from kernel.lifecycle import Lifecycle, Router
+from kernel.lifecycle import Lifecycle
 from kernel.process import Process, Waiting
+from kernel.router import Router
 
 
 class Calls:

@@ -1,22 +1,23 @@
 """How processes come and go: start, spawn, kill, end, on-exit, restart (G21, G22, G25).
 
-Owns the table of running processes and those that wait for their restart. It reaches the router through `Router`.
+Owns the table of running processes and those that wait for their restart; reaches the router through `kernel.router`.
 """
 
 from __future__ import annotations
 
 import heapq
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from kernel import limits
 from kernel.address import Address, ProcessId
 from kernel.capability import Capability
 from kernel.errors import BadAddress
-from kernel.events import Action, Begin, Close, Continue, Kill, Launch, Load, Loaded, Start
+from kernel.events import Begin, Close, Continue, Kill, Launch, Load, Loaded, Start
 from kernel.grants import Grants, is_json
 from kernel.guest import End, Spawn, SpawnError
 from kernel.message import OnExit, OnExitAction
 from kernel.process import Process, Waiting
+from kernel.router import Router
 
 FIRST_BACK_OFF = 1.0
 """Seconds before the first restart; each further one doubles it (G22)."""
@@ -27,38 +28,6 @@ HEALTHY_AFTER = 5.0
 
 RESERVED = ("distro", "sys")
 """Package and publisher of the system processes: no process of a guest gets an id there (G21)."""
-
-
-class Router(Protocol):
-    """What the lifecycle needs of the router."""
-
-    @property
-    def now(self) -> float:
-        """The time of the current event."""
-
-    def emit(self, action: Action) -> None:
-        """Add an action to those of the current event."""
-
-    def say(self, process: ProcessId, text: str) -> None:
-        """A line in the node's log."""
-
-    def is_system(self, process: ProcessId) -> bool:
-        """Whether this is the id of a system process."""
-
-    def fresh_id(self) -> int:
-        """An unused u64."""
-
-    def answer_call(self, process: Process, answer: object) -> None:
-        """Answer the call that a process waits for."""
-
-    def bury(self, process: Process) -> None:
-        """A process has ended: tell whoever waits for it."""
-
-    def fail_stall(self, process: Process) -> None:
-        """A process that waited for room has ended."""
-
-    def send_as_ended(self, process: Process) -> None:
-        """Send the on-exit requests of a process that has just ended."""
 
 
 class _Spawning(NamedTuple):

@@ -5,8 +5,6 @@ The router's other half: what it takes in here it hands over, answers or buries 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from kernel.address import OUR_NODE, Address, ProcessId
 from kernel.events import FromPeer, Inject, Parcel, PeerFailed, Reply, Taken, ToPeer, ToSystem
 from kernel.guest import Arrival, Failure
@@ -14,15 +12,13 @@ from kernel.mailbox import Delivery
 from kernel.message import Envelope, Reason, ReplyTo, Request, Response, returned
 from kernel.outstanding import OutstandingTable
 from kernel.process import Outstanding, Parked, Process
-
-if TYPE_CHECKING:
-    from kernel.kernel import Kernel
+from kernel.router import Router
 
 
 class Outside:
     """Handlers of these events."""
 
-    def __init__(self, router: Kernel, processes: dict[ProcessId, Process], outstanding: OutstandingTable) -> None:
+    def __init__(self, router: Router, processes: dict[ProcessId, Process], outstanding: OutstandingTable) -> None:
         self._router = router
         self._processes = processes
         self._outstanding = outstanding
