@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernel.guest import Arrival
+from kernel.guest import Arrival, Failure
 from kernel.wasm.engine import Engine
 from nectar_node.storage.operations import Location
 from testnet.sim.simulation import SimNode, Simulation
@@ -45,20 +45,20 @@ class FileTransfer:
 
     def send(self, data: bytes, name: str = "file.bin") -> dict[str, Any]:
         """Send a file; what the process on send.nec answers in the end."""
+        return self.offer(self.share(data, name), name)
+
+    def share(self, data: bytes, name: str = "file.bin") -> str:
+        """Put a file where the process on send.nec can read it; its path there."""
         self._sent += 1
         host = Location("/home/user", (f"{self._sent}",))
         self.sender.disk.put(host, data)
         path = f"/file_transfer:sys/outgoing/{self._sent}/{name}"
         self.sender.core.vfs.mount(path, host)
-        return self.offer(path, name)
+        return path
 
     def offer(self, path: str, name: str) -> dict[str, Any]:
         """Have the process on send.nec offer what lies at `path` in its drives, as `name`."""
-        order = {"Send": {"id": name, "path": path, "name": name, "to": RECEIVER}}
-        answer = self.sender.ask(TRANSFER, json.dumps(order).encode(), PATIENCE)
-        assert isinstance(answer, Arrival), answer
-        value: dict[str, Any] = json.loads(answer.message.body)
-        return value
+        return outcome(self.sender.ask(TRANSFER, order(name, path, name), PATIENCE))
 
     def received(self, name: str = "file.bin") -> bytes | None:
         """The file under its final name on recv.nec."""
@@ -67,6 +67,18 @@ class FileTransfer:
     def blob_bytes_loaded(self) -> int:
         """Bytes of blobs that were copied into the memory of any guest, on both nodes."""
         return sum(node.core.machine.blob_bytes_loaded() for node in (self.sender, self.receiver))
+
+
+def order(id: str, path: str, name: str) -> bytes:
+    """What tells the process on send.nec to send."""
+    return json.dumps({"Send": {"id": id, "path": path, "name": name, "to": RECEIVER}}).encode()
+
+
+def outcome(answer: Arrival | Failure | None) -> dict[str, Any]:
+    """What it answered in the end."""
+    assert isinstance(answer, Arrival), answer
+    value: dict[str, Any] = json.loads(answer.message.body)
+    return value
 
 
 def main() -> None:

@@ -167,12 +167,23 @@ class SimNode:
 
     def ask(self, target: str, body: bytes, timeout: int, blob: bytes | None = None) -> Arrival | Failure:
         """Send a request in the user's name and let virtual time pass until its outcome is there."""
+        token = self.begin_to_ask(target, body, timeout, blob)
+        self._simulation.run_until(lambda: self.answer(token) is not None, self._simulation.now + timeout)
+        answer = self.answer(token)
+        assert answer is not None
+        return answer
+
+    def begin_to_ask(self, target: str, body: bytes, timeout: int, blob: bytes | None = None) -> object:
+        """The same without waiting; `answer` has the outcome of what is returned, once it is there."""
         token = object()
         carried = LazyLoadBlob(None, blob) if blob is not None else None
         self.core.inject(Address.parse(target), Request(False, timeout, body), carried, token, self._simulation.now)
         self.go_on()
-        self._simulation.run_until(lambda: any(a.token is token for a in self._answers), self._simulation.now + timeout)
-        return next(a.answer for a in self._answers if a.token is token)
+        return token
+
+    def answer(self, token: object) -> Arrival | Failure | None:
+        """The outcome of a request; None: it is not there yet."""
+        return next((each.answer for each in self._answers if each.token is token), None)
 
     # --- driving the core -------------------------------------------------------------------------------------------
 

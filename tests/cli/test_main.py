@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from nectar_node.cli.main import main
 
+ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("testnet", "boot", "send", "message", "ps", "peers", "install", "logs")
 
 
@@ -23,6 +25,27 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
 def test_bad_usage_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert main(arguments) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_terminal_without_utf8_gets_a_sentence_and_no_traceback(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "nectar_node",
+        "send",
+        str(tmp_path / "é"),
+        "--from",
+        "a.nec",
+        "--to",
+        "b.nec",
+    ]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [*command, "--to", "b.nec", "--dir", str(tmp_path)], capture_output=True, env=environment, check=False
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_an_unknown_node_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

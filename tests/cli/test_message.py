@@ -47,6 +47,11 @@ def test_each_failure_has_its_exit_code_and_reason(
     assert err == f"{outcome.capitalize()}: no response from {TARGET} (no such name).\n"
 
 
+def test_a_timeout_longer_than_the_operating_system_can_wait_is_waited_for_all_the_same(tmp_path: Path) -> None:
+    code, node = run(tmp_path, response(), TARGET, "hello", "--timeout", "9999999999")
+    assert (code, node.requests[0]["timeout"]) == (0, 9999999999)
+
+
 def test_json_shows_the_whole_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = {"outcome": "timeout", "reason": "expired"}
     assert run(tmp_path, {"ok": answer}, TARGET, "x", "--json")[0] == 4

@@ -108,7 +108,14 @@ def test_as_json_the_result_is_alone_on_standard_output(
 
 @pytest.mark.parametrize(
     ("kind", "code", "resumable"),
-    [("Offline", 3, True), ("Timeout", 4, True), ("Refused", 1, False), ("Changed", 1, False), ("Disk", 1, True)],
+    [
+        ("Offline", 3, True),
+        ("Timeout", 4, True),
+        ("Refused", 1, False),
+        ("Changed", 1, False),
+        ("Disk", 1, True),
+        ("Superseded", 1, False),
+    ],
 )
 def test_a_failure_has_its_sentence_its_exit_code_and_how_to_go_on(
     tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str], kind: str, code: int, resumable: bool
@@ -180,6 +187,15 @@ def test_what_cannot_be_sent_is_bad_usage_and_troubles_no_node(
     path = unsendable(tmp_path, kind)
     assert main(["send", str(path), "--from", "send.nec", "--to", "recv.nec", "--dir", str(tmp_path)]) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [".hidden", "x" * 201, "ö" * 101, "two\nlines"])
+def test_a_name_that_the_receiver_would_refuse_is_bad_usage_and_troubles_no_node(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    assert main(["send", str(tmp_path / name), "--from", "send.nec", "--to", "recv.nec", "--dir", str(tmp_path)]) == 2
+    assert "Send a copy with another name." in capsys.readouterr().err
 
 
 def test_a_node_does_not_send_to_itself(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

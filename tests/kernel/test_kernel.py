@@ -667,6 +667,28 @@ def test_g25_a_spawn_fails_if_the_user_starts_a_process_of_that_name_meanwhile(r
     assert len([a for a in rig.actions if isinstance(a, Begin) and a.launch.process == pid("c")]) == 1
 
 
+def test_g21_a_process_cannot_hold_capabilities_without_end(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_HELD_CAPABILITIES", 10)
+    rig.start("a", network=False)
+    for n in range(0, 30, 5):
+        rig.poll("a", SaveCapabilities(tuple(Capability(here("a"), str(n + k)) for k in range(5))))
+    assert len(rig.kernel.grants.of(pid("a"))) == 10
+
+
+def test_g23_processes_that_wait_for_their_restart_count_against_the_limit(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_PROCESSES", 3)
+    rig.start("a", "b", on_exit=ON_EXIT_RESTART)
+    rig.end("b", "oops")
+    for name in ("c", "d"):
+        rig.poll("a", Spawn(name, "/c.wasm", ON_EXIT_RESTART, (), (), False), poll=Poll.CALL)
+        rig.tell(Loaded(pid(name), NoProgram()))
+        rig.actions.clear()
+        rig.receive("a")
+    assert set(rig.kernel.processes) == {pid("a"), pid("c")}
+
+
 def test_g17_params_that_hold_half_a_character_are_kept_in_ascii(rig: Rig) -> None:
     rig.start("a", network=False)
     rig.poll("a", SaveCapabilities((Capability(here("a"), '"\\ud800"'),)), OurCapabilities(), poll=Poll.CALL)

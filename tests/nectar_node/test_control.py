@@ -111,6 +111,27 @@ async def test_what_cannot_be_shared_is_one_sentence(tmp_path: Path, file: objec
         assert answer["error"]["kind"] == "BadInput"
 
 
+@pytest.mark.parametrize("kind", ["loop", "pipe", "folder"])
+async def test_what_is_no_file_cannot_be_shared_and_harms_nothing(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / kind
+    match kind:
+        case "loop":
+            path.symlink_to(path)
+        case "pipe":
+            os.mkfifo(path)
+        case _:
+            path.mkdir()
+    async with served(tmp_path), await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:
+        assert (await ask(stream, command="share", file=str(path)))["error"]["kind"] == "BadInput"
+        assert "ok" in await ask(stream, command="status")
+
+
+async def test_a_mime_that_no_wire_can_carry_is_refused(tmp_path: Path) -> None:
+    async with served(tmp_path), await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:
+        answer = await ask(stream, command="message", target="our@no:body:sys", blob="eA==", mime="\ud800")
+        assert answer["error"]["kind"] == "BadInput"
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -148,7 +148,8 @@ def _functions_of_the_interface() -> list[str]:
 
 @pytest.mark.parametrize("guest", GUESTS)
 def test_every_guest_becomes_a_valid_component(guest: str, tmp_path: Path) -> None:
-    embed(PACKAGES / guest, tmp_path)
+    component = embed(PACKAGES / guest, tmp_path)
+    assert component.read_bytes()[4:8] == b"\x0d\x00\x01\x00"  # the preamble of a component, not of a core module
 
 
 @pytest.mark.parametrize("guest", GUESTS)

@@ -41,6 +41,13 @@ def test_the_first_packages_eight_bytes_are_understood() -> None:
     assert timer.next_deadline() == 2.0
 
 
+def test_a_request_that_nobody_waits_for_sets_no_timer() -> None:
+    timer = Timer()
+    request = Request(False, None, b'{"SetTimer": 1000}')
+    timer.receive(Envelope(1, APP, Address("our.nec", TIMER), None, request), 0.0)
+    assert timer.next_deadline() is None
+
+
 def test_what_is_no_duration_is_answered_at_once() -> None:
     for body in (b"", b"{}", b'{"SetTimer": -1}', b'{"SetTimer": true}', b'{"SetTimer": 1e9}', b"[" * 100_000):
         timer = Timer()

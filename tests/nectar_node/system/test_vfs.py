@@ -137,6 +137,20 @@ def test_a_hash_does_not_hold_up_what_else_is_done_with_its_file(drives: Drives)
     assert lanes[0] == lanes[2] != lanes[1]
 
 
+def test_one_place_has_one_lane_however_its_path_is_spelt(drives: Drives) -> None:
+    drives.ask("/app:sys/d/f", "CreateFile")
+    drives.ask("/app:sys//d///f", "Read")
+    first, second = drives.jobs[-2:]
+    assert first.lane == second.lane
+
+
+def test_a_file_whose_name_is_no_text_is_not_listed(drives: Drives) -> None:
+    drives.disk.put(Location("drives", ("app:sys", "d", "\udcff")), b"")
+    drives.ask("/app:sys/d/good", "CreateFile")
+    listed = drives.ask("/app:sys/d", "ReadDir")["ReadDir"]
+    assert [entry["path"] for entry in listed] == ["/app:sys/d/good"]
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -11,7 +11,7 @@ import pytest
 
 from kernel.wasm.engine import Engine
 from nectar_node.storage.operations import ListFolder, Location
-from testnet.scenarios.file_transfer import RECEIVER, FileTransfer
+from testnet.scenarios.file_transfer import PATIENCE, RECEIVER, TRANSFER, FileTransfer, order, outcome
 
 SEED = 20260101
 
@@ -92,6 +92,26 @@ def test_another_file_of_the_same_name_gets_a_name_of_its_own(engine: Engine) ->
     answer = run.send(second)
     assert answer["Done"]["name"] == "file (2).bin", (SEED, answer)
     assert (run.received(), run.received("file (2).bin")) == (first, second)
+
+
+def test_of_two_attempts_at_one_file_the_newer_completes_and_the_older_is_told_so(engine: Engine) -> None:
+    run = FileTransfer.begin(SEED, engine)
+    data = run.random_file(20_000_000)
+    path = run.share(data)
+    first = run.sender.begin_to_ask(TRANSFER, order("first", path, "file.bin"), PATIENCE)
+    run.simulation.run_until(lambda: any(" disk WriteAt " in line for line in run.simulation.journal), 60)
+    second = run.sender.ask(TRANSFER, order("second", path, "file.bin"), PATIENCE)
+    assert outcome(second)["Done"]["bytes"] == len(data), SEED
+    assert outcome(run.sender.answer(first))["Failed"]["kind"] == "Superseded", SEED
+    assert run.received() == data
+
+
+def test_a_file_that_is_not_there_is_named_as_its_user_knows_it(engine: Engine) -> None:
+    run = FileTransfer.begin(SEED, engine)
+    failed = run.offer("/file_transfer:sys/outgoing/none/holiday.mp4", "holiday.mp4")["Failed"]
+    assert failed["kind"] == "NotFound", (SEED, failed)
+    assert "holiday.mp4" in failed["reason"]
+    assert "outgoing" not in failed["reason"]
 
 
 @pytest.mark.parametrize("name", ["..", ".hidden", "", "a\x00b", "x" * 201])

@@ -1,0 +1,50 @@
+"""Disk jobs on real threads: in order within a lane, and nobody waits for somebody's hash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import trio
+
+from nectar_node.lanes import DISK_THREADS, Lanes
+from nectar_node.storage.operations import Create, Hash, Job, Location, Operation, ReadAt, Stat, WriteAt
+
+LIMIT_SECONDS = 60
+
+
+async def outcomes_of(jobs: list[Job], until: int) -> list[Operation]:
+    """The operations in the order in which they were done, once `until` of them are; the rest is abandoned."""
+    done: list[Operation] = []
+    enough = trio.Event()
+
+    def take(job: Job, _: object) -> None:
+        done.append(job.operation)
+        if len(done) >= until:
+            enough.set()
+
+    with trio.fail_after(LIMIT_SECONDS):
+        async with trio.open_nursery() as nursery:
+            lanes = Lanes(take)
+            await nursery.start(lanes.run)
+            for job in jobs:
+                lanes.submit(job)
+            await enough.wait()
+            nursery.cancel_scope.cancel()
+    return done
+
+
+async def test_the_jobs_of_a_lane_are_done_in_order(tmp_path: Path) -> None:
+    file = Location(str(tmp_path), ("f",))
+    operations: list[Operation] = [Create(file), *(WriteAt(file, 0, bytes([n])) for n in range(50)), ReadAt(file, 0, 9)]
+    assert await outcomes_of([Job(each, "f", None) for each in operations], len(operations)) == operations
+    assert (tmp_path / "f").read_bytes() == bytes([49])
+
+
+async def test_g23_hashing_large_files_holds_up_nothing_else(tmp_path: Path) -> None:
+    jobs = []
+    for number in range(DISK_THREADS + 2):
+        with (tmp_path / f"{number}").open("wb") as file:
+            file.truncate(2 << 30)  # sparse: it takes no room, and a good part of a second to hash
+        jobs.append(Job(Hash(Location(str(tmp_path), (f"{number}",))), f"hash {number}", None))
+    stat = Stat(Location(str(tmp_path), ("0",)))
+    assert await outcomes_of([*jobs, Job(stat, "stat", None)], 1) == [stat]
