@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.cli.main import main
+from tests.cli.served_node import make_network, serve_node
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("testnet", "boot", "send", "message", "ps", "peers", "install", "logs")
@@ -27,25 +28,14 @@ def test_bad_usage_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_terminal_without_utf8_gets_a_sentence_and_no_traceback(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "nectar_node",
-        "send",
-        str(tmp_path / "é"),
-        "--from",
-        "a.nec",
-        "--to",
-        "b.nec",
-    ]
+def test_a_terminal_without_utf8_gets_question_marks_and_no_traceback(tmp_path: Path) -> None:
+    answer = {"outcome": "response", "source": "our@a:b:sys", "claimed": False, "body": "olé", "blob": None}
+    command = [sys.executable, "-P", "-m", "nectar_node", "message", "our@a:b:sys", "x", "--node", "a.nec"]
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*command, "--to", "b.nec", "--dir", str(tmp_path)], capture_output=True, env=environment, check=False
-    )
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
+    make_network(tmp_path)
+    with serve_node(tmp_path, "a.nec", lambda _: {"ok": answer}):
+        done = subprocess.run([*command, "--dir", str(tmp_path)], capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"ol?\n", b"")
 
 
 def test_an_unknown_node_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import trio
+import trio.testing
 
 from nectar_node.lanes import DISK_THREADS, Lanes
 from nectar_node.storage.operations import Create, Hash, Job, Location, Operation, ReadAt, Stat, WriteAt
@@ -12,8 +13,9 @@ from nectar_node.storage.operations import Create, Hash, Job, Location, Operatio
 LIMIT_SECONDS = 60
 
 
-async def outcomes_of(jobs: list[Job], until: int) -> list[Operation]:
-    """The operations in the order in which they were done, once `until` of them are; the rest is abandoned."""
+async def outcomes_of(jobs: list[Job], until: int, *, then: tuple[Job, ...] = ()) -> list[Operation]:
+    """The operations in the order in which they were done, once `until` of them are; the rest is abandoned. `then`:
+    submitted when all others are on their threads, or wait for one."""
     done: list[Operation] = []
     enough = trio.Event()
 
@@ -27,6 +29,9 @@ async def outcomes_of(jobs: list[Job], until: int) -> list[Operation]:
             lanes = Lanes(take)
             await nursery.start(lanes.run)
             for job in jobs:
+                lanes.submit(job)
+            await trio.testing.wait_all_tasks_blocked()
+            for job in then:
                 lanes.submit(job)
             await enough.wait()
             nursery.cancel_scope.cancel()
@@ -47,4 +52,4 @@ async def test_g23_hashing_large_files_holds_up_nothing_else(tmp_path: Path) -> 
             file.truncate(2 << 30)  # sparse: it takes no room, and a good part of a second to hash
         jobs.append(Job(Hash(Location(str(tmp_path), (f"{number}",))), f"hash {number}", None))
     stat = Stat(Location(str(tmp_path), ("0",)))
-    assert await outcomes_of([*jobs, Job(stat, "stat", None)], 1) == [stat]
+    assert await outcomes_of(jobs, 1, then=(Job(stat, "stat", None),)) == [stat]
