@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: $(READY) ## send a file between two nodes, cut the connection, stop a node (FILE=path: send that file)
@@ -23,6 +23,14 @@ demo: $(READY) ## send a file between two nodes, cut the connection, stop a node
 .PHONY: test
 test: $(READY) ## run all tests (ARGS=… goes to pytest)
 	@$(RUN) -m pytest $(ARGS)
+
+.PHONY: conformance
+conformance: $(READY) ## a table of all promises: sentence, tests, result
+	@$(RUN) -m tests.conformance $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(READY) ## hostile guests against the Wasm boundary, for SECONDS=60
+	@$(RUN) -m tests.fuzz.boundary --seconds $(or $(SECONDS),60) $(ARGS)
 
 .PHONY: check
 check: $(READY) lint types layering reproducible ## format, lint, types, import arrows, guest binaries
@@ -43,6 +51,7 @@ layering: $(READY) ## check the arrows between the rooms
 .PHONY: reproducible
 reproducible: $(READY)
 	@$(RUN) packages/build.py --check
+	@$(RUN) tests/guests/build.py --check
 
 .PHONY: format
 format: $(READY) ## format the code and mend what the linter can
@@ -56,6 +65,7 @@ bench: $(READY) ## measure, each figure beside its reference (ARGS=… goes to b
 .PHONY: guests
 guests: $(READY) ## rebuild the guest binaries, to the same bytes
 	@$(RUN) packages/build.py
+	@$(RUN) tests/guests/build.py
 
 .PHONY: clean
 clean: ## remove what was made here: .venv, caches, and a stopped testnet's folder

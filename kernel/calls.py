@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kernel.capability import Capability
 from kernel.events import Output, StateAction, StateUsed, UseState
-from kernel.grants import Grants, is_json
+from kernel.grants import Grants
 from kernel.guest import (
     ClearState,
     DropCapabilities,
@@ -54,11 +54,12 @@ class Calls:
 
     def save_capabilities(self, process: Process, effect: SaveCapabilities) -> bool:
         """save-capabilities (G20)."""
-        # Only what it issues itself: what other processes hand over in messages is not tracked yet, so nothing else
-        # can be told from a capability made out of nothing (G20).
-        own = [c for c in effect.capabilities if is_json(c) and c.issuer == process.address]
-        if not self._grants.grant_bounded(process.address.process, own):
-            self._router.say(process.address.process, "holds too many capabilities to save more")
+        ours = process.address
+        kept = self._grants.savable(ours, effect.capabilities)
+        if len(kept) < len(effect.capabilities):
+            self._router.say(ours.process, "saved a capability that it neither issues nor was given; it was left out")
+        if not self._grants.grant_bounded(ours.process, kept):
+            self._router.say(ours.process, "holds too many capabilities to save more")
         return True
 
     def drop_capabilities(self, process: Process, effect: DropCapabilities) -> bool:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from kernel.address import Address
+from kernel.json_text import parse_untrusted
 
 MESSAGING = '"messaging"'
 """Params of the capability to message its issuer (G18)."""
@@ -31,5 +32,5 @@ def canonical(capability: Capability) -> Capability:
 
     In ASCII: an escaped lone surrogate could otherwise not be written as UTF-8 for the guest that asks for it.
     """
-    params = json.dumps(json.loads(capability.params), sort_keys=True, separators=(",", ":"))
+    params = json.dumps(parse_untrusted(capability.params), sort_keys=True, separators=(",", ":"))
     return Capability(capability.issuer, params)

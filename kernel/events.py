@@ -92,9 +92,51 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """The node's user ends a process; no on-exit runs (G22)."""
+    """The node's user, or a process that may, ends a process; no on-exit runs (G22)."""
 
     process: ProcessId
+    revokes: bool = True
+    """Whether what it issued is worth nothing from now on (G21)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Initialize:
+    """Make a process without running it: what is sent to it waits in its inbox, in order, until `Run`. Nothing happens
+    if its name is reserved or taken (`Lifecycle.objection`)."""
+
+    launch: Launch
+    capabilities: tuple[Capability, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run a process that was made by `Initialize`; nothing happens to any other."""
+
+    process: ProcessId
+
+
+@dataclass(frozen=True, slots=True)
+class GrantCapabilities:
+    """Let a process hold these; whoever says so has checked that it may (G21)."""
+
+    holder: ProcessId
+    capabilities: tuple[Capability, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawCapabilities:
+    """Let a process hold these no longer."""
+
+    holder: ProcessId
+    capabilities: tuple[Capability, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOnExit:
+    """Set what happens when a process ends (G22)."""
+
+    process: ProcessId
+    on_exit: OnExit
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +164,23 @@ class Tick(NamedTuple):
     """`Kernel.next_deadline` has come."""
 
 
-Event = Polled | FromPeer | PeerFailed | Inject | Reply | Start | Kill | Loaded | StateUsed | Tick
+Event = (
+    Polled
+    | FromPeer
+    | PeerFailed
+    | Inject
+    | Reply
+    | Start
+    | Kill
+    | Initialize
+    | Run
+    | GrantCapabilities
+    | WithdrawCapabilities
+    | ChangeOnExit
+    | Loaded
+    | StateUsed
+    | Tick
+)
 
 # --- actions --------------------------------------------------------------------------------------------------------
 
@@ -236,6 +294,25 @@ class DeadLetter:
     reason: Reason
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A process has ended, for good or until its restart; its on-exit requests are on their way."""
+
+    process: ProcessId
+
+
 Action = (
-    Resume | Continue | Begin | Close | ToPeer | ToSystem | Taken | Load | UseState | Output | DeadLetter | Answered
+    Resume
+    | Continue
+    | Begin
+    | Close
+    | ToPeer
+    | ToSystem
+    | Taken
+    | Load
+    | UseState
+    | Output
+    | DeadLetter
+    | Answered
+    | Ended
 )

@@ -12,9 +12,25 @@ from kernel import limits
 from kernel.address import Address, ProcessId
 from kernel.capability import Capability
 from kernel.errors import BadAddress
-from kernel.events import Begin, Close, Continue, Kill, Launch, Load, Loaded, Start
-from kernel.grants import Grants, is_json
+from kernel.events import (
+    Begin,
+    ChangeOnExit,
+    Close,
+    Continue,
+    Ended,
+    GrantCapabilities,
+    Initialize,
+    Kill,
+    Launch,
+    Load,
+    Loaded,
+    Run,
+    Start,
+    WithdrawCapabilities,
+)
+from kernel.grants import Grants
 from kernel.guest import End, Spawn, SpawnError
+from kernel.json_text import is_json
 from kernel.message import OnExit, OnExitAction
 from kernel.process import Process, Waiting
 from kernel.router import Router
@@ -53,6 +69,7 @@ class Lifecycle:
         self._spawning: dict[ProcessId, _Spawning] = {}
         self._restarts: list[_Restart] = []
         self._back_off: dict[ProcessId, float] = {}
+        self._restarted: dict[ProcessId, int] = {}
         self._number = 0
 
     # --- begin ------------------------------------------------------------------------------------------------------
@@ -72,11 +89,45 @@ class Lifecycle:
         self._begin(event.launch, event.launch.on_exit)
 
     def _begin(self, launch: Launch, on_exit: OnExit) -> None:
-        address = Address(self._our, launch.process)
-        process = Process(address, launch, self._router.now)
+        process = self._make(launch, on_exit)
+        self._router.emit(Begin(launch, process.address))
+
+    def _make(self, launch: Launch, on_exit: OnExit) -> Process:
+        process = Process(Address(self._our, launch.process), launch, self._router.now)
         process.on_exit = on_exit
         self.processes[launch.process] = process
-        self._router.emit(Begin(launch, address))
+        return process
+
+    # --- as kernel:distro:sys has it done ---------------------------------------------------------------------------
+
+    def on_initialize(self, event: Initialize) -> None:
+        """A process is made without being run."""
+        launch = event.launch
+        if self.objection(launch.process) is None and self._grants.grant_bounded(launch.process, event.capabilities):
+            self._make(launch, launch.on_exit).waiting = Waiting.RUN
+
+    def on_run(self, event: Run) -> None:
+        """It is run; what has come in meanwhile waits in its inbox."""
+        process = self.processes.get(event.process)
+        if process is not None and process.waiting is Waiting.RUN:
+            process.waiting = Waiting.NOTHING
+            process.started_at = self._router.now
+            self._router.emit(Begin(process.launch, process.address))
+
+    def on_grant(self, event: GrantCapabilities) -> None:
+        """A process gets capabilities, if it is there: for a name that nobody has they could pile up without end."""
+        if self.is_taken(event.holder) and not self._grants.grant_bounded(event.holder, event.capabilities):
+            self._router.say(event.holder, "holds too many capabilities to be given more")
+
+    def on_withdraw(self, event: WithdrawCapabilities) -> None:
+        """A process loses capabilities."""
+        self._grants.drop(event.holder, event.capabilities)
+
+    def on_change_on_exit(self, event: ChangeOnExit) -> None:
+        """A process gets another on-exit setting."""
+        process = self.processes.get(event.process)
+        if process is not None:
+            process.on_exit = event.on_exit
 
     def go_on(self, process: Process) -> None:
         """A process has used up its slice."""
@@ -90,7 +141,7 @@ class Lifecycle:
         ours = parent.address.process
         name = effect.name if effect.name is not None else str(self._router.fresh_id())
         child = ProcessId(name, ours.package, ours.publisher)
-        problem = self._cannot_be_named(child)
+        problem = self.objection(child)
         if problem is not None:
             self._router.say(ours, f"cannot spawn {name!r}: {problem}")
             self._router.answer_call(parent, SpawnError.NAME_TAKEN)
@@ -99,20 +150,21 @@ class Lifecycle:
         self._router.emit(Load(child, ours.package_id, effect.wasm_path))
         return True
 
-    def _cannot_be_named(self, child: ProcessId) -> str | None:
+    def objection(self, process: ProcessId) -> str | None:
+        """Why no new process can have this name; None: it can."""
         try:
-            Address(self._our, child).validate()
+            Address(self._our, process).validate()
         except BadAddress as error:
             return str(error)
-        if self._is_reserved(child):
+        if self._is_reserved(process):
             return "the name is a system process's"
-        if self._is_taken(child) or child in self._spawning:
+        if self.is_taken(process) or process in self._spawning:
             return "the name is taken"
         if len(self.processes) + len(self._spawning) + len(self._restarts) >= limits.MAX_PROCESSES:
             return f"this node runs {limits.MAX_PROCESSES} processes already"
         return None
 
-    def _is_taken(self, process: ProcessId) -> bool:
+    def is_taken(self, process: ProcessId) -> bool:
         """Whether it runs, or waits for its restart."""
         return process in self.processes or process in self._back_off
 
@@ -141,7 +193,7 @@ class Lifecycle:
         for holder, params in effect.grant_capabilities:
             granted = Capability(Address(self._our, child), params)
             # Only to who is there: a name that nobody has could be invented without end.
-            if not is_json(granted) or not self._is_taken(holder) or not self._grants.grant_bounded(holder, [granted]):
+            if not is_json(params) or not self.is_taken(holder) or not self._grants.grant_bounded(holder, [granted]):
                 self._router.say(parent.address.process, f"cannot grant {holder} a capability of {child}")
         launch = Launch(child, event.program, effect.on_exit, effect.public, parent.address.process)
         self._begin(launch, effect.on_exit)
@@ -167,27 +219,34 @@ class Lifecycle:
         self._remove(process)
         if process.on_exit.action is OnExitAction.RESTART:
             self._restart_later(process)
-            return
-        if process.on_exit.action is OnExitAction.REQUESTS:
-            self._router.send_as_ended(process)
-        self._grants.forget(process.address.process)
-        self._back_off.pop(process.address.process, None)
+        else:
+            if process.on_exit.action is OnExitAction.REQUESTS:
+                self._router.send_as_ended(process)
+            self._forget(process.address.process)
+        self._router.emit(Ended(process.address.process))
+
+    def _forget(self, process: ProcessId) -> None:
+        """A process is gone for good."""
+        self._grants.forget(process)
+        self._back_off.pop(process, None)
+        self._restarted.pop(process, None)
 
     def trap(self, process: Process, why: str) -> None:
         """End a process that did what the interface forbids."""
         self.ended(process, End(why))
 
     def on_kill(self, event: Kill) -> None:
-        """The user ends a process: no on-exit, and what it issued is revoked (G21)."""
+        """The user ends a process: no on-exit, and what it issued is revoked (G21), unless the event says otherwise."""
         self._cancel_spawn(event.process)
         process = self.processes.get(event.process)
         self._restarts = [restart for restart in self._restarts if restart.launch.process != event.process]
         heapq.heapify(self._restarts)
-        self._grants.revoke(Address(self._our, event.process))
-        self._grants.forget(event.process)
-        self._back_off.pop(event.process, None)
+        if event.revokes:
+            self._grants.revoke(Address(self._our, event.process))
+        self._forget(event.process)
         if process is not None:
             self._remove(process)
+            self._router.emit(Ended(event.process))
 
     def _remove(self, process: Process) -> None:
         del self.processes[process.address.process]
@@ -215,4 +274,14 @@ class Lifecycle:
         """Start again whoever's time has come."""
         while self._restarts and self._restarts[0].at <= self._router.now:
             restart = heapq.heappop(self._restarts)
+            process = restart.launch.process
+            self._restarted[process] = self._restarted.get(process, 0) + 1
             self._begin(restart.launch, restart.on_exit)
+
+    def restarts(self, process: ProcessId) -> int:
+        """How often it has been started again since somebody started it."""
+        return self._restarted.get(process, 0)
+
+    def waiting(self) -> list[tuple[ProcessId, float]]:
+        """Who waits for a restart, and when that is due, by name."""
+        return sorted((restart.launch.process, restart.at) for restart in self._restarts)

@@ -10,10 +10,14 @@ MAX_CONTEXT_BYTES = MIB
 """A request's context: kept for as long as the request is outstanding."""
 MAX_METADATA_BYTES = MIB
 """A message's metadata text."""
+MAX_MIME_BYTES = 64 * 1024
+"""A blob's mime."""
 MAX_NAME_BYTES = 1024
 """One string of an address as a guest passes it, before anybody validates it."""
 MAX_PRINT_BYTES = 64 * 1024
 """One print to the terminal; longer ones are cut."""
+MAX_PARAMS_BYTES = 16 * 1024
+"""The params of one capability."""
 MAX_CAPABILITIES = 1024
 """Capabilities in one list."""
 MAX_REQUESTS = 1024
@@ -22,6 +26,16 @@ MAX_STATE_BYTES = 64 * MIB
 """A process's saved state."""
 MAX_MODULE_BYTES = 128 * MIB
 """A .wasm file."""
+MAX_SECTIONS = 65536
+"""Sections of a .wasm file; a real module has a dozen, a real component a few thousand."""
+MAX_COMPILE_SECONDS = 60
+"""Processor time for compiling one program, on all cores together, and time by the clock."""
+MAX_COMPILE_BYTES = 4096 * MIB
+"""Address space of the process that compiles a program; an 18 MB program needs half a gigabyte."""
+MAX_COMPILED_BYTES = 1024 * MIB
+"""A program's compiled code."""
+MAX_THREADED_GUESTS = 64
+"""Guests at a time that need a thread each."""
 MAX_MEMORY_BYTES = 512 * MIB
 """A guest's linear memory, all of its memories together."""
 MAX_TABLE_ELEMENTS = 1 << 20
@@ -43,9 +57,17 @@ MAX_OUTSTANDING_BYTES = 512 * MIB
 """Body, context and blob of the outstanding requests of one process, and of those whose outcome waits in its inbox."""
 MAX_HELD_CAPABILITIES = 4096
 """Capabilities that one process holds."""
+MAX_RECEIVED_CAPABILITIES = 1024
+"""Capabilities that a process has received and may still save; the oldest go first."""
+MAX_ISSUERS = 65536
+"""Processes of this node whose capabilities have ever left it."""
 MAX_PROCESSES = 65536
 """Processes on one node."""
 MAX_DEAD_LETTERS = 1000
 """Undeliverable messages that are remembered, without blob; the oldest go first."""
 MAX_DEAD_LETTER_BODY = 1024
 """Bytes of a remembered message's body."""
+MAX_TRACED_REQUESTS = 10_000
+"""Requests that a tracer remembers; the oldest go first."""
+MAX_TRACE_RECORDS = 100_000
+"""Records of a trace that nobody has read yet; the oldest go first."""

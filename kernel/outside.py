@@ -6,7 +6,7 @@ The router's other half: what it takes in here it hands over, answers or buries 
 from __future__ import annotations
 
 from kernel.address import OUR_NODE, Address, ProcessId
-from kernel.events import FromPeer, Inject, Parcel, PeerFailed, Reply, Taken, ToPeer, ToSystem
+from kernel.events import FromPeer, Inject, Parcel, PeerFailed, Reply, Taken
 from kernel.guest import Arrival, Failure
 from kernel.mailbox import Delivery
 from kernel.message import Envelope, Reason, ReplyTo, Request, Response, returned
@@ -30,6 +30,8 @@ class Outside:
             self._router.emit(Taken(receipt))
             self._on_peer_response(envelope)
             return
+        if self._router.tracer is not None:
+            self._router.tracer.sent(envelope, self._router.now)
         receiver = self._processes.get(envelope.target.process)
         if receiver is None:
             self._refuse(event, Reason.NO_SUCH_PROCESS)
@@ -92,8 +94,10 @@ class Outside:
             entry.blob, entry.token = blob, token
             self._outstanding.add(entry)
         envelope = Envelope(id, ours, target, reply_to, request, blob)
+        if self._router.tracer is not None:
+            self._router.tracer.sent(envelope, self._router.now)
         if target.node != self._router.our:
-            self._router.emit(ToPeer(Parcel(envelope, None, None, None)))
+            self._router.to_peer(Parcel(envelope, None, None, None))
             return
         receiver = self._processes.get(target.process)
         if receiver is not None:
@@ -101,7 +105,7 @@ class Outside:
                 self._outstanding.entrust(id, receiver, None)
             self._router.put_request(receiver, envelope)
         elif self._router.is_system(target.process):
-            self._router.emit(ToSystem(envelope))
+            self._router.to_system(envelope)
         else:
             self._router.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
 
@@ -110,7 +114,7 @@ class Outside:
         source, reply_to, response, blob = event
         envelope = Envelope(reply_to.id, Address(self._router.our, source), reply_to.address, None, response, blob)
         if reply_to.address.node != self._router.our:
-            self._router.emit(ToPeer(Parcel(envelope, None, None, None)))
+            self._router.to_peer(Parcel(envelope, None, None, None))
             return
         entry = self._outstanding.resolve(reply_to.id)
         if entry is not None:

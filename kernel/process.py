@@ -23,6 +23,7 @@ class Waiting(enum.Enum):
     RESPONSE = "awaiting a response"
     CALL = "waiting for the kernel"
     ROOM = "waiting for room in another inbox"
+    RUN = "initialized, not run yet"
 
 
 class Outstanding:

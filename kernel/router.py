@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Protocol
 
 from kernel.address import ProcessId
-from kernel.events import Action
+from kernel.events import Action, Parcel
 from kernel.grants import Grants
 from kernel.guest import Arrival, Failure
 from kernel.mailbox import Delivery
 from kernel.message import Envelope, LazyLoadBlob, Reason
 from kernel.process import Outstanding, Process
+from kernel.trace import Tracer
 
 
 class Router(Protocol):
@@ -50,6 +51,15 @@ class Router(Protocol):
         """Send the on-exit requests of a process that has just ended."""
 
     # --- messages ---
+
+    tracer: Tracer | None
+    """Is told of every message while somebody looks."""
+
+    def to_system(self, envelope: Envelope) -> None:
+        """Give a request to a system process."""
+
+    def to_peer(self, parcel: Parcel) -> None:
+        """Give a message to the net."""
 
     def put(self, process: Process, delivery: Delivery) -> None:
         """Hand something to a process, now if it waits for a message."""

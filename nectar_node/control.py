@@ -1,42 +1,63 @@
 """The control socket: how the command line reaches a running node.
 
 A Unix socket in the node's folder, readable by its user only. One line of JSON asks, one line answers:
-{"command": name, …} gets {"ok": {…}} or {"error": {"kind": …, "sentence": …}}. A connection may ask many times.
+{"command": name, …} gets {"ok": {…}} or {"error": {"kind": …, "sentence": …}}. What takes its time may send any number
+of lines {"event": {…}} before its answer. A connection may ask many times, one thing after another; when it goes away,
+what it asked for ends.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-import math
 import os
 import socket
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from kernel import limits
-from kernel.address import Address, ProcessId
-from kernel.errors import BadAddress
+from kernel.address import PackageId, ProcessId
 from kernel.guest import Arrival, Failure
-from kernel.message import LazyLoadBlob, Request, SendErrorKind
+from kernel.message import SendErrorKind
+from nectar_node import status
+from nectar_node.asked import (
+    Asked,
+    address_untrusted,
+    denied_untrusted,
+    line_untrusted,
+    message_untrusted,
+    process_untrusted,
+    shared_file_untrusted,
+    timeout_untrusted,
+)
 from nectar_node.core import NodeCore
 from nectar_node.errors import BadInput, BadPackage, CannotListen, NodeError
-from nectar_node.package import read_package
-from nectar_node.storage.operations import Location, is_part
+from nectar_node.package import Package, parse_capability, read_package, withhold
+from nectar_node.storage.operations import Location
+from nectar_node.system.terminal import FAILED
 from nectar_node.system.vfs import MAX_MOUNTS
+from nectar_node.trace import Traced
+from nectar_node.world import Printed
 
 MAX_LINE_BYTES = 128 << 20
 """One request: the largest blob in base64, and room for the rest."""
 MAX_WAITING_LINES = 16
 """Requests of one connection that wait for the answer to an earlier one."""
-MAX_TIMEOUT = 1 << 40
-"""Seconds that a message may wait: for ever, as far as people are concerned."""
+MAX_EVENTS = 4096
+"""Events that wait for a client that is slow to read them; it loses later ones, and is told how many."""
+MAX_EVENT_BYTES = 4 << 20
+"""The same, counted in bytes."""
+SCRIPT_SECONDS = 30
+"""How long a script may take unless its user says otherwise."""
+ROWS_AT_ONCE = 256
+"""Processes that `ps` looks at before it lets messages flow again."""
 _READ_BYTES = 1 << 16
 _ACCEPT_PAUSE_SECONDS = 0.1
+_RESERVED = PackageId("distro", "sys")
 
 
 class Waiter:
@@ -59,13 +80,71 @@ class Waiter:
         return self._outcome
 
 
+class Feed(Waiter):
+    """The token of something of which a client is told more than once: events, and perhaps an outcome at the end."""
+
+    __slots__ = ("_bytes", "_changed", "_lines", "_lost", "lead")
+
+    def __init__(self, lead: float) -> None:
+        super().__init__()
+        self.lead = lead
+        """What has to be added to the core's times for the time since 1970, in seconds."""
+        self._lines: deque[bytes] = deque()
+        self._bytes = 0
+        self._lost = 0
+        self._changed = trio.Event()
+
+    def put(self, event: dict[str, object]) -> None:
+        """Something has happened; it is dropped, and counted, if too much waits to be read."""
+        self._changed.set()
+        line = _line({"event": event})
+        if len(self._lines) >= MAX_EVENTS or self._bytes + len(line) > MAX_EVENT_BYTES:
+            self._lost += 1
+            return
+        self._tell_lost()
+        self._add(line)
+
+    def set(self, outcome: object) -> None:
+        """That was the last event."""
+        super().set(outcome)
+        self._changed.set()
+
+    def _tell_lost(self) -> None:
+        if self._lost:
+            self._add(_line({"event": {"lost": self._lost}}))
+            self._lost = 0
+
+    def _add(self, line: bytes) -> None:
+        self._lines.append(line)
+        self._bytes += len(line)
+
+    async def pour(self, client: Client) -> Any:
+        """Give a client all events until the outcome is there, and return that."""
+        while True:
+            if not self._lines:
+                self._tell_lost()
+            if self._lines:
+                line = self._lines.popleft()
+                self._bytes -= len(line)
+                await client.send(line)
+            elif self._done.is_set():
+                return self._outcome
+            else:
+                self._changed = trio.Event()
+                await self._changed.wait()
+
+
 class Client:
     """One connection, and what it has been lent: that is taken back when it goes away, however it does."""
 
-    __slots__ = ("shares",)
+    __slots__ = ("feeds", "send", "shares")
 
-    def __init__(self) -> None:
+    def __init__(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+        """`send` writes a line to it."""
+        self.send = send
         self.shares: set[str] = set()
+        self.feeds: dict[Feed, Callable[[Feed], None]] = {}
+        """What it follows, and how that is ended."""
 
 
 class Control:
@@ -79,14 +158,18 @@ class Control:
         self._status = status
         self._turn = turn
         self._shares = 0
-        self._commands: dict[str, Callable[[Client, dict[str, Any]], Awaitable[dict[str, object]]]] = {
+        self._commands: dict[str, Callable[[Client, Asked], Awaitable[dict[str, object]]]] = {
             "status": self._on_status,
             "ps": self._on_ps,
             "peers": self._on_peers,
+            "errors": self._on_errors,
             "message": self._on_message,
+            "trace": self._on_trace,
+            "run": self._on_run,
             "share": self._on_share,
             "unshare": self._on_unshare,
-            "install": self._on_install,
+            "start": self._on_start,
+            "kill": self._on_kill,
             "shutdown": self._on_shutdown,
         }
 
@@ -105,47 +188,64 @@ class Control:
         except NodeError as error:
             return _error(type(error).__name__, str(error))
 
-    async def _on_status(self, _: Client, __: dict[str, Any]) -> dict[str, object]:
+    def forget(self, client: Client) -> None:
+        """A client has gone away."""
+        for path in list(client.shares):
+            self._take_back(client, path)
+        if client.feeds:
+            for feed, end in client.feeds.items():
+                end(feed)
+            client.feeds.clear()
+            self._turn()
+
+    # --- what there is ----------------------------------------------------------------------------------------------
+
+    async def _on_status(self, _: Client, __: Asked) -> dict[str, object]:
         return {
             "name": self._core.our,
             "pid": os.getpid(),
-            "peers": self._peers(),
+            "peers": self._core.peers(),
             "processes": len(self._core.kernel.processes),
             "blob_bytes_loaded": self._core.machine.blob_bytes_loaded(),
             **self._status(),
         }
 
-    async def _on_ps(self, _: Client, __: dict[str, Any]) -> dict[str, object]:
+    async def _on_ps(self, _: Client, asked: Asked) -> dict[str, object]:
+        if asked.get("address") is None:
+            return {"processes": await self._all_processes()}
+        process = process_untrusted(asked, self._core.our)
+        row = status.process_row(self._core, process, trio.current_time())
+        if row is None:
+            raise NoSuchProcess(_nobody(process, self._core))
+        return {"process": row}
+
+    async def _all_processes(self) -> list[dict[str, object]]:
         rows = []
-        for id, process in sorted(self._core.kernel.processes.items()):
-            used = self._core.machine.statistics(id)
-            rows.append(
-                {
-                    "address": str(process.address),
-                    "state": process.waiting.value,
-                    "inbox": len(process.mailbox),
-                    "messages": process.messages,
-                    "memory_bytes": used.memory_bytes if used else 0,
-                    "blob_bytes_loaded": used.blob_bytes_loaded if used else 0,
-                    "cpu_seconds": used.cpu_seconds if used else 0,
-                    "public": process.launch.public,
-                    "on_exit": process.on_exit.action.name.lower(),
-                }
-            )
-        return {"processes": rows}
+        for count, row in enumerate(status.process_rows(self._core, trio.current_time()), 1):
+            rows.append(row)
+            if not count % ROWS_AT_ONCE:
+                await trio.lowlevel.checkpoint()
+        return sorted(rows, key=lambda row: str(row["address"]))
 
-    async def _on_peers(self, _: Client, __: dict[str, Any]) -> dict[str, object]:
-        return {"peers": self._peers()}
+    async def _on_peers(self, _: Client, __: Asked) -> dict[str, object]:
+        return {"peers": self._core.peers()}
 
-    def _peers(self) -> list[dict[str, object]]:
-        return self._core.peers()
+    async def _on_errors(self, _: Client, asked: Asked) -> dict[str, object]:
+        after = asked.get("after", 0)
+        if not isinstance(after, int) or isinstance(after, bool):
+            raise BadInput("after is the number of a dead letter.")
+        return status.error_rows(self._core, after, _lead())
 
-    async def _on_message(self, _: Client, request: dict[str, Any]) -> dict[str, object]:
-        target, message, blob = _message_untrusted(request)
+    # --- messages ---------------------------------------------------------------------------------------------------
+
+    async def _on_message(self, _: Client, asked: Asked) -> dict[str, object]:
+        target, message, blob = message_untrusted(asked)
         waiter = Waiter()
         self._core.inject(target, message, blob, waiter, trio.current_time())
         self._turn()
-        answer: Arrival | Failure = await waiter.wait()
+        return self._outcome(await waiter.wait())
+
+    def _outcome(self, answer: Arrival | Failure) -> dict[str, object]:
         if isinstance(answer, Failure):
             kind = "offline" if answer.error.kind is SendErrorKind.OFFLINE else "timeout"
             return {"outcome": kind, "reason": answer.error.reason.value}
@@ -158,8 +258,32 @@ class Control:
             "blob": base64.b64encode(blob.bytes).decode() if blob is not None else None,
         }
 
-    async def _on_share(self, client: Client, request: dict[str, Any]) -> dict[str, object]:
-        path, real = _shared_file_untrusted(request.get("file"))
+    async def _on_trace(self, client: Client, asked: Asked) -> dict[str, object]:
+        """Events until the client goes away."""
+        address = address_untrusted(asked, self._core.our)
+        feed = Feed(_lead())
+        client.feeds[feed] = lambda feed: self._core.untrace(feed, trio.current_time())
+        self._core.trace(address, feed, trio.current_time())
+        feed.put({"following": str(address)})
+        self._turn()
+        await feed.pour(client)
+        return {}
+
+    async def _on_run(self, client: Client, asked: Asked) -> dict[str, object]:
+        line, timeout = line_untrusted(asked), timeout_untrusted(asked, SCRIPT_SECONDS)
+        feed = Feed(_lead())
+        client.feeds[feed] = lambda feed: self._core.stop_script(feed, trio.current_time())
+        self._core.run_script(line, timeout, feed, trio.current_time())
+        self._turn()
+        answer: Arrival | Failure = await feed.pour(client)
+        del client.feeds[feed]
+        failed = isinstance(answer, Arrival) and answer.message.metadata == FAILED
+        return {**self._outcome(answer), "failed": failed}
+
+    # --- files ------------------------------------------------------------------------------------------------------
+
+    async def _on_share(self, client: Client, asked: Asked) -> dict[str, object]:
+        path, real = shared_file_untrusted(asked.get("file"))
         if self._core.vfs.mounts >= MAX_MOUNTS:
             raise BadInput(f"{MAX_MOUNTS} files are shared already.")
         self._shares += 1
@@ -168,78 +292,105 @@ class Control:
         client.shares.add(mount)
         return {"path": mount}
 
-    async def _on_unshare(self, client: Client, request: dict[str, Any]) -> dict[str, object]:
-        path = str(request.get("path"))
+    async def _on_unshare(self, client: Client, asked: Asked) -> dict[str, object]:
+        path = str(asked.get("path"))
         if path not in client.shares:
             raise BadInput("This connection has shared nothing at that path.")
         self._take_back(client, path)
         return {}
 
-    def forget(self, client: Client) -> None:
-        """A client has gone away."""
-        for path in list(client.shares):
-            self._take_back(client, path)
-
     def _take_back(self, client: Client, path: str) -> None:
         client.shares.discard(path)
         self._core.vfs.unmount(path)
 
-    async def _on_install(self, _: Client, request: dict[str, Any]) -> dict[str, object]:
-        package = read_package(Path(str(request.get("package"))), self._core.our)
+    # --- processes --------------------------------------------------------------------------------------------------
+
+    async def _on_start(self, _: Client, asked: Asked) -> dict[str, object]:
+        our = self._core.our
+        folder = Path(str(asked.get("package")))
+        wanted = await trio.to_thread.run_sync(read_package, folder, our)
+        allowed = withhold(wanted, [parse_capability(each, our) for each in denied_untrusted(asked)], our)
+        self._check_startable(allowed)
+        before = self._core.packages.get(wanted.id)
         waiter = Waiter()
-        self._core.install(package, waiter, trio.current_time())
+        self._core.install(allowed, waiter, trio.current_time())
         self._turn()
         failures: tuple[tuple[ProcessId, str], ...] = await waiter.wait()
         if failures:
-            process, why = failures[0]
-            raise BadPackage(f"{process} cannot be started: {why}.")
-        return {"package": str(package.id), "processes": [str(entry.process) for entry in package.entries]}
+            raise BadPackage(_why_not(wanted, failures))
+        return {
+            "package": str(wanted.id),
+            "folder": str(wanted.folder),
+            "replaced": None if before is None else str(before.folder),
+            "processes": status.started_rows(self._core, wanted, allowed),
+        }
 
-    async def _on_shutdown(self, _: Client, __: dict[str, Any]) -> dict[str, object]:
+    def _check_startable(self, package: Package) -> None:
+        if self._core.vfs.mounts >= MAX_MOUNTS:
+            raise BadPackage(f"{MAX_MOUNTS} packages and files are in use already.")
+        for entry in package.entries:
+            if package.id == _RESERVED or self._core.kernel.is_system(entry.process):
+                raise BadPackage(f"{entry.process} cannot be started: the name is a system process's. Choose another.")
+
+    async def _on_kill(self, _: Client, asked: Asked) -> dict[str, object]:
+        core, process = self._core, process_untrusted(asked, self._core.our)
+        if core.kernel.is_system(process):
+            raise NoSuchProcess(f"{process} is a part of the node: it ends with the node.")
+        if status.process_row(core, process, trio.current_time()) is None:
+            raise NoSuchProcess(_nobody(process, core))
+        core.kill(process, trio.current_time())
+        self._turn()
+        return {"address": f"{core.our}@{process}"}
+
+    async def _on_shutdown(self, _: Client, __: Asked) -> dict[str, object]:
         self.stop.set()
         return {}
 
 
-def _shared_file_untrusted(given: object) -> tuple[Path, Path]:
-    """The path as the user gave it, and where it really lies; raises BadInput."""
-    if not isinstance(given, str) or not given.startswith("/") or "\0" in given:
-        raise BadInput("share needs the absolute path of a file.")
-    path = Path(given)
-    try:
-        real = path.resolve(strict=True)
-        if not real.is_file():  # and no pipe: opening one would wait for a writer
-            raise BadInput(f"{given} is no file.")
-        with real.open("rb"):
-            pass
-    except OSError as error:
-        raise BadInput(f"{given} cannot be read: {error.strerror}.") from error
-    except (RuntimeError, ValueError) as error:  # a link to itself; a name that is no text
-        raise BadInput(f"{given!r} cannot be read: {error}.") from error
-    if not is_part(path.name):
-        raise BadInput(f"{given} has a name that no drive can hold.")
-    return path, real
+# --- what clients are told as it happens ----------------------------------------------------------------------------
 
 
-def _message_untrusted(request: dict[str, Any]) -> tuple[Address, Request, LazyLoadBlob | None]:
-    timeout, body = request.get("timeout", 30), request.get("body", "")
-    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 <= timeout <= MAX_TIMEOUT:
-        raise BadInput("A timeout is a number of seconds, 0 or more.")
-    if not isinstance(body, str) or len(body.encode(errors="replace")) > limits.MAX_BODY_BYTES:
-        raise BadInput(f"A body is a text of at most {limits.MAX_BODY_BYTES >> 20} MiB.")
-    try:
-        target = Address.parse(str(request.get("target")))
-        data = base64.b64decode(request["blob"], validate=True) if request.get("blob") is not None else None
-    except BadAddress as error:
-        raise BadInput(f"{error}.") from error
-    except (binascii.Error, TypeError, ValueError) as error:
-        raise BadInput("The blob is no base64.") from error
-    if data is not None and len(data) > limits.MAX_BLOB_BYTES:
-        raise BadInput(f"A blob has at most {limits.MAX_BLOB_BYTES >> 20} MiB.")
-    mime = request.get("mime")
-    if mime is not None and (not isinstance(mime, str) or not mime.isascii() or len(mime) > limits.MAX_NAME_BYTES):
-        raise BadInput("A mime is a short text of ASCII characters.")
-    blob = LazyLoadBlob(mime, data) if data is not None else None
-    return target, Request(False, math.ceil(timeout), body.encode(errors="replace")), blob
+def traced(action: Traced) -> None:
+    """A record of what somebody traces."""
+    feed = action.token
+    assert isinstance(feed, Feed)
+    feed.put({"record": status.trace_row(action.record, feed.lead)})
+
+
+def printed(action: Printed) -> None:
+    """A script that somebody runs has printed."""
+    feed = action.token
+    assert isinstance(feed, Feed)
+    feed.put({"printed": {"verbosity": action.verbosity, "text": action.text}})
+
+
+# --- in words -------------------------------------------------------------------------------------------------------
+
+
+class NoSuchProcess(NodeError):
+    """The caller's: nothing of that name runs here."""
+
+
+def _nobody(process: ProcessId, core: NodeCore) -> str:
+    if core.kernel.is_system(process):
+        return f"{process} is a part of the node, and no process of a guest."
+    return f"No process {process} runs on {core.our}: `nectar ps --node {core.our}` lists those that do."
+
+
+def _why_not(package: Package, failures: tuple[tuple[ProcessId, str], ...]) -> str:
+    process, why = failures[0]
+    path = next(entry.wasm_path for entry in package.entries if entry.process == process)
+    others = len(package.entries) - 1
+    rest = f", and none of the {others + 1} processes of {package.id} has been started" if others else ""
+    return f"{process} cannot be started from {path}: {why}{rest}."
+
+
+def _lead() -> float:
+    return time.time() - trio.current_time()
+
+
+def _line(value: dict[str, object]) -> bytes:
+    return json.dumps(value).encode() + b"\n"
 
 
 def _error(kind: str, sentence: str) -> dict[str, object]:
@@ -284,7 +435,7 @@ async def serve(control: Control, listener: trio.socket.SocketType) -> None:
 
 async def _serve_one(control: Control, stream: trio.SocketStream) -> None:
     """Answer one client, line by line; when it goes away, what it waits for is given up."""
-    client = Client()
+    client = Client(stream.send_all)
     lines, waiting = trio.open_memory_channel[bytes](MAX_WAITING_LINES)
     try:
         async with stream, trio.open_nursery() as nursery:
@@ -318,6 +469,6 @@ async def _answer_all(
     try:
         async for line in lines:
             answer = await control.answer_untrusted(client, line)
-            await stream.send_all(json.dumps(answer).encode() + b"\n")
+            await stream.send_all(_line(answer))
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         return  # the client went away

@@ -2,8 +2,7 @@
 
 The core decides everything and waits for nothing. A driver (`nectar_node.node` with trio, `testnet.sim` with an event
 heap) tells it what happened in the world, lets it run, and carries out what `next_action` gives: connections to dial,
-bytes to send, disk jobs, code to compile, lines to log. Here, and nowhere else, net's names and bytes become the
-kernel's messages and back.
+bytes to send, disk jobs, code to compile, lines to log.
 """
 
 from __future__ import annotations
@@ -11,28 +10,21 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from kernel.address import Address, PackageId, ProcessId
-from kernel.capability import MESSAGING, Capability
+from kernel.capability import Capability
 from kernel.events import (
     Answered,
     DeadLetter,
+    Ended,
     Event,
-    FromPeer,
     Inject,
     Kill,
-    Launch,
     Load,
     Loaded,
     Output,
-    Parcel,
-    PeerFailed,
-    Reply,
-    Start,
-    StateAction,
-    StateUsed,
     Taken,
     Tick,
     ToPeer,
@@ -41,55 +33,30 @@ from kernel.events import (
 )
 from kernel.guest import Guest, GuestConfig, Poll, Program, SpawnError
 from kernel.kernel import Kernel
-from kernel.limits import MAX_DEAD_LETTER_BODY, MAX_DEAD_LETTERS, MAX_STATE_BYTES
+from kernel.limits import MAX_DEAD_LETTER_BODY, MAX_DEAD_LETTERS
 from kernel.machine import Machine
-from kernel.message import Buffer, LazyLoadBlob, Reason, Request
-from nectar_node.package import ManifestEntry, Package
+from kernel.message import Buffer, Envelope, LazyLoadBlob, Reason, Request
+from nectar_node.grant_store import GrantStore
+from nectar_node.installation import EntryOwner, Installer
+from nectar_node.package import Package
+from nectar_node.peers import Peers, RecordOwner
 from nectar_node.storage.operations import (
-    DiskError,
-    DiskFault,
     Job,
     Location,
-    Operation,
     Outcome,
-    ReadAt,
-    RemoveFile,
-    Replace,
 )
-from nectar_node.system.process import SystemProcess
+from nectar_node.system.kernel import KernelProcess
+from nectar_node.system.net import Net
+from nectar_node.system.process import CompileCode, FetchCode, SystemProcess, SystemToken
+from nectar_node.system.shapes import Refused
+from nectar_node.system.state import State
+from nectar_node.system.terminal import TERMINAL, Terminal
 from nectar_node.system.timer import Timer
-from nectar_node.system.vfs import Refused, Vfs
-from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header, stream_name
-from net.events import (
-    Close,
-    Delivered,
-    Dial,
-    Failed,
-    FailureReason,
-    Log,
-    Outgoing,
-    PeerDown,
-    PeerUp,
-    Received,
-    RecordStored,
-    Registered,
-    RegistrationFailed,
-    Writable,
-)
+from nectar_node.system.vfs import Vfs
+from nectar_node.trace import Traces
+from nectar_node.vouching import Vouching
+from nectar_node.world import BadCode, LoadCode, LogLine, Printed, ShutDown, WorldAction
 from net.peers import Network
-
-TERMINAL = ProcessId("terminal", "terminal", "sys")
-"""In whose name the node's user sends messages."""
-
-_REASONS = {
-    FailureReason.NO_SUCH_NAME: Reason.NO_SUCH_NAME,
-    FailureReason.BAD_KEY: Reason.BAD_KEY,
-    FailureReason.PEER_RESTARTED: Reason.PEER_RESTARTED,
-    FailureReason.CONNECTION_LOST: Reason.CONNECTION_LOST,
-    FailureReason.TOO_LARGE: Reason.TOO_LARGE,
-    FailureReason.QUEUE_FULL: Reason.INBOX_FULL,
-}
-"""What the net's reasons are to the kernel; the others are UNREACHABLE."""
 
 
 class Timed(Protocol):
@@ -97,82 +64,6 @@ class Timed(Protocol):
 
     def next_deadline(self) -> float | None:
         """When it has something to do."""
-
-
-class LogLine(NamedTuple):
-    """A line for the node's log."""
-
-    source: str
-    """A process id, `net`, or `kernel`."""
-    verbosity: int
-    """0: always shown; up to 3: more and more detail."""
-    text: str
-
-
-class LoadCode(NamedTuple):
-    """Read and compile the file at `location`; the driver answers with `NodeCore.code_loaded`."""
-
-    location: Location
-    owner: object
-
-
-@dataclass(frozen=True, slots=True)
-class BadCode:
-    """The outcome of a LoadCode that failed."""
-
-    reason: str
-    """One sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """All processes of a package have been started, or could not be."""
-
-    token: object
-    """As given to `NodeCore.install`."""
-    failures: tuple[tuple[ProcessId, str], ...]
-    """Those that could not be started, and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """The registrar has granted this node its name."""
-
-
-@dataclass(frozen=True, slots=True)
-class JoinFailed:
-    """The registrar has refused this node its name, or cannot be reached."""
-
-    reason: FailureReason
-    retries: bool
-    """The net goes on trying by itself."""
-
-
-WorldAction = Dial | Close | Writable | Job | LoadCode | LogLine | Answered | Installed | Joined | JoinFailed
-
-
-class _Installation:
-    """A package whose processes are being started."""
-
-    def __init__(self, token: object, entries: int) -> None:
-        self.token = token
-        self.waiting = entries
-        self.started: list[ManifestEntry] = []
-        self.failures: list[tuple[ProcessId, str]] = []
-
-
-class _EntryOwner(NamedTuple):
-    entry: ManifestEntry
-    installation: _Installation
-
-
-class _RecordOwner(NamedTuple):
-    name: str
-
-
-class _StateOwner(NamedTuple):
-    token: object
-    """As in the kernel's UseState."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +78,14 @@ class CoreConfig:
     """Root of the saved states."""
     records: str
     """Root of the name records, kept for the next boot."""
+    capabilities: Location
+    """The file of the capability store."""
     fresh_id: Callable[[], int]
     """Unpredictable u64s."""
     guest: Callable[[Address], GuestConfig]
     """What a guest of that address is started with."""
+    kept_capabilities: bytes | None = None
+    """What that file held at this boot."""
 
 
 class NodeCore:
@@ -199,21 +94,32 @@ class NodeCore:
     def __init__(self, config: CoreConfig, network: Network) -> None:
         self.our = config.our
         self.network = network
-        self.vfs = Vfs(config.our, config.drives, lambda holder, wanted: wanted in self.kernel.grants.of(holder))
-        self._system: dict[ProcessId, SystemProcess] = {each.id: each for each in (self.vfs, Timer())}
-        known = [(each.id, each.public) for each in self._system.values()]
-        self.kernel = Kernel(config.our, config.fresh_id, [*known, (TERMINAL, False)])
+        self.vfs = Vfs(config.our, config.drives, self._holds)
+        self._state = State(config.state)
+        self._terminal = Terminal(config.our, config.fresh_id, self.vfs.locate, self._everybody)
+        net = Net(config.our, self.peers, network.record, network.statistics)
+        distro = KernelProcess(config.our, lambda: self.kernel)
+        processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
+        self._system = {each.id: each for each in processes}
+        known = [(each.id, each.public) for each in processes]
+        self.kernel = Kernel(config.our, config.fresh_id, known)
         self.machine = Machine(self.kernel, config.guest)
+        self._traces = Traces(config.our)
+        self._vouching = Vouching(config.our, network, self.kernel.grants, lambda text: self._log("kernel", 0, text))
         self.dead_letters: deque[DeadLetter] = deque(maxlen=MAX_DEAD_LETTERS)
-        self.starting = 0
-        """Packages whose processes' code is still being read or compiled."""
-        self._peers: dict[str, str] = {}
+        """The latest ones (G16)."""
+        self.dead_lettered = 0
+        """How many there have ever been."""
+        self._installer = Installer(config.our, self.kernel.grants, self._kernel, self._pass_on, self.vfs.mount)
         self._stirred: deque[SystemProcess] = deque()
         """System processes that have been told something since they were asked what they want."""
-        self._state_root = config.state
-        self._records_root = config.records
         self._out: deque[WorldAction] = deque()
-        self._timed: tuple[Timed, ...] = (self.machine, network, *self._system.values())
+        self._peers = Peers(
+            config.our, network, self._vouching, config.records, self._kernel, self._pass_on, self._serve_peer
+        )
+        self._restore(config.kept_capabilities)
+        self._store = GrantStore(self.kernel.grants, config.capabilities, self._vouching.snapshot)
+        self._timed: tuple[Timed, ...] = (self.machine, network, self._store, *self._system.values())
         self._kernel_actions: dict[type, Callable[..., None]] = {
             ToPeer: self._to_peer,
             ToSystem: self._to_system,
@@ -222,21 +128,8 @@ class NodeCore:
             UseState: self._use_state,
             Output: self._output,
             DeadLetter: self._dead_letter,
-            Answered: self._pass_on,
-        }
-        self._net_events: dict[type, Callable[..., None]] = {
-            Received: self._received,
-            Failed: self._failed,
-            Delivered: self._delivered,
-            Dial: self._pass_on,
-            Close: self._pass_on,
-            Writable: self._pass_on,
-            Log: lambda event: self._log("net", 1, event.text),
-            PeerUp: self._peer_up,
-            PeerDown: self._peer_down,
-            Registered: lambda _: self._out.append(Joined()),
-            RegistrationFailed: lambda event: self._out.append(JoinFailed(event.reason, event.retries)),
-            RecordStored: self._keep_record,
+            Answered: self._answered,
+            Ended: self._ended,
         }
         self._now = 0.0
 
@@ -260,7 +153,23 @@ class NodeCore:
             each.on_timer(now)
             self._stirred.append(each)
         self.network.on_timer(now)
+        self._keep(now)
         self.settle(now)
+
+    def _keep(self, now: float) -> None:
+        write = self._store.on_timer(now)
+        if write is not None:
+            self._out.append(write)
+
+    @property
+    def kept(self) -> bool:
+        """Whether all that is to survive a reboot is on the disk."""
+        return self._store.kept
+
+    def keep(self, now: float) -> None:
+        """See to it that it will be, at once: the node goes down."""
+        self._store.hurry()
+        self._keep(now)
 
     def next_action(self) -> WorldAction | None:
         """What the driver has to do, in order; None: nothing more."""
@@ -288,15 +197,23 @@ class NodeCore:
     def job_done(self, job: Job, outcome: Outcome, now: float) -> None:
         """A disk job is done."""
         self._now = now
-        if isinstance(job.owner, _StateOwner):
-            self._state_used(job.owner, outcome)
-        elif isinstance(job.owner, _RecordOwner):
-            if isinstance(outcome, DiskError):
-                self._log("net", 0, f"the record of {job.owner.name} cannot be kept: {outcome.text}")
+        owner = job.owner
+        if isinstance(owner, SystemToken):
+            process = self._system[owner.process]
+            process.done(job._replace(owner=owner.token), outcome, now)
+            self._stirred.append(process)
+        elif owner is self._store:
+            problem = self._store.done(outcome)
+            if problem is not None:
+                self._log("kernel", 0, problem)
         else:
-            self.vfs.done(job, outcome, now)
-            self._stirred.append(self.vfs)
+            assert isinstance(owner, RecordOwner)
+            self._peers.record_kept(owner, outcome)
         self.settle(now)
+
+    def _restore(self, kept: bytes | None) -> None:
+        if kept is not None and not self._vouching.restore_untrusted(kept):
+            self._log("kernel", 0, "the capability store is damaged: processes hold what their packages ask for")
 
     def code_loaded(self, load: LoadCode, program: Program | BadCode, now: float) -> None:
         """Code is there, or is not."""
@@ -306,32 +223,28 @@ class NodeCore:
 
     def _code_loaded(self, load: LoadCode, program: Program | BadCode) -> None:
         owner = load.owner
-        if isinstance(owner, Load):
+        if isinstance(owner, EntryOwner):
+            self._installer.code_loaded(owner, program)
+        elif isinstance(owner, SystemToken):
+            process = self._system[owner.process]
+            process.code_fetched(owner.token, program, self._now)
+            self._stirred.append(process)
+        else:
+            assert isinstance(owner, Load)
             if isinstance(program, BadCode):
                 self._log(str(owner.process), 0, f"cannot be started: {program.reason}")
             outcome = SpawnError.NO_FILE_AT_PATH if isinstance(program, BadCode) else program
             self._kernel(Loaded(owner.process, outcome))
-            return
-        assert isinstance(owner, _EntryOwner)
-        entry, installation = owner
-        if isinstance(program, BadCode):
-            self._log(str(entry.process), 0, f"cannot be started: {program.reason}")
-            installation.failures.append((entry.process, program.reason))
-        else:
-            self._start(entry, program)
-            installation.started.append(entry)
-        installation.waiting -= 1
-        if not installation.waiting:
-            self._installed(installation)
 
-    def _installed(self, installation: _Installation) -> None:
-        # Only now: starting a process in place of an older one revokes what that had issued and drops what it held.
-        for entry in installation.started:
-            issued = Capability(Address(self.our, entry.process), MESSAGING)
-            for holder in entry.grants:
-                self.kernel.grants.grant(holder, [issued])
-        self.starting -= 1
-        self._out.append(Installed(installation.token, tuple(installation.failures)))
+    @property
+    def packages(self) -> dict[PackageId, Package]:
+        """Those that are installed; not to be changed."""
+        return self._installer.packages
+
+    @property
+    def starting(self) -> int:
+        """Packages whose processes' code is still being read or compiled."""
+        return self._installer.starting
 
     # The same names as `net.peers.Network` gives them: a connection's driver serves either.
 
@@ -370,17 +283,12 @@ class NodeCore:
 
     # --- what the user asks -----------------------------------------------------------------------------------------
 
-    def install(self, package: Package, token: object, now: float) -> None:
-        """Make a package's folder its drive `pkg`, and start its processes with what the manifest asks for;
-        `Installed` tells when that is done."""
+    def install(self, package: Package, token: object, now: float, *, anew: bool = True) -> None:
+        """Make a package's folder its drive `pkg`, and start its processes with what the manifest asks for, all or
+        none of them; `Installed` tells when that is done. `anew`: they hold nothing else, and what earlier processes
+        of their names issued is revoked; otherwise they keep what they held when the node went down (G21)."""
         self._now = now
-        self.vfs.mount(f"/{package.id}/pkg", Location(str(package.folder), ()))
-        installation = _Installation(token, len(package.entries))
-        self.starting += 1
-        for entry in package.entries:
-            self._load_code(_EntryOwner(entry, installation), package.id, entry.wasm_path)
-        if not package.entries:
-            self._installed(installation)
+        self._installer.install(package, token, anew)
         self.settle(now)
 
     def inject(self, target: Address, request: Request, blob: LazyLoadBlob | None, token: object, now: float) -> None:
@@ -393,6 +301,36 @@ class NodeCore:
         """End a process; no on-exit runs."""
         self._now = now
         self._kernel(Kill(process))
+        self.settle(now)
+
+    def run_script(self, line: str, timeout: int, token: object, now: float) -> None:
+        """Run a script as the line says, for at most `timeout` seconds: `Printed` brings what it prints, `Answered` its
+        answer, or Timeout."""
+        self._now = now
+        request = Request(False, timeout, line.encode(errors="replace"), self._terminal.expect(token))
+        self._kernel(Inject(TERMINAL, Address(self.our, TERMINAL), request, None, token))
+        self.settle(now)
+
+    def stop_script(self, token: object, now: float) -> None:
+        """End the script that was run with this token, if it has not answered yet: `Answered` says so."""
+        self._terminal.stop(token)
+        self._stirred.append(self._terminal)
+        self.settle(now)
+
+    def _everybody(self) -> tuple[ProcessId, ...]:
+        """The processes of this node, the system's first."""
+        return (*self._system, *self.kernel.processes)
+
+    def trace(self, address: Address, token: object, now: float) -> None:
+        """Follow all lineages that touch `address`: `Traced` brings their records until `untrace`."""
+        self._traces.follow(address, token)
+        self.kernel.tracer = self._traces.tracer
+        self.settle(now)
+
+    def untrace(self, token: object, now: float) -> None:
+        """Follow them no longer."""
+        self._traces.leave(token)
+        self.kernel.tracer = self._traces.tracer
         self.settle(now)
 
     # --- moving things on -------------------------------------------------------------------------------------------
@@ -409,16 +347,24 @@ class NodeCore:
                 self._drain(stirred.popleft())
             event = next_event()
             if event is not None:
-                self._net_events[type(event)](event)
+                self._peers.handle(event, self._now)
             elif not actions:
-                return
+                break
+        if self.kernel.tracer is not None:
+            self._out.extend(self._traces.take())
 
     def _drain(self, process: SystemProcess) -> None:
         while (wish := process.next_action()) is not None:
-            if isinstance(wish, Reply):
-                self._kernel(wish)
-            else:
+            if isinstance(wish, Job):
+                self._out.append(wish._replace(owner=SystemToken(process.id, wish.owner)))
+            elif isinstance(wish, (LogLine, ShutDown)):
                 self._out.append(wish)
+            elif isinstance(wish, FetchCode):
+                self._load_code(SystemToken(process.id, wish.token), wish.package, wish.path)
+            elif isinstance(wish, CompileCode):
+                self._out.append(LoadCode(wish.code, SystemToken(process.id, wish.token)))
+            else:
+                self._kernel(wish)
 
     def _kernel(self, event: Event) -> None:
         self.machine.handle(event, self._now)
@@ -432,12 +378,7 @@ class NodeCore:
     # --- the kernel's actions ---------------------------------------------------------------------------------------
 
     def _to_peer(self, action: ToPeer) -> None:
-        parcel = action.parcel
-        envelope = parcel.envelope
-        stream = stream_name(envelope.source.process, envelope.target.process)
-        blob: Buffer | None = envelope.blob.bytes if envelope.blob is not None else None
-        outgoing = Outgoing(envelope.target.node, stream, encode_header(envelope), blob, parcel)
-        self.network.send(outgoing, self._now)
+        self._peers.send(action.parcel, self._now)
 
     def _to_system(self, action: ToSystem) -> None:
         process = self._system.get(action.envelope.target.process)
@@ -451,7 +392,7 @@ class NodeCore:
     def _load(self, action: Load) -> None:
         self._load_code(action, action.package, action.path)
 
-    def _load_code(self, owner: Load | _EntryOwner, package: PackageId, path: str) -> None:
+    def _load_code(self, owner: Load | SystemToken, package: PackageId, path: str) -> None:
         try:
             location = self.vfs.locate(package, path)
         except Refused as refusal:
@@ -460,39 +401,36 @@ class NodeCore:
         else:
             self._out.append(LoadCode(location, owner))
 
-    def _start(self, entry: ManifestEntry, program: Program) -> None:
-        capabilities = list(entry.capabilities)
-        if entry.networking:
-            capabilities.append(self.kernel.grants.network)
-        launch = Launch(entry.process, program, entry.on_exit, entry.public)
-        self._kernel(Start(launch, tuple(capabilities)))
-
     def _use_state(self, action: UseState) -> None:
-        location = Location(self._state_root, (str(action.process),))
-        operations: dict[StateAction, Operation] = {
-            StateAction.GET: ReadAt(location, 0, MAX_STATE_BYTES),
-            StateAction.SET: Replace(location, action.state),
-            StateAction.CLEAR: RemoveFile(location),
-        }
-        operation = operations[action.action]
-        self._out.append(Job(operation, f"state {action.process}", _StateOwner(action.token)))
+        self._state.use(action)
+        self._stirred.append(self._state)
 
-    def _state_used(self, owner: _StateOwner, outcome: Outcome) -> None:
-        state, problem = None, None
-        if isinstance(outcome, DiskError):
-            if outcome.fault is not DiskFault.NOT_FOUND:
-                problem = f"its state cannot be used: {outcome.text}"
-        elif isinstance(outcome, bytes):
-            state = outcome
-        self._kernel(StateUsed(owner.token, state, problem))
+    def _answered(self, action: Answered) -> None:
+        token = action.token
+        if isinstance(token, SystemToken):
+            process = self._system[token.process]
+            process.answered(token.token, action.answer, self._now)
+            self._stirred.append(process)
+        else:
+            self._out.append(action)
+
+    def _ended(self, action: Ended) -> None:
+        for process in self._system.values():
+            process.ended(action.process, self._now)
+            self._stirred.append(process)
 
     def _output(self, action: Output) -> None:
+        user = self._terminal.user_of(action.process)
+        if user is not None:
+            self._out.append(Printed(user, action.verbosity, action.text))
+            return
         self._log(str(action.process), action.verbosity, action.text)
 
     def _dead_letter(self, letter: DeadLetter) -> None:
         envelope = letter.envelope
         # Anybody can make these, other nodes too: what is kept of each is bounded.
         short = envelope.message._replace(body=envelope.message.body[:MAX_DEAD_LETTER_BODY], capabilities=())
+        self.dead_lettered += 1
         self.dead_letters.append(replace(letter, envelope=envelope._replace(message=short, blob=None)))
         claim = " (claim)" if envelope.claimed else ""
         kind = "request" if isinstance(envelope.message, Request) else "response"
@@ -502,41 +440,19 @@ class NodeCore:
             "kernel", verbosity, f"{kind} from {envelope.source}{claim} to {envelope.target}: {letter.reason.value}"
         )
 
-    # --- the net's events -------------------------------------------------------------------------------------------
+    def _holds(self, holder: ProcessId, wanted: Capability) -> bool:
+        """Whether a process holds a capability; the node's user, who speaks through system processes, holds all."""
+        return self.kernel.is_system(holder) or wanted in self.kernel.grants.of(holder)
 
-    def _received(self, event: Received) -> None:
-        try:
-            envelope = decode_header_untrusted(self.our, event.node, event.header, event.blob)
-        except BadHeader as error:
-            self._log("net", 0, f"{event.node} sent a message that cannot be read: {error}")
-            self.network.taken(event.receipt, self._now)
-            return
-        self._kernel(FromPeer(envelope, event.receipt))
+    def _serve_peer(self, envelope: Envelope) -> bool:
+        """Give a request of another node to the system process that it is for; False: to none that serves others."""
+        process = self._system.get(envelope.target.process)
+        if process is None or not process.remote:
+            return False
+        process.receive(envelope, self._now)
+        self._stirred.append(process)
+        return True
 
     def peers(self) -> list[dict[str, object]]:
         """The nodes this one has a session with, for status pages."""
-        rows: list[dict[str, object]] = []
-        for peer in self.network.peers():
-            state = "up" if peer.connected else "connecting" if peer.reaching else self._peers.get(peer.name, "idle")
-            rows.append({"state": state, **asdict(peer)})
-        return rows
-
-    def _peer_up(self, event: PeerUp) -> None:
-        self._peers[event.node] = "up"
-        self._log("net", 1, f"connected to {event.node}")
-
-    def _peer_down(self, event: PeerDown) -> None:
-        self._peers[event.node] = f"down: {event.reason}"
-        self._log("net", 1, f"lost {event.node}: {event.reason}")
-
-    def _keep_record(self, event: RecordStored) -> None:
-        location = Location(self._records_root, (event.name,))
-        self._out.append(Job(Replace(location, event.record), f"record {event.name}", _RecordOwner(event.name)))
-
-    def _failed(self, event: Failed) -> None:
-        parcel = event.token
-        assert isinstance(parcel, Parcel)
-        self._kernel(PeerFailed(parcel, _REASONS.get(event.reason, Reason.UNREACHABLE)))
-
-    def _delivered(self, event: Delivered) -> None:
-        """The peer's kernel has it; nothing of it is kept here."""
+        return self._peers.status()

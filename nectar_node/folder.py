@@ -46,6 +46,11 @@ class NodeFolder:
         return self.path / "state"
 
     @property
+    def capabilities(self) -> Path:
+        """Who holds which capability."""
+        return self.path / "capabilities"
+
+    @property
     def control(self) -> Path:
         """The Unix socket of `nectar_node.control`."""
         return self.path / "control.sock"

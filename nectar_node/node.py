@@ -14,6 +14,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -23,17 +24,20 @@ from kernel.errors import BadModule, KernelError
 from kernel.events import Answered
 from kernel.guest import GuestConfig, Program
 from kernel.limits import MAX_MEMORY_BYTES, MAX_MODULE_BYTES
+from kernel.message import Buffer
 from kernel.runner import Runner
 from kernel.wasm.engine import Engine, self_check
 from nectar_node import control, log
 from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig
-from nectar_node.core import BadCode, CoreConfig, Installed, Joined, JoinFailed, LoadCode, LogLine, NodeCore
+from nectar_node.core import CoreConfig, NodeCore
 from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError
 from nectar_node.lanes import Lanes
 from nectar_node.memory import keep_freed_memory
 from nectar_node.package import Package, read_package
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, Outcome, ReadAt
+from nectar_node.trace import Traced
+from nectar_node.world import BadCode, Installed, Joined, JoinFailed, LoadCode, LogLine, Printed, ShutDown
 from net import directory, keyfile
 from net.directory import Directory, RegistrarDirectory
 from net.driver import FAREWELL_SECONDS, Driver
@@ -74,6 +78,7 @@ class _Prepared:
         self.identity = identity
         self.directory = directory
         self.engine = Engine(_cache_folder(), replayable=False)
+        self.kept_capabilities = _read_capabilities(config.folder.capabilities)
         self.packages: list[Package] = [read_package(folder, config.name) for folder in config.packages]
 
 
@@ -114,6 +119,16 @@ def _read_records(folder: Path) -> list[bytes]:
     return records
 
 
+def _read_capabilities(path: Path) -> bytes | None:
+    """The capability store as the last boot left it; None: there is none yet."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+
+
 def _identity(config: NodeConfig) -> Identity:
     """The node's key, made at its first boot."""
     password = config.password.decode(errors="replace") if config.password is not None else None
@@ -150,6 +165,8 @@ class Node:
         self._joined: trio.Event | None = None
         self._refusal: JoinFailed | None = None
         self._code_loaded = trio.Event()
+        self._job_ended = trio.Event()
+        self._stop = trio.Event()
         self._to_write: list[Writable] = []
         self._boot_id = os.urandom(8).hex()
         self._core = _make_core(prepared)
@@ -164,8 +181,11 @@ class Node:
             LogLine: self._log,
             Answered: self._answered,
             Installed: self._installed,
+            Traced: control.traced,
+            Printed: control.printed,
             Joined: self._on_joined,
             JoinFailed: self._on_join_failed,
+            ShutDown: lambda _: self._stop.set(),
         }
 
     async def run(self) -> None:
@@ -185,11 +205,12 @@ class Node:
                 nursery.start_soon(_check_engine)
                 await self._join()
                 for package in self._prepared.packages:
-                    self._core.install(package, None, trio.current_time())
+                    self._core.install(package, None, trio.current_time(), anew=False)
                 self._runner.turn()
                 while self._core.starting:
                     await self._code_loaded.wait()
                 _tell_ready(self.config, {"endpoint": list(self._endpoint)})
+                nursery.start_soon(self._pass_on_stop, commands)
                 await commands.stop.wait()
                 await self._shut_down()
                 nursery.cancel_scope.cancel()
@@ -235,7 +256,12 @@ class Node:
             log.write_line("net", _SILENT)
 
     async def _shut_down(self) -> None:
-        """Say goodbye, so that peers need not wait to see whether this node comes back."""
+        """Keep what is to be kept, and say goodbye, so that peers need not wait to see whether this node comes back."""
+        with trio.move_on_after(FAREWELL_SECONDS):
+            while not self._core.kept:
+                self._core.keep(trio.current_time())
+                self._carry_out()
+                await self._job_ended.wait()
         self._core.network.shutdown(trio.current_time())
         self._core.settle(trio.current_time())
         self._carry_out()
@@ -247,6 +273,10 @@ class Node:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
                 commands.stop.set()
+
+    async def _pass_on_stop(self, commands: control.Control) -> None:
+        await self._stop.wait()
+        commands.stop.set()
 
     def _status(self) -> dict[str, object]:
         uptime = trio.current_time() - self._started
@@ -272,12 +302,14 @@ class Node:
     def _job_done(self, job: Job, outcome: Outcome) -> None:
         self._core.job_done(job, outcome, trio.current_time())
         self._runner.turn()
+        self._job_ended.set()
+        self._job_ended = trio.Event()
 
     def _load_code(self, load: LoadCode) -> None:
         self._nursery.start_soon(self._load_elsewhere, load)
 
     async def _load_elsewhere(self, load: LoadCode) -> None:
-        program = await trio.to_thread.run_sync(_compile, self._engine, load.location)
+        program = await trio.to_thread.run_sync(_compile, self._engine, load.source)
         self._core.code_loaded(load, program, trio.current_time())
         self._code_loaded.set()
         self._code_loaded = trio.Event()
@@ -316,7 +348,14 @@ def _make_core(prepared: _Prepared) -> NodeCore:
     network = Network(prepared.identity, prepared.directory, network_config, os.urandom, trio.current_time())
     folder = config.folder
     core_config = CoreConfig(
-        config.name, str(folder.drives), str(folder.state), str(folder.records), _FreshIds().take, _guest_config
+        our=config.name,
+        drives=str(folder.drives),
+        state=str(folder.state),
+        records=str(folder.records),
+        capabilities=Location(str(folder.path), (folder.capabilities.name,)),
+        fresh_id=_FreshIds().take,
+        guest=partial(_guest_config, folder.drives),
+        kept_capabilities=prepared.kept_capabilities,
     )
     return NodeCore(core_config, network)
 
@@ -345,12 +384,17 @@ class _FreshIds:
         return self._ids.pop()
 
 
-def _guest_config(address: Address) -> GuestConfig:
-    return GuestConfig(address, MAX_MEMORY_BYTES)
+def _guest_config(drives: Path, address: Address) -> GuestConfig:
+    """A guest that uses WASI sees its package's folder in the vfs as `/`, and nothing else of the host (G28)."""
+    drive = drives / str(address.process.package_id)
+    # A drive that cannot be made keeps the guest from starting; the engine says so.
+    with contextlib.suppress(OSError):
+        drive.mkdir(mode=0o700, exist_ok=True)
+    return GuestConfig(address, MAX_MEMORY_BYTES, drive=str(drive))
 
 
-def _compile(engine: Engine, location: Location) -> Program | BadCode:
-    code = perform(ReadAt(location, 0, MAX_MODULE_BYTES + 1))
+def _compile(engine: Engine, source: Location | Buffer) -> Program | BadCode:
+    code = perform(ReadAt(source, 0, MAX_MODULE_BYTES + 1)) if isinstance(source, Location) else bytes(source)
     if isinstance(code, DiskError):
         return BadCode("there is no such file" if code.fault is DiskFault.NOT_FOUND else code.text)
     assert isinstance(code, bytes)

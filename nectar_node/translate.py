@@ -1,8 +1,8 @@
 """Between the kernel's envelopes and the net's headers: the one place where both are known.
 
 A header is a CBOR array (docs/wire.md): kind, id, source process, target process, reply-to, inherit, expects-response,
-body, metadata, mime of the blob. The source's node is not in it: it is the one that the session authenticated (G3).
-Contexts stay (G6). Capabilities stay too: until they are signed, another node's word for one is worth nothing (G20).
+body, metadata, mime of the blob, and the capabilities with their signatures (`vouching`). The source's node is not in
+it: it is the one that the session authenticated (G3). Contexts stay (G6).
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ import cbor2
 
 from kernel import limits
 from kernel.address import Address, ProcessId
+from kernel.capability import Capability, canonical
 from kernel.errors import BadAddress
+from kernel.json_text import is_json
 from kernel.message import Buffer, Envelope, LazyLoadBlob, ReplyTo, Request, Response
 from nectar_node.errors import NodeError
+from nectar_node.vouching import MAX_CLAIMS, Claim
 
 _REQUEST, _RESPONSE = 0, 1
-_FIELDS = 10
+_FIELDS = 11
 _U64 = 1 << 64
+_SIGNATURE_BYTES = 64
+"""Ed25519."""
 
 
 class BadHeader(NodeError):
@@ -43,8 +48,8 @@ def stream_name(source: ProcessId, target: ProcessId) -> bytes:
     return f"{source}>{target}".encode()
 
 
-def encode_header(envelope: Envelope) -> bytes:
-    """The header of a message to another node."""
+def encode_header(envelope: Envelope, claims: tuple[Claim, ...] = ()) -> bytes:
+    """The header of a message to another node; `claims` are its capabilities, signed."""
     message = envelope.message
     reply_to = envelope.reply_to
     return cbor2.dumps(
@@ -59,27 +64,30 @@ def encode_header(envelope: Envelope) -> bytes:
             message.body,
             message.metadata,
             envelope.blob.mime if envelope.blob is not None else None,
+            [[_address_text(claim.issuer), claim.params, claim.issue, claim.signature] for claim in claims],
         ]
     )
 
 
-def decode_header_untrusted(our: str, node: str, header: bytes, blob: Buffer | None) -> Envelope:
-    """The message that `node` sent; raises BadHeader."""
+def decode_header_untrusted(
+    our: str, node: str, header: bytes, blob: Buffer | None
+) -> tuple[Envelope, tuple[Claim, ...]]:
+    """The message that `node` sent, and the capabilities that it claims to carry; raises BadHeader."""
     fields = _fields_untrusted(header)
-    kind, id, source, target, reply_to, inherit, expects, body, metadata, mime = fields
+    kind, id, source, target, reply_to, inherit, expects, body, metadata, mime, claims = fields
     if not _is_u64(id) or not isinstance(inherit, bool) or not isinstance(body, bytes):
         raise BadHeader("the header's id, inherit or body has a wrong type")
     if len(body) > limits.MAX_BODY_BYTES:
         raise BadHeader("the body is too large")
-    if not _is_text(metadata, limits.MAX_METADATA_BYTES) or not _is_text(mime, limits.MAX_NAME_BYTES):
-        raise BadHeader("the header's metadata or mime is no text, or too long")
+    if not _is_json_text(metadata) or not _is_text(mime, limits.MAX_MIME_BYTES):
+        raise BadHeader("the header's metadata is no JSON, or its mime no text, or one is too long")
     if kind == _REQUEST and (expects is None or _is_u64(expects)):
         message: Request | Response = Request(inherit, expects, body, metadata)
     elif kind == _RESPONSE and expects is None and reply_to is None:
         message = Response(inherit, body, metadata)
     else:
         raise BadHeader("the header is neither a request's nor a response's")
-    return Envelope(
+    envelope = Envelope(
         id,
         Address(node, _process_untrusted(source)),
         Address(our, _process_untrusted(target)),
@@ -88,6 +96,7 @@ def decode_header_untrusted(our: str, node: str, header: bytes, blob: Buffer | N
         LazyLoadBlob(mime, blob) if blob is not None else None,
         claimed=True,
     )
+    return envelope, _claims_untrusted(claims)
 
 
 def _fields_untrusted(header: bytes) -> list[Any]:
@@ -96,8 +105,28 @@ def _fields_untrusted(header: bytes) -> list[Any]:
     except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError, OverflowError, MemoryError) as error:
         raise BadHeader("the header is no CBOR") from error
     if not isinstance(fields, list) or len(fields) != _FIELDS:
-        raise BadHeader("the header is no array of ten fields")
+        raise BadHeader(f"the header is no array of {_FIELDS} fields")
     return fields
+
+
+def _claims_untrusted(value: object) -> tuple[Claim, ...]:
+    if not isinstance(value, list) or len(value) > MAX_CLAIMS:
+        raise BadHeader(f"the capabilities are no array of at most {MAX_CLAIMS}")
+    return tuple(_claim_untrusted(each) for each in value)
+
+
+def _claim_untrusted(value: object) -> Claim:
+    if not isinstance(value, list) or len(value) != 4:
+        raise BadHeader("a capability is no array of four fields")
+    issuer, params, issue, signature = value
+    if not isinstance(params, str) or len(params) > limits.MAX_PARAMS_BYTES or not _is_u64(issue):
+        raise BadHeader("a capability's params or issue has a wrong type, or is too long")
+    if not isinstance(signature, bytes) or len(signature) > _SIGNATURE_BYTES:
+        raise BadHeader("a capability's signature is none")
+    claimed = Capability(_address_untrusted(issuer), params)
+    if not is_json(params):
+        raise BadHeader("a capability's params are no JSON")
+    return Claim(*canonical(claimed), issue, signature)
 
 
 def _reply_to_untrusted(value: object) -> ReplyTo | None:
@@ -138,6 +167,12 @@ def _address_untrusted(value: object) -> Address:
 
 def _is_u64(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _U64
+
+
+def _is_json_text(value: object) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, str) and len(value) <= limits.MAX_METADATA_BYTES and is_json(value)
 
 
 def _is_text(value: object, most: int) -> bool:

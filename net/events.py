@@ -171,6 +171,14 @@ class RecordStored:
 
 
 @dataclass(frozen=True, slots=True)
+class LookedUp:
+    """A `Network.look_up` has ended, whether or not the record is known now."""
+
+    name: str
+    """The node that was looked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """A sentence for the node's log."""
 
@@ -190,6 +198,7 @@ NetEvent: TypeAlias = (
     | Registered
     | RegistrationFailed
     | RecordStored
+    | LookedUp
     | Log
 )
 """Everything that `Network.next_event` returns."""

@@ -18,7 +18,7 @@ from typing import cast
 from net.admission import Admission, Verdict
 from net.config import NetworkConfig
 from net.connection import Connection, Stage
-from net.directory import Directory, Endpoint
+from net.directory import Directory, Endpoint, NameRecord
 from net.errors import BadFrame, BadNameRecord, GoodbyeCode, NoRoom, NotBelieved, ProtocolViolation
 from net.events import (
     Buffer,
@@ -28,12 +28,13 @@ from net.events import (
     Failed,
     FailureReason,
     Log,
+    LookedUp,
     NetEvent,
     Outgoing,
     Received,
     RecordStored,
 )
-from net.identity import Identity
+from net.identity import Identity, verify_untrusted
 from net.limits import (
     HANDSHAKE_SECONDS,
     KEEPALIVE_SECONDS,
@@ -125,6 +126,8 @@ class Network:
         self._admission = Admission(identity, directory)
         self._verifying: dict[str, list[int]] = {}
         """Connections that wait for the lookup of a name."""
+        self._wanted: set[str] = set()
+        """Names that the node has asked for."""
         self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
         self._endpoints = config.endpoints
         self._down = False
@@ -152,6 +155,26 @@ class Network:
         session = receipt.session
         if session.inbox is receipt.inbox and session.inbox.taken(receipt.sequence) and session.live:
             self._switchboard.signal(session.connection)
+
+    def sign(self, domain: bytes, statement: bytes) -> bytes:
+        """This node's signature of `statement` for the purpose `domain`; see `vouched_untrusted`."""
+        return self._identity.sign(domain, statement)
+
+    def vouched_untrusted(self, name: str, domain: bytes, statement: bytes, signature: bytes) -> bool | None:
+        """Whether the node `name` has signed `statement`; None: its key is not known here, `look_up` may find it."""
+        if name == self._identity.name:
+            return verify_untrusted(self._identity.public_key, domain, statement, signature)
+        record = self._directory.find(name)
+        return None if record is None else verify_untrusted(record.public_key, domain, statement, signature)
+
+    def record(self, name: str) -> NameRecord | None:
+        """The record of `name`, if it is known here."""
+        return self._directory.find(name)
+
+    def look_up(self, name: str, now: float) -> None:
+        """Ask the registrar for the record of `name`; `LookedUp` tells when it is there, or is not to be had."""
+        self._wanted.add(name)
+        self._sessions.look_up(name, now)
 
     def backlog(self, node: str) -> int:
         """Bytes of messages to `node` that are not acknowledged, for whoever wants to slow down before QUEUE_FULL."""
@@ -378,7 +401,10 @@ class Network:
             self._violated(connection, violation, now)
 
     def _answered(self, name: str, answer: Answer, now: float) -> None:
-        """A lookup has ended: judge the connections that wait for it."""
+        """A lookup has ended: judge the connections that wait for it, tell the node if it asked."""
+        if name in self._wanted:
+            self._wanted.discard(name)
+            self._events.append(LookedUp(name))
         for number in self._verifying.pop(name, []):
             connection = self._switchboard.get(number)
             if connection is not None and connection.stage is Stage.VERIFYING:

@@ -22,9 +22,14 @@ Guests = Mapping[str, tuple[str, ...]]
 """Package: its processes, each a .zig file that becomes pkg/*.wasm."""
 
 GUESTS: Guests = {
+    "awaiting": ("main", "job", "registry"),
+    "crash_isolation": ("main", "decoder"),
     "echo": ("echo", "ping"),
     "file_transfer": ("main", "worker"),
+    "heavy_computation": ("main", "worker"),
+    "heavy_io": ("main", "copier"),
     "hello": ("hello",),
+    "terminal": ("alias", "cat", "echo", "hi", "m", "top"),
 }
 
 STACK_BYTES = 256 * 1024

@@ -35,12 +35,27 @@ ONLY_IN = {
 }
 """Where else a library would mean that something decides and waits in one place."""
 
-PURE = ("kernel/", "net/", "nectar_node/core.py", "nectar_node/translate.py", "nectar_node/system/")
+PURE = (
+    "kernel/",
+    "net/",
+    "nectar_node/core.py",
+    "nectar_node/grant_store.py",
+    "nectar_node/installation.py",
+    "nectar_node/peers.py",
+    "nectar_node/system/",
+    "nectar_node/trace.py",
+    "nectar_node/translate.py",
+    "nectar_node/vouching.py",
+    "nectar_node/world.py",
+)
 WORLD = {"time", "random", "secrets", "socket", "threading", "subprocess"}
 DRIVERS = (
     "kernel/runner.py",
+    "kernel/wasm/compiler.py",
+    "kernel/wasm/components.py",
     "kernel/wasm/engine.py",
     "kernel/wasm/fiber.py",
+    "kernel/wasm/threaded.py",
     "kernel/wasm/ticker.py",
     "net/driver.py",
     "net/tcp.py",

@@ -16,6 +16,9 @@ from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.config import LOOPBACK, REGISTRAR_NAME, Genesis, NodeConfig
 from nectar_node.errors import BadInput
 
+SHIPPED = ("echo", "file_transfer", "hello", "terminal")
+"""What every node runs; the other packages are examples, to be installed by who wants to see them."""
+
 
 def boot(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The node's name, such as send.nec.")],
@@ -125,4 +128,4 @@ def check_package(folder: Path) -> Path:
 def shipped_packages() -> tuple[Path, ...]:
     """The packages that come with the node, which every node but the registrar runs unless told otherwise."""
     beside = Path(nectar_node.__file__).resolve().parent.parent / "packages"
-    return tuple(path.parent for path in sorted(beside.glob("*/pkg/manifest.json")))
+    return tuple(beside / name / "pkg" for name in SHIPPED)

@@ -1,4 +1,4 @@
-"""The client's end of a node's control socket: one line of JSON there, one line back.
+"""The client's end of a node's control socket: one line of JSON there; events, and one line of answer back.
 
 Owns the connection and the shape of an answer; what the commands mean is the business of `nectar_node.control`.
 Blocking on purpose: a command does one thing after the other, and starts faster without an event loop.
@@ -52,8 +52,15 @@ class Refusal:
     sentence: str
 
 
-def decode_answer_untrusted(line: bytes) -> Answer | Refusal:
-    """The answer in one line from a control socket; raises ControlError on anything that is none."""
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened before the answer."""
+
+    value: Answer
+
+
+def decode_answer_untrusted(line: bytes) -> Answer | Refusal | Event:
+    """The answer or event in one line from a control socket; raises ControlError on anything that is none."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -66,6 +73,8 @@ def decode_answer_untrusted(line: bytes) -> Answer | Refusal:
                 return answer
             case {"error": {"kind": str(kind), "sentence": str(sentence)}}:
                 return Refusal(kind, sentence)
+            case {"event": dict(event)}:
+                return Event(event)
     raise ControlError("The node's answer has an unknown shape: are the node and this command of the same version?")
 
 
@@ -113,7 +122,28 @@ class ControlClient:
 
     def receive(self, patience: float | None = ANSWER_TIMEOUT) -> Answer:
         """The answer to the oldest unanswered command; raises as `request` does."""
-        answer = decode_answer_untrusted(self._read_line(patience))
+        while True:
+            answer = self._decode(self._read_line(patience))
+            if not isinstance(answer, Event):
+                return answer
+
+    def follow(self, timeout: float | None) -> Event | Answer | None:
+        """The next event, or the answer that ends them; None if neither comes within `timeout` seconds (None: for
+        ever). Raises as `request` does."""
+        if timeout is not None and b"\n" not in self._received and not self._has_line(time.monotonic() + timeout):
+            return None
+        return self._decode(self._read_line(None))
+
+    def _has_line(self, deadline: float) -> bool:
+        while b"\n" not in self._received:
+            left = max(0.0, deadline - time.monotonic())
+            if not select.select([self._connection], [], [], left)[0]:
+                return False
+            self._received += self._read_some(None)
+        return True
+
+    def _decode(self, line: bytes) -> Answer | Event:
+        answer = decode_answer_untrusted(line)
         if isinstance(answer, Refusal):
             raise (BadInput if answer.kind == "BadInput" else ControlError)(answer.sentence)
         return answer

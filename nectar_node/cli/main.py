@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import typer
 
-from nectar_node.cli import boot, inspect, logs, message, output, send, testnet
+from nectar_node.cli import boot, errors, inspect, logs, message, output, run, send, start, testnet, top, trace
 from nectar_node.errors import BadInput, NodeError
 
 FAILED = 1
@@ -36,12 +36,18 @@ def build() -> typer.Typer:
         ("boot", boot.boot),
         ("send", send.send),
         ("message", message.message),
+        ("start", start.start),
+        ("kill", start.kill),
         ("ps", inspect.ps),
+        ("top", top.top),
         ("peers", inspect.peers),
-        ("install", inspect.install),
+        ("errors", errors.errors),
+        ("trace", trace.trace),
         ("logs", logs.logs),
     ):
         app.command(name)(command)
+    # A script's arguments may look like options: those that are none of ours are the script's.
+    app.command("run", context_settings={"ignore_unknown_options": True})(run.run)
     return app
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TextIO
 
 from rich.console import Console
@@ -15,9 +15,21 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 
-def console(stream: TextIO | None = None) -> Console:
-    """A console on `stream` (default: standard output) that prints texts as they are, without markup or colours."""
-    return Console(file=stream or sys.stdout, highlight=False, markup=False, soft_wrap=True)
+_NO_END = 10_000
+"""Characters: a line of what is no terminal ends where it ends."""
+
+
+def console(stream: TextIO | None = None, *, wrapped: bool = False) -> Console:
+    """A console on `stream` (default: standard output) that prints texts as they are, without markup or colours of its
+    own; `wrapped`: on a terminal it breaks long lines between words."""
+    file = stream or sys.stdout
+    width = _NO_END if wrapped and not file.isatty() else None
+    return Console(file=file, highlight=False, markup=False, soft_wrap=not wrapped, width=width)
+
+
+def width() -> int | None:
+    """Characters in a line of the terminal; None: standard output is none."""
+    return console().width if sys.stdout.isatty() else None
 
 
 def say(sentence: str) -> None:
@@ -40,21 +52,29 @@ def printable(text: str) -> str:
     return text.translate(_CONTROL).encode(errors="replace").decode()
 
 
+def one_line(text: str) -> str:
+    """The same, with its line ends and tabs as spaces."""
+    return printable(text).translate({ord("\n"): " ", ord("\t"): " "})
+
+
 def sentence(text: str) -> str:
     """`text`, as a process put it, with a capital letter (names of nodes keep their small one) and a full stop."""
     first, space, rest = text.rstrip(". ").partition(" ")
     return f"{first if '.' in first else first[:1].upper() + first[1:]}{space}{rest}."
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print `rows` under the headings `columns`; as tab-separated lines where standard output is no terminal."""
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], unbroken: Container[str] = ()) -> None:
+    """Print `rows` under the headings `columns`; as tab-separated lines where standard output is no terminal.
+
+    Cells are broken where they do not fit, those of the columns `unbroken` last.
+    """
     if not sys.stdout.isatty():
         for row in (columns, *rows):
-            print("\t".join(printable(cell).replace("\t", " ") for cell in row))
+            print("\t".join(one_line(cell) for cell in row))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in unbroken)
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     console().print(table)
@@ -78,6 +98,19 @@ def duration(seconds: float) -> str:
         return f"{whole} s"
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+_SHORT_STATES = {
+    "waiting for a message": "idle",
+    "awaiting a response": "awaiting",
+    "waiting for the kernel": "calling",
+    "waiting for room in another inbox": "blocked",
+}
+
+
+def short_state(state: object) -> str:
+    """A process's state in one word, for tables."""
+    return _SHORT_STATES.get(str(state), str(state))
 
 
 def endpoint(value: object) -> str:

@@ -16,8 +16,13 @@ from typing import Any
 
 from blake3 import blake3
 
+from kernel.message import Buffer
+from nectar_node.storage.archive import BadArchive, read_archive_untrusted, unpack_untrusted
 from nectar_node.storage.operations import (
+    Append,
+    Copy,
     Create,
+    CreateFolder,
     DiskError,
     DiskFault,
     FileStat,
@@ -36,6 +41,7 @@ from nectar_node.storage.operations import (
     SetLength,
     Stat,
     Sync,
+    Unpack,
     WriteAt,
 )
 
@@ -51,7 +57,7 @@ _FAULTS = {
     errno.EFBIG: DiskFault.FULL,
     errno.EEXIST: DiskFault.EXISTS,
 }
-_HASH_BLOCK = 1 << 20
+_BLOCK = 1 << 20
 """Fits into a core's cache; one thread then hashes 4 GB/s, reading included, and leaves the others alone."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in a drive must not hang the thread that opens it
@@ -64,6 +70,8 @@ def perform(operation: Operation) -> Outcome:
     except OSError as error:
         fault = _FAULTS.get(error.errno or 0, DiskFault.OTHER)
         return DiskError(fault, error.strerror or str(error))
+    except BadArchive as error:
+        return DiskError(DiskFault.BAD_ARCHIVE, f"the archive {error}")
 
 
 @contextlib.contextmanager
@@ -105,9 +113,26 @@ def _write_at(operation: WriteAt) -> None:
             rest, offset = rest[written:], offset + written
 
 
+def _append(operation: Append) -> int:
+    with _opened(operation.location, os.O_WRONLY | os.O_APPEND) as descriptor:
+        _write_all(descriptor, operation.data)
+        return os.fstat(descriptor).st_size
+
+
+def _write_all(descriptor: int, data: Buffer) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
 def _create(operation: Create) -> None:
-    with _opened(operation.location, os.O_WRONLY | os.O_CREAT):
+    with _opened(operation.location, os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if operation.cut_off else 0)):
         pass
+
+
+def _create_folder(operation: CreateFolder) -> None:
+    with _folder_of(operation.location) as (folder, name):
+        os.mkdir(name, 0o700, dir_fd=folder)
 
 
 def _make_folder(operation: MakeFolder) -> None:
@@ -176,26 +201,54 @@ def _sync(operation: Sync) -> None:
 
 
 def _hash(operation: Hash) -> bytes:
-    hasher, block = blake3(), bytearray(_HASH_BLOCK)
+    hasher, block = blake3(), bytearray(_BLOCK)
     with _opened(operation.location, os.O_RDONLY) as descriptor:
         while read := os.readv(descriptor, [block]):
             hasher.update(memoryview(block)[:read])
     return hasher.digest()
 
 
-def _replace(operation: Replace) -> None:
-    with _folder_of(operation.location) as (folder, name):
+@contextlib.contextmanager
+def _replacing(location: Location) -> Iterator[int]:
+    """A descriptor for a file's new content; it takes the place of the old one at the end, if all went well."""
+    with _folder_of(location) as (folder, name):
         temporary = f".{name}.new"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _FILE, 0o600, dir_fd=folder)
         try:
-            rest = memoryview(operation.data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            yield descriptor
             os.fsync(descriptor)
+            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except OSError:
+            os.unlink(temporary, dir_fd=folder)  # the bytes of one that did not fit would fill the disk
+            raise
         finally:
             os.close(descriptor)
-        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         os.fsync(folder)
+
+
+def _replace(operation: Replace) -> None:
+    with _replacing(operation.location) as descriptor:
+        _write_all(descriptor, operation.data)
+
+
+def _copy(operation: Copy) -> None:
+    with _opened(operation.location, os.O_RDONLY) as source, _replacing(operation.target) as target:
+        while block := os.read(source, _BLOCK):
+            _write_all(target, block)
+
+
+def _unpack(operation: Unpack) -> None:
+    into, made = operation.location, set[tuple[str, ...]]()
+    for entry in read_archive_untrusted(operation.data):
+        folder = entry.parts if entry.is_folder else entry.parts[:-1]
+        if folder not in made:
+            _make_folder(MakeFolder(Location(into.root, into.parts + folder)))
+            made.add(folder)
+        if not entry.is_folder:
+            location = Location(into.root, into.parts + entry.parts)
+            with _opened(location, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:
+                for piece in unpack_untrusted(operation.data, entry):
+                    _write_all(descriptor, piece)
 
 
 _PERFORMERS: dict[type, Callable[[Any], Outcome]] = {
@@ -212,4 +265,8 @@ _PERFORMERS: dict[type, Callable[[Any], Outcome]] = {
     Sync: _sync,
     Hash: _hash,
     Replace: _replace,
+    Append: _append,
+    CreateFolder: _create_folder,
+    Copy: _copy,
+    Unpack: _unpack,
 }

@@ -60,15 +60,31 @@ class WriteAt:
 
 
 @dataclass(frozen=True, slots=True)
-class Create:
-    """Make an empty file if there is none. Outcome: None."""
+class Append:
+    """Write at the end of an existing file. Outcome: its new length."""
 
     location: Location
+    data: Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Make an empty file if there is none; empty the one that is there if it is to be cut off. Outcome: None."""
+
+    location: Location
+    cut_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class MakeFolder:
     """Make a folder and those above it, if they are missing. Outcome: None."""
+
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class CreateFolder:
+    """Make one folder, which must not be there yet, in one that is. Outcome: None."""
 
     location: Location
 
@@ -104,7 +120,15 @@ class RemoveFolder:
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """Give a file another name, replacing what was there. Outcome: None."""
+    """Give a file or folder another name, replacing a file (or an empty folder) that was there. Outcome: None."""
+
+    location: Location
+    target: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Make another file with the same content, whole or not at all, replacing what was there. Outcome: None."""
 
     location: Location
     target: Location
@@ -141,20 +165,33 @@ class Replace:
     data: Buffer
 
 
+@dataclass(frozen=True, slots=True)
+class Unpack:
+    """Unpack a zip archive into a folder, made if it is missing; files of the same name are replaced. Nothing is
+    written of an archive that is damaged or harmful (`storage.archive`). Outcome: None."""
+
+    location: Location
+    data: Buffer
+
+
 Operation = (
     ReadAt
     | WriteAt
+    | Append
     | Create
     | MakeFolder
+    | CreateFolder
     | Stat
     | ListFolder
     | RemoveFile
     | RemoveFolder
     | Rename
+    | Copy
     | SetLength
     | Sync
     | Hash
     | Replace
+    | Unpack
 )
 
 
@@ -174,6 +211,7 @@ class DiskFault(enum.Enum):
     NOT_PERMITTED = "not permitted"
     FULL = "no space left on the disk"
     EXISTS = "exists already"
+    BAD_ARCHIVE = "the archive cannot be unpacked"
     OTHER = "other"
 
 
@@ -183,10 +221,10 @@ class DiskError:
 
     fault: DiskFault
     text: str
-    """The operating system's words."""
+    """The operating system's words; of an archive: why it cannot be unpacked."""
 
 
-Outcome = bytes | FileStat | list[tuple[str, FileType]] | DiskError | None
+Outcome = bytes | int | FileStat | list[tuple[str, FileType]] | DiskError | None
 
 
 class Job(NamedTuple):

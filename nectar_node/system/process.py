@@ -1,27 +1,75 @@
-"""What a system process is to the node."""
+"""What a system process is to the node.
+
+A system process (`x:distro:sys`) is written in Python and pure. It has the five verbs of every state machine here; what
+it wants done comes out of `next_action`, in order, and the core carries it out before it asks for the next: a process
+that looks at the kernel between two wishes sees what the first one did.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from kernel.address import ProcessId
-from kernel.events import Reply
-from kernel.message import Envelope, LazyLoadBlob, Response
+from kernel.address import PackageId, ProcessId
+from kernel.events import Event, Reply
+from kernel.guest import Arrival, Failure, Program
+from kernel.message import Buffer, Envelope, LazyLoadBlob, Response
 from nectar_node.storage.operations import Job, Outcome
+from nectar_node.world import BadCode, LogLine, ShutDown
+
+
+class SystemToken(NamedTuple):
+    """The token of something that a system process waits for: of an `Inject` in its own name, whose outcome then comes
+    to its `answered`."""
+
+    process: ProcessId
+    """Which one waits."""
+    token: object
+    """Its own."""
+
+
+class FetchCode(NamedTuple):
+    """Read and compile a file of a package's drive `pkg`; `SystemProcess.code_fetched` brings the outcome."""
+
+    package: PackageId
+    path: str
+    """`/x.wasm`, or a full vfs path within the package's drives."""
+    token: object
+
+
+class CompileCode(NamedTuple):
+    """Compile code that is in memory; `SystemProcess.code_fetched` brings the outcome."""
+
+    code: Buffer
+    token: object
+
+
+Wish = Event | Job | FetchCode | CompileCode | LogLine | ShutDown
+"""What a system process wants done. Of the kernel's events mostly `Reply`; also `Inject`, `Start`, `Kill`, …"""
 
 
 class SystemProcess(Protocol):
-    """A process written in Python (`x:distro:sys`): the five verbs, with replies and disk jobs as what is pending."""
+    """A process written in Python."""
 
     id: ProcessId
     public: bool
     """Whether every local process may message it (G18)."""
+    remote: bool
+    """Whether processes of other nodes may send it requests; their envelopes are `claimed` (G3)."""
 
     def receive(self, envelope: Envelope, now: float) -> None:
-        """Take a message of a local process."""
+        """Take a request."""
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
         """One of its disk jobs is done."""
+
+    def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
+        """The outcome of its FetchCode or CompileCode."""
+
+    def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
+        """The outcome of a request that it sent with a SystemToken."""
+
+    def ended(self, process: ProcessId, now: float) -> None:
+        """A process of a guest has ended, in whatever way: what is kept for it can go."""
 
     def next_deadline(self) -> float | None:
         """When `on_timer` has something to do."""
@@ -29,7 +77,7 @@ class SystemProcess(Protocol):
     def on_timer(self, now: float) -> None:
         """Do what is due."""
 
-    def next_action(self) -> Reply | Job | None:
+    def next_action(self) -> Wish | None:
         """What it wants done, in order; None: nothing more."""
 
 

@@ -1,12 +1,13 @@
 """vfs:distro:sys: the drives of packages as files on the node's disk.
 
-Body: {"path": "/package:publisher/drive/rest", "action": …}; bulk data rides in blobs, by reference. The shapes are
-those of the existing node's packages; ReadAt and WriteAt, which name their offset instead of moving a cursor that all
-callers of a path share, are ours. A package reaches its own drives; others need {"kind": "read" or "write",
-"drive": …} from this process. One table maps an action to the right it needs, its disk operation, and the answer.
+Body: {"path": "/package:publisher/drive/rest", "action": …} (`vfs_actions`); bulk data rides in blobs, by reference. A
+package reaches its own drives; others need {"kind": "read" or "write", "drive": "/package:publisher/drive"} from this
+process, or {"root": true}, which is all drives. "CreateDrive" gives the caller the two for its new drive, to pass them
+on. Paths are checked here, and cursors kept: one of its own for each file that a process reads or writes without naming
+an offset, until it closes the file or ends.
 
-Operations on one path are done in the order in which they were asked for, hashes aside: those only read, take seconds,
-and would hold up everybody else.
+Operations on one path are done in the order in which they were asked for (`vfs_queue`), hashes aside: those only read,
+take seconds, and would hold up everybody else.
 
 A mount puts a host file or folder at a path, read-only: that is how a user lets a process read one file of theirs, and
 how a package's own folder becomes its drive `pkg`.
@@ -17,76 +18,47 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from kernel import limits
 from kernel.address import Address, PackageId, ProcessId
 from kernel.capability import Capability, canonical
 from kernel.errors import BadAddress
-from kernel.events import Reply
+from kernel.events import GrantCapabilities
+from kernel.guest import Arrival, Failure, Program
 from kernel.message import Buffer, Envelope, LazyLoadBlob
-from nectar_node.storage.operations import (
-    Create,
-    DiskError,
-    DiskFault,
-    FileStat,
-    Hash,
-    Job,
-    ListFolder,
-    Location,
-    MakeFolder,
-    Operation,
-    Outcome,
-    ReadAt,
-    RemoveFile,
-    RemoveFolder,
-    Rename,
-    Replace,
-    SetLength,
-    Stat,
-    Sync,
-    WriteAt,
-    is_part,
-)
-from nectar_node.system.process import reply
+from nectar_node.storage.operations import DiskError, Job, Location, Outcome, is_part
+from nectar_node.system.process import Wish, reply
+from nectar_node.system.shapes import Refused, dump, field_untrusted, load_untrusted, text_untrusted
+from nectar_node.system.vfs_actions import ACTIONS, Action, Call, parse_untrusted, refusal
+from nectar_node.system.vfs_queue import Pending, VfsQueue
+from nectar_node.world import BadCode, LogLine
 
 VFS = ProcessId("vfs", "distro", "sys")
 MAX_PATH_BYTES = 4096
 """A path in a request."""
 MAX_MOUNTS = 10_000
 """Host files and folders that are mounted at once."""
+MAX_CURSORS = 16_384
+"""Files of one process whose cursor is not at their beginning."""
 
 
-class Refused(Exception):
-    """A request that gets {"Err": …}; carries that value."""
-
-    def __init__(self, value: object) -> None:
-        super().__init__(value)
-        self.value = value
-
-
-class _Call(NamedTuple):
-    """What an action has to work with."""
+class _Place(NamedTuple):
+    """Where a path leads."""
 
     location: Location
-    argument: Any
-    data: Buffer | None
-    """The request's blob."""
-    resolve: Callable[[object], Location]
-    """A second path in the argument, checked for the same caller."""
+    package: PackageId
+    drive: str
+    mounted: bool
 
 
-class _Action(NamedTuple):
-    right: str
-    plan: Callable[[_Call], Operation]
-    answer: Callable[[Any, str], tuple[object, Buffer | None]]
-    """Of the outcome and the path: the JSON value and the blob."""
+class _Task(NamedTuple):
+    """A request that has been understood."""
 
-
-class _Owner(NamedTuple):
     envelope: Envelope
-    path: str
-    action: _Action
+    action: Action
+    call: Call
+    cursors: dict[str, int]
+    """The caller's, by place; of a life that has ended, nobody's."""
 
 
 class Vfs:
@@ -94,14 +66,18 @@ class Vfs:
 
     id = VFS
     public = False
+    remote = False
 
     def __init__(self, our: str, root: str, holds: Callable[[ProcessId, Capability], bool]) -> None:
         """`root`: the folder of all drives; `holds`: whether a process holds a capability."""
         self._address = Address(our, VFS)
         self._root = root
         self._holds = holds
+        self._everything = canonical(Capability(self._address, '{"root":true}'))
         self._mounts: dict[str, Location] = {}
-        self._actions: deque[Reply | Job] = deque()
+        self._cursors: dict[ProcessId, dict[str, int]] = {}
+        self._queue: VfsQueue[_Task] = VfsQueue()
+        self._wishes: deque[Wish] = deque()
 
     # --- mounts -----------------------------------------------------------------------------------------------------
 
@@ -122,26 +98,37 @@ class Vfs:
     def locate(self, package: PackageId, path: str) -> Location:
         """Where a file of a package's drive `pkg` lies; `path` is `/x.wasm` or a full vfs path. Raises Refused."""
         full = path if path.startswith(f"/{package}/") else f"/{package}/pkg/{path.lstrip('/')}"
-        return self._resolve(full)[0]
+        return self._resolve(full).location
 
     # --- the verbs --------------------------------------------------------------------------------------------------
 
     def receive(self, envelope: Envelope, now: float) -> None:
-        """Plan what a request asks for, or refuse it."""
+        """Take a request, to be done when its turn comes, or refuse it."""
         try:
-            self._plan_untrusted(envelope)
-        except Refused as refusal:
-            self._reply(envelope, {"Err": refusal.value}, None)
+            self._take_untrusted(envelope)
+        except Refused as refused:
+            self._answer(envelope, {"Err": refused.value}, None)
+        self._go_on()
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
         """Answer a request whose operation is done."""
-        owner = job.owner
-        assert isinstance(owner, _Owner)
-        if isinstance(outcome, DiskError):
-            self._reply(owner.envelope, {"Err": _refusal(outcome, owner.path)}, None)
-            return
-        value, blob = owner.action.answer(outcome, owner.path)
-        self._reply(owner.envelope, value, blob)
+        pending = job.owner
+        assert isinstance(pending, Pending)
+        self._finish(pending.task, outcome)
+        self._queue.finished(pending)
+        self._go_on()
+
+    def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
+        """It fetches no code."""
+        raise AssertionError("vfs fetches no code")
+
+    def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
+        """It sends no requests."""
+        raise AssertionError("vfs sends no requests")
+
+    def ended(self, process: ProcessId, now: float) -> None:
+        """Its cursors are gone."""
+        self._cursors.pop(process, None)
 
     def next_deadline(self) -> float | None:
         """It has no timers."""
@@ -150,38 +137,90 @@ class Vfs:
     def on_timer(self, now: float) -> None:
         """It has no timers."""
 
-    def next_action(self) -> Reply | Job | None:
+    def next_action(self) -> Wish | None:
         """The next answer or disk job."""
-        return self._actions.popleft() if self._actions else None
+        return self._wishes.popleft() if self._wishes else None
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
-    def _plan_untrusted(self, envelope: Envelope) -> None:
-        path, name, argument = _parse_untrusted(envelope.message.body)
-        action = _ACTIONS.get(name)
-        if action is None:
-            raise Refused("BadRequest")
+    def _take_untrusted(self, envelope: Envelope) -> None:
         caller = envelope.source.process
+        path, action, argument = parse_untrusted(load_untrusted(envelope.message.body))
         location = self._permitted(caller, path, action.right)
-        data = envelope.blob.bytes if envelope.blob is not None else None
-        call = _Call(location, argument, data, lambda second: self._permitted(caller, _path(second), "write"))
+        target = None
+        if action.second:
+            target = self._permitted(caller, text_untrusted(field_untrusted(argument, "new_path")), "write")
+        if action is ACTIONS["CreateDrive"]:
+            location = Location(location.root, location.parts[:2])
+        if not self._queue.has_room(caller):
+            self._refuse_to_queue(caller, path)
+        cursors = self._cursors.setdefault(caller, {}) if action.moves is not None else {}
+        task = _Task(envelope, action, Call(path, location, argument, envelope.blob, target, 0), cursors)
         # By the place on the disk: one place has many spellings.
-        lane = f"hash {location}" if name == "Hash" else str(location)
-        self._actions.append(Job(action.plan(call), lane, _Owner(envelope, path, action)))
+        place = f"hash {location}" if action is ACTIONS["Hash"] else str(location)
+        places = (place,) if target is None or target == location else (place, str(target))
+        weight = len(envelope.message.body) + (len(envelope.blob.bytes) if envelope.blob is not None else 0)
+        alone = action.moves is not None or len(places) > 1
+        self._queue.put(Pending(task, places, alone, caller, weight))
+
+    def _refuse_to_queue(self, caller: ProcessId, path: str) -> None:
+        if self._queue.first_refusal(caller):
+            self._wishes.append(LogLine(str(caller), 0, "asks for more of the disk than it can do; some is refused"))
+        raise Refused({"IOError": {"error": "too much waits for the disk already", "path": path}})
+
+    def _go_on(self) -> None:
+        """Give the disk what may be done now."""
+        while (pending := self._queue.next()) is not None:
+            task = pending.task
+            call = task.call._replace(cursor=task.cursors.get(pending.places[0], 0))
+            pending.task = task._replace(call=call)
+            try:
+                operation = task.action.plan(call)
+            except Refused as refused:
+                self._answer(task.envelope, {"Err": refused.value}, None)
+                self._queue.finished(pending)
+            else:
+                self._wishes.append(Job(operation, pending.places[0], pending))
+
+    def _finish(self, task: _Task, outcome: Outcome) -> None:
+        envelope, action, call, cursors = task
+        if isinstance(outcome, DiskError) and action is not ACTIONS["CloseFile"]:
+            self._answer(envelope, {"Err": refusal(outcome, call.path, action)}, None)
+            return
+        try:
+            value, blob = action.answer(call, outcome)
+            if action.moves is not None:
+                _set_cursor(cursors, call, action.moves(call, outcome))
+        except Refused as refused:
+            value, blob = {"Err": refused.value}, None
+        if action is ACTIONS["CreateDrive"]:
+            self._give(envelope.source.process, call.location)
+        self._answer(envelope, value, blob)
+
+    # --- who may ----------------------------------------------------------------------------------------------------
 
     def _permitted(self, caller: ProcessId, path: str, right: str) -> Location:
-        location, package, drive, mounted = self._resolve(path)
-        if mounted and right == "write":
+        place = self._resolve(path)
+        if place.mounted and right == "write":
             raise Refused({"IOError": {"error": "read-only", "path": path}})
-        if package == caller.package_id:
-            return location
-        params = json.dumps({"kind": right, "drive": f"/{package}/{drive}"})
-        if self._holds(caller, canonical(Capability(self._address, params))):
-            return location
+        if place.package == caller.package_id or self._holds(caller, self._everything):
+            return place.location
+        if self._holds(caller, self._right_to(f"/{place.package}/{place.drive}", right)):
+            return place.location
         raise Refused({"NoCap": {"action": right, "path": path}})
 
-    def _resolve(self, path: str) -> tuple[Location, PackageId, str, bool]:
-        """Location, package, drive, and whether it is mounted; raises Refused."""
+    def _right_to(self, drive: str, kind: str) -> Capability:
+        return canonical(Capability(self._address, json.dumps({"kind": kind, "drive": drive})))
+
+    def _give(self, caller: ProcessId, location: Location) -> None:
+        """The maker of a drive of its own package holds its capabilities (G20), to pass them on."""
+        package, drive = location.parts
+        rights = tuple(self._right_to(f"/{package}/{drive}", kind) for kind in ("read", "write"))
+        if package == str(caller.package_id) and not all(self._holds(caller, right) for right in rights):
+            self._wishes.append(GrantCapabilities(caller, rights))
+
+    def _resolve(self, path: str) -> _Place:
+        """Where a path leads; raises Refused."""
         if not path.startswith("/") or len(path.encode(errors="replace")) > MAX_PATH_BYTES:
             raise Refused({"ParseError": {"error": "a path is /package:publisher/drive/rest", "path": path[:256]}})
         parts = tuple(part for part in path.split("/") if part)
@@ -194,131 +233,23 @@ class Vfs:
         for length in range(len(parts), 1, -1):
             mount = self._mounts.get("/" + "/".join(parts[:length]))
             if mount is not None:
-                return Location(mount.root, mount.parts + parts[length:]), package, parts[1], True
-        return Location(self._root, parts), package, parts[1], False
+                return _Place(Location(mount.root, mount.parts + parts[length:]), package, parts[1], mounted=True)
+        return _Place(Location(self._root, parts), package, parts[1], mounted=False)
 
-    def _reply(self, envelope: Envelope, value: object, blob: Buffer | None) -> None:
-        body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
+    def _answer(self, envelope: Envelope, value: object, blob: Buffer | None) -> None:
         carried = LazyLoadBlob(None, blob) if blob is not None else None
-        answer = reply(VFS, envelope, body, carried)
+        answer = reply(VFS, envelope, dump(value), carried)
         if answer is not None:
-            self._actions.append(answer)
+            self._wishes.append(answer)
 
 
-def _parse_untrusted(body: bytes) -> tuple[str, str, Any]:
-    """Path, action and its argument (None for an action that is a plain string); raises Refused."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Refused("BadJson") from None
-    if not isinstance(value, dict):
-        raise Refused("BadRequest")
-    action = value.get("action")
-    if isinstance(action, str):
-        return _path(value.get("path")), action, None
-    if isinstance(action, dict) and len(action) == 1:
-        ((name, argument),) = action.items()
-        return _path(value.get("path")), name, argument
-    raise Refused("BadRequest")
-
-
-def _path(value: object) -> str:
-    if not isinstance(value, str):
-        raise Refused("BadRequest")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise Refused("BadRequest") from None
-    return value
-
-
-def _number(argument: object, key: str | None, most: int = (1 << 63) - 1) -> int:
-    value = argument.get(key) if key is not None and isinstance(argument, dict) else argument
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-        raise Refused("BadRequest")
-    return value
-
-
-def _blob(call: _Call) -> Buffer:
-    if call.data is None:
-        raise Refused("BadRequest")
-    return call.data
-
-
-def _refusal(error: DiskError, path: str) -> object:
-    if error.fault is DiskFault.NOT_FOUND:
-        return {"NotFound": {"path": path}}
-    return {"IOError": {"error": error.text, "path": path}}
-
-
-def _plan_open(call: _Call) -> Operation:
-    create = isinstance(call.argument, dict) and call.argument.get("create") is True
-    return Create(call.location) if create else Stat(call.location)
-
-
-def _plan_read_at(call: _Call) -> Operation:
-    argument = call.argument
-    return ReadAt(call.location, _number(argument, "offset"), _number(argument, "length", limits.MAX_BLOB_BYTES))
-
-
-def _plan_write_at(call: _Call) -> Operation:
-    return WriteAt(call.location, _number(call.argument, "offset"), _blob(call))
-
-
-def _plan_rename(call: _Call) -> Operation:
-    second = call.argument.get("new_path") if isinstance(call.argument, dict) else None
-    return Rename(call.location, call.resolve(second))
-
-
-def _answer_ok(outcome: object, path: str) -> tuple[object, Buffer | None]:
-    return "Ok", None
-
-
-def _answer_read(outcome: bytes, path: str) -> tuple[object, Buffer | None]:
-    return "Read", outcome
-
-
-def _answer_metadata(outcome: FileStat, path: str) -> tuple[object, Buffer | None]:
-    metadata = {"file_type": outcome.type.value, "len": outcome.length, "modified": outcome.modified}
-    return {"Metadata": metadata}, None
-
-
-def _answer_len(outcome: FileStat, path: str) -> tuple[object, Buffer | None]:
-    return {"Len": outcome.length}, None
-
-
-def _answer_list(outcome: list[Any], path: str) -> tuple[object, Buffer | None]:
-    base = path.rstrip("/")
-    return {
-        "ReadDir": [{"path": f"{base}/{name}", "file_type": kind.value} for name, kind in outcome if is_part(name)]
-    }, None
-
-
-def _answer_hash(outcome: bytes, path: str) -> tuple[object, Buffer | None]:
-    return {"Hash": list(outcome)}, None
-
-
-_MAKE_FOLDER = _Action("write", lambda call: MakeFolder(call.location), _answer_ok)
-
-_ACTIONS: dict[str, _Action] = {
-    "CreateDrive": _MAKE_FOLDER,
-    "CreateDir": _MAKE_FOLDER,
-    "CreateDirAll": _MAKE_FOLDER,
-    "CreateFile": _Action("write", lambda call: Create(call.location), _answer_ok),
-    "OpenFile": _Action("write", _plan_open, _answer_ok),
-    "CloseFile": _Action("read", lambda call: Stat(call.location), _answer_ok),
-    "ReadAt": _Action("read", _plan_read_at, _answer_read),
-    "WriteAt": _Action("write", _plan_write_at, _answer_ok),
-    "Read": _Action("read", lambda call: ReadAt(call.location, 0, limits.MAX_BLOB_BYTES), _answer_read),
-    "Write": _Action("write", lambda call: Replace(call.location, _blob(call)), _answer_ok),
-    "SyncAll": _Action("write", lambda call: Sync(call.location), _answer_ok),
-    "ReadDir": _Action("read", lambda call: ListFolder(call.location), _answer_list),
-    "RemoveFile": _Action("write", lambda call: RemoveFile(call.location), _answer_ok),
-    "RemoveDir": _Action("write", lambda call: RemoveFolder(call.location, recursive=False), _answer_ok),
-    "RemoveDirAll": _Action("write", lambda call: RemoveFolder(call.location, recursive=True), _answer_ok),
-    "Rename": _Action("write", _plan_rename, _answer_ok),
-    "Metadata": _Action("read", lambda call: Stat(call.location), _answer_metadata),
-    "Len": _Action("read", lambda call: Stat(call.location), _answer_len),
-    "SetLen": _Action("write", lambda call: SetLength(call.location, _number(call.argument, None)), _answer_ok),
-    "Hash": _Action("read", lambda call: Hash(call.location), _answer_hash),
-}
+def _set_cursor(cursors: dict[str, int], call: Call, position: int) -> None:
+    """Raises Refused."""
+    place = str(call.location)
+    if not position:
+        cursors.pop(place, None)  # where every cursor begins
+    elif place in cursors or len(cursors) < MAX_CURSORS:
+        cursors[place] = position
+    else:
+        error = f"{MAX_CURSORS} files are open already: close some"
+        raise Refused({"IOError": {"error": error, "path": call.path}})

@@ -16,7 +16,7 @@ pub fn alloc(comptime T: type, len: usize) []T {
 pub const Flat = struct { some: u32, ptr: ?[*]const u8, len: usize };
 
 pub fn flat(bytes: ?[]const u8) Flat {
-    const some = bytes orelse return .{ .some = 0, .ptr = null, .len = 0 };
+    const some: abi.Bytes = .of(bytes orelse return .{ .some = 0, .ptr = null, .len = 0 });
     return .{ .some = 1, .ptr = some.ptr, .len = some.len };
 }
 

@@ -181,14 +181,15 @@ pub fn sendAndAwait(request: Outgoing) Awaited {
 
 /// Answer the request that is the current prompt.
 pub fn respond(reply: Reply) void {
+    const body: abi.Bytes = .of(reply.body);
     const metadata = convert.flat(reply.metadata);
     const mime = convert.flat(if (reply.blob) |blob| blob.mime else null);
     const bytes = convert.flat(if (reply.blob) |blob| blob.bytes else null);
     const capabilities = convert.toCapabilities(reply.capabilities);
     abi.sendResponse(
         @intFromBool(reply.inherit),
-        reply.body.ptr,
-        reply.body.len,
+        body.ptr,
+        body.len,
         metadata.some,
         metadata.ptr,
         metadata.len,
@@ -221,7 +222,8 @@ pub fn getState() ?[]const u8 {
 
 /// Save `bytes`; they are durable when this returns.
 pub fn setState(bytes: []const u8) void {
-    abi.setState(bytes.ptr, bytes.len);
+    const state: abi.Bytes = .of(bytes);
+    abi.setState(state.ptr, state.len);
 }
 
 pub fn clearState() void {
@@ -231,6 +233,7 @@ pub fn clearState() void {
 /// Start a child process.
 pub fn spawn(child: Spawn) SpawnError!ProcessId {
     const name = convert.flat(child.name);
+    const path: abi.Bytes = .of(child.wasm_path);
     const on_exit = convert.toOnExit(child.on_exit);
     const requests = convert.toCapabilities(child.request_capabilities);
     const grants = convert.alloc(abi.ProcessId, child.grant_capabilities.len);
@@ -240,8 +243,8 @@ pub fn spawn(child: Spawn) SpawnError!ProcessId {
         name.some,
         name.ptr,
         name.len,
-        child.wasm_path.ptr,
-        child.wasm_path.len,
+        path.ptr,
+        path.len,
         @backingInt(on_exit.tag),
         on_exit.requests.ptr,
         on_exit.requests.len,
@@ -293,7 +296,7 @@ pub fn dropCapabilities(list: []const Capability) void {
 
 /// Print a line to the node's terminal; 0 is always shown, 3 only to those who look for everything.
 pub fn print(verbosity: u8, comptime template: []const u8, args: anytype) void {
-    const line = format(template, args);
+    const line: abi.Bytes = .of(format(template, args));
     abi.printToTerminal(verbosity, line.ptr, line.len);
 }
 

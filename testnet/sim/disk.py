@@ -8,8 +8,13 @@ from typing import Any
 
 from blake3 import blake3
 
+from kernel.message import Buffer
+from nectar_node.storage.archive import BadArchive, read_archive_untrusted, unpack_untrusted
 from nectar_node.storage.operations import (
+    Append,
+    Copy,
     Create,
+    CreateFolder,
     DiskError,
     DiskFault,
     FileStat,
@@ -28,11 +33,17 @@ from nectar_node.storage.operations import (
     SetLength,
     Stat,
     Sync,
+    Unpack,
     WriteAt,
 )
 
 _NOT_FOUND = DiskError(DiskFault.NOT_FOUND, "No such file or directory")
 _FULL = DiskError(DiskFault.FULL, "No space left on device")
+_NO_FOLDER = DiskError(DiskFault.NOT_FOUND, "Not a directory")
+_A_FOLDER = DiskError(DiskFault.OTHER, "Is a directory")
+_EXISTS = DiskError(DiskFault.EXISTS, "File exists")
+_NOT_EMPTY = DiskError(DiskFault.OTHER, "Directory not empty")
+_INVALID = DiskError(DiskFault.OTHER, "Invalid argument")
 
 Path = tuple[str, ...]
 
@@ -71,7 +82,11 @@ class SimDisk:
             SetLength: self._set_length,
             Sync: self._sync,
             Hash: lambda operation: blake3(bytes(self._file(operation.location).data)).digest(),
-            Replace: self._replace,
+            Replace: lambda operation: self._replace(operation.location, operation.data),
+            Append: self._append,
+            CreateFolder: self._create_folder,
+            Copy: self._copy,
+            Unpack: self._unpack,
         }
 
     def perform(self, operation: Operation) -> Outcome:
@@ -80,6 +95,8 @@ class SimDisk:
             return self._performers[type(operation)](operation)
         except _RefusedError as refusal:
             return refusal.error
+        except BadArchive as error:
+            return DiskError(DiskFault.BAD_ARCHIVE, f"the archive {error}")
 
     def put(self, location: Location, data: bytes) -> None:
         """Lay down a file, as the world outside would."""
@@ -97,12 +114,14 @@ class SimDisk:
     def _file(self, location: Location) -> _File:
         path = _path(location)
         if path in self._folders or len(location.parts) == 0:
-            raise _RefusedError(DiskError(DiskFault.OTHER, "Is a directory"))
+            raise _RefusedError(_A_FOLDER)
         if path not in self._files:
             raise _RefusedError(_NOT_FOUND)
         return self._files[path]
 
     def _folder(self, path: Path) -> None:
+        if path in self._files:
+            raise _RefusedError(_NO_FOLDER)
         if len(path) > 1 and path not in self._folders:
             raise _RefusedError(_NOT_FOUND)
 
@@ -123,15 +142,31 @@ class SimDisk:
         file.data[operation.offset : end] = operation.data
         file.modified = self._time()
 
+    def _append(self, operation: Append) -> int:
+        end = len(self._file(operation.location).data)
+        self._write_at(WriteAt(operation.location, end, operation.data))
+        return end + len(operation.data)
+
     def _create(self, operation: Create) -> None:
         path = _path(operation.location)
         self._folder(path[:-1])
-        if path not in self._files:
+        if path in self._folders:
+            raise _RefusedError(_A_FOLDER)
+        if operation.cut_off or path not in self._files:
             self._files[path] = _File(modified=self._time())
 
     def _make_folder(self, operation: MakeFolder) -> None:
         path = _path(operation.location)
+        if any(each in self._files for each in (*_above(path), path)):
+            raise _RefusedError(_NO_FOLDER)
         self._folders.update([*_above(path), path])
+
+    def _create_folder(self, operation: CreateFolder) -> None:
+        path = _path(operation.location)
+        self._folder(path[:-1])
+        if path in self._folders or path in self._files:
+            raise _RefusedError(_EXISTS)
+        self._folders.add(path)
 
     def _stat(self, operation: Stat) -> FileStat:
         if _path(operation.location) in self._folders:
@@ -154,17 +189,47 @@ class SimDisk:
         self._folder(path)
         below = [p for p in (*self._files, *self._folders) if p[: len(path)] == path and p != path]
         if below and not operation.recursive:
-            raise _RefusedError(DiskError(DiskFault.OTHER, "Directory not empty"))
+            raise _RefusedError(_NOT_EMPTY)
         for each in below:
             self._files.pop(each, None)
         self._folders.difference_update([*below, path])
 
     def _rename(self, operation: Rename) -> None:
+        path, target = _path(operation.location), _path(operation.target)
+        if path in self._folders:
+            self._rename_folder(path, target)
+            return
         file = self._file(operation.location)
-        target = _path(operation.target)
         self._folder(target[:-1])
-        del self._files[_path(operation.location)]
+        if target in self._folders:
+            raise _RefusedError(_A_FOLDER)
+        del self._files[path]
         self._files[target] = file
+
+    def _rename_folder(self, path: Path, target: Path) -> None:
+        self._folder(target[:-1])
+        if target in self._files:
+            raise _RefusedError(_NO_FOLDER)
+        if target == path:
+            return
+        if target[: len(path)] == path:
+            raise _RefusedError(_INVALID)
+        if any(each[:-1] == target for each in (*self._files, *self._folders)):
+            raise _RefusedError(_NOT_EMPTY)
+        self._files = {_moved(each, path, target): file for each, file in self._files.items()}
+        self._folders = {_moved(each, path, target) for each in self._folders}
+
+    def _copy(self, operation: Copy) -> None:
+        self._replace(operation.target, bytes(self._file(operation.location).data))
+
+    def _unpack(self, operation: Unpack) -> None:
+        into = operation.location
+        for entry in read_archive_untrusted(operation.data):
+            folder = entry.parts if entry.is_folder else entry.parts[:-1]
+            self._make_folder(MakeFolder(Location(into.root, into.parts + folder)))
+            if not entry.is_folder:
+                content = b"".join(unpack_untrusted(operation.data, entry))
+                self._replace(Location(into.root, into.parts + entry.parts), content)
 
     def _set_length(self, operation: SetLength) -> None:
         file = self._file(operation.location)
@@ -178,15 +243,21 @@ class SimDisk:
     def _sync(self, operation: Sync) -> None:
         self._file(operation.location)
 
-    def _replace(self, operation: Replace) -> None:
-        path = _path(operation.location)
+    def _replace(self, location: Location, data: Buffer) -> None:
+        path = _path(location)
         self._folder(path[:-1])
-        self._reserve(len(operation.data))
-        self._files[path] = _File(bytearray(operation.data), self._time())
+        if path in self._folders:
+            raise _RefusedError(_A_FOLDER)
+        self._reserve(len(data))
+        self._files[path] = _File(bytearray(data), self._time())
 
 
 def _path(location: Location) -> Path:
     return (location.root, *location.parts)
+
+
+def _moved(path: Path, old: Path, new: Path) -> Path:
+    return new + path[len(old) :] if path[: len(old)] == old else path
 
 
 def _above(path: Path) -> list[Path]:

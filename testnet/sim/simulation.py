@@ -23,9 +23,11 @@ from kernel.guest import Arrival, Failure, GuestConfig
 from kernel.limits import MAX_MODULE_BYTES
 from kernel.message import LazyLoadBlob, Request
 from kernel.wasm.engine import Engine
-from nectar_node.core import BadCode, CoreConfig, Installed, Joined, JoinFailed, LoadCode, LogLine, NodeCore
+from nectar_node.core import CoreConfig, NodeCore
 from nectar_node.package import read_package
 from nectar_node.storage.operations import Job, Location, ReadAt
+from nectar_node.trace import Traced
+from nectar_node.world import BadCode, Installed, Joined, JoinFailed, LoadCode, LogLine, Printed, ShutDown
 from net.directory import Endpoint, Genesis, RegistrarDirectory
 from net.events import Close, Dial, DialFailure, Writable
 from net.identity import Identity
@@ -140,7 +142,11 @@ class SimNode:
     def __init__(self, simulation: Simulation, name: str, disk_bytes: int) -> None:
         self.name = name
         self.log: list[str] = []
+        self.printed: list[Printed] = []
+        self.traced: list[Traced] = []
         self.joined = False
+        self.ends = False
+        """Whether a process has asked the node to shut down."""
         self.disk = SimDisk(lambda: simulation.now, disk_bytes)
         self._simulation = simulation
         self._ends: dict[int, _End] = {}
@@ -152,7 +158,7 @@ class SimNode:
         config = NetworkConfig(endpoints=(Endpoint(name, PORT),), register=not is_registrar)
         network = Network(identity, directory, config, simulation.chance("net", name).randbytes, simulation.now)
         ids = simulation.chance("ids", name)
-        roots = (f"{name}/vfs", f"{name}/state", f"{name}/records")
+        roots = (f"{name}/vfs", f"{name}/state", f"{name}/records", Location(name, ("capabilities",)))
         self.core = NodeCore(CoreConfig(name, *roots, lambda: ids.getrandbits(64), self._guest_config), network)
 
     def boot(self, packages: tuple[Path, ...]) -> None:
@@ -172,6 +178,14 @@ class SimNode:
         answer = self.answer(token)
         assert answer is not None
         return answer
+
+    def begin_script(self, line: str, timeout: int) -> object:
+        """Run a script in the user's name; `printed` has what it prints, and `answer` the outcome of what is returned,
+        once it is there."""
+        token = object()
+        self.core.run_script(line, timeout, token, self._simulation.now)
+        self.go_on()
+        return token
 
     def begin_to_ask(self, target: str, body: bytes, timeout: int, blob: bytes | None = None) -> object:
         """The same without waiting; `answer` has the outcome of what is returned, once it is there."""
@@ -221,6 +235,13 @@ class SimNode:
                     self._simulation.note(self.name, f"log {source}: {text}")
                 case Answered():
                     self._answers.append(action)
+                case Printed(_, _, text):
+                    self.printed.append(action)
+                    self._simulation.note(self.name, f"printed {text}")
+                case Traced():
+                    self.traced.append(action)
+                case ShutDown():
+                    self.ends = True
                 case Installed(_, failures):
                     self._simulation.note(self.name, f"installed, {len(failures)} failed")
                 case Joined() | JoinFailed():
@@ -234,7 +255,8 @@ class SimNode:
         self.go_on()
 
     def _load(self, load: LoadCode) -> None:
-        code = self.disk.perform(ReadAt(load.location, 0, MAX_MODULE_BYTES))
+        source = load.source
+        code = self.disk.perform(ReadAt(source, 0, MAX_MODULE_BYTES)) if isinstance(source, Location) else bytes(source)
         try:
             program = (
                 self._simulation.engine.load(code) if isinstance(code, bytes) else BadCode("there is no such file")

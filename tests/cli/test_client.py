@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nectar_node.cli.client import ControlClient, ControlError, NodeGone, Refusal, decode_answer_untrusted
+from nectar_node.cli.client import ControlClient, ControlError, Event, NodeGone, Refusal, decode_answer_untrusted
 from nectar_node.errors import BadInput
 from nectar_node.folder import NodeFolder
 from tests.cli.served_node import Answerer, serve_node
@@ -49,6 +49,28 @@ def test_an_answer_may_arrive_before_it_is_asked_for(tmp_path: Path) -> None:
         assert client.receive() == {"n": 1}
         assert client.has_answer(0.0)
         assert client.receive() == {"n": 2}
+
+
+def test_events_come_one_by_one_before_the_answer(tmp_path: Path) -> None:
+    lines = b'{"event": {"n": 1}}\n{"event": {"n": 2}}\n{"ok": {"n": 3}}\n'
+    with (
+        serve_node(tmp_path, "a.nec", lambda request: lines if request["command"] == "run" else {"ok": {}}) as node,
+        ControlClient.connect("a.nec", node.folder) as client,
+    ):
+        assert client.follow(0.0) is None
+        client.send("run")
+        assert [client.follow(5.0) for _ in range(3)] == [Event({"n": 1}), Event({"n": 2}), {"n": 3}]
+        assert client.request("run") == {"n": 3}
+
+
+def test_part_of_a_line_is_no_event_yet(tmp_path: Path) -> None:
+    with (
+        serve_node(tmp_path, "a.nec", lambda _: b'{"event": {"n"') as node,
+        ControlClient.connect("a.nec", node.folder) as client,
+    ):
+        client.send("run")
+        assert client.has_answer(5.0)
+        assert client.follow(0.05) is None
 
 
 def test_a_folder_may_lie_deeper_than_a_socket_path_is_long(tmp_path: Path) -> None:

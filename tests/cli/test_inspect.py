@@ -1,4 +1,4 @@
-"""What `nectar ps`, `nectar peers` and `nectar install` print."""
+"""What `nectar ps` and `nectar peers` print."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from tests.cli.served_node import make_network, serve_node
 
 PROCESS = {
     "address": "a.nec@hello:hello:sys",
-    "state": "receive",
+    "restarts": 2,
+    "capabilities": ["network", "vfs:distro:sys"],
+    "state": "waiting for a message",
     "inbox": 0,
     "messages": 3,
     "memory_bytes": 2097152,
+    "cpu_seconds": 0.25,
     "public": True,
     "on_exit": "restart",
 }
@@ -25,7 +28,7 @@ PEER = {"name": "b.nec", "state": "up", "host": "127.0.0.1", "bytes_sent": 2048,
 @pytest.mark.parametrize(
     ("command", "answer", "row"),
     [
-        ("ps", {"processes": [PROCESS]}, "a.nec@hello:hello:sys\treceive\t0\t3\t2.0 MiB\tyes\trestart"),
+        ("ps", {"processes": [PROCESS]}, "hello:hello:sys\tidle\t3\t0\t2.0 MiB\t0.25 s\t2\t2\tyes\trestart"),
         ("peers", {"peers": [PEER]}, "b.nec\tup\t127.0.0.1\t2.0 KiB\t0 B\t9 B"),
     ],
 )
@@ -41,16 +44,32 @@ def test_a_row_for_each(
         assert node.commands() == [command, command]
 
 
-def test_a_package_is_installed_by_its_absolute_folder(tmp_path: Path) -> None:
+def test_one_process_is_shown_in_full_with_its_capabilities_one_by_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     make_network(tmp_path)
-    package = tmp_path / "mine" / "pkg"
-    package.mkdir(parents=True)
-    (package / "manifest.json").write_text("[]")
-    with serve_node(tmp_path, "a.nec", lambda _: {"ok": {}}) as node:
-        assert main(["install", str(tmp_path / "mine"), "--node", "a.nec", "--dir", str(tmp_path)]) == 0
-        assert node.requests == [{"command": "install", "package": str(package)}]
+    with serve_node(tmp_path, "a.nec", lambda _: {"ok": {"process": PROCESS}}) as node:
+        command = ["ps", "hello:hello:sys", "--node", "a.nec", "--dir", str(tmp_path)]
+        assert main(command) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[:4] == [
+            "address       a.nec@hello:hello:sys",
+            "restarts      2",
+            "capabilities  network",
+            "              vfs:distro:sys",
+        ]
+        assert "memory        2.0 MiB" in lines
+        assert main([*command, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == PROCESS
+        assert node.requests[0] == {"command": "ps", "address": "hello:hello:sys"}
 
 
-def test_a_folder_that_is_no_package_troubles_no_node(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["install", str(tmp_path), "--node", "a.nec", "--dir", str(tmp_path)]) == 2
-    assert "is no package" in capsys.readouterr().err
+def test_a_process_that_waits_for_its_restart_has_dashes_for_what_it_does_not_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_network(tmp_path)
+    waiting = {"address": "a.nec@x:y:sys", "restarts": 1, "capabilities": [], "state": "starts again in 2 s"}
+    with serve_node(tmp_path, "a.nec", lambda _: {"ok": {"processes": [waiting]}}):
+        assert main(["ps", "--node", "a.nec", "--dir", str(tmp_path)]) == 0
+    row = capsys.readouterr().out.splitlines()[1]
+    assert row == "x:y:sys\tstarts again in 2 s\t-\t-\t-\t-\t1\t0\t-\t-"

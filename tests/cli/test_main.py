@@ -13,7 +13,21 @@ from nectar_node.cli.main import main
 from tests.cli.served_node import make_network, serve_node
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("testnet", "boot", "send", "message", "ps", "peers", "install", "logs")
+COMMANDS = (
+    "testnet",
+    "boot",
+    "send",
+    "message",
+    "start",
+    "kill",
+    "run",
+    "ps",
+    "top",
+    "peers",
+    "errors",
+    "trace",
+    "logs",
+)
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,7 +36,9 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"  {command} " in text for command in COMMANDS)
 
 
-@pytest.mark.parametrize("arguments", [["fly"], ["ps"], ["send"], ["ps", "--node"], ["testnet", "sideways"], ["--x"]])
+@pytest.mark.parametrize(
+    "arguments", [["fly"], ["ps"], ["send"], ["ps", "--node"], ["testnet", "sideways"], ["--x"], ["start"], ["run"]]
+)
 def test_bad_usage_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert main(arguments) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

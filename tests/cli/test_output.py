@@ -51,5 +51,20 @@ def test_a_table_is_tab_separated_where_there_is_no_terminal(capsys: pytest.Capt
     assert capsys.readouterr().out == "A\tB\n1\tx y\n"
 
 
+def test_a_text_in_one_line_has_no_line_ends() -> None:
+    assert output.one_line("a\n\tb\x1b") == "a  b\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(("state", "text"), [("waiting for a message", "idle"), ("starts again in 2 s",) * 2])
+def test_a_state_is_a_word_where_there_is_one(state: str, text: str) -> None:
+    assert output.short_state(state) == text
+
+
+def test_what_is_no_terminal_has_no_width(capsys: pytest.CaptureFixture[str]) -> None:
+    assert output.width() is None
+    output.console(wrapped=True).print("word " * 100)
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
 def test_a_missing_value_is_a_dash() -> None:
     assert [output.cell({"n": 0, "b": True}, key) for key in ("n", "b", "none")] == ["0", "yes", "-"]

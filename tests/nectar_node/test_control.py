@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.guest import GuestConfig
 from nectar_node import control
-from nectar_node.control import Client, Control
+from nectar_node.control import MAX_EVENT_BYTES, MAX_EVENTS, Client, Control, Feed
 from nectar_node.core import CoreConfig, NodeCore
+from nectar_node.storage.operations import Location
 from net.directory import StaticDirectory
 from net.identity import Identity
 from net.peers import Network, NetworkConfig
@@ -30,7 +32,7 @@ def make_control() -> tuple[NodeCore, Control]:
     """The commands of a node that runs nothing."""
     network = Network(Identity(OUR, bytes(32)), StaticDirectory({}), NetworkConfig(), os.urandom, 0.0)
     ids = iter(range(1, 1 << 20))
-    roots = ("drives", "state", "records")
+    roots = ("drives", "state", "records", Location("our", ("capabilities",)))
     core = NodeCore(CoreConfig(OUR, *roots, lambda: next(ids), lambda address: GuestConfig(address, 1 << 20)), network)
     return core, Control(core, dict, lambda: carry_out(core))
 
@@ -132,13 +134,99 @@ async def test_a_mime_that_no_wire_can_carry_is_refused(tmp_path: Path) -> None:
         assert answer["error"]["kind"] == "BadInput"
 
 
+# --- feeds ----------------------------------------------------------------------------------------------------------
+
+
+async def nowhere(line: bytes) -> None:
+    """A client that reads nothing."""
+
+
+class Reader:
+    """A client that reads everything."""
+
+    def __init__(self) -> None:
+        self.events: list[object] = []
+
+    async def take(self, line: bytes) -> None:
+        self.events.append(json.loads(line)["event"])
+        await trio.lowlevel.checkpoint()
+
+
+async def test_a_feed_is_poured_in_order_until_its_outcome() -> None:
+    feed, reader = Feed(0.0), Reader()
+    for number in range(3):
+        feed.put({"n": number})
+    feed.set("done")
+    assert await feed.pour(Client(reader.take)) == "done"
+    assert reader.events == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+async def test_a_slow_client_loses_events_and_is_told_how_many_where_they_are_missing() -> None:
+    feed, reader = Feed(0.0), Reader()
+    for number in range(MAX_EVENTS + 5):
+        feed.put({"n": number})
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(feed.pour, Client(reader.take))
+        await trio.testing.wait_all_tasks_blocked()
+        feed.put({"n": "later"})
+        feed.set(None)
+    assert reader.events == [*({"n": number} for number in range(MAX_EVENTS)), {"lost": 5}, {"n": "later"}]
+
+
+async def test_a_feed_is_bounded_in_bytes_too() -> None:
+    feed, reader = Feed(0.0), Reader()
+    text = "x" * (MAX_EVENT_BYTES // 4)
+    for _ in range(10):
+        feed.put({"text": text})
+    feed.set(None)
+    await feed.pour(Client(reader.take))
+    assert reader.events == [{"text": text}] * 3 + [{"lost": 7}]
+
+
+async def test_what_a_client_follows_ends_when_it_goes_away(tmp_path: Path) -> None:
+    async with served(tmp_path) as core:
+        async with await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:
+            answer = await ask(stream, command="trace", address="our@no:body:sys")
+            assert answer == {"event": {"following": f"{OUR}@no:body:sys"}}
+            assert core.kernel.tracer is not None
+        async with await trio.open_unix_socket(str(tmp_path / "control.sock")) as other:
+            while core.kernel.tracer is not None:
+                await ask(other, command="status")
+
+
+async def test_g16_dead_letters_are_numbered_so_that_a_client_can_ask_for_the_new_ones(tmp_path: Path) -> None:
+    async with served(tmp_path), await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:
+        assert (await ask(stream, command="errors"))["ok"] == {"errors": [], "lost": 0, "next": 0}
+        for body in ("1", "2"):
+            await ask(stream, command="message", target="our@no:body:sys", body=body, timeout=5)
+        first = (await ask(stream, command="errors"))["ok"]
+        assert [row["beginning"] for row in first["errors"]] == ["1", "2"]
+        later = (await ask(stream, command="errors", after=1))["ok"]
+        assert [row["beginning"] for row in later["errors"]] == ["2"]
+        assert (await ask(stream, command="errors", after=first["next"]))["ok"]["errors"] == []
+
+
+async def test_g16_a_client_is_told_how_many_dead_letters_are_gone(tmp_path: Path) -> None:
+    async with served(tmp_path) as core, await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:
+        core.dead_lettered += 7
+        await ask(stream, command="message", target="our@no:body:sys", body="1", timeout=5)
+        answer = (await ask(stream, command="errors", after=3))["ok"]
+        assert (answer["lost"], len(answer["errors"]), answer["next"]) == (4, 1, 8)
+
+
+# --- fuzzed ---------------------------------------------------------------------------------------------------------
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
-COMMANDS = st.sampled_from(["status", "ps", "peers", "message", "share", "unshare", "install", "nonsense"])
-FIELDS = st.sampled_from(["target", "body", "timeout", "blob", "mime", "file", "path", "package"])
+COMMANDS = st.sampled_from(
+    ["status", "ps", "peers", "errors", "message", "share", "unshare", "start", "kill", "nonsense"]
+)
+FIELDS = st.sampled_from(
+    ["target", "body", "timeout", "blob", "mime", "file", "path", "package", "deny", "address", "after", "line"]
+)
 REQUESTS = st.builds(lambda c, f: json.dumps({**f, "command": c}).encode(), COMMANDS, st.dictionaries(FIELDS, JSON))
 
 
@@ -146,6 +234,6 @@ REQUESTS = st.builds(lambda c, f: json.dumps({**f, "command": c}).encode(), COMM
 def test_whatever_a_client_sends_it_gets_one_answer(line: bytes) -> None:
     async def answer() -> dict[str, object]:
         _, commands = make_control()
-        return await commands.answer_untrusted(Client(), line)
+        return await commands.answer_untrusted(Client(nowhere), line)
 
     assert set(trio.run(answer)) <= {"ok", "error"}

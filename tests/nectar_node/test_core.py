@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from kernel.address import Address, ProcessId
+from kernel.guest import Arrival
 from kernel.kernel import Kernel
 from kernel.limits import MAX_DEAD_LETTER_BODY
 from kernel.message import LazyLoadBlob, Request
 from kernel.wasm.engine import Engine
 from nectar_node.package import Package, read_package
 from testnet.sim.simulation import SimNode, Simulation
+from tests.conformance.lab import PROBE, SimLab, SimProbe
+from tests.conformance.steps import TRAP, blob, respond, send, wait_for
 
 OUR = "one.nec"
 ECHO = Path(__file__).resolve().parents[2] / "packages" / "echo" / "pkg" / "echo.wasm"
@@ -82,3 +85,137 @@ def test_g16_a_dead_letter_is_kept_without_its_blob_and_with_the_beginning_of_it
     node.core.inject(nobody, request, LazyLoadBlob(None, bytes(1 << 20)), None, simulation.now)
     (letter,) = node.core.dead_letters
     assert (letter.envelope.message.body, letter.envelope.blob) == (b"x" * MAX_DEAD_LETTER_BODY, None)
+
+
+# --- system processes, reached by real guests -----------------------------------------------------------------------
+
+KERNEL = "our@kernel:distro:sys"
+VFS = "our@vfs:distro:sys"
+EVERYTHING = tuple(f"{name}:distro:sys" for name in ("kernel", "vfs", "state", "net", "timer"))
+
+
+@pytest.fixture
+def lab(engine: Engine, tmp_path: Path) -> SimLab:
+    return SimLab(engine, tmp_path, 1)
+
+
+def answers(probe: SimProbe, target: str, *requests: object) -> list[str | None]:
+    """What a probe is answered to these, asked one after the other."""
+    before = len(probe.seen("response"))
+    bodies = [request if isinstance(request, str) else json.dumps(request) for request in requests]
+    probe.ask(*(wait_for(target, body, expects=5) for body in bodies), respond())
+    return [each.body for each in probe.seen("response")[before:]]
+
+
+def on_drive(path: str, action: object) -> dict[str, object]:
+    return {"path": f"/probes:sys/{path}", "action": action}
+
+
+def test_a_guest_reads_what_it_has_written_to_its_drive(lab: SimLab) -> None:
+    probe = lab.probe("a", capabilities=EVERYTHING)
+    assert answers(probe, VFS, on_drive("d", "CreateDrive")) == ['"Ok"']
+    probe.ask(wait_for(VFS, json.dumps(on_drive("d/f", "Write")), expects=5, blob=blob("hello")), respond())
+    assert answers(probe, VFS, on_drive("d/f", {"Seek": {"Start": 1}}), on_drive("d/f", "ReadToString")) == [
+        '{"SeekFrom":{"new_offset":1}}',
+        '{"ReadToString":"ello"}',
+    ]
+    assert f'{probe.node.name}@vfs:distro:sys {{"drive":"/probes:sys/d","kind":"write"}}' in probe.held()
+
+
+def test_the_nodes_user_reaches_every_drive(lab: SimLab) -> None:
+    body = json.dumps({"path": "/any:body/d", "action": "CreateDrive"}).encode()
+    answer = lab.our.ask(VFS, body, 5)
+    assert isinstance(answer, Arrival)
+    assert answer.message.body == b'"Ok"'
+
+
+def test_g22_a_guest_that_starts_again_begins_at_the_beginning_of_its_files(lab: SimLab) -> None:
+    probe = lab.probe("a", capabilities=EVERYTHING, on_exit="Restart")
+    answers(probe, VFS, on_drive("d", "CreateDrive"))
+    probe.ask(wait_for(VFS, json.dumps(on_drive("d/f", "Write")), expects=5, blob=blob("hello")), respond())
+    assert answers(probe, VFS, on_drive("d/f", "ReadToString")) == ['{"ReadToString":"hello"}']
+    probe.tell(TRAP)
+    assert answers(probe, VFS, on_drive("d/f", "ReadToString")) == ['{"ReadToString":"hello"}']
+    assert probe.node.core.kernel.lifecycle.restarts(probe.id) == 1
+
+
+def test_g18_a_guest_without_its_capability_reaches_no_system_process_but_the_timer(lab: SimLab) -> None:
+    probe = lab.probe("a")
+    for name in ("kernel", "vfs", "state", "net"):
+        probe.ask(wait_for(f"our@{name}:distro:sys", '"Debug"', expects=5), respond())
+    assert [each.failure for each in probe.seen("error")] == ["timeout"] * 4
+    assert answers(probe, "our@timer:distro:sys", {"SetTimer": 10}) == [""]
+
+
+def initialize(probe: SimProbe, name: str, **more: object) -> str | None:
+    """Have a probe initialize another, with the code that the user hands it."""
+    fields = {"id": f"{name}:probes:sys", "on_exit": "None", "initial_capabilities": [], "public": True} | more
+    body = json.dumps({"InitializeProcess": fields})
+    code = PROBE.read_bytes()
+    before = len(probe.seen("response"))
+    probe.ask(wait_for(KERNEL, body, expects=5, inherit=True), respond(), blob=code)
+    (answer,) = probe.seen("response")[before:]
+    return answer.body
+
+
+def test_g4_a_guest_makes_another_which_gets_what_came_before_it_ran_in_order(lab: SimLab) -> None:
+    parent = lab.probe("a", capabilities=EVERYTHING)
+    assert initialize(parent, "child") == '"InitializedProcess"'
+    child = parent.child("child")
+    parent.ask(send(child, "first"), send(child, "second"), respond())
+    assert child.bodies() == []
+    assert answers(parent, KERNEL, {"RunProcess": "child:probes:sys"}) == ['"StartedProcess"']
+    assert child.bodies() == ["first", "second"]
+    assert answers(parent, KERNEL, {"KillProcess": "child:probes:sys"}) == ['{"KilledProcess":"child:probes:sys"}']
+    assert not child.running
+
+
+def test_g21_a_guest_mints_nothing_by_the_kernel(lab: SimLab) -> None:
+    parent = lab.probe("a", network=False, capabilities=("kernel:distro:sys",))
+    root = {"issuer": VFS, "params": '{"root":true}'}
+    network = {"issuer": KERNEL, "params": '"network"'}
+    kernel = {"issuer": KERNEL, "params": '"messaging"'}
+    initialize(parent, "child", initial_capabilities=[root, network, kernel])
+    assert parent.child("child").held() == [f'{lab.our.name}@kernel:distro:sys "messaging"']
+    granted = {"GrantCapabilities": {"target": "a:probes:sys", "capabilities": [root, network]}}
+    assert answers(parent, KERNEL, granted) == ['"Ok"']
+    assert not [each for each in parent.held() if "root" in each or "network" in each]
+    assert initialize(parent, "x", id="vfs:distro:sys") == '"InitializeProcessError"'
+    assert initialize(parent, "x", id="main:app_store:sys") == '"InitializeProcessError"'
+
+
+def test_a_guest_that_may_has_the_node_shut_down(lab: SimLab) -> None:
+    probe = lab.probe("a", capabilities=EVERYTHING)
+    assert not lab.our.ends
+    assert answers(probe, KERNEL, '"Shutdown"') == ['"Ok"']
+    assert lab.our.ends
+
+
+def test_g21_a_guest_reaches_its_own_state_by_message_and_no_others(lab: SimLab) -> None:
+    probe = lab.probe("a", capabilities=EVERYTHING)
+    set_state = wait_for("our@state:distro:sys", '{"SetState":"a:probes:sys"}', expects=5, blob=blob("mine"))
+    probe.ask(set_state, respond())
+    assert probe.kept_state() == b"mine"
+    assert answers(probe, "our@state:distro:sys", {"GetState": "b:probes:sys"}) == [
+        '{"Err":{"NoCap":{"action":"GetState"}}}'
+    ]
+
+
+def test_a_guest_says_hello_to_another_node_which_shows_it_and_tells_it_nothing(engine: Engine, tmp_path: Path) -> None:
+    lab = SimLab(engine, tmp_path, 2)
+    probe = lab.probe("a", capabilities=EVERYTHING)
+    there = f"{lab.other.name}@net:distro:sys"
+    assert answers(probe, there, "hello you\n", "GetPeers") == ["ack", "ack"]
+    assert f"net: {OUR}: hello you\\n" in lab.other.log
+    (peer,) = answers(probe, "our@net:distro:sys", {"GetPeer": lab.other.name})
+    assert peer is not None
+    assert peer.startswith('{"Peer":{"state":"up","name":"two.nec","connected":true')
+
+
+def test_g18_no_other_system_process_is_there_for_other_nodes(engine: Engine, tmp_path: Path) -> None:
+    lab = SimLab(engine, tmp_path, 2)
+    probe = lab.probe("a", capabilities=EVERYTHING)
+    for name in ("kernel", "vfs", "state", "timer"):
+        probe.ask(wait_for(f"{lab.other.name}@{name}:distro:sys", '"Shutdown"', expects=5), respond())
+    assert [each.failure for each in probe.seen("error")] == ["timeout"] * 4
+    assert not lab.other.ends

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from kernel.address import Address, ProcessId
 from kernel.message import Envelope, ReplyTo, Request
 from nectar_node.system.timer import TIMER, Timer
+from tests.nectar_node.system.drives import JSON
 
 APP = Address("our.nec", ProcessId("main", "app", "sys"))
 
@@ -55,3 +62,42 @@ def test_what_is_no_duration_is_answered_at_once() -> None:
         reply = timer.next_action()
         assert reply is not None
         assert b"Err" in reply.response.body
+
+
+@pytest.mark.parametrize("body", [b"debug", b'"Debug"'])
+def test_debug_tells_how_many_run(body: bytes) -> None:
+    timer = Timer()
+    ask(timer, b'{"SetTimer": 1000}', 0.0)
+    ask(timer, body, 0.0, 2)
+    reply = timer.next_action()
+    assert reply is not None
+    assert (reply.reply_to.id, reply.response.body) == (2, b'{"Debug":{"running":1}}')
+
+
+def test_zero_milliseconds_expire_at_once() -> None:
+    timer = Timer()
+    ask(timer, b'{"SetTimer": 0}', 3.0)
+    assert timer.next_deadline() == 3.0
+
+
+def test_g23_nobody_uses_up_the_timers_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nectar_node.system.timer.MAX_TIMERS_OF_ONE", 2)
+    timer = Timer()
+    for id in (1, 2, 3):
+        ask(timer, b'{"SetTimer": 1000}', 0.0, id)
+    refused = timer.next_action()
+    assert refused is not None
+    assert (refused.reply_to.id, refused.response.body) == (3, b'{"Err":"too many timers"}')
+    timer.on_timer(1.0)
+    assert [reply.reply_to.id for reply in (timer.next_action(), timer.next_action()) if reply is not None] == [1, 2]
+    ask(timer, b'{"SetTimer": 1000}', 1.0, 4)
+    assert timer.next_deadline() == 2.0
+
+
+@given(st.binary(max_size=20) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_whatever_a_process_sends_it_gets_one_answer(body: bytes) -> None:
+    timer = Timer()
+    ask(timer, body, 0.0)
+    timer.on_timer(1e30)
+    assert timer.next_action() is not None
+    assert timer.next_action() is None

@@ -3,50 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.address import Address, ProcessId
-from kernel.capability import Capability, canonical
-from kernel.events import Reply
+from kernel.address import Address
 from kernel.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
-from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, Replace
-from nectar_node.system.vfs import VFS, Vfs
-from testnet.sim.disk import SimDisk
-
-OUR = "our.nec"
-APP = ProcessId("main", "app", "sys")
-
-
-class Drives:
-    """A vfs over a disk in memory."""
-
-    def __init__(self) -> None:
-        self.held: set[tuple[ProcessId, Capability]] = set()
-        self.vfs = Vfs(OUR, "drives", lambda holder, wanted: (holder, canonical(wanted)) in self.held)
-        self.disk = SimDisk(lambda: 1.0)
-        self.jobs: list[Job] = []
-
-    def ask_raw(self, body: bytes, blob: bytes | None = None, source: ProcessId = APP) -> Reply | None:
-        address = Address(OUR, source)
-        carried = LazyLoadBlob(None, blob) if blob is not None else None
-        request = Request(False, 5, body, '"echo me"')
-        self.vfs.receive(Envelope(1, address, Address(OUR, VFS), ReplyTo(address, 1), request, carried), 0.0)
-        while (action := self.vfs.next_action()) is not None:
-            if isinstance(action, Reply):
-                return action
-            self.jobs.append(action)
-            self.vfs.done(action, self.disk.perform(action.operation), 0.0)
-        return None
-
-    def ask(self, path: str, action: object, blob: bytes | None = None, source: ProcessId = APP) -> Any:
-        reply = self.ask_raw(json.dumps({"path": path, "action": action}).encode(), blob, source)
-        assert reply is not None
-        value = json.loads(reply.response.body)
-        return (value, reply.blob.bytes) if reply.blob is not None else value
+from nectar_node.storage.operations import DiskError, DiskFault, Location, Replace
+from nectar_node.system.vfs import MAX_CURSORS, VFS
+from nectar_node.system.vfs_actions import ACTIONS
+from nectar_node.system.vfs_queue import MAX_REQUESTS
+from tests.nectar_node.system.drives import APP, JSON, OTHER, OUR, Drives
 
 
 @pytest.fixture
@@ -94,12 +62,38 @@ def test_no_path_leaves_its_drive(drives: Drives, path: str) -> None:
 
 
 def test_another_packages_drive_needs_its_capability(drives: Drives) -> None:
-    other = ProcessId("main", "other", "sys")
-    assert "NoCap" in drives.ask("/app:sys/d", "ReadDir", source=other)["Err"]
-    params = '{"drive": "/app:sys/d",  "kind": "read"}'
-    drives.held.add((other, canonical(Capability(Address(OUR, VFS), params))))
-    assert drives.ask("/app:sys/d", "ReadDir", source=other) == {"ReadDir": []}
-    assert "NoCap" in drives.ask("/app:sys/d/f", "CreateFile", source=other)["Err"]
+    refused = {"Err": {"NoCap": {"action": "read", "path": "/app:sys/d"}}}
+    assert drives.ask("/app:sys/d", "ReadDir", source=OTHER) == refused
+    drives.hold(OTHER, '{"drive": "/app:sys/d",  "kind": "read"}')
+    assert drives.ask("/app:sys/d", "ReadDir", source=OTHER) == {"ReadDir": []}
+    assert "NoCap" in drives.ask("/app:sys/d/f", "CreateFile", source=OTHER)["Err"]
+
+
+def test_opening_a_file_needs_the_right_to_write_only_if_it_may_be_made(drives: Drives) -> None:
+    drives.ask("/app:sys/d/f", "CreateFile")
+    drives.hold(OTHER, '{"drive": "/app:sys/d",  "kind": "read"}')
+    assert drives.ask("/app:sys/d/f", {"OpenFile": {"create": False}}, source=OTHER) == "Ok"
+    assert "NoCap" in drives.ask("/app:sys/d/f", {"OpenFile": {"create": True}}, source=OTHER)["Err"]
+
+
+def test_who_holds_root_reaches_every_drive(drives: Drives) -> None:
+    drives.hold(OTHER, '{"root": true}')
+    assert drives.ask("/app:sys/d/f", "CreateFile", source=OTHER) == "Ok"
+    assert drives.ask("/third:sys/d", "CreateDrive", source=OTHER) == "Ok"
+
+
+def test_g20_the_maker_of_a_drive_of_its_package_holds_its_capabilities(drives: Drives) -> None:
+    assert {each.params for holder, each in drives.held if holder == APP} == {
+        '{"drive":"/app:sys/d","kind":"read"}',
+        '{"drive":"/app:sys/d","kind":"write"}',
+    }
+
+
+def test_g21_who_may_make_another_packages_drive_does_not_hold_it(drives: Drives) -> None:
+    drives.hold(OTHER, '{"drive": "/app:sys/e",  "kind": "write"}')
+    before = set(drives.held)
+    assert drives.ask("/app:sys/e", "CreateDrive", source=OTHER) == "Ok"
+    assert drives.held == before
 
 
 def test_a_rename_cannot_carry_a_file_into_another_packages_drive(drives: Drives) -> None:
@@ -151,23 +145,91 @@ def test_a_file_whose_name_is_no_text_is_not_listed(drives: Drives) -> None:
     assert [entry["path"] for entry in listed] == ["/app:sys/d/good"]
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
-ACTIONS = st.sampled_from(["Read", "ReadAt", "WriteAt", "Write", "Rename", "SetLen", "OpenFile", "Hash", "Nonsense"])
+NAMES = st.sampled_from([*ACTIONS, "Nonsense"])
+
+
+def test_g23_who_asks_for_more_than_the_disk_can_do_is_refused_the_rest_and_told_of_once(
+    drives: Drives,
+) -> None:
+    body = b'{"path": "/app:sys/d/f", "action": "CreateFile"}'
+    for _ in range(MAX_REQUESTS + 2):
+        drives.send(body, awaited=False)
+    assert len(drives.undone) == 1  # they use the cursor: one after the other
+    assert [line.source for line in drives.lines] == [str(APP)]
+    assert "too much waits" in str(drives.ask("/app:sys/d/g", "Len"))
+    assert drives.ask("/other:sys/d", "CreateDrive", source=OTHER) == "Ok"
+    while drives.undone:
+        drives.work()
+    assert drives.ask("/app:sys/d/f", "Len") == {"Len": 0}
+
+
+def test_g4_what_is_asked_of_a_path_is_done_in_order_though_some_must_wait_for_others(drives: Drives) -> None:
+    path = "/app:sys/d/f"
+    drives.ask(path, "CreateFile")
+    for action, blob in (("WriteAll", b"ab"), ("WriteAll", b"cd"), ("Read", None), ({"SetLen": 1}, None)):
+        body = json.dumps({"path": path, "action": action}).encode()
+        drives.send(body, LazyLoadBlob(None, blob) if blob is not None else None)
+    assert len(drives.undone) == 1
+    while drives.undone:
+        drives.work()
+    assert [each.blob.bytes for each in drives.replies if each.blob is not None] == [b"abcd"]
+    assert drives.ask(path, "Len") == {"Len": 1}
+
+
+def test_g4_a_copy_waits_for_what_was_asked_of_both_its_paths(drives: Drives) -> None:
+    for name in ("f", "g"):
+        drives.ask(f"/app:sys/d/{name}", "CreateFile")
+    for path, action, blob in (
+        ("/app:sys/d/f", {"WriteAt": {"offset": 0}}, b"new"),
+        ("/app:sys/d/g", {"WriteAt": {"offset": 0}}, b"old and long"),
+        ("/app:sys/d/f", {"CopyFile": {"new_path": "/app:sys/d/g"}}, None),
+        ("/app:sys/d/g", "Read", None),
+    ):
+        body = json.dumps({"path": path, "action": action}).encode()
+        drives.send(body, LazyLoadBlob(None, blob) if blob is not None else None)
+    assert len(drives.undone) == 2
+    while drives.undone:
+        drives.work()
+    assert [each.blob.bytes for each in drives.replies if each.blob is not None] == [b"new"]
+
+
+def test_each_process_has_a_cursor_of_its_own(drives: Drives) -> None:
+    drives.ask("/app:sys/d/f", "Write", b"abcdef")
+    second = APP._replace(process="second")
+    assert drives.ask("/app:sys/d/f", {"ReadExact": 2}) == ("Read", b"ab")
+    assert drives.ask("/app:sys/d/f", {"ReadExact": 3}, source=second) == ("Read", b"abc")
+    assert drives.ask("/app:sys/d/f", {"ReadExact": 2}) == ("Read", b"cd")
+
+
+def test_a_cursor_is_gone_when_its_file_is_closed_and_when_its_process_ends(drives: Drives) -> None:
+    drives.ask("/app:sys/d/f", "Write", b"abcdef")
+    for forget in (
+        lambda: drives.ask("/app:sys/d/f", "CloseFile"),
+        lambda: drives.ask("/app:sys/d/f", {"OpenFile": {"create": False}}),
+        lambda: drives.vfs.ended(APP, 0.0),
+    ):
+        assert drives.ask("/app:sys/d/f", {"ReadExact": 2}) == ("Read", b"ab")
+        forget()
+    assert drives.ask("/app:sys/d/f", {"ReadExact": 2}) == ("Read", b"ab")
+
+
+def test_g23_a_process_can_have_only_so_many_cursors(drives: Drives) -> None:
+    drives.vfs._cursors[APP] = {str(number): 1 for number in range(MAX_CURSORS)}
+    drives.ask("/app:sys/d/f", "Write", b"abcdef")
+    assert "open already" in str(drives.ask("/app:sys/d/f", {"ReadExact": 2}))
+    drives.vfs.ended(APP, 0.0)
+    assert drives.ask("/app:sys/d/f", {"ReadExact": 2}) == ("Read", b"ab")
 
 
 @given(
     st.binary(max_size=40)
     | st.builds(lambda path, action: json.dumps({"path": path, "action": action}).encode(), JSON, JSON)
-    | st.builds(lambda a, v: json.dumps({"path": "/app:sys/d/f", "action": {a: v}}).encode(), ACTIONS, JSON),
+    | st.builds(lambda a, v: json.dumps({"path": "/app:sys/d/f", "action": {a: v}}).encode(), NAMES, JSON),
     st.none() | st.binary(max_size=4),
 )
 def test_whatever_a_process_sends_it_gets_one_answer(body: bytes, blob: bytes | None) -> None:
     drives = Drives()
-    assert drives.ask_raw(body, blob) is not None
+    assert drives.ask_raw(body, LazyLoadBlob(None, blob) if blob is not None else None) is not None
 
 
 def test_an_outcome_that_is_an_error_names_the_path(drives: Drives) -> None:
@@ -175,9 +237,7 @@ def test_an_outcome_that_is_an_error_names_the_path(drives: Drives) -> None:
     address = Address(OUR, APP)
     request = Request(False, 5, b'{"path": "/app:sys/d/f", "action": "Read"}')
     drives.vfs.receive(Envelope(1, address, Address(OUR, VFS), ReplyTo(address, 1), request), 0.0)
-    job = drives.vfs.next_action()
-    assert isinstance(job, Job)
-    drives.vfs.done(job, job_error, 0.0)
-    reply = drives.vfs.next_action()
-    assert isinstance(reply, Reply)
-    assert b"Input/output error" in reply.response.body
+    drives.look()
+    drives.vfs.done(drives.undone.popleft(), job_error, 0.0)
+    drives.look()
+    assert b"Input/output error" in drives.replies[-1].response.body

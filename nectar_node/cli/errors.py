@@ -1,0 +1,71 @@
+"""`nectar errors`: messages that reached nobody, and why (G16)."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from nectar_node.cli import options, output
+from nectar_node.cli.client import Answer, ControlClient
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+
+FOLLOW_INTERVAL = 0.25
+"""Seconds between two questions for new ones."""
+
+
+def errors(
+    node: options.Node,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each one as a line of JSON.")] = False,
+) -> int:
+    """List the messages of a node that reached nobody, the oldest first: when, from whom, to whom, and why."""
+    with Network.find(directory).connect(node) as client:
+        after, count = _show_new(client, 0, as_json)
+        if not count and not follow and not as_json:
+            output.complain(f"Every message on {node} has reached somebody: there are no dead letters.")
+        while follow:
+            time.sleep(FOLLOW_INTERVAL)
+            after, _ = _show_new(client, after, as_json)
+    return 0
+
+
+def _show_new(client: ControlClient, after: int, as_json: bool) -> tuple[int, int]:
+    """Print what came after the dead letter of that number; the number of the next, and how many there were."""
+    answer = client.request("errors", after=after)
+    rows = [row for row in answer.get("errors", ()) if isinstance(row, dict)]
+    if answer.get("lost") and not as_json:
+        output.complain(f"{answer['lost']} older ones are remembered no longer.")
+    for row in rows:
+        if as_json:
+            print(json.dumps(row, ensure_ascii=False), flush=True)
+        else:
+            _show(row)
+    following = answer.get("next")
+    return following if isinstance(following, int) else after, len(rows)
+
+
+def _show(row: Answer) -> None:
+    claim = " (claim)" if row.get("claim") else ""
+    when, kind, reason = clock_time(row.get("time")), str(row.get("kind")), str(row.get("reason"))
+    source, target, beginning = f"{row.get('source')}{claim}", str(row.get("target")), str(row.get("beginning"))
+    if not sys.stdout.isatty():
+        print("\t".join(map(output.one_line, (when, kind, source, target, reason, beginning))), flush=True)
+        return
+    text = Text(f"{when} {kind} {output.one_line(source)} → {output.one_line(target)}\n  ")
+    text.append(reason, "red").append(f"  {output.one_line(beginning)}", "dim")
+    output.console(wrapped=True).print(text)
+
+
+def clock_time(value: object) -> str:
+    """The time of day, here, of a time in an answer; `-` where it is none."""
+    try:
+        return datetime.fromisoformat(str(value)).astimezone().strftime("%H:%M:%S.%f")[:-3]
+    except (ValueError, OverflowError, OSError):
+        return "-"

@@ -1,0 +1,68 @@
+"""`nectar run`: a script on a node, what it prints, and what it answers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nectar_node.cli import options, output
+from nectar_node.cli.client import Answer, ControlClient, ControlError, Event
+from nectar_node.cli.message import exit_code
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+
+FAILED = 1
+SHOWN_VERBOSITY = 1
+"""What a script prints at this verbosity or below is shown; above it is detail for the node's own log."""
+
+_SLACK = 15.0
+"""Seconds beyond the script's own time that the node may take to tell us of its end."""
+
+
+def run(
+    script: Annotated[
+        str, typer.Argument(metavar="SCRIPT", help="Its name: hi, m, cat, echo, top, alias or name:package:publisher.")
+    ],
+    node: options.Node,
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="ARGS", help="What the script is told.")] = None,
+    timeout: Annotated[int, typer.Option(metavar="S", min=0, help="Seconds that the script may take.")] = 30,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Run a script on a node until it answers; Ctrl-C ends it.
+
+    Exit code: 0 it did what it was asked, 1 it says why not, 3 Offline, 4 Timeout.
+    """
+    line = " ".join([script, *(word or '""' for word in arguments or ())])
+    printed: list[Answer] = []
+    with Network.find(directory).connect(node) as client:
+        client.send("run", line=line, timeout=timeout)
+        answer = _follow(client, timeout + _SLACK, printed, show=not as_json)
+    code = exit_code(answer)
+    failed = bool(answer.get("failed"))
+    if as_json:
+        output.print_json({**answer, "printed": printed})
+    elif answer["outcome"] == "response":
+        if answer.get("body"):
+            (output.complain if failed else output.say)(str(answer["body"]))
+    else:
+        reason = answer.get("reason") or "no reason given"
+        output.complain(f"{str(answer['outcome']).capitalize()}: {script} has not answered ({reason}).")
+    return FAILED if failed else code
+
+
+def _follow(client: ControlClient, patience: float, printed: list[Answer], *, show: bool) -> Answer:
+    """The script's answer; what it prints until then is shown, or put into `printed`."""
+    while True:
+        told = client.follow(patience)
+        if told is None:
+            raise ControlError(f"{client.name} did not say in time what became of the script.")
+        if not isinstance(told, Event):
+            return told
+        match told.value:
+            case {"printed": {"verbosity": int(verbosity), "text": str(text)}}:
+                printed.append({"verbosity": verbosity, "text": text})
+                if show and verbosity <= SHOWN_VERBOSITY:
+                    output.say(text)
+            case {"lost": int(count)}:
+                output.complain(f"{count} lines of what it printed came faster than they could be shown, and are lost.")

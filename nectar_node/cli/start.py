@@ -1,0 +1,158 @@
+"""`nectar start` and `nectar kill`: give a node processes to run, and end one."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nectar_node.cli import options, output, unpack
+from nectar_node.cli.client import Answer, ControlError
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.errors import BadInput
+from nectar_node.package import NETWORK_WORD, parse_capability
+
+START_TIMEOUT = 300.0
+"""Seconds that a node may take to compile all processes of a package."""
+
+
+class OnExitChoice(enum.StrEnum):
+    """What happens when a single file's process ends (G22)."""
+
+    NONE = "none"
+    RESTART = "restart"
+
+
+Deny = Annotated[
+    list[str] | None, typer.Option(metavar="CAP", help="A capability to withhold, as the table shows it; repeatable.")
+]
+Name = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Of a single file: its process, or process:package:publisher.")
+]
+Public = Annotated[bool, typer.Option("--public", help="Of a single file: every process of the node may message it.")]
+UseNetwork = Annotated[bool, typer.Option("--network", help="Of a single file: it may use the network.")]
+Cap = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CAP",
+        help="Of a single file: process:package:publisher, to message it, or 'ISSUER JSON'; repeatable.",
+    ),
+]
+OnExit = Annotated[OnExitChoice | None, typer.Option("--on-exit", help="Of a single file: what follows its end.")]
+
+
+def start(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A .wasm component or module, or a folder or zip with manifest.json.")
+    ],
+    node: options.Node,
+    deny: Deny = None,
+    name: Name = None,
+    public: Public = False,
+    network: UseNetwork = False,
+    cap: Cap = None,
+    on_exit: OnExit = None,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Start processes on a node, in place of those of the same names: all of them or, if one is no good, none.
+
+    A package says in its manifest.json what its processes ask for; --deny withholds some of it.
+    """
+    place = Network.find(directory)
+    folder = place.node(node).path
+    with place.connect(node) as client:
+        if unpack.is_single_file(path):
+            what = unpack.SingleFile(unpack.name_for(path, name), public, network, capabilities(cap or ()), on_exit)
+            prepared = unpack.wrap(path, what, folder)
+        else:
+            _refuse(
+                path, {"--name": name, "--public": public, "--network": network, "--cap": cap, "--on-exit": on_exit}
+            )
+            prepared = unpack.prepare(path, folder)
+        try:
+            answer = client.request(
+                "start", patience=START_TIMEOUT, package=str(prepared.folder.resolve()), deny=deny or []
+            )
+        except (BadInput, ControlError):
+            unpack.discard(prepared)
+            raise
+    if isinstance(answer.get("replaced"), str):
+        unpack.discard_replaced(Path(answer["replaced"]), prepared, folder)
+    if as_json:
+        output.print_json(answer)
+    else:
+        _print(answer, place, node)
+    return 0
+
+
+def kill(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The process: process:package:publisher.")],
+    node: options.Node,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """End a process of a node, whatever it is doing; it does not start again, and what it issued is revoked."""
+    with Network.find(directory).connect(node) as client:
+        answer = client.request("kill", address=address)
+    if as_json:
+        output.print_json(answer)
+    else:
+        output.say(f"{answer.get('address', address)} is gone.")
+    return 0
+
+
+def capabilities(texts: Sequence[str]) -> tuple[object, ...]:
+    """Capabilities as people write them, in a manifest's shape; raises BadInput."""
+    wanted: list[object] = []
+    for text in texts:
+        if text == NETWORK_WORD:
+            raise BadInput("The capability to use the network is given with --network.")
+        issuer, params = parse_capability(text, "our")
+        wanted.append({"process": str(issuer.process), "params": json.loads(params)})
+    return tuple(wanted)
+
+
+def _refuse(path: Path, given: dict[str, object]) -> None:
+    """A package speaks for itself."""
+    for option, value in given.items():
+        if value:
+            raise BadInput(f"{option} is for a single .wasm file: the manifest.json of {path} says it for a package.")
+
+
+def _print(answer: Answer, network: Network, node: str) -> None:
+    started = [each for each in answer.get("processes", ()) if isinstance(each, dict)]
+    rows = [row for each in started for row in _rows(each)]
+    output.print_table(("PROCESS", "ASKS FOR", "GRANTED"), rows)
+    for each in started:
+        if each.get("ended"):
+            logs = network.command("logs", "--node", node)
+            output.say(f"our@{_process(each)} was started and has ended already: `{logs}` may say why.")
+            continue
+        others = f"every process of {node}" if each.get("public") else "processes that hold its messaging capability"
+        output.say(f"Started our@{_process(each)}: you may message it, and {others}.")
+    running = [_process(each) for each in started if not each.get("ended")]
+    if running:
+        command = network.command("message", f"our@{running[0]}", "BODY", "--node", node)
+        output.say(f"For example: {command}")
+    if not started:
+        output.say(f"{answer.get('package')} is installed; it has no processes to start.")
+
+
+def _rows(started: Answer) -> list[tuple[str, str, str]]:
+    asked, granted = started.get("asked") or [], started.get("granted") or []
+    process = _process(started)
+    if not asked:
+        return [(process, "nothing", "-")]
+    return [
+        (process if number == 0 else "", str(each), "yes" if each in granted else "no")
+        for number, each in enumerate(asked)
+    ]
+
+
+def _process(started: Answer) -> str:
+    return str(started.get("address")).rpartition("@")[2]

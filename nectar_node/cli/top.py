@@ -1,0 +1,224 @@
+"""`nectar top`: which processes of a node are busy, once a second, until `q` or Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import math
+import os
+import select
+import sys
+import termios
+import time
+import tty
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.console import Console, Group, JustifyMethod
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from nectar_node.cli import options, output
+from nectar_node.cli.client import Answer, ControlClient
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+
+_RUNNING = "running"
+_QUIT = (b"q", b"Q", b"\x1b", b"\x03", b"\x04")
+
+
+class Sort(enum.StrEnum):
+    """What the busiest process has most of."""
+
+    CPU = "cpu"
+    MESSAGES = "messages"
+    INBOX = "inbox"
+    MEMORY = "memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one process does."""
+
+    process: str
+    state: str
+    messages: float | None
+    """Handed to it in a second; None: it was not there before."""
+    cpu: float | None
+    """Seconds of a processor in a second, as a share: 1.0 is one whole core."""
+    inbox: int
+    memory: int | None
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One answer of the node."""
+
+    at: float
+    """Seconds on this computer's clock."""
+    rows: dict[str, Answer]
+    """By address."""
+
+
+_COLUMNS = (
+    # heading, least width of the terminal
+    ("PROCESS", 0),
+    ("MSG/S", 0),
+    ("CPU", 0),
+    ("INBOX", 0),
+    ("MEMORY", 56),
+    ("STATE", 72),
+)
+_LEAST_NAME = 12
+"""Characters of a process's name."""
+
+
+def top(
+    node: options.Node,
+    sort: Annotated[Sort, typer.Option(help="What comes first.")] = Sort.CPU,
+    interval: Annotated[float, typer.Option(metavar="S", min=0.1, max=3600, help="Seconds between two looks.")] = 1.0,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one look as JSON.")] = False,
+) -> int:
+    """Show the processes of a node, the busiest first, until q or Ctrl-C; one look where there is no terminal."""
+    with Network.find(directory).connect(node) as client:
+        before = take(client)
+        if as_json or not (sys.stdout.isatty() and sys.stdin.isatty()):
+            time.sleep(interval)
+            _print_once(loads(before, take(client), sort), as_json)
+            return 0
+        with contextlib.suppress(KeyboardInterrupt):
+            _watch(client, before, sort, interval)
+    return 0
+
+
+def _watch(client: ControlClient, before: Sample, sort: Sort, interval: float) -> None:
+    console, now = output.console(wrapped=True), before
+    with keys() as descriptor, Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            live.update(_page(console, client.name, loads(before, now, sort)), refresh=True)
+            if _wants_to_quit(descriptor, interval):
+                return
+            before, now = now, take(client)
+
+
+def take(client: ControlClient) -> Sample:
+    """Look at the node now."""
+    answer = client.request("ps")
+    rows = [row for row in answer.get("processes", ()) if isinstance(row, dict)]
+    return Sample(time.monotonic(), {str(row.get("address")): row for row in rows})
+
+
+def loads(before: Sample, now: Sample, sort: Sort) -> list[Load]:
+    """What each process did between two samples, the busiest first."""
+    found = [_load(address, before.rows.get(address), row, now.at - before.at) for address, row in now.rows.items()]
+
+    def rank(load: Load) -> tuple[float, float, str]:
+        # One that runs just now, and so cannot be asked, may well be the busiest.
+        cpu = math.inf if load.cpu is None and load.state == _RUNNING else load.cpu
+        values = {Sort.CPU: cpu, Sort.MESSAGES: load.messages, Sort.INBOX: load.inbox, Sort.MEMORY: load.memory}
+        return -(values[sort] or 0), -(load.messages or 0), load.process
+
+    return sorted(found, key=rank)
+
+
+def _load(address: str, before: Answer | None, row: Answer, seconds: float) -> Load:
+    inbox, memory = row.get("inbox"), row.get("memory_bytes")
+    return Load(
+        address.rpartition("@")[2],
+        str(row.get("state")),
+        _rate(before, row, "messages", seconds),
+        _rate(before, row, "cpu_seconds", seconds),
+        inbox if isinstance(inbox, int) else 0,
+        memory if isinstance(memory, int) else None,
+    )
+
+
+def _rate(before: Answer | None, row: Answer, key: str, seconds: float) -> float | None:
+    """How fast a count grows; None where it is not known, or began anew because the process did."""
+    first, last = (before or {}).get(key), row.get(key)
+    if not isinstance(first, (int, float)) or not isinstance(last, (int, float)) or seconds <= 0 or last < first:
+        return None
+    return (last - first) / seconds
+
+
+def _cells(load: Load) -> tuple[str, ...]:
+    return (
+        load.process,
+        "-" if load.messages is None else f"{load.messages:.0f}",
+        "-" if load.cpu is None else f"{100 * load.cpu:.0f}%",
+        str(load.inbox),
+        "-" if load.memory is None else output.size(load.memory),
+        output.short_state(load.state),
+    )
+
+
+def _print_once(found: Sequence[Load], as_json: bool) -> None:
+    if as_json:
+        output.print_json({"processes": [_json(load) for load in found]})
+    else:
+        output.print_table([heading for heading, _ in _COLUMNS], map(_cells, found))
+
+
+def _json(load: Load) -> dict[str, object]:
+    return {
+        "process": load.process,
+        "state": load.state,
+        "messages_per_second": None if load.messages is None else round(load.messages, 1),
+        "cpu": None if load.cpu is None else round(load.cpu, 3),
+        "inbox": load.inbox,
+        "memory_bytes": load.memory,
+    }
+
+
+def _page(console: Console, node: str, found: Sequence[Load]) -> Group:
+    """What fits on the screen."""
+    total = sum(load.messages or 0 for load in found)
+    cpu = sum(load.cpu or 0 for load in found)
+    title = f"{node}  {len(found)} processes, {total:.0f} messages/s, {100 * cpu:.0f}% CPU  (q quits)"
+    room = max(1, console.height - 3)
+    rest = f"and {len(found) - room} more" if len(found) > room else ""
+    shown = [number for number, (_, least) in enumerate(_COLUMNS) if console.width >= least]
+    rows = [[output.one_line(cells[number]) for number in shown] for cells in map(_cells, found[:room])]
+    table = _table([_COLUMNS[number][0] for number in shown], rows, console.width)
+    return Group(Text(title, no_wrap=True, overflow="ellipsis"), table, Text(rest))
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Table:
+    """The names of processes get what the figures leave of the width."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    widths[0] = max(_LEAST_NAME, min(widths[0], width - sum(widths[1:]) - 2 * (len(widths) - 1)))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading, least in zip(headings, widths, strict=True):
+        justify: JustifyMethod = "left" if heading in ("PROCESS", "STATE") else "right"
+        table.add_column(heading, justify=justify, no_wrap=True, overflow="ellipsis", width=least)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+@contextmanager
+def keys() -> Iterator[int]:
+    """Within this, a key is there as soon as it is pressed, and not shown; gives the terminal's descriptor."""
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    tty.setcbreak(descriptor)
+    try:
+        yield descriptor
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _wants_to_quit(descriptor: int, seconds: float) -> bool:
+    """Wait so long for a key that ends it; other keys are ignored."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if select.select([descriptor], [], [], left)[0]:
+            key = os.read(descriptor, 16)
+            if not key or key in _QUIT:
+                return True
+    return False

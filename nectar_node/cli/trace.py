@@ -1,0 +1,167 @@
+"""`nectar trace`: what happens to messages, each lineage as a tree."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated
+
+import typer
+from rich.text import Text
+from rich.tree import Tree
+
+from nectar_node.cli import options, output
+from nectar_node.cli.client import ControlClient, ControlError, Event
+from nectar_node.cli.errors import clock_time
+from nectar_node.cli.lineage import Lineage, Lineages, Message, Record, decode_record_untrusted
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+
+
+def trace(
+    address: Annotated[
+        str,
+        typer.Argument(metavar="ADDRESS", help="Whose messages: node@process:package:publisher, or without the node."),
+    ],
+    node: options.Node,
+    count: Annotated[
+        int, typer.Option("--count", "-n", metavar="N", min=0, help="End after N lineages; 0: never.")
+    ] = 0,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each record as a line of JSON, at once.")] = False,
+) -> int:
+    """Show each message from or to ADDRESS, with all that led to it and followed from it, until Ctrl-C.
+
+    A tree is one lineage: a request from outside, the requests that were sent while it was handled, and the answers.
+    Times count from its first request, on the clock of the node that is asked.
+    """
+    with Network.find(directory).connect(node) as client:
+        client.send("trace", address=address)
+        viewer = _Viewer(client, node, count, as_json)
+        try:
+            viewer.run()
+        finally:
+            viewer.show(viewer.lineages.take_all())
+    return 0
+
+
+class _Viewer:
+    """Prints lineages as they become complete."""
+
+    def __init__(self, client: ControlClient, node: str, count: int, as_json: bool) -> None:
+        self.lineages = Lineages()
+        self._client = client
+        self._node = node
+        self._as_json = as_json
+        self._left = count or None
+        """Lineages still to be shown; None: no end."""
+
+    def run(self) -> None:
+        """Until enough have been shown, or the node says that there is no more. Raises NodeError."""
+        while self._left is None or self._left > 0:
+            due = self.lineages.next_due()
+            told = self._client.follow(None if due is None else max(0.0, due - time.monotonic()))
+            if isinstance(told, Event):
+                self._take(told)
+            elif told is not None:
+                return
+            self.show(self.lineages.take_due(time.monotonic()))
+
+    def _take(self, event: Event) -> None:
+        match event.value:
+            case {"record": dict(value)}:
+                record = decode_record_untrusted(value)
+                if self._as_json:
+                    print(json.dumps(value, ensure_ascii=False), flush=True)
+                self.lineages.add(record, time.monotonic())
+            case {"lost": int(lost)}:
+                output.complain(f"{lost} records came faster than they could be shown, and are lost.")
+            case {"following": str(address)}:
+                output.complain(f"Following the messages of {address}; Ctrl-C ends.")
+            case _:
+                raise ControlError("The node sent an unknown event: are the node and this command of the same version?")
+
+    def show(self, lineages: list[Lineage]) -> None:
+        """Print them as trees, unless their records have been printed; not more than are wanted."""
+        for lineage in lineages:
+            if not lineage.again:
+                if self._left == 0:
+                    return
+                self._left = self._left - 1 if self._left is not None else None
+            if not self._as_json:
+                output.console(wrapped=True).print(draw(lineage, self._node))
+            lineage.again = True
+
+
+# --- drawing --------------------------------------------------------------------------------------------------------
+
+
+def draw(lineage: Lineage, our: str) -> Tree:
+    """A lineage as a tree; processes of the node `our` are shown without it."""
+    first = lineage.first
+    title = Text(clock_time(first.time), "bold")
+    if lineage.again:
+        title.append(", with what has come since")
+    if lineage.omitted:
+        title.append(f", without {lineage.omitted} further records")
+    tree = Tree(title, guide_style="dim")
+    for root in lineage.roots:
+        _hang(tree, root, first.at, our)
+    return tree
+
+
+def _hang(above: Tree, message: Message, start: float, our: str) -> None:
+    branch = above.add(_request(message, start, our))
+    parts: list[tuple[float, Message | Record]] = [(child.sent.at, child) for child in message.children]
+    parts += [(outcome.at, outcome) for outcome in message.outcomes]
+    for _, part in sorted(parts, key=lambda each: each[0]):
+        if isinstance(part, Message):
+            _hang(branch, part, start, our)
+        else:
+            branch.add(_outcome(part, start, our))
+
+
+def _request(message: Message, start: float, our: str) -> Text:
+    sent, handed = message.sent, message.handed
+    text = _offset(sent.at - start).append(
+        f"{_who(sent.source, sent.claim, our)} → {_who(sent.target, False, our)}", "bold"
+    )
+    if sent.inherits:
+        text.append(" inherits", "cyan")
+    _append_body(text, sent)
+    if handed is not None and handed.at > sent.at:
+        text.append(f", taken after {short_time(handed.at - sent.at)}", "dim")
+    elif not message.settled:
+        text.append(", not taken yet", "yellow")
+    return text
+
+
+def _outcome(record: Record, start: float, our: str) -> Text:
+    text = _offset(record.at - start)
+    if record.reason is not None:
+        return text.append(f"✗ {record.step}: {output.one_line(record.reason)}", "red")
+    text.append(f"← {_who(record.source, record.claim, our)}", "green")
+    return _append_body(text, record)
+
+
+def _offset(seconds: float) -> Text:
+    return Text(f"+{short_time(seconds)} ", "dim").append("", "none")
+
+
+def _append_body(text: Text, record: Record) -> Text:
+    blob = f" and a blob of {output.size(record.blob_bytes)}" if record.blob_bytes is not None else ""
+    text.append(f"  {output.size(record.body_bytes)}{blob}")
+    if record.beginning:
+        cut = "…" if record.body_bytes > len(record.beginning.encode()) else ""
+        text.append(f" {output.one_line(record.beginning)}{cut}", "dim")
+    return text
+
+
+def _who(address: str, claim: bool, our: str) -> str:
+    return output.one_line(address.removeprefix(f"{our}@")) + (" (claim)" if claim else "")
+
+
+def short_time(seconds: float) -> str:
+    """A short time for people: `85 µs`, `1.2 ms`, `3.10 s`."""
+    if seconds < 0.001:
+        return f"{max(0.0, seconds) * 1e6:.0f} µs"
+    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"

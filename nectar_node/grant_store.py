@@ -1,0 +1,58 @@
+"""Keeps who holds which capability on disk, so that it survives a reboot (G21).
+
+One file, written whole after a change, at most once in `PAUSE_SECONDS`: a burst of changes is one write. A crash loses
+what changed since: what was granted or revoked within that time may be as it was before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kernel.grants import Grants
+from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Replace
+
+PAUSE_SECONDS = 1.0
+
+
+class GrantStore:
+    """See the module's text."""
+
+    def __init__(self, grants: Grants, location: Location, snapshot: Callable[[], bytes]) -> None:
+        """`location`: the file; `snapshot`: what to write."""
+        self._grants = grants
+        self._location = location
+        self._snapshot = snapshot
+        self._written = grants.version
+        self._writing = False
+        self._earliest = 0.0
+
+    def next_deadline(self) -> float | None:
+        """When `on_timer` has something to write."""
+        return None if self._writing or self._written == self._grants.version else self._earliest
+
+    def on_timer(self, now: float) -> Job | None:
+        """The write that is due; its owner is this object."""
+        due = self.next_deadline()
+        if due is None or due > now:
+            return None
+        self._writing = True
+        self._written = self._grants.version
+        self._earliest = now + PAUSE_SECONDS
+        return Job(Replace(self._location, self._snapshot()), "capabilities", self)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the file holds everything."""
+        return not self._writing and self._written == self._grants.version
+
+    def hurry(self) -> None:
+        """Write without the pause: the node goes down."""
+        self._earliest = 0.0
+
+    def done(self, outcome: Outcome) -> str | None:
+        """The write is done; a sentence for the log if it failed: it is tried again."""
+        self._writing = False
+        if not isinstance(outcome, DiskError):
+            return None
+        self._written = -1
+        return f"the capabilities cannot be kept: {outcome.text}"

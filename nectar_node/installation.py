@@ -1,0 +1,105 @@
+"""Packages being started: their code is read and compiled first, then all of their processes start, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from kernel.address import Address, PackageId, ProcessId
+from kernel.capability import Capability
+from kernel.events import Event, Kill, Launch, Start
+from kernel.grants import Grants
+from kernel.guest import Program
+from nectar_node.package import ManifestEntry, Package
+from nectar_node.storage.operations import Location
+from nectar_node.world import BadCode, Installed, LoadCode, LogLine, WorldAction
+
+
+class _Installation:
+    """A package whose processes' code is being read: none of them starts unless all can."""
+
+    def __init__(self, token: object, package: Package, anew: bool) -> None:
+        self.token = token
+        self.anew = anew
+        self.package = package
+        self.waiting = len(package.entries)
+        self.loaded: list[tuple[ManifestEntry, Program]] = []
+        self.failures: list[tuple[ProcessId, str]] = []
+
+
+class EntryOwner(NamedTuple):
+    """The owner of a LoadCode: whose code it is."""
+
+    entry: ManifestEntry
+    installation: _Installation
+
+
+class Installer:
+    """The packages of one node."""
+
+    def __init__(
+        self,
+        our: str,
+        grants: Grants,
+        tell: Callable[[Event], None],
+        ask: Callable[[WorldAction], None],
+        mount: Callable[[str, Location], None],
+    ) -> None:
+        """`tell` gives the kernel an event, `ask` the world an action, `mount` puts a folder into the vfs."""
+        self.packages: dict[PackageId, Package] = {}
+        """Those that are installed."""
+        self.starting = 0
+        """Packages whose processes' code is still being read or compiled."""
+        self._our = our
+        self._grants = grants
+        self._tell = tell
+        self._ask = ask
+        self._mount = mount
+
+    def install(self, package: Package, token: object, anew: bool) -> None:
+        """Begin to install a package; see `NodeCore.install`."""
+        installation = _Installation(token, package, anew)
+        self.starting += 1
+        for entry in package.entries:
+            self._ask(LoadCode(package.code(entry), EntryOwner(entry, installation)))
+        if not package.entries:
+            self._installed(installation)
+
+    def code_loaded(self, owner: EntryOwner, program: Program | BadCode) -> None:
+        """The code of one process is there, or is not."""
+        entry, installation = owner
+        if isinstance(program, BadCode):
+            self._ask(LogLine(str(entry.process), 0, f"cannot be started: {program.reason}"))
+            installation.failures.append((entry.process, program.reason))
+        else:
+            installation.loaded.append((entry, program))
+        installation.waiting -= 1
+        if not installation.waiting:
+            self._installed(installation)
+
+    def _installed(self, installation: _Installation) -> None:
+        self.starting -= 1
+        if not installation.failures:
+            self._start_all(installation)
+        self._ask(Installed(installation.token, tuple(installation.failures)))
+
+    def _start_all(self, installation: _Installation) -> None:
+        package = installation.package
+        self.packages[package.id] = package
+        self._mount(f"/{package.id}/pkg", Location(str(package.folder), ()))
+        # All of them first: a kill revokes what a process had issued, which others are about to be granted.
+        for entry, _ in installation.loaded:
+            if installation.anew:
+                self._tell(Kill(entry.process))
+        for entry, program in installation.loaded:
+            self._start(entry, program)
+        for entry, _ in installation.loaded:
+            for holder, params in entry.grants:
+                self._grants.grant(holder, [Capability(Address(self._our, entry.process), params)])
+
+    def _start(self, entry: ManifestEntry, program: Program) -> None:
+        capabilities = list(entry.capabilities)
+        if entry.networking:
+            capabilities.append(self._grants.network)
+        launch = Launch(entry.process, program, entry.on_exit, entry.public)
+        self._tell(Start(launch, tuple(capabilities)))

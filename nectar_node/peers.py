@@ -1,0 +1,172 @@
+"""The other nodes, as the core sees them: messages to and from them, how they are, their name records.
+
+Here, and nowhere else, net's names and bytes become the kernel's messages and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import NamedTuple
+
+from kernel.events import Event, FromPeer, Parcel, PeerFailed
+from kernel.message import Buffer, Envelope, Reason, Request
+from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Replace
+from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header, stream_name
+from nectar_node.vouching import Vouching
+from nectar_node.world import Joined, JoinFailed, LogLine, WorldAction
+from net.events import (
+    Close,
+    Delivered,
+    Dial,
+    Failed,
+    FailureReason,
+    Log,
+    LookedUp,
+    NetEvent,
+    Outgoing,
+    PeerDown,
+    PeerUp,
+    Received,
+    RecordStored,
+    Registered,
+    RegistrationFailed,
+    Writable,
+)
+from net.peers import Network
+
+_REASONS = {
+    FailureReason.NO_SUCH_NAME: Reason.NO_SUCH_NAME,
+    FailureReason.BAD_KEY: Reason.BAD_KEY,
+    FailureReason.PEER_RESTARTED: Reason.PEER_RESTARTED,
+    FailureReason.CONNECTION_LOST: Reason.CONNECTION_LOST,
+    FailureReason.TOO_LARGE: Reason.TOO_LARGE,
+    FailureReason.QUEUE_FULL: Reason.INBOX_FULL,
+}
+"""What the net's reasons are to the kernel; the others are UNREACHABLE."""
+
+
+class RecordOwner(NamedTuple):
+    """The owner of the disk job that keeps a name record."""
+
+    name: str
+
+
+class Peers:
+    """One node's dealings with the others."""
+
+    def __init__(
+        self,
+        our: str,
+        network: Network,
+        vouching: Vouching,
+        records: str,
+        tell: Callable[[Event], None],
+        ask: Callable[[WorldAction], None],
+        serve: Callable[[Envelope], bool],
+    ) -> None:
+        """`records`: root of the name records; `tell` gives the kernel an event, `ask` the world an action; `serve`
+        gives a system process that is there for other nodes a request, False: it is for none of them."""
+        self._our = our
+        self._network = network
+        self._vouching = vouching
+        self._records = records
+        self._tell = tell
+        self._ask = ask
+        self._serve = serve
+        self._states: dict[str, str] = {}
+        self._now = 0.0
+        self._handlers: dict[type, Callable[..., None]] = {
+            Received: self._received,
+            Failed: self._failed,
+            Delivered: self._delivered,
+            Dial: ask,
+            Close: ask,
+            Writable: ask,
+            Log: lambda event: self._log(1, event.text),
+            PeerUp: self._peer_up,
+            PeerDown: self._peer_down,
+            Registered: lambda _: ask(Joined()),
+            RegistrationFailed: lambda event: ask(JoinFailed(event.reason, event.retries)),
+            RecordStored: self._keep_record,
+            LookedUp: self._looked_up,
+        }
+
+    def send(self, parcel: Parcel, now: float) -> None:
+        """Hand a message to the net."""
+        envelope = parcel.envelope
+        stream = stream_name(envelope.source.process, envelope.target.process)
+        blob: Buffer | None = envelope.blob.bytes if envelope.blob is not None else None
+        claims = self._vouching.sign(envelope) if envelope.message.capabilities else ()
+        outgoing = Outgoing(envelope.target.node, stream, encode_header(envelope, claims), blob, parcel)
+        self._network.send(outgoing, now)
+
+    def handle(self, event: NetEvent, now: float) -> None:
+        """Take one of the net's events."""
+        self._now = now
+        self._handlers[type(event)](event)
+
+    def record_kept(self, owner: RecordOwner, outcome: Outcome) -> None:
+        """The disk has a name record, or does not."""
+        if isinstance(outcome, DiskError):
+            self._log(0, f"the record of {owner.name} cannot be kept: {outcome.text}")
+
+    def status(self) -> list[dict[str, object]]:
+        """The nodes this one has a session with, for status pages."""
+        rows: list[dict[str, object]] = []
+        for peer in self._network.peers():
+            state = "up" if peer.connected else "connecting" if peer.reaching else self._states.get(peer.name, "idle")
+            rows.append({"state": state, **asdict(peer)})
+        return rows
+
+    # --- the net's events -------------------------------------------------------------------------------------------
+
+    def _received(self, event: Received) -> None:
+        try:
+            envelope, claims = decode_header_untrusted(self._our, event.node, event.header, event.blob)
+        except BadHeader as error:
+            self._log(0, f"{event.node} sent a message that cannot be read: {error}")
+            self._network.taken(event.receipt, self._now)
+            return
+        if claims or self._vouching.waits(envelope):
+            self._vouching.receive(envelope, claims, event.receipt, self._now)
+            self._pass_vouched()
+        else:
+            self._pass_in(envelope, event.receipt)
+
+    def _looked_up(self, event: LookedUp) -> None:
+        self._vouching.looked_up(event.name, self._now)
+        self._pass_vouched()
+
+    def _pass_vouched(self) -> None:
+        while (verified := self._vouching.next()) is not None:
+            self._pass_in(*verified)
+
+    def _pass_in(self, envelope: Envelope, receipt: object) -> None:
+        if isinstance(envelope.message, Request) and self._serve(envelope):
+            self._network.taken(receipt, self._now)
+        else:
+            self._tell(FromPeer(envelope, receipt))
+
+    def _failed(self, event: Failed) -> None:
+        parcel = event.token
+        assert isinstance(parcel, Parcel)
+        self._tell(PeerFailed(parcel, _REASONS.get(event.reason, Reason.UNREACHABLE)))
+
+    def _delivered(self, event: Delivered) -> None:
+        """The peer's kernel has it; nothing of it is kept here."""
+
+    def _peer_up(self, event: PeerUp) -> None:
+        self._states[event.node] = "up"
+        self._log(1, f"connected to {event.node}")
+
+    def _peer_down(self, event: PeerDown) -> None:
+        self._states[event.node] = f"down: {event.reason}"
+        self._log(1, f"lost {event.node}: {event.reason}")
+
+    def _keep_record(self, event: RecordStored) -> None:
+        location = Location(self._records, (event.name,))
+        self._ask(Job(Replace(location, event.record), f"record {event.name}", RecordOwner(event.name)))
+
+    def _log(self, verbosity: int, text: str) -> None:
+        self._ask(LogLine("net", verbosity, text))

@@ -1,0 +1,146 @@
+"""The node's state as rows of JSON: what `ps`, `errors`, `trace` and `start` are answered with. Changes nothing.
+
+The core's times run from an arbitrary point; `lead` is what has to be added for the time since 1970, in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+
+from kernel.address import ProcessId
+from kernel.events import DeadLetter
+from kernel.message import Request
+from kernel.process import Process
+from nectar_node.core import NodeCore
+from nectar_node.package import Package, asked_for, capability_text
+from nectar_node.trace import TraceRecord
+
+MAX_ERROR_ROWS = 1000
+"""Dead letters in one answer."""
+BEGINNING_BYTES = 200
+"""Of a dead letter's body, in its row."""
+
+Row = dict[str, object]
+
+
+def process_rows(core: NodeCore, now: float) -> Iterator[Row]:
+    """All processes of guests, those that wait for their restart too; others may come and go meanwhile."""
+    for process in list(core.kernel.processes.values()):
+        yield _running(core, process, now)
+    for waiting, at in core.kernel.lifecycle.waiting():
+        yield _waiting(core, waiting, at - now)
+
+
+def process_row(core: NodeCore, process: ProcessId, now: float) -> Row | None:
+    """One of them; None: there is none of that id."""
+    running = core.kernel.processes.get(process)
+    if running is not None:
+        return _running(core, running, now)
+    return next((_waiting(core, id, at - now) for id, at in core.kernel.lifecycle.waiting() if id == process), None)
+
+
+def _identity(core: NodeCore, process: ProcessId) -> Row:
+    held = core.kernel.grants.of(process)
+    return {
+        "address": f"{core.our}@{process}",
+        "restarts": core.kernel.lifecycle.restarts(process),
+        "capabilities": [capability_text(each, core.our) for each in held],
+    }
+
+
+def _running(core: NodeCore, process: Process, now: float) -> Row:
+    id, launch = process.address.process, process.launch
+    used = core.machine.statistics(id)
+    return {
+        **_identity(core, id),
+        "state": process.waiting.value,
+        "inbox": len(process.mailbox),
+        "inbox_bytes": process.mailbox.bytes,
+        "outstanding": len(process.outstanding),
+        "messages": process.messages,
+        "memory_bytes": used.memory_bytes if used else None,
+        "blob_bytes_loaded": used.blob_bytes_loaded if used else None,
+        "cpu_seconds": used.cpu_seconds if used else None,
+        "running_seconds": round(now - process.started_at, 3),
+        "public": launch.public,
+        "on_exit": process.on_exit.action.name.lower(),
+        "parent": str(launch.parent) if launch.parent is not None else None,
+    }
+
+
+def _waiting(core: NodeCore, process: ProcessId, seconds: float) -> Row:
+    return {**_identity(core, process), "state": f"starts again in {max(0.0, seconds):.0f} s"}
+
+
+def started_rows(core: NodeCore, asked: Package, allowed: Package) -> list[Row]:
+    """What each process of a package asked for, and which of that it holds now or, if it has ended, was allowed."""
+    rows: list[Row] = []
+    for entry, given in zip(asked.entries, allowed.entries, strict=True):
+        wanted, ended = asked_for(entry, core.our), entry.process not in core.kernel.processes
+        held = asked_for(given, core.our) if ended else core.kernel.grants.of(entry.process)
+        rows.append(
+            {
+                "address": f"{core.our}@{entry.process}",
+                "asked": [capability_text(each, core.our) for each in wanted],
+                "granted": [capability_text(each, core.our) for each in wanted if each in held],
+                "grants": [f"{holder} {params}" for holder, params in entry.grants],
+                "ended": ended,
+                "public": entry.public,
+                "on_exit": entry.on_exit.action.name.lower(),
+            }
+        )
+    return rows
+
+
+def error_rows(core: NodeCore, after: int, lead: float) -> Row:
+    """The dead letters after the one of that number, with the number of the last, and how many are gone (G16)."""
+    first = core.dead_lettered - len(core.dead_letters)
+    """Number of the oldest that is remembered; they are counted from 0."""
+    begin = min(max(after, first), core.dead_lettered)
+    letters = list(islice(core.dead_letters, begin - first, begin - first + MAX_ERROR_ROWS))
+    return {
+        "errors": [_error(letter, lead) for letter in letters],
+        "lost": max(0, begin - max(0, after)),
+        "next": begin + len(letters),
+    }
+
+
+def _error(letter: DeadLetter, lead: float) -> Row:
+    envelope = letter.envelope
+    return {
+        "time": wall_time(letter.time + lead),
+        "source": str(envelope.source),
+        "claim": envelope.claimed,
+        "target": str(envelope.target),
+        "kind": "request" if isinstance(envelope.message, Request) else "response",
+        "reason": letter.reason.value,
+        "beginning": envelope.message.body[:BEGINNING_BYTES].decode(errors="replace"),
+    }
+
+
+def trace_row(record: TraceRecord, lead: float) -> Row:
+    """One step of one message. Ids are texts: not every reader of JSON has numbers of 64 bits."""
+    return {
+        "time": wall_time(record.at + lead),
+        "at": record.at,
+        "step": record.step.value,
+        "id": str(record.id),
+        "parent": None if record.parent is None else str(record.parent),
+        "root": str(record.root),
+        "inherits": record.inherits,
+        "expects": record.expects,
+        "source": str(record.source),
+        "target": str(record.target),
+        "claim": record.claimed,
+        "body_bytes": record.body_bytes,
+        "blob_bytes": record.blob_bytes,
+        "reason": record.reason,
+        "beginning": record.beginning.decode(errors="replace"),
+    }
+
+
+def wall_time(seconds: float) -> str:
+    """A time since 1970 as ISO 8601, in UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

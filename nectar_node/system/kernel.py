@@ -1,0 +1,324 @@
+"""kernel:distro:sys: processes made, run, ended and looked at by message, in the existing node's shapes.
+
+Reached only from this node, with this process's messaging capability. Whoever may message it can end any process, as
+the node's user can; but nobody can make a capability out of nothing by it (G21):
+- {"InitializeProcess": {id, on_exit, initial_capabilities, public, wasm_bytes_handle, wit_version}}, with the code as
+  blob, makes a process without running it: what is sent to it waits in its inbox until {"RunProcess": id}. It gets at
+  most what the requester holds or issues. Its name must be free, not a system process's, and in the requester's own
+  package, unless the requester holds vfs's {"root": true}: a process reaches its package's drives. The requester is its
+  parent: the two may message each other, and the requester holds its messaging capability, to pass it on. Answered
+  "InitializedProcess" or "InitializeProcessError" (the log says why), the other "StartedProcess" or "RunProcessError".
+- {"GrantCapabilities": {target, capabilities}} gives what the requester holds or issues, or its child issues;
+  {"DropCapabilities": {target, capabilities}} takes away.
+- {"SetOnExit": {target, on_exit}} is for oneself and one's children: the requests are sent with the target's rights.
+- {"KillProcess": id}, answered {"KilledProcess": id}; with the metadata "no-revoke", what it issued stays valid.
+- {"Debug": "ProcessMap" or {"Process": id} or {"HasCap": {on, cap}}}, answered {"Debug": …}.
+- "Shutdown" ends the node, as its user's command does. "Booted" says nothing here.
+The others are answered "Ok", and whatever is wrong {"Err": …} and a line in the log.
+
+A requester that is a system process speaks for the node's user and may do what that one may.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from kernel import limits
+from kernel.address import Address, ProcessId
+from kernel.capability import MESSAGING, Capability, canonical
+from kernel.events import (
+    ChangeOnExit,
+    GrantCapabilities,
+    Initialize,
+    Kill,
+    Launch,
+    Run,
+    WithdrawCapabilities,
+)
+from kernel.grants import KERNEL_PROCESS
+from kernel.guest import Arrival, Failure, Program
+from kernel.kernel import Kernel
+from kernel.lifecycle import RESERVED
+from kernel.message import Envelope, OnExit
+from kernel.process import Process, Waiting
+from nectar_node.storage.operations import Job, Outcome
+from nectar_node.system.process import CompileCode, Wish, reply
+from nectar_node.system.shapes import (
+    Refused,
+    bad_request,
+    capabilities_untrusted,
+    capability_json,
+    capability_untrusted,
+    dump,
+    field_untrusted,
+    load_untrusted,
+    on_exit_json,
+    on_exit_untrusted,
+    process_untrusted,
+    variant_untrusted,
+)
+from nectar_node.system.vfs import VFS
+from nectar_node.world import BadCode, LogLine, ShutDown
+
+MAX_COMPILING = 16
+"""Processes whose code is being compiled at once; each may hold 64 MiB of it."""
+
+
+class _Birth(NamedTuple):
+    """A process whose code is being compiled."""
+
+    envelope: Envelope
+    process: ProcessId
+    on_exit: OnExit
+    public: bool
+    capabilities: tuple[Capability, ...]
+
+
+class _Compiled(NamedTuple):
+    birth: _Birth
+    program: Program | BadCode
+
+
+class KernelProcess:
+    """The kernel, as processes reach it by message."""
+
+    id = KERNEL_PROCESS
+    public = False
+    remote = False
+
+    def __init__(self, our: str, kernel: Callable[[], Kernel]) -> None:
+        """`kernel` gives this node's kernel: looked at here, changed by events alone."""
+        self._our = our
+        self._see = kernel
+        self._waiting: deque[Envelope | _Compiled] = deque()
+        self._wishes: deque[Wish] = deque()
+        self._compiling = 0
+        self._root = canonical(Capability(Address(our, VFS), '{"root":true}'))
+        self._actions: dict[str, Callable[[Envelope, Any], object | None]] = {
+            "InitializeProcess": self._initialize,
+            "RunProcess": self._run,
+            "KillProcess": self._kill,
+            "GrantCapabilities": self._grant,
+            "DropCapabilities": self._drop,
+            "SetOnExit": self._set_on_exit,
+            "Debug": self._debug,
+            "Shutdown": self._shut_down,
+            "Booted": lambda envelope, argument: "Ok",
+        }
+
+    def receive(self, envelope: Envelope, now: float) -> None:
+        """Take a request; it is looked at when all that came before has had its effect."""
+        if not envelope.claimed:
+            self._waiting.append(envelope)
+
+    def done(self, job: Job, outcome: Outcome, now: float) -> None:
+        """It has no disk jobs."""
+        raise AssertionError("the kernel asks nothing of the disk")
+
+    def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
+        """The code of a new process is compiled, or cannot be; looked at in its turn too."""
+        assert isinstance(token, _Birth)
+        self._compiling -= 1
+        self._waiting.append(_Compiled(token, program))
+
+    def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
+        """It sends no requests."""
+        raise AssertionError("the kernel sends no requests")
+
+    def ended(self, process: ProcessId, now: float) -> None:
+        """It keeps nothing for a process."""
+
+    def next_deadline(self) -> float | None:
+        """It has no timers."""
+        return None
+
+    def on_timer(self, now: float) -> None:
+        """It has no timers."""
+
+    def next_action(self) -> Wish | None:
+        """The next thing that it wants done."""
+        while not self._wishes and self._waiting:
+            first = self._waiting.popleft()
+            if isinstance(first, Envelope):
+                self._handle_untrusted(first)
+            else:
+                self._make(*first)
+        return self._wishes.popleft() if self._wishes else None
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    def _handle_untrusted(self, envelope: Envelope) -> None:
+        try:
+            name, argument = variant_untrusted(load_untrusted(envelope.message.body))
+            action = self._actions.get(name)
+            if action is None:
+                raise bad_request(f"there is no action {name[:64]!r}")
+            value = action(envelope, argument)
+        except Refused as refused:
+            value = {"Err": refused.value}
+            self._say(envelope.source.process, f"asked something of the kernel that it refuses: {refused.value}"[:500])
+        if value is not None:
+            self._answer(envelope, value)
+
+    def _initialize(self, envelope: Envelope, argument: Any) -> object | None:
+        requester = envelope.source.process
+        process = process_untrusted(field_untrusted(argument, "id"))
+        on_exit = on_exit_untrusted(argument.get("on_exit", "None"), self._our)
+        capabilities = capabilities_untrusted(argument.get("initial_capabilities", []), self._our)
+        if envelope.blob is None:
+            raise bad_request("the process's code must be the blob")
+        problem = self._see().lifecycle.objection(process) or self._foreign(requester, process)
+        if problem is None and self._compiling >= MAX_COMPILING:
+            problem = f"{MAX_COMPILING} processes are being compiled already"
+        if problem is not None:
+            self._say(requester, f"cannot initialize {process}: {problem}")
+            return "InitializeProcessError"
+        self._compiling += 1
+        birth = _Birth(envelope._replace(blob=None), process, on_exit, argument.get("public") is True, capabilities)
+        self._wishes.append(CompileCode(envelope.blob.bytes, birth))
+        return None  # answered when it is compiled
+
+    def _make(self, birth: _Birth, program: Program | BadCode) -> None:
+        envelope, process, on_exit, public, wanted = birth
+        requester = envelope.source.process
+        problem = program.reason if isinstance(program, BadCode) else self._see().lifecycle.objection(process)
+        if not self._is_there(requester):
+            problem = "who wanted it has ended"
+        if problem is not None or isinstance(program, BadCode):
+            self._say(requester, f"cannot initialize {process}: {problem}")
+            self._answer(envelope, "InitializeProcessError")
+            return
+        parent = None if self._is_user(requester) else requester
+        launch = Launch(process, program, on_exit, public, parent)
+        self._wishes.append(Initialize(launch, self._permitted(requester, wanted)))
+        self._wishes.append(GrantCapabilities(requester, (Capability(Address(self._our, process), MESSAGING),)))
+        self._answer(envelope, "InitializedProcess")
+
+    def _foreign(self, requester: ProcessId, process: ProcessId) -> str | None:
+        """Why `requester` may not make a process of that package; None: it may."""
+        if process.package_id == requester.package_id or self._is_user(requester):
+            return None
+        if self._root in self._see().grants.of(requester):
+            return None
+        return "it is of another package, whose drives it would reach"
+
+    def _run(self, envelope: Envelope, argument: Any) -> object:
+        process = process_untrusted(argument)
+        found = self._see().processes.get(process)
+        if found is None or found.waiting is not Waiting.RUN:
+            self._say(envelope.source.process, f"cannot run {process}: it has not been initialized, or runs already")
+            return "RunProcessError"
+        self._wishes.append(Run(process))
+        return "StartedProcess"
+
+    def _kill(self, envelope: Envelope, argument: Any) -> object:
+        process = process_untrusted(argument)
+        if (process.package, process.publisher) == RESERVED or self._see().is_system(process):
+            raise bad_request(f"{process} is a system process")
+        revokes = envelope.message.metadata not in ("no-revoke", '"no-revoke"')
+        self._wishes.append(Kill(process, revokes))
+        return {"KilledProcess": str(process)}
+
+    def _grant(self, envelope: Envelope, argument: Any) -> object:
+        requester = envelope.source.process
+        target = process_untrusted(field_untrusted(argument, "target"))
+        wanted = capabilities_untrusted(field_untrusted(argument, "capabilities"), self._our)
+        if not self._see().lifecycle.is_taken(target):
+            raise bad_request(f"there is no process {target}")
+        self._wishes.append(GrantCapabilities(target, self._permitted(requester, wanted)))
+        return "Ok"
+
+    def _drop(self, envelope: Envelope, argument: Any) -> object:
+        target = process_untrusted(field_untrusted(argument, "target"))
+        named = capabilities_untrusted(field_untrusted(argument, "capabilities"), self._our)
+        self._wishes.append(WithdrawCapabilities(target, named))
+        return "Ok"
+
+    def _set_on_exit(self, envelope: Envelope, argument: Any) -> object:
+        requester = envelope.source.process
+        target = process_untrusted(field_untrusted(argument, "target"))
+        on_exit = on_exit_untrusted(field_untrusted(argument, "on_exit"), self._our)
+        if target != requester and not self._is_user(requester) and not self._is_child(target, requester):
+            raise Refused({"NoCap": {"action": "SetOnExit", "target": str(target)}})
+        self._wishes.append(ChangeOnExit(target, on_exit))
+        return "Ok"
+
+    def _shut_down(self, envelope: Envelope, argument: Any) -> object | None:
+        self._say(envelope.source.process, "has the node shut down")
+        self._answer(envelope, "Ok")
+        self._wishes.append(ShutDown())
+        return None
+
+    # --- what it shows ----------------------------------------------------------------------------------------------
+
+    def _debug(self, envelope: Envelope, argument: Any) -> object:
+        kernel = self._see()
+        name, which = variant_untrusted(argument)
+        if name == "ProcessMap" and which is None:
+            shown: object = {str(id): self._describe(process) for id, process in sorted(kernel.processes.items())}
+        elif name == "Process":
+            found = kernel.processes.get(process_untrusted(which))
+            shown = self._describe(found) if found is not None else None
+        elif name == "HasCap":
+            on = process_untrusted(field_untrusted(which, "on"))
+            wanted = canonical(capability_untrusted(field_untrusted(which, "cap"), self._our))
+            shown = wanted in kernel.grants.of(on) if on in kernel.processes else None
+        else:
+            raise bad_request('expected "ProcessMap", {"Process": id} or {"HasCap": {"on": id, "cap": capability}}')
+        value = {"Debug": {name: shown}}
+        if len(dump(value)) > limits.MAX_BODY_BYTES:
+            raise bad_request('there is more to show than a body holds: ask for each with {"Process": id}')
+        return value
+
+    def _describe(self, process: Process) -> dict[str, object]:
+        kernel, id = self._see(), process.address.process
+        return {
+            # The existing node's fields; it keeps code under a handle and notes an interface version, this one neither.
+            "wasm_bytes_handle": "",
+            "wit_version": None,
+            "on_exit": on_exit_json(process.on_exit),
+            "capabilities": [capability_json(each) for each in kernel.grants.of(id)],
+            "public": process.launch.public,
+            # Ours.
+            "state": process.waiting.value,
+            "inbox": len(process.mailbox),
+            "messages": process.messages,
+            "restarts": kernel.lifecycle.restarts(id),
+        }
+
+    # --- who may ----------------------------------------------------------------------------------------------------
+
+    def _is_user(self, requester: ProcessId) -> bool:
+        return self._see().is_system(requester)
+
+    def _is_there(self, requester: ProcessId) -> bool:
+        return self._is_user(requester) or requester in self._see().processes
+
+    def _is_child(self, process: ProcessId, parent: ProcessId) -> bool:
+        found = self._see().processes.get(process)
+        return found is not None and found.launch.parent == parent
+
+    def _permitted(self, requester: ProcessId, wanted: tuple[Capability, ...]) -> tuple[Capability, ...]:
+        """At most what `requester` may give away (G21)."""
+        if self._is_user(requester):
+            return wanted
+        own = set(self._see().grants.attachable(Address(self._our, requester), wanted))
+        kept = tuple(each for each in wanted if each in own or self._issued_by_child(each, requester))
+        if len(kept) < len(wanted):
+            self._say(requester, "would give a capability that it neither issues nor holds; it was left out")
+        return kept
+
+    def _issued_by_child(self, capability: Capability, parent: ProcessId) -> bool:
+        return capability.issuer.node == self._our and self._is_child(capability.issuer.process, parent)
+
+    # --- answers ----------------------------------------------------------------------------------------------------
+
+    def _say(self, about: ProcessId, text: str) -> None:
+        self._wishes.append(LogLine(str(about), 0, text))
+
+    def _answer(self, envelope: Envelope, value: object) -> None:
+        answer = reply(KERNEL_PROCESS, envelope, dump(value))
+        if answer is not None:
+            self._wishes.append(answer)

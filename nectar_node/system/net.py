@@ -1,0 +1,165 @@
+"""net:distro:sys: what this node knows of others, and the "hi" of one node to another.
+
+Any process of another node may say hello to it, without further capability, and nothing else: whatever the body, it is
+shown in the log as a line `<node>: <text>`, cut short, its control characters made harmless, and answered `ack`.
+
+Local processes with its messaging capability ask in JSON (the existing node's net speaks MessagePack, for which no
+library is among our dependencies): "GetPeers" is answered {"Peers": [peer, …]}, {"GetPeer": name} {"Peer": peer or
+null}, {"GetName": name} {"Name": record or null} from the name records that are known here, and "GetDiagnostics"
+{"Diagnostics": text}; errors are {"Err": …}. What is no JSON is a hello to oneself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+from kernel.address import ProcessId
+from kernel.guest import Arrival, Failure, Program
+from kernel.message import Envelope
+from nectar_node.storage.operations import Job, Outcome
+from nectar_node.system.process import Wish, reply
+from nectar_node.system.shapes import Refused, bad_request, dump, text_untrusted, variant_untrusted
+from nectar_node.world import BadCode, LogLine
+from net.directory import NameRecord
+
+NET = ProcessId("net", "distro", "sys")
+MAX_HELLO_CHARACTERS = 1000
+"""Of one hello, as it is shown."""
+MAX_HELLOS = 60
+"""Hellos of one node that are shown within `WINDOW_SECONDS`: anybody can send them, and a log is finite."""
+MAX_STRANGERS = 10_000
+"""Nodes whose hellos are counted within that time; those of further ones are not shown."""
+WINDOW_SECONDS = 60.0
+
+Peer = dict[str, object]
+"""A peer as the status page has it, with its name under "name"."""
+
+
+class Net:
+    """The net, as processes reach it by message."""
+
+    id = NET
+    public = False
+    remote = True
+
+    def __init__(
+        self,
+        our: str,
+        peers: Callable[[], list[Peer]],
+        record: Callable[[str], NameRecord | None],
+        statistics: Callable[[], dict[str, int]],
+    ) -> None:
+        """`peers`: the nodes there is a session with; `record`: a name's record, if it is known here; `statistics`: the
+        net's figures."""
+        self._our = our
+        self._peers = peers
+        self._record = record
+        self._statistics = statistics
+        self._wishes: deque[Wish] = deque()
+        self._hellos: Counter[str] = Counter()
+        self._window_ends = 0.0
+
+    def receive(self, envelope: Envelope, now: float) -> None:
+        """Show a hello, or answer a question."""
+        body = envelope.message.body
+        if envelope.source.node != self._our:
+            self._hello(envelope, now)
+            return
+        try:
+            question = json.loads(body)
+        except (ValueError, RecursionError):
+            self._hello(envelope, now)
+            return
+        try:
+            value = self._look_untrusted(question)
+        except Refused as refused:
+            value = {"Err": refused.value}
+        self._answer(envelope, dump(value))
+
+    def done(self, job: Job, outcome: Outcome, now: float) -> None:
+        """It has no disk jobs."""
+        raise AssertionError("the net asks nothing of the disk")
+
+    def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
+        """It fetches no code."""
+        raise AssertionError("the net fetches no code")
+
+    def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
+        """It sends no requests."""
+        raise AssertionError("the net sends no requests")
+
+    def ended(self, process: ProcessId, now: float) -> None:
+        """It keeps nothing for a process."""
+
+    def next_deadline(self) -> float | None:
+        """It has no timers."""
+        return None
+
+    def on_timer(self, now: float) -> None:
+        """It has no timers."""
+
+    def next_action(self) -> Wish | None:
+        """The next answer or line."""
+        return self._wishes.popleft() if self._wishes else None
+
+    # --- hello ------------------------------------------------------------------------------------------------------
+
+    def _hello(self, envelope: Envelope, now: float) -> None:
+        node = envelope.source.node
+        if now >= self._window_ends:
+            self._hellos.clear()
+            self._window_ends = now + WINDOW_SECONDS
+        if self._hellos[node] >= MAX_HELLOS or len(self._hellos) > MAX_STRANGERS:
+            self._answer(envelope, dump({"Err": "too many hellos within a minute"}))
+            return
+        self._hellos[node] += 1
+        self._wishes.append(LogLine("net", 0, f"{node}: {presentable_untrusted(envelope.message.body)}"))
+        self._answer(envelope, b"ack")
+
+    # --- questions --------------------------------------------------------------------------------------------------
+
+    def _look_untrusted(self, question: object) -> object:
+        match variant_untrusted(question):
+            case "GetPeers", None:
+                return {"Peers": [self._describe(peer) for peer in self._peers()]}
+            case "GetPeer", name:
+                wanted = text_untrusted(name)
+                found = [self._describe(peer) for peer in self._peers() if peer["name"] == wanted]
+                return {"Peer": found[0] if found else None}
+            case "GetName", name:
+                return {"Name": _record_json(self._record(text_untrusted(name)))}
+            case "GetDiagnostics", None:
+                figures = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in self._statistics().items())
+                states = (f"{peer['name']} {peer['state']}" for peer in self._peers())
+                return {"Diagnostics": "\n".join((f"{self._our}: {figures}", *states))}
+        raise bad_request('expected "GetPeers", {"GetPeer": name}, {"GetName": name} or "GetDiagnostics"')
+
+    def _describe(self, peer: Peer) -> dict[str, Any]:
+        return {**peer, "record": _record_json(self._record(str(peer["name"])))}
+
+    def _answer(self, envelope: Envelope, body: bytes) -> None:
+        answer = reply(NET, envelope, body)
+        if answer is not None:
+            self._wishes.append(answer)
+
+
+def presentable_untrusted(body: bytes) -> str:
+    """A text that somebody else sent, fit for a terminal: cut short, in one line, without control characters."""
+    text = body[: 4 * MAX_HELLO_CHARACTERS].decode(errors="replace")
+    shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return shown if len(shown) <= MAX_HELLO_CHARACTERS else f"{shown[:MAX_HELLO_CHARACTERS]}…"
+
+
+def _record_json(record: NameRecord | None) -> dict[str, object] | None:
+    if record is None:
+        return None
+    return {
+        "name": record.name,
+        "public_key": record.public_key.hex(),
+        "endpoints": [{"host": endpoint.host, "port": endpoint.port} for endpoint in record.endpoints],
+        "routers": list(record.routers),
+        "sequence": record.sequence,
+    }

@@ -1,0 +1,159 @@
+"""state:distro:sys: what processes save for their next life (G27).
+
+Mostly at the wish of the kernel, for the calls get-state, set-state and clear-state. By message, with this process's
+messaging capability, the existing node's JSON does the same: {"GetState": id} is answered "GetState" with the bytes in
+the blob; {"SetState": id}, with the bytes in the blob, and {"DeleteState": id} are answered with their own names when
+that is durable; errors are {"Err": …}. The id must be the sender's own: whoever could name another could read and alter
+what any process has saved. "Backup" is not for processes either.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import NamedTuple
+
+from kernel.address import ProcessId
+from kernel.events import StateAction, StateUsed, UseState
+from kernel.guest import Arrival, Failure, Program
+from kernel.limits import MAX_STATE_BYTES
+from kernel.message import Buffer, Envelope, LazyLoadBlob
+from nectar_node.storage.operations import (
+    DiskError,
+    DiskFault,
+    Job,
+    Location,
+    Operation,
+    Outcome,
+    ReadAt,
+    RemoveFile,
+    Replace,
+)
+from nectar_node.system.process import Wish, reply
+from nectar_node.system.shapes import Refused, bad_request, dump, load_untrusted, variant_untrusted
+from nectar_node.world import BadCode, LogLine
+
+STATE = ProcessId("state", "distro", "sys")
+
+MAX_WAITING = 64
+"""Requests by message, of one process, that wait for the disk; further ones are refused: each may hold a state."""
+
+_ACTIONS = {"GetState": StateAction.GET, "SetState": StateAction.SET, "DeleteState": StateAction.CLEAR}
+
+
+class _Owner(NamedTuple):
+    """Who asked by message."""
+
+    envelope: Envelope
+    name: str
+
+
+class State:
+    """The saved states of one node."""
+
+    id = STATE
+    public = False
+    remote = False
+
+    def __init__(self, root: str) -> None:
+        """`root`: the folder of all saved states."""
+        self._root = root
+        self._wishes: deque[Wish] = deque()
+        self._waiting: Counter[ProcessId] = Counter()
+
+    def use(self, wanted: UseState) -> None:
+        """A process uses its state by a call; `StateUsed` tells the kernel when that is done."""
+        self._ask(wanted.process, wanted.action, wanted.state, wanted)
+
+    def receive(self, envelope: Envelope, now: float) -> None:
+        """The same by message."""
+        try:
+            name = _parse_untrusted(envelope.message.body, envelope.source.process)
+            data: Buffer = b""
+            if name == "SetState":
+                if envelope.blob is None:
+                    raise Refused({"BadBytes": {"action": name}})
+                data = envelope.blob.bytes
+            self._count(envelope.source.process)
+            self._ask(envelope.source.process, _ACTIONS[name], data, _Owner(envelope, name))
+        except Refused as refusal:
+            self._answer(envelope, {"Err": refusal.value}, None)
+
+    def _count(self, process: ProcessId) -> None:
+        if self._waiting[process] >= MAX_WAITING:
+            self._wishes.append(LogLine(str(process), 0, "uses its state by message faster than the disk can follow"))
+            raise Refused({"IOError": {"error": f"{MAX_WAITING} requests of yours wait for the disk already"}})
+        self._waiting[process] += 1
+
+    def _ask(self, process: ProcessId, action: StateAction, state: Buffer, owner: object) -> None:
+        location = Location(self._root, (str(process),))
+        operation: Operation
+        match action:
+            case StateAction.GET:
+                operation = ReadAt(location, 0, MAX_STATE_BYTES)
+            case StateAction.SET:
+                operation = Replace(location, state)
+            case StateAction.CLEAR:
+                operation = RemoveFile(location)
+        self._wishes.append(Job(operation, f"state {process}", owner))
+
+    def done(self, job: Job, outcome: Outcome, now: float) -> None:
+        """The disk has done it, or could not."""
+        owner = job.owner
+        state, problem, missing = None, None, False
+        if isinstance(outcome, DiskError):
+            missing = outcome.fault is DiskFault.NOT_FOUND
+            problem = None if missing else f"its state cannot be used: {outcome.text}"
+        elif isinstance(outcome, bytes):
+            state = outcome
+        if isinstance(owner, UseState):
+            self._wishes.append(StateUsed(owner.token, state, problem))
+            return
+        assert isinstance(owner, _Owner)
+        envelope, name = owner
+        self._waiting -= Counter([envelope.source.process])  # which forgets those without any
+        if problem is not None:
+            self._answer(envelope, {"Err": {"IOError": {"error": problem}}}, None)
+        elif missing and name == "GetState":
+            self._answer(envelope, {"Err": {"NotFound": {"process_id": str(envelope.source.process)}}}, None)
+        else:
+            self._answer(envelope, name, state)
+
+    def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
+        """It fetches no code."""
+        raise AssertionError("state fetches no code")
+
+    def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
+        """It sends no requests."""
+        raise AssertionError("state sends no requests")
+
+    def ended(self, process: ProcessId, now: float) -> None:
+        """What a process has saved outlives it."""
+
+    def next_deadline(self) -> float | None:
+        """It has no timers."""
+        return None
+
+    def on_timer(self, now: float) -> None:
+        """It has no timers."""
+
+    def next_action(self) -> Wish | None:
+        """The next answer or disk job."""
+        return self._wishes.popleft() if self._wishes else None
+
+    def _answer(self, envelope: Envelope, value: object, state: Buffer | None) -> None:
+        blob = LazyLoadBlob(None, state) if state is not None else None
+        answer = reply(STATE, envelope, dump(value), blob)
+        if answer is not None:
+            self._wishes.append(answer)
+
+
+def _parse_untrusted(body: bytes, sender: ProcessId) -> str:
+    """Which action a request asks for, on the sender's own state; raises Refused."""
+    name, process = variant_untrusted(load_untrusted(body))
+    if name == "Backup":
+        raise Refused({"NoCap": {"action": name}})
+    if name not in _ACTIONS:
+        raise bad_request('expected {"GetState": id}, {"SetState": id} or {"DeleteState": id}')
+    if process != str(sender):
+        raise Refused({"NoCap": {"action": name}})
+    return name

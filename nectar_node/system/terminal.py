@@ -1,0 +1,330 @@
+"""terminal:terminal:sys: runs scripts for the node's user.
+
+A request's body is a typed line, `SCRIPT ARGS…`, and only the node's user sends one: this process's messages to itself.
+The script (see `nectar_node.system.scripts`) is started as a process of its package under a random name, without
+on-exit, with what scripts.json asks for. Its first request has the arguments as body; its response, body and blob, is
+the answer to the line. Then it is gone: it returns by itself, or is killed after `GRACE_SECONDS`, when the time for the
+answer is over, or when the user wants no more of it (`Terminal.stop`).
+
+With `root` a script gets what the node's user may do: use the network, reach every drive, message every system process
+and the processes that run when it starts, those first that its arguments name.
+
+An answer with the metadata `FAILED` says why a script was not run, or could not do what it was asked: scripts use it
+too.
+
+Scripts of the package terminal:sys that hold its messaging capability may also say {"EditAlias": {"alias": NAME,
+"process": SCRIPT}}, with "" or null to remove one, which is answered "Ok" or {"Err": SENTENCE}, and "GetAliases",
+answered {"Aliases": {NAME: SCRIPT, …}}. Aliases are kept in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from kernel import limits
+from kernel.address import OUR_NODE, Address, PackageId, ProcessId
+from kernel.capability import MESSAGING, NETWORK, Capability
+from kernel.errors import BadAddress
+from kernel.events import GrantCapabilities, Inject, Kill, Launch, Reply, Start
+from kernel.grants import KERNEL_PROCESS
+from kernel.guest import Arrival, Failure, Program
+from kernel.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, Reason, Request, Response
+from nectar_node.storage.operations import DiskError, Job, Location, Outcome, ReadAt
+from nectar_node.system.process import FetchCode, SystemToken, Wish
+from nectar_node.system.scripts import (
+    MAX_SCRIPTS_BYTES,
+    SCRIPTS_FILE,
+    Aliases,
+    BadScript,
+    Script,
+    parse_scripts_untrusted,
+)
+from nectar_node.system.vfs import VFS
+from nectar_node.world import BadCode
+
+TERMINAL = ProcessId("terminal", "terminal", "sys")
+"""In whose name the node's user sends messages."""
+FAILED = '"failed"'
+"""Metadata of an answer that is a reason."""
+MAX_LINE_BYTES = 1 << 20
+"""One typed line."""
+MAX_RUNS = 64
+"""Scripts that run at once."""
+PATIENCE_SECONDS = 3600
+"""What a script may take whose answer nobody waits for."""
+GRACE_SECONDS = 1.0
+"""What a script has after its answer to return by itself."""
+_MOST_NAMED = 64
+"""Words of the arguments that are looked at as addresses."""
+
+
+@dataclass(slots=True)
+class _Run:
+    number: int
+    script: ProcessId
+    arguments: bytes
+    requester: Envelope
+    user: object | None
+    """The token of whoever is shown what it prints."""
+    deadline: float
+    settings: Script | None = None
+    """None: scripts.json is being read."""
+    process: ProcessId | None = None
+    """None: its code is being read."""
+    answered: bool = False
+    ended: bool = False
+    stopped: bool = False
+
+
+class Terminal:
+    """The terminal of one node."""
+
+    id = TERMINAL
+    public = False
+    remote = False
+
+    def __init__(
+        self,
+        our: str,
+        fresh_id: Callable[[], int],
+        locate: Callable[[PackageId, str], Location],
+        everybody: Callable[[], Iterable[ProcessId]],
+    ) -> None:
+        """`fresh_id` gives unpredictable u64s, `locate` the place of a file in a package's drive `pkg`, `everybody` the
+        processes of this node, the system's first."""
+        self._our = our
+        self._fresh_id = fresh_id
+        self._locate = locate
+        self._everybody = everybody
+        self._aliases = Aliases()
+        self._runs: dict[int, _Run] = {}
+        self._processes: dict[ProcessId, _Run] = {}
+        self._users: dict[str, object] = {}
+        self._count = 0
+        self._wishes: deque[Wish] = deque()
+
+    # --- the user ---------------------------------------------------------------------------------------------------
+
+    def expect(self, user: object) -> str:
+        """The metadata of a line whose script's prints `user_of` is to bring to this user."""
+        self._count += 1
+        metadata = str(self._count)
+        self._users[metadata] = user
+        return metadata
+
+    def user_of(self, process: ProcessId) -> object | None:
+        """Who is to be shown what a process prints; None: it is no script that somebody waits for."""
+        run = self._processes.get(process)
+        return None if run is None or run.answered else run.user
+
+    def stop(self, user: object) -> None:
+        """The user wants no more of the script."""
+        for run in [each for each in self._runs.values() if each.user is user and not each.answered]:
+            run.stopped = True
+            if run.process is not None:
+                self._wishes.append(Kill(run.process))  # `answered` tells the rest
+            else:
+                self._give_up(run, _stopped(run))
+
+    # --- the verbs --------------------------------------------------------------------------------------------------
+
+    def receive(self, envelope: Envelope, now: float) -> None:
+        """Take a typed line, or a script's request about aliases."""
+        if envelope.source != Address(self._our, TERMINAL):
+            self._answer_script(envelope)
+            return
+        user = self._users.pop(envelope.message.metadata or "", None)
+        try:
+            self._begin_untrusted(envelope, user, now)
+        except BadScript as error:
+            self._reply(envelope, str(error).encode(), FAILED, None)
+
+    def done(self, job: Job, outcome: Outcome, now: float) -> None:
+        """A scripts.json has been read, or cannot be."""
+        run = self._runs.get(job.owner)  # type: ignore[call-overload]
+        if run is None:
+            return  # it has been given up meanwhile
+        try:
+            if isinstance(outcome, DiskError):
+                raise BadScript(f"{run.script.package_id} has no scripts, or is not installed on {self._our}.")
+            assert isinstance(outcome, bytes)
+            run.settings = parse_scripts_untrusted(outcome, run.script, self._our)
+        except BadScript as error:
+            self._give_up(run, str(error))
+        else:
+            self._wishes.append(FetchCode(run.script.package_id, run.settings.entry.wasm_path, run.number))
+
+    def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
+        """A script's code is there, or is not."""
+        run = self._runs.get(token)  # type: ignore[call-overload]
+        if run is None:
+            return
+        if isinstance(program, BadCode):
+            self._give_up(run, f"{run.script} cannot be started: {program.reason.rstrip('.')}.")
+        else:
+            self._start(run, program, now)
+
+    def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
+        """A script has answered, or never will."""
+        run = self._runs.get(token)  # type: ignore[call-overload]
+        if run is None:
+            return
+        if isinstance(answer, Arrival):
+            run.answered, run.deadline = True, now + GRACE_SECONDS
+            response = answer.message
+            self._reply(run.requester, response.body, response.metadata, answer.blob)
+            if run.ended:
+                self._forget(run)
+        elif run.stopped:
+            self._give_up(run, _stopped(run))
+        elif answer.error.reason is Reason.EXPIRED:
+            self._forget(run)  # the requester has been told by the kernel
+        else:
+            self._reply(run.requester, f"{run.script} ended without an answer.".encode(), None, None)
+            self._forget(run)
+
+    def ended(self, process: ProcessId, now: float) -> None:
+        """A script has returned, crashed or been killed."""
+        run = self._processes.get(process)
+        if run is not None:
+            run.ended = True
+            if run.answered:
+                self._forget(run)
+
+    def next_deadline(self) -> float | None:
+        """When a script has had its time."""
+        return min((run.deadline for run in self._runs.values()), default=None)
+
+    def on_timer(self, now: float) -> None:
+        """End the scripts that have had their time; who waited for one is told by the kernel."""
+        for run in [each for each in self._runs.values() if each.deadline <= now]:
+            self._forget(run)
+
+    def next_action(self) -> Wish | None:
+        """The next thing to do."""
+        return self._wishes.popleft() if self._wishes else None
+
+    # --- a run, from the line to the end ----------------------------------------------------------------------------
+
+    def _begin_untrusted(self, envelope: Envelope, user: object, now: float) -> None:
+        request = envelope.message
+        assert isinstance(request, Request)
+        word, arguments = _split_untrusted(request.body)
+        script = self._aliases.resolve(word)
+        if len(self._runs) >= MAX_RUNS:
+            raise BadScript(f"{MAX_RUNS} scripts are running already: try again when one has ended.")
+        seconds = PATIENCE_SECONDS if request.expects_response is None else request.expects_response
+        self._count += 1
+        run = _Run(self._count, script, arguments.encode(), envelope._replace(blob=None), user, now + seconds)
+        self._runs[run.number] = run
+        read = ReadAt(self._locate(script.package_id, SCRIPTS_FILE), 0, MAX_SCRIPTS_BYTES + 1)
+        self._wishes.append(Job(read, str(read.location), run.number))
+
+    def _start(self, run: _Run, program: Program, now: float) -> None:
+        assert run.settings is not None
+        entry = run.settings.entry
+        process = run.script._replace(process=str(self._fresh_id()))
+        run.process = process
+        self._processes[process] = run
+        self._wishes.append(Start(Launch(process, program, ON_EXIT_NONE, entry.public), tuple(self._rights(run))))
+        for holder, params in entry.grants:
+            self._wishes.append(GrantCapabilities(holder, (Capability(Address(self._our, process), params),)))
+        request = Request(False, max(1, math.ceil(run.deadline - now)), run.arguments)
+        token = SystemToken(TERMINAL, run.number)
+        self._wishes.append(Inject(TERMINAL, Address(self._our, process), request, None, token))
+
+    def _rights(self, run: _Run) -> Iterator[Capability]:
+        """What a script is granted."""
+        assert run.settings is not None
+        root, entry = run.settings
+        if root or entry.networking:
+            yield Capability(Address(self._our, KERNEL_PROCESS), NETWORK)
+        yield from entry.capabilities
+        if root:
+            yield Capability(Address(self._our, VFS), '{"root":true}')
+            known = islice(chain(_named(run.arguments, self._our), self._everybody()), limits.MAX_HELD_CAPABILITIES)
+            yield from (Capability(Address(self._our, process), MESSAGING) for process in known)
+
+    def _give_up(self, run: _Run, sentence: str) -> None:
+        self._reply(run.requester, sentence.encode(), FAILED, None)
+        self._forget(run)
+
+    def _forget(self, run: _Run) -> None:
+        del self._runs[run.number]
+        if run.process is None:
+            return
+        del self._processes[run.process]
+        assert run.settings is not None
+        if not run.ended or run.settings.entry.grants:
+            self._wishes.append(Kill(run.process))  # which also revokes what was granted in its name
+
+    def _reply(self, envelope: Envelope, body: bytes, metadata: str | None, blob: LazyLoadBlob | None) -> None:
+        if envelope.reply_to is not None:
+            self._wishes.append(Reply(TERMINAL, envelope.reply_to, Response(False, body, metadata), blob))
+
+    # --- aliases ----------------------------------------------------------------------------------------------------
+
+    def _answer_script(self, envelope: Envelope) -> None:
+        try:
+            value = self._edit_untrusted(envelope)
+        except BadScript as error:
+            value = {"Err": str(error)}
+        body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+        self._reply(envelope, body, envelope.message.metadata, None)
+
+    def _edit_untrusted(self, envelope: Envelope) -> object:
+        if envelope.source.process.package_id != TERMINAL.package_id:
+            raise BadScript("Only scripts of terminal:sys may say what aliases there are; lines are typed by the user.")
+        match _json_untrusted(envelope.message.body):
+            case "GetAliases":
+                return {"Aliases": self._aliases.all()}
+            case {"EditAlias": {"alias": str(name), "process": str() | None as script}}:
+                self._aliases.change(name, script or "")
+                return "Ok"
+            case _:
+                raise BadScript('Expected {"EditAlias": {"alias": NAME, "process": SCRIPT}} or "GetAliases".')
+
+
+def _stopped(run: _Run) -> str:
+    return f"{run.script} was stopped."
+
+
+def _split_untrusted(body: bytes) -> tuple[str, str]:
+    """The script's name and its arguments; raises BadScript."""
+    if len(body) > MAX_LINE_BYTES:
+        raise BadScript(f"A line has at most {MAX_LINE_BYTES >> 20} MiB.")
+    try:
+        words = body.decode().strip().split(None, 1)
+    except UnicodeDecodeError:
+        raise BadScript("A line must be text in UTF-8.") from None
+    if not words:
+        raise BadScript("A line begins with the name of a script, such as `hi other.nec hello`.")
+    return words[0], words[1] if len(words) > 1 else ""
+
+
+def _json_untrusted(body: bytes) -> object:
+    """The value; None for what is no JSON, or holds text that is none."""
+    try:
+        body.decode()
+        value: object = json.loads(body)
+        json.dumps(value, ensure_ascii=False).encode()  # an escaped lone surrogate is no text
+    except (ValueError, RecursionError):
+        return None
+    return value
+
+
+def _named(arguments: bytes, our: str) -> Iterator[ProcessId]:
+    """The processes of this node whose addresses or ids are words of the arguments."""
+    for word in arguments.decode().split(None, _MOST_NAMED)[:_MOST_NAMED]:
+        node, at, process = word.rpartition("@")
+        if at and node not in (OUR_NODE, our):
+            continue
+        try:
+            yield ProcessId.parse(process)
+        except BadAddress:
+            continue

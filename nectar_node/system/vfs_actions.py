@@ -1,0 +1,279 @@
+"""What can be asked of the vfs: one table from an action to the right it needs, its disk operation and its answer.
+
+Shapes are those of the existing node, the early ones (2024) and the later ones where they differ: {"ReadExact": n} and
+{"ReadExact": {"length": n}}; {"Seek": {"seek_from": {"Start": n}}}, answered {"SeekFrom": n}, and
+{"Seek": {"Start": n}}, answered {"SeekFrom": {"new_offset": n}}. "WriteAll", and the first packages' "WriteAt", write
+at the cursor. ReadAt and WriteAt with an offset, which move no cursor, are ours. Errors: {"Err": …}, with early names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from kernel import limits
+from kernel.message import Buffer, LazyLoadBlob
+from nectar_node.storage.operations import (
+    Append,
+    Copy,
+    Create,
+    CreateFolder,
+    DiskError,
+    DiskFault,
+    FileStat,
+    Hash,
+    ListFolder,
+    Location,
+    MakeFolder,
+    Operation,
+    ReadAt,
+    RemoveFile,
+    RemoveFolder,
+    Rename,
+    Replace,
+    SetLength,
+    Stat,
+    Sync,
+    Unpack,
+    WriteAt,
+    is_part,
+)
+from nectar_node.system.shapes import (
+    Refused,
+    bad_request,
+    dump,
+    field_untrusted,
+    number_untrusted,
+    text_untrusted,
+    variant_untrusted,
+)
+
+ZIP = "application/zip"
+_MOST = limits.MAX_BLOB_BYTES
+_CHARACTERS = limits.MAX_BODY_BYTES - 64
+"""Bytes of a {"ReadToString": text} as JSON, but for the frame."""
+
+Answer = tuple[object, Buffer | None]
+"""The JSON value, and the blob."""
+
+
+class Call(NamedTuple):
+    """What an action has to work with."""
+
+    path: str
+    location: Location
+    argument: Any
+    blob: LazyLoadBlob | None
+    target: Location | None
+    """The second path's, of an action that has one."""
+    cursor: int
+    """Where the caller stands in the file, for an action that uses that."""
+
+
+class Action(NamedTuple):
+    """One row of the table; its functions raise Refused."""
+
+    right: str
+    """What a process of another package must hold: "read" or "write"."""
+    plan: Callable[[Call], Operation]
+    answer: Callable[[Call, Any], Answer] = lambda call, outcome: ("Ok", None)
+    """Of the operation's outcome."""
+    moves: Callable[[Call, Any], int] | None = None
+    """Where the cursor stands afterwards, of an action that uses it."""
+    second: bool = False
+    """Whether the argument holds a `new_path`, to be written."""
+
+
+def parse_untrusted(value: object) -> tuple[str, Action, Any]:
+    """Path, action and its argument; raises Refused."""
+    path = text_untrusted(field_untrusted(value, "path"))
+    name, argument = variant_untrusted(field_untrusted(value, "action"))
+    if name == "WriteAt" and argument is None:
+        name = "WriteAll"
+    elif name == "OpenFile" and isinstance(argument, dict) and argument.get("create") is True:
+        name = "CreateFile, or open it"
+    action = ACTIONS.get(name)
+    if action is None:
+        raise bad_request(f"there is no action {name[:64]!r}")
+    return path, action, argument
+
+
+def refusal(error: DiskError, path: str, action: Action) -> object:
+    """What a request gets whose operation has failed."""
+    if action is ACTIONS["CreateDrive"]:
+        return {"CreateDirError": {"error": error.text, "path": path}}
+    if error.fault is DiskFault.NOT_FOUND:
+        return {"NotFound": {"path": path}}
+    return {"IOError": {"error": error.text, "path": path}}
+
+
+def _io_error(text: str, path: str) -> Refused:
+    return Refused({"IOError": {"error": text, "path": path}})
+
+
+def _data(call: Call) -> Buffer:
+    if call.blob is None:
+        raise Refused({"BadBytes": {"action": "write", "path": call.path}})
+    return call.blob.bytes
+
+
+def _target(call: Call) -> Location:
+    assert call.target is not None
+    return call.target
+
+
+# --- plans ----------------------------------------------------------------------------------------------------------
+
+
+def _plan_read_at(call: Call) -> Operation:
+    offset, length = (number_untrusted(field_untrusted(call.argument, name)) for name in ("offset", "length"))
+    if length > _MOST:
+        raise _io_error(f"a blob holds at most {_MOST} bytes: read the file in pieces", call.path)
+    return ReadAt(call.location, offset, length)
+
+
+def _plan_write_at(call: Call) -> Operation:
+    return WriteAt(call.location, number_untrusted(field_untrusted(call.argument, "offset")), _data(call))
+
+
+def _plan_read_exact(call: Call) -> Operation:
+    return ReadAt(call.location, call.cursor, _exact_length(call))
+
+
+def _exact_length(call: Call) -> int:
+    argument = call.argument["length"] if isinstance(call.argument, dict) and "length" in call.argument else None
+    length = number_untrusted(call.argument if argument is None else argument)
+    if length > _MOST:
+        raise _io_error(f"a blob holds at most {_MOST} bytes: read the file in pieces", call.path)
+    return length
+
+
+def _plan_unpack(call: Call) -> Operation:
+    data = _data(call)
+    if call.blob is not None and call.blob.mime not in (None, ZIP):
+        raise bad_request(f"the blob's mime must be {ZIP}")
+    return Unpack(call.location, data)
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+def _answer_read(call: Call, outcome: bytes) -> Answer:
+    if len(outcome) > _MOST:
+        raise _io_error(f"the file is longer than a blob can be ({_MOST} bytes): read it in pieces", call.path)
+    return "Read", outcome
+
+
+def _answer_exact(call: Call, outcome: bytes) -> Answer:
+    if len(outcome) < _exact_length(call):
+        raise _io_error("failed to fill whole buffer", call.path)
+    return "Read", outcome
+
+
+def _answer_string(call: Call, outcome: bytes) -> Answer:
+    try:
+        value = {"ReadToString": outcome.decode()}
+    except UnicodeDecodeError:
+        raise _io_error("stream did not contain valid UTF-8", call.path) from None
+    if len(outcome) > _CHARACTERS or len(dump(value)) > limits.MAX_BODY_BYTES:
+        raise _io_error(f"the text is longer than a body can be ({limits.MAX_BODY_BYTES} bytes)", call.path)
+    return value, None
+
+
+def _answer_metadata(call: Call, outcome: FileStat) -> Answer:
+    metadata = {"file_type": outcome.type.value, "len": outcome.length, "modified": outcome.modified}
+    return {"Metadata": metadata}, None
+
+
+def _answer_len(call: Call, outcome: FileStat) -> Answer:
+    return {"Len": outcome.length}, None
+
+
+def _answer_list(call: Call, outcome: list[Any]) -> Answer:
+    base = call.path.rstrip("/")
+    entries = [{"path": f"{base}/{name}", "file_type": kind.value} for name, kind in outcome if is_part(name)]
+    return {"ReadDir": entries}, None
+
+
+def _answer_hash(call: Call, outcome: bytes) -> Answer:
+    return {"Hash": list(outcome)}, None
+
+
+def _answer_seek(call: Call, outcome: FileStat) -> Answer:
+    offset = _sought(call, outcome)
+    early = isinstance(call.argument, dict) and "seek_from" in call.argument
+    return {"SeekFrom": offset if early else {"new_offset": offset}}, None
+
+
+# --- where the cursor stands afterwards -----------------------------------------------------------------------------
+
+
+def _start(call: Call, outcome: object) -> int:
+    return 0
+
+
+def _after_what_was_read(call: Call, outcome: bytes) -> int:
+    return call.cursor + len(outcome)
+
+
+def _after_what_was_written(call: Call, outcome: object) -> int:
+    return call.cursor + len(_data(call))
+
+
+def _at_the_end(call: Call, outcome: int) -> int:
+    return outcome
+
+
+def _sought(call: Call, outcome: FileStat) -> int:
+    argument = call.argument
+    early = isinstance(argument, dict) and "seek_from" in argument
+    whence, by = variant_untrusted(argument["seek_from"] if early else argument)
+    if not isinstance(by, int) or isinstance(by, bool) or not -(1 << 63) <= by < 1 << 63:
+        raise bad_request('expected {"Start": n}, {"End": n} or {"Current": n}')
+    base = {"Start": 0, "End": outcome.length, "Current": call.cursor}.get(whence)
+    if base is None:
+        raise bad_request('expected {"Start": n}, {"End": n} or {"Current": n}')
+    if not 0 <= base + by < 1 << 63:
+        raise _io_error("Invalid argument", call.path)
+    return base + by
+
+
+def _read_from_cursor(call: Call, most: int) -> Operation:
+    return ReadAt(call.location, call.cursor, most + 1)  # one more tells that it is too much
+
+
+ACTIONS: dict[str, Action] = {
+    "CreateDrive": Action("write", lambda call: MakeFolder(call.location)),
+    "CreateDir": Action("write", lambda call: CreateFolder(call.location)),
+    "CreateDirAll": Action("write", lambda call: MakeFolder(call.location)),
+    "CreateFile": Action("write", lambda call: Create(call.location, cut_off=True), moves=_start),
+    "CreateFile, or open it": Action("write", lambda call: Create(call.location), moves=_start),
+    "OpenFile": Action("read", lambda call: Stat(call.location), moves=_start),
+    "CloseFile": Action("read", lambda call: Stat(call.location), moves=_start),
+    "Write": Action("write", lambda call: Replace(call.location, _data(call))),
+    "WriteAll": Action(
+        "write", lambda call: WriteAt(call.location, call.cursor, _data(call)), moves=_after_what_was_written
+    ),
+    "WriteAt": Action("write", _plan_write_at),
+    "Append": Action("write", lambda call: Append(call.location, _data(call)), moves=_at_the_end),
+    "SyncAll": Action("write", lambda call: Sync(call.location)),
+    "Read": Action("read", lambda call: ReadAt(call.location, 0, _MOST + 1), _answer_read),
+    "ReadAt": Action("read", _plan_read_at, _answer_read),
+    "ReadDir": Action("read", lambda call: ListFolder(call.location), _answer_list),
+    "ReadToEnd": Action("read", lambda call: _read_from_cursor(call, _MOST), _answer_read, _after_what_was_read),
+    "ReadExact": Action("read", _plan_read_exact, _answer_exact, _after_what_was_read),
+    "ReadToString": Action(
+        "read", lambda call: _read_from_cursor(call, _CHARACTERS), _answer_string, _after_what_was_read
+    ),
+    "Seek": Action("read", lambda call: Stat(call.location), _answer_seek, _sought),
+    "RemoveFile": Action("write", lambda call: RemoveFile(call.location)),
+    "RemoveDir": Action("write", lambda call: RemoveFolder(call.location, recursive=False)),
+    "RemoveDirAll": Action("write", lambda call: RemoveFolder(call.location, recursive=True)),
+    "Rename": Action("write", lambda call: Rename(call.location, _target(call)), second=True),
+    "Metadata": Action("read", lambda call: Stat(call.location), _answer_metadata),
+    "AddZip": Action("write", _plan_unpack),
+    "CopyFile": Action("read", lambda call: Copy(call.location, _target(call)), second=True),
+    "Len": Action("read", lambda call: Stat(call.location), _answer_len),
+    "SetLen": Action("write", lambda call: SetLength(call.location, number_untrusted(call.argument))),
+    "Hash": Action("read", lambda call: Hash(call.location), _answer_hash),
+}

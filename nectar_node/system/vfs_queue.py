@@ -1,0 +1,131 @@
+"""In which order the vfs works: requests that wait for the disk, or for each other.
+
+What is asked of one place is done in the order in which it was asked for. Most requests may be on their way to the disk
+together, since the disk keeps their order. Some must go alone: those that use a cursor, because where they begin is
+known only when the one before is done, and those that concern two places. Bounded for each caller and in all (G23).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from kernel.address import ProcessId
+
+MAX_REQUESTS = 4096
+"""Requests of one process that wait or are being done."""
+MAX_BYTES = 256 << 20
+"""Bytes of blobs in those; one more of any size is taken below it."""
+MAX_ALL_BYTES = 1 << 30
+"""The same for all processes together."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class Pending(Generic[T]):
+    """One request."""
+
+    task: T
+    places: tuple[str, ...]
+    alone: bool
+    """Nothing else is done at these places meanwhile."""
+    caller: ProcessId
+    weight: int
+    """Bytes that it keeps alive."""
+
+
+@dataclass(slots=True)
+class _Place(Generic[T]):
+    waiting: deque[Pending[T]] = field(default_factory=deque)
+    going: int = 0
+    alone: bool = False
+
+
+@dataclass(slots=True)
+class _Usage:
+    requests: int = 0
+    bytes: int = 0
+    told: bool = False
+
+
+class VfsQueue(Generic[T]):
+    """What is to be done, and what may be done now."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, _Place[T]] = {}
+        self._usage: dict[ProcessId, _Usage] = {}
+        self._bytes = 0
+        self._ready: deque[Pending[T]] = deque()
+
+    def has_room(self, caller: ProcessId) -> bool:
+        """Whether one more request of `caller` may come."""
+        usage = self._usage.get(caller)
+        if usage is None:
+            return self._bytes < MAX_ALL_BYTES
+        return usage.requests < MAX_REQUESTS and usage.bytes < MAX_BYTES and self._bytes < MAX_ALL_BYTES
+
+    def first_refusal(self, caller: ProcessId) -> bool:
+        """Whether it is the first time that `caller` has no room since it had nothing waiting."""
+        usage = self._usage.get(caller)
+        if usage is None or usage.told:
+            return usage is None
+        usage.told = True
+        return True
+
+    def put(self, pending: Pending[T]) -> None:
+        """Something is to be done, after what is to be done at its places already."""
+        usage = self._usage.setdefault(pending.caller, _Usage())
+        usage.requests += 1
+        usage.bytes += pending.weight
+        self._bytes += pending.weight
+        for name in pending.places:
+            self._places.setdefault(name, _Place()).waiting.append(pending)
+        self._advance(pending.places)
+
+    def next(self) -> Pending[T] | None:
+        """What may be done now; None: nothing. Each comes once, and is `finished` some time later."""
+        return self._ready.popleft() if self._ready else None
+
+    def finished(self, pending: Pending[T]) -> None:
+        """It is done, or will not be."""
+        usage = self._usage[pending.caller]
+        usage.requests -= 1
+        usage.bytes -= pending.weight
+        self._bytes -= pending.weight
+        if not usage.requests:
+            del self._usage[pending.caller]
+        for name in pending.places:
+            place = self._places[name]
+            place.going -= 1
+            place.alone = False
+        self._advance(pending.places)
+        for name in pending.places:
+            if not self._places[name].going and not self._places[name].waiting:
+                del self._places[name]
+
+    def _advance(self, names: tuple[str, ...]) -> None:
+        unseen = deque(names)
+        while unseen:
+            waiting = self._places[unseen[0]].waiting
+            if waiting and self._may_go(waiting[0]):
+                first = waiting[0]
+                self._go(first)
+                unseen.extend(first.places)
+            else:
+                unseen.popleft()
+
+    def _may_go(self, pending: Pending[T]) -> bool:
+        places = [self._places[name] for name in pending.places]
+        return all(
+            place.waiting[0] is pending and not place.alone and not (pending.alone and place.going) for place in places
+        )
+
+    def _go(self, pending: Pending[T]) -> None:
+        for name in pending.places:
+            place = self._places[name]
+            place.waiting.popleft()
+            place.going += 1
+            place.alone = pending.alone
+        self._ready.append(pending)

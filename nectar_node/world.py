@@ -1,0 +1,99 @@
+"""What the core asks of the world, as values: its driver carries them out.
+
+Those of the net (`Dial`, `Close`, `Writable`), of the disk (`Job`) and of traces (`Traced`) are defined where they come
+from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kernel.address import ProcessId
+from kernel.events import Answered
+from kernel.message import Buffer
+from nectar_node.storage.operations import Job, Location
+from nectar_node.trace import Traced
+from net.events import Close, Dial, FailureReason, Writable
+
+
+class LogLine(NamedTuple):
+    """A line for the node's log."""
+
+    source: str
+    """A process id, `net`, or `kernel`."""
+    verbosity: int
+    """0: always shown; up to 3: more and more detail."""
+    text: str
+
+
+class Printed(NamedTuple):
+    """A line that a script printed, for the user who runs it; it is not in the log."""
+
+    token: object
+    """As given to `NodeCore.run_script`."""
+    verbosity: int
+    """As in `LogLine`."""
+    text: str
+
+
+class LoadCode(NamedTuple):
+    """Read, if it lies on the disk, and compile a process's code; the driver answers with `NodeCore.code_loaded`."""
+
+    source: Location | Buffer
+    """A file, or the code itself."""
+    owner: object
+
+
+@dataclass(frozen=True, slots=True)
+class BadCode:
+    """The outcome of a LoadCode that failed."""
+
+    reason: str
+    """One sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """All processes of a package have been started, or could not be."""
+
+    token: object
+    """As given to `NodeCore.install`."""
+    failures: tuple[tuple[ProcessId, str], ...]
+    """Those that could not be started, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The registrar has granted this node its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinFailed:
+    """The registrar has refused this node its name, or cannot be reached."""
+
+    reason: FailureReason
+    retries: bool
+    """The net goes on trying by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShutDown:
+    """A process that may has asked the node to end, as its user could."""
+
+
+WorldAction = (
+    Dial
+    | Close
+    | Writable
+    | Job
+    | LoadCode
+    | LogLine
+    | Printed
+    | Answered
+    | Installed
+    | Joined
+    | JoinFailed
+    | Traced
+    | ShutDown
+)

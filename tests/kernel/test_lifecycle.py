@@ -1,0 +1,121 @@
+"""How processes come and go, where that is not seen by the messages of `test_kernel`."""
+
+from __future__ import annotations
+
+import pytest
+
+from kernel import limits
+from kernel.address import ProcessId
+from kernel.capability import Capability
+from kernel.events import (
+    Begin,
+    ChangeOnExit,
+    Close,
+    Ended,
+    GrantCapabilities,
+    Initialize,
+    Kill,
+    Launch,
+    Run,
+    ToSystem,
+    WithdrawCapabilities,
+)
+from kernel.message import ON_EXIT_NONE, ON_EXIT_RESTART, OnExit, OnExitAction, OnExitRequest, Request
+from tests.kernel.rig import CLOCK, NoProgram, Rig, here, pid
+
+ISSUED = Capability(here("b"), '{"kind":"read"}')
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def initialize(rig: Rig, name: str | ProcessId, *capabilities: Capability) -> None:
+    process = name if isinstance(name, ProcessId) else pid(name)
+    rig.tell(Initialize(Launch(process, NoProgram(), ON_EXIT_NONE, public=True), capabilities))
+
+
+def begun(rig: Rig, name: str) -> int:
+    return sum(isinstance(action, Begin) and action.launch.process == pid(name) for action in rig.actions)
+
+
+def test_an_initialized_process_begins_once_when_it_is_run(rig: Rig) -> None:
+    initialize(rig, "a", ISSUED)
+    assert rig.kernel.processes[pid("a")].waiting.value == "initialized, not run yet"
+    assert begun(rig, "a") == 0
+    for _ in range(2):
+        rig.tell(Run(pid("a")))
+    assert begun(rig, "a") == 1
+    assert rig.kernel.grants.of(pid("a")) == (ISSUED,)
+
+
+def test_g21_no_event_makes_a_process_of_a_reserved_or_taken_name(rig: Rig) -> None:
+    rig.start("a")
+    before = rig.kernel.processes[pid("a")]
+    for name in (CLOCK, ProcessId("new", "distro", "sys"), pid("a"), ProcessId("UPPER", "tests", "sys")):
+        initialize(rig, name)
+    assert rig.kernel.processes == {pid("a"): before}
+
+
+def test_g23_a_process_that_would_hold_too_much_is_not_made(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_HELD_CAPABILITIES", 0)
+    initialize(rig, "a", ISSUED)
+    assert rig.kernel.processes == {}
+
+
+def test_capabilities_come_and_go(rig: Rig) -> None:
+    rig.start("a", network=False)
+    rig.tell(GrantCapabilities(pid("a"), (ISSUED,)))
+    assert rig.kernel.grants.of(pid("a")) == (ISSUED,)
+    rig.tell(WithdrawCapabilities(pid("a"), (ISSUED,)))
+    assert rig.kernel.grants.of(pid("a")) == ()
+
+
+def test_g23_nobody_who_is_not_there_is_granted_anything(rig: Rig) -> None:
+    rig.tell(GrantCapabilities(pid("nobody"), (ISSUED,)))
+    assert rig.kernel.grants.of(pid("nobody")) == ()
+
+
+def test_g22_on_exit_can_be_changed_from_outside(rig: Rig) -> None:
+    rig.start("a")
+    rig.tell(ChangeOnExit(pid("a"), ON_EXIT_RESTART))
+    rig.end("a")
+    assert rig.kernel.lifecycle.waiting() == [(pid("a"), 1.0)]
+
+
+def test_g22_restarts_are_counted_until_the_process_is_gone_for_good(rig: Rig) -> None:
+    rig.start("a", on_exit=ON_EXIT_RESTART)
+    assert rig.kernel.lifecycle.restarts(pid("a")) == 0
+    for number, due in ((1, 1.0), (2, 3.0)):
+        rig.end("a")
+        assert rig.kernel.lifecycle.waiting() == [(pid("a"), due)]
+        rig.tick(due)
+        assert rig.kernel.lifecycle.restarts(pid("a")) == number
+        assert rig.kernel.lifecycle.waiting() == []
+    rig.tell(Kill(pid("a")))
+    assert rig.kernel.lifecycle.restarts(pid("a")) == 0
+
+
+def test_g21_a_kill_revokes_unless_it_says_otherwise(rig: Rig) -> None:
+    for revokes, left in ((False, (ISSUED,)), (True, ())):
+        rig.start("a", "b", network=False)
+        rig.tell(GrantCapabilities(pid("a"), (ISSUED,)))
+        rig.tell(Kill(pid("b"), revokes))
+        assert rig.kernel.grants.of(pid("a")) == left
+
+
+def test_who_keeps_something_for_a_process_is_told_of_its_end_after_its_last_requests(rig: Rig) -> None:
+    request = OnExitRequest(here("clock")._replace(process=CLOCK), Request(False, None, b"x"), None)
+    rig.start("a", on_exit=OnExit(OnExitAction.REQUESTS, (request,)))
+    actions = rig.end("a")
+    assert [type(action) for action in actions if isinstance(action, (Close, ToSystem, Ended))] == [
+        Close,
+        ToSystem,
+        Ended,
+    ]
+    rig.start("b", on_exit=ON_EXIT_RESTART)
+    assert Ended(pid("b")) in rig.end("b")
+    rig.start("c")
+    assert Ended(pid("c")) in rig.tell(Kill(pid("c")))
+    assert Ended(pid("nobody")) not in rig.tell(Kill(pid("nobody")))

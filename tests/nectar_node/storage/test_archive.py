@@ -1,0 +1,125 @@
+"""Archives that somebody else made: what is unpacked, and what is refused before anything is."""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nectar_node.storage import archive
+from nectar_node.storage.archive import BadArchive, read_archive_untrusted, unpack_untrusted
+
+
+def zipped(*files: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as written:
+        for name, data in files:
+            written.writestr(name, data)
+    return buffer.getvalue()
+
+
+def contents(data: bytes) -> dict[str, bytes]:
+    entries = read_archive_untrusted(data)
+    return {"/".join(entry.parts): b"".join(unpack_untrusted(data, entry)) for entry in entries if not entry.is_folder}
+
+
+def refusal(data: bytes) -> str:
+    with pytest.raises(BadArchive) as refused:
+        read_archive_untrusted(data)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_what_the_standard_library_packs_is_unpacked(method: int) -> None:
+    files = {"a": b"1", "sub/b ö": b"2" * 3_000_000, "./c": b"", "empty": b""}
+    data = zipped(*files.items(), ("folder/", b""), method=method)
+    assert contents(data) == {name.removeprefix("./"): content for name, content in files.items()}
+    folder = next(entry for entry in read_archive_untrusted(data) if entry.parts == ("folder",))
+    assert folder.is_folder
+
+
+def test_an_archive_with_a_comment_and_something_before_its_end_is_found() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as written:
+        written.comment = b"a comment PK"
+        written.writestr("a", b"1")
+    assert contents(buffer.getvalue()) == {"a": b"1"}
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "a//b", "C:\\x", "..\\x", "a/\x01/../b", "x" * 256])
+def test_a_name_that_leads_out_or_is_none_is_refused(name: str) -> None:
+    assert "leads out of its folder or is no name" in refusal(zipped(("good", b""), (name, b"")))
+
+
+def test_a_link_is_refused() -> None:
+    link = zipfile.ZipInfo("link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    assert "has a link in it" in refusal(zipped((link, b"/etc/passwd")))
+
+
+def test_an_encrypted_entry_is_refused() -> None:
+    data = bytearray(zipped(("a", b"1")))
+    data[data.index(b"PK\1\2") + 8] |= 1
+    assert "encrypted" in refusal(bytes(data))
+
+
+def test_an_unknown_method_is_refused() -> None:
+    assert "a method that this node does not know" in refusal(zipped(("a", b"1" * 100), method=zipfile.ZIP_BZIP2))
+
+
+def test_more_entries_than_the_bound_are_refused() -> None:
+    assert "more than 10000 entries" in refusal(zipped(*((str(number), b"") for number in range(10_001))))
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
+    data = bytearray(zipped(("a", bytes(1 << 20))))
+    position = data.index(b"PK\1\2") + 24
+    data[position : position + 4] = (archive.MAX_UNPACKED_BYTES + 1).to_bytes(4, "little")
+    assert "unpacks to more than 512 MiB" in refusal(bytes(data))
+
+
+def test_a_bomb_that_lies_about_its_size_is_given_up_where_the_lie_shows() -> None:
+    data = bytearray(zipped(("a", bytes(50 << 20))))
+    position = data.index(b"PK\1\2") + 24
+    data[position : position + 4] = (10).to_bytes(4, "little")
+    assert "is not what its directory says" in refusal(bytes(data))
+    (entry,) = archive._read_directory_untrusted(memoryview(data))
+    assert entry.length == 10
+    pieces: list[object] = []
+    with pytest.raises(BadArchive):
+        pieces.extend(unpack_untrusted(data, entry))
+    assert pieces == []
+
+
+def test_a_content_that_is_not_what_the_directory_says_is_refused() -> None:
+    data = zipped(("a", b"0123456789"), method=zipfile.ZIP_STORED)
+    assert "is damaged" in refusal(data.replace(b"0123456789", b"0123456780"))
+
+
+def test_the_64_bit_format_is_refused_by_name() -> None:
+    data = bytearray(zipped(("a", b"1")))
+    position = data.rindex(b"PK\5\6") + 16
+    data[position : position + 4] = b"\xff" * 4
+    assert "64-bit" in refusal(bytes(data))
+
+
+@given(st.binary(max_size=200))
+def test_whatever_bytes_come_only_bad_archive_leaves(data: bytes) -> None:
+    with pytest.raises(BadArchive):
+        read_archive_untrusted(data)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 255), st.booleans())
+def test_an_archive_with_one_wrong_byte_is_read_or_refused_and_nothing_else(at: int, value: int, cut: bool) -> None:
+    data = bytearray(zipped(("a", b"1" * 50), ("b/c", b"2"), method=zipfile.ZIP_DEFLATED))
+    at %= len(data)
+    data[at] = value
+    try:
+        entries = read_archive_untrusted(bytes(data[:at]) if cut else data)
+    except BadArchive:
+        return
+    assert all(".." not in entry.parts for entry in entries)

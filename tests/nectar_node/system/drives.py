@@ -1,0 +1,99 @@
+"""A vfs over a disk in memory, for tests."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from typing import Any
+
+from hypothesis import strategies as st
+
+from kernel.address import Address, ProcessId
+from kernel.capability import Capability, canonical
+from kernel.events import GrantCapabilities, Reply
+from kernel.message import Envelope, LazyLoadBlob, ReplyTo, Request
+from nectar_node.storage.operations import Job
+from nectar_node.system.vfs import VFS, Vfs
+from nectar_node.world import LogLine
+from testnet.sim.disk import SimDisk
+
+OUR = "our.nec"
+APP = ProcessId("main", "app", "sys")
+OTHER = ProcessId("main", "other", "sys")
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+"""Any JSON value."""
+
+
+class Drives:
+    """A vfs over a disk in memory, which works only when told to."""
+
+    def __init__(self) -> None:
+        self.held: set[tuple[ProcessId, Capability]] = set()
+        self.vfs = Vfs(OUR, "drives", lambda holder, wanted: (holder, canonical(wanted)) in self.held)
+        self.disk = SimDisk(lambda: 1.0, capacity=1 << 28)
+        self.jobs: list[Job] = []
+        """All there were."""
+        self.undone: deque[Job] = deque()
+        self.lines: list[LogLine] = []
+        self.replies: list[Reply] = []
+
+    def hold(self, holder: ProcessId, params: str) -> None:
+        """Let a process hold a capability of the vfs."""
+        self.held.add((holder, canonical(Capability(Address(OUR, VFS), params))))
+
+    def send(
+        self, body: bytes, blob: LazyLoadBlob | None = None, source: ProcessId = APP, *, awaited: bool = True
+    ) -> None:
+        """Give the vfs a request, and see what it wants."""
+        address = Address(OUR, source)
+        request = Request(False, 5, body, '"echo me"')
+        reply_to = ReplyTo(address, len(self.replies)) if awaited else None
+        self.vfs.receive(Envelope(1, address, Address(OUR, VFS), reply_to, request, blob), 0.0)
+        self.look()
+
+    def look(self) -> None:
+        """Take what the vfs wants done."""
+        while (wish := self.vfs.next_action()) is not None:
+            match wish:
+                case Reply():
+                    self.replies.append(wish)
+                case GrantCapabilities(holder, capabilities):
+                    self.held.update((holder, each) for each in capabilities)
+                case LogLine():
+                    self.lines.append(wish)
+                case Job():
+                    self.jobs.append(wish)
+                    self.undone.append(wish)
+                case _:
+                    raise AssertionError(wish)
+
+    def work(self) -> None:
+        """Do one job."""
+        job = self.undone.popleft()
+        self.vfs.done(job, self.disk.perform(job.operation), 0.0)
+        self.look()
+
+    def ask_raw(self, body: bytes, blob: LazyLoadBlob | None = None, source: ProcessId = APP) -> Reply | None:
+        """One request, done; its answer."""
+        before = len(self.replies)
+        self.send(body, blob, source)
+        while self.undone:
+            self.work()
+        answers = self.replies[before:]
+        assert len(answers) < 2
+        return answers[0] if answers else None
+
+    def ask(
+        self, path: str, action: object, blob: bytes | None = None, source: ProcessId = APP, mime: str | None = None
+    ) -> Any:
+        """One request, done; its answer's JSON, and its blob if it has one."""
+        carried = LazyLoadBlob(mime, blob) if blob is not None else None
+        reply = self.ask_raw(json.dumps({"path": path, "action": action}).encode(), carried, source)
+        assert reply is not None
+        value = json.loads(reply.response.body)
+        return (value, reply.blob.bytes) if reply.blob is not None else value

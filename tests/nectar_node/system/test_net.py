@@ -1,0 +1,114 @@
+"""net:distro:sys: hello from node to node, and what this node knows of others."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernel.address import Address, ProcessId
+from kernel.events import Reply
+from kernel.message import Envelope, ReplyTo, Request
+from nectar_node.system.net import MAX_HELLO_CHARACTERS, MAX_HELLOS, NET, WINDOW_SECONDS, Net, Peer
+from nectar_node.world import LogLine
+from net.directory import Endpoint, NameRecord
+from tests.nectar_node.system.drives import APP, JSON, OUR
+
+THEIR = "their.nec"
+RECORD = NameRecord(THEIR, b"\x01" * 32, (Endpoint("127.0.0.1", 9000),), (), 3, 0)
+RECORD_JSON = {
+    "name": THEIR,
+    "public_key": "01" * 32,
+    "endpoints": [{"host": "127.0.0.1", "port": 9000}],
+    "routers": [],
+    "sequence": 3,
+}
+HI = ProcessId("hi", "terminal", "sys")
+
+
+def a_net() -> Net:
+    peers: list[Peer] = [{"name": THEIR, "state": "up"}]
+    return Net(OUR, lambda: peers, lambda name: RECORD if name == THEIR else None, lambda: {"live": 1, "sessions": 2})
+
+
+def say(net: Net, body: bytes, node: str = THEIR, now: float = 0.0) -> list[object]:
+    """One request, and all that the net wants then."""
+    source = Address(node, HI if node != OUR else APP)
+    envelope = Envelope(1, source, Address(OUR, NET), ReplyTo(source, 1), Request(False, 5, body), None, node != OUR)
+    net.receive(envelope, now)
+    wishes: list[object] = []
+    while (wish := net.next_action()) is not None:
+        wishes.append(wish)
+    return wishes
+
+
+def ask(net: Net, question: object) -> Any:
+    (answer,) = say(net, json.dumps(question).encode(), OUR)
+    assert isinstance(answer, Reply)
+    return json.loads(answer.response.body)
+
+
+def test_a_hello_is_a_line_in_the_log_and_is_acknowledged() -> None:
+    line, answer = say(a_net(), "grüß dich".encode())
+    assert line == LogLine("net", 0, "their.nec: grüß dich")
+    assert isinstance(answer, Reply)
+    assert (answer.reply_to, answer.response.body) == (ReplyTo(Address(THEIR, HI), 1), b"ack")
+
+
+@pytest.mark.parametrize("question", [b'"GetPeers"', b'{"GetPeer":"their.nec"}', b'"GetDiagnostics"'])
+def test_g18_another_node_learns_nothing_whatever_it_says(question: bytes) -> None:
+    line, answer = say(a_net(), question)
+    assert line == LogLine("net", 0, f"their.nec: {question.decode()}")
+    assert isinstance(answer, Reply)
+    assert answer.response.body == b"ack"
+
+
+def test_a_hello_cannot_play_tricks_on_the_terminal() -> None:
+    line, _ = say(a_net(), b"\x1b[2J\r\nfake.nec: hi\x00\xff")
+    assert line == LogLine("net", 0, "their.nec: \\x1b[2J\\r\\nfake.nec: hi\\x00�")
+
+
+def test_a_hello_is_cut_short() -> None:
+    line, _ = say(a_net(), b"x" * 100_000)
+    assert line == LogLine("net", 0, f"their.nec: {'x' * MAX_HELLO_CHARACTERS}…")
+
+
+def test_g23_a_node_that_says_hello_all_the_time_does_not_fill_the_log() -> None:
+    net = a_net()
+    for _ in range(MAX_HELLOS):
+        assert len(say(net, b"hi")) == 2
+    (answer,) = say(net, b"hi")
+    assert isinstance(answer, Reply)
+    assert answer.response.body == b'{"Err":"too many hellos within a minute"}'
+    assert len(say(net, b"hi", "other.nec")) == 2
+    assert len(say(net, b"hi", now=WINDOW_SECONDS)) == 2
+
+
+def test_who_may_ask_sees_the_peers() -> None:
+    peer = {"name": THEIR, "state": "up", "record": RECORD_JSON}
+    assert ask(a_net(), "GetPeers") == {"Peers": [peer]}
+    assert ask(a_net(), {"GetPeer": THEIR}) == {"Peer": peer}
+    assert ask(a_net(), {"GetPeer": "nobody.nec"}) == {"Peer": None}
+
+
+def test_who_may_ask_sees_the_name_records() -> None:
+    assert ask(a_net(), {"GetName": THEIR}) == {"Name": RECORD_JSON}
+    assert ask(a_net(), {"GetName": "nobody.nec"}) == {"Name": None}
+
+
+def test_the_diagnostics_are_a_text() -> None:
+    assert ask(a_net(), "GetDiagnostics") == {"Diagnostics": "our.nec: 1 live, 2 sessions\ntheir.nec up"}
+
+
+@pytest.mark.parametrize("question", ["GetPears", {"GetPeer": 1}, {"GetName": None}, {}, [], 1, None, {"GetPeers": 1}])
+def test_what_is_no_question_is_a_bad_request(question: object) -> None:
+    assert list(ask(a_net(), question)["Err"]) == ["BadRequest"]
+
+
+@given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()), st.sampled_from([OUR, THEIR]))
+def test_whatever_anybody_sends_gets_one_answer(body: bytes, node: str) -> None:
+    wishes = say(a_net(), body, node)
+    assert sum(isinstance(wish, Reply) for wish in wishes) == 1

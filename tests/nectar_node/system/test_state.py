@@ -1,0 +1,122 @@
+"""state:distro:sys: a process reaches what it has saved itself, and nobody else's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernel.address import Address, ProcessId
+from kernel.events import Reply, StateAction, StateUsed, UseState
+from kernel.message import Envelope, LazyLoadBlob, ReplyTo, Request
+from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, MakeFolder
+from nectar_node.system.state import MAX_WAITING, STATE, State
+from nectar_node.world import LogLine
+from testnet.sim.disk import SimDisk
+from tests.nectar_node.system.drives import APP, JSON, OTHER, OUR
+
+ROOT = "state"
+
+
+class Saved:
+    """The saved states, on a disk in memory."""
+
+    def __init__(self) -> None:
+        self.state = State(ROOT)
+        self.disk = SimDisk(lambda: 1.0)
+        self.disk.perform(MakeFolder(Location(ROOT, ())))
+        self.lines: list[LogLine] = []
+
+    def ask(self, value: object, blob: bytes | None = None, source: ProcessId = APP) -> Any:
+        return self.ask_raw(json.dumps(value).encode(), blob, source)
+
+    def ask_raw(self, body: bytes, blob: bytes | None = None, source: ProcessId = APP) -> Any:
+        address = Address(OUR, source)
+        carried = LazyLoadBlob(None, blob) if blob is not None else None
+        request = Request(False, 5, body)
+        self.state.receive(Envelope(1, address, Address(OUR, STATE), ReplyTo(address, 1), request, carried), 0.0)
+        (answer,) = self.carry_out()
+        assert isinstance(answer, Reply)
+        value = json.loads(answer.response.body)
+        return (value, answer.blob.bytes) if answer.blob is not None else value
+
+    def carry_out(self) -> list[object]:
+        """Do what it wants; its answers."""
+        answers: list[object] = []
+        while (wish := self.state.next_action()) is not None:
+            if isinstance(wish, Job):
+                self.state.done(wish, self.disk.perform(wish.operation), 0.0)
+            elif isinstance(wish, LogLine):
+                self.lines.append(wish)
+            else:
+                answers.append(wish)
+        return answers
+
+
+def test_what_was_set_is_got_and_what_was_deleted_is_not_found() -> None:
+    saved = Saved()
+    mine = str(APP)
+    assert saved.ask({"SetState": mine}, b"bytes") == "SetState"
+    assert saved.ask({"GetState": mine}) == ("GetState", b"bytes")
+    assert saved.ask({"DeleteState": mine}) == "DeleteState"
+    assert saved.ask({"GetState": mine}) == {"Err": {"NotFound": {"process_id": mine}}}
+    assert saved.ask({"DeleteState": mine}) == "DeleteState"
+
+
+@pytest.mark.parametrize("action", ["GetState", "SetState", "DeleteState"])
+def test_g21_nobody_reaches_anothers_state(action: str) -> None:
+    saved = Saved()
+    saved.ask({"SetState": str(OTHER)}, b"theirs", OTHER)
+    assert saved.ask({action: str(OTHER)}, b"mine") == {"Err": {"NoCap": {"action": action}}}
+    assert saved.ask({"GetState": str(OTHER)}, source=OTHER) == ("GetState", b"theirs")
+
+
+def test_the_backup_is_not_for_processes() -> None:
+    assert Saved().ask("Backup") == {"Err": {"NoCap": {"action": "Backup"}}}
+
+
+def test_a_state_without_bytes_is_told_so() -> None:
+    assert Saved().ask({"SetState": str(APP)}) == {"Err": {"BadBytes": {"action": "SetState"}}}
+
+
+def test_a_disk_that_fails_is_told_in_its_words() -> None:
+    saved = Saved()
+    saved.disk.capacity = 3
+    answer = saved.ask({"SetState": str(APP)}, b"four")
+    assert answer == {"Err": {"IOError": {"error": "its state cannot be used: No space left on device"}}}
+
+
+def test_the_kernel_uses_it_too_and_both_reach_the_same() -> None:
+    saved = Saved()
+    saved.ask({"SetState": str(APP)}, b"bytes")
+    saved.state.use(UseState(APP, "token", StateAction.GET))
+    assert saved.carry_out() == [StateUsed("token", b"bytes", None)]
+
+
+def test_a_state_that_the_disk_cannot_give_is_a_problem_of_the_call() -> None:
+    state = State(ROOT)
+    state.use(UseState(APP, "token", StateAction.GET))
+    job = state.next_action()
+    assert isinstance(job, Job)
+    state.done(job, DiskError(DiskFault.OTHER, "Input/output error"), 0.0)
+    assert state.next_action() == StateUsed("token", None, "its state cannot be used: Input/output error")
+
+
+def test_g23_a_process_that_saves_faster_than_the_disk_is_refused() -> None:
+    saved = Saved()
+    address = Address(OUR, APP)
+    request = Request(False, None, json.dumps({"SetState": str(APP)}).encode())
+    envelope = Envelope(1, address, Address(OUR, STATE), None, request, LazyLoadBlob(None, b"x"))
+    for _ in range(MAX_WAITING + 1):
+        saved.state.receive(envelope, 0.0)
+    saved.carry_out()
+    assert [line.source for line in saved.lines] == [str(APP)]
+    assert saved.ask({"GetState": str(APP)}) == ("GetState", b"x")
+
+
+@given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()), st.none() | st.binary(max_size=4))
+def test_whatever_a_process_sends_it_gets_one_answer(body: bytes, blob: bytes | None) -> None:
+    assert "Err" in Saved().ask_raw(body, blob)

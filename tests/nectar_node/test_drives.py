@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from kernel.address import Address
+from kernel.guest import Poll, SendResponse
+from kernel.wasm.engine import Engine
+from kernel.wasm.fiber import Fiber
+from nectar_node.node import _guest_config
+from tests.kernel.wasm.guests import GUESTS, arrival, poll
+
+
+def asked(drives: Path, process: str, text: str) -> bytes:
+    """What a guest of the test package that works with files answers, started as the node starts it."""
+    engine = Engine(None, replayable=False)
+    config = _guest_config(drives, Address.parse(f"our.nec@{process}"))
+    guest = engine.load((GUESTS / "drive.wasm").read_bytes()).start(config)
+    assert isinstance(guest, Fiber)
+    assert poll(guest) is Poll.RECEIVE
+    guest.resume(arrival(text.encode()))
+    assert poll(guest) is Poll.RECEIVE
+    (answer,) = guest.effects
+    guest.close()
+    engine.close()
+    assert isinstance(answer, SendResponse)
+    return answer.response.body
+
+
+def test_g28_a_process_writes_into_its_packages_folder_in_the_vfs(tmp_path: Path) -> None:
+    assert asked(tmp_path, "one:files:some.nec", "write /note.txt text") == b"written"
+    assert (tmp_path / "files:some.nec" / "note.txt").read_text() == "text"
+
+
+def test_g28_processes_of_a_package_share_its_drive_and_others_see_nothing_of_it(tmp_path: Path) -> None:
+    asked(tmp_path, "one:files:some.nec", "write /note.txt text")
+    assert asked(tmp_path, "two:files:some.nec", "read /note.txt") == b"text"
+    assert asked(tmp_path, "one:other:some.nec", "read /note.txt") == b"refused"
+    assert asked(tmp_path, "one:other:some.nec", "read /../files:some.nec/note.txt") == b"refused"

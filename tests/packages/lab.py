@@ -1,0 +1,65 @@
+"""One or more nodes in virtual time, and how the tests of this folder speak to their packages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kernel.address import ProcessId
+from kernel.guest import Arrival, Failure
+from kernel.wasm.engine import Engine
+from packages.build import PACKAGES
+from testnet.sim.simulation import SimNode, Simulation
+
+SEED = 20260301
+
+
+class Lab:
+    """Nodes that all run the same packages."""
+
+    def __init__(self, engine: Engine, packages: tuple[str | Path, ...], nodes: tuple[str, ...] = ("one.nec",)) -> None:
+        """`packages`: names of those that come with the node, and folders of others."""
+        self.simulation = Simulation(SEED, engine)
+        folders = tuple(PACKAGES / name for name in packages)
+        self.nodes: tuple[SimNode, ...] = tuple(self.simulation.add(name, folders) for name in nodes)
+        self.simulation.settle()
+
+    @property
+    def node(self) -> SimNode:
+        """The first one."""
+        return self.nodes[0]
+
+    def ask(self, target: str, body: object, timeout: int = 60) -> Any:
+        """Send a request with a JSON body to a process of the first node, and return the answer's."""
+        return outcome(self.node.ask(target, json.dumps(body).encode(), timeout))
+
+    def begin(self, target: str, body: object, timeout: int = 60) -> object:
+        """The same without waiting; `answer` has the outcome of what is returned, once it is there."""
+        return self.node.begin_to_ask(target, json.dumps(body).encode(), timeout)
+
+    def answer(self, token: object) -> Any:
+        """The JSON body of the answer; None: it is not there yet."""
+        answer = self.node.answer(token)
+        return None if answer is None else outcome(answer)
+
+    def wait(self, token: object, timeout: float = 60.0) -> Any:
+        """Let virtual time pass until the answer is there."""
+        self.simulation.run_until(lambda: self.node.answer(token) is not None, self.simulation.now + timeout)
+        return self.answer(token)
+
+    def source(self, token: object) -> ProcessId:
+        """Who answered."""
+        answer = self.node.answer(token)
+        assert isinstance(answer, Arrival), answer
+        return answer.source.process
+
+    def processes(self, package: str) -> list[str]:
+        """The names of the processes of a package that run on the first node, in order."""
+        return sorted(id.process for id in self.node.core.kernel.processes if id.package == package)
+
+
+def outcome(answer: Arrival | Failure) -> Any:
+    """The JSON body of what must be an answer."""
+    assert isinstance(answer, Arrival), answer
+    return json.loads(answer.message.body)
