@@ -10,13 +10,17 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
-from bench import boot, local, remote, transfer
+from bench import blobs, boot, latency, local, remote, scale, start, transfer
 from bench.measure import Figure, Result, Skipped
 
 BENCHES: dict[str, Callable[[], list[Result]]] = {
     "transfer": transfer.run,
     "local": local.run,
+    "blobs": blobs.run,
     "remote": remote.run,
+    "latency": latency.run,
+    "start": start.run,
+    "scale": scale.run,
     "boot": boot.run,
 }
 

@@ -38,6 +38,29 @@ async def channels(count: str) -> float:
     return seconds / int(count)
 
 
+async def channels_copying(count: str, size: str) -> float:
+    """The same with so many bytes, each copied when it leaves a task and when it enters one, as between tasks that
+    share no memory."""
+    to_echo, at_echo = trio.open_memory_channel[bytes](math.inf)
+    to_ping, at_ping = trio.open_memory_channel[bytes](math.inf)
+    at_home, away = bytearray(int(size)), bytearray(int(size))
+
+    async def echo() -> None:
+        async for message in at_echo:
+            away[:] = message
+            await to_ping.send(bytes(away))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(echo)
+        begin = time.perf_counter()
+        for _ in range(int(count)):
+            await to_echo.send(bytes(at_home))
+            at_home[:] = await at_ping.receive()
+        seconds = time.perf_counter() - begin
+        nursery.cancel_scope.cancel()
+    return seconds / int(count)
+
+
 async def tcp_echo(count: str) -> float:
     """Seconds for one round trip of 100 bytes over loopback TCP to another process."""
     server = _start("echo_server")
@@ -107,7 +130,7 @@ async def _serve_one() -> trio.SocketStream:
 
 
 PROGRAMS: dict[str, Callable[..., Awaitable[float | None]]] = {
-    program.__name__: program for program in (channels, tcp_echo, tcp_file, echo_server, file_server)
+    program.__name__: program for program in (channels, channels_copying, tcp_echo, tcp_file, echo_server, file_server)
 }
 
 if __name__ == "__main__":

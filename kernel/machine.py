@@ -1,10 +1,13 @@
 """Kernel and guests together: still pure, polled by whoever drives it.
 
-Owns the guests and the queue of those that can run. `run` polls guests, feeds what they leave behind to the kernel and
+Owns the guests and the queues of those that can run. `run` polls guests, feeds what they leave behind to the kernel and
 carries out those of its actions that concern guests; the others go to `actions`, for the node to carry out.
 
-A guest that keeps using up its slice can be lent out (`take_busy`), to be polled on another thread; everything else
-goes on meanwhile. A simulation never takes them, and polls them here.
+There are two queues, so that a guest that spins holds nobody up (G23). Guests with a message to handle wait in the
+first. One that has used up a slice goes on in the second; so does one with a new message as long as its account says
+that it uses up slices as a rule: spinning for a moment after each message gains it nothing. Whoever has other threads
+takes guests out of the second queue (`take_busy`) and polls them there, and then nobody is polled from it here. Without
+threads, as in a simulation, one slice of a busy guest follows QUICK_POLLS polls of others.
 """
 
 from __future__ import annotations
@@ -26,8 +29,33 @@ from kernel.events import (
 from kernel.guest import End, Guest, GuestConfig, GuestStatistics, Poll
 from kernel.kernel import Kernel
 
-BUSY_AFTER = 3
-"""Slices in a row that a guest uses up before it counts as busy."""
+SLICE = 8
+"""What a slice that is used up adds to a guest's account; a message takes away 1."""
+BUSY_FROM = 2 * SLICE
+"""Account with which a guest handles its messages in the second queue. One slice now and then, perhaps because a tick
+fell into a short poll, does not count; two for eight messages do."""
+MOST = 8 * SLICE
+"""Account beyond which it does not grow: so many messages without using up a slice, and it is like any other."""
+QUICK_POLLS = 8
+"""Polls of other guests between two slices of busy ones, where these are polled here."""
+
+_PREEMPTED = Poll.PREEMPTED
+
+
+class _Place:
+    """A guest and where it is in the machine."""
+
+    __slots__ = ("account", "closed", "guest", "lent", "process")
+
+    def __init__(self, process: ProcessId, guest: Guest) -> None:
+        self.process = process
+        self.guest = guest
+        self.account = 0
+        """How much it used up its slices lately."""
+        self.lent = False
+        """It is polled elsewhere."""
+        self.closed = False
+        """Its process has ended; if it is lent, it is to be dropped when it comes back."""
 
 
 class Machine:
@@ -37,11 +65,15 @@ class Machine:
         """`configure` says what a guest of that address is started with."""
         self.kernel = kernel
         self._configure = configure
-        self._guests: dict[ProcessId, Guest] = {}
-        self._runnable: deque[tuple[ProcessId, Guest]] = deque()
-        self._slices: dict[ProcessId, int] = {}
-        self._lent: dict[int, ProcessId] = {}
-        self._doomed: set[int] = set()
+        self._places: dict[ProcessId, _Place] = {}
+        self._quick: deque[_Place] = deque()
+        self._busy: deque[_Place] = deque()
+        self._lent: dict[int, _Place] = {}
+        """By the identity of the guest."""
+        self._lends = False
+        """Somebody takes busy guests."""
+        self._in_a_row = 0
+        """Polls since a busy guest was polled here."""
         self.actions: deque[Action] = deque()
         """What the node has to carry out, in order; whoever does so empties it."""
         self._loaded_by_ended = 0
@@ -59,41 +91,54 @@ class Machine:
     @property
     def can_run(self) -> bool:
         """Whether `run` has anything to do."""
-        return bool(self._runnable)
+        return bool(self._quick) or (bool(self._busy) and not self._lends)
 
     def run(self, now: float, polls: int) -> None:
-        """Poll guests that can run, at most so many times."""
-        runnable, guests = self._runnable, self._guests
-        handle, perform = self.kernel.handle, self._perform
-        while polls and runnable:
+        """Poll guests that can run, at most so many times; where busy guests are lent, also no longer than until the
+        first slice that is used up, because what happened meanwhile should not wait for another."""
+        quick, busy, tell, perform = self._quick, self._busy, self.kernel.polled, self._perform
+        while polls:
             polls -= 1
-            process, guest = runnable.popleft()
-            if guests.get(process) is not guest:
-                continue  # it was closed meanwhile
+            if quick and (not busy or self._lends or self._in_a_row < QUICK_POLLS):
+                self._in_a_row += 1
+                place = quick.popleft()
+            elif busy and not self._lends:
+                self._in_a_row = 0
+                place = busy.popleft()
+            else:
+                return
+            if place.closed:
+                continue
+            guest = place.guest
             poll = guest.poll()
-            actions = handle(Polled(process, poll, guest.effects, guest.end), now)
+            actions = tell(place.process, poll, guest.effects, guest.end, now)
             guest.effects.clear()  # before it runs again; and no blob stays alive for having been sent
             perform(actions, now)
+            if poll is _PREEMPTED and self._lends:
+                return
 
     # --- guests on other threads ------------------------------------------------------------------------------------
 
     def take_busy(self) -> Guest | None:
-        """A guest that keeps using up its slices, to be polled elsewhere and given to `polled`; None: there is none."""
-        for index, (process, guest) in enumerate(self._runnable):
-            if self._slices.get(process, 0) >= BUSY_AFTER and self._guests.get(process) is guest:
-                del self._runnable[index]
-                self._lent[id(guest)] = process
-                return guest
+        """The busy guest whose turn it is, to be polled elsewhere and given to `polled`; None: there is none. From the
+        first call on, `run` leaves busy guests to whoever calls this."""
+        self._lends = True
+        while self._busy:
+            place = self._busy.popleft()
+            if not place.closed:
+                place.lent = True
+                self._lent[id(place.guest)] = place
+                return place.guest
         return None
 
     def polled(self, guest: Guest, poll: Poll, now: float) -> None:
         """A guest that was lent out has been polled."""
-        process = self._lent.pop(id(guest))
-        if id(guest) in self._doomed:
-            self._doomed.discard(id(guest))
+        place = self._lent.pop(id(guest))
+        place.lent = False
+        if place.closed:
             self._drop(guest)
             return
-        actions = self.kernel.handle(Polled(process, poll, guest.effects, guest.end), now)
+        actions = self.kernel.polled(place.process, poll, guest.effects, guest.end, now)
         guest.effects.clear()
         self._perform(actions, now)
 
@@ -103,7 +148,12 @@ class Machine:
         for action in actions:
             kind = type(action)
             if kind is Resume:
-                self._resume(action)  # type: ignore[arg-type]
+                place = self._places[action.process]  # type: ignore[union-attr]
+                place.guest.resume(action.answer)  # type: ignore[union-attr]
+                if place.account:
+                    self._resume_by_account(place)
+                else:
+                    self._quick.append(place)
             elif kind is Continue:
                 self._continue(action)  # type: ignore[arg-type]
             elif kind is Begin:
@@ -113,18 +163,16 @@ class Machine:
             else:
                 self.actions.append(action)
 
-    def _resume(self, action: Resume) -> None:
-        process, answer = action
-        guest = self._guests[process]
-        guest.resume(answer)
-        self._slices.pop(process, None)
-        self._runnable.append((process, guest))
+    def _resume_by_account(self, place: _Place) -> None:
+        """Queue a guest that has used up slices lately, and has got a message."""
+        queue = self._busy if place.account >= BUSY_FROM else self._quick
+        place.account -= 1
+        queue.append(place)
 
     def _continue(self, action: Continue) -> None:
-        process = action.process
-        guest = self._guests[process]
-        self._slices[process] = self._slices.get(process, 0) + 1
-        self._runnable.append((process, guest))
+        place = self._places[action.process]
+        place.account = min(place.account + SLICE, MOST)
+        self._busy.append(place)
 
     def _begin(self, action: Begin, now: float) -> None:
         process = action.launch.process
@@ -133,18 +181,16 @@ class Machine:
         except (BadModule, GuestTrap) as error:
             self.handle(Polled(process, Poll.ENDED, [], End(str(error))), now)
             return
-        self._guests[process] = guest
-        self._runnable.append((process, guest))
+        place = self._places[process] = _Place(process, guest)
+        self._quick.append(place)
 
     def _close(self, action: Close) -> None:
-        guest = self._guests.pop(action.process, None)
-        self._slices.pop(action.process, None)
-        if guest is None:
+        place = self._places.pop(action.process, None)
+        if place is None:
             return
-        if id(guest) in self._lent:
-            self._doomed.add(id(guest))
-        else:
-            self._drop(guest)
+        place.closed = True
+        if not place.lent:
+            self._drop(place.guest)
 
     def _drop(self, guest: Guest) -> None:
         self._loaded_by_ended += guest.statistics().blob_bytes_loaded
@@ -152,10 +198,10 @@ class Machine:
 
     def blob_bytes_loaded(self) -> int:
         """Bytes of blobs copied into guest memory, by all guests that ever ran here (G11: inheriting adds nothing)."""
-        running = (self.statistics(process) for process in self._guests)
+        running = (self.statistics(process) for process in self._places)
         return self._loaded_by_ended + sum(used.blob_bytes_loaded for used in running if used is not None)
 
     def statistics(self, process: ProcessId) -> GuestStatistics | None:
         """What a running process has used; None: it does not run, or is being polled on another thread just now."""
-        guest = self._guests.get(process)
-        return None if guest is None or id(guest) in self._lent else guest.statistics()
+        place = self._places.get(process)
+        return None if place is None or place.lent else place.guest.statistics()

@@ -38,52 +38,44 @@ def size_of(delivery: Delivery) -> int:
 class Mailbox:
     """A bounded queue of deliveries."""
 
-    __slots__ = ("_bytes", "_outcome_bytes", "_queue", "_requests")
+    __slots__ = ("_queue", "bytes", "outcome_bytes", "outcomes", "requests")
 
     def __init__(self) -> None:
         self._queue: deque[Delivery] = deque()
-        self._bytes = 0
-        self._outcome_bytes = 0
-        self._requests = 0
+        self.requests = 0
+        """Requests that wait."""
+        self.bytes = 0
+        """Of those."""
+        self.outcomes = 0
+        """Responses and errors that wait."""
+        self.outcome_bytes = 0
+        """Of those."""
 
     def __len__(self) -> int:
         return len(self._queue)
 
-    @property
-    def bytes(self) -> int:
-        """Of the requests that wait."""
-        return self._bytes
-
-    @property
-    def outcomes(self) -> int:
-        """Responses and errors that wait."""
-        return len(self._queue) - self._requests
-
-    @property
-    def outcome_bytes(self) -> int:
-        """Their size."""
-        return self._outcome_bytes
-
     def has_room(self) -> bool:
         """Whether one more request, of any size, may come in: one that is too large for the rest of the room is
         still taken, or it could never be."""
-        return self._requests < limits.MAX_INBOX_MESSAGES and self._bytes < limits.MAX_INBOX_BYTES
+        return self.requests < limits.MAX_INBOX_MESSAGES and self.bytes < limits.MAX_INBOX_BYTES
 
     def put(self, delivery: Delivery) -> None:
         """Add at the end."""
         self._queue.append(delivery)
         if delivery.weight:
-            self._bytes += delivery.weight
-            self._requests += 1
+            self.bytes += delivery.weight
+            self.requests += 1
         else:
-            self._outcome_bytes += size_of(delivery)
+            self.outcome_bytes += size_of(delivery)
+            self.outcomes += 1
 
     def take(self) -> Delivery:
         """Remove the first; raises IndexError if there is none."""
         delivery = self._queue.popleft()
         if delivery.weight:
-            self._bytes -= delivery.weight
-            self._requests -= 1
+            self.bytes -= delivery.weight
+            self.requests -= 1
         else:
-            self._outcome_bytes -= size_of(delivery)
+            self.outcome_bytes -= size_of(delivery)
+            self.outcomes -= 1
         return delivery

@@ -6,6 +6,10 @@ with how many pieces of memory the result needs and the code of each (`lower`); 
 and hands the addresses to the host's `place`, which copies the pieces and says whether more are needed. That is two
 calls out of Wasm for each result, none into it, and the guest may be pre-empted at any point.
 
+Functions that only leave effects pass through it as well: the host's side of them is then a plain function, which
+costs a quarter of one that may suspend (0.16 against 0.63 microseconds), and says in its result whether the guest has
+emitted its share. If it has, the adapter calls the host's `pause`, which suspends until the kernel has taken it all.
+
 The guest's functions are called through a private table, because the adapter exists before the guest: `run` fills the
 table and then runs the guest's life: `_initialize`, then `init` with the text of its address.
 
@@ -13,7 +17,7 @@ WASI's fd_write passes through it too. What goes to stdout and stderr is the hos
 WASI. (That has a hook for standard streams, but calls it on a thread of its own at some later time: a panic's message
 could come after the guest's end, or never.)
 
-Owns the adapter's text. Functions without a result in memory do not pass through here: guests import the host's.
+Owns the adapter's text. The few functions that are of neither kind do not pass through here: guests import the host's.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ import wasmtime
 
 from kernel.wasm.abi import signature
 from kernel.wasm.lower import ALIGNMENT_BITS, BATCH
-from kernel.wasm.wit import Function, Interface
+from kernel.wasm.wit import Function, Interface, Kind
 
 NAME = "nectar_adapter"
 """The adapter's own name, in traces."""
@@ -35,6 +39,9 @@ HOST = "host"
 PLACE = "place"
 """The host function that takes the addresses: (0, BATCH addresses) to (how many more, BATCH codes). The first
 parameter lies in the first result's slot, so that a host that needs no more has nothing to write."""
+
+PAUSE = "pause"
+"""The host function that suspends a guest that has emitted its share."""
 
 RUN = "run"
 """The export that runs the guest: (cabi_realloc, init, _initialize or null, file writer or null, code of the text)."""
@@ -63,9 +70,31 @@ ALTERNATIVE_CODES = ("i32",) * (BATCH + 1)
 """What the host's functions give the adapter instead of a result in memory: how many pieces, and their codes."""
 
 
-def needs_adapter(function: Function) -> bool:
+def returns_pieces(function: Function) -> bool:
     """Whether the function's result is written to guest memory."""
     return signature(function).returns_through_pointer
+
+
+def emits(function: Function) -> bool:
+    """Whether the function leaves effects and goes on."""
+    return function.kind in (Kind.EMIT, Kind.EMIT_ALL)
+
+
+def needs_adapter(function: Function) -> bool:
+    """Whether guests import the adapter's function of this name, and not the host's."""
+    return returns_pieces(function) or emits(function)
+
+
+def host_numbers(function: Function) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Core params and results of the host's side of a function.
+
+    An emitting one has the result first among its parameters, as zero: it lies in the same slot, so that a host with
+    nothing to say has nothing to write.
+    """
+    core = signature(function)
+    if emits(function):
+        return ("i32", *core.params), ("i32",)
+    return core.params, ALTERNATIVE_CODES if returns_pieces(function) else core.results
 
 
 @lru_cache(None)
@@ -79,14 +108,12 @@ def adapter_wat(interface: Interface) -> str:
     functions = [function for function in interface.functions if needs_adapter(function)]
     codes = " ".join(ALTERNATIVE_CODES)
     addresses = " ".join(["i32"] * BATCH)
-    imports = "\n".join(
-        f'  (import "{HOST}" "{function.name}" (func ${function.name} (param {_params(function)}) (result {codes})))'
-        for function in functions
-    )
+    imports = "\n".join(_import(function) for function in functions)
     exports = "\n".join(_export(function) for function in functions)
     return f"""(module ${NAME}
 {imports}
   (import "{HOST}" "{PLACE}" (func $place (param i32 {addresses}) (result {codes})))
+  (import "{HOST}" "{PAUSE}" (func $pause))
   (import "{HOST}" "{FD_WRITE}" (func $output (param i32 i32 i32 i32) (result i32)))
   (type $realloc (func (param i32 i32 i32 i32) (result i32)))
   (type $init (func (param i32 i32)))
@@ -103,12 +130,18 @@ def _params(function: Function) -> str:
     return " ".join(signature(function).params)
 
 
+def _import(function: Function) -> str:
+    params, results = (" ".join(side) for side in host_numbers(function))
+    return f'  (import "{HOST}" "{function.name}" (func ${function.name} (param {params}) (result {results})))'
+
+
 def _export(function: Function) -> str:
     arguments = " ".join(f"(local.get {i})" for i in range(len(signature(function).params)))
-    return (
-        f'  (func (export "{function.name}") (param {_params(function)})\n'
-        f"    (call $settle (call ${function.name} {arguments})))"
-    )
+    if emits(function):
+        call = f"(if (call ${function.name} (i32.const 0) {arguments}) (then (call $pause)))"
+    else:
+        call = f"(call $settle (call ${function.name} {arguments}))"
+    return f'  (func (export "{function.name}") (param {_params(function)})\n    {call})'
 
 
 _ALLOCATE = "\n".join(

@@ -19,14 +19,16 @@ _CORE = b"\0asm\x01\0\0\0"
 _COMPONENT = b"\0asm\x0d\0\x01\0"
 _HEADER_BYTES = 8
 
-_IMPORT_SECTION = 2
+_IMPORT_SECTION, _EXPORT_SECTION = 2, 7
 """Of a core module."""
 _CORE_MODULE_SECTION = 1
 """Of a component."""
 _MAX_NAME_BYTES = 1024
-"""Of an import's module or name; a real one has less than a hundred."""
+"""Of what is imported or exported; a real one has less than a few hundred."""
 _MAX_IMPORTS = 4096
 """A real module has less than a hundred."""
+_MAX_EXPORTS = 16384
+"""A real module has a handful, one that exports all its functions a few thousand."""
 
 _FUNCTION, _TABLE, _MEMORY, _GLOBAL, _TAG = range(5)
 _KIND_NAMES = ("function", "table", "memory", "global", "tag")
@@ -41,6 +43,11 @@ class Import(NamedTuple):
     """function, table, memory, global or tag."""
 
 
+def is_component(wasm: bytes) -> bool:
+    """Whether these are the bytes of a component, going by the header."""
+    return wasm[:_HEADER_BYTES] == _COMPONENT
+
+
 def core_module_untrusted(wasm: bytes) -> bytes:
     """The core module to run from the bytes of a .wasm file; raises BadModule."""
     if len(wasm) > limits.MAX_MODULE_BYTES:
@@ -48,7 +55,7 @@ def core_module_untrusted(wasm: bytes) -> bytes:
     if wasm[:_HEADER_BYTES] == _CORE:
         _check_sections(wasm)
         return wasm
-    if wasm[:_HEADER_BYTES] != _COMPONENT:
+    if not is_component(wasm):
         raise BadModule("the file is neither a WebAssembly module nor a component of a known version")
     for number, start, end in _sections(wasm):
         if number == _CORE_MODULE_SECTION:
@@ -68,11 +75,21 @@ def imports_untrusted(module: bytes) -> list[Import]:
     return []
 
 
+def exports_untrusted(module: bytes) -> set[str]:
+    """The names of what a core module exports; raises BadModule."""
+    for number, start, end in _sections(module):
+        if number == _EXPORT_SECTION:
+            return _Reader(module, start, end).exports()
+    return set()
+
+
 def _sections(wasm: bytes) -> list[tuple[int, int, int]]:
     """Number, start and end of each section."""
-    found = []
+    found: list[tuple[int, int, int]] = []
     reader = _Reader(wasm, _HEADER_BYTES, len(wasm))
     while reader.at < reader.end:
+        if len(found) == limits.MAX_SECTIONS:
+            raise BadModule(f"the file has more than {limits.MAX_SECTIONS} sections")
         number = reader.byte()
         size = reader.u32()
         found.append((number, reader.at, reader.skip(size)))
@@ -127,12 +144,12 @@ class _Reader:
         """A name: its length and its UTF-8 bytes."""
         length = self.u32()
         if length > _MAX_NAME_BYTES:
-            raise BadModule(f"a name of {length} bytes is imported; {_MAX_NAME_BYTES} is the limit")
+            raise BadModule(f"a name of {length} bytes; {_MAX_NAME_BYTES} is the limit")
         end = self.skip(length)
         try:
             return self.data[end - length : end].decode()
         except UnicodeDecodeError as error:
-            raise BadModule(f"the imported name before byte {end} is not UTF-8") from error
+            raise BadModule(f"the name before byte {end} is not UTF-8") from error
 
     def imports(self) -> list[Import]:
         """The contents of an import section."""
@@ -146,6 +163,18 @@ class _Reader:
                 raise BadModule(f"{module} {name} is imported as something unknown (kind {kind})")
             self._skip_type(kind)
             found.append(Import(module, name, _KIND_NAMES[kind]))
+        return found
+
+    def exports(self) -> set[str]:
+        """The names in an export section."""
+        count = self.u32()
+        if count > _MAX_EXPORTS:
+            raise BadModule(f"{count} exports; {_MAX_EXPORTS} is the limit")
+        found = set()
+        for _ in range(count):
+            found.add(self.name())
+            self.byte()
+            self.u32()
         return found
 
     def _skip_type(self, kind: int) -> None:

@@ -1,6 +1,6 @@
 """Compiles programs, keeps the compiled code on disk, and holds what all guests share.
 
-Owns Wasmtime's configuration (bounds, pre-emption, determinism), the cache and the linkers. What runs is `fiber`'s.
+Owns the cache, the programs in use and the linkers. What compiles is `compiler`'s, what runs `fiber`'s.
 
 The cache is a folder of our own that nobody else may enter. Loading compiled code means trusting it with the process,
 so each entry carries a hash of itself, and one that does not match it is compiled anew, as is one of another version.
@@ -16,23 +16,28 @@ import tempfile
 import threading
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakValueDictionary
 
 import wasmtime
 
 from kernel import limits
 from kernel.address import Address, ProcessId
 from kernel.errors import BadModule, KernelError
-from kernel.guest import Arrival, Guest, GuestConfig, Poll
+from kernel.guest import Arrival, Guest, GuestConfig, Poll, Program
 from kernel.message import Request
 from kernel.wasm import capi
 from kernel.wasm.adapter import FILES_WAT, WASI, adapter_wasm
-from kernel.wasm.component import core_module_untrusted, imports_untrusted
+from kernel.wasm.compiler import Compiled, Compiler
+from kernel.wasm.component import core_module_untrusted, exports_untrusted, imports_untrusted, is_component
 from kernel.wasm.fiber import Code, Fiber, Running
 from kernel.wasm.host import HostFunction, define_all, host_functions
 from kernel.wasm.ticker import Ticker
 from kernel.wasm.wasi import shadows, standard_streams
 from kernel.wasm.wit import INTERFACES, Interface
+
+if TYPE_CHECKING:
+    from kernel.wasm.components import Components, ThreadedProgram
 
 _CACHE_FORMAT = 1
 """Goes up when entries or the configuration change."""
@@ -48,8 +53,8 @@ _EXPORTS = {
 """What a program exports: core params and results, and whether it must."""
 
 
-class Program:
-    """Compiled code, ready to be started any number of times; a `kernel.guest.Program`."""
+class FiberProgram:
+    """A compiled core module, ready to be started any number of times; a `kernel.guest.Program`."""
 
     def __init__(self, code: Code) -> None:
         self._code = code
@@ -83,8 +88,10 @@ class Engine:
         """
         self.replayable = replayable
         self._cache_dir = cache_dir
-        self._engine = wasmtime.Engine(_config(replayable))
-        self._identity = f"{_CACHE_FORMAT} wasmtime {version('wasmtime')} {'fuel' if replayable else 'epoch'}"
+        self._compiler = Compiler("fuel" if replayable else "epoch")
+        self._engine = self._compiler.engine
+        self._programs: WeakValueDictionary[bytes, FiberProgram | ThreadedProgram] = WeakValueDictionary()
+        self._components: Components | None = None
         self._files = wasmtime.Module(self._engine, bytes(wasmtime.wat2wasm(FILES_WAT)))
         self._running = Running()
         self._linked: dict[tuple[str, bool], _Linked] = {}
@@ -92,19 +99,35 @@ class Engine:
         self.ticker = None if replayable else Ticker(self._engine.increment_epoch)
 
     def load(self, wasm: bytes) -> Program:
-        """Compile a core module or component, or find it in the cache. The first time takes a second for each few
-        megabytes; may be called from a worker thread.
+        """Compile a core module or component, or find it among the programs in use or in the cache. The first time
+        takes a second for each few megabytes; may be called from a worker thread.
 
         Raises BadModule if it is no program that this node can run; the message is one sentence.
         """
+        key = hashlib.sha256(wasm).digest()
+        program = self._programs.get(key)
+        if program is None:
+            program = self._programs[key] = self._load(wasm)
+        return program
+
+    def _load(self, wasm: bytes) -> FiberProgram | ThreadedProgram:
         core = core_module_untrusted(wasm)
-        interface, uses_wasi = _check_imports(core)
+        try:
+            interface, uses_wasi = _check_imports(core)
+            _check_for_init(core)
+        except BadModule as refusal:
+            if not is_component(wasm):
+                raise
+            if self.replayable:
+                reason = f"{refusal}; only what needs no more than WASI preview 1 runs in a simulation"
+                raise BadModule(reason) from None
+            return self._load_component(wasm)
         module = self._module(core)
         _check_exports(module)
         with self._lock:
             linked = self._linked_for(interface, uses_wasi)
         self._check_link(linked, module)
-        return Program(
+        return FiberProgram(
             Code(
                 engine=capi.address(self._engine.ptr()),
                 linker=linked.linker,
@@ -124,40 +147,41 @@ class Engine:
         if self.ticker is not None:
             self.ticker.close()
 
+    def _load_component(self, wasm: bytes) -> ThreadedProgram:
+        # Not at the top: it would add a twentieth to the start of every node, and few ever need it.
+        from wasmtime.component import Component
+
+        from kernel.wasm.components import Components
+
+        with self._lock:
+            if self._components is None:
+                self._components = Components()
+        component = self._compiled(self._components.compiler, wasm)
+        assert isinstance(component, Component)
+        return self._components.program(component)
+
     def _module(self, core: bytes) -> wasmtime.Module:
-        if self._cache_dir is None:
-            return self._compile(core)
-        key = hashlib.sha256(self._identity.encode() + b"\0" + core).hexdigest()
-        path = self._cache_dir / key
-        cached = self._read_cache(path)
-        if cached is not None:
-            return cached
-        module = self._compile(core)
-        # A full or read-only disk costs us the cache, not the program.
-        with contextlib.suppress(OSError):
-            _write_cache(path, bytes(module.serialize()))
+        module = self._compiled(self._compiler, core)
+        assert isinstance(module, wasmtime.Module)
         return module
 
-    def _compile(self, core: bytes) -> wasmtime.Module:
-        try:
-            return wasmtime.Module(self._engine, core)
-        except wasmtime.WasmtimeError as error:
-            reasons = [line.strip() for line in str(error).splitlines() if line.strip()]
-            raise BadModule(f"the core module is not valid: {reasons[-1]}") from error
+    def _compiled(self, compiler: Compiler, code: bytes) -> Compiled:
+        """Compile, or take what was compiled before; raises BadModule."""
+        if self._cache_dir is None:
+            return self._compile(compiler, code)
+        identity = f"{_CACHE_FORMAT} wasmtime {version('wasmtime')} {compiler.mode}"
+        path = self._cache_dir / hashlib.sha256(identity.encode() + b"\0" + code).hexdigest()
+        cached = _read_cache(compiler, path)
+        if cached is not None:
+            return cached
+        compiled = self._compile(compiler, code)
+        # A full or read-only disk costs us the cache, not the program.
+        with contextlib.suppress(OSError):
+            _write_cache(path, bytes(compiled.serialize()))
+        return compiled
 
-    def _read_cache(self, path: Path) -> wasmtime.Module | None:
-        try:
-            entry = path.read_bytes()
-        except OSError:
-            return None
-        digest, code = entry[:_DIGEST_BYTES], entry[_DIGEST_BYTES:]
-        if hashlib.sha256(code).digest() != digest:
-            return None
-        try:
-            return wasmtime.Module.deserialize(self._engine, code)
-        except wasmtime.WasmtimeError:
-            # Compiled for another processor.
-            return None
+    def _compile(self, compiler: Compiler, code: bytes) -> Compiled:
+        return compiler.compile_untrusted(code)
 
     def _linked_for(self, interface: Interface, uses_wasi: bool) -> _Linked:
         key = interface.module, uses_wasi
@@ -196,28 +220,6 @@ class Engine:
         capi.instance_pre_delete(_instance_pre(linked.check, module))
 
 
-def _config(replayable: bool) -> wasmtime.Config:
-    config = wasmtime.Config()
-    config.max_wasm_stack = limits.MAX_WASM_STACK_BYTES
-    # Off: what would need bounds or care that guests get nothing for, and what two runs could disagree on.
-    config.wasm_threads = False
-    config.wasm_memory64 = False
-    config.wasm_multi_memory = False
-    config.wasm_relaxed_simd = False
-    config.wasm_gc = False
-    # The host keeps a view of each memory: it must stay where it is. 4 GiB of address space are reserved for each.
-    config.memory_may_move = False
-    # Off: an image mapped into each memory costs two of the 65,530 mappings that Linux gives a process; without, ten
-    # thousand guests fit. The price is a copy of the data segments at each start.
-    config.memory_init_cow = False
-    # It belongs to components; without, a store is made in half the time.
-    capi.concurrency_support(capi.address(config.ptr()), False)
-    config.cranelift_nan_canonicalization = replayable
-    config.consume_fuel = replayable
-    config.epoch_interruption = not replayable
-    return config
-
-
 def _check_imports(core: bytes) -> tuple[Interface, bool]:
     """Which interface a core module imports and whether it uses WASI; raises BadModule for anything else."""
     interface, uses_wasi = None, False
@@ -232,6 +234,12 @@ def _check_imports(core: bytes) -> tuple[Interface, bool]:
             raise BadModule(f"it imports two versions of one interface: {interface.module} and {module}")
         interface = known
     return interface or _DEFAULT_INTERFACE, uses_wasi
+
+
+def _check_for_init(core: bytes) -> None:
+    """Before it is compiled: of a component, the first core module need not be the one that is to run."""
+    if "init" not in exports_untrusted(core):
+        raise BadModule("it exports no function of the name 'init'")
 
 
 def _check_exports(module: wasmtime.Module) -> None:
@@ -261,6 +269,21 @@ def _instance_pre(linker: int, module: wasmtime.Module) -> int:
 
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def _read_cache(compiler: Compiler, path: Path) -> Compiled | None:
+    try:
+        entry = path.read_bytes()
+    except OSError:
+        return None
+    digest, code = entry[:_DIGEST_BYTES], entry[_DIGEST_BYTES:]
+    if hashlib.sha256(code).digest() != digest:
+        return None
+    try:
+        return compiler.load(code)
+    except wasmtime.WasmtimeError:
+        # Compiled for another processor.
+        return None
 
 
 def _write_cache(path: Path, code: bytes) -> None:

@@ -12,7 +12,7 @@ found through a thread-local, because callbacks are shared by all guests of an e
 A poll ends without a result when the guest waits for an answer, when it has emitted as much as `limits` allow for one
 poll, or when its time slice is over: by the epoch, which `ticker` advances, or by fuel in replayable runs, where the
 same bytes and messages give the same polls. An idle guest's epoch deadline has usually passed when its next message
-comes, so it yields at once; `poll` notices that no tick happened meanwhile and polls on.
+comes, so it yields at once; `poll` notices that no tick happened meanwhile, or only just now, and polls on.
 
 What ends a guest ends that guest alone: traps, an exit, misuse of the interface, an error in our own host functions.
 Everything that C points to lives in `Cells` and in `Code`; what refers to the store is dropped in order: future, store.
@@ -36,10 +36,11 @@ from kernel.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatis
 from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, RUN, WASI
 from kernel.wasm.adapter import NAME as ADAPTER_NAME
-from kernel.wasm.lower import BATCH, Lowered, lower_text
+from kernel.wasm.lower import BATCH, Lower, Lowered, Plain, lower_text
+from kernel.wasm.ticker import TICK_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from kernel.message import LazyLoadBlob
     from kernel.wasm.ticker import Ticker
@@ -49,11 +50,14 @@ FUEL = 1 << 62
 SLICE_FUEL = 5_000_000
 """Units of fuel of one slice in a replayable run; about as long as a tick."""
 
+LEAST_SLICE_SECONDS = TICK_SECONDS / 2
+"""A guest that is pre-empted has run for longer than this, and for less than a tick more."""
+
 _TABLES = 4
 """A guest's tables and the adapter's one. LLVM's output has one; each gets its share of MAX_TABLE_ELEMENTS."""
 
-_CODES = [
-    Struct("<" + f"{capi.VALUE_OFFSET}xI{capi.VALUE_BYTES - capi.VALUE_OFFSET - 4}x" * (count + 1))
+_PACK_CODES = [
+    Struct("<" + f"{capi.VALUE_OFFSET}xI{capi.VALUE_BYTES - capi.VALUE_OFFSET - 4}x" * (count + 1)).pack_into
     for count in range(BATCH + 1)
 ]
 """How many pieces and the code of each, as results of an asynchronous host function (their kind, i32, is 0)."""
@@ -61,7 +65,10 @@ _CODES = [
 _MAX_TRAP_CHARACTERS = 500
 
 _WAITING = (Poll.RECEIVE, Poll.CALL)
+_PREEMPTED = Poll.PREEMPTED
+"""A name of its own: looking up a member of an enumeration takes 70 nanoseconds, this 5."""
 _poll = capi.poll
+_window = capi.window
 _NO_MEMORY = memoryview(b"")
 _FRAME = re.compile(r"^\s*\d+:\s+0x[0-9a-f]+ - (?:.*!)?(.+)$")
 
@@ -108,18 +115,19 @@ class Fiber:
         "_memory_bytes",
         "_pending",
         "_polls",
+        "_ready",
         "_results",
         "_seconds",
         "_store",
         "_target",
         "_throttled",
-        "_wait",
         "blob",
         "blob_bytes_loaded",
         "config",
         "effects",
         "emitted",
         "end",
+        "goes_on_when_ready",
         "host_error",
         "lowered",
         "memory",
@@ -134,7 +142,7 @@ class Fiber:
         """Bytes emitted since the kernel last emptied `effects`."""
         self.memory = _NO_MEMORY
         """The guest's memory as of the last look; it may have grown since."""
-        self.lowered: Lowered | None = None
+        self.lowered: Lowered | Plain | None = None
         """The result that is being placed in guest memory."""
         self.blob: LazyLoadBlob | None = None
         """Of the message being handled (G11)."""
@@ -144,7 +152,7 @@ class Fiber:
         self._last_blob: LazyLoadBlob | None = None
         self._lines: dict[int, bytes] = {}
         self._pending: Poll | None = None
-        self._lower: Callable[[object], Lowered] | None = None
+        self._lower: Lower | None = None
         self._target = 0
         self._results = 0
         self._throttled = False
@@ -153,8 +161,10 @@ class Fiber:
         self._memory_bytes = 0
         self._code = code
         self._cells = capi.Cells()
-        self._wait = capi.Continuation.on(addressof(self._cells) + capi.READY_FLAG)
-        """The bytes of a continuation that goes on when this guest may."""
+        self._ready = memoryview(self._cells).cast("B")[capi.READY_FLAG :]
+        """The flag in `_cells`: an item of a view is set in half the time of a field."""
+        self.goes_on_when_ready = capi.Continuation.on(addressof(self._cells) + capi.READY_FLAG)
+        """The bytes of a continuation that goes on when this guest is ready to."""
         self._store: int = capi.store_new(code.engine, None, None)
         self._context: int = capi.store_context(self._store)
         self._future: int | None = None
@@ -173,13 +183,14 @@ class Fiber:
         """See `kernel.guest.Guest.poll`; gives up the GIL while the guest runs. From any thread, one at a time."""
         if self._pending is not None:
             return self._pending
-        if not self.effects:
+        if self.effects:
+            if self._throttled:
+                return _PREEMPTED
+        else:
             self.emitted = 0
             if self._throttled:
                 self._throttled = False
-                self._cells.ready = 1
-        elif self._throttled:
-            return Poll.PREEMPTED
+                self._ready[0] = 1
         self._polls += 1
         code = self._code
         code.running.guest = self
@@ -187,13 +198,10 @@ class Fiber:
         if ticker is None:
             while _poll(self._future) and not self._call_ended():
                 pass
-        else:
-            self._poll_by_epoch(ticker)
-        return self._pending or Poll.PREEMPTED
-
-    def _poll_by_epoch(self, ticker: Ticker) -> None:
+            return self._pending or _PREEMPTED
         started = perf_counter()
-        ticker.polls.append(None)
+        polls = ticker.polls
+        polls.append(None)
         if ticker.asleep:
             ticker.wake()
         try:
@@ -201,31 +209,35 @@ class Fiber:
             while True:
                 if _poll(self._future):
                     if self._call_ended():
-                        return
+                        break
                 elif self._pending is not None or self._throttled:
-                    return
-                elif ticks != ticker.ticks:
-                    # The slice is over. If nothing ticked, the deadline had passed before this poll: poll on.
-                    return
+                    break
+                elif ticks != ticker.ticks and perf_counter() - started > LEAST_SLICE_SECONDS:
+                    # The slice is over. If nothing ticked, the deadline had passed before this poll; if the poll has
+                    # just begun, a tick happened to fall into it: poll on.
+                    break
         finally:
-            ticker.polls.pop()
+            polls.pop()
             self._seconds += perf_counter() - started
+        return self._pending or _PREEMPTED
 
     def resume(self, answer: object) -> None:
         """See `kernel.guest.Guest.resume`; lowers the answer now, and copies it into the guest in its next poll."""
         assert self._pending in _WAITING, f"{self} waits for no answer"
         if type(answer) is Arrival:
-            self._set_blob(answer.blob)
-        elif type(answer) is Failure:
-            blob = answer.error.blob
-            self._set_blob(blob)
+            self.blob = blob = answer.blob
             if blob is not None:
+                self._last_blob = blob
+        elif type(answer) is Failure:
+            self.blob = blob = answer.error.blob
+            if blob is not None:
+                self._last_blob = blob
                 self.blob_bytes_loaded += len(blob.bytes)
         if self._lower is not None:
-            self.lowered = lowered = self._lower(answer).to(self._target)
-            hand_over_codes(lowered, self._results)
+            self.lowered = lowered = self._lower(answer, self._target)
+            hand_over_codes(lowered.codes, self._results)
         self._pending = None
-        self._cells.ready = 1
+        self._ready[0] = 1
 
     def close(self) -> None:
         """See `kernel.guest.Guest.close`; must not be called while another thread polls."""
@@ -258,11 +270,15 @@ class Fiber:
         self.emitted += size
         if len(self.effects) < limits.MAX_EFFECTS and self.emitted < limits.MAX_EFFECT_BYTES:
             return capi.READY
-        self._throttled = True
-        self._cells.ready = 0
-        return self._wait
+        self.throttle()
+        return self.goes_on_when_ready
 
-    def suspend(self, poll: Poll, lower: Callable[[object], Lowered] | None, target: int, results: int) -> bytes:
+    def throttle(self) -> None:
+        """The guest has emitted its share: it is not ready until the kernel has emptied `effects`."""
+        self._throttled = True
+        self._ready[0] = 0
+
+    def suspend(self, poll: Poll, lower: Lower | None, target: int, results: int) -> bytes:
         """The guest waits until `resume` brings the answer. Returns the continuation.
 
         `lower`: None if there is nothing to lower, the answer is None; `target`: the return pointer; `results`: where
@@ -273,8 +289,8 @@ class Fiber:
         self._target = target
         self._results = results
         self._throttled = False
-        self._cells.ready = 0
-        return self._wait
+        self._ready[0] = 0
+        return self.goes_on_when_ready
 
     def memory_grew(self) -> bool:
         """Look at the guest's memory again; whether there is more of it than at the last look."""
@@ -360,7 +376,7 @@ class Fiber:
             self._funcref(3, capi.FILES, FD_WRITE)
         self.lowered = lower_text(str(self.config.our).encode())
         args[4].kind = capi.I32
-        args[4].of.i32 = self.lowered.codes()[1]
+        args[4].of.i32 = self.lowered.codes[0]
         found = self._export(capi.ADAPTER, RUN)
         assert found, "the adapter exports it"
         self._future = capi.call_async(
@@ -480,11 +496,6 @@ class Fiber:
         self._memory_bytes = size
         return True
 
-    def _set_blob(self, blob: LazyLoadBlob | None) -> None:
-        self.blob = blob
-        if blob is not None:
-            self._last_blob = blob
-
     def _print_line(self, verbosity: int, line: bytes) -> None:
         for start in range(0, len(line) or 1, limits.MAX_PRINT_BYTES):
             part = line[start : start + limits.MAX_PRINT_BYTES]
@@ -504,7 +515,7 @@ def describe(message: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text[:_MAX_TRAP_CHARACTERS])
 
 
-def hand_over_codes(lowered: Lowered, results: int) -> None:
-    """Write the codes of the next pieces to where an asynchronous host function's results go."""
-    codes = lowered.codes()
-    _CODES[codes[0]].pack_into(capi.window(results), 0, *codes)
+def hand_over_codes(codes: Sequence[int], results: int) -> None:
+    """Write the codes of pieces to where an asynchronous host function's results go."""
+    count = len(codes)
+    _PACK_CODES[count](_window(results), 0, count, *codes)

@@ -3,8 +3,8 @@
 One set of callbacks for each interface and engine, shared by all guests; which guest calls is known by the thread that
 polls it. Which function does what is data (`wit.Kind`); this is the code behind each kind.
 
-All are asynchronous functions of the C API, also those that never wait: only such a one can suspend a guest that has
-emitted more than its share. One that need not wait leaves a continuation that is ready.
+Those that suspend the guest are asynchronous functions of the C API; what leaves effects is a plain one, with the
+adapter's help (`adapter`).
 
 Nothing may escape from a callback into C: what the guest did wrong traps it, and so does an error of our own.
 """
@@ -20,13 +20,22 @@ from typing import Any, TypeAlias
 from kernel.address import OUR_NODE
 from kernel.errors import GuestTrap
 from kernel.guest import Poll, SendAndAwait
+from kernel.limits import MAX_EFFECT_BYTES, MAX_EFFECTS
 from kernel.message import LazyLoadBlob
 from kernel.wasm import capi
-from kernel.wasm.abi import signature
-from kernel.wasm.adapter import ALTERNATIVE_CODES, HOST, PLACE, needs_adapter
+from kernel.wasm.adapter import (
+    ALTERNATIVE_CODES,
+    HOST,
+    PAUSE,
+    PLACE,
+    emits,
+    host_numbers,
+    needs_adapter,
+    returns_pieces,
+)
 from kernel.wasm.fiber import Fiber, Running, hand_over_codes
 from kernel.wasm.lift import Lift, compile_lift
-from kernel.wasm.lower import BATCH, Lowered, compile_lower
+from kernel.wasm.lower import BATCH, Lower, compile_lower
 from kernel.wasm.wit import Function, Interface, Kind
 
 Act: TypeAlias = Callable[[Fiber, memoryview, int], bytes]
@@ -35,9 +44,13 @@ before it has touched anything."""
 
 _CONTINUATION_BYTES = len(capi.READY)
 _RAW = capi.RAW_VALUE_BYTES
-_ADDRESSES = Struct("<" + f"{_RAW}x" + f"I{_RAW - 4}x" * BATCH)
+_ADDRESSES = [Struct("<" + f"{_RAW}x" + f"I{_RAW - 4}x" * count).unpack_from for count in range(BATCH + 1)]
 _RAW_CODES = [Struct("<" + f"I{_RAW - 4}x" * (count + 1)) for count in range(BATCH + 1)]
-_FLAT_RESULT = Struct(f"<{capi.VALUE_OFFSET}xI")
+_TRUE = Struct("<I")
+_INSIDE_REALLOC = "called from inside cabi_realloc"
+"""The canonical ABI forbids it: the result of another call is just being placed."""
+_FLAT = Struct(f"<{capi.VALUE_OFFSET}xI")
+"""A call's one number, a parameter or result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +68,14 @@ def host_functions(interface: Interface, running: Running) -> list[HostFunction]
     """What guests of the interface import themselves, and, under the module HOST, what the adapter imports."""
     functions = []
     for function in interface.functions:
-        core = signature(function)
-        results = ALTERNATIVE_CODES if needs_adapter(function) else core.results
         module = HOST if needs_adapter(function) else interface.module
-        callback = asynchronous(function.name, _act(function), running)
-        functions.append(HostFunction(module, function.name, (core.params, results), callback))
+        callback = (
+            _emitting(function, running) if emits(function) else asynchronous(function.name, _act(function), running)
+        )
+        functions.append(HostFunction(module, function.name, host_numbers(function), callback))
     place_params = ("i32",) * (BATCH + 1)
     functions.append(HostFunction(HOST, PLACE, (place_params, ALTERNATIVE_CODES), _place(running)))
+    functions.append(HostFunction(HOST, PAUSE, ((), ()), asynchronous(PAUSE, _pause, running)))
     return functions
 
 
@@ -75,8 +89,7 @@ def asynchronous(name: str, act: Act, running: Running) -> Any:
         guest = running.guest
         try:
             if guest.lowered is not None:
-                # The canonical ABI forbids it: the result of another call is just being placed.
-                raise GuestTrap("called from inside cabi_realloc")
+                raise GuestTrap(_INSIDE_REALLOC)
             try:
                 goes_on = act(guest, window(args), results)
             except GuestTrap:
@@ -94,53 +107,65 @@ def asynchronous(name: str, act: Act, running: Running) -> Any:
 
 def _act(function: Function) -> Act:
     match function.kind:
-        case Kind.EMIT:
-            return _emit(function)
-        case Kind.EMIT_ALL:
-            return _emit_all(function)
         case Kind.CALL:
             return _call(function)
         case Kind.RECEIVE:
             return _receive(function)
         case Kind.LOCAL:
             return _local(function)
+    raise AssertionError(f"{function.kind} is no kind of an asynchronous function")
 
 
 def _lift(function: Function) -> Lift:
     return compile_lift(function, capi.VALUE_BYTES, capi.VALUE_OFFSET)
 
 
-def _lower(function: Function) -> Callable[[object], Lowered] | None:
+def _lower(function: Function) -> Lower | None:
     """From the kernel's answer to what is to be placed; None: no result in memory."""
-    if function.result is None or not needs_adapter(function):
+    if function.result is None or not returns_pieces(function):
         return None
     return compile_lower(function.result, function.name, function.present)
 
 
-def _emit(function: Function) -> Act:
-    lift = _lift(function)
+def _emitting(function: Function, running: Running) -> Any:
+    """The callback, for C, of a function that leaves effects and goes on: (0, its parameters) to whether to pause."""
+    name, is_list, window = function.name, function.kind is Kind.EMIT_ALL, capi.window
+    lift = compile_lift(function, _RAW, _RAW)
 
-    def act(guest: Fiber, raw: memoryview, _results: int) -> bytes:
-        effect, size, _ = lift(guest.memory, raw)
-        guest.effects.append(effect)
-        return guest.emitted_another(size)
+    def emit(_env: int, _caller: int, args: int, _count: int) -> int | None:
+        guest = running.guest
+        try:
+            if guest.lowered is not None:
+                raise GuestTrap(_INSIDE_REALLOC)
+            raw = window(args)
+            try:
+                effect, size, _ = lift(guest.memory, raw)
+            except GuestTrap:
+                # Perhaps it points to memory that has grown since we last looked.
+                if not guest.memory_grew():
+                    raise
+                effect, size, _ = lift(guest.memory, raw)
+            if is_list:
+                guest.effects.extend(effect[0])
+            else:
+                guest.effects.append(effect)
+            guest.emitted += size
+            if len(guest.effects) >= MAX_EFFECTS or guest.emitted >= MAX_EFFECT_BYTES:
+                guest.throttle()
+                _TRUE.pack_into(raw, 0, 1)
+        except BaseException as error:
+            return guest.trap_for(name, error)
+        return None
 
-    return act
+    return capi.UncheckedCallback(emit)
 
 
-def _emit_all(function: Function) -> Act:
-    lift = _lift(function)
-
-    def act(guest: Fiber, raw: memoryview, _results: int) -> bytes:
-        (effects,), size, _ = lift(guest.memory, raw)
-        guest.effects.extend(effects)
-        return guest.emitted_another(size)
-
-    return act
+def _pause(guest: Fiber, _raw: memoryview, _results: int) -> bytes:
+    return guest.goes_on_when_ready
 
 
 def _call(function: Function) -> Act:
-    lift, lower = _lift(function), _lower(function)
+    lift, lower, state = _lift(function), _lower(function), Poll.CALL
 
     def act(guest: Fiber, raw: memoryview, results: int) -> bytes:
         effect, size, target = lift(guest.memory, raw)
@@ -148,7 +173,7 @@ def _call(function: Function) -> Act:
             _check_await(guest, effect)
         guest.effects.append(effect)
         guest.emitted_another(size)
-        return guest.suspend(Poll.CALL, lower, target, results)
+        return guest.suspend(state, lower, target, results)
 
     return act
 
@@ -163,11 +188,12 @@ def _check_await(guest: Fiber, effect: SendAndAwait) -> None:
 
 
 def _receive(function: Function) -> Act:
-    lift, lower = _lift(function), _lower(function)
+    lower, state = _lower(function), Poll.RECEIVE
+    target_of = _FLAT.unpack_from
 
     def act(guest: Fiber, raw: memoryview, results: int) -> bytes:
-        _, _, target = lift(guest.memory, raw)
-        return guest.suspend(Poll.RECEIVE, lower, target, results)
+        (target,) = target_of(raw)  # its one argument
+        return guest.suspend(state, lower, target, results)
 
     return act
 
@@ -180,10 +206,10 @@ def _local(function: Function) -> Act:
         _, _, target = lift(guest.memory, raw)
         value = look_up(guest)
         if lower is None:
-            _FLAT_RESULT.pack_into(capi.window(results), 0, value)
+            _FLAT.pack_into(capi.window(results), 0, value)
         else:
-            guest.lowered = lowered = lower(value).to(target)
-            hand_over_codes(lowered, results)
+            guest.lowered = lowered = lower(value, target)
+            hand_over_codes(lowered.codes, results)
         return capi.READY
 
     return act
@@ -208,14 +234,14 @@ _LOCAL: dict[str, Callable[[Fiber], Any]] = {
 def _place(running: Running) -> Any:
     """The adapter's way to hand over the addresses of pieces."""
 
-    unpack, window = _ADDRESSES.unpack_from, capi.window
+    window = capi.window
 
     def place(_env: int, _caller: int, args: int, _count: int) -> int | None:
         guest = running.guest
         try:
             lowered = guest.lowered
             assert lowered is not None, "the adapter calls this only after a result was lowered"
-            addresses = unpack(window(args))
+            addresses = _ADDRESSES[len(lowered.codes)](window(args))
             try:
                 done = lowered.place_untrusted(guest.memory, addresses)
             except GuestTrap:
@@ -227,8 +253,8 @@ def _place(running: Running) -> Any:
                 # The first parameter was zero and is the first result: no more pieces.
                 guest.lowered = None
             else:
-                codes = lowered.codes()
-                _RAW_CODES[codes[0]].pack_into(window(args), 0, *codes)
+                count = len(lowered.codes)
+                _RAW_CODES[count].pack_into(window(args), 0, count, *lowered.codes)
         except BaseException as error:
             return guest.trap_for("cabi_realloc", error)
         return None

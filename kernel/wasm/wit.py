@@ -166,13 +166,15 @@ class Interface:
 
 _NAME = Text(limits.MAX_NAME_BYTES)
 _JSON = Text(limits.MAX_METADATA_BYTES)
+_MIME = Text(limits.MAX_MIME_BYTES)
+_PARAMS = Text(limits.MAX_PARAMS_BYTES)
 _CONTEXT = Bytes(limits.MAX_CONTEXT_BYTES)
 _BODY = Bytes(limits.MAX_BODY_BYTES)
 
 PROCESS_ID = Record((("process-name", _NAME), ("package-name", _NAME), ("publisher-node", _NAME)), ProcessId)
 ADDRESS = Record((("node", _NAME), ("process", PROCESS_ID)), Address, interned=True)
-LAZY_LOAD_BLOB = Record((("mime", Option(_JSON)), ("bytes", Bytes(limits.MAX_BLOB_BYTES))), LazyLoadBlob)
-CAPABILITY = Record((("issuer", ADDRESS), ("params", _JSON)), Capability)
+LAZY_LOAD_BLOB = Record((("mime", Option(_MIME)), ("bytes", Bytes(limits.MAX_BLOB_BYTES))), LazyLoadBlob)
+CAPABILITY = Record((("issuer", ADDRESS), ("params", _PARAMS)), Capability)
 _CAPABILITIES = List(CAPABILITY, limits.MAX_CAPABILITIES)
 REQUEST = Record(
     (
@@ -239,7 +241,7 @@ def _messaging_grant(process: str, package: str, publisher: str) -> Grant:
 
 
 _MESSAGING_GRANT = Record(PROCESS_ID.fields, _messaging_grant)
-_GRANT = Record((("holder", PROCESS_ID), ("params", _JSON)), Grant)
+_GRANT = Record((("holder", PROCESS_ID), ("params", _PARAMS)), Grant)
 
 
 def _result(ok: Type, error: Type) -> Variant:

@@ -1,17 +1,25 @@
-"""Build the guests of the tests from their sources; needs the extra `guests`. The results are committed.
+"""Compiles the guests of the tests: `python tests/guests/build.py`, or with `--check` compares with what is there.
 
-python tests/guests/build.py
+C files become core modules, `echo` a component too; the Zig probe is built as the guests of the packages are. Needs the
+extra `guests`. The results are committed.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).parent
-WIT = HERE.parent.parent / "sdk" / "zig" / "wit" / "nectar-process-0.7.0.wit"
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT))  # when run as a script
+
+from packages.build import compile_guest  # noqa: E402
+
+WIT = ROOT / "sdk" / "zig" / "wit" / "nectar-process-0.7.0.wit"
 COMPILE = (
     *(sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-mexec-model=reactor", "-O2", "-s"),
     "-Wl,-z,stack-size=65536",
@@ -19,16 +27,54 @@ COMPILE = (
 TOOLS = str(Path(sysconfig.get_path("scripts")) / "wasm-tools")
 
 
-def main() -> None:
-    """Compile every C file to a core module, and `echo` to a component too."""
+def build(folder: Path) -> list[Path]:
+    """Compile every guest into `folder`; raises CalledProcessError."""
+    built = []
     for source in sorted(HERE.glob("*.c")):
-        subprocess.run([*COMPILE, "-o", source.with_suffix(".wasm"), source], check=True)
-    embedded, component = HERE / "echo.embedded.wasm", HERE / "echo.component.wasm"
-    core = HERE / "echo.wasm"
-    subprocess.run([TOOLS, "component", "embed", WIT, "--world", "process", core, "-o", embedded], check=True)
-    subprocess.run([TOOLS, "component", "new", embedded, "-o", component], check=True)
-    embedded.unlink()
+        output = folder / f"{source.stem}.wasm"
+        subprocess.run([*COMPILE, "-o", output, source.relative_to(ROOT)], cwd=ROOT, check=True)
+        built.append(output)
+    probe = folder / "probe.wasm"
+    compile_guest(HERE / "probe.zig", probe, ROOT / ".zig-cache")
+    return [*built, probe, _component(folder / "echo.wasm", folder / "echo.component.wasm")]
+
+
+def _component(core: Path, output: Path) -> Path:
+    with tempfile.TemporaryDirectory() as scratch:
+        embedded = Path(scratch) / "embedded.wasm"
+        subprocess.run([TOOLS, "component", "embed", WIT, "--world", "process", core, "-o", embedded], check=True)
+        subprocess.run([TOOLS, "component", "new", embedded, "-o", output], check=True)
+    return output
+
+
+def differing() -> list[Path]:
+    """The guests whose bytes are not what their sources compile to; raises CalledProcessError."""
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = build(Path(folder))
+        return [HERE / each.name for each in fresh if not _same(each, HERE / each.name)]
+
+
+def _same(fresh: Path, there: Path) -> bool:
+    return there.exists() and there.read_bytes() == fresh.read_bytes()
+
+
+def main() -> int:
+    """The command line; 1 if something does not compile or, with --check, differs."""
+    parser = argparse.ArgumentParser(description="Compile the guests of the tests.")
+    parser.add_argument("--check", action="store_true", help="compare with the compiled files that are there")
+    try:
+        if not parser.parse_args().check:
+            for path in build(HERE):
+                print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")
+            return 0
+        differ = differing()
+    except subprocess.CalledProcessError as error:
+        print(f"A guest does not compile: the compiler ended with status {error.returncode}.", file=sys.stderr)
+        return 1
+    for path in differ:
+        print(f"{path.relative_to(ROOT)} is not what its source compiles to: run `make guests`.", file=sys.stderr)
+    return 1 if differ else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

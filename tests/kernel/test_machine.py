@@ -13,7 +13,7 @@ from kernel.address import Address, ProcessId
 from kernel.events import Answered, Inject, Kill, Launch, Output, Start
 from kernel.guest import Arrival, Failure, GuestConfig
 from kernel.kernel import Kernel
-from kernel.machine import BUSY_AFTER, Machine
+from kernel.machine import BUSY_FROM, MOST, QUICK_POLLS, Machine
 from kernel.message import ON_EXIT_NONE, LazyLoadBlob, Reason, Request
 from kernel.wasm.engine import Engine
 from tests.kernel.wasm.guests import wat
@@ -23,6 +23,16 @@ TERMINAL = ProcessId("terminal", "terminal", "sys")
 PACKAGES = Path(__file__).resolve().parents[2] / "packages"
 SPIN = wat("(loop $again (br $again))")
 RECEIVE_AND_TRAP = wat("(call $receive (i32.const 2048)) (unreachable)", "receive")
+RECEIVE_AND_COUNT = wat(
+    """(local $left i32)
+    (loop $again
+      (call $receive (i32.const 2048))
+      (local.set $left (i32.const 3000000))
+      (loop $count (br_if $count (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+      (br $again))""",
+    "receive",
+)
+"""More than one slice, less than three, for each message."""
 RECEIVE_AND_SPIN = wat("(call $receive (i32.const 2048)) (loop $again (br $again))", "receive")
 
 
@@ -57,6 +67,11 @@ class Bench:
                 self.answers[action.token] = action.answer
             elif isinstance(action, Output):
                 self.lines.append(f"{action.process.process}: {action.text}")
+
+    def polls_of(self, process: ProcessId) -> int:
+        used = self.machine.statistics(process)
+        assert used is not None
+        return used.polls
 
     def shipped(self, package: str, name: str) -> ProcessId:
         return self.start(name, (PACKAGES / package / "pkg" / f"{name}.wasm").read_bytes())
@@ -129,21 +144,78 @@ def test_g23_a_spinning_guest_is_killed(bench: Bench) -> None:
     assert not bench.machine.can_run
 
 
-def test_g23_a_guest_that_keeps_using_up_its_slice_can_be_polled_elsewhere(bench: Bench) -> None:
+def test_g23_while_four_guests_spin_an_echo_comes_before_their_next_slice(bench: Bench) -> None:
+    echo = bench.shipped("echo", "echo")
+    for name in ("one", "two", "three", "four"):
+        bench.start(name, SPIN)
+    bench.run(100)
+    for attempt in range(20):
+        bench.ask(echo, b"", str(attempt))
+        polls = 0
+        while str(attempt) not in bench.answers:
+            bench.run(1)
+            polls += 1
+        # The echo's own poll, and before it at most one slice of one of the four.
+        assert polls <= 2
+
+
+def test_g23_all_that_spin_have_their_turns_while_messages_flow(bench: Bench) -> None:
+    spinning = [bench.start(name, SPIN) for name in ("one", "two", "three", "four")]
+    bench.ping(100_000)
+    bench.run(8)  # the first polls of all of them
+    before = [bench.polls_of(process) for process in spinning]
+    bench.run(40 * (QUICK_POLLS + 1))
+    assert [bench.polls_of(process) - polls for process, polls in zip(spinning, before, strict=True)] == [10] * 4
+
+
+def test_g23_a_guest_that_has_used_up_its_slice_goes_on_elsewhere(bench: Bench) -> None:
     bench.start("spin", SPIN)
-    bench.run(BUSY_AFTER - 1)
-    assert bench.machine.take_busy() is None
+    assert bench.machine.take_busy() is None  # it has not run yet
     bench.run(1)
+    assert not bench.machine.can_run  # the rest is for whoever takes busy guests
     guest = bench.machine.take_busy()
     assert guest is not None
-    assert not bench.machine.can_run  # it is not here any more
+    assert bench.machine.take_busy() is None  # it is not here any more
     bench.machine.polled(guest, guest.poll(), 0.0)
-    assert bench.machine.can_run
+    assert bench.machine.take_busy() is guest
+
+
+def test_g23_a_guest_that_spins_after_each_message_handles_its_messages_elsewhere(bench: Bench) -> None:
+    counting = bench.start("count", RECEIVE_AND_COUNT)
+    bench.run(10)
+    here = [count_here(bench, counting) for _ in range(5)]
+    # For the first message it comes to use up a slice here. Two slices are more than chance.
+    assert here == [True, False, False, False, False]
+
+
+def test_g23_a_guest_that_spins_no_more_is_like_any_other_again(bench: Bench) -> None:
+    spinning_once = wat(
+        """(local $left i32)
+        (local.set $left (i32.const 30000000))
+        (loop $count (br_if $count (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+        (loop $again (call $receive (i32.const 2048)) (br $again))""",
+        "receive",
+    )
+    guest = bench.start("once", spinning_once)
+    bench.run(1000)
+    here = [count_here(bench, guest) for _ in range(MOST)]
+    assert here == [False] * (MOST - BUSY_FROM + 1) + [True] * (BUSY_FROM - 1)
+
+
+def count_here(bench: Bench, process: ProcessId) -> bool:
+    """Send a message; whether the guest was polled here for it. Wherever it is, it handles all of it."""
+    bench.machine.take_busy()
+    bench.ask(process, b"", "count")
+    here = bench.machine.can_run
+    bench.run(1)
+    while (guest := bench.machine.take_busy()) is not None:
+        bench.machine.polled(guest, guest.poll(), 0.0)
+    return here
 
 
 def test_g23_a_guest_that_is_killed_while_it_is_polled_elsewhere_is_dropped_when_it_comes_back(bench: Bench) -> None:
     spin = bench.start("spin", SPIN)
-    bench.run(BUSY_AFTER)
+    bench.run(1)
     guest = bench.machine.take_busy()
     assert guest is not None
     bench.machine.handle(Kill(spin), 0.0)

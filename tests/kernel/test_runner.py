@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from kernel.address import Address, ProcessId
-from kernel.events import Answered, Inject, Launch, Start, Tick
+from kernel.events import Answered, Inject, Kill, Launch, Start, Tick
 from kernel.guest import Arrival, Failure, Guest, GuestConfig, Poll
 from kernel.kernel import Kernel
 from kernel.machine import Machine
@@ -102,6 +102,38 @@ async def test_g23_messages_flow_while_two_guests_spin_on_other_threads(engine: 
     assert isinstance(answer, Arrival)
     assert json.loads(answer.message.body) == {"Ran": {"count": 500, "failed": 0}}
     assert driven.lent > 0
+
+
+async def test_g23_a_guest_that_spins_on_another_thread_is_killed(engine: Engine) -> None:
+    with trio.fail_after(LIMIT_SECONDS):
+        async with trio.open_nursery() as nursery:
+            driven = Driven(engine)
+            nursery.start_soon(driven.runner.run)
+            spin = driven.start("spin", wat("(loop $again (br $again))"))
+            while not driven.lent:
+                await trio.lowlevel.checkpoint()
+            driven.machine.handle(Kill(spin.process), trio.current_time())
+            assert spin.process not in driven.machine.kernel.processes
+            lent = driven.lent
+            while driven.runner.statistics()["lent"]:
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+    assert driven.lent == lent  # it was not polled again
+    assert driven.machine.statistics(spin.process) is None
+
+
+async def test_g23_a_runner_that_is_cancelled_has_no_guest_left_on_another_thread(engine: Engine) -> None:
+    with trio.fail_after(LIMIT_SECONDS):
+        async with trio.open_nursery() as nursery:
+            driven = Driven(engine)
+            nursery.start_soon(driven.runner.run)
+            for number in range(4):
+                driven.start(f"spin{number}", wat("(loop $again (br $again))"))
+            while not driven.lent:
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+    assert engine.ticker is not None
+    assert engine.ticker.polls == []  # nobody is inside a poll
 
 
 async def test_g7_a_timeout_fires_although_nothing_else_happens(

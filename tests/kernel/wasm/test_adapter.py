@@ -9,11 +9,15 @@ from kernel.wasm.wit import INTERFACES
 
 
 @pytest.mark.parametrize("module", INTERFACES)
-def test_it_exports_what_returns_through_memory_and_nothing_else_of_the_interface(module: str) -> None:
+def test_it_exports_what_leaves_effects_or_returns_through_memory_and_nothing_else_of_the_interface(
+    module: str,
+) -> None:
     interface = INTERFACES[module]
     adapter = wasmtime.Module(wasmtime.Engine(), adapter_wasm(interface))
     functions = {function.name for function in interface.functions if needs_adapter(function)}
     assert {export.name for export in adapter.exports} == {*functions, "run", "fd_write"}
+    assert {"send-request", "send-response", "print-to-terminal", "receive"} < functions
+    assert not {"set-state", "clear-state", "has-blob"} & functions
 
 
 def test_it_imports_from_the_host_alone() -> None:

@@ -10,6 +10,7 @@ import wasmtime
 from kernel.errors import BadModule
 from kernel.guest import GuestConfig, Poll
 from kernel.wasm import engine as engine_module
+from kernel.wasm.compiler import Compiled, Compiler
 from kernel.wasm.engine import Engine, self_check
 from kernel.wasm.fiber import Fiber
 from tests.kernel.wasm.guests import GUESTS, MEMORY, NECTAR, OUR, poll, receiver, start, wat
@@ -108,9 +109,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     times: list[int] = []
     compile_ = Engine._compile
 
-    def counting(self: Engine, core: bytes) -> wasmtime.Module:
-        times.append(len(core))
-        return compile_(self, core)
+    def counting(self: Engine, compiler: Compiler, code: bytes) -> Compiled:
+        times.append(len(code))
+        return compile_(self, compiler, code)
 
     monkeypatch.setattr(Engine, "_compile", counting)
     return times

@@ -74,6 +74,8 @@ PLAIN_REQUEST = (True, 7, b"body", '{"m": 1}', TWO_CAPABILITIES)
 RESPONSE = Response(False, b"answer", None, CAPABILITIES)
 PLAIN_RESPONSE = (False, b"answer", None, TWO_CAPABILITIES)
 BLOB = LazyLoadBlob("text/plain", b"blob")
+BEYOND_MEMORY = (1, 1 << 30, 4)
+"""Arguments of print-to-terminal for which the host looks whether the memory has grown."""
 
 
 def of(name: str, interface: str = NECTAR.module) -> Function:
@@ -405,11 +407,12 @@ def test_a_return_pointer_outside_the_memory_ends_the_guest(engine: Engine, targ
 def test_an_error_of_our_own_ends_only_the_guest_and_says_so(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     guest = started(engine, "print-to-terminal")
 
-    def broken(self: Fiber, size: int) -> bytes:
+    def broken(self: Fiber) -> bool:
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr(Fiber, "emitted_another", broken)
-    assert make_call(guest, of("print-to-terminal"), (1, "text")) is Poll.ENDED
+    monkeypatch.setattr(Fiber, "memory_grew", broken)
+    pass_raw(guest, BEYOND_MEMORY)
+    assert poll(guest) is Poll.ENDED
     assert guest.end is not None
     assert "the host failed: RuntimeError('a bug of ours')" in str(guest.end.trap)
 
@@ -419,12 +422,13 @@ def test_an_interrupt_within_a_host_function_reaches_whoever_polls(
 ) -> None:
     guest = started(engine, "print-to-terminal")
 
-    def interrupted(self: Fiber, size: int) -> bytes:
+    def interrupted(self: Fiber) -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Fiber, "emitted_another", interrupted)
+    monkeypatch.setattr(Fiber, "memory_grew", interrupted)
+    pass_raw(guest, BEYOND_MEMORY)
     with pytest.raises(KeyboardInterrupt):
-        make_call(guest, of("print-to-terminal"), (1, "text"))
+        poll(guest)
     assert guest.poll() is Poll.ENDED
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from kernel import limits
 from kernel.errors import GuestLimit, GuestTrap
 from kernel.guest import Print
-from kernel.wasm.abi import signature
+from kernel.wasm.abi import layout, signature
 from kernel.wasm.lift import Lift, compile_lift
-from kernel.wasm.wit import INTERFACES, Function
+from kernel.wasm.wit import INTERFACES, Function, List
 from tests.kernel.wasm import reference
 
 FUNCTIONS = {
@@ -158,12 +158,15 @@ def test_too_many_list_elements_trap() -> None:
         lifted("save-capabilities", 0, limits.MAX_CAPABILITIES + 1)
 
 
-def test_many_elements_that_share_one_large_string_are_bounded_together() -> None:
-    memory = bytearray(2 << 20)
-    for i in range(limits.MAX_CAPABILITIES):
-        struct.pack_into("<10I", memory, i * 40, 0, 0, 0, 0, 0, 0, 0, 0, 1 << 20, limits.MAX_METADATA_BYTES)
-    with pytest.raises(GuestLimit, match="bytes within caps"):
-        lifted("save-capabilities", 0, limits.MAX_CAPABILITIES, memory=bytes(memory))
+def test_many_elements_that_share_one_large_body_are_bounded_together() -> None:
+    ((_, requests),) = of_nectar("send-requests")[0].params
+    assert isinstance(requests, List)
+    size, body = layout(requests.of).size, 32 + 24
+    memory = bytearray(limits.MAX_BODY_BYTES)
+    for i in range(20):
+        struct.pack_into("<II", memory, i * size + body, 0, limits.MAX_BODY_BYTES)
+    with pytest.raises(GuestLimit, match="bytes within requests"):
+        lifted("send-requests", 0, 20, memory=bytes(memory))
 
 
 def test_an_overlong_print_is_cut_at_a_character() -> None:

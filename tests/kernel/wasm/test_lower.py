@@ -6,9 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernel.address import Address
+from kernel.capability import Capability
 from kernel.errors import GuestTrap
+from kernel.guest import Arrival
+from kernel.message import Request
 from kernel.wasm import wit
-from kernel.wasm.lower import ALIGNMENT_BITS, BATCH, Lowered, compile_lower, lower_text
+from kernel.wasm.lower import ALIGNMENT_BITS, BATCH, Lowered, Plain, compile_lower, lower_text
 from kernel.wasm.wit import INTERFACES, Bytes, List, Record, Type
 from tests.kernel.wasm import reference
 
@@ -22,17 +26,18 @@ DISTINCT = {kind: name for name, kind in RESULTS.items()}.values()
 """Versions share most types."""
 LOWERS = {name: compile_lower(kind, name) for name, kind in RESULTS.items()}
 TARGET = 1024
+SOURCE = Address.parse("our.nec@peer:test:sys")
 MANY = List(Bytes(100), 100)
 
 
-def settle(lowered: Lowered, memory: reference.Memory) -> None:
+def settle(lowered: Lowered | Plain, memory: reference.Memory) -> None:
     """What the adapter does, in Python."""
     done = False
     while not done:
-        count, *codes = lowered.codes()
-        assert count == len(codes) <= BATCH
+        codes = lowered.codes
+        assert len(codes) <= BATCH
         addresses = [memory.allocate(1 << (code & 3), code >> ALIGNMENT_BITS) for code in codes]
-        done = lowered.place_untrusted(memoryview(memory.data), (*addresses, *[0] * (BATCH - count)))
+        done = lowered.place_untrusted(memoryview(memory.data), tuple(addresses))
 
 
 @pytest.mark.parametrize("name", DISTINCT)
@@ -42,15 +47,15 @@ def test_every_result_lowers_to_what_the_reference_reads(name: str, data: st.Dat
     kind = RESULTS[name]
     value = data.draw(reference.plain(kind))
     memory = reference.Memory(bytearray(1 << 17), 4096)
-    settle(LOWERS[name](value).to(TARGET), memory)
+    settle(LOWERS[name](value, TARGET), memory)
     assert reference.load(memory, kind, TARGET) == value
 
 
 def test_a_list_of_more_pieces_than_a_batch_comes_in_several() -> None:
     value = tuple(bytes([i]) * i for i in range(3 * BATCH))
-    lowered = compile_lower(MANY, "many")(value).to(TARGET)
+    lowered = compile_lower(MANY, "many")(value, TARGET)
     memory = reference.Memory(bytearray(1 << 16), 4096)
-    assert lowered.codes()[0] == BATCH
+    assert len(lowered.codes) == BATCH
     settle(lowered, memory)
     assert reference.load(memory, MANY, TARGET) == value
 
@@ -58,26 +63,47 @@ def test_a_list_of_more_pieces_than_a_batch_comes_in_several() -> None:
 @pytest.mark.parametrize("buffer", [bytearray(b"blob"), memoryview(b"blob"), memoryview(b"xblobx")[1:5]])
 def test_any_buffer_is_taken_as_it_is(buffer: bytearray | memoryview) -> None:
     memory = reference.Memory(bytearray(8192), 4096)
-    settle(compile_lower(Bytes(10), "bytes")(buffer).to(TARGET), memory)
+    settle(compile_lower(Bytes(10), "bytes")(buffer, TARGET), memory)
     assert reference.load(memory, Bytes(10), TARGET) == b"blob"
 
 
+@pytest.mark.parametrize(
+    ("metadata", "capabilities", "shape"),
+    [(None, (), Plain), ('{"a": 1}', (), Lowered), (None, (Capability(SOURCE, '"messaging"'),), Lowered)],
+)
+def test_a_message_without_metadata_and_capabilities_is_placed_by_generated_code(
+    metadata: str | None, capabilities: tuple[Capability, ...], shape: type
+) -> None:
+    receive = INTERFACES["nectar:process/standard@0.7.0"].function("receive")
+    assert receive
+    assert receive.result
+    arrival = Arrival(SOURCE, Request(False, 7, b"body", metadata, capabilities), None, None)
+    lowered = compile_lower(receive.result, "receive", receive.present)(arrival, TARGET)
+    assert type(lowered) is shape
+    memory = reference.Memory(bytearray(8192), 4096)
+    settle(lowered, memory)
+    plain = ("our.nec", ("peer", "test", "sys"))
+    listed = tuple((plain, each.params) for each in capabilities)
+    expected = (0, (plain, (0, (False, 7, b"body", metadata, listed))))
+    assert reference.load(memory, receive.result, TARGET) == expected
+
+
 def test_an_empty_string_asks_for_a_place_too() -> None:
-    assert compile_lower(Bytes(10), "bytes")(b"").codes() == [1, 0]
+    assert compile_lower(Bytes(10), "bytes")(b"", TARGET).codes == (0,)
 
 
 def test_the_text_of_init_is_one_piece() -> None:
-    assert lower_text(b"our").codes() == [1, 3 << ALIGNMENT_BITS]
+    assert lower_text(b"our").codes == [3 << ALIGNMENT_BITS]
 
 
 def test_a_place_beyond_the_memory_traps() -> None:
-    lowered = compile_lower(Bytes(10), "bytes")(b"1234").to(TARGET)
+    lowered = compile_lower(Bytes(10), "bytes")(b"1234", TARGET)
     with pytest.raises(GuestTrap, match="outside the memory"):
         lowered.place_untrusted(memoryview(bytearray(4096)), (4093,))
 
 
 def test_after_the_memory_has_grown_the_same_call_succeeds() -> None:
-    lowered = compile_lower(Bytes(10), "bytes")(b"1234").to(TARGET)
+    lowered = compile_lower(Bytes(10), "bytes")(b"1234", TARGET)
     with pytest.raises(GuestTrap):
         lowered.place_untrusted(memoryview(bytearray(4096)), (5000,))
     memory = bytearray(8192)
@@ -86,19 +112,19 @@ def test_after_the_memory_has_grown_the_same_call_succeeds() -> None:
 
 
 def test_a_return_pointer_beyond_the_memory_traps() -> None:
-    lowered = compile_lower(Bytes(10), "bytes")(b"").to(4092)
+    lowered = compile_lower(Bytes(10), "bytes")(b"", 4092)
     with pytest.raises(GuestTrap, match="outside the memory"):
         lowered.place_untrusted(memoryview(bytearray(4096)), (0,))
 
 
 def test_an_unaligned_return_pointer_traps() -> None:
-    lowered = compile_lower(Bytes(10), "bytes")(b"").to(1026)
+    lowered = compile_lower(Bytes(10), "bytes")(b"", 1026)
     with pytest.raises(GuestTrap, match="not aligned"):
         lowered.place_untrusted(memoryview(bytearray(4096)), (0,))
 
 
 def test_an_unaligned_place_for_a_list_traps() -> None:
-    lowered = compile_lower(MANY, "many")((b"x",)).to(TARGET)
+    lowered = compile_lower(MANY, "many")((b"x",), TARGET)
     with pytest.raises(GuestTrap, match="not aligned"):
         lowered.place_untrusted(memoryview(bytearray(4096)), (2050, 100))
 
@@ -108,9 +134,9 @@ def test_an_unaligned_place_for_a_list_traps() -> None:
 def test_only_a_guest_trap_leaves_whatever_places_a_guest_gives(data: st.DataObject) -> None:
     kind = Record((("a", MANY), ("b", List(wit.CAPABILITY, 10))), tuple)
     value = data.draw(reference.plain(kind))
-    lowered = compile_lower(kind, "any")(value).to(data.draw(st.integers(0, 2**32 - 1) | st.integers(0, 300)))
+    lowered = compile_lower(kind, "any")(value, data.draw(st.integers(0, 2**32 - 1) | st.integers(0, 300)))
     places = st.integers(0, 600) | st.integers(0, 2**32 - 1)
     memory = memoryview(bytearray(512))
     with suppress(GuestTrap):
-        while not lowered.place_untrusted(memory, tuple(data.draw(places) for _ in range(BATCH))):
+        while not lowered.place_untrusted(memory, tuple(data.draw(places) for _ in lowered.codes)):
             pass

@@ -1,0 +1,118 @@
+"""Guests for figures, as text: small enough that what is measured is the node.
+
+All import `nectar:process/standard@0.7.0`. Their memory is one page: what they receive goes behind HEAP, which starts
+again with each message.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import wasmtime
+
+PACKAGE, PUBLISHER = "ring", "sys"
+NAME_DIGITS = 5
+"""Characters of a guest's process name, all of them digits, so that it can compute the next one's."""
+
+_HEAP = 4096
+_RECEIVED = 1024
+"""Where a message is written: result<tuple<address, message>, …>."""
+_BODY = _RECEIVED + 72
+"""Pointer and length of a request's body (Component Model, Canonical ABI)."""
+_REQUEST = 2048
+"""Where the parameters of send-request lie: target at 0, request at 32, context at 88, blob at 100."""
+_BLOB = 3072
+
+_TARGET = "\n".join(
+    f"    (i32.store (i32.const {_REQUEST + 8 * field}) (i32.const {place}))"
+    f" (i32.store (i32.const {_REQUEST + 8 * field + 4}) (i32.const {length}))"
+    for field, (place, length) in enumerate(((0, 3), (16, NAME_DIGITS), (3, len(PACKAGE)), (7, len(PUBLISHER))))
+)
+"""Node, process, package and publisher; `our` and the latter two lie at the start of the memory."""
+
+_NEXT = f"""
+  (func $next (param $text i32) (local $digit i32) (local $at i32)
+    ;; our own name stands behind the '@' of our address
+    (loop $search
+      (local.set $digit (i32.load8_u (local.get $text)))
+      (local.set $text (i32.add (local.get $text) (i32.const 1)))
+      (br_if $search (i32.ne (local.get $digit) (i32.const 64))))
+    (memory.copy (i32.const 16) (local.get $text) (i32.const {NAME_DIGITS}))
+    ;; plus one, and after the last number the first
+    (local.set $at (i32.const {15 + NAME_DIGITS}))
+    (loop $carry
+      (local.set $digit (i32.load8_u (local.get $at)))
+      (i32.store8 (local.get $at)
+        (select (i32.const 48) (i32.add (local.get $digit) (i32.const 1)) (i32.eq (local.get $digit) (i32.const 57))))
+      (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+      (br_if $carry (i32.and
+        (i32.eq (local.get $digit) (i32.const 57)) (i32.ge_u (local.get $at) (i32.const 16)))))
+{_TARGET}
+    (i32.store8 (i32.const {_REQUEST + 32}) (i32.const 1)))"""
+"""Makes the request that passes on whatever is being handled: to the next guest, inheriting, no response expected."""
+
+_FRAME = """(module
+  (import "nectar:process/standard@0.7.0" "receive" (func $host_receive (param i32)))
+  (import "nectar:process/standard@0.7.0" "get-blob" (func $get_blob (param i32)))
+  (import "nectar:process/standard@0.7.0" "send-request" (func $send_request (param i32)))
+  (import "nectar:process/standard@0.7.0" "send-response" (func $send_response
+    (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "our{package}{publisher}")
+  (global $heap (mut i32) (i32.const {heap}))
+  (func (export "cabi_realloc") (param i32 i32) (param $alignment i32) (param $size i32) (result i32) (local $at i32)
+    (local.set $at (i32.and
+      (i32.add (global.get $heap) (i32.sub (local.get $alignment) (i32.const 1)))
+      (i32.sub (i32.const 0) (local.get $alignment))))
+    (global.set $heap (i32.add (local.get $at) (local.get $size)))
+    (block $fits (loop $more
+      (br_if $fits (i32.le_u (global.get $heap) (i32.mul (memory.size) (i32.const 65536))))
+      (br_if $fits (i32.eq (memory.grow (i32.const 1)) (i32.const -1)))
+      (br $more)))
+    (local.get $at))
+  (func $receive
+    (global.set $heap (i32.const {heap}))
+    (call $host_receive (i32.const {received})))
+  (func $respond
+    (call $send_response (i32.const 1) (i32.load (i32.const {body})) (i32.load offset=4 (i32.const {body}))
+      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+{functions}
+  (func (export "init") (param $our i32) (param $size i32)
+{init}))"""
+
+
+@lru_cache(None)
+def _assembled(init: str, functions: str = "") -> bytes:
+    text = _FRAME.format(
+        package=PACKAGE,
+        publisher=PUBLISHER,
+        heap=_HEAP,
+        received=_RECEIVED,
+        body=_BODY,
+        functions=functions,
+        init=init,
+    )
+    return bytes(wasmtime.wat2wasm(text))
+
+
+def echo() -> bytes:
+    """Answers each request with its body and its blob, which it does not load."""
+    return _assembled("(loop $again (call $receive) (call $respond) (br $again))")
+
+
+def relay() -> bytes:
+    """Passes each request on to the guest with the next number, blob included."""
+    send = f"(call $send_request (i32.const {_REQUEST}))"
+    return _assembled(f"(call $next (local.get $our)) (loop $again (call $receive) {send} (br $again))", _NEXT)
+
+
+def loader() -> bytes:
+    """Loads the blob of each request, and answers."""
+    load = f"(call $get_blob (i32.const {_BLOB}))"
+    return _assembled(f"(loop $again (call $receive) {load} (call $respond) (br $again))")
+
+
+def spinner() -> bytes:
+    """Never comes to an end."""
+    return _assembled("(loop $again (br $again))")

@@ -1,0 +1,129 @@
+"""`scale`: ten thousand idle processes on one node, and a message through all of them.
+
+Each process is a guest with one page of memory. What it costs: 64 KiB of address space are touched only where the
+guest touches them, the stack of its fiber two pages, the rest is Wasmtime's instance and store and our own record.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import trio
+import trio.testing
+
+from bench import guests
+from bench.measure import Reference, Result, absolute, ratio
+from bench.rig import Rig, number, rig
+
+MEMORY_GOAL = 40.0
+"""KiB of resident memory for each."""
+SPAWN_GOAL = 0.5
+"""Milliseconds for each."""
+HOP_GOAL = 2.0
+"""Times a hop between two trio tasks."""
+COUNT = 10_000
+LAPS = 5
+RUNS = 3
+
+
+def run() -> list[Result]:
+    """In a process of its own each time, so that memory is what these processes take; the ring of trio tasks too."""
+    ours, theirs = [], []
+    for _ in range(RUNS):
+        ours.append(_measure("guests"))
+        theirs.append(_measure("tasks"))
+    columns = {key: ([each[key] for each in ours], [each[key] for each in theirs]) for key in ours[0]}
+    results: list[Result] = []
+    for name, key, unit, goal in (
+        ("scale_memory", "kib", "KiB", MEMORY_GOAL),
+        ("scale_spawn", "spawn", "ms", SPAWN_GOAL),
+    ):
+        values, others = columns[key]
+        reference = Reference("a trio task that waits at a memory channel", round(sorted(others)[RUNS // 2], 3), unit)
+        results.append(absolute(name, values, f"{unit} a process", goal, reference))
+    hops = columns["hop"]
+    results.append(ratio("scale_ring", *hops, ("a ring of trio tasks", "microseconds a hop"), HOP_GOAL, at_most=True))
+    return results
+
+
+def _measure(kind: str) -> dict[str, float]:
+    done = subprocess.run([sys.executable, "-m", "bench.scale", kind], check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def _guests() -> dict[str, float]:
+    with rig() as bench:
+        code = guests.relay()
+        bench.engine.load(code)
+        before, begin = _resident_kib(), time.perf_counter()
+        names = [number(index) for index in range(COUNT - 1)]
+        for name in names:
+            bench.start(name, code)
+        last = bench.start(number(COUNT - 1), guests.echo())
+        bench.settle()
+        spawned, after = time.perf_counter(), _resident_kib()
+        first = bench.machine.kernel.processes
+        assert len(first) == COUNT
+        return {
+            "kib": (after - before) / COUNT,
+            "spawn": 1e3 * (spawned - begin) / COUNT,
+            "hop": 1e6 * _laps(bench) / LAPS / COUNT,
+            "answered": float(last in first),
+        }
+
+
+def _laps(bench: Rig) -> float:
+    """Seconds for LAPS requests, each passed on by every guest and answered by the last."""
+    first = next(iter(bench.machine.kernel.processes))
+    bench.ask(first, b"")
+    begin = time.perf_counter()
+    for _ in range(LAPS):
+        bench.ask(first, b"")
+    return time.perf_counter() - begin
+
+
+async def _tasks() -> dict[str, float]:
+    before, begin = _resident_kib(), time.perf_counter()
+    seconds = 0.0
+    async with trio.open_nursery() as nursery:
+        send, receive = trio.open_memory_channel[bytes](1)
+        entry = send
+        for _ in range(COUNT - 1):
+            following, next_receive = trio.open_memory_channel[bytes](1)
+            nursery.start_soon(_pass_on, receive, following)
+            receive = next_receive
+        await trio.testing.wait_all_tasks_blocked()
+        spawned, after = time.perf_counter(), _resident_kib()
+        for lap in range(LAPS + 1):
+            lap_begin = time.perf_counter()
+            await entry.send(b"")
+            await receive.receive()
+            seconds += (time.perf_counter() - lap_begin) if lap else 0.0
+        nursery.cancel_scope.cancel()
+    return {
+        "kib": (after - before) / COUNT,
+        "spawn": 1e3 * (spawned - begin) / COUNT,
+        "hop": 1e6 * seconds / LAPS / COUNT,
+        "answered": 1.0,
+    }
+
+
+async def _pass_on(receive: trio.MemoryReceiveChannel[bytes], send: trio.MemorySendChannel[bytes]) -> None:
+    async for message in receive:
+        await send.send(message)
+
+
+def _resident_kib() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise AssertionError("no VmRSS in /proc")
+
+
+if __name__ == "__main__":
+    print(json.dumps(_guests() if sys.argv[1] == "guests" else trio.run(_tasks)))

@@ -1,0 +1,232 @@
+"""Compiles untrusted code in bounded time and memory, and owns Wasmtime's configuration.
+
+Theory of operation. How long Cranelift takes is not bounded by a module's size: nested loops that all set their own
+locals cost the fourth power of their number, so that 3 KB take 4 seconds and 5 KB take 20. It cannot be interrupted
+either. What is small and has hardly any loops is therefore compiled where we are; all else in a child process of a
+lower priority, which the operating system stops at the limits. A child costs a tenth of a second, once for each
+program: the compiled code is kept (`engine`).
+
+Run as a program it is that child: mode and limits are its arguments, the code its input, the compiled code its output.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import wasmtime
+
+from kernel import limits
+from kernel.errors import BadModule
+from kernel.wasm import capi
+
+if TYPE_CHECKING:
+    # Elsewhere it is imported where a component comes up: it would add a twentieth to the start of every node.
+    from wasmtime.component import Component
+
+Mode: TypeAlias = Literal["epoch", "fuel", "component"]
+"""Core modules that are pre-empted by the clock or, for replayable runs, by fuel; and whole components."""
+
+Compiled: TypeAlias = "wasmtime.Module | Component"
+
+_CHEAP_BYTES = 16 * 1024
+_CHEAP_LOOPS = 100
+"""What is compiled at once; the worst of it, found by trying, takes a third of a second."""
+_LOOP = b"\x03"
+"""The opcode; counting this byte counts every loop, and much else."""
+
+_CHILDREN = 2
+"""At a time: a flood of hostile programs takes no more of the machine than that."""
+_NICE = 10
+_MAX_REFUSED = 1024
+"""Programs that are remembered as too expensive."""
+_NOT_VALID = 3
+"""The child's exit code."""
+_MAX_REASON = 500
+_CAUSE = re.compile(r"^\d+: ")
+"""Wasmtime numbers causes."""
+
+
+def configuration(mode: Mode) -> wasmtime.Config:
+    """How Wasmtime is set up; compiled code runs only where it is the same."""
+    config = wasmtime.Config()
+    config.max_wasm_stack = limits.MAX_WASM_STACK_BYTES
+    # Off: what would need bounds or care that guests get nothing for, and what two runs could disagree on.
+    config.wasm_threads = False
+    config.wasm_memory64 = False
+    config.wasm_multi_memory = False
+    config.wasm_relaxed_simd = False
+    config.wasm_gc = False
+    # The host keeps a view of each memory: it must stay where it is. 4 GiB of address space are reserved for each.
+    config.memory_may_move = False
+    # Off: an image mapped into each memory costs two of the 65,530 mappings that Linux gives a process; without, ten
+    # thousand guests fit. The price is a copy of the data segments at each start.
+    config.memory_init_cow = False
+    # It belongs to components; without, a store is made in half the time.
+    capi.concurrency_support(capi.address(config.ptr()), mode == "component")
+    config.cranelift_nan_canonicalization = mode == "fuel"
+    config.consume_fuel = mode == "fuel"
+    config.epoch_interruption = mode != "fuel"
+    return config
+
+
+class Compiler:
+    """Compiles for one Wasmtime engine; thread-safe."""
+
+    def __init__(self, mode: Mode) -> None:
+        self.mode = mode
+        self.engine = wasmtime.Engine(configuration(mode))
+        self._children = threading.BoundedSemaphore(_CHILDREN)
+        self._refused: OrderedDict[bytes, str] = OrderedDict()
+
+    def compile_untrusted(self, code: bytes) -> Compiled:
+        """Compile a core module or, in mode `component`, a component.
+
+        Raises BadModule if the code is not valid, or takes more than `limits` allow to compile.
+        """
+        if self.mode != "component" and _is_cheap(code):
+            return self._compile_here(code)
+        try:
+            return self.load(self._compile_apart(code))
+        except wasmtime.WasmtimeError as error:
+            raise BadModule(f"its compiled code cannot be loaded: {_last_line(str(error))}") from error
+
+    def load(self, compiled: bytes | bytearray) -> Compiled:
+        """Code that was compiled and serialized before; our own, for it is trusted with this process.
+
+        Raises WasmtimeError if it is of another version or configuration, or for another processor.
+        """
+        return _kind(self.mode).deserialize(self.engine, compiled)
+
+    def _compile_here(self, code: bytes) -> Compiled:
+        try:
+            return wasmtime.Module(self.engine, code)
+        except wasmtime.WasmtimeError as error:
+            raise BadModule(_not_valid(self.mode, str(error))) from error
+
+    def _compile_apart(self, code: bytes) -> bytes:
+        """Compile in a child; what it refused for its cost is refused again without trying. Raises BadModule."""
+        digest = hashlib.sha256(code).digest()
+        with self._children:
+            known = self._refused.get(digest)
+            if known is not None:
+                raise BadModule(known)
+            try:
+                return _run_child(code, self.mode)
+            except _TooExpensive as error:
+                self._refused[digest] = str(error)
+                if len(self._refused) > _MAX_REFUSED:
+                    self._refused.popitem(last=False)
+                raise
+
+
+class _TooExpensive(BadModule):
+    """It would take more than the limits allow."""
+
+
+def _kind(mode: Mode) -> type[Compiled]:
+    if mode != "component":
+        return wasmtime.Module
+    from wasmtime.component import Component
+
+    return Component
+
+
+def _is_cheap(code: bytes) -> bool:
+    return len(code) <= _CHEAP_BYTES and code.count(_LOOP) <= _CHEAP_LOOPS
+
+
+def _not_valid(mode: Mode, text: str) -> str:
+    what = "component" if mode == "component" else "core module"
+    return f"the {what} is not valid: {_last_line(text)}"
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return _CAUSE.sub("", lines[-1])[:_MAX_REASON] if lines else "no reason is given"
+
+
+def _run_child(code: bytes, mode: Mode) -> bytes:
+    """What the child made of the code; raises BadModule."""
+    with tempfile.TemporaryFile() as output:
+        bounds = limits.MAX_COMPILE_SECONDS, limits.MAX_COMPILE_BYTES, limits.MAX_COMPILED_BYTES
+        command = [sys.executable, "-S", "-m", __name__, mode, *map(str, bounds)]
+        environment = {"PYTHONPATH": os.pathsep.join(_import_path()), "RAYON_NUM_THREADS": str(_threads())}
+        try:
+            child = subprocess.run(
+                command,
+                input=code,
+                stdout=output,
+                stderr=subprocess.PIPE,
+                env=environment,
+                timeout=limits.MAX_COMPILE_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise _too_slow() from error
+        if child.returncode:
+            raise _refusal(mode, child.returncode, child.stderr.decode(errors="replace"))
+        output.seek(0)
+        return output.read()
+
+
+def _import_path() -> list[str]:
+    """Where the child finds what is imported here."""
+    ours = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return [ours, *(path for path in sys.path if path)]
+
+
+def _threads() -> int:
+    """The child's; each costs address space, which is limited."""
+    return min(4, os.cpu_count() or 1)
+
+
+def _refusal(mode: Mode, code: int, text: str) -> BadModule:
+    if code == _NOT_VALID:
+        return BadModule(_not_valid(mode, text))
+    if -code in (signal.SIGXCPU, signal.SIGKILL):
+        return _too_slow()
+    if -code == signal.SIGXFSZ:
+        return _TooExpensive(f"its compiled code has more than {limits.MAX_COMPILED_BYTES} bytes")
+    if -code in (signal.SIGABRT, signal.SIGSEGV) or "MemoryError" in text:
+        return _TooExpensive(f"it needs more than {limits.MAX_COMPILE_BYTES} bytes of memory to compile")
+    return BadModule(f"the compiler failed with code {code}: {_last_line(text)}")
+
+
+def _too_slow() -> BadModule:
+    return _TooExpensive(f"it takes more than {limits.MAX_COMPILE_SECONDS} seconds to compile")
+
+
+def _child(mode: Mode, seconds: int, memory: int, compiled_bytes: int) -> int:
+    """Compile what comes in; returns the exit code."""
+    os.nice(_NICE)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (compiled_bytes, compiled_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    engine = wasmtime.Engine(configuration(mode))
+    code = sys.stdin.buffer.read()
+    try:
+        compiled = _kind(mode)(engine, code)
+    except wasmtime.WasmtimeError as error:
+        sys.stderr.write(str(error))
+        return _NOT_VALID
+    sys.stdout.buffer.write(compiled.serialize())
+    sys.stdout.buffer.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    given, *numbers = sys.argv[1:]
+    assert given in ("epoch", "fuel", "component")
+    sys.exit(_child(given, *map(int, numbers)))  # type: ignore[arg-type]

@@ -1,0 +1,39 @@
+"""The labs. A test runs on one node, or where its decorator says (`@spanning`, `@everywhere`: tests.conformance)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kernel.wasm.engine import Engine
+from testnet.local import LocalTestnet
+from tests.conformance.lab import OUR, THEIR, Lab, SimLab, SocketLab
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = Engine(tmp_path_factory.mktemp("modules"), replayable=True)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def sockets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SocketLab]:
+    """Two real nodes, for all tests that want them."""
+    folder = tmp_path_factory.mktemp("conformance")
+    with LocalTestnet(folder / "testnet", SocketLab.options(folder)) as nodes:
+        nodes.start((OUR, THEIR))
+        yield SocketLab(nodes)
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest, engine: Engine, tmp_path: Path) -> Lab:
+    """What the test's decorator names; see tests.conformance."""
+    where = getattr(request, "param", "one node")
+    if where == "sockets":
+        sockets: SocketLab = request.getfixturevalue("sockets")
+        sockets.forget()
+        return sockets
+    return SimLab(engine, tmp_path, 2 if where == "two nodes" else 1)

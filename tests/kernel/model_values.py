@@ -1,0 +1,154 @@
+"""What the model of tests/kernel/model.py is made of: lives, questions and messages, as plain objects."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+
+from kernel.guest import Poll
+from kernel.message import LazyLoadBlob
+
+PEER = "peer"
+"""A process of another node."""
+SYSTEM = "system"
+"""A system process of this node; public."""
+USER = "user"
+"""The node's user."""
+NOBODY = "nobody"
+"""No such process."""
+
+
+class Mode(Enum):
+    """What a life does."""
+
+    RUNNING = "runs"
+    RECEIVING = "waits for a message"
+    AWAITING = "awaits one answer"
+    STALLED = "waits for room in another inbox"
+
+
+@dataclass(eq=False)
+class Question:
+    """Somebody waits for the answer to this (G5)."""
+
+    asker: Life | str
+    target: str
+    body: bytes
+    context: bytes | None
+    blob: LazyLoadBlob | None
+    prompt: Question | None
+    """The asker's when it asked (G9)."""
+    deadline: float
+    number: int
+    open: bool = True
+    owers: list[Life] = field(default_factory=list)
+    """Lives here that owe the answer (G14)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Message:
+    """A request on its way."""
+
+    source: str
+    target: str
+    body: bytes
+    blob: LazyLoadBlob | None
+    expects: bool
+    question: Question | None
+    """Whose answer its receiver owes: the sender's own, or the one it inherited (G10)."""
+    awaited: bool = False
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What a process is handed."""
+
+    kind: str
+    """request, response, timeout or offline."""
+    other: str
+    """Its source; of an error the target."""
+    body: bytes
+    context: bytes | None
+    blob: LazyLoadBlob | None
+
+
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """The same in an inbox, with the prompt that it brings; `news`: nobody waits, the prompt stays (G9)."""
+
+    handed: Handed
+    prompt: Question | None
+    news: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Outgoing:
+    """Something that left for another node or a system process."""
+
+    source: Life | str
+    target: str
+    body: bytes
+    blob: LazyLoadBlob | None
+    question: Question | None
+    """It asks for the answer to this, or answers it."""
+    is_response: bool
+    expects: bool = False
+    context: bytes | None = None
+    prompt: Question | None = None
+
+
+@dataclass(frozen=True)
+class Send:
+    """send-request, or with `awaited` send-and-await-response."""
+
+    target: str
+    body: bytes
+    expects: int | None = None
+    inherit: bool = False
+    context: bytes | None = None
+    blob: LazyLoadBlob | None = None
+    awaited: bool = False
+
+
+@dataclass(frozen=True)
+class Respond:
+    """send-response."""
+
+    body: bytes
+    inherit: bool = False
+    blob: LazyLoadBlob | None = None
+
+
+Step = Send | Respond
+
+
+@dataclass(eq=False)
+class Life:
+    """One life of a process."""
+
+    name: str
+    restarts: bool
+    last_words: tuple[Send, ...]
+    """Its on-exit requests; they neither inherit nor expect anything."""
+    began: float
+    mode: Mode = Mode.RUNNING
+    inbox: list[Delivery] = field(default_factory=list)
+    prompt: Question | None = None
+    blob: LazyLoadBlob | None = None
+    awaited: Question | None = None
+    steps: deque[Step] = field(default_factory=deque)
+    """Of its poll, not done yet."""
+    poll: Poll = Poll.RECEIVE
+    """How its poll ended, once all steps are done."""
+    stalled: tuple[Message, bytes | None] | None = None
+    waiters: list[Life | Message] = field(default_factory=list)
+    """Who waits for room here, in order; a message is a peer's."""
+
+
+@dataclass(eq=False)
+class Restart:
+    """A process waits for its next life."""
+
+    at: float
+    life: Life

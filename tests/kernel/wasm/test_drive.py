@@ -1,0 +1,105 @@
+"""G28: a guest sees its package's drive as a folder, and nothing else of the host. A real one, in C."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kernel.guest import GuestConfig, Poll, SendResponse
+from kernel.wasm.engine import Engine
+from kernel.wasm.fiber import Fiber
+from tests.kernel.wasm.guests import GUESTS, MEMORY, OUR, arrival, poll
+
+WASM = (GUESTS / "drive.wasm").read_bytes()
+
+
+class Drive:
+    """A guest whose drive is a folder beside things that it must not see."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.folder = folder / "drive"
+        self.folder.mkdir()
+        (folder / "secret").write_text("secret")
+        (folder / "other").mkdir()
+        config = GuestConfig(OUR, MEMORY, entropy=bytes, clock=lambda: 0, drive=str(self.folder))
+        guest = engine.load(WASM).start(config)
+        assert isinstance(guest, Fiber)
+        self.guest = guest
+        assert poll(guest) is Poll.RECEIVE, guest.end
+
+    def ask(self, text: str) -> str:
+        self.guest.resume(arrival(text.encode()))
+        assert poll(self.guest) is Poll.RECEIVE, self.guest.end
+        (answer,) = self.guest.effects
+        self.guest.effects.clear()
+        assert isinstance(answer, SendResponse)
+        return answer.response.body.decode()
+
+
+@pytest.fixture
+def drive(engine: Engine, tmp_path: Path) -> Drive:
+    return Drive(engine, tmp_path)
+
+
+def test_g28_a_guest_writes_and_reads_its_drive(drive: Drive) -> None:
+    assert drive.ask("write /note.txt some text") == "written"
+    assert drive.ask("read /note.txt") == "some text"
+    assert (drive.folder / "note.txt").read_text() == "some text"
+
+
+def test_g28_what_the_node_puts_into_the_drive_is_there(drive: Drive) -> None:
+    (drive.folder / "pkg").mkdir()
+    (drive.folder / "pkg" / "data").write_text("given")
+    assert drive.ask("read /pkg/data") == "given"
+    assert drive.ask("list /") == "pkg "
+
+
+@pytest.mark.parametrize("path", ["/../secret", "../secret", "/a/../../secret", "/../drive/../secret", "/./../secret"])
+def test_g28_dots_do_not_leave_the_drive(drive: Drive, path: str) -> None:
+    assert drive.ask(f"read {path}") == "refused"
+    assert drive.ask(f"write {path} overwritten") == "refused"
+    assert (drive.folder.parent / "secret").read_text() == "secret"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "/proc/self/environ", "/dev/null"])
+def test_g28_absolute_paths_begin_at_the_drive(drive: Drive, path: str) -> None:
+    assert drive.ask(f"read {path}") == "refused"
+    full = str(drive.folder.parent / "secret")
+    assert drive.ask(f"read {full}") == "refused"
+
+
+def test_g28_a_symbolic_link_of_the_hosts_does_not_lead_out(drive: Drive) -> None:
+    os.symlink("../secret", drive.folder / "relative")
+    os.symlink(drive.folder.parent / "secret", drive.folder / "absolute")
+    os.symlink("..", drive.folder / "up")
+    for path in ("/relative", "/absolute", "/up/secret"):
+        assert drive.ask(f"read {path}") == "refused", path
+        assert drive.ask(f"write {path} overwritten") == "refused", path
+    assert drive.ask("list /up") == "refused"
+    assert (drive.folder.parent / "secret").read_text() == "secret"
+
+
+@pytest.mark.parametrize("target", ["../secret", "/etc/passwd", "..", "a/../../secret"])
+def test_g28_a_symbolic_link_of_the_guests_does_not_lead_out(drive: Drive, target: str) -> None:
+    made = drive.ask(f"link {target} /link")
+    assert made == ("refused" if target.startswith("/") else "linked")
+    assert drive.ask("read /link") == "refused"
+    assert drive.ask("read /link/secret") == "refused"
+
+
+def test_g28_nothing_is_moved_in_or_out(drive: Drive) -> None:
+    drive.ask("write /note.txt text")
+    assert drive.ask("move /note.txt /../other/note.txt") == "refused"
+    assert drive.ask("move /../secret /secret") == "refused"
+    assert sorted(path.name for path in drive.folder.parent.rglob("*")) == ["drive", "note.txt", "other", "secret"]
+
+
+def test_g28_there_is_no_folder_but_the_drive(drive: Drive) -> None:
+    assert drive.ask("fds") == "3 "
+
+
+def test_g28_there_are_no_variables_and_no_arguments(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "secret")
+    assert drive.ask("env") == "0 variables, 0 arguments"
