@@ -32,6 +32,10 @@ conformance: $(READY) ## a table of all promises: sentence, tests, result
 fuzz: $(READY) ## hostile guests against the Wasm boundary, for SECONDS=60
 	@$(RUN) -m tests.fuzz.boundary --seconds $(or $(SECONDS),60) $(ARGS)
 
+.PHONY: soak
+soak: $(READY) ## explore the kernel a hundred times as long as the tests do, at random
+	@HYPOTHESIS_PROFILE=soak $(RUN) -m pytest tests/kernel/test_state_machines.py $(ARGS)
+
 .PHONY: check
 check: $(READY) lint types layering reproducible ## format, lint, types, import arrows, guest binaries
 

@@ -14,7 +14,7 @@ when the target takes a message (G24).
 
 Rejected: one task and one queue for each process (a task switch per message costs as much as everything here), and
 dropping the deadline of an answered request at once (see `outstanding`). Tests: tests/kernel/test_kernel.py by promise,
-test_kernel_machine.py as a Hypothesis state machine.
+test_state_machines.py against an independent model, tests/conformance with real guests.
 """
 
 from __future__ import annotations
