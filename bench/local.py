@@ -1,29 +1,29 @@
 """`local`: request and response between two Wasm processes of one node.
 
-Where the time of a round trip goes, in microseconds of CPU time, and where it went before each part was looked at. Taken
-with the least of many repetitions, each part alone and the whole without a node around it, while two trio tasks took 14.5.
+Where the time of a round trip goes, in microseconds of CPU time, and where it went before each part was looked at.
+Taken with the least of many repetitions, each part alone, and the whole without a node around it; two trio tasks took
+14.5 then.
 
 | part | now | before |
 |---|---|---|
-| the kernel: two polls with one effect each, one request and one response on their way | 5.1 | 9.5 |
-| `lower`: two messages into pieces, their places' sizes handed to the adapter, pieces copied | 3.8 | 7.5 |
+| the kernel: two polls with one effect each, a request and a response on their way | 5.1 | 9.5 |
+| `lower`: two messages into pieces, their sizes handed to the adapter, the pieces copied | 3.8 | 7.5 |
 | `lift`: the parameters of send-request and send-response | 2.4 | 2.4 |
 | crossings: two suspensions with their polls (1.07 each), two sends and two `place` (0.15 each) | 2.7 | 3.7 |
-| everything between: host functions, `Fiber.poll` and `resume`, `Machine.run`; the guests themselves | 8.5 | 10.5 |
+| all between: host functions, `Fiber.poll` and `resume`, `Machine.run`; the guests themselves | 8.5 | 10.5 |
 | all | 22.5 | 33.6 |
-| with the runner's turns | 23.3 | |
 
 What gained most: sends as plain instead of asynchronous host functions; placing the pieces of a plain message by
-generated code, and the encoded address from a cache; members of enumerations under names of their own (70 nanoseconds
-each time); no mailbox, no `Delivery` and no `Polled` for a message whose receiver waits already; one record for each guest
-in the machine instead of four dictionaries; no look for the end of a process unless one has ended; and no slice ended by
-a tick that happens to fall into a short poll, which sent one guest in fifty to another thread and back.
+generated code, and encoded addresses from a cache; members of enumerations under names of their own (70 nanoseconds
+each time); no mailbox, no `Delivery` and no `Polled` for a message whose receiver waits already; one record for each
+guest in the machine instead of four dictionaries; no look for the end of a process unless one has ended; and no slice
+ended by a tick that happens to fall into a short poll, which sent one guest in fifty to another thread and back.
 
-Measured and left alone: garbage collection (nothing, even when it is off), ids from a counter (nothing), polling
-without giving up the GIL (0.4, but the ticker could not tick), comparing the texts of an address in one piece (they lie
-apart in most guests' memory, and trying costs more than it gains). What would gain a few more: a log of what a guest sends
-in a memory of the adapter's own, read once for each poll; but that is a second memory for every guest, two more of the
-mappings and several more of the KiB that ten thousand of them can have.
+Measured and left alone: garbage collection (nothing, even when it is off); ids from a counter (nothing); polling
+without giving up the GIL (0.4, but the ticker could not tick); comparing the texts of an address in one piece (they lie
+apart in most guests' memory, and trying costs more than it gains). What would gain a few more: a log of what a guest
+sends in a memory of the adapter's own, read once for each poll; but that is a second memory for every guest, two more
+of the mappings and several more of the KiB that each of ten thousand can have.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class Calls:
         kept = self._grants.savable(ours, effect.capabilities)
         if len(kept) < len(effect.capabilities):
             self._router.say(ours.process, "saved a capability that it neither issues nor was given; it was left out")
-        if not self._grants.grant_bounded(ours.process, kept):
+        if not self._grants.save(ours.process, kept):
             self._router.say(ours.process, "holds too many capabilities to save more")
         return True
 

@@ -9,8 +9,8 @@ A request that expects a response lives in `OutstandingTable` until exactly one 
 answer goes travels with the message as `reply_to`: a request that inherits and expects nothing carries the prompt's
 reply-to onward (G10), and nothing else is needed for chains of any length, across any number of nodes.
 
-Nothing here waits. A sender whose target has no room is set aside with the rest of its effects (`Stall`) and goes on
-when the target takes a message (G24).
+Nothing here waits. A sender whose target has no room is set aside with the rest of its effects and goes on when the
+target takes a message (`room`, G24). Where a request goes, and whether it may, is `routing`'s.
 
 Rejected: one task and one queue for each process (a task switch per message costs as much as everything here), and
 dropping the deadline of an answered request at once (see `outstanding`). Tests: tests/kernel/test_kernel.py by promise,
@@ -25,7 +25,6 @@ from collections.abc import Callable, Iterable
 from kernel import limits
 from kernel.address import OUR_NODE, Address, ProcessId
 from kernel.calls import Calls
-from kernel.errors import BadAddress
 from kernel.events import (
     Action,
     Answered,
@@ -47,7 +46,6 @@ from kernel.events import (
     Run,
     Start,
     StateUsed,
-    Taken,
     Tick,
     ToPeer,
     ToSystem,
@@ -87,10 +85,14 @@ from kernel.message import (
     SendError,
     kind_of,
     returned,
+    size_of,
 )
 from kernel.outside import Outside
 from kernel.outstanding import OutstandingTable
-from kernel.process import Outstanding, Parked, Process, Stall, Waiting
+from kernel.process import Outstanding, Process, Waiting
+from kernel.revocation import strip
+from kernel.room import Room
+from kernel.routing import Routing
 from kernel.trace import Tracer
 
 # Names of their own for what every message needs: looking up a member of an enumeration takes 70 nanoseconds, and a
@@ -123,6 +125,9 @@ class Kernel:
         self.lifecycle = Lifecycle(self.grants, self, our)
         self._processes = self.lifecycle.processes
         self._calls = calls = Calls(self.grants, self, self.lifecycle)
+        self._routing = Routing(self, self.grants, self._processes, self._system, self._outstanding)
+        self._route = self._routing.route
+        self._room = Room(self, self._processes, self._outstanding, self._apply, self._route)
         outside = Outside(self, self.lifecycle.processes, self._outstanding)
         self._handlers: dict[type, Callable[..., None]] = {
             Polled: self._on_polled,
@@ -226,6 +231,9 @@ class Kernel:
     def bury(self, process: Process) -> None:
         """A process has ended: tell everybody who waits for it (G14), forget what it waited for."""
         self._ended += 1
+        if process.stall is not None:
+            self.dead(process.stall.envelope, Reason.PROCESS_ENDED)
+            self._room.give_up(process)
         if self.tracer is not None:
             self.tracer.ended(process.address.process)
         self._outstanding.release(process)
@@ -235,13 +243,12 @@ class Kernel:
                 self.fail(entry, Reason.PROCESS_ENDED)
         while process.mailbox:
             self._bury_delivery(process, process.mailbox.take())
-        waiters, process.waiters = process.waiters, deque()
-        for waiter in waiters:
-            if isinstance(waiter, Parked):
-                self._actions.append(Taken(waiter.receipt))
-                self.dead(waiter.envelope, Reason.PROCESS_ENDED)
-            else:
-                self._retry(waiter)
+        self._room.release(process)
+
+    def revoke(self, issuer: Address) -> None:
+        """What a process has issued is worth nothing any more, wherever it is (G21)."""
+        self.grants.revoke(issuer)
+        strip(self._processes.values(), issuer)
 
     def send_as_ended(self, process: Process) -> None:
         """Send the on-exit requests of a process that has just ended, in its name (G22)."""
@@ -250,21 +257,7 @@ class Kernel:
             envelope = self._envelope(process, target, stripped, blob)
             if self.tracer is not None:
                 self.tracer.sent(envelope, self._now)
-            self._route_request(process, envelope, None)
-
-    def fail_stall(self, process: Process) -> None:
-        """A process that waited for room has ended: what it wanted to send is gone."""
-        stall = process.stall
-        if stall is None:
-            return
-        self._leave_queue(process, stall)
-        self.dead(stall.envelope, Reason.PROCESS_ENDED)
-        process.stall = None
-
-    def _leave_queue(self, process: Process, stall: Stall) -> None:
-        target = self._processes.get(stall.envelope.target.process)
-        if target is not None and process in target.waiters:
-            target.waiters.remove(process)
+            self._route(process, envelope, None)
 
     # --- polls ------------------------------------------------------------------------------------------------------
 
@@ -278,10 +271,7 @@ class Kernel:
         appliers, ended, rest = self._appliers, self._ended, iter(effects)
         for effect in rest:
             if not appliers[type(effect)](process, effect):
-                stall = process.stall
-                assert stall is not None
-                process.stall = stall._replace(rest=deque(rest), poll=poll, end=end)
-                process.waiting = Waiting.ROOM
+                self._room.set_aside(process, deque(rest), poll, end)
                 return
             if ended != self._ended and self._processes.get(process.address.process) is not process:
                 return  # that effect was its end
@@ -305,8 +295,8 @@ class Kernel:
     def _hand_over(self, process: Process) -> None:
         """Give a process that waits for a message the first of its mailbox."""
         self._give(process, *process.mailbox.take()[:4])
-        if process.waiters and process.mailbox.has_room():
-            self._admit(process)
+        if process.waiters:
+            self._room.free(process)
 
     def _give(
         self,
@@ -335,41 +325,6 @@ class Kernel:
         else:
             process.mailbox.put(delivery)
 
-    # --- waiting for room (G24) -------------------------------------------------------------------------------------
-
-    def _admit(self, target: Process) -> None:
-        """A mailbox has room again: let in whoever waits, in order."""
-        while target.waiters and target.mailbox.has_room():
-            waiter = target.waiters.popleft()
-            if isinstance(waiter, Parked):
-                self._actions.append(Taken(waiter.receipt))
-                self.put_request(target, waiter.envelope)
-            else:
-                self._retry(waiter, admitted=True)
-
-    def _retry(self, sender: Process, *, admitted: bool = False) -> None:
-        """Send what a process waited to send, and go on with the rest of its effects. `admitted`: its turn has come,
-        whoever else waits."""
-        stall, sender.stall = sender.stall, None
-        if stall is None:
-            return
-        sender.waiting = Waiting.NOTHING
-        envelope, context, rest, poll, end = stall
-        message = envelope.message
-        if isinstance(message, Request) and message.expects_response is not None:
-            if envelope.id not in self._outstanding:
-                self._apply(sender, rest, poll, end)  # it timed out meanwhile
-                return
-            if poll is Poll.CALL and not rest and sender.awaited == envelope.id:
-                sender.waiting = Waiting.RESPONSE
-        if self._route_request(sender, envelope, context, admitted=admitted):
-            if self._processes.get(sender.address.process) is sender:
-                self._apply(sender, rest, poll, end)
-        else:
-            assert sender.stall is not None
-            sender.stall = sender.stall._replace(rest=rest, poll=poll, end=end)
-            sender.waiting = Waiting.ROOM
-
     # --- requests ---------------------------------------------------------------------------------------------------
 
     def _envelope(self, process: Process, target: Address, request: Request, blob: LazyLoadBlob | None) -> Envelope:
@@ -393,13 +348,11 @@ class Kernel:
         assert request.expects_response is not None
         entry = Outstanding(id, process, request, target, self._now + request.expects_response)
         entry.prompt = process.prompt
-        entry.size = len(request.body)
+        entry.size = size_of(request, blob)
+        entry.blob = blob
         if context is not None:
             entry.context = context
             entry.size += len(context)
-        if blob is not None:
-            entry.blob = blob
-            entry.size += len(blob.bytes)
         self._outstanding.add(entry)
 
     def _send_request(self, process: Process, effect: SendRequest) -> bool:
@@ -411,7 +364,7 @@ class Kernel:
             self._expect(process, envelope, request, context)
         if self.tracer is not None:
             self.tracer.sent(envelope, self._now)
-        return self._route_request(process, envelope, context)
+        return self._route(process, envelope, context)
 
     def _send_and_await(self, process: Process, effect: SendAndAwait) -> bool:
         if self._has_too_much(process):
@@ -429,96 +382,18 @@ class Kernel:
             self.tracer.sent(envelope, self._now)
         process.waiting = Waiting.RESPONSE
         process.awaited = envelope.id
-        return self._route_request(process, envelope, None)
+        return self._route(process, envelope, None)
 
     def _has_too_much(self, process: Process) -> bool:
         """Whether a process has so much outstanding, or so many outcomes unreceived, that it ends here."""
         mailbox = process.mailbox
         count = len(process.outstanding) + mailbox.outcomes
         if count < limits.MAX_OUTSTANDING and (
-            process.outstanding_bytes + mailbox.outcome_bytes < limits.MAX_OUTSTANDING_BYTES
+            process.outstanding_bytes + mailbox.error_bytes < limits.MAX_OUTSTANDING_BYTES
         ):
             return False
         self.lifecycle.trap(process, f"it has {count} requests outstanding or outcomes that it does not receive")
         return True
-
-    def _route_request(
-        self, process: Process, envelope: Envelope, context: bytes | None, *, admitted: bool = False
-    ) -> bool:
-        """Bring a request on its way; False: the target has no room, and the sender is stalled."""
-        _, _, target, _, message, _, _ = envelope
-        if message.metadata is not None and not is_json(message.metadata):
-            self.undeliverable(envelope, Reason.BAD_METADATA)
-        elif target.node != self.our:
-            self._route_to_peer(process, envelope, context)
-        else:
-            receiver = self._processes.get(target.process)
-            if receiver is not None:
-                return self._route_to_process(process, receiver, envelope, context, admitted)
-            self._route_elsewhere(process, envelope)
-        return True
-
-    def _route_to_process(
-        self, process: Process, receiver: Process, envelope: Envelope, context: bytes | None, admitted: bool
-    ) -> bool:
-        if not (receiver.launch.public or self._may_message(process, receiver)):
-            self.undeliverable(envelope, Reason.NO_CAPABILITY)
-        elif receiver.mailbox.has_room() and (admitted or not receiver.waiters):
-            self._entrust(envelope, receiver, process)
-            self.put_request(receiver, envelope)
-        elif receiver is process or self._processes.get(process.address.process) is not process:
-            # It would wait for itself, or has ended and cannot wait.
-            self.undeliverable(envelope, Reason.INBOX_FULL)
-        else:
-            process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
-            receiver.waiters.append(process)
-            return False
-        return True
-
-    def _route_elsewhere(self, process: Process, envelope: Envelope) -> None:
-        """To a system process, or to nobody."""
-        target = envelope.target
-        public = self._system.get(target.process)
-        if public is None:
-            self.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
-        elif public or self.grants.may_message(process.address.process, target):
-            self._entrust(envelope, None, process)
-            self.to_system(envelope)
-        else:
-            self.undeliverable(envelope, Reason.NO_CAPABILITY)
-
-    def _route_to_peer(self, process: Process, envelope: Envelope, context: bytes | None) -> None:
-        reason = self._barrier(process, envelope)
-        if reason is not None:
-            self.undeliverable(envelope, reason)
-            return
-        self._entrust(envelope, None, process)
-        self.to_peer(Parcel(envelope, context, process.prompt, process))
-
-    def _barrier(self, process: Process, envelope: Envelope) -> Reason | None:
-        """Why a message may not leave the node; None: it may."""
-        try:
-            envelope.target.validate()
-        except BadAddress:
-            return Reason.BAD_ADDRESS
-        if not self.grants.may_use_network(process.address.process):
-            return Reason.NO_CAPABILITY
-        return None
-
-    def _entrust(self, envelope: Envelope, holder: Process | None, sender: Process) -> None:
-        reply_to = envelope.reply_to
-        if reply_to is None:
-            return
-        address = reply_to.address
-        if address is sender.address:
-            if holder is not None:
-                self._outstanding.entrust(reply_to.id, holder, None)
-            return
-        if address.node != self.our:
-            return
-        previous = sender if address != sender.address else None
-        if holder is not None or previous is not None:
-            self._outstanding.entrust(reply_to.id, holder, previous)
 
     def to_system(self, envelope: Envelope) -> None:
         """Give a request to a system process."""
@@ -545,17 +420,8 @@ class Kernel:
         if receiver.waiting is _RECEIVE:
             self._give(receiver, arrival, reply_to, reply_to is None, blob)
             return
-        weight = len(message.body) + 1 if blob is None else len(message.body) + len(blob.bytes) + 1
+        weight = size_of(message, blob) + 1
         receiver.mailbox.put(Delivery(arrival, reply_to, reply_to is None, blob, weight))
-
-    def _may_message(self, sender: Process, target: Process) -> bool:
-        launch = target.launch
-        return (
-            sender is target
-            or launch.parent == sender.address.process
-            or sender.launch.parent == launch.process
-            or self.grants.may_message(sender.address.process, target.address)
-        )
 
     def undeliverable(self, envelope: Envelope, reason: Reason) -> None:
         """A local request reached nobody: Timeout at once for who expects a response (G14)."""
@@ -592,6 +458,13 @@ class Kernel:
     def outcome(self, entry: Outstanding, answer: Arrival | Failure, blob: LazyLoadBlob | None) -> None:
         """The one outcome of a request (G5), with its context (G6) and prompt (G9)."""
         owner = entry.owner
+        if owner is not None and owner.mailbox.answer_bytes >= limits.MAX_ANSWER_BYTES and type(answer) is Arrival:
+            awaited = owner.waiting is _RESPONSE and owner.awaited == entry.id
+            if not awaited:
+                refused = Envelope(entry.id, answer.source, owner.address, None, answer.message, blob)
+                self.dead(refused, Reason.INBOX_FULL)
+                self.fail(entry, Reason.INBOX_FULL)
+                return
         if self.tracer is not None:
             self._trace_outcome(entry, answer)
         if owner is None:
@@ -606,8 +479,6 @@ class Kernel:
             self._unstall(owner, delivery)
         else:
             owner.mailbox.put(delivery)
-            if owner.mailbox.outcome_bytes > limits.MAX_OUTSTANDING_BYTES:
-                self.lifecycle.trap(owner, "too many bytes of answers wait for it that it does not receive")
 
     def _trace_outcome(self, entry: Outstanding, answer: Arrival | Failure) -> None:
         assert self.tracer is not None
@@ -623,8 +494,7 @@ class Kernel:
         """The request that a process waits to send has run out of time: it waits no longer (G24)."""
         stall = owner.stall
         assert stall is not None
-        self._leave_queue(owner, stall)
-        owner.stall = None
+        self._room.give_up(owner)
         if stall.poll is Poll.CALL and not stall.rest and owner.awaited == stall.envelope.id:
             self._give(owner, *delivery[:4])
             return
@@ -663,7 +533,7 @@ class Kernel:
             self._return_response(process, envelope, Reason.BAD_METADATA)
         elif prompt.address.node == self.our:
             self._answer(process, envelope)
-        elif (reason := self._barrier(process, envelope)) is not None:
+        elif (reason := self._routing.barrier(process, envelope)) is not None:
             self._return_response(process, envelope, reason)
         else:
             self.to_peer(Parcel(envelope, None, prompt, process))

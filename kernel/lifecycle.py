@@ -85,12 +85,16 @@ class Lifecycle:
             self.on_kill(Kill(process))
         self._restarts = [restart for restart in self._restarts if restart.launch.process != process]
         heapq.heapify(self._restarts)
-        self._grants.grant(process, event.capabilities)
+        self._grant(process, event.capabilities)
         self._begin(event.launch, event.launch.on_exit)
 
     def _begin(self, launch: Launch, on_exit: OnExit) -> None:
         process = self._make(launch, on_exit)
         self._router.emit(Begin(launch, process.address))
+
+    def _grant(self, process: ProcessId, capabilities: tuple[Capability, ...]) -> None:
+        if not self._grants.grant(process, capabilities):
+            self._router.say(process, "is granted fewer capabilities than asked for: it, or its package, holds too many")
 
     def _make(self, launch: Launch, on_exit: OnExit) -> Process:
         process = Process(Address(self._our, launch.process), launch, self._router.now)
@@ -103,7 +107,10 @@ class Lifecycle:
     def on_initialize(self, event: Initialize) -> None:
         """A process is made without being run."""
         launch = event.launch
-        if self.objection(launch.process) is None and self._grants.grant_bounded(launch.process, event.capabilities):
+        if self.objection(launch.process) is not None:
+            return
+        self._grants.forget(launch.process)  # what an earlier process of that name held is not its own (G21)
+        if self._grants.grant_bounded(launch.process, event.capabilities):
             self._make(launch, launch.on_exit).waiting = Waiting.RUN
 
     def on_run(self, event: Run) -> None:
@@ -189,7 +196,8 @@ class Lifecycle:
         if isinstance(event.program, SpawnError):
             self._router.answer_call(parent, event.program)
             return
-        self._grants.grant(child, self._inherited(parent, effect.request_capabilities))
+        self._grants.forget(child)  # what an earlier process of that name held is not its own (G21)
+        self._grant(child, self._inherited(parent, effect.request_capabilities))
         for holder, params in effect.grant_capabilities:
             granted = Capability(Address(self._our, child), params)
             # Only to who is there: a name that nobody has could be invented without end.
@@ -201,14 +209,10 @@ class Lifecycle:
 
     def _inherited(self, parent: Process, wanted: tuple[Capability, ...]) -> tuple[Capability, ...]:
         """At most what the parent holds or issues itself (G21)."""
-        ours = [capability._replace(issuer=self._local(capability.issuer)) for capability in wanted]
-        kept = self._grants.attachable(parent.address, tuple(ours))
+        kept = self._grants.attachable(parent.address, wanted)
         if len(kept) < len(wanted):
             self._router.say(parent.address.process, "asked for a child to hold what it does not hold itself")
         return kept
-
-    def _local(self, address: Address) -> Address:
-        return Address(self._our, address.process) if address.node == "our" else address
 
     # --- end (G22) --------------------------------------------------------------------------------------------------
 
@@ -242,7 +246,7 @@ class Lifecycle:
         self._restarts = [restart for restart in self._restarts if restart.launch.process != event.process]
         heapq.heapify(self._restarts)
         if event.revokes:
-            self._grants.revoke(Address(self._our, event.process))
+            self._router.revoke(Address(self._our, event.process))
         self._forget(event.process)
         if process is not None:
             self._remove(process)
@@ -251,7 +255,6 @@ class Lifecycle:
     def _remove(self, process: Process) -> None:
         del self.processes[process.address.process]
         self._router.emit(Close(process.address.process))
-        self._router.fail_stall(process)
         self._router.bury(process)
 
     # --- restart ----------------------------------------------------------------------------------------------------

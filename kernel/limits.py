@@ -10,6 +10,8 @@ MAX_CONTEXT_BYTES = MIB
 """A request's context: kept for as long as the request is outstanding."""
 MAX_METADATA_BYTES = MIB
 """A message's metadata text."""
+MAX_JSON_DEPTH = 64
+"""Arrays and objects within each other in metadata and params: far below what any recursion on our stack may need."""
 MAX_MIME_BYTES = 64 * 1024
 """A blob's mime."""
 MAX_NAME_BYTES = 1024
@@ -17,7 +19,7 @@ MAX_NAME_BYTES = 1024
 MAX_PRINT_BYTES = 64 * 1024
 """One print to the terminal; longer ones are cut."""
 MAX_PARAMS_BYTES = 16 * 1024
-"""The params of one capability."""
+"""The params of one capability, also in their one spelling, which may be longer than what a guest wrote."""
 MAX_CAPABILITIES = 1024
 """Capabilities in one list."""
 MAX_REQUESTS = 1024
@@ -29,7 +31,7 @@ MAX_MODULE_BYTES = 128 * MIB
 MAX_SECTIONS = 65536
 """Sections of a .wasm file; a real module has a dozen, a real component a few thousand."""
 MAX_COMPILE_SECONDS = 60
-"""Processor time for compiling one program, on all cores together, and time by the clock."""
+"""Processor time for compiling one program, on all cores together; an 18 MB program needs nine."""
 MAX_COMPILE_BYTES = 4096 * MIB
 """Address space of the process that compiles a program; an 18 MB program needs half a gigabyte."""
 MAX_COMPILED_BYTES = 1024 * MIB
@@ -54,13 +56,31 @@ MAX_INBOX_BYTES = 256 * MIB
 MAX_OUTSTANDING = 65536
 """Requests of one process that wait for an answer, and answers and errors that wait for it; one more traps."""
 MAX_OUTSTANDING_BYTES = 512 * MIB
-"""Body, context and blob of the outstanding requests of one process, and of those whose outcome waits in its inbox."""
+"""The outstanding requests of one process, with context and blob, and those whose error waits in its inbox."""
+MAX_ANSWER_BYTES = 256 * MIB
+"""Answers that wait for one process: when they are more, further ones become Timeout."""
 MAX_HELD_CAPABILITIES = 4096
-"""Capabilities that one process holds."""
+"""Capabilities that one process holds because it or its user wanted it to."""
+MAX_HELD_BYTES = MIB
+"""See MAX_HELD_CAPABILITIES, counted in bytes of params and CAPABILITY_OVERHEAD_BYTES."""
+MAX_PACKAGE_HELD_BYTES = 8 * MIB
+"""The same of all processes of one package: the store is written whole, and a process can spawn others."""
+MAX_GIVEN_CAPABILITIES = 1024
+"""Capabilities, issued by the processes of one package, that others made a process hold without its asking."""
+MAX_GIVEN_BYTES = MIB
+"""See MAX_GIVEN_CAPABILITIES, counted in bytes."""
+MAX_PACKAGE_GIVEN_BYTES = 8 * MIB
+"""The same of one package's with all processes."""
+CAPABILITY_OVERHEAD_BYTES = 128
+"""Added to the length of each capability's params: its address, and its place in the store."""
 MAX_RECEIVED_CAPABILITIES = 1024
 """Capabilities that a process has received and may still save; the oldest go first."""
-MAX_ISSUERS = 65536
-"""Processes of this node whose capabilities have ever left it."""
+MAX_RECEIVED_BYTES = 2 * MIB
+"""See MAX_RECEIVED_CAPABILITIES, counted in bytes."""
+MAX_REVOKED = 1024
+"""Issuers of one package whose revocations are told apart; the oldest are merged into one of the whole package."""
+MAX_REVOKED_PACKAGES = 4096
+"""Packages with revocations; the oldest are merged into one of the whole node."""
 MAX_PROCESSES = 65536
 """Processes on one node."""
 MAX_DEAD_LETTERS = 1000

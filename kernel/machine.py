@@ -45,7 +45,7 @@ _PREEMPTED = Poll.PREEMPTED
 class _Place:
     """A guest and where it is in the machine."""
 
-    __slots__ = ("account", "closed", "guest", "lent", "process")
+    __slots__ = ("account", "closed", "guest", "lent", "process", "used")
 
     def __init__(self, process: ProcessId, guest: Guest) -> None:
         self.process = process
@@ -54,6 +54,8 @@ class _Place:
         """How much it used up its slices lately."""
         self.lent = False
         """It is polled elsewhere."""
+        self.used: GuestStatistics | None = None
+        """What it had used when it was lent out; None: it never was."""
         self.closed = False
         """Its process has ended; if it is lent, it is to be dropped when it comes back."""
 
@@ -126,7 +128,7 @@ class Machine:
         while self._busy:
             place = self._busy.popleft()
             if not place.closed:
-                place.lent = True
+                place.lent, place.used = True, place.guest.statistics()
                 self._lent[id(place.guest)] = place
                 return place.guest
         return None
@@ -202,6 +204,9 @@ class Machine:
         return self._loaded_by_ended + sum(used.blob_bytes_loaded for used in running if used is not None)
 
     def statistics(self, process: ProcessId) -> GuestStatistics | None:
-        """What a running process has used; None: it does not run, or is being polled on another thread just now."""
+        """What a running process has used; of one that is polled on another thread just now, what it had used when that
+        thread got it, some slices ago. None: it does not run."""
         place = self._places.get(process)
-        return None if place is None or place.lent else place.guest.statistics()
+        if place is None:
+            return None
+        return place.used if place.lent else place.guest.statistics()

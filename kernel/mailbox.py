@@ -2,16 +2,19 @@
 
 Requests count against the bounds. Responses and errors do not: refusing one would break G5. They are bounded from the
 other end: a process whose outstanding requests and waiting outcomes reach `limits.MAX_OUTSTANDING` may send no more.
+The bytes of errors are its own requests' and count with those; when the bytes of answers, which others chose, are too
+many, further requests end as Timeout.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from kernel import limits
 from kernel.guest import Arrival, Failure
-from kernel.message import LazyLoadBlob, ReplyTo
+from kernel.message import LazyLoadBlob, ReplyTo, size_of
 
 
 class Delivery(NamedTuple):
@@ -28,17 +31,10 @@ class Delivery(NamedTuple):
     """Bytes that it counts against the mailbox; 0 for responses and errors."""
 
 
-def size_of(delivery: Delivery) -> int:
-    """Bytes of body and blob that a delivery keeps alive."""
-    answer, blob = delivery.answer, delivery.blob
-    message = answer.message if isinstance(answer, Arrival) else answer.error.message
-    return len(message.body) + (len(blob.bytes) if blob is not None else 0)
-
-
 class Mailbox:
     """A bounded queue of deliveries."""
 
-    __slots__ = ("_queue", "bytes", "outcome_bytes", "outcomes", "requests")
+    __slots__ = ("_queue", "answer_bytes", "bytes", "error_bytes", "outcomes", "requests")
 
     def __init__(self) -> None:
         self._queue: deque[Delivery] = deque()
@@ -48,8 +44,10 @@ class Mailbox:
         """Of those."""
         self.outcomes = 0
         """Responses and errors that wait."""
-        self.outcome_bytes = 0
-        """Of those."""
+        self.answer_bytes = 0
+        """Of the responses among them."""
+        self.error_bytes = 0
+        """Of the errors among them."""
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -66,7 +64,7 @@ class Mailbox:
             self.bytes += delivery.weight
             self.requests += 1
         else:
-            self.outcome_bytes += size_of(delivery)
+            self._weigh(delivery, 1)
             self.outcomes += 1
 
     def take(self) -> Delivery:
@@ -76,6 +74,23 @@ class Mailbox:
             self.bytes -= delivery.weight
             self.requests -= 1
         else:
-            self.outcome_bytes -= size_of(delivery)
+            self._weigh(delivery, -1)
             self.outcomes -= 1
         return delivery
+
+    def _weigh(self, delivery: Delivery, sign: int) -> None:
+        answer = delivery.answer
+        if isinstance(answer, Arrival):
+            self.answer_bytes += sign * size_of(answer.message, delivery.blob)
+        else:
+            self.error_bytes += sign * size_of(answer.error.message, delivery.blob)
+
+    def deliveries(self) -> Iterable[Delivery]:
+        """All of them, in order; not to be kept."""
+        return self._queue
+
+    def replace(self, change: Callable[[Delivery], Delivery]) -> None:
+        """Put another delivery of the same kind in each one's place."""
+        deliveries = [self.take() for _ in range(len(self._queue))]
+        for delivery in deliveries:
+            self.put(change(delivery))

@@ -68,6 +68,22 @@ class Envelope(NamedTuple):
     """The source's process id is what another node says it is (G3)."""
 
 
+def size_of(message: Request | Response, blob: LazyLoadBlob | None) -> int:
+    """Bytes that a message keeps alive, all of it."""
+    size = len(message.body)
+    if blob is not None:
+        size += len(blob.bytes) + (len(blob.mime) if blob.mime is not None else 0)
+    if message.metadata is not None:
+        size += _BYTES_PER_CHARACTER * len(message.metadata)
+    if message.capabilities:
+        size += sum(_BYTES_PER_CHARACTER * len(params) for _, params in message.capabilities)
+    return size
+
+
+_BYTES_PER_CHARACTER = 4
+"""Of a text, at most."""
+
+
 class SendErrorKind(enum.Enum):
     """What a process is told of a message that failed (G13); the values are the WIT enum's."""
 

@@ -34,7 +34,9 @@ class Outside:
             self._router.tracer.sent(envelope, self._router.now)
         receiver = self._processes.get(envelope.target.process)
         if receiver is None:
-            self._refuse(event, Reason.NO_SUCH_PROCESS)
+            # Those of this node are there, but not for other nodes.
+            local = self._router.is_system(envelope.target.process)
+            self._refuse(event, Reason.NO_CAPABILITY if local else Reason.NO_SUCH_PROCESS)
         elif not self._router.grants.may_use_network(envelope.target.process):
             self._refuse(event, Reason.NO_CAPABILITY)
         elif receiver.mailbox.has_room() and not receiver.waiters:

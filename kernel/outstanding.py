@@ -77,7 +77,7 @@ class OutstandingTable:
             entry.holders.remove(previous)
         if holder is None:
             self._release_all(entry)
-        elif id not in holder.owes:
+        elif not entry.passed_outside and id not in holder.owes:
             holder.owes.add(id)
             entry.holders.append(holder)
 
@@ -145,6 +145,7 @@ class OutstandingTable:
     @staticmethod
     def _release_all(entry: Outstanding) -> None:
         # An answer may now come from where no end is ever seen, so no local end makes it certain that none will.
+        entry.passed_outside = True
         for holder in entry.holders:
             holder.owes.discard(entry.id)
         entry.holders.clear()

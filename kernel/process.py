@@ -36,6 +36,7 @@ class Outstanding:
         "holders",
         "id",
         "owner",
+        "passed_outside",
         "prompt",
         "request",
         "size",
@@ -66,6 +67,8 @@ class Outstanding:
         """Bytes of body, context and blob."""
         self.holders: list[Process] = []
         """Local processes that owe the answer; if all of them end, nobody will give it (G14)."""
+        self.passed_outside = False
+        """The answer may come from where no end is seen: another node, or a system process."""
 
 
 class Stall(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from kernel.address import ProcessId
+from kernel.address import Address, ProcessId
 from kernel.events import Action, Parcel
 from kernel.grants import Grants
 from kernel.guest import Arrival, Failure
@@ -44,8 +44,8 @@ class Router(Protocol):
     def bury(self, process: Process) -> None:
         """A process has ended: tell whoever waits for it."""
 
-    def fail_stall(self, process: Process) -> None:
-        """A process that waited for room has ended."""
+    def revoke(self, issuer: Address) -> None:
+        """What a process has issued is worth nothing any more, wherever it is (G21)."""
 
     def send_as_ended(self, process: Process) -> None:
         """Send the on-exit requests of a process that has just ended."""

@@ -28,14 +28,14 @@ import trio
 
 from kernel.guest import Guest, Poll
 
-POLLS_PER_TURN = 128
-"""About a millisecond of messages; others wait no longer than that."""
-POLLS_AT_ONCE = 16
+POLLS_PER_TURN = 256
+"""About two milliseconds of messages; others wait no longer than that."""
+POLLS_AT_ONCE = 32
 """What they want of the world is carried out so often."""
 GRAIN_SECONDS = 0.002
 """While messages flow, deadlines are looked at so often, and not after every message: that would cost as much as
 several other steps of its way."""
-TURN_SECONDS = 0.001
+TURN_SECONDS = 0.002
 """The same as a time: a turn in which a guest has used up its slice ends there."""
 BUSY_THREADS = max(2, len(os.sched_getaffinity(0)))
 """Guests that are polled on other threads at once."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from kernel import limits
@@ -77,8 +78,10 @@ class _Queued(NamedTuple):
 class Tracer:
     """Turns what the router tells it into records."""
 
-    def __init__(self, our: str) -> None:
+    def __init__(self, our: str, clock: Callable[[], float] | None = None) -> None:
+        """`clock`: for times finer than those of the kernel's events, of which one serves many messages."""
         self._our = our
+        self._clock = clock
         self.records: deque[TraceRecord] = deque(maxlen=limits.MAX_TRACE_RECORDS)
         """In order; whoever reads them empties it."""
         self._sent: OrderedDict[int, TraceRecord] = OrderedDict()
@@ -94,7 +97,7 @@ class Tracer:
         """A request was sent by a process or the user, or has come from another node."""
         parent = None if envelope.claimed else self._handling.get(envelope.source.process)
         above = self._sent.get(parent) if parent is not None else None
-        record = _record(now, TraceStep.SENT, envelope, above)
+        record = _record(self._time(now), TraceStep.SENT, envelope, above)
         self._sent[envelope.id] = record
         if len(self._sent) > limits.MAX_TRACED_REQUESTS:
             self._sent.popitem(last=False)
@@ -116,7 +119,7 @@ class Tracer:
             return
         if queued.is_request:
             self._handling[process] = queued.id
-            self.records.append(record._replace(at=now, step=TraceStep.HANDED))
+            self.records.append(record._replace(at=self._time(now), step=TraceStep.HANDED))
         elif record.parent is not None:
             self._handling[process] = record.parent
 
@@ -124,21 +127,21 @@ class Tracer:
         """A request was given to a system process, or to the net."""
         record = self._sent.get(envelope.id)
         if record is not None:
-            self.records.append(record._replace(at=now, step=TraceStep.HANDED))
+            self.records.append(record._replace(at=self._time(now), step=TraceStep.HANDED))
 
     def answered(self, id: int, source: Address, answer: Response, blob: LazyLoadBlob | None, now: float) -> None:
         """A response has reached the requester, or has left for its node."""
         asked = self._sent.get(id)
         if asked is not None:
             response = Envelope(id, source, asked.source, None, answer, blob, source.node != self._our)
-            record = _record(now, TraceStep.ANSWERED, response, None)
+            record = _record(self._time(now), TraceStep.ANSWERED, response, None)
             self.records.append(record._replace(parent=asked.parent, root=asked.root))
 
     def failed(self, id: int, reason: Reason, now: float) -> None:
         """The requester is told Offline or Timeout."""
         record = self._sent.get(id)
         if record is not None:
-            self.records.append(record._replace(at=now, step=TraceStep.FAILED, reason=reason.value))
+            self.records.append(record._replace(at=self._time(now), step=TraceStep.FAILED, reason=reason.value))
 
     def dropped(self, envelope: Envelope, reason: Reason, now: float) -> None:
         """It has reached nobody. Of a request whose sender is told, nothing is written: it has FAILED."""
@@ -146,10 +149,13 @@ class Tracer:
         if isinstance(message, Request) and message.expects_response is not None:
             return
         asked = self._sent.get(envelope.id)
-        record = _record(now, TraceStep.DROPPED, envelope, None)._replace(reason=reason.value)
+        record = _record(self._time(now), TraceStep.DROPPED, envelope, None)._replace(reason=reason.value)
         if asked is not None:
             record = record._replace(parent=asked.parent, root=asked.root)
         self.records.append(record)
+
+    def _time(self, now: float) -> float:
+        return now if self._clock is None else self._clock()
 
     def forget(self, answer: Arrival | Failure) -> None:
         """Something in a mailbox will not be handed over."""

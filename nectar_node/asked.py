@@ -15,8 +15,10 @@ from kernel.message import LazyLoadBlob, Request
 from nectar_node.errors import BadInput
 from nectar_node.storage.operations import is_part
 
-MAX_TIMEOUT = 1 << 40
-"""Seconds that a message may wait: for ever, as far as people are concerned."""
+MAX_TIMEOUT = (1 << 64) - 1
+"""Seconds: what a message can say (G7)."""
+FOR_EVER = 1 << 40
+"""Seconds, as far as people are concerned: what is longer is taken for this, with which one can still count."""
 MAX_LINE_BYTES = 1 << 20
 """A script's command line."""
 
@@ -66,11 +68,11 @@ def message_untrusted(asked: Asked) -> tuple[Address, Request, LazyLoadBlob | No
 
 
 def timeout_untrusted(asked: Asked, default: int) -> int:
-    """Whole seconds."""
+    """Whole seconds, at most FOR_EVER."""
     timeout = asked.get("timeout", default)
     if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 <= timeout <= MAX_TIMEOUT:
-        raise BadInput("A timeout is a number of seconds, 0 or more.")
-    return math.ceil(timeout)
+        raise BadInput(f"A timeout is a number of seconds from 0 to {MAX_TIMEOUT}.")
+    return min(math.ceil(timeout), FOR_EVER)
 
 
 def process_untrusted(asked: Asked, our: str) -> ProcessId:

@@ -22,6 +22,7 @@ import trio
 
 from kernel.address import PackageId, ProcessId
 from kernel.guest import Arrival, Failure
+from kernel.json_text import parse_untrusted
 from kernel.message import SendErrorKind
 from nectar_node import status
 from nectar_node.asked import (
@@ -38,7 +39,7 @@ from nectar_node.core import NodeCore
 from nectar_node.errors import BadInput, BadPackage, CannotListen, NodeError
 from nectar_node.package import Package, parse_capability, read_package, withhold
 from nectar_node.storage.operations import Location
-from nectar_node.system.terminal import FAILED
+from nectar_node.system.terminal import FAILED, OFFLINE, TIMED_OUT
 from nectar_node.system.vfs import MAX_MOUNTS
 from nectar_node.trace import Traced
 from nectar_node.world import Printed
@@ -58,6 +59,8 @@ ROWS_AT_ONCE = 256
 _READ_BYTES = 1 << 16
 _ACCEPT_PAUSE_SECONDS = 0.1
 _RESERVED = PackageId("distro", "sys")
+_FAILURES = {FAILED: "failed", OFFLINE: "offline", TIMED_OUT: "timeout"}
+"""By the metadata of a script's answer that says why there is no better one."""
 
 
 class Waiter:
@@ -176,15 +179,11 @@ class Control:
     async def answer_untrusted(self, client: Client, line: bytes) -> dict[str, object]:
         """The answer to one line, whatever it is."""
         try:
-            request = json.loads(line)
-            if not isinstance(request, dict):
-                raise BadInput("A request is a JSON object.")
+            request = _request_untrusted(line)
             command = self._commands.get(str(request.get("command")))
             if command is None:
                 raise BadInput(f"There is no command {str(request.get('command'))[:64]!r}.")
             return {"ok": await command(client, request)}
-        except (ValueError, RecursionError) as error:
-            return _error("BadInput", f"A request is one line of JSON: {error}.")
         except NodeError as error:
             return _error(type(error).__name__, str(error))
 
@@ -277,8 +276,8 @@ class Control:
         self._turn()
         answer: Arrival | Failure = await feed.pour(client)
         del client.feeds[feed]
-        failed = isinstance(answer, Arrival) and answer.message.metadata == FAILED
-        return {**self._outcome(answer), "failed": failed}
+        failure = _FAILURES.get(answer.message.metadata or "") if isinstance(answer, Arrival) else None
+        return {**self._outcome(answer), "failed": failure is not None, "failure": failure}
 
     # --- files ------------------------------------------------------------------------------------------------------
 
@@ -323,6 +322,7 @@ class Control:
             "folder": str(wanted.folder),
             "replaced": None if before is None else str(before.folder),
             "processes": status.started_rows(self._core, wanted, allowed),
+            "unknown_keys": list(wanted.unknown_keys),
         }
 
     def _check_startable(self, package: Package) -> None:
@@ -387,6 +387,16 @@ def _why_not(package: Package, failures: tuple[tuple[ProcessId, str], ...]) -> s
 
 def _lead() -> float:
     return time.time() - trio.current_time()
+
+
+def _request_untrusted(line: bytes) -> Asked:
+    try:
+        request = parse_untrusted(line.decode())
+    except ValueError as error:
+        raise BadInput(f"A request is one line of JSON: {error}.") from error
+    if not isinstance(request, dict):
+        raise BadInput("A request is a JSON object.")
+    return request
 
 
 def _line(value: dict[str, object]) -> bytes:

@@ -84,8 +84,12 @@ class CoreConfig:
     """Unpredictable u64s."""
     guest: Callable[[Address], GuestConfig]
     """What a guest of that address is started with."""
+    clock: Callable[[], float] | None = None
+    """For the times in traces; None: those of the events."""
     kept_capabilities: bytes | None = None
     """What that file held at this boot."""
+    boots: frozenset[ProcessId] = frozenset()
+    """The processes of the packages that are started at this boot: they hold what they held before (G21)."""
 
 
 class NodeCore:
@@ -96,7 +100,7 @@ class NodeCore:
         self.network = network
         self.vfs = Vfs(config.our, config.drives, self._holds)
         self._state = State(config.state)
-        self._terminal = Terminal(config.our, config.fresh_id, self.vfs.locate, self._everybody)
+        self._terminal = Terminal(config.our, config.fresh_id, self._locate_installed, self._everybody)
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, lambda: self.kernel)
         processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
@@ -104,8 +108,10 @@ class NodeCore:
         known = [(each.id, each.public) for each in processes]
         self.kernel = Kernel(config.our, config.fresh_id, known)
         self.machine = Machine(self.kernel, config.guest)
-        self._traces = Traces(config.our)
-        self._vouching = Vouching(config.our, network, self.kernel.grants, lambda text: self._log("kernel", 0, text))
+        self._traces = Traces(config.our, config.clock)
+        self._vouching = Vouching(
+            config.our, network, self.kernel.grants, lambda text: self._log("kernel", 0, text), self._accepts
+        )
         self.dead_letters: deque[DeadLetter] = deque(maxlen=MAX_DEAD_LETTERS)
         """The latest ones (G16)."""
         self.dead_lettered = 0
@@ -117,7 +123,7 @@ class NodeCore:
         self._peers = Peers(
             config.our, network, self._vouching, config.records, self._kernel, self._pass_on, self._serve_peer
         )
-        self._restore(config.kept_capabilities)
+        self._restore(config.kept_capabilities, config.boots)
         self._store = GrantStore(self.kernel.grants, config.capabilities, self._vouching.snapshot)
         self._timed: tuple[Timed, ...] = (self.machine, network, self._store, *self._system.values())
         self._kernel_actions: dict[type, Callable[..., None]] = {
@@ -211,9 +217,15 @@ class NodeCore:
             self._peers.record_kept(owner, outcome)
         self.settle(now)
 
-    def _restore(self, kept: bytes | None) -> None:
-        if kept is not None and not self._vouching.restore_untrusted(kept):
+    def _restore(self, kept: bytes | None, boots: frozenset[ProcessId]) -> None:
+        if kept is None:
+            return
+        if not self._vouching.restore_untrusted(kept):
             self._log("kernel", 0, "the capability store is damaged: processes hold what their packages ask for")
+        grants = self.kernel.grants
+        # Children and scripts do not run again: whoever gets such a name now has no right to what it held (G21).
+        for process in grants.snapshot()[0].keys() - boots:
+            grants.forget(process)
 
     def code_loaded(self, load: LoadCode, program: Program | BadCode, now: float) -> None:
         """Code is there, or is not."""
@@ -393,13 +405,21 @@ class NodeCore:
         self._load_code(action, action.package, action.path)
 
     def _load_code(self, owner: Load | SystemToken, package: PackageId, path: str) -> None:
+        """A child's code comes from a drive of its parent's package; what a system process starts, and may give rights
+        of the user's, from an installed package's folder alone."""
+        problem = f"{package} is not installed"
         try:
-            location = self.vfs.locate(package, path)
+            installed = isinstance(owner, SystemToken)
+            location = self._locate_installed(package, path) if installed else self.vfs.locate(package, path)
         except Refused as refusal:
-            load = LoadCode(Location(self.our, ()), owner)
-            self._code_loaded(load, BadCode(f"{path} is no path: {refusal.value}"))
+            location, problem = None, f"{path} is no path: {refusal.value}"
+        if location is None:
+            self._code_loaded(LoadCode(Location(self.our, ()), owner), BadCode(problem))
         else:
             self._out.append(LoadCode(location, owner))
+
+    def _locate_installed(self, package: PackageId, path: str) -> Location | None:
+        return self._installer.locate(package, path)
 
     def _use_state(self, action: UseState) -> None:
         self._state.use(action)
@@ -428,8 +448,9 @@ class NodeCore:
 
     def _dead_letter(self, letter: DeadLetter) -> None:
         envelope = letter.envelope
-        # Anybody can make these, other nodes too: what is kept of each is bounded.
-        short = envelope.message._replace(body=envelope.message.body[:MAX_DEAD_LETTER_BODY], capabilities=())
+        # Anybody can make these, other nodes too: what is kept of each is bounded, the beginning of the body is enough.
+        body = envelope.message.body[:MAX_DEAD_LETTER_BODY]
+        short = envelope.message._replace(body=body, metadata=None, capabilities=())
         self.dead_lettered += 1
         self.dead_letters.append(replace(letter, envelope=envelope._replace(message=short, blob=None)))
         claim = " (claim)" if envelope.claimed else ""
@@ -442,7 +463,11 @@ class NodeCore:
 
     def _holds(self, holder: ProcessId, wanted: Capability) -> bool:
         """Whether a process holds a capability; the node's user, who speaks through system processes, holds all."""
-        return self.kernel.is_system(holder) or wanted in self.kernel.grants.of(holder)
+        return self.kernel.is_system(holder) or self.kernel.grants.holds(holder, wanted)
+
+    def _accepts(self, process: ProcessId) -> bool:
+        """Whether a process is there and may have messages of other nodes (G19)."""
+        return process in self.kernel.processes and self.kernel.grants.may_use_network(process)
 
     def _serve_peer(self, envelope: Envelope) -> bool:
         """Give a request of another node to the system process that it is for; False: to none that serves others."""

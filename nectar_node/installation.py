@@ -11,7 +11,7 @@ from kernel.events import Event, Kill, Launch, Start
 from kernel.grants import Grants
 from kernel.guest import Program
 from nectar_node.package import ManifestEntry, Package
-from nectar_node.storage.operations import Location
+from nectar_node.storage.operations import Location, is_part
 from nectar_node.world import BadCode, Installed, LoadCode, LogLine, WorldAction
 
 
@@ -55,6 +55,15 @@ class Installer:
         self._tell = tell
         self._ask = ask
         self._mount = mount
+
+    def locate(self, package: PackageId, path: str) -> Location | None:
+        """Where a file of an installed package lies, in the folder that the user named: nothing that a process has
+        written is there. None: the package is not installed, or that is no path in it."""
+        installed = self.packages.get(package)
+        parts = tuple(path.strip("/").split("/"))
+        if installed is None or not all(is_part(part) for part in parts):
+            return None
+        return Location(str(installed.folder), parts)
 
     def install(self, package: Package, token: object, anew: bool) -> None:
         """Begin to install a package; see `NodeCore.install`."""

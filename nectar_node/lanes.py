@@ -19,7 +19,8 @@ DISK_THREADS = 4
 HASH_THREADS = 2
 """Files that are hashed at once; on threads of their own, since one may take minutes and nobody else shall wait."""
 JOBS_PER_HOP = 4
-"""Jobs of one lane done in one go; more would delay the first one's answer."""
+"""Jobs of one lane done in one go; more would delay the first one's answer. A hash goes alone: the files of one lane
+shall not keep a thread from those of another."""
 
 
 class Lanes:
@@ -53,9 +54,10 @@ class Lanes:
     async def _serve(self, lane: str) -> None:
         waiting = self._waiting[lane]
         while waiting:
-            jobs = [waiting.popleft() for _ in range(min(len(waiting), JOBS_PER_HOP))]
+            hashes = isinstance(waiting[0].operation, Hash)
+            limiter = self._hashers if hashes else self._threads
+            jobs = [waiting.popleft() for _ in range(1 if hashes else min(len(waiting), JOBS_PER_HOP))]
             # Abandoned when the node stops: a hash may take seconds, and what is durable survives any end.
-            limiter = self._hashers if isinstance(jobs[0].operation, Hash) else self._threads
             outcomes = await trio.to_thread.run_sync(_perform_all, jobs, limiter=limiter, abandon_on_cancel=True)
             for job, outcome in zip(jobs, outcomes, strict=True):
                 self._done(job, outcome)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import struct
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig
 from nectar_node.core import CoreConfig, NodeCore
 from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError
 from nectar_node.lanes import Lanes
+from nectar_node.log_budget import LogBudget
 from nectar_node.memory import keep_freed_memory
 from nectar_node.package import Package, read_package
 from nectar_node.storage.disk import perform
@@ -57,6 +59,8 @@ _SILENT = "the registrar does not answer: nobody new can find this node; it goes
 def run(config: NodeConfig) -> int:
     """Run one node until SIGTERM, SIGINT or a shutdown command; returns the exit code and prints what went wrong."""
     keep_freed_memory()
+    _allow_all_descriptors()
+    log.rotate(config.folder.log)
     error: NodeError | None = None
     try:
         trio.run(_main, _prepare(config))
@@ -67,6 +71,13 @@ def run(config: NodeConfig) -> int:
     _tell_ready(config, {"error": str(error)})
     sys.stderr.write(f"{error}\n")
     return 2 if isinstance(error, BadInput) else 1
+
+
+def _allow_all_descriptors() -> None:
+    """Use as many file descriptors as the system lets this user: peers, clients and guests' files share them."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Prepared:
@@ -80,6 +91,10 @@ class _Prepared:
         self.engine = Engine(_cache_folder(), replayable=False)
         self.kept_capabilities = _read_capabilities(config.folder.capabilities)
         self.packages: list[Package] = [read_package(folder, config.name) for folder in config.packages]
+        for package in self.packages:
+            if package.unknown_keys:
+                keys = ", ".join(map(repr, package.unknown_keys))
+                log.write_line("kernel", f"the manifest of {package.id} has keys that mean nothing: {keys}")
 
 
 def _prepare(config: NodeConfig) -> _Prepared:
@@ -171,6 +186,8 @@ class Node:
         self._boot_id = os.urandom(8).hex()
         self._core = _make_core(prepared)
         self._runner = Runner(self._core, self._carry_out, self._flush)
+        self._log_budget = LogBudget()
+        self._telling_omitted = False
         self._lanes = Lanes(self._job_done)
         self._carriers: dict[type, Callable[..., None]] = {
             Dial: self._handle_connection,
@@ -215,6 +232,7 @@ class Node:
                 await self._shut_down()
                 nursery.cancel_scope.cancel()
         finally:
+            _write_lines(self._log_budget.close())
             self.config.folder.control.unlink(missing_ok=True)
             socket.close()
 
@@ -316,8 +334,21 @@ class Node:
         self._runner.turn()
 
     def _log(self, line: LogLine) -> None:
-        if line.verbosity <= log.DEFAULT_VERBOSITY:
-            log.write_line(line.source, line.text)
+        if line.verbosity > log.DEFAULT_VERBOSITY:
+            return
+        _write_lines(self._log_budget.admit(line, trio.current_time()))
+        if self._log_budget.next_deadline() is not None and not self._telling_omitted:
+            self._telling_omitted = True
+            self._nursery.start_soon(self._tell_omitted)
+
+    async def _tell_omitted(self) -> None:
+        """Say what the log's budget has left out, as long as it owes that."""
+        try:
+            while (deadline := self._log_budget.next_deadline()) is not None:
+                await trio.sleep_until(deadline)
+                _write_lines(self._log_budget.on_timer(trio.current_time()))
+        finally:
+            self._telling_omitted = False
 
     def _answered(self, action: Answered) -> None:
         waiter = action.token
@@ -342,6 +373,11 @@ class Node:
             self._joined.set()
 
 
+def _write_lines(lines: Iterable[tuple[str, str]]) -> None:
+    for source, text in lines:
+        log.write_line(source, text)
+
+
 def _make_core(prepared: _Prepared) -> NodeCore:
     config = prepared.config
     network_config = NetworkConfig(wall_clock_offset=time.time() - trio.current_time())
@@ -355,7 +391,9 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         capabilities=Location(str(folder.path), (folder.capabilities.name,)),
         fresh_id=_FreshIds().take,
         guest=partial(_guest_config, folder.drives),
+        clock=trio.current_time,
         kept_capabilities=prepared.kept_capabilities,
+        boots=frozenset(entry.process for package in prepared.packages for entry in package.entries),
     )
     return NodeCore(core_config, network)
 

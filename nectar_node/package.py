@@ -29,6 +29,8 @@ MAX_MANIFEST_BYTES = 1 << 20
 """manifest.json or metadata.json."""
 MAX_ENTRIES = 1024
 """Processes of one package."""
+MAX_UNKNOWN_KEYS = 8
+"""Of a manifest, that are told of."""
 DEFAULT_PUBLISHER = "sys"
 """Of a package that names none."""
 NETWORK_WORD = "network"
@@ -59,6 +61,8 @@ class Package:
     folder: Path
     """Holds manifest.json; becomes the package's drive `pkg`."""
     entries: tuple[ManifestEntry, ...]
+    unknown_keys: tuple[str, ...] = ()
+    """Of the manifest's objects, at most MAX_UNKNOWN_KEYS: they mean nothing, and may be misspelt."""
 
     def code(self, entry: ManifestEntry) -> Location:
         """Where the code of one of its processes lies on disk."""
@@ -79,8 +83,9 @@ def read_package(folder: Path, our: str) -> Package:
         raise BadPackage(f"{folder} cannot be read: {error}.") from error
     outer = inner.parent if inner.name == "pkg" else inner
     package = _package_id(inner, outer)
-    entries = parse_manifest_untrusted(_read_json(inner / "manifest.json"), package, our, inner / "manifest.json")
-    return Package(package, inner, entries)
+    manifest = _read_json(inner / "manifest.json")
+    entries = parse_manifest_untrusted(manifest, package, our, inner / "manifest.json")
+    return Package(package, inner, entries, _unknown_keys(manifest))
 
 
 def _read_json(path: Path) -> object:
@@ -133,6 +138,17 @@ def _named_untrusted(value: object, path: Path) -> tuple[str, str]:
     return found
 
 
+_KEYS = {
+    "process_name",
+    "process_wasm_path",
+    "on_exit",
+    "request_networking",
+    "request_capabilities",
+    "grant_capabilities",
+    "public",
+}
+"""Of each object in a manifest."""
+
 # --- manifest.json --------------------------------------------------------------------------------------------------
 
 
@@ -163,6 +179,13 @@ def _entry(item: dict[str, object], package: PackageId, our: str) -> ManifestEnt
         tuple(_grant(given) for given in _list(item, "grant_capabilities")),
         _flag(item, "public"),
     )
+
+
+def _unknown_keys(manifest: object) -> tuple[str, ...]:
+    """Of a manifest that has been parsed."""
+    assert isinstance(manifest, list)
+    found = sorted({key for item in manifest for key in item} - _KEYS)
+    return tuple(key[: limits.MAX_NAME_BYTES] for key in found[:MAX_UNKNOWN_KEYS])
 
 
 def _object(value: object, what: str) -> dict[str, object]:

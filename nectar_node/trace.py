@@ -7,7 +7,7 @@ its first messages, so the latest records of all lineages are kept for a while, 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -40,8 +40,10 @@ class _Lineage:
 class Traces:
     """Who follows which address."""
 
-    def __init__(self, our: str) -> None:
+    def __init__(self, our: str, clock: Callable[[], float] | None) -> None:
+        """`clock`: see `Tracer`."""
         self._our = our
+        self._clock = clock
         self._followed: dict[object, Address] = {}
         self._lineages: OrderedDict[int, _Lineage] = OrderedDict()
         self.tracer: Tracer | None = None
@@ -51,7 +53,7 @@ class Traces:
         """Follow all lineages that touch `address` from now on."""
         self._followed[token] = address
         if self.tracer is None:
-            self.tracer = Tracer(self._our)
+            self.tracer = Tracer(self._our, self._clock)
 
     def leave(self, token: object) -> None:
         """Follow them no longer."""

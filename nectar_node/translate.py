@@ -13,16 +13,24 @@ from typing import Any
 import cbor2
 
 from kernel import limits
-from kernel.address import Address, ProcessId
-from kernel.capability import Capability, canonical
+from kernel.address import OUR_NODE, Address, ProcessId
+from kernel.capability import Capability, canonical_untrusted
 from kernel.errors import BadAddress
 from kernel.json_text import is_json
 from kernel.message import Buffer, Envelope, LazyLoadBlob, ReplyTo, Request, Response
 from nectar_node.errors import NodeError
-from nectar_node.vouching import MAX_CLAIMS, Claim
+from nectar_node.vouching import MAX_CLAIM_BYTES, MAX_CLAIMS, Claim
+from net.cbor import loads_untrusted
+from net.errors import BadCbor
 
 _REQUEST, _RESPONSE = 0, 1
 _FIELDS = 11
+_MAX_ITEMS = 512
+"""Of a header: its fields, and as many capabilities as there may be. Most headers have fewer bytes than that."""
+_MAX_TEXT = (
+    limits.MAX_METADATA_BYTES + limits.MAX_MIME_BYTES + MAX_CLAIM_BYTES + (MAX_CLAIMS + 3) * limits.MAX_NAME_BYTES
+)
+"""Bytes of all texts of a header."""
 _U64 = 1 << 64
 _SIGNATURE_BYTES = 64
 """Ed25519."""
@@ -101,8 +109,8 @@ def decode_header_untrusted(
 
 def _fields_untrusted(header: bytes) -> list[Any]:
     try:
-        fields = cbor2.loads(header)
-    except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError, OverflowError, MemoryError) as error:
+        fields = loads_untrusted(header, items=_MAX_ITEMS, depth=3, text=_MAX_TEXT)
+    except BadCbor as error:
         raise BadHeader("the header is no CBOR") from error
     if not isinstance(fields, list) or len(fields) != _FIELDS:
         raise BadHeader(f"the header is no array of {_FIELDS} fields")
@@ -110,23 +118,31 @@ def _fields_untrusted(header: bytes) -> list[Any]:
 
 
 def _claims_untrusted(value: object) -> tuple[Claim, ...]:
+    """Those whose params can be a capability's, as far as they fit; its sender has said which it left out."""
     if not isinstance(value, list) or len(value) > MAX_CLAIMS:
         raise BadHeader(f"the capabilities are no array of at most {MAX_CLAIMS}")
-    return tuple(_claim_untrusted(each) for each in value)
+    claims, room = [], MAX_CLAIM_BYTES
+    for each in value:
+        claim = _claim_untrusted(each)
+        if claim is not None and len(claim.params) <= room:
+            room -= len(claim.params)
+            claims.append(claim)
+    return tuple(claims)
 
 
-def _claim_untrusted(value: object) -> Claim:
+def _claim_untrusted(value: object) -> Claim | None:
     if not isinstance(value, list) or len(value) != 4:
         raise BadHeader("a capability is no array of four fields")
     issuer, params, issue, signature = value
-    if not isinstance(params, str) or len(params) > limits.MAX_PARAMS_BYTES or not _is_u64(issue):
-        raise BadHeader("a capability's params or issue has a wrong type, or is too long")
+    if not isinstance(params, str) or not _is_u64(issue):
+        raise BadHeader("a capability's params or issue has a wrong type")
     if not isinstance(signature, bytes) or len(signature) > _SIGNATURE_BYTES:
         raise BadHeader("a capability's signature is none")
-    claimed = Capability(_address_untrusted(issuer), params)
-    if not is_json(params):
-        raise BadHeader("a capability's params are no JSON")
-    return Claim(*canonical(claimed), issue, signature)
+    claimed = Capability(_node_address_untrusted(issuer), params)
+    try:
+        return Claim(*canonical_untrusted(claimed), issue, signature)
+    except ValueError:
+        return None
 
 
 def _reply_to_untrusted(value: object) -> ReplyTo | None:
@@ -134,7 +150,7 @@ def _reply_to_untrusted(value: object) -> ReplyTo | None:
         return None
     if not isinstance(value, list) or len(value) != 2 or not _is_u64(value[1]):
         raise BadHeader("the reply-to is no pair of address and id")
-    return ReplyTo(_address_untrusted(value[0]), value[1])
+    return ReplyTo(_node_address_untrusted(value[0]), value[1])
 
 
 @lru_cache(4096)
@@ -156,13 +172,17 @@ def _process_untrusted(value: object) -> ProcessId:
         raise BadHeader(str(error)) from error
 
 
-def _address_untrusted(value: object) -> Address:
+def _node_address_untrusted(value: object) -> Address:
+    """An address with the name of a node: `our` would be ours here, and was the sender's."""
     if not isinstance(value, str) or len(value) > limits.MAX_NAME_BYTES:
         raise BadHeader("an address is no text")
     try:
-        return _address(value)
+        address = _address(value)
     except BadAddress as error:
         raise BadHeader(str(error)) from error
+    if address.node == OUR_NODE:
+        raise BadHeader(f"{value!r} does not say on which node")
+    return address
 
 
 def _is_u64(value: object) -> bool:
@@ -170,10 +190,11 @@ def _is_u64(value: object) -> bool:
 
 
 def _is_json_text(value: object) -> bool:
-    if value is None:
-        return True
-    return isinstance(value, str) and len(value) <= limits.MAX_METADATA_BYTES and is_json(value)
+    return value is None or (_is_text(value, limits.MAX_METADATA_BYTES) and is_json(str(value)))
 
 
 def _is_text(value: object, most: int) -> bool:
-    return value is None or (isinstance(value, str) and len(value) <= most)
+    """`most`: in bytes."""
+    if value is None:
+        return True
+    return isinstance(value, str) and len(value) <= most and (value.isascii() or len(value.encode()) <= most)

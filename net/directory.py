@@ -11,13 +11,15 @@ from typing import Protocol
 
 import cbor2
 
-from net.errors import BadNameRecord
+from net.cbor import loads_untrusted
+from net.errors import BadCbor, BadNameRecord
 from net.identity import KEY_BYTES, SIGNATURE_BYTES, Identity, verify_untrusted
 from net.limits import (
     MAX_CACHED_RECORDS,
     MAX_ENDPOINTS,
     MAX_HOST_BYTES,
     MAX_NAME_RECORD_BYTES,
+    MAX_REGISTERED_NAMES,
     MAX_STATIC_FILE_BYTES,
 )
 from net.names import is_node_name
@@ -29,6 +31,8 @@ _GRANT = b"nectar/1 grant"
 _STATIC = b"nectar/1 static directory"
 _STATIC_MAGIC = "nectar static directory 1"
 _MAX_INTEGER = (1 << 63) - 1
+_MAX_RECORD_ITEMS = 64
+"""Of a record: seven fields, and as many endpoints and routers as it may name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ def grant_record(signed: SignedRecord, authority: Identity) -> SignedRecord:
 
 def decode_record_untrusted(data: bytes) -> SignedRecord:
     """Read a signed record and check its own signature. Raises BadNameRecord if anything is wrong with it."""
-    match _load(data, MAX_NAME_RECORD_BYTES):
+    match _load(data, MAX_NAME_RECORD_BYTES, _MAX_RECORD_ITEMS):
         case [bytes(body), bytes(signature), bytes() | None as change, bytes() | None as grant]:
             pass
         case _:
@@ -128,17 +132,17 @@ def decode_record_untrusted(data: bytes) -> SignedRecord:
     return SignedRecord(record, body, signature, change, grant)
 
 
-def _load(data: bytes, limit: int) -> object:
+def _load(data: bytes, limit: int, items: int) -> object:
     if len(data) > limit:
         raise BadNameRecord(f"more than {limit} bytes")
     try:
-        return cbor2.loads(data, max_depth=8)
-    except cbor2.CBORDecodeError as error:
+        return loads_untrusted(data, items=items, depth=3)
+    except BadCbor as error:
         raise BadNameRecord("not CBOR") from error
 
 
 def _decode_body_untrusted(body: bytes) -> NameRecord:
-    match _load(body, MAX_NAME_RECORD_BYTES):
+    match _load(body, MAX_NAME_RECORD_BYTES, _MAX_RECORD_ITEMS):
         case [int(version), str(name), bytes(key), list(endpoints), list(routers), int(sequence), int(issued_at)]:
             pass
         case _:
@@ -238,7 +242,7 @@ def encode_static_directory(records: Iterable[SignedRecord], authority: Identity
 
 def decode_static_directory_untrusted(data: bytes, authority: bytes) -> StaticDirectory:
     """Read such a file. Raises BadNameRecord if it, or any record, is not signed by the key `authority`."""
-    match _load(data, MAX_STATIC_FILE_BYTES):
+    match _load(data, MAX_STATIC_FILE_BYTES, MAX_REGISTERED_NAMES):
         case [str(magic), list(encoded), bytes(signature)] if magic == _STATIC_MAGIC:
             pass
         case _:

@@ -79,6 +79,10 @@ class CreditOverrun(ProtocolViolation):
     code = GoodbyeCode.CREDIT_OVERRUN
 
 
+class BadCbor(NetError):
+    """The giver's: bytes that are no CBOR, or CBOR of a kind or size that nobody here speaks."""
+
+
 class BadNameRecord(NetError):
     """The giver's: bytes that are no name record, or whose signatures do not hold; the message says which part."""
 

@@ -14,7 +14,8 @@ from cryptography.exceptions import InvalidTag
 from noise.connection import Keypair, NoiseConnection
 from noise.exceptions import NoiseValueError
 
-from net.errors import BadHandshake
+from net.cbor import loads_untrusted
+from net.errors import BadCbor, BadHandshake
 from net.events import Buffer
 from net.identity import SIGNATURE_BYTES, Identity, verify_untrusted
 from net.limits import MAX_HANDSHAKE_BYTES, MAX_NAME_RECORD_BYTES
@@ -24,6 +25,8 @@ from net.records import Opener, Sealer
 PROTOCOL = b"Noise_XX_25519_ChaChaPoly_BLAKE2s"
 PROLOGUE = b"nectar/1"
 VERSION = 1
+_MAX_ITEMS = 16
+"""Of a greeting: the array and its four fields, and room for those of another version."""
 FIRST_MESSAGE_BYTES = 32
 """Message 1 is the ephemeral key alone."""
 _DOMAINS = {True: b"nectar/1 handshake initiator", False: b"nectar/1 handshake responder"}
@@ -110,8 +113,8 @@ def decode_greeting_untrusted(payload: bytes) -> Greeting:
     if len(payload) > MAX_HANDSHAKE_BYTES:
         raise BadHandshake("a greeting that is too long")
     try:
-        fields = cbor2.loads(payload, max_depth=4)
-    except cbor2.CBORDecodeError as error:
+        fields = loads_untrusted(payload, items=_MAX_ITEMS, depth=1)
+    except BadCbor as error:
         raise BadHandshake("a greeting that is not CBOR") from error
     match fields:
         case [int(version), *_] if version != VERSION:

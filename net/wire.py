@@ -11,7 +11,8 @@ from typing import NamedTuple, TypeAlias
 
 import cbor2
 
-from net.errors import BadFrame
+from net.cbor import loads_untrusted
+from net.errors import BadCbor, BadFrame
 from net.limits import (
     MAX_BLOB_BYTES,
     MAX_CREDIT_BYTES,
@@ -34,6 +35,8 @@ FIRST_HEADER = struct.Struct(">BBHQII")
 """The same and the lengths of the message's header and blob."""
 INCARNATION_BYTES = 16
 _MAX_U64 = (1 << 64) - 1
+_MAX_ITEMS = 3 * SESSION_CREDIT_MESSAGES + 16
+"""Of a control frame: a resume frame with as many partial messages as there can be."""
 
 
 class Data(NamedTuple):
@@ -253,8 +256,8 @@ def _data_untrusted(plaintext: memoryview, begin: int, flags: int, end: int) -> 
 def decode_control_untrusted(body: bytes) -> Control:
     """A control frame without its header. Raises BadFrame if it is malformed."""
     try:
-        fields = cbor2.loads(body, max_depth=8)
-    except cbor2.CBORDecodeError as error:
+        fields = loads_untrusted(body, items=_MAX_ITEMS, depth=4)
+    except BadCbor as error:
         raise BadFrame("a control frame that is not CBOR") from error
     if not isinstance(fields, list) or not fields or type(fields[0]) is not int:
         raise BadFrame("a control frame that is no array with a kind")

@@ -20,7 +20,6 @@ Everything that C points to lives in `Cells` and in `Code`; what refers to the s
 
 from __future__ import annotations
 
-import re
 import threading
 from ctypes import addressof, byref
 from dataclasses import dataclass
@@ -35,9 +34,9 @@ from kernel.errors import BadModule, GuestTrap
 from kernel.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Print
 from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, RUN, WASI
-from kernel.wasm.adapter import NAME as ADAPTER_NAME
 from kernel.wasm.lower import BATCH, Lower, Lowered, Plain, lower_text
 from kernel.wasm.ticker import TICK_SECONDS
+from kernel.wasm.traps import describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,15 +61,11 @@ _PACK_CODES = [
 ]
 """How many pieces and the code of each, as results of an asynchronous host function (their kind, i32, is 0)."""
 
-_MAX_TRAP_CHARACTERS = 500
-
 _WAITING = (Poll.RECEIVE, Poll.CALL)
 _PREEMPTED = Poll.PREEMPTED
 """A name of its own: looking up a member of an enumeration takes 70 nanoseconds, this 5."""
-_poll = capi.poll
-_window = capi.window
+_poll, _window = capi.poll, capi.window
 _NO_MEMORY = memoryview(b"")
-_FRAME = re.compile(r"^\s*\d+:\s+0x[0-9a-f]+ - (?:.*!)?(.+)$")
 
 
 class Running(threading.local):
@@ -108,7 +103,6 @@ class Fiber:
         "_code",
         "_context",
         "_future",
-        "_last_blob",
         "_lines",
         "_linker",
         "_lower",
@@ -129,6 +123,7 @@ class Fiber:
         "end",
         "goes_on_when_ready",
         "host_error",
+        "last_blob",
         "lowered",
         "memory",
     )
@@ -146,10 +141,11 @@ class Fiber:
         """The result that is being placed in guest memory."""
         self.blob: LazyLoadBlob | None = None
         """Of the message being handled (G11)."""
+        self.last_blob: LazyLoadBlob | None = None
+        """The last one that came with a message."""
         self.blob_bytes_loaded = 0
         self.host_error: BaseException | None = None
         """What went wrong in a host function that is not the guest's fault."""
-        self._last_blob: LazyLoadBlob | None = None
         self._lines: dict[int, bytes] = {}
         self._pending: Poll | None = None
         self._lower: Lower | None = None
@@ -227,11 +223,11 @@ class Fiber:
         if type(answer) is Arrival:
             self.blob = blob = answer.blob
             if blob is not None:
-                self._last_blob = blob
+                self.last_blob = blob
         elif type(answer) is Failure:
             self.blob = blob = answer.error.blob
             if blob is not None:
-                self._last_blob = blob
+                self.last_blob = blob
                 self.blob_bytes_loaded += len(blob.bytes)
         if self._lower is not None:
             self.lowered = lowered = self._lower(answer, self._target)
@@ -258,11 +254,6 @@ class Fiber:
         return f"<Fiber {self.config.our} {state}, {self._polls} polls, {len(self.effects)} effects>"
 
     # --- for host functions, which run within a poll ------------------------------------------------------------------
-
-    @property
-    def last_blob(self) -> LazyLoadBlob | None:
-        """The last blob that came with a message."""
-        return self._last_blob
 
     def emitted_another(self, size: int) -> bytes:
         """Count effects of `size` bytes that were just appended. Returns the continuation: the guest goes on at once,
@@ -483,7 +474,7 @@ class Fiber:
         capi.store_delete(self._store)
         self._store = self._context = 0
         self._future = self._linker = None
-        self.lowered = self.blob = self._last_blob = None
+        self.lowered = self.blob = self.last_blob = None
 
     def _look_at_memory(self) -> bool:
         memory = byref(self._cells, capi.MEMORY + capi.EXTERN_OFFSET)
@@ -500,19 +491,6 @@ class Fiber:
         for start in range(0, len(line) or 1, limits.MAX_PRINT_BYTES):
             part = line[start : start + limits.MAX_PRINT_BYTES]
             self.effects.append(Print(verbosity, part.decode(errors="replace")))
-
-
-def describe(message: str) -> str:
-    """One line for what Wasmtime says in many: the cause, and the guest's function in which it happened.
-
-    Names of functions are the guest's to choose: what cannot be printed becomes `?`, and the line is cut.
-    """
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    cause = lines[-1] if lines else "trap"
-    frames = (_FRAME.match(line) for line in lines if f"{ADAPTER_NAME}!" not in line)
-    function = next((frame[1] for frame in frames if frame), None)
-    text = f"{cause} in function {function}" if function else cause
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:_MAX_TRAP_CHARACTERS])
 
 
 def hand_over_codes(codes: Sequence[int], results: int) -> None:

@@ -30,7 +30,7 @@ from kernel.errors import BadModule, GuestTrap
 from kernel.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Print
 from kernel.message import LazyLoadBlob
 from kernel.wasm import capi
-from kernel.wasm.fiber import describe
+from kernel.wasm.traps import describe
 from kernel.wasm.values import Value, write_text
 
 SLICE_SECONDS = 0.005
@@ -101,6 +101,8 @@ class ThreadedGuest:
         self._killed = False
         self._outcome = End(None)
         self._seconds = 0.0
+        self._clock: int | None = None
+        """The thread's CPU clock, while it runs."""
         self._callbacks: list[object] = []
 
     # --- kernel.guest.Guest -------------------------------------------------------------------------------------------
@@ -155,8 +157,10 @@ class ThreadedGuest:
         self._code.engine.increment_epoch()
 
     def statistics(self) -> GuestStatistics:
-        """See `kernel.guest.Guest.statistics`; CPU time as of the last time it waited."""
-        return GuestStatistics(self.config.memory_bytes, self.blob_bytes_loaded, self._polls, self._seconds)
+        """See `kernel.guest.Guest.statistics`; CPU time is that of its thread, which may run outside polls too."""
+        with self._lock:
+            seconds = self._seconds if self._clock is None else time.clock_gettime(self._clock)
+        return GuestStatistics(self.config.memory_bytes, self.blob_bytes_loaded, self._polls, seconds)
 
     def __repr__(self) -> str:
         state = self.end or (self._pending.name if self._pending else "running")
@@ -204,12 +208,14 @@ class ThreadedGuest:
 
     def _run(self) -> None:
         self._code.current.guest = self
+        with self._lock:
+            self._clock = time.pthread_getcpuclockid(threading.get_ident())
         try:
             self._outcome = End(self._live())
         finally:
             with self._lock:
                 self._left += [_line(verbosity, rest) for verbosity, rest in self._lines.items() if rest]
-            self._seconds = time.thread_time()
+                self._seconds, self._clock = time.thread_time(), None
             self._reason = Poll.ENDED
             self._code.places.release()
             self._paused.release()
@@ -275,7 +281,6 @@ class ThreadedGuest:
     def _pause(self, reason: Poll) -> object:
         """Stand still until the next poll or, if the guest waits for an answer, until it is there; returns it."""
         self._reason = reason
-        self._seconds = time.thread_time()
         self._paused.release()
         self._go.acquire()
         if self._killed:

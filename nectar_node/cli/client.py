@@ -136,7 +136,7 @@ class ControlClient:
 
     def _has_line(self, deadline: float) -> bool:
         while b"\n" not in self._received:
-            left = max(0.0, deadline - time.monotonic())
+            left = min(max(0.0, deadline - time.monotonic()), _LONGEST_WAIT)
             if not select.select([self._connection], [], [], left)[0]:
                 return False
             self._received += self._read_some(None)
@@ -150,7 +150,8 @@ class ControlClient:
 
     def has_answer(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds; whether something arrived (an answer, or the end of the connection)."""
-        return bool(self._received) or bool(select.select([self._connection], [], [], timeout)[0])
+        left = min(timeout, _LONGEST_WAIT)
+        return bool(self._received) or bool(select.select([self._connection], [], [], left)[0])
 
     def close(self) -> None:
         """End the connection."""

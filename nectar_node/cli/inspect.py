@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,21 +13,29 @@ from nectar_node.cli.client import Answer
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 
 _PROCESS_COLUMNS = {
-    "process": 0,
-    "state": 0,
-    "messages": 0,
-    "inbox": 60,
-    "memory_bytes": 0,
-    "cpu_seconds": 66,
-    "restarts": 100,
-    "capabilities": 100,
-    "public": 100,
-    "on_exit": 100,
+    "process": "PROCESS",
+    "state": "STATE",
+    "messages": "MSGS",
+    "inbox": "INBOX",
+    "memory_bytes": "MEMORY",
+    "cpu_seconds": "CPU",
+    "restarts": "RST",
+    "capabilities": "CAPS",
+    "public": "PUBLIC",
+    "on_exit": "ON EXIT",
 }
-"""Column, and the least width of a terminal that has room for it; `nectar ps ADDRESS` shows everything."""
-_HEADINGS = {"memory_bytes": "MEMORY", "cpu_seconds": "CPU", "capabilities": "CAPS", "on_exit": "ON EXIT"}
+_PROCESS_OPTIONAL = ("ON EXIT", "PUBLIC", "INBOX", "CAPS", "RST", "CPU")
+"""What a narrow terminal has no room for, in this order; `nectar ps ADDRESS` shows everything."""
 _LABELS = {"memory_bytes": "memory", "cpu_seconds": "CPU", "running_seconds": "running for"}
-_PEER_COLUMNS = ("name", "state", "host", "bytes_sent", "bytes_received", "queued_bytes")
+_PEER_COLUMNS = {
+    "name": "NAME",
+    "state": "STATE",
+    "host": "HOST",
+    "bytes_sent": "SENT",
+    "bytes_received": "RECEIVED",
+    "queued_bytes": "QUEUED",
+}
+_PEER_OPTIONAL = ("QUEUED", "HOST", "RECEIVED", "SENT")
 
 
 def ps(
@@ -41,25 +49,31 @@ def ps(
     """List the processes that run on a node, or show one of them in full."""
     if address is not None:
         return _show_one(node, address, directory, as_json)
-    width = output.width()
-    columns = [each for each, least in _PROCESS_COLUMNS.items() if width is None or width >= least]
-    return _show(node, directory, ("ps", "processes"), columns, as_json)
+    return _show(node, directory, ("ps", "processes"), (_PROCESS_COLUMNS, _PROCESS_OPTIONAL), as_json)
 
 
 def peers(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
     """List the nodes that a node knows, and what went to and fro."""
-    return _show(node, directory, ("peers", "peers"), _PEER_COLUMNS, as_json)
+    return _show(node, directory, ("peers", "peers"), (_PEER_COLUMNS, _PEER_OPTIONAL), as_json)
 
 
-def _show(node: str, directory: Path, query: tuple[str, str], columns: Sequence[str], as_json: bool) -> int:
+def _show(
+    node: str,
+    directory: Path,
+    query: tuple[str, str],
+    columns: tuple[Mapping[str, str], Sequence[str]],
+    as_json: bool,
+) -> int:
+    """`columns`: keys of the answer's rows with their headings, and the headings that may be left out."""
     command, key = query
+    headings, optional = columns
     with Network.find(directory).connect(node) as client:
         answer = client.request(command)
     if as_json:
         output.print_json(answer)
         return 0
-    headings = [_HEADINGS.get(column, column.replace("_", " ").upper()) for column in columns]
-    output.print_table(headings, _rows(answer, key, columns), headings[1:])
+    name, *others = headings.values()
+    output.print_table((name, *others), _rows(answer, key, headings), others, optional)
     return 0
 
 
@@ -84,7 +98,7 @@ def _show_one(node: str, address: str, directory: Path, as_json: bool) -> int:
     return 0
 
 
-def _rows(answer: Answer, key: str, columns: Sequence[str]) -> list[list[str]]:
+def _rows(answer: Answer, key: str, columns: Iterable[str]) -> list[list[str]]:
     rows = [row for row in answer.get(key, ()) if isinstance(row, dict)]
     return [[_cell(row, column) for column in columns] for row in rows]
 

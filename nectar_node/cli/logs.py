@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +15,7 @@ import typer
 
 from nectar_node.cli import options, output
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.log import older
 
 FOLLOW_INTERVAL = 0.1
 """Seconds between two looks at a log that is being followed."""
@@ -29,7 +32,7 @@ def logs(
 ) -> int:
     """Print the log of a node."""
     log = Network.find(directory).node(node).log
-    follower = Follower(log) if lines is None else Follower(log, tail_offset(log, lines))
+    follower = everything(log) if lines is None else tail(log, lines)
     if not log.exists() and not follow:
         output.complain(f"{node} has no log yet: a node in the foreground writes to its terminal instead.")
         return 0
@@ -46,25 +49,42 @@ def logs(
 
 @dataclass(slots=True)
 class Follower:
-    """Reads the lines of a growing file; begins again if the file is replaced by a shorter one."""
+    """Reads the lines of a growing log; when it has been rotated, first the rest of the file that was put aside. Begins
+    again if the file is replaced by a shorter one."""
 
     path: Path
     offset: int = 0
     """Where the next read begins, in bytes."""
+    file: int | None = None
+    """Inode of the file that this is an offset in; None: whichever is there."""
     _partial: bytearray = field(default_factory=bytearray)
 
     def lines(self) -> Iterator[str]:
         """The complete lines that were written since the last call."""
         try:
-            with self.path.open("rb") as file:
-                if os.fstat(file.fileno()).st_size < self.offset:
+            with self.path.open("rb") as current:
+                if self.file not in (None, os.fstat(current.fileno()).st_ino):
+                    yield from self._rest_of_older()
                     self.offset = 0
-                file.seek(self.offset)
-                while data := file.read(_READ_BYTES):
-                    self.offset += len(data)
-                    yield from self._split(data)
+                yield from self._read(current)
         except FileNotFoundError:
             self.offset = 0
+
+    def _rest_of_older(self) -> Iterator[str]:
+        """What was written to the log before it was put aside; nothing if it has been replaced since."""
+        with suppress(FileNotFoundError), older(self.path).open("rb") as file:
+            if os.fstat(file.fileno()).st_ino == self.file:
+                yield from self._read(file)
+
+    def _read(self, file: BufferedReader) -> Iterator[str]:
+        status = os.fstat(file.fileno())
+        self.file = status.st_ino
+        if status.st_size < self.offset:
+            self.offset = 0
+        file.seek(self.offset)
+        while data := file.read(_READ_BYTES):
+            self.offset += len(data)
+            yield from self._split(data)
 
     def rest(self) -> Iterator[str]:
         """The last line, if its end has not been written."""
@@ -78,6 +98,25 @@ class Follower:
         self._partial = bytearray(partial)
         for line in complete:
             yield line.decode(errors="replace")
+
+
+def everything(log: Path) -> Follower:
+    """Reads a log from its oldest line on."""
+    try:
+        return Follower(log, file=older(log).stat().st_ino)
+    except FileNotFoundError:
+        return Follower(log)
+
+
+def tail(log: Path, lines: int) -> Follower:
+    """Reads a log from its last `lines` lines on."""
+    offset = tail_offset(log, lines)
+    if offset or not lines or not older(log).exists():
+        return Follower(log, offset)
+    here = sum(1 for _ in Follower(log).lines())
+    if here >= lines:
+        return Follower(log)
+    return Follower(log, tail_offset(older(log), lines - here), older(log).stat().st_ino)
 
 
 def tail_offset(path: Path, lines: int) -> int:

@@ -32,7 +32,9 @@ def message(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The target: node@process:package:publisher.")],
     body: Annotated[str, typer.Argument(metavar="BODY", help="The request's body.")],
     node: options.Node,
-    timeout: Annotated[int, typer.Option(metavar="S", min=0, help="Seconds to wait for the response.")] = 10,
+    timeout: Annotated[
+        int, typer.Option(metavar="S", min=0, help="Seconds to wait; 0: only what is there at once.")
+    ] = 10,
     blob: Annotated[Path | None, typer.Option(metavar="FILE", help="A file to attach as the request's blob.")] = None,
     mime: Annotated[str | None, typer.Option(help="The blob's media type.")] = None,
     save_blob: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the response's blob.")] = None,
@@ -72,6 +74,8 @@ def check_address(text: str) -> None:
 
 def read_blob(path: Path) -> bytes:
     """The bytes of the file `path`; raises BadInput if it cannot be read or is too large for a blob."""
+    if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
+        raise BadInput(f"Cannot read {path}: it is no file.")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BLOB_BYTES + 1)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +16,10 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 
+_GAP = 2
+"""Characters between two columns of a table."""
+_LEAST_CELL = 24
+"""Characters to which a longer word may be broken."""
 _NO_END = 10_000
 """Characters: a line of what is no terminal ends where it ends."""
 
@@ -25,11 +30,6 @@ def console(stream: TextIO | None = None, *, wrapped: bool = False) -> Console:
     file = stream or sys.stdout
     width = _NO_END if wrapped and not file.isatty() else None
     return Console(file=file, highlight=False, markup=False, soft_wrap=not wrapped, width=width)
-
-
-def width() -> int | None:
-    """Characters in a line of the terminal; None: standard output is none."""
-    return console().width if sys.stdout.isatty() else None
 
 
 def say(sentence: str) -> None:
@@ -63,21 +63,58 @@ def sentence(text: str) -> str:
     return f"{first if '.' in first else first[:1].upper() + first[1:]}{space}{rest}."
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], unbroken: Container[str] = ()) -> None:
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    unbroken: Container[str] = (),
+    optional: Sequence[str] = (),
+) -> None:
     """Print `rows` under the headings `columns`; as tab-separated lines where standard output is no terminal.
 
-    Cells are broken where they do not fit, those of the columns `unbroken` last.
+    On a narrow terminal the columns `optional` are left out, the first of them first, and then cells are broken; those
+    of the columns `unbroken` last.
     """
+    lines = [columns, *([one_line(cell) for cell in row] for row in rows)]
     if not sys.stdout.isatty():
-        for row in (columns, *rows):
-            print("\t".join(one_line(cell) for cell in row))
+        for line in lines:
+            print("\t".join(line))
         return
+    widths = layout(lines, console().width, unbroken, optional)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in unbroken)
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
+    for column, width in widths.items():
+        table.add_column(column, overflow="fold", width=width)
+    shown = [columns.index(column) for column in widths]
+    for line in lines[1:]:
+        table.add_row(*(Text(line[number]) for number in shown))
     console().print(table)
+
+
+def layout(
+    lines: Sequence[Sequence[str]], room: int, unbroken: Container[str], optional: Sequence[str]
+) -> dict[str, int]:
+    """The columns of a table, whose `lines` begin with the headings, that fit into `room` characters, and their widths;
+    see `print_table`."""
+    cells = {line[0]: line for line in zip(*lines, strict=True)}
+    full = {column: max(map(cell_len, line)) for column, line in cells.items()}
+    least = {column: full[column] if column in unbroken else _least(line) for column, line in cells.items()}
+    for column in optional:
+        if _total(least) > room:
+            del least[column]
+    free = max(0, room - _total(least))
+    for column in least:
+        more = min(free, full[column] - least[column])
+        least[column] += more
+        free -= more
+    return least
+
+
+def _least(cells: Sequence[str]) -> int:
+    """What a column needs whose cells may be broken, between words if they are not too long."""
+    return max(min(_LEAST_CELL, cell_len(word)) for cell in cells for word in cell.split() or [""])
+
+
+def _total(widths: Mapping[str, int]) -> int:
+    return sum(widths.values()) + _GAP * (len(widths) - 1)
 
 
 def size(count: float) -> str:

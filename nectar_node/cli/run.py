@@ -8,10 +8,11 @@ import typer
 
 from nectar_node.cli import options, output
 from nectar_node.cli.client import Answer, ControlClient, ControlError, Event
-from nectar_node.cli.message import exit_code
+from nectar_node.cli.message import EXIT_OFFLINE, EXIT_TIMEOUT, exit_code
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 
 FAILED = 1
+_FAILURES = {"offline": EXIT_OFFLINE, "timeout": EXIT_TIMEOUT}
 SHOWN_VERBOSITY = 1
 """What a script prints at this verbosity or below is shown; above it is detail for the node's own log."""
 
@@ -25,13 +26,15 @@ def run(
     ],
     node: options.Node,
     arguments: Annotated[list[str] | None, typer.Argument(metavar="ARGS", help="What the script is told.")] = None,
-    timeout: Annotated[int, typer.Option(metavar="S", min=0, help="Seconds that the script may take.")] = 30,
+    timeout: Annotated[
+        int, typer.Option(metavar="S", min=0, help="Seconds it may take; 0: only what is there at once.")
+    ] = 30,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
     """Run a script on a node until it answers; Ctrl-C ends it.
 
-    Exit code: 0 it did what it was asked, 1 it says why not, 3 Offline, 4 Timeout.
+    Exit code: 0 it did what it was asked, 1 it says why not, 3 Offline and 4 Timeout, its own or what it was told.
     """
     line = " ".join([script, *(word or '""' for word in arguments or ())])
     printed: list[Answer] = []
@@ -48,7 +51,7 @@ def run(
     else:
         reason = answer.get("reason") or "no reason given"
         output.complain(f"{str(answer['outcome']).capitalize()}: {script} has not answered ({reason}).")
-    return FAILED if failed else code
+    return _FAILURES.get(str(answer.get("failure")), FAILED) if failed else code
 
 
 def _follow(client: ControlClient, patience: float, printed: list[Answer], *, show: bool) -> Answer:

@@ -39,7 +39,7 @@ Cap = Annotated[
     list[str] | None,
     typer.Option(
         metavar="CAP",
-        help="Of a single file: process:package:publisher, to message it, or 'ISSUER JSON'; repeatable.",
+        help="Of a single file: process:package:publisher, to message it, 'ISSUER JSON', or network; repeatable.",
     ),
 ]
 OnExit = Annotated[OnExitChoice | None, typer.Option("--on-exit", help="Of a single file: what follows its end.")]
@@ -67,7 +67,11 @@ def start(
     folder = place.node(node).path
     with place.connect(node) as client:
         if unpack.is_single_file(path):
-            what = unpack.SingleFile(unpack.name_for(path, name), public, network, capabilities(cap or ()), on_exit)
+            network, others = (
+                network or NETWORK_WORD in (cap or ()),
+                [each for each in cap or () if each != NETWORK_WORD],
+            )
+            what = unpack.SingleFile(unpack.name_for(path, name), public, network, capabilities(others), on_exit)
             prepared = unpack.wrap(path, what, folder)
         else:
             _refuse(
@@ -78,9 +82,12 @@ def start(
             answer = client.request(
                 "start", patience=START_TIMEOUT, package=str(prepared.folder.resolve()), deny=deny or []
             )
-        except (BadInput, ControlError):
+        except (BadInput, ControlError) as error:
             unpack.discard(prepared)
-            raise
+            # The user knows nothing of the copy below the node's folder.
+            sentence = str(error).replace(str(prepared.folder.resolve()), str(path))
+            raise type(error)(sentence) from error
+    _warn(answer, path)
     if isinstance(answer.get("replaced"), str):
         unpack.discard_replaced(Path(answer["replaced"]), prepared, folder)
     if as_json:
@@ -110,8 +117,6 @@ def capabilities(texts: Sequence[str]) -> tuple[object, ...]:
     """Capabilities as people write them, in a manifest's shape; raises BadInput."""
     wanted: list[object] = []
     for text in texts:
-        if text == NETWORK_WORD:
-            raise BadInput("The capability to use the network is given with --network.")
         issuer, params = parse_capability(text, "our")
         wanted.append({"process": str(issuer.process), "params": json.loads(params)})
     return tuple(wanted)
@@ -122,6 +127,14 @@ def _refuse(path: Path, given: dict[str, object]) -> None:
     for option, value in given.items():
         if value:
             raise BadInput(f"{option} is for a single .wasm file: the manifest.json of {path} says it for a package.")
+
+
+def _warn(answer: Answer, path: Path) -> None:
+    unknown = [repr(str(key)) for key in answer.get("unknown_keys", ())]
+    if unknown:
+        output.complain(
+            output.one_line(f"The manifest.json of {path} has keys that mean nothing: {', '.join(unknown)}.")
+        )
 
 
 def _print(answer: Answer, network: Network, node: str) -> None:

@@ -148,7 +148,8 @@ def status(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJso
         )
         for node in nodes
     ]
-    output.print_table(("NODE", "STATE", "PID", "ENDPOINT", "PEERS", "PROCESSES"), rows)
+    columns = ("NODE", "STATE", "PID", "ENDPOINT", "PEERS", "PROCESSES")
+    output.print_table(columns, rows, ("STATE", "PID", "ENDPOINT", "PROCESSES"), ("PID", "ENDPOINT", "PROCESSES"))
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import math
 import os
 import select
 import sys
@@ -26,7 +25,6 @@ from nectar_node.cli import options, output
 from nectar_node.cli.client import Answer, ControlClient
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 
-_RUNNING = "running"
 _QUIT = (b"q", b"Q", b"\x1b", b"\x03", b"\x04")
 
 
@@ -118,9 +116,7 @@ def loads(before: Sample, now: Sample, sort: Sort) -> list[Load]:
     found = [_load(address, before.rows.get(address), row, now.at - before.at) for address, row in now.rows.items()]
 
     def rank(load: Load) -> tuple[float, float, str]:
-        # One that runs just now, and so cannot be asked, may well be the busiest.
-        cpu = math.inf if load.cpu is None and load.state == _RUNNING else load.cpu
-        values = {Sort.CPU: cpu, Sort.MESSAGES: load.messages, Sort.INBOX: load.inbox, Sort.MEMORY: load.memory}
+        values = {Sort.CPU: load.cpu, Sort.MESSAGES: load.messages, Sort.INBOX: load.inbox, Sort.MEMORY: load.memory}
         return -(values[sort] or 0), -(load.messages or 0), load.process
 
     return sorted(found, key=rank)

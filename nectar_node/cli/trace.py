@@ -128,10 +128,10 @@ def _request(message: Message, start: float, our: str) -> Text:
     if sent.inherits:
         text.append(" inherits", "cyan")
     _append_body(text, sent)
-    if handed is not None and handed.at > sent.at:
-        text.append(f", taken after {short_time(handed.at - sent.at)}", "dim")
-    elif not message.settled:
+    if handed is None and not message.settled:
         text.append(", not taken yet", "yellow")
+    elif handed is not None and handed.at > sent.at:
+        text.append(f", taken after {short_time(handed.at - sent.at)}", "dim")
     return text
 
 

@@ -81,12 +81,15 @@ class SingleFile:
 
 
 def is_single_file(path: Path) -> bool:
-    """Whether `path` is a .wasm file, good or bad; False: a folder or a zip. Raises BadPackage if it is neither."""
+    """Whether `path` is a .wasm file, good or bad; False: a folder or a zip. Raises BadInput if nothing is there, and
+    BadPackage if it is something else."""
     try:
         if path.is_dir():
             return False
+        if not path.exists():
+            raise BadInput(f"{path} does not exist.")
         if not path.is_file():
-            raise BadPackage(f"{path} does not exist, or is neither a file nor a folder.")
+            raise BadPackage(f"{path} is neither a file nor a folder.")
         with path.open("rb") as file:
             beginning = file.read(4)
     except (OSError, ValueError) as error:
@@ -228,6 +231,8 @@ def checked_entries_untrusted(entries: list[zipfile.ZipInfo], path: Path) -> lis
         names.add(tuple(parts))
     if sum(entry.file_size for entry in entries) > MAX_ZIP_BYTES:
         raise BadPackage(f"{path} is refused: it unpacks to more than {MAX_ZIP_BYTES >> 20} MiB.")
+    if names.isdisjoint({("manifest.json",), ("pkg", "manifest.json")}):
+        raise BadPackage(f"{path} is no package: it holds no manifest.json, and no pkg/manifest.json.")
     return entries
 
 

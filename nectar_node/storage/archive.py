@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kernel.message import Buffer
-from nectar_node.storage.operations import is_part
+from nectar_node.storage.operations import MAX_DEPTH, is_part
 
 MAX_ENTRIES = 10_000
 """Files and folders in one archive."""
@@ -106,7 +106,8 @@ def _read_directory_untrusted(view: memoryview) -> list[Entry]:
 def _find_end_untrusted(view: memoryview) -> tuple[int, int, int]:
     """Number of entries, and size and offset of the directory."""
     tail = bytes(view[-(_END.size + _MAX_COMMENT) :])
-    position = tail.rfind(_END_SIGNATURE, 0, len(tail) - _END.size + len(_END_SIGNATURE))
+    last = len(tail) - _END.size
+    position = tail.rfind(_END_SIGNATURE, 0, last + len(_END_SIGNATURE)) if last >= 0 else -1
     if position < 0:
         raise BadArchive("is no zip archive, or is cut off")
     _, disk, directory_disk, here, count, size, start, _ = _END.unpack_from(tail, position)
@@ -128,6 +129,8 @@ def _entry_untrusted(fields: tuple[int, ...], name: bytes) -> Entry:
         parts = ("..",)  # "/" and the empty name: refused below
     if "\\" in text or not all(is_part(part) for part in parts):
         raise BadArchive(f"has an entry with the name {text[:100]!r}, which leads out of its folder or is no name")
+    if len(parts) > MAX_DEPTH:
+        raise BadArchive(f"has an entry in more than {MAX_DEPTH} folders, {text[:100]!r}")
     if flags & _ENCRYPTED:
         raise BadArchive(f"has an encrypted entry, {text[:100]!r}")
     if stat.S_ISLNK(fields[15] >> 16):

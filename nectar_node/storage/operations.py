@@ -10,7 +10,16 @@ import enum
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from blake3 import blake3
+
 from kernel.message import Buffer
+
+MAX_DEPTH = 100
+"""Names in a path that a process may write: the way to each is walked at every operation."""
+MAX_NAME_BYTES = 255
+"""One name, as Linux's file systems have it."""
+MAX_LISTED = 16_384
+"""Entries of a folder that can be listed: their list as JSON takes the node's only thread 20 milliseconds."""
 
 
 class Location(NamedTuple):
@@ -19,7 +28,7 @@ class Location(NamedTuple):
     root: str
     """A host folder; for a simulated disk, any text."""
     parts: tuple[str, ...]
-    """Names below it: none empty, '.', '..' or with '/' or NUL (`check_part`)."""
+    """Names below it: none empty, '.', '..' or with '/' or NUL (`is_part`)."""
 
     def __str__(self) -> str:
         return "/".join((self.root, *self.parts))
@@ -31,7 +40,12 @@ def is_part(name: str) -> bool:
         length = len(name.encode())
     except UnicodeEncodeError:
         return False
-    return 0 < length <= 255 and name not in (".", "..") and not {"/", "\0"} & set(name)
+    return 0 < length <= MAX_NAME_BYTES and name not in (".", "..") and not {"/", "\0"} & set(name)
+
+
+def file_name(id: str) -> str:
+    """The name of the file that holds what belongs to `id`, however long that is: itself, or its hash."""
+    return id if is_part(id) else blake3(id.encode()).hexdigest()
 
 
 class FileType(enum.Enum):
@@ -98,7 +112,7 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class ListFolder:
-    """Outcome: a list of (name, FileType), sorted."""
+    """Outcome: a list of (name, FileType), sorted; OTHER if there are more than `MAX_LISTED`."""
 
     location: Location
 
@@ -112,7 +126,8 @@ class RemoveFile:
 
 @dataclass(frozen=True, slots=True)
 class RemoveFolder:
-    """Remove a folder, with all that is in it if `recursive`. Outcome: None."""
+    """Remove a folder, with all that is in it if `recursive`. If something in it cannot be removed, that is an error,
+    and what is left of it may have other names. Outcome: None."""
 
     location: Location
     recursive: bool
@@ -221,7 +236,7 @@ class DiskError:
 
     fault: DiskFault
     text: str
-    """The operating system's words; of an archive: why it cannot be unpacked."""
+    """The operating system's words, or why it cannot be done."""
 
 
 Outcome = bytes | int | FileStat | list[tuple[str, FileType]] | DiskError | None

@@ -10,7 +10,8 @@ the node's user can; but nobody can make a capability out of nothing by it (G21)
   "InitializedProcess" or "InitializeProcessError" (the log says why), the other "StartedProcess" or "RunProcessError".
 - {"GrantCapabilities": {target, capabilities}} gives what the requester holds or issues, or its child issues;
   {"DropCapabilities": {target, capabilities}} takes away.
-- {"SetOnExit": {target, on_exit}} is for oneself and one's children: the requests are sent with the target's rights.
+- {"SetOnExit": {target, on_exit}} is for oneself: the requests are sent with the target's rights, and a child may have
+  come by some that its parent lacks. What a child does at its end is said when it is made, by its maker.
 - {"KillProcess": id}, answered {"KilledProcess": id}; with the metadata "no-revoke", what it issued stays valid.
 - {"Debug": "ProcessMap" or {"Process": id} or {"HasCap": {on, cap}}}, answered {"Debug": …}.
 - "Shutdown" ends the node, as its user's command does. "Booted" says nothing here.
@@ -25,7 +26,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from kernel import limits
 from kernel.address import Address, ProcessId
 from kernel.capability import MESSAGING, Capability, canonical
 from kernel.events import (
@@ -44,7 +44,7 @@ from kernel.lifecycle import RESERVED
 from kernel.message import Envelope, OnExit
 from kernel.process import Process, Waiting
 from nectar_node.storage.operations import Job, Outcome
-from nectar_node.system.process import CompileCode, Wish, reply
+from nectar_node.system.process import CompileCode, Wish, bare, reply
 from nectar_node.system.shapes import (
     Refused,
     bad_request,
@@ -62,6 +62,10 @@ from nectar_node.system.shapes import (
 from nectar_node.system.vfs import VFS
 from nectar_node.world import BadCode, LogLine, ShutDown
 
+MAX_BODY_BYTES = 256 << 10
+"""A request's body."""
+MAX_MAP_BYTES = 1 << 20
+"""A {"ProcessMap": …} without its frame."""
 MAX_COMPILING = 16
 """Processes whose code is being compiled at once; each may hold 64 MiB of it."""
 
@@ -151,7 +155,7 @@ class KernelProcess:
 
     def _handle_untrusted(self, envelope: Envelope) -> None:
         try:
-            name, argument = variant_untrusted(load_untrusted(envelope.message.body))
+            name, argument = variant_untrusted(load_untrusted(envelope.message.body, MAX_BODY_BYTES))
             action = self._actions.get(name)
             if action is None:
                 raise bad_request(f"there is no action {name[:64]!r}")
@@ -176,7 +180,7 @@ class KernelProcess:
             self._say(requester, f"cannot initialize {process}: {problem}")
             return "InitializeProcessError"
         self._compiling += 1
-        birth = _Birth(envelope._replace(blob=None), process, on_exit, argument.get("public") is True, capabilities)
+        birth = _Birth(bare(envelope), process, on_exit, argument.get("public") is True, capabilities)
         self._wishes.append(CompileCode(envelope.blob.bytes, birth))
         return None  # answered when it is compiled
 
@@ -200,7 +204,7 @@ class KernelProcess:
         """Why `requester` may not make a process of that package; None: it may."""
         if process.package_id == requester.package_id or self._is_user(requester):
             return None
-        if self._root in self._see().grants.of(requester):
+        if self._see().grants.holds(requester, self._root):
             return None
         return "it is of another package, whose drives it would reach"
 
@@ -240,7 +244,7 @@ class KernelProcess:
         requester = envelope.source.process
         target = process_untrusted(field_untrusted(argument, "target"))
         on_exit = on_exit_untrusted(field_untrusted(argument, "on_exit"), self._our)
-        if target != requester and not self._is_user(requester) and not self._is_child(target, requester):
+        if target != requester and not self._is_user(requester):
             raise Refused({"NoCap": {"action": "SetOnExit", "target": str(target)}})
         self._wishes.append(ChangeOnExit(target, on_exit))
         return "Ok"
@@ -257,20 +261,26 @@ class KernelProcess:
         kernel = self._see()
         name, which = variant_untrusted(argument)
         if name == "ProcessMap" and which is None:
-            shown: object = {str(id): self._describe(process) for id, process in sorted(kernel.processes.items())}
+            shown: object = self._process_map()
         elif name == "Process":
             found = kernel.processes.get(process_untrusted(which))
             shown = self._describe(found) if found is not None else None
         elif name == "HasCap":
             on = process_untrusted(field_untrusted(which, "on"))
-            wanted = canonical(capability_untrusted(field_untrusted(which, "cap"), self._our))
-            shown = wanted in kernel.grants.of(on) if on in kernel.processes else None
+            wanted = capability_untrusted(field_untrusted(which, "cap"), self._our)
+            shown = kernel.grants.holds(on, wanted) if on in kernel.processes else None
         else:
             raise bad_request('expected "ProcessMap", {"Process": id} or {"HasCap": {"on": id, "cap": capability}}')
-        value = {"Debug": {name: shown}}
-        if len(dump(value)) > limits.MAX_BODY_BYTES:
-            raise bad_request('there is more to show than a body holds: ask for each with {"Process": id}')
-        return value
+        return {"Debug": {name: shown}}
+
+    def _process_map(self) -> dict[str, object]:
+        shown, size = {}, 0
+        for id, process in self._see().processes.items():
+            shown[str(id)] = description = self._describe(process)
+            size += len(dump(description))
+            if size > MAX_MAP_BYTES:
+                raise bad_request('there is more to show than fits into an answer: ask for each with {"Process": id}')
+        return dict(sorted(shown.items()))
 
     def _describe(self, process: Process) -> dict[str, object]:
         kernel, id = self._see(), process.address.process

@@ -26,6 +26,8 @@ from nectar_node.world import BadCode, LogLine
 from net.directory import NameRecord
 
 NET = ProcessId("net", "distro", "sys")
+MAX_QUESTION_BYTES = 4096
+"""A local question; what is longer is a hello."""
 MAX_HELLO_CHARACTERS = 1000
 """Of one hello, as it is shown."""
 MAX_HELLOS = 60
@@ -65,7 +67,7 @@ class Net:
     def receive(self, envelope: Envelope, now: float) -> None:
         """Show a hello, or answer a question."""
         body = envelope.message.body
-        if envelope.source.node != self._our:
+        if envelope.source.node != self._our or len(body) > MAX_QUESTION_BYTES:
             self._hello(envelope, now)
             return
         try:

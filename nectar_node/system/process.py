@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from kernel.address import PackageId, ProcessId
 from kernel.events import Event, Reply
 from kernel.guest import Arrival, Failure, Program
-from kernel.message import Buffer, Envelope, LazyLoadBlob, Response
+from kernel.message import Buffer, Envelope, LazyLoadBlob, Request, Response
 from nectar_node.storage.operations import Job, Outcome
 from nectar_node.world import BadCode, LogLine, ShutDown
 
@@ -28,11 +28,11 @@ class SystemToken(NamedTuple):
 
 
 class FetchCode(NamedTuple):
-    """Read and compile a file of a package's drive `pkg`; `SystemProcess.code_fetched` brings the outcome."""
+    """Read and compile a file of an installed package's folder; `SystemProcess.code_fetched` brings the outcome."""
 
     package: PackageId
     path: str
-    """`/x.wasm`, or a full vfs path within the package's drives."""
+    """Such as `/x.wasm`."""
     token: object
 
 
@@ -79,6 +79,17 @@ class SystemProcess(Protocol):
 
     def next_action(self) -> Wish | None:
         """What it wants done, in order; None: nothing more."""
+
+
+def bare(envelope: Envelope) -> Envelope:
+    """A request without what its answer does not need: what is kept while the answer is on its way."""
+    return envelope._replace(message=Request(False, None, b"", envelope.message.metadata), blob=None)
+
+
+def metadata_bytes(envelope: Envelope) -> int:
+    """What a `bare` request keeps alive."""
+    metadata = envelope.message.metadata
+    return 0 if metadata is None else len(metadata.encode(errors="replace"))
 
 
 def reply(source: ProcessId, envelope: Envelope, body: bytes, blob: LazyLoadBlob | None = None) -> Reply | None:

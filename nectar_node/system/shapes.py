@@ -11,9 +11,8 @@ from typing import Any
 
 from kernel import limits
 from kernel.address import OUR_NODE, Address, ProcessId
-from kernel.capability import Capability
+from kernel.capability import Capability, canonical_untrusted
 from kernel.errors import BadAddress
-from kernel.json_text import is_json
 from kernel.message import ON_EXIT_NONE, ON_EXIT_RESTART, LazyLoadBlob, OnExit, OnExitAction, OnExitRequest, Request
 
 _U64 = 1 << 64
@@ -32,8 +31,11 @@ def bad_request(sentence: str) -> Refused:
     return Refused({"BadRequest": {"error": sentence}})
 
 
-def load_untrusted(body: bytes) -> Any:
-    """A body's JSON value; raises Refused."""
+def load_untrusted(body: bytes, most: int) -> Any:
+    """The JSON value of a body of at most `most` bytes; raises Refused. The bound is there since reading JSON takes the
+    node's only thread: a hostile MiB of it a sixth of a second."""
+    if len(body) > most:
+        raise bad_request(f"the body is longer than {most} bytes")
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -98,15 +100,17 @@ def address_untrusted(value: object, our: str) -> Address:
 
 
 def capability_untrusted(value: object, our: str) -> Capability:
-    """{"issuer": address, "params": JSON text}; a signature beside them, as the first packages send it, says nothing
-    here. Raises Refused."""
+    """{"issuer": address, "params": JSON text}, made canonical; a signature beside them, as the first packages send it,
+    says nothing here. Raises Refused."""
     if isinstance(value, list) and len(value) == 2:
         value = value[0]  # with its signature
     params = text_untrusted(field_untrusted(value, "params"))
-    capability = Capability(address_untrusted(field_untrusted(value, "issuer"), our), params)
-    if len(params) > limits.MAX_PARAMS_BYTES or not is_json(params):
-        raise bad_request("a capability's params are a text of JSON")
-    return capability
+    issuer = address_untrusted(field_untrusted(value, "issuer"), our)
+    try:
+        return canonical_untrusted(Capability(issuer, params))
+    except ValueError:
+        most = limits.MAX_PARAMS_BYTES
+        raise bad_request(f"a capability's params are a text of JSON, of at most {most} bytes") from None
 
 
 def capabilities_untrusted(value: object, our: str) -> tuple[Capability, ...]:

@@ -27,15 +27,20 @@ from nectar_node.storage.operations import (
     ReadAt,
     RemoveFile,
     Replace,
+    file_name,
 )
-from nectar_node.system.process import Wish, reply
+from nectar_node.system.process import Wish, bare, metadata_bytes, reply
 from nectar_node.system.shapes import Refused, bad_request, dump, load_untrusted, variant_untrusted
 from nectar_node.world import BadCode, LogLine
 
 STATE = ProcessId("state", "distro", "sys")
 
 MAX_WAITING = 64
-"""Requests by message, of one process, that wait for the disk; further ones are refused: each may hold a state."""
+"""Requests by message, of one process, that wait for the disk; further ones are refused."""
+MAX_WAITING_BYTES = 1 << 30
+"""Bytes of states and metadata in those of all processes; one more of any size is taken below it."""
+MAX_BODY_BYTES = 4096
+"""A request's body."""
 
 _ACTIONS = {"GetState": StateAction.GET, "SetState": StateAction.SET, "DeleteState": StateAction.CLEAR}
 
@@ -44,7 +49,10 @@ class _Owner(NamedTuple):
     """Who asked by message."""
 
     envelope: Envelope
+    """Bare."""
     name: str
+    weight: int
+    """Bytes that it keeps alive."""
 
 
 class State:
@@ -59,6 +67,7 @@ class State:
         self._root = root
         self._wishes: deque[Wish] = deque()
         self._waiting: Counter[ProcessId] = Counter()
+        self._bytes = 0
 
     def use(self, wanted: UseState) -> None:
         """A process uses its state by a call; `StateUsed` tells the kernel when that is done."""
@@ -73,19 +82,23 @@ class State:
                 if envelope.blob is None:
                     raise Refused({"BadBytes": {"action": name}})
                 data = envelope.blob.bytes
-            self._count(envelope.source.process)
-            self._ask(envelope.source.process, _ACTIONS[name], data, _Owner(envelope, name))
+            owner = _Owner(bare(envelope), name, len(data) + metadata_bytes(envelope))
+            self._count(envelope.source.process, owner.weight)
+            self._ask(envelope.source.process, _ACTIONS[name], data, owner)
         except Refused as refusal:
             self._answer(envelope, {"Err": refusal.value}, None)
 
-    def _count(self, process: ProcessId) -> None:
+    def _count(self, process: ProcessId, weight: int) -> None:
+        if self._bytes >= MAX_WAITING_BYTES:
+            raise Refused({"IOError": {"error": "too much waits for the disk already"}})
         if self._waiting[process] >= MAX_WAITING:
             self._wishes.append(LogLine(str(process), 0, "uses its state by message faster than the disk can follow"))
             raise Refused({"IOError": {"error": f"{MAX_WAITING} requests of yours wait for the disk already"}})
         self._waiting[process] += 1
+        self._bytes += weight
 
     def _ask(self, process: ProcessId, action: StateAction, state: Buffer, owner: object) -> None:
-        location = Location(self._root, (str(process),))
+        location = Location(self._root, (file_name(str(process)),))
         operation: Operation
         match action:
             case StateAction.GET:
@@ -109,7 +122,8 @@ class State:
             self._wishes.append(StateUsed(owner.token, state, problem))
             return
         assert isinstance(owner, _Owner)
-        envelope, name = owner
+        envelope, name, weight = owner
+        self._bytes -= weight
         self._waiting -= Counter([envelope.source.process])  # which forgets those without any
         if problem is not None:
             self._answer(envelope, {"Err": {"IOError": {"error": problem}}}, None)
@@ -149,7 +163,7 @@ class State:
 
 def _parse_untrusted(body: bytes, sender: ProcessId) -> str:
     """Which action a request asks for, on the sender's own state; raises Refused."""
-    name, process = variant_untrusted(load_untrusted(body))
+    name, process = variant_untrusted(load_untrusted(body, MAX_BODY_BYTES))
     if name == "Backup":
         raise Refused({"NoCap": {"action": name}})
     if name not in _ACTIONS:

@@ -1,16 +1,17 @@
 """terminal:terminal:sys: runs scripts for the node's user.
 
 A request's body is a typed line, `SCRIPT ARGS…`, and only the node's user sends one: this process's messages to itself.
-The script (see `nectar_node.system.scripts`) is started as a process of its package under a random name, without
-on-exit, with what scripts.json asks for. Its first request has the arguments as body; its response, body and blob, is
-the answer to the line. Then it is gone: it returns by itself, or is killed after `GRACE_SECONDS`, when the time for the
-answer is over, or when the user wants no more of it (`Terminal.stop`).
+The script (see `nectar_node.system.scripts`) lies in the folder of an installed package, never in a drive, where
+processes write. It is started as a process of its package under a random name, without on-exit, with what scripts.json
+asks for. Its first request has the arguments as body; its response, body and blob, is the answer to the line. Then it
+is gone: it returns by itself, or is killed after `GRACE_SECONDS`, when the time for the answer is over, or when the
+user wants no more of it (`Terminal.stop`).
 
 With `root` a script gets what the node's user may do: use the network, reach every drive, message every system process
 and the processes that run when it starts, those first that its arguments name.
 
-An answer with the metadata `FAILED` says why a script was not run, or could not do what it was asked: scripts use it
-too.
+An answer with the metadata `FAILED`, `OFFLINE` or `TIMED_OUT` says why a script was not run, or could not do what it
+was asked: scripts use them too.
 
 Scripts of the package terminal:sys that hold its messaging capability may also say {"EditAlias": {"alias": NAME,
 "process": SCRIPT}}, with "" or null to remove one, which is answered "Ok" or {"Err": SENTENCE}, and "GetAliases",
@@ -35,7 +36,7 @@ from kernel.grants import KERNEL_PROCESS
 from kernel.guest import Arrival, Failure, Program
 from kernel.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, Reason, Request, Response
 from nectar_node.storage.operations import DiskError, Job, Location, Outcome, ReadAt
-from nectar_node.system.process import FetchCode, SystemToken, Wish
+from nectar_node.system.process import FetchCode, SystemToken, Wish, bare
 from nectar_node.system.scripts import (
     MAX_SCRIPTS_BYTES,
     SCRIPTS_FILE,
@@ -51,6 +52,10 @@ TERMINAL = ProcessId("terminal", "terminal", "sys")
 """In whose name the node's user sends messages."""
 FAILED = '"failed"'
 """Metadata of an answer that is a reason."""
+OFFLINE = '"offline"'
+"""The same, where another node cannot be reached."""
+TIMED_OUT = '"timeout"'
+"""The same, where whoever was asked does not answer."""
 MAX_LINE_BYTES = 1 << 20
 """One typed line."""
 MAX_RUNS = 64
@@ -59,6 +64,8 @@ PATIENCE_SECONDS = 3600
 """What a script may take whose answer nobody waits for."""
 GRACE_SECONDS = 1.0
 """What a script has after its answer to return by itself."""
+MAX_ALIAS_BODY_BYTES = 4096
+"""A script's request about aliases."""
 _MOST_NAMED = 64
 """Words of the arguments that are looked at as addresses."""
 
@@ -92,11 +99,11 @@ class Terminal:
         self,
         our: str,
         fresh_id: Callable[[], int],
-        locate: Callable[[PackageId, str], Location],
+        locate: Callable[[PackageId, str], Location | None],
         everybody: Callable[[], Iterable[ProcessId]],
     ) -> None:
-        """`fresh_id` gives unpredictable u64s, `locate` the place of a file in a package's drive `pkg`, `everybody` the
-        processes of this node, the system's first."""
+        """`fresh_id` gives unpredictable u64s, `locate` the place of a file of an installed package (None: it is not
+        installed), `everybody` the processes of this node, the system's first."""
         self._our = our
         self._fresh_id = fresh_id
         self._locate = locate
@@ -151,7 +158,7 @@ class Terminal:
             return  # it has been given up meanwhile
         try:
             if isinstance(outcome, DiskError):
-                raise BadScript(f"{run.script.package_id} has no scripts, or is not installed on {self._our}.")
+                raise self._no_scripts(run.script)
             assert isinstance(outcome, bytes)
             run.settings = parse_scripts_untrusted(outcome, run.script, self._our)
         except BadScript as error:
@@ -219,11 +226,17 @@ class Terminal:
         if len(self._runs) >= MAX_RUNS:
             raise BadScript(f"{MAX_RUNS} scripts are running already: try again when one has ended.")
         seconds = PATIENCE_SECONDS if request.expects_response is None else request.expects_response
+        location = self._locate(script.package_id, SCRIPTS_FILE)
+        if location is None:
+            raise self._no_scripts(script)
         self._count += 1
-        run = _Run(self._count, script, arguments.encode(), envelope._replace(blob=None), user, now + seconds)
+        run = _Run(self._count, script, arguments.encode(), bare(envelope), user, now + seconds)
         self._runs[run.number] = run
-        read = ReadAt(self._locate(script.package_id, SCRIPTS_FILE), 0, MAX_SCRIPTS_BYTES + 1)
+        read = ReadAt(location, 0, MAX_SCRIPTS_BYTES + 1)
         self._wishes.append(Job(read, str(read.location), run.number))
+
+    def _no_scripts(self, script: ProcessId) -> BadScript:
+        return BadScript(f"{script.package_id} has no scripts, or is not installed on {self._our}.")
 
     def _start(self, run: _Run, program: Program, now: float) -> None:
         assert run.settings is not None
@@ -308,7 +321,9 @@ def _split_untrusted(body: bytes) -> tuple[str, str]:
 
 
 def _json_untrusted(body: bytes) -> object:
-    """The value; None for what is no JSON, or holds text that is none."""
+    """The value; None for what is too long, no JSON, or holds text that is none."""
+    if len(body) > MAX_ALIAS_BODY_BYTES:
+        return None
     try:
         body.decode()
         value: object = json.loads(body)

@@ -1,8 +1,9 @@
 """timer:distro:sys: answers a request after so many milliseconds.
 
 Body: {"SetTimer": milliseconds}, or eight little-endian bytes as in the first packages; "Debug" (`debug` in those) is
-answered {"Debug": {"running": number}}. Public. Timers do not survive a reboot: neither do the requests that wait for
-them.
+answered {"Debug": {"running": number}}. Public. A timer ends with the process that asked for it, and one that is longer
+than its request waits for the answer is never started: the answer would reach nobody. Timers do not survive a reboot:
+neither do the requests that wait for them.
 """
 
 from __future__ import annotations
@@ -11,19 +12,23 @@ import heapq
 import json
 from collections import Counter, deque
 
-from kernel.address import ProcessId
+from kernel.address import PackageId, ProcessId
 from kernel.events import Reply
 from kernel.guest import Arrival, Failure, Program
 from kernel.message import Envelope, Request
 from nectar_node.storage.operations import Job, Outcome
-from nectar_node.system.process import reply
+from nectar_node.system.process import bare, metadata_bytes, reply
 from nectar_node.world import BadCode
 
 TIMER = ProcessId("timer", "distro", "sys")
-MAX_TIMERS = 100_000
+MAX_TIMERS = 200_000
 """Timers that run at once, of all processes; a further one is refused."""
-MAX_TIMERS_OF_ONE = 10_000
-"""The same of one process: nobody can use up those of the others."""
+MAX_TIMERS_OF_ONE = 20_000
+"""The same of the processes of one package, children included: nobody can use up those of the others."""
+MAX_BODY_BYTES = 1024
+"""A request's body."""
+MAX_METADATA_BYTES = 1024
+"""A request's metadata: kept, and echoed in the answer."""
 
 
 class Timer:
@@ -35,29 +40,43 @@ class Timer:
 
     def __init__(self) -> None:
         self._number = 0
-        self._running: list[tuple[float, int, Envelope]] = []
-        self._of: Counter[ProcessId] = Counter()
+        self._running: dict[int, Envelope] = {}
+        """By number."""
+        self._of: dict[ProcessId, set[int]] = {}
+        """The same of each process."""
+        self._of_package: Counter[PackageId] = Counter()
+        self._due: list[tuple[float, int]] = []
+        """A heap of when each expires; of timers that are gone too."""
         self._replies: deque[Reply] = deque()
 
     def receive(self, envelope: Envelope, now: float) -> None:
         """Start a timer; what is no duration is answered at once, with an error."""
         if envelope.reply_to is None:
             return  # nobody would hear of it
-        body, caller = envelope.message.body, envelope.source.process
+        body = envelope.message.body
         milliseconds = _milliseconds_untrusted(body)
         if body in (b"debug", b'"Debug"'):
             self._answer(envelope, b'{"Debug":{"running":%d}}' % len(self._running))
         elif milliseconds is None:
             self._answer(envelope, b'{"Err":"expected {\\"SetTimer\\": milliseconds}"}')
-        elif len(self._running) >= MAX_TIMERS or self._of[caller] >= MAX_TIMERS_OF_ONE:
-            self._answer(envelope, b'{"Err":"too many timers"}')
+        elif metadata_bytes(envelope) > MAX_METADATA_BYTES:
+            self._answer(envelope, b'{"Err":"too much metadata"}')
         else:
-            self._number += 1
-            self._of[caller] += 1
-            # Nothing is kept but what the answer needs.
-            request = Request(False, None, b"", envelope.message.metadata)
-            bare = envelope._replace(message=request, blob=None)
-            heapq.heappush(self._running, (now + milliseconds / 1000, self._number, bare))
+            self._start(envelope, milliseconds / 1000, now)
+
+    def _start(self, envelope: Envelope, seconds: float, now: float) -> None:
+        request, caller = envelope.message, envelope.source.process
+        waits = request.expects_response if isinstance(request, Request) else None
+        if waits is not None and seconds > waits:
+            return  # the kernel tells the caller when that is over
+        if len(self._running) >= MAX_TIMERS or self._of_package[caller.package_id] >= MAX_TIMERS_OF_ONE:
+            self._answer(envelope, b'{"Err":"too many timers"}')
+            return
+        self._number += 1
+        self._running[self._number] = bare(envelope)
+        self._of.setdefault(caller, set()).add(self._number)
+        self._of_package[caller.package_id] += 1
+        heapq.heappush(self._due, (now + seconds, self._number))
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
         """It has no disk jobs."""
@@ -72,21 +91,35 @@ class Timer:
         raise AssertionError("the timer sends no requests")
 
     def ended(self, process: ProcessId, now: float) -> None:
-        """It keeps nothing for a process."""
+        """Its timers are gone."""
+        for number in tuple(self._of.get(process, ())):
+            self._take_off(process, number)
+        if len(self._due) > 2 * len(self._running):  # else processes that come and go would fill it
+            self._due = [each for each in self._due if each[1] in self._running]
+            heapq.heapify(self._due)
 
     def next_deadline(self) -> float | None:
         """When the first timer expires."""
-        return self._running[0][0] if self._running else None
+        while self._due and self._due[0][1] not in self._running:
+            heapq.heappop(self._due)
+        return self._due[0][0] if self._due else None
 
     def on_timer(self, now: float) -> None:
         """Answer what has expired."""
-        while self._running and self._running[0][0] <= now:
-            expired = heapq.heappop(self._running)[2]
-            caller = expired.source.process
-            self._of[caller] -= 1
-            if not self._of[caller]:
-                del self._of[caller]
-            self._answer(expired, b"")
+        while self._due and self._due[0][0] <= now:
+            _, number = heapq.heappop(self._due)
+            expired = self._running.get(number)
+            if expired is not None:
+                self._take_off(expired.source.process, number)
+                self._answer(expired, b"")
+
+    def _take_off(self, process: ProcessId, number: int) -> None:
+        del self._running[number]
+        numbers = self._of[process]
+        numbers.remove(number)
+        if not numbers:
+            del self._of[process]
+        self._of_package -= Counter([process.package_id])  # which forgets those without any
 
     def next_action(self) -> Reply | None:
         """The next answer."""
@@ -99,6 +132,8 @@ class Timer:
 
 
 def _milliseconds_untrusted(body: bytes) -> int | None:
+    if len(body) > MAX_BODY_BYTES:
+        return None
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

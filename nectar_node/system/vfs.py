@@ -7,10 +7,13 @@ on. Paths are checked here, and cursors kept: one of its own for each file that 
 an offset, until it closes the file or ends.
 
 Operations on one path are done in the order in which they were asked for (`vfs_queue`), hashes aside: those only read,
-take seconds, and would hold up everybody else.
+take seconds, and would hold up everybody else. Those of one package are done one after another: a file may be
+as long as the disk has room for, and the others' are to have their turn.
 
 A mount puts a host file or folder at a path, read-only: that is how a user lets a process read one file of theirs, and
-how a package's own folder becomes its drive `pkg`.
+how a package's own folder becomes its drive `pkg`. That name is kept for mounts: where none is, only who holds the
+drive's "write" capability or {"root": true} writes to it, as an app store that unpacks packages does; to be of the
+package is not enough.
 """
 
 from __future__ import annotations
@@ -26,20 +29,28 @@ from kernel.errors import BadAddress
 from kernel.events import GrantCapabilities
 from kernel.guest import Arrival, Failure, Program
 from kernel.message import Buffer, Envelope, LazyLoadBlob
-from nectar_node.storage.operations import DiskError, Job, Location, Outcome, is_part
-from nectar_node.system.process import Wish, reply
+from nectar_node.storage.operations import MAX_DEPTH, DiskError, Job, Location, Outcome, is_part
+from nectar_node.system.process import Wish, bare, metadata_bytes, reply
 from nectar_node.system.shapes import Refused, dump, field_untrusted, load_untrusted, text_untrusted
 from nectar_node.system.vfs_actions import ACTIONS, Action, Call, parse_untrusted, refusal
 from nectar_node.system.vfs_queue import Pending, VfsQueue
 from nectar_node.world import BadCode, LogLine
 
 VFS = ProcessId("vfs", "distro", "sys")
+PACKAGE_DRIVE = "pkg"
+"""The drive that is a package's own folder."""
+MAX_BODY_BYTES = 64 << 10
+"""A request's body; bulk data rides in blobs."""
 MAX_PATH_BYTES = 4096
 """A path in a request."""
 MAX_MOUNTS = 10_000
 """Host files and folders that are mounted at once."""
 MAX_CURSORS = 16_384
 """Files of one process whose cursor is not at their beginning."""
+
+
+_PARSED = 40
+"""Bytes of memory that a byte of JSON becomes at most, such as `[{"":0},{"":0}]`."""
 
 
 class _Place(NamedTuple):
@@ -55,6 +66,7 @@ class _Task(NamedTuple):
     """A request that has been understood."""
 
     envelope: Envelope
+    """Bare."""
     action: Action
     call: Call
     cursors: dict[str, int]
@@ -97,7 +109,7 @@ class Vfs:
 
     def locate(self, package: PackageId, path: str) -> Location:
         """Where a file of a package's drive `pkg` lies; `path` is `/x.wasm` or a full vfs path. Raises Refused."""
-        full = path if path.startswith(f"/{package}/") else f"/{package}/pkg/{path.lstrip('/')}"
+        full = path if path.startswith(f"/{package}/") else f"/{package}/{PACKAGE_DRIVE}/{path.lstrip('/')}"
         return self._resolve(full).location
 
     # --- the verbs --------------------------------------------------------------------------------------------------
@@ -145,7 +157,7 @@ class Vfs:
 
     def _take_untrusted(self, envelope: Envelope) -> None:
         caller = envelope.source.process
-        path, action, argument = parse_untrusted(load_untrusted(envelope.message.body))
+        path, action, argument = parse_untrusted(load_untrusted(envelope.message.body, MAX_BODY_BYTES))
         location = self._permitted(caller, path, action.right)
         target = None
         if action.second:
@@ -155,11 +167,12 @@ class Vfs:
         if not self._queue.has_room(caller):
             self._refuse_to_queue(caller, path)
         cursors = self._cursors.setdefault(caller, {}) if action.moves is not None else {}
-        task = _Task(envelope, action, Call(path, location, argument, envelope.blob, target, 0), cursors)
+        task = _Task(bare(envelope), action, Call(path, location, argument, envelope.blob, target, 0), cursors)
         # By the place on the disk: one place has many spellings.
-        place = f"hash {location}" if action is ACTIONS["Hash"] else str(location)
+        place = f"hash {caller.package_id}" if action is ACTIONS["Hash"] else str(location)
         places = (place,) if target is None or target == location else (place, str(target))
-        weight = len(envelope.message.body) + (len(envelope.blob.bytes) if envelope.blob is not None else 0)
+        weight = _PARSED * len(envelope.message.body) + metadata_bytes(envelope)
+        weight += len(envelope.blob.bytes) if envelope.blob is not None else 0
         alone = action.moves is not None or len(places) > 1
         self._queue.put(Pending(task, places, alone, caller, weight))
 
@@ -203,7 +216,8 @@ class Vfs:
         place = self._resolve(path)
         if place.mounted and right == "write":
             raise Refused({"IOError": {"error": "read-only", "path": path}})
-        if place.package == caller.package_id or self._holds(caller, self._everything):
+        reserved = place.drive == PACKAGE_DRIVE and right == "write"
+        if (place.package == caller.package_id and not reserved) or self._holds(caller, self._everything):
             return place.location
         if self._holds(caller, self._right_to(f"/{place.package}/{place.drive}", right)):
             return place.location
@@ -224,7 +238,7 @@ class Vfs:
         if not path.startswith("/") or len(path.encode(errors="replace")) > MAX_PATH_BYTES:
             raise Refused({"ParseError": {"error": "a path is /package:publisher/drive/rest", "path": path[:256]}})
         parts = tuple(part for part in path.split("/") if part)
-        if len(parts) < 2 or not all(is_part(part) for part in parts):
+        if not 2 <= len(parts) <= MAX_DEPTH or not all(is_part(part) for part in parts):
             raise Refused({"ParseError": {"error": "a path is /package:publisher/drive/rest", "path": path[:256]}})
         try:
             package = PackageId.parse(parts[0])

@@ -21,6 +21,7 @@ from nectar_node.storage.operations import (
     DiskError,
     DiskFault,
     FileStat,
+    FileType,
     Hash,
     ListFolder,
     Location,
@@ -50,6 +51,8 @@ from nectar_node.system.shapes import (
 
 ZIP = "application/zip"
 _MOST = limits.MAX_BLOB_BYTES
+MAX_LIST_BYTES = 4 << 20
+"""A {"ReadDir": entries} as JSON, of which the path is a part for each entry."""
 _CHARACTERS = limits.MAX_BODY_BYTES - 64
 """Bytes of a {"ReadToString": text} as JSON, but for the frame."""
 
@@ -191,8 +194,11 @@ def _answer_len(call: Call, outcome: FileStat) -> Answer:
 
 def _answer_list(call: Call, outcome: list[Any]) -> Answer:
     base = call.path.rstrip("/")
-    entries = [{"path": f"{base}/{name}", "file_type": kind.value} for name, kind in outcome if is_part(name)]
-    return {"ReadDir": entries}, None
+    named = [(name, kind) for name, kind in outcome if is_part(name)]
+    frame = len(dump({"path": f"{base}/", "file_type": FileType.DIRECTORY.value}))
+    if len(named) * (frame - len('""')) + len(dump([name for name, _ in named])) > MAX_LIST_BYTES:
+        raise _io_error(f"the list of its {len(named)} entries would be longer than {MAX_LIST_BYTES} bytes", call.path)
+    return {"ReadDir": [{"path": f"{base}/{name}", "file_type": kind.value} for name, kind in named]}, None
 
 
 def _answer_hash(call: Call, outcome: bytes) -> Answer:

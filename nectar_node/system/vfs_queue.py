@@ -16,7 +16,7 @@ from kernel.address import ProcessId
 MAX_REQUESTS = 4096
 """Requests of one process that wait or are being done."""
 MAX_BYTES = 256 << 20
-"""Bytes of blobs in those; one more of any size is taken below it."""
+"""Bytes of bodies, metadata and blobs in those; one more of any size is taken below it."""
 MAX_ALL_BYTES = 1 << 30
 """The same for all processes together."""
 

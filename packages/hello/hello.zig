@@ -31,7 +31,7 @@ pub fn init(our: nectar.Address) void {
 }
 
 fn answer(our: nectar.Address, body: []const u8) void {
-    switch (nectar.json.parse(Body, body) catch return reply(.{ .Err = "not a Greet or an Ask" })) {
+    switch (nectar.json.parse(Body, body) catch return reply(.{ .Err = "not JSON that I know" })) {
         .Greet => |name| reply(.{ .Greeting = nectar.format("Hello, {s}, from {s}", .{ name, our.node }) }),
         .Ask => |ask| nectar.send(.{
             .target = .{ .node = ask.node, .process = our.process },

@@ -21,8 +21,8 @@ pub fn init(our: nectar.Address) void {
         else
             script.answer("{s} answers: {s}", .{ node, response.body }),
         .send_error => |failed| switch (failed.kind) {
-            .offline => script.fail("{s} is offline.", .{node}),
-            .timeout => script.fail("{s} did not answer within {d} seconds.", .{ node, seconds }),
+            .offline => script.failAs(.offline, "{s} is offline.", .{node}),
+            .timeout => script.failAs(.timeout, "{s} did not answer within {d} seconds.", .{ node, seconds }),
         },
     }
 }

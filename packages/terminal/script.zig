@@ -29,6 +29,15 @@ pub fn fail(comptime template: []const u8, args: anytype) void {
     nectar.respond(.{ .body = nectar.format(template, args), .metadata = "\"failed\"" });
 }
 
+/// The same where the reason is the network, or another process that does not answer.
+pub fn failAs(kind: nectar.SendErrorKind, comptime template: []const u8, args: anytype) void {
+    const metadata = switch (kind) {
+        .offline => "\"offline\"",
+        .timeout => "\"timeout\"",
+    };
+    nectar.respond(.{ .body = nectar.format(template, args), .metadata = metadata });
+}
+
 /// Asks a part of this node something in JSON; null: it does not answer.
 pub fn ask(target: nectar.Address, question: anytype) ?[]const u8 {
     return switch (nectar.sendAndAwait(.{

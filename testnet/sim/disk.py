@@ -11,6 +11,8 @@ from blake3 import blake3
 from kernel.message import Buffer
 from nectar_node.storage.archive import BadArchive, read_archive_untrusted, unpack_untrusted
 from nectar_node.storage.operations import (
+    MAX_LISTED,
+    MAX_NAME_BYTES,
     Append,
     Copy,
     Create,
@@ -43,6 +45,8 @@ _NO_FOLDER = DiskError(DiskFault.NOT_FOUND, "Not a directory")
 _A_FOLDER = DiskError(DiskFault.OTHER, "Is a directory")
 _EXISTS = DiskError(DiskFault.EXISTS, "File exists")
 _NOT_EMPTY = DiskError(DiskFault.OTHER, "Directory not empty")
+_TOO_LONG = DiskError(DiskFault.OTHER, "File name too long")
+_TOO_MANY = DiskError(DiskFault.OTHER, f"the folder has more than {MAX_LISTED} entries")
 _INVALID = DiskError(DiskFault.OTHER, "Invalid argument")
 
 Path = tuple[str, ...]
@@ -178,7 +182,10 @@ class SimDisk:
         path = _path(operation.location)
         self._folder(path)
         inside = [(p, FileType.FILE) for p in self._files] + [(p, FileType.DIRECTORY) for p in self._folders]
-        return sorted((p[-1], kind) for p, kind in inside if p[:-1] == path and p != path)
+        listed = sorted((p[-1], kind) for p, kind in inside if p[:-1] == path and p != path)
+        if len(listed) > MAX_LISTED:
+            raise _RefusedError(_TOO_MANY)
+        return listed
 
     def _remove_file(self, operation: RemoveFile) -> None:
         self._file(operation.location)
@@ -253,6 +260,8 @@ class SimDisk:
 
 
 def _path(location: Location) -> Path:
+    if any(len(part.encode(errors="surrogateescape")) > MAX_NAME_BYTES for part in location.parts):
+        raise _RefusedError(_TOO_LONG)
     return (location.root, *location.parts)
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -10,6 +17,7 @@ import pytest
 from nectar_node.cli.main import main
 from tests.cli.served_node import make_network, serve_node
 
+ROOT = Path(__file__).resolve().parents[2]
 PROCESS = {
     "address": "a.nec@hello:hello:sys",
     "restarts": 2,
@@ -73,3 +81,69 @@ def test_a_process_that_waits_for_its_restart_has_dashes_for_what_it_does_not_ha
         assert main(["ps", "--node", "a.nec", "--dir", str(tmp_path)]) == 0
     row = capsys.readouterr().out.splitlines()[1]
     assert row == "x:y:sys\tstarts again in 2 s\t-\t-\t-\t-\t1\t0\t-\t-"
+
+
+# --- on a terminal --------------------------------------------------------------------------------------------------
+
+LONG = "heavy_computation:heavy_computation:sys"
+
+
+def on_terminal(network: Path, answer: dict[str, object], command: str, width: int) -> list[str]:
+    """The lines that a command shows on a terminal of that width."""
+    make_network(network)
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, width))
+    words = [sys.executable, "-P", "-m", "nectar_node", *command.split(), "--dir", str(network)]
+    environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
+    with serve_node(network, "a.nec", lambda _: {"ok": answer}):
+        subprocess.run(words, stdout=follower, check=True, timeout=30, env=environment | {"PYTHONPATH": str(ROOT)})
+    os.close(follower)
+    shown = b""
+    with contextlib.suppress(OSError):  # what Linux says at the end of a terminal
+        while data := os.read(leader, 1 << 16):
+            shown += data
+    os.close(leader)
+    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("width", "heading"),
+    [
+        (100, ["PROCESS", "STATE", "MSGS", "INBOX", "MEMORY", "CPU", "RST", "CAPS", "PUBLIC", "ON", "EXIT"]),
+        (80, ["PROCESS", "STATE", "MSGS", "INBOX", "MEMORY", "CPU", "RST", "CAPS"]),
+        (64, ["PROCESS", "STATE", "MSGS", "MEMORY", "CPU", "RST"]),
+        (50, ["PROCESS", "STATE", "MSGS", "MEMORY"]),
+    ],
+)
+def test_ps_shows_restarts_and_capabilities_on_80_columns_and_the_name_on_any(
+    tmp_path: Path, width: int, heading: list[str]
+) -> None:
+    row = {**PROCESS, "address": f"a.nec@{LONG}", "memory_bytes": 10 << 20}
+    first, *lines = on_terminal(tmp_path, {"processes": [row]}, "ps --node a.nec", width)
+    assert first.split() == heading
+    assert "".join(line.split()[0] for line in lines if line) == LONG
+    assert all(len(line) <= width for line in (first, *lines))
+
+
+@pytest.mark.parametrize(
+    ("width", "heading"),
+    [
+        (100, ["NAME", "STATE", "HOST", "SENT", "RECEIVED", "QUEUED"]),
+        (64, ["NAME", "STATE", "HOST", "SENT", "RECEIVED"]),
+        (50, ["NAME", "STATE", "SENT", "RECEIVED"]),
+    ],
+)
+def test_peers_shows_names_unbroken_on_a_narrow_terminal(tmp_path: Path, width: int, heading: list[str]) -> None:
+    peer = {**PEER, "name": "a-node-of-24-letters.nec", "bytes_received": 1 << 30, "queued_bytes": 1 << 29}
+    first, line = on_terminal(tmp_path, {"peers": [peer]}, "peers --node a.nec", width)
+    assert first.split() == heading
+    assert line.startswith("a-node-of-24-letters.nec  up")
+
+
+def test_the_status_of_a_testnet_shows_names_unbroken_on_50_columns(tmp_path: Path) -> None:
+    peers = [{"name": f"{name}.nec", "connected": True} for name in ("registrar", "send", "recv")]
+    answer = {"name": "a.nec", "pid": 12345, "endpoint": ["127.0.0.1", 40000], "peers": peers, "processes": 8}
+    first, *lines = on_terminal(tmp_path, answer, "testnet status", 50)
+    assert first.split() == ["NODE", "STATE", "PEERS", "PROCESSES"]
+    words = " ".join(lines).split()
+    assert {"a.nec", "registrar.nec,", "send.nec,", "recv.nec"} <= set(words)

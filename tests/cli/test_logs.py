@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nectar_node.cli.logs import Follower, last_line, tail_offset
+from nectar_node.cli.logs import Follower, everything, last_line, tail_offset
 from nectar_node.cli.main import main
+from nectar_node.log import older
 from tests.cli.served_node import make_network
 
 
@@ -31,6 +32,39 @@ def test_only_the_last_lines_are_printed_if_wanted(tmp_path: Path, capsys: pytes
     logged(tmp_path, "one\ntwo\nthree\n")
     assert main(["logs", "--node", "a.nec", "-n", "2", "--dir", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "two\nthree\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "out"),
+    [
+        ((), "one\ntwo\nthree\nfour\n"),
+        (("-n", "3"), "two\nthree\nfour\n"),
+        (("-n", "2"), "three\nfour\n"),
+        (("-n", "9"), "one\ntwo\nthree\nfour\n"),
+        (("-n", "0"), ""),
+    ],
+)
+def test_a_log_that_was_rotated_is_one_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], out: str
+) -> None:
+    log = logged(tmp_path, "three\nfour\n")
+    older(log).write_text("one\ntwo\n")
+    assert main(["logs", "--node", "a.nec", "--dir", str(tmp_path), *options]) == 0
+    assert capsys.readouterr().out == out
+
+
+def test_a_follower_loses_and_repeats_nothing_when_the_log_is_rotated(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("one\n")
+    follower = everything(log)
+    assert list(follower.lines()) == ["one"]
+    for rest, fresh in (("two", "three"), ("four", "five")):
+        with log.open("a") as file:
+            file.write(f"{rest}\n")
+        log.replace(older(log))
+        log.write_text(f"{fresh}\n")
+        assert list(follower.lines()) == [rest, fresh]
+        assert list(follower.lines()) == []
 
 
 def test_a_node_that_never_ran_in_the_background_has_no_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 from nectar_node.cli.client import ControlError
 from nectar_node.cli.main import main
 from nectar_node.cli.message import decode_blob_untrusted
+from tests.cli.real_node import NODE, RealNode
 from tests.cli.served_node import ServedNode, make_network, serve_node
+from tests.kernel.wasm.guests import wat
 
 TARGET = "our@hello:hello:sys"
 
@@ -47,9 +50,12 @@ def test_each_failure_has_its_exit_code_and_reason(
     assert err == f"{outcome.capitalize()}: no response from {TARGET} (no such name).\n"
 
 
-def test_a_timeout_longer_than_the_operating_system_can_wait_is_waited_for_all_the_same(tmp_path: Path) -> None:
-    code, node = run(tmp_path, response(), TARGET, "hello", "--timeout", "9999999999")
-    assert (code, node.requests[0]["timeout"]) == (0, 9999999999)
+@pytest.mark.parametrize("timeout", [9223372036, 9999999999, (1 << 64) - 1])
+def test_g7_a_timeout_longer_than_the_operating_system_can_wait_is_waited_for_all_the_same(
+    tmp_path: Path, timeout: int
+) -> None:
+    code, node = run(tmp_path, response(), TARGET, "hello", "--timeout", str(timeout))
+    assert (code, node.requests[0]["timeout"]) == (0, timeout)
 
 
 def test_json_shows_the_whole_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,6 +92,26 @@ def test_what_is_no_address_is_bad_usage_and_asks_nobody(tmp_path: Path, capsys:
 @pytest.mark.parametrize("arguments", [["--timeout", "-1"], ["--timeout", "soon"], ["--blob", "/nonexistent/file"]])
 def test_bad_options_are_bad_usage(tmp_path: Path, arguments: list[str]) -> None:
     assert run(tmp_path, response(), TARGET, "x", *arguments)[0] == 2
+
+
+def test_a_pipe_is_refused_as_a_blob_and_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    code, node = run(tmp_path, response(), TARGET, "x", "--blob", str(pipe))
+    assert (code, node.requests) == (2, [])
+    assert capsys.readouterr().err == f"Cannot read {pipe}: it is no file.\n"
+
+
+def test_g7_a_timeout_of_0_is_over_at_the_next_turn_unless_the_response_is_there(
+    node: RealNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--timeout", "0", "--node", NODE, "--dir", str(node.network)]
+    assert main(["message", "our@hello:hello:sys", '{"Greet": "you"}', *where]) == 0
+    silent = tmp_path / "silent.wasm"
+    silent.write_bytes(wat("(loop $again (call $receive (i32.const 2048)) (br $again))", "receive"))
+    assert main(["start", str(silent), "--node", NODE, "--dir", str(node.network)]) == 0
+    assert main(["message", "our@silent:silent:sys", "x", *where]) == 4
+    assert "Timeout: no response" in capsys.readouterr().err
 
 
 def test_terminal_control_characters_of_a_body_are_not_printed(

@@ -51,6 +51,37 @@ def test_a_table_is_tab_separated_where_there_is_no_terminal(capsys: pytest.Capt
     assert capsys.readouterr().out == "A\tB\n1\tx y\n"
 
 
+LINES = [("NAME", "STATE", "HOST", "BYTES"), ("some-node.nec", "up", "127.0.0.1", "1.0 KiB")]
+TABLE = ("STATE", "HOST", "BYTES")
+
+
+def test_a_table_that_fits_is_shown_as_it_is() -> None:
+    assert output.layout(LINES, 80, TABLE, ("HOST",)) == {"NAME": 13, "STATE": 5, "HOST": 9, "BYTES": 7}
+
+
+def test_a_narrow_terminal_leaves_out_what_is_optional_in_its_order_and_no_more() -> None:
+    optional = ("HOST", "BYTES")
+    assert list(output.layout(LINES, 40, TABLE, optional)) == ["NAME", "STATE", "HOST", "BYTES"]
+    assert list(output.layout(LINES, 39, TABLE, optional)) == ["NAME", "STATE", "BYTES"]
+    assert list(output.layout(LINES, 28, TABLE, optional)) == ["NAME", "STATE"]
+
+
+def test_a_long_cell_is_broken_before_what_is_not_optional_goes_but_never_to_nothing() -> None:
+    lines = [("NAME", "STATE"), ("n" * 70, "up")]
+    assert output.layout(lines, 50, ("STATE",), ()) == {"NAME": 43, "STATE": 5}
+    assert output.layout(lines, 10, ("STATE",), ()) == {"NAME": 24, "STATE": 5}
+
+
+def test_columns_that_may_be_broken_share_what_is_left_the_first_first() -> None:
+    lines = [("A", "B"), ("a" * 30, "b" * 90)]
+    assert output.layout(lines, 80, (), ()) == {"A": 30, "B": 48}
+
+
+def test_a_cell_of_several_words_is_broken_between_them() -> None:
+    lines = [("NAME", "PEERS"), ("one.nec", "registrar.nec, two.nec, three.nec")]
+    assert output.layout(lines, 10, (), ()) == {"NAME": 7, "PEERS": 14}
+
+
 def test_a_text_in_one_line_has_no_line_ends() -> None:
     assert output.one_line("a\n\tb\x1b") == "a  b\N{REPLACEMENT CHARACTER}"
 
@@ -60,8 +91,7 @@ def test_a_state_is_a_word_where_there_is_one(state: str, text: str) -> None:
     assert output.short_state(state) == text
 
 
-def test_what_is_no_terminal_has_no_width(capsys: pytest.CaptureFixture[str]) -> None:
-    assert output.width() is None
+def test_where_there_is_no_terminal_no_line_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
     output.console(wrapped=True).print("word " * 100)
     assert len(capsys.readouterr().out.splitlines()) == 1
 

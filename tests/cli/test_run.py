@@ -19,6 +19,7 @@ from nectar_node.cli.main import main
 from nectar_node.cli.network import Network
 from tests.cli.real_node import NODE, RealNode, real_node
 from tests.cli.served_node import ServedNode, make_network, serve_node
+from tests.kernel.wasm.guests import wat
 
 ROOT = Path(__file__).resolve().parents[2]
 PRINTED = {"event": {"printed": {"verbosity": 0, "text": "one\x1b[2J"}}}
@@ -61,6 +62,24 @@ def test_a_script_that_says_why_not_ends_with_1_and_on_standard_error(
     assert tuple(capsys.readouterr()) == ("", "No such file.\n")
 
 
+@pytest.mark.parametrize(("failure", "code"), [("offline", 3), ("timeout", 4), ("failed", 1)])
+def test_a_script_that_was_told_offline_or_timeout_ends_as_a_message_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], failure: str, code: int
+) -> None:
+    answer = {"ok": {**DONE["ok"], "body": "b.nec is offline.", "failed": True, "failure": failure}}
+    assert run(tmp_path, [answer], "hi", "b.nec", "x")[0] == code
+    assert capsys.readouterr().err == "b.nec is offline.\n"
+
+
+@pytest.mark.parametrize("timeout", [9223372036, (1 << 64) - 1])
+def test_g7_a_timeout_longer_than_the_operating_system_can_wait_is_waited_for_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], timeout: int
+) -> None:
+    code, node = run(tmp_path, [DONE], "echo", "x", "--timeout", str(timeout))
+    assert (code, node.requests[0]["timeout"]) == (0, timeout)
+    assert capsys.readouterr().out == "done\n"
+
+
 def test_lines_that_were_lost_are_mentioned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path, [{"event": {"lost": 3}}, DONE], "echo")
     assert capsys.readouterr().err.startswith("3 lines of what it printed came faster")
@@ -82,6 +101,22 @@ def test_a_real_script_answers_and_is_gone(scripted: RealNode, capsys: pytest.Ca
     message = '{"Greet": "you"}'
     assert main(["run", "m", "our@hello:hello:sys", message, "-a", "5", *where]) == 0
     assert json.loads(capsys.readouterr().out) == {"Greeting": f"Hello, you, from {NODE}"}
+
+
+def test_a_real_script_that_is_told_timeout_ends_with_4(scripted: RealNode, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["run", "m", "our@nobody:hello:sys", "x", "-a", "5", "--node", NODE, "--dir", str(scripted.network)]
+    assert main(words) == 4
+    assert capsys.readouterr().err.startswith(f"{NODE}@nobody:hello:sys did not answer")
+
+
+def test_g7_a_timeout_of_0_is_over_at_the_next_turn_unless_the_answer_is_there(
+    scripted: RealNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--node", NODE, "--dir", str(scripted.network)]
+    (tmp_path / "silent.wasm").write_bytes(wat("(loop $on (call $receive (i32.const 2048)) (br $on))", "receive"))
+    assert main(["start", str(tmp_path / "silent.wasm"), *where]) == 0
+    assert main(["run", "m", "our@silent:silent:sys", "x", "-a", "5", "--timeout", "0", *where]) == 4
+    assert capsys.readouterr().err.startswith("Timeout: m has not answered")
 
 
 def test_ctrl_c_ends_the_script_and_the_node_goes_on(tmp_path: Path, engine: Engine) -> None:

@@ -65,6 +65,12 @@ def test_g17_a_single_file_holds_what_its_user_gives_it_and_nothing_else(
     assert held(node, "mine:box:some.nec") == set(wanted)
 
 
+@pytest.mark.parametrize("option", [("--network",), ("--cap", "network"), ("--network", "--cap", "network")])
+def test_g19_the_network_is_an_option_or_a_capability_like_any_other(node: RealNode, option: tuple[str, ...]) -> None:
+    assert nectar(node, "start", ECHO, "--name", "mine:box:sys", *option, "--cap", "timer:distro:sys") == 0
+    assert held(node, "mine:box:sys") == {"network", "timer:distro:sys"}
+
+
 def test_g21_what_the_user_denies_is_asked_for_and_not_granted(
     node: RealNode, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -194,17 +200,54 @@ def test_a_bad_manifest_says_what_is_wrong_in_it(
 def test_a_path_that_is_nothing_is_one_sentence(
     node: RealNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "does not exist" in refused(node, capsys, tmp_path / "nothing")
+    assert f"{tmp_path / 'nothing'} does not exist.\n" == refused(node, capsys, tmp_path / "nothing", code=2)
     assert "holds no manifest.json" in refused(node, capsys, tmp_path)
     (tmp_path / "bad.zip").write_bytes(b"PK\3\4 and no more")
     assert "is no zip" in refused(node, capsys, tmp_path / "bad.zip")
 
 
 @pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({}, "{path} is no package: it holds no manifest.json, and no pkg/manifest.json.\n"),
+        ({"manifest.json": "[{"}, "{path}/manifest.json is no JSON"),
+        ({"manifest.json": "[]", "metadata.json": '{"package": "A"}'}, "mend {path}/metadata.json.\n"),
+    ],
+)
+def test_what_is_wrong_in_a_zip_is_said_of_the_zip(
+    node: RealNode, tmp_path: Path, capsys: pytest.CaptureFixture[str], files: dict[str, str], sentence: str
+) -> None:
+    path = tmp_path / "box.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in {"readme": "", **files}.items():
+            archive.writestr(name, text)
+    said = refused(node, capsys, path)
+    assert sentence.format(path=path) in said
+    assert str(node.folder.path) not in said
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_keys_of_a_manifest_that_mean_nothing_are_said_in_one_line_and_do_no_harm(
+    node: RealNode, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    folder, path = tmp_path / "box", tmp_path / "box.zip" if form == "zip" else tmp_path / "box"
+    folder.mkdir()
+    manifest = [{"process_name": "e", "process_wasm_path": "/e.wasm", "publc": True, "on_exti": "None\x1b"}]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "e.wasm").write_bytes(ECHO.read_bytes())
+    if form == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in folder.iterdir():
+                archive.write(file, file.name)
+    assert nectar(node, "start", path) == 0
+    said = f"The manifest.json of {path} has keys that mean nothing: 'on_exti', 'publc'.\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         ((ECHO, "--cap", "vfs"), "'vfs' is no capability"),
-        ((ECHO, "--cap", "network"), "is given with --network"),
         ((ECHO, "--name", "Not Good"), "--name takes"),
         ((ECHO, "--deny", "network"), "it asks for nothing"),
         ((PACKAGES / "echo", "--deny", "vfs:distro:sys"), "it asks for network"),

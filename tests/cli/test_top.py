@@ -15,7 +15,9 @@ import pytest
 
 from nectar_node.cli.main import main
 from nectar_node.cli.top import Load, Sample, Sort, loads
+from tests.cli.real_node import NODE, RealNode
 from tests.cli.served_node import make_network, serve_node
+from tests.kernel.wasm.guests import wat
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,9 +54,18 @@ def test_what_is_new_or_began_anew_or_is_not_known_has_no_rate() -> None:
     assert [(each.messages, each.cpu) for each in loads(before, now, Sort.CPU)] == [(None, None), (None, None)]
 
 
-def test_one_that_runs_just_now_and_cannot_be_asked_comes_first() -> None:
-    now = sample(12.0, *NOW.rows.values(), row("spinning", state="running", cpu_seconds=None))
-    assert loads(BEFORE, now, Sort.CPU)[0].process == "spinning:p:sys"
+def test_one_that_spins_takes_a_whole_core_and_comes_first(
+    node: RealNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "spin.wasm").write_bytes(wat("(loop $again (br $again))"))
+    where = ["--node", NODE, "--dir", str(node.network)]
+    assert main(["start", str(tmp_path / "spin.wasm"), *where]) == 0
+    capsys.readouterr()
+    assert main(["top", *where, "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)["processes"][0]
+    assert first["process"] == "spin:spin:sys"
+    assert first["memory_bytes"] is not None
+    assert 0.7 < first["cpu"] < 1.1
 
 
 def answers() -> Any:

@@ -96,6 +96,14 @@ def test_what_nobody_has_taken_is_marked(tmp_path: Path, capsys: pytest.CaptureF
     assert out.splitlines()[1].endswith(", not taken yet")
 
 
+def test_what_was_taken_in_the_same_turn_is_not_said_to_wait(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent, handed = (record(step, "1", 5.0, TERMINAL, HELLO, expects=True) for step in ("sent", "handed over"))
+    out, _ = show(tmp_path, capsys, [sent, handed])
+    assert out.splitlines()[1:] == ["└── +0 µs terminal:terminal:sys → hello:hello:sys  2 B hi"]
+
+
 def test_json_is_a_record_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, _ = show(tmp_path, capsys, ASKED, "--json")
     assert [json.loads(line) for line in out.splitlines()] == [each["event"]["record"] for each in ASKED]

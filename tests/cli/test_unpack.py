@@ -108,14 +108,14 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path, node: Path) -> None:
 def test_a_bomb_is_refused_by_what_it_says(tmp_path: Path, node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpack, "MAX_ZIP_BYTES", 1 << 20)
     with pytest.raises(BadPackage, match="unpacks to more than 1 MiB"):
-        unpack.prepare(zipped(tmp_path / "app.zip", {"zeros": bytes(1 << 21)}), node)
+        unpack.prepare(zipped(tmp_path / "app.zip", {"manifest.json": MANIFEST, "zeros": bytes(1 << 21)}), node)
     assert left_in(node) == []
 
 
 def test_a_bomb_that_lies_about_its_size_is_stopped_while_it_unpacks(
     tmp_path: Path, node: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = zipped(tmp_path / "app.zip", {"zeros": bytes(1 << 21)})
+    path = zipped(tmp_path / "app.zip", {"manifest.json": MANIFEST, "zeros": bytes(1 << 21)})
     monkeypatch.setattr(unpack, "MAX_ZIP_BYTES", 1 << 20)
     data = path.read_bytes()
     path.write_bytes(data.replace((1 << 21).to_bytes(4, "little"), (1 << 10).to_bytes(4, "little")))
@@ -234,7 +234,7 @@ def test_what_is_neither_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(BadPackage, match="is no package: expected"):
         unpack.is_single_file(tmp_path / "notes.txt")
-    with pytest.raises(BadPackage, match="does not exist"):
+    with pytest.raises(BadInput, match="does not exist"):
         unpack.is_single_file(tmp_path / "nothing")
     with pytest.raises(BadPackage, match="holds no manifest"):
         unpack.prepare(tmp_path, tmp_path)

@@ -7,11 +7,11 @@ import pytest
 from kernel import limits
 from kernel.address import Address
 from kernel.capability import MESSAGING, Capability
-from kernel.events import FromPeer, Kill
+from kernel.events import FromPeer, Kill, Loaded
 from kernel.grants import KERNEL_PROCESS
-from kernel.guest import Arrival, DropCapabilities, Effect, SaveCapabilities, SendRequest
-from kernel.message import Envelope, Request
-from tests.kernel.rig import OUR, Output, Rig, here, pid, there
+from kernel.guest import Arrival, DropCapabilities, Effect, Grant, Poll, SaveCapabilities, SendRequest, Spawn
+from kernel.message import ON_EXIT_NONE, Envelope, Request
+from tests.kernel.rig import OUR, NoProgram, Output, Rig, here, pid, there
 
 KEY = '{"door":1,"floor":2}'
 
@@ -112,6 +112,35 @@ def test_g17_params_that_are_no_json_make_no_capability(rig: Rig) -> None:
     assert held(rig, "a") == set()
 
 
+@pytest.mark.parametrize("params", ["1e999", "[" * 950 + "]" * 950, f'"{"é" * 8000}"'])
+def test_g17_params_that_could_not_be_kept_make_no_capability_and_harm_nobody(rig: Rig, params: str) -> None:
+    bad = Capability(here("a"), params)
+    rig.poll("a", attach("b", bad), save(bad), DropCapabilities((bad,)))
+    assert arrived(rig, "b") == ()
+    assert held(rig, "a") == set()
+    assert said(rig, "neither issues nor holds")
+
+
+def test_g17_an_attached_capability_arrives_in_its_one_spelling(rig: Rig) -> None:
+    rig.poll("a", attach("b", Capability(here("a"), '{ "floor" : 2, "door" : 1 }')))
+    assert arrived(rig, "b") == (Capability(here("a"), KEY),)
+
+
+def test_g20_children_that_grant_without_end_leave_the_victim_room_to_save(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_HELD_CAPABILITIES", 10)
+    monkeypatch.setattr(limits, "MAX_GIVEN_CAPABILITIES", 5)
+    for child in ("c1", "c2", "c3", "c4"):
+        junk = tuple(Grant(pid("b"), str(number)) for number in range(4))
+        rig.poll("a", Spawn(child, "/c.wasm", ON_EXIT_NONE, (), junk, False), poll=Poll.CALL)
+        rig.tell(Loaded(pid(child), NoProgram()))
+    assert len(held(rig, "b")) == 5
+    own = tuple(Capability(here("b"), str(number)) for number in range(9))
+    rig.poll("b", save(*own))
+    assert set(own) <= held(rig, "b")
+
+
 def test_g21_what_a_killed_process_issued_can_no_longer_be_saved(rig: Rig) -> None:
     key = Capability(here("a"), KEY)
     rig.poll("a", attach("b", key))
@@ -133,3 +162,28 @@ def test_g20_only_the_latest_received_capabilities_are_remembered(rig: Rig, monk
     rig.poll("a", attach("b", *keys))
     rig.poll("b", save(*keys))
     assert held(rig, "b") == set(keys[1:])
+
+
+@pytest.mark.parametrize("where", ["in the inbox", "with a sender that waits for room", "parked for a peer"])
+def test_g21_what_a_killed_process_issued_is_gone_from_messages_under_way(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    key = Capability(here("a"), KEY)
+    rig.kernel.grants.grant(pid("c"), [key])
+    rig.poll("a", attach("b"))  # b handles this one
+    if where == "in the inbox":
+        rig.poll("c", attach("b", key))
+    else:
+        monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 1)
+        rig.poll("a", attach("b"))
+        if where == "parked for a peer":
+            message = Request(False, None, b"", None, (key,))
+            rig.tell(FromPeer(Envelope(7, there("x"), here("b"), None, message, None, claimed=True), "receipt"))
+        else:
+            rig.poll("c", attach("b", key))
+    rig.tell(Kill(pid("a")))
+    while len(rig.kernel.processes[pid("b")].mailbox):
+        rig.receive("b")
+        assert arrived(rig, "b") == ()
+    rig.poll("b", save(key))
+    assert held(rig, "b") == set()

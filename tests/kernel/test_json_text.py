@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.json_text import is_json, parse_untrusted
+from kernel.limits import MAX_JSON_DEPTH
 
 VALUE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -22,10 +23,33 @@ def test_g2_every_json_value_is_read(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "NaN", "[Infinity]", "-Infinity", "'a'", "{1: 2}", "[" * 100_000, "nul", "1 2"]
+    "text", ["", "{", "NaN", "[Infinity]", "-Infinity", "'a'", "{1: 2}", "[" * 100_000, "nul", "1 2", '"\ud800"']
 )
 def test_g2_nothing_else_is_json(text: str) -> None:
     assert not is_json(text)
+
+
+@pytest.mark.parametrize("text", ["1e999", "-1e999", '{"a":[1E400]}'])
+def test_g2_a_number_that_no_double_holds_is_refused(text: str) -> None:
+    assert not is_json(text)
+
+
+@pytest.mark.parametrize("brackets", [("[", "]"), ('{"a":', "}")])
+def test_g2_nesting_is_bounded_and_counted_before_anything_is_parsed(brackets: tuple[str, str]) -> None:
+    opening, closing = brackets
+    deepest = opening * MAX_JSON_DEPTH + "1" + closing * MAX_JSON_DEPTH
+    assert is_json(deepest)
+    with pytest.raises(ValueError, match="nested more than 64 deep"):
+        parse_untrusted(opening + deepest + closing)
+
+
+@pytest.mark.parametrize("inner", ["[" * 200, '\\"' + "[{" * 100, "\\\\", "é" + "[" * 200])
+def test_g2_brackets_within_a_string_are_not_nested(inner: str) -> None:
+    assert is_json(f'[{{"{inner}":"{inner}"}}]')
+
+
+def test_g2_arrays_beside_each_other_are_not_nested() -> None:
+    assert is_json("[" + "[[]]," * 1000 + "0]")
 
 
 @given(st.text())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from kernel import limits
@@ -29,6 +31,7 @@ from kernel.events import (
 )
 from kernel.guest import (
     Arrival,
+    End,
     Failure,
     GetOnExit,
     GetState,
@@ -36,6 +39,7 @@ from kernel.guest import (
     Poll,
     SaveCapabilities,
     SendAndAwait,
+    SendRequest,
     SetOnExit,
     SetState,
     Spawn,
@@ -516,6 +520,15 @@ def test_g22_get_on_exit_gives_what_was_set(rig: Rig) -> None:
     assert [a.answer for a in rig.actions if isinstance(a, Resume)] == [ON_EXIT_RESTART]
 
 
+def test_g14_while_another_node_may_answer_the_end_of_a_local_process_fails_nothing(rig: Rig) -> None:
+    rig.start("a", "b", "c")
+    rig.poll("a", send(here("b"), b"ask", expects=60))
+    rig.poll("b", send(there("x"), b"passed on", inherit=True), send(here("c"), b"passed on too", inherit=True))
+    rig.end("c")
+    rig.end("b")
+    assert rig.handed("a") == []
+
+
 def test_g24_a_sender_waits_for_room_and_goes_on_in_order(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 2)
     rig.start("a", "b", "c")
@@ -565,6 +578,62 @@ def test_g24_a_sender_that_is_killed_while_it_waits_for_room_leaves_the_queue(
     rig.tell(Kill(pid("a")))
     assert len(rig.kernel.processes[pid("b")].waiters) == 0
     assert rig.dead() == [Reason.PROCESS_ENDED]
+
+
+@pytest.mark.parametrize("last", ["receives", "is killed"])
+def test_g23_a_long_chain_of_senders_that_wait_for_each_other_moves_on(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 1)
+    names = [f"p{number}" for number in range(1000)]
+    rig.start("feeder", *names)
+    for name in names:
+        rig.poll("feeder", send(here(name), b"handled"), send(here(name), b"waits"))
+    ends = last == "is killed"
+    for name, following in itertools.pairwise(names):
+        poll, end = (Poll.ENDED, End(None)) if ends else (Poll.RECEIVE, None)
+        rig.poll(name, send(here(following), b"behind"), poll=poll, end=end)
+    if ends:
+        rig.tell(Kill(pid(names[-1])))
+        assert [name for name in names if pid(name) in rig.kernel.processes] == []
+    else:
+        rig.receive(names[-1])
+        assert all(rig.bodies(name) == [b"handled", b"waits"] for name in names)
+
+
+def test_g23_answers_beyond_what_an_inbox_holds_are_timeouts_and_end_nobody(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_ANSWER_BYTES", 20)
+    rig.start("a", "b", "c")
+    rig.poll("a", *(send(here("b"), bytes([n]), expects=9) for n in range(3)), poll=Poll.PREEMPTED)
+    for _ in range(3):
+        rig.poll("b", respond(blob=b"x" * 8))
+    for _ in range(3):
+        rig.receive("a")
+    answers = [isinstance(answer, Arrival) for answer in rig.handed("a")]
+    assert answers == [True, True, False]
+    assert rig.dead() == [Reason.INBOX_FULL]
+    assert pid("a") in rig.kernel.processes
+
+
+@pytest.mark.parametrize("part", ["metadata", "capabilities", "mime"])
+def test_g23_all_of_a_message_counts_against_the_inbox(rig: Rig, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    monkeypatch.setattr(limits, "MAX_INBOX_BYTES", 1000)
+    rig.start("a", "b", "c")
+    rig.poll("c", send(here("b")))  # b handles this one
+    large = "1" * 2000
+    capabilities = (Capability(here("a"), large),) if part == "capabilities" else ()
+    request = Request(False, None, b"", large if part == "metadata" else None, capabilities)
+    blob = LazyLoadBlob(large, b"") if part == "mime" else None
+    rig.poll("a", SendRequest(here("b"), request, None, blob), send(here("b")))
+    assert rig.kernel.processes[pid("a")].stall is not None
+
+
+def test_g16_a_system_process_is_there_but_not_for_other_nodes(rig: Rig) -> None:
+    target = Address(OUR, VFS)
+    rig.tell(FromPeer(Envelope(7, there("x"), target, None, Request(False, None, b""), None, claimed=True), "receipt"))
+    assert rig.dead() == [Reason.NO_CAPABILITY]
 
 
 def test_g24_a_remote_sender_loses_its_credit_until_there_is_room(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,7 +182,8 @@ class Life:
         for process in self.rig.kernel.processes.values():
             assert [*process.owes, *process.outstanding, *process.waiters] == [], process
             assert process.stall is None, process
-            assert process.outstanding_bytes == process.mailbox.outcome_bytes == 0, process
+            assert process.outstanding_bytes == 0, process
+            assert process.mailbox.answer_bytes == process.mailbox.error_bytes == 0, process
 
 
 @pytest.mark.parametrize("start", range(0, SEEDS, 100))

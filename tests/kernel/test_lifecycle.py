@@ -16,10 +16,12 @@ from kernel.events import (
     Initialize,
     Kill,
     Launch,
+    Loaded,
     Run,
     ToSystem,
     WithdrawCapabilities,
 )
+from kernel.guest import Poll, Spawn
 from kernel.message import ON_EXIT_NONE, ON_EXIT_RESTART, OnExit, OnExitAction, OnExitRequest, Request
 from tests.kernel.rig import CLOCK, NoProgram, Rig, here, pid
 
@@ -59,9 +61,20 @@ def test_g21_no_event_makes_a_process_of_a_reserved_or_taken_name(rig: Rig) -> N
 
 
 def test_g23_a_process_that_would_hold_too_much_is_not_made(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_HELD_CAPABILITIES", 0)
+    monkeypatch.setattr(limits, "MAX_GIVEN_CAPABILITIES", 0)
     initialize(rig, "a", ISSUED)
     assert rig.kernel.processes == {}
+
+
+def test_g21_a_new_process_holds_nothing_that_an_earlier_one_of_its_name_held(rig: Rig) -> None:
+    rig.start("parent", network=False)
+    for name in ("made", "spawned"):
+        rig.kernel.grants.grant(pid(name), [ISSUED])  # as it lay in the store
+    initialize(rig, "made")
+    rig.poll("parent", Spawn("spawned", "/x.wasm", ON_EXIT_NONE, (), (), False), poll=Poll.CALL)
+    rig.tell(Loaded(pid("spawned"), NoProgram()))
+    assert pid("spawned") in rig.kernel.processes
+    assert [rig.kernel.grants.of(pid(name)) for name in ("made", "spawned")] == [(), ()]
 
 
 def test_capabilities_come_and_go(rig: Rig) -> None:

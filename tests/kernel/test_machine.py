@@ -180,6 +180,21 @@ def test_g23_a_guest_that_has_used_up_its_slice_goes_on_elsewhere(bench: Bench) 
     assert bench.machine.take_busy() is guest
 
 
+def test_a_guest_that_is_polled_elsewhere_has_the_statistics_of_when_it_left(bench: Bench) -> None:
+    spin = bench.start("spin", SPIN)
+    bench.run(1)
+    here = bench.machine.statistics(spin)
+    assert here is not None
+    assert here.polls == 1
+    for polls in (1, 2, 3):
+        guest = bench.machine.take_busy()
+        assert guest is not None
+        poll = guest.poll()
+        assert bench.machine.statistics(spin) == here._replace(polls=polls)
+        bench.machine.polled(guest, poll, 0.0)
+        assert bench.machine.statistics(spin) == here._replace(polls=polls + 1)
+
+
 def test_g23_a_guest_that_spins_after_each_message_handles_its_messages_elsewhere(bench: Bench) -> None:
     counting = bench.start("count", RECEIVE_AND_COUNT)
     bench.run(10)

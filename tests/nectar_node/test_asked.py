@@ -54,6 +54,17 @@ def test_a_fraction_of_a_second_is_waited_for_as_a_whole_one() -> None:
     assert asked.timeout_untrusted({}, 5) == 5
 
 
+def test_g7_a_timeout_is_any_u64_and_what_is_longer_than_for_ever_is_that() -> None:
+    assert asked.timeout_untrusted({"timeout": (1 << 64) - 1}, 5) == asked.FOR_EVER
+    assert asked.timeout_untrusted({"timeout": asked.FOR_EVER - 1}, 5) == asked.FOR_EVER - 1
+
+
+@pytest.mark.parametrize("timeout", [1 << 64, -1, float("inf"), float("nan"), True, "5"])
+def test_g7_what_is_no_u64_is_refused_with_what_is(timeout: object) -> None:
+    with pytest.raises(BadInput, match=f"from 0 to {(1 << 64) - 1}"):
+        asked.timeout_untrusted({"timeout": timeout}, 5)
+
+
 def test_a_line_that_is_too_long_is_refused() -> None:
     with pytest.raises(BadInput, match="at most 1 MiB"):
         asked.line_untrusted({"line": "echo " + "x" * asked.MAX_LINE_BYTES})

@@ -214,6 +214,27 @@ async def test_g16_a_client_is_told_how_many_dead_letters_are_gone(tmp_path: Pat
         assert (answer["lost"], len(answer["errors"]), answer["next"]) == (4, 1, 8)
 
 
+async def test_only_what_is_no_json_is_called_that() -> None:
+    core, commands = make_control()
+
+    def broken() -> list[dict[str, object]]:
+        raise ValueError("something of ours")
+
+    core.peers = broken  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="something of ours"):
+        await commands.answer_untrusted(Client(nowhere), b'{"command": "peers"}')
+
+
+@pytest.mark.parametrize("line", [b"{", b"\xff", b"NaN", b'{"command": 1e999}', b"[" * 100_000, b"1" * 5000])
+async def test_what_is_no_json_is_said_to_be_none(line: bytes) -> None:
+    _, commands = make_control()
+    answer = await commands.answer_untrusted(Client(nowhere), line)
+    error = answer["error"]
+    assert isinstance(error, dict)
+    assert error["kind"] == "BadInput"
+    assert str(error["sentence"]).startswith("A request is one line of JSON: ")
+
+
 # --- fuzzed ---------------------------------------------------------------------------------------------------------
 
 JSON = st.recursive(

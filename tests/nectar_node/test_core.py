@@ -10,19 +10,27 @@ from pathlib import Path
 import pytest
 
 from kernel.address import Address, ProcessId
-from kernel.guest import Arrival
+from kernel.capability import Capability
+from kernel.guest import Arrival, GuestConfig
 from kernel.kernel import Kernel
 from kernel.limits import MAX_DEAD_LETTER_BODY
 from kernel.message import LazyLoadBlob, Request
 from kernel.wasm.engine import Engine
+from nectar_node.core import CoreConfig, NodeCore
 from nectar_node.package import Package, read_package
+from nectar_node.storage.operations import Location
+from nectar_node.system.terminal import FAILED
+from net.directory import RegistrarDirectory
+from net.identity import Identity
+from net.peers import Network, NetworkConfig
 from testnet.sim.simulation import SimNode, Simulation
 from tests.conformance.lab import PROBE, SimLab, SimProbe
-from tests.conformance.steps import TRAP, blob, respond, send, wait_for
+from tests.conformance.steps import TRAP, blob, capability, respond, send, spawn, wait_for
 
 OUR = "one.nec"
 ECHO = Path(__file__).resolve().parents[2] / "packages" / "echo" / "pkg" / "echo.wasm"
 SEED = 7
+EVERYTHING = tuple(f"{name}:distro:sys" for name in ("kernel", "vfs", "state", "net", "timer"))
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +38,11 @@ def engine() -> Iterator[Engine]:
     engine = Engine(None, replayable=True)
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def lab(engine: Engine, tmp_path: Path) -> SimLab:
+    return SimLab(engine, tmp_path, 1)
 
 
 def write_package(folder: Path, *entries: dict[str, object]) -> Path:
@@ -87,16 +100,95 @@ def test_g16_a_dead_letter_is_kept_without_its_blob_and_with_the_beginning_of_it
     assert (letter.envelope.message.body, letter.envelope.blob) == (b"x" * MAX_DEAD_LETTER_BODY, None)
 
 
+def test_g16_a_dead_letter_is_kept_without_its_metadata_and_capabilities(engine: Engine) -> None:
+    simulation = Simulation(SEED, engine)
+    node = simulation.add(OUR)
+    nobody = Address(OUR, ProcessId("no", "body", "sys"))
+    request = Request(False, None, b"", f'"{"x" * (1 << 20)}"', (Capability(nobody, '"key"'),))
+    node.core.inject(nobody, request, None, None, simulation.now)
+    (letter,) = node.core.dead_letters
+    assert letter.envelope.message == Request(False, None, b"")
+
+
+# --- what survives a reboot, and what does not ----------------------------------------------------------------------
+
+
+def booted(kept: bytes, boots: frozenset[ProcessId], simulation: Simulation) -> NodeCore:
+    """A core that has found these bytes in its capability store."""
+
+    def no_guest(address: Address) -> GuestConfig:
+        raise AssertionError(address)
+
+    directory = RegistrarDirectory(simulation.genesis)
+    chance = simulation.chance("reboot")
+    network = Network(Identity(OUR, bytes(32)), directory, NetworkConfig(), chance.randbytes, 0.0)
+    roots = ("vfs", "state", "records", Location("node", ("capabilities",)))
+    return NodeCore(CoreConfig(OUR, *roots, lambda: 1, no_guest, kept_capabilities=kept, boots=boots), network)
+
+
+def test_g21_the_store_is_restored_for_the_processes_of_this_boots_packages_and_for_nobody_else(
+    lab: SimLab,
+) -> None:
+    parent = lab.probe("a", capabilities=EVERYTHING)
+    vfs = capability(f"{OUR}@vfs:distro:sys")
+    parent.ask(spawn("kid", path="/probe.wasm", capabilities=[vfs]), respond())
+    kid = ProcessId.parse("kid:probes:sys")
+    before = lab.our.core.kernel.grants
+    assert [may_message(lab.our.core.kernel, each, "vfs:distro:sys") for each in (str(parent.id), str(kid))] == [
+        True
+    ] * 2
+    kernel = booted(lab.our.core._vouching.snapshot(), frozenset({parent.id}), lab.simulation).kernel
+    assert kernel.grants.of(parent.id) == before.of(parent.id)
+    assert kernel.grants.of(kid) == ()
+
+
+# --- scripts, which may get the user's rights -----------------------------------------------------------------------
+
+
+def run(node: SimNode, simulation: Simulation, line: str) -> tuple[str, str | None]:
+    """Body and metadata of what a script's line is answered."""
+    token = node.begin_script(line, 5)
+    simulation.run_until(lambda: node.answer(token) is not None, simulation.now + 10)
+    answer = node.answer(token)
+    assert isinstance(answer, Arrival), answer
+    return answer.message.body.decode(), answer.message.metadata
+
+
+def put_script(node: SimNode, package: str) -> None:
+    """Lay a script that asks for everything into a drive, as a process may that sees its drives as a folder."""
+    for file, data in (("scripts.json", b'{"tool.wasm": {"root": true}}'), ("tool.wasm", ECHO.read_bytes())):
+        node.disk.put(Location(f"{OUR}/vfs", (package, "pkg", file)), data)
+
+
+def test_g21_no_script_that_a_process_has_written_gets_the_users_rights(engine: Engine) -> None:
+    simulation = Simulation(SEED, engine)
+    node = simulation.add(OUR)
+    simulation.settle()
+    put_script(node, "evil:sys")
+    sentence = f"evil:sys has no scripts, or is not installed on {OUR}."
+    assert run(node, simulation, "tool:evil:sys") == (sentence, FAILED)
+    assert node.core.kernel.processes == {}
+
+
+def test_g21_the_scripts_of_an_installed_package_and_their_code_lie_in_its_folder_alone(
+    engine: Engine, tmp_path: Path
+) -> None:
+    folder = write_package(tmp_path / "evil", {"process_name": "main"})
+    simulation = Simulation(SEED, engine)
+    node = simulation.add(OUR, (folder,))
+    simulation.settle()
+    put_script(node, "evil:sys")
+    sentence = f"evil:sys has no scripts, or is not installed on {OUR}."
+    assert run(node, simulation, "tool:evil:sys") == (sentence, FAILED)
+    node.disk.put(Location(str(folder), ("scripts.json",)), b'{"tool.wasm": {"root": true}}')
+    sentence = "tool:evil:sys cannot be started: there is no such file."
+    assert run(node, simulation, "tool:evil:sys") == (sentence, FAILED)
+
+
 # --- system processes, reached by real guests -----------------------------------------------------------------------
 
 KERNEL = "our@kernel:distro:sys"
 VFS = "our@vfs:distro:sys"
-EVERYTHING = tuple(f"{name}:distro:sys" for name in ("kernel", "vfs", "state", "net", "timer"))
-
-
-@pytest.fixture
-def lab(engine: Engine, tmp_path: Path) -> SimLab:
-    return SimLab(engine, tmp_path, 1)
 
 
 def answers(probe: SimProbe, target: str, *requests: object) -> list[str | None]:
@@ -127,6 +219,26 @@ def test_the_nodes_user_reaches_every_drive(lab: SimLab) -> None:
     answer = lab.our.ask(VFS, body, 5)
     assert isinstance(answer, Arrival)
     assert answer.message.body == b'"Ok"'
+
+
+def test_g23_a_folder_deeper_than_any_stack_does_not_end_the_node(engine: Engine, tmp_path: Path) -> None:
+    lab = SimLab(engine, tmp_path, 1)
+    probe = lab.probe("a", capabilities=EVERYTHING)
+    answers(probe, VFS, on_drive("d", "CreateDrive"))
+    (refused,) = answers(probe, VFS, on_drive("d" + "/a" * 1500, "CreateDirAll"))
+    assert refused is not None
+    assert "ParseError" in refused
+    assert answers(probe, VFS, on_drive("d", "RemoveDirAll")) == ['"Ok"']
+
+
+def test_g23_what_waits_in_the_timer_ends_with_its_process(lab: SimLab) -> None:
+    probe = lab.probe("a")
+    other = lab.probe("b")
+    probe.begin(send("our@timer:distro:sys", '{"SetTimer":50000}', expects=60))
+    lab.rest()
+    assert answers(other, "our@timer:distro:sys", '"Debug"') == ['{"Debug":{"running":1}}']
+    lab.kill(probe)
+    assert answers(other, "our@timer:distro:sys", '"Debug"') == ['{"Debug":{"running":0}}']
 
 
 def test_g22_a_guest_that_starts_again_begins_at_the_beginning_of_its_files(lab: SimLab) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from kernel.address import Address, ProcessId
+from kernel.address import Address, PackageId, ProcessId
 from kernel.capability import MESSAGING, Capability
 from kernel.wasm.engine import Engine
 from nectar_node.package import read_package
+from nectar_node.storage.operations import Location
 from testnet.sim.simulation import SimNode, Simulation
 
 ECHO = Path(__file__).resolve().parents[2] / "packages" / "echo" / "pkg" / "echo.wasm"
@@ -87,3 +88,11 @@ def test_g21_at_a_boot_processes_hold_what_they_held_before(
     node.core.kernel.grants.grant(B, [SAVED])  # as it lay in the store
     install(simulation, node, folder, anew=False)
     assert node.core.kernel.grants.of(B) == (SAVED,)
+
+
+def test_a_file_of_an_installed_package_lies_in_its_folder_and_no_path_leads_out(node: SimNode, folder: Path) -> None:
+    locate = node.core._installer.locate
+    pair = PackageId("pair", "sys")
+    assert locate(pair, "/x/y.wasm") == Location(str(folder), ("x", "y.wasm"))
+    assert [locate(pair, path) for path in ("/../x", "", "/a//b", "/\0")] == [None] * 4
+    assert locate(PackageId("other", "sys"), "/x.wasm") is None

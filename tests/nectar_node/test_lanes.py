@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import trio
 import trio.testing
 
 from nectar_node.lanes import DISK_THREADS, Lanes
-from nectar_node.storage.operations import Create, Hash, Job, Location, Operation, ReadAt, Stat, WriteAt
+from nectar_node.storage.operations import (
+    Create,
+    Hash,
+    Job,
+    Location,
+    MakeFolder,
+    Operation,
+    ReadAt,
+    RemoveFolder,
+    Stat,
+    WriteAt,
+)
 
 LIMIT_SECONDS = 60
 
@@ -53,3 +65,10 @@ async def test_g23_hashing_large_files_holds_up_nothing_else(tmp_path: Path) -> 
         jobs.append(Job(Hash(Location(str(tmp_path), (f"{number}",))), f"hash {number}", None))
     stat = Stat(Location(str(tmp_path), ("0",)))
     assert await outcomes_of(jobs, 1, then=(Job(stat, "stat", None),)) == [stat]
+
+
+async def test_g23_a_folder_deeper_than_the_stack_ends_no_lane(tmp_path: Path) -> None:
+    deep = Location(str(tmp_path), ("d",) + ("a",) * 1500)
+    operations: list[Operation] = [MakeFolder(deep), RemoveFolder(Location(str(tmp_path), ("d",)), recursive=True)]
+    assert await outcomes_of([Job(each, "d", None) for each in operations], len(operations)) == operations
+    assert os.listdir(tmp_path) == []

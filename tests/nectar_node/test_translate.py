@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import cbor2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernel import limits
 from kernel.address import Address, ProcessId
 from kernel.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
 from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header
-from nectar_node.vouching import MAX_CLAIMS, Claim
+from nectar_node.vouching import MAX_CLAIM_BYTES, MAX_CLAIMS, Claim
 
 U64 = st.integers(0, 2**64 - 1)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -59,6 +61,92 @@ def test_g2_metadata_that_is_no_json_does_not_come_in(metadata: str) -> None:
     header = encode_header(Envelope(1, SOURCE, TARGET, None, Request(False, None, b"", metadata)))
     with pytest.raises(BadHeader, match="metadata is no JSON"):
         decode_header_untrusted("recv.nec", "send.nec", header, None)
+
+
+def header_with(index: int, value: object) -> bytes:
+    fields = cbor2.loads(encode_header(Envelope(1, SOURCE, TARGET, ReplyTo(SOURCE, 1), Request(False, 5, b"body"))))
+    fields[index] = value
+    return cbor2.dumps(fields)
+
+
+def claim(params: str, issuer: str = "send.nec@a:tests:sys") -> list[object]:
+    return [issuer, params, 1, bytes(64)]
+
+
+@pytest.mark.parametrize(
+    "params",
+    ["1e999", *("[" * depth + "]" * depth for depth in (65, 940, 960, 980, 999)), "{", f'"{"é" * 8000}"', "1" * 20_000],
+)
+def test_g20_only_the_capability_whose_params_can_be_none_is_left_out(params: str) -> None:
+    header = header_with(10, [claim("1"), claim(params), claim("2")])
+    envelope, claims = decode_header_untrusted("recv.nec", "send.nec", header, None)
+    assert envelope.message.body == b"body"
+    assert [each.params for each in claims] == ["1", "2"]
+
+
+def test_g20_capabilities_that_do_not_fit_into_one_message_are_left_out() -> None:
+    header = header_with(10, [claim(f'"{number:02}{"x" * 16_000}"') for number in range(16)] + [claim("1")])
+    _, claims = decode_header_untrusted("recv.nec", "send.nec", header, None)
+    assert [each.params[:3] for each in claims] == [f'"{number:02}' for number in range(16)] + ["1"]
+    header = header_with(10, [claim(f'"{number:02}{"x" * 16_300}"') for number in range(17)])
+    _, claims = decode_header_untrusted("recv.nec", "send.nec", header, None)
+    assert sum(len(each.params) for each in claims) <= MAX_CLAIM_BYTES
+
+
+@pytest.mark.parametrize(
+    ("index", "value"),
+    [
+        (4, ["our@a:tests:sys", 1]),
+        (10, [claim("1", "our@kernel:distro:sys")]),
+        (10, [claim("1", "nodots@a:tests:sys")]),
+    ],
+)
+def test_g1_an_address_that_does_not_name_its_node_does_not_come_in(index: int, value: object) -> None:
+    with pytest.raises(BadHeader):
+        decode_header_untrusted("recv.nec", "send.nec", header_with(index, value), None)
+
+
+@pytest.mark.parametrize(("index", "most"), [(8, limits.MAX_METADATA_BYTES), (9, limits.MAX_MIME_BYTES)])
+def test_texts_are_bounded_in_bytes(index: int, most: int) -> None:
+    blob = bytes(1)
+    fits = f'"{"é" * (most // 2 - 1)}"'
+    decode_header_untrusted("recv.nec", "send.nec", header_with(index, fits), blob)
+    with pytest.raises(BadHeader):
+        decode_header_untrusted("recv.nec", "send.nec", header_with(index, f'"{"é" * (most // 2)}"'), blob)
+
+
+@pytest.mark.parametrize("deep", ["[" * 65 + "]" * 65, "1e999"])
+def test_g2_metadata_is_bounded_in_its_nesting_and_numbers(deep: str) -> None:
+    with pytest.raises(BadHeader, match="metadata is no JSON"):
+        decode_header_untrusted("recv.nec", "send.nec", header_with(8, deep), None)
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_no_tag_of_a_peer_is_decoded(size: int) -> None:
+    with pytest.raises(BadHeader):
+        decode_header_untrusted("recv.nec", "send.nec", header_with(1, cbor2.CBORTag(2, b"1")), None)
+    with pytest.raises(BadHeader):
+        decode_header_untrusted("recv.nec", "send.nec", header_with(9, cbor2.CBORTag(35, "a|" * size)), None)
+
+
+def test_a_header_of_millions_of_items_is_refused_before_any_is_built() -> None:
+    header = b"\x8b\x9a" + (1_000_000).to_bytes(4, "big") + b"\x80" * 1_000_000 + b"\x00" * 10
+    tracemalloc.start()
+    with pytest.raises(BadHeader):
+        decode_header_untrusted("recv.nec", "send.nec", header, None)
+    assert tracemalloc.get_traced_memory()[1] < 10_000
+    tracemalloc.stop()
+
+
+def test_the_largest_message_crosses() -> None:
+    metadata = f'"{"x" * (limits.MAX_METADATA_BYTES - 2)}"'
+    request = Request(False, 5, bytes(limits.MAX_BODY_BYTES), metadata)
+    blob = LazyLoadBlob("m" * limits.MAX_MIME_BYTES, b"")
+    large = f'"{"x" * (MAX_CLAIM_BYTES // MAX_CLAIMS - 2)}"'
+    claims = (Claim(SOURCE, large, 1, bytes(64)),) * MAX_CLAIMS
+    envelope = Envelope(1, SOURCE, TARGET, ReplyTo(SOURCE, 1), request, blob, True)
+    header = encode_header(envelope, claims)
+    assert decode_header_untrusted("recv.nec", "send.nec", header, b"") == (envelope, claims)
 
 
 FIELD = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.binary(max_size=5) | st.lists(st.none())

@@ -10,7 +10,7 @@ from kernel.address import Address, ProcessId
 from kernel.capability import Capability
 from kernel.grants import Grants
 from kernel.message import Envelope, Request
-from nectar_node.vouching import MAX_CLAIMS, Claim, Vouching
+from nectar_node.vouching import MAX_CLAIM_BYTES, MAX_CLAIMS, MAX_LOOKUPS, MAX_WAITING_CLAIMS, Claim, Vouching
 from net.events import LookedUp
 from tests.net.test_peers_registrar import join, registrar_in
 from tests.net.world import Node, World, identity_of
@@ -28,7 +28,9 @@ class Member:
         self.node: Node = join(world, identity_of(name))
         self.grants = Grants(name)
         self.lines: list[str] = []
-        self.vouching = Vouching(name, self.node.network, self.grants, self.lines.append)
+        self.accepting = {TARGET}
+        """Processes that are there and may have messages of other nodes."""
+        self.vouching = Vouching(name, self.node.network, self.grants, self.lines.append, self.accepting.__contains__)
         self._seen = 0
 
     def envelope(self, other: Member, *capabilities: Capability) -> Envelope:
@@ -148,7 +150,7 @@ def test_g21_a_revocation_survives_a_reboot(members: Three) -> None:
     ann.send(bob, issued_by(ann))
     ann.grants.revoke(Address(ann.name, ISSUER))
     again = Grants(ann.name)
-    vouching = Vouching(ann.name, ann.node.network, again, ann.lines.append)
+    vouching = Vouching(ann.name, ann.node.network, again, ann.lines.append, ann.accepting.__contains__)
     assert vouching.restore_untrusted(ann.vouching.snapshot())
     ann.grants, ann.vouching = again, vouching
     assert bob.send(ann, issued_by(ann)) == [()]
@@ -159,7 +161,7 @@ def test_g21_what_a_process_holds_survives_a_reboot_with_its_proof(members: Thre
     ann.send(bob, issued_by(ann))
     bob.grants.grant(TARGET, [issued_by(ann)])
     again = Grants(bob.name)
-    vouching = Vouching(bob.name, bob.node.network, again, bob.lines.append)
+    vouching = Vouching(bob.name, bob.node.network, again, bob.lines.append, bob.accepting.__contains__)
     assert vouching.restore_untrusted(bob.vouching.snapshot())
     assert again.of(TARGET) == (issued_by(ann),)
     bob.grants, bob.vouching = again, vouching
@@ -172,10 +174,148 @@ def test_a_message_carries_no_more_claims_than_a_node_will_verify(members: Three
     assert len(ann.vouching.sign(ann.envelope(bob, *many))) == MAX_CLAIMS
 
 
+class Counted:
+    """How often a node's network is asked for a lookup or a verification."""
+
+    def __init__(self, member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.looked_up: list[str] = []
+        self.verified = 0
+        network = member.node.network
+        look_up, verify = network.look_up, network.vouched_untrusted
+
+        def counted_look_up(name: str, now: float) -> None:
+            self.looked_up.append(name)
+            look_up(name, now)
+
+        def counted_verify(name: str, domain: bytes, statement: bytes, signature: bytes) -> bool | None:
+            self.verified += 1
+            return verify(name, domain, statement, signature)
+
+        monkeypatch.setattr(network, "look_up", counted_look_up)
+        monkeypatch.setattr(network, "vouched_untrusted", counted_verify)
+
+
+def unproven(*names: str) -> tuple[Claim, ...]:
+    return tuple(Claim(Address(name, ISSUER), KEY, 1, bytes(64)) for name in names)
+
+
+def hold(receiver: Member, sender: Member, number: int, claims: tuple[Claim, ...], target: ProcessId = TARGET) -> None:
+    """A message of a process of its own."""
+    source = Address(sender.name, ProcessId(f"p{number}", "tests", "sys"))
+    message = Request(False, None, b"", None)
+    envelope = Envelope(number, source, Address(receiver.name, target), None, message, claimed=True)
+    receiver.vouching.receive(envelope, claims, number, 0.0)
+
+
+def test_a_lookup_that_ends_costs_nothing_to_messages_that_wait_for_others(
+    members: Three, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob, _ = members
+    proven = ann.vouching.sign(ann.envelope(bob, *(issued_by(ann, str(number)) for number in range(5))))
+    counted = Counted(bob, monkeypatch)
+    for number in range(30):
+        hold(bob, ann, number, (*proven, *unproven(f"nobody{number}.test")))
+    for _ in range(100):
+        bob.vouching.looked_up("unrelated.test", 0.0)
+    assert counted.verified == 0
+    assert len(bob.ready()) == 30
+    assert counted.verified == 30 * 6  # each once
+
+
+def test_a_lookup_that_ends_lets_go_all_that_wait_for_it_and_nothing_else(members: Three) -> None:
+    ann, bob, _ = members
+    for number, name in enumerate(["one.test", "two.test", "one.test"]):
+        hold(bob, ann, number, unproven(name))
+    bob.vouching.looked_up("one.test", 0.0)
+    assert [receipt for _, receipt in iter(bob.vouching.next, None)] == [0, 2]
+    bob.vouching.looked_up("two.test", 0.0)
+    assert [receipt for _, receipt in iter(bob.vouching.next, None)] == [1]
+
+
+def test_a_message_for_nobody_is_handed_on_without_a_lookup_a_verification_or_a_proof(
+    members: Three, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob, cid = members
+    counted = Counted(bob, monkeypatch)
+    claims = ann.vouching.sign(ann.envelope(bob, issued_by(ann)))
+    bob.accepting.clear()
+    hold(bob, ann, 1, (*claims, *unproven("nobody.test")))
+    assert bob.ready() == [()]
+    assert (counted.looked_up, counted.verified) == ([], 0)
+    assert bob.vouching.sign(bob.envelope(cid, issued_by(ann))) == ()
+
+
+def test_a_process_that_ends_while_its_message_waits_leaves_no_proof(
+    members: Three, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob, _ = members
+    counted = Counted(bob, monkeypatch)
+    hold(bob, ann, 1, unproven("nobody.test"))
+    bob.accepting.clear()
+    assert bob.ready() == [()]
+    assert counted.verified == 0
+
+
+def test_the_claims_of_one_peer_that_wait_are_bounded_and_the_others_messages_go_on_without_theirs(
+    members: Three,
+) -> None:
+    ann, bob, _ = members
+    full = MAX_WAITING_CLAIMS // 10
+    for number in range(full + 3):
+        hold(bob, ann, number, unproven(*[f"nobody{each}.test" for each in range(10)]))
+    passed = [receipt for _, receipt in iter(bob.vouching.next, None)]
+    assert passed == list(range(full, full + 3))
+    assert [line for line in bob.lines if "too many capabilities from ann.test wait" in line]
+    assert len(bob.ready()) == full
+    hold(bob, ann, 99, unproven("somebody.test"))  # there is room again
+    assert bob.vouching.next() is None
+
+
+def test_one_peer_cannot_have_more_than_so_many_names_looked_up(
+    members: Three, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob, cid = members
+    counted = Counted(bob, monkeypatch)
+    for number in range(4):
+        hold(bob, ann, number, unproven(*[f"nobody{number}-{each}.test" for each in range(MAX_CLAIMS // 2)]))
+    assert len(counted.looked_up) == MAX_LOOKUPS
+    hold(bob, cid, 9, unproven("other.test"))
+    assert counted.looked_up[-1] == "other.test"
+    assert bob.ready()[-1] == ()
+    hold(bob, ann, 10, unproven("again.test"))
+    assert counted.looked_up[-1] == "again.test"
+
+
+def test_what_is_no_node_name_is_never_looked_up(members: Three, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, bob, _ = members
+    counted = Counted(bob, monkeypatch)
+    hold(bob, ann, 1, unproven("our", "nodots"))
+    assert bob.ready() == [()]
+    assert counted.looked_up == []
+
+
+def test_a_name_that_several_wait_for_is_looked_up_once(members: Three, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, bob, cid = members
+    counted = Counted(bob, monkeypatch)
+    for number, sender in enumerate((ann, ann, cid)):
+        hold(bob, sender, number, unproven("nobody.test"))
+    assert counted.looked_up == ["nobody.test"]
+    assert bob.ready() == [(), (), ()]
+
+
+def test_the_params_that_one_message_carries_are_bounded_and_the_rest_is_left_out_and_logged(members: Three) -> None:
+    ann, bob, _ = members
+    large = [issued_by(ann, f'"{number:05}{"x" * 16_000}"') for number in range(20)]
+    claims = ann.vouching.sign(ann.envelope(bob, *large, issued_by(ann)))
+    assert sum(len(claim.params) for claim in claims) <= MAX_CLAIM_BYTES
+    assert [claim.params for claim in claims][-1] == KEY  # it fits still
+    assert [line for line in ann.lines if "left out" in line]
+
+
 @given(st.binary(max_size=60))
 def test_whatever_lies_in_the_store_nothing_is_raised(data: bytes) -> None:
     world = World()
     registrar_in(world)
     member = Member(world, "ann.test")
     restored = member.vouching.restore_untrusted(data)
-    assert restored or member.grants.snapshot() == ({}, {})
+    assert restored or member.grants.snapshot() == Grants("ann.test").snapshot()

@@ -76,6 +76,8 @@ BODY: list[object] = [1, "ann.test", ANN.public_key, [["host", 1]], [], 1, 0]
         (5, -1),
         (5, 1 << 64),
         (6, "now"),
+        (6, cbor2.CBORTag(2, b"\x01")),
+        (4, [[]] * 1000),
     ],
 )
 def test_malformed_records_are_bad_even_if_signed(index: int, value: object) -> None:

@@ -196,3 +196,10 @@ def test_no_greeting_makes_the_decoder_raise_anything_else(data: bytes) -> None:
 def test_malformed_greetings_are_bad(greeting: Greeting) -> None:
     with pytest.raises(BadHandshake):
         decode_greeting_untrusted(encode_greeting(greeting))
+
+
+def test_a_greeting_with_a_tag_or_a_length_that_is_announced_later_is_bad() -> None:
+    good = encode_greeting(Greeting("ann.test", bytes(64), None))
+    for data in (b"\x84\xc2\x41\x01" + good[2:], b"\x9f" + good[1:] + b"\xff"):
+        with pytest.raises(BadHandshake):
+            decode_greeting_untrusted(data)

@@ -112,6 +112,9 @@ IDENTIFIER = bytes(16)
         [2, [True]],
         [2, [1.0]],
         [2, list(range(SESSION_CREDIT_MESSAGES + 1))],
+        [2, [[]] * 20_000],
+        [6, cbor2.CBORTag(2, b"\x01")],
+        [6, cbor2.CBORTag(35, "a|" * 10_000)],
         [4, 1],
         [5, None],
         [6],
@@ -140,6 +143,17 @@ IDENTIFIER = bytes(16)
 def test_malformed_control_frames_are_bad_frames(fields: object) -> None:
     with pytest.raises(BadFrame):
         wire.decode_control_untrusted(cbor2.dumps(fields))
+
+
+def test_a_control_frame_whose_lengths_are_announced_later_is_a_bad_frame() -> None:
+    with pytest.raises(BadFrame):
+        wire.decode_control_untrusted(b"\x9f\x06\x00\xff")
+
+
+def test_a_resume_frame_may_name_as_many_partial_messages_as_there_can_be() -> None:
+    partial = tuple((number, 1 << 20) for number in range(SESSION_CREDIT_MESSAGES))
+    frame = wire.Resume(IDENTIFIER, 0, 1, 1, 1, wire.Known(IDENTIFIER, 0, SESSION_CREDIT_MESSAGES, partial, ()))
+    assert wire.decode_control_untrusted(wire.encode_control(frame)[wire.FRAME.size :]) == frame
 
 
 @given(st.binary(max_size=200))

@@ -13,7 +13,7 @@ from kernel.guest import Arrival, Failure
 from kernel.message import ON_EXIT_NONE, LazyLoadBlob, SendErrorKind
 from kernel.wasm.engine import Engine
 from nectar_node.storage.operations import Location
-from nectar_node.system.terminal import FAILED
+from nectar_node.system.terminal import FAILED, OFFLINE, TIMED_OUT
 from packages.build import PACKAGES
 from tests.kernel.wasm.guests import receiver, wat
 from tests.packages.lab import Lab
@@ -56,10 +56,10 @@ class Terminal(Lab):
         assert answer.message.metadata is None, answer.message
         return answer.message.body.decode()
 
-    def fails(self, line: str) -> str:
+    def fails(self, line: str, metadata: str = FAILED) -> str:
         """The sentence that a line is answered with that cannot be done."""
         answer = self.run(line)
-        assert answer.message.metadata == FAILED, answer.message
+        assert answer.message.metadata == metadata, answer.message
         return answer.message.body.decode()
 
 
@@ -118,14 +118,37 @@ def test_m_reaches_a_process_that_is_not_public(one: Terminal) -> None:
 
 
 def test_m_to_a_node_that_nobody_knows_is_offline(one: Terminal) -> None:
-    assert one.fails("m nobody.nec@hello:hello:sys x -a 5") == "nobody.nec is offline."
+    assert one.fails("m nobody.nec@hello:hello:sys x -a 5", OFFLINE) == "nobody.nec is offline."
 
 
 def test_m_to_nobody_says_why_there_may_be_no_answer(one: Terminal) -> None:
-    assert one.fails("m our@nobody:hello:sys x -a 5") == (
+    assert one.fails("m our@nobody:hello:sys x -a 5", TIMED_OUT) == (
         "one.nec@nobody:hello:sys did not answer: nothing of that name runs there, it ended, or it needed more than 5 "
         "seconds."
     )
+
+
+@pytest.mark.parametrize("option", ["--await", "-await", "-b", "-A"])
+@pytest.mark.parametrize("end", ["", " 5"])
+def test_m_takes_no_option_that_it_does_not_know_for_a_part_of_the_body(one: Terminal, option: str, end: str) -> None:
+    sentence = f"m knows -a and no {option}: a body that ends like this stands between single quotes."
+    assert one.fails(f"m echo:echo:sys x {option}{end}") == sentence
+    assert one.fails(f"m echo:echo:sys x {option}{end} -a 5") == sentence
+    assert one.says(f"m echo:echo:sys 'x {option}{end}' -a 5") == f"x {option}{end}"
+
+
+@pytest.mark.parametrize("body", ["-5", "1 - 2", "x --", '{"a": "b -c"}', "-x and so on", "a-b c-d"])
+def test_m_takes_dashes_in_a_body_for_what_they_are(one: Terminal, body: str) -> None:
+    assert one.says(f"m echo:echo:sys {body} -a 5") == body
+
+
+def test_the_metadata_of_the_answer_that_m_awaits_says_nothing_about_m(one: Terminal) -> None:
+    metadata = OFFLINE.replace('"', "\\22")
+    numbers = [0, 0, 0, 1, 64, len(OFFLINE), 0, 0, 0, 0, 0, 0, 0, 0]
+    respond = f"(call $send-response {' '.join(f'(i32.const {number})' for number in numbers)})"
+    body = f"(call $receive (i32.const 2048)) {respond}"
+    one.start("faking", wat(body, "receive", "send-response", extra=f'(data (i32.const 64) "{metadata}")'))
+    assert one.says("m faking:hello:sys x -a 5") == ""
 
 
 @pytest.mark.parametrize(
@@ -152,7 +175,7 @@ def test_hi_is_confirmed_by_the_other_node_which_shows_it(two: Terminal) -> None
 
 
 def test_hi_to_a_node_that_nobody_knows_is_offline(one: Terminal) -> None:
-    assert one.fails("hi nobody.nec are you there?") == "nobody.nec is offline."
+    assert one.fails("hi nobody.nec are you there?", OFFLINE) == "nobody.nec is offline."
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kernel import limits
 from kernel.errors import BadModule
-from kernel.wasm.component import Import, core_module_untrusted, imports_untrusted
+from kernel.wasm.component import Import, core_module_untrusted, exports_untrusted, imports_untrusted
 
 GUESTS = Path(__file__).parents[2] / "guests"
 CORE = (GUESTS / "echo.wasm").read_bytes()
@@ -56,6 +56,11 @@ def test_imports_are_listed_with_their_kinds() -> None:
 
 def test_a_module_without_imports_has_none() -> None:
     assert imports_untrusted(CORE_HEADER) == []
+
+
+def test_the_names_of_exports_are_listed() -> None:
+    assert exports_untrusted(CORE) >= {"memory", "init", "cabi_realloc"}
+    assert exports_untrusted(CORE_HEADER) == set()
 
 
 @pytest.mark.parametrize("wasm", [b"", b"\0asm", b"MZ" + bytes(100), b"\0asm\x02\0\0\0", b"\0asm\x0d\0\x02\0"])
@@ -125,7 +130,9 @@ def test_a_malformed_import_section_is_refused(body: bytes, reason: str) -> None
 @given(st.binary(max_size=200), st.sampled_from([CORE_HEADER, COMPONENT_HEADER, COMPONENT_HEADER + b"\x01\x60"]))
 def test_only_bad_module_leaves_whatever_the_bytes(tail: bytes, head: bytes) -> None:
     with suppress(BadModule):
-        imports_untrusted(core_module_untrusted(head + tail))
+        core = core_module_untrusted(head + tail)
+        imports_untrusted(core)
+        exports_untrusted(core)
 
 
 @given(st.integers(0, len(COMPONENT) - 1), st.integers(0, 255))
@@ -133,4 +140,6 @@ def test_only_bad_module_leaves_whichever_byte_is_changed(at: int, byte: int) ->
     changed = bytearray(COMPONENT)
     changed[at] = byte
     with suppress(BadModule):
-        imports_untrusted(core_module_untrusted(bytes(changed)))
+        core = core_module_untrusted(bytes(changed))
+        imports_untrusted(core)
+        exports_untrusted(core)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from time import perf_counter
 
 import pytest
 import wasmtime
@@ -12,7 +13,8 @@ from kernel import limits
 from kernel.guest import Arrival, End, Poll, Print, SendRequest, SendResponse
 from kernel.message import LazyLoadBlob, Request, Response
 from kernel.wasm.engine import Engine
-from kernel.wasm.fiber import Fiber, describe
+from kernel.wasm.fiber import LEAST_SLICE_SECONDS, Fiber
+from kernel.wasm.ticker import TICK_SECONDS
 from tests.kernel.wasm.guests import (
     GUESTS,
     NECTAR,
@@ -305,17 +307,17 @@ def test_a_large_body_and_blob_reach_their_final_place(engine: Engine) -> None:
     assert guest.statistics().blob_bytes_loaded == len(content)
 
 
-def test_a_message_of_wasmtime_becomes_one_line() -> None:
-    message = """error while executing at wasm backtrace:
-    0:     0x91 - nectar_adapter!settle
-    1:     0x1f - guest.wasm!do_it
-    2:     0x2f - guest.wasm!init
-
-Caused by:
-    wasm trap: out of bounds memory access"""
-    assert describe(message) == "wasm trap: out of bounds memory access in function do_it"
-
-
-def test_a_functions_name_cannot_write_to_the_terminal() -> None:
-    assert describe("  0: 0x1f - guest.wasm!\x1b[2Jname\ntrap") == "trap in function ?[2Jname"
-    assert len(describe("  0: 0x1f - guest.wasm!" + "x" * 10_000 + "\ntrap")) == 500
+def test_g23_a_tick_that_falls_into_a_short_poll_does_not_end_its_slice() -> None:
+    engine = Engine(None, replayable=False)
+    guest = start(engine, wat(SPIN))
+    for _ in range(20):
+        used, now = guest.statistics().cpu_seconds, perf_counter()
+        while perf_counter() < now + 0.8 * TICK_SECONDS:
+            pass  # the last poll ended with a tick, and the next one is near
+        assert guest.poll() is Poll.PREEMPTED
+        after = guest.statistics().cpu_seconds
+        assert used is not None
+        assert after is not None
+        assert after - used > LEAST_SLICE_SECONDS
+    guest.close()
+    engine.close()

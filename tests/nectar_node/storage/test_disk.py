@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import os
+import socket
+import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from blake3 import blake3
 
+from nectar_node.storage import disk as real
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import (
     Append,
@@ -37,6 +40,7 @@ from nectar_node.storage.operations import (
     Sync,
     Unpack,
     WriteAt,
+    file_name,
     is_part,
 )
 from testnet.sim.disk import SimDisk
@@ -271,6 +275,141 @@ def test_no_link_leads_out_of_a_drive(tmp_path: Path) -> None:
     assert isinstance(perform(Unpack(Location(str(drive), ()), zipped({"file": b"x"}))), DiskError)
     assert isinstance(perform(Append(Location(str(drive), ("file",)), b"x")), DiskError)
     assert (outside / "secret").read_text() == "secret"
+
+
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[tuple[str, ...]]:
+    """The way to a folder deeper than Python's stack; gone afterwards, since pytest could not remove it."""
+    yield ("d",) + ("a",) * 1500
+    subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
+
+
+def test_g23_a_folder_of_any_depth_is_removed(disk: Perform, at: At, deep: tuple[str, ...]) -> None:
+    assert disk(MakeFolder(at(*deep))) is None
+    disk(Replace(at(*deep, "f"), b"x"))
+    disk(Replace(at("d", "a", "f"), b"x"))
+    disk(MakeFolder(at("d", "b", "c")))
+    assert isinstance(disk(RemoveFolder(at("d"), recursive=False)), DiskError)
+    assert disk(RemoveFolder(at("d"), recursive=True)) is None
+    assert disk(ListFolder(at())) == []
+
+
+def test_g23_every_operation_works_deep_down(disk: Perform, at: At, deep: tuple[str, ...]) -> None:
+    disk(MakeFolder(at(*deep)))
+    assert disk(Replace(at(*deep, "f"), b"x")) is None
+    assert disk(Hash(at(*deep, "f"))) == blake3(b"x").digest()
+    assert disk(Unpack(at(*deep, "into"), zipped({"g": b"1"}))) is None
+    assert disk(Copy(at(*deep, "f"), at(*deep, "into", "h"))) is None
+    assert disk(Rename(at(*deep, "into"), at("top"))) is None
+    assert disk(ListFolder(at("top"))) == [("g", FileType.FILE), ("h", FileType.FILE)]
+
+
+def test_a_folder_is_removed_with_all_that_is_in_it_and_nothing_that_links_lead_to(tmp_path: Path) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "folder"
+    (folder / "inner").mkdir(parents=True)
+    outside.mkdir()
+    (outside / "kept").write_text("kept")
+    (folder / "link").symlink_to(outside)
+    (folder / "inner" / "link").symlink_to(outside / "kept")
+    os.mkfifo(folder / "inner" / "fifo")
+    assert isinstance(perform(RemoveFolder(Location(str(folder), ("link",)), recursive=True)), DiskError)
+    assert perform(RemoveFolder(Location(str(tmp_path), ("folder",)), recursive=True)) is None
+    assert (os.listdir(tmp_path), (outside / "kept").read_text()) == (["outside"], "kept")
+
+
+def test_a_large_folder_is_emptied_a_few_entries_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(real, "_LISTED_AT_ONCE", 3)
+    for number in range(10):
+        (tmp_path / "d" / f"{number}" / "in" / "ner").mkdir(parents=True)
+        (tmp_path / "d" / f"{number}" / "f").write_text("x")
+        (tmp_path / "d" / f"f{number}").write_text("x")
+    assert perform(RemoveFolder(Location(str(tmp_path), ("d",)), recursive=True)) is None
+    assert os.listdir(tmp_path) == []
+
+
+def test_g23_a_folder_that_never_gets_empty_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(real, "_MOST_LISTINGS", 3)
+    (tmp_path / "d" / "a" / "b" / "c" / "d").mkdir(parents=True)
+    folder = Location(str(tmp_path), ("d",))
+    assert perform(RemoveFolder(folder, recursive=True)) == DiskError(DiskFault.OTHER, "the folder does not get empty")
+    assert perform(RemoveFolder(folder, recursive=True)) is None  # what was done is done
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket"])
+def test_g23_what_is_no_regular_file_is_neither_read_nor_written(tmp_path: Path, kind: str) -> None:
+    strange, file = Location(str(tmp_path), ("strange",)), Location(str(tmp_path), ("f",))
+    if kind == "fifo":
+        os.mkfifo(tmp_path / "strange")
+    else:
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(tmp_path / "strange"))
+    perform(Replace(file, b"x"))
+    operations: list[Operation] = [
+        ReadAt(strange, 0, 1),
+        WriteAt(strange, 0, b"x"),
+        Append(strange, b"x"),
+        Create(strange),
+        SetLength(strange, 0),
+        Sync(strange),
+        Hash(strange),
+        Copy(strange, file),
+        ListFolder(strange),
+        Unpack(strange, zipped({"a": b""})),
+        Unpack(Location(str(tmp_path), ()), zipped({"strange": b"x"})),
+    ]
+    assert {type(perform(each)) for each in operations} == {DiskError}
+    assert perform(Rename(strange, Location(str(tmp_path), ("g",)))) is None
+    assert perform(RemoveFile(Location(str(tmp_path), ("g",)))) is None
+    assert perform(ReadAt(file, 0, 9)) == b"x"
+
+
+def test_g23_a_folder_with_too_many_entries_is_not_listed(
+    disk: Perform, at: At, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("nectar_node.storage.disk", "testnet.sim.disk"):
+        monkeypatch.setattr(f"{module}.MAX_LISTED", 2)
+    for name in ("a", "b"):
+        disk(Create(at(name)))
+    assert disk(ListFolder(at())) == [("a", FileType.FILE), ("b", FileType.FILE)]
+    disk(Create(at("c")))
+    assert fault(disk(ListFolder(at()))) is DiskFault.OTHER
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "ö" * 127])
+def test_a_file_of_the_longest_name_is_replaced_and_copied(disk: Perform, at: At, name: str) -> None:
+    assert disk(Replace(at(name), b"old and long")) is None
+    assert disk(Replace(at(name), b"new")) is None
+    assert disk(Copy(at(name), at("y" * 255))) is None
+    assert disk(ReadAt(at("y" * 255), 0, 99)) == b"new"
+    assert fault(disk(Replace(at("x" * 256), b""))) is DiskFault.OTHER
+
+
+def test_replace_leaves_other_files_alone_whatever_their_names(disk: Perform, at: At) -> None:
+    disk(Replace(at(".f.new"), b"mine"))
+    disk(Replace(at("f"), b"x"))
+    assert disk(ReadAt(at(".f.new"), 0, 9)) == b"mine"
+
+
+def test_a_file_for_any_id_has_a_name_of_its_own() -> None:
+    longer = [f"{name}:{'k' * 63}:{'p' * 200}" for name in "ab"]
+    names = [file_name(id) for id in ("main:app:sys", *longer)]
+    assert names[0] == "main:app:sys"
+    assert len(set(names)) == 3
+    assert all(is_part(name) for name in names)
+
+
+def test_g23_what_nobody_has_foreseen_is_an_outcome_and_a_line_in_the_log(
+    at: At, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def deep(_: Operation) -> Outcome:
+        return deep(_)
+
+    monkeypatch.setitem(real._PERFORMERS, Stat, deep)
+    assert perform(Stat(at("f"))) == DiskError(DiskFault.OTHER, "the node could not do it: its log says why")
+    line = capsys.readouterr().out
+    assert line.count("\n") == 1
+    assert "disk: Stat of" in line
+    assert "RecursionError" in line
 
 
 def test_a_full_simulated_disk_says_so_and_keeps_what_it_has() -> None:

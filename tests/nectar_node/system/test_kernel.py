@@ -17,7 +17,7 @@ from kernel.grants import KERNEL_PROCESS
 from kernel.guest import OurCapabilities, Poll
 from kernel.message import ON_EXIT_NONE, ON_EXIT_RESTART, Envelope, LazyLoadBlob, ReplyTo, Request
 from nectar_node.storage.operations import Job
-from nectar_node.system.kernel import MAX_COMPILING, KernelProcess
+from nectar_node.system.kernel import MAX_BODY_BYTES, MAX_COMPILING, KernelProcess
 from nectar_node.system.process import CompileCode, FetchCode
 from nectar_node.world import BadCode, LogLine, ShutDown
 from tests.kernel.rig import OUR, TERMINAL, VFS, NoProgram, Rig, here, pid, send
@@ -270,15 +270,17 @@ def test_the_nodes_user_may_grant_anything(distro: Distro) -> None:
 # --- on-exit --------------------------------------------------------------------------------------------------------
 
 
-def test_g22_a_process_sets_its_own_on_exit_and_its_childs(distro: Distro) -> None:
-    distro.initialize("b")
-    for name in ("a", "b"):
-        assert distro.ask({"SetOnExit": {"target": str(pid(name)), "on_exit": "Restart"}}) == "Ok"
-        assert distro.rig.kernel.processes[pid(name)].on_exit == ON_EXIT_RESTART
+def test_g22_a_process_sets_its_own_on_exit(distro: Distro) -> None:
+    assert distro.ask({"SetOnExit": {"target": str(pid("a")), "on_exit": "Restart"}}) == "Ok"
+    assert distro.rig.kernel.processes[pid("a")].on_exit == ON_EXIT_RESTART
 
 
-def test_g21_nobody_has_another_send_requests_with_its_rights(distro: Distro) -> None:
-    distro.rig.start("b")
+@pytest.mark.parametrize("is_child", [True, False])
+def test_g21_nobody_has_another_send_requests_with_its_rights(distro: Distro, is_child: bool) -> None:
+    if is_child:
+        distro.initialize("b")
+    else:
+        distro.rig.start("b")
     request = {"inherit": False, "expects_response": None, "body": [104, 105], "metadata": None, "capabilities": []}
     on_exit = {"Requests": [[str(here("a")), request, None]]}
     refused = {"Err": {"NoCap": {"action": "SetOnExit", "target": str(pid("b"))}}}
@@ -293,6 +295,24 @@ def test_g22_on_exit_requests_are_sent_when_the_process_ends(distro: Distro) -> 
     distro.ask({"RunProcess": str(pid("b"))})
     distro.rig.end("b")
     assert distro.rig.bodies("a") == [b"hi"]
+
+
+# --- bounds ---------------------------------------------------------------------------------------------------------
+
+
+def test_g23_a_body_that_is_long_to_read_is_refused_unread(distro: Distro) -> None:
+    for length, answered in ((MAX_BODY_BYTES, b'"Ok"'), (MAX_BODY_BYTES + 1, b"longer than")):
+        distro.send_raw(b'"Booted"'.ljust(length))
+        distro.look()
+        assert answered in distro.replies[-1].response.body
+
+
+def test_g23_of_a_request_that_waits_for_its_code_only_the_metadata_is_kept(distro: Distro) -> None:
+    fields = {"id": str(pid("b")), "on_exit": "None", "initial_capabilities": [], "public": False}
+    distro.send({"InitializeProcess": fields}, blob=b"code", metadata='"mine"')
+    (wanted,) = distro.compiling
+    envelope = wanted.token.envelope  # type: ignore[attr-defined]
+    assert (envelope.message, envelope.blob) == (Request(False, None, b"", '"mine"'), None)
 
 
 # --- killed ---------------------------------------------------------------------------------------------------------
@@ -366,8 +386,8 @@ def test_debug_tells_who_holds_what(distro: Distro) -> None:
     assert distro.ask({"Debug": {"HasCap": nobody}}) == {"Debug": {"HasCap": None}}
 
 
-def test_more_processes_than_a_body_holds_are_not_cut_short(distro: Distro, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_BODY_BYTES", 100)
+def test_more_processes_than_an_answer_holds_are_not_cut_short(distro: Distro, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nectar_node.system.kernel.MAX_MAP_BYTES", 100)
     assert "more to show" in str(distro.ask({"Debug": "ProcessMap"}))
 
 

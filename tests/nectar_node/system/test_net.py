@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kernel.address import Address, ProcessId
 from kernel.events import Reply
 from kernel.message import Envelope, ReplyTo, Request
-from nectar_node.system.net import MAX_HELLO_CHARACTERS, MAX_HELLOS, NET, WINDOW_SECONDS, Net, Peer
+from nectar_node.system.net import MAX_HELLO_CHARACTERS, MAX_HELLOS, MAX_QUESTION_BYTES, NET, WINDOW_SECONDS, Net, Peer
 from nectar_node.world import LogLine
 from net.directory import Endpoint, NameRecord
 from tests.nectar_node.system.drives import APP, JSON, OUR
@@ -112,3 +112,14 @@ def test_what_is_no_question_is_a_bad_request(question: object) -> None:
 def test_whatever_anybody_sends_gets_one_answer(body: bytes, node: str) -> None:
     wishes = say(a_net(), body, node)
     assert sum(isinstance(wish, Reply) for wish in wishes) == 1
+
+
+def test_g23_a_body_too_long_for_a_question_is_a_hello_unread() -> None:
+    question = b'"GetPeers"'
+    (answer,) = say(a_net(), question.ljust(MAX_QUESTION_BYTES), OUR)
+    assert isinstance(answer, Reply)
+    assert answer.response.body.startswith(b'{"Peers"')
+    line, answer = say(a_net(), question.ljust(MAX_QUESTION_BYTES + 1), OUR)
+    assert isinstance(line, LogLine)
+    assert isinstance(answer, Reply)
+    assert answer.response.body == b"ack"

@@ -90,7 +90,7 @@ def test_what_is_answered_is_utf8_whatever_is_in_it() -> None:
 @given(st.binary(max_size=60))
 def test_only_refused_leaves_the_reading_of_a_body(body: bytes) -> None:
     try:
-        load_untrusted(body)
+        load_untrusted(body, 1000)
     except Refused:
         return
 
@@ -113,3 +113,10 @@ def test_only_refused_leaves_the_reading_of_values(value: object) -> None:
         except Refused:
             continue
         assert isinstance(result, (ProcessId, Address, Capability, OnExit, tuple))
+
+
+def test_g23_a_body_over_its_bound_is_refused_unread() -> None:
+    assert load_untrusted(b" [1]", 4) == [1]
+    with pytest.raises(Refused) as refused:
+        load_untrusted(b"nonsense", 4)
+    assert refused.value.value == {"BadRequest": {"error": "the body is longer than 4 bytes"}}

@@ -13,7 +13,7 @@ from kernel.address import Address, ProcessId
 from kernel.events import Reply, StateAction, StateUsed, UseState
 from kernel.message import Envelope, LazyLoadBlob, ReplyTo, Request
 from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, MakeFolder
-from nectar_node.system.state import MAX_WAITING, STATE, State
+from nectar_node.system.state import MAX_BODY_BYTES, MAX_WAITING, STATE, State
 from nectar_node.world import LogLine
 from testnet.sim.disk import SimDisk
 from tests.nectar_node.system.drives import APP, JSON, OTHER, OUR
@@ -115,6 +115,40 @@ def test_g23_a_process_that_saves_faster_than_the_disk_is_refused() -> None:
     saved.carry_out()
     assert [line.source for line in saved.lines] == [str(APP)]
     assert saved.ask({"GetState": str(APP)}) == ("GetState", b"x")
+
+
+LONGEST = ProcessId("n" * 63, "k" * 63, ".".join("p" * 63 for _ in range(4))[:253])
+
+
+def test_g27_a_process_with_the_longest_id_saves_its_state_as_well() -> None:
+    saved = Saved()
+    assert saved.ask({"SetState": str(LONGEST)}, b"bytes", LONGEST) == "SetState"
+    other = LONGEST._replace(process="m" * 63)
+    assert saved.ask({"SetState": str(other)}, b"others", other) == "SetState"
+    assert saved.ask({"GetState": str(LONGEST)}, source=LONGEST) == ("GetState", b"bytes")
+    saved.state.use(UseState(LONGEST, "token", StateAction.GET))
+    assert saved.carry_out() == [StateUsed("token", b"bytes", None)]
+
+
+def test_g23_states_that_wait_for_the_disk_are_bounded_in_bytes_for_all_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nectar_node.system.state.MAX_WAITING_BYTES", 10)
+    saved = Saved()
+    for process in (APP, OTHER):
+        address = Address(OUR, process)
+        request = Request(False, 5, json.dumps({"SetState": str(process)}).encode(), '"meta"')
+        blob = LazyLoadBlob(None, b"1234")  # with its metadata ten bytes
+        saved.state.receive(Envelope(1, address, Address(OUR, STATE), ReplyTo(address, 1), request, blob), 0.0)
+    bodies = [answer.response.body for answer in saved.carry_out() if isinstance(answer, Reply)]
+    assert bodies == [b'{"Err":{"IOError":{"error":"too much waits for the disk already"}}}', b'"SetState"']
+    assert saved.ask({"GetState": str(APP)}) == ("GetState", b"1234")
+
+
+def test_g23_a_body_that_is_long_to_read_is_refused_unread() -> None:
+    body = json.dumps({"DeleteState": str(APP)}).encode()
+    assert Saved().ask_raw(body.ljust(MAX_BODY_BYTES)) == "DeleteState"
+    assert "BadRequest" in Saved().ask_raw(body.ljust(MAX_BODY_BYTES + 1))["Err"]
 
 
 @given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()), st.none() | st.binary(max_size=4))

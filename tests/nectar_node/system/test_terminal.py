@@ -28,7 +28,15 @@ from kernel.message import (
 from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, ReadAt
 from nectar_node.system.process import FetchCode, SystemToken, Wish
 from nectar_node.system.scripts import MAX_SCRIPTS_BYTES
-from nectar_node.system.terminal import FAILED, GRACE_SECONDS, MAX_LINE_BYTES, MAX_RUNS, TERMINAL, Terminal
+from nectar_node.system.terminal import (
+    FAILED,
+    GRACE_SECONDS,
+    MAX_ALIAS_BODY_BYTES,
+    MAX_LINE_BYTES,
+    MAX_RUNS,
+    TERMINAL,
+    Terminal,
+)
 from nectar_node.world import BadCode
 from tests.kernel.rig import NoProgram
 
@@ -42,8 +50,13 @@ FIRST = ProcessId("1000", "terminal", "sys")
 """Under which the first script runs."""
 
 
-def locate(package: PackageId, path: str) -> Location:
-    return Location("drives", (str(package), "pkg", path.strip("/")))
+def place(package: PackageId, path: str) -> Location:
+    """Where a file of an installed package lies."""
+    return Location("packages", (str(package), path.strip("/")))
+
+
+def locate(package: PackageId, path: str) -> Location | None:
+    return None if package.package == "nothing" else place(package, path)
 
 
 class Rig:
@@ -117,7 +130,7 @@ def test_a_line_has_its_packages_scripts_read_and_then_the_scripts_code() -> Non
     rig = Rig()
     rig.tell(b"  hi   other.nec how are you?\n")
     job = rig.wish(Job)
-    assert job.operation == ReadAt(locate(PackageId("terminal", "sys"), "/scripts.json"), 0, MAX_SCRIPTS_BYTES + 1)
+    assert job.operation == ReadAt(place(PackageId("terminal", "sys"), "/scripts.json"), 0, MAX_SCRIPTS_BYTES + 1)
     rig.terminal.done(job, b'{"hi.wasm":{}}', 0.0)
     fetch = rig.wish(FetchCode)
     assert (fetch.package, fetch.path) == (PackageId("terminal", "sys"), "/hi.wasm")
@@ -427,3 +440,16 @@ def test_a_request_that_nobody_waits_for_is_answered_by_nothing() -> None:
     rig.tell(b'"GetAliases"', ALIAS, timeout=None)
     rig.tell(b"ls", timeout=None)
     assert rig.wishes() == []
+
+
+def test_a_package_that_is_not_installed_has_no_scripts() -> None:
+    rig = Rig()
+    rig.tell(b"tool:nothing:sys")
+    assert rig.answer() == ("nothing:sys has no scripts, or is not installed on our.nec.", FAILED)
+
+
+def test_g23_a_request_about_aliases_that_is_long_to_read_is_refused_unread() -> None:
+    rig = Rig()
+    for length, answered in ((MAX_ALIAS_BODY_BYTES, "Aliases"), (MAX_ALIAS_BODY_BYTES + 1, "Expected")):
+        rig.tell(b'"GetAliases"'.ljust(length), ALIAS)
+        assert answered in rig.answer()[0]

@@ -10,14 +10,27 @@ from hypothesis import strategies as st
 
 from kernel.address import Address, ProcessId
 from kernel.message import Envelope, ReplyTo, Request
-from nectar_node.system.timer import TIMER, Timer
+from nectar_node.system.timer import MAX_BODY_BYTES, MAX_METADATA_BYTES, TIMER, Timer
 from tests.nectar_node.system.drives import JSON
 
 APP = Address("our.nec", ProcessId("main", "app", "sys"))
 
 
-def ask(timer: Timer, body: bytes, now: float, id: int = 1) -> None:
-    timer.receive(Envelope(id, APP, Address("our.nec", TIMER), ReplyTo(APP, id), Request(False, 9, body)), now)
+def ask(
+    timer: Timer,
+    body: bytes,
+    now: float,
+    id: int = 1,
+    caller: Address = APP,
+    waits: int = 9,
+    metadata: str | None = None,
+) -> None:
+    request = Request(False, waits, body, metadata)
+    timer.receive(Envelope(id, caller, Address("our.nec", TIMER), ReplyTo(caller, id), request), now)
+
+
+def child(name: str) -> Address:
+    return Address("our.nec", APP.process._replace(process=name))
 
 
 def test_a_timer_answers_when_its_milliseconds_have_passed_and_not_before() -> None:
@@ -94,10 +107,70 @@ def test_g23_nobody_uses_up_the_timers_of_others(monkeypatch: pytest.MonkeyPatch
     assert timer.next_deadline() == 2.0
 
 
+def test_g23_the_children_of_a_process_have_no_more_timers_than_it_and_others_have_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nectar_node.system.timer.MAX_TIMERS_OF_ONE", 2)
+    timer = Timer()
+    for id in (1, 2, 3):
+        ask(timer, b'{"SetTimer": 1000}', 0.0, id, child(f"child-{id}"))
+    refused = timer.next_action()
+    assert refused is not None
+    assert refused.reply_to.id == 3
+    ask(timer, b'{"SetTimer": 500}', 0.0, 4, Address("our.nec", ProcessId("main", "other", "sys")))
+    assert timer.next_deadline() == 0.5
+
+
+def test_g23_a_processs_timers_end_with_it_and_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nectar_node.system.timer.MAX_TIMERS", 3)
+    timer = Timer()
+    ask(timer, b'{"SetTimer": 1000}', 0.0)
+    for life in range(5):
+        for id in (2, 3):
+            ask(timer, b'{"SetTimer": 2000}', 0.0, id, child("child"))
+        timer.ended(child("child").process, 0.0)
+        assert len(timer._due) <= 3, life
+    assert timer.next_action() is None
+    timer.on_timer(10.0)
+    (only,) = [timer.next_action()]
+    assert only is not None
+    assert only.reply_to == ReplyTo(APP, 1)
+    assert (timer.next_action(), timer.next_deadline()) == (None, None)
+
+
+def test_g23_a_timer_that_is_longer_than_its_request_waits_is_not_kept() -> None:
+    timer = Timer()
+    ask(timer, b'{"SetTimer": 18446744073709551615}', 0.0, waits=1)
+    ask(timer, b'{"SetTimer": 1001}', 0.0, waits=1)
+    assert (timer.next_deadline(), timer.next_action()) == (None, None)
+    ask(timer, b'{"SetTimer": 1000}', 0.0, waits=1)
+    assert timer.next_deadline() == 1.0
+
+
+def test_g23_a_body_that_is_long_to_read_is_refused_unread() -> None:
+    timer = Timer()
+    ask(timer, b'{"SetTimer": 1}'.ljust(MAX_BODY_BYTES + 1), 0.0)
+    refused = timer.next_action()
+    assert refused is not None
+    assert b"Err" in refused.response.body
+    ask(timer, b'{"SetTimer": 1}'.ljust(MAX_BODY_BYTES), 0.0)
+    assert timer.next_deadline() == 0.001
+
+
+def test_g23_a_timer_keeps_no_more_metadata_than_a_little() -> None:
+    timer = Timer()
+    for length, started in ((MAX_METADATA_BYTES, True), (MAX_METADATA_BYTES + 1, False)):
+        metadata = '"' + "x" * (length - 2) + '"'
+        ask(timer, b'{"SetTimer": 1000}', 0.0, metadata=metadata)
+        assert (timer.next_action() is None) is started
+    (kept,) = timer._running.values()
+    assert kept.message.body == b""
+
+
 @given(st.binary(max_size=20) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_whatever_a_process_sends_it_gets_one_answer(body: bytes) -> None:
     timer = Timer()
-    ask(timer, body, 0.0)
+    ask(timer, body, 0.0, waits=1 << 60)
     timer.on_timer(1e30)
     assert timer.next_action() is not None
     assert timer.next_action() is None

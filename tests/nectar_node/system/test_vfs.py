@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from kernel.address import Address
 from kernel.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
-from nectar_node.storage.operations import DiskError, DiskFault, Location, Replace
-from nectar_node.system.vfs import MAX_CURSORS, VFS
+from nectar_node.storage.operations import MAX_DEPTH, DiskError, DiskFault, Hash, Location, Replace
+from nectar_node.system import vfs_queue
+from nectar_node.system.vfs import MAX_BODY_BYTES, MAX_CURSORS, VFS
 from nectar_node.system.vfs_actions import ACTIONS
 from nectar_node.system.vfs_queue import MAX_REQUESTS
 from tests.nectar_node.system.drives import APP, JSON, OTHER, OUR, Drives
@@ -96,6 +97,38 @@ def test_g21_who_may_make_another_packages_drive_does_not_hold_it(drives: Drives
     assert drives.held == before
 
 
+WRITES: list[tuple[str, object]] = [
+    ("/app:sys/pkg", "CreateDrive"),
+    ("/app:sys/pkg/d", "CreateDir"),
+    ("/app:sys/pkg/scripts.json", "Write"),
+    ("/app:sys/pkg", "AddZip"),
+    ("/app:sys/d/f", {"Rename": {"new_path": "/app:sys/pkg/scripts.json"}}),
+    ("/app:sys/d", {"Rename": {"new_path": "/app:sys/pkg"}}),
+    ("/app:sys/d/f", {"CopyFile": {"new_path": "/app:sys//pkg/tool.wasm"}}),
+]
+
+
+@pytest.mark.parametrize(("path", "action"), WRITES)
+def test_g21_no_process_writes_its_own_packages_folder(drives: Drives, path: str, action: object) -> None:
+    drives.ask("/app:sys/d/f", "CreateFile")
+    assert list(drives.ask(path, action, b"x")["Err"]) == ["NoCap"]
+    assert "NotFound" in drives.ask("/app:sys/pkg", "ReadDir")["Err"]
+
+
+@pytest.mark.parametrize("right", ['{"root":true}', '{"kind":"write","drive":"/app:sys/pkg"}'])
+def test_an_app_store_that_was_given_the_right_writes_packages_folders(drives: Drives, right: str) -> None:
+    drives.hold(OTHER, right)
+    assert drives.ask("/app:sys/pkg", "CreateDrive", source=OTHER) == "Ok"
+    assert drives.ask("/app:sys/pkg/manifest.json", "Write", b"[]", source=OTHER) == "Ok"
+    assert drives.ask("/app:sys/pkg/manifest.json", "Read") == ("Read", b"[]")
+
+
+def test_g23_a_path_has_only_so_many_folders(drives: Drives) -> None:
+    path = "/app:sys/d" + "/a" * (MAX_DEPTH - 2)
+    assert drives.ask(path, "CreateDirAll") == "Ok"
+    assert "ParseError" in drives.ask(f"{path}/a", "CreateDirAll")["Err"]
+
+
 def test_a_rename_cannot_carry_a_file_into_another_packages_drive(drives: Drives) -> None:
     drives.ask("/app:sys/d/f", "CreateFile")
     assert "NoCap" in drives.ask("/app:sys/d/f", {"Rename": {"new_path": "/other:sys/d/f"}})["Err"]
@@ -131,6 +164,15 @@ def test_a_hash_does_not_hold_up_what_else_is_done_with_its_file(drives: Drives)
     assert lanes[0] == lanes[2] != lanes[1]
 
 
+def test_g23_one_package_has_its_files_hashed_one_after_another(drives: Drives) -> None:
+    drives.ask("/app:sys/d/f", "Hash")
+    drives.ask("/app:sys/d/g", "Hash", source=APP._replace(process="second"))
+    drives.hold(OTHER, '{"root":true}')
+    drives.ask("/app:sys/d/f", "Hash", source=OTHER)
+    first, second, anothers = [job.lane for job in drives.jobs if isinstance(job.operation, Hash)]
+    assert first == second != anothers
+
+
 def test_one_place_has_one_lane_however_its_path_is_spelt(drives: Drives) -> None:
     drives.ask("/app:sys/d/f", "CreateFile")
     drives.ask("/app:sys//d///f", "Read")
@@ -161,6 +203,31 @@ def test_g23_who_asks_for_more_than_the_disk_can_do_is_refused_the_rest_and_told
     while drives.undone:
         drives.work()
     assert drives.ask("/app:sys/d/f", "Len") == {"Len": 0}
+
+
+def test_g23_what_a_request_keeps_alive_counts_and_nothing_else_is_kept(
+    drives: Drives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = '"' + "ö" * 10_000 + '"'
+    monkeypatch.setattr(vfs_queue, "MAX_BYTES", len(metadata.encode()))
+    body = b'{"path": "/app:sys/d/f", "action": "Len"}'
+    address = Address(OUR, APP)
+    request = Request(False, 5, body, metadata)
+    for id in (1, 2):
+        drives.vfs.receive(Envelope(id, address, Address(OUR, VFS), ReplyTo(address, id), request), 0.0)
+        drives.look()
+    assert b"too much waits" in drives.replies[-1].response.body
+    (job,) = drives.undone
+    kept = job.owner.task.envelope  # type: ignore[attr-defined]
+    assert (kept.message, kept.blob) == (Request(False, None, b"", metadata), None)
+
+
+def test_g23_a_body_that_is_long_to_read_is_refused_unread(drives: Drives) -> None:
+    body = b'{"path": "/app:sys/d", "action": "ReadDir"}'
+    for length, answered in ((MAX_BODY_BYTES, b'{"ReadDir":[]}'), (MAX_BODY_BYTES + 1, b"longer than")):
+        reply = drives.ask_raw(body.ljust(length))
+        assert reply is not None
+        assert answered in reply.response.body
 
 
 def test_g4_what_is_asked_of_a_path_is_done_in_order_though_some_must_wait_for_others(drives: Drives) -> None:

@@ -11,6 +11,8 @@ from blake3 import blake3
 
 from kernel import limits
 from nectar_node.storage.operations import DiskError, DiskFault, Location
+from nectar_node.system import vfs_actions
+from nectar_node.system.shapes import dump
 from nectar_node.system.vfs_actions import ACTIONS, refusal
 from tests.nectar_node.system.drives import Drives
 
@@ -227,7 +229,7 @@ def test_a_drive_that_cannot_be_made_is_a_create_dir_error() -> None:
     }
 
 
-@pytest.mark.parametrize("body", [b"no JSON", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"no JSON", b"\xff", b"[" * 10_000])
 def test_what_is_no_json_is_bad_json(drives: Drives, body: bytes) -> None:
     reply = drives.ask_raw(body)
     assert reply is not None
@@ -238,3 +240,18 @@ def test_what_is_no_json_is_bad_json(drives: Drives, body: bytes) -> None:
 def test_what_is_no_action_is_a_bad_request(drives: Drives, action: object) -> None:
     drives.ask(FILE, "CreateFile")
     assert list(drives.ask(FILE, action)["Err"]) == ["BadRequest"]
+
+
+def test_g23_a_list_that_is_too_long_is_an_error_and_not_cut_short(
+    drives: Drives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("a", 'quoted "b"', "größe")
+    for name in names:
+        drives.ask(f"{DRIVE}/{name}", "CreateDir")
+    listed = drives.ask(DRIVE, "ReadDir")
+    length = len(dump(listed["ReadDir"]))
+    monkeypatch.setattr(vfs_actions, "MAX_LIST_BYTES", length)
+    assert drives.ask(DRIVE, "ReadDir") == listed
+    monkeypatch.setattr(vfs_actions, "MAX_LIST_BYTES", length - 1)
+    error = f"the list of its 3 entries would be longer than {length - 1} bytes"
+    assert drives.ask(DRIVE, "ReadDir") == {"Err": {"IOError": {"error": error, "path": DRIVE}}}

@@ -1,0 +1,46 @@
+"""Takes a killed process's capabilities out of messages that are under way (G21).
+
+What a process attaches is checked when it sends; by the time the message is taken, its issuer may have been killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kernel.address import Address
+from kernel.guest import Arrival
+from kernel.mailbox import Delivery
+from kernel.message import Envelope, Request, Response
+from kernel.process import Parked, Process
+
+
+def strip(processes: Iterable[Process], issuer: Address) -> None:
+    """Leave what `issuer` has issued out of everything that waits for one of these processes, or that one waits to
+    send."""
+    for process in processes:
+        if any(_carries(delivery.answer, issuer) for delivery in process.mailbox.deliveries()):
+            process.mailbox.replace(lambda delivery: _strip_delivery(delivery, issuer))
+        if process.stall is not None:
+            process.stall = process.stall._replace(envelope=_strip_envelope(process.stall.envelope, issuer))
+        for index, waiter in enumerate(process.waiters):
+            if isinstance(waiter, Parked):
+                process.waiters[index] = waiter._replace(envelope=_strip_envelope(waiter.envelope, issuer))
+
+
+def _carries(answer: object, issuer: Address) -> bool:
+    return isinstance(answer, Arrival) and any(each.issuer == issuer for each in answer.message.capabilities)
+
+
+def _strip_delivery(delivery: Delivery, issuer: Address) -> Delivery:
+    answer = delivery.answer
+    if not isinstance(answer, Arrival) or not _carries(answer, issuer):
+        return delivery
+    return delivery._replace(answer=answer._replace(message=_without(answer.message, issuer)))
+
+
+def _strip_envelope(envelope: Envelope, issuer: Address) -> Envelope:
+    return envelope._replace(message=_without(envelope.message, issuer))
+
+
+def _without(message: Request | Response, issuer: Address) -> Request | Response:
+    return message._replace(capabilities=tuple(each for each in message.capabilities if each.issuer != issuer))

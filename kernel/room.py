@@ -1,0 +1,118 @@
+"""Who waits for room in a mailbox, and how they go on (G24).
+
+A sender whose target has no room is set aside with the rest of its effects (`Stall`), in the target's queue; a message
+from a peer is parked there, and holds back the peer's credit. When the target takes a message, or ends, they move on,
+one after the other and from here alone: letting one go on can let others move, and the chain of those may be as long as
+there are processes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from kernel.address import ProcessId
+from kernel.events import Taken
+from kernel.guest import Effect, End, Poll
+from kernel.message import Envelope, Reason, Request
+from kernel.outstanding import OutstandingTable
+from kernel.process import Parked, Process, Waiting
+from kernel.router import Router
+
+Apply = Callable[[Process, Iterable[Effect], Poll, End | None], None]
+"""Go on with the rest of a process's effects."""
+Route = Callable[[Process, Envelope, bytes | None, bool], bool]
+"""Bring a request on its way; the last parameter: its turn has come, whoever else waits. False: there is no room."""
+
+
+class Room:
+    """See the module's text."""
+
+    def __init__(
+        self,
+        router: Router,
+        processes: dict[ProcessId, Process],
+        outstanding: OutstandingTable,
+        apply: Apply,
+        route: Route,
+    ) -> None:
+        self._moves: deque[Process | Parked] = deque()
+        """Processes whose mailbox has room again, and those who waited for one that has ended."""
+        self._settling = False
+        self._router = router
+        self._processes = processes
+        self._outstanding = outstanding
+        self._apply = apply
+        self._route = route
+
+    def set_aside(self, sender: Process, rest: deque[Effect], poll: Poll, end: End | None) -> None:
+        """A sender waits for room: this is what it goes on with."""
+        assert sender.stall is not None
+        sender.stall = sender.stall._replace(rest=rest, poll=poll, end=end)
+        sender.waiting = Waiting.ROOM
+
+    def release(self, target: Process) -> None:
+        """A process has ended: whoever waited for room there waits no longer."""
+        self._moves.extend(target.waiters)
+        target.waiters.clear()
+        self._settle()
+
+    def free(self, target: Process) -> None:
+        """A process has taken a message: there may be room for whoever waits."""
+        self._moves.append(target)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Let all move on who can; what comes of that is added to `_moves`, and done by the same loop."""
+        if self._settling:
+            return
+        self._settling = True
+        while self._moves:
+            self._move(self._moves.popleft())
+        self._settling = False
+
+    def _move(self, move: Process | Parked) -> None:
+        if isinstance(move, Parked):
+            self._router.emit(Taken(move.receipt))
+            self._router.dead(move.envelope, Reason.PROCESS_ENDED)
+        elif move.stall is not None:
+            self._retry(move, admitted=False)
+        else:
+            self._admit(move)
+
+    def _admit(self, target: Process) -> None:
+        """A mailbox has room again: let in whoever waits, in order."""
+        while target.waiters and target.mailbox.has_room():
+            waiter = target.waiters.popleft()
+            if isinstance(waiter, Parked):
+                self._router.emit(Taken(waiter.receipt))
+                self._router.put_request(target, waiter.envelope)
+            else:
+                self._retry(waiter, admitted=True)
+
+    def _retry(self, sender: Process, *, admitted: bool) -> None:
+        """Send what a process waited to send, and go on with the rest of its effects."""
+        stall, sender.stall = sender.stall, None
+        assert stall is not None
+        sender.waiting = Waiting.NOTHING
+        envelope, context, rest, poll, end = stall
+        message = envelope.message
+        if isinstance(message, Request) and message.expects_response is not None:
+            if envelope.id not in self._outstanding:
+                self._apply(sender, rest, poll, end)  # it timed out meanwhile
+                return
+            if poll is Poll.CALL and not rest and sender.awaited == envelope.id:
+                sender.waiting = Waiting.RESPONSE
+        if self._route(sender, envelope, context, admitted):
+            if self._processes.get(sender.address.process) is sender:
+                self._apply(sender, rest, poll, end)
+        else:
+            self.set_aside(sender, rest, poll, end)
+
+    def give_up(self, sender: Process) -> None:
+        """A sender has ended, or its request has run out of time: it waits no longer."""
+        stall, sender.stall = sender.stall, None
+        assert stall is not None
+        target = self._processes.get(stall.envelope.target.process)
+        if target is not None and sender in target.waiters:
+            target.waiters.remove(sender)

@@ -1,0 +1,123 @@
+"""Where a request goes, and whether it may: to a process, a system process, a peer, or nowhere (G14, G18, G19)."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from kernel.address import ProcessId
+from kernel.errors import BadAddress
+from kernel.events import Parcel
+from kernel.grants import Grants
+from kernel.guest import Poll
+from kernel.json_text import is_json
+from kernel.message import Envelope, Reason
+from kernel.outstanding import OutstandingTable
+from kernel.process import Process, Stall
+from kernel.router import Router
+
+
+class Routing:
+    """See the module's text."""
+
+    def __init__(
+        self,
+        router: Router,
+        grants: Grants,
+        processes: dict[ProcessId, Process],
+        system: dict[ProcessId, bool],
+        outstanding: OutstandingTable,
+    ) -> None:
+        """`system`: the system processes, and whether each is public."""
+        self._our = router.our
+        self._router = router
+        self._grants = grants
+        self._processes = processes
+        self._system = system
+        self._outstanding = outstanding
+
+    def route(self, process: Process, envelope: Envelope, context: bytes | None, admitted: bool = False) -> bool:
+        """Bring a request on its way; False: the target has no room, and the sender is stalled. `admitted`: its turn
+        has come, whoever else waits."""
+        _, _, target, _, message, _, _ = envelope
+        if message.metadata is not None and not is_json(message.metadata):
+            self._router.undeliverable(envelope, Reason.BAD_METADATA)
+        elif target.node != self._our:
+            self._to_peer(process, envelope, context)
+        else:
+            receiver = self._processes.get(target.process)
+            if receiver is not None:
+                return self._to_process(process, receiver, envelope, context, admitted)
+            self._to_system(process, envelope)
+        return True
+
+    def _to_process(
+        self, process: Process, receiver: Process, envelope: Envelope, context: bytes | None, admitted: bool
+    ) -> bool:
+        if not (receiver.launch.public or self._may_message(process, receiver)):
+            self._router.undeliverable(envelope, Reason.NO_CAPABILITY)
+        elif receiver.mailbox.has_room() and (admitted or not receiver.waiters):
+            self._entrust(envelope, receiver, process)
+            self._router.put_request(receiver, envelope)
+        elif receiver is process or self._processes.get(process.address.process) is not process:
+            # It would wait for itself, or has ended and cannot wait.
+            self._router.undeliverable(envelope, Reason.INBOX_FULL)
+        else:
+            process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
+            receiver.waiters.append(process)
+            return False
+        return True
+
+    def _may_message(self, sender: Process, target: Process) -> bool:
+        launch = target.launch
+        return (
+            sender is target
+            or launch.parent == sender.address.process
+            or sender.launch.parent == launch.process
+            or self._grants.may_message(sender.address.process, target.address)
+        )
+
+    def _to_system(self, process: Process, envelope: Envelope) -> None:
+        """To a system process, or to nobody."""
+        target = envelope.target
+        public = self._system.get(target.process)
+        if public is None:
+            self._router.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
+        elif public or self._grants.may_message(process.address.process, target):
+            self._entrust(envelope, None, process)
+            self._router.to_system(envelope)
+        else:
+            self._router.undeliverable(envelope, Reason.NO_CAPABILITY)
+
+    def _to_peer(self, process: Process, envelope: Envelope, context: bytes | None) -> None:
+        reason = self.barrier(process, envelope)
+        if reason is not None:
+            self._router.undeliverable(envelope, reason)
+            return
+        self._entrust(envelope, None, process)
+        self._router.to_peer(Parcel(envelope, context, process.prompt, process))
+
+    def barrier(self, process: Process, envelope: Envelope) -> Reason | None:
+        """Why a message may not leave the node; None: it may."""
+        try:
+            envelope.target.validate()
+        except BadAddress:
+            return Reason.BAD_ADDRESS
+        if not self._grants.may_use_network(process.address.process):
+            return Reason.NO_CAPABILITY
+        return None
+
+    def _entrust(self, envelope: Envelope, holder: Process | None, sender: Process) -> None:
+        """Note who owes the answer now."""
+        reply_to = envelope.reply_to
+        if reply_to is None:
+            return
+        address = reply_to.address
+        if address is sender.address:
+            if holder is not None:
+                self._outstanding.entrust(reply_to.id, holder, None)
+            return
+        if address.node != self._our:
+            return
+        previous = sender if address != sender.address else None
+        if holder is not None or previous is not None:
+            self._outstanding.entrust(reply_to.id, holder, previous)
