@@ -94,7 +94,7 @@ class Lifecycle:
 
     def _grant(self, process: ProcessId, capabilities: tuple[Capability, ...]) -> None:
         if not self._grants.grant(process, capabilities):
-            self._router.say(process, "is granted fewer capabilities than asked for: it, or its package, holds too many")
+            self._router.say(process, "is granted fewer capabilities than asked for: it or its package holds too many")
 
     def _make(self, launch: Launch, on_exit: OnExit) -> Process:
         process = Process(Address(self._our, launch.process), launch, self._router.now)

@@ -17,6 +17,7 @@ from kernel.events import (
     Kill,
     Launch,
     Loaded,
+    Output,
     Run,
     ToSystem,
     WithdrawCapabilities,
@@ -132,3 +133,11 @@ def test_who_keeps_something_for_a_process_is_told_of_its_end_after_its_last_req
     rig.start("c")
     assert Ended(pid("c")) in rig.tell(Kill(pid("c")))
     assert Ended(pid("nobody")) not in rig.tell(Kill(pid("nobody")))
+
+
+def test_g21_a_process_that_cannot_be_granted_all_that_it_asks_for_says_so(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_HELD_CAPABILITIES", 1)
+    rig.start("a", capabilities=(ISSUED, Capability(here("b"), "2")))
+    assert any(isinstance(action, Output) and "fewer capabilities" in action.text for action in rig.actions)
