@@ -270,8 +270,9 @@ def _failed_with_target(error: SendError) -> tuple[object, ...]:
 
 def _receive(failed: Callable[[SendError], object]) -> Callable[[object], object]:
     def present(answer: object) -> object:
-        if type(answer) is Arrival:
-            return _arrived(answer)
+        if type(answer) is Arrival:  # as in `_arrived`: a call less for every message
+            source, message, context, _ = answer
+            return 0, (source, (0, message) if type(message) is Request else (1, (message, context)))
         assert isinstance(answer, Failure), answer
         return 1, (failed(answer.error), answer.context)
 
