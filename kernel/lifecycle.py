@@ -6,10 +6,11 @@ Owns the table of running processes and those that wait for their restart; reach
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from typing import NamedTuple
 
 from kernel import limits
-from kernel.address import Address, ProcessId
+from kernel.address import Address, PackageId, ProcessId
 from kernel.capability import Capability
 from kernel.errors import BadAddress
 from kernel.events import (
@@ -69,6 +70,8 @@ class Lifecycle:
         self._spawning: dict[ProcessId, _Spawning] = {}
         self._restarts: list[_Restart] = []
         self._back_off: dict[ProcessId, float] = {}
+        self._of_package: Counter[PackageId] = Counter()
+        """Running processes."""
         self._restarted: dict[ProcessId, int] = {}
         self._number = 0
 
@@ -100,6 +103,7 @@ class Lifecycle:
         process = Process(Address(self._our, launch.process), launch, self._router.now)
         process.on_exit = on_exit
         self.processes[launch.process] = process
+        self._of_package[launch.process.package_id] += 1
         return process
 
     # --- as kernel:distro:sys has it done ---------------------------------------------------------------------------
@@ -169,6 +173,8 @@ class Lifecycle:
             return "the name is taken"
         if len(self.processes) + len(self._spawning) + len(self._restarts) >= limits.MAX_PROCESSES:
             return f"this node runs {limits.MAX_PROCESSES} processes already"
+        if self._of_package[process.package_id] >= limits.MAX_PROCESSES_OF_PACKAGE:
+            return f"its package runs {limits.MAX_PROCESSES_OF_PACKAGE} processes already"
         return None
 
     def is_taken(self, process: ProcessId) -> bool:
@@ -254,6 +260,10 @@ class Lifecycle:
 
     def _remove(self, process: Process) -> None:
         del self.processes[process.address.process]
+        package = process.address.process.package_id
+        self._of_package[package] -= 1
+        if not self._of_package[package]:
+            del self._of_package[package]
         self._router.emit(Close(process.address.process))
         self._router.bury(process)
 

@@ -81,8 +81,11 @@ MAX_REVOKED = 1024
 """Issuers of one package whose revocations are told apart; the oldest are merged into one of the whole package."""
 MAX_REVOKED_PACKAGES = 4096
 """Packages with revocations; the oldest are merged into one of the whole node."""
-MAX_PROCESSES = 65536
-"""Processes on one node."""
+MAX_PROCESSES = 11_000
+"""Processes on one node. A guest takes five of the 65,530 memory mappings that Linux gives a process by default: at
+about 13,000 none is left, not even for a thread's stack."""
+MAX_PROCESSES_OF_PACKAGE = 10_500
+"""The same of one package, so that it leaves places to others."""
 MAX_DEAD_LETTERS = 1000
 """Undeliverable messages that are remembered, without blob; the oldest go first."""
 MAX_DEAD_LETTER_BODY = 1024

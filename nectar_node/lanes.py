@@ -12,12 +12,14 @@ from collections.abc import Callable
 import trio
 
 from nectar_node.storage.disk import perform
-from nectar_node.storage.operations import Hash, Job, Outcome
+from nectar_node.storage.operations import Copy, Hash, Job, Outcome, Unpack
 
 DISK_THREADS = 4
 """Lanes that are served at once."""
-HASH_THREADS = 2
-"""Files that are hashed at once; on threads of their own, since one may take minutes and nobody else shall wait."""
+LONG = (Hash, Copy, Unpack)
+"""Operations that may take minutes."""
+LONG_THREADS = 2
+"""Of these at once; on threads of their own, since nobody else shall wait for them."""
 JOBS_PER_HOP = 4
 """Jobs of one lane done in one go; more would delay the first one's answer. A hash goes alone: the files of one lane
 shall not keep a thread from those of another."""
@@ -31,7 +33,7 @@ class Lanes:
         self._done = done
         self._waiting: dict[str, deque[Job]] = {}
         self._threads = trio.CapacityLimiter(DISK_THREADS)
-        self._hashers = trio.CapacityLimiter(HASH_THREADS)
+        self._long = trio.CapacityLimiter(LONG_THREADS)
         self._nursery: trio.Nursery | None = None
 
     def submit(self, job: Job) -> None:
@@ -54,9 +56,9 @@ class Lanes:
     async def _serve(self, lane: str) -> None:
         waiting = self._waiting[lane]
         while waiting:
-            hashes = isinstance(waiting[0].operation, Hash)
-            limiter = self._hashers if hashes else self._threads
-            jobs = [waiting.popleft() for _ in range(1 if hashes else min(len(waiting), JOBS_PER_HOP))]
+            long = isinstance(waiting[0].operation, LONG)
+            limiter = self._long if long else self._threads
+            jobs = [waiting.popleft() for _ in range(1 if long else min(len(waiting), JOBS_PER_HOP))]
             # Abandoned when the node stops: a hash may take seconds, and what is durable survives any end.
             outcomes = await trio.to_thread.run_sync(_perform_all, jobs, limiter=limiter, abandon_on_cancel=True)
             for job, outcome in zip(jobs, outcomes, strict=True):

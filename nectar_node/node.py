@@ -33,6 +33,7 @@ from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig
 from nectar_node.core import CoreConfig, NodeCore
 from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError
 from nectar_node.lanes import Lanes
+from nectar_node.loading import Loader
 from nectar_node.log_budget import LogBudget
 from nectar_node.memory import keep_freed_memory
 from nectar_node.package import Package, read_package
@@ -173,7 +174,7 @@ class Node:
     def __init__(self, prepared: _Prepared) -> None:
         self.config = prepared.config
         self._prepared = prepared
-        self._engine = prepared.engine
+        self._loader = Loader(str(prepared.config.folder.drives), partial(_compile, prepared.engine))
         self._started = trio.current_time()
         self._endpoint: tuple[str, int] = (prepared.config.host, 0)
         self._transport = TcpTransport()
@@ -327,7 +328,7 @@ class Node:
         self._nursery.start_soon(self._load_elsewhere, load)
 
     async def _load_elsewhere(self, load: LoadCode) -> None:
-        program = await trio.to_thread.run_sync(_compile, self._engine, load.source)
+        program = await self._loader.load(load.source)
         self._core.code_loaded(load, program, trio.current_time())
         self._code_loaded.set()
         self._code_loaded = trio.Event()

@@ -11,6 +11,7 @@ Run as a program it is that child: mode and limits are its arguments, the code i
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import re
@@ -208,9 +209,14 @@ def _too_slow() -> BadModule:
     return _TooExpensive(f"it takes more than {limits.MAX_COMPILE_SECONDS} seconds of processor time to compile")
 
 
+_PR_SET_PDEATHSIG = 1
+
+
 def _child(mode: Mode, seconds: int, memory: int, compiled_bytes: int) -> int:
     """Compile what comes in; returns the exit code."""
     os.nice(_NICE)
+    # With the thread that waits for it, and so with the node, however that ends.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (compiled_bytes, compiled_bytes))

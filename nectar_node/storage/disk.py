@@ -305,6 +305,10 @@ def _replace(operation: Replace) -> None:
 
 def _copy(operation: Copy) -> None:
     with _opened(operation.location, os.O_RDONLY) as source, _replacing(operation.target) as target:
+        # Holes are written out: a sparse file may be larger than any disk.
+        room = os.fstatvfs(target)
+        if os.fstat(source).st_size > room.f_bavail * room.f_frsize:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         for block in _blocks(source):
             _write_all(target, block)
 

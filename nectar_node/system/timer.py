@@ -55,7 +55,7 @@ class Timer:
             return  # nobody would hear of it
         body = envelope.message.body
         milliseconds = _milliseconds_untrusted(body)
-        if body in (b"debug", b'"Debug"'):
+        if body in (b"debug", b"Debug", b'"Debug"'):
             self._answer(envelope, b'{"Debug":{"running":%d}}' % len(self._running))
         elif milliseconds is None:
             self._answer(envelope, b'{"Err":"expected {\\"SetTimer\\": milliseconds}"}')

@@ -771,6 +771,17 @@ def test_g23_processes_that_wait_for_their_restart_count_against_the_limit(
     assert set(rig.kernel.processes) == {pid("a"), pid("c")}
 
 
+def test_g23_a_package_leaves_places_to_others(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_PROCESSES_OF_PACKAGE", 2)
+    rig.start("a", "b")
+    rig.poll("a", Spawn("c", "/c.wasm", ON_EXIT_RESTART, (), (), False), poll=Poll.CALL)
+    assert any(isinstance(action, Output) and "its package runs 2 processes" in action.text for action in rig.actions)
+    rig.end("b")
+    rig.poll("a", Spawn("c", "/c.wasm", ON_EXIT_RESTART, (), (), False), poll=Poll.CALL)
+    rig.tell(Loaded(pid("c"), NoProgram()))
+    assert set(rig.kernel.processes) == {pid("a"), pid("c")}
+
+
 def test_g17_params_that_hold_half_a_character_are_kept_in_ascii(rig: Rig) -> None:
     rig.start("a", network=False)
     rig.poll("a", SaveCapabilities((Capability(here("a"), '"\\ud800"'),)), OurCapabilities(), poll=Poll.CALL)
