@@ -169,7 +169,7 @@ class Lifecycle:
             return str(error)
         if self._is_reserved(process):
             return "the name is a system process's"
-        if self.is_taken(process) or process in self._spawning:
+        if self.is_known(process):
             return "the name is taken"
         if len(self.processes) + len(self._spawning) + len(self._restarts) >= limits.MAX_PROCESSES:
             return f"this node runs {limits.MAX_PROCESSES} processes already"
@@ -180,6 +180,10 @@ class Lifecycle:
     def is_taken(self, process: ProcessId) -> bool:
         """Whether it runs, or waits for its restart."""
         return process in self.processes or process in self._back_off
+
+    def is_known(self, process: ProcessId) -> bool:
+        """Whether it is taken, or being spawned."""
+        return self.is_taken(process) or process in self._spawning
 
     def _is_reserved(self, process: ProcessId) -> bool:
         return (process.package, process.publisher) == RESERVED or self._router.is_system(process)

@@ -222,7 +222,8 @@ class KernelProcess:
         if (process.package, process.publisher) == RESERVED or self._see().is_system(process):
             raise bad_request(f"{process} is a system process")
         revokes = envelope.message.metadata not in ("no-revoke", '"no-revoke"')
-        self._wishes.append(Kill(process, revokes))
+        if self._see().lifecycle.is_known(process):  # a revocation is remembered, and names could be invented
+            self._wishes.append(Kill(process, revokes))
         return {"KilledProcess": str(process)}
 
     def _grant(self, envelope: Envelope, argument: Any) -> object:

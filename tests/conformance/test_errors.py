@@ -175,7 +175,7 @@ def test_g15_a_response_that_found_its_node_offline_can_be_sent_again(lab: SimLa
     assert a.bodies("response") == ["again"]
 
 
-def dead_letter(lab: SimLab, reason: Reason, line: str) -> None:
+def assert_dead_letter(lab: SimLab, reason: Reason, line: str) -> None:
     """The node knows why, and its log says it in one line."""
     assert lab.dead() == [reason]
     assert [each for each in lab.our.log if each.startswith("kernel: ")] == [f"kernel: {line}"]
@@ -194,7 +194,7 @@ def test_g16_a_dead_letter_says_why(lab: SimLab, target: str, reason: Reason, ex
     a = lab.probe("a")
     lab.probe("private", public=False)
     a.tell(send(target, "lost", expects=expects))
-    dead_letter(lab, reason, f"request from {a} to {target}: {reason.value}")
+    assert_dead_letter(lab, reason, f"request from {a} to {target}: {reason.value}")
 
 
 def test_g16_what_waited_for_a_process_that_ended_is_a_dead_letter(lab: SimLab) -> None:
@@ -202,7 +202,7 @@ def test_g16_what_waited_for_a_process_that_ended_is_a_dead_letter(lab: SimLab) 
     b.tell(wait_for(c, "silence", expects=90))
     a.tell(send(b, "unread"))
     lab.kill(b)
-    dead_letter(lab, Reason.PROCESS_ENDED, f"request from {a} to {b}: process ended")
+    assert_dead_letter(lab, Reason.PROCESS_ENDED, f"request from {a} to {b}: process ended")
 
 
 def test_g16_a_process_that_floods_itself_loses_what_finds_no_room(
@@ -211,7 +211,7 @@ def test_g16_a_process_that_floods_itself_loses_what_finds_no_room(
     monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 10)
     a = lab.probe("a")
     a.tell(flood(a, 11))
-    dead_letter(lab, Reason.INBOX_FULL, f"request from {a} to {a}: inbox full")
+    assert_dead_letter(lab, Reason.INBOX_FULL, f"request from {a} to {a}: inbox full")
     assert a.bodies() == [str(number) for number in range(10)]
 
 
@@ -219,7 +219,7 @@ def test_g16_a_process_that_floods_itself_loses_what_finds_no_room(
 def test_g16_the_reason_of_an_offline_is_in_the_log_too(lab: SimLab) -> None:
     a = lab.probe("a")
     a.tell(send(NO_NODE, "lost"))
-    dead_letter(lab, Reason.NO_SUCH_NAME, f"request from {a} to {NO_NODE}: no such name")
+    assert_dead_letter(lab, Reason.NO_SUCH_NAME, f"request from {a} to {NO_NODE}: no such name")
 
 
 def test_g16_an_expired_request_is_told_apart(lab: SimLab) -> None:
@@ -227,7 +227,7 @@ def test_g16_an_expired_request_is_told_apart(lab: SimLab) -> None:
     a.tell(send(b, "", receive(), respond("late"), expects=5))
     lab.until(lab.now + 10)
     b.tell()
-    dead_letter(lab, Reason.NOT_AWAITED, f"response from {b} to {a}: nobody waits for it")
+    assert_dead_letter(lab, Reason.NOT_AWAITED, f"response from {b} to {a}: nobody waits for it")
 
 
 def test_g16_a_dead_letter_is_kept_for_who_looks_for_it(lab: SimLab) -> None:
