@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nectar_node.errors import CannotJoin
 from nectar_node.folder import NodeFolder
+from net.limits import MAX_RESERVATIONS
 
 GENESIS_FILE = "testnet.json"
 NODES_FOLDER = "nodes"
@@ -80,6 +81,10 @@ class NodeConfig:
     """0: any free port."""
     advertise: tuple[str, int] | None = None
     """The endpoint in its name record, where that is not the one it listens on (a proxy stands before it)."""
+    routers: tuple[str, ...] = ()
+    """Nodes through which this one is reached; its name record then has no endpoint."""
+    reservations: int = MAX_RESERVATIONS
+    """How many other nodes this one is a router for."""
     packages: tuple[Path, ...] = ()
     """Package folders (each with a manifest.json) whose processes run from the start."""
     ready_descriptor: int | None = None

@@ -45,7 +45,7 @@ from net import directory, keyfile
 from net.directory import Directory, RegistrarDirectory
 from net.driver import FAREWELL_SECONDS, Driver
 from net.errors import BadNameRecord, KeyFileError, KeyFileMissing, ListenFailed
-from net.events import Close, Dial, FailureReason, Writable
+from net.events import Close, Dial, FailureReason, Hold, Writable
 from net.identity import Identity
 from net.peers import Network, NetworkConfig
 from net.registrar import Registrar
@@ -193,6 +193,7 @@ class Node:
         self._carriers: dict[type, Callable[..., None]] = {
             Dial: self._handle_connection,
             Close: self._handle_connection,
+            Hold: self._handle_connection,
             Writable: self._to_write.append,
             Job: self._lanes.submit,
             LoadCode: self._load_code,
@@ -262,8 +263,11 @@ class Node:
         if self.config.genesis is None:
             return
         self._joined = trio.Event()
-        host, port = self.config.advertise or self._endpoint
-        self._core.network.set_endpoint(host, port, trio.current_time())
+        if self.config.routers:
+            self._core.network.register(trio.current_time())
+        else:
+            host, port = self.config.advertise or self._endpoint
+            self._core.network.set_endpoint(host, port, trio.current_time())
         self._core.settle(trio.current_time())
         self._runner.turn()
         with trio.move_on_after(JOIN_SECONDS):
@@ -315,7 +319,7 @@ class Node:
                 self._driver.handle(each)
             self._to_write.clear()
 
-    def _handle_connection(self, action: Dial | Close) -> None:
+    def _handle_connection(self, action: Dial | Close | Hold) -> None:
         self._driver.handle(action)
 
     def _job_done(self, job: Job, outcome: Outcome) -> None:
@@ -381,7 +385,11 @@ def _write_lines(lines: Iterable[tuple[str, str]]) -> None:
 
 def _make_core(prepared: _Prepared) -> NodeCore:
     config = prepared.config
-    network_config = NetworkConfig(wall_clock_offset=time.time() - trio.current_time())
+    network_config = NetworkConfig(
+        routers=config.routers,
+        reservations=config.reservations,
+        wall_clock_offset=time.time() - trio.current_time(),
+    )
     network = Network(prepared.identity, prepared.directory, network_config, os.urandom, trio.current_time())
     folder = config.folder
     core_config = CoreConfig(

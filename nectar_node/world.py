@@ -1,7 +1,7 @@
 """What the core asks of the world, as values: its driver carries them out.
 
-Those of the net (`Dial`, `Close`, `Writable`), of the disk (`Job`) and of traces (`Traced`) are defined where they come
-from.
+Those of the net (`Dial`, `Close`, `Writable`, `Hold`), of the disk (`Job`) and of traces (`Traced`) are defined where
+they come from.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kernel.events import Answered
 from kernel.message import Buffer
 from nectar_node.storage.operations import Job, Location
 from nectar_node.trace import Traced
-from net.events import Close, Dial, FailureReason, Writable
+from net.events import Close, Dial, FailureReason, Hold, Writable
 
 
 class LogLine(NamedTuple):
@@ -86,6 +86,7 @@ WorldAction = (
     Dial
     | Close
     | Writable
+    | Hold
     | Job
     | LoadCode
     | LogLine

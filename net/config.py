@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from net.directory import Endpoint
 from net.identity import Identity
-from net.limits import RECOVERY_SECONDS, SESSION_CREDIT_BYTES, SESSION_CREDIT_MESSAGES
+from net.limits import MAX_RESERVATIONS, RECOVERY_SECONDS, SESSION_CREDIT_BYTES, SESSION_CREDIT_MESSAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,9 @@ class NetworkConfig:
     endpoints: tuple[Endpoint, ...] = ()
     """Where this node accepts connections, for its name record; `Network.set_endpoint` changes it later."""
     routers: tuple[str, ...] = ()
-    """For its name record."""
+    """Nodes through which this one is reached; it keeps a session with each, and they are in its name record."""
+    reservations: int = MAX_RESERVATIONS
+    """How many other nodes this one is a router for; 0: none."""
     register: bool = False
     """Whether to register with the registrar right away (`Network.set_endpoint` does it in any case)."""
     previous: Identity | None = None

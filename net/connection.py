@@ -3,6 +3,7 @@
 from collections import deque
 from enum import IntEnum
 
+from net.directory import Endpoint
 from net.errors import BadHandshake, GoodbyeCode
 from net.events import Buffer
 from net.handshake import FIRST_MESSAGE_BYTES, Greeting, Handshake
@@ -25,10 +26,14 @@ class Stage(IntEnum):
     """Handshake messages pass."""
     VERIFYING = 2
     """The handshake is through; whether the name belongs to the key is being looked up."""
-    WAITING = 3
+    LEG = 3
+    """The peer is who it says, and the connection is to be a leg of a circuit: the router's word is awaited."""
+    WAITING = 4
     """The peer is who it says; its resume frame is awaited."""
-    LIVE = 4
+    LIVE = 5
     """Messages pass."""
+    SPLICED = 6
+    """At a router: the bytes are two other nodes', and go to `Connection.partner` as they are."""
 
 
 class Connection:
@@ -41,6 +46,7 @@ class Connection:
         "_sealer",
         "closed",
         "dialed",
+        "endpoint",
         "greeting",
         "half_open",
         "handshake",
@@ -49,11 +55,16 @@ class Connection:
         "host",
         "last_heard",
         "number",
+        "owner",
+        "partner",
         "pinged",
+        "raw_bytes",
         "session",
         "signalled",
         "splitter",
         "stage",
+        "throttled",
+        "via",
     )
 
     def __init__(self, number: int, handshake: Handshake, *, dialed: str | None, host: str, now: float) -> None:
@@ -63,6 +74,18 @@ class Connection:
         self.dialed = dialed
         self.host = host
         self.stage = Stage.DIALING if dialed is not None else Stage.HANDSHAKE
+        self.owner = dialed
+        """Whose session the dial is for: the node that was dialed, or the one behind that router."""
+        self.endpoint: Endpoint | None = None
+        """Where it was dialed."""
+        self.via: str | None = None
+        """The router whose circuit it is."""
+        self.partner: Connection | None = None
+        """At a router: the circuit's other leg."""
+        self.throttled = False
+        """Whether the driver was told to read no more from it."""
+        self.raw_bytes = 0
+        """Of what passes unencrypted here and waits to be written: handshake messages, and a partner's bytes."""
         self.session: Session | None = None
         self.greeting: Greeting | None = None
         self.closed = False
@@ -114,7 +137,7 @@ class Connection:
             raise BadHandshake("this is no handshake")
 
     def _send_handshake(self, message: bytes) -> None:
-        self._raw.append(LENGTH.pack(len(message)) + message)
+        self.queue_raw(LENGTH.pack(len(message)) + message)
 
     def _split(self) -> None:
         self._sealer, self._opener = self.handshake.split()
@@ -130,6 +153,15 @@ class Connection:
         """Send a control frame, before any message."""
         self._controls.append(encode_control(frame))
 
+    def queue_raw(self, data: bytes) -> None:
+        """Send bytes as they are, before all records that are not made yet."""
+        self._raw.append(data)
+        self.raw_bytes += len(data)
+
+    def queue_record(self, frame: Control) -> None:
+        """Send a control frame, encrypted now: raw bytes may follow it."""
+        self.queue_raw(self._seal(frame))
+
     @property
     def controls(self) -> int:
         """Control frames that wait to be written."""
@@ -137,15 +169,22 @@ class Connection:
 
     def farewell(self, code: GoodbyeCode | None) -> bytes:
         """The last bytes: what of the handshake is unsent, and a goodbye if the peer can decrypt one."""
-        parts = self._raw
-        self._raw = []
-        if code is not None and self._sealer is not None:
-            frame = encode_control(Goodbye(code))
-            record = bytearray(len(frame) + _RECORD_OVERHEAD)
-            record[LENGTH.size : LENGTH.size + len(frame)] = frame
-            self._sealer.seal(memoryview(record), 0, len(frame))
-            parts.append(bytes(record))
+        parts = self._take_raw()
+        if code is not None and self._sealer is not None and self.stage is not Stage.SPLICED:
+            parts.append(self._seal(Goodbye(code)))
         return b"".join(parts)
+
+    def _take_raw(self) -> list[bytes]:
+        parts, self._raw, self.raw_bytes = self._raw, [], 0
+        return parts
+
+    def _seal(self, frame: Control) -> bytes:
+        assert self._sealer is not None
+        encoded = encode_control(frame)
+        record = bytearray(len(encoded) + _RECORD_OVERHEAD)
+        record[LENGTH.size : LENGTH.size + len(encoded)] = encoded
+        self._sealer.seal(memoryview(record), 0, len(encoded))
+        return bytes(record)
 
     @property
     def writable(self) -> bool:
@@ -159,9 +198,7 @@ class Connection:
     def fill(self, limit: int) -> list[Buffer]:
         """About `limit` bytes to write, encrypted now; nothing if there is nothing."""
         if self._raw:
-            raw: list[Buffer] = list(self._raw)
-            self._raw = []
-            return raw
+            return list(self._take_raw())
         if self._sealer is None or not self.writable:
             return []
         session = self.session if self.stage is Stage.LIVE else None

@@ -1,7 +1,8 @@
 """(trio) Carries bytes and connections between a `Network` and a transport. Decides nothing.
 
-Whoever owns the network drains its events and hands `Dial`, `Close` and `Writable` to `handle`; after everything that
-the driver has fed into the network it calls `turn`, so that the owner drains again and re-arms its timer.
+Whoever owns the network drains its events and hands `Dial`, `Close`, `Writable` and `Hold` to `handle`; after
+everything that the driver has fed into the network it calls `turn`, so that the owner drains again and re-arms its
+timer.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Protocol
 import trio
 
 from net.errors import DialFailed, StreamBroken
-from net.events import Buffer, Close, Dial, DialFailure, Writable
+from net.events import Buffer, Close, Dial, DialFailure, Hold, Writable
 from net.transport import Listener, Stream, Transport
 
 SEND_BYTES = 1 << 18
@@ -47,7 +48,7 @@ class Port(Protocol):
 class _Link:
     """One connection as the driver knows it."""
 
-    __slots__ = ("closing", "farewell", "grace", "rest", "scope", "stream", "wake", "writing")
+    __slots__ = ("closing", "farewell", "grace", "released", "rest", "scope", "stream", "wake", "writing")
 
     def __init__(self) -> None:
         self.scope = trio.CancelScope()
@@ -61,6 +62,8 @@ class _Link:
         self.stream: Stream | None = None
         self.writing = False
         """The writer is at work: nobody else may write."""
+        self.released: trio.Event | None = None
+        """Nothing is read until then."""
         self.rest: list[Buffer] = []
         """What `_transmit` could not write, for the writer."""
 
@@ -85,7 +88,7 @@ class Driver:
         self._links: dict[int, _Link] = {}
         self._one_less = trio.Event()
 
-    def handle(self, event: Dial | Close | Writable) -> None:
+    def handle(self, event: Dial | Close | Writable | Hold) -> None:
         """Do what the network asks for."""
         match event:
             case Dial(connection, host, port):
@@ -95,12 +98,22 @@ class Driver:
             case Writable(connection):
                 if (link_there := self._links.get(connection)) is not None:
                     self._transmit(connection, link_there)
+            case Hold(connection, held):
+                self._hold(connection, held)
             case Close(connection, farewell):
                 if (closing := self._links.get(connection)) is not None:
                     closing.closing = True
                     closing.farewell = farewell
                     closing.wake.set()
                     closing.scope.deadline = trio.current_time() + closing.grace
+
+    def _hold(self, connection: int, held: bool) -> None:
+        link = self._links.get(connection)
+        if link is not None and held and link.released is None:
+            link.released = trio.Event()
+        elif link is not None and not held and link.released is not None:
+            link.released.set()
+            link.released = None
 
     def _transmit(self, connection: int, link: _Link) -> None:
         """Write at once what goes without waiting; the writer does the rest.
@@ -175,7 +188,7 @@ class Driver:
             with link.scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write, connection, link, stream, nursery.cancel_scope)
-                    await self._read(connection, stream)
+                    await self._read(connection, link, stream)
                     nursery.cancel_scope.cancel()
         finally:
             with trio.CancelScope(shield=True):
@@ -184,8 +197,10 @@ class Driver:
         self._port.lost(connection, self._clock())
         self._turn()
 
-    async def _read(self, connection: int, stream: Stream) -> None:
+    async def _read(self, connection: int, link: _Link, stream: Stream) -> None:
         while True:
+            if link.released is not None:
+                await link.released.wait()
             try:
                 data = await stream.receive_some()
             except StreamBroken:

@@ -27,6 +27,8 @@ class GoodbyeCode(IntEnum):
     """A bound of `limits` is reached."""
     SILENT = 9
     """Nothing was heard for too long."""
+    NO_CIRCUIT = 10
+    """A router cannot connect the two: the node has no reservation there, does not answer, or a quota is used up."""
 
 
 class NetError(Exception):
@@ -71,6 +73,12 @@ class NoRoom(ProtocolViolation):
     """Nobody's: a bound of `limits` is reached, so the connection ends."""
 
     code = GoodbyeCode.BUSY
+
+
+class NoCircuit(ProtocolViolation):
+    """Nobody's: a router cannot connect the caller to the node that it wants."""
+
+    code = GoodbyeCode.NO_CIRCUIT
 
 
 class CreditOverrun(ProtocolViolation):

@@ -93,6 +93,19 @@ class Writable:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """The driver shall read nothing more from the connection, or go on: a router's circuit is slower at its other end.
+
+    What it has read already it may still report.
+    """
+
+    connection: int
+    """Its id."""
+    held: bool
+    """False: go on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """A message has arrived whole; it is acknowledged when its receipt is given to `taken`."""
 
@@ -190,6 +203,7 @@ NetEvent: TypeAlias = (
     Dial
     | Close
     | Writable
+    | Hold
     | Received
     | Delivered
     | Failed

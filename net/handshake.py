@@ -8,6 +8,7 @@ message. The hash covers the other side's ephemeral key, so a signature is of no
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cbor2
 from cryptography.exceptions import InvalidTag
@@ -21,12 +22,13 @@ from net.identity import SIGNATURE_BYTES, Identity, verify_untrusted
 from net.limits import MAX_HANDSHAKE_BYTES, MAX_NAME_RECORD_BYTES
 from net.names import is_node_name
 from net.records import Opener, Sealer
+from net.wire import TICKET_BYTES
 
 PROTOCOL = b"Noise_XX_25519_ChaChaPoly_BLAKE2s"
 PROLOGUE = b"nectar/1"
 VERSION = 1
 _MAX_ITEMS = 16
-"""Of a greeting: the array and its four fields, and room for those of another version."""
+"""Of a greeting: the array and its five fields, and room for those of another version."""
 FIRST_MESSAGE_BYTES = 32
 """Message 1 is the ephemeral key alone."""
 _DOMAINS = {True: b"nectar/1 handshake initiator", False: b"nectar/1 handshake responder"}
@@ -92,6 +94,25 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True)
+class Connect:
+    """The dialer wants the router that it dials to connect it to another node."""
+
+    target: str
+    """Its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """The dialer is called by another node, and this is its leg of the circuit."""
+
+    ticket: bytes
+    """From the router's `wire.Incoming`."""
+
+
+Circuit: TypeAlias = Connect | Accept
+
+
+@dataclass(frozen=True, slots=True)
 class Greeting:
     """The payload of messages 2 and 3."""
 
@@ -101,11 +122,17 @@ class Greeting:
     """By that node's key; see the module's text."""
     record: bytes | None
     """The sender's own signed name record, granted or not."""
+    circuit: Circuit | None = None
+    """In message 3: the connection is to be a leg of a circuit, and not the session's."""
 
 
 def encode_greeting(greeting: Greeting) -> bytes:
     """As `decode_greeting_untrusted` reads it."""
-    return cbor2.dumps([VERSION, greeting.name, greeting.signature, greeting.record])
+    circuit = greeting.circuit
+    fields = None
+    if circuit is not None:
+        fields = [0, circuit.target] if isinstance(circuit, Connect) else [1, circuit.ticket]
+    return cbor2.dumps([VERSION, greeting.name, greeting.signature, greeting.record, fields])
 
 
 def decode_greeting_untrusted(payload: bytes) -> Greeting:
@@ -113,19 +140,30 @@ def decode_greeting_untrusted(payload: bytes) -> Greeting:
     if len(payload) > MAX_HANDSHAKE_BYTES:
         raise BadHandshake("a greeting that is too long")
     try:
-        fields = loads_untrusted(payload, items=_MAX_ITEMS, depth=1)
+        fields = loads_untrusted(payload, items=_MAX_ITEMS, depth=2)
     except BadCbor as error:
         raise BadHandshake("a greeting that is not CBOR") from error
     match fields:
         case [int(version), *_] if version != VERSION:
             raise BadHandshake("a greeting of another version")
-        case [int(), str(name), bytes(signature), bytes() | None as record]:
+        case [int(), str(name), bytes(signature), bytes() | None as record, circuit]:
             pass
         case _:
             raise BadHandshake("a malformed greeting")
     if not is_node_name(name) or len(signature) != SIGNATURE_BYTES or len(record or b"") > MAX_NAME_RECORD_BYTES:
         raise BadHandshake("a malformed greeting")
-    return Greeting(name, signature, record)
+    return Greeting(name, signature, record, _circuit_untrusted(circuit))
+
+
+def _circuit_untrusted(fields: object) -> Circuit | None:
+    match fields:
+        case None:
+            return None
+        case [0, str(target)] if is_node_name(target):
+            return Connect(target)
+        case [1, bytes(ticket)] if len(ticket) == TICKET_BYTES:
+            return Accept(ticket)
+    raise BadHandshake("a malformed greeting")
 
 
 class Handshake:
@@ -139,10 +177,13 @@ class Handshake:
         initiator: bool,
         static: bytes,
         entropy: Callable[[int], bytes],
+        circuit: Circuit | None = None,
     ) -> None:
-        """`static`: this boot's X25519 private key. `record`: this node's own name record, if it has one."""
+        """`static`: this boot's X25519 private key. `record`: this node's own name record, if it has one. `circuit`:
+        what the initiator wants the connection to be a leg of."""
         self._identity = identity
         self._record = record
+        self.circuit = circuit
         self.initiator = initiator
         self._noise = Noise(initiator=initiator, static=static, ephemeral=entropy(32))
         self._greeting: Greeting | None = None
@@ -163,7 +204,8 @@ class Handshake:
         """Message 2 or 3. Raises BadHandshake; see `Noise.write`."""
         domain = _DOMAINS[self.initiator]
         signature = self._identity.sign(domain, self._noise.static_public + self._noise.hash)
-        return self._noise.write(encode_greeting(Greeting(self._identity.name, signature, self._record)))
+        greeting = Greeting(self._identity.name, signature, self._record, self.circuit)
+        return self._noise.write(encode_greeting(greeting))
 
     def read_untrusted(self, message: Buffer) -> Greeting | None:
         """Take the other side's next message; its greeting, or None for message 1. Raises BadHandshake."""
@@ -177,8 +219,10 @@ class Handshake:
                 raise BadHandshake("a first message with a payload")
             return None
         self._signed_hash = before
-        self._greeting = decode_greeting_untrusted(payload)
-        return self._greeting
+        self._greeting = greeting = decode_greeting_untrusted(payload)
+        if self.initiator and greeting.circuit is not None:
+            raise BadHandshake("a circuit that nobody has dialed for")
+        return greeting
 
     def proves(self, public_key: bytes) -> bool:
         """Whether the other side has shown that it holds the Ed25519 key `public_key`."""

@@ -83,6 +83,21 @@ MAX_SESSIONS = 4096
 MAX_LOOKUPS = 1024
 """Names that are being asked for at the registrar at once."""
 
+# --- routers --------------------------------------------------------------------------------------------------------
+
+MAX_RESERVATIONS = 64
+"""Nodes for which a router keeps a place; the default of `NetworkConfig.reservations`."""
+MAX_CIRCUITS = 256
+"""Circuits of a router at once, those that wait for their second leg too."""
+MAX_CIRCUITS_PER_NODE = 64
+"""The same for one node, as caller and as called: no node uses up a router alone. Also what a node answers at once."""
+RELAY_BYTES = 1 << 20
+"""What a router keeps of each direction of a circuit before it stops reading: with a receive more, its memory."""
+CIRCUIT_IDLE_SECONDS = 60.0
+"""Silence after which a router ends a circuit; three keepalives of the session within have failed by then."""
+ROUTER_RETRY_SECONDS = 1.0
+"""Pause before a node tries again to reach a router of its own, or to get a place there."""
+
 # --- times, in seconds ----------------------------------------------------------------------------------------------
 
 HANDSHAKE_SECONDS = 5.0

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-from net.admission import Admission, Verdict
+from net.admission import Admission, Ruling, Verdict
+from net.circuits import Circuits
 from net.config import NetworkConfig
 from net.connection import Connection, Stage
 from net.directory import Directory, Endpoint, NameRecord
-from net.errors import BadFrame, BadNameRecord, GoodbyeCode, NoRoom, NotBelieved, ProtocolViolation
+from net.errors import BadFrame, BadNameRecord, GoodbyeCode, NoCircuit, NoRoom, NotBelieved, ProtocolViolation
 from net.events import (
     Buffer,
     Close,
@@ -48,6 +49,7 @@ from net.limits import (
 )
 from net.names import is_node_name
 from net.registrar import Registrar
+from net.relay import Relay
 from net.resolver import Answer
 from net.service import serve
 from net.session import Receipt, Session
@@ -61,12 +63,16 @@ from net.wire import (
     Found,
     Goodbye,
     Granted,
+    Incoming,
     Lookup,
     Ping,
     Pong,
     Refused,
     Register,
+    Reserve,
+    Reserved,
     Resume,
+    Spliced,
     decode_frames_untrusted,
 )
 
@@ -84,6 +90,8 @@ class PeerStatus:
     """A connection is being sought."""
     host: str | None
     """The address at the other end."""
+    router: str | None
+    """The router through which it is connected; None: directly, or not at all."""
     bytes_sent: int
     """On all connections with it, with all overhead."""
     bytes_received: int
@@ -124,6 +132,8 @@ class Network:
             answered=self._answered,
         )
         self._admission = Admission(identity, directory)
+        self._relay = Relay(config.reservations, self._switchboard, entropy)
+        self._circuits = Circuits(self._sessions, self._switchboard, self._relay)
         self._verifying: dict[str, list[int]] = {}
         """Connections that wait for the lookup of a name."""
         self._wanted: set[str] = set()
@@ -133,6 +143,7 @@ class Network:
         self._down = False
         if config.register:
             self.register(now)
+        self._sessions.keep_routers(now)
 
     # --- from the node ----------------------------------------------------------------------------------------------
 
@@ -236,11 +247,19 @@ class Network:
             return
         if item.session is not None:
             item.session.bytes_received += len(data)
+        elif item.partner is not None:
+            item.last_heard = now
+            self._switchboard.relay(item, data)
+            return
         try:
             for piece in item.splitter.split(data):
                 self._piece(item, piece, now)
                 if item.closed:
-                    return
+                    # A leg that was spliced has a successor, whose first piece may be here already.
+                    successor = self._switchboard.get(connection)
+                    if successor is None:
+                        return
+                    item = successor
             item.check_expected()
         except ProtocolViolation as violation:
             self._violated(item, violation, now)
@@ -283,6 +302,7 @@ class Network:
                 connected=session.live,
                 reaching=session.reach is not None,
                 host=session.connection.host if session.connection is not None else None,
+                router=session.connection.via if session.connection is not None else None,
                 bytes_sent=session.bytes_sent,
                 bytes_received=session.bytes_received,
                 queued_messages=session.outbox.messages,
@@ -301,6 +321,8 @@ class Network:
             "outgoing_messages": sum(session.outbox.messages for session in sessions),
             "outgoing_bytes": sum(session.outbox.bytes for session in sessions),
             "incoming_bytes": sum(session.inbox.cost for session in sessions),
+            "places": len(self._relay.places),
+            "circuits": self._relay.circuits,
         }
 
     def __repr__(self) -> str:
@@ -312,24 +334,37 @@ class Network:
         connection = self._switchboard.get(number)
         if connection is not None:
             self._switchboard.forget(connection)
-            self._sessions.gone(connection, reason, now)
+            self._gone(connection, reason, now)
+
+    def _gone(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
+        """It is forgotten: carry on with whoever relied on it. `farewell`: the peer meant it to end."""
+        self._relay.gone(connection)
+        self._sessions.gone(connection, reason, now, farewell=farewell)
+        session = connection.session
+        if session is not None and session.connection is None:
+            self._relay.withdraw(session.name)
 
     def _violated(self, connection: Connection, violation: ProtocolViolation, now: float) -> None:
         peer = connection.session.name if connection.session is not None else connection.dialed or connection.host
         self._events.append(Log(f"connection {connection.number} with {peer} ends: {violation}"))
         self._switchboard.close(connection, violation.code)
         bad_key = isinstance(violation, NotBelieved)
-        self._sessions.gone(connection, FailureReason.BAD_KEY if bad_key else FailureReason.UNREACHABLE, now)
+        self._gone(connection, FailureReason.BAD_KEY if bad_key else FailureReason.UNREACHABLE, now)
 
     def _connection_due(self, connection: Connection, now: float) -> None:
         """Its deadline has come: of the handshake, of the lookup of its name, or of the keepalive."""
         timers = self._switchboard.timers
         if connection.stage is Stage.VERIFYING:
             self._verify_or_end(connection, now, Answer.UNAVAILABLE)
+        elif connection.stage is Stage.SPLICED:
+            if self._relay.due(connection, now):
+                self._switchboard.close(connection, None)
+                self._gone(connection, FailureReason.UNREACHABLE, now)
         elif connection.stage is not Stage.LIVE or connection.pinged:
             self._events.append(Log(f"connection {connection.number} ends: silent for too long"))
-            self._switchboard.close(connection, GoodbyeCode.SILENT)
-            self._sessions.gone(connection, FailureReason.UNREACHABLE, now)
+            unanswered = connection.stage is Stage.LEG
+            self._switchboard.close(connection, GoodbyeCode.NO_CIRCUIT if unanswered else GoodbyeCode.SILENT)
+            self._gone(connection, FailureReason.UNREACHABLE, now)
         elif now < connection.last_heard + KEEPALIVE_SECONDS:
             timers.set(connection.number, connection.last_heard + KEEPALIVE_SECONDS)
         else:
@@ -341,7 +376,9 @@ class Network:
 
     def _piece(self, connection: Connection, piece: Buffer, now: float) -> None:
         """One record, or one handshake message. Raises ProtocolViolation."""
-        if connection.stage >= Stage.WAITING:
+        if connection.stage is Stage.SPLICED:
+            raise BadFrame("bytes that came before the circuit was there")
+        if connection.stage >= Stage.LEG:
             self._record(connection, piece, self._scratch, now)
         elif connection.stage is Stage.HANDSHAKE:
             greeting = connection.read_handshake_untrusted(piece)
@@ -373,12 +410,27 @@ class Network:
             connection.finish_handshake()
         if ruling.verdict is Verdict.BELIEVED:
             self._switchboard.handshake_done(connection)
+        if self._is_leg(connection, ruling, now):
+            return
         connection.stage = Stage.WAITING
         connection.session = session = self._session_of(ruling.name, guest=ruling.verdict is Verdict.GUEST)
         if session.arbiter:
             self._sessions.choose(session, connection)
         self._switchboard.signal(connection)
         self._read_held(connection, now)
+
+    def _is_leg(self, connection: Connection, ruling: Ruling, now: float) -> bool:
+        """Whether the connection is to be a leg of a circuit; then it is seen to. Raises ProtocolViolation."""
+        assert connection.greeting is not None
+        circuit = connection.handshake.circuit or connection.greeting.circuit
+        if circuit is None:
+            return False
+        if ruling.verdict is not Verdict.BELIEVED:
+            raise NoCircuit("a circuit is for nodes with a registered name")
+        self._circuits.admit(connection, circuit, ruling.name, now)
+        self._switchboard.signal(connection)
+        self._read_held(connection, now)
+        return True
 
     def _session_of(self, name: str, *, guest: bool) -> Session:
         session = self._sessions.guest(name) if guest else self._sessions.obtain(name)
@@ -432,8 +484,12 @@ class Network:
             connection.pinged = False
             self._switchboard.timers.set(connection.number, now + KEEPALIVE_SECONDS)
         session = connection.session
-        assert session is not None
         for frame in decode_frames_untrusted(into[:length]):
+            if session is None:
+                self._leg_frame(connection, frame, now)
+                if connection.closed:
+                    return
+                continue
             if type(frame) is Data:
                 if connection.stage is not Stage.LIVE:
                     raise BadFrame("a message before the resume frames")
@@ -449,11 +505,22 @@ class Network:
             if connection.closed:
                 return
 
+    def _leg_frame(self, leg: Connection, frame: Data | Control, now: float) -> None:
+        """A frame on a leg of a circuit: only its router says anything there. Raises ProtocolViolation."""
+        if isinstance(frame, Spliced):
+            self._circuits.spliced(leg, frame, now)
+        elif isinstance(frame, Goodbye):
+            self._events.append(self._circuits.goodbye(leg, frame))
+            self._switchboard.close(leg, None)
+            self._gone(leg, FailureReason.UNREACHABLE, now)
+        else:
+            raise BadFrame("a frame that has no place on a leg of a circuit")
+
     def _on_resume(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         assert isinstance(frame, Resume)
         if not session.arbiter and not session.accepts(frame):
             self._switchboard.close(connection, GoodbyeCode.REPLACED)
-            self._sessions.gone(connection, FailureReason.UNREACHABLE, now)
+            self._gone(connection, FailureReason.UNREACHABLE, now)
             return
         delivered, failed = session.resumed(frame)
         if not session.arbiter:
@@ -489,7 +556,7 @@ class Network:
         self._switchboard.close(connection, None)
         disbelieved = frame.code in (GoodbyeCode.NOT_BELIEVED, GoodbyeCode.UNKNOWN_NAME)
         reason = FailureReason.NOT_BELIEVED if disbelieved else FailureReason.UNREACHABLE
-        self._sessions.gone(connection, reason, now, farewell=meant)
+        self._gone(connection, reason, now, farewell=meant)
 
     def _on_request(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         """A lookup or a registration: only a registrar answers."""
@@ -504,6 +571,23 @@ class Network:
             if session.guest and own:
                 self._sessions.admit(session, connection, now)
         self._switchboard.reply(connection, reply)
+
+    def _on_reserve(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
+        if session.guest:
+            raise BadFrame("a reservation by a node without a registered name")
+        self._switchboard.reply(connection, self._relay.reserve(session))
+
+    def _on_reserved(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
+        assert isinstance(frame, Reserved)
+        if not self._sessions.is_router(session.name):
+            raise BadFrame("a place at a node that is not our router")
+        if not frame.accepted:
+            self._events.append(Log(f"{session.name} has no place for this node; it is asked again"))
+            self._sessions.not_reserved(session, now)
+
+    def _on_incoming(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
+        assert isinstance(frame, Incoming)
+        self._circuits.call(session, frame, now)
 
     def _on_answer(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         """The registrar's answer to us."""
@@ -538,5 +622,9 @@ _HANDLERS: dict[type, tuple[tuple[Stage, ...], _Handler]] = {
     Found: (_LIVE, Network._on_answer),
     Granted: (_LIVE, Network._on_answer),
     Refused: (_LIVE, Network._on_answer),
+    Reserve: (_LIVE, Network._on_reserve),
+    Reserved: (_LIVE, Network._on_reserved),
+    Incoming: (_LIVE, Network._on_incoming),
+    Spliced: ((), Network._on_incoming),
 }
 """Frame -> stages in which it is legal, and who handles it."""

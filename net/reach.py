@@ -1,4 +1,4 @@
-"""How one peer is reached: which endpoint is tried when, when its name is looked up afresh, and when to give up.
+"""How one peer is reached: which way is tried when, when its name is looked up afresh, and when to give up.
 
 One `Reach` is one episode, from the wish for a connection until there is one or none can be had. It dials nothing
 itself: each method returns the next step. Tests: tests/net/test_reach.py.
@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from net.directory import Endpoint, NameRecord
+from net.directory import Endpoint
 from net.events import FailureReason
 from net.limits import (
     ACCEPTOR_GRACE_SECONDS,
@@ -25,11 +25,24 @@ _BY_WEIGHT = (FailureReason.BAD_KEY, FailureReason.NOT_BELIEVED, FailureReason.U
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
-    """Dial this endpoint; report `failed` if there is no session at the time `until`."""
+class Way:
+    """One way to a peer."""
 
     endpoint: Endpoint
-    """Where."""
+    """What is dialed: the peer, or a router of it."""
+    router: str | None = None
+    """The router that is there."""
+    keys: tuple[bytes, ...] = ()
+    """The Ed25519 keys that have to be proven on it: the peer's, and before that the router's. Another key makes it
+    another way, worth trying."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """Go this way; report `failed` if there is no session at the time `until`."""
+
+    way: Way
+    """Which."""
     until: float
     """Seconds."""
 
@@ -70,20 +83,19 @@ class Reach:
         """Nothing is tried: the other side is expected to dial."""
         self._patient = patient or reviving
         self._may_look_up = may_look_up
-        self._record: NameRecord | None = None
-        self._untried: deque[Endpoint] = deque()
+        self._ways: tuple[Way, ...] = ()
+        self._untried: deque[Way] = deque()
         self._reasons: list[FailureReason] = []
         self._attempt_seconds = HANDSHAKE_SECONDS
         self._rounds = 0
 
-    def begin(self, record: NameRecord | None, now: float, jitter: float) -> Step:
-        """Start, with what is known about the peer. `jitter`: random, from 0 to 1."""
-        self._load(record, now)
+    def begin(self, ways: tuple[Way, ...], now: float, jitter: float) -> Step:
+        """Start, with the ways to the peer that are known, best first. `jitter`: random, from 0 to 1."""
+        self._load(ways, now)
         return self._next(now, jitter)
 
-    def pause(self, record: NameRecord | None, now: float, jitter: float, *, dialer: bool) -> Step:
+    def pause(self, now: float, jitter: float, *, dialer: bool) -> Step:
         """Start after a break: wait a moment first, so that both sides do not dial at once."""
-        self._record = record
         delay = FIRST_BACKOFF_SECONDS * jitter
         return Wait(min(self.deadline, now + delay + (0.0 if dialer else ACCEPTOR_GRACE_SECONDS)))
 
@@ -99,24 +111,24 @@ class Reach:
             return Wait(self.deadline)
         return self._next(now, jitter)
 
-    def looked_up(self, record: NameRecord | None, now: float, jitter: float) -> Step:
-        """The outcome of `LookUp`; None if the registrar does not know the name or could not be asked."""
+    def looked_up(self, ways: tuple[Way, ...], now: float, jitter: float) -> Step:
+        """The outcome of `LookUp`: the ways that are known now, whether or not that brought any."""
         self._may_look_up = False
-        if record is None or record == self._record:
+        if ways == self._ways:
             return self._round_over(now, jitter)
-        self._load(record, now)
+        self._load(ways, now)
         return self._next(now, jitter)
 
-    def woken(self, record: NameRecord | None, now: float, jitter: float) -> Step:
-        """The time that the last `Wait` gave has come. `record`: what is known by now."""
+    def woken(self, ways: tuple[Way, ...], now: float, jitter: float) -> Step:
+        """The time that the last `Wait` gave has come. `ways`: those that are known by now."""
         if now >= self.deadline:
             return GiveUp(self._reason())
-        self._load(record, now)
+        self._load(ways, now)
         return self._next(now, jitter)
 
-    def _load(self, record: NameRecord | None, now: float) -> None:
-        self._record = record
-        self._untried = deque(record.endpoints if record is not None else ())
+    def _load(self, ways: tuple[Way, ...], now: float) -> None:
+        self._ways = ways
+        self._untried = deque(ways)
         self._reasons = []
         share = (self.deadline - now) / max(1, len(self._untried))
         self._attempt_seconds = min(HANDSHAKE_SECONDS, max(MIN_ATTEMPT_SECONDS, share))

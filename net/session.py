@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from net.errors import BadFrame
 from net.reach import Reach
+from net.resolver import Answer
 from net.streams import Arrived, Inbox, Outbox
 from net.wire import INCARNATION_BYTES, Credit, Data, Resume
 
@@ -51,6 +52,7 @@ class Session:
         "_peer_incarnation",
         "_peer_lineage",
         "arbiter",
+        "asked",
         "attempt",
         "bytes_received",
         "bytes_sent",
@@ -58,6 +60,7 @@ class Session:
         "guest",
         "inbox",
         "live",
+        "looked_up",
         "looking",
         "name",
         "outbox",
@@ -96,8 +99,12 @@ class Session:
         """The episode of getting a connection, if one is under way."""
         self.attempt: int | None = None
         """The connection that this episode is dialing."""
-        self.looking = False
-        """Whether the episode waits for a lookup."""
+        self.looking: set[str] = set()
+        """Names whose lookup the episode waits for: the peer's, and its routers'."""
+        self.asked: set[str] = set()
+        """All that it has looked up."""
+        self.looked_up: Answer | None = None
+        """How the last lookup of the peer's own name ended."""
 
     @property
     def idle(self) -> bool:

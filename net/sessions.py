@@ -8,17 +8,18 @@ from collections.abc import Callable
 
 from net.config import NetworkConfig
 from net.connection import Connection, Stage
-from net.directory import Directory
+from net.directory import Directory, NameRecord
 from net.errors import GoodbyeCode
 from net.events import Failed, FailureReason, NetEvent, PeerDown, PeerUp
-from net.handshake import Handshake
+from net.handshake import Circuit, Connect, Handshake
 from net.identity import Identity
-from net.limits import KEEPALIVE_SECONDS, MAX_SESSIONS
-from net.reach import GiveUp, LookUp, Reach, Step, Try, Wait
+from net.limits import KEEPALIVE_SECONDS, MAX_SESSIONS, ROUTER_RETRY_SECONDS
+from net.reach import GiveUp, LookUp, Reach, Step, Try, Wait, Way
 from net.resolver import Answer, Resolver
 from net.session import Session
 from net.switchboard import Switchboard
 from net.timers import Timers
+from net.wire import Reserve
 
 
 class Sessions:
@@ -47,6 +48,8 @@ class Sessions:
         self._answered = answered
         self._genesis = directory.genesis
         self._sessions: dict[str, Session] = {}
+        self._seekers: dict[str, set[str]] = {}
+        """Names that are being looked up, and whose sessions wait for that."""
         self._down = False
         self.timers: Timers[str] = Timers()
         """One deadline per session: of what `reach` waits for."""
@@ -99,10 +102,16 @@ class Sessions:
 
     # --- connections come ---
 
-    def handshake(self, *, initiator: bool) -> Handshake:
-        """One side of a new handshake, with this boot's static key."""
-        record = self.resolver.own_record
-        return Handshake(self._identity, record, initiator=initiator, static=self._static, entropy=self._entropy)
+    def handshake(self, *, initiator: bool, circuit: Circuit | None = None) -> Handshake:
+        """One side of a new handshake, with this boot's static key; `circuit`: for a leg of one."""
+        return Handshake(
+            self._identity,
+            self.resolver.own_record,
+            initiator=initiator,
+            static=self._static,
+            entropy=self._entropy,
+            circuit=circuit,
+        )
 
     def choose(self, session: Session, connection: Connection) -> None:
         """As the arbiter: this connection carries the session from now on."""
@@ -125,7 +134,7 @@ class Sessions:
         session.live = True
         session.reach = None
         session.attempt = None
-        session.looking = False
+        session.looking.clear()
         self._switchboard.timers.set(connection.number, now + KEEPALIVE_SECONDS)
         self._switchboard.signal(connection)
         if not session.guest:
@@ -136,9 +145,33 @@ class Sessions:
         if not session.up:
             session.up = True
             self._events.append(PeerUp(session.name))
+        if self.is_router(session.name):
+            self.reserve(session)
         if self._is_registrar(session):
             self.resolver.connected()
             self.serve_resolver(now)
+
+    # --- this node's routers ---
+
+    def is_router(self, name: str) -> bool:
+        """Whether this node is reached through that one."""
+        return name in self._config.routers
+
+    def keep_routers(self, now: float) -> None:
+        """Have a session with each of them from now on."""
+        for name in self._config.routers:
+            session = self.obtain(name)
+            if session is not None:
+                self.advance(session, now)
+
+    def reserve(self, session: Session) -> None:
+        """Ask the router for a place."""
+        if session.connection is not None:
+            self._switchboard.queue(session.connection, Reserve())
+
+    def not_reserved(self, session: Session, now: float) -> None:
+        """The router has no place for us: ask again in a while."""
+        self.timers.set(session.name, now + ROUTER_RETRY_SECONDS)
 
     # --- connections go ---
 
@@ -151,8 +184,8 @@ class Sessions:
                 self._revive(session, now, dialer=connection.dialed is not None and not farewell)
             elif session.attempt in (None, connection.number):
                 self._attempt_failed(session, reason, now)
-        elif connection.dialed is not None:
-            owner = self._sessions.get(connection.dialed)
+        elif connection.owner is not None:
+            owner = self._sessions.get(connection.owner)
             if owner is not None and owner.attempt == connection.number:
                 self._attempt_failed(owner, reason, now)
 
@@ -167,9 +200,9 @@ class Sessions:
             return
         session.reach = reach = self._new_reach(session, now, reviving=True)
         asking = self._is_registrar(session) and self.resolver.busy
+        session.asked.clear()
         if session.outbox.messages or dialer or asking:
-            record = self._directory.find(session.name)
-            self._step(session, reach.pause(record, now, self._jitter(), dialer=dialer), now)
+            self._step(session, reach.pause(now, self._jitter(), dialer=dialer), now)
         else:
             self._step(session, reach.expect(), now)
 
@@ -184,13 +217,14 @@ class Sessions:
             return
         if session.reach is not None and not session.reach.passive:
             return
+        session.asked.clear()
         record = self._directory.find(session.name)
-        if record is not None:
-            session.reach = self._new_reach(session, now, reviving=False)
-            self._step(session, session.reach.begin(record, now, self._jitter()), now)
-        elif self._genesis is not None:
+        if self._genesis is not None and (record is None or self._unknown_routers(session, record)):
             session.reach = None
             self._look_up(session, now)
+        elif record is not None:
+            session.reach = self._new_reach(session, now, reviving=False)
+            self._step(session, session.reach.begin(self._ways(record), now, self._jitter()), now)
         else:
             self._give_up(session, FailureReason.NO_SUCH_NAME, now)
 
@@ -198,9 +232,16 @@ class Sessions:
         """The deadline of a session has come."""
         session = self._sessions.get(name)
         # With a connection, its handshake is nearly through; should it fail after all, `gone` carries on.
-        if session is not None and session.reach is not None and session.connection is None:
-            record = self._directory.find(name)
-            self._step(session, session.reach.woken(record, now, self._jitter()), now)
+        if session is None:
+            return
+        if session.reach is not None and session.connection is None:
+            ways = self._ways(self._directory.find(name))
+            self._step(session, session.reach.woken(ways, now, self._jitter()), now)
+        elif self.is_router(name) and not self._down:
+            if session.live:
+                self.reserve(session)
+            else:
+                self.advance(session, now)
 
     def shut_down(self, now: float) -> None:
         """Fail everything; nothing is sought any more."""
@@ -222,9 +263,12 @@ class Sessions:
     def _step(self, session: Session, step: Step, now: float) -> None:
         """Do what the episode of reaching the peer wants next."""
         match step:
-            case Try(endpoint, until):
-                handshake = self.handshake(initiator=True)
-                attempt = self._switchboard.dial(session.name, endpoint, handshake, until=until, now=now)
+            case Try(way, until):
+                circuit = Connect(session.name) if way.router is not None else None
+                handshake = self.handshake(initiator=True, circuit=circuit)
+                name = way.router or session.name
+                attempt = self._switchboard.dial(name, way.endpoint, handshake, until=until, now=now)
+                attempt.owner = session.name
                 session.attempt = attempt.number
                 self.timers.set(session.name, None)
             case LookUp():
@@ -237,9 +281,10 @@ class Sessions:
     def _give_up(self, session: Session, reason: FailureReason, now: float) -> None:
         """The peer cannot be reached: fail all that was for it."""
         session.reach = None
-        session.looking = False
+        session.looking.clear()
         session.attempt = None
-        self.timers.set(session.name, None)
+        retries = self.is_router(session.name) and not self._down
+        self.timers.set(session.name, now + ROUTER_RETRY_SECONDS if retries else None)
         self._events.extend(Failed(token, reason) for token in session.give_up())
         if session.up:
             session.up = False
@@ -251,11 +296,39 @@ class Sessions:
     def _jitter(self) -> float:
         return int.from_bytes(self._entropy(2), "big") / 65536
 
+    def _ways(self, record: NameRecord | None) -> tuple[Way, ...]:
+        """How the peer can be reached, as far as it is known here: at its endpoints, then at those of its routers."""
+        if record is None:
+            return ()
+        ways = [Way(endpoint, None, (record.public_key,)) for endpoint in record.endpoints]
+        for name in record.routers:
+            router = self._directory.find(name) if name != self._identity.name else None
+            if router is not None:
+                keys = (router.public_key, record.public_key)
+                ways.extend(Way(endpoint, name, keys) for endpoint in router.endpoints)
+        return tuple(ways)
+
     # --- lookups ---
 
+    def _unknown_routers(self, session: Session, record: NameRecord) -> set[str]:
+        """Routers of the peer whose records are not here, and were not asked for in this episode."""
+        known = {name for name in record.routers if self._directory.find(name) is not None}
+        return set(record.routers) - known - session.asked - {self._identity.name}
+
     def _look_up(self, session: Session, now: float) -> None:
-        session.looking = True
-        self.look_up(session.name, now)
+        """Look up the peer, and afresh its routers too: they may be where they were not before."""
+        record = self._directory.find(session.name)
+        self._seek(session, {session.name, *(record.routers if record is not None else ())}, now)
+
+    def _seek(self, session: Session, names: set[str], now: float) -> None:
+        session.looking = names - {self._identity.name, self._genesis.name if self._genesis is not None else ""}
+        session.asked |= names
+        wanted = sorted(session.looking)
+        for name in wanted:
+            self._seekers.setdefault(name, set()).add(session.name)
+        for name in wanted:
+            self.resolver.look_up(name, now)
+        self.serve_resolver(now)
 
     def look_up(self, name: str, now: float) -> None:
         """Ask the registrar for `name`; `answered` will be told."""
@@ -281,23 +354,30 @@ class Sessions:
         if name == self._identity.name:
             self.resolver.answer_registration(answer, now)
             self.serve_resolver(now)
-        session = self._sessions.get(name)
-        if session is not None and session.looking:
-            session.looking = False
-            self._reach_on(session, answer, now)
+        for seeker in sorted(self._seekers.pop(name, ())):
+            session = self._sessions.get(seeker)
+            if session is None or name not in session.looking:
+                continue
+            session.looking.discard(name)
+            if name == seeker:
+                session.looked_up = answer
+            if not session.looking:
+                self._reach_on(session, now)
         self._answered(name, answer, now)
 
-    def _reach_on(self, session: Session, answer: Answer, now: float) -> None:
-        """The lookup that an episode waited for has ended."""
+    def _reach_on(self, session: Session, now: float) -> None:
+        """The lookups that an episode waited for have ended."""
         record = self._directory.find(session.name)
-        if session.reach is not None:
-            news = record if answer is Answer.KNOWN else None
-            self._step(session, session.reach.looked_up(news, now, self._jitter()), now)
+        routers = self._unknown_routers(session, record) if record is not None else set()
+        if routers:
+            self._seek(session, routers, now)
+        elif session.reach is not None:
+            self._step(session, session.reach.looked_up(self._ways(record), now, self._jitter()), now)
         elif record is not None:
             session.reach = self._new_reach(session, now, reviving=False, fresh=True)
-            self._step(session, session.reach.begin(record, now, self._jitter()), now)
+            self._step(session, session.reach.begin(self._ways(record), now, self._jitter()), now)
         else:
-            unknown = answer is Answer.UNKNOWN
+            unknown = session.looked_up is Answer.UNKNOWN
             self._give_up(session, FailureReason.NO_SUCH_NAME if unknown else FailureReason.UNREACHABLE, now)
 
     def __repr__(self) -> str:

@@ -8,9 +8,9 @@ from collections import deque
 from net.connection import Connection
 from net.directory import Endpoint
 from net.errors import GoodbyeCode, NoRoom
-from net.events import Buffer, Close, Dial, NetEvent, Writable
+from net.events import Buffer, Close, Dial, Hold, NetEvent, Writable
 from net.handshake import Handshake
-from net.limits import HANDSHAKE_SECONDS, MAX_HALF_OPEN, MAX_HALF_OPEN_PER_HOST, MAX_REPLIES
+from net.limits import HANDSHAKE_SECONDS, MAX_HALF_OPEN, MAX_HALF_OPEN_PER_HOST, MAX_REPLIES, RELAY_BYTES
 from net.timers import Timers
 from net.wire import Control
 
@@ -56,6 +56,7 @@ class Switchboard:
         """Have a connection opened; it has until `until` to come to something."""
         number = self.new_number()
         connection = Connection(number, handshake, dialed=name, host=endpoint.host, now=now)
+        connection.endpoint = endpoint
         self._connections[number] = connection
         self.timers.set(number, until)
         self._events.append(Dial(number, endpoint.host, endpoint.port))
@@ -84,11 +85,41 @@ class Switchboard:
         if connection is None:
             return []
         buffers = connection.fill(limit)
+        if connection.partner is not None:
+            self._unthrottle(connection.partner)
         if not buffers:
             connection.signalled = False
         elif connection.session is not None:
             connection.session.bytes_sent += sum(map(len, buffers))
         return buffers
+
+    # --- circuits ---
+
+    def replace(self, connection: Connection, successor: Connection, now: float) -> None:
+        """The bytes of `connection` are those of `successor` from now on, which has its number."""
+        assert connection.number == successor.number
+        connection.closed = True
+        successor.splitter = connection.splitter
+        self._connections[successor.number] = successor
+        if successor.half_open:
+            self._half_open[successor.host] = self._half_open.get(successor.host, 0) + 1
+            self.timers.set(successor.number, now + HANDSHAKE_SECONDS)
+
+    def relay(self, connection: Connection, data: Buffer) -> None:
+        """Pass bytes that have come to the circuit's other leg; if they pile up there, stop reading here."""
+        partner = connection.partner
+        assert partner is not None
+        partner.queue_raw(bytes(data))
+        if partner.raw_bytes > RELAY_BYTES and not connection.throttled:
+            connection.throttled = True
+            self._events.append(Hold(connection.number, held=True))
+        self.signal(partner)
+
+    def _unthrottle(self, connection: Connection) -> None:
+        partner = connection.partner
+        if connection.throttled and partner is not None and partner.raw_bytes <= RELAY_BYTES // 2:
+            connection.throttled = False
+            self._events.append(Hold(connection.number, held=False))
 
     def handshake_done(self, connection: Connection) -> None:
         """It does not count against the caps of unfinished handshakes any more."""

@@ -34,6 +34,8 @@ DATA_HEADER = struct.Struct(">BBHQ")
 FIRST_HEADER = struct.Struct(">BBHQII")
 """The same and the lengths of the message's header and blob."""
 INCARNATION_BYTES = 16
+TICKET_BYTES = 16
+"""What a router gives the node that is called, to show in its greeting."""
 _MAX_U64 = (1 << 64) - 1
 _MAX_ITEMS = 3 * SESSION_CREDIT_MESSAGES + 16
 """Of a control frame: a resume frame with as many partial messages as there can be."""
@@ -170,7 +172,51 @@ class Refused:
     """`RegistrationRefused.code`."""
 
 
-Control: TypeAlias = Resume | Ack | Credit | Ping | Pong | Goodbye | Lookup | Found | Register | Granted | Refused
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Asks a router to keep a place for the sender: to connect those who call it there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Answers a reservation."""
+
+    accepted: bool
+    """False: the router has no place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A router tells a node with a reservation that somebody calls it."""
+
+    ticket: bytes
+    """16 random bytes: the node dials the router anew and shows them in its greeting."""
+    caller: str
+    """Who calls, as its handshake with the router proved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spliced:
+    """The last record of a router on a leg of a circuit: from now on the bytes are the other end's."""
+
+
+Control: TypeAlias = (
+    Resume
+    | Ack
+    | Credit
+    | Ping
+    | Pong
+    | Goodbye
+    | Lookup
+    | Found
+    | Register
+    | Granted
+    | Refused
+    | Reserve
+    | Reserved
+    | Incoming
+    | Spliced
+)
 
 
 def encode_control(frame: Control) -> bytes:
@@ -205,6 +251,10 @@ _FIELDS: dict[type, Callable[[Control], list[object]]] = {
     Register: _fields(9, "request", "record"),
     Granted: _fields(10, "request", "record"),
     Refused: _fields(11, "request", "code"),
+    Reserve: _fields(12),
+    Reserved: _fields(13, "accepted"),
+    Incoming: _fields(14, "ticket", "caller"),
+    Spliced: _fields(15),
 }
 
 
@@ -315,16 +365,15 @@ def _decode_credit(fields: list[object]) -> Control:
     raise BadFrame("a malformed credit frame")
 
 
-def _decode_ping(fields: list[object]) -> Control:
-    if fields:
-        raise BadFrame("a malformed ping frame")
-    return Ping()
+def _decode_empty(frame: Control) -> Callable[[list[object]], Control]:
+    """For a frame that is its kind alone."""
 
+    def decode(fields: list[object]) -> Control:
+        if fields:
+            raise BadFrame(f"a malformed {type(frame).__name__.lower()} frame")
+        return frame
 
-def _decode_pong(fields: list[object]) -> Control:
-    if fields:
-        raise BadFrame("a malformed pong frame")
-    return Pong()
+    return decode
 
 
 def _decode_goodbye(fields: list[object]) -> Control:
@@ -369,6 +418,20 @@ def _decode_refused(fields: list[object]) -> Control:
     raise BadFrame("a malformed refused frame")
 
 
+def _decode_reserved(fields: list[object]) -> Control:
+    match fields:
+        case [bool(accepted)]:
+            return Reserved(accepted)
+    raise BadFrame("a malformed reserved frame")
+
+
+def _decode_incoming(fields: list[object]) -> Control:
+    match fields:
+        case [bytes(ticket), str(caller)] if len(ticket) == TICKET_BYTES and is_node_name(caller):
+            return Incoming(ticket, caller)
+    raise BadFrame("a malformed incoming frame")
+
+
 def _number(value: object, maximum: int = _MAX_U64) -> int:
     """An unsigned number; bool is no number here, though Python thinks so."""
     if type(value) is not int or not 0 <= value <= maximum:
@@ -386,12 +449,16 @@ _DECODERS: dict[int, Callable[[list[object]], Control]] = {
     1: _decode_resume,
     2: _decode_ack,
     3: _decode_credit,
-    4: _decode_ping,
-    5: _decode_pong,
+    4: _decode_empty(Ping()),
+    5: _decode_empty(Pong()),
     6: _decode_goodbye,
     7: _decode_lookup,
     8: _decode_found,
     9: _decode_register,
     10: _decode_granted,
     11: _decode_refused,
+    12: _decode_empty(Reserve()),
+    13: _decode_reserved,
+    14: _decode_incoming,
+    15: _decode_empty(Spliced()),
 }

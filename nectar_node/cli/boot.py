@@ -15,6 +15,7 @@ from nectar_node.cli import launch, output
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.config import LOOPBACK, REGISTRAR_NAME, Genesis, NodeConfig
 from nectar_node.errors import BadInput
+from net.limits import MAX_ENDPOINTS, MAX_RESERVATIONS
 
 SHIPPED = ("echo", "file_transfer", "hello", "terminal")
 """What every node runs; the other packages are examples, to be installed by who wants to see them."""
@@ -33,6 +34,16 @@ def boot(
     advertise: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where others reach this node, if not where it listens.")
     ] = "",
+    routers: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="This node cannot be dialed: it is reached through these nodes, separated by commas, best first.",
+        ),
+    ] = "",
+    reservations: Annotated[
+        int, typer.Option(min=0, max=65535, help="How many other nodes this one may be a router for.")
+    ] = MAX_RESERVATIONS,
     package: Annotated[
         list[Path] | None,
         typer.Option(metavar="FOLDER", help="A package to run instead of those that come with the node; repeatable."),
@@ -48,10 +59,14 @@ def boot(
         host=host,
         port=port,
         advertise=parse_endpoint(advertise) if advertise else None,
+        routers=parse_routers(name, routers),
+        reservations=reservations,
         packages=() if no_packages else tuple(package) if package else None,
         password_file=password_file,
     )
     check_name(name)
+    if options.routers and options.advertise:
+        raise BadInput("A node is either reached at --advertise or through --routers: leave out one of them.")
     if detach:
         return _boot_detached(Network.find(join), name, options)
     config = make_config(Network(join), name, options, ready_descriptor)
@@ -77,6 +92,8 @@ def make_config(network: Network, name: str, options: launch.BootOptions, ready_
         host=options.host,
         port=options.port,
         advertise=options.advertise,
+        routers=options.routers,
+        reservations=options.reservations,
         packages=_packages(name, options),
         ready_descriptor=ready_descriptor,
         password=None if options.password_file is None else read_password(options.password_file),
@@ -105,6 +122,18 @@ def parse_endpoint(text: str) -> tuple[str, int]:
     if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise BadInput(f"{text!r} is no endpoint: expected HOST:PORT, such as 127.0.0.1:9000.")
     return host, int(port)
+
+
+def parse_routers(name: str, text: str) -> tuple[str, ...]:
+    """The names in `text`, separated by commas, for the node `name`; raises BadInput."""
+    routers = tuple(filter(None, (each.strip() for each in text.split(","))))
+    for router in routers:
+        check_name(router)
+    if name in routers or len(set(routers)) < len(routers):
+        raise BadInput(f"{text!r} names {name} itself, or a router twice.")
+    if len(routers) > MAX_ENDPOINTS:
+        raise BadInput(f"A node has at most {MAX_ENDPOINTS} routers.")
+    return routers
 
 
 def read_password(path: Path) -> bytes:

@@ -24,6 +24,7 @@ from nectar_node.cli.network import Network
 from nectar_node.config import GENESIS_FILE, LOOPBACK, NODES_FOLDER, REGISTRAR_NAME
 from nectar_node.errors import BadInput, CannotStart, NodeError
 from nectar_node.folder import NodeFolder
+from net.limits import MAX_RESERVATIONS
 
 READY_TIMEOUT = 30.0
 """Seconds in which a node must be ready."""
@@ -45,12 +46,18 @@ class BootOptions:
     packages: tuple[Path, ...] | None = None
     """None: those that come with the node."""
     password_file: Path | None = None
+    routers: tuple[str, ...] = ()
+    reservations: int = MAX_RESERVATIONS
 
     def arguments(self) -> list[str]:
         """The same, as arguments of `nectar boot`."""
         words = ["--host", self.host, "--port", str(self.port)]
         if self.advertise is not None:
             words += ["--advertise", f"{self.advertise[0]}:{self.advertise[1]}"]
+        if self.routers:
+            words += ["--routers", ",".join(self.routers)]
+        if self.reservations != MAX_RESERVATIONS:
+            words += ["--reservations", str(self.reservations)]
         if self.packages == ():
             words.append("--no-packages")
         for package in self.packages or ():

@@ -11,7 +11,7 @@ import heapq
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from blake3 import blake3
@@ -29,7 +29,7 @@ from nectar_node.storage.operations import Job, Location, ReadAt
 from nectar_node.trace import Traced
 from nectar_node.world import BadCode, Installed, Joined, JoinFailed, LoadCode, LogLine, Printed, ShutDown
 from net.directory import Endpoint, Genesis, RegistrarDirectory
-from net.events import Close, Dial, DialFailure, Writable
+from net.events import Close, Dial, DialFailure, Hold, Writable
 from net.identity import Identity
 from net.peers import Network, NetworkConfig
 from net.registrar import Registrar
@@ -65,6 +65,9 @@ class _End:
     arrives: float = 0.0
     """When the last segment towards this end arrives: later ones do not overtake it."""
     open: bool = True
+    held: bool = False
+    """Nothing is read from it for now."""
+    unread: deque[bytes] = field(default_factory=deque)
 
 
 class Simulation:
@@ -89,9 +92,15 @@ class Simulation:
         """A source of randomness of its own for each purpose, so that one does not shift another."""
         return random.Random(f"{self.seed}/{'/'.join(purpose)}")
 
-    def add(self, name: str, packages: tuple[Path, ...] = (), disk_bytes: int = 1 << 40) -> SimNode:
-        """Boot a node that runs `packages`."""
-        node = SimNode(self, name, disk_bytes)
+    def add(
+        self,
+        name: str,
+        packages: tuple[Path, ...] = (),
+        disk_bytes: int = 1 << 40,
+        routers: tuple[str, ...] = (),
+    ) -> SimNode:
+        """Boot a node that runs `packages`; with `routers` it is reached through these alone."""
+        node = SimNode(self, name, disk_bytes, routers)
         self.nodes[name] = node
         node.boot(packages)
         return node
@@ -139,7 +148,7 @@ class Simulation:
 class SimNode:
     """One node core and its part of the world."""
 
-    def __init__(self, simulation: Simulation, name: str, disk_bytes: int) -> None:
+    def __init__(self, simulation: Simulation, name: str, disk_bytes: int, routers: tuple[str, ...] = ()) -> None:
         self.name = name
         self.log: list[str] = []
         self.printed: list[Printed] = []
@@ -155,7 +164,8 @@ class SimNode:
         identity = Identity(name, simulation.chance("key", name).randbytes(32))
         is_registrar = name == REGISTRAR
         directory = Registrar(identity) if is_registrar else RegistrarDirectory(simulation.genesis)
-        config = NetworkConfig(endpoints=(Endpoint(name, PORT),), register=not is_registrar)
+        endpoints = () if routers else (Endpoint(name, PORT),)
+        config = NetworkConfig(endpoints=endpoints, routers=routers, register=not is_registrar)
         network = Network(identity, directory, config, simulation.chance("net", name).randbytes, simulation.now)
         ids = simulation.chance("ids", name)
         roots = (f"{name}/vfs", f"{name}/state", f"{name}/records", Location(name, ("capabilities",)))
@@ -226,6 +236,8 @@ class SimNode:
                     self._close(connection, farewell)
                 case Writable(connection):
                     self._transmit(connection)
+                case Hold(connection, held):
+                    self._hold(connection, held)
                 case Job():
                     self._simulation.at(self._simulation.now, lambda job=action: self._perform(job))  # type: ignore[misc]
                 case LoadCode():
@@ -325,10 +337,22 @@ class SimNode:
         peer.arrives = max(peer.arrives, simulation.now + simulation.delay())
         simulation.at(peer.arrives, lambda: peer.node.receive(peer, data))
 
+    def _hold(self, connection: int, held: bool) -> None:
+        end = self._ends.get(connection)
+        if end is None:
+            return
+        end.held = held
+        if not held:
+            self._simulation.at(self._simulation.now, lambda: self._read(end))
+
     def receive(self, end: _End, data: bytes) -> None:
         """Bytes have arrived at this node's end of a connection."""
-        if end.open:
-            self.core.receive(end.connection, data, self._simulation.now)
+        end.unread.append(data)
+        self._read(end)
+
+    def _read(self, end: _End) -> None:
+        while end.open and end.unread and not end.held:
+            self.core.receive(end.connection, end.unread.popleft(), self._simulation.now)
             self.go_on()
 
     def _close(self, connection: int, farewell: bytes) -> None:

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from net.errors import BadHandshake
 from net.handshake import (
+    Accept,
+    Connect,
     Greeting,
     Handshake,
     Noise,
@@ -191,6 +193,8 @@ def test_no_greeting_makes_the_decoder_raise_anything_else(data: bytes) -> None:
         Greeting("NOT A NAME", bytes(64), None),
         Greeting("ann.test", bytes(63), None),
         Greeting("ann.test", bytes(64), bytes(5000)),
+        Greeting("ann.test", bytes(64), None, Connect("not a name")),
+        Greeting("ann.test", bytes(64), None, Accept(bytes(15))),
     ],
 )
 def test_malformed_greetings_are_bad(greeting: Greeting) -> None:
@@ -198,8 +202,22 @@ def test_malformed_greetings_are_bad(greeting: Greeting) -> None:
         decode_greeting_untrusted(encode_greeting(greeting))
 
 
+@pytest.mark.parametrize("circuit", [None, Connect("bob.test"), Accept(bytes(16))])
+def test_a_greeting_survives_encoding(circuit: Connect | Accept | None) -> None:
+    greeting = Greeting("ann.test", bytes(64), b"record", circuit)
+    assert decode_greeting_untrusted(encode_greeting(greeting)) == greeting
+
+
+def test_whoever_is_dialed_cannot_make_the_connection_a_leg_of_a_circuit() -> None:
+    dialer, acceptor = handshakes()
+    acceptor.circuit = Connect("ann.test")
+    acceptor.read_untrusted(dialer.begin())
+    with pytest.raises(BadHandshake):
+        dialer.read_untrusted(acceptor.write())
+
+
 def test_a_greeting_with_a_tag_or_a_length_that_is_announced_later_is_bad() -> None:
     good = encode_greeting(Greeting("ann.test", bytes(64), None))
-    for data in (b"\x84\xc2\x41\x01" + good[2:], b"\x9f" + good[1:] + b"\xff"):
+    for data in (b"\x85\xc2\x41\x01" + good[2:], b"\x9f" + good[1:] + b"\xff"):
         with pytest.raises(BadHandshake):
             decode_greeting_untrusted(data)

@@ -36,6 +36,11 @@ CONTROLS: list[wire.Control] = [
     wire.Register(3, b"record"),
     wire.Granted(4, b"record"),
     wire.Refused(5, 2),
+    wire.Reserve(),
+    wire.Reserved(True),
+    wire.Reserved(False),
+    wire.Incoming(bytes(range(16)), "bob.test"),
+    wire.Spliced(),
 ]
 
 
@@ -105,6 +110,12 @@ IDENTIFIER = bytes(16)
         ["1"],
         {},
         [99],
+        [12, 1],
+        [13],
+        [13, 1],
+        [14, bytes(15), "bob.test"],
+        [14, bytes(16), "bob"],
+        [15, None],
         [2],
         [2, []],
         [2, [-1]],

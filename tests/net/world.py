@@ -27,6 +27,7 @@ from net.events import (
     Dial,
     Failed,
     FailureReason,
+    Hold,
     Log,
     NetEvent,
     Outgoing,
@@ -145,6 +146,8 @@ class World:
         self.on_wire: Callable[[Wire], None] = lambda wire: None
         """Called for each new wire, to make it a bad one."""
         self.generation: dict[str, int] = defaultdict(int)
+        self.held: dict[tuple[int, int], list[bytes]] = {}
+        """What waits for a node that reads nothing from that connection for now."""
 
     def add(
         self,
@@ -220,6 +223,11 @@ class World:
             case Writable(connection):
                 while (buffers := node.network.pending(connection, LIMIT)) and (id(node), connection) in self.open:
                     self._carry(node, connection, b"".join(buffers))
+            case Hold(connection, True):
+                self.held[(id(node), connection)] = []
+            case Hold(connection, False):
+                for data in self.held.pop((id(node), connection), []):
+                    node.network.receive(connection, data, self.now)
             case Log():
                 node.events.append(event)
             case Received(receipt=receipt):
@@ -271,9 +279,15 @@ class World:
         wire.log.append(data)
         other, number = wire.ends[to]
         if data and not wire.swallow:
-            other.network.receive(number, data, self.now)
+            self._arrive(other, number, data)
         if last:
             self.cut(wire)
+
+    def _arrive(self, node: Node, connection: int, data: bytes) -> None:
+        if (id(node), connection) in self.held:
+            self.held[(id(node), connection)].append(data)
+        else:
+            node.network.receive(connection, data, self.now)
 
 
 def pair(

@@ -1,0 +1,76 @@
+"""The ends' part of circuits through routers: the legs that this node dials, and what becomes of legs.
+
+A leg is a connection to a router. Once it is spliced, its bytes belong to another connection with the same number: one
+to the node at the other end, which then begins like any other, with a handshake. The router's part is `relay`.
+"""
+
+from net.connection import Connection, Stage
+from net.errors import BadFrame, NoCircuit
+from net.events import Log
+from net.handshake import Accept, Circuit, Connect
+from net.limits import HANDSHAKE_SECONDS, MAX_CIRCUITS_PER_NODE
+from net.relay import Relay
+from net.session import Session
+from net.sessions import Sessions
+from net.switchboard import Switchboard
+from net.wire import Goodbye, Incoming, Spliced
+
+
+class Circuits:
+    """See the module's text."""
+
+    def __init__(self, sessions: Sessions, switchboard: Switchboard, relay: Relay) -> None:
+        self._sessions = sessions
+        self._switchboard = switchboard
+        self._relay = relay
+        self._answering: set[int] = set()
+        """Legs that were dialed because somebody calls."""
+
+    def admit(self, connection: Connection, circuit: Circuit, peer: str, now: float) -> None:
+        """A leg whose peer is the node that it says: ours, or one that a router is asked for. Raises NoCircuit."""
+        connection.stage = Stage.LEG
+        if connection.dialed is not None:
+            return
+        if isinstance(circuit, Connect):
+            self._relay.connect(connection, peer, circuit.target, now)
+        else:
+            self._relay.accept(connection, peer, circuit.ticket, now)
+
+    def call(self, session: Session, frame: Incoming, now: float) -> None:
+        """A router says that somebody calls: dial it again, for our leg. Raises BadFrame if it is no router of ours."""
+        connection = session.connection
+        if not self._sessions.is_router(session.name) or connection is None or connection.endpoint is None:
+            raise BadFrame("a call from a node that is not our router")
+        self._answering = {number for number in self._answering if self._switchboard.get(number) is not None}
+        if len(self._answering) >= MAX_CIRCUITS_PER_NODE:
+            return  # the caller tries again, or another router
+        handshake = self._sessions.handshake(initiator=True, circuit=Accept(frame.ticket))
+        until = now + HANDSHAKE_SECONDS
+        leg = self._switchboard.dial(session.name, connection.endpoint, handshake, until=until, now=now)
+        leg.owner = None
+        self._answering.add(leg.number)
+
+    def spliced(self, leg: Connection, frame: Spliced, now: float) -> None:
+        """The router has connected us with the other end: the handshake with that begins.
+
+        Raises BadFrame where it could not have, NoCircuit if too many handshakes are unfinished.
+        """
+        circuit = leg.handshake.circuit
+        if circuit is None or leg.dialed is None:
+            raise BadFrame("a spliced frame out of place")
+        calling = isinstance(circuit, Connect)
+        host = f"{leg.host} through {leg.dialed}"
+        if not calling and not self._switchboard.has_room(host):
+            raise NoCircuit("too many unfinished handshakes")
+        handshake = self._sessions.handshake(initiator=calling)
+        inner = Connection(leg.number, handshake, dialed=leg.owner if calling else None, host=host, now=now)
+        inner.via = leg.dialed
+        self._switchboard.replace(leg, inner, now)
+        if calling:
+            inner.begin()
+            self._switchboard.signal(inner)
+
+    def goodbye(self, leg: Connection, frame: Goodbye) -> Log:
+        """The router ends a leg of ours; what there is to say about it."""
+        wanted = f" to {leg.owner}" if leg.owner is not None else ""
+        return Log(f"{leg.dialed or leg.host} makes no circuit{wanted}")

@@ -1,0 +1,135 @@
+"""A router's part: the places that it keeps for nodes, and the circuits that it makes between them and their callers.
+
+A caller dials the router and names the node that it wants in its greeting; that node, told so over its session, dials
+the router too and shows the ticket that it was given. Then the router splices the two connections: from there on it
+passes bytes, in which the two nodes make a handshake and a session of their own. It can neither read nor forge them,
+and encrypts nothing. Rejected: messages of many pairs within the session with the router, which would be encrypted
+twice on each hop and need a credit of its own for each pair; here TCP holds back who is too fast. The ends' part is
+`circuits`. Tests: tests/net/test_routers.py.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from net.connection import Connection, Stage
+from net.errors import GoodbyeCode, NoCircuit
+from net.limits import (
+    CIRCUIT_IDLE_SECONDS,
+    HANDSHAKE_SECONDS,
+    MAX_CIRCUITS,
+    MAX_CIRCUITS_PER_NODE,
+    MAX_REPLIES,
+)
+from net.session import Session
+from net.switchboard import Switchboard
+from net.wire import TICKET_BYTES, Incoming, Reserved, Spliced
+
+
+@dataclass(slots=True)
+class _Circuit:
+    caller: str
+    target: str
+    ticket: bytes
+    leg: Connection
+    """The caller's."""
+    other: Connection | None = None
+    """The target's, once it is there."""
+
+
+class Relay:
+    """See the module's text."""
+
+    def __init__(self, places: int, switchboard: Switchboard, entropy: Callable[[int], bytes]) -> None:
+        """`places`: nodes that may reserve one."""
+        self._free = places
+        self._switchboard = switchboard
+        self._entropy = entropy
+        self._places: dict[str, Session] = {}
+        self._tickets: dict[bytes, _Circuit] = {}
+        """Circuits that wait for the target's leg."""
+        self._circuits: dict[int, _Circuit] = {}
+        """By the numbers of their legs."""
+        self._load: Counter[str] = Counter()
+        """Circuits of each node."""
+        self._count = 0
+
+    @property
+    def places(self) -> list[str]:
+        """Nodes that have reserved one, oldest first."""
+        return list(self._places)
+
+    @property
+    def circuits(self) -> int:
+        """How many there are, those included that wait for their second leg."""
+        return self._count
+
+    def reserve(self, session: Session) -> Reserved:
+        """Keep a place for the peer as long as its session's connection is there."""
+        if session.name not in self._places:
+            if not self._free:
+                return Reserved(accepted=False)
+            self._free -= 1
+        self._places[session.name] = session
+        return Reserved(accepted=True)
+
+    def withdraw(self, name: str) -> None:
+        """The session of that node has lost its connection."""
+        if self._places.pop(name, None) is not None:
+            self._free += 1
+
+    def connect(self, leg: Connection, caller: str, target: str, now: float) -> None:
+        """`caller` wants to be connected to `target`. Raises NoCircuit."""
+        session = self._places.get(target)
+        called = session.connection if session is not None and session.live else None
+        if called is None or caller == target:
+            raise NoCircuit(f"{target} has no place here")
+        full = self._load[caller] >= MAX_CIRCUITS_PER_NODE or self._load[target] >= MAX_CIRCUITS_PER_NODE
+        if full or self._count >= MAX_CIRCUITS or called.controls >= MAX_REPLIES:
+            raise NoCircuit(f"no more circuits between {caller} and {target}")
+        circuit = _Circuit(caller, target, self._entropy(TICKET_BYTES), leg)
+        self._tickets[circuit.ticket] = circuit
+        self._circuits[leg.number] = circuit
+        self._load.update((caller, target))
+        self._count += 1
+        self._switchboard.timers.set(leg.number, now + HANDSHAKE_SECONDS)
+        self._switchboard.queue(called, Incoming(circuit.ticket, caller))
+
+    def accept(self, leg: Connection, name: str, ticket: bytes, now: float) -> None:
+        """The leg of a node that is called: splice. Raises NoCircuit."""
+        circuit = self._tickets.get(ticket)
+        if circuit is None or circuit.target != name:
+            raise NoCircuit(f"nobody calls {name}, or not any more")
+        del self._tickets[ticket]
+        self._circuits[leg.number] = circuit
+        circuit.other = leg
+        for each, partner in ((leg, circuit.leg), (circuit.leg, leg)):
+            each.queue_record(Spliced())
+            each.partner = partner
+            each.stage = Stage.SPLICED
+            self._switchboard.timers.set(each.number, now + CIRCUIT_IDLE_SECONDS)
+            self._switchboard.signal(each)
+
+    def due(self, leg: Connection, now: float) -> bool:
+        """The deadline of a spliced leg has come; whether the circuit has been silent for so long that it is over."""
+        assert leg.partner is not None
+        silent_since = max(leg.last_heard, leg.partner.last_heard)
+        self._switchboard.timers.set(leg.number, silent_since + CIRCUIT_IDLE_SECONDS)
+        return now >= silent_since + CIRCUIT_IDLE_SECONDS
+
+    def gone(self, connection: Connection) -> None:
+        """A connection has ended: the circuit whose leg it was ends with it."""
+        circuit = self._circuits.pop(connection.number, None)
+        if circuit is None:
+            return
+        self._tickets.pop(circuit.ticket, None)
+        self._load.subtract((circuit.caller, circuit.target))
+        self._load += Counter()  # forgets those at zero
+        self._count -= 1
+        for leg in (circuit.leg, circuit.other):
+            if leg is not None and not leg.closed:
+                del self._circuits[leg.number]
+                self._switchboard.close(leg, GoodbyeCode.NO_CIRCUIT)
+
+    def __repr__(self) -> str:
+        return f"Relay({len(self._places)} places, {self._count} circuits)"
