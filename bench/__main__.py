@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
-from bench import blobs, boot, latency, local, remote, scale, start, transfer
+from bench import blobs, boot, latency, local, remote, routed, scale, start, transfer
 from bench.measure import Figure, Result, Skipped
 
 BENCHES: dict[str, Callable[[], list[Result]]] = {
@@ -18,6 +18,7 @@ BENCHES: dict[str, Callable[[], list[Result]]] = {
     "local": local.run,
     "blobs": blobs.run,
     "remote": remote.run,
+    "routed": routed.run,
     "latency": latency.run,
     "start": start.run,
     "scale": scale.run,

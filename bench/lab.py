@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,26 @@ def folder(where: Path | None = None) -> Iterator[Path]:
         where = TMPFS
     with tempfile.TemporaryDirectory(prefix="nectar-bench-", dir=where) as place:
         yield Path(place)
+
+
+def make_file(path: Path, size: int) -> Path:
+    """A file of `size` bytes, a multiple of 16 MiB, that do not compress."""
+    with path.open("wb") as file:
+        for _ in range(size >> 24):
+            file.write(os.urandom(1 << 24))
+    return path
+
+
+def send_file(net: LocalTestnet, file: Path, receiver: str) -> float:
+    """Seconds for the whole command that sends `file` from send.nec to `receiver`."""
+    inbox = net.place(receiver).drives / "file_transfer:sys" / "inbox"
+    shutil.rmtree(inbox, ignore_errors=True)
+    begin = time.perf_counter()
+    command = [sys.executable, "-m", "nectar_node", "send", str(file), "--from", SENDER, "--to", receiver]
+    subprocess.run([*command, "--dir", str(net.folder)], check=True, capture_output=True)
+    seconds = time.perf_counter() - begin
+    assert (inbox / file.name).stat().st_size == file.stat().st_size
+    return seconds
 
 
 def ping(net: LocalTestnet, target: str, count: int, size: int = 100) -> float:

@@ -20,13 +20,12 @@ import shutil
 import socket
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from bench.lab import RECEIVER, SENDER, TMPFS, folder, program, running
+from bench.lab import RECEIVER, SENDER, TMPFS, folder, make_file, program, running, send_file
 from bench.measure import Figure, Reference, Result, Skipped, in_turns, ratio
 from testnet.local import LocalTestnet
 
@@ -41,11 +40,11 @@ def run() -> list[Result]:
     """All that concerns a transfer."""
     with folder() as place, running(SENDER, RECEIVER) as net:
         file = place / "file.bin"
-        _make_file(file)
+        make_file(file, SIZE)
         before = _resident(net)
         sshd = _Sshd(place) if _Sshd.available() else None
         subjects: list[Callable[[], float]] = [
-            lambda: _send(net, file),
+            lambda: send_file(net, file, RECEIVER),
             lambda: program("tcp_file", str(file), str(place / "tcp.bin")),
         ]
         if sshd is not None:
@@ -62,24 +61,6 @@ def run() -> list[Result]:
         else:
             results.insert(0, Skipped("transfer", "needs scp and sshd: on Debian, apt-get install openssh-server"))
         return [*results, *_memory(net, before), *_on_disk(file, speeds[1])]
-
-
-def _make_file(path: Path) -> None:
-    with path.open("wb") as file:
-        for _ in range(SIZE >> 24):
-            file.write(os.urandom(1 << 24))
-
-
-def _send(net: LocalTestnet, file: Path) -> float:
-    """Seconds for the whole command."""
-    inbox = net.place(RECEIVER).drives / "file_transfer:sys" / "inbox"
-    shutil.rmtree(inbox, ignore_errors=True)
-    begin = time.perf_counter()
-    command = [sys.executable, "-m", "nectar_node", "send", str(file), "--from", SENDER, "--to", RECEIVER]
-    subprocess.run([*command, "--dir", str(net.folder)], check=True, capture_output=True)
-    seconds = time.perf_counter() - begin
-    assert (inbox / file.name).stat().st_size == SIZE
-    return seconds
 
 
 def _resident(net: LocalTestnet) -> dict[str, float]:
@@ -115,7 +96,9 @@ def _on_disk(file: Path, tcp_speeds: list[float]) -> list[Result]:
         copy = place / file.name
         shutil.copy(file, copy)
         ours, theirs = in_turns(
-            lambda: _send(net, copy), lambda: program("tcp_file", str(copy), str(place / "tcp.bin")), runs=3
+            lambda: send_file(net, copy, RECEIVER),
+            lambda: program("tcp_file", str(copy), str(place / "tcp.bin")),
+            runs=3,
         )
     speeds = [[SIZE / 1e6 / each for each in values] for values in (ours, theirs)]
     figure = ratio("transfer_disk", speeds[0], speeds[1], ("bare trio TCP on disk", "MB/s"), 0.0)
