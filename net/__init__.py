@@ -7,6 +7,7 @@ Connections: `switchboard` (the table), `connection` (handshake, then records), 
              to believe), `records` (encryption), `wire` (frames; docs/wire.md).
 Names:       `names`, `identity`, `keyfile`, `directory` (records and caches), `resolver` (asks the registrar),
              `registrar` (is it), `service` (answers).
+Routers:     `relay` (is one: places and circuits), `circuits` (is reached through some, or reaches others so).
 World:       `transport` (protocols), `tcp` and `driver` (trio).
 
 Imports neither kernel, nectar_node nor testnet.

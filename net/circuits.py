@@ -59,11 +59,10 @@ class Circuits:
         if circuit is None or leg.dialed is None:
             raise BadFrame("a spliced frame out of place")
         calling = isinstance(circuit, Connect)
-        host = f"{leg.host} through {leg.dialed}"
-        if not calling and not self._switchboard.has_room(host):
+        if not calling and not self._switchboard.has_room(leg.host):
             raise NoCircuit("too many unfinished handshakes")
         handshake = self._sessions.handshake(initiator=calling)
-        inner = Connection(leg.number, handshake, dialed=leg.owner if calling else None, host=host, now=now)
+        inner = Connection(leg.number, handshake, dialed=leg.owner if calling else None, host=leg.host, now=now)
         inner.via = leg.dialed
         self._switchboard.replace(leg, inner, now)
         if calling:

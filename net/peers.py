@@ -143,7 +143,6 @@ class Network:
         self._down = False
         if config.register:
             self.register(now)
-        self._sessions.keep_routers(now)
 
     # --- from the node ----------------------------------------------------------------------------------------------
 
@@ -198,9 +197,11 @@ class Network:
         self.register(now)
 
     def register(self, now: float) -> None:
-        """Register with the registrar; Registered or RegistrationFailed follows. Without a registrar: nothing."""
+        """Register with the registrar, and get places at this node's routers; Registered or RegistrationFailed follows,
+        if there is a registrar."""
         self._sessions.resolver.register(self._endpoints, self._config.routers, now)
         self._sessions.serve_resolver(now)
+        self._sessions.keep_routers(now)
 
     def shutdown(self, now: float) -> None:
         """Say goodbye to all and fail what is unsent or unacknowledged; nothing is accepted or dialed any more."""

@@ -10,7 +10,7 @@ from net.config import NetworkConfig
 from net.connection import Connection, Stage
 from net.directory import Directory, NameRecord
 from net.errors import GoodbyeCode
-from net.events import Failed, FailureReason, NetEvent, PeerDown, PeerUp
+from net.events import Failed, FailureReason, Log, NetEvent, PeerDown, PeerUp
 from net.handshake import Circuit, Connect, Handshake
 from net.identity import Identity
 from net.limits import KEEPALIVE_SECONDS, MAX_SESSIONS, ROUTER_RETRY_SECONDS
@@ -50,6 +50,8 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._seekers: dict[str, set[str]] = {}
         """Names that are being looked up, and whose sessions wait for that."""
+        self._troubles: dict[str, FailureReason] = {}
+        """Routers of this node that cannot be reached, and why: so that each reason is told once."""
         self._down = False
         self.timers: Timers[str] = Timers()
         """One deadline per session: of what `reach` waits for."""
@@ -164,8 +166,16 @@ class Sessions:
             if session is not None:
                 self.advance(session, now)
 
+    def _retry_router(self, session: Session, reason: FailureReason, now: float) -> None:
+        self.timers.set(session.name, now + ROUTER_RETRY_SECONDS)
+        if self._troubles.get(session.name) is not reason:
+            self._troubles[session.name] = reason
+            text = f"the router {session.name} cannot be reached: {reason}; it is tried again"
+            self._events.append(Log(text))
+
     def reserve(self, session: Session) -> None:
         """Ask the router for a place."""
+        self._troubles.pop(session.name, None)
         if session.connection is not None:
             self._switchboard.queue(session.connection, Reserve())
 
@@ -283,8 +293,9 @@ class Sessions:
         session.reach = None
         session.looking.clear()
         session.attempt = None
-        retries = self.is_router(session.name) and not self._down
-        self.timers.set(session.name, now + ROUTER_RETRY_SECONDS if retries else None)
+        self.timers.set(session.name, None)
+        if self.is_router(session.name) and not self._down:
+            self._retry_router(session, reason, now)
         self._events.extend(Failed(token, reason) for token in session.give_up())
         if session.up:
             session.up = False

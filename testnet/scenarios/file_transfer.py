@@ -31,11 +31,16 @@ class FileTransfer:
     _sent: int = 0
 
     @staticmethod
-    def begin(seed: int, engine: Engine, receiver_disk_bytes: int = 1 << 40) -> FileTransfer:
-        """Boot the registrar and both nodes, and wait until they are ready."""
+    def begin(
+        seed: int, engine: Engine, receiver_disk_bytes: int = 1 << 40, routers: tuple[str, ...] = ()
+    ) -> FileTransfer:
+        """Boot the registrar and both nodes, and wait until they are ready; `routers` are booted too, and the receiver
+        is behind them."""
         simulation = Simulation(seed, engine)
+        for router in routers:
+            simulation.add(router)
         sender = simulation.add(SENDER, PACKAGES)
-        receiver = simulation.add(RECEIVER, PACKAGES, receiver_disk_bytes)
+        receiver = simulation.add(RECEIVER, PACKAGES, receiver_disk_bytes, routers)
         simulation.settle()
         return FileTransfer(simulation, sender, receiver)
 

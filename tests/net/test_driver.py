@@ -5,10 +5,25 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+import trio.testing
 
 from net.directory import Endpoint, NameRecord, StaticDirectory, sign_record
 from net.driver import Driver
-from net.events import Close, Delivered, Dial, Failed, FailureReason, NetEvent, Outgoing, PeerDown, Received, Writable
+from net.events import (
+    Close,
+    Delivered,
+    Dial,
+    Failed,
+    FailureReason,
+    Hold,
+    NetEvent,
+    Outgoing,
+    PeerDown,
+    PeerUp,
+    Received,
+    Writable,
+)
+from net.limits import RELAY_BYTES
 from net.peers import Network, NetworkConfig
 from net.tcp import TcpListener, TcpTransport
 from tests.net.world import entropy_of, identity_of
@@ -19,12 +34,14 @@ LIMIT_SECONDS = 20
 class Owner:
     """What a node does for its network: drain events, keep the timer."""
 
-    def __init__(self, name: str, ports: dict[str, int], nursery: trio.Nursery, config: NetworkConfig) -> None:
+    def __init__(self, name: str, ports: dict[str, int | str], nursery: trio.Nursery, config: NetworkConfig) -> None:
+        """`ports`: of each node the port, or the router that it is behind."""
         records = {}
         for other, port in ports.items():
             identity = identity_of(other)
-            endpoints = (Endpoint("127.0.0.1", port),)
-            records[other] = sign_record(NameRecord(other, identity.public_key, endpoints, (), 1, 0), identity)
+            endpoints = (Endpoint("127.0.0.1", port),) if isinstance(port, int) else ()
+            routers = (port,) if isinstance(port, str) else ()
+            records[other] = sign_record(NameRecord(other, identity.public_key, endpoints, routers, 1, 0), identity)
         directory = StaticDirectory(records)
         self.network = Network(identity_of(name), directory, config, entropy_of(name), trio.current_time())
         self.driver = Driver(self.network, TcpTransport(), nursery, self.turn, trio.current_time)
@@ -35,7 +52,7 @@ class Owner:
     def turn(self) -> None:
         """Drain the network's events."""
         while (event := self.network.next_event()) is not None:
-            if isinstance(event, Dial | Close | Writable):
+            if isinstance(event, Dial | Close | Writable | Hold):
                 self.driver.handle(event)
             else:
                 self.events.append(event)
@@ -72,7 +89,7 @@ async def two_owners() -> AsyncIterator[tuple[Owner, Owner, TcpListener, trio.Nu
     with trio.fail_after(LIMIT_SECONDS):
         listener = await TcpTransport().listen("127.0.0.1", 0)
         async with trio.open_nursery() as nursery:
-            ports = {"ann.test": listener.port, "bob.test": listener.port}
+            ports: dict[str, int | str] = {"ann.test": listener.port, "bob.test": listener.port}
             first = Owner("ann.test", ports, nursery, NetworkConfig(recovery_seconds=0.2))
             second = Owner("bob.test", ports, nursery, NetworkConfig(recovery_seconds=0.2))
             nursery.start_soon(second.driver.serve, listener)
@@ -139,3 +156,34 @@ async def test_many_messages_keep_their_order_over_tcp(count: int) -> None:
         assert [event.header for event in arrived if isinstance(event, Received)] == [
             b"%d" % index for index in range(count)
         ]
+
+
+async def test_a_router_keeps_little_of_what_its_receiver_does_not_read_and_loses_none_of_it() -> None:
+    with trio.fail_after(LIMIT_SECONDS):
+        listener = await TcpTransport().listen("127.0.0.1", 0)
+        async with trio.open_nursery() as nursery:
+            ports = {"ann.test": 1, "bob.test": listener.port, "ida.test": "bob.test"}
+            sender, router = (Owner(name, ports, nursery, NetworkConfig()) for name in ("ann.test", "bob.test"))
+            receiver = Owner("ida.test", ports, nursery, NetworkConfig(routers=("bob.test",)))
+            nursery.start_soon(router.driver.serve, listener)
+            receiver.network.register(trio.current_time())
+            receiver.turn()
+            await router.until(PeerUp)
+            sender.send("ida.test", b"hello")
+            await receiver.until(Received)
+            (inner,) = [each for each in receiver.network._switchboard.all() if each.via == "bob.test"]
+            receiver.driver.handle(Hold(inner.number, held=True))
+            blob = bytes(range(256)) * (48 << 12)
+            sender.send("ida.test", b"large", blob)
+            while not (throttled := [each for each in router.network._switchboard.all() if each.throttled]):
+                await router.changed.wait()
+            (leg,) = throttled
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert leg.partner is not None
+            assert RELAY_BYTES < leg.partner.raw_bytes <= RELAY_BYTES + (1 << 19)
+            receiver.driver.handle(Hold(inner.number, held=False))
+            arrived = (await receiver.until(Received, 2))[1]
+            assert isinstance(arrived, Received)
+            assert arrived.blob == blob
+            nursery.cancel_scope.cancel()
+        await listener.aclose()

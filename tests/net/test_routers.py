@@ -182,6 +182,18 @@ def test_a_node_that_is_no_router_gives_no_place() -> None:
     assert first.failed() == [(b"hello", FailureReason.UNREACHABLE)]
 
 
+def test_a_router_that_cannot_be_reached_is_told_once_and_tried_again() -> None:
+    world = World()
+    world.add(REGISTRAR, Registrar(REGISTRAR))
+    hidden = indirect(world, routers=("one.test",))
+    world.run(10)
+    trouble = Log("the router one.test cannot be reached: no such name; it is tried again")
+    assert hidden.of(Log).count(trouble) == 1
+    member(world, "one.test")
+    world.run(2)
+    assert world.nodes["one.test"].network._relay.places == [hidden.name]
+
+
 def test_a_place_that_becomes_free_is_given_to_who_asks_again() -> None:
     world = World()
     world.add(REGISTRAR, Registrar(REGISTRAR))
@@ -257,6 +269,27 @@ def test_a_router_stops_reading_from_a_sender_that_is_faster_than_the_receiver()
         pass
     assert leg.partner.raw_bytes == 0
     assert router.network.next_event() == Hold(leg.number, held=False)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_cuts_anywhere_on_a_circuit_lose_double_and_reorder_nothing(seed: int) -> None:
+    chance = random.Random(seed)
+    world, first, hidden = network()
+    cuts = iter([chance.randrange(1, 150_000) for _ in range(8)])
+
+    def cut(wire: Wire) -> None:
+        wire.cut_after = next(cuts, None)
+
+    world.on_wire = cut
+    messages = [(b"%d" % number, chance.randbytes(chance.choice((0, 100, 70_000)))) for number in range(12)]
+    for header, blob in messages:
+        world.send(first, hidden.name, header, blob)
+        world.send(hidden, first.name, header, blob)
+        world.run(chance.random())
+    world.run(30)
+    assert hidden.received() == [(first.name, *each) for each in messages], seed
+    assert first.received() == [(hidden.name, *each) for each in messages], seed
+    assert first.failed() == hidden.failed() == [], seed
 
 
 # --- a router that means harm -----------------------------------------------------------------------------------------

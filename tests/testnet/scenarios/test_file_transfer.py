@@ -38,6 +38,19 @@ def test_g11_no_chunk_enters_the_memory_of_a_guest(engine: Engine) -> None:
     assert run.blob_bytes_loaded() == 0
 
 
+def test_a_file_reaches_a_node_behind_a_router_and_the_run_can_be_replayed(engine: Engine) -> None:
+    digests = []
+    for _ in range(2):
+        run = FileTransfer.begin(SEED, engine, routers=("router.nec",))
+        data = run.random_file(5_000_000)
+        run.send(data)
+        assert run.received() == data, SEED
+        (peer,) = [each for each in run.sender.core.network.peers() if each.name == RECEIVER]
+        assert peer.router == "router.nec"
+        digests.append(run.simulation.digest())
+    assert digests[0] == digests[1], SEED
+
+
 def test_the_same_seed_writes_the_same_journal_twice(engine: Engine) -> None:
     journals = []
     for _ in range(2):
