@@ -22,7 +22,7 @@ demo: $(READY) ## send a file between two nodes, cut the connection, stop a node
 
 .PHONY: test
 test: $(READY) ## run all tests (ARGS=… goes to pytest)
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 .PHONY: conformance
 conformance: $(READY) ## a table of all promises: sentence, tests, result
