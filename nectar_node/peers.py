@@ -10,9 +10,9 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 from kernel.events import Event, FromPeer, Parcel, PeerFailed
-from kernel.message import Buffer, Envelope, Reason, Request
+from kernel.message import Buffer, Envelope, Reason, Request, Response
 from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Replace
-from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header, stream_name
+from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header, inbox_name, stream_name
 from nectar_node.vouching import Vouching
 from nectar_node.world import Joined, JoinFailed, LogLine, WorldAction
 from net.events import (
@@ -100,7 +100,8 @@ class Peers:
         stream = stream_name(envelope.source.process, envelope.target.process)
         blob: Buffer | None = envelope.blob.bytes if envelope.blob is not None else None
         claims = self._vouching.sign(envelope) if envelope.message.capabilities else ()
-        outgoing = Outgoing(envelope.target.node, stream, encode_header(envelope, claims), blob, parcel)
+        target = inbox_name(envelope.target.process, answers=isinstance(envelope.message, Response))
+        outgoing = Outgoing(envelope.target.node, stream, encode_header(envelope, claims), blob, parcel, target)
         self._network.send(outgoing, now)
 
     def handle(self, event: NetEvent, now: float) -> None:

@@ -56,6 +56,12 @@ def stream_name(source: ProcessId, target: ProcessId) -> bytes:
     return f"{source}>{target}".encode()
 
 
+@lru_cache(4096)
+def inbox_name(target: ProcessId, *, answers: bool) -> bytes:
+    """Names what takes a message to `target`: its inbox, or whatever takes answers to it, which always find room."""
+    return f"{'<' if answers else '>'}{target}".encode()
+
+
 def encode_header(envelope: Envelope, claims: tuple[Claim, ...] = ()) -> bytes:
     """The header of a message to another node; `claims` are its capabilities, signed."""
     message = envelope.message

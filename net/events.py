@@ -60,6 +60,9 @@ class Outgoing:
     """Opaque bytes, at most `limits.MAX_BLOB_BYTES`; held by reference and not copied until they are encrypted."""
     token: object
     """Comes back in exactly one `Delivered` or `Failed`."""
+    target: bytes | None = None
+    """Names what takes it over there, such as a process's inbox: if that takes nothing, others go on (G24).
+    None: one that no other stream leads to."""
 
 
 @dataclass(frozen=True, slots=True)

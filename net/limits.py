@@ -19,16 +19,15 @@ MAX_QUEUED_MESSAGES = 65536
 
 SESSION_CREDIT_BYTES = 128 * MIB
 """Messages of one peer that it has begun to send and our kernel has not taken; bounds our memory per peer. It holds the
-largest message, and one stuck target process (STREAM_CREDIT_BYTES) leaves room for all others."""
+largest message beside what a few stuck target processes hold (CREDIT_SHARES)."""
 SESSION_CREDIT_MESSAGES = 2048
 """See SESSION_CREDIT_BYTES, counted in messages; also bounds the lists in a resume frame."""
 MAX_CREDIT_BYTES = 1 << 40
 """The largest credit that a peer may announce: beyond any memory, far below any overflow."""
-STREAM_CREDIT_BYTES = 32 * MIB
-"""The same for one stream, kept by the sender alone: one process that takes nothing must not stop the whole session. A
-single message may exceed it."""
-STREAM_CREDIT_MESSAGES = 256
-"""See STREAM_CREDIT_BYTES, counted in messages."""
+CREDIT_SHARES = 8
+"""The sender lets one target process have at most one part in so many of the session's credit, and less, the less is
+free (`net.shares`): one that takes nothing must not stop the others. Also the part of the bytes that large messages
+leave."""
 FIRST_ALLOCATION_BYTES = 4 * MIB
 """Memory set aside when a message is announced; more only as its bytes arrive, not on the peer's word. Growing copies
 what is there, so this holds a file's chunk; all that is announced weighs on the peer's credit in any case."""

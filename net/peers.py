@@ -154,7 +154,7 @@ class Network:
             if session is None or session.outbox.full:
                 reason = FailureReason.QUEUE_FULL
             else:
-                session.outbox.queue(message.stream, message.header, message.blob, message.token)
+                session.outbox.queue(message.stream, message.header, message.blob, message.token, message.target)
                 self._sessions.advance(session, now)
         if reason is not None:
             self._events.append(Failed(message.token, reason))

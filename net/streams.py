@@ -8,11 +8,17 @@ seen begin anew with new numbers; partial ones go on where they stopped.
 
 Streams exist at the sender only. The messages of one stream are written one after the other, so they become whole in
 order (G4); streams take turns, frame by frame. Credit is given back by acknowledgements, and one is sent when the
-receiving kernel has taken the message, so what a sender may have unacknowledged bounds the receiver's memory. The
-sender also keeps a lower limit for each stream, so that one stuck target does not use up the session's.
+receiving kernel has taken the message, so what a sender may have unacknowledged bounds the receiver's memory.
+
+One target process that takes nothing must not hold up the others (G24): what it leaves unacknowledged stays begun for
+as long as it is stuck, whoever sent it. So the sender shares the session's credit out among the targets, not the
+streams: a hundred senders to one stuck target hold no more than one does. The share of each is the smaller, the less is
+free (`shares` has the rule and what follows from it), so whatever set of targets is stuck, free credit does not run
+out, and a message to one that takes is delivered. Streams to the same target wait for its share in order.
 
 Rejected: a window per stream on the wire (as in HTTP/2), which needs stream ids and their life cycle at the receiver,
-for no promise that this does not give. Tests: tests/net/test_streams.py.
+for no promise that this does not give; a fixed share per target, of which a few stuck ones use up everything or, if it
+is small, a single bulk stream cannot use what is there. Tests: tests/net/test_streams.py.
 """
 
 from collections import deque
@@ -26,19 +32,22 @@ from net.limits import (
     MAX_QUEUED_BYTES,
     MAX_QUEUED_MESSAGES,
     MESSAGE_OVERHEAD_BYTES,
-    STREAM_CREDIT_BYTES,
-    STREAM_CREDIT_MESSAGES,
 )
+from net.shares import Share, Shares
 from net.wire import DATA, DATA_HEADER, FIRST, FIRST_HEADER, NO_BLOB, Data, Known
 
 
 class _Message:
     """A message on its way out, until it is acknowledged."""
 
-    __slots__ = ("blob", "header", "offset", "sequence", "stream", "token", "total")
+    __slots__ = ("blob", "header", "offset", "sequence", "share", "stream", "token", "total")
 
-    def __init__(self, stream: "_Stream", header: bytes, blob: Buffer | None, token: object) -> None:
+    def __init__(
+        self, stream: "_Stream", share: "Share[_Stream]", header: bytes, blob: Buffer | None, token: object
+    ) -> None:
         self.stream = stream
+        self.share = share
+        """Of its target in the session's credit."""
         self.header = header
         self.blob = memoryview(blob).cast("B") if blob is not None else None
         self.token = token
@@ -57,7 +66,7 @@ class _Message:
 class _Stream:
     """The messages of one pair of processes."""
 
-    __slots__ = ("cost", "count", "key", "scheduled", "waiting")
+    __slots__ = ("count", "key", "scheduled", "waiting")
 
     def __init__(self, key: bytes) -> None:
         self.key = key
@@ -65,10 +74,8 @@ class _Stream:
         """Not written to the end; the first may have begun."""
         self.count = 0
         """Messages that have begun and are not acknowledged."""
-        self.cost = 0
-        """Their credit, in bytes."""
         self.scheduled = False
-        """Whether it is in one of the outbox's two queues."""
+        """Whether it takes turns, or waits for credit to do so."""
 
 
 class Outbox:
@@ -77,13 +84,9 @@ class Outbox:
     def __init__(self) -> None:
         self._streams: dict[bytes, _Stream] = {}
         self._ready: deque[_Stream] = deque()
-        self._starved: list[_Stream] = []
-        """Streams whose next message waits for the session's credit."""
+        self._shares: Shares[_Stream] = Shares()
         self._begun: dict[int, _Message] = {}
         self._next = 1
-        self._cost = 0
-        self._credit_bytes = 0
-        self._credit_messages = 0
         self._unwritten_bytes = 0
         self._unwritten_messages = 0
         self.bytes = 0
@@ -96,12 +99,13 @@ class Outbox:
         """Whether `queue` must not be called."""
         return self.messages >= MAX_QUEUED_MESSAGES or self.bytes >= MAX_QUEUED_BYTES
 
-    def queue(self, key: bytes, header: bytes, blob: Buffer | None, token: object) -> None:
-        """Add a message to the end of stream `key`. Its size and `full` have been checked."""
+    def queue(self, key: bytes, header: bytes, blob: Buffer | None, token: object, target: bytes | None = None) -> None:
+        """Add a message to the end of stream `key`. Its size and `full` have been checked. `target`: see `Outgoing`."""
         stream = self._streams.get(key)
         if stream is None:
             stream = self._streams[key] = _Stream(key)
-        message = _Message(stream, header, blob, token)
+        share = self._shares.obtain(key if target is None else target)
+        message = _Message(stream, share, header, blob, token)
         stream.waiting.append(message)
         self.messages += 1
         self.bytes += message.total
@@ -111,8 +115,7 @@ class Outbox:
 
     def set_credit(self, credit_bytes: int, credit_messages: int) -> None:
         """What the peer allows from now on."""
-        self._credit_bytes = credit_bytes
-        self._credit_messages = credit_messages
+        self._shares.set_credit(credit_bytes, credit_messages)
         self._feed()
 
     @property
@@ -210,46 +213,43 @@ class Outbox:
         tokens = self.fail_begun()
         for stream in self._streams.values():
             tokens.extend(message.token for message in stream.waiting)
+            for message in stream.waiting:
+                self._shares.leave(message.share)
         self._streams.clear()
         self._ready.clear()
-        self._starved.clear()
+        self._shares.forget_waiters()
         self._unwritten_bytes = self._unwritten_messages = self.bytes = self.messages = 0
         return tokens
 
     def _begin(self, message: _Message) -> bool:
-        """Give the message a number if credit allows; otherwise note where its stream waits."""
-        stream = message.stream
-        if stream.count and (
-            stream.count >= STREAM_CREDIT_MESSAGES or stream.cost + message.cost > STREAM_CREDIT_BYTES
-        ):
-            stream.scheduled = False
+        """Give the message a number if credit allows; otherwise note that its stream waits."""
+        stream, share, shares = message.stream, message.share, self._shares
+        if shares.must_wait(share, stream) or not shares.begin(share, message.cost):
+            shares.block(share, stream)
             return False
-        if len(self._begun) >= self._credit_messages or (
-            self._begun and self._cost + message.cost > self._credit_bytes
-        ):
-            self._starved.append(stream)
-            return False
+        if share.turn is stream and (following := shares.next_turn(share)) is not None:
+            self._ready.append(following)
         message.sequence = self._next
         self._next += 1
         self._begun[message.sequence] = message
-        self._cost += message.cost
-        stream.cost += message.cost
         stream.count += 1
         return True
 
     def _forget(self, message: _Message) -> None:
         """It is out of our hands, one way or the other."""
         del self._begun[message.sequence]
-        self._cost -= message.cost
+        self._unbegin(message)
+        self._shares.leave(message.share)
         self.bytes -= message.total
         self.messages -= 1
         stream = message.stream
-        stream.cost -= message.cost
-        stream.count -= 1
-        if stream.waiting:
-            self._schedule(stream)
-        elif not stream.count:
-            self._streams.pop(stream.key, None)
+        if not stream.count and not stream.waiting:
+            del self._streams[stream.key]
+
+    def _unbegin(self, message: _Message) -> None:
+        """Give back its credit."""
+        message.stream.count -= 1
+        self._shares.release(message.share, message.cost)
 
     def _schedule(self, stream: _Stream) -> None:
         if not stream.scheduled:
@@ -257,10 +257,8 @@ class Outbox:
             self._ready.append(stream)
 
     def _feed(self) -> None:
-        """Credit may have become free: let the starved streams try again."""
-        if self._starved:
-            self._ready.extend(self._starved)
-            self._starved.clear()
+        """Credit may have become free: let those who wait for it try again."""
+        self._ready.extend(self._shares.feed())
 
     def _rewind(self, again: list[_Message], following: int) -> None:
         """Put begun messages back to the heads of their streams, and bring all accounts in line."""
@@ -271,14 +269,12 @@ class Outbox:
         for message in reversed(again):
             message.stream.waiting.appendleft(message)
             if message.sequence >= following:
-                self._cost -= message.cost
-                message.stream.cost -= message.cost
-                message.stream.count -= 1
+                self._unbegin(message)
                 del self._begun[message.sequence]
                 message.sequence = 0
         self._next = following
         self._ready.clear()
-        self._starved.clear()
+        self._shares.forget_waiters()
         self._unwritten_bytes = self._unwritten_messages = 0
         for stream in list(self._streams.values()):
             stream.scheduled = False

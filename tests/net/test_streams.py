@@ -10,7 +10,6 @@ from net.limits import (
     MAX_BLOB_BYTES,
     MAX_PLAINTEXT_BYTES,
     MAX_QUEUED_MESSAGES,
-    STREAM_CREDIT_MESSAGES,
 )
 from net.streams import Arrived, Inbox, Outbox
 from net.wire import Data, Known, decode_frames_untrusted
@@ -71,14 +70,32 @@ def test_streams_take_turns() -> None:
     assert [message.header for message in deliver(box, inbox)] == [b"a0", b"b0", b"c0", b"a1", b"b1", b"c1"]
 
 
-def test_a_stream_has_a_limit_of_its_own() -> None:
-    box, inbox = outbox(), Inbox(*CREDIT)
-    for index in range(STREAM_CREDIT_MESSAGES + 1):
-        box.queue(b"stuck", b"%d" % index, None, index)
-    assert len(deliver(box, inbox)) == STREAM_CREDIT_MESSAGES
+def test_a_target_has_a_share_of_its_own_whoever_sends_to_it() -> None:
+    box, inbox = outbox((1 << 30, 2048)), Inbox(1 << 30, 2048)
+    for index in range(300):
+        box.queue(b"%d" % (index % 3), b"%d" % index, None, index, b"stuck")
+    assert len(deliver(box, inbox)) == 256
+    box.queue(b"other", b"to another", None, None, b"taking")
+    (other,) = deliver(box, inbox)
+    assert other.header == b"to another"
     inbox.taken(1)
-    assert box.acknowledge(inbox.take_acks()) == [0]
-    assert [message.header for message in deliver(box, inbox)] == [b"%d" % STREAM_CREDIT_MESSAGES]
+    inbox.taken(other.sequence)
+    assert box.acknowledge(inbox.take_acks()) == [0, None]
+    assert [message.header for message in deliver(box, inbox)] == [b"256"]
+
+
+def test_streams_to_one_target_that_waits_take_turns_when_it_takes_again() -> None:
+    box, inbox = outbox((1 << 30, 16)), Inbox(1 << 30, 16)
+    for stream in (b"a", b"b", b"c"):
+        for index in range(3):
+            box.queue(stream, stream + b"%d" % index, None, None, b"target")
+    order = []
+    while arrived := deliver(box, inbox):
+        order += [message.header for message in arrived]
+        for message in arrived:
+            inbox.taken(message.sequence)
+        box.acknowledge(inbox.take_acks())
+    assert order == [b"a0", b"b0", b"c0", b"a1", b"b1", b"c1", b"a2", b"b2", b"c2"]
 
 
 def test_memory_is_not_given_on_the_peers_word() -> None:
