@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kernel.address import Address, PackageId, ProcessId
 from kernel.capability import Capability
@@ -22,6 +22,9 @@ from kernel.message import (
     Request,
     Response,
 )
+
+if TYPE_CHECKING:
+    from kernel.process import Process
 
 # --- events ---------------------------------------------------------------------------------------------------------
 
@@ -49,6 +52,12 @@ class PeerFailed(NamedTuple):
 
     parcel: Parcel
     reason: Reason
+
+
+class PeerTook(NamedTuple):
+    """A message for another node has been taken by the kernel there."""
+
+    parcel: Parcel
 
 
 class Inject(NamedTuple):
@@ -168,6 +177,7 @@ Event = (
     Polled
     | FromPeer
     | PeerFailed
+    | PeerTook
     | Inject
     | Reply
     | Start
@@ -220,7 +230,7 @@ class Parcel(NamedTuple):
     context: bytes | None
     prompt: ReplyTo | None
     """The sender's prompt when it sent this; restored with the error."""
-    sender: object
+    sender: Process | None
     """Tells this life of the sender from later ones; None: a system process."""
 
 

@@ -10,7 +10,8 @@ answer goes travels with the message as `reply_to`: a request that inherits and 
 reply-to onward (G10), and nothing else is needed for chains of any length, across any number of nodes.
 
 Nothing here waits. A sender whose target has no room is set aside with the rest of its effects and goes on when the
-target takes a message (`room`, G24). Where a request goes, and whether it may, is `routing`'s.
+target takes a message (`room`, G24); one that has too much on its way to other nodes, when that is less (`abroad`).
+Where a request goes, and whether it may, is `routing`'s.
 
 Rejected: one task and one queue for each process (a task switch per message costs as much as everything here), and
 dropping the deadline of an answered request at once (see `outstanding`). Tests: tests/kernel/test_kernel.py by promise,
@@ -23,6 +24,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from kernel import limits
+from kernel.abroad import Abroad
 from kernel.address import OUR_NODE, Address, ProcessId
 from kernel.calls import Calls
 from kernel.events import (
@@ -40,6 +42,7 @@ from kernel.events import (
     Output,
     Parcel,
     PeerFailed,
+    PeerTook,
     Polled,
     Reply,
     Resume,
@@ -125,14 +128,18 @@ class Kernel:
         self.lifecycle = Lifecycle(self.grants, self, our)
         self._processes = self.lifecycle.processes
         self._calls = calls = Calls(self.grants, self, self.lifecycle)
-        self._routing = Routing(self, self.grants, self._processes, self._system, self._outstanding)
+        self._abroad = Abroad()
+        self._routing = Routing(self, self.grants, self._processes, self._system, self._outstanding, self._abroad)
         self._route = self._routing.route
-        self._room = Room(self, self._processes, self._outstanding, self._apply, self._route)
-        outside = Outside(self, self.lifecycle.processes, self._outstanding)
+        self._room = Room(
+            self, self._processes, self._outstanding, self._abroad, apply=self._apply, route=self._send_again
+        )
+        self._outside = outside = Outside(self, self.lifecycle.processes, self._outstanding, self._abroad)
         self._handlers: dict[type, Callable[..., None]] = {
             Polled: self._on_polled,
             FromPeer: outside.on_from_peer,
-            PeerFailed: outside.on_peer_failed,
+            PeerFailed: self._on_peer_failed,
+            PeerTook: self._on_peer_took,
             Inject: outside.on_inject,
             Reply: outside.on_reply,
             Start: self.lifecycle.on_start,
@@ -409,7 +416,15 @@ class Kernel:
                 self.tracer.passed_on(parcel.envelope, self._now)
             else:
                 self.tracer.answered(id, source, message, blob, self._now)
+        self._abroad.sent(parcel)
         self._actions.append(ToPeer(parcel))
+
+    def _on_peer_took(self, event: PeerTook) -> None:
+        self._room.gone(event.parcel)
+
+    def _on_peer_failed(self, event: PeerFailed) -> None:
+        self._outside.on_peer_failed(event)
+        self._room.gone(event.parcel)
 
     def put_request(self, receiver: Process, envelope: Envelope) -> None:
         """Hand a request to a process that has room, or in the name of somebody who need not wait."""
@@ -533,11 +548,26 @@ class Kernel:
             self._return_response(process, envelope, Reason.BAD_METADATA)
         elif prompt.address.node == self.our:
             self._answer(process, envelope)
-        elif (reason := self._routing.barrier(process, envelope)) is not None:
-            self._return_response(process, envelope, reason)
         else:
-            self.to_peer(Parcel(envelope, None, prompt, process))
+            return self._answer_peer(process, envelope)
         return True
+
+    def _answer_peer(self, process: Process, envelope: Envelope) -> bool:
+        """A response to a request of another node; False: it has to wait (G24)."""
+        reason = self._routing.barrier(process, envelope)
+        if reason is not None:
+            self._return_response(process, envelope, reason)
+        elif self._routing.may_go(process, envelope, None):
+            self.to_peer(Parcel(envelope, None, process.prompt, process))
+        else:
+            return False
+        return True
+
+    def _send_again(self, process: Process, envelope: Envelope, context: bytes | None, admitted: bool) -> bool:
+        """Send what had to wait."""
+        if isinstance(envelope.message, Response):
+            return self._answer_peer(process, envelope)
+        return self._route(process, envelope, context, admitted)
 
     def _answer(self, process: Process, envelope: Envelope) -> None:
         """A response to a request of this node."""

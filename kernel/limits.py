@@ -59,6 +59,14 @@ MAX_OUTSTANDING_BYTES = 512 * MIB
 """The outstanding requests of one process, with context and blob, and those whose error waits in its inbox."""
 MAX_ANSWER_BYTES = 256 * MIB
 """Answers that wait for one process: when they are more, further ones become Timeout."""
+MAX_ABROAD_MESSAGES = 1024
+"""Messages of one process that are on their way to other nodes; more than enough to keep a distant one busy."""
+MAX_ABROAD_BYTES = 64 * MIB
+"""The same in bytes of what they keep alive; one that is too large for the rest is still sent, or it could never be."""
+MAX_PACKAGE_ABROAD_MESSAGES = 8192
+"""The same of all processes of a package: an eighth of what may wait for one peer."""
+MAX_PACKAGE_ABROAD_BYTES = 128 * MIB
+"""The same in bytes: a quarter of what may wait for one peer."""
 MAX_HELD_CAPABILITIES = 4096
 """Capabilities that one process holds because it or its user wanted it to."""
 MAX_HELD_BYTES = MIB

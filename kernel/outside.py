@@ -5,6 +5,7 @@ The router's other half: what it takes in here it hands over, answers or buries 
 
 from __future__ import annotations
 
+from kernel.abroad import Abroad
 from kernel.address import OUR_NODE, Address, ProcessId
 from kernel.events import FromPeer, Inject, Parcel, PeerFailed, Reply, Taken
 from kernel.guest import Arrival, Failure
@@ -18,7 +19,10 @@ from kernel.router import Router
 class Outside:
     """Handlers of these events."""
 
-    def __init__(self, router: Router, processes: dict[ProcessId, Process], outstanding: OutstandingTable) -> None:
+    def __init__(
+        self, router: Router, processes: dict[ProcessId, Process], outstanding: OutstandingTable, abroad: Abroad
+    ) -> None:
+        self._abroad = abroad
         self._router = router
         self._processes = processes
         self._outstanding = outstanding
@@ -99,7 +103,10 @@ class Outside:
         if self._router.tracer is not None:
             self._router.tracer.sent(envelope, self._router.now)
         if target.node != self._router.our:
-            self._router.to_peer(Parcel(envelope, None, None, None))
+            if self._abroad.full(None) is None:
+                self._router.to_peer(Parcel(envelope, None, None, None))
+            else:
+                self._router.undeliverable(envelope, Reason.INBOX_FULL)
             return
         receiver = self._processes.get(target.process)
         if receiver is not None:
@@ -116,7 +123,10 @@ class Outside:
         source, reply_to, response, blob = event
         envelope = Envelope(reply_to.id, Address(self._router.our, source), reply_to.address, None, response, blob)
         if reply_to.address.node != self._router.our:
-            self._router.to_peer(Parcel(envelope, None, None, None))
+            if self._abroad.full(None) is None:
+                self._router.to_peer(Parcel(envelope, None, None, None))
+            else:
+                self._router.dead(envelope, Reason.INBOX_FULL)
             return
         entry = self._outstanding.resolve(reply_to.id)
         if entry is not None:

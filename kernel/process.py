@@ -12,6 +12,7 @@ from kernel.mailbox import Mailbox
 from kernel.message import Envelope, LazyLoadBlob, OnExit, ReplyTo, Request
 
 if TYPE_CHECKING:
+    from kernel.abroad import Account
     from kernel.events import Launch
 
 
@@ -93,6 +94,7 @@ class Process:
     """A running process."""
 
     __slots__ = (
+        "abroad",
         "address",
         "awaited",
         "blob",
@@ -129,6 +131,8 @@ class Process:
         self.stall: Stall | None = None
         self.waiters: deque[Process | Parked] = deque()
         """Whoever waits for room in this mailbox, in order (G4)."""
+        self.abroad: Account | None = None
+        """What of it is on its way to other nodes; none yet if it never sent to any."""
         self.messages = 0
         """Handed to it so far."""
 

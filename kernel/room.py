@@ -3,7 +3,8 @@
 A sender whose target has no room is set aside with the rest of its effects (`Stall`), in the target's queue; a message
 from a peer is parked there, and holds back the peer's credit. When the target takes a message, or ends, they move on,
 one after the other and from here alone: letting one go on can let others move, and the chain of those may be as long as
-there are processes.
+there are processes. A sender of which too much is on its way to other nodes waits in the same manner, at its account
+(`abroad`).
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from kernel.abroad import Abroad
 from kernel.address import ProcessId
-from kernel.events import Taken
+from kernel.events import Parcel, Taken
 from kernel.guest import Effect, End, Poll
 from kernel.message import Envelope, Reason, Request
 from kernel.outstanding import OutstandingTable
@@ -33,9 +35,13 @@ class Room:
         router: Router,
         processes: dict[ProcessId, Process],
         outstanding: OutstandingTable,
+        abroad: Abroad,
+        *,
         apply: Apply,
         route: Route,
     ) -> None:
+        """(Six parameters, since this is one part of `kernel.Kernel`, and made there alone.)"""
+        self._abroad = abroad
         self._moves: deque[Process | Parked] = deque()
         """Processes whose mailbox has room again, and those who waited for one that has ended."""
         self._settling = False
@@ -61,6 +67,12 @@ class Room:
         """A process has taken a message: there may be room for whoever waits."""
         self._moves.append(target)
         self._settle()
+
+    def gone(self, parcel: Parcel) -> None:
+        """A message is no longer on its way to another node: there may be room for more."""
+        for sender in self._abroad.gone(parcel):
+            self._moves.append(sender)
+            self._settle()
 
     def _settle(self) -> None:
         """Let all move on who can; what comes of that is added to `_moves`, and done by the same loop."""
@@ -116,3 +128,4 @@ class Room:
         target = self._processes.get(stall.envelope.target.process)
         if target is not None and sender in target.waiters:
             target.waiters.remove(sender)
+        self._abroad.give_up(sender)

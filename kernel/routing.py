@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from kernel.abroad import Abroad
 from kernel.address import ProcessId
 from kernel.errors import BadAddress
 from kernel.events import Parcel
@@ -26,8 +27,11 @@ class Routing:
         processes: dict[ProcessId, Process],
         system: dict[ProcessId, bool],
         outstanding: OutstandingTable,
+        abroad: Abroad,
     ) -> None:
-        """`system`: the system processes, and whether each is public."""
+        """`system`: the system processes, and whether each is public. (Six parameters, since this is one part of
+        `kernel.Kernel`, and made there alone.)"""
+        self._abroad = abroad
         self._our = router.our
         self._router = router
         self._grants = grants
@@ -42,7 +46,7 @@ class Routing:
         if message.metadata is not None and not is_json(message.metadata):
             self._router.undeliverable(envelope, Reason.BAD_METADATA)
         elif target.node != self._our:
-            self._to_peer(process, envelope, context)
+            return self._to_peer(process, envelope, context)
         else:
             receiver = self._processes.get(target.process)
             if receiver is not None:
@@ -88,13 +92,30 @@ class Routing:
         else:
             self._router.undeliverable(envelope, Reason.NO_CAPABILITY)
 
-    def _to_peer(self, process: Process, envelope: Envelope, context: bytes | None) -> None:
+    def _to_peer(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
         reason = self.barrier(process, envelope)
         if reason is not None:
             self._router.undeliverable(envelope, reason)
-            return
+            return True
+        if not self.may_go(process, envelope, context):
+            if process.stall is not None:
+                return False
+            self._router.undeliverable(envelope, Reason.INBOX_FULL)
+            return True
         self._entrust(envelope, None, process)
         self._router.to_peer(Parcel(envelope, context, process.prompt, process))
+        return True
+
+    def may_go(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
+        """Whether a message may leave the node now; False: too much of its sender is on its way (G24), which is stalled
+        now, unless it has ended and cannot wait."""
+        account = self._abroad.full(process)
+        if account is None:
+            return True
+        if self._processes.get(process.address.process) is process:
+            process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
+            account.waiters.append(process)
+        return False
 
     def barrier(self, process: Process, envelope: Envelope) -> Reason | None:
         """Why a message may not leave the node; None: it may."""

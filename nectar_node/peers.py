@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import NamedTuple
 
-from kernel.events import Event, FromPeer, Parcel, PeerFailed
+from kernel.events import Event, FromPeer, Parcel, PeerFailed, PeerTook
 from kernel.message import Buffer, Envelope, Reason, Request, Response
 from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Replace
 from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header, inbox_name, stream_name
@@ -157,7 +157,9 @@ class Peers:
         self._tell(PeerFailed(parcel, _REASONS.get(event.reason, Reason.UNREACHABLE)))
 
     def _delivered(self, event: Delivered) -> None:
-        """The peer's kernel has it; nothing of it is kept here."""
+        parcel = event.token
+        assert isinstance(parcel, Parcel)
+        self._tell(PeerTook(parcel))
 
     def _peer_up(self, event: PeerUp) -> None:
         self._states[event.node] = "up"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kernel import limits
+from kernel.process import Waiting
 from tests.conformance import spanning, two_nodes
-from tests.conformance.lab import SimLab, SimProbe
+from tests.conformance.lab import SimLab, SimProbe, SocketLab
 from tests.conformance.steps import (
     RECURSE,
     SPIN,
@@ -208,6 +209,59 @@ def test_g24_a_full_inbox_holds_up_no_other_process_of_that_node(lab: SimLab) ->
     a.tell(send(c, "", respond("free"), expects=20))
     assert a.bodies("response") == ["free"]
     assert len(b.process.mailbox) == 10
+
+
+@pytest.fixture
+def little_abroad(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_ABROAD_MESSAGES", 40)
+
+
+@pytest.mark.usefixtures("small_inbox", "little_abroad")
+@two_nodes
+def test_g24_a_sender_to_another_node_is_held_back_and_nobody_else_is(lab: SimLab) -> None:
+    a, b, gate = lab.probe("a"), lab.probe("b", far=True), lab.probe("d", far=True)
+    hold(lab, b, gate)
+    a.tell(flood(b, 500))
+    assert a.process.waiting is Waiting.ROOM
+    assert a.process.abroad is not None
+    assert (len(b.process.mailbox), a.process.abroad.messages) == (10, 40)
+    c, free = lab.probe("c"), lab.probe("c", far=True)
+    c.tell(send(free, "", respond("free"), expects=20), send(b, "in vain", expects=20))
+    assert c.bodies("response") == ["free"]
+    assert lab.our.core.network.backlog(lab.other.name) < 40_000
+    gate.say("go")
+    lab.until(lab.now + 20)
+    assert [body for body in b.bodies() if body and body.isdigit()] == [str(number) for number in range(500)]
+    assert lab.dead() == lab.dead(lab.other) == []
+
+
+@pytest.mark.usefixtures("small_inbox", "little_abroad")
+@two_nodes
+def test_g24_a_sender_to_another_node_waits_no_longer_than_its_timeout(lab: SimLab) -> None:
+    a, b, gate = lab.probe("a"), lab.probe("b", far=True), lab.probe("d", far=True)
+    hold(lab, b, gate)
+    a.tell(flood(b, 50))
+    c = lab.probe("c")
+    sent = a.tell(send(b, "too late", expects=7), send(c, "then"))
+    assert (a.process.waiting, c.bodies()) == (Waiting.ROOM, [])
+    lab.until(sent + 10)
+    assert [(seen.failure, seen.body, seen.at) for seen in a.seen("error")] == [("timeout", "too late", sent + 7)]
+    assert c.bodies() == ["then"]
+
+
+def test_g24_a_flood_to_a_stuck_process_of_a_real_node_holds_back_its_sender_alone(sockets: SocketLab) -> None:
+    sockets.forget()
+    a, c = sockets.probe("a"), sockets.probe("c")
+    b, gate = sockets.probe("b", far=True), sockets.probe("d", far=True)
+    count = 1 + limits.MAX_INBOX_MESSAGES + limits.MAX_ABROAD_MESSAGES
+    a.ask(send(b, "", wait_for(gate, "", receive_until("go"), respond(), expects=50)), respond())
+    a.ask(respond(), flood(b, count))
+    assert a.ask(respond(), timeout=1).kind == "timeout"
+    assert c.ask(wait_for(sockets.probe("c", far=True), "", respond(), expects=20), respond("well")).body == "well"
+    c.ask(send(gate, "go"), respond())
+    a.ask(wait_for(b, "last", respond(), expects=50), respond())
+    bodies = [seen.body for seen in b.seen("request")]
+    assert [body for body in bodies if body is not None and body.isdigit()] == [str(number) for number in range(count)]
 
 
 @pytest.mark.usefixtures("small_inbox")

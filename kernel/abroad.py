@@ -1,0 +1,109 @@
+"""How much of each process is on its way to other nodes, and who waits until that is less (G24).
+
+A message counts from when it is given to the net until the peer's kernel has taken it, or it has failed: for as long
+as it takes up memory here. A process of which too much is on its way is set aside with the rest of its effects, like
+one whose local target has no room (`room`), when it wants to send to another node; it goes on when some of that has
+gone, or its request's timeout passes. Accounts are by name and not by life, so that restarting gains nothing, and
+there is one for the package as well, since a process can spawn others. What system processes send counts together, and
+fails beyond the bound: they cannot wait.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from weakref import WeakValueDictionary
+
+from kernel import limits
+from kernel.address import PackageId, ProcessId
+from kernel.events import Parcel
+from kernel.message import size_of
+from kernel.process import Process
+
+
+class Account:
+    """What is on its way from one process, or from all of a package; lives as long as a process or a message does."""
+
+    __slots__ = ("__weakref__", "bytes", "messages", "most_bytes", "most_messages", "package", "waiters")
+
+    def __init__(self, most_messages: int, most_bytes: int, package: Account | None = None) -> None:
+        self.most_messages = most_messages
+        self.most_bytes = most_bytes
+        self.package = package
+        """That of its package, if this is a process's."""
+        self.messages = 0
+        self.bytes = 0
+        self.waiters: deque[Process] = deque()
+        """Those that wait for this one, in order."""
+
+    def has_room(self) -> bool:
+        """Whether one more message, of any size, may be sent."""
+        return self.messages < self.most_messages and self.bytes < self.most_bytes
+
+    def add(self, messages: int, size: int) -> None:
+        """Some are on their way, or, with negative numbers, are so no longer."""
+        self.messages += messages
+        self.bytes += size
+        if self.package is not None:
+            self.package.messages += messages
+            self.package.bytes += size
+
+
+class Abroad:
+    """All accounts."""
+
+    def __init__(self) -> None:
+        self._processes: WeakValueDictionary[ProcessId, Account] = WeakValueDictionary()
+        self._packages: WeakValueDictionary[PackageId, Account] = WeakValueDictionary()
+        self._system = Account(limits.MAX_ABROAD_MESSAGES, limits.MAX_ABROAD_BYTES)
+
+    def full(self, sender: Process | None) -> Account | None:
+        """The account for which a sender (None: system processes) has to wait before it sends; None: it need not."""
+        account = self._of(sender)
+        if not account.has_room():
+            return account
+        package = account.package
+        return package if package is not None and not package.has_room() else None
+
+    def sent(self, parcel: Parcel) -> None:
+        """A message is on its way."""
+        self._of(parcel.sender).add(1, _size(parcel))
+
+    def gone(self, parcel: Parcel) -> Iterator[Process]:
+        """It is so no longer; the processes that may try again now, each after the one before it has tried."""
+        account = self._of(parcel.sender)
+        account.add(-1, -_size(parcel))
+        for each in (account, account.package):
+            while each is not None and each.waiters and each.has_room():
+                yield each.waiters.popleft()
+
+    def give_up(self, sender: Process) -> None:
+        """It waits no longer."""
+        account = self._of(sender)
+        for each in (account, account.package):
+            if each is not None and sender in each.waiters:
+                each.waiters.remove(sender)
+
+    def _of(self, sender: Process | None) -> Account:
+        if sender is None:
+            return self._system
+        if sender.abroad is None:
+            sender.abroad = self._open(sender.address.process)
+        return sender.abroad
+
+    def _open(self, process: ProcessId) -> Account:
+        account = self._processes.get(process)
+        if account is None:
+            package = self._packages.get(process.package_id)
+            if package is None:
+                package = Account(limits.MAX_PACKAGE_ABROAD_MESSAGES, limits.MAX_PACKAGE_ABROAD_BYTES)
+                self._packages[process.package_id] = package
+            account = Account(limits.MAX_ABROAD_MESSAGES, limits.MAX_ABROAD_BYTES, package)
+            self._processes[process] = account
+        return account
+
+
+def _size(parcel: Parcel) -> int:
+    envelope, context, _, _ = parcel
+    size = size_of(envelope.message, envelope.blob)
+    return size if context is None else size + len(context)
