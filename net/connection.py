@@ -54,6 +54,7 @@ class Connection:
         "held_bytes",
         "host",
         "last_heard",
+        "met",
         "number",
         "owner",
         "partner",
@@ -100,6 +101,11 @@ class Connection:
         self.held: list[bytes] = []
         """Records that came before it was decided whether the peer is believed."""
         self.held_bytes = 0
+        """What they take in memory."""
+        self.met = 0
+        """Counts up from connection to connection, from 1: given when the other side's first handshake message comes.
+        A message from before that and one from behind it come from there, so the process there was alive at that
+        moment; processes of one node that follow each other have numbers in the same order."""
         self._raw: list[bytes] = []
         self._controls: deque[bytes] = deque()
         self._sealer: Sealer | None = None

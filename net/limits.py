@@ -44,6 +44,8 @@ MAX_HANDSHAKE_BYTES = 8192
 """One handshake message: 96 bytes of keys and tags, and a payload with a name record."""
 MAX_UNREAD_BYTES = 4 * (MAX_RECORD_BYTES + 2)
 """What a peer may send before we have decided whether we believe its name; it has to say no more than one resume."""
+HELD_PIECE_OVERHEAD_BYTES = 64
+"""Added to each piece of it, for what Python needs to hold it: a flood of empty ones is bounded too."""
 MAX_CHUNK_WORTH_WAITING = 4096
 """A record is closed rather than filled with a piece of a large message that is smaller than this."""
 

@@ -38,6 +38,7 @@ from net.events import (
 from net.identity import Identity, verify_untrusted
 from net.limits import (
     HANDSHAKE_SECONDS,
+    HELD_PIECE_OVERHEAD_BYTES,
     KEEPALIVE_SECONDS,
     MAX_BLOB_BYTES,
     MAX_HEADER_BYTES,
@@ -382,6 +383,7 @@ class Network:
         if connection.stage >= Stage.LEG:
             self._record(connection, piece, self._scratch, now)
         elif connection.stage is Stage.HANDSHAKE:
+            connection.met = connection.met or self._switchboard.new_meeting()
             greeting = connection.read_handshake_untrusted(piece)
             if greeting is not None:
                 connection.stage = Stage.VERIFYING
@@ -389,7 +391,7 @@ class Network:
             self._switchboard.signal(connection)
         elif connection.stage is Stage.VERIFYING:
             connection.held.append(bytes(piece))
-            connection.held_bytes += len(piece)
+            connection.held_bytes += len(piece) + HELD_PIECE_OVERHEAD_BYTES
             if connection.held_bytes > MAX_UNREAD_BYTES:
                 raise BadFrame("too much was sent before the handshake was answered")
         else:
@@ -519,7 +521,7 @@ class Network:
 
     def _on_resume(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         assert isinstance(frame, Resume)
-        if not session.arbiter and not session.accepts(frame):
+        if not session.arbiter and not session.accepts(frame, connection.met):
             self._switchboard.close(connection, GoodbyeCode.REPLACED)
             self._gone(connection, FailureReason.UNREACHABLE, now)
             return

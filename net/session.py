@@ -11,7 +11,8 @@ has of the old epoch counts for nothing.
 Which of several connections carries the session? The side with the lower name, the *arbiter*, decides alone: it takes
 the newest one whose handshake is through and speaks first on it. The other side follows. So one survives when both
 dial at once, and a dead connection that only one side has noticed stops nothing. A rule that compares who dialed, the
-usual one, fails in that second case. The binding number keeps a delayed choice from undoing a newer one.
+usual one, fails in that second case. The binding number keeps a delayed choice from undoing a newer one, and the order
+in which the handshakes began keeps one of a process that has ended from undoing those of the process after it.
 
 Tests: tests/net/test_session.py, tests/net/test_peers_faults.py.
 """
@@ -48,6 +49,7 @@ class Session:
         "_credit",
         "_epoch",
         "_incarnation",
+        "_met",
         "_peer_credit",
         "_peer_incarnation",
         "_peer_lineage",
@@ -80,6 +82,8 @@ class Session:
         self._incarnation = entropy(INCARNATION_BYTES)
         self._epoch = 0
         self._binding = 0
+        self._met = 0
+        """Of the connections on which the peer's present incarnation has spoken, the last `Connection.met`."""
         self._peer_incarnation: bytes | None = None
         self._peer_lineage: tuple[bytes, int] | None = None
         self._peer_credit = (0, 0)
@@ -120,13 +124,20 @@ class Session:
         self.live = False
         return self._resume()
 
-    def accepts(self, frame: Resume) -> bool:
-        """For the side that follows: whether `frame` is a newer choice than the one it knows."""
-        return frame.incarnation != self._peer_incarnation or frame.binding > self._binding
+    def accepts(self, frame: Resume, met: int) -> bool:
+        """For the side that follows: whether `frame` is a newer choice than the one it knows; `met`: its connection's.
+
+        Another incarnation is a newer one only on a connection that came about later: what a process said before it
+        ended may come late, when the one after it has spoken.
+        """
+        if frame.incarnation != self._peer_incarnation:
+            return met > self._met
+        return frame.binding > self._binding
 
     def answer(self, connection: "Connection", binding: int) -> Resume:
         """The side that follows takes the connection on which it was spoken to; what it says."""
         assert not self.arbiter
+        self._met = max(self._met, connection.met)
         self._binding = binding
         self.connection = connection
         return self._resume()
@@ -134,21 +145,20 @@ class Session:
     def resumed(self, frame: Resume) -> tuple[list[object], list[object]]:
         """The other side's resume frame: tokens of what it has taken, and of what failed since it has forgotten us.
 
-        Raises BadFrame if it claims what cannot be.
+        Raises BadFrame if it claims what cannot be; no token is lost then.
         """
         if self.arbiter and frame.binding != self._binding:
             raise BadFrame("a resume frame that answers another")
-        failed: list[object] = []
-        if self._peer_incarnation is not None and self._peer_incarnation != frame.incarnation:
-            failed = self.outbox.fail_begun()
-        self._peer_incarnation = frame.incarnation
         lineage = self._peer_lineage
         if lineage is not None and lineage[0] == frame.incarnation and lineage[1] > frame.epoch:
             raise BadFrame("a resume frame of an earlier epoch")
+        restarted = self._peer_incarnation not in (None, frame.incarnation)
+        failed = self.outbox.fail_begun() if restarted else []
+        self._peer_incarnation = frame.incarnation
         if lineage != (frame.incarnation, frame.epoch):
             self._peer_lineage = (frame.incarnation, frame.epoch)
             self.inbox = Inbox(*self._credit)
-        known = frame.known
+        known = None if restarted else frame.known
         if known is not None and (known.incarnation, known.epoch) != (self._incarnation, self._epoch):
             known = None
         delivered = self.outbox.resume(known)

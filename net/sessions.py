@@ -192,7 +192,7 @@ class Sessions:
             session.unbind()
             if session.reach is None and not session.looking:
                 self._revive(session, now, dialer=connection.dialed is not None and not farewell)
-            elif session.attempt in (None, connection.number):
+            elif self._switchboard.get(session.attempt) is None:
                 self._attempt_failed(session, reason, now)
         elif connection.owner is not None:
             owner = self._sessions.get(connection.owner)

@@ -156,27 +156,31 @@ class Outbox:
         return position
 
     def acknowledge(self, sequences: tuple[int, ...]) -> list[object]:
-        """The peer's kernel has taken these; return their tokens. Raises BadFrame if one was not sent whole."""
-        tokens = []
+        """The peer's kernel has taken these; return their tokens. Raises BadFrame if one was not sent whole or is named
+        twice; then nothing has changed."""
+        messages = []
         for sequence in sequences:
             message = self._begun.get(sequence)
             if message is None or message.offset < message.total:
                 raise BadFrame("an acknowledgement of what was not sent")
+            messages.append(message)
+        if len(set(sequences)) < len(sequences):
+            raise BadFrame("an acknowledgement that names a message twice")
+        for message in messages:
             self._forget(message)
-            tokens.append(message.token)
         self._feed()
-        return tokens
+        return [message.token for message in messages]
 
     def resume(self, known: Known | None) -> list[object]:
         """Go on where the peer stands; return the tokens of what it has taken.
 
-        None: it has nothing of this lineage. Raises BadFrame if it claims what cannot be.
+        None: it has nothing of this lineage. Raises BadFrame if it claims what cannot be; then nothing has changed.
         """
+        if known is not None:
+            self._check(known)
         following = known.next if known is not None else 1
         partial = dict(known.partial) if known is not None else {}
         untaken = frozenset(known.untaken) if known is not None else frozenset()
-        if not 1 <= following <= self._next:
-            raise BadFrame("a resume frame that knows more than was sent")
         delivered: list[object] = []
         again: list[_Message] = []
         for sequence, message in sorted(self._begun.items()):
@@ -184,17 +188,24 @@ class Outbox:
                 message.offset = 0
                 again.append(message)
             elif sequence in partial:
-                if partial[sequence] > message.offset:
-                    raise BadFrame("a resume frame that has more of a message than was sent")
                 message.offset = partial[sequence]
                 again.append(message)
-            elif message.offset < message.total:
-                raise BadFrame("a resume frame that has a message that was not sent whole")
             elif sequence not in untaken:
                 delivered.append(message.token)
                 self._forget(message)
         self._rewind(again, following)
         return delivered
+
+    def _check(self, known: Known) -> None:
+        if not 1 <= known.next <= self._next:
+            raise BadFrame("a resume frame that knows more than was sent")
+        partial = dict(known.partial)
+        for sequence, message in self._begun.items():
+            if sequence in partial:
+                if partial[sequence] > message.offset or partial[sequence] == message.total:
+                    raise BadFrame("a resume frame that has more of a message than can be")
+            elif sequence < known.next and message.offset < message.total:
+                raise BadFrame("a resume frame that has a message that was not sent whole")
 
     def fail_begun(self) -> list[object]:
         """Give up all of which the peer may have seen anything; return the tokens. What remains counts from 1 again."""

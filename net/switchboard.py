@@ -23,6 +23,7 @@ class Switchboard:
         self._events = events
         self._connections: dict[int, Connection] = {}
         self._next_number = 1
+        self._meetings = 0
         self._half_open: dict[str, int] = {}
         self.timers: Timers[int] = Timers()
         """One deadline per connection."""
@@ -32,6 +33,11 @@ class Switchboard:
         number = self._next_number
         self._next_number += 1
         return number
+
+    def new_meeting(self) -> int:
+        """For `Connection.met`."""
+        self._meetings += 1
+        return self._meetings
 
     def get(self, number: int | None) -> Connection | None:
         """The connection of that number, if it is there."""

@@ -49,9 +49,16 @@ def test_who_follows_takes_newer_choices_alone() -> None:
     item = session(arbiter=False)
     item.resumed(resume(A, binding=3))
     item._binding = 3
-    assert not item.accepts(resume(A, binding=3))
-    assert item.accepts(resume(A, binding=4))
-    assert item.accepts(resume(B, binding=1))
+    assert not item.accepts(resume(A, binding=3), met=2)
+    assert item.accepts(resume(A, binding=4), met=1)
+
+
+def test_who_follows_takes_another_incarnation_on_a_later_connection_alone() -> None:
+    item = session(arbiter=False)
+    item.resumed(resume(A, binding=3))
+    item._met = 2
+    assert not item.accepts(resume(B, binding=4), met=1)
+    assert item.accepts(resume(B, binding=1), met=3)
 
 
 def test_knowledge_of_an_epoch_that_was_given_up_counts_for_nothing() -> None:
