@@ -162,7 +162,7 @@ async def test_a_router_keeps_little_of_what_its_receiver_does_not_read_and_lose
     with trio.fail_after(LIMIT_SECONDS):
         listener = await TcpTransport().listen("127.0.0.1", 0)
         async with trio.open_nursery() as nursery:
-            ports = {"ann.test": 1, "bob.test": listener.port, "ida.test": "bob.test"}
+            ports: dict[str, int | str] = {"ann.test": 1, "bob.test": listener.port, "ida.test": "bob.test"}
             sender, router = (Owner(name, ports, nursery, NetworkConfig()) for name in ("ann.test", "bob.test"))
             receiver = Owner("ida.test", ports, nursery, NetworkConfig(routers=("bob.test",)))
             nursery.start_soon(router.driver.serve, listener)
