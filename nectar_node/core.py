@@ -291,7 +291,9 @@ class NodeCore:
 
     def pending(self, connection: int, limit: int) -> list[Buffer]:
         """Bytes for a connection, about `limit` of them; none: nothing now."""
-        return self.network.pending(connection, limit)
+        buffers = self.network.pending(connection, limit)
+        self.settle(self._now)  # a circuit's other leg may be read again
+        return buffers
 
     # --- what the user asks -----------------------------------------------------------------------------------------
 

@@ -314,10 +314,12 @@ class Node:
 
     def _flush(self) -> None:
         """Write once for all that a turn has brought: an acknowledgement then goes with the answer behind it."""
-        if self._to_write:
-            for each in self._to_write:
-                self._driver.handle(each)
+        while self._to_write:
+            writable = self._to_write.copy()
             self._to_write.clear()
+            for each in writable:
+                self._driver.handle(each)
+            self._carry_out()  # what is written makes room for more to be read
 
     def _handle_connection(self, action: Dial | Close | Hold) -> None:
         self._driver.handle(action)

@@ -221,6 +221,7 @@ class Driver:
                     for buffer in buffers:
                         await stream.send_all(buffer)
                 link.writing = False
+                self._turn()  # at a router it may go on reading the circuit's other leg: `pending` has said so
             for buffer in link.rest:
                 await stream.send_all(buffer)  # a record that was begun: the farewell comes behind it
             if link.farewell:

@@ -99,7 +99,8 @@ class Writable:
 class Hold:
     """The driver shall read nothing more from the connection, or go on: a router's circuit is slower at its other end.
 
-    What it has read already it may still report.
+    What it has read already it may still report. It is `pending` of the other connection that brings the word to go on:
+    whoever calls that drains the events again.
     """
 
     connection: int
