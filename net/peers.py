@@ -576,9 +576,9 @@ class Network:
         self._switchboard.reply(connection, reply)
 
     def _on_reserve(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
-        if session.guest:
-            raise BadFrame("a reservation by a node without a registered name")
-        self._switchboard.reply(connection, self._relay.reserve(session))
+        # A guest is about to register, and asks again.
+        reserved = Reserved(accepted=False) if session.guest else self._relay.reserve(session)
+        self._switchboard.reply(connection, reserved)
 
     def _on_reserved(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         assert isinstance(frame, Reserved)
