@@ -344,7 +344,7 @@ class Network:
         self._sessions.gone(connection, reason, now, farewell=farewell)
         session = connection.session
         if session is not None and session.connection is None:
-            self._relay.withdraw(session.name)
+            self._relay.withdraw(session)
 
     def _violated(self, connection: Connection, violation: ProtocolViolation, now: float) -> None:
         peer = connection.session.name if connection.session is not None else connection.dialed or connection.host

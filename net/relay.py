@@ -73,9 +73,10 @@ class Relay:
         self._places[session.name] = session
         return Reserved(accepted=True)
 
-    def withdraw(self, name: str) -> None:
-        """The session of that node has lost its connection."""
-        if self._places.pop(name, None) is not None:
+    def withdraw(self, session: Session) -> None:
+        """It has lost its connection. A guest's has no place, though it may bear the name of a node that has one."""
+        if self._places.get(session.name) is session:
+            del self._places[session.name]
             self._free += 1
 
     def connect(self, leg: Connection, caller: str, target: str, now: float) -> None:

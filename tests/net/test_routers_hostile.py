@@ -1,8 +1,10 @@
 """Routers, their nodes and their callers against peers that mean harm, and against breaks at bad moments."""
 
+from net.directory import Endpoint, RegistrarDirectory
+from net.peers import NetworkConfig
 from net.registrar import Registrar
-from tests.net.test_routers import indirect, member
-from tests.net.world import REGISTRAR, Wire, World
+from tests.net.test_routers import INDIRECT, indirect, member
+from tests.net.world import GENESIS, PORT, REGISTRAR, Wire, World, host_of, identity_of
 
 
 def wires_between(world: World, *names: str) -> list[Wire]:
@@ -27,3 +29,17 @@ def test_the_registrar_is_a_router_for_who_joins_only_now() -> None:
     world.send(first, hidden.name, b"hello")
     world.run(1)
     assert hidden.headers() == [b"hello"]
+
+
+def test_a_stranger_at_the_registrar_takes_no_place_away_that_it_keeps_as_a_router() -> None:
+    world = World()
+    registrar = world.add(REGISTRAR, Registrar(REGISTRAR))
+    hidden = indirect(world, routers=(REGISTRAR.name,))
+    world.run(2)
+    assert registrar.network._relay.places == [hidden.name]
+    settings = NetworkConfig(endpoints=(Endpoint(host_of("else"), PORT),), register=True)
+    thief = world.add(identity_of(INDIRECT, "another key"), RegistrarDirectory(GENESIS), settings, alias="thief")
+    world.run(2)
+    world.crash(thief)
+    world.run(0.001)
+    assert registrar.network._relay.places == [hidden.name]
