@@ -205,9 +205,11 @@ class Sessions:
             self._step(session, session.reach.failed(reason, now, self._jitter()), now)
 
     def _revive(self, session: Session, now: float, *, dialer: bool) -> None:
-        """Its connection broke: whoever dialed it, or has something to send, dials; the other waits for that."""
+        """Its connection broke: whoever dialed it, or has something to send, dials; the other waits for that. A node
+        always dials its routers: without them it is not reached."""
         if session.guest or self._down:
             return
+        dialer = dialer or self.is_router(session.name)
         session.reach = reach = self._new_reach(session, now, reviving=True)
         asking = self._is_registrar(session) and self.resolver.busy
         session.asked.clear()

@@ -1,9 +1,10 @@
 """Routers, their nodes and their callers against peers that mean harm, and against breaks at bad moments."""
 
 from net.directory import Endpoint, RegistrarDirectory
+from net.limits import ROUTER_RETRY_SECONDS
 from net.peers import NetworkConfig
 from net.registrar import Registrar
-from tests.net.test_routers import INDIRECT, indirect, member
+from tests.net.test_routers import INDIRECT, indirect, member, network
 from tests.net.world import GENESIS, PORT, REGISTRAR, Wire, World, host_of, identity_of
 
 
@@ -14,6 +15,18 @@ def wires_between(world: World, *names: str) -> list[Wire]:
 
 
 # --- breaks at bad moments ----------------------------------------------------------------------------------------------
+
+
+def test_a_router_that_says_goodbye_is_dialed_again_at_once() -> None:
+    world, _, hidden = network(routers=("one.test",))
+    router = world.nodes["one.test"]
+    router.network.shutdown(world.now)
+    world.settle()
+    world.crash(router)
+    world.run(1)
+    again = member(world, "one.test")
+    world.run(ROUTER_RETRY_SECONDS + 1)
+    assert again.network._relay.places == [hidden.name]
 
 
 # --- strangers, and the registrar as a router ----------------------------------------------------------------------------------------------------------
