@@ -234,6 +234,8 @@ class Sessions:
         if self._genesis is not None and (record is None or self._unknown_routers(session, record)):
             session.reach = None
             self._look_up(session, now)
+        elif session.reach is not None and not self._ways(record):
+            return  # the other side is expected to dial, and nobody else can
         elif record is not None:
             session.reach = self._new_reach(session, now, reviving=False)
             self._step(session, session.reach.begin(self._ways(record), now, self._jitter()), now)

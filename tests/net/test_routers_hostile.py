@@ -17,6 +17,16 @@ def wires_between(world: World, *names: str) -> list[Wire]:
 # --- breaks at bad moments ----------------------------------------------------------------------------------------------
 
 
+def test_what_a_router_sends_to_its_node_while_that_dials_again_arrives() -> None:
+    world, _, hidden = network(routers=("one.test",))
+    router = world.nodes["one.test"]
+    world.cut(wires_between(world, "one.test", hidden.name)[0])
+    world.send(router, hidden.name, b"nobody but the node itself can dial now")
+    world.run(1)
+    assert hidden.headers() == [b"nobody but the node itself can dial now"]
+    assert router.failed() == []
+
+
 def test_a_router_that_says_goodbye_is_dialed_again_at_once() -> None:
     world, _, hidden = network(routers=("one.test",))
     router = world.nodes["one.test"]
