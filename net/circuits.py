@@ -38,15 +38,15 @@ class Circuits:
 
     def call(self, session: Session, frame: Incoming, now: float) -> None:
         """A router says that somebody calls: dial it again, for our leg. Raises BadFrame if it is no router of ours."""
-        connection = session.connection
-        if not self._sessions.is_router(session.name) or connection is None or connection.endpoint is None:
+        if session.guest or not self._sessions.is_router(session.name):
             raise BadFrame("a call from a node that is not our router")
+        endpoint = self._sessions.endpoint(session)
         self._answering = {number for number in self._answering if self._switchboard.get(number) is not None}
-        if len(self._answering) >= MAX_CIRCUITS_PER_NODE:
+        if endpoint is None or len(self._answering) >= MAX_CIRCUITS_PER_NODE:
             return  # the caller tries again, or another router
         handshake = self._sessions.handshake(initiator=True, circuit=Accept(frame.ticket))
         until = now + HANDSHAKE_SECONDS
-        leg = self._switchboard.dial(session.name, connection.endpoint, handshake, until=until, now=now)
+        leg = self._switchboard.dial(session.name, endpoint, handshake, until=until, now=now)
         leg.owner = None
         self._answering.add(leg.number)
 

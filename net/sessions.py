@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from net.config import NetworkConfig
 from net.connection import Connection, Stage
-from net.directory import Directory, NameRecord
+from net.directory import Directory, Endpoint, NameRecord
 from net.errors import GoodbyeCode
 from net.events import Failed, FailureReason, Log, NetEvent, PeerDown, PeerUp
 from net.handshake import Circuit, Connect, Handshake
@@ -158,6 +158,13 @@ class Sessions:
     def is_router(self, name: str) -> bool:
         """Whether this node is reached through that one."""
         return name in self._config.routers
+
+    def endpoint(self, session: Session) -> Endpoint | None:
+        """Where the peer can be dialed: where it was, or, if it has dialed or came through a router, by its record."""
+        if session.connection is not None and session.connection.endpoint is not None:
+            return session.connection.endpoint
+        record = self._directory.find(session.name)
+        return record.endpoints[0] if record is not None and record.endpoints else None
 
     def keep_routers(self, now: float) -> None:
         """Have a session with each of them from now on."""

@@ -4,7 +4,7 @@ from net.directory import Endpoint, RegistrarDirectory
 from net.limits import ROUTER_RETRY_SECONDS
 from net.peers import NetworkConfig
 from net.registrar import Registrar
-from tests.net.test_routers import INDIRECT, indirect, member, network
+from tests.net.test_routers import INDIRECT, indirect, member, network, router_of
 from tests.net.world import GENESIS, PORT, REGISTRAR, Wire, World, host_of, identity_of
 
 
@@ -37,6 +37,25 @@ def test_a_router_that_says_goodbye_is_dialed_again_at_once() -> None:
     again = member(world, "one.test")
     world.run(ROUTER_RETRY_SECONDS + 1)
     assert again.network._relay.places == [hidden.name]
+
+
+def test_a_router_whose_session_came_through_another_router_can_call_its_node() -> None:
+    world, first, hidden = network()
+    one = world.nodes["one.test"]
+    number = next(each for each in one.network._switchboard.all() if each.session and each.session.name == hidden.name)
+    del world.listening[(host_of("one.test"), PORT)]
+    one.network._switchboard.timers.set(number.number, None)
+    world.cut(wires_between(world, "one.test", hidden.name)[0])
+    world.send(one, hidden.name, b"through two")
+    world.run(2)
+    assert hidden.headers() == [b"through two"]
+    assert router_of(one, hidden.name) == "two.test"
+    world.listening[(host_of("one.test"), PORT)] = one
+    world.run(2)
+    world.send(first, hidden.name, b"through one")
+    world.run(0.1)
+    assert hidden.headers() == [b"through two", b"through one"]
+    assert router_of(first, hidden.name) == "one.test"
 
 
 # --- strangers, and the registrar as a router ----------------------------------------------------------------------------------------------------------
