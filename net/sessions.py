@@ -238,14 +238,16 @@ class Sessions:
             return
         session.asked.clear()
         record = self._directory.find(session.name)
-        if self._genesis is not None and (record is None or self._unknown_routers(session, record)):
+        ways = self._ways(record)
+        unknown = record is None or (not ways and self._unknown_routers(session, record))
+        if self._genesis is not None and unknown:
             session.reach = None
             self._look_up(session, now)
-        elif session.reach is not None and not self._ways(record):
+        elif session.reach is not None and not ways:
             return  # the other side is expected to dial, and nobody else can
         elif record is not None:
             session.reach = self._new_reach(session, now, reviving=False)
-            self._step(session, session.reach.begin(self._ways(record), now, self._jitter()), now)
+            self._step(session, session.reach.begin(ways, now, self._jitter()), now)
         else:
             self._give_up(session, FailureReason.NO_SUCH_NAME, now)
 

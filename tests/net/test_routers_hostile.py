@@ -58,6 +58,19 @@ def test_a_router_whose_session_came_through_another_router_can_call_its_node() 
     assert router_of(first, hidden.name) == "one.test"
 
 
+def test_a_router_that_nobody_knows_delays_no_message_while_the_registrar_is_down() -> None:
+    world, first, hidden = network()
+    for name in (hidden.name, "one.test"):
+        first.network.look_up(name, world.now)
+        world.nodes[name].network.look_up(first.name, world.now)
+    world.run(1)
+    world.crash(world.nodes[REGISTRAR.name])
+    world.run(30)
+    world.send(first, hidden.name, b"through one")
+    world.run(0.1)
+    assert hidden.headers() == [b"through one"]
+
+
 # --- strangers, and the registrar as a router ----------------------------------------------------------------------------------------------------------
 
 
