@@ -78,7 +78,8 @@ class Sessions:
         session = self._sessions.get(name)
         if session is None:
             if len(self._sessions) >= MAX_SESSIONS:
-                idle = next((item for item in self._sessions.values() if item.idle), None)
+                unneeded = (item for item in self._sessions.values() if item.idle and not self.is_router(item.name))
+                idle = next(unneeded, None)
                 if idle is None:
                     return None
                 del self._sessions[idle.name]

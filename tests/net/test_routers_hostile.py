@@ -1,5 +1,8 @@
 """Routers, their nodes and their callers against peers that mean harm, and against breaks at bad moments."""
 
+import pytest
+
+from net import sessions
 from net.directory import Endpoint, RegistrarDirectory
 from net.limits import ROUTER_RETRY_SECONDS
 from net.peers import NetworkConfig
@@ -69,6 +72,21 @@ def test_a_router_that_nobody_knows_delays_no_message_while_the_registrar_is_dow
     world.send(first, hidden.name, b"through one")
     world.run(0.1)
     assert hidden.headers() == [b"through one"]
+
+
+def test_a_router_that_cannot_be_reached_is_not_forgotten_for_want_of_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.add(REGISTRAR, Registrar(REGISTRAR))
+    hidden = indirect(world, routers=("one.test",))
+    world.run(10)
+    monkeypatch.setattr(sessions, "MAX_SESSIONS", 2)
+    member(world, "ann.test")
+    world.run(0.1)
+    world.send(hidden, "ann.test", b"hello")
+    world.run(5)
+    router = member(world, "one.test")
+    world.run(2)
+    assert router.network._relay.places == [hidden.name]
 
 
 # --- strangers, and the registrar as a router ----------------------------------------------------------------------------------------------------------
