@@ -59,6 +59,7 @@ class Session:
         "bytes_received",
         "bytes_sent",
         "connection",
+        "distrusted",
         "guest",
         "inbox",
         "live",
@@ -105,6 +106,8 @@ class Session:
         """The connection that this episode is dialing."""
         self.looking: set[str] = set()
         """Names whose lookup the episode waits for: the peer's, and its routers'."""
+        self.distrusted: list[str] = []
+        """Routers whose circuits to the peer broke, the last one last: others are tried before them."""
         self.asked: set[str] = set()
         """All that it has looked up."""
         self.looked_up: Answer | None = None

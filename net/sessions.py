@@ -13,7 +13,7 @@ from net.errors import GoodbyeCode
 from net.events import Failed, FailureReason, Log, NetEvent, PeerDown, PeerUp
 from net.handshake import Circuit, Connect, Handshake
 from net.identity import Identity
-from net.limits import KEEPALIVE_SECONDS, MAX_SESSIONS, ROUTER_RETRY_SECONDS
+from net.limits import KEEPALIVE_SECONDS, MAX_ENDPOINTS, MAX_SESSIONS, ROUTER_RETRY_SECONDS
 from net.reach import GiveUp, LookUp, Reach, Step, Try, Wait, Way
 from net.resolver import Answer, Resolver
 from net.session import Session
@@ -198,6 +198,8 @@ class Sessions:
         session = connection.session
         if session is not None and session.connection is connection:
             session.unbind()
+            if connection.via is not None and not farewell:
+                self._distrust(session, connection.via)
             if session.reach is None and not session.looking:
                 self._revive(session, now, dialer=connection.dialed is not None and not farewell)
             elif self._switchboard.get(session.attempt) is None:
@@ -206,6 +208,12 @@ class Sessions:
             owner = self._sessions.get(connection.owner)
             if owner is not None and owner.attempt == connection.number:
                 self._attempt_failed(owner, reason, now)
+
+    def _distrust(self, session: Session, router: str) -> None:
+        """A circuit through it broke. Perhaps that was its intent: then every circuit there would break, and always
+        after the resume frames, which end the episode that would have come to the next router."""
+        others = [name for name in session.distrusted if name != router]
+        session.distrusted = [*others, router][-MAX_ENDPOINTS:]
 
     def _attempt_failed(self, session: Session, reason: FailureReason, now: float) -> None:
         session.attempt = None
@@ -239,7 +247,7 @@ class Sessions:
             return
         session.asked.clear()
         record = self._directory.find(session.name)
-        ways = self._ways(record)
+        ways = self._ways(session, record)
         unknown = record is None or (not ways and self._unknown_routers(session, record))
         if self._genesis is not None and unknown:
             session.reach = None
@@ -259,7 +267,7 @@ class Sessions:
         if session is None:
             return
         if session.reach is not None and session.connection is None:
-            ways = self._ways(self._directory.find(name))
+            ways = self._ways(session, self._directory.find(name))
             self._step(session, session.reach.woken(ways, now, self._jitter()), now)
         elif self.is_router(name) and not self._down:
             if session.live:
@@ -321,12 +329,13 @@ class Sessions:
     def _jitter(self) -> float:
         return int.from_bytes(self._entropy(2), "big") / 65536
 
-    def _ways(self, record: NameRecord | None) -> tuple[Way, ...]:
+    def _ways(self, session: Session, record: NameRecord | None) -> tuple[Way, ...]:
         """How the peer can be reached, as far as it is known here: at its endpoints, then at those of its routers."""
         if record is None:
             return ()
         ways = [Way(endpoint, None, (record.public_key,)) for endpoint in record.endpoints]
-        for name in record.routers:
+        distrusted = session.distrusted
+        for name in sorted(record.routers, key=lambda name: distrusted.index(name) if name in distrusted else -1):
             router = self._directory.find(name) if name != self._identity.name else None
             if router is not None:
                 keys = (router.public_key, record.public_key)
@@ -397,10 +406,10 @@ class Sessions:
         if routers:
             self._seek(session, routers, now)
         elif session.reach is not None:
-            self._step(session, session.reach.looked_up(self._ways(record), now, self._jitter()), now)
+            self._step(session, session.reach.looked_up(self._ways(session, record), now, self._jitter()), now)
         elif record is not None:
             session.reach = self._new_reach(session, now, reviving=False, fresh=True)
-            self._step(session, session.reach.begin(self._ways(record), now, self._jitter()), now)
+            self._step(session, session.reach.begin(self._ways(session, record), now, self._jitter()), now)
         else:
             unknown = session.looked_up is Answer.UNKNOWN
             self._give_up(session, FailureReason.NO_SUCH_NAME if unknown else FailureReason.UNREACHABLE, now)

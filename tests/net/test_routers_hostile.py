@@ -1,5 +1,7 @@
 """Routers, their nodes and their callers against peers that mean harm, and against breaks at bad moments."""
 
+from collections.abc import Callable
+
 import pytest
 
 from net import sessions
@@ -7,7 +9,7 @@ from net.directory import Endpoint, RegistrarDirectory
 from net.limits import ROUTER_RETRY_SECONDS
 from net.peers import NetworkConfig
 from net.registrar import Registrar
-from tests.net.test_routers import INDIRECT, indirect, member, network, router_of
+from tests.net.test_routers import INDIRECT, flip, indirect, member, network, router_of
 from tests.net.world import GENESIS, PORT, REGISTRAR, Wire, World, host_of, identity_of
 
 
@@ -17,7 +19,7 @@ def wires_between(world: World, *names: str) -> list[Wire]:
     return [wire for wire in world.wires if id(wire) in wires and {end.name for end, _ in wire.ends} == set(names)]
 
 
-# --- breaks at bad moments ----------------------------------------------------------------------------------------------
+# --- breaks at bad moments --------------------------------------------------------------------------------------------
 
 
 def test_what_a_router_sends_to_its_node_while_that_dials_again_arrives() -> None:
@@ -89,7 +91,7 @@ def test_a_router_that_cannot_be_reached_is_not_forgotten_for_want_of_room(monke
     assert router.network._relay.places == [hidden.name]
 
 
-# --- strangers, and the registrar as a router ----------------------------------------------------------------------------------------------------------
+# --- strangers, and the registrar as a router -------------------------------------------------------------------------
 
 
 def test_the_registrar_is_a_router_for_who_joins_only_now() -> None:
@@ -116,3 +118,40 @@ def test_a_stranger_at_the_registrar_takes_no_place_away_that_it_keeps_as_a_rout
     world.crash(thief)
     world.run(0.001)
     assert registrar.network._relay.places == [hidden.name]
+
+
+# --- a router that is good until it has what it waits for -------------------------------------------------------------
+
+
+def on_sessions(world: World, router: str, change: Callable[[bytes], bytes], after: int) -> None:
+    """Let that router spoil what it passes to the node behind it once so many bytes have gone well."""
+    node = world.nodes[router]
+
+    def spoil(wire: Wire) -> None:
+        passed = 0
+
+        def alter(data: bytes, to: int) -> bytes:
+            nonlocal passed
+            mine, theirs = wire.ends[1 - to], wire.ends[to]
+            leg = node.network._switchboard.get(mine[1]) if mine[0] is node else None
+            if leg is None or leg.partner is None or theirs[0].name != INDIRECT:
+                return data
+            passed += len(data)
+            return data if passed < after else change(data)
+
+        wire.alter = alter
+
+    world.on_wire = spoil
+
+
+@pytest.mark.parametrize("change", [flip, lambda data: b""], ids=["tampers", "drops"])
+@pytest.mark.parametrize("caller", ["ann.test", "zoe.test"])
+def test_a_router_that_spoils_every_session_after_its_beginning_is_left_for_the_next_one(
+    caller: str, change: Callable[[bytes], bytes]
+) -> None:
+    world, first, hidden = network(caller)
+    on_sessions(world, "one.test", change, after=2000)
+    world.send(first, hidden.name, b"hello", bytes(100_000))
+    world.run(30)
+    assert hidden.headers() == [b"hello"]
+    assert router_of(first, hidden.name) == "two.test"
