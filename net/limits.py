@@ -92,6 +92,9 @@ MAX_CIRCUITS = 256
 """Circuits of a router at once, those that wait for their second leg too."""
 MAX_CIRCUITS_PER_NODE = 64
 """The same for one node, as caller and as called: no node uses up a router alone. Also what a node answers at once."""
+MAX_CIRCUITS_PER_PAIR = 4
+"""Of one caller to one node: their session needs one, and another while it is renewed. So that no caller keeps others
+from the node."""
 RELAY_BYTES = 1 << 20
 """What a router keeps of each direction of a circuit before it stops reading: with a receive more, its memory."""
 CIRCUIT_IDLE_SECONDS = 60.0

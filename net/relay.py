@@ -19,6 +19,7 @@ from net.limits import (
     HANDSHAKE_SECONDS,
     MAX_CIRCUITS,
     MAX_CIRCUITS_PER_NODE,
+    MAX_CIRCUITS_PER_PAIR,
     MAX_REPLIES,
 )
 from net.session import Session
@@ -52,6 +53,8 @@ class Relay:
         """By the numbers of their legs."""
         self._load: Counter[str] = Counter()
         """Circuits of each node."""
+        self._pairs: Counter[tuple[str, str]] = Counter()
+        """Circuits of each caller to each node."""
         self._count = 0
 
     @property
@@ -86,12 +89,14 @@ class Relay:
         if called is None or caller == target:
             raise NoCircuit(f"{target} has no place here")
         full = self._load[caller] >= MAX_CIRCUITS_PER_NODE or self._load[target] >= MAX_CIRCUITS_PER_NODE
+        full = full or self._pairs[caller, target] >= MAX_CIRCUITS_PER_PAIR
         if full or self._count >= MAX_CIRCUITS or called.controls >= MAX_REPLIES:
             raise NoCircuit(f"no more circuits between {caller} and {target}")
         circuit = _Circuit(caller, target, self._entropy(TICKET_BYTES), leg)
         self._tickets[circuit.ticket] = circuit
         self._circuits[leg.number] = circuit
         self._load.update((caller, target))
+        self._pairs[caller, target] += 1
         self._count += 1
         self._switchboard.timers.set(leg.number, now + HANDSHAKE_SECONDS)
         self._switchboard.queue(called, Incoming(circuit.ticket, caller))
@@ -125,7 +130,8 @@ class Relay:
             return
         self._tickets.pop(circuit.ticket, None)
         self._load.subtract((circuit.caller, circuit.target))
-        self._load += Counter()  # forgets those at zero
+        self._pairs[circuit.caller, circuit.target] -= 1
+        self._load, self._pairs = +self._load, +self._pairs  # forgets those at zero
         self._count -= 1
         for leg in (circuit.leg, circuit.other):
             if leg is not None and not leg.closed:

@@ -231,7 +231,7 @@ def test_a_circuit_is_forgotten_with_its_connections() -> None:
     assert relay.circuits == 1
     world.crash(first)
     world.run(1)
-    assert (relay.circuits, relay._circuits, relay._tickets, dict(relay._load)) == (0, {}, {}, {})
+    assert (relay.circuits, relay._circuits, relay._tickets, relay._load, relay._pairs) == (0, {}, {}, {}, {})
 
 
 def test_a_circuit_whose_ends_have_vanished_is_ended_by_the_router() -> None:

@@ -6,11 +6,12 @@ import pytest
 
 from net import sessions
 from net.directory import Endpoint, RegistrarDirectory
-from net.limits import ROUTER_RETRY_SECONDS
+from net.handshake import Connect
+from net.limits import HANDSHAKE_SECONDS, MAX_CIRCUITS_PER_NODE, MAX_CIRCUITS_PER_PAIR, ROUTER_RETRY_SECONDS
 from net.peers import NetworkConfig
 from net.registrar import Registrar
 from tests.net.test_routers import INDIRECT, flip, indirect, member, network, router_of
-from tests.net.world import GENESIS, PORT, REGISTRAR, Wire, World, host_of, identity_of
+from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, World, host_of, identity_of
 
 
 def wires_between(world: World, *names: str) -> list[Wire]:
@@ -155,3 +156,32 @@ def test_a_router_that_spoils_every_session_after_its_beginning_is_left_for_the_
     world.run(30)
     assert hidden.headers() == [b"hello"]
     assert router_of(first, hidden.name) == "two.test"
+
+
+# --- a caller that means harm -----------------------------------------------------------------------------------------
+
+
+def flood(world: World, caller: Node, router: str, target: str, count: int) -> None:
+    """Let `caller` ask for so many circuits, and do nothing with them."""
+    caller.network._circuits.spliced = lambda leg, frame, now: None  # type: ignore[method-assign]
+    for _ in range(count):
+        handshake = caller.network._sessions.handshake(initiator=True, circuit=Connect(target))
+        endpoint = Endpoint(host_of(router), PORT)
+        until = world.now + HANDSHAKE_SECONDS
+        leg = caller.network._switchboard.dial(router, endpoint, handshake, until=until, now=world.now)
+        leg.owner = None
+
+
+def test_a_caller_that_floods_a_node_with_circuits_keeps_no_other_from_it() -> None:
+    world, first, hidden = network(routers=("one.test",))
+    mallory = member(world, "mallory.test")
+    for name in ("one.test", hidden.name):
+        world.nodes[name].network.look_up(mallory.name, world.now)
+        mallory.network.look_up(name, world.now)
+    world.run(1)
+    flood(world, mallory, "one.test", hidden.name, MAX_CIRCUITS_PER_NODE)
+    world.run(0.1)
+    assert world.nodes["one.test"].network._relay.circuits == MAX_CIRCUITS_PER_PAIR
+    world.send(first, hidden.name, b"hello")
+    world.run(0.5)
+    assert hidden.headers() == [b"hello"]
