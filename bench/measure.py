@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 RUNS = 5
 
@@ -87,3 +88,11 @@ def absolute(name: str, values: Sequence[float], unit: str, goal: float, referen
     median = statistics.median(values)
     bounds = (round(min(values), 3), round(max(values), 3))
     return Figure(name, round(median, 3), *bounds, unit, reference, f"at most {goal:g} {unit}", median <= goal)
+
+
+def resident_kib() -> int:
+    """Resident memory of this process, in KiB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise AssertionError("no VmRSS in /proc")

@@ -10,13 +10,12 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import trio
 import trio.testing
 
 from bench import guests
-from bench.measure import Reference, Result, absolute, ratio
+from bench.measure import Reference, Result, absolute, ratio, resident_kib
 from bench.rig import Rig, number, rig
 
 MEMORY_GOAL = 40.0
@@ -61,13 +60,13 @@ def _guests() -> dict[str, float]:
     with rig() as bench:
         code = guests.relay()
         bench.engine.load(code)
-        before, begin = _resident_kib(), time.perf_counter()
+        before, begin = resident_kib(), time.perf_counter()
         names = [number(index) for index in range(COUNT - 1)]
         for name in names:
             bench.start(name, code)
         last = bench.start(number(COUNT - 1), guests.echo())
         bench.settle()
-        spawned, after = time.perf_counter(), _resident_kib()
+        spawned, after = time.perf_counter(), resident_kib()
         first = bench.machine.kernel.processes
         assert len(first) == COUNT
         return {
@@ -89,7 +88,7 @@ def _laps(bench: Rig) -> float:
 
 
 async def _tasks() -> dict[str, float]:
-    before, begin = _resident_kib(), time.perf_counter()
+    before, begin = resident_kib(), time.perf_counter()
     seconds = 0.0
     async with trio.open_nursery() as nursery:
         send, receive = trio.open_memory_channel[bytes](1)
@@ -99,7 +98,7 @@ async def _tasks() -> dict[str, float]:
             nursery.start_soon(_pass_on, receive, following)
             receive = next_receive
         await trio.testing.wait_all_tasks_blocked()
-        spawned, after = time.perf_counter(), _resident_kib()
+        spawned, after = time.perf_counter(), resident_kib()
         for lap in range(LAPS + 1):
             lap_begin = time.process_time()
             await entry.send(b"")
@@ -117,13 +116,6 @@ async def _tasks() -> dict[str, float]:
 async def _pass_on(receive: trio.MemoryReceiveChannel[bytes], send: trio.MemorySendChannel[bytes]) -> None:
     async for message in receive:
         await send.send(message)
-
-
-def _resident_kib() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    raise AssertionError("no VmRSS in /proc")
 
 
 if __name__ == "__main__":

@@ -185,7 +185,8 @@ class Handshake:
         self._record = record
         self.circuit = circuit
         self.initiator = initiator
-        self._noise = Noise(initiator=initiator, static=static, ephemeral=entropy(32))
+        self._state: Noise | None = Noise(initiator=initiator, static=static, ephemeral=entropy(32))
+        self._remote_static: bytes | None = None
         self._greeting: Greeting | None = None
         self._signed_hash = b""
         self.awaits_first = not initiator
@@ -194,7 +195,12 @@ class Handshake:
     @property
     def finished(self) -> bool:
         """Whether all three messages have passed."""
-        return self._noise.finished
+        return self._state is None or self._state.finished
+
+    @property
+    def _noise(self) -> Noise:
+        assert self._state is not None, "nothing is read or written after the split"
+        return self._state
 
     def begin(self) -> bytes:
         """Message 1, of the initiator."""
@@ -219,6 +225,7 @@ class Handshake:
                 raise BadHandshake("a first message with a payload")
             return None
         self._signed_hash = before
+        self._remote_static = self._noise.remote_static
         self._greeting = greeting = decode_greeting_untrusted(payload)
         if self.initiator and greeting.circuit is not None:
             raise BadHandshake("a circuit that nobody has dialed for")
@@ -226,11 +233,14 @@ class Handshake:
 
     def proves(self, public_key: bytes) -> bool:
         """Whether the other side has shown that it holds the Ed25519 key `public_key`."""
-        if self._greeting is None or self._noise.remote_static is None:
+        if self._greeting is None or self._remote_static is None:
             return False
-        signed = self._noise.remote_static + self._signed_hash
+        signed = self._remote_static + self._signed_hash
         return verify_untrusted(public_key, _DOMAINS[not self.initiator], signed, self._greeting.signature)
 
     def split(self) -> tuple[Sealer, Opener]:
-        """What encrypts and decrypts the records, after the last message."""
-        return self._noise.split()
+        """What encrypts and decrypts the records, after the last message. Nothing can be read or written from then on:
+        the state of the handshake, 4 KiB of each session, is let go of; `proves` still works."""
+        sealer_and_opener = self._noise.split()
+        self._state = None
+        return sealer_and_opener

@@ -75,10 +75,14 @@ MAX_KEY_FILE_BYTES = 4096
 
 # --- connections ----------------------------------------------------------------------------------------------------
 
-MAX_HALF_OPEN_PER_HOST = 64
-"""Accepted connections from one address whose handshake is not finished; generous, since a testnet shares 127.0.0.1."""
+MAX_HALF_OPEN_PER_HOST = 512
+"""Accepted connections from one address whose handshake is not finished: 500 nodes behind one address, as in a testnet,
+may dial at once. Each takes 13 KiB with its tasks, and while it sends, at most MAX_HANDSHAKE_BYTES more."""
 MAX_HALF_OPEN = 1024
 """The same over all addresses."""
+HALF_OPEN_SECONDS = 1.0
+"""For so long a handshake is left in peace; an older one makes room for a newcomer if one of these bounds is reached.
+One that is honest takes milliseconds, so whoever fills the bounds has to do so again every second."""
 MAX_SESSIONS = 4096
 """Peers that are remembered at once; the idle one that was used longest ago goes first."""
 MAX_LOOKUPS = 1024

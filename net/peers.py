@@ -219,10 +219,19 @@ class Network:
 
     def accepted(self, connection: int, host: str, now: float) -> None:
         """Somebody at `host` has connected. It may be closed at once, if too many handshakes are unfinished."""
-        if self._down or not self._switchboard.has_room(host):
+        if self._down or not (self._switchboard.has_room(host) or self._made_room(host, now)):
             self._events.append(Close(connection))
         else:
             self._switchboard.accept(connection, host, self._sessions.handshake(initiator=False), now)
+
+    def _made_room(self, host: str, now: float) -> bool:
+        """End a handshake that takes too long, for one with that host; whether there was any."""
+        stale = self._switchboard.in_the_way(host, now)
+        if stale is None:
+            return False
+        self._switchboard.close(stale, GoodbyeCode.BUSY)
+        self._sessions.gone(stale, FailureReason.UNREACHABLE, now)
+        return True
 
     def connected(self, connection: int, now: float) -> None:
         """The connection that a Dial event asked for is there."""

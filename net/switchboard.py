@@ -10,7 +10,14 @@ from net.directory import Endpoint
 from net.errors import GoodbyeCode, NoRoom
 from net.events import Buffer, Close, Dial, Hold, NetEvent, Writable
 from net.handshake import Handshake
-from net.limits import HANDSHAKE_SECONDS, MAX_HALF_OPEN, MAX_HALF_OPEN_PER_HOST, MAX_REPLIES, RELAY_BYTES
+from net.limits import (
+    HALF_OPEN_SECONDS,
+    HANDSHAKE_SECONDS,
+    MAX_HALF_OPEN,
+    MAX_HALF_OPEN_PER_HOST,
+    MAX_REPLIES,
+    RELAY_BYTES,
+)
 from net.timers import Timers
 from net.wire import Control
 
@@ -24,7 +31,9 @@ class Switchboard:
         self._connections: dict[int, Connection] = {}
         self._next_number = 1
         self._meetings = 0
-        self._half_open: dict[str, int] = {}
+        self._half_open: dict[str, dict[int, Connection]] = {}
+        """By host, oldest first."""
+        self._half_open_total = 0
         self.timers: Timers[int] = Timers()
         """One deadline per connection."""
 
@@ -49,13 +58,24 @@ class Switchboard:
 
     def has_room(self, host: str) -> bool:
         """Whether one more handshake with that host may begin."""
-        total = sum(self._half_open.values())
-        return total < MAX_HALF_OPEN and self._half_open.get(host, 0) < MAX_HALF_OPEN_PER_HOST
+        mine = len(self._half_open.get(host, ()))
+        return self._half_open_total < MAX_HALF_OPEN and mine < MAX_HALF_OPEN_PER_HOST
+
+    def in_the_way(self, host: str, now: float) -> Connection | None:
+        """An unfinished handshake that has to make room for one with that host; None: all are too young for that.
+
+        It is the oldest of that host's, if it has too many, otherwise of the host that has the most.
+        """
+        mine = self._half_open.get(host, {})
+        most = mine if len(mine) >= MAX_HALF_OPEN_PER_HOST else max(self._half_open.values(), key=len)
+        oldest = next(iter(most.values()))
+        return oldest if oldest.last_heard <= now - HALF_OPEN_SECONDS else None
 
     def accept(self, number: int, host: str, handshake: Handshake, now: float) -> None:
         """A connection has come from `host`, for which `has_room` was true."""
-        self._half_open[host] = self._half_open.get(host, 0) + 1
-        self._connections[number] = Connection(number, handshake, dialed=None, host=host, now=now)
+        connection = Connection(number, handshake, dialed=None, host=host, now=now)
+        self._connections[number] = connection
+        self._count_half_open(connection)
         self.timers.set(number, now + HANDSHAKE_SECONDS)
 
     def dial(self, name: str, endpoint: Endpoint, handshake: Handshake, *, until: float, now: float) -> Connection:
@@ -108,7 +128,7 @@ class Switchboard:
         successor.splitter = connection.splitter
         self._connections[successor.number] = successor
         if successor.half_open:
-            self._half_open[successor.host] = self._half_open.get(successor.host, 0) + 1
+            self._count_half_open(successor)
             self.timers.set(successor.number, now + HANDSHAKE_SECONDS)
 
     def relay(self, connection: Connection, data: Buffer) -> None:
@@ -127,12 +147,18 @@ class Switchboard:
             connection.throttled = False
             self._events.append(Hold(connection.number, held=False))
 
+    def _count_half_open(self, connection: Connection) -> None:
+        self._half_open.setdefault(connection.host, {})[connection.number] = connection
+        self._half_open_total += 1
+
     def handshake_done(self, connection: Connection) -> None:
         """It does not count against the caps of unfinished handshakes any more."""
         if connection.half_open:
             connection.half_open = False
-            self._half_open[connection.host] -= 1
-            if not self._half_open[connection.host]:
+            self._half_open_total -= 1
+            mine = self._half_open[connection.host]
+            del mine[connection.number]
+            if not mine:
                 del self._half_open[connection.host]
 
     def forget(self, connection: Connection) -> None:

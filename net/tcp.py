@@ -15,7 +15,8 @@ SOCKET_BUFFER_BYTES = 1 << 20
 """Asked for in both directions: enough to keep loopback busy between two turns of a node, and at 1 GB/s one millisecond
 of delay for what comes behind it."""
 RECEIVE_BYTES = 1 << 19
-"""The largest single receive."""
+"""The largest single receive. The streams of one transport share one buffer of that size: what has been received is
+consumed before anybody receives again, and an idle stream needs none."""
 BACKLOG = 512
 """Connections that wait to be accepted."""
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -45,11 +46,10 @@ class TcpStream:
     and one more round of the scheduler, together a third of all that its way through the driver costs.
     """
 
-    def __init__(self, socket: stdlib_socket.socket) -> None:
-        """`socket` is connected and does not block."""
+    def __init__(self, socket: stdlib_socket.socket, buffer: memoryview) -> None:
+        """`socket` is connected and does not block; any number of streams may share `buffer`, of RECEIVE_BYTES."""
         self._socket = socket
-        self._buffer = bytearray(RECEIVE_BYTES)
-        self._view = memoryview(self._buffer)
+        self._view = buffer
         with _mapped():
             socket.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
             socket.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
@@ -116,9 +116,10 @@ class TcpStream:
 class TcpListener:
     """A listening TCP socket. See `transport.Listener`."""
 
-    def __init__(self, socket: trio.socket.SocketType) -> None:
-        """`socket` listens."""
+    def __init__(self, socket: trio.socket.SocketType, buffer: memoryview) -> None:
+        """`socket` listens; `buffer` is for the streams that come of it."""
         self._socket = socket
+        self._buffer = buffer
         self._port = int(socket.getsockname()[1])
 
     @property
@@ -131,7 +132,7 @@ class TcpListener:
         while True:
             try:
                 socket, _ = await self._socket.accept()
-                return TcpStream(_plain(socket))
+                return TcpStream(_plain(socket), self._buffer)
             except trio.ClosedResourceError as error:
                 raise StreamBroken("the listener is closed") from error
             except OSError as error:
@@ -151,6 +152,9 @@ class TcpListener:
 class TcpTransport:
     """TCP. See `transport.Transport`."""
 
+    def __init__(self) -> None:
+        self._buffer = memoryview(bytearray(RECEIVE_BYTES))
+
     async def connect(self, host: str, port: int) -> TcpStream:
         """See `transport.Transport`. All addresses of `host` are tried, one after the other."""
         refused = False
@@ -164,7 +168,7 @@ class TcpTransport:
             socket = trio.socket.socket(family, kind, protocol)
             try:
                 await socket.connect(address)
-                return TcpStream(_plain(socket))
+                return TcpStream(_plain(socket), self._buffer)
             except (OSError, StreamBroken) as error:
                 refused = isinstance(error, ConnectionRefusedError)
                 reason = f"{host} port {port}: {error}"
@@ -190,4 +194,4 @@ class TcpTransport:
         except OSError as error:
             socket.close()
             raise ListenFailed(f"cannot listen at {host} port {port}: {error}") from error
-        return TcpListener(socket)
+        return TcpListener(socket, self._buffer)

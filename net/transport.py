@@ -23,7 +23,8 @@ class Stream(Protocol):
         """Write all of `data`. Raises StreamBroken if that cannot be done."""
 
     async def receive_some(self, max_bytes: int | None = None) -> Buffer:
-        """Some bytes, or none at the end of the stream; valid until the next call. Raises StreamBroken."""
+        """Some bytes, or none at the end of the stream; valid until the caller next waits for anything. Raises
+        StreamBroken."""
 
     async def aclose(self) -> None:
         """Close it; also while others use it, who then get StreamBroken."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from net.directory import Endpoint, NameRecord, StaticDirectory, sign_record
 from net.errors import GoodbyeCode
 from net.events import Close, FailureReason, Log, PeerDown, PeerUp, Received, Writable
-from net.limits import MAX_HALF_OPEN_PER_HOST, MAX_REPLIES
+from net.limits import MAX_REPLIES
 from net.peers import NetworkConfig
 from net.wire import Ping
 from tests.net.world import (
@@ -255,32 +255,6 @@ def test_junk_is_dropped_as_soon_as_it_is_seen_to_be_junk(junk: bytes) -> None:
     closes = [event for event in iter(first.network.next_event, None) if isinstance(event, Close)]
     could_be_a_handshake = junk in (b"\xff", b"\x00\x20")
     assert closes == ([] if could_be_a_handshake else [Close(number)])
-
-
-def test_half_open_handshakes_are_capped_per_host() -> None:
-    _, first, _ = pair()
-    network = first.network
-    numbers = [network.new_connection() for _ in range(MAX_HALF_OPEN_PER_HOST + 1)]
-    for number in numbers:
-        network.accepted(number, "one host", 0.0)
-    assert network.next_event() == Close(numbers[-1])
-    other = network.new_connection()
-    network.accepted(other, "another host", 0.0)
-    assert network.next_event() is None
-    network.lost(numbers[0], 0.0)
-    again = network.new_connection()
-    network.accepted(again, "one host", 0.0)
-    assert network.next_event() is None
-
-
-def test_finished_handshakes_do_not_count_as_half_open() -> None:
-    world, first, second = pair()
-    for index in range(MAX_HALF_OPEN_PER_HOST + 5):
-        world.send(second, first.name, b"%d" % index)
-        world.settle()
-        world.cut(world.wires[-1])
-        world.run(1)
-    assert len(first.headers()) == MAX_HALF_OPEN_PER_HOST + 5
 
 
 def test_keepalive_finds_a_dead_connection_after_twenty_seconds() -> None:
