@@ -43,6 +43,7 @@ _REASONS = {
     FailureReason.CONNECTION_LOST: Reason.CONNECTION_LOST,
     FailureReason.TOO_LARGE: Reason.TOO_LARGE,
     FailureReason.QUEUE_FULL: Reason.INBOX_FULL,
+    FailureReason.NO_CREDIT: Reason.INBOX_FULL,
 }
 """What the net's reasons are to the kernel; the others are UNREACHABLE."""
 

@@ -10,6 +10,7 @@ from net.handshake import FIRST_MESSAGE_BYTES, Greeting, Handshake
 from net.limits import MAX_HANDSHAKE_BYTES, MAX_PLAINTEXT_BYTES, MAX_RECORD_BYTES, TAG_BYTES
 from net.records import LENGTH, Opener, Sealer, Splitter
 from net.session import Session
+from net.stall import Watch
 from net.wire import Ack, Control, Goodbye, encode_control
 
 _RECORD_OVERHEAD = LENGTH.size + TAG_BYTES
@@ -66,6 +67,7 @@ class Connection:
         "stage",
         "throttled",
         "via",
+        "watch",
     )
 
     def __init__(self, number: int, handshake: Handshake, *, dialed: str | None, host: str, now: float) -> None:
@@ -97,6 +99,7 @@ class Connection:
         self.last_heard = now
         self.pinged = False
         """Whether a ping is unanswered."""
+        self.watch = Watch()
         self.splitter = Splitter()
         self.held: list[bytes] = []
         """Records that came before it was decided whether the peer is believed."""

@@ -29,6 +29,10 @@ class GoodbyeCode(IntEnum):
     """Nothing was heard for too long."""
     NO_CIRCUIT = 10
     """A router cannot connect the two: the node has no reservation there, does not answer, or a quota is used up."""
+    STALLED = 11
+    """The peer answers, but does not go on with its messages, gives no credit, or does not read."""
+    PAUSED = 12
+    """The peer has broken the protocol, and is not let in for a while."""
 
 
 class NetError(Exception):
@@ -85,6 +89,28 @@ class CreditOverrun(ProtocolViolation):
     """The peer's: it sent more than its credit."""
 
     code = GoodbyeCode.CREDIT_OVERRUN
+
+
+class Stalled(ProtocolViolation):
+    """The peer's: it answers, but does not go on with its messages."""
+
+    code = GoodbyeCode.STALLED
+
+
+class NoCredit(Stalled):
+    """The peer's: it gives no credit for a single message."""
+
+
+class NotRead(ProtocolViolation):
+    """The peer's, or the network's: what is sent is not read."""
+
+    code = GoodbyeCode.STALLED
+
+
+class Paused(ProtocolViolation):
+    """The peer's: it has broken the protocol before, and is not let in yet."""
+
+    code = GoodbyeCode.PAUSED
 
 
 class BadCbor(NetError):

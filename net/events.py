@@ -29,6 +29,8 @@ class FailureReason(StrEnum):
     """The header or the blob exceeds its limit."""
     QUEUE_FULL = "queue full"
     """Too much waits for that node already."""
+    NO_CREDIT = "no credit"
+    """The node answers, but takes not a single message."""
     SHUTDOWN = "shutdown"
     """This node is going down."""
     NAME_TAKEN = "name taken"

@@ -32,6 +32,11 @@ FIRST_ALLOCATION_BYTES = 4 * MIB
 """Memory set aside when a message is announced; more only as its bytes arrive, not on the peer's word. Growing copies
 what is there, so this holds a file's chunk; all that is announced weighs on the peer's credit in any case."""
 
+MAX_PEER_BYTES = SESSION_CREDIT_BYTES // 8 * 9 + MAX_BLOB_BYTES // 2 + 4 * MIB
+"""Our memory that a peer can fill, whatever it sends, before our kernel takes it: its messages, whose headers grow with
+an eighth to spare; a blob that is being enlarged, which is done by doubling; and the messages' places in our tables,
+one incomplete record, and what the peer was answered and has not read (MAX_REPLIES)."""
+
 # --- records and frames ---------------------------------------------------------------------------------------------
 
 MAX_RECORD_BYTES = 65535
@@ -129,5 +134,15 @@ FIRST_BACKOFF_SECONDS = 0.05
 """Pause before the first redial; doubles from attempt to attempt."""
 MAX_BACKOFF_SECONDS = 1.0
 """The longest pause between two redials."""
+STALL_SECONDS = 30.0
+"""For so long a live connection may stand still whose peer owes us something (`net.stall`), however well it answers."""
+STALL_BYTES = 4096
+"""Bytes of messages in STALL_SECONDS that count as going on: far less than any link that answers pings carries."""
+FIRST_PAUSE_SECONDS = 1.0
+"""Pause after a peer has broken the protocol, in which it is not let in or dialed; doubles from time to time."""
+MAX_PAUSE_SECONDS = 60.0
+"""The longest such pause."""
+FORGIVEN_SECONDS = 120.0
+"""Good behaviour after which it begins with FIRST_PAUSE_SECONDS again; twice the longest pause."""
 ACCEPTOR_GRACE_SECONDS = 0.2
 """Whoever accepted a broken connection lets its dialer try first, to save a needless second connection."""

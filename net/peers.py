@@ -20,7 +20,16 @@ from net.circuits import Circuits
 from net.config import NetworkConfig
 from net.connection import Connection, Stage
 from net.directory import Directory, Endpoint, NameRecord
-from net.errors import BadFrame, BadNameRecord, GoodbyeCode, NoCircuit, NoRoom, NotBelieved, ProtocolViolation
+from net.errors import (
+    BadFrame,
+    BadNameRecord,
+    GoodbyeCode,
+    NoCircuit,
+    NoCredit,
+    NoRoom,
+    NotBelieved,
+    ProtocolViolation,
+)
 from net.events import (
     Buffer,
     Close,
@@ -359,8 +368,12 @@ class Network:
         peer = connection.session.name if connection.session is not None else connection.dialed or connection.host
         self._events.append(Log(f"connection {connection.number} with {peer} ends: {violation}"))
         self._switchboard.close(connection, violation.code)
+        if connection.session is not None and not connection.session.guest:
+            self._sessions.punish(connection.session, violation, now)
         bad_key = isinstance(violation, NotBelieved)
         self._gone(connection, FailureReason.BAD_KEY if bad_key else FailureReason.UNREACHABLE, now)
+        if connection.session is not None and isinstance(violation, NoCredit):
+            self._sessions.refuse(connection.session, now)
 
     def _connection_due(self, connection: Connection, now: float) -> None:
         """Its deadline has come: of the handshake, of the lookup of its name, or of the keepalive."""
@@ -376,12 +389,24 @@ class Network:
             unanswered = connection.stage is Stage.LEG
             self._switchboard.close(connection, GoodbyeCode.NO_CIRCUIT if unanswered else GoodbyeCode.SILENT)
             self._gone(connection, FailureReason.UNREACHABLE, now)
+        elif not self._gets_on(connection, now):
+            pass
         elif now < connection.last_heard + KEEPALIVE_SECONDS:
             timers.set(connection.number, connection.last_heard + KEEPALIVE_SECONDS)
         else:
             connection.pinged = True
             self._switchboard.queue(connection, Ping())
             timers.set(connection.number, now + PING_SECONDS)
+
+    def _gets_on(self, connection: Connection, now: float) -> bool:
+        """Whether a live connection does; otherwise it has ended now."""
+        assert connection.session is not None
+        try:
+            connection.watch.look(connection.session, writing=connection.signalled, now=now)
+        except ProtocolViolation as violation:
+            self._violated(connection, violation, now)
+            return False
+        return True
 
     # --- handshake and admission ------------------------------------------------------------------------------------
 
@@ -416,6 +441,8 @@ class Network:
             self._switchboard.timers.set(connection.number, now + VERIFY_SECONDS)
             self._sessions.look_up(ruling.name, now)
             return
+        if ruling.verdict is Verdict.BELIEVED:
+            self._sessions.check_pause(ruling.name, now)
         if answer is not None:
             self._switchboard.timers.set(connection.number, now + HANDSHAKE_SECONDS)
         if connection.dialed is not None:

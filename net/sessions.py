@@ -9,11 +9,12 @@ from collections.abc import Callable
 from net.config import NetworkConfig
 from net.connection import Connection, Stage
 from net.directory import Directory, Endpoint, NameRecord
-from net.errors import GoodbyeCode
+from net.errors import GoodbyeCode, Paused, ProtocolViolation
 from net.events import Failed, FailureReason, Log, NetEvent, PeerDown, PeerUp
 from net.handshake import Circuit, Connect, Handshake
 from net.identity import Identity
 from net.limits import KEEPALIVE_SECONDS, MAX_ENDPOINTS, MAX_SESSIONS, ROUTER_RETRY_SECONDS
+from net.penalties import Penalties
 from net.reach import GiveUp, LookUp, Reach, Step, Try, Wait, Way
 from net.resolver import Answer, Resolver
 from net.session import Session
@@ -52,6 +53,7 @@ class Sessions:
         """Names that are being looked up, and whose sessions wait for that."""
         self._troubles: dict[str, FailureReason] = {}
         """Routers of this node that cannot be reached, and why: so that each reason is told once."""
+        self._penalties = Penalties()
         self._down = False
         self.timers: Timers[str] = Timers()
         """One deadline per session: of what `reach` waits for."""
@@ -191,6 +193,29 @@ class Sessions:
         """The router has no place for us: ask again in a while."""
         self.timers.set(session.name, now + ROUTER_RETRY_SECONDS)
 
+    # --- misbehaviour ---
+
+    def punish(self, session: Session, violation: ProtocolViolation, now: float) -> None:
+        """A peer that has proven its name did this: there may be a pause before it is let in or dialed again."""
+        seconds = self._penalties.punish(session.name, violation, now)
+        if seconds is not None:
+            self._events.append(Log(f"{session.name} is not let in or dialed for {seconds:g} s: {violation}"))
+
+    def refuse(self, session: Session, now: float) -> None:
+        """The peer takes no messages: fail those that are there, though it can be reached."""
+        self._give_up(session, FailureReason.NO_CREDIT, now)
+
+    def check_pause(self, name: str, now: float) -> None:
+        """Raises Paused if a peer that proves that name is not let in now."""
+        until = self._penalties.until(name, now)
+        if until is not None:
+            raise Paused(f"{name} broke the protocol, and is not let in for another {until - now:.0f} s")
+
+    def _pause(self, name: str, router: str | None, now: float) -> float | None:
+        """Until when a node, or the router on the way to it, is not dialed."""
+        until = self._penalties.until(name, now)
+        return until if until is not None or router is None else self._penalties.until(router, now)
+
     # --- connections go ---
 
     def gone(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
@@ -295,6 +320,9 @@ class Sessions:
     def _step(self, session: Session, step: Step, now: float) -> None:
         """Do what the episode of reaching the peer wants next."""
         match step:
+            case Try(way) if (paused_until := self._pause(session.name, way.router, now)) is not None:
+                assert session.reach is not None
+                self.timers.set(session.name, min(paused_until, session.reach.deadline))
             case Try(way, until):
                 circuit = Connect(session.name) if way.router is not None else None
                 handshake = self.handshake(initiator=True, circuit=circuit)

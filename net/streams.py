@@ -119,6 +119,11 @@ class Outbox:
         self._feed()
 
     @property
+    def without_credit(self) -> bool:
+        """Whether messages wait although nothing is begun: the peer allows not even one."""
+        return bool(self.messages) and not self._begun and not self._ready
+
+    @property
     def writable(self) -> bool:
         """Whether `write` may have something to write."""
         return bool(self._ready)
@@ -405,6 +410,8 @@ class Inbox:
         self._untaken: dict[int, int] = {}
         """Number of each whole message that is not taken, and its credit."""
         self._cost = 0
+        self.received_bytes = 0
+        """Of messages, so far."""
         self._acks: list[int] = []
 
     @property
@@ -413,12 +420,18 @@ class Inbox:
         return not self._partial and not self._untaken
 
     @property
+    def incomplete(self) -> bool:
+        """Whether messages have begun that are not whole."""
+        return bool(self._partial)
+
+    @property
     def cost(self) -> int:
         """Credit in use, in bytes."""
         return self._cost
 
     def receive(self, frame: Data) -> Arrived | None:
         """Take in a data frame; the message if it makes one whole. Raises BadFrame or CreditOverrun."""
+        self.received_bytes += len(frame.chunk)
         if frame.lengths is None:
             partial = self._partial.get(frame.sequence)
             if partial is None or partial.received == 0:

@@ -9,6 +9,7 @@ import trio.testing
 
 from net.directory import Endpoint, NameRecord, StaticDirectory, sign_record
 from net.driver import Driver
+from net.errors import StreamBroken
 from net.events import (
     Close,
     Delivered,
@@ -16,6 +17,7 @@ from net.events import (
     Failed,
     FailureReason,
     Hold,
+    Log,
     NetEvent,
     Outgoing,
     PeerDown,
@@ -23,9 +25,10 @@ from net.events import (
     Received,
     Writable,
 )
-from net.limits import KEEPALIVE_SECONDS, RELAY_BYTES
+from net.limits import HANDSHAKE_SECONDS, KEEPALIVE_SECONDS, RELAY_BYTES
 from net.peers import Network, NetworkConfig
 from net.tcp import TcpListener, TcpTransport
+from net.wire import DATA, FIRST, FIRST_HEADER, NO_BLOB
 from tests.net.world import entropy_of, identity_of
 
 LIMIT_SECONDS = 20
@@ -84,9 +87,9 @@ class Owner:
 
 
 @asynccontextmanager
-async def two_owners() -> AsyncIterator[tuple[Owner, Owner, TcpListener, trio.Nursery]]:
+async def two_owners(seconds: float = LIMIT_SECONDS) -> AsyncIterator[tuple[Owner, Owner, TcpListener, trio.Nursery]]:
     """ann.test, and bob.test that listens."""
-    with trio.fail_after(LIMIT_SECONDS):
+    with trio.fail_after(seconds):
         listener = await TcpTransport().listen("127.0.0.1", 0)
         async with trio.open_nursery() as nursery:
             ports: dict[str, int | str] = {"ann.test": listener.port, "bob.test": listener.port}
@@ -147,6 +150,23 @@ async def test_junk_over_tcp_is_hung_up_on() -> None:
         assert second.network.statistics()["connections"] == 0
 
 
+async def test_one_byte_a_second_is_no_handshake(autojump_clock: trio.testing.MockClock) -> None:
+    async with two_owners() as (_, second, listener, _):
+        stream = await TcpTransport().connect("127.0.0.1", listener.port)
+        began = trio.current_time()
+        for byte in b"\x00\x20" + bytes(30):
+            try:
+                await stream.send_all(bytes([byte]))
+                with trio.move_on_after(1):
+                    await stream.receive_some()
+                    break
+            except StreamBroken:
+                break
+        assert trio.current_time() - began == pytest.approx(HANDSHAKE_SECONDS)
+        assert second.network.statistics()["connections"] == 0
+        await stream.aclose()
+
+
 @pytest.mark.parametrize("count", [50])
 async def test_many_messages_keep_their_order_over_tcp(count: int) -> None:
     async with two_owners() as (first, second, _, _):
@@ -188,3 +208,20 @@ async def test_a_router_keeps_little_of_what_its_receiver_does_not_read_and_lose
             assert arrived.blob == blob
             nursery.cancel_scope.cancel()
         await listener.aclose()
+
+
+async def test_a_peer_that_stands_still_over_tcp_is_hung_up_on(autojump_clock: trio.testing.MockClock) -> None:
+    async with two_owners(LIMIT_SECONDS * 10) as (first, second, _, _):
+        first.send("bob.test", b"up")
+        await first.until(Delivered)
+        began = trio.current_time()
+        session = first.network._sessions.get("bob.test")
+        assert session is not None
+        assert session.connection is not None
+        session.connection._controls.append(FIRST_HEADER.pack(DATA, FIRST, 1, 2, 1000, NO_BLOB) + b"x")
+        first.network._switchboard.signal(session.connection)
+        first.turn()
+        while second.network.statistics()["connections"]:
+            await second.changed.wait()
+        assert 45 <= trio.current_time() - began < 46
+        assert any("does not go on" in event.text for event in second.events if isinstance(event, Log))

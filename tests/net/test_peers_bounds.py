@@ -1,10 +1,26 @@
 """What a peer can take of a node is bounded, and whoever takes without giving is sent away, at exact times."""
 
+import struct
+import tracemalloc
+from collections.abc import Iterator
+
 import pytest
 
-from net.events import Close, Dial
-from net.limits import MAX_HALF_OPEN, MAX_HALF_OPEN_PER_HOST
-from tests.net.world import World, identity_of, pair, static_directory
+from net.connection import Connection
+from net.events import Close, Dial, Failed, FailureReason, Log
+from net.limits import (
+    MAX_BLOB_BYTES,
+    MAX_HALF_OPEN,
+    MAX_HALF_OPEN_PER_HOST,
+    MAX_HEADER_BYTES,
+    MAX_PEER_BYTES,
+    MESSAGE_OVERHEAD_BYTES,
+    SESSION_CREDIT_BYTES,
+    SESSION_CREDIT_MESSAGES,
+)
+from net.streams import Inbox
+from net.wire import DATA, FIRST, Credit, Data, Ping
+from tests.net.world import Node, World, host_of, identity_of, pair, static_directory
 
 # --- handshakes -------------------------------------------------------------------------------------------------------
 
@@ -81,3 +97,244 @@ def test_500_nodes_that_dial_one_at_once_all_get_in_and_none_twice() -> None:
     assert [len(node.dials) for node in nodes] == [1] * 500
     statistics = hub.network.statistics()
     assert (statistics["connections"], statistics["sessions"], statistics["live"], world.now) == (500, 500, 500, 0.0)
+
+
+# --- peers that stand still -------------------------------------------------------------------------------------------
+
+
+def hostile_pair() -> tuple[World, Node, Node, Connection]:
+    """A node, a peer that is up at time 0 and about to misbehave, and that peer's end of the connection."""
+    world, victim, hostile = pair()
+    world.send(hostile, victim.name, b"up")
+    world.settle()
+    session = hostile.network._sessions.get(victim.name)
+    assert session is not None
+    assert session.connection is not None
+    return world, victim, hostile, session.connection
+
+
+def say(world: World, hostile: Node, connection: Connection, *frames: bytes) -> None:
+    """Have the hostile peer send frames that its own network would not."""
+    connection._controls.extend(frames)
+    hostile.network._switchboard.signal(connection)
+    world.settle()
+
+
+def begins(number: int, header: int, chunk: bytes) -> bytes:
+    """The first frame of a message whose header has so many bytes."""
+    return struct.pack(">BBHQII", DATA, FIRST, len(chunk), number, header, 0xFFFFFFFF) + chunk
+
+
+def goes_on(number: int, chunk: bytes) -> bytes:
+    """A further frame."""
+    return struct.pack(">BBHQ", DATA, 0, len(chunk), number) + chunk
+
+
+def lines(node: Node) -> list[str]:
+    """What its network has logged."""
+    return [event.text for event in node.events if isinstance(event, Log)]
+
+
+def is_live(node: Node) -> bool:
+    """Whether it has a session that carries messages."""
+    return node.network.statistics()["live"] == 1
+
+
+def test_a_peer_that_begins_messages_and_never_goes_on_is_sent_away() -> None:
+    world, victim, hostile, connection = hostile_pair()
+    say(world, hostile, connection, *(begins(number, 1000, b"x") for number in range(2, 12)))
+    world.run(44.9)
+    assert is_live(victim)
+    world.run(0.1)
+    assert not is_live(victim)
+    assert lines(victim) == [
+        "connection 1 with bob.test ends: it does not go on with the messages that it has begun",
+        "bob.test is not let in or dialed for 1 s: it does not go on with the messages that it has begun",
+    ]
+    assert lines(hostile) == ["ann.test ends connection 1: stalled"]
+
+
+def test_a_node_that_was_stopped_itself_does_not_blame_its_peers() -> None:
+    world, victim, hostile, connection = hostile_pair()
+    say(world, hostile, connection, begins(2, 1000, b"x"))
+    world.run(20)
+    world.now += 60
+    victim.network.on_timer(world.now)
+    assert is_live(victim)
+    world.run(29.9)
+    assert is_live(victim)
+    world.run(15.1)
+    assert any(line.startswith("bob.test is not let in or dialed for 1 s") for line in lines(victim))
+
+
+def test_one_byte_a_second_of_a_message_is_no_progress() -> None:
+    world, victim, hostile, connection = hostile_pair()
+    say(world, hostile, connection, begins(2, 1000, b"x"))
+    while is_live(victim):
+        world.run(1)
+        say(world, hostile, connection, goes_on(2, b"x"))
+        assert world.now < 61
+    assert world.now == 57.0
+
+
+def test_a_peer_on_a_slow_link_may_take_its_time() -> None:
+    world, victim, hostile, connection = hostile_pair()
+    say(world, hostile, connection, begins(2, 1_000_000, b"x"))
+    for _ in range(600):
+        world.run(1)
+        say(world, hostile, connection, goes_on(2, bytes(150)))
+    assert is_live(victim)
+
+
+def test_one_byte_a_second_of_a_record_is_silence() -> None:
+    world, victim, _, _ = hostile_pair()
+    number = world.wires[0].ends[1][1]
+    world.wires[0].swallow = True
+    while is_live(victim):
+        victim.network.receive(number, b"\xff", world.now)
+        world.run(1)
+        assert world.now < 61
+    assert world.now == 20.0
+
+
+def test_a_peer_that_gives_no_credit_is_sent_away_and_what_was_for_it_comes_back() -> None:
+    world, victim, hostile, connection = hostile_pair()
+    connection.queue(Credit(0, 0))
+    hostile.network._switchboard.signal(connection)
+    world.settle()
+    world.send(victim, hostile.name, b"waits")
+    world.run(44.9)
+    assert (is_live(victim), victim.failed()) == (True, [])
+    world.run(0.1)
+    assert not is_live(victim)
+    assert victim.of(Failed) == [Failed(b"waits", FailureReason.NO_CREDIT)]
+
+
+def test_a_peer_that_does_not_read_is_sent_away_but_not_held_against_it() -> None:
+    world, victim, hostile, connection = hostile_pair()
+    world.clogged.add(victim.name)
+    world.send(victim, hostile.name, b"unread")
+    while is_live(victim):
+        assert world.now < 61
+        world.run(5)
+        hostile.network._switchboard.timers.set(connection.number, None)
+        connection.queue(Ping())
+        hostile.network._switchboard.signal(connection)
+        world.settle()
+    assert world.now == 45.0
+    assert lines(victim) == ["connection 1 with bob.test ends: it does not read what it is sent"]
+
+
+def test_a_peer_with_a_stuck_process_keeps_its_connection() -> None:
+    world, victim, other, _ = hostile_pair()
+    other.taking = victim.taking = False
+    for index in range(300):
+        world.send(victim, other.name, b"%d" % index)
+    world.run(3600)
+    assert (len(world.wires), len(other.untaken)) == (1, 256)
+
+
+# --- the pause --------------------------------------------------------------------------------------------------------
+
+
+def offend(world: World, hostile: Node, victim: Node) -> None:
+    """Send something illegal."""
+    session = hostile.network._sessions.get(victim.name)
+    assert session is not None
+    assert session.connection is not None
+    say(world, hostile, session.connection, goes_on(99, b"x"))
+
+
+def test_a_peer_that_broke_the_protocol_is_let_in_when_its_pause_is_over() -> None:
+    world, victim, hostile, _ = hostile_pair()
+    live: list[float] = []
+    for _ in range(3):
+        offend(world, hostile, victim)
+        ended = world.now
+        assert not is_live(victim)
+        while not is_live(victim):
+            world.send(hostile, victim.name, b"let me in")
+            world.run(0.25)
+        live.append(world.now - ended)
+    assert [pause <= waited < pause + 2 for pause, waited in zip((1, 2, 4), live, strict=True)] == [True] * 3
+    assert any("broke the protocol, and is not let in for another 1 s" in line for line in lines(victim))
+    assert "ann.test ends connection 2: paused" in lines(hostile)
+
+
+def test_it_is_not_dialed_in_its_pause_either() -> None:
+    world, victim, hostile, _ = hostile_pair()
+    offend(world, hostile, victim)
+    world.listening = {key: node for key, node in world.listening.items() if node is not victim}
+    world.send(victim, hostile.name, b"later")
+    world.run(0.99)
+    assert victim.dials == []
+    world.run(0.01)
+    assert [(when, host) for when, host, _ in victim.dials] == [(1.0, host_of(hostile.name))]
+    assert hostile.headers()[-1:] == [b"later"]
+
+
+def test_a_message_to_it_fails_if_the_pause_is_longer_than_the_budget() -> None:
+    world, victim, hostile, _ = hostile_pair()
+    for pause in (1, 2, 4):
+        offend(world, hostile, victim)
+        world.run(pause + 2)
+        world.send(hostile, victim.name, b"let me in")
+        world.run(2)
+        assert is_live(victim)
+    offend(world, hostile, victim)
+    world.send(victim, hostile.name, b"in vain")
+    world.run(5)
+    assert victim.failed() == [(b"in vain", FailureReason.UNREACHABLE)]
+
+
+def test_the_pause_of_one_peer_is_nobody_elses() -> None:
+    world = World()
+    names = ["ann.test", "bob.test", "zoe.test"]
+    known = static_directory(*(identity_of(name) for name in names))
+    victim, hostile, other = (world.add(identity_of(name), known) for name in names)
+    world.send(hostile, victim.name, b"up")
+    world.settle()
+    offend(world, hostile, victim)
+    world.send(other, victim.name, b"hello")
+    world.settle()
+    assert victim.headers() == [b"up", b"hello"]
+    assert world.now == 0.0
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+def smallest() -> Iterator[Data]:
+    """As many messages as may be begun, each announced as large as the credit allows, one byte of each."""
+    announced = SESSION_CREDIT_BYTES // SESSION_CREDIT_MESSAGES - MESSAGE_OVERHEAD_BYTES - 1
+    for number in range(1, SESSION_CREDIT_MESSAGES + 1):
+        yield Data(number, (1, announced), memoryview(b"x"))
+
+
+def endless_headers() -> Iterator[Data]:
+    """Headers that come to their last byte but one."""
+    for number in range(1, SESSION_CREDIT_BYTES // MAX_HEADER_BYTES + 1):
+        yield Data(number, (MAX_HEADER_BYTES, None), memoryview(b"x"))
+        for _ in range(MAX_HEADER_BYTES // 60_000):
+            yield Data(number, None, memoryview(bytes(60_000)))
+
+
+def largest_blob() -> Iterator[Data]:
+    """A blob of the largest size, and one more that fills the credit."""
+    for number, size in ((1, MAX_BLOB_BYTES), (2, SESSION_CREDIT_BYTES - MAX_BLOB_BYTES - 1000)):
+        yield Data(number, (1, size), memoryview(b"x"))
+        for _ in range(size // 60_000):
+            yield Data(number, None, memoryview(bytes(60_000)))
+
+
+@pytest.mark.parametrize("attack", [smallest, endless_headers, largest_blob])
+def test_what_a_peer_can_make_us_keep_is_bounded(attack: object) -> None:
+    inbox = Inbox(SESSION_CREDIT_BYTES, SESSION_CREDIT_MESSAGES)
+    tracemalloc.start()
+    try:
+        for frame in attack():  # type: ignore[operator]
+            inbox.receive(frame)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < MAX_PEER_BYTES

@@ -139,6 +139,8 @@ class World:
         self.now = 0.0
         self.nodes: dict[str, Node] = {}
         self.listening: dict[tuple[str, int], Node] = {}
+        self.clogged: set[str] = set()
+        """Nodes whose bytes nobody takes."""
         self.silent: set[tuple[str, int]] = set()
         """Endpoints that swallow a dial."""
         self.wires: list[Wire] = []
@@ -220,6 +222,8 @@ class World:
                 self._dial(node, connection, host, port)
             case Close(connection, farewell):
                 self._close(node, connection, farewell)
+            case Writable() if node.name in self.clogged:
+                pass
             case Writable(connection):
                 while (buffers := node.network.pending(connection, LIMIT)) and (id(node), connection) in self.open:
                     self._carry(node, connection, b"".join(buffers))
