@@ -420,6 +420,8 @@ class Kernel:
         self._actions.append(ToPeer(parcel))
 
     def _on_peer_took(self, event: PeerTook) -> None:
+        if self.tracer is not None:
+            self.tracer.arrived(event.parcel.envelope, self._now)
         self._room.gone(event.parcel)
 
     def _on_peer_failed(self, event: PeerFailed) -> None:
@@ -525,6 +527,12 @@ class Kernel:
     def _on_tick(self, _: Tick) -> None:
         while (entry := self._outstanding.expire(self._now)) is not None:
             self.fail(entry, Reason.EXPIRED)
+            if entry.owner is not None:  # a user's request is the user's to know of
+                reply_to = ReplyTo(entry.owner.address, entry.id)
+                self.dead(
+                    Envelope(entry.id, reply_to.address, entry.target, reply_to, entry.request, entry.blob),
+                    Reason.EXPIRED,
+                )
         self.lifecycle.on_tick()
 
     # --- responses --------------------------------------------------------------------------------------------------

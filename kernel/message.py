@@ -95,8 +95,12 @@ class Reason(enum.Enum):
     """What the node knows behind the two kinds (G16)."""
 
     NO_SUCH_NAME = "no such name"
-    UNREACHABLE = "refused or unreachable"
+    NO_REGISTRAR = "the registrar could not be asked"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
     BAD_KEY = "bad key"
+    NOT_BELIEVED = "the node does not believe who we are"
+    OTHER_VERSION = "the node speaks another version of the protocol"
     PEER_RESTARTED = "peer restarted"
     CONNECTION_LOST = "connection lost"
     NO_CAPABILITY = "no capability"
@@ -105,14 +109,27 @@ class Reason(enum.Enum):
     BAD_ADDRESS = "bad address"
     BAD_METADATA = "metadata is not JSON"
     INBOX_FULL = "inbox full"
+    QUEUE_FULL = "too much waits for that node"
+    SHUTDOWN = "this node goes down"
     TOO_LARGE = "too large"
     EXPIRED = "expired"
     NOT_AWAITED = "nobody waits for it"
 
 
 _OFFLINE = frozenset(
-    {Reason.NO_SUCH_NAME, Reason.UNREACHABLE, Reason.BAD_KEY, Reason.PEER_RESTARTED, Reason.CONNECTION_LOST}
+    {
+        Reason.NO_SUCH_NAME,
+        Reason.NO_REGISTRAR,
+        Reason.REFUSED,
+        Reason.UNREACHABLE,
+        Reason.BAD_KEY,
+        Reason.NOT_BELIEVED,
+        Reason.OTHER_VERSION,
+        Reason.PEER_RESTARTED,
+        Reason.CONNECTION_LOST,
+    }
 )
+"""The target node cannot be reached, as far as this one can find out within its budget (`net.limits`)."""
 
 
 def kind_of(reason: Reason) -> SendErrorKind:

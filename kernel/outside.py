@@ -79,6 +79,7 @@ class Outside:
             entry = self._outstanding.resolve(envelope.id)
             if entry is not None:
                 self._router.fail(entry, reason)
+            self._router.dead(envelope, reason)  # also where the time was up before: it says why
             return
         self._router.dead(envelope, reason)
         sender = self._processes.get(envelope.source.process)

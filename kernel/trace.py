@@ -29,6 +29,8 @@ class TraceStep(enum.Enum):
     """A request was sent here, or came from another node."""
     HANDED = "handed over"
     """Its target has taken it; to another node: this node's net has."""
+    ARRIVED = "arrived there"
+    """The node of its target has taken it."""
     ANSWERED = "answered"
     """A response has reached the requester, or has left for its node."""
     FAILED = "failed"
@@ -128,6 +130,12 @@ class Tracer:
         record = self._sent.get(envelope.id)
         if record is not None:
             self.records.append(record._replace(at=self._time(now), step=TraceStep.HANDED))
+
+    def arrived(self, envelope: Envelope, now: float) -> None:
+        """Another node has taken what the net was given."""
+        record = self._sent.get(envelope.id)
+        if record is not None and isinstance(envelope.message, Request):
+            self.records.append(record._replace(at=self._time(now), step=TraceStep.ARRIVED))
 
     def answered(self, id: int, source: Address, answer: Response, blob: LazyLoadBlob | None, now: float) -> None:
         """A response has reached the requester, or has left for its node."""

@@ -58,6 +58,9 @@ from nectar_node.vouching import Vouching
 from nectar_node.world import BadCode, LoadCode, LogLine, Printed, ShutDown, WorldAction
 from net.peers import Network
 
+_ORDINARY = (Reason.NOT_AWAITED, Reason.EXPIRED)
+"""An answer that takes too long happens every day; a message that reached nobody may be what somebody looks for."""
+
 
 class Timed(Protocol):
     """Something with deadlines."""
@@ -457,8 +460,7 @@ class NodeCore:
         self.dead_letters.append(replace(letter, envelope=envelope._replace(message=short, blob=None)))
         claim = " (claim)" if envelope.claimed else ""
         kind = "request" if isinstance(envelope.message, Request) else "response"
-        # An answer that came too late is ordinary; a message that reached nobody may be what somebody looks for.
-        verbosity = 2 if letter.reason is Reason.NOT_AWAITED else 1
+        verbosity = 2 if letter.reason in _ORDINARY else 1
         self._log(
             "kernel", verbosity, f"{kind} from {envelope.source}{claim} to {envelope.target}: {letter.reason.value}"
         )

@@ -36,16 +36,22 @@ from net.events import (
 )
 from net.peers import Network
 
-_REASONS = {
+REASONS = {
     FailureReason.NO_SUCH_NAME: Reason.NO_SUCH_NAME,
+    FailureReason.NO_REGISTRAR: Reason.NO_REGISTRAR,
+    FailureReason.REFUSED: Reason.REFUSED,
+    FailureReason.UNREACHABLE: Reason.UNREACHABLE,
     FailureReason.BAD_KEY: Reason.BAD_KEY,
+    FailureReason.NOT_BELIEVED: Reason.NOT_BELIEVED,
+    FailureReason.OTHER_VERSION: Reason.OTHER_VERSION,
     FailureReason.PEER_RESTARTED: Reason.PEER_RESTARTED,
     FailureReason.CONNECTION_LOST: Reason.CONNECTION_LOST,
     FailureReason.TOO_LARGE: Reason.TOO_LARGE,
-    FailureReason.QUEUE_FULL: Reason.INBOX_FULL,
+    FailureReason.QUEUE_FULL: Reason.QUEUE_FULL,
     FailureReason.NO_CREDIT: Reason.INBOX_FULL,
+    FailureReason.SHUTDOWN: Reason.SHUTDOWN,
 }
-"""What the net's reasons are to the kernel; the others are UNREACHABLE."""
+"""What the net's reasons for a message are to the kernel, which knows of each whether it is Offline (`kind_of`)."""
 
 
 class RecordOwner(NamedTuple):
@@ -155,7 +161,7 @@ class Peers:
     def _failed(self, event: Failed) -> None:
         parcel = event.token
         assert isinstance(parcel, Parcel)
-        self._tell(PeerFailed(parcel, _REASONS.get(event.reason, Reason.UNREACHABLE)))
+        self._tell(PeerFailed(parcel, REASONS[event.reason]))
 
     def _delivered(self, event: Delivered) -> None:
         parcel = event.token

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from net.directory import Endpoint
+from net.handshake import VERSION
 from net.identity import Identity
 from net.limits import MAX_RESERVATIONS, RECOVERY_SECONDS, SESSION_CREDIT_BYTES, SESSION_CREDIT_MESSAGES
 
@@ -29,3 +30,5 @@ class NetworkConfig:
     """What each peer may have unacknowledged here; bounds memory per peer."""
     credit_messages: int = SESSION_CREDIT_MESSAGES
     """The same in messages, at most `limits.SESSION_CREDIT_MESSAGES`."""
+    version: int = VERSION
+    """Of the protocol that it speaks; another one makes a node of another release, for tests."""

@@ -240,6 +240,13 @@ class Connection:
             position = self._sealer.seal(buffer, position, at - begin)
         return position
 
+    @property
+    def peer(self) -> str:
+        """The node at the other end, or its address as long as that has not said who it is."""
+        return self.session.name if self.session is not None else self.dialed or self.host
+
+    def __str__(self) -> str:
+        return f"connection {self.number} with {self.peer}"
+
     def __repr__(self) -> str:
-        peer = self.session.name if self.session is not None else self.dialed or self.host
-        return f"Connection({self.number}, {peer}, {self.stage.name})"
+        return f"Connection({self.number}, {self.peer}, {self.stage.name})"

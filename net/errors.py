@@ -61,6 +61,10 @@ class BadHandshake(ProtocolViolation):
     code = GoodbyeCode.BAD_HANDSHAKE
 
 
+class OtherVersion(BadHandshake):
+    """Nobody's: the peer speaks another version of the protocol."""
+
+
 class NotBelieved(ProtocolViolation):
     """The peer's: it failed to prove that it is the node it names (G13)."""
 

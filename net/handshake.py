@@ -16,7 +16,7 @@ from noise.connection import Keypair, NoiseConnection
 from noise.exceptions import NoiseValueError
 
 from net.cbor import loads_untrusted
-from net.errors import BadCbor, BadHandshake
+from net.errors import BadCbor, BadHandshake, OtherVersion
 from net.events import Buffer
 from net.identity import SIGNATURE_BYTES, Identity, verify_untrusted
 from net.limits import MAX_HANDSHAKE_BYTES, MAX_NAME_RECORD_BYTES
@@ -126,17 +126,17 @@ class Greeting:
     """In message 3: the connection is to be a leg of a circuit, and not the session's."""
 
 
-def encode_greeting(greeting: Greeting) -> bytes:
+def encode_greeting(greeting: Greeting, version: int = VERSION) -> bytes:
     """As `decode_greeting_untrusted` reads it."""
     circuit = greeting.circuit
     fields = None
     if circuit is not None:
         fields = [0, circuit.target] if isinstance(circuit, Connect) else [1, circuit.ticket]
-    return cbor2.dumps([VERSION, greeting.name, greeting.signature, greeting.record, fields])
+    return cbor2.dumps([version, greeting.name, greeting.signature, greeting.record, fields])
 
 
-def decode_greeting_untrusted(payload: bytes) -> Greeting:
-    """Raises BadHandshake if it is malformed, or of another version."""
+def decode_greeting_untrusted(payload: bytes, version: int = VERSION) -> Greeting:
+    """Raises BadHandshake if it is malformed, its OtherVersion if it is not of `version`."""
     if len(payload) > MAX_HANDSHAKE_BYTES:
         raise BadHandshake("a greeting that is too long")
     try:
@@ -144,8 +144,8 @@ def decode_greeting_untrusted(payload: bytes) -> Greeting:
     except BadCbor as error:
         raise BadHandshake("a greeting that is not CBOR") from error
     match fields:
-        case [int(version), *_] if version != VERSION:
-            raise BadHandshake("a greeting of another version")
+        case [int(spoken), *_] if spoken != version:
+            raise OtherVersion("the peer speaks another version of the protocol")
         case [int(), str(name), bytes(signature), bytes() | None as record, circuit]:
             pass
         case _:
@@ -181,6 +181,8 @@ class Handshake:
     ) -> None:
         """`static`: this boot's X25519 private key. `record`: this node's own name record, if it has one. `circuit`:
         what the initiator wants the connection to be a leg of."""
+        self.version = VERSION
+        """Of the protocol: said to the other side, and demanded of it."""
         self._identity = identity
         self._record = record
         self.circuit = circuit
@@ -211,7 +213,7 @@ class Handshake:
         domain = _DOMAINS[self.initiator]
         signature = self._identity.sign(domain, self._noise.static_public + self._noise.hash)
         greeting = Greeting(self._identity.name, signature, self._record, self.circuit)
-        return self._noise.write(encode_greeting(greeting))
+        return self._noise.write(encode_greeting(greeting, self.version))
 
     def read_untrusted(self, message: Buffer) -> Greeting | None:
         """Take the other side's next message; its greeting, or None for message 1. Raises BadHandshake."""
@@ -226,7 +228,7 @@ class Handshake:
             return None
         self._signed_hash = before
         self._remote_static = self._noise.remote_static
-        self._greeting = greeting = decode_greeting_untrusted(payload)
+        self._greeting = greeting = decode_greeting_untrusted(payload, self.version)
         if self.initiator and greeting.circuit is not None:
             raise BadHandshake("a circuit that nobody has dialed for")
         return greeting

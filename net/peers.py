@@ -28,6 +28,7 @@ from net.errors import (
     NoCredit,
     NoRoom,
     NotBelieved,
+    OtherVersion,
     ProtocolViolation,
 )
 from net.events import (
@@ -353,6 +354,8 @@ class Network:
     def _ended(self, number: int, reason: FailureReason, now: float) -> None:
         connection = self._switchboard.get(number)
         if connection is not None:
+            if connection.stage is Stage.LIVE:
+                self._events.append(Log(f"{connection} has broken"))
             self._switchboard.forget(connection)
             self._gone(connection, reason, now)
 
@@ -365,13 +368,11 @@ class Network:
             self._relay.withdraw(session)
 
     def _violated(self, connection: Connection, violation: ProtocolViolation, now: float) -> None:
-        peer = connection.session.name if connection.session is not None else connection.dialed or connection.host
-        self._events.append(Log(f"connection {connection.number} with {peer} ends: {violation}"))
+        self._events.append(Log(f"{connection} ends: {violation}"))
         self._switchboard.close(connection, violation.code)
         if connection.session is not None and not connection.session.guest:
             self._sessions.punish(connection.session, violation, now)
-        bad_key = isinstance(violation, NotBelieved)
-        self._gone(connection, FailureReason.BAD_KEY if bad_key else FailureReason.UNREACHABLE, now)
+        self._gone(connection, _TOLD.get(type(violation), FailureReason.UNREACHABLE), now)
         if connection.session is not None and isinstance(violation, NoCredit):
             self._sessions.refuse(connection.session, now)
 
@@ -385,7 +386,7 @@ class Network:
                 self._switchboard.close(connection, None)
                 self._gone(connection, FailureReason.UNREACHABLE, now)
         elif connection.stage is not Stage.LIVE or connection.pinged:
-            self._events.append(Log(f"connection {connection.number} ends: silent for too long"))
+            self._events.append(Log(f"{connection} ends: silent for too long"))
             unanswered = connection.stage is Stage.LEG
             self._switchboard.close(connection, GoodbyeCode.NO_CIRCUIT if unanswered else GoodbyeCode.SILENT)
             self._gone(connection, FailureReason.UNREACHABLE, now)
@@ -646,6 +647,9 @@ def _code_name(code: int) -> str:
     except ValueError:
         return f"code {code}"
 
+
+_TOLD = {NotBelieved: FailureReason.BAD_KEY, OtherVersion: FailureReason.OTHER_VERSION}
+"""What a violation of the peer's is to who waits for it; others are UNREACHABLE, since they may pass."""
 
 _Handler = Callable[[Network, Connection, Session, Control, float], None]
 _LIVE = (Stage.LIVE,)

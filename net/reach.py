@@ -18,9 +18,15 @@ from net.limits import (
     MIN_ATTEMPT_SECONDS,
 )
 
-_DEFINITIVE = (FailureReason.REFUSED, FailureReason.BAD_KEY)
+_DEFINITIVE = (FailureReason.REFUSED, FailureReason.BAD_KEY, FailureReason.OTHER_VERSION)
 """Reasons for which trying the same endpoint again at once is pointless."""
-_BY_WEIGHT = (FailureReason.BAD_KEY, FailureReason.NOT_BELIEVED, FailureReason.UNREACHABLE, FailureReason.REFUSED)
+_BY_WEIGHT = (
+    FailureReason.BAD_KEY,
+    FailureReason.NOT_BELIEVED,
+    FailureReason.OTHER_VERSION,
+    FailureReason.UNREACHABLE,
+    FailureReason.REFUSED,
+)
 """Of the reasons of one round, the first of these is told."""
 
 

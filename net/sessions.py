@@ -109,7 +109,7 @@ class Sessions:
 
     def handshake(self, *, initiator: bool, circuit: Circuit | None = None) -> Handshake:
         """One side of a new handshake, with this boot's static key; `circuit`: for a leg of one."""
-        return Handshake(
+        handshake = Handshake(
             self._identity,
             self.resolver.own_record,
             initiator=initiator,
@@ -117,6 +117,8 @@ class Sessions:
             entropy=self._entropy,
             circuit=circuit,
         )
+        handshake.version = self._config.version
+        return handshake
 
     def choose(self, session: Session, connection: Connection) -> None:
         """As the arbiter: this connection carries the session from now on."""
@@ -440,7 +442,7 @@ class Sessions:
             self._step(session, session.reach.begin(self._ways(session, record), now, self._jitter()), now)
         else:
             unknown = session.looked_up is Answer.UNKNOWN
-            self._give_up(session, FailureReason.NO_SUCH_NAME if unknown else FailureReason.UNREACHABLE, now)
+            self._give_up(session, FailureReason.NO_SUCH_NAME if unknown else FailureReason.NO_REGISTRAR, now)
 
     def __repr__(self) -> str:
         return f"Sessions({self.all()})"

@@ -92,6 +92,8 @@ class Message:
 
     sent: Record
     handed: Record | None = None
+    arrived: Record | None = None
+    """When the node of its target, another one, had taken it."""
     outcomes: list[Record] = field(default_factory=list)
     """How it ended; more than one only if something answered twice."""
     children: list[Message] = field(default_factory=list)
@@ -153,6 +155,8 @@ class Lineages:
             lineage.omitted += 1
         elif record.step == "handed over":
             message.handed = message.handed or record
+        elif record.step == "arrived there":
+            message.arrived = message.arrived or record
         elif record.step != "sent":
             message.outcomes.append(record)
 

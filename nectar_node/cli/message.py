@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from kernel.address import Address
+from kernel.address import OUR_NODE, Address
 from kernel.errors import BadAddress
 from nectar_node.cli import options, output
+from nectar_node.cli.advice import advice
 from nectar_node.cli.client import Answer, ControlError
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.errors import BadInput
@@ -60,7 +61,7 @@ def message(
     if as_json:
         output.print_json(answer)
     else:
-        _print(answer, address, save_blob)
+        _print(answer, address, node, save_blob)
     return code
 
 
@@ -104,7 +105,7 @@ def exit_code(answer: Answer) -> int:
     return _EXIT_CODES[outcome]
 
 
-def _print(answer: Answer, address: str, saved: Path | None) -> None:
+def _print(answer: Answer, address: str, node: str, saved: Path | None) -> None:
     if answer["outcome"] == "response":
         output.say(str(answer.get("body", "")))
         if answer.get("blob") is not None and saved is None:
@@ -114,4 +115,7 @@ def _print(answer: Answer, address: str, saved: Path | None) -> None:
             )
         return
     reason = answer.get("reason") or "no reason given"
-    output.complain(f"{str(answer['outcome']).capitalize()}: no response from {address} ({reason}).")
+    there = Address.parse(address).node
+    what_to_do = advice(reason, node if there == OUR_NODE else there)
+    hint = f": {what_to_do}" if what_to_do is not None else ""
+    output.complain(f"{str(answer['outcome']).capitalize()}: no response from {address} ({reason}){hint}.")

@@ -24,6 +24,8 @@ _EXIT_CODES = {"Offline": EXIT_OFFLINE, "Timeout": EXIT_TIMEOUT, "Cancelled": IN
 
 MAX_NAME_BYTES = 200
 """As file_transfer wants it."""
+_HAVE_REASONS = frozenset({"Offline", "Timeout"})
+"""Kinds of failure of which the process knows no more, but its node does."""
 _NOT_RESUMABLE = frozenset({"Refused", "NotFound", "Changed", "Superseded"})
 """Kinds of failure after which the same command would fail again, or begin anew."""
 
@@ -108,6 +110,8 @@ def _report_failure(order: Order, failure: TransferFailed, as_json: bool) -> int
             }
         )
     output.complain(output.sentence(str(failure)))
+    if failure.kind in _HAVE_REASONS:
+        output.complain(f"Why: {order.network.command('errors', '--node', order.source)}")
     if resumable:
         held = f" ({output.size(failure.received)} have arrived)" if failure.received else ""
         again = "To resume" if held or code == INTERRUPTED else "To try again"

@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
+from kernel.message import Reason
 from nectar_node.cli import options, output
 from nectar_node.cli.client import ControlClient, ControlError, Event
 from nectar_node.cli.errors import clock_time
@@ -132,7 +133,15 @@ def _request(message: Message, start: float, our: str) -> Text:
         text.append(", not taken yet", "yellow")
     elif handed is not None and handed.at > sent.at:
         text.append(f", taken after {short_time(handed.at - sent.at)}", "dim")
+    if message.arrived is not None:
+        text.append(f", there after {short_time(message.arrived.at - sent.at)}", "dim")
+    elif handed is not None and _expired(message) and not sent.target.startswith(f"{our}@"):
+        text.append(", not known to be there", "yellow")
     return text
+
+
+def _expired(message: Message) -> bool:
+    return any(outcome.reason == Reason.EXPIRED.value for outcome in message.outcomes)
 
 
 def _outcome(record: Record, start: float, our: str) -> Text:

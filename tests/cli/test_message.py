@@ -47,7 +47,8 @@ def test_each_failure_has_its_exit_code_and_reason(
     assert run(tmp_path, {"ok": {"outcome": outcome, "reason": "no such name"}}, TARGET, "x")[0] == code
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == f"{outcome.capitalize()}: no response from {TARGET} (no such name).\n"
+    hint = "check the spelling: no node has registered the name a.nec"
+    assert err == f"{outcome.capitalize()}: no response from {TARGET} (no such name): {hint}.\n"
 
 
 @pytest.mark.parametrize("timeout", [9223372036, 9999999999, (1 << 64) - 1])

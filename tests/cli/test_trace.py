@@ -91,6 +91,19 @@ def test_g16_a_failure_has_its_reason(tmp_path: Path, capsys: pytest.CaptureFixt
     assert out.splitlines()[-1] == "        └── +500.0 ms ✗ failed: no such name"
 
 
+def test_what_has_arrived_at_another_node_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = show(tmp_path, capsys, [*ASKED, record("arrived there", "2", 5.0031, HELLO, OTHER, parent="1")])
+    assert out.splitlines()[2].endswith("hi, there after 2.1 ms")
+
+
+def test_a_request_that_expired_says_that_it_is_not_known_to_have_arrived(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expired = record("failed", "2", 5.5, HELLO, OTHER, parent="1", reason="expired")
+    out, _ = show(tmp_path, capsys, [*ASKED, expired])
+    assert out.splitlines()[2].endswith("hi, not known to be there")
+
+
 def test_what_nobody_has_taken_is_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, _ = show(tmp_path, capsys, ASKED[:1])
     assert out.splitlines()[1].endswith(", not taken yet")

@@ -82,4 +82,4 @@ def test_a_node_that_stops_says_goodbye_and_nobody_waits_for_it_to_come_back(fre
     greet = ("a.nec", "b.nec@hello:hello:sys", '{"Greet": "x"}')
     assert fresh_network.message(*greet)["outcome"] == "response"
     fresh_network.stop("b.nec")
-    assert fresh_network.message(*greet) == {"outcome": "offline", "reason": "refused or unreachable"}
+    assert fresh_network.message(*greet) == {"outcome": "offline", "reason": "refused"}

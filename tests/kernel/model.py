@@ -84,7 +84,9 @@ class Model:
         """Time passes."""
         self.now = now
         while due := [each for each in self.questions if each.deadline <= now]:
-            self._fail(min(due, key=lambda each: (each.deadline, each.number)), Reason.EXPIRED)
+            first = min(due, key=lambda each: (each.deadline, each.number))
+            self._fail(first, Reason.EXPIRED)
+            self.dead[Reason.EXPIRED] += isinstance(first.asker, Life)
         while due_again := [each for each in self.restarts if each.at <= now]:
             again = min(due_again, key=lambda each: each.at)
             self.restarts.remove(again)
@@ -138,12 +140,12 @@ class Model:
     def peer_failed(self, out: Outgoing) -> None:
         """What left for another node is certain not to arrive: it comes back as Offline (G13 to G15)."""
         question = out.question
+        self.dead[Reason.UNREACHABLE] += 1
         if out.expects:
             assert question is not None
             if question.open:
                 self._fail(question, Reason.UNREACHABLE)
             return
-        self.dead[Reason.UNREACHABLE] += 1
         if isinstance(out.source, Life) and self.lives.get(out.source.name) is out.source:
             prompt = question if out.is_response else out.prompt
             handed = Handed("offline", out.target, out.body, out.context, out.blob)

@@ -48,6 +48,7 @@ def test_a_request_and_its_answer_are_one_lineage_across_nodes(nodes: tuple[SimN
         (TraceStep.HANDED, "send.nec"),
         (TraceStep.SENT, "recv.nec"),
         (TraceStep.HANDED, "recv.nec"),
+        (TraceStep.ARRIVED, "recv.nec"),
         (TraceStep.ANSWERED, "send.nec"),
         (TraceStep.ANSWERED, "send.nec"),
     ]
@@ -80,7 +81,7 @@ def test_each_follower_gets_the_whole_lineage_of_what_touches_its_address(nodes:
     follow(send, f"recv.nec@{HELLO}", "remote")
     follow(send, "send.nec@nobody:hello:sys", "nobody")
     send.ask(f"send.nec@{HELLO}", ASK, 10)
-    assert len(steps(send.traced, "remote")) == 6
+    assert len(steps(send.traced, "remote")) == 7
     assert steps(send.traced, "nobody") == []
 
 

@@ -203,6 +203,35 @@ def test_a_dial_that_nobody_answers_fails_when_the_budget_is_spent() -> None:
     assert first.failed() == [(b"hello", FailureReason.UNREACHABLE)]
 
 
+def test_g13_a_node_of_another_version_is_found_out_at_once() -> None:
+    world, first, second = pair()
+    world.crash(second)
+    world.add(identity_of(second.name), static_directory(identity_of(first.name)), NetworkConfig(version=0))
+    world.send(first, second.name, b"hello")
+    world.settle()
+    assert first.failed() == [(b"hello", FailureReason.OTHER_VERSION)]
+    assert first.of(Log) == [
+        Log(f"connection 1 with {second.name} ends: the peer speaks another version of the protocol")
+    ]
+
+
+def test_two_nodes_of_the_same_other_version_understand_each_other() -> None:
+    world, first, second = pair(NetworkConfig(version=7))
+    world.send(first, second.name, b"hello")
+    world.settle()
+    assert second.headers() == [b"hello"]
+
+
+def test_a_connection_that_breaks_is_in_the_log_with_its_peer() -> None:
+    world, first, second = pair()
+    world.send(first, second.name, b"hello")
+    world.settle()
+    assert first.of(Log) == []
+    world.cut(world.wires[0])
+    world.settle()
+    assert first.of(Log) == [Log(f"connection 1 with {second.name} has broken")]
+
+
 def test_an_impostor_is_found_out_before_anything_is_sent_to_it() -> None:
     world, first, second = pair()
     world.crash(second)
@@ -241,7 +270,7 @@ def test_a_silent_dialer_is_dropped_after_five_seconds() -> None:
     assert first.network.next_event() is None
     first.network.on_timer(5.0)
     events = [first.network.next_event(), first.network.next_event()]
-    assert events == [Log(f"connection {number} ends: silent for too long"), Close(number)]
+    assert events == [Log(f"connection {number} with somewhere ends: silent for too long"), Close(number)]
 
 
 @pytest.mark.parametrize(

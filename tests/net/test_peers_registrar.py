@@ -82,7 +82,7 @@ def test_a_node_without_a_registered_name_cannot_send_messages_to_anybody() -> N
     assert member.received() == registrar.received() == []
     assert PeerUp("eve.test") not in member.events + registrar.events
     assert sorted(stranger.failed(), key=repr) == [
-        (b"to a member", FailureReason.UNREACHABLE),
+        (b"to a member", FailureReason.NO_REGISTRAR),
         (b"to the registrar", FailureReason.NOT_BELIEVED),
     ]
 
@@ -115,7 +115,7 @@ def test_without_record_and_registrar_a_message_fails_when_the_budget_is_spent()
     world.run(4.9)
     assert node.failed() == []
     world.run(0.1)
-    assert node.failed() == [(b"hello", FailureReason.UNREACHABLE)]
+    assert node.failed() == [(b"hello", FailureReason.NO_REGISTRAR)]
 
 
 def test_cached_records_work_while_the_registrar_is_down() -> None:
@@ -233,7 +233,7 @@ def test_a_registrar_that_answers_nothing_leaves_a_lookup_unanswered_for_five_se
     world.run(4.9)
     assert node.failed() == []
     world.run(0.1)
-    assert node.failed() == [(b"hello", FailureReason.UNREACHABLE)]
+    assert node.failed() == [(b"hello", FailureReason.NO_REGISTRAR)]
 
 
 def test_a_lookup_that_a_broken_connection_swallowed_is_asked_again_on_the_next() -> None:
