@@ -87,6 +87,8 @@ class Reach:
         self.reviving = reviving
         self.passive = False
         """Nothing is tried: the other side is expected to dial."""
+        self.farewell = False
+        """The other side has said that it goes: nobody expects it to be back within the budget."""
         self._patient = patient or reviving
         self._may_look_up = may_look_up
         self._ways: tuple[Way, ...] = ()

@@ -228,7 +228,7 @@ class Sessions:
             if connection.via is not None and not farewell:
                 self._distrust(session, connection.via)
             if session.reach is None and not session.looking:
-                self._revive(session, now, dialer=connection.dialed is not None and not farewell)
+                self._revive(session, now, dialer=connection.dialed is not None, farewell=farewell)
             elif self._switchboard.get(session.attempt) is None:
                 self._attempt_failed(session, reason, now)
         elif connection.owner is not None:
@@ -247,13 +247,14 @@ class Sessions:
         if session.reach is not None and not session.looking:
             self._step(session, session.reach.failed(reason, now, self._jitter()), now)
 
-    def _revive(self, session: Session, now: float, *, dialer: bool) -> None:
+    def _revive(self, session: Session, now: float, *, dialer: bool, farewell: bool) -> None:
         """Its connection broke: whoever dialed it, or has something to send, dials; the other waits for that. A node
         always dials its routers: without them it is not reached."""
         if session.guest or self._down:
             return
-        dialer = dialer or self.is_router(session.name)
+        dialer = (dialer and not farewell) or self.is_router(session.name)
         session.reach = reach = self._new_reach(session, now, reviving=True)
+        reach.farewell = farewell
         asking = self._is_registrar(session) and self.resolver.busy
         session.asked.clear()
         if session.outbox.messages or dialer or asking:
@@ -282,7 +283,9 @@ class Sessions:
         elif session.reach is not None and not ways:
             return  # the other side is expected to dial, and nobody else can
         elif record is not None:
-            session.reach = self._new_reach(session, now, reviving=False)
+            # Who only waits for the other side to dial again must not take a refusal for the end either.
+            broken = session.reach is not None and not session.reach.farewell
+            session.reach = self._new_reach(session, now, reviving=broken)
             self._step(session, session.reach.begin(ways, now, self._jitter()), now)
         else:
             self._give_up(session, FailureReason.NO_SUCH_NAME, now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,16 +24,19 @@ from kernel.limits import MAX_MODULE_BYTES
 from kernel.message import LazyLoadBlob, Request
 from kernel.wasm.engine import Engine
 from nectar_node.core import CoreConfig, NodeCore
+from nectar_node.log import DEFAULT_VERBOSITY
 from nectar_node.package import read_package
 from nectar_node.storage.operations import Job, Location, ReadAt
 from nectar_node.trace import Traced
 from nectar_node.world import BadCode, Installed, Joined, JoinFailed, LoadCode, LogLine, Printed, ShutDown
 from net.directory import Endpoint, Genesis, RegistrarDirectory
 from net.events import Close, Dial, DialFailure, Hold, Writable
+from net.handshake import VERSION
 from net.identity import Identity
 from net.peers import Network, NetworkConfig
 from net.registrar import Registrar
 from testnet.sim.disk import SimDisk
+from testnet.sim.faults import Verdict
 
 REGISTRAR = "registrar.nec"
 PORT = 9000
@@ -79,6 +82,10 @@ class Simulation:
         self.now = 0.0
         self.journal: list[str] = []
         self.nodes: dict[str, SimNode] = {}
+        self.rules: list[tuple[str, Verdict]] = []
+        """Faults that hold now; see `faults`."""
+        self.boots: Counter[str] = Counter()
+        """By name: how often the node has booted before."""
         self.engine = engine
         self.behaviour = behaviour or LinkBehaviour()
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
@@ -104,6 +111,26 @@ class Simulation:
         self.nodes[name] = node
         node.boot(packages)
         return node
+
+    def crash(self, name: str) -> SimNode:
+        """The node ends without a word, and its host closes its connections."""
+        node = self.nodes.pop(name)
+        node.cut()
+        node.pause()
+        return node
+
+    def restart(self, name: str, version: int = VERSION) -> SimNode:
+        """The node crashes, and boots again with its key and its disk; it runs no packages until it is told to."""
+        old = self.crash(name)
+        self.boots[name] += 1
+        node = self.nodes[name] = SimNode(self, name, 0, old.routers, version)
+        node.disk = old.disk
+        node.boot(())
+        return node
+
+    def verdict(self, *nodes: str) -> Verdict:
+        """On what these nodes send each other."""
+        return next((kind for node, kind in reversed(self.rules) if node in nodes), Verdict.PASS)
 
     def settle(self, deadline: float = 60.0) -> None:
         """Let virtual time pass until all nodes have joined and run their packages."""
@@ -140,6 +167,11 @@ class Simulation:
                 raise SimulationError(f"seed {self.seed}: not done at {self.now:.3f} s of virtual time")
             self.step()
 
+    def settle_instant(self) -> None:
+        """Let everything happen that happens before time passes."""
+        while self._heap and self._heap[0][0] <= self.now:
+            self.step()
+
     def digest(self) -> str:
         """One number for the whole journal."""
         return blake3("\n".join(self.journal).encode()).hexdigest()
@@ -148,9 +180,19 @@ class Simulation:
 class SimNode:
     """One node core and its part of the world."""
 
-    def __init__(self, simulation: Simulation, name: str, disk_bytes: int, routers: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        simulation: Simulation,
+        name: str,
+        disk_bytes: int,
+        routers: tuple[str, ...] = (),
+        version: int = VERSION,
+    ) -> None:
+        """`version`: of the protocol."""
         self.name = name
         self.log: list[str] = []
+        self.shown_log: list[str] = []
+        """What of it a real node's log has, less what its log's budget leaves out."""
         self.printed: list[Printed] = []
         self.traced: list[Traced] = []
         self.joined = False
@@ -161,13 +203,17 @@ class SimNode:
         self._ends: dict[int, _End] = {}
         self._wake_at: float | None = None
         self._answers: deque[Answered] = deque()
+        self._waiting: list[Callable[[], None]] | None = None
+        """What happened while it was paused; None: it is not."""
         identity = Identity(name, simulation.chance("key", name).randbytes(32))
         is_registrar = name == REGISTRAR
         directory = Registrar(identity) if is_registrar else RegistrarDirectory(simulation.genesis)
+        self.routers = routers
         endpoints = () if routers else (Endpoint(name, PORT),)
-        config = NetworkConfig(endpoints=endpoints, routers=routers, register=not is_registrar)
-        network = Network(identity, directory, config, simulation.chance("net", name).randbytes, simulation.now)
-        ids = simulation.chance("ids", name)
+        config = NetworkConfig(endpoints=endpoints, routers=routers, register=not is_registrar, version=version)
+        life = f"{name}/{simulation.boots[name]}" if simulation.boots[name] else name
+        network = Network(identity, directory, config, simulation.chance("net", life).randbytes, simulation.now)
+        ids = simulation.chance("ids", life)
         roots = (f"{name}/vfs", f"{name}/state", f"{name}/records", Location(name, ("capabilities",)))
         self.core = NodeCore(CoreConfig(name, *roots, lambda: ids.getrandbits(64), self._guest_config), network)
 
@@ -209,6 +255,36 @@ class SimNode:
         """The outcome of a request; None: it is not there yet."""
         return next((each.answer for each in self._answers if each.token is token), None)
 
+    # --- faults -----------------------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Whatever happens to it from now on waits."""
+        if self._waiting is None:
+            self._waiting = []
+
+    def resume(self) -> None:
+        """What has waited happens now, in order."""
+        waiting, self._waiting = self._waiting or [], None
+        for what in waiting:
+            what()
+
+    def cut(self) -> None:
+        """All its connections break, for both ends."""
+        for end in list(self._ends.values()):
+            if end.peer is not None:
+                end.peer.node.lose(end.peer)
+            self.lose(end)
+
+    def _at(self, when: float, what: Callable[[], None]) -> None:
+        """Let something happen to this node then."""
+        self._simulation.at(when, lambda: self._happens(what))
+
+    def _happens(self, what: Callable[[], None]) -> None:
+        if self._waiting is None:
+            what()
+        else:
+            self._waiting.append(what)
+
     # --- driving the core -------------------------------------------------------------------------------------------
 
     def go_on(self) -> None:
@@ -220,7 +296,7 @@ class SimNode:
         deadline = self.core.next_deadline()
         if deadline is not None and (self._wake_at is None or deadline < self._wake_at):
             self._wake_at = max(deadline, self._simulation.now)
-            self._simulation.at(self._wake_at, self._on_deadline)
+            self._at(self._wake_at, self._on_deadline)
 
     def _on_deadline(self) -> None:
         self._wake_at = None
@@ -239,11 +315,13 @@ class SimNode:
                 case Hold(connection, held):
                     self._hold(connection, held)
                 case Job():
-                    self._simulation.at(self._simulation.now, lambda job=action: self._perform(job))  # type: ignore[misc]
+                    self._at(self._simulation.now, lambda job=action: self._perform(job))  # type: ignore[misc]
                 case LoadCode():
-                    self._simulation.at(self._simulation.now, lambda load=action: self._load(load))  # type: ignore[misc]
-                case LogLine(source, _, text):
+                    self._at(self._simulation.now, lambda load=action: self._load(load))  # type: ignore[misc]
+                case LogLine(source, verbosity, text):
                     self.log.append(f"{source}: {text}")
+                    if verbosity <= DEFAULT_VERBOSITY:
+                        self.shown_log.append(f"{source}: {text}")
                     self._simulation.note(self.name, f"log {source}: {text}")
                 case Answered():
                     self._answers.append(action)
@@ -293,25 +371,31 @@ class SimNode:
 
     def _arrive_at(self, mine: _End, host: str) -> None:
         simulation = self._simulation
-        other = simulation.nodes.get(host)
-        if other is None:
-            simulation.at(simulation.now + simulation.delay(), lambda: self._refused(mine))
+        other, verdict = simulation.nodes.get(host), simulation.verdict(self.name, host)
+        if verdict is Verdict.SWALLOW:
+            return
+        if other is None or verdict is not Verdict.PASS:
+            failure = DialFailure.UNREACHABLE if verdict is Verdict.NO_ROUTE else DialFailure.REFUSED
+            self._at(simulation.now + simulation.delay(), lambda: self._dial_failed(mine, failure))
             return
         theirs = _End(other, other.core.new_connection(), mine)
         mine.peer = theirs
         other._ends[theirs.connection] = theirs
-        other.core.accepted(theirs.connection, self.name, simulation.now)
-        other.go_on()
-        simulation.at(simulation.now + simulation.delay(), lambda: self._connected(mine))
+        other._happens(lambda: other._accepted(theirs, self.name))
+        self._at(simulation.now + simulation.delay(), lambda: self._connected(mine))
+
+    def _accepted(self, mine: _End, host: str) -> None:
+        self.core.accepted(mine.connection, host, self._simulation.now)
+        self.go_on()
 
     def _connected(self, mine: _End) -> None:
         if mine.open:
             self.core.connected(mine.connection, self._simulation.now)
             self.go_on()
 
-    def _refused(self, mine: _End) -> None:
+    def _dial_failed(self, mine: _End, failure: DialFailure) -> None:
         self._ends.pop(mine.connection, None)
-        self.core.dial_failed(mine.connection, DialFailure.REFUSED, self._simulation.now)
+        self.core.dial_failed(mine.connection, failure, self._simulation.now)
         self.go_on()
 
     def _transmit(self, connection: int) -> None:
@@ -323,7 +407,7 @@ class SimNode:
             return
         self._send(end, data)
         # The link takes the next segment when this one has left: until then the core may think again.
-        self._simulation.at(self._simulation.now, lambda: self._transmit_on(connection))
+        self._at(self._simulation.now, lambda: self._transmit_on(connection))
 
     def _transmit_on(self, connection: int) -> None:
         self._transmit(connection)
@@ -334,8 +418,10 @@ class SimNode:
         peer, simulation = end.peer, self._simulation
         assert peer is not None
         simulation.note(self.name, f"sends {len(data)} {blake3(data).hexdigest(8)} to {peer.node.name}")
+        if simulation.verdict(self.name, peer.node.name) is Verdict.SWALLOW:
+            return
         peer.arrives = max(peer.arrives, simulation.now + simulation.delay())
-        simulation.at(peer.arrives, lambda: peer.node.receive(peer, data))
+        peer.node._at(peer.arrives, lambda: peer.node.receive(peer, data))
 
     def _hold(self, connection: int, held: bool) -> None:
         end = self._ends.get(connection)
@@ -343,10 +429,12 @@ class SimNode:
             return
         end.held = held
         if not held:
-            self._simulation.at(self._simulation.now, lambda: self._read(end))
+            self._at(self._simulation.now, lambda: self._read(end))
 
     def receive(self, end: _End, data: bytes) -> None:
-        """Bytes have arrived at this node's end of a connection."""
+        """Bytes have arrived at this node's end of a connection; where that is closed, the other end hears of it."""
+        if not end.open and end.peer is not None:
+            end.peer.node.lose(end.peer)
         end.unread.append(data)
         self._read(end)
 
@@ -365,11 +453,16 @@ class SimNode:
             return
         if farewell:
             self._send(end, farewell)
+        if self._simulation.verdict(self.name, peer.node.name) is Verdict.SWALLOW:
+            return
         peer.arrives = max(peer.arrives, self._simulation.now + self._simulation.delay())
         self._simulation.at(peer.arrives, lambda: peer.node.lose(peer))
 
     def lose(self, end: _End) -> None:
         """The other side has closed, or the link has broken."""
+        self._happens(lambda: self._lose(end))
+
+    def _lose(self, end: _End) -> None:
         if not end.open:
             return
         end.open = False

@@ -22,7 +22,7 @@ from kernel.wasm.engine import Engine
 from nectar_node.cli.launch import BootOptions
 from nectar_node.storage.operations import Location
 from testnet.local import LocalTestnet
-from testnet.sim.simulation import SimNode, Simulation
+from testnet.sim.simulation import LinkBehaviour, SimNode, Simulation
 from tests.conformance.steps import Step, script
 
 OUR = "one.nec"
@@ -101,8 +101,8 @@ class Lab(Protocol):
 class SimLab:
     """One to three nodes in virtual time."""
 
-    def __init__(self, engine: Engine, folder: Path, nodes: int) -> None:
-        self.simulation = Simulation(SEED, engine)
+    def __init__(self, engine: Engine, folder: Path, nodes: int, behaviour: LinkBehaviour | None = None) -> None:
+        self.simulation = Simulation(SEED, engine, behaviour)
         self.folder = folder / PACKAGE.partition(":")[0]
         self.folder.mkdir()
         shutil.copy(PROBE, self.folder / PROBE.name)
@@ -190,10 +190,7 @@ class SimLab:
 
     def cut(self, node: SimNode | None = None) -> None:
         """Break all connections of a node."""
-        for end in list((node or self.other)._ends.values()):
-            if end.peer is not None:
-                end.peer.node.lose(end.peer)
-            end.node.lose(end)
+        (node or self.other).cut()
 
     def replace_by_impostor(self, name: str) -> None:
         """Another node answers where that one was, under its name, with another key."""

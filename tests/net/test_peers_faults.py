@@ -232,6 +232,17 @@ def test_a_connection_that_breaks_is_in_the_log_with_its_peer() -> None:
     assert first.of(Log) == [Log(f"connection 1 with {second.name} has broken")]
 
 
+def test_who_was_dialed_sends_on_after_a_break_though_nobody_can_dial_the_other_side() -> None:
+    world, first, second = pair()
+    world.send(first, second.name, b"hello")
+    world.settle()
+    del world.listening[(host_of(first.name), PORT)]
+    world.cut(world.wires[0])
+    world.send(second, first.name, b"at once")
+    world.run(1)
+    assert (first.headers(), second.failed()) == ([b"at once"], [])
+
+
 def test_an_impostor_is_found_out_before_anything_is_sent_to_it() -> None:
     world, first, second = pair()
     world.crash(second)

@@ -1,0 +1,341 @@
+"""Each row in virtual time: whole node cores, real guests, real Noise; links without delay, so that times are exact."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+import net.streams
+import testnet.sim.simulation
+from testnet.sim.faults import Verdict, paused, verdict
+from testnet.sim.simulation import REGISTRAR, LinkBehaviour, SimNode
+from tests.conformance.lab import OUR, THEIR, SimLab, SimProbe
+from tests.conformance.steps import Step, blob, on_returned, receive, receive_until, respond, send, wait_for
+from tests.failures.page import NOTHING, Observed
+
+NO_DELAY = LinkBehaviour(0.0, 0.0)
+TIMEOUT = 60
+"""Seconds that a request gives its answer."""
+_HORIZON = 100
+"""Seconds after which nothing more is to come."""
+_ASKED, _TOLD = "asked", "told"
+_SOURCES = ("net: ", "kernel: ", "a:probes:sys: ended")
+_REGISTRAR = re.compile(REGISTRAR + "|registration|registrar is")
+_MIB = 1 << 20
+
+
+@dataclass(slots=True)
+class Scene:
+    """A probe that asks and tells, its target, and what their nodes had logged before."""
+
+    lab: SimLab
+    sender: SimProbe
+    target: str
+    at: float = 0.0
+    registrar: bool = False
+    """Whether what the logs say of the registrar is of interest."""
+    marks: dict[str, int] = field(default_factory=dict)
+
+
+def acquainted(lab: SimLab, **more: bool) -> Scene:
+    """Both nodes have a session, and all that they said of it is in the past."""
+    scene = strangers(lab, **more)
+    lab.probe("early").tell(send(scene.target, "early"))
+    _mark(scene)
+    return scene
+
+
+def strangers(lab: SimLab, *, sender_networks: bool = True, target_networks: bool = True) -> Scene:
+    """Both nodes know the registrar alone."""
+    a = lab.probe("a", network=sender_networks)
+    b = lab.probe("b", far=True, network=target_networks)
+    scene = Scene(lab, a, b.address)
+    _mark(scene)
+    return scene
+
+
+def known_by_name(lab: SimLab) -> Scene:
+    """The first node has the other's record; they have no session."""
+    scene = strangers(lab)
+    lab.our.core.network.look_up(THEIR, lab.now)
+    lab.our.core.settle(lab.now)
+    lab.our.go_on()
+    lab.rest()
+    assert lab.our.core.network.record(THEIR) is not None
+    _mark(scene)
+    return scene
+
+
+def _mark(scene: Scene) -> None:
+    scene.marks = {name: len(node.shown_log) for name, node in scene.lab.simulation.nodes.items()}
+
+
+def _said(scene: Scene, node: SimNode) -> list[str]:
+    """What the node has logged since, of the two nodes and their messages."""
+    lines = node.shown_log[scene.marks.get(node.name, 0) :]
+    return [line for line in lines if line.startswith(_SOURCES) and (scene.registrar or not _REGISTRAR.search(line))]
+
+
+def begin(scene: Scene, *steps: Step, **more: Any) -> None:
+    """Send one message that wants no answer, and one request for which the target does `steps`."""
+    asks = send(scene.target, "", *(steps or (respond(),)), expects=TIMEOUT, context=_ASKED)
+    scene.at = scene.sender.begin(send(scene.target, _TOLD, context=_TOLD, **more), asks)
+
+
+def observe(scene: Scene, target: SimNode | None = None) -> Observed:
+    """Let everything happen that is to happen; what was seen."""
+    lab = scene.lab
+    lab.until(scene.at + _HORIZON)
+    outcomes = [each for each in scene.sender.seen() if each.kind in ("error", "response")]
+    asked = [each for each in outcomes if each.context == _ASKED]
+    told = [each for each in outcomes if each.context == _TOLD]
+    assert len(asked) == 1, asked  # G5
+    assert len(told) <= 1, told
+    assert asked[0].at is not None
+    arrived = any(f" {THEIR} log " in line and f'"body":"{_TOLD}"' in line for line in lab.simulation.journal)
+    return Observed(
+        (asked[0].failure or "answer").capitalize() if asked[0].failure else "answer",
+        (told[0].failure or "").capitalize() if told else "arrives" if arrived else "nothing",
+        _reasons(lab.our, scene.sender),
+        asked[0].at - scene.at,
+        TIMEOUT,
+        _said(scene, lab.our),
+        _said(scene, target or lab.other),
+    )
+
+
+def _reasons(node: SimNode, sender: SimProbe) -> tuple[str, ...]:
+    return tuple(each.reason.value for each in node.core.dead_letters if str(each.envelope.source) == sender.address)
+
+
+# --- the rows -------------------------------------------------------------------------------------------------------
+
+
+def unknown_name(lab: SimLab) -> Observed:
+    scene = strangers(lab)
+    scene.target = "nobody.nec@b:probes:sys"
+    begin(scene)
+    return observe(scene)
+
+
+def registrar_down_record_kept(lab: SimLab) -> Observed:
+    scene = known_by_name(lab)
+    scene.registrar = True
+    lab.simulation.crash(REGISTRAR)
+    lab.rest(9)
+    begin(scene)
+    return observe(scene)
+
+
+def registrar_down_no_record(lab: SimLab) -> Observed:
+    scene = strangers(lab)
+    scene.registrar = True
+    lab.simulation.crash(REGISTRAR)
+    lab.rest(9)
+    begin(scene)
+    return observe(scene)
+
+
+def refused(lab: SimLab) -> Observed:
+    scene = strangers(lab)
+    lab.simulation.crash(THEIR)
+    begin(scene)
+    return observe(scene)
+
+
+def unreachable(lab: SimLab) -> Observed:
+    scene = strangers(lab)
+    with verdict(lab.simulation, THEIR, Verdict.NO_ROUTE):
+        begin(scene)
+        return observe(scene)
+
+
+def swallowed_before_the_handshake(lab: SimLab) -> Observed:
+    scene = strangers(lab)
+    with verdict(lab.simulation, THEIR, Verdict.SWALLOW):
+        begin(scene)
+        return observe(scene)
+
+
+def swallowed_after_the_handshake(lab: SimLab) -> Observed:
+    scene = acquainted(lab)
+    begin_at_silence(scene)
+    with verdict(lab.simulation, THEIR, Verdict.SWALLOW):
+        begin(scene)
+        return observe(scene)
+
+
+def begin_at_silence(scene: Scene) -> None:
+    """Make both sides hear each other now, so that silence counts from here."""
+    scene.lab.probe("early").begin(send(scene.target, "now"))
+    scene.lab.simulation.settle_instant()
+
+
+def reset(lab: SimLab) -> Observed:
+    scene = acquainted(lab)
+    lab.cut()
+    begin(scene)
+    return observe(scene)
+
+
+def wrong_key(lab: SimLab) -> Observed:
+    scene = strangers(lab)
+    lab.replace_by_impostor(THEIR)
+    lab.rest()
+    begin(scene)
+    return observe(scene, lab.simulation.nodes[THEIR])
+
+
+def older_protocol(lab: SimLab) -> Observed:
+    scene = strangers(lab)
+    lab.simulation.restart(THEIR, version=0)
+    lab.rest()
+    _mark(scene)
+    begin(scene)
+    return observe(scene, lab.simulation.nodes[THEIR])
+
+
+def restarted_before_it_took_it(lab: SimLab) -> Observed:
+    scene = acquainted(lab)
+    with paused(lab.simulation, THEIR):
+        begin(scene)
+        lab.simulation.restart(THEIR)
+    return observe(scene, lab.simulation.nodes[THEIR])
+
+
+def restarted_after_it_took_it(lab: SimLab) -> Observed:
+    scene = acquainted(lab)
+    begin(scene, receive())
+    lab.until(lab.now + 1)
+    lab.simulation.restart(THEIR)
+    return observe(scene, lab.simulation.nodes[THEIR])
+
+
+def paused_for(seconds: int) -> Callable[[SimLab], Observed]:
+    def row(lab: SimLab) -> Observed:
+        scene = acquainted(lab)
+        begin_at_silence(scene)
+        with paused(lab.simulation, THEIR):
+            begin(scene)
+            lab.until(scene.at + seconds)
+        return observe(scene)
+
+    return row
+
+
+def target_may_not_use_the_network(lab: SimLab) -> Observed:
+    scene = acquainted(lab, target_networks=False)
+    begin(scene)
+    return observe(scene)
+
+
+def sender_may_not_use_the_network(lab: SimLab) -> Observed:
+    scene = acquainted(lab, sender_networks=False)
+    begin(scene)
+    return observe(scene)
+
+
+def no_such_process(lab: SimLab) -> Observed:
+    scene = acquainted(lab)
+    scene.target = f"{THEIR}@nobody:probes:sys"
+    begin(scene)
+    return observe(scene)
+
+
+def answer_undeliverable(lab: SimLab) -> Observed:
+    """The sender is the one who answers."""
+    a, b = lab.probe("a"), lab.probe("b", far=True)
+    retry: tuple[Step, ...] = (wait_for("our@timer:distro:sys", '{"SetTimer": 20000}', expects=40), respond("again"))
+    scene = Scene(lab, b, a.address)
+    a.tell(send(b, "", on_returned(*retry), receive_until("go"), respond("first"), expects=200))
+    _mark(scene)
+    with verdict(lab.simulation, OUR, Verdict.REFUSE):
+        lab.cut()
+        b.inject(b"go")
+        b.node.go_on()
+        scene.at = lab.now
+        lab.until(lab.now + 15)
+        (returned,) = b.seen("returned")
+        assert returned.body == "first"
+        assert returned.at is not None
+        seen = Observed(
+            message=(returned.failure or "").capitalize(),
+            reasons=_reasons(b.node, b),
+            after=returned.at - scene.at,
+            sender_log=_said(scene, b.node),
+            target_log=_said(scene, a.node),
+        )
+    lab.until(lab.now + 60)
+    assert a.bodies("response") == ["again"]  # G15: the prompt was restored
+    return seen
+
+
+def too_large_together(lab: SimLab) -> Observed:
+    scene = acquainted(lab)
+    asks = send(scene.target, size=10 * _MIB, metadata=_text(_MIB), expects=TIMEOUT, context=_ASKED)
+    tells = send(scene.target, size=10 * _MIB, metadata=_text(_MIB), context=_TOLD)
+    scene.at = scene.sender.begin(tells, asks)
+    return observe(scene)
+
+
+def _text(size: int) -> str:
+    return '"' + "x" * (size - 2) + '"'
+
+
+def queue_full(lab: SimLab) -> Observed:
+    scene = acquainted(lab)
+    with pytest.MonkeyPatch.context() as patch, paused(lab.simulation, THEIR):
+        patch.setattr(net.streams, "MAX_QUEUED_MESSAGES", 3)
+        lab.probe("early").begin(*(send(scene.target, str(number)) for number in range(3)))
+        begin(scene)
+        lab.until(lab.now + 1)
+    return observe(scene)
+
+
+def body_too_large(lab: SimLab) -> Observed:
+    return _trapped(lab, size=10 * _MIB + 1)
+
+
+def blob_too_large(lab: SimLab) -> Observed:
+    return _trapped(lab, blob=blob(size=64 * _MIB + 1))
+
+
+def _trapped(lab: SimLab, **more: Any) -> Observed:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(testnet.sim.simulation, "MEMORY_BYTES", 256 * _MIB)  # room for such a blob
+        scene = acquainted(lab)
+    scene.sender.tell(send(scene.target, context=_TOLD, **more))
+    end = NOTHING if scene.sender.running else "the sender ends"
+    return Observed(end, sender_log=_said(scene, lab.our), target_log=_said(scene, lab.other))
+
+
+ROWS: dict[str, Callable[[SimLab], Observed]] = {
+    "unknown name": unknown_name,
+    "registrar down, record kept": registrar_down_record_kept,
+    "registrar down, no record": registrar_down_no_record,
+    "refused": refused,
+    "unreachable": unreachable,
+    "swallowed before the handshake": swallowed_before_the_handshake,
+    "swallowed after the handshake": swallowed_after_the_handshake,
+    "reset": reset,
+    "wrong key": wrong_key,
+    "older protocol": older_protocol,
+    "restarted before it took it": restarted_before_it_took_it,
+    "restarted after it took it": restarted_after_it_took_it,
+    "paused for 3 s": paused_for(3),
+    "paused for 10 s": paused_for(10),
+    "paused for 60 s": paused_for(60),
+    "target without networking": target_may_not_use_the_network,
+    "sender without networking": sender_may_not_use_the_network,
+    "no such process": no_such_process,
+    "answer undeliverable": answer_undeliverable,
+    "body too large": body_too_large,
+    "blob too large": blob_too_large,
+    "message too large": too_large_together,
+    "queue full": queue_full,
+}
+"""By the name on the page."""
