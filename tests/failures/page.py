@@ -54,7 +54,8 @@ class Observed:
     """The request's own."""
     sender_log: list[str] = field(default_factory=list)
     """What the node said of messages and peers, each line as `source: text`."""
-    target_log: list[str] = field(default_factory=list)
+    target_log: list[str] | None = field(default_factory=list)
+    """None: there is no such node, or it was killed."""
 
 
 def read_table() -> dict[str, Row]:

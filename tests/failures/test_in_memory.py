@@ -29,4 +29,5 @@ def test_g13_g14_g15_g16_as_the_page_says_in_virtual_time(name: str, engine: Eng
     seconds, exact = row.seconds(seen.timeout)
     assert seen.after == seconds if exact else seen.after <= seconds
     check_log(row.sender_log, seen.sender_log, complete=True)
+    assert seen.target_log is not None
     check_log(row.target_log, seen.target_log, complete=True)

@@ -1,0 +1,473 @@
+"""Each row with real nodes: operating system processes over TCP on loopback, real guests, signals and a proxy.
+
+All rows share one network. Each has a sending process of its own on one node, so most are played at the same time;
+those that break the same node follow each other (`Play.chain`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nectar_node.cli.client import Answer
+from nectar_node.cli.launch import BootOptions
+from nectar_node.config import REGISTRAR_NAME
+from nectar_node.config import Genesis as GenesisFile
+from net.directory import Genesis
+from net.limits import MAX_QUEUED_MESSAGES
+from testnet.local import LocalTestnet
+from testnet.proxy import ThreadedProxy, run_proxy
+from tests.conformance.lab import OUR, PACKAGE, PROBE, THEIR, SocketProbe
+from tests.conformance.steps import Step, blob, flood, on_returned, receive, receive_until, respond, send, wait_for
+from tests.failures.ghosts import HOST, Ghosts, run_ghosts
+from tests.failures.page import NOTHING, Observed
+
+PAUSES, RESTARTS = "pauses.nec", "restarts.nec"
+NO_ROUTE = "127.255.255.255"
+"""Loopback's broadcast address: a connection there fails at once, with no route."""
+_TIMEOUT = 40
+_SHORT_TIMEOUT = 2
+"""Of a request that is sure to run into it."""
+_TAKEN_TIMEOUT = 3
+"""Long enough for the target to take the request before it is killed."""
+_LIMIT = 30.0
+"""Seconds in which something must be seen that does come."""
+_TOLD = "told"
+_MIB = 1 << 20
+_TARGETS = ("b", "c")
+_DEAF = "deaf"
+"""A target without networking."""
+_GATE = "gate"
+"""A process on the sending node that tells who has come by."""
+
+
+@dataclass(slots=True)
+class Network:
+    """What the rows share."""
+
+    nodes: LocalTestnet
+    proxy: ThreadedProxy
+    """Before THEIR."""
+    ghosts: Ghosts
+    pool: ThreadPoolExecutor
+    options: dict[str, BootOptions]
+    """How each node is booted."""
+    chains: dict[str, Future[dict[str, Future[Observed]]]] = field(default_factory=dict)
+    """Those that are played."""
+    targets: dict[str, str] = field(default_factory=dict)
+    """By row: the address that it sends to."""
+    later: dict[str, Future[Observed]] = field(default_factory=dict)
+    """Rows that another row plays at the same time."""
+    registrar_killed: threading.Event = field(default_factory=threading.Event)
+
+    def play(
+        self, row: str, target: str, *steps: Step, timeout: int = _TIMEOUT, arrives: bool | None = None
+    ) -> Observed:
+        """Have the row's process send a message that wants no answer, and a request for which the target does
+        `steps`; come back with the outcome. `arrives`: the message is known to, or not; None: ask the target."""
+        self.targets[row] = target
+        steps = steps or (respond(),)
+        asks = wait_for(target, "", *steps, expects=timeout)
+        began = time.monotonic()
+        answer = self.tell(row, send(target, _TOLD, context=_TOLD), asks, timeout=timeout)
+        after = time.monotonic() - began
+        if answer["outcome"] != "response":
+            assert answer["reason"] == "process ended", answer
+            return Observed("the sender ends", after=after)
+        arrived = self._arrived(row, target) if arrives is None else arrives
+        return replace(self._outcomes(row, arrived), after=after, timeout=timeout)
+
+    def tell(self, row: str, *steps: Step, timeout: int = _TIMEOUT) -> Answer:
+        """Have the row's process do these, and answer."""
+        return self.ask(OUR, slug(row), *steps, respond("done"), timeout=timeout)
+
+    def ask(self, node: str, process: str, *steps: Step, timeout: int = _TIMEOUT) -> Answer:
+        """The same of any probe."""
+        body = json.dumps(steps)
+        return self.nodes.message(node, f"our@{process}:{PACKAGE}", body, timeout + 10)
+
+    def _outcomes(self, row: str, arrived: bool) -> Observed:
+        outcomes = [each for each in self.probe(row).seen() if each.kind in ("error", "response")]
+        told = [each.failure for each in outcomes if each.context == _TOLD]
+        (asked,) = [each for each in outcomes if each.context != _TOLD]  # G5
+        assert len(told) <= 1
+        message = str(told[0]).capitalize() if told else "arrives" if arrived else "nothing"
+        request = "answer" if asked.failure is None else asked.failure.capitalize()
+        return Observed(request, message, self.reasons(OUR, self.probe(row).address))
+
+    def probe(self, row: str) -> SocketProbe:
+        """The process that sends for a row."""
+        return SocketProbe(self.nodes, OUR, slug(row))
+
+    def reasons(self, node: str, source: str) -> tuple[str, ...]:
+        """Of the dead letters from `source` on `node`."""
+        with self.nodes.connect(node) as client:
+            rows = client.request("errors", after=0)["errors"]
+        assert isinstance(rows, list)
+        return tuple(row["reason"] for row in rows if row["source"] == source)
+
+    def said(self, node: str, *about: str) -> list[str]:
+        """The lines of a node's log that name one of these."""
+        lines = [line.partition(" ")[2] for line in self.nodes.log(node).splitlines()]
+        return [line for line in lines if any(each in line for each in about)]
+
+    def read_logs(self, row: str, seen: Observed) -> None:
+        """Fill in what the two nodes have said of the row."""
+        mine, node = f"{slug(row)}:{PACKAGE}", self.targets[row].partition("@")[0]
+        seen.sender_log = self.said(OUR, mine, node, REGISTRAR_NAME)
+        there = node in self.options and row != "answer undeliverable"
+        seen.target_log = self.said(node, mine, OUR, REGISTRAR_NAME) if there else None
+
+    def _arrived(self, row: str, target: str) -> bool:
+        node, process = target.split("@")
+        name = process.partition(":")[0]
+        if node not in (THEIR, PAUSES, RESTARTS) or name not in (*_TARGETS, _DEAF):
+            return False
+        return (self.probe(row).address, _TOLD) in self.requests(node, name)
+
+    def requests(self, node: str, process: str) -> list[tuple[str | None, str | None]]:
+        """Source and body of those that a probe has seen."""
+        return [(each.source, each.body) for each in SocketProbe(self.nodes, node, process).seen("request")]
+
+    def until(self, done: Callable[[], bool]) -> None:
+        """Ask until it is so; each question is a round trip to a node."""
+        limit = time.monotonic() + _LIMIT
+        while not done():
+            assert time.monotonic() < limit, "it did not come to pass"
+
+    def peer(self, name: str, node: str = OUR) -> dict[str, Any]:
+        """What a node says of another one."""
+        with self.nodes.connect(node) as client:
+            peers = client.request("peers")["peers"]
+        assert isinstance(peers, list)
+        return next((row for row in peers if row["name"] == name), {})
+
+
+def slug(row: str) -> str:
+    """A process's name, of a row's."""
+    return re.sub(r"[^a-z0-9]+", "-", row)
+
+
+def at(node: str, process: str = "b") -> str:
+    """The address of a probe."""
+    return f"{node}@{process}:{PACKAGE}"
+
+
+# --- nobody there, or not who it should be --------------------------------------------------------------------------
+
+
+def unknown_name(net: Network, row: str) -> Observed:
+    return net.play(row, at("nobody.nec"))
+
+
+def refused(net: Network, row: str) -> Observed:
+    with socket.socket() as closed:
+        closed.bind((HOST, 0))  # kept, so that nobody else listens there
+        net.ghosts.register("refuses.nec", closed.getsockname()[1])
+        return net.play(row, at("refuses.nec"))
+
+
+def unreachable(net: Network, row: str) -> Observed:
+    net.ghosts.register("far.nec", 9, NO_ROUTE)
+    return net.play(row, at("far.nec"))
+
+
+def swallowed_before_the_handshake(net: Network, row: str) -> Observed:
+    with socket.socket() as silent:
+        silent.bind((HOST, 0))
+        silent.listen()
+        net.ghosts.register("silent.nec", silent.getsockname()[1])
+        return net.play(row, at("silent.nec"))
+
+
+def wrong_key(net: Network, row: str) -> Observed:
+    net.ghosts.haunt("impostor.nec", right_key=False)
+    return net.play(row, at("impostor.nec"))
+
+
+def older_protocol(net: Network, row: str) -> Observed:
+    net.ghosts.haunt("older.nec", version=0)
+    return net.play(row, at("older.nec"))
+
+
+# --- a link or a node that fails ------------------------------------------------------------------------------------
+
+
+def acquaint(net: Network, row: str, node: str) -> None:
+    """See to a session."""
+    net.tell(row, wait_for(at(node), "", respond("early"), expects=_TIMEOUT))
+    net.nodes.message(OUR, f"our@{slug(row)}:{PACKAGE}", '"Forget"')
+
+
+def reset(net: Network, row: str) -> Observed:
+    acquaint(net, row, THEIR)
+    net.proxy.cut()
+    return net.play(row, at(THEIR))
+
+
+def swallowed_after_the_handshake(net: Network, row: str) -> Observed:
+    acquaint(net, row, THEIR)
+    net.proxy.hold_after(0)
+    try:
+        return net.play(row, at(THEIR), arrives=False)
+    finally:
+        net.proxy.release()
+
+
+def paused_for(seconds: int, node: str) -> Callable[[Network, str], Observed]:
+    def play(net: Network, row: str) -> Observed:
+        acquaint(net, row, node)
+        net.nodes.pause(node)
+        playing = net.pool.submit(net.play, row, at(node), arrives=True)
+        try:
+            time.sleep(seconds)  # this long pause is what the row is about
+        finally:
+            net.nodes.resume(node)
+        seen = playing.result()
+        again = wait_for(at(node), "", respond("again"), expects=_TIMEOUT)
+        net.until(lambda: net.tell(row, again)["outcome"] == "response")  # it heals
+        assert (net.probe(row).address, _TOLD) in net.requests(node, "b")
+        return seen
+
+    return play
+
+
+def restarted_before_it_took_it(net: Network, row: str) -> Observed:
+    """The node is killed and started again, with one row's messages on their way to it, and the other's taken."""
+    after = "restarted after it took it"
+    visit = wait_for(at(OUR, _GATE), "", respond(), expects=_TIMEOUT)
+    taken = net.pool.submit(net.play, after, at(RESTARTS, "c"), visit, receive(), timeout=_TAKEN_TIMEOUT, arrives=True)
+    net.later[after] = taken
+    came_by(net, at(RESTARTS, "c"))  # behind the message: so that has arrived too (G4)
+    net.nodes.pause(RESTARTS)
+    playing = net.pool.submit(net.play, row, at(RESTARTS), arrives=False)
+    net.until(lambda: int(net.peer(RESTARTS)["queued_messages"]) >= 2)
+    port = net.nodes.endpoint(RESTARTS)[1]
+    net.nodes.kill(RESTARTS)
+    net.nodes.add(RESTARTS, replace(net.options[RESTARTS], port=port))
+    return playing.result()
+
+
+def came_by(net: Network, who: str) -> None:
+    """Wait until `who` has asked the gate."""
+    net.until(lambda: any(source == who for source, _ in net.requests(OUR, _GATE)))
+
+
+def restarted_after_it_took_it(net: Network, row: str) -> Observed:
+    return net.later[row].result()
+
+
+def answer_undeliverable(net: Network, row: str) -> Observed:
+    """The row's process is the one who answers; the node that waits for the answer is killed."""
+    answers = net.probe(row)
+    net.targets[row] = at(RESTARTS)
+    visit = wait_for(at(OUR, _GATE), "", respond(), expects=_TIMEOUT)
+    steps = (on_returned(respond("again")), visit, receive_until("go"), respond("first"))
+    net.ask(RESTARTS, "b", send(answers, "", *steps, expects=_TIMEOUT), respond("sent"))
+    came_by(net, answers.address)
+    net.nodes.kill(RESTARTS)
+    began = time.monotonic()
+    net.ask(OUR, _GATE, send(answers, "go"), respond("sent"))
+    net.until(lambda: len(answers.seen("returned")) >= 1)
+    after = time.monotonic() - began
+    net.until(lambda: len(answers.seen("returned")) == 2)
+    first, again = answers.seen("returned")
+    assert (first.body, again.body) == ("first", "again")  # G15: the prompt was restored, or this had gone nowhere
+    reasons = net.reasons(OUR, answers.address)
+    return Observed(NOTHING, str(first.failure).capitalize(), reasons[:1], after)
+
+
+# --- the registrar --------------------------------------------------------------------------------------------------
+
+
+def registrar_down_record_kept(net: Network, row: str) -> Observed:
+    target = net.nodes.endpoint(THEIR)
+    net.proxy.forward_to(None)
+    net.proxy.cut()
+    for node, other in ((OUR, THEIR), (THEIR, OUR)):
+        net.until(lambda node=node, other=other: _apart(net.peer(other, node)))  # type: ignore[misc]
+    net.proxy.forward_to(target)
+    wait([chain for name, chain in net.chains.items() if name not in (THEIR, PAUSES, REGISTRAR_NAME)])
+    net.nodes.kill(REGISTRAR_NAME)
+    net.registrar_killed.set()
+    return net.play(row, at(THEIR))
+
+
+def _apart(peer: dict[str, Any]) -> bool:
+    return not peer["connected"] and not peer["reaching"]
+
+
+def registrar_down_no_record(net: Network, row: str) -> Observed:
+    assert net.registrar_killed.wait(_LIMIT)
+    return net.play(row, at("unheard-of.nec"))
+
+
+# --- the message itself ---------------------------------------------------------------------------------------------
+
+
+def target_may_not_use_the_network(net: Network, row: str) -> Observed:
+    return net.play(row, at(THEIR, _DEAF), timeout=_SHORT_TIMEOUT)
+
+
+def no_such_process(net: Network, row: str) -> Observed:
+    return net.play(row, at(THEIR, "nobody"), timeout=_SHORT_TIMEOUT)
+
+
+def sender_may_not_use_the_network(net: Network, row: str) -> Observed:
+    return net.play(row, at(THEIR))
+
+
+def body_too_large(net: Network, row: str) -> Observed:
+    return _sent(net, row, size=10 * _MIB + 1)
+
+
+def blob_too_large(net: Network, row: str) -> Observed:
+    return _sent(net, row, blob=blob(size=64 * _MIB + 1))
+
+
+def message_too_large(net: Network, row: str) -> Observed:
+    return _sent(net, row, size=10 * _MIB, metadata='"' + "x" * (_MIB - 2) + '"')
+
+
+def _sent(net: Network, row: str, **more: Any) -> Observed:
+    """What becomes of messages that are as `more` says."""
+    net.targets[row] = target = at(PAUSES)
+    began = time.monotonic()
+    answer = net.tell(row, send(target, _TOLD, context=_TOLD, **more), wait_for(target, expects=_TIMEOUT, **more))
+    after = time.monotonic() - began
+    if answer["outcome"] == "response":
+        return replace(net._outcomes(row, False), after=after)
+    assert answer["reason"] == "process ended", answer
+    return Observed("the sender ends", after=after)
+
+
+def queue_full(net: Network, row: str) -> Observed:
+    """As many messages as are held for a node that does not answer, in the name of another process."""
+    acquaint(net, row, PAUSES)
+    net.nodes.pause(PAUSES)
+    try:
+        net.ask(OUR, _GATE, flood(at(PAUSES, "c"), MAX_QUEUED_MESSAGES), respond("sent"))
+        return net.play(row, at(PAUSES), arrives=False)
+    finally:
+        net.nodes.resume(PAUSES)
+
+
+# --- all together ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """How a row is played."""
+
+    function: Callable[[Network, str], Observed]
+    chain: str | None = None
+    """Rows of one chain follow each other, in order; others are played beside it."""
+    long: bool = False
+    """It takes long: it is played by `make soak` alone."""
+
+
+ROWS: dict[str, Play] = {
+    "unknown name": Play(unknown_name),
+    "registrar down, record kept": Play(registrar_down_record_kept, THEIR),
+    "registrar down, no record": Play(registrar_down_no_record, REGISTRAR_NAME),
+    "refused": Play(refused),
+    "unreachable": Play(unreachable),
+    "swallowed before the handshake": Play(swallowed_before_the_handshake),
+    "swallowed after the handshake": Play(swallowed_after_the_handshake, THEIR, long=True),
+    "reset": Play(reset, THEIR),
+    "wrong key": Play(wrong_key),
+    "older protocol": Play(older_protocol),
+    "restarted before it took it": Play(restarted_before_it_took_it, RESTARTS),
+    "restarted after it took it": Play(restarted_after_it_took_it, RESTARTS),
+    "paused for 3 s": Play(paused_for(3, THEIR), THEIR),
+    "paused for 10 s": Play(paused_for(10, PAUSES), PAUSES),
+    "paused for 60 s": Play(paused_for(60, RESTARTS), RESTARTS, long=True),
+    "target without networking": Play(target_may_not_use_the_network),
+    "sender without networking": Play(sender_may_not_use_the_network),
+    "no such process": Play(no_such_process),
+    "answer undeliverable": Play(answer_undeliverable, RESTARTS),
+    "body too large": Play(body_too_large),
+    "blob too large": Play(blob_too_large),
+    "message too large": Play(message_too_large),
+    "queue full": Play(queue_full, PAUSES, long=True),
+}
+"""By the name on the page."""
+
+
+def play_all(net: Network, names: list[str]) -> dict[str, Future[Observed]]:
+    """Play these rows; what was seen of each, or how it failed."""
+    links: dict[str, list[str]] = {}
+    for name in sorted(names, key=_order):
+        links.setdefault(ROWS[name].chain or name, []).append(name)
+    # All are in the table before any is played: some wait for others.
+    begin: Future[None] = Future()
+    net.chains.update((chain, net.pool.submit(_play_chain, net, begin, rows)) for chain, rows in links.items())
+    begin.set_result(None)
+    seen = {name: each for chain in net.chains.values() for name, each in chain.result().items()}
+    for name, each in seen.items():
+        if each.exception() is None:
+            net.read_logs(name, each.result())
+    return seen
+
+
+def _play_chain(net: Network, begin: Future[None], rows: list[str]) -> dict[str, Future[Observed]]:
+    begin.result()
+    played = {}
+    for row in rows:
+        played[row] = net.pool.submit(ROWS[row].function, net, row)
+        wait([played[row]])
+    return played
+
+
+def _order(name: str) -> bool:
+    """Rows that need the registrar come first."""
+    return name.startswith("registrar")
+
+
+@contextmanager
+def open_network(folder: Path, rows: list[str]) -> Iterator[Network]:
+    """The nodes that these rows need."""
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(3 * len(ROWS)))
+        proxy = stack.enter_context(run_proxy())
+        nodes = stack.enter_context(LocalTestnet(folder / "testnet", BootOptions(packages=())))
+        nodes.start()
+        targets = _package(folder / "targets", (*_TARGETS, _DEAF))
+        options = {OUR: BootOptions(packages=(_package(folder / "senders", (_GATE, *map(slug, rows))),))}
+        options |= {name: BootOptions(packages=(targets,)) for name in (THEIR, PAUSES, RESTARTS)}
+        options[THEIR] = replace(options[THEIR], advertise=proxy.endpoints[0])
+        wait([pool.submit(nodes.add, name, option) for name, option in options.items()])
+        proxy.forward_to(nodes.endpoint(THEIR))
+        file = GenesisFile.load(nodes.folder)
+        ghosts = stack.enter_context(run_ghosts(Genesis(file.registrar, file.public_key, file.host, file.port)))
+        yield Network(nodes, proxy, ghosts, pool, options)
+
+
+def _package(folder: Path, names: tuple[str, ...]) -> Path:
+    """A package of probes, all public."""
+    package = folder / PACKAGE.partition(":")[0]
+    package.mkdir(parents=True)
+    shutil.copy(PROBE, package / PROBE.name)
+    mute = (_DEAF, slug("sender without networking"))
+    manifest = [
+        {
+            "process_name": name,
+            "process_wasm_path": "/probe.wasm",
+            "on_exit": "None",
+            "request_networking": name not in mute,
+            "public": True,
+        }
+        for name in names
+    ]
+    (package / "manifest.json").write_text(json.dumps(manifest))
+    return package
