@@ -11,12 +11,14 @@ import pytest
 
 import net.streams
 import testnet.sim.simulation
+from kernel import limits
 from testnet.sim.faults import Verdict, paused, verdict
 from testnet.sim.simulation import REGISTRAR, LinkBehaviour, SimNode
 from tests.conformance.lab import OUR, THEIR, SimLab, SimProbe
-from tests.conformance.steps import Step, blob, on_returned, receive, receive_until, respond, send, wait_for
+from tests.conformance.steps import Step, blob, flood, on_returned, receive, receive_until, respond, send, wait_for
 from tests.failures.page import NOTHING, Observed
 
+_ROUTERS = ("left.nec", "right.nec")
 NO_DELAY = LinkBehaviour(0.0, 0.0)
 TIMEOUT = 60
 """Seconds that a request gives its answer."""
@@ -96,7 +98,8 @@ def observe(scene: Scene, target: SimNode | None = None) -> Observed:
     assert len(asked) == 1, asked  # G5
     assert len(told) <= 1, told
     assert asked[0].at is not None
-    arrived = any(f" {THEIR} log " in line and f'"body":"{_TOLD}"' in line for line in lab.simulation.journal)
+    there = f" {scene.target.partition('@')[0]} log "
+    arrived = any(there in line and f'"body":"{_TOLD}"' in line for line in lab.simulation.journal)
     return Observed(
         (asked[0].failure or "answer").capitalize() if asked[0].failure else "answer",
         (told[0].failure or "").capitalize() if told else "arrives" if arrived else "nothing",
@@ -227,6 +230,34 @@ def paused_for(seconds: int) -> Callable[[SimLab], Observed]:
     return row
 
 
+def behind_routers(lab: SimLab) -> Scene:
+    """The target's node is reached through two routers; both nodes have a session through one of them."""
+    for router in _ROUTERS:
+        lab.simulation.add(router)
+    lab.simulation.settle()
+    lab.nodes.append(lab.simulation.add("hidden.nec", routers=_ROUTERS))
+    lab.simulation.settle()
+    lab.rest()
+    return acquainted(lab)
+
+
+def router_dead(lab: SimLab) -> Observed:
+    scene = behind_routers(lab)
+    (router,) = (peer.router for peer in lab.our.core.network.peers() if peer.name == lab.other.name)
+    assert router in _ROUTERS
+    lab.simulation.crash(router)
+    begin(scene)
+    return observe(scene)
+
+
+def all_routers_dead(lab: SimLab) -> Observed:
+    scene = behind_routers(lab)
+    for router in _ROUTERS:
+        lab.simulation.crash(router)
+    begin(scene)
+    return observe(scene)
+
+
 def target_may_not_use_the_network(lab: SimLab) -> Observed:
     scene = acquainted(lab, target_networks=False)
     begin(scene)
@@ -286,6 +317,16 @@ def _text(size: int) -> str:
     return '"' + "x" * (size - 2) + '"'
 
 
+def too_much_of_its_own(lab: SimLab) -> Observed:
+    """The sender has as much on its way to other nodes as it may have; the target takes it after ten seconds."""
+    scene = acquainted(lab)
+    with paused(lab.simulation, THEIR):
+        scene.sender.begin(flood(scene.target, limits.MAX_ABROAD_MESSAGES))
+        begin(scene)
+        lab.until(scene.at + 10)
+    return observe(scene)
+
+
 def queue_full(lab: SimLab) -> Observed:
     scene = acquainted(lab)
     with pytest.MonkeyPatch.context() as patch, paused(lab.simulation, THEIR):
@@ -329,6 +370,8 @@ ROWS: dict[str, Callable[[SimLab], Observed]] = {
     "paused for 3 s": paused_for(3),
     "paused for 10 s": paused_for(10),
     "paused for 60 s": paused_for(60),
+    "router dead": router_dead,
+    "all routers dead": all_routers_dead,
     "target without networking": target_may_not_use_the_network,
     "sender without networking": sender_may_not_use_the_network,
     "no such process": no_such_process,
@@ -336,6 +379,7 @@ ROWS: dict[str, Callable[[SimLab], Observed]] = {
     "body too large": body_too_large,
     "blob too large": blob_too_large,
     "message too large": too_large_together,
+    "too much of its own": too_much_of_its_own,
     "queue full": queue_full,
 }
 """By the name on the page."""

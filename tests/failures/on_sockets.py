@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from kernel.limits import MAX_ABROAD_MESSAGES, MAX_PACKAGE_ABROAD_MESSAGES
 from nectar_node.cli.client import Answer
 from nectar_node.cli.launch import BootOptions
 from nectar_node.config import REGISTRAR_NAME
@@ -33,6 +34,10 @@ from tests.failures.ghosts import HOST, Ghosts, run_ghosts
 from tests.failures.page import NOTHING, Observed
 
 PAUSES, RESTARTS = "pauses.nec", "restarts.nec"
+HIDDEN = "hidden.nec"
+"""A node behind the two routers."""
+ROUTERS = ("left.nec", "right.nec")
+_TARGET_NODES = (THEIR, PAUSES, RESTARTS, HIDDEN)
 NO_ROUTE = "127.255.255.255"
 """Loopback's broadcast address: a connection there fails at once, with no route."""
 _TIMEOUT = 40
@@ -47,6 +52,8 @@ _MIB = 1 << 20
 _TARGETS = ("b", "c")
 _DEAF = "deaf"
 """A target without networking."""
+_FLOODERS = MAX_PACKAGE_ABROAD_MESSAGES // MAX_ABROAD_MESSAGES
+_FLOODING_PACKAGES = MAX_QUEUED_MESSAGES // MAX_PACKAGE_ABROAD_MESSAGES
 _GATE = "gate"
 """A process on the sending node that tells who has come by."""
 
@@ -131,7 +138,7 @@ class Network:
     def _arrived(self, row: str, target: str) -> bool:
         node, process = target.split("@")
         name = process.partition(":")[0]
-        if node not in (THEIR, PAUSES, RESTARTS) or name not in (*_TARGETS, _DEAF):
+        if node not in _TARGET_NODES or name not in (*_TARGETS, _DEAF):
             return False
         return (self.probe(row).address, _TOLD) in self.requests(node, name)
 
@@ -224,11 +231,16 @@ def swallowed_after_the_handshake(net: Network, row: str) -> Observed:
         net.proxy.release()
 
 
-def paused_for(seconds: int, node: str) -> Callable[[Network, str], Observed]:
+def paused_for(seconds: int, node: str, beside: str | None = None) -> Callable[[Network, str], Observed]:
+    """`beside`: the row in which the sender has too much of its own on its way to that node."""
+
     def play(net: Network, row: str) -> Observed:
         acquaint(net, row, node)
         net.nodes.pause(node)
         playing = net.pool.submit(net.play, row, at(node), arrives=True)
+        if beside is not None:
+            net.tell(beside, flood(at(node, "c"), MAX_ABROAD_MESSAGES))
+            net.later[beside] = net.pool.submit(net.play, beside, at(node))
         try:
             time.sleep(seconds)  # this long pause is what the row is about
         finally:
@@ -240,6 +252,29 @@ def paused_for(seconds: int, node: str) -> Callable[[Network, str], Observed]:
         return seen
 
     return play
+
+
+def played_beside(net: Network, row: str) -> Observed:
+    """Another row has played it."""
+    return net.later[row].result()
+
+
+def router_dead(net: Network, row: str) -> Observed:
+    acquaint(net, row, HIDDEN)
+    _kill_router(net)
+    return net.play(row, at(HIDDEN))
+
+
+def all_routers_dead(net: Network, row: str) -> Observed:
+    acquaint(net, row, HIDDEN)
+    _kill_router(net)  # the other one is dead already
+    return net.play(row, at(HIDDEN))
+
+
+def _kill_router(net: Network) -> None:
+    router = str(net.peer(HIDDEN)["router"])
+    assert router in ROUTERS
+    net.nodes.kill(router)
 
 
 def restarted_before_it_took_it(net: Network, row: str) -> Observed:
@@ -261,10 +296,6 @@ def restarted_before_it_took_it(net: Network, row: str) -> Observed:
 def came_by(net: Network, who: str) -> None:
     """Wait until `who` has asked the gate."""
     net.until(lambda: any(source == who for source, _ in net.requests(OUR, _GATE)))
-
-
-def restarted_after_it_took_it(net: Network, row: str) -> Observed:
-    return net.later[row].result()
 
 
 def answer_undeliverable(net: Network, row: str) -> Observed:
@@ -352,11 +383,15 @@ def _sent(net: Network, row: str, **more: Any) -> Observed:
 
 
 def queue_full(net: Network, row: str) -> Observed:
-    """As many messages as are held for a node that does not answer, in the name of another process."""
+    """As many messages as are held for a node that does not answer, in the name of many processes of many packages."""
     acquaint(net, row, PAUSES)
     net.nodes.pause(PAUSES)
     try:
-        net.ask(OUR, _GATE, flood(at(PAUSES, "c"), MAX_QUEUED_MESSAGES), respond("sent"))
+        for package in range(_FLOODING_PACKAGES):
+            for number in range(_FLOODERS):
+                body = json.dumps([flood(at(PAUSES, "c"), MAX_ABROAD_MESSAGES), respond("sent")])
+                net.nodes.message(OUR, f"our@flood{number}:flood{package}:sys", body, _TIMEOUT)
+        assert net.peer(PAUSES)["queued_messages"] == MAX_QUEUED_MESSAGES
         return net.play(row, at(PAUSES), arrives=False)
     finally:
         net.nodes.resume(PAUSES)
@@ -388,10 +423,12 @@ ROWS: dict[str, Play] = {
     "wrong key": Play(wrong_key),
     "older protocol": Play(older_protocol),
     "restarted before it took it": Play(restarted_before_it_took_it, RESTARTS),
-    "restarted after it took it": Play(restarted_after_it_took_it, RESTARTS),
+    "restarted after it took it": Play(played_beside, RESTARTS),
     "paused for 3 s": Play(paused_for(3, THEIR), THEIR),
-    "paused for 10 s": Play(paused_for(10, PAUSES), PAUSES),
+    "paused for 10 s": Play(paused_for(10, PAUSES, "too much of its own"), PAUSES),
     "paused for 60 s": Play(paused_for(60, RESTARTS), RESTARTS, long=True),
+    "router dead": Play(router_dead, HIDDEN),
+    "all routers dead": Play(all_routers_dead, HIDDEN),
     "target without networking": Play(target_may_not_use_the_network),
     "sender without networking": Play(sender_may_not_use_the_network),
     "no such process": Play(no_such_process),
@@ -399,6 +436,7 @@ ROWS: dict[str, Play] = {
     "body too large": Play(body_too_large),
     "blob too large": Play(blob_too_large),
     "message too large": Play(message_too_large),
+    "too much of its own": Play(played_beside, PAUSES),
     "queue full": Play(queue_full, PAUSES, long=True),
 }
 """By the name on the page."""
@@ -442,20 +480,37 @@ def open_network(folder: Path, rows: list[str]) -> Iterator[Network]:
         proxy = stack.enter_context(run_proxy())
         nodes = stack.enter_context(LocalTestnet(folder / "testnet", BootOptions(packages=())))
         nodes.start()
-        targets = _package(folder / "targets", (*_TARGETS, _DEAF))
-        options = {OUR: BootOptions(packages=(_package(folder / "senders", (_GATE, *map(slug, rows))),))}
-        options |= {name: BootOptions(packages=(targets,)) for name in (THEIR, PAUSES, RESTARTS)}
-        options[THEIR] = replace(options[THEIR], advertise=proxy.endpoints[0])
-        wait([pool.submit(nodes.add, name, option) for name, option in options.items()])
+        options = _options(folder, rows, proxy.endpoints[0])
+        hidden = options.pop(HIDDEN)
+        for each in [pool.submit(nodes.add, name, option) for name, option in options.items()]:
+            each.result()
+        nodes.add(HIDDEN, hidden)
         proxy.forward_to(nodes.endpoint(THEIR))
         file = GenesisFile.load(nodes.folder)
         ghosts = stack.enter_context(run_ghosts(Genesis(file.registrar, file.public_key, file.host, file.port)))
-        yield Network(nodes, proxy, ghosts, pool, options)
+        yield Network(nodes, proxy, ghosts, pool, {**options, HIDDEN: hidden})
 
 
-def _package(folder: Path, names: tuple[str, ...]) -> Path:
+def _options(folder: Path, rows: list[str], proxied: tuple[str, int]) -> dict[str, BootOptions]:
+    """How each node is booted."""
+    senders = [_package(folder / "senders", PACKAGE, (_GATE, *map(slug, rows)))]
+    if "queue full" in rows:
+        names = tuple(f"flood{number}" for number in range(_FLOODERS))
+        senders += [_package(folder, f"flood{number}:sys", names) for number in range(_FLOODING_PACKAGES)]
+    targets = (_package(folder / "targets", PACKAGE, (*_TARGETS, _DEAF)),)
+    return {
+        OUR: BootOptions(packages=tuple(senders)),
+        THEIR: BootOptions(packages=targets, advertise=proxied),
+        PAUSES: BootOptions(packages=targets),
+        RESTARTS: BootOptions(packages=targets),
+        **{router: BootOptions(packages=()) for router in ROUTERS},
+        HIDDEN: BootOptions(packages=targets, routers=ROUTERS),
+    }
+
+
+def _package(folder: Path, id: str, names: tuple[str, ...]) -> Path:
     """A package of probes, all public."""
-    package = folder / PACKAGE.partition(":")[0]
+    package = folder / id.partition(":")[0]
     package.mkdir(parents=True)
     shutil.copy(PROBE, package / PROBE.name)
     mute = (_DEAF, slug("sender without networking"))
