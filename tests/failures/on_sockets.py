@@ -133,7 +133,7 @@ class Network:
         mine, node = f"{slug(row)}:{PACKAGE}", self.targets[row].partition("@")[0]
         seen.sender_log = self.said(OUR, mine, node, REGISTRAR_NAME)
         there = node in self.options and row != "answer undeliverable"
-        seen.target_log = self.said(node, mine, OUR, REGISTRAR_NAME) if there else None
+        seen.target_log = self.said(node, mine, OUR, REGISTRAR_NAME, *ROUTERS) if there else None
 
     def _arrived(self, row: str, target: str) -> bool:
         node, process = target.split("@")
