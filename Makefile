@@ -33,8 +33,9 @@ fuzz: $(READY) ## hostile guests against the Wasm boundary, for SECONDS=60
 	@$(RUN) -m tests.fuzz.boundary --seconds $(or $(SECONDS),60) $(ARGS)
 
 .PHONY: soak
-soak: $(READY) ## explore the kernel a hundred times as long as the tests do, at random
+soak: $(READY) ## explore the kernel a hundred times as long as the tests do, at random; run what takes a minute
 	@HYPOTHESIS_PROFILE=soak $(RUN) -m pytest tests/kernel/test_state_machines.py $(ARGS)
+	@$(RUN) -m pytest -m long
 
 .PHONY: check
 check: $(READY) lint types layering reproducible ## format, lint, types, import arrows, guest binaries

@@ -1,4 +1,4 @@
-"""`nectar errors`: messages that reached nobody, and why (G16)."""
+"""`nectar errors`: messages that failed or reached nobody, and why (G16)."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def errors(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print each one as a line of JSON.")] = False,
 ) -> int:
-    """List the messages of a node that reached nobody, the oldest first: when, from whom, to whom, and why."""
+    """List a node's messages that failed or reached nobody, the oldest first: when, from whom, to whom, and why."""
     with Network.find(directory).connect(node) as client:
         after, count = _show_new(client, 0, as_json)
         if not count and not follow and not as_json:
-            output.complain(f"Every message on {node} has reached somebody: there are no dead letters.")
+            output.complain(f"No message on {node} has failed: there are no dead letters.")
         while follow:
             time.sleep(FOLLOW_INTERVAL)
             after, _ = _show_new(client, after, as_json)

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from kernel.message import Reason
 from kernel.wasm.engine import Engine
-from tests.conformance.lab import SimLab
-from tests.failures.in_memory import NO_DELAY, ROWS
+from testnet.sim.faults import Verdict, paused, verdict
+from tests.conformance.lab import THEIR, SimLab
+from tests.conformance.steps import send
+from tests.failures.in_memory import NO_DELAY, ROWS, acquainted, begin, begin_at_silence, observe, strangers
 from tests.failures.page import check_log, check_outcomes, read_table
 
 
@@ -31,3 +34,31 @@ def test_g13_g14_g15_g16_as_the_page_says_in_virtual_time(name: str, engine: Eng
     check_log(row.sender_log, seen.sender_log, complete=True)
     assert seen.target_log is not None
     check_log(row.target_log, seen.target_log, complete=True)
+
+
+@pytest.mark.parametrize("silence", [0, 7, 14.9, 15.1, 19.9])
+def test_g13_a_pause_of_less_than_ten_seconds_costs_no_message_however_long_it_was_silent_before(
+    silence: float, engine: Engine, tmp_path: Path
+) -> None:
+    lab = SimLab(engine, tmp_path, 2, NO_DELAY)
+    scene = acquainted(lab)
+    begin_at_silence(scene)
+    lab.until(lab.now + silence)
+    with paused(lab.simulation, THEIR):
+        begin(scene)
+        lab.until(scene.at + 9.9)
+    seen = observe(scene)
+    assert (seen.request, seen.message, seen.reasons) == ("answer", "arrives", ())
+
+
+def test_g16_a_request_whose_time_is_over_before_the_node_is_given_up_is_told_once_and_its_reason_is_kept(
+    engine: Engine, tmp_path: Path
+) -> None:
+    lab = SimLab(engine, tmp_path, 2, NO_DELAY)
+    scene = strangers(lab)
+    with verdict(lab.simulation, THEIR, Verdict.SWALLOW):
+        scene.at = scene.sender.begin(send(scene.target, expects=3))
+        lab.until(scene.at + 20)
+    (error,) = scene.sender.seen("error")
+    assert (error.failure, error.at) == ("timeout", scene.at + 3)
+    assert lab.dead() == [Reason.EXPIRED, Reason.UNREACHABLE]
