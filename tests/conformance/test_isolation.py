@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kernel import limits
+from kernel.message import Reason
 from kernel.process import Waiting
 from tests.conformance import spanning, two_nodes
 from tests.conformance.lab import SimLab, SimProbe, SocketLab
@@ -232,7 +233,7 @@ def test_g24_a_sender_to_another_node_is_held_back_and_nobody_else_is(lab: SimLa
     gate.say("go")
     lab.until(lab.now + 20)
     assert [body for body in b.bodies() if body and body.isdigit()] == [str(number) for number in range(500)]
-    assert lab.dead() == lab.dead(lab.other) == []
+    assert (lab.dead(), lab.dead(lab.other)) == ([Reason.EXPIRED], [])
 
 
 @pytest.mark.usefixtures("small_inbox", "little_abroad")

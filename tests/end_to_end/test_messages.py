@@ -46,7 +46,7 @@ def test_a_node_with_the_right_name_and_the_wrong_key_is_refused(lab: Lab, fresh
     assert answer == {"Failed": {"kind": "Offline"}}
     ended = lab.nectar("message", f"{RECEIVER}@hello:hello:sys", "x", "--node", SENDER)
     assert ended.returncode == 3
-    assert ended.stderr.endswith("(bad key).\n")
+    assert "(bad key): " in ended.stderr
     assert lab.proxy.statistics()["connections"] > before
     assert "Hello" not in fresh_network.log(RECEIVER)
 

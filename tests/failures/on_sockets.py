@@ -7,167 +7,45 @@ those that break the same node follow each other (`Play.chain`).
 from __future__ import annotations
 
 import json
-import re
-import shutil
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, replace
 from typing import Any
 
-from kernel.limits import MAX_ABROAD_MESSAGES, MAX_PACKAGE_ABROAD_MESSAGES
-from nectar_node.cli.client import Answer
-from nectar_node.cli.launch import BootOptions
+from kernel.limits import MAX_ABROAD_MESSAGES
 from nectar_node.config import REGISTRAR_NAME
-from nectar_node.config import Genesis as GenesisFile
-from net.directory import Genesis
 from net.limits import MAX_QUEUED_MESSAGES
-from testnet.local import LocalTestnet
-from testnet.proxy import ThreadedProxy, run_proxy
-from tests.conformance.lab import OUR, PACKAGE, PROBE, THEIR, SocketProbe
-from tests.conformance.steps import Step, blob, flood, on_returned, receive, receive_until, respond, send, wait_for
-from tests.failures.ghosts import HOST, Ghosts, run_ghosts
+from tests.conformance.lab import OUR, THEIR
+from tests.conformance.steps import blob, flood, on_returned, receive, receive_until, respond, send, wait_for
+from tests.failures.ghosts import HOST
+from tests.failures.network import (
+    DEAF,
+    FLOODERS,
+    FLOODING_PACKAGES,
+    GATE,
+    HIDDEN,
+    LIMIT,
+    MUTE,
+    PAUSES,
+    QUEUE_FULL,
+    RESTARTS,
+    ROUTERS,
+    TIMEOUT,
+    TOLD,
+    Network,
+    at,
+)
 from tests.failures.page import NOTHING, Observed
 
-PAUSES, RESTARTS = "pauses.nec", "restarts.nec"
-HIDDEN = "hidden.nec"
-"""A node behind the two routers."""
-ROUTERS = ("left.nec", "right.nec")
-_TARGET_NODES = (THEIR, PAUSES, RESTARTS, HIDDEN)
 NO_ROUTE = "127.255.255.255"
 """Loopback's broadcast address: a connection there fails at once, with no route."""
-_TIMEOUT = 40
 _SHORT_TIMEOUT = 2
 """Of a request that is sure to run into it."""
 _TAKEN_TIMEOUT = 3
 """Long enough for the target to take the request before it is killed."""
-_LIMIT = 30.0
-"""Seconds in which something must be seen that does come."""
-_TOLD = "told"
 _MIB = 1 << 20
-_TARGETS = ("b", "c")
-_DEAF = "deaf"
-"""A target without networking."""
-_FLOODERS = MAX_PACKAGE_ABROAD_MESSAGES // MAX_ABROAD_MESSAGES
-_FLOODING_PACKAGES = MAX_QUEUED_MESSAGES // MAX_PACKAGE_ABROAD_MESSAGES
-_GATE = "gate"
-"""A process on the sending node that tells who has come by."""
-
-
-@dataclass(slots=True)
-class Network:
-    """What the rows share."""
-
-    nodes: LocalTestnet
-    proxy: ThreadedProxy
-    """Before THEIR."""
-    ghosts: Ghosts
-    pool: ThreadPoolExecutor
-    options: dict[str, BootOptions]
-    """How each node is booted."""
-    chains: dict[str, Future[dict[str, Future[Observed]]]] = field(default_factory=dict)
-    """Those that are played."""
-    targets: dict[str, str] = field(default_factory=dict)
-    """By row: the address that it sends to."""
-    later: dict[str, Future[Observed]] = field(default_factory=dict)
-    """Rows that another row plays at the same time."""
-    registrar_killed: threading.Event = field(default_factory=threading.Event)
-
-    def play(
-        self, row: str, target: str, *steps: Step, timeout: int = _TIMEOUT, arrives: bool | None = None
-    ) -> Observed:
-        """Have the row's process send a message that wants no answer, and a request for which the target does
-        `steps`; come back with the outcome. `arrives`: the message is known to, or not; None: ask the target."""
-        self.targets[row] = target
-        steps = steps or (respond(),)
-        asks = wait_for(target, "", *steps, expects=timeout)
-        began = time.monotonic()
-        answer = self.tell(row, send(target, _TOLD, context=_TOLD), asks, timeout=timeout)
-        after = time.monotonic() - began
-        if answer["outcome"] != "response":
-            assert answer["reason"] == "process ended", answer
-            return Observed("the sender ends", after=after)
-        arrived = self._arrived(row, target) if arrives is None else arrives
-        return replace(self._outcomes(row, arrived), after=after, timeout=timeout)
-
-    def tell(self, row: str, *steps: Step, timeout: int = _TIMEOUT) -> Answer:
-        """Have the row's process do these, and answer."""
-        return self.ask(OUR, slug(row), *steps, respond("done"), timeout=timeout)
-
-    def ask(self, node: str, process: str, *steps: Step, timeout: int = _TIMEOUT) -> Answer:
-        """The same of any probe."""
-        body = json.dumps(steps)
-        return self.nodes.message(node, f"our@{process}:{PACKAGE}", body, timeout + 10)
-
-    def _outcomes(self, row: str, arrived: bool) -> Observed:
-        outcomes = [each for each in self.probe(row).seen() if each.kind in ("error", "response")]
-        told = [each.failure for each in outcomes if each.context == _TOLD]
-        (asked,) = [each for each in outcomes if each.context != _TOLD]  # G5
-        assert len(told) <= 1
-        message = str(told[0]).capitalize() if told else "arrives" if arrived else "nothing"
-        request = "answer" if asked.failure is None else asked.failure.capitalize()
-        return Observed(request, message, self.reasons(OUR, self.probe(row).address))
-
-    def probe(self, row: str) -> SocketProbe:
-        """The process that sends for a row."""
-        return SocketProbe(self.nodes, OUR, slug(row))
-
-    def reasons(self, node: str, source: str) -> tuple[str, ...]:
-        """Of the dead letters from `source` on `node`."""
-        with self.nodes.connect(node) as client:
-            rows = client.request("errors", after=0)["errors"]
-        assert isinstance(rows, list)
-        return tuple(row["reason"] for row in rows if row["source"] == source)
-
-    def said(self, node: str, *about: str) -> list[str]:
-        """The lines of a node's log that name one of these."""
-        lines = [line.partition(" ")[2] for line in self.nodes.log(node).splitlines()]
-        return [line for line in lines if any(each in line for each in about)]
-
-    def read_logs(self, row: str, seen: Observed) -> None:
-        """Fill in what the two nodes have said of the row."""
-        mine, node = f"{slug(row)}:{PACKAGE}", self.targets[row].partition("@")[0]
-        seen.sender_log = self.said(OUR, mine, node, REGISTRAR_NAME)
-        there = node in self.options and row != "answer undeliverable"
-        seen.target_log = self.said(node, mine, OUR, REGISTRAR_NAME, *ROUTERS) if there else None
-
-    def _arrived(self, row: str, target: str) -> bool:
-        node, process = target.split("@")
-        name = process.partition(":")[0]
-        if node not in _TARGET_NODES or name not in (*_TARGETS, _DEAF):
-            return False
-        return (self.probe(row).address, _TOLD) in self.requests(node, name)
-
-    def requests(self, node: str, process: str) -> list[tuple[str | None, str | None]]:
-        """Source and body of those that a probe has seen."""
-        return [(each.source, each.body) for each in SocketProbe(self.nodes, node, process).seen("request")]
-
-    def until(self, done: Callable[[], bool]) -> None:
-        """Ask until it is so; each question is a round trip to a node."""
-        limit = time.monotonic() + _LIMIT
-        while not done():
-            assert time.monotonic() < limit, "it did not come to pass"
-
-    def peer(self, name: str, node: str = OUR) -> dict[str, Any]:
-        """What a node says of another one."""
-        with self.nodes.connect(node) as client:
-            peers = client.request("peers")["peers"]
-        assert isinstance(peers, list)
-        return next((row for row in peers if row["name"] == name), {})
-
-
-def slug(row: str) -> str:
-    """A process's name, of a row's."""
-    return re.sub(r"[^a-z0-9]+", "-", row)
-
-
-def at(node: str, process: str = "b") -> str:
-    """The address of a probe."""
-    return f"{node}@{process}:{PACKAGE}"
 
 
 # --- nobody there, or not who it should be --------------------------------------------------------------------------
@@ -212,8 +90,8 @@ def older_protocol(net: Network, row: str) -> Observed:
 
 def acquaint(net: Network, row: str, node: str) -> None:
     """See to a session."""
-    net.tell(row, wait_for(at(node), "", respond("early"), expects=_TIMEOUT))
-    net.nodes.message(OUR, f"our@{slug(row)}:{PACKAGE}", '"Forget"')
+    net.tell(row, wait_for(at(node), "", respond("early"), expects=TIMEOUT))
+    net.nodes.message(OUR, net.probe(row).address, '"Forget"')
 
 
 def reset(net: Network, row: str) -> Observed:
@@ -246,9 +124,9 @@ def paused_for(seconds: int, node: str, beside: str | None = None) -> Callable[[
         finally:
             net.nodes.resume(node)
         seen = playing.result()
-        again = wait_for(at(node), "", respond("again"), expects=_TIMEOUT)
+        again = wait_for(at(node), "", respond("again"), expects=TIMEOUT)
         net.until(lambda: net.tell(row, again)["outcome"] == "response")  # it heals
-        assert (net.probe(row).address, _TOLD) in net.requests(node, "b")
+        assert (net.probe(row).address, TOLD) in net.requests(node, "b")
         return seen
 
     return play
@@ -280,7 +158,7 @@ def _kill_router(net: Network) -> None:
 def restarted_before_it_took_it(net: Network, row: str) -> Observed:
     """The node is killed and started again, with one row's messages on their way to it, and the other's taken."""
     after = "restarted after it took it"
-    visit = wait_for(at(OUR, _GATE), "", respond(), expects=_TIMEOUT)
+    visit = wait_for(at(OUR, GATE), "", respond(), expects=TIMEOUT)
     taken = net.pool.submit(net.play, after, at(RESTARTS, "c"), visit, receive(), timeout=_TAKEN_TIMEOUT, arrives=True)
     net.later[after] = taken
     came_by(net, at(RESTARTS, "c"))  # behind the message: so that has arrived too (G4)
@@ -295,20 +173,20 @@ def restarted_before_it_took_it(net: Network, row: str) -> Observed:
 
 def came_by(net: Network, who: str) -> None:
     """Wait until `who` has asked the gate."""
-    net.until(lambda: any(source == who for source, _ in net.requests(OUR, _GATE)))
+    net.until(lambda: any(source == who for source, _ in net.requests(OUR, GATE)))
 
 
 def answer_undeliverable(net: Network, row: str) -> Observed:
     """The row's process is the one who answers; the node that waits for the answer is killed."""
     answers = net.probe(row)
     net.targets[row] = at(RESTARTS)
-    visit = wait_for(at(OUR, _GATE), "", respond(), expects=_TIMEOUT)
+    visit = wait_for(at(OUR, GATE), "", respond(), expects=TIMEOUT)
     steps = (on_returned(respond("again")), visit, receive_until("go"), respond("first"))
-    net.ask(RESTARTS, "b", send(answers, "", *steps, expects=_TIMEOUT), respond("sent"))
+    net.ask(RESTARTS, "b", send(answers, "", *steps, expects=TIMEOUT), respond("sent"))
     came_by(net, answers.address)
     net.nodes.kill(RESTARTS)
     began = time.monotonic()
-    net.ask(OUR, _GATE, send(answers, "go"), respond("sent"))
+    net.ask(OUR, GATE, send(answers, "go"), respond("sent"))
     net.until(lambda: len(answers.seen("returned")) >= 1)
     after = time.monotonic() - began
     net.until(lambda: len(answers.seen("returned")) == 2)
@@ -339,7 +217,7 @@ def _apart(peer: dict[str, Any]) -> bool:
 
 
 def registrar_down_no_record(net: Network, row: str) -> Observed:
-    assert net.registrar_killed.wait(_LIMIT)
+    assert net.registrar_killed.wait(LIMIT)
     return net.play(row, at("unheard-of.nec"))
 
 
@@ -347,7 +225,7 @@ def registrar_down_no_record(net: Network, row: str) -> Observed:
 
 
 def target_may_not_use_the_network(net: Network, row: str) -> Observed:
-    return net.play(row, at(THEIR, _DEAF), timeout=_SHORT_TIMEOUT)
+    return net.play(row, at(THEIR, DEAF), timeout=_SHORT_TIMEOUT)
 
 
 def no_such_process(net: Network, row: str) -> Observed:
@@ -374,10 +252,10 @@ def _sent(net: Network, row: str, **more: Any) -> Observed:
     """What becomes of messages that are as `more` says."""
     net.targets[row] = target = at(PAUSES)
     began = time.monotonic()
-    answer = net.tell(row, send(target, _TOLD, context=_TOLD, **more), wait_for(target, expects=_TIMEOUT, **more))
+    answer = net.tell(row, send(target, TOLD, context=TOLD, **more), wait_for(target, expects=TIMEOUT, **more))
     after = time.monotonic() - began
     if answer["outcome"] == "response":
-        return replace(net._outcomes(row, False), after=after)
+        return replace(net.outcomes(row, False), after=after)
     assert answer["reason"] == "process ended", answer
     return Observed("the sender ends", after=after)
 
@@ -387,10 +265,10 @@ def queue_full(net: Network, row: str) -> Observed:
     acquaint(net, row, PAUSES)
     net.nodes.pause(PAUSES)
     try:
-        for package in range(_FLOODING_PACKAGES):
-            for number in range(_FLOODERS):
+        for package in range(FLOODING_PACKAGES):
+            for number in range(FLOODERS):
                 body = json.dumps([flood(at(PAUSES, "c"), MAX_ABROAD_MESSAGES), respond("sent")])
-                net.nodes.message(OUR, f"our@flood{number}:flood{package}:sys", body, _TIMEOUT)
+                net.nodes.message(OUR, f"our@flood{number}:flood{package}:sys", body, TIMEOUT)
         assert net.peer(PAUSES)["queued_messages"] == MAX_QUEUED_MESSAGES
         return net.play(row, at(PAUSES), arrives=False)
     finally:
@@ -430,14 +308,14 @@ ROWS: dict[str, Play] = {
     "router dead": Play(router_dead, HIDDEN),
     "all routers dead": Play(all_routers_dead, HIDDEN),
     "target without networking": Play(target_may_not_use_the_network),
-    "sender without networking": Play(sender_may_not_use_the_network),
+    MUTE: Play(sender_may_not_use_the_network),
     "no such process": Play(no_such_process),
     "answer undeliverable": Play(answer_undeliverable, RESTARTS),
     "body too large": Play(body_too_large),
     "blob too large": Play(blob_too_large),
     "message too large": Play(message_too_large),
     "too much of its own": Play(played_beside, PAUSES),
-    "queue full": Play(queue_full, PAUSES, long=True),
+    QUEUE_FULL: Play(queue_full, PAUSES, long=True),
 }
 """By the name on the page."""
 
@@ -470,59 +348,3 @@ def _play_chain(net: Network, begin: Future[None], rows: list[str]) -> dict[str,
 def _order(name: str) -> bool:
     """Rows that need the registrar come first."""
     return name.startswith("registrar")
-
-
-@contextmanager
-def open_network(folder: Path, rows: list[str]) -> Iterator[Network]:
-    """The nodes that these rows need."""
-    with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(3 * len(ROWS)))
-        proxy = stack.enter_context(run_proxy())
-        nodes = stack.enter_context(LocalTestnet(folder / "testnet", BootOptions(packages=())))
-        nodes.start()
-        options = _options(folder, rows, proxy.endpoints[0])
-        hidden = options.pop(HIDDEN)
-        for each in [pool.submit(nodes.add, name, option) for name, option in options.items()]:
-            each.result()
-        nodes.add(HIDDEN, hidden)
-        proxy.forward_to(nodes.endpoint(THEIR))
-        file = GenesisFile.load(nodes.folder)
-        ghosts = stack.enter_context(run_ghosts(Genesis(file.registrar, file.public_key, file.host, file.port)))
-        yield Network(nodes, proxy, ghosts, pool, {**options, HIDDEN: hidden})
-
-
-def _options(folder: Path, rows: list[str], proxied: tuple[str, int]) -> dict[str, BootOptions]:
-    """How each node is booted."""
-    senders = [_package(folder / "senders", PACKAGE, (_GATE, *map(slug, rows)))]
-    if "queue full" in rows:
-        names = tuple(f"flood{number}" for number in range(_FLOODERS))
-        senders += [_package(folder, f"flood{number}:sys", names) for number in range(_FLOODING_PACKAGES)]
-    targets = (_package(folder / "targets", PACKAGE, (*_TARGETS, _DEAF)),)
-    return {
-        OUR: BootOptions(packages=tuple(senders)),
-        THEIR: BootOptions(packages=targets, advertise=proxied),
-        PAUSES: BootOptions(packages=targets),
-        RESTARTS: BootOptions(packages=targets),
-        **{router: BootOptions(packages=()) for router in ROUTERS},
-        HIDDEN: BootOptions(packages=targets, routers=ROUTERS),
-    }
-
-
-def _package(folder: Path, id: str, names: tuple[str, ...]) -> Path:
-    """A package of probes, all public."""
-    package = folder / id.partition(":")[0]
-    package.mkdir(parents=True)
-    shutil.copy(PROBE, package / PROBE.name)
-    mute = (_DEAF, slug("sender without networking"))
-    manifest = [
-        {
-            "process_name": name,
-            "process_wasm_path": "/probe.wasm",
-            "on_exit": "None",
-            "request_networking": name not in mute,
-            "public": True,
-        }
-        for name in names
-    ]
-    (package / "manifest.json").write_text(json.dumps(manifest))
-    return package

@@ -6,7 +6,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from tests.failures.on_sockets import ROWS, open_network, play_all
+from tests.failures.network import open_network
+from tests.failures.on_sockets import ROWS, play_all
 from tests.failures.page import Observed, check_log, check_outcomes, read_table
 
 _SLACK = 8.0
