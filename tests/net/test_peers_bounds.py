@@ -284,7 +284,7 @@ def test_a_message_to_it_fails_if_the_pause_is_longer_than_the_budget() -> None:
     offend(world, hostile, victim)
     world.send(victim, hostile.name, b"in vain")
     world.run(5)
-    assert victim.failed() == [(b"in vain", FailureReason.UNREACHABLE)]
+    assert victim.failed() == [(b"in vain", FailureReason.CONNECTION_LOST)]
 
 
 def test_the_pause_of_one_peer_is_nobody_elses() -> None:
