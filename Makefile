@@ -29,8 +29,9 @@ conformance: $(READY) ## a table of all promises: sentence, tests, result
 	@$(RUN) -m tests.conformance $(ARGS)
 
 .PHONY: fuzz
-fuzz: $(READY) ## hostile guests against the Wasm boundary, for SECONDS=60
-	@$(RUN) -m tests.fuzz.boundary --seconds $(or $(SECONDS),60) $(ARGS)
+fuzz: $(READY) ## hostile guests and hostile peers, for SECONDS=60 in all (ARGS=… goes to both)
+	@$(RUN) -m tests.fuzz.boundary --seconds $$(( $(or $(SECONDS),60) / 2 )) $(ARGS)
+	@$(RUN) -m tests.fuzz.network --seconds $$(( $(or $(SECONDS),60) / 2 )) $(ARGS)
 
 .PHONY: soak
 soak: $(READY) ## explore the kernel a hundred times as long as the tests do, at random; run what takes a minute

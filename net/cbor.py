@@ -5,6 +5,7 @@ announced later; no more items and no more text than the caller expects. Each it
 are no more than the items allowed need not be counted: that is almost every message.
 """
 
+from io import BytesIO
 from typing import Any, NoReturn
 
 import cbor2
@@ -26,10 +27,14 @@ def loads_untrusted(data: bytes, *, items: int, depth: int, text: int | None = N
     """
     if len(data) > items:
         _count_untrusted(data, items, len(data) if text is None else text)
+    source = BytesIO(data)
     try:
-        return cbor2.loads(data, semantic_decoders=_NO_TAGS, max_depth=depth, allow_indefinite=False)
+        value = cbor2.load(source, semantic_decoders=_NO_TAGS, max_depth=depth, allow_indefinite=False)
     except (cbor2.CBORDecodeError, TypeError, ValueError) as error:
         raise BadCbor("no CBOR of the kind that is spoken here") from error
+    if source.tell() != len(data):
+        raise BadCbor("bytes that belong to nothing")
+    return value
 
 
 def _count_untrusted(data: bytes, items: int, text: int) -> None:

@@ -50,6 +50,14 @@ def test_no_length_may_be_announced_later(item: bytes, items: int) -> None:
         loads_untrusted(b"\x98\x29" + item + FILLING, items=items, depth=4)
 
 
+@pytest.mark.parametrize("items", [3, 1000])
+def test_nothing_may_follow_the_value(items: int) -> None:
+    data = cbor2.dumps([1, 2])
+    assert loads_untrusted(data, items=items, depth=4) == [1, 2]
+    with pytest.raises(BadCbor):
+        loads_untrusted(data + b"\1", items=items, depth=4)
+
+
 @pytest.mark.parametrize("value", [{"a": 1}, 1.5, cbor2.undefined])
 def test_what_is_counted_holds_no_maps_fractions_or_undefined_values(value: object) -> None:
     with pytest.raises(BadCbor):

@@ -1,0 +1,369 @@
+"""What the network's fuzzers run: each target takes bytes, and raises nothing but what it documents.
+
+Together the targets call every function of the net whose name ends in `_untrusted`, and those of the node that read
+what another node sent (`test_network.py` counts them). A target lets its one documented error pass, and checks what it
+can of what was accepted: mostly that it survives another encoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cbor2
+
+from kernel.address import Address, ProcessId
+from kernel.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
+from nectar_node.grant_file import DamagedStore, decode_untrusted
+from nectar_node.system.net import MAX_HELLO_CHARACTERS, presentable_untrusted
+from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header
+from nectar_node.vouching import Claim
+from net.cbor import loads_untrusted
+from net.directory import (
+    RegistrarDirectory,
+    SignedRecord,
+    StaticDirectory,
+    decode_record_untrusted,
+    decode_static_directory_untrusted,
+    encode_static_directory,
+    grant_record,
+)
+from net.errors import (
+    BadCbor,
+    BadFrame,
+    BadHandshake,
+    BadNameRecord,
+    BadRecord,
+    CreditOverrun,
+    KeyFileError,
+    RegistrationRefused,
+)
+from net.events import Outgoing
+from net.handshake import Greeting, Handshake, decode_greeting_untrusted, encode_greeting
+from net.identity import Identity, verify_untrusted
+from net.keyfile import decode_key_file_untrusted, encode_key_file
+from net.limits import MAX_PLAINTEXT_BYTES
+from net.peers import Network, NetworkConfig
+from net.records import Opener, Sealer
+from net.registrar import Registrar
+from net.resolver import Resolver
+from net.streams import Inbox, Outbox
+from net.wire import (
+    Ack,
+    Control,
+    Credit,
+    Data,
+    Found,
+    Goodbye,
+    Granted,
+    Known,
+    Lookup,
+    Ping,
+    Pong,
+    Refused,
+    Register,
+    Resume,
+    decode_frames_untrusted,
+    encode_control,
+)
+from tests.fuzz.attack import attack
+from tests.fuzz.siege import siege
+from tests.net.world import GENESIS, REGISTRAR, entropy_of, identity_of, record_of, static_directory
+
+ANN, BOB = identity_of("ann.test"), identity_of("bob.test")
+_KEY = bytes(range(32))
+_ID = bytes(range(16))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something to fuzz."""
+
+    run: Callable[[bytes], None]
+    """Raises AssertionError, or whatever should not have been raised."""
+    seeds: tuple[bytes, ...]
+    """Where to begin: inputs that are accepted, and inputs that reach every function."""
+
+
+# --- bytes that become values ---------------------------------------------------------------------------------------
+
+
+def cbor(data: bytes) -> None:
+    """What is read once is read again from its encoding, and is within its bounds."""
+    try:
+        value = loads_untrusted(data, items=24, depth=4, text=20)
+    except BadCbor:
+        return
+    again = loads_untrusted(cbor2.dumps(value), items=len(data) + 24, depth=4)
+    assert repr(again) == repr(value)  # not ==, for a fraction that is no number
+
+
+def frames(data: bytes) -> None:
+    """A record's plaintext; control frames survive another encoding."""
+    try:
+        found = decode_frames_untrusted(memoryview(data))
+    except BadFrame:
+        return
+    assert found
+    for frame in found:
+        if not isinstance(frame, Data):
+            assert decode_frames_untrusted(memoryview(encode_control(frame))) == [frame]
+
+
+def streams(data: bytes) -> None:
+    """Data frames into an inbox, acknowledgements and resume frames into an outbox."""
+    inbox, outbox = Inbox(100_000, 8), Outbox()
+    outbox.set_credit(100_000, 8)
+    for index in range(4):
+        outbox.queue(b"%d" % (index % 2), b"header", bytes(index * 100), index)
+    outbox.write(memoryview(bytearray(260)), 0, 260)
+    ended: list[object] = []
+    try:
+        for frame in decode_frames_untrusted(memoryview(data)):
+            if isinstance(frame, Data):
+                inbox.receive(frame)
+            elif isinstance(frame, Ack):
+                ended += outbox.acknowledge(frame.sequences)
+            elif isinstance(frame, Resume):
+                ended += outbox.resume(frame.known)
+    except (BadFrame, CreditOverrun):
+        pass
+    ended += outbox.fail_all()
+    assert sorted(map(repr, ended)) == ["0", "1", "2", "3"]
+
+
+def greeting(data: bytes) -> None:
+    """The payload of a handshake message."""
+    try:
+        found = decode_greeting_untrusted(data)
+    except BadHandshake:
+        return
+    assert decode_greeting_untrusted(encode_greeting(found)) == found
+
+
+def name_record(data: bytes) -> None:
+    """A signed record, and where one may be handed in."""
+    try:
+        found = decode_record_untrusted(data)
+    except BadNameRecord:
+        found = None
+    for directory in (static_directory(), RegistrarDirectory(GENESIS), Registrar(REGISTRAR)):
+        try:
+            learned = directory.learn_untrusted(data)
+        except BadNameRecord:
+            continue
+        assert found is not None
+        assert learned is None or learned == found
+    try:
+        granted = Registrar(REGISTRAR).register_untrusted(data)
+    except RegistrationRefused:
+        return
+    assert found is not None
+    assert granted.record == found.record
+
+
+def record_body(data: bytes) -> None:
+    """Behind the signatures: a body that its own key and the registrar have signed, whatever it says."""
+    signed = SignedRecord(record_of(ANN).record, data, ANN.sign(b"nectar/1 name record", data), None, None)
+    name_record(grant_record(signed, REGISTRAR).encode())
+
+
+def static_file(data: bytes) -> None:
+    """A static directory's file; and one whose list of records its authority has signed, whatever it lists."""
+    _static_file(data)
+    for listed in ([data], [grant_record(_RECORD, REGISTRAR).encode(), data], data):
+        proof = REGISTRAR.sign(b"nectar/1 static directory", cbor2.dumps(listed))
+        _static_file(cbor2.dumps(["nectar static directory 1", listed, proof]))
+
+
+def _static_file(data: bytes) -> None:
+    try:
+        directory = decode_static_directory_untrusted(data, REGISTRAR.public_key)
+    except BadNameRecord:
+        return
+    assert isinstance(directory, StaticDirectory)
+
+
+def key_file(data: bytes) -> None:
+    """A key file, without a password: none is guessed."""
+    try:
+        identity = decode_key_file_untrusted(data, None)
+    except KeyFileError:
+        return
+    assert decode_key_file_untrusted(encode_key_file(identity, None, entropy_of("")), None).seed == identity.seed
+
+
+def signature(data: bytes) -> None:
+    """Key, signature and message of any length."""
+    key, proof, message = data[:32], data[32:96], data[96:]
+    verify_untrusted(key, b"domain", message, proof)
+    network = Network(ANN, static_directory(ANN, BOB), NetworkConfig(), entropy_of(""), 0.0)
+    assert not verify_untrusted(ANN.public_key, b"domain", message, proof) or data == _SIGNED
+    assert not network.vouched_untrusted("ann.test", b"domain", message, proof) or data == _SIGNED
+    assert network.vouched_untrusted("bob.test", b"domain", message, proof) is False
+    assert network.vouched_untrusted("zoe.test", b"domain", message, proof) is None
+
+
+def resolver(data: bytes) -> None:
+    """The registrar's answers, to one lookup and one registration."""
+    events: list[object] = []
+    item = Resolver(ANN, RegistrarDirectory(GENESIS), events.append)
+    item.look_up("bob.test", 0.0)
+    item.register((), (), 0.0)
+    try:
+        for frame in decode_frames_untrusted(memoryview(data)):
+            if isinstance(frame, Found | Granted | Refused):
+                item.receive_untrusted(frame, 0.0)
+    except (BadFrame, BadNameRecord):
+        return
+    item.on_timer(100.0)
+
+
+# --- bytes of a connection ------------------------------------------------------------------------------------------
+
+
+def _handshake(identity: Identity, *, initiator: bool) -> Handshake:
+    entropy = entropy_of(identity.name)
+    return Handshake(identity, None, initiator=initiator, static=entropy(32), entropy=entropy)
+
+
+def handshake(data: bytes) -> None:
+    """Any message at each of the three places, and an honest greeting with a change at one place."""
+    dialer, acceptor = _handshake(ANN, initiator=True), _handshake(BOB, initiator=False)
+    first = dialer.begin()
+    for side in (dialer, _handshake(BOB, initiator=False)):
+        try:
+            side.read_untrusted(data)
+            side.write()
+        except BadHandshake:
+            pass
+    dialer = _handshake(ANN, initiator=True)
+    acceptor.read_untrusted(dialer.begin())
+    second = acceptor.write()
+    assert len(first) == 32
+    altered = bytearray(second)
+    for index, byte in enumerate(data[:8]):
+        altered[(index * 37 + byte) % len(altered)] ^= byte
+    try:
+        dialer.read_untrusted(bytes(altered))
+    except BadHandshake:
+        return
+    assert bytes(altered) == second
+
+
+def opened(data: bytes) -> None:
+    """A record with any bytes; and an honest one behind it, which is the next one still."""
+    sealer, opener = Sealer(_KEY), Opener(_KEY)
+    into = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
+    record = bytearray(2) + b"true" + bytes(16)
+    sealer.seal(memoryview(record), 0, 4)
+    try:
+        opener.open_untrusted(data[:65535], into)
+    except BadRecord:
+        pass
+    else:
+        assert data == record[2:]
+        return
+    assert bytes(into[: opener.open_untrusted(bytes(record[2:]), into)]) == b"true"
+
+
+def dialed(data: bytes) -> None:
+    """A stranger who dials, and says these bytes in two parts."""
+    network = Network(ANN, static_directory(ANN, BOB), NetworkConfig(), entropy_of(""), 0.0)
+    number = network.new_connection()
+    network.accepted(number, "somewhere", 0.0)
+    middle = data[0] if data else 0
+    network.receive(number, data[1:middle], 0.0)
+    network.receive(number, data[middle:], 0.0)
+    network.pending(number, 65536)
+    network.on_timer(100.0)
+    assert network.statistics()["connections"] == network.statistics()["live"] == 0
+    network.send(Outgoing("bob.test", b"", b"header", None, 1), 100.0)
+
+
+# --- what the node makes of it --------------------------------------------------------------------------------------
+
+
+def header(data: bytes) -> None:
+    """A message's header; what is accepted survives another encoding."""
+    for blob in (None, b"blob"):
+        try:
+            envelope, claims = decode_header_untrusted("ann.test", "bob.test", data, blob)
+        except BadHeader:
+            continue
+        assert envelope.claimed
+        assert envelope.source.node == "bob.test"
+        if blob is None and envelope.blob is None:
+            again = decode_header_untrusted("ann.test", "bob.test", encode_header(envelope, claims), blob)
+            assert again == (envelope, claims)
+
+
+def grants(data: bytes) -> None:
+    """The store of capabilities, proofs of other nodes among them."""
+    try:
+        decode_untrusted(data)
+    except DamagedStore:
+        return
+
+
+def hello(data: bytes) -> None:
+    """What is logged of a text that another node sent."""
+    shown = presentable_untrusted(data)
+    assert len(shown) <= MAX_HELLO_CHARACTERS + 1
+    assert shown.isprintable()
+
+
+# --- seeds ----------------------------------------------------------------------------------------------------------
+
+CONTROLS: tuple[Control, ...] = (
+    Resume(_ID, 0, 1, 1000, 10, None),
+    Resume(_ID, 3, 2, 1 << 40, 2048, Known(_ID, 2, 7, ((3, 100), (5, 0)), (2, 6))),
+    *(Ack((1, 2)), Credit(5, 6), Ping(), Pong(), Goodbye(3), Lookup(1, "bob.test"), Found(1, None)),
+    *(Found(1, grant_record(record_of(BOB), REGISTRAR).encode()), Register(2, record_of(ANN).encode())),
+    *(Granted(2, grant_record(record_of(ANN), REGISTRAR).encode()), Refused(2, 2)),
+)
+_DATA = (
+    bytes.fromhex("0101000a00000000000000010000000600000004") + b"headerblob",
+    bytes.fromhex("0101000600000000000000010000000600000004")
+    + b"header"
+    + bytes.fromhex("010000040000000000000001")
+    + b"blob",
+)
+_RECORD = record_of(ANN)
+_SIGNED = ANN.public_key + ANN.sign(b"domain", b"message") + b"message"
+_SOURCE, _TARGET = (Address(f"{name}.test", ProcessId("a", "b", "sys")) for name in ("bob", "ann"))
+_CLAIM = Claim(_SOURCE, '{"a":1}', 0, bytes(64))
+_ENVELOPES = (
+    Envelope(1, _SOURCE, _TARGET, ReplyTo(_SOURCE, 2), Request(True, 5, b"body", '{"a": [1]}'), None, claimed=True),
+    Envelope(1, _SOURCE, _TARGET, None, Response(False, b"body"), LazyLoadBlob("text/plain", b"blob"), claimed=True),
+)
+_FRAMES = (*map(encode_control, CONTROLS), *_DATA, b"".join(map(encode_control, CONTROLS)))
+
+TARGETS: dict[str, Target] = {
+    "attack": Target(
+        attack, tuple(bytes([kind]) + bytes(range(step, step + 60)) for kind in range(4) for step in (0, 9))
+    ),
+    "siege": Target(
+        siege, tuple(bytes([kind]) + bytes(range(step, step + 90)) for kind in range(2) for step in (0, 9))
+    ),
+    "streams": Target(streams, _FRAMES),
+    "frames": Target(frames, _FRAMES),
+    "resolver": Target(resolver, _FRAMES),
+    "cbor": Target(cbor, (b"\x83\x01\x42ab\x61c", cbor2.dumps([[1, "a", b"b", None, True], -1, [[]]] * 8))),
+    "greeting": Target(greeting, (encode_greeting(Greeting("ann.test", bytes(64), _RECORD.encode())),)),
+    "name record": Target(name_record, (_RECORD.encode(), grant_record(_RECORD, REGISTRAR).encode())),
+    "record body": Target(record_body, (_RECORD.body,)),
+    "static file": Target(
+        static_file,
+        (encode_static_directory([_RECORD], REGISTRAR), grant_record(record_of(BOB), REGISTRAR).encode()),
+    ),
+    "key file": Target(key_file, (encode_key_file(ANN, None, entropy_of("")),)),
+    "signature": Target(signature, (_SIGNED, b"")),
+    "handshake": Target(handshake, (bytes(32), bytes(range(144)), b"\1\0\0\0")),
+    "opened": Target(opened, (b"", bytes(17), bytes(400))),
+    "dialed": Target(dialed, (b"\x05\x00\x20" + bytes(range(32)) + b"\x00\x40" + bytes(64), b"\0GET / HTTP/1.1")),
+    "header": Target(header, tuple(encode_header(each, (_CLAIM,)) for each in _ENVELOPES)),
+    "grants": Target(grants, (cbor2.dumps([2, [], [0, 0, [], []], []]),)),
+    "hello": Target(hello, ("hi \x1b[31m é漢".encode(), b"\xff" * 40)),
+}
+"""By name; the first two are the session machine and get most of the time."""
