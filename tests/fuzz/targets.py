@@ -198,8 +198,8 @@ def signature(data: bytes) -> None:
     key, proof, message = data[:32], data[32:96], data[96:]
     verify_untrusted(key, b"domain", message, proof)
     network = Network(ANN, static_directory(ANN, BOB), NetworkConfig(), entropy_of(""), 0.0)
-    assert not verify_untrusted(ANN.public_key, b"domain", message, proof) or data == _SIGNED
-    assert not network.vouched_untrusted("ann.test", b"domain", message, proof) or data == _SIGNED
+    assert not verify_untrusted(ANN.public_key, b"domain", message, proof) or data[32:] == _SIGNED[32:]
+    assert not network.vouched_untrusted("ann.test", b"domain", message, proof) or data[32:] == _SIGNED[32:]
     assert network.vouched_untrusted("bob.test", b"domain", message, proof) is False
     assert network.vouched_untrusted("zoe.test", b"domain", message, proof) is None
 
