@@ -34,9 +34,10 @@ fuzz: $(READY) ## hostile guests and hostile peers, for SECONDS=60 in all (ARGS=
 	@$(RUN) -m tests.fuzz.network --seconds $$(( $(or $(SECONDS),60) / 2 )) $(ARGS)
 
 .PHONY: soak
-soak: $(READY) ## explore the kernel a hundred times as long as the tests do, at random; run what takes a minute
-	@HYPOTHESIS_PROFILE=soak $(RUN) -m pytest tests/kernel/test_state_machines.py $(ARGS)
+soak: $(READY) ## explore kernel and net far longer than the tests do; CUTS=10000 connections cut at random (SEED=…)
+	@HYPOTHESIS_PROFILE=soak $(RUN) -m pytest tests/kernel/test_state_machines.py tests/net/test_nothing_lost.py $(ARGS)
 	@$(RUN) -m pytest -m long
+	@$(RUN) -m tests.net.soak --cuts $(or $(CUTS),10000) $(if $(SEED),--seed $(SEED))
 
 .PHONY: check
 check: $(READY) lint types layering reproducible ## format, lint, types, import arrows, guest binaries
