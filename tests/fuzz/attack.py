@@ -16,13 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from net.directory import Endpoint, RegistrarDirectory
-from net.events import Close, Dial, Log, NetEvent, Received, Writable
+from net.events import Close, Dial, Hold, Log, NetEvent, Received, Writable
 from net.limits import (
     FIRST_ALLOCATION_BYTES,
     MAX_RECORD_BYTES,
     MAX_REPLIES,
     MAX_UNREAD_BYTES,
     MESSAGE_OVERHEAD_BYTES,
+    RELAY_BYTES,
 )
 from net.peers import Network, NetworkConfig
 from net.records import Splitter
@@ -41,6 +42,7 @@ from tests.net.world import (
 )
 
 NAMES = ("ann.test", "bob.test")
+ROUTER = "rob.test"
 MAX_STEPS = 150
 MAX_RECORDED = 256
 """Pieces of all connections that the attacker keeps, to play them back."""
@@ -50,6 +52,8 @@ SIZES = (None, 0, 1, 300, 5000, 70_000)
 PAUSES = (0.0, 0.01, 0.1, 1.0, 3.0, 5.0, 21.0)
 CONNECTION_BYTES = MAX_UNREAD_BYTES + 2 * MAX_RECORD_BYTES + (MAX_REPLIES + 4) * 256
 """The most that a connection may hold apart from its session: what is unread, incomplete, or waits to be written."""
+MAX_STEP_BYTES = 2 << 20
+"""The most that comes at once here; a driver reads less at a time."""
 MAX_LINKS = 12
 """Connections that the attacker keeps open at a time."""
 
@@ -168,7 +172,7 @@ class Middle(World):
             case Writable(connection):
                 while buffers := node.network.pending(connection, LIMIT):
                     self._carry(node, connection, b"".join(buffers))
-            case Log():
+            case Log() | Hold():
                 pass
             case _:
                 super()._handle(node, event)
@@ -177,19 +181,23 @@ class Middle(World):
 class Attack:
     """One run; raises AssertionError if anything is not as promised, and nothing else."""
 
-    def __init__(self, data: bytes, *, restarts: bool, registrar: bool) -> None:
-        """`registrar`: the nodes do not know each other from the start, they ask a third one."""
+    def __init__(self, data: bytes, *, restarts: bool = False, registrar: bool = False, routed: bool = False) -> None:
+        """`registrar`: the nodes do not know each other from the start, they ask a third one. `routed`: and one of
+        them is behind a router."""
         self.choices = Choices(data)
         self.restarts = restarts
-        self.registrar = registrar
+        self.registrar = registrar or routed
+        self.routed = routed
         self.world = Middle()
         self.lives: list[Node] = []
         self.sent: dict[bytes, tuple[Node, str, bytes, bytes | None]] = {}
         self.checked: dict[int, int] = {}
         self.arrived: set[bytes] = set()
         self.last: dict[tuple[int, int, bytes], int] = {}
-        if registrar:
+        if self.registrar:
             self.world.add(REGISTRAR, Registrar(REGISTRAR), CONFIG)
+        if routed:
+            self.start(ROUTER)
         for name in NAMES:
             self.start(name)
 
@@ -197,9 +205,11 @@ class Attack:
         """A node is there (again)."""
         identity = identity_of(name)
         if self.registrar:
-            endpoints = (Endpoint(host_of(name), PORT),)
-            config = replace(CONFIG, endpoints=endpoints, register=True)
-            self.lives.append(self.world.add(identity, RegistrarDirectory(GENESIS), config))
+            hidden = self.routed and name == NAMES[1]
+            endpoints = () if hidden else (Endpoint(host_of(name), PORT),)
+            config = replace(CONFIG, endpoints=endpoints, routers=(ROUTER,) if hidden else (), register=True)
+            port = None if hidden else PORT
+            self.lives.append(self.world.add(identity, RegistrarDirectory(GENESIS), config, port=port))
         else:
             self.lives.append(self.world.add(identity, static_directory(*map(identity_of, NAMES)), CONFIG))
 
@@ -441,6 +451,9 @@ def check_memory(network: Network, connections: int) -> None:
     """What a network holds for its peers, counted by hand, is bounded by its credit and its connections."""
     assert network.statistics()["connections"] <= connections, "connections that nobody has"
     for connection in network._switchboard.all():
+        if connection.partner is not None:
+            assert connection.raw_bytes <= RELAY_BYTES + MAX_STEP_BYTES, f"{connection} keeps too much of its partner's"
+            continue
         held = sum(map(sys.getsizeof, connection.held)) + 8 * len(connection.held)
         unwritten = sum(map(len, connection._controls)) + sum(map(len, connection._raw))
         assert connection.splitter.held + held + unwritten <= CONNECTION_BYTES, f"{connection} holds too much"
@@ -459,4 +472,4 @@ def check_memory(network: Network, connections: int) -> None:
 def attack(data: bytes) -> None:
     """One run; the first byte decides whether nodes restart, and how they know each other."""
     kind = data[0] if data else 0
-    Attack(data[1:], restarts=bool(kind & 1), registrar=bool(kind & 2)).run()
+    Attack(data[1:], restarts=bool(kind & 1), registrar=bool(kind & 2), routed=bool(kind & 4)).run()

@@ -9,12 +9,13 @@ bounded.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cbor2
 
 from net.errors import BadFrame, BadHandshake, BadRecord
 from net.events import Close, Delivered, Dial, Failed, Outgoing, Received, Writable
-from net.handshake import Handshake
+from net.handshake import Accept, Circuit, Connect, Handshake
 from net.limits import MAX_PLAINTEXT_BYTES
 from net.peers import Network
 from net.records import Opener, Sealer, Splitter
@@ -27,21 +28,26 @@ from net.wire import (
     FRAME,
     INCARNATION_BYTES,
     NO_BLOB,
+    TICKET_BYTES,
     Ack,
     Control,
     Credit,
     Goodbye,
+    Incoming,
     Known,
     Lookup,
     Ping,
     Pong,
+    Reserve,
+    Reserved,
     Resume,
+    Spliced,
     decode_frames_untrusted,
     encode_control,
 )
 from tests.fuzz.attack import CONFIG, check_memory
 from tests.fuzz.choices import Choices
-from tests.net.world import entropy_of, identity_of, static_directory
+from tests.net.world import entropy_of, host_of, identity_of, static_directory
 
 MIDDLE = "mia.test"
 """The honest node."""
@@ -57,11 +63,16 @@ _LENGTHS = (0, 1, 6, 300, 5000, 90_000, 1 << 22, 1 << 26)
 class Line:
     """One connection, from the peer's side."""
 
-    def __init__(self, number: int, handshake: Handshake) -> None:
+    def __init__(self, number: int, name: str, handshake: Handshake) -> None:
         self.number = number
+        self.name = name
         self.handshake = handshake
         self.splitter = Splitter()
         self.ciphers: tuple[Sealer, Opener] | None = None
+        self.heard: Resume | None = None
+        """The honest node's resume frame on it."""
+        self.spliced = False
+        """Whether its bytes are passed on as they are."""
 
 
 class Siege:
@@ -70,13 +81,18 @@ class Siege:
     def __init__(self, data: bytes) -> None:
         self.choices = Choices(data)
         self.name = self.choices.of(PEERS)
+        config = replace(CONFIG, routers=(self.name,)) if self.choices.below(4) == 3 else CONFIG
         self.now = 0.0
         self.entropy = entropy_of("besieger")
-        directory = static_directory(identity_of(MIDDLE), identity_of(self.name))
-        self.network = Network(identity_of(MIDDLE), directory, CONFIG, entropy_of(MIDDLE), 0.0)
+        directory = static_directory(*map(identity_of, (MIDDLE, *PEERS)))
+        self.network = Network(identity_of(MIDDLE), directory, config, entropy_of(MIDDLE), 0.0)
+        self.network.register(0.0)
         self.lines: dict[int, Line] = {}
         self.heard: Resume | None = None
         """The last resume frame of the honest node."""
+        self.ticket = bytes(TICKET_BYTES)
+        """The last that it gave out as a router."""
+        self.bindings = 0
         self.sent = 0
         self.ends: list[object] = []
         self.receipts: list[object] = []
@@ -100,7 +116,8 @@ class Siege:
         self.pass_time(60.0)
         assert sorted(map(repr, self.ends)) == sorted(map(repr, range(self.sent))), "a message without one end"
         statistics = self.network.statistics()
-        assert (statistics["outgoing_messages"], statistics["connections"]) == (0, 0)
+        left = {key: statistics[key] for key in ("outgoing_messages", "connections", "places", "circuits")}
+        assert not any(left.values()), left
 
     refuse = False
     """Whether the peer does not listen any more."""
@@ -111,15 +128,15 @@ class Siege:
         """Handle what the network says."""
         while (event := self.network.next_event()) is not None:
             match event:
-                case Dial(connection):
-                    self._dialed(connection)
+                case Dial(connection, host):
+                    self._dialed(connection, next(name for name in PEERS if host_of(name) == host))
                 case Close(connection):
                     self.lines.pop(connection, None)
                 case Writable(connection):
                     while buffers := self.network.pending(connection, 1 << 16):
                         self._hear(connection, b"".join(buffers))
                 case Received(node=node, receipt=receipt):
-                    assert node == self.name
+                    assert node in PEERS
                     self.receipts.append(receipt)
                 case Delivered(token) | Failed(token):
                     self.ends.append(token)
@@ -136,29 +153,31 @@ class Siege:
             self.settle()
         self.now = end
 
-    def _dialed(self, connection: int) -> None:
+    def _dialed(self, connection: int, name: str) -> None:
         if self.refuse or self.choices.below(8) == 7:
             self.network.dial_failed(connection, "refused", self.now)
         else:
-            self._line(connection, initiator=False)
+            self._line(connection, name)
             self.network.connected(connection, self.now)
 
-    def _line(self, connection: int, *, initiator: bool) -> Line:
-        identity = identity_of(self.name)
-        static = entropy_of(self.name)(32)
-        handshake = Handshake(identity, None, initiator=initiator, static=static, entropy=self.entropy)
-        line = self.lines[connection] = Line(connection, handshake)
+    def _line(self, connection: int, name: str, circuit: Circuit | None = None, *, initiator: bool = False) -> Line:
+        identity, static = identity_of(name), entropy_of(name)(32)
+        entropy = self.entropy
+        handshake = Handshake(identity, None, initiator=initiator, static=static, entropy=entropy, circuit=circuit)
+        line = self.lines[connection] = Line(connection, name, handshake)
         return line
 
     def _hear(self, connection: int, data: bytes) -> None:
         line = self.lines.get(connection)
-        if line is None:
+        if line is None or line.spliced:
             return
         for piece in line.splitter.split(data):
             try:
                 self._piece(line, bytes(piece))
             except (BadHandshake, BadRecord, BadFrame) as error:
                 raise AssertionError(f"the honest node sent what it must not: {error}") from error
+            if line.spliced:
+                return
 
     def _piece(self, line: Line, piece: bytes) -> None:
         if line.ciphers is None:
@@ -172,7 +191,10 @@ class Siege:
         length = line.ciphers[1].open_untrusted(piece, plaintext)
         for frame in decode_frames_untrusted(plaintext[:length]):
             if isinstance(frame, Resume):
-                self.heard = frame
+                self.heard = line.heard = frame
+            elif isinstance(frame, Incoming):
+                self.ticket = frame.ticket
+            line.spliced = isinstance(frame, Spliced)
 
     def _put(self, line: Line, piece: bytes) -> None:
         self.network.receive(line.number, len(piece).to_bytes(2, "big") + piece, self.now)
@@ -189,7 +211,9 @@ class Siege:
         """The peer connects."""
         if len(self.lines) < 4:
             number = self.network.new_connection()
-            line = self._line(number, initiator=True)
+            name = self.choices.of((self.name, self.name, *PEERS))
+            circuits = (None, None, Connect(self.choices.of((*PEERS, MIDDLE))), Accept(self.ticket))
+            line = self._line(number, name, self.choices.of(circuits), initiator=True)
             self.network.accepted(number, "somewhere", self.now)
             self._put(line, line.handshake.begin())
 
@@ -216,7 +240,34 @@ class Siege:
             return
         line = self.choices.of(ready)
         assert line.ciphers is not None
-        frames = b"".join(self.choices.of(_FRAMES)(self) for _ in range(1 + self.choices.below(4)))
+        if line.spliced:
+            self.network.receive(line.number, self.junk() * self.choices.of((1, 1000)), self.now)
+            return
+        self._seal(line, b"".join(self.choices.of(_FRAMES)(self) for _ in range(1 + self.choices.below(4))))
+
+    def behave(self) -> None:
+        """On every connection what an honest peer would say first; and a place at the router, if it is one."""
+        for line in [line for line in self.lines.values() if line.ciphers is not None and not line.spliced]:
+            self.bindings += 1
+            follows = line.name > MIDDLE
+            if not follows or line.heard is not None:
+                binding = line.heard.binding if follows and line.heard is not None else self.bindings
+                frames = (Resume(bytes(INCARNATION_BYTES), 0, binding, 1 << 20, 100, None), Reserve())
+                self._seal(line, b"".join(map(encode_control, frames)))
+                self.settle()
+
+    def call(self) -> None:
+        """Both legs of a circuit, one after the other."""
+        for name, other in (PEERS, PEERS[::-1]):
+            circuit = Accept(self.ticket) if self.choices.below(2) else Connect(other)
+            number = self.network.new_connection()
+            line = self._line(number, name, circuit, initiator=True)
+            self.network.accepted(number, "somewhere", self.now)
+            self._put(line, line.handshake.begin())
+            self.settle()
+
+    def _seal(self, line: Line, frames: bytes) -> None:
+        assert line.ciphers is not None
         frames = frames[:MAX_PLAINTEXT_BYTES] or b"\0"
         record = bytearray(2) + frames + bytes(16)
         line.ciphers[0].seal(memoryview(record), 0, len(frames))
@@ -270,7 +321,11 @@ class Siege:
 
     def control(self) -> bytes:
         """Other frames."""
-        frames: tuple[Control, ...] = (Ping(), Pong(), Lookup(1, MIDDLE), Credit(1 << 30, 2048), Credit(0, 0))
+        frames: tuple[Control, ...] = (
+            *(Ping(), Pong(), Lookup(1, MIDDLE), Credit(1 << 30, 2048), Credit(0, 0)),
+            *(Reserve(), Reserve(), Reserved(True), Reserved(False), Spliced()),
+            *(Incoming(self.ticket, name) for name in PEERS),
+        )
         return encode_control(self.choices.of(frames))
 
     def goodbye(self) -> bytes:
@@ -289,10 +344,10 @@ class Siege:
 
 _STEPS: tuple[Callable[[Siege], None], ...] = (
     *(Siege.say, Siege.say, Siege.say, Siege.say, Siege.say, Siege.send),
-    *(Siege.dial, Siege.dial, Siege.hang_up, Siege.wait, Siege.take),
+    *(Siege.dial, Siege.dial, Siege.hang_up, Siege.wait, Siege.take, Siege.behave, Siege.behave, Siege.call),
 )
 _FRAMES: tuple[Callable[[Siege], bytes], ...] = (
-    *(Siege.plausible, Siege.plausible, Siege.ack, Siege.first, Siege.first, Siege.piece, Siege.control),
+    *(Siege.plausible, Siege.plausible, Siege.ack, Siege.first, Siege.first, Siege.piece, Siege.control, Siege.control),
     *(Siege.resume, Siege.goodbye, Siege.odd, Siege.junk),
 )
 

@@ -39,7 +39,7 @@ from net.errors import (
     RegistrationRefused,
 )
 from net.events import Outgoing
-from net.handshake import Greeting, Handshake, decode_greeting_untrusted, encode_greeting
+from net.handshake import Accept, Connect, Greeting, Handshake, decode_greeting_untrusted, encode_greeting
 from net.identity import Identity, verify_untrusted
 from net.keyfile import decode_key_file_untrusted, encode_key_file
 from net.limits import MAX_PLAINTEXT_BYTES
@@ -56,13 +56,17 @@ from net.wire import (
     Found,
     Goodbye,
     Granted,
+    Incoming,
     Known,
     Lookup,
     Ping,
     Pong,
     Refused,
     Register,
+    Reserve,
+    Reserved,
     Resume,
+    Spliced,
     decode_frames_untrusted,
     encode_control,
 )
@@ -321,6 +325,7 @@ CONTROLS: tuple[Control, ...] = (
     *(Ack((1, 2)), Credit(5, 6), Ping(), Pong(), Goodbye(3), Lookup(1, "bob.test"), Found(1, None)),
     *(Found(1, grant_record(record_of(BOB), REGISTRAR).encode()), Register(2, record_of(ANN).encode())),
     *(Granted(2, grant_record(record_of(ANN), REGISTRAR).encode()), Refused(2, 2)),
+    *(Reserve(), Reserved(True), Incoming(_ID, "bob.test"), Spliced()),
 )
 _DATA = (
     bytes.fromhex("0101000a00000000000000010000000600000004") + b"headerblob",
@@ -341,7 +346,7 @@ _FRAMES = (*map(encode_control, CONTROLS), *_DATA, b"".join(map(encode_control, 
 
 TARGETS: dict[str, Target] = {
     "attack": Target(
-        attack, tuple(bytes([kind]) + bytes(range(step, step + 60)) for kind in range(4) for step in (0, 9))
+        attack, tuple(bytes([kind]) + bytes(range(step, step + 60)) for kind in range(8) for step in (0, 9))
     ),
     "siege": Target(
         siege, tuple(bytes([kind]) + bytes(range(step, step + 90)) for kind in range(2) for step in (0, 9))
@@ -350,7 +355,13 @@ TARGETS: dict[str, Target] = {
     "frames": Target(frames, _FRAMES),
     "resolver": Target(resolver, _FRAMES),
     "cbor": Target(cbor, (b"\x83\x01\x42ab\x61c", cbor2.dumps([[1, "a", b"b", None, True], -1, [[]]] * 8))),
-    "greeting": Target(greeting, (encode_greeting(Greeting("ann.test", bytes(64), _RECORD.encode())),)),
+    "greeting": Target(
+        greeting,
+        tuple(
+            encode_greeting(Greeting("ann.test", bytes(64), _RECORD.encode(), circuit))
+            for circuit in (None, Connect("bob.test"), Accept(_ID))
+        ),
+    ),
     "name record": Target(name_record, (_RECORD.encode(), grant_record(_RECORD, REGISTRAR).encode())),
     "record body": Target(record_body, (_RECORD.body,)),
     "static file": Target(

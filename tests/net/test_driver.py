@@ -1,6 +1,6 @@
 """The driver on real TCP over loopback: two networks, their bytes carried by trio."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
@@ -37,7 +37,7 @@ LIMIT_SECONDS = 20
 class Owner:
     """What a node does for its network: drain events, keep the timer."""
 
-    def __init__(self, name: str, ports: dict[str, int | str], nursery: trio.Nursery, config: NetworkConfig) -> None:
+    def __init__(self, name: str, ports: Mapping[str, int | str], nursery: trio.Nursery, config: NetworkConfig) -> None:
         """`ports`: of each node the port, or the router that it is behind."""
         records = {}
         for other, port in ports.items():
