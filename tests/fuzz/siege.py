@@ -252,8 +252,11 @@ class Siege:
             follows = line.name > MIDDLE
             if not follows or line.heard is not None:
                 binding = line.heard.binding if follows and line.heard is not None else self.bindings
-                frames = (Resume(bytes(INCARNATION_BYTES), 0, binding, 1 << 20, 100, None), Reserve())
-                self._seal(line, b"".join(map(encode_control, frames)))
+                frames: tuple[Control, ...] = (
+                    Resume(bytes(INCARNATION_BYTES), 0, binding, 1 << 20, 100, None),
+                    Reserve(),
+                )
+                self._seal(line, b"".join(encode_control(frame) for frame in frames))
                 self.settle()
 
     def call(self) -> None:

@@ -1,0 +1,366 @@
+"""A second peer, written from docs/wire.md and the Noise specification alone: it shares no code with what it talks to.
+
+Sans-IO: bytes in by `feed`, bytes out by `take`. It dials or accepts, proves its name, demands the other's, resumes,
+sends and receives messages in any number of frames, acknowledges, answers pings, and goes on after a break. It is meant
+to be read beside the page, not to be fast: one read of the page, one line here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import cbor2
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+NO_BLOB = 0xFFFFFFFF
+
+
+def hkdf(chaining: bytes, material: bytes) -> tuple[bytes, bytes]:
+    """Noise, section 4.3, with two outputs."""
+    secret = hmac.digest(chaining, material, "blake2s")
+    first = hmac.digest(secret, b"\1", "blake2s")
+    return first, hmac.digest(secret, first + b"\2", "blake2s")
+
+
+def public(key: X25519PrivateKey | Ed25519PrivateKey) -> bytes:
+    """The public half."""
+    return key.public_key().public_bytes_raw()
+
+
+class Cipher:
+    """One direction: a key, and the number of the next nonce."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.number = 0
+
+    def nonce(self) -> bytes:
+        """Four zero bytes and the number as a little-endian u64."""
+        self.number += 1
+        return struct.pack("<4xQ", self.number - 1)
+
+    def seal(self, data: bytes, associated: bytes = b"") -> bytes:
+        """Encrypt the next."""
+        return ChaCha20Poly1305(self.key).encrypt(self.nonce(), data, associated)
+
+    def open(self, data: bytes, associated: bytes = b"") -> bytes:
+        """Decrypt the next."""
+        return ChaCha20Poly1305(self.key).decrypt(self.nonce(), data, associated)
+
+
+class Noise:
+    """Noise_XX_25519_ChaChaPoly_BLAKE2s: the tokens of its three messages, in order."""
+
+    def __init__(self, static: bytes, ephemeral: bytes, prologue: bytes = b"nectar/1") -> None:
+        self.s, self.e = map(X25519PrivateKey.from_private_bytes, (static, ephemeral))
+        self.rs = self.re = b""
+        self.h = self.ck = hashlib.blake2s(b"Noise_XX_25519_ChaChaPoly_BLAKE2s").digest()
+        self.cipher: Cipher | None = None
+        self.mix_hash(prologue)
+
+    def mix_hash(self, data: bytes) -> None:
+        """Section 5.2."""
+        self.h = hashlib.blake2s(self.h + data).digest()
+
+    def mix_dh(self, mine: X25519PrivateKey, theirs: bytes) -> None:
+        """Section 5.2, MixKey of a shared secret."""
+        self.ck, key = hkdf(self.ck, mine.exchange(X25519PublicKey.from_public_bytes(theirs)))
+        self.cipher = Cipher(key)
+
+    def seal(self, data: bytes) -> bytes:
+        """EncryptAndHash."""
+        sealed = self.cipher.seal(data, self.h) if self.cipher is not None else data
+        self.mix_hash(sealed)
+        return sealed
+
+    def open(self, sealed: bytes) -> bytes:
+        """DecryptAndHash."""
+        data = self.cipher.open(sealed, self.h) if self.cipher is not None else sealed
+        self.mix_hash(sealed)
+        return data
+
+    def split(self) -> tuple[Cipher, Cipher]:
+        """From the dialer, and to it."""
+        first, second = hkdf(self.ck, b"")
+        return Cipher(first), Cipher(second)
+
+
+@dataclass
+class Memory:
+    """What a peer keeps of another from connection to connection."""
+
+    incarnation: bytes
+    binding: int = 0
+    other: tuple[bytes, int] | None = None
+    """The other's incarnation and epoch."""
+    next_in: int = 1
+    partial: dict[int, tuple[int, int, bytes]] = field(default_factory=dict)
+    """Number: lengths of header and blob, and the bytes that are there."""
+    received: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    next_out: int = 1
+    sent: dict[int, tuple[bytes, bytes | None, int]] = field(default_factory=dict)
+    """Number: header, blob, and how much of them is written; until it is acknowledged."""
+    waiting: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    acknowledged: int = 0
+
+
+class Peer:
+    """One connection of the node `name`."""
+
+    def __init__(self, name: str, seed: bytes, keys: dict[str, bytes], noise: Noise, memory: Memory) -> None:
+        """`keys`: the Ed25519 key of every node that it believes, by name."""
+        self.name, self.seed, self.keys, self.noise, self.memory = name, seed, keys, noise, memory
+        self.dialed: str | None = None
+        self.other = ""
+        self.step = 0
+        self.output = self.rest = b""
+        self.writer: Cipher | None = None
+        self.reader: Cipher | None = None
+        self.live = False
+        self.credit = (0, 0)
+        self.piece_bytes = 60_000
+        self.pongs = 0
+        self.goodbye: int | None = None
+
+    # --- handshake ---
+
+    def dial(self, name: str) -> None:
+        """Begin, as the dialer, and demand that name."""
+        self.dialed = name
+        self.noise.mix_hash(public(self.noise.e))
+        self.put(public(self.noise.e) + self.noise.seal(b""))
+        self.step = 1
+
+    def greet(self, domain: bytes) -> bytes:
+        """The payload of pieces 2 and 3; s is sent already, so h is the one from before that piece."""
+        statement = domain + b"\0" + public(self.noise.s) + self.before
+        signature = Ed25519PrivateKey.from_private_bytes(self.seed).sign(statement)
+        return cbor2.dumps([1, self.name, signature, None, None])
+
+    def believe(self, payload: bytes, domain: bytes) -> None:
+        """Whether the greeting proves its name."""
+        version, self.other, signature, *_ = cbor2.loads(payload)
+        assert (version, self.dialed) in ((1, self.other), (1, None)), "another version, or another node"
+        statement = domain + b"\0" + self.noise.rs + self.before
+        Ed25519PublicKey.from_public_bytes(self.keys[self.other]).verify(signature, statement)
+
+    def handshake(self, piece: bytes) -> None:
+        """Pieces 1 to 3, from either side."""
+        noise, self.before = self.noise, self.noise.h
+        if self.step == 1:
+            self.read_second(piece)
+        elif self.step == 0:
+            assert len(piece) == 32
+            noise.re = piece
+            noise.mix_hash(piece)
+            noise.open(b"")
+            self.write_second()
+        else:
+            noise.rs = noise.open(piece[:48])
+            noise.mix_dh(noise.e, noise.rs)
+            self.believe(noise.open(piece[48:]), b"nectar/1 handshake initiator")
+            self.reader, self.writer = noise.split()
+            self.begin()
+
+    def write_second(self) -> None:
+        """e, ee, s, es, greeting."""
+        noise, self.before = self.noise, self.noise.h
+        noise.mix_hash(public(noise.e))
+        noise.mix_dh(noise.e, noise.re)
+        static = noise.seal(public(noise.s))
+        noise.mix_dh(noise.s, noise.re)
+        self.put(public(noise.e) + static + noise.seal(self.greet(b"nectar/1 handshake responder")))
+        self.step = 2
+
+    def read_second(self, piece: bytes) -> None:
+        """The same from the other side; then s, se, greeting."""
+        noise = self.noise
+        noise.re = piece[:32]
+        noise.mix_hash(noise.re)
+        noise.mix_dh(noise.e, noise.re)
+        noise.rs = noise.open(piece[32:80])
+        noise.mix_dh(noise.e, noise.rs)
+        self.believe(noise.open(piece[80:]), b"nectar/1 handshake responder")
+        self.before = noise.h
+        static = noise.seal(public(noise.s))
+        noise.mix_dh(noise.s, noise.re)
+        self.put(static + noise.seal(self.greet(b"nectar/1 handshake initiator")))
+        self.writer, self.reader = noise.split()
+        self.begin()
+
+    # --- stream and frames ---
+
+    def put(self, piece: bytes) -> None:
+        """A piece: its length and its bytes."""
+        self.output += struct.pack(">H", len(piece)) + piece
+
+    def take(self) -> bytes:
+        """What is to be written."""
+        output, self.output = self.output, b""
+        return output
+
+    def feed(self, data: bytes) -> None:
+        """Bytes of the other side."""
+        self.rest += data
+        while len(self.rest) >= 2 and len(self.rest) >= 2 + (size := int.from_bytes(self.rest[:2], "big")):
+            piece, self.rest = self.rest[2 : 2 + size], self.rest[2 + size :]
+            if self.reader is None:
+                self.handshake(piece)
+            else:
+                self.frames(self.reader.open(piece))
+
+    def frames(self, record: bytes) -> None:
+        """One or more whole frames."""
+        while record:
+            kind, flags, length = struct.unpack_from(">BBH", record)
+            begin = 4 if kind == 0 else 20 if flags == 1 else 12
+            body, head, record = record[begin : begin + length], record[:begin], record[begin + length :]
+            assert len(body) == length
+            if kind == 0:
+                number, *fields = cbor2.loads(body)
+                HANDLERS[number](self, *fields)
+            else:
+                self.data(head, flags, body)
+
+    def say(self, *frame: object) -> None:
+        """A control frame, in a record of its own."""
+        assert self.writer is not None
+        body = cbor2.dumps(list(frame))
+        self.put(self.writer.seal(struct.pack(">BBH", 0, 0, len(body)) + body))
+
+    # --- session ---
+
+    def begin(self) -> None:
+        """The handshake is through: the arbiter chooses this connection and speaks first."""
+        if self.name < self.other:
+            self.memory.binding += 1
+            self.say_resume()
+
+    def say_resume(self) -> None:
+        """What we have of the other's messages."""
+        memory, known = self.memory, None
+        if memory.other is not None:
+            partial = [[number, len(data)] for number, (_, _, data) in memory.partial.items()]
+            known = [*memory.other, memory.next_in, partial, []]
+        self.say(1, memory.incarnation, 0, memory.binding, 1 << 24, 100, known)
+
+    def on_resume(self, incarnation: bytes, epoch: int, binding: int, size: int, count: int, known: object) -> None:
+        """The other's resume frame, and our answer if we follow."""
+        memory = self.memory
+        if memory.other is not None and memory.other[0] != incarnation:
+            memory.sent.clear()  # lost: whether they were taken is unknown
+            memory.next_out = 1
+        if memory.other != (incarnation, epoch):
+            memory.other, memory.next_in, memory.partial = (incarnation, epoch), 1, {}
+        if self.name < self.other:
+            assert binding == memory.binding
+        else:
+            assert binding > memory.binding
+            memory.binding = binding
+            self.say_resume()
+        self.live, self.credit = True, (size, count)
+        self.go_on(known if isinstance(known, list) and known[:2] == [memory.incarnation, 0] else None)
+
+    def go_on(self, known: list[object] | None) -> None:
+        """From where the other side stands."""
+        memory, sent = self.memory, sorted(self.memory.sent.items())
+        following, partial, untaken = known[2:] if known is not None else (1, [], [])
+        assert isinstance(following, int)
+        memory.next_out, memory.sent = following, {}
+        begun = dict(partial)  # type: ignore[call-overload]
+        for number, (header, blob, written) in sent:
+            if number >= following:
+                memory.waiting.insert(number - following, (header, blob))
+            elif number in begun or number in untaken:  # type: ignore[operator]
+                memory.sent[number] = (header, blob, begun.get(number, written))
+            else:
+                memory.acknowledged += 1
+        for number in begun:
+            self.write(number)
+        waiting, memory.waiting = memory.waiting, []
+        for message in waiting:
+            self.send(*message)
+
+    def send(self, header: bytes, blob: bytes | None = None) -> None:
+        """A message; it waits if there is no connection."""
+        memory = self.memory
+        if not self.live:
+            memory.waiting.append((header, blob))
+            return
+        cost = sum(len(h) + len(b or b"") + 128 for h, b, _ in [*memory.sent.values(), (header, blob, 0)])
+        assert len(memory.sent) < self.credit[1], "no credit"
+        assert not memory.sent or cost <= self.credit[0], "no credit"
+        memory.sent[memory.next_out] = (header, blob, 0)
+        memory.next_out += 1
+        self.write(memory.next_out - 1)
+
+    def write(self, number: int) -> None:
+        """The data frames of a message, a record each, from where it stopped."""
+        assert self.writer is not None
+        header, blob, offset = self.memory.sent[number]
+        whole = header + (blob or b"")
+        while True:
+            body = whole[offset : offset + self.piece_bytes]
+            head = struct.pack(">BBHQ", 1, offset == 0, len(body), number)
+            if offset == 0:
+                head += struct.pack(">II", len(header), NO_BLOB if blob is None else len(blob))
+            self.put(self.writer.seal(head + body))
+            offset += len(body)
+            if offset == len(whole):
+                break
+        self.memory.sent[number] = (header, blob, offset)
+
+    def data(self, head: bytes, flags: int, body: bytes) -> None:
+        """A piece of a message; the message is acknowledged as soon as it is whole."""
+        memory = self.memory
+        (number,) = struct.unpack_from(">Q", head, 4)
+        if flags == 1 and number not in memory.partial:
+            assert number == memory.next_in
+            memory.next_in += 1
+            memory.partial[number] = (*struct.unpack_from(">II", head, 12), b"")
+        header, blob, there = memory.partial[number]
+        there += body
+        memory.partial[number] = (header, blob, there)
+        if len(there) == header + (0 if blob == NO_BLOB else blob):
+            del memory.partial[number]
+            memory.received.append((there[:header], None if blob == NO_BLOB else there[header:]))
+            self.say(2, [number])
+
+    def on_ack(self, numbers: list[int]) -> None:
+        """The other's kernel has taken these."""
+        for number in numbers:
+            del self.memory.sent[number]
+            self.memory.acknowledged += 1
+
+    def on_credit(self, size: int, count: int) -> None:
+        """Another credit."""
+        self.credit = (size, count)
+
+    def on_ping(self) -> None:
+        """Answer."""
+        self.say(5)
+
+    def on_pong(self) -> None:
+        """An answer."""
+        self.pongs += 1
+
+    def on_goodbye(self, code: int) -> None:
+        """The last frame."""
+        self.goodbye = code
+        self.live = False
+
+
+HANDLERS: dict[int, Callable[..., None]] = {
+    1: Peer.on_resume,
+    2: Peer.on_ack,
+    3: Peer.on_credit,
+    4: Peer.on_ping,
+    5: Peer.on_pong,
+    6: Peer.on_goodbye,
+}
