@@ -69,6 +69,10 @@ format: $(READY) ## format the code and mend what the linter can
 bench: $(READY) ## measure, each figure beside its reference (ARGS=… goes to bench)
 	@$(RUN) -m bench $(ARGS)
 
+.PHONY: vectors
+vectors: $(READY) ## rewrite tests/vectors/wire.json, the test vectors of docs/wire.md
+	@$(RUN) -m tests.vectors.generate
+
 .PHONY: guests
 guests: $(READY) ## rebuild the guest binaries, to the same bytes
 	@$(RUN) packages/build.py

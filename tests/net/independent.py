@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import cbor2
@@ -31,6 +31,17 @@ def hkdf(chaining: bytes, material: bytes) -> tuple[bytes, bytes]:
 def public(key: X25519PrivateKey | Ed25519PrivateKey) -> bytes:
     """The public half."""
     return key.public_key().public_bytes_raw()
+
+
+def frames_of(record: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Header and body of each of the frames in a record: one or more, and all whole."""
+    assert record
+    while record:
+        kind, flags, length = struct.unpack_from(">BBH", record)
+        begin = {(0, 0): 4, (1, 0): 12, (1, 1): 20}[kind, flags]
+        head, body, record = record[:begin], record[begin : begin + length], record[begin + length :]
+        assert len(body) == length
+        yield head, body
 
 
 class Cipher:
@@ -116,6 +127,9 @@ class Peer:
     def __init__(self, name: str, seed: bytes, keys: dict[str, bytes], noise: Noise, memory: Memory) -> None:
         """`keys`: the Ed25519 key of every node that it believes, by name."""
         self.name, self.seed, self.keys, self.noise, self.memory = name, seed, keys, noise, memory
+        self.record: bytes | None = None
+        self.circuit: list[object] | None = None
+        """What piece 3 says besides our name."""
         self.dialed: str | None = None
         self.other = ""
         self.step = 0
@@ -141,7 +155,7 @@ class Peer:
         """The payload of pieces 2 and 3; s is sent already, so h is the one from before that piece."""
         statement = domain + b"\0" + public(self.noise.s) + self.before
         signature = Ed25519PrivateKey.from_private_bytes(self.seed).sign(statement)
-        return cbor2.dumps([1, self.name, signature, None, None])
+        return cbor2.dumps([1, self.name, signature, self.record, self.circuit])
 
     def believe(self, payload: bytes, domain: bytes) -> None:
         """Whether the greeting proves its name."""
@@ -216,17 +230,13 @@ class Peer:
                 self.frames(self.reader.open(piece))
 
     def frames(self, record: bytes) -> None:
-        """One or more whole frames."""
-        while record:
-            kind, flags, length = struct.unpack_from(">BBH", record)
-            begin = 4 if kind == 0 else 20 if flags == 1 else 12
-            body, head, record = record[begin : begin + length], record[:begin], record[begin + length :]
-            assert len(body) == length
-            if kind == 0:
-                number, *fields = cbor2.loads(body)
-                HANDLERS[number](self, *fields)
+        """Do what each says."""
+        for head, body in frames_of(record):
+            if head[0] == 0:
+                kind, *fields = cbor2.loads(body)
+                HANDLERS[kind](self, *fields)
             else:
-                self.data(head, flags, body)
+                self.data(head, head[1], body)
 
     def say(self, *frame: object) -> None:
         """A control frame, in a record of its own."""

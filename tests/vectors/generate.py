@@ -122,8 +122,14 @@ def _record(what: str, owner: Identity, signed: SignedRecord) -> Json:
 
 
 def secrets(identity: Identity, static: bytes, ephemeral: bytes) -> Json:
-    """Of one side of a handshake."""
-    return {"name": identity.name, "seed": identity.seed.hex(), "static": static.hex(), "ephemeral": ephemeral.hex()}
+    """Of one side of a handshake, and the name record that it shows."""
+    return {
+        "name": identity.name,
+        "seed": identity.seed.hex(),
+        "static": static.hex(),
+        "ephemeral": ephemeral.hex(),
+        "record": record_of(identity).encode().hex(),
+    }
 
 
 def handshake(circuit: Connect | Accept | None) -> Json:
@@ -157,8 +163,6 @@ def handshake(circuit: Connect | Accept | None) -> Json:
     return {
         "dialer": said[0],
         "acceptor": said[1],
-        "dialer's record": record_of(DIALER).encode().hex(),
-        "acceptor's record": record_of(ACCEPTOR).encode().hex(),
         "circuit": None
         if circuit is None
         else circuit.target

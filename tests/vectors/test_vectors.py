@@ -1,0 +1,246 @@
+"""The vectors are those that the code makes, and an implementation that shares no code with it makes the same."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from typing import Any
+
+import cbor2
+import pytest
+from cddl_verifier import schema_diagnostics, validate
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from net import wire
+from net.directory import decode_record_untrusted
+from net.handshake import Accept, Connect, Greeting, encode_greeting
+from tests.net.independent import NO_BLOB, Cipher, Memory, Noise, Peer, frames_of, public
+from tests.net.test_handshake import (
+    HANDSHAKE_HASH,
+    HANDSHAKE_MESSAGES,
+    INITIATOR_EPHEMERAL,
+    INITIATOR_STATIC,
+    PROLOGUE,
+    RESPONDER_EPHEMERAL,
+    RESPONDER_STATIC,
+    TRANSPORT_MESSAGES,
+)
+from tests.net.test_wire import DOCUMENT
+from tests.vectors.generate import FILE, vectors
+
+STORED: dict[str, Any] = json.loads(FILE.read_text())
+
+
+def unhex(value: str | None) -> bytes | None:
+    """The bytes, or none."""
+    return None if value is None else bytes.fromhex(value)
+
+
+def test_the_file_is_what_the_code_makes() -> None:
+    assert vectors() == STORED, "run `make vectors`, and look at what it changes"
+
+
+@pytest.mark.parametrize("vector", STORED["frames"], ids=lambda each: f"{each['frame']} {each['bytes'][:24]}")
+def test_a_frame_is_read_by_both(vector: dict[str, str]) -> None:
+    data = bytes.fromhex(vector["bytes"])
+    (frame,) = wire.decode_frames_untrusted(memoryview(data))
+    assert type(frame).__name__.lower() == vector["frame"]
+    ((head, body),) = frames_of(data)
+    assert head + body == data
+    if not isinstance(frame, wire.Data):
+        assert wire.encode_control(frame) == data
+
+
+def test_every_kind_of_frame_has_a_vector() -> None:
+    kinds = {each.__name__.lower() for each in wire._FIELDS}
+    assert {each["frame"] for each in STORED["frames"]} == kinds | {"data"}
+
+
+@pytest.mark.parametrize("vector", STORED["records"], ids=lambda each: each["what"])
+def test_the_signatures_of_a_name_record_are_those_of_the_keys_that_it_names(vector: dict[str, str]) -> None:
+    body, data = bytes.fromhex(vector["body"]), bytes.fromhex(vector["bytes"])
+    signatures = [unhex(vector[name]) for name in ("signature", "change", "grant")]
+    assert cbor2.loads(data) == [body, *signatures]
+    assert decode_record_untrusted(data).encode() == data
+    fields = cbor2.loads(body)
+    makers = ("key seed", "previous key seed", "registrar seed")
+    domains = (b"nectar/1 name record", b"nectar/1 key change", b"nectar/1 grant")
+    for maker, domain, signature in zip(makers, domains, signatures, strict=True):
+        seed = unhex(vector[maker])
+        made = None if seed is None else Ed25519PrivateKey.from_private_bytes(seed).sign(domain + b"\0" + body)
+        assert made == signature
+    assert signatures[0] is not None
+    Ed25519PublicKey.from_public_bytes(fields[2]).verify(signatures[0], domains[0] + b"\0" + body)
+
+
+def side(secrets: dict[str, str], other: dict[str, str]) -> Peer:
+    """The independent peer with the secrets of a vector."""
+    noise = Noise(bytes.fromhex(secrets["static"]), bytes.fromhex(secrets["ephemeral"]))
+    key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(other["seed"]))
+    keys = {other["name"]: public(key)}
+    peer = Peer(secrets["name"], bytes.fromhex(secrets["seed"]), keys, noise, Memory(bytes(16)))
+    peer.record = bytes.fromhex(secrets["record"])
+    peer.begin = lambda: None  # type: ignore[method-assign]
+    return peer
+
+
+@pytest.mark.parametrize("vector", STORED["handshakes"], ids=lambda each: f"circuit {each['circuit']}")
+def test_a_handshake_of_an_independent_peer_has_the_same_bytes_in_either_role(vector: dict[str, Any]) -> None:
+    dialer, acceptor = side(vector["dialer"], vector["acceptor"]), side(vector["acceptor"], vector["dialer"])
+    circuit = vector["circuit"]
+    if circuit is not None:
+        dialer.circuit = [0, circuit] if "." in circuit else [1, bytes.fromhex(circuit)]
+    dialer.dial(vector["acceptor"]["name"])
+    pieces, hashes = [dialer.take()], [dialer.noise.h]
+    acceptor.feed(pieces[0])
+    pieces.append(acceptor.take())
+    hashes.append(acceptor.noise.h)
+    dialer.feed(pieces[1])
+    pieces.append(dialer.take())
+    hashes.append(dialer.noise.h)
+    acceptor.feed(pieces[2])
+    assert [piece[2:].hex() for piece in pieces] == vector["pieces"]
+    assert [struct.unpack_from(">H", piece)[0] for piece in pieces] == [len(piece) - 2 for piece in pieces]
+    assert [each.hex() for each in hashes] == vector["hash after each"]
+    assert acceptor.noise.h == hashes[2]
+    for peer, name in ((dialer, "dialer"), (acceptor, "acceptor")):
+        peer.say(4)
+        assert peer.take()[2:].hex() == vector[f"first record of the {name}, a ping"]
+
+
+def opened(connection: dict[str, Any]) -> list[tuple[str, bytes, bytes]]:
+    """Sender, header and body of each frame of a connection, decrypted with the secrets of its handshake."""
+    streams: dict[str, bytes] = {}
+    order: list[tuple[str, bytes]] = []
+    for part in connection["stream"]:
+        stream = streams.get(part["from"], b"") + bytes.fromhex(part["bytes"])
+        while len(stream) >= 2 and len(stream) >= 2 + (size := int.from_bytes(stream[:2], "big")):
+            order.append((part["from"], stream[2 : 2 + size]))
+            stream = stream[2 + size :]
+        streams[part["from"]] = stream
+    dialer = side(connection["dialer"], connection["acceptor"])
+    dialer.dial(connection["acceptor"]["name"])
+    first = dialer.take()
+    dialer.feed(struct.pack(">H", len(order[1][1])) + order[1][1])
+    assert [first[2:], dialer.take()[2:]] == [order[0][1], order[2][1]]
+    assert dialer.writer is not None
+    assert dialer.reader is not None
+    ciphers: dict[str, Cipher] = {dialer.name: dialer.writer, connection["acceptor"]["name"]: dialer.reader}
+    return [(who, *frame) for who, piece in order[3:] for frame in frames_of(ciphers[who].open(piece))]
+
+
+def test_all_bytes_of_the_session_can_be_read_and_make_its_messages() -> None:
+    begun: dict[tuple[str, int], tuple[int, int, bytes]] = {}
+    kinds: list[list[int]] = []
+    for connection in STORED["session"]["connections"]:
+        controls = []
+        for who, head, body in opened(connection):
+            if head[0] == 0:
+                controls.append(cbor2.loads(body)[0])
+                continue
+            key = (who, struct.unpack_from(">Q", head, 4)[0])
+            if head[1] == 1:
+                begun[key] = (*struct.unpack_from(">II", head, 12), b"")
+            header, blob, there = begun[key]
+            begun[key] = (header, blob, there + body)
+        kinds.append(controls)
+    found = {
+        (who, there[:header], None if blob == NO_BLOB else there[header:])
+        for (who, _), (header, blob, there) in begun.items()
+    }
+    names = ("ann.test", "bob.test")
+    expected = {
+        (names[each["to"] == names[0]], bytes.fromhex(each["header"]), unhex(each["blob"]))
+        for each in STORED["session"]["messages"]
+    }
+    assert found == expected
+    assert all(controls[:2] == [1, 1] for controls in kinds), "resume frames come first"
+    assert {2, 4, 5} <= {kind for controls in kinds for kind in controls}
+    assert kinds[1][-1] == 6
+
+
+def test_the_published_noise_vectors_hold_for_the_independent_peer_too() -> None:
+    first, second = (
+        Noise(INITIATOR_STATIC, INITIATOR_EPHEMERAL, PROLOGUE),
+        Noise(RESPONDER_STATIC, RESPONDER_EPHEMERAL, PROLOGUE),
+    )
+    (hello, one), (reply, two), (last, three) = [tuple(map(bytes.fromhex, each)) for each in HANDSHAKE_MESSAGES]
+    for noise in (first, second):
+        noise.mix_hash(public(first.e))
+    assert public(first.e) + first.seal(hello) == one
+    assert second.open(one[32:]) == hello
+    second.re = one[:32]
+    second.mix_hash(public(second.e))
+    second.mix_dh(second.e, second.re)
+    static = second.seal(public(second.s))
+    second.mix_dh(second.s, second.re)
+    assert public(second.e) + static + second.seal(reply) == two
+    first.mix_hash(two[:32])
+    first.mix_dh(first.e, two[:32])
+    first.rs = first.open(two[32:80])
+    first.mix_dh(first.e, first.rs)
+    assert first.open(two[80:]) == reply
+    static = first.seal(public(first.s))
+    first.mix_dh(first.s, two[:32])
+    assert static + first.seal(last) == three
+    assert first.h.hex() == HANDSHAKE_HASH
+    ciphers = first.split()[::-1]
+    for index, (payload, sealed) in enumerate(TRANSPORT_MESSAGES):
+        assert ciphers[index % 2].seal(bytes.fromhex(payload)).hex() == sealed
+
+
+# --- the grammar ----------------------------------------------------------------------------------------------------
+
+
+def grammar() -> str:
+    """All rules of the page; the types that it uses without defining them are CDDL's own."""
+    return "\n".join(re.findall(r"```cddl\n(.*?)```", DOCUMENT.read_text(), re.S))
+
+
+def test_the_grammar_itself_is_sound() -> None:
+    assert schema_diagnostics(grammar()) == ()
+
+
+def accepts(rule: str, data: bytes) -> bool:
+    """Whether a CBOR value is as one rule of the page says."""
+    return bool(validate(grammar(), data, rule))
+
+
+def test_the_grammar_has_a_rule_for_each_control_frame() -> None:
+    (choice,) = re.findall(r"^control = ([a-z/\s]*?)\n\n", grammar(), re.M)
+    assert set(re.split(r"[/\s]+", choice)) == {each.__name__.lower() for each in wire._FIELDS}
+
+
+def test_the_frames_records_and_greetings_are_as_the_grammar_says() -> None:
+    for vector in STORED["frames"]:
+        if vector["frame"] != "data":
+            assert accepts("control", bytes.fromhex(vector["bytes"])[4:]), vector
+            assert accepts(vector["frame"], bytes.fromhex(vector["bytes"])[4:]), vector
+    for vector in STORED["records"]:
+        assert accepts("record", bytes.fromhex(vector["body"])), vector
+        assert accepts("signed-fields", bytes.fromhex(vector["bytes"])), vector
+    for circuit in (None, Connect("cid.test"), Accept(bytes(16))):
+        assert accepts("greeting", encode_greeting(Greeting("ann.test", bytes(64), b"record", circuit)))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [6],
+        [2, []],
+        [2, list(range(2049))],
+        [4, 1],
+        [99],
+        [7, 1, "NO NAME"],
+        [14, b"short", "ann.test"],
+        [3, 1, 2049],
+        [1, bytes(15), 0, 1, 1, 1, None],
+        [1, bytes(16), 0, 1, 1, 1, [bytes(16), 0, 1, [[1]], []]],
+    ],
+    ids=lambda each: repr(each)[:40],
+)
+def test_the_grammar_refuses_what_the_code_refuses(fields: list[object]) -> None:
+    with pytest.raises(wire.BadFrame):
+        wire.decode_control_untrusted(cbor2.dumps(fields))
+    assert not accepts("control", cbor2.dumps(fields))
