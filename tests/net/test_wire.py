@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from net import wire
 from net.errors import BadFrame
 from net.limits import MAX_BLOB_BYTES, MAX_HEADER_BYTES, SESSION_CREDIT_MESSAGES
+from net.peers import _HANDLERS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "wire.md"
 
@@ -67,6 +68,16 @@ def test_the_documented_vectors_are_the_bytes(name: str, data: bytes) -> None:
 def test_every_kind_of_frame_has_a_documented_vector() -> None:
     kinds = {type(frame).__name__.lower() for frame in CONTROLS} | {"data"}
     assert {name for name, _ in documented()} == kinds
+
+
+def test_each_frame_is_legal_where_the_document_says() -> None:
+    _, table = DOCUMENT.read_text().split("| frame | legal in | from |\n|---|---|---|\n")
+    rows = [line.strip("| ").split(" | ") for line in table.split("\n\n")[0].splitlines()]
+    documented_stages = {name: set(stages.split(", ")) for name, stages, _ in rows}
+    legal = {kind.__name__.lower(): {each.name.lower() for each in stages} for kind, (stages, _) in _HANDLERS.items()}
+    for name in ("spliced", "goodbye"):
+        legal[name].add("leg")  # `_leg_frame` takes these two and no other
+    assert documented_stages == {**legal, "data": {"live"}}
 
 
 def first(header: int, blob: int, body: bytes, length: int | None = None) -> bytes:

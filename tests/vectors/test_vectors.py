@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from net import wire
 from net.directory import decode_record_untrusted
+from net.errors import BadFrame
 from net.handshake import Accept, Connect, Greeting, encode_greeting
 from tests.net.independent import NO_BLOB, Cipher, Memory, Noise, Peer, frames_of, public
 from tests.net.test_handshake import (
@@ -241,6 +242,6 @@ def test_the_frames_records_and_greetings_are_as_the_grammar_says() -> None:
     ids=lambda each: repr(each)[:40],
 )
 def test_the_grammar_refuses_what_the_code_refuses(fields: list[object]) -> None:
-    with pytest.raises(wire.BadFrame):
+    with pytest.raises(BadFrame):
         wire.decode_control_untrusted(cbor2.dumps(fields))
     assert not accepts("control", cbor2.dumps(fields))
