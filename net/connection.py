@@ -7,7 +7,7 @@ from net.directory import Endpoint
 from net.errors import BadHandshake, GoodbyeCode
 from net.events import Buffer
 from net.handshake import FIRST_MESSAGE_BYTES, Greeting, Handshake
-from net.limits import MAX_HANDSHAKE_BYTES, MAX_PLAINTEXT_BYTES, MAX_RECORD_BYTES, TAG_BYTES
+from net.limits import HELD_PIECE_OVERHEAD_BYTES, MAX_HANDSHAKE_BYTES, MAX_PLAINTEXT_BYTES, MAX_RECORD_BYTES, TAG_BYTES
 from net.records import LENGTH, Opener, Sealer, Splitter
 from net.session import Session
 from net.stall import Watch
@@ -88,7 +88,7 @@ class Connection:
         self.throttled = False
         """Whether the driver was told to read no more from it."""
         self.raw_bytes = 0
-        """Of what passes unencrypted here and waits to be written: handshake messages, and a partner's bytes."""
+        """Memory of what waits to be written and is not encrypted here: handshake messages, and a partner's bytes."""
         self.session: Session | None = None
         self.greeting: Greeting | None = None
         self.closed = False
@@ -165,7 +165,7 @@ class Connection:
     def queue_raw(self, data: bytes) -> None:
         """Send bytes as they are, before all records that are not made yet."""
         self._raw.append(data)
-        self.raw_bytes += len(data)
+        self.raw_bytes += len(data) + HELD_PIECE_OVERHEAD_BYTES
 
     def queue_record(self, frame: Control) -> None:
         """Send a control frame, encrypted now: raw bytes may follow it."""

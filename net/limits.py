@@ -105,7 +105,8 @@ MAX_CIRCUITS_PER_PAIR = 4
 """Of one caller to one node: their session needs one, and another while it is renewed. So that no caller keeps others
 from the node."""
 RELAY_BYTES = 1 << 20
-"""What a router keeps of each direction of a circuit before it stops reading: with a receive more, its memory."""
+"""What a router keeps of each direction of a circuit before it stops reading: with a receive more, its memory. Each
+piece counts as HELD_PIECE_OVERHEAD_BYTES more."""
 CIRCUIT_IDLE_SECONDS = 60.0
 """Silence after which a router ends a circuit; three keepalives of the session within have failed by then."""
 ROUTER_RETRY_SECONDS = 1.0

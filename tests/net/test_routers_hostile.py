@@ -1,13 +1,21 @@
 """Routers, their nodes and their callers against peers that mean harm, and against breaks at bad moments."""
 
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
 
 from net import sessions
 from net.directory import Endpoint, RegistrarDirectory
+from net.events import Hold
 from net.handshake import Connect
-from net.limits import HANDSHAKE_SECONDS, MAX_CIRCUITS_PER_NODE, MAX_CIRCUITS_PER_PAIR, ROUTER_RETRY_SECONDS
+from net.limits import (
+    HANDSHAKE_SECONDS,
+    MAX_CIRCUITS_PER_NODE,
+    MAX_CIRCUITS_PER_PAIR,
+    RELAY_BYTES,
+    ROUTER_RETRY_SECONDS,
+)
 from net.peers import NetworkConfig
 from net.registrar import Registrar
 from tests.net.test_routers import INDIRECT, flip, indirect, member, network, router_of
@@ -185,3 +193,21 @@ def test_a_caller_that_floods_a_node_with_circuits_keeps_no_other_from_it() -> N
     world.send(first, hidden.name, b"hello")
     world.run(0.5)
     assert hidden.headers() == [b"hello"]
+
+
+def test_a_caller_that_dribbles_to_a_node_that_does_not_read_costs_a_router_no_more_memory_than_others() -> None:
+    world, first, hidden = network(routers=("one.test",))
+    world.send(first, hidden.name, b"hello")
+    world.run(1)
+    router = world.nodes["one.test"].network
+    leg = next(leg for leg in router._switchboard.all() if leg.partner and leg.host == host_of(first.name))
+    assert leg.partner is not None
+    leg.partner.signalled = True  # the driver is still writing: it takes nothing more for now
+    tracemalloc.start()
+    for _ in range(RELAY_BYTES // 2 + 1):
+        router.receive(leg.number, memoryview(b"ab"), world.now)
+        if router.next_event() == Hold(leg.number, held=True):
+            break
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < 2 * RELAY_BYTES
