@@ -138,7 +138,8 @@ class Reach:
         self._ways = ways
         self._untried = deque(ways)
         self._reasons = []
-        share = (self.deadline - now) / max(1, len(self._untried))
+        # A lookup takes its share too: what has moved away from an address that swallows all is found in time.
+        share = (self.deadline - now) / max(1, len(self._untried) + self._may_look_up)
         self._attempt_seconds = min(HANDSHAKE_SECONDS, max(MIN_ATTEMPT_SECONDS, share))
 
     def _next(self, now: float, jitter: float) -> Step:

@@ -10,8 +10,8 @@ REFUSED, BAD_KEY, UNREACHABLE = FailureReason.REFUSED, FailureReason.BAD_KEY, Fa
 
 def test_every_endpoint_is_tried_in_order_then_the_name_is_looked_up_then_it_is_over() -> None:
     reach = Reach(5.0, reviving=False)
-    assert reach.begin((ONE, TWO), 0.0, 0.5) == Try(ONE, 2.5)
-    assert reach.failed(REFUSED, 0.0, 0.5) == Try(TWO, 2.5)
+    assert reach.begin((ONE, TWO), 0.0, 0.5) == Try(ONE, 5 / 3)
+    assert reach.failed(REFUSED, 0.0, 0.5) == Try(TWO, 5 / 3)
     assert reach.failed(REFUSED, 0.0, 0.5) == LookUp()
     assert reach.looked_up((ONE, TWO), 0.0, 0.5) == GiveUp(REFUSED)
 

@@ -13,6 +13,7 @@ from net.limits import (
     HANDSHAKE_SECONDS,
     MAX_CIRCUITS_PER_NODE,
     MAX_CIRCUITS_PER_PAIR,
+    RECOVERY_SECONDS,
     RELAY_BYTES,
     ROUTER_RETRY_SECONDS,
 )
@@ -98,6 +99,22 @@ def test_a_router_that_cannot_be_reached_is_not_forgotten_for_want_of_room(monke
     router = member(world, "one.test")
     world.run(2)
     assert router.network._relay.places == [hidden.name]
+
+
+@pytest.mark.parametrize("target", ["one.test", INDIRECT])
+def test_who_has_moved_away_from_an_address_that_swallows_everything_is_found(target: str) -> None:
+    world, first, _ = network(routers=("one.test",))
+    for name in ("one.test", INDIRECT):
+        first.network.look_up(name, world.now)
+    world.run(1)
+    world.crash(world.nodes["one.test"])
+    world.silent.add((host_of("one.test"), PORT))
+    settings = NetworkConfig(endpoints=(Endpoint(host_of("one.test"), PORT + 5),), register=True)
+    world.add(identity_of("one.test"), RegistrarDirectory(GENESIS), settings, port=PORT + 5)
+    world.run(10)
+    world.send(first, target, b"hello")
+    world.run(RECOVERY_SECONDS)
+    assert world.nodes[target].headers() == [b"hello"]
 
 
 # --- strangers, and the registrar as a router -------------------------------------------------------------------------
