@@ -213,11 +213,6 @@ class Sessions:
         if until is not None:
             raise Paused(f"{name} broke the protocol, and is not let in for another {until - now:.0f} s")
 
-    def _pause(self, name: str, router: str | None, now: float) -> float | None:
-        """Until when a node, or the router on the way to it, is not dialed."""
-        until = self._penalties.until(name, now)
-        return until if until is not None or router is None else self._penalties.until(router, now)
-
     # --- connections go ---
 
     def gone(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
@@ -325,7 +320,10 @@ class Sessions:
     def _step(self, session: Session, step: Step, now: float) -> None:
         """Do what the episode of reaching the peer wants next."""
         match step:
-            case Try(way) if (paused_until := self._pause(session.name, way.router, now)) is not None:
+            case Try(way) if way.router is not None and self._penalties.until(way.router, now) is not None:
+                assert session.reach is not None  # the next way, then
+                self._step(session, session.reach.failed(FailureReason.UNREACHABLE, now, self._jitter()), now)
+            case Try() if (paused_until := self._penalties.until(session.name, now)) is not None:
                 assert session.reach is not None
                 self.timers.set(session.name, min(paused_until, session.reach.deadline))
             case Try(way, until):
