@@ -569,6 +569,7 @@ class Network:
             self._sessions.replaced(session, old)
         self._events.extend(Delivered(token) for token in delivered)
         self._events.extend(Failed(token, FailureReason.PEER_RESTARTED) for token in failed)
+        self._relay.withdraw(session)  # on each connection it asks anew for its place, if it still wants one
         self._sessions.live(session, connection, now)
 
     def _on_ack(self, connection: Connection, session: Session, frame: Control, now: float) -> None:

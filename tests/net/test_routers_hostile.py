@@ -19,7 +19,8 @@ from net.limits import (
 )
 from net.peers import NetworkConfig
 from net.registrar import Registrar
-from tests.net.test_routers import INDIRECT, flip, indirect, member, network, router_of
+from net.wire import Reserved
+from tests.net.test_routers import INDIRECT, ROUTERS, flip, indirect, member, network, router_of
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, World, host_of, identity_of
 
 
@@ -181,6 +182,33 @@ def test_a_router_that_spoils_every_session_after_its_beginning_is_left_for_the_
     world.run(30)
     assert hidden.headers() == [b"hello"]
     assert router_of(first, hidden.name) == "two.test"
+
+
+def test_a_router_that_has_broken_the_protocol_is_passed_over() -> None:
+    world, first, hidden = network()
+    for name in (*ROUTERS, hidden.name):
+        world.send(first, name, b"hello") if name in ROUTERS else first.network.look_up(name, world.now)
+    world.run(1)
+    one = world.nodes["one.test"].network
+    (there,) = [each for each in one._switchboard.all() if each.session and each.session.name == first.name]
+    one._switchboard.queue(there, Reserved(accepted=True))
+    world.run(0.01)
+    world.send(first, hidden.name, b"through two")
+    world.run(0.1)
+    assert hidden.headers() == [b"through two"]
+    assert router_of(first, hidden.name) == "two.test"
+
+
+def test_a_node_that_comes_back_without_routers_is_not_called_through_its_former_one() -> None:
+    world, _, hidden = network(routers=("one.test",))
+    former = next(wire for wire in wires_between(world, "one.test", hidden.name))
+    del world.nodes[hidden.name]  # gone, and its connections do not say so
+    back = member(world, hidden.name)
+    world.send(back, "one.test", b"hello")
+    world.run(1)
+    assert former not in wires_between(world, "one.test", hidden.name)
+    router = world.nodes["one.test"].network
+    assert router._relay.places == []
 
 
 # --- a caller that means harm -----------------------------------------------------------------------------------------
