@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
-from bench import blobs, boot, handshake, idle, latency, local, remote, routed, scale, start, transfer
+from bench import blobs, boot, fair, handshake, idle, latency, local, remote, routed, scale, start, transfer
 from bench.measure import Figure, Result, Skipped
 
 BENCHES: dict[str, Callable[[], list[Result]]] = {
@@ -20,6 +20,7 @@ BENCHES: dict[str, Callable[[], list[Result]]] = {
     "remote": remote.run,
     "routed": routed.run,
     "latency": latency.run,
+    "fair": fair.run,
     "handshake": handshake.run,
     "idle": idle.run,
     "start": start.run,

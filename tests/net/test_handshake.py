@@ -1,6 +1,7 @@
 """The Noise handshake against published vectors, and the proof of a node's name in it."""
 
 import warnings
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -221,3 +222,15 @@ def test_a_greeting_with_a_tag_or_a_length_that_is_announced_later_is_bad() -> N
     for data in (b"\x85\xc2\x41\x01" + good[2:], b"\x9f" + good[1:] + b"\xff"):
         with pytest.raises(BadHandshake):
             decode_greeting_untrusted(data)
+
+
+def test_after_the_split_the_handshakes_state_is_gone_and_the_proof_is_not() -> None:
+    dialer, acceptor = handshakes()
+    acceptor.read_untrusted(dialer.begin())
+    dialer.read_untrusted(acceptor.write())
+    acceptor.read_untrusted(dialer.write())
+    state = weakref.ref(acceptor._noise)
+    acceptor.split()
+    assert state() is None
+    assert (acceptor.finished, acceptor.proves(identity_of("ann.test").public_key)) == (True, True)
+    assert not acceptor.proves(identity_of("bob.test").public_key)

@@ -1,11 +1,19 @@
 """TCP streams keep trio's promises of a stream, and raise this package's errors only."""
 
+import tracemalloc
+
 import pytest
 import trio
+import trio.testing
 from trio.testing import check_two_way_stream
 
+from net.driver import SEND_BYTES
 from net.errors import DialFailed, ListenFailed, StreamBroken
 from net.tcp import TcpStream, TcpTransport
+
+MOST_WRITTEN_BYTES = 5 << 19
+"""What the kernel takes for a stream that nobody reads: a receive buffer, which Linux makes twice as large as it is
+told, and half a MiB."""
 
 
 class AsTrioStream(trio.abc.Stream):
@@ -98,5 +106,34 @@ async def test_accepting_on_a_closed_listener_says_so() -> None:
 async def test_a_stream_knows_the_address_of_the_other_side() -> None:
     first, second = await make_two()
     assert first.stream.host == second.stream.host == "127.0.0.1"
+    await first.aclose()
+    await second.aclose()
+
+
+async def test_an_idle_stream_has_no_buffer_of_its_own() -> None:
+    transport = TcpTransport()
+    listener = await transport.listen("127.0.0.1", 0)
+    tracemalloc.start()
+    try:
+        streams = [stream for _ in range(20) for stream in (await transport.connect("127.0.0.1", listener.port),)]
+        streams += [stream for _ in range(20) for stream in (await listener.accept(),)]
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    for stream in streams:
+        await stream.aclose()
+    await listener.aclose()
+    assert size / len(streams) < 4096
+
+
+async def test_little_of_what_nobody_reads_leaves_our_hands() -> None:
+    first, second = await make_two()
+    written = refused = 0
+    while refused < 1000:
+        size = first.stream.send_now(bytes(SEND_BYTES))
+        written += size
+        refused += not size
+        await trio.testing.wait_all_tasks_blocked()
+    assert written < MOST_WRITTEN_BYTES
     await first.aclose()
     await second.aclose()

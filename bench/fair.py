@@ -1,0 +1,67 @@
+"""`fair`: a small request from node to node while a file of 1 GiB flows over the same session.
+
+What a small message waits for: records that are encrypted and not written (`net.driver.SEND_BYTES`), then what the
+kernels of both sides hold, which was 4 MiB when the receiver lagged and is 2.2 (`net.tcp.UNSENT_BYTES`), and the turn
+of each node. With both networks in one process nothing else runs in between, and it takes 0.7 ms at the median and 1.3
+at the 99th percentile behind 2 MiB blobs, eight in flight; receiving 128 or 256 KiB at a time instead of 512 made that
+3.8 to 4.7. The rest is whether a core is free: with other load on the machine this figure says more about that.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from pathlib import Path
+
+from bench.lab import RECEIVER, SENDER, folder, make_file, running, send_file
+from bench.measure import Reference, Result, absolute, in_turns
+from nectar_node.cli.client import ControlClient
+from testnet.local import LocalTestnet
+
+SIZE = 1 << 30
+GOAL = 10.0
+"""Milliseconds that the 99th percentile may be higher."""
+PAUSE_SECONDS = 0.002
+"""Between two requests, so that they fall on all moments of the flow."""
+QUIET_REQUESTS = 500
+TARGET = f"{RECEIVER}@echo:echo:sys"
+
+
+def run() -> list[Result]:
+    """The 99th percentile of a request's round trip beside the flow, less the same without it."""
+    with folder() as place, running(SENDER, RECEIVER) as net:
+        file = place / "file.bin"
+        make_file(file, SIZE)
+        beside, alone = in_turns(lambda: _beside_flow(net, file), lambda: _percentile(_alone(net)))
+    more = [with_it - without for with_it, without in zip(beside, alone, strict=True)]
+    reference = Reference("the 99th percentile without the flow", round(statistics.median(alone), 3), "ms")
+    return [absolute("fair", more, "ms more", GOAL, reference)]
+
+
+def _percentile(seconds: list[float]) -> float:
+    return 1e3 * statistics.quantiles(seconds, n=100)[98]
+
+
+def _alone(net: LocalTestnet) -> list[float]:
+    with net.connect(SENDER) as client:
+        return [_request(client) for _ in range(QUIET_REQUESTS)]
+
+
+def _beside_flow(net: LocalTestnet, file: Path) -> float:
+    flow = threading.Thread(target=send_file, args=(net, file, RECEIVER))
+    flow.start()
+    seconds = []
+    with net.connect(SENDER) as client:
+        while flow.is_alive():
+            seconds.append(_request(client))
+    flow.join()
+    return _percentile(seconds)
+
+
+def _request(client: ControlClient) -> float:
+    time.sleep(PAUSE_SECONDS)
+    begin = time.perf_counter()
+    answer = client.request("message", patience=60.0, target=TARGET, body="x" * 100, timeout=50, blob=None, mime=None)
+    assert answer["outcome"] == "response", answer
+    return time.perf_counter() - begin
