@@ -240,7 +240,7 @@ class Network:
         if stale is None:
             return False
         self._switchboard.close(stale, GoodbyeCode.BUSY)
-        self._sessions.gone(stale, FailureReason.UNREACHABLE, now)
+        self._gone(stale, FailureReason.UNREACHABLE, now)
         return True
 
     def connected(self, connection: int, now: float) -> None:

@@ -42,8 +42,9 @@ class Share(Generic[S]):
         """Their number."""
         self.users = 0
         """Messages to it, begun or not."""
-        self.blocked: deque[S] = deque()
-        """Streams whose next message waits for credit, in order."""
+        self.blocked: deque[S] | None = None
+        """Streams whose next message waits for credit, in order; None: there never was one. (Most shares live for one
+        message, and a deque is the largest part of one.)"""
         self.turn: S | None = None
         """The one of them that may try."""
 
@@ -139,6 +140,8 @@ class Shares(Generic[S]):
 
     def block(self, share: Share[S], stream: S) -> None:
         """A stream waits for credit."""
+        if share.blocked is None:
+            share.blocked = deque()
         if share.turn is stream:
             share.turn = None
             share.blocked.appendleft(stream)
@@ -163,7 +166,6 @@ class Shares(Generic[S]):
     def forget_waiters(self) -> None:
         """All streams begin to try afresh."""
         for share in self._by_key.values():
-            share.blocked.clear()
-            share.turn = None
+            share.blocked = share.turn = None
         self._starved.clear()
         self._large, self._reserved = None, 0

@@ -250,6 +250,18 @@ def test_g24_a_sender_to_another_node_waits_no_longer_than_its_timeout(lab: SimL
     assert c.bodies() == ["then"]
 
 
+@pytest.mark.usefixtures("small_inbox")
+@two_nodes
+def test_g24_an_answer_reaches_a_process_of_another_node_whose_inbox_is_full(lab: SimLab) -> None:
+    a, gate, b = lab.probe("a"), lab.probe("d"), lab.probe("b", far=True)
+    hold(lab, b, gate)
+    a.tell(flood(b, 500))
+    assert (a.process.waiting, len(b.process.mailbox)) == (Waiting.RECEIVE, 10)
+    gate.say("go")
+    lab.until(lab.now + 20)
+    assert b.bodies() == [str(number) for number in range(500)]
+
+
 def test_g24_a_flood_to_a_stuck_process_of_a_real_node_holds_back_its_sender_alone(sockets: SocketLab) -> None:
     sockets.forget()
     a, c = sockets.probe("a"), sockets.probe("c")
