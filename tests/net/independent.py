@@ -44,6 +44,24 @@ def frames_of(record: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield head, body
 
 
+def name_record(name: str, seed: bytes, now: int) -> bytes:
+    """A signed record of a node that listens nowhere."""
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    body = cbor2.dumps([1, name, public(key), [], [], 1, now])
+    return cbor2.dumps([body, key.sign(b"nectar/1 name record\0" + body), None, None])
+
+
+def granted_key(record: bytes, name: str, registrar: bytes) -> bytes:
+    """The key in a record of `name` that its own key and the registrar's have signed."""
+    body, signature, _, grant = cbor2.loads(record)
+    version, named, key, *_ = cbor2.loads(body)
+    assert (version, named) == (1, name)
+    Ed25519PublicKey.from_public_bytes(key).verify(signature, b"nectar/1 name record\0" + body)
+    Ed25519PublicKey.from_public_bytes(registrar).verify(grant, b"nectar/1 grant\0" + body)
+    assert isinstance(key, bytes)
+    return key
+
+
 class Cipher:
     """One direction: a key, and the number of the next nonce."""
 
@@ -140,6 +158,8 @@ class Peer:
         self.credit = (0, 0)
         self.piece_bytes = 60_000
         self.pongs = 0
+        self.answers: dict[int, tuple[str, object]] = {}
+        """A registrar's, by request."""
         self.goodbye: int | None = None
 
     # --- handshake ---
@@ -360,6 +380,18 @@ class Peer:
         """An answer."""
         self.pongs += 1
 
+    def on_found(self, request: int, record: bytes | None) -> None:
+        """A name's record, or that there is none."""
+        self.answers[request] = ("found", record)
+
+    def on_granted(self, request: int, record: bytes) -> None:
+        """Our record, with the registrar's signature."""
+        self.answers[request] = ("granted", record)
+
+    def on_refused(self, request: int, reason: int) -> None:
+        """No."""
+        self.answers[request] = ("refused", reason)
+
     def on_goodbye(self, code: int) -> None:
         """The last frame."""
         self.goodbye = code
@@ -373,4 +405,7 @@ HANDLERS: dict[int, Callable[..., None]] = {
     4: Peer.on_ping,
     5: Peer.on_pong,
     6: Peer.on_goodbye,
+    8: Peer.on_found,
+    10: Peer.on_granted,
+    11: Peer.on_refused,
 }
