@@ -473,3 +473,25 @@ def attack(data: bytes) -> None:
     """One run; the first byte decides whether nodes restart, and how they know each other."""
     kind = data[0] if data else 0
     Attack(data[1:], restarts=bool(kind & 1), registrar=bool(kind & 2), routed=bool(kind & 4)).run()
+
+
+def _script(kind: int, *steps: tuple[Callable[[Attack], None], bytes]) -> bytes:
+    """The input that takes these steps, each with the decisions that follow it."""
+    return bytes([kind]) + b"".join(bytes([_STEPS.index(step)]) + decisions for step, decisions in steps)
+
+
+_PASS, _LARGE, _WAIT = (Attack.pass_all, b""), (Attack.send, b"\0\0\5"), (Attack.wait, b"\3")
+_BREAK = ((Attack.cut, b"\0"), _WAIT, _PASS, _WAIT, _PASS)
+SEEDS = (
+    _script(0, _PASS, _LARGE, (Attack.pass_one, b"\0" + (30_000).to_bytes(3, "little")), *_BREAK),
+    _script(
+        0, _PASS, (Attack.toggle, b"\1"), _LARGE, (Attack.send, b"\0\1\1"), _PASS, *_BREAK, (Attack.toggle, b"\1\0\0")
+    ),
+    _script(0, _PASS, _LARGE, (Attack.drop, b"\0"), _LARGE, _PASS, *_BREAK),
+    _script(1, _PASS, _LARGE, (Attack.pass_one, b"\0\0\0\0"), (Attack.restart, b"\1"), _WAIT, _PASS, *_BREAK),
+    _script(1, _PASS, (Attack.toggle, b"\1"), _LARGE, _PASS, (Attack.restart, b"\0"), _LARGE, _PASS, *_BREAK),
+    _script(2, _PASS, _WAIT, _PASS, _LARGE, (Attack.double, b"\0"), _PASS, *_BREAK),
+    _script(4, _PASS, _WAIT, _PASS, _LARGE, _PASS, (Attack.pass_one, b"\0\0\0\0"), *_BREAK),
+    *(bytes([kind]) + bytes(range(40)) for kind in range(8)),
+)
+"""Where the search begins: a message that is there in part, one that is not taken, pieces that are lost, a crash."""

@@ -70,7 +70,7 @@ from net.wire import (
     decode_frames_untrusted,
     encode_control,
 )
-from tests.fuzz.attack import attack
+from tests.fuzz.attack import SEEDS, attack
 from tests.fuzz.siege import siege
 from tests.net.world import GENESIS, REGISTRAR, entropy_of, identity_of, record_of, static_directory
 
@@ -345,9 +345,7 @@ _ENVELOPES = (
 _FRAMES = (*map(encode_control, CONTROLS), *_DATA, b"".join(map(encode_control, CONTROLS)))
 
 TARGETS: dict[str, Target] = {
-    "attack": Target(
-        attack, tuple(bytes([kind]) + bytes(range(step, step + 60)) for kind in range(8) for step in (0, 9))
-    ),
+    "attack": Target(attack, SEEDS),
     "siege": Target(
         siege, tuple(bytes([kind]) + bytes(range(step, step + 90)) for kind in range(2) for step in (0, 9))
     ),
