@@ -12,6 +12,8 @@ import pytest
 import net.streams
 import testnet.sim.simulation
 from kernel import limits
+from kernel.address import Address
+from kernel.trace import TraceStep
 from testnet.sim.faults import Verdict, paused, verdict
 from testnet.sim.simulation import REGISTRAR, LinkBehaviour, SimNode
 from tests.conformance.lab import OUR, THEIR, SimLab, SimProbe
@@ -24,6 +26,7 @@ TIMEOUT = 60
 """Seconds that a request gives its answer."""
 _HORIZON = 100
 """Seconds after which nothing more is to come."""
+_TRACE = "trace"
 _ASKED, _TOLD = "asked", "told"
 _SOURCES = ("net: ", "kernel: ", "a:probes:sys: ended")
 _REGISTRAR = re.compile(REGISTRAR + "|registration|registrar is")
@@ -73,6 +76,8 @@ def known_by_name(lab: SimLab) -> Scene:
 
 
 def _mark(scene: Scene) -> None:
+    scene.lab.our.core.trace(Address.parse(scene.sender.address), _TRACE, scene.lab.now)
+    scene.lab.our.traced.clear()
     scene.marks = {name: len(node.shown_log) for name, node in scene.lab.simulation.nodes.items()}
 
 
@@ -100,11 +105,14 @@ def observe(scene: Scene, target: SimNode | None = None) -> Observed:
     assert asked[0].at is not None
     there = f" {scene.target.partition('@')[0]} log "
     arrived = any(there in line and f'"body":"{_TOLD}"' in line for line in lab.simulation.journal)
+    steps = [each.record for each in lab.our.traced if each.record.expects]
     return Observed(
-        (asked[0].failure or "answer").capitalize() if asked[0].failure else "answer",
-        (told[0].failure or "").capitalize() if told else "arrives" if arrived else "nothing",
+        str(asked[0].failure).capitalize() if asked[0].failure else "answer",
+        str(told[0].failure).capitalize() if told else "arrives" if arrived else "nothing",
         _reasons(lab.our, scene.sender),
         asked[0].at - scene.at,
+        tuple(step.reason for step in steps if step.step is TraceStep.FAILED),
+        any(step.step is TraceStep.ARRIVED for step in steps),
         TIMEOUT,
         _said(scene, lab.our),
         _said(scene, target or lab.other),

@@ -11,6 +11,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
 NOTHING = "-"
 TIMEOUT_CELL = "its timeout"
 _COLUMNS = 7
+_ERRORS = {"Offline", "Timeout"}
 _MOST_LINES = 12
 """Of a node's log, about one fault and the two messages that it met."""
 
@@ -50,6 +51,10 @@ class Observed:
     reasons: tuple[str, ...] = ()
     after: float = 0.0
     """Seconds from the send to the outcome."""
+    traced: tuple[str | None, ...] | None = None
+    """The reasons in the trace of the request; None: nobody looked."""
+    arrived: bool | None = None
+    """Whether the trace says that the other node has taken the request."""
     timeout: float = 0.0
     """The request's own."""
     sender_log: list[str] = field(default_factory=list)
@@ -83,6 +88,10 @@ def check_outcomes(row: Row, seen: Observed) -> None:
     """Who was told what, and why."""
     assert (seen.request, seen.message) == (row.request, row.message), seen
     assert tuple(dict.fromkeys(seen.reasons)) == row.reasons, seen
+    if {row.request, row.message} <= _ERRORS:
+        assert len(seen.reasons) == 2, seen
+    if seen.traced is not None and row.request in _ERRORS:
+        assert seen.traced == row.reasons, seen
 
 
 def check_log(wanted: Iterable[str], lines: list[str], *, complete: bool) -> None:

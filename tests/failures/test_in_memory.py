@@ -12,7 +12,7 @@ from testnet.sim.faults import Verdict, paused, verdict
 from tests.conformance.lab import THEIR, SimLab
 from tests.conformance.steps import send
 from tests.failures.in_memory import NO_DELAY, ROWS, acquainted, begin, begin_at_silence, observe, strangers
-from tests.failures.page import check_log, check_outcomes, read_table
+from tests.failures.page import TIMEOUT_CELL, check_log, check_outcomes, read_table
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,8 @@ def test_g13_g14_g15_g16_as_the_page_says_in_virtual_time(name: str, engine: Eng
     check_outcomes(row, seen)
     seconds, exact = row.seconds(seen.timeout)
     assert seen.after == seconds if exact else seen.after <= seconds
+    if row.after == TIMEOUT_CELL:
+        assert seen.arrived  # what the sender's trace knows of a Timeout
     check_log(row.sender_log, seen.sender_log, complete=True)
     assert seen.target_log is not None
     check_log(row.target_log, seen.target_log, complete=True)
