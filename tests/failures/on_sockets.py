@@ -218,7 +218,10 @@ def _apart(peer: dict[str, Any]) -> bool:
 
 def registrar_down_no_record(net: Network, row: str) -> Observed:
     assert net.registrar_killed.wait(LIMIT)
-    return net.play(row, at("unheard-of.nec"))
+    seen = net.play(row, at("unheard-of.nec"))
+    for node in (OUR, THEIR):  # their logs say so when they have given it up
+        net.until(lambda node=node: _apart(net.peer(REGISTRAR_NAME, node)))  # type: ignore[misc]
+    return seen
 
 
 # --- the message itself ---------------------------------------------------------------------------------------------
