@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel import limits
-from kernel.address import OUR_NODE, Address, ProcessId
+from kernel.address import OUR_NODE, Address, ProcessId, check_node
 from kernel.errors import BadAddress
 from kernel.message import LazyLoadBlob, Request
 from nectar_node.errors import BadInput
@@ -97,6 +97,18 @@ def address_untrusted(asked: Asked, our: str) -> Address:
     except BadAddress as error:
         raise BadInput(f"{error}.") from error
     return Address(our, address.process) if address.node == OUR_NODE else address
+
+
+def node_untrusted(asked: Asked, our: str) -> str:
+    """The name of another node."""
+    name = asked.get("name")
+    try:
+        check_node(str(name))
+    except BadAddress as error:
+        raise BadInput(f"{error}.") from error
+    if name == our:
+        raise BadInput(f"{name} is this very node: name another one.")
+    return str(name)
 
 
 def line_untrusted(asked: Asked) -> str:

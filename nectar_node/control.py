@@ -31,6 +31,7 @@ from nectar_node.asked import (
     denied_untrusted,
     line_untrusted,
     message_untrusted,
+    node_untrusted,
     process_untrusted,
     shared_file_untrusted,
     timeout_untrusted,
@@ -43,6 +44,7 @@ from nectar_node.system.terminal import FAILED, OFFLINE, TIMED_OUT
 from nectar_node.system.vfs import MAX_MOUNTS
 from nectar_node.trace import Traced
 from nectar_node.world import Printed
+from net.events import Probed, ProbeEnded
 
 MAX_LINE_BYTES = 128 << 20
 """One request: the largest blob in base64, and room for the rest."""
@@ -169,6 +171,7 @@ class Control:
             "message": self._on_message,
             "trace": self._on_trace,
             "run": self._on_run,
+            "diagnose": self._on_diagnose,
             "share": self._on_share,
             "unshare": self._on_unshare,
             "start": self._on_start,
@@ -203,7 +206,7 @@ class Control:
         return {
             "name": self._core.our,
             "pid": os.getpid(),
-            "peers": self._core.peers(),
+            "peers": status.peer_rows(self._core, _lead()),
             "processes": len(self._core.kernel.processes),
             "blob_bytes_loaded": self._core.machine.blob_bytes_loaded(),
             **self._status(),
@@ -227,7 +230,7 @@ class Control:
         return sorted(rows, key=lambda row: str(row["address"]))
 
     async def _on_peers(self, _: Client, __: Asked) -> dict[str, object]:
-        return {"peers": self._core.peers()}
+        return {"peers": status.peer_rows(self._core, _lead())}
 
     async def _on_errors(self, _: Client, asked: Asked) -> dict[str, object]:
         after = asked.get("after", 0)
@@ -278,6 +281,17 @@ class Control:
         del client.feeds[feed]
         failure = _FAILURES.get(answer.message.metadata or "") if isinstance(answer, Arrival) else None
         return {**self._outcome(answer), "failed": failure is not None, "failure": failure}
+
+    async def _on_diagnose(self, client: Client, asked: Asked) -> dict[str, object]:
+        """Each step of reaching another node, and how it ended."""
+        name = node_untrusted(asked, self._core.our)
+        feed = Feed(_lead())
+        client.feeds[feed] = lambda feed: self._core.stop_probe(feed, trio.current_time())
+        self._core.probe(name, feed, trio.current_time())
+        self._turn()
+        ended: ProbeEnded = await feed.pour(client)
+        del client.feeds[feed]
+        return {"outcome": ended.outcome.value, "reason": None if ended.reason is None else ended.reason.value}
 
     # --- files ------------------------------------------------------------------------------------------------------
 
@@ -362,6 +376,16 @@ def printed(action: Printed) -> None:
     feed = action.token
     assert isinstance(feed, Feed)
     feed.put({"printed": {"verbosity": action.verbosity, "text": action.text}})
+
+
+def probed(action: Probed) -> None:
+    """A step of a probe that somebody watches."""
+    feed = action.token
+    assert isinstance(feed, Feed)
+    if isinstance(action.step, ProbeEnded):
+        feed.set(action.step)
+    else:
+        feed.put(status.probe_row(action.step))
 
 
 # --- in words -------------------------------------------------------------------------------------------------------

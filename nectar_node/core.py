@@ -350,6 +350,17 @@ class NodeCore:
         self.kernel.tracer = self._traces.tracer
         self.settle(now)
 
+    def probe(self, name: str, token: object, now: float) -> None:
+        """See how another node is reached, without a message: `Probed` brings each step, until its `ProbeEnded` or
+        `stop_probe`."""
+        self.network.probe(name, token, now)
+        self.settle(now)
+
+    def stop_probe(self, token: object, now: float) -> None:
+        """Tell nothing more about it."""
+        self.network.stop_probe(token)
+        self.settle(now)
+
     # --- moving things on -------------------------------------------------------------------------------------------
 
     def settle(self, now: float) -> None:

@@ -45,7 +45,7 @@ from net import directory, keyfile
 from net.directory import Directory, RegistrarDirectory
 from net.driver import FAREWELL_SECONDS, Driver
 from net.errors import BadNameRecord, KeyFileError, KeyFileMissing, ListenFailed
-from net.events import Close, Dial, FailureReason, Hold, Writable
+from net.events import Close, Dial, FailureReason, Hold, Probed, Writable
 from net.identity import Identity
 from net.peers import Network, NetworkConfig
 from net.registrar import Registrar
@@ -202,6 +202,7 @@ class Node:
             Installed: self._installed,
             Traced: control.traced,
             Printed: control.printed,
+            Probed: control.probed,
             Joined: self._on_joined,
             JoinFailed: self._on_join_failed,
             ShutDown: lambda _: self._stop.set(),

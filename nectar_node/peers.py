@@ -6,7 +6,6 @@ Here, and nowhere else, net's names and bytes become the kernel's messages and b
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import NamedTuple
 
 from kernel.events import Event, FromPeer, Parcel, PeerFailed, PeerTook
@@ -28,6 +27,7 @@ from net.events import (
     Outgoing,
     PeerDown,
     PeerUp,
+    Probed,
     Received,
     RecordStored,
     Registered,
@@ -82,7 +82,6 @@ class Peers:
         self._tell = tell
         self._ask = ask
         self._serve = serve
-        self._states: dict[str, str] = {}
         self._now = 0.0
         self._handlers: dict[type, Callable[..., None]] = {
             Received: self._received,
@@ -99,6 +98,7 @@ class Peers:
             RegistrationFailed: lambda event: ask(JoinFailed(event.reason, event.retries)),
             RecordStored: self._keep_record,
             LookedUp: self._looked_up,
+            Probed: ask,
         }
 
     def send(self, parcel: Parcel, now: float) -> None:
@@ -123,11 +123,21 @@ class Peers:
 
     def status(self) -> list[dict[str, object]]:
         """The nodes this one has a session with, for status pages."""
-        rows: list[dict[str, object]] = []
-        for peer in self._network.peers():
-            state = "up" if peer.connected else "connecting" if peer.reaching else self._states.get(peer.name, "idle")
-            rows.append({"state": state, **asdict(peer)})
-        return rows
+        return [
+            {
+                "name": peer.name,
+                "state": peer.state.value,
+                "router": peer.router,
+                "host": peer.host,
+                "round_trip_seconds": peer.round_trip,
+                "bytes_sent": peer.bytes_sent,
+                "bytes_received": peer.bytes_received,
+                "queued_messages": peer.queued_messages,
+                "queued_bytes": peer.queued_bytes,
+                "last_error": None if peer.error is None else peer.error.text,
+            }
+            for peer in self._network.peers()
+        ]
 
     # --- the net's events -------------------------------------------------------------------------------------------
 
@@ -169,11 +179,9 @@ class Peers:
         self._tell(PeerTook(parcel))
 
     def _peer_up(self, event: PeerUp) -> None:
-        self._states[event.node] = "up"
         self._log(1, f"connected to {event.node}")
 
     def _peer_down(self, event: PeerDown) -> None:
-        self._states[event.node] = f"down: {event.reason}"
         self._log(1, f"lost {event.node}: {event.reason}")
 
     def _keep_record(self, event: RecordStored) -> None:

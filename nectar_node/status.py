@@ -1,11 +1,12 @@
-"""The node's state as rows of JSON: what `ps`, `errors`, `trace` and `start` are answered with. Changes nothing.
+"""The node's state as rows of JSON: what `ps`, `peers`, `errors`, `trace`, `net diagnose` and `start`
+are answered with. Changes nothing.
 
 The core's times run from an arbitrary point; `lead` is what has to be added for the time since 1970, in seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -16,6 +17,8 @@ from kernel.process import Process
 from nectar_node.core import NodeCore
 from nectar_node.package import Package, asked_for, capability_text
 from nectar_node.trace import TraceRecord
+from net.events import AttemptFailed, Dialed, Dialing, NameFound, NameMissing, Pinged, Pinging, ProbeStep, Proven
+from net.identity import fingerprint
 
 MAX_ERROR_ROWS = 1000
 """Dead letters in one answer."""
@@ -92,6 +95,58 @@ def started_rows(core: NodeCore, asked: Package, allowed: Package) -> list[Row]:
             }
         )
     return rows
+
+
+def peer_rows(core: NodeCore, lead: float) -> list[Row]:
+    """The nodes that this one has a session with, or had lately; times are those since 1970, as texts."""
+    rows = zip(core.peers(), core.network.peers(), strict=True)
+    return [
+        {
+            **row,
+            "since": None if peer.since is None else wall_time(peer.since + lead),
+            "last_error_time": None if peer.error is None else wall_time(peer.error.at + lead),
+        }
+        for row, peer in rows
+    ]
+
+
+def probe_row(step: ProbeStep) -> Row:
+    """A step of a probe, but the last one."""
+    return _PROBE_ROWS[type(step)](step)
+
+
+def _found_row(step: NameFound) -> Row:
+    record = step.record
+    return {
+        "step": "record",
+        "from": "registrar" if step.asked else "here",
+        "sequence": record.sequence,
+        "endpoints": [f"{each.host}:{each.port}" for each in record.endpoints],
+        "routers": list(record.routers),
+        "key": fingerprint(record.public_key),
+    }
+
+
+def _proven_row(step: Proven) -> Row:
+    key = fingerprint(step.public_key)
+    return {"step": "proven", "version": step.version, "key": key, "host": step.host, "dialed": step.dialed}
+
+
+def _failed_row(step: AttemptFailed) -> Row:
+    where = {"host": step.host, "port": step.port}
+    return {"step": "failed", "stage": step.stage.value, **where, "reason": step.reason.value, "text": step.text}
+
+
+_PROBE_ROWS: dict[type, Callable[..., Row]] = {
+    NameFound: _found_row,
+    NameMissing: lambda step: {"step": "no record", "reason": step.reason.value},
+    Dialing: lambda step: {"step": "dialing", "host": step.host, "port": step.port},
+    Dialed: lambda step: {"step": "dialed", "host": step.host, "port": step.port},
+    Proven: _proven_row,
+    AttemptFailed: _failed_row,
+    Pinging: lambda step: {"step": "pinging", "host": step.host},
+    Pinged: lambda step: {"step": "pong", "seconds": step.seconds},
+}
 
 
 def error_rows(core: NodeCore, after: int, lead: float) -> Row:

@@ -1,6 +1,6 @@
 """What the core asks of the world, as values: its driver carries them out.
 
-Those of the net (`Dial`, `Close`, `Writable`, `Hold`), of the disk (`Job`) and of traces (`Traced`) are defined where
+Those of the net (`Dial`, `Close`, `Writable`, `Hold`, `Probed`), of the disk (`Job`) and of traces (`Traced`) are defined where
 they come from.
 """
 
@@ -14,7 +14,7 @@ from kernel.events import Answered
 from kernel.message import Buffer
 from nectar_node.storage.operations import Job, Location
 from nectar_node.trace import Traced
-from net.events import Close, Dial, FailureReason, Hold, Writable
+from net.events import Close, Dial, FailureReason, Hold, Probed, Writable
 
 
 class LogLine(NamedTuple):
@@ -96,5 +96,6 @@ WorldAction = (
     | Joined
     | JoinFailed
     | Traced
+    | Probed
     | ShutDown
 )

@@ -59,6 +59,7 @@ class Connection:
         "number",
         "owner",
         "partner",
+        "ping_sent",
         "pinged",
         "raw_bytes",
         "session",
@@ -68,6 +69,7 @@ class Connection:
         "throttled",
         "via",
         "watch",
+        "why",
     )
 
     def __init__(self, number: int, handshake: Handshake, *, dialed: str | None, host: str, now: float) -> None:
@@ -76,6 +78,8 @@ class Connection:
         self.handshake = handshake
         self.dialed = dialed
         self.host = host
+        self.why: str | None = "the connection broke"
+        """Why it ends, in words; None: another has taken its place."""
         self.stage = Stage.DIALING if dialed is not None else Stage.HANDSHAKE
         self.owner = dialed
         """Whose session the dial is for: the node that was dialed, or the one behind that router."""
@@ -98,7 +102,9 @@ class Connection:
         """Whether a Writable event is out."""
         self.last_heard = now
         self.pinged = False
-        """Whether a ping is unanswered."""
+        """Whether the connection ends unless something is heard in time."""
+        self.ping_sent: float | None = None
+        """When the oldest ping whose pong has not come was queued."""
         self.watch = Watch()
         self.splitter = Splitter()
         self.held: list[bytes] = []
@@ -239,6 +245,22 @@ class Connection:
                 break
             position = self._sealer.seal(buffer, position, at - begin)
         return position
+
+    @property
+    def router(self) -> str | None:
+        """The router that it goes through, or is to go through; None: it is direct."""
+        return self.via or (self.dialed if self.owner != self.dialed else None)
+
+    @property
+    def port(self) -> int | None:
+        """The port that was dialed; None: the peer has dialed, or it is a circuit."""
+        return self.endpoint.port if self.endpoint is not None else None
+
+    @property
+    def where(self) -> str:
+        """The other end's address, for people."""
+        address = self.host if self.port is None else f"{self.host}:{self.port}"
+        return address if self.router is None else f"{address} via {self.router}"
 
     @property
     def peer(self) -> str:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from net.directory import NameRecord
+
 Buffer: TypeAlias = bytes | bytearray | memoryview
 """Bytes that are handed on by reference and not changed any more."""
 
@@ -209,6 +211,146 @@ class Log:
     """Without a full stop, bounded, no bytes of a peer but its checked name."""
 
 
+# --- what a probe is told (`Network.probe`) -------------------------------------------------------------------------
+
+
+class ProbeOutcome(StrEnum):
+    """How a probe ended."""
+
+    REACHED = "reached"
+    """A pong has come."""
+    OFFLINE = "offline"
+    """The search for a connection was given up: a message would come back as Offline (G13)."""
+    TIMEOUT = "timeout"
+    """No pong came in time."""
+    BUSY = "busy"
+    """There are too many probes, or too many peers; nothing was tried."""
+
+
+class AttemptStage(StrEnum):
+    """How far a connection had come when it ended."""
+
+    DIAL = "dial"
+    """It did not come about."""
+    ROUTER = "router"
+    """It reached a router, which carried it no further."""
+    HANDSHAKE = "handshake"
+    """It ended before the peer had proven its name."""
+    ADMISSION = "admission"
+    """It ended before the peer had let us in."""
+    SESSION = "session"
+    """Messages passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameFound:
+    """The name record is there."""
+
+    record: NameRecord
+    """It."""
+    asked: bool
+    """The registrar gave it just now; else it was known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameMissing:
+    """No record came from the registrar; what is known here has to do, if there is anything."""
+
+    reason: FailureReason
+    """NO_SUCH_NAME: it knows none; NO_REGISTRAR: it cannot be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialing:
+    """A connection is being opened."""
+
+    host: str
+    port: int | None
+    router: str | None
+    """The router there that is to carry it on; None: it is direct."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialed:
+    """It is there; the handshake begins."""
+
+    host: str
+    port: int | None
+    router: str | None
+    """See `Dialing`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The peer has proven that it is that node."""
+
+    version: int
+    """Of the protocol that both speak."""
+    public_key: bytes
+    """The Ed25519 key that it has shown to hold."""
+    host: str
+    """The address at the other end."""
+    dialed: bool
+    """We dialed; else the peer did."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """A connection has ended, or did not come about."""
+
+    host: str
+    port: int | None
+    """None: the peer had dialed, or it was a circuit."""
+    router: str | None
+    """See `Dialing`."""
+    stage: AttemptStage
+    """How far it had come."""
+    reason: FailureReason
+    """As the search for a connection counts it."""
+    text: str
+    """In words, without a full stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pinging:
+    """The session is there, and a ping is out."""
+
+    host: str
+    """The address at the other end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pinged:
+    """The pong has come."""
+
+    seconds: float
+    """Since the ping was queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeEnded:
+    """The last step of a probe."""
+
+    outcome: ProbeOutcome
+    reason: FailureReason | None
+    """With OFFLINE."""
+
+
+ProbeStep: TypeAlias = (
+    NameFound | NameMissing | Dialing | Dialed | Proven | AttemptFailed | Pinging | Pinged | ProbeEnded
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """A step of a probe."""
+
+    token: object
+    """As given to `Network.probe`."""
+    step: ProbeStep
+    """What has happened."""
+
+
 NetEvent: TypeAlias = (
     Dial
     | Close
@@ -223,6 +365,7 @@ NetEvent: TypeAlias = (
     | RegistrationFailed
     | RecordStored
     | LookedUp
+    | Probed
     | Log
 )
 """Everything that `Network.next_event` returns."""

@@ -1,5 +1,7 @@
 """Who a node is: its name and its Ed25519 key. Knows no file (see `keyfile`) and no record (see `directory`)."""
 
+from hashlib import sha256
+
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
@@ -9,6 +11,8 @@ KEY_BYTES = 32
 """An Ed25519 seed, and an Ed25519 public key."""
 SIGNATURE_BYTES = 64
 """An Ed25519 signature."""
+_FINGERPRINT_BYTES = 10
+"""80 bits: short enough to be compared by eye, too long to be hit by trying keys."""
 
 
 class Identity:
@@ -37,6 +41,11 @@ class Identity:
 
     def __repr__(self) -> str:
         return f"Identity({self.name}, {self.public_key.hex()[:16]})"
+
+
+def fingerprint(public_key: bytes) -> str:
+    """A key for people to compare: the beginning of its SHA-256 hash, in groups of four hexadecimal digits."""
+    return sha256(public_key).digest()[:_FINGERPRINT_BYTES].hex(" ", 2)
 
 
 def verify_untrusted(public_key: bytes, domain: bytes, message: bytes, signature: bytes) -> bool:

@@ -90,6 +90,8 @@ HALF_OPEN_SECONDS = 1.0
 One that is honest takes milliseconds, so whoever fills the bounds has to do so again every second."""
 MAX_SESSIONS = 4096
 """Peers that are remembered at once; the idle one that was used longest ago goes first."""
+MAX_PROBES = 16
+"""Watchers of how peers are reached: people, each with a command that waits."""
 MAX_LOOKUPS = 1024
 """Names that are being asked for at the registrar at once."""
 
@@ -123,6 +125,9 @@ KEEPALIVE_SECONDS = 15.0
 """Silence after which a ping is sent."""
 PING_SECONDS = 5.0
 """Time for an answer to a ping; then the connection is dead."""
+PROBE_SECONDS = 30.0
+"""Time for all of a probe: a lookup, the budget for reaching a peer, and a ping take half of it; the rest is for a peer
+whose connections break as soon as they are there."""
 RECOVERY_SECONDS = 5.0
 """Budget for reaching a peer, from the first attempt or the break of the connection; the default."""
 LOOKUP_SECONDS = 5.0

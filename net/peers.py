@@ -12,7 +12,6 @@ each other, `resolver` what the registrar is asked. Tests: tests/net/test_peers.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 from net.admission import Admission, Ruling, Verdict
@@ -42,6 +41,9 @@ from net.events import (
     LookedUp,
     NetEvent,
     Outgoing,
+    Probed,
+    ProbeEnded,
+    ProbeOutcome,
     Received,
     RecordStored,
 )
@@ -66,6 +68,7 @@ from net.service import serve
 from net.session import Receipt, Session
 from net.sessions import Sessions
 from net.switchboard import Switchboard
+from net.vitals import PeerStatus
 from net.wire import (
     Ack,
     Control,
@@ -88,29 +91,6 @@ from net.wire import (
 )
 
 __all__ = ["Network", "NetworkConfig"]
-
-
-@dataclass(frozen=True, slots=True)
-class PeerStatus:
-    """One peer, for status pages."""
-
-    name: str
-    connected: bool
-    """Messages pass."""
-    reaching: bool
-    """A connection is being sought."""
-    host: str | None
-    """The address at the other end."""
-    router: str | None
-    """The router through which it is connected; None: directly, or not at all."""
-    bytes_sent: int
-    """On all connections with it, with all overhead."""
-    bytes_received: int
-    """See `bytes_sent`."""
-    queued_messages: int
-    """That it has not acknowledged."""
-    queued_bytes: int
-    """Their size."""
 
 
 class Network:
@@ -197,6 +177,19 @@ class Network:
         self._wanted.add(name)
         self._sessions.look_up(name, now)
 
+    def probe(self, name: str, token: object, now: float) -> None:
+        """See whether the node `name` can be reached, without a message: as a message would seek a connection, or by a
+        ping on the session that is there. `Probed` events tell each step, the last one is a `ProbeEnded`."""
+        if self._down or not is_node_name(name) or name == self._identity.name:
+            reason = FailureReason.SHUTDOWN if self._down else FailureReason.NO_SUCH_NAME
+            self._events.append(Probed(token, ProbeEnded(ProbeOutcome.OFFLINE, reason)))
+        else:
+            self._sessions.probe(name, token, now)
+
+    def stop_probe(self, token: object) -> None:
+        """Tell nothing more about that probe."""
+        self._sessions.probes.stop(token)
+
     def backlog(self, node: str) -> int:
         """Bytes of messages to `node` that are not acknowledged, for whoever wants to slow down before QUEUE_FULL."""
         session = self._sessions.get(node)
@@ -251,15 +244,16 @@ class Network:
         elif item.stage is Stage.DIALING:
             item.begin()
             self._switchboard.signal(item)
+            self._sessions.probes.dialed(item)
 
     def dial_failed(self, connection: int, reason: str, now: float) -> None:
         """The connection that a Dial event asked for could not be had; see `DialFailure`."""
         refused = reason == DialFailure.REFUSED
-        self._ended(connection, FailureReason.REFUSED if refused else FailureReason.UNREACHABLE, now)
+        self._ended(connection, FailureReason.REFUSED if refused else FailureReason.UNREACHABLE, now, str(reason))
 
     def lost(self, connection: int, now: float) -> None:
         """The connection has ended, in whatever way."""
-        self._ended(connection, FailureReason.UNREACHABLE, now)
+        self._ended(connection, FailureReason.UNREACHABLE, now, "the connection broke")
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:
         """Bytes have come. Raises nothing, whatever they are; `data` is not kept."""
@@ -295,11 +289,13 @@ class Network:
             self._switchboard.timers.next(),
             self._sessions.timers.next(),
             self._sessions.resolver.next_deadline(),
+            self._sessions.probes.next_deadline(),
         )
         return min((when for when in clocks if when is not None), default=None)
 
     def on_timer(self, now: float) -> None:
         """Time has passed."""
+        self._sessions.probes.on_timer(now)  # before the silence of its connection is dealt with
         self._sessions.resolver.on_timer(now)
         self._sessions.serve_resolver(now)
         while (number := self._switchboard.timers.pop_due(now)) is not None:
@@ -317,20 +313,7 @@ class Network:
 
     def peers(self) -> list[PeerStatus]:
         """What is known of each node that there is a session with, by name."""
-        return [
-            PeerStatus(
-                session.name,
-                connected=session.live,
-                reaching=session.reach is not None,
-                host=session.connection.host if session.connection is not None else None,
-                router=session.connection.via if session.connection is not None else None,
-                bytes_sent=session.bytes_sent,
-                bytes_received=session.bytes_received,
-                queued_messages=session.outbox.messages,
-                queued_bytes=session.outbox.bytes,
-            )
-            for session in sorted(self._sessions.all(), key=lambda session: session.name)
-        ]
+        return [session.status() for session in sorted(self._sessions.all(), key=lambda session: session.name)]
 
     def statistics(self) -> dict[str, int]:
         """Numbers for status pages."""
@@ -351,11 +334,12 @@ class Network:
 
     # --- connections end --------------------------------------------------------------------------------------------
 
-    def _ended(self, number: int, reason: FailureReason, now: float) -> None:
+    def _ended(self, number: int, reason: FailureReason, now: float, why: str) -> None:
         connection = self._switchboard.get(number)
         if connection is not None:
             if connection.stage is Stage.LIVE:
                 self._events.append(Log(f"{connection} has broken"))
+            connection.why = why
             self._switchboard.forget(connection)
             self._gone(connection, reason, now)
 
@@ -369,6 +353,7 @@ class Network:
 
     def _violated(self, connection: Connection, violation: ProtocolViolation, now: float) -> None:
         self._events.append(Log(f"{connection} ends: {violation}"))
+        connection.why = str(violation)
         self._switchboard.close(connection, violation.code)
         if connection.session is not None and not connection.session.guest:
             self._sessions.punish(connection.session, violation, now)
@@ -386,6 +371,7 @@ class Network:
                 self._switchboard.close(connection, None)
                 self._gone(connection, FailureReason.UNREACHABLE, now)
         elif connection.stage is not Stage.LIVE or connection.pinged:
+            connection.why = "no answer in time"
             self._events.append(Log(f"{connection} ends: silent for too long"))
             unanswered = connection.stage is Stage.LEG
             self._switchboard.close(connection, GoodbyeCode.NO_CIRCUIT if unanswered else GoodbyeCode.SILENT)
@@ -396,7 +382,7 @@ class Network:
             timers.set(connection.number, connection.last_heard + KEEPALIVE_SECONDS)
         else:
             connection.pinged = True
-            self._switchboard.queue(connection, Ping())
+            self._switchboard.ping(connection, now)
             timers.set(connection.number, now + PING_SECONDS)
 
     def _gets_on(self, connection: Connection, now: float) -> bool:
@@ -454,6 +440,8 @@ class Network:
             return
         connection.stage = Stage.WAITING
         connection.session = session = self._session_of(ruling.name, guest=ruling.verdict is Verdict.GUEST)
+        if ruling.verdict is Verdict.BELIEVED:
+            self._sessions.probes.proven(connection, self._directory.find(ruling.name))
         if session.arbiter:
             self._sessions.choose(session, connection)
         self._switchboard.signal(connection)
@@ -551,6 +539,7 @@ class Network:
             self._circuits.spliced(leg, frame, now)
         elif isinstance(frame, Goodbye):
             self._events.append(self._circuits.goodbye(leg, frame))
+            leg.why = f"the router says: {_code_name(frame.code)}"
             self._switchboard.close(leg, None)
             self._gone(leg, FailureReason.UNREACHABLE, now)
         else:
@@ -559,6 +548,7 @@ class Network:
     def _on_resume(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         assert isinstance(frame, Resume)
         if not session.arbiter and not session.accepts(frame, connection.met):
+            connection.why = None
             self._switchboard.close(connection, GoodbyeCode.REPLACED)
             self._gone(connection, FailureReason.UNREACHABLE, now)
             return
@@ -587,13 +577,18 @@ class Network:
         self._switchboard.reply(connection, Pong())
 
     def _on_pong(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
-        """Its arrival alone was the point."""
+        if connection.ping_sent is not None:
+            session.vitals.round_trip = seconds = now - connection.ping_sent
+            connection.ping_sent = None
+            if not session.guest:
+                self._sessions.probes.ponged(session.name, seconds)
 
     def _on_goodbye(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         assert isinstance(frame, Goodbye)
         meant = frame.code in (GoodbyeCode.SHUTDOWN, GoodbyeCode.REPLACED)
         if not meant:
             self._events.append(Log(f"{session.name} ends connection {connection.number}: {_code_name(frame.code)}"))
+        connection.why = None if frame.code == GoodbyeCode.REPLACED else f"the peer says: {_code_name(frame.code)}"
         self._switchboard.close(connection, None)
         disbelieved = frame.code in (GoodbyeCode.NOT_BELIEVED, GoodbyeCode.UNKNOWN_NAME)
         reason = FailureReason.NOT_BELIEVED if disbelieved else FailureReason.UNREACHABLE

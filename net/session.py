@@ -24,6 +24,7 @@ from net.errors import BadFrame
 from net.reach import Reach
 from net.resolver import Answer
 from net.streams import Arrived, Inbox, Outbox
+from net.vitals import PeerState, PeerStatus, Vitals
 from net.wire import INCARNATION_BYTES, Credit, Data, Resume
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Session:
         "outbox",
         "reach",
         "up",
+        "vitals",
     )
 
     def __init__(
@@ -112,6 +114,36 @@ class Session:
         """All that it has looked up."""
         self.looked_up: Answer | None = None
         """How the last lookup of the peer's own name ended."""
+        self.vitals = Vitals()
+        """For people."""
+
+    def note(self, now: float) -> None:
+        """Write down in its vitals how it is now."""
+        if self.live:
+            self.vitals.gave_up = False
+            state = PeerState.UP
+        elif self.connection is not None or self.reach is not None or self.looking:
+            state = PeerState.CONNECTING
+        else:
+            state = PeerState.DOWN if self.vitals.gave_up else PeerState.IDLE
+        self.vitals.enter(state, now)
+
+    def status(self) -> PeerStatus:
+        """For status pages."""
+        vitals, connection = self.vitals, self.connection
+        return PeerStatus(
+            self.name,
+            state=vitals.state,
+            since=vitals.since,
+            router=connection.via if connection is not None else None,
+            host=connection.host if connection is not None else None,
+            round_trip=vitals.round_trip,
+            bytes_sent=self.bytes_sent,
+            bytes_received=self.bytes_received,
+            queued_messages=self.outbox.messages,
+            queued_bytes=self.outbox.bytes,
+            error=vitals.error,
+        )
 
     @property
     def idle(self) -> bool:

@@ -10,11 +10,12 @@ from net.config import NetworkConfig
 from net.connection import Connection, Stage
 from net.directory import Directory, Endpoint, NameRecord
 from net.errors import GoodbyeCode, Paused, ProtocolViolation
-from net.events import Failed, FailureReason, Log, NetEvent, PeerDown, PeerUp
+from net.events import Dialing, Failed, FailureReason, Log, NameFound, NetEvent, PeerDown, PeerUp, ProbeOutcome
 from net.handshake import Circuit, Connect, Handshake
 from net.identity import Identity
-from net.limits import KEEPALIVE_SECONDS, MAX_ENDPOINTS, MAX_SESSIONS, ROUTER_RETRY_SECONDS
+from net.limits import KEEPALIVE_SECONDS, MAX_ENDPOINTS, MAX_SESSIONS, PING_SECONDS, ROUTER_RETRY_SECONDS
 from net.penalties import Penalties
+from net.probes import Probes
 from net.reach import GiveUp, LookUp, Reach, Step, Try, Wait, Way
 from net.resolver import Answer, Resolver
 from net.session import Session
@@ -55,6 +56,7 @@ class Sessions:
         """Routers of this node that cannot be reached, and why: so that each reason is told once."""
         self._penalties = Penalties()
         self._down = False
+        self.probes = Probes(events.append)
         self.timers: Timers[str] = Timers()
         """One deadline per session: of what `reach` waits for."""
         self.resolver = Resolver(
@@ -142,8 +144,10 @@ class Sessions:
         session.reach = None
         session.attempt = None
         session.looking.clear()
+        session.note(now)
         self._switchboard.timers.set(connection.number, now + KEEPALIVE_SECONDS)
         self._switchboard.signal(connection)
+        self._ping(session, connection, now)
         if not session.guest:
             self._is_up(session, now)
 
@@ -218,6 +222,7 @@ class Sessions:
     def gone(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
         """A connection is forgotten: carry on with whoever relied on it. `farewell`: the peer meant it to end."""
         session = connection.session
+        self._note_end(connection, reason, now)
         if session is not None and session.connection is connection:
             session.unbind()
             if connection.via is not None and not farewell:
@@ -236,6 +241,15 @@ class Sessions:
         after the resume frames, which end the episode that would have come to the next router."""
         others = [name for name in session.distrusted if name != router]
         session.distrusted = [*others, router][-MAX_ENDPOINTS:]
+
+    def _note_end(self, connection: Connection, reason: FailureReason, now: float) -> None:
+        """Write down, and tell who watches, why a connection with a known peer ended."""
+        name = connection.session.name if connection.session is not None else connection.owner
+        session = self._sessions.get(name) if name is not None else None
+        if session is None or connection.why is None or connection.session not in (None, session):
+            return
+        session.vitals.failed(f"{connection.where}: {connection.why}", now)
+        self.probes.failed(session.name, connection, reason, connection.why)
 
     def _attempt_failed(self, session: Session, reason: FailureReason, now: float) -> None:
         session.attempt = None
@@ -258,6 +272,32 @@ class Sessions:
             self._step(session, reach.expect(), now)
 
     # --- connections are sought ---
+
+    def probe(self, name: str, token: object, now: float) -> None:
+        """See `peers.Network.probe`."""
+        if not self.probes.begin(name, token, now):
+            return
+        session, record = self.obtain(name), self._directory.find(name)
+        if record is not None:
+            self.probes.tell(token, NameFound(record, asked=False))
+        if session is None:
+            self.probes.end(token, ProbeOutcome.BUSY, None)
+        elif session.live and session.connection is not None:
+            self._ping(session, session.connection, now)
+        else:
+            attempt = self._switchboard.get(session.attempt)
+            if attempt is not None:
+                self.probes.tell(token, Dialing(attempt.host, attempt.port, attempt.router))
+            self.advance(session, now)
+
+    def _ping(self, session: Session, connection: Connection, now: float) -> None:
+        """Measure how far the peer is; while somebody watches, it has to answer as after silence."""
+        self._switchboard.ping(connection, now)
+        if not session.guest and self.probes.watched(session.name):
+            if not connection.pinged:
+                connection.pinged = True
+                self._switchboard.timers.set(connection.number, now + PING_SECONDS)
+            self.probes.pinging(session.name, connection.host, now)
 
     def advance(self, session: Session, now: float) -> None:
         """There is something to send: send it, or see to a connection."""
@@ -334,12 +374,14 @@ class Sessions:
                 attempt.owner = session.name
                 session.attempt = attempt.number
                 self.timers.set(session.name, None)
+                self.probes.dialing(attempt)
             case LookUp():
                 self._look_up(session, now)
             case Wait(until):
                 self.timers.set(session.name, until)
             case GiveUp(reason):
                 self._give_up(session, reason, now)
+        session.note(now)
 
     def _give_up(self, session: Session, reason: FailureReason, now: float) -> None:
         """The peer cannot be reached: fail all that was for it."""
@@ -350,6 +392,11 @@ class Sessions:
         if self.is_router(session.name) and not self._down:
             self._retry_router(session, reason, now)
         self._events.extend(Failed(token, reason) for token in session.give_up())
+        if not session.vitals.explained:
+            session.vitals.failed(reason, now)
+        session.vitals.gave_up = True
+        session.note(now)
+        self.probes.gave_up(session.name, reason)
         if session.up:
             session.up = False
             self._events.append(PeerDown(session.name, reason))
@@ -388,6 +435,7 @@ class Sessions:
     def _seek(self, session: Session, names: set[str], now: float) -> None:
         session.looking = names - {self._identity.name, self._genesis.name if self._genesis is not None else ""}
         session.asked |= names
+        session.note(now)
         wanted = sorted(session.looking)
         for name in wanted:
             self._seekers.setdefault(name, set()).add(session.name)
@@ -426,6 +474,7 @@ class Sessions:
             session.looking.discard(name)
             if name == seeker:
                 session.looked_up = answer
+                self.probes.looked_up(name, self._directory.find(name), answer)
             if not session.looking:
                 self._reach_on(session, now)
         self._answered(name, answer, now)

@@ -19,7 +19,7 @@ from net.limits import (
     RELAY_BYTES,
 )
 from net.timers import Timers
-from net.wire import Control
+from net.wire import Control, Ping
 
 
 class Switchboard:
@@ -98,6 +98,12 @@ class Switchboard:
         """Send a control frame."""
         connection.queue(frame)
         self.signal(connection)
+
+    def ping(self, connection: Connection, now: float) -> None:
+        """Ask for a pong; the time that it takes is measured, of one ping at a time."""
+        if connection.ping_sent is None:
+            connection.ping_sent = now
+        self.queue(connection, Ping())
 
     def reply(self, connection: Connection, frame: Control) -> None:
         """Send a control frame that the peer has asked for. Raises NoRoom if it asks without ever reading."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -30,12 +30,16 @@ _LABELS = {"memory_bytes": "memory", "cpu_seconds": "CPU", "running_seconds": "r
 _PEER_COLUMNS = {
     "name": "NAME",
     "state": "STATE",
+    "route": "ROUTE",
+    "round_trip_seconds": "RTT",
     "host": "HOST",
     "bytes_sent": "SENT",
     "bytes_received": "RECEIVED",
-    "queued_bytes": "QUEUED",
+    "queue": "QUEUE",
+    "since": "SINCE",
+    "last_error": "LAST ERROR",
 }
-_PEER_OPTIONAL = ("QUEUED", "HOST", "RECEIVED", "SENT")
+_PEER_OPTIONAL = ("HOST", "RECEIVED", "SENT", "QUEUE", "SINCE", "RTT", "ROUTE", "LAST ERROR")
 
 
 def ps(
@@ -49,31 +53,50 @@ def ps(
     """List the processes that run on a node, or show one of them in full."""
     if address is not None:
         return _show_one(node, address, directory, as_json)
-    return _show(node, directory, ("ps", "processes"), (_PROCESS_COLUMNS, _PROCESS_OPTIONAL), as_json)
+    columns = _Columns(_PROCESS_COLUMNS, _PROCESS_OPTIONAL, "PROCESS", (), _cell)
+    return _show(node, directory, ("ps", "processes"), columns, as_json)
 
 
 def peers(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """List the nodes that a node knows, and what went to and fro."""
-    return _show(node, directory, ("peers", "peers"), (_PEER_COLUMNS, _PEER_OPTIONAL), as_json)
+    """List the nodes that a node knows: how each is reached, since when it is so, and what went wrong last.
+
+    RTT is the time of the last ping and its answer. QUEUE is what the other node has not confirmed yet.
+    """
+    columns = _Columns(_PEER_COLUMNS, _PEER_OPTIONAL, "LAST ERROR", ("LAST ERROR",), _peer_cell)
+    return _show(node, directory, ("peers", "peers"), columns, as_json)
+
+
+class _Columns(NamedTuple):
+    """How rows become a table."""
+
+    headings: Mapping[str, str]
+    """By the keys of the rows, or of what a cell makes of them."""
+    optional: Sequence[str]
+    """What may be left out, the first first."""
+    broken: str
+    """The one whose cells may be broken."""
+    roomy: Sequence[str]
+    """See `output.print_table`."""
+    cell: Callable[[Answer, str], str]
 
 
 def _show(
     node: str,
     directory: Path,
     query: tuple[str, str],
-    columns: tuple[Mapping[str, str], Sequence[str]],
+    columns: _Columns,
     as_json: bool,
 ) -> int:
-    """`columns`: keys of the answer's rows with their headings, and the headings that may be left out."""
+    """`query`: the command, and the key of its answer's rows."""
     command, key = query
-    headings, optional = columns
     with Network.find(directory).connect(node) as client:
         answer = client.request(command)
     if as_json:
         output.print_json(answer)
         return 0
-    name, *others = headings.values()
-    output.print_table((name, *others), _rows(answer, key, headings), others, optional)
+    headings = tuple(columns.headings.values())
+    unbroken = [heading for heading in headings if heading != columns.broken]
+    output.print_table(headings, _rows(answer, key, columns), unbroken, columns.optional, columns.roomy)
     return 0
 
 
@@ -98,9 +121,26 @@ def _show_one(node: str, address: str, directory: Path, as_json: bool) -> int:
     return 0
 
 
-def _rows(answer: Answer, key: str, columns: Iterable[str]) -> list[list[str]]:
+def _rows(answer: Answer, key: str, columns: _Columns) -> list[list[str]]:
     rows = [row for row in answer.get(key, ()) if isinstance(row, dict)]
-    return [[_cell(row, column) for column in columns] for row in rows]
+    return [[columns.cell(row, column) for column in columns.headings] for row in rows]
+
+
+def _peer_cell(row: Answer, column: str) -> str:
+    match column, row:
+        case "route", {"state": "up", "router": str(router)}:
+            return f"via {router}"
+        case "route", {"state": "up"}:
+            return "direct"
+        case "queue", {"queued_messages": int(messages), "queued_bytes": int(size)}:
+            return f"{messages}, {output.size(size)}" if messages else "0"
+        case "round_trip_seconds", {"round_trip_seconds": int() | float() as seconds}:
+            return output.short_time(seconds)
+        case "since", {"since": str(since)}:
+            return output.moment(since)
+        case "last_error", {"last_error": str(error), "last_error_time": str(at)}:
+            return f"{output.moment(at)} {error}"
+    return _cell(row, column)
 
 
 def _cell(row: Answer, column: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import typer
 
-from nectar_node.cli import boot, errors, inspect, logs, message, output, run, send, start, testnet, top, trace
+from nectar_node.cli import boot, errors, inspect, logs, message, net, output, run, send, start, testnet, top, trace
 from nectar_node.errors import BadInput, NodeError
 
 FAILED = 1
@@ -32,6 +32,7 @@ def build() -> typer.Typer:
         rich_markup_mode=None,
     )
     app.add_typer(testnet.app, name="testnet")
+    app.add_typer(net.app, name="net")
     for name, command in (
         ("boot", boot.boot),
         ("send", send.send),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Container, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TextIO
 
 from rich.cells import cell_len
@@ -68,18 +69,19 @@ def print_table(
     rows: Iterable[Sequence[str]],
     unbroken: Container[str] = (),
     optional: Sequence[str] = (),
+    roomy: Sequence[str] = (),
 ) -> None:
     """Print `rows` under the headings `columns`; as tab-separated lines where standard output is no terminal.
 
     On a narrow terminal the columns `optional` are left out, the first of them first, and then cells are broken; those
-    of the columns `unbroken` last.
+    of the columns `unbroken` last. The columns `roomy`, rather than optional ones, have room for a few words.
     """
     lines = [columns, *([one_line(cell) for cell in row] for row in rows)]
     if not sys.stdout.isatty():
         for line in lines:
             print("\t".join(line))
         return
-    widths = layout(lines, console().width, unbroken, optional)
+    widths = layout(lines, console().width, unbroken, optional, roomy)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, width in widths.items():
         table.add_column(column, overflow="fold", width=width)
@@ -90,16 +92,21 @@ def print_table(
 
 
 def layout(
-    lines: Sequence[Sequence[str]], room: int, unbroken: Container[str], optional: Sequence[str]
+    lines: Sequence[Sequence[str]],
+    room: int,
+    unbroken: Container[str],
+    optional: Sequence[str],
+    roomy: Sequence[str] = (),
 ) -> dict[str, int]:
     """The columns of a table, whose `lines` begin with the headings, that fit into `room` characters, and their widths;
     see `print_table`."""
     cells = {line[0]: line for line in zip(*lines, strict=True)}
     full = {column: max(map(cell_len, line)) for column, line in cells.items()}
     least = {column: full[column] if column in unbroken else _least(line) for column, line in cells.items()}
+    wanted = least | {column: max(least[column], min(_LEAST_CELL, full[column])) for column in roomy}
     for column in optional:
-        if _total(least) > room:
-            del least[column]
+        if _total(wanted) > room:
+            del least[column], wanted[column]
     free = max(0, room - _total(least))
     for column in least:
         more = min(free, full[column] - least[column])
@@ -135,6 +142,23 @@ def duration(seconds: float) -> str:
         return f"{whole} s"
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def short_time(seconds: float) -> str:
+    """A short time for people: `85 µs`, `1.2 ms`, `3.10 s`."""
+    if seconds < 0.001:
+        return f"{max(0.0, seconds) * 1e6:.0f} µs"
+    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def moment(value: str) -> str:
+    """A time in an answer, here: of today the time of day, else the day too; `-` where it is none."""
+    try:
+        when = datetime.fromisoformat(value).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return "-"
+    today = when.date() == datetime.now(when.tzinfo).date()
+    return when.strftime("%H:%M:%S" if today else "%b %d %H:%M")
 
 
 _SHORT_STATES = {

@@ -170,7 +170,7 @@ def _peers(node: Answer) -> str:
     peers = node.get("peers")
     if not isinstance(peers, list):
         return "-"
-    connected = [str(peer["name"]) for peer in peers if isinstance(peer, dict) and peer.get("connected")]
+    connected = [str(peer["name"]) for peer in peers if isinstance(peer, dict) and peer.get("state") == "up"]
     return ", ".join(connected) or "none"
 
 

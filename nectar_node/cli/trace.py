@@ -132,9 +132,9 @@ def _request(message: Message, start: float, our: str) -> Text:
     if handed is None and not message.settled:
         text.append(", not taken yet", "yellow")
     elif handed is not None and handed.at > sent.at:
-        text.append(f", taken after {short_time(handed.at - sent.at)}", "dim")
+        text.append(f", taken after {output.short_time(handed.at - sent.at)}", "dim")
     if message.arrived is not None:
-        text.append(f", there after {short_time(message.arrived.at - sent.at)}", "dim")
+        text.append(f", there after {output.short_time(message.arrived.at - sent.at)}", "dim")
     elif handed is not None and _expired(message) and not sent.target.startswith(f"{our}@"):
         text.append(", not known to be there", "yellow")
     return text
@@ -153,7 +153,7 @@ def _outcome(record: Record, start: float, our: str) -> Text:
 
 
 def _offset(seconds: float) -> Text:
-    return Text(f"+{short_time(seconds)} ", "dim").append("", "none")
+    return Text(f"+{output.short_time(seconds)} ", "dim").append("", "none")
 
 
 def _append_body(text: Text, record: Record) -> Text:
@@ -167,10 +167,3 @@ def _append_body(text: Text, record: Record) -> Text:
 
 def _who(address: str, claim: bool, our: str) -> str:
     return output.one_line(address.removeprefix(f"{our}@")) + (" (claim)" if claim else "")
-
-
-def short_time(seconds: float) -> str:
-    """A short time for people: `85 µs`, `1.2 ms`, `3.10 s`."""
-    if seconds < 0.001:
-        return f"{max(0.0, seconds) * 1e6:.0f} µs"
-    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"

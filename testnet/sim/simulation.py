@@ -30,7 +30,7 @@ from nectar_node.storage.operations import Job, Location, ReadAt
 from nectar_node.trace import Traced
 from nectar_node.world import BadCode, Installed, Joined, JoinFailed, LoadCode, LogLine, Printed, ShutDown
 from net.directory import Endpoint, Genesis, RegistrarDirectory
-from net.events import Close, Dial, DialFailure, Hold, Writable
+from net.events import Close, Dial, DialFailure, Hold, Probed, Writable
 from net.handshake import VERSION
 from net.identity import Identity
 from net.peers import Network, NetworkConfig
@@ -195,6 +195,7 @@ class SimNode:
         """What of it a real node's log has, less what its log's budget leaves out."""
         self.printed: list[Printed] = []
         self.traced: list[Traced] = []
+        self.probed: list[Probed] = []
         self.joined = False
         self.ends = False
         """Whether a process has asked the node to shut down."""
@@ -330,6 +331,8 @@ class SimNode:
                     self._simulation.note(self.name, f"printed {text}")
                 case Traced():
                     self.traced.append(action)
+                case Probed():
+                    self.probed.append(action)
                 case ShutDown():
                     self.ends = True
                 case Installed(_, failures):

@@ -26,6 +26,7 @@ from nectar_node.storage.operations import Job, Location, ReadAt
 from nectar_node.trace import Traced
 from nectar_node.world import BadCode, Installed, LoadCode, LogLine, Printed
 from net.directory import StaticDirectory
+from net.events import Probed
 from net.identity import Identity
 from net.peers import Network, NetworkConfig
 from tests.cli.served_node import make_network
@@ -80,6 +81,8 @@ class RealNode:
                     control.traced(action)
                 case Printed():
                     control.printed(action)
+                case Probed():
+                    control.probed(action)
                 case LogLine(source, _, text):
                     self.log.append(f"{source}: {text}")
                 case _:

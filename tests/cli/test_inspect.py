@@ -10,10 +10,12 @@ import re
 import subprocess
 import sys
 import termios
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from nectar_node.cli import inspect
 from nectar_node.cli.main import main
 from tests.cli.served_node import make_network, serve_node
 
@@ -30,14 +32,34 @@ PROCESS = {
     "public": True,
     "on_exit": "restart",
 }
-PEER = {"name": "b.nec", "state": "up", "host": "127.0.0.1", "bytes_sent": 2048, "bytes_received": 0, "queued_bytes": 9}
+PEER = {
+    "name": "b.nec",
+    "state": "up",
+    "router": None,
+    "host": "127.0.0.1",
+    "round_trip_seconds": 0.0004,
+    "bytes_sent": 2048,
+    "bytes_received": 0,
+    "queued_messages": 2,
+    "queued_bytes": 9,
+    "since": "2026-01-02T03:04:05.000+00:00",
+    "last_error": "127.0.0.1:9876: refused",
+    "last_error_time": "2026-01-02T03:04:00.000+00:00",
+}
+
+
+HOUR = datetime(2026, 1, 2, 3, 4, tzinfo=UTC).astimezone().strftime("%H:%M")
 
 
 @pytest.mark.parametrize(
     ("command", "answer", "row"),
     [
         ("ps", {"processes": [PROCESS]}, "hello:hello:sys\tidle\t3\t0\t2.0 MiB\t0.25 s\t2\t2\tyes\trestart"),
-        ("peers", {"peers": [PEER]}, "b.nec\tup\t127.0.0.1\t2.0 KiB\t0 B\t9 B"),
+        (
+            "peers",
+            {"peers": [PEER]},
+            "b.nec\tup\tdirect\t400 µs\t127.0.0.1\t2.0 KiB\t0 B\t2, 9 B\t{0}\t{0} 127.0.0.1:9876: refused",
+        ),
     ],
 )
 def test_a_row_for_each(
@@ -46,7 +68,7 @@ def test_a_row_for_each(
     make_network(tmp_path)
     with serve_node(tmp_path, "a.nec", lambda _: {"ok": answer}) as node:
         assert main([command, "--node", "a.nec", "--dir", str(tmp_path)]) == 0
-        assert capsys.readouterr().out.splitlines()[1:] == [row]
+        assert capsys.readouterr().out.splitlines()[1:] == [row.format("Jan 02 " + HOUR)]
         assert main([command, "--node", "a.nec", "--dir", str(tmp_path), "--json"]) == 0
         assert json.loads(capsys.readouterr().out) == answer
         assert node.commands() == [command, command]
@@ -128,20 +150,44 @@ def test_ps_shows_restarts_and_capabilities_on_80_columns_and_the_name_on_any(
 @pytest.mark.parametrize(
     ("width", "heading"),
     [
-        (100, ["NAME", "STATE", "HOST", "SENT", "RECEIVED", "QUEUED"]),
-        (64, ["NAME", "STATE", "HOST", "SENT", "RECEIVED"]),
-        (50, ["NAME", "STATE", "SENT", "RECEIVED"]),
+        (140, "NAME STATE ROUTE RTT HOST SENT RECEIVED QUEUE SINCE LAST ERROR"),
+        (100, "NAME STATE ROUTE RTT SINCE LAST ERROR"),
+        (80, "NAME STATE ROUTE RTT LAST ERROR"),
+        (40, "NAME STATE"),
     ],
 )
-def test_peers_shows_names_unbroken_on_a_narrow_terminal(tmp_path: Path, width: int, heading: list[str]) -> None:
+def test_peers_shows_names_unbroken_on_a_narrow_terminal(tmp_path: Path, width: int, heading: str) -> None:
     peer = {**PEER, "name": "a-node-of-24-letters.nec", "bytes_received": 1 << 30, "queued_bytes": 1 << 29}
-    first, line = on_terminal(tmp_path, {"peers": [peer]}, "peers --node a.nec", width)
-    assert first.split() == heading
+    first, line, *_ = on_terminal(tmp_path, {"peers": [peer]}, "peers --node a.nec", width)
+    assert " ".join(first.split()) == heading
     assert line.startswith("a-node-of-24-letters.nec  up")
 
 
+def test_peers_fits_80_columns_with_its_usual_names(tmp_path: Path) -> None:
+    now = datetime.now(UTC).isoformat()
+    usual = {**PEER, "name": "registrar.nec", "queued_messages": 0, "since": now, "last_error_time": now}
+    first, *lines = on_terminal(tmp_path, {"peers": [usual]}, "peers --node a.nec", 80)
+    assert " ".join(first.split()) == "NAME STATE ROUTE RTT QUEUE SINCE LAST ERROR"
+    assert all(len(line) <= 80 for line in (first, *lines))
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "cell"),
+    [
+        ({"state": "up", "router": "r.nec"}, "route", "via r.nec"),
+        ({"state": "up", "router": None}, "route", "direct"),
+        ({"state": "down", "router": None}, "route", "-"),
+        ({"queued_messages": 0, "queued_bytes": 0}, "queue", "0"),
+        ({"round_trip_seconds": None}, "round_trip_seconds", "-"),
+        ({"last_error": None, "last_error_time": None}, "last_error", "-"),
+    ],
+)
+def test_what_there_is_to_say_of_a_peer(row: dict[str, object], column: str, cell: str) -> None:
+    assert inspect._peer_cell(row, column) == cell
+
+
 def test_the_status_of_a_testnet_shows_names_unbroken_on_50_columns(tmp_path: Path) -> None:
-    peers = [{"name": f"{name}.nec", "connected": True} for name in ("registrar", "send", "recv")]
+    peers = [{"name": f"{name}.nec", "state": "up"} for name in ("registrar", "send", "recv")]
     answer = {"name": "a.nec", "pid": 12345, "endpoint": ["127.0.0.1", 40000], "peers": peers, "processes": 8}
     first, *lines = on_terminal(tmp_path, answer, "testnet status", 50)
     assert first.split() == ["NODE", "STATE", "PEERS", "PROCESSES"]

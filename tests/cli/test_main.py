@@ -15,6 +15,7 @@ from tests.cli.served_node import make_network, serve_node
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     "testnet",
+    "net",
     "boot",
     "send",
     "message",

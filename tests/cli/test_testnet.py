@@ -20,7 +20,7 @@ STATUS = {
     "endpoint": ["127.0.0.1", 9000],
     "boot_id": "x",
     "uptime": 1.5,
-    "peers": [{"name": "b.nec", "state": "open", "connected": True}, {"name": "c.nec", "connected": False}],
+    "peers": [{"name": "b.nec", "state": "up"}, {"name": "c.nec", "state": "down"}],
     "processes": 4,
 }
 

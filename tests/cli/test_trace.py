@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from kernel.wasm.engine import Engine
-from nectar_node.cli import trace
+from nectar_node.cli import output
 from nectar_node.cli.main import main
 from tests.cli.real_node import NODE, RealNode, real_node
 from tests.cli.served_node import make_network, serve_node
@@ -140,7 +140,7 @@ def test_no_more_lineages_than_are_wanted(tmp_path: Path, capsys: pytest.Capture
 
 @pytest.mark.parametrize(("seconds", "text"), [(-1.0, "0 µs"), (85e-6, "85 µs"), (0.0012, "1.2 ms"), (3.1, "3.10 s")])
 def test_a_short_time_is_as_exact_as_people_need(seconds: float, text: str) -> None:
-    assert trace.short_time(seconds) == text
+    assert output.short_time(seconds) == text
 
 
 def test_an_event_of_an_unknown_shape_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,7 +61,22 @@ def test_peers_shows_the_node_that_was_spoken_to(lab: Lab) -> None:
     lab.ask(HELLO, {"Ask": {"node": RECEIVER, "name": "world", "timeout": 5}})
     ended = lab.nectar("peers", "--node", SENDER, "--json")
     peer = next(row for row in json.loads(ended.stdout)["peers"] if row["name"] == RECEIVER)
-    assert peer["connected"] is True
+    assert (peer["state"], peer["router"]) == ("up", None)
+    assert 0 < peer["round_trip_seconds"] < 5
+
+
+def test_diagnose_finds_the_other_node_and_pings_it(lab: Lab) -> None:
+    ended = lab.nectar("net", "diagnose", RECEIVER, "--node", SENDER)
+    lines = ended.stdout.splitlines()
+    assert ended.returncode == 0, ended
+    assert lines[0].startswith("record     ")
+    assert (lines[-2].startswith("ping       "), lines[-1]) == (True, f"{RECEIVER} can be reached.")
+
+
+def test_diagnose_says_what_to_do_about_a_name_that_nobody_has(lab: Lab) -> None:
+    ended = lab.nectar("net", "diagnose", "nobody.nec", "--node", SENDER)
+    assert (ended.returncode, ended.stdout) == (3, "record     the registrar knows no node of that name\n")
+    assert "Check the spelling" in ended.stderr
 
 
 def test_what_a_process_prints_is_in_the_log_of_its_node(lab: Lab) -> None:

@@ -1,0 +1,264 @@
+"""`nectar net`: can another node be reached, and if not, why, and what to do; and a "hi" for whoever is there."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from nectar_node.cli import options, output, run
+from nectar_node.cli.boot import check_name
+from nectar_node.cli.client import Answer, ControlClient, ControlError, Event
+from nectar_node.cli.message import EXIT_OFFLINE, EXIT_TIMEOUT
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.config import REGISTRAR_NAME
+
+app = typer.Typer(help="See how other nodes are reached.", no_args_is_help=True, rich_markup_mode=None)
+
+FAILED = 1
+HI_SECONDS = 10
+"""Twice what the script waits for its answer."""
+_CODES = {"reached": 0, "offline": EXIT_OFFLINE, "timeout": EXIT_TIMEOUT, "busy": FAILED}
+_INDENT = 11
+"""Characters for a line's label."""
+_PATIENCE = 45.0
+"""Seconds between two steps, at most: a probe takes 30 in all."""
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The other node, such as recv.nec.")]
+
+
+@app.command()
+def hi(
+    name: Name,
+    node: options.Node,
+    text: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="What its user reads.")] = None,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Say something to another node, whose user sees it in the log, and wait for its "ack".
+
+    The same as `nectar run hi NAME TEXT`. Exit code: 0 it has it, 3 Offline, 4 Timeout.
+    """
+    check_name(name)
+    words = " ".join(text or ()).split() or ["hi"]
+    return run.run("hi", node, [name, *words], HI_SECONDS, directory, as_json)
+
+
+@app.command()
+def diagnose(
+    name: Name,
+    node: options.Node,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """See whether another node can be reached: its name record, each dial, the handshake, and a ping.
+
+    No message is sent; a session that is there already is pinged. Exit code: 0 it can, 3 Offline, 4 Timeout.
+    """
+    check_name(name)
+    network = Network.find(directory)
+    report = _Report(name, node, network, show=not as_json)
+    with network.connect(node) as client:
+        client.send("diagnose", name=name)
+        try:
+            answer = _follow(client, report)
+        finally:
+            report.end_line()
+    outcome = str(answer.get("outcome"))
+    if outcome not in _CODES:
+        raise ControlError(f"The node's answer has an unknown outcome: {outcome!r}.")
+    verdict, advice = report.verdict(outcome, answer.get("reason"))
+    if as_json:
+        output.print_json({"name": name, **answer, "steps": report.steps, "advice": advice})
+    else:
+        (output.complain if _CODES[outcome] else output.say)(verdict)
+        if advice is not None:
+            output.complain(advice)
+    return _CODES[outcome]
+
+
+def _follow(client: ControlClient, report: _Report) -> Answer:
+    while True:
+        told = client.follow(_PATIENCE)
+        if told is None:
+            raise ControlError(f"{client.name} did not say in time what became of the diagnosis.")
+        if not isinstance(told, Event):
+            return told
+        report.take(told.value)
+
+
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+
+class _Report:
+    """Shows each step as it happens, one line each; a line whose outcome is still to come stays open."""
+
+    def __init__(self, name: str, node: str, network: Network, *, show: bool) -> None:
+        self.steps: list[Answer] = []
+        self._name = name
+        self._node = node
+        self._network = network
+        self._show = show
+        self._open: str | None = None
+        """The label of the line that is not ended."""
+        self._column = 0
+        """Where it goes on."""
+
+    def take(self, step: Answer) -> None:
+        """One more step has happened."""
+        self.steps.append(step)
+        lines = _LINES.get(str(step.get("step")))
+        if lines is None:
+            raise ControlError("The node sent an unknown event: are the node and this command of the same version?")
+        if self._show:
+            lines(self, step)
+
+    def line(self, label: str, text: str) -> None:
+        """A whole line, or the rest of the one of that label that is open."""
+        if self._open != label:
+            self.begin(label, "")
+        self._open = None
+        print(self._wrapped(text), flush=True)
+
+    def begin(self, label: str, text: str) -> None:
+        """The beginning of a line."""
+        self.end_line()
+        self._open = label
+        self._column = _INDENT + len(text)
+        print(f"{label:<{_INDENT}}{output.one_line(text)}", end="", flush=True)
+
+    def _wrapped(self, text: str) -> str:
+        """On a terminal a long line goes on below its beginning."""
+        line, indent = output.one_line(text), " " * _INDENT
+        if not sys.stdout.isatty():
+            return line
+        width = max(output.console().width, 2 * _INDENT)
+        broken = textwrap.fill(" " * self._column + line, width, subsequent_indent=indent, break_on_hyphens=False)
+        return broken[self._column :]
+
+    def end_line(self) -> None:
+        """End the line that is open."""
+        if self._open is not None:
+            self._open = None
+            print(flush=True)
+
+    # --- steps ---
+
+    def _record(self, step: Answer) -> None:
+        source = "from the registrar" if step.get("from") == "registrar" else "known here"
+        self.line("record", f"{source}, number {step.get('sequence')}: {_ways(step)}, key {step.get('key')}")
+
+    def _no_record(self, step: Answer) -> None:
+        unknown = step.get("reason") == "no such name"
+        text = "knows no node of that name" if unknown else "cannot be asked"
+        self.line("record", f"the registrar {text}")
+
+    def _proven(self, step: Answer) -> None:
+        who = "" if step.get("dialed") else f"it has dialed us from {step.get('host')}; "
+        self.line("handshake", f"{who}protocol {step.get('version')}, {self._name} has proven its key")
+
+    def _failed(self, step: Answer) -> None:
+        label, text = _FAILED_LINES.get(str(step.get("stage")), ("session", ""))
+        self.line(label, f"{text}{step.get('text')}")
+
+    def _pinging(self, step: Answer) -> None:
+        if not any(each.get("step") == "proven" for each in self.steps):
+            self.line("session", f"there is one already, with {step.get('host')}")
+        self.begin("ping", "")
+
+    def _pong(self, step: Answer) -> None:
+        seconds = step.get("seconds")
+        self.line("ping", output.short_time(seconds) if isinstance(seconds, (int, float)) else "-")
+
+    # --- what it comes to ---
+
+    def verdict(self, outcome: str, reason: object) -> tuple[str, str | None]:
+        """A sentence, and another one on what to do about it."""
+        name = self._name
+        if outcome == "reached":
+            return f"{name} can be reached.", None
+        if outcome == "busy":
+            return f"{self._node} diagnoses too much at once.", "Try again in a minute."
+        if outcome == "timeout":
+            advice = "{name} is paused or overloaded, or packets are lost on the way: try again, and see its log."
+            return f"Timeout: {name} did not answer a ping in time.", self._fill(advice, {})
+        return f"Offline: {name} cannot be reached ({reason}).", self._advice(str(reason))
+
+    def _advice(self, reason: str) -> str:
+        failures = [step for step in self.steps if step.get("step") == "failed"]
+        fitting = [step for step in failures if step.get("reason") == reason] or failures
+        if reason in _BY_REASON and not fitting:
+            return self._fill(_BY_REASON[reason], {})
+        if not fitting:
+            found = any(step.get("step") == "record" for step in self.steps)
+            return self._fill(_NO_WAY if found else _NO_REGISTRAR, {})
+        last = fitting[-1]
+        return self._fill(_BY_FAILURE.get((str(last.get("stage")), str(last.get("reason"))), _OTHERWISE), last)
+
+    def _fill(self, advice: str, step: Answer) -> str:
+        network, there = self._network, f"{step.get('host')}:{step.get('port')}"
+        return advice.format(
+            name=self._name,
+            node=self._node,
+            there=step.get("host") if step.get("port") is None else there,
+            boot=network.command("boot", self._name, "--detach", option="--join"),
+            up=network.command("testnet up"),
+            diagnose=network.command("net diagnose", REGISTRAR_NAME, "--node", self._node),
+            logs=network.command("logs", "--node", self._name),
+        )
+
+
+def _ways(step: Answer) -> str:
+    endpoints, routers = (", ".join(map(str, step.get(key) or ())) for key in ("endpoints", "routers"))
+    return " and ".join(filter(None, (endpoints and f"at {endpoints}", routers and f"behind {routers}"))) or "nowhere"
+
+
+def _endpoint(step: Answer) -> str:
+    return f"{step.get('host')}:{step.get('port')}"
+
+
+_LINES: dict[str, Callable[[_Report, Answer], None]] = {
+    "record": _Report._record,
+    "no record": _Report._no_record,
+    "dialing": lambda report, step: report.begin("dial", f"{_endpoint(step)}: "),
+    "dialed": lambda report, step: report.line("dial", "connected"),
+    "proven": _Report._proven,
+    "failed": _Report._failed,
+    "pinging": _Report._pinging,
+    "pong": _Report._pong,
+}
+"""By the step's name."""
+_FAILED_LINES = {
+    "dial": ("dial", ""),
+    "handshake": ("handshake", ""),
+    "admission": ("handshake", "not let in: "),
+    "session": ("session", ""),
+}
+"""By how far the connection had come: the line's label, and what comes before the reason."""
+_NO_REGISTRAR = "Start the registrar with `{up}`, or see what is wrong with `{diagnose}`."
+_NO_WAY = "Its record names neither an endpoint nor a router that can be tried: start it again with `{boot}`."
+_OTHERWISE = "See what {name} says of it with `{logs}`."
+_BY_REASON = {
+    "no such name": "Check the spelling; a node has its name from the moment it joins: `{boot}`.",
+    "shutdown": "{node} is going down.",
+}
+"""Where no connection was tried."""
+_BY_FAILURE = {
+    ("dial", "refused"): "Nobody listens at {there}: start {name} with `{boot}`.",
+    ("dial", "unreachable"): "Nothing comes back from {there}: is that host up, and does a firewall stand between?",
+    ("handshake", "bad key"): (
+        "Whoever answers at {there} is not the {name} of its record: somebody else has its address, or it has got a "
+        "new key that its old one has not signed."
+    ),
+    ("handshake", "unreachable"): (
+        "Something takes connections at {there} and ends no handshake: a paused node, one of another version, or "
+        "no node at all."
+    ),
+    ("admission", "not believed"): (
+        "{name} does not know the key of {node}: see that {node} has joined and that {name} reaches the registrar."
+    ),
+}
+"""By how far the last connection had come, and why it ended."""
