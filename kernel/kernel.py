@@ -86,6 +86,7 @@ from kernel.message import (
     Request,
     Response,
     SendError,
+    is_claim,
     kind_of,
     returned,
     size_of,
@@ -465,10 +466,12 @@ class Kernel:
         if self.tracer is not None:
             self.tracer.forget(answer)
         if isinstance(answer, Arrival):
-            self.dead(
-                Envelope(0, answer.source, process.address, delivery.prompt, answer.message, answer.blob),
-                Reason.PROCESS_ENDED,
-            )
+            self.dead(self._rebuilt(0, answer, process.address, delivery.prompt), Reason.PROCESS_ENDED)
+
+    def _rebuilt(self, id: int, arrival: Arrival, target: Address, reply_to: ReplyTo | None) -> Envelope:
+        """The envelope of a message that was about to be handed over."""
+        source, message, _, blob = arrival
+        return Envelope(id, source, target, reply_to, message, blob, is_claim(source, self.our))
 
     # --- outcomes ---------------------------------------------------------------------------------------------------
 
@@ -478,8 +481,7 @@ class Kernel:
         if owner is not None and owner.mailbox.answer_bytes >= limits.MAX_ANSWER_BYTES and type(answer) is Arrival:
             awaited = owner.waiting is _RESPONSE and owner.awaited == entry.id
             if not awaited:
-                refused = Envelope(entry.id, answer.source, owner.address, None, answer.message, blob)
-                self.dead(refused, Reason.INBOX_FULL)
+                self.dead(self._rebuilt(entry.id, answer, owner.address, None), Reason.INBOX_FULL)
                 self.fail(entry, Reason.INBOX_FULL)
                 return
         if self.tracer is not None:

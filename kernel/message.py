@@ -68,6 +68,16 @@ class Envelope(NamedTuple):
     """The source's process id is what another node says it is (G3)."""
 
 
+def is_claim(source: Address, our: str) -> bool:
+    """Whether the process in a message's source is what another node says it is: only the node is proven (G3)."""
+    return source.node != our
+
+
+def marked(source: object, *, claim: bool) -> str:
+    """A message's source as every log, table and trace shows it."""
+    return f"{source} (claim)" if claim else str(source)
+
+
 def size_of(message: Request | Response, blob: LazyLoadBlob | None) -> int:
     """Bytes that a message keeps alive, all of it."""
     size = len(message.body)

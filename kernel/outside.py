@@ -55,7 +55,9 @@ class Outside:
 
     def _on_peer_response(self, envelope: Envelope) -> None:
         entry = self._outstanding.get(envelope.id)
-        if entry is None or entry.owner is None or entry.owner.address != envelope.target:
+        if entry is not None and entry.target.node == self._router.our and not entry.passed_outside:
+            self._router.drop(envelope)  # no other node has ever had it to answer
+        elif entry is None or entry.owner is None or entry.owner.address != envelope.target:
             if entry is not None and entry.owner is None and self._router.is_system(envelope.target.process):
                 self._resolve_from_peer(envelope)
                 return

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from kernel import limits
 from kernel.address import Address, ProcessId
 from kernel.guest import Arrival, Failure
-from kernel.message import Envelope, LazyLoadBlob, Reason, Request, Response
+from kernel.message import Envelope, LazyLoadBlob, Reason, Request, Response, is_claim
 
 BEGINNING_BYTES = 60
 """Of a body, in a record."""
@@ -141,7 +141,7 @@ class Tracer:
         """A response has reached the requester, or has left for its node."""
         asked = self._sent.get(id)
         if asked is not None:
-            response = Envelope(id, source, asked.source, None, answer, blob, source.node != self._our)
+            response = Envelope(id, source, asked.source, None, answer, blob, is_claim(source, self._our))
             record = _record(self._time(now), TraceStep.ANSWERED, response, None)
             self.records.append(record._replace(parent=asked.parent, root=asked.root))
 

@@ -23,7 +23,7 @@ import trio
 from kernel.address import PackageId, ProcessId
 from kernel.guest import Arrival, Failure
 from kernel.json_text import parse_untrusted
-from kernel.message import SendErrorKind
+from kernel.message import SendErrorKind, is_claim
 from nectar_node import status
 from nectar_node.asked import (
     Asked,
@@ -255,7 +255,7 @@ class Control:
         return {
             "outcome": "response",
             "source": str(answer.source),
-            "claimed": answer.source.node != self._core.our,
+            "claim": is_claim(answer.source, self._core.our),
             "body": answer.message.body.decode(errors="replace"),
             "blob": base64.b64encode(blob.bytes).decode() if blob is not None else None,
         }

@@ -35,7 +35,7 @@ from kernel.guest import Guest, GuestConfig, Poll, Program, SpawnError
 from kernel.kernel import Kernel
 from kernel.limits import MAX_DEAD_LETTER_BODY, MAX_DEAD_LETTERS
 from kernel.machine import Machine
-from kernel.message import Buffer, Envelope, LazyLoadBlob, Reason, Request
+from kernel.message import Buffer, Envelope, LazyLoadBlob, Reason, Request, marked
 from nectar_node.grant_store import GrantStore
 from nectar_node.installation import EntryOwner, Installer
 from nectar_node.package import Package
@@ -469,12 +469,10 @@ class NodeCore:
         short = envelope.message._replace(body=body, metadata=None, capabilities=())
         self.dead_lettered += 1
         self.dead_letters.append(replace(letter, envelope=envelope._replace(message=short, blob=None)))
-        claim = " (claim)" if envelope.claimed else ""
         kind = "request" if isinstance(envelope.message, Request) else "response"
         verbosity = 2 if letter.reason in _ORDINARY else 1
-        self._log(
-            "kernel", verbosity, f"{kind} from {envelope.source}{claim} to {envelope.target}: {letter.reason.value}"
-        )
+        source = marked(envelope.source, claim=envelope.claimed)
+        self._log("kernel", verbosity, f"{kind} from {source} to {envelope.target}: {letter.reason.value}")
 
     def _holds(self, holder: ProcessId, wanted: Capability) -> bool:
         """Whether a process holds a capability; the node's user, who speaks through system processes, holds all."""

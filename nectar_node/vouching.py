@@ -21,7 +21,7 @@ import cbor2
 from kernel.address import Address, ProcessId
 from kernel.capability import Capability
 from kernel.grants import Grants
-from kernel.message import Envelope
+from kernel.message import Envelope, is_claim, marked
 from nectar_node.grant_file import DamagedStore, GrantFile, decode_untrusted
 from nectar_node.proofs import Proof, Proofs
 from net.names import is_node_name
@@ -200,7 +200,8 @@ class Vouching:
             claims = ()  # it has ended meanwhile
         verified = tuple(self._keep(envelope.source.node, claim) for claim in claims if self._is_proven(claim))
         if len(verified) < len(claims):
-            self._say(f"{envelope.source} (claim) attached a capability that is not proven; it was left out")
+            source = marked(envelope.source, claim=is_claim(envelope.source, self._our))
+            self._say(f"{source} attached a capability that is not proven; it was left out")
         self._ready.append((envelope._replace(message=envelope.message._replace(capabilities=verified)), held.receipt))
 
     def _is_proven(self, claim: Claim) -> bool:

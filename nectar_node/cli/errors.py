@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from kernel.message import marked
 from nectar_node.cli import options, output
 from nectar_node.cli.client import Answer, ControlClient
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
@@ -52,15 +53,19 @@ def _show_new(client: ControlClient, after: int, as_json: bool) -> tuple[int, in
 
 
 def _show(row: Answer) -> None:
-    claim = " (claim)" if row.get("claim") else ""
     when, kind, reason = clock_time(row.get("time")), str(row.get("kind")), str(row.get("reason"))
-    source, target, beginning = f"{row.get('source')}{claim}", str(row.get("target")), str(row.get("beginning"))
+    source, target, beginning = shown_source(row), str(row.get("target")), str(row.get("beginning"))
     if not sys.stdout.isatty():
         print("\t".join(map(output.one_line, (when, kind, source, target, reason, beginning))), flush=True)
         return
     text = Text(f"{when} {kind} {output.one_line(source)} → {output.one_line(target)}\n  ")
     text.append(reason, "red").append(f"  {output.one_line(beginning)}", "dim")
     output.console(wrapped=True).print(text)
+
+
+def shown_source(row: Answer) -> str:
+    """Whom a message came from; a process of another node is what that node says (G3)."""
+    return marked(row.get("source"), claim=bool(row.get("claim")))
 
 
 def clock_time(value: object) -> str:

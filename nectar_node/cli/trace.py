@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
-from kernel.message import Reason
+from kernel.message import Reason, marked
 from nectar_node.cli import options, output
 from nectar_node.cli.client import ControlClient, ControlError, Event
 from nectar_node.cli.errors import clock_time
@@ -166,4 +166,4 @@ def _append_body(text: Text, record: Record) -> Text:
 
 
 def _who(address: str, claim: bool, our: str) -> str:
-    return output.one_line(address.removeprefix(f"{our}@")) + (" (claim)" if claim else "")
+    return marked(output.one_line(address.removeprefix(f"{our}@")), claim=claim)

@@ -46,7 +46,7 @@ def test_bad_usage_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str
 
 
 def test_a_terminal_without_utf8_gets_question_marks_and_no_traceback(tmp_path: Path) -> None:
-    answer = {"outcome": "response", "source": "our@a:b:sys", "claimed": False, "body": "olé", "blob": None}
+    answer = {"outcome": "response", "source": "our@a:b:sys", "claim": False, "body": "olé", "blob": None}
     command = [sys.executable, "-P", "-m", "nectar_node", "message", "our@a:b:sys", "x", "--node", "a.nec"]
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
     make_network(tmp_path)

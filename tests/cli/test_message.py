@@ -24,7 +24,7 @@ TARGET = "our@hello:hello:sys"
 
 
 def response(**more: object) -> dict[str, Any]:
-    return {"ok": {"outcome": "response", "source": TARGET, "claimed": False, "body": "hi", "blob": None, **more}}
+    return {"ok": {"outcome": "response", "source": TARGET, "claim": False, "body": "hi", "blob": None, **more}}
 
 
 def run(network: Path, answer: dict[str, Any], *arguments: str) -> tuple[int, ServedNode]:

@@ -20,7 +20,7 @@ DONE = {"name": "a.txt", "bytes": 10, "sent": 4, "hash": "ab" * 32, "path": "/fi
 
 def injected(body: object) -> dict[str, Any]:
     text = json.dumps(body)
-    return {"ok": {"outcome": "response", "source": "x", "claimed": False, "body": text, "blob": None}}
+    return {"ok": {"outcome": "response", "source": "x", "claim": False, "body": text, "blob": None}}
 
 
 @dataclass
