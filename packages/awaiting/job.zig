@@ -8,7 +8,7 @@ const patience = 10;
 
 pub fn init(our: nectar.Address) void {
     while (true) switch (nectar.receive()) {
-        .request => |request| if (request.source.process.samePackage(our.process)) {
+        .request => |request| if (request.source.samePackage(our)) {
             const ask = nectar.json.parse(protocol.Ask, request.body) catch continue;
             return nectar.respond(.{ .body = nectar.json.stringify(deliver(ask.Run.order)) });
         },

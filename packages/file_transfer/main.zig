@@ -35,11 +35,11 @@ const not_for_others = "only processes of this node may ask this";
 
 fn handle(request: nectar.Request) !void {
     const message = nectar.json.parse(protocol.ToMain, request.body) catch {
-        nectar.print(1, "{f} sent a request that is not understood", .{request.source});
+        nectar.print(1, "{s} sent a request that is not understood", .{request.source.node});
         return if (request.wantsAnswer()) respond(.{ .Err = not_understood });
     };
     const local = std.mem.eql(u8, request.source.node, our.node);
-    const worker = local and request.source.process.samePackage(our.process);
+    const worker = request.source.samePackage(our);
     switch (message) {
         .Offer => |offer| return consider(offer, request.source),
         .Alive => |alive| return forwardAlive(alive.worker, request.source.node),

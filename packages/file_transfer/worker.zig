@@ -19,8 +19,7 @@ pub fn init(our: nectar.Address) !void {
     });
     while (true) switch (nectar.receive()) {
         .request => |request| {
-            if (!std.mem.eql(u8, request.source.node, our.node)) continue;
-            if (!request.source.process.samePackage(our.process)) continue;
+            if (!request.source.samePackage(our)) continue;
             const order = nectar.json.parse(protocol.ToWorker, request.body) catch continue;
             switch (order) {
                 .Send => |job| return Sender.run(our, request.source, job),

@@ -25,7 +25,7 @@ var jobs: [max_jobs]?protocol.Job = @splat(null);
 
 pub fn init(our: nectar.Address) void {
     while (true) switch (nectar.receive()) {
-        .request => |request| handle(request, request.source.process.samePackage(our.process)),
+        .request => |request| handle(request, request.source.samePackage(our)),
         // A response or an error puts back the prompt: the answer goes to whoever sent that Run.
         .response => |response| {
             jobs[response.context.?[0]] = null;

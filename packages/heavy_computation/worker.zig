@@ -9,7 +9,7 @@ const report_every = 10_000;
 
 pub fn init(our: nectar.Address) void {
     while (true) switch (nectar.receive()) {
-        .request => |request| if (request.source.process.samePackage(our.process)) {
+        .request => |request| if (request.source.samePackage(our)) {
             const order = nectar.json.parse(protocol.Order, request.body) catch continue;
             return count(request.source, order.Count.job, order.Count.below);
         },

@@ -35,7 +35,7 @@ var complaint: []const u8 = "";
 
 pub fn init(our: nectar.Address) !void {
     while (true) switch (nectar.receive()) {
-        .request => |request| if (request.source.process.samePackage(our.process)) {
+        .request => |request| if (request.source.samePackage(our)) {
             const order = nectar.json.parse(protocol.Ask, request.body) catch continue;
             return copy(try request.source.dupe(nectar.allocator), .{
                 .from = try nectar.allocator.dupe(u8, order.Run.from),

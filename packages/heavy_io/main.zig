@@ -22,7 +22,7 @@ var copied: u64 = 0;
 
 pub fn init(our: nectar.Address) void {
     while (true) switch (nectar.receive()) {
-        .request => |request| handle(request, request.source.process.samePackage(our.process)),
+        .request => |request| handle(request, request.source.samePackage(our)),
         // A response or an error puts back the prompt: the answer goes to whoever sent that Run.
         .response => |response| {
             running -= 1;

@@ -67,6 +67,12 @@ pub const Address = struct {
         return .{ .node = "our", .process = comptime ProcessId.parse(process) catch @compileError("bad process id") };
     }
 
+    /// Whether both are processes of one package on one node. Of another node only its name is proven, and the process
+    /// in a source is what it says (G3): never look at that alone.
+    pub fn samePackage(a: Address, b: Address) bool {
+        return std.mem.eql(u8, a.node, b.node) and a.process.samePackage(b.process);
+    }
+
     pub fn eql(a: Address, b: Address) bool {
         return std.mem.eql(u8, a.node, b.node) and a.process.eql(b.process);
     }
