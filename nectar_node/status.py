@@ -132,16 +132,19 @@ def _proven_row(step: Proven) -> Row:
     return {"step": "proven", "version": step.version, "key": key, "host": step.host, "dialed": step.dialed}
 
 
+def _dial_row(name: str, step: Dialing | Dialed | AttemptFailed) -> Row:
+    return {"step": name, "host": step.host, "port": step.port, "router": step.router}
+
+
 def _failed_row(step: AttemptFailed) -> Row:
-    where = {"host": step.host, "port": step.port}
-    return {"step": "failed", "stage": step.stage.value, **where, "reason": step.reason.value, "text": step.text}
+    return {**_dial_row("failed", step), "stage": step.stage.value, "reason": step.reason.value, "text": step.text}
 
 
 _PROBE_ROWS: dict[type, Callable[..., Row]] = {
     NameFound: _found_row,
     NameMissing: lambda step: {"step": "no record", "reason": step.reason.value},
-    Dialing: lambda step: {"step": "dialing", "host": step.host, "port": step.port},
-    Dialed: lambda step: {"step": "dialed", "host": step.host, "port": step.port},
+    Dialing: lambda step: _dial_row("dialing", step),
+    Dialed: lambda step: _dial_row("dialed", step),
     Proven: _proven_row,
     AttemptFailed: _failed_row,
     Pinging: lambda step: {"step": "pinging", "host": step.host},

@@ -194,17 +194,20 @@ class _Report:
             return self._fill(_BY_REASON[reason], {})
         if not fitting:
             found = any(step.get("step") == "record" for step in self.steps)
-            return self._fill(_NO_WAY if found else _NO_REGISTRAR, {})
+            return self._fill(_NO_WAY if found else _OTHERWISE, {})
         last = fitting[-1]
         return self._fill(_BY_FAILURE.get((str(last.get("stage")), str(last.get("reason"))), _OTHERWISE), last)
 
     def _fill(self, advice: str, step: Answer) -> str:
         network, there = self._network, f"{step.get('host')}:{step.get('port')}"
+        called = str(step.get("router") or self._name)
         return advice.format(
             name=self._name,
             node=self._node,
             there=step.get("host") if step.get("port") is None else there,
-            boot=network.command("boot", self._name, "--detach", option="--join"),
+            called=called,
+            router=step.get("router"),
+            boot=network.command("boot", called, "--detach", option="--join"),
             up=network.command("testnet up"),
             diagnose=network.command("net diagnose", REGISTRAR_NAME, "--node", self._node),
             logs=network.command("logs", "--node", self._name),
@@ -217,7 +220,8 @@ def _ways(step: Answer) -> str:
 
 
 def _endpoint(step: Answer) -> str:
-    return f"{step.get('host')}:{step.get('port')}"
+    router = step.get("router")
+    return f"{step.get('host')}:{step.get('port')}" + ("" if router is None else f", the router {router}")
 
 
 _LINES: dict[str, Callable[[_Report, Answer], None]] = {
@@ -233,6 +237,7 @@ _LINES: dict[str, Callable[[_Report, Answer], None]] = {
 """By the step's name."""
 _FAILED_LINES = {
     "dial": ("dial", ""),
+    "router": ("router", "carries it no further: "),
     "handshake": ("handshake", ""),
     "admission": ("handshake", "not let in: "),
     "session": ("session", ""),
@@ -242,20 +247,24 @@ _NO_REGISTRAR = "Start the registrar with `{up}`, or see what is wrong with `{di
 _NO_WAY = "Its record names neither an endpoint nor a router that can be tried: start it again with `{boot}`."
 _OTHERWISE = "See what {name} says of it with `{logs}`."
 _BY_REASON = {
+    "no registrar": _NO_REGISTRAR,
     "no such name": "Check the spelling; a node has its name from the moment it joins: `{boot}`.",
     "shutdown": "{node} is going down.",
 }
 """Where no connection was tried."""
 _BY_FAILURE = {
-    ("dial", "refused"): "Nobody listens at {there}: start {name} with `{boot}`.",
+    ("dial", "refused"): "Nobody listens at {there}: start {called} with `{boot}`.",
     ("dial", "unreachable"): "Nothing comes back from {there}: is that host up, and does a firewall stand between?",
     ("handshake", "bad key"): (
         "Whoever answers at {there} is not the {name} of its record: somebody else has its address, or it has got a "
         "new key that its old one has not signed."
     ),
+    ("router", "unreachable"): (
+        "{router} is there, but has no session with {name}, or no room for another circuit: see that {name} runs."
+    ),
+    ("handshake", "other version"): "Let {node} and {name} run the same version of nectar.",
     ("handshake", "unreachable"): (
-        "Something takes connections at {there} and ends no handshake: a paused node, one of another version, or "
-        "no node at all."
+        "Something takes connections at {there} and ends no handshake: a paused node, or no node at all."
     ),
     ("admission", "not believed"): (
         "{name} does not know the key of {node}: see that {node} has joined and that {name} reaches the registrar."

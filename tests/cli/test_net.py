@@ -19,15 +19,16 @@ from tests.cli.real_node import NODE, RealNode, real_node
 from tests.cli.served_node import ServedNode, make_network, serve_node
 
 RECORD = {"step": "record", "from": "here", "sequence": 3, "endpoints": ["h:9"], "routers": [], "key": "0123 4567"}
-DIALING = {"step": "dialing", "host": "h", "port": 9}
-DIALED = {"step": "dialed", "host": "h", "port": 9}
+DIALING = {"step": "dialing", "host": "h", "port": 9, "router": None}
+DIALED = {"step": "dialed", "host": "h", "port": 9, "router": None}
 PROVEN = {"step": "proven", "version": 1, "key": "0123 4567", "host": "h", "dialed": True}
 PINGING = {"step": "pinging", "host": "h"}
 PONG = {"step": "pong", "seconds": 0.0012}
 
 
-def failed(stage: str, reason: str, text: str) -> dict[str, object]:
-    return {"step": "failed", "stage": stage, "host": "h", "port": 9, "reason": reason, "text": text}
+def failed(stage: str, reason: str, text: str, router: str | None = None) -> dict[str, object]:
+    where = {"host": "h", "port": 9, "router": router}
+    return {"step": "failed", "stage": stage, **where, "reason": reason, "text": text}
 
 
 def diagnose(
@@ -70,8 +71,8 @@ def test_a_session_that_is_there_is_said_to_be_there(tmp_path: Path, capsys: pyt
             "Check the spelling",
         ),
         (
-            [{"step": "no record", "reason": "unreachable"}],
-            "unreachable",
+            [{"step": "no record", "reason": "no registrar"}],
+            "no registrar",
             ["record     the registrar cannot be asked"],
             "Start the registrar",
         ),
@@ -95,9 +96,31 @@ def test_a_session_that_is_there_is_said_to_be_there(tmp_path: Path, capsys: pyt
             "Whoever answers at h:9 is not the b.nec of its record",
         ),
         (
-            [RECORD, DIALING, DIALED, failed("handshake", "unreachable", "a greeting of another version")],
+            [RECORD, DIALING, DIALED, failed("handshake", "other version", "it speaks version 0")],
+            "other version",
+            ["dial       h:9: connected", "handshake  it speaks version 0"],
+            "Let a.nec and b.nec run the same version",
+        ),
+        (
+            [
+                {**RECORD, "endpoints": [], "routers": ["r.nec"]},
+                {**DIALING, "router": "r.nec"},
+                failed("dial", "refused", "refused", "r.nec"),
+            ],
+            "refused",
+            ["…behind r.nec, key 0123 4567", "dial       h:9, the router r.nec: refused"],
+            "Nobody listens at h:9: start r.nec",
+        ),
+        (
+            [RECORD, DIALING, DIALED, failed("router", "unreachable", "the router says: no circuit", "r.nec")],
             "unreachable",
-            ["dial       h:9: connected", "handshake  a greeting of another version"],
+            ["router     carries it no further: the router says: no circuit"],
+            "r.nec is there, but has no session with b.nec",
+        ),
+        (
+            [RECORD, DIALING, DIALED, failed("handshake", "unreachable", "no answer in time")],
+            "unreachable",
+            ["dial       h:9: connected", "handshake  no answer in time"],
             "Something takes connections at h:9",
         ),
         (

@@ -16,6 +16,7 @@ import pytest
 from kernel import limits
 from kernel.address import OUR_NODE, Address, ProcessId
 from kernel.capability import MESSAGING, NETWORK, Capability
+from kernel.events import Parcel
 from kernel.message import Envelope, Reason, ReplyTo, Request, Response
 from kernel.wasm.engine import Engine
 from nectar_node import status
@@ -70,8 +71,8 @@ def forge(
     """The hostile node sends this in the name of its process `source`, whether or not there is one."""
     aim = target.id if isinstance(target, SimProbe) else process(target)
     envelope = Envelope(id, Address(THEIR, process(source)), Address(OUR, aim), reply_to, body)
-    node = lab.nodes[1]
-    node.core.network.send(Outgoing(OUR, b"stream", encode_header(envelope, claims), None, None), lab.now)
+    node, parcel = lab.nodes[1], Parcel(envelope, None, None, None)
+    node.core.network.send(Outgoing(OUR, b"stream", encode_header(envelope, claims), None, parcel), lab.now)
     node.core.settle(lab.now)
     node.go_on()
     lab.rest()

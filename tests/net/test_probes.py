@@ -28,6 +28,7 @@ from net.handshake import VERSION, Handshake, Noise
 from net.limits import MAX_PROBES, PING_SECONDS, PROBE_SECONDS, RECOVERY_SECONDS
 from net.names import is_node_name
 from tests.net.test_peers_registrar import join, registrar_in
+from tests.net.test_routers import network
 from tests.net.world import (
     GENESIS,
     PORT,
@@ -374,3 +375,36 @@ def test_a_node_that_goes_down_ends_its_probes() -> None:
     world.settle()
     assert told(first)[-1] == offline(FailureReason.SHUTDOWN)
     assert probe(world, first, second.name, token="again") == [offline(FailureReason.SHUTDOWN)]
+
+
+# --- through routers --------------------------------------------------------------------------------------------------
+
+
+def test_a_node_behind_a_router_is_dialed_through_it() -> None:
+    world, first, hidden = network(routers=("one.test",))
+    steps = [step for step in probe(world, first, hidden.name, 1) if not isinstance(step, NameFound)]
+    router = host_of("one.test")
+    dialing, dialed = Dialing(router, PORT, "one.test"), Dialed(router, PORT, "one.test")
+    proven = Proven(VERSION, identity_of(hidden.name).public_key, router, dialed=True)
+    assert steps == [dialing, dialed, proven, Pinging(router), Pinged(0.0), REACHED]
+    assert [peer.router for peer in first.network.peers() if peer.name == hidden.name] == ["one.test"]
+
+
+def test_a_router_that_is_down_is_named() -> None:
+    world, first, hidden = network(routers=("one.test",))
+    world.crash(world.nodes["one.test"])
+    steps = probe(world, first, hidden.name, RECOVERY_SECONDS + 1)
+    refused = [step for step in steps if isinstance(step, AttemptFailed)]
+    assert {(step.stage, step.router, step.reason) for step in refused} == {
+        (AttemptStage.DIAL, "one.test", FailureReason.REFUSED)
+    }
+    assert isinstance(steps[-1], ProbeEnded)
+    assert steps[-1].outcome is ProbeOutcome.OFFLINE
+
+
+def test_a_router_without_a_session_to_the_node_says_so() -> None:
+    world, first, hidden = network(routers=("one.test",))
+    world.crash(hidden)
+    steps = probe(world, first, hidden.name, RECOVERY_SECONDS + 1)
+    refused = [step for step in steps if isinstance(step, AttemptFailed)]
+    assert {(step.stage, step.text) for step in refused} == {(AttemptStage.ROUTER, "the router says: no circuit")}
