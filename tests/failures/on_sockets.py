@@ -213,7 +213,7 @@ def registrar_down_record_kept(net: Network, row: str) -> Observed:
 
 
 def _apart(peer: dict[str, Any]) -> bool:
-    return not peer["connected"] and not peer["reaching"]
+    return peer["state"] not in ("up", "connecting")
 
 
 def registrar_down_no_record(net: Network, row: str) -> Observed:
