@@ -21,7 +21,7 @@ import trio
 
 from bench.measure import resident_kib
 from net.config import NetworkConfig
-from net.directory import Endpoint, NameRecord, SignedRecord, StaticDirectory, sign_record
+from net.directory import NEVER, Endpoint, NameRecord, SignedRecord, StaticDirectory, sign_record
 from net.driver import Driver
 from net.events import Close, Delivered, Dial, Failed, NetEvent, Outgoing, Received, Writable
 from net.identity import Identity
@@ -50,7 +50,7 @@ def directory(count: int, port: int) -> StaticDirectory:
 
 def _record(name: str, endpoints: tuple[Endpoint, ...]) -> SignedRecord:
     identity = _identity(name)
-    return sign_record(NameRecord(name, identity.public_key, endpoints, (), 1, 0), identity)
+    return sign_record(NameRecord(name, identity.public_key, endpoints, (), 1, 0, NEVER), identity)
 
 
 class Member:

@@ -39,7 +39,8 @@ from kernel.message import Buffer, Envelope, LazyLoadBlob, Reason, Request, mark
 from nectar_node.grant_store import GrantStore
 from nectar_node.installation import EntryOwner, Installer
 from nectar_node.package import Package
-from nectar_node.peers import Peers, RecordOwner
+from nectar_node.peers import Peers
+from nectar_node.record_store import RecordStore, Written
 from nectar_node.storage.operations import (
     Job,
     Location,
@@ -60,6 +61,8 @@ from net.peers import Network
 
 _ORDINARY = (Reason.NOT_AWAITED, Reason.EXPIRED)
 """An answer that takes too long happens every day; a message that reached nobody may be what somebody looks for."""
+RECORDS_FILE = "names"
+"""In the folder of the name records."""
 
 
 class Timed(Protocol):
@@ -80,7 +83,7 @@ class CoreConfig:
     state: str
     """Root of the saved states."""
     records: str
-    """Root of the name records, kept for the next boot."""
+    """The folder with the file of the name records, kept for the next boot."""
     capabilities: Location
     """The file of the capability store."""
     fresh_id: Callable[[], int]
@@ -91,6 +94,8 @@ class CoreConfig:
     """For the times in traces; None: those of the events."""
     kept_capabilities: bytes | None = None
     """What that file held at this boot."""
+    kept_records: Written | None = None
+    """How far the file of the name records went at this boot; None: there is none yet, and it is not protected."""
     boots: frozenset[ProcessId] = frozenset()
     """The processes of the packages that are started at this boot: they hold what they held before (G21)."""
 
@@ -123,8 +128,10 @@ class NodeCore:
         self._stirred: deque[SystemProcess] = deque()
         """System processes that have been told something since they were asked what they want."""
         self._out: deque[WorldAction] = deque()
+        records = Location(config.records, (RECORDS_FILE,))
+        self._records = RecordStore(records, config.kept_records or Written(), network.records)
         self._peers = Peers(
-            config.our, network, self._vouching, config.records, self._kernel, self._pass_on, self._serve_peer
+            config.our, network, self._vouching, self._records, self._kernel, self._pass_on, self._serve_peer
         )
         self._restore(config.kept_capabilities, config.boots)
         self._store = GrantStore(self.kernel.grants, config.capabilities, self._vouching.snapshot)
@@ -216,8 +223,8 @@ class NodeCore:
             if problem is not None:
                 self._log("kernel", 0, problem)
         else:
-            assert isinstance(owner, RecordOwner)
-            self._peers.record_kept(owner, outcome)
+            assert owner is self._records
+            self._peers.records_written(outcome, now)
         self.settle(now)
 
     def _restore(self, kept: bytes | None, boots: frozenset[ProcessId]) -> None:

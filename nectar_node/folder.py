@@ -32,7 +32,7 @@ class NodeFolder:
 
     @property
     def records(self) -> Path:
-        """Name records this node has seen, one file each."""
+        """The file of the name records that this node has seen, or granted (`nectar_node.record_store`)."""
         return self.path / "records"
 
     @property

@@ -30,13 +30,15 @@ from kernel.runner import Runner
 from kernel.wasm.engine import Engine, self_check
 from nectar_node import control, log
 from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig
-from nectar_node.core import CoreConfig, NodeCore
+from nectar_node.core import RECORDS_FILE, CoreConfig, NodeCore
 from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError
 from nectar_node.lanes import Lanes
 from nectar_node.loading import Loader
 from nectar_node.log_budget import LogBudget
 from nectar_node.memory import keep_freed_memory
 from nectar_node.package import Package, read_package
+from nectar_node.record_store import Written, store_key
+from nectar_node.records_file import read_cache, read_names
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, Outcome, ReadAt
 from nectar_node.trace import Traced
@@ -44,7 +46,7 @@ from nectar_node.world import BadCode, Installed, Joined, JoinFailed, LoadCode, 
 from net import directory, keyfile
 from net.directory import Directory, RegistrarDirectory
 from net.driver import FAREWELL_SECONDS, Driver
-from net.errors import BadNameRecord, KeyFileError, KeyFileMissing, ListenFailed
+from net.errors import KeyFileError, KeyFileMissing, ListenFailed
 from net.events import Close, Dial, FailureReason, Hold, Probed, Writable
 from net.identity import Identity
 from net.peers import Network, NetworkConfig
@@ -84,11 +86,14 @@ def _allow_all_descriptors() -> None:
 class _Prepared:
     """What a node has before it waits for anything."""
 
-    def __init__(self, config: NodeConfig, lock: int, identity: Identity, directory: Directory) -> None:
+    def __init__(
+        self, config: NodeConfig, lock: int, identity: Identity, directory: Directory, records: Written
+    ) -> None:
         self.config = config
         self.lock = lock
         self.identity = identity
         self.directory = directory
+        self.kept_records = records
         self.engine = Engine(_cache_folder(), replayable=False)
         self.kept_capabilities = _read_capabilities(config.folder.capabilities)
         self.packages: list[Package] = [read_package(folder, config.name) for folder in config.packages]
@@ -109,30 +114,13 @@ def _prepare(config: NodeConfig) -> _Prepared:
         identity = _identity(config)
     except KeyFileError as error:
         raise BadInput(f"{config.name} cannot use its key: {error}.") from error
-    records = _read_records(folder.records)
-    if config.genesis is None:
-        return _Prepared(config, lock, identity, Registrar(identity, records))
-    genesis = config.genesis
+    path, genesis = folder.records / RECORDS_FILE, config.genesis
+    if genesis is None:
+        kept = read_names(path, store_key(identity, identity.public_key))
+        return _Prepared(config, lock, identity, Registrar(identity, kept.records), kept.written)
+    kept = read_cache(path, store_key(identity, genesis.public_key))
     known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)
-    return _Prepared(config, lock, identity, RegistrarDirectory(known, records))
-
-
-def _read_records(folder: Path) -> list[bytes]:
-    """The name records that were kept; one that is damaged is set aside, since its owner registers it again."""
-    records = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not path.is_file():
-            continue
-        try:
-            data = path.read_bytes()
-            directory.decode_record_untrusted(data)
-        except (OSError, BadNameRecord) as error:
-            log.write_line("net", f"the kept record {path.name} cannot be used and is set aside: {error}")
-            with contextlib.suppress(OSError):
-                path.rename(path.with_name(f".{path.name}.damaged"))
-        else:
-            records.append(data)
-    return records
+    return _Prepared(config, lock, identity, RegistrarDirectory(known, kept.records), kept.written)
 
 
 def _read_capabilities(path: Path) -> bytes | None:
@@ -405,6 +393,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         guest=partial(_guest_config, folder.drives),
         clock=trio.current_time,
         kept_capabilities=prepared.kept_capabilities,
+        kept_records=prepared.kept_records,
         boots=frozenset(entry.process for package in prepared.packages for entry in package.entries),
     )
     return NodeCore(core_config, network)

@@ -6,11 +6,11 @@ Here, and nowhere else, net's names and bytes become the kernel's messages and b
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from kernel.events import Event, FromPeer, Parcel, PeerFailed, PeerTook
 from kernel.message import Buffer, Envelope, Reason, Request, Response
-from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Replace
+from nectar_node.record_store import RecordStore
+from nectar_node.storage.operations import Outcome
 from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header, inbox_name, stream_name
 from nectar_node.vouching import Vouching
 from nectar_node.world import Joined, JoinFailed, LogLine, WorldAction
@@ -54,12 +54,6 @@ REASONS = {
 """What the net's reasons for a message are to the kernel, which knows of each whether it is Offline (`kind_of`)."""
 
 
-class RecordOwner(NamedTuple):
-    """The owner of the disk job that keeps a name record."""
-
-    name: str
-
-
 class Peers:
     """One node's dealings with the others."""
 
@@ -68,17 +62,17 @@ class Peers:
         our: str,
         network: Network,
         vouching: Vouching,
-        records: str,
+        store: RecordStore,
         tell: Callable[[Event], None],
         ask: Callable[[WorldAction], None],
         serve: Callable[[Envelope], bool],
     ) -> None:
-        """`records`: root of the name records; `tell` gives the kernel an event, `ask` the world an action; `serve`
+        """`store` keeps the name records; `tell` gives the kernel an event, `ask` the world an action; `serve`
         gives a system process that is there for other nodes a request, False: it is for none of them."""
         self._our = our
         self._network = network
         self._vouching = vouching
-        self._records = records
+        self._store = store
         self._tell = tell
         self._ask = ask
         self._serve = serve
@@ -116,10 +110,14 @@ class Peers:
         self._now = now
         self._handlers[type(event)](event)
 
-    def record_kept(self, owner: RecordOwner, outcome: Outcome) -> None:
-        """The disk has a name record, or does not."""
-        if isinstance(outcome, DiskError):
-            self._log(0, f"the record of {owner.name} cannot be kept: {outcome.text}")
+    def records_written(self, outcome: Outcome, now: float) -> None:
+        """The disk has the name records of the store's job, or does not."""
+        settled = self._store.done(outcome)
+        if settled.problem is not None:
+            self._log(0, settled.problem)
+        for record in settled.records:
+            self._network.record_kept(record, now, kept=settled.problem is None)
+        self._write_records()
 
     def status(self) -> list[dict[str, object]]:
         """The nodes this one has a session with, for status pages."""
@@ -185,8 +183,13 @@ class Peers:
         self._log(1, f"lost {event.node}: {event.reason}")
 
     def _keep_record(self, event: RecordStored) -> None:
-        location = Location(self._records, (event.name,))
-        self._ask(Job(Replace(location, event.record), f"record {event.name}", RecordOwner(event.name)))
+        self._store.put(event.record)
+        self._write_records()
+
+    def _write_records(self) -> None:
+        job = self._store.next_job()
+        if job is not None:
+            self._ask(job)
 
     def _log(self, verbosity: int, text: str) -> None:
         self._ask(LogLine("net", verbosity, text))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from net.connection import Connection
-from net.directory import Directory, decode_record_untrusted
+from net.directory import Directory, HeldRecord, decode_record_untrusted, read_record_untrusted
 from net.errors import BadNameRecord, NotBelieved, UnknownName
 from net.identity import Identity
 from net.registrar import Registrar
@@ -30,7 +30,7 @@ class Ruling:
     """What to do."""
     name: str
     """The name in question."""
-    learned: bytes | None = None
+    learned: HeldRecord | None = None
     """A granted record that the peer showed and that was news to the directory."""
 
 
@@ -41,9 +41,9 @@ class Admission:
         self._identity = identity
         self._directory = directory
 
-    def judge(self, connection: Connection, answer: Answer | None) -> Ruling:
-        """Judge a connection whose greeting has come; `answer` is the outcome of the lookup that the last ruling
-        wanted.
+    def judge(self, connection: Connection, answer: Answer | None, at: float) -> Ruling:
+        """Judge a connection whose greeting has come, at the Unix time `at`; `answer` is the outcome of the lookup that
+        the last ruling wanted.
 
         Raises NotBelieved if the peer is not that node, UnknownName if that cannot be found out.
         """
@@ -58,10 +58,10 @@ class Admission:
             return self._judge_at_registrar(connection, name)
         if connection.dialed is None and answer is None and self._directory.find(name) is None and self._can_ask(name):
             return Ruling(Verdict.LOOK_UP, name)
-        if self._proven(connection, name):
-            return Ruling(Verdict.BELIEVED, name, self._learn(greeting.record, name))
-        learned = self._learn(greeting.record, name)
-        if learned is not None and self._proven(connection, name):
+        if self.proven(connection, name):
+            return Ruling(Verdict.BELIEVED, name, self._learn(greeting.record, name, at))
+        learned = self._learn(greeting.record, name, at)
+        if learned is not None and self.proven(connection, name):
             return Ruling(Verdict.BELIEVED, name, learned)
         if connection.dialed is None and answer is None and self._can_ask(name):
             return Ruling(Verdict.LOOK_UP, name)
@@ -74,12 +74,13 @@ class Admission:
         genesis = self._directory.genesis
         return genesis is not None and genesis.name != name
 
-    def _proven(self, connection: Connection, name: str) -> bool:
+    def proven(self, connection: Connection, name: str) -> bool:
+        """Whether the peer has shown that it holds the key that `name` has by now."""
         record = self._directory.find(name)
         return record is not None and connection.handshake.proves(record.public_key)
 
     def _judge_at_registrar(self, connection: Connection, name: str) -> Ruling:
-        if self._proven(connection, name):
+        if self.proven(connection, name):
             return Ruling(Verdict.BELIEVED, name)
         greeting = connection.greeting
         assert greeting is not None
@@ -93,13 +94,13 @@ class Admission:
             raise NotBelieved(f"the peer does not hold the registered key of {name}")
         return Ruling(Verdict.GUEST, name)
 
-    def _learn(self, record: bytes | None, name: str) -> bytes | None:
+    def _learn(self, record: bytes | None, name: str, at: float) -> HeldRecord | None:
         """Take in the record that the peer shows, if it is its own and was granted; it, if that was news."""
         if record is None:
             return None
         try:
-            if decode_record_untrusted(record).record.name != name:
+            if read_record_untrusted(record).record.name != name:
                 return None
-            return record if self._directory.learn_untrusted(record) is not None else None
+            return self._directory.learn_untrusted(record, at)
         except BadNameRecord:
             return None

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from net.directory import Endpoint
 from net.handshake import VERSION
 from net.identity import Identity
-from net.limits import MAX_RESERVATIONS, RECOVERY_SECONDS, SESSION_CREDIT_BYTES, SESSION_CREDIT_MESSAGES
+from net.limits import (
+    MAX_RESERVATIONS,
+    RECORD_SECONDS,
+    RECOVERY_SECONDS,
+    SESSION_CREDIT_BYTES,
+    SESSION_CREDIT_MESSAGES,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,9 @@ class NetworkConfig:
     recovery_seconds: float = RECOVERY_SECONDS
     """Budget for reaching a peer, and for reviving a broken session."""
     wall_clock_offset: float = 0.0
-    """Unix time minus `now`, for the issue time of records."""
+    """Unix time minus `now`, for the issue and expiry of records."""
+    record_seconds: int = RECORD_SECONDS
+    """From the issue of this node's record to its expiry; it is renewed at half of that."""
     credit_bytes: int = SESSION_CREDIT_BYTES
     """What each peer may have unacknowledged here; bounds memory per peer."""
     credit_messages: int = SESSION_CREDIT_MESSAGES

@@ -3,16 +3,19 @@
 Owns the record's format and signatures, the `Directory` protocol, and the two directories of an ordinary node: the
 signed static file, and the cache of what a registrar has granted. Asking the registrar is `resolver`'s; granting is
 `registrar`'s.
+
+A record expires at a Unix time. Whoever owns a directory tells it when one has (`next_expiry`, `expire`); from then on
+its name counts as unknown, but an older record does not take its place.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cbor2
 
 from net.cbor import loads_untrusted
-from net.errors import BadCbor, BadNameRecord
+from net.errors import BadCbor, BadNameRecord, ForgedNameRecord
 from net.identity import KEY_BYTES, SIGNATURE_BYTES, Identity, verify_untrusted
 from net.limits import (
     MAX_CACHED_RECORDS,
@@ -23,16 +26,19 @@ from net.limits import (
     MAX_STATIC_FILE_BYTES,
 )
 from net.names import is_node_name
+from net.timers import Timers
 
+NEVER = (1 << 63) - 1
+"""The expiry of a record that lasts for ever: only a static directory has such."""
 _VERSION = 1
 _OWNER = b"nectar/1 name record"
 _CHANGE = b"nectar/1 key change"
 _GRANT = b"nectar/1 grant"
 _STATIC = b"nectar/1 static directory"
 _STATIC_MAGIC = "nectar static directory 1"
-_MAX_INTEGER = (1 << 63) - 1
+_MAX_INTEGER = NEVER
 _MAX_RECORD_ITEMS = 64
-"""Of a record: seven fields, and as many endpoints and routers as it may name."""
+"""Of a record: eight fields, and as many endpoints and routers as it may name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,22 @@ class NameRecord:
     sequence: int
     """A record replaces those of its name with a lower number."""
     issued_at: int
-    """Unix time in seconds; for people, no rule depends on it."""
+    """Unix time in seconds."""
+    expires_at: int
+    """Unix time in seconds: from then on nobody believes the record."""
+
+
+class HeldRecord(NamedTuple):
+    """A record that was found valid, encoded, with what is needed to keep it without reading it again."""
+
+    name: str
+    """As in the record."""
+    sequence: int
+    """As in the record."""
+    expires_at: int
+    """As in the record."""
+    encoded: bytes
+    """As `decode_record_untrusted` reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +102,10 @@ class SignedRecord:
     def encode(self) -> bytes:
         """As `decode_record_untrusted` reads it."""
         return cbor2.dumps([self.body, self.signature, self.change_signature, self.grant])
+
+    def held(self) -> HeldRecord:
+        """The same for a table."""
+        return HeldRecord(self.record.name, self.record.sequence, self.record.expires_at, self.encode())
 
     def granted_by(self, authority: bytes) -> bool:
         """Whether `authority`, an Ed25519 key, vouches for the record."""
@@ -105,6 +130,7 @@ def sign_record(record: NameRecord, owner: Identity, previous: Identity | None =
             list(record.routers),
             record.sequence,
             record.issued_at,
+            record.expires_at,
         ]
     )
     change = previous.sign(_CHANGE, body) if previous is not None else None
@@ -117,7 +143,16 @@ def grant_record(signed: SignedRecord, authority: Identity) -> SignedRecord:
 
 
 def decode_record_untrusted(data: bytes) -> SignedRecord:
-    """Read a signed record and check its own signature. Raises BadNameRecord if anything is wrong with it."""
+    """Read a signed record and check its own signature. Raises BadNameRecord if anything is wrong with it:
+    ForgedNameRecord if that is the signature."""
+    signed = read_record_untrusted(data)
+    if not verify_untrusted(signed.record.public_key, _OWNER, signed.body, signed.signature):
+        raise ForgedNameRecord("the record is not signed by its own key")
+    return signed
+
+
+def read_record_untrusted(data: bytes) -> SignedRecord:
+    """The same for what was verified before: no signature is checked. Raises BadNameRecord."""
     match _load(data, MAX_NAME_RECORD_BYTES, _MAX_RECORD_ITEMS):
         case [bytes(body), bytes(signature), bytes() | None as change, bytes() | None as grant]:
             pass
@@ -126,10 +161,7 @@ def decode_record_untrusted(data: bytes) -> SignedRecord:
     for other in (change, grant):
         if other is not None and len(other) != SIGNATURE_BYTES:
             raise BadNameRecord("a signature is 64 bytes")
-    record = _decode_body_untrusted(body)
-    if not verify_untrusted(record.public_key, _OWNER, body, signature):
-        raise BadNameRecord("the record is not signed by its own key")
-    return SignedRecord(record, body, signature, change, grant)
+    return SignedRecord(_decode_body_untrusted(body), body, signature, change, grant)
 
 
 def _load(data: bytes, limit: int, items: int) -> object:
@@ -143,10 +175,19 @@ def _load(data: bytes, limit: int, items: int) -> object:
 
 def _decode_body_untrusted(body: bytes) -> NameRecord:
     match _load(body, MAX_NAME_RECORD_BYTES, _MAX_RECORD_ITEMS):
-        case [int(version), str(name), bytes(key), list(endpoints), list(routers), int(sequence), int(issued_at)]:
+        case [
+            int(version),
+            str(name),
+            bytes(key),
+            list(endpoints),
+            list(routers),
+            int(sequence),
+            int(issued_at),
+            int(expires_at),
+        ]:
             pass
         case _:
-            raise BadNameRecord("a record has seven fields")
+            raise BadNameRecord("a record has eight fields")
     if version != _VERSION:
         raise BadNameRecord(f"version {version} is unknown")
     if not is_node_name(name) or not all(is_node_name(router) for router in routers):
@@ -155,10 +196,10 @@ def _decode_body_untrusted(body: bytes) -> NameRecord:
         raise BadNameRecord("a key is 32 bytes")
     if len(endpoints) > MAX_ENDPOINTS or len(routers) > MAX_ENDPOINTS:
         raise BadNameRecord(f"more than {MAX_ENDPOINTS} endpoints or routers")
-    if not (0 <= sequence <= _MAX_INTEGER and 0 <= issued_at <= _MAX_INTEGER):
+    if not all(0 <= number <= _MAX_INTEGER for number in (sequence, issued_at, expires_at)):
         raise BadNameRecord("a number is out of range")
     checked = tuple(_endpoint_untrusted(endpoint) for endpoint in endpoints)
-    return NameRecord(name, key, checked, tuple(routers), sequence, issued_at)
+    return NameRecord(name, key, checked, tuple(routers), sequence, issued_at, expires_at)
 
 
 def _endpoint_untrusted(fields: object) -> Endpoint:
@@ -184,11 +225,78 @@ class Genesis:
 
     def record(self) -> NameRecord:
         """The same as a record."""
-        return NameRecord(self.name, self.public_key, (Endpoint(self.host, self.port),), (), 0, 0)
+        return NameRecord(self.name, self.public_key, (Endpoint(self.host, self.port),), (), 0, 0, NEVER)
+
+
+class RecordTable:
+    """Records by name, and when they expire. Holds them encoded: reading all of a large network would take long."""
+
+    def __init__(self, records: Iterable[HeldRecord] = ()) -> None:
+        self._held: dict[str, HeldRecord] = {}
+        self._read: dict[str, NameRecord] = {}
+        """Those that somebody has asked for."""
+        self._expiries: Timers[str] = Timers()
+        self._expired: set[str] = set()
+        for record in records:
+            self.put(record)
+
+    def put(self, record: HeldRecord) -> bool:
+        """Take in a record that was found valid; False: one of its name is there with this sequence number or a higher
+        one."""
+        name, known = record.name, self._held.pop(record.name, None)
+        if known is not None and known.sequence >= record.sequence:
+            self._held[name] = known
+            return False
+        self._held[name] = record
+        self._read.pop(name, None)
+        self._expired.discard(name)
+        self._expiries.set(name, record.expires_at if record.expires_at < NEVER else None)
+        return True
+
+    def forget_oldest(self) -> None:
+        """Take out the record that was put in first."""
+        name = next(iter(self._held))
+        del self._held[name]
+        self._read.pop(name, None)
+        self._expired.discard(name)
+        self._expiries.set(name, None)
+
+    def held(self, name: str) -> HeldRecord | None:
+        """The record of `name`, even if it has expired."""
+        return self._held.get(name)
+
+    def signed(self, name: str) -> bytes | None:
+        """The record of `name`, encoded; None if there is none or it has expired."""
+        held = self._held.get(name)
+        return held.encoded if held is not None and name not in self._expired else None
+
+    def find(self, name: str) -> NameRecord | None:
+        """What the record of `name` says; None if there is none or it has expired."""
+        encoded = self.signed(name)
+        if encoded is not None and name not in self._read:
+            self._read[name] = read_record_untrusted(encoded).record
+        return self._read.get(name)
+
+    def next_expiry(self) -> float | None:
+        """The Unix time at which the next record expires."""
+        return self._expiries.next()
+
+    def expire(self, at: float) -> None:
+        """It is the Unix time `at`: what expires until then counts as unknown."""
+        while (name := self._expiries.pop_due(at)) is not None:
+            self._expired.add(name)
+            self._read.pop(name, None)
+
+    def records(self) -> list[HeldRecord]:
+        """All, expired ones too."""
+        return list(self._held.values())
+
+    def __len__(self) -> int:
+        return len(self._held)
 
 
 class Directory(Protocol):
-    """Where a node finds name records. Everything that it returns is trusted."""
+    """Where a node finds name records. Everything that it returns is trusted, and has not expired."""
 
     @property
     def genesis(self) -> Genesis | None:
@@ -200,15 +308,25 @@ class Directory(Protocol):
     def signed(self, name: str) -> bytes | None:
         """The same with its signatures, encoded; None for what is known without signatures too."""
 
-    def learn_untrusted(self, data: bytes) -> SignedRecord | None:
-        """Take in a record; return it if it was news. Raises BadNameRecord if it is not to be trusted."""
+    def learn_untrusted(self, data: bytes, at: float) -> HeldRecord | None:
+        """Take in a record at the Unix time `at`; return it if it was news and has not expired. Raises BadNameRecord if
+        it is not to be trusted."""
+
+    def next_expiry(self) -> float | None:
+        """The Unix time at which `expire` is to be called."""
+
+    def expire(self, at: float) -> None:
+        """It is the Unix time `at`: what expires until then counts as unknown."""
+
+    def records(self) -> list[HeldRecord]:
+        """All that is to be kept for the next boot."""
 
 
 class StaticDirectory:
     """The directory of a signed file: it knows all there is to know."""
 
     def __init__(self, records: dict[str, SignedRecord]) -> None:
-        self._records = records
+        self._table = RecordTable(signed.held() for signed in records.values())
 
     @property
     def genesis(self) -> None:
@@ -217,21 +335,31 @@ class StaticDirectory:
 
     def find(self, name: str) -> NameRecord | None:
         """See `Directory`."""
-        signed = self._records.get(name)
-        return signed.record if signed is not None else None
+        return self._table.find(name)
 
     def signed(self, name: str) -> bytes | None:
         """See `Directory`."""
-        signed = self._records.get(name)
-        return signed.encode() if signed is not None else None
+        return self._table.signed(name)
 
-    def learn_untrusted(self, data: bytes) -> SignedRecord | None:
+    def learn_untrusted(self, data: bytes, at: float) -> HeldRecord | None:
         """Nothing is news; a malformed record is an error all the same."""
         decode_record_untrusted(data)
         return None
 
+    def next_expiry(self) -> float | None:
+        """See `Directory`."""
+        return self._table.next_expiry()
+
+    def expire(self, at: float) -> None:
+        """See `Directory`."""
+        self._table.expire(at)
+
+    def records(self) -> list[HeldRecord]:
+        """None: the file is there at the next boot too."""
+        return []
+
     def __repr__(self) -> str:
-        return f"StaticDirectory({len(self._records)} records)"
+        return f"StaticDirectory({len(self._table)} records)"
 
 
 def encode_static_directory(records: Iterable[SignedRecord], authority: Identity) -> bytes:
@@ -266,16 +394,10 @@ class RegistrarDirectory:
     The node keeps it on disk: it writes what `RecordStored` events bring and gives it back here at the next boot.
     """
 
-    def __init__(self, genesis: Genesis, records: Iterable[bytes] = ()) -> None:
-        """`records` are taken as far as they are valid: a damaged cache costs lookups, not the boot."""
+    def __init__(self, genesis: Genesis, records: Iterable[HeldRecord] = ()) -> None:
+        """`records`: what another one of the same registrar has learned before."""
         self._genesis = genesis
-        self._records: dict[str, SignedRecord] = {}
-        self.rejected = 0
-        for data in records:
-            try:
-                self.learn_untrusted(data)
-            except BadNameRecord:
-                self.rejected += 1
+        self._table = RecordTable(records)
 
     @property
     def genesis(self) -> Genesis | None:
@@ -284,36 +406,37 @@ class RegistrarDirectory:
 
     def find(self, name: str) -> NameRecord | None:
         """See `Directory`."""
-        if name == self._genesis.name:
-            return self._genesis.record()
-        signed = self._records.get(name)
-        return signed.record if signed is not None else None
+        return self._genesis.record() if name == self._genesis.name else self._table.find(name)
 
     def signed(self, name: str) -> bytes | None:
         """See `Directory`."""
-        signed = self._records.get(name)
-        return signed.encode() if signed is not None else None
+        return self._table.signed(name)
 
-    def learn_untrusted(self, data: bytes) -> SignedRecord | None:
+    def learn_untrusted(self, data: bytes, at: float) -> HeldRecord | None:
         """See `Directory`: the registrar's grant is what makes a record trusted."""
         signed = decode_record_untrusted(data)
         if not signed.granted_by(self._genesis.public_key):
             raise BadNameRecord("the registrar has not granted the record")
-        name = signed.record.name
-        if name == self._genesis.name:
+        if signed.record.name == self._genesis.name:
             raise BadNameRecord("the registrar's own record is fixed")
-        known = self._records.get(name)
-        if known is not None and known.record.sequence >= signed.record.sequence:
+        held = signed.held()
+        if held.expires_at <= at or not self._table.put(held):
             return None
-        self._records.pop(name, None)
-        self._records[name] = signed
-        if len(self._records) > MAX_CACHED_RECORDS:
-            del self._records[next(iter(self._records))]
-        return signed
+        if len(self._table) > MAX_CACHED_RECORDS:
+            self._table.forget_oldest()
+        return held
 
-    def records(self) -> list[bytes]:
-        """All that is known, encoded."""
-        return [signed.encode() for signed in self._records.values()]
+    def next_expiry(self) -> float | None:
+        """See `Directory`."""
+        return self._table.next_expiry()
+
+    def expire(self, at: float) -> None:
+        """See `Directory`."""
+        self._table.expire(at)
+
+    def records(self) -> list[HeldRecord]:
+        """See `Directory`."""
+        return self._table.records()
 
     def __repr__(self) -> str:
-        return f"RegistrarDirectory({self._genesis.name}, {len(self._records)} records)"
+        return f"RegistrarDirectory({self._genesis.name}, {len(self._table)} records)"

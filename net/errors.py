@@ -125,6 +125,10 @@ class BadNameRecord(NetError):
     """The giver's: bytes that are no name record, or whose signatures do not hold; the message says which part."""
 
 
+class ForgedNameRecord(BadNameRecord):
+    """The giver's: a name record that is not signed by its own key."""
+
+
 class RegistrationRefused(NetError):
     """The applicant's: the registrar does not grant the record; `code` goes over the wire."""
 
@@ -132,7 +136,7 @@ class RegistrationRefused(NetError):
 
 
 class RecordInvalid(RegistrationRefused):
-    """The record is malformed or not signed by its own key."""
+    """The record is malformed."""
 
     code = 1
 
@@ -153,6 +157,37 @@ class RegistrarFull(RegistrationRefused):
     """The registrar grants no more names (`limits.MAX_REGISTERED_NAMES`)."""
 
     code = 4
+
+
+class BadSignature(RegistrationRefused):
+    """The record is not signed by its own key."""
+
+    code = 5
+
+
+class ForeignKey(RegistrationRefused):
+    """The record is not the applicant's own: of another name or key than its session has proven, or with a consent to
+    the change of the key by a key that does not hold the name."""
+
+    code = 6
+
+
+class RecordExpired(RegistrationRefused):
+    """The record has expired, by the registrar's clock."""
+
+    code = 7
+
+
+class RecordFromTheFuture(RegistrationRefused):
+    """The record was issued, or lasts, further in the future than `limits` allow: one of the two clocks is wrong."""
+
+    code = 8
+
+
+class RecordNotKept(RegistrationRefused):
+    """The registrar's: its disk does not take the record, so the name is not granted. A later attempt may succeed."""
+
+    code = 9
 
 
 class KeyFileError(NetError):

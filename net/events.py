@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from net.directory import NameRecord
+from net.directory import HeldRecord, NameRecord
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 """Bytes that are handed on by reference and not changed any more."""
@@ -41,8 +41,22 @@ class FailureReason(StrEnum):
     """This node is going down."""
     NAME_TAKEN = "name taken"
     """Registration only: another key holds the name."""
+    STALE_SEQUENCE = "stale sequence"
+    """Registration only: the registrar has a record with the same or a higher sequence number, again and again."""
+    BAD_SIGNATURE = "bad signature"
+    """Registration only: the record is not signed by its own key."""
+    FOREIGN_KEY = "foreign key"
+    """Registration only: the record is not this node's own, or the consent to its key is not by the former key."""
+    RECORD_EXPIRED = "record expired"
+    """Registration only: the record has expired, by the registrar's clock."""
+    RECORD_FROM_THE_FUTURE = "record from the future"
+    """Registration only: the record was issued in the future, by the registrar's clock."""
+    REGISTRAR_FULL = "registrar full"
+    """Registration only: the registrar grants no more names."""
+    RECORD_NOT_KEPT = "record not kept"
+    """Registration only: the registrar's disk does not take the record."""
     RECORD_REFUSED = "record refused"
-    """Registration only: the registrar does not accept the record."""
+    """Registration only: the registrar does not accept the record, for a reason that this node does not know."""
 
 
 class DialFailure(StrEnum):
@@ -182,17 +196,16 @@ class RegistrationFailed:
     reason: FailureReason
     """Why."""
     retries: bool
-    """Whether the network tries again by itself (it does if the registrar could not be reached)."""
+    """Whether the network tries again by itself (it does if the registrar could not be reached, or its disk fails)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordStored:
-    """The directory has learned a record, or a registrar has granted one; the node persists it."""
+    """The directory has learned a record, or a registrar is about to grant one: the node makes it durable and then
+    calls `Network.record_kept`, until which nobody is told of the grant."""
 
-    name: str
-    """The node it is about."""
-    record: bytes
-    """The countersigned record, encoded; give them all to the directory at the next boot."""
+    record: HeldRecord
+    """Give them all to the directory at the next boot."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Who a node is: its name and its Ed25519 key. Knows no file (see `keyfile`) and no record (see `directory`)."""
 
-from hashlib import sha256
+from hashlib import blake2b, sha256
 
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
@@ -38,6 +38,10 @@ class Identity:
     def sign(self, domain: bytes, message: bytes) -> bytes:
         """The 64-byte signature of `message` for the purpose that `domain` names."""
         return self._key.sign(domain + b"\0" + message).signature
+
+    def derive(self, purpose: bytes) -> bytes:
+        """32 secret bytes that only who has this key can compute, other ones for each `purpose`."""
+        return blake2b(purpose, key=bytes(self._key), digest_size=KEY_BYTES, person=b"nectar/1 derive").digest()
 
     def __repr__(self) -> str:
         return f"Identity({self.name}, {self.public_key.hex()[:16]})"

@@ -73,6 +73,8 @@ MAX_CACHED_RECORDS = 65536
 """Records that a node remembers; the oldest go first."""
 MAX_REGISTERED_NAMES = 1 << 20
 """Names that a registrar grants."""
+MAX_WAITING_GRANTS = 8
+"""Registrations of one connection whose record is not on the registrar's disk yet; a node has one at a time."""
 MAX_STATIC_FILE_BYTES = 64 * MIB
 """A static directory's file."""
 MAX_KEY_FILE_BYTES = 4096
@@ -113,6 +115,16 @@ CIRCUIT_IDLE_SECONDS = 60.0
 """Silence after which a router ends a circuit; three keepalives of the session within have failed by then."""
 ROUTER_RETRY_SECONDS = 1.0
 """Pause before a node tries again to reach a router of its own, or to get a place there."""
+
+# --- times of name records, in seconds ------------------------------------------------------------------------------
+
+RECORD_SECONDS = 30 * 24 * 3600
+"""From a record's issue to its expiry, and the most that a registrar grants. So long a node is found after it was last
+there, and at most so long a key that was stolen, and changed since, deceives nodes that cannot ask the registrar."""
+CLOCK_SKEW_SECONDS = 3600
+"""How far a node's clock may be ahead of the registrar's."""
+RENEWAL_SLACK_SECONDS = 1
+"""A record with half its lifetime and less than this left is renewed: no rounding makes a timer fire twice."""
 
 # --- times, in seconds ----------------------------------------------------------------------------------------------
 

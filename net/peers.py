@@ -18,7 +18,7 @@ from net.admission import Admission, Ruling, Verdict
 from net.circuits import Circuits
 from net.config import NetworkConfig
 from net.connection import Connection, Stage
-from net.directory import Directory, Endpoint, NameRecord
+from net.directory import Directory, Endpoint, HeldRecord, NameRecord
 from net.errors import (
     BadFrame,
     BadNameRecord,
@@ -64,7 +64,7 @@ from net.names import is_node_name
 from net.registrar import Registrar
 from net.relay import Relay
 from net.resolver import Answer
-from net.service import serve
+from net.service import Service
 from net.session import Receipt, Session
 from net.sessions import Sessions
 from net.switchboard import Switchboard
@@ -109,9 +109,9 @@ class Network:
         self._identity = identity
         self._directory = directory
         self._config = config
-        self._registrar = directory if isinstance(directory, Registrar) else None
         self._genesis = directory.genesis
         self._events: deque[NetEvent] = deque()
+        self._service = Service(directory, self._events.append) if isinstance(directory, Registrar) else None
         self._switchboard = Switchboard(self._events)
         self._sessions = Sessions(
             identity,
@@ -132,6 +132,7 @@ class Network:
         self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
         self._endpoints = config.endpoints
         self._down = False
+        directory.expire(now + config.wall_clock_offset)
         if config.register:
             self.register(now)
 
@@ -171,6 +172,20 @@ class Network:
     def record(self, name: str) -> NameRecord | None:
         """The record of `name`, if it is known here."""
         return self._directory.find(name)
+
+    def records(self) -> list[HeldRecord]:
+        """All records that are to be kept for the next boot."""
+        return self._directory.records()
+
+    def record_kept(self, record: HeldRecord, now: float, *, kept: bool) -> None:
+        """What a RecordStored event has brought is durable, or (not `kept`) the disk does not take it."""
+        replies = self._service.kept(record, kept=kept) if self._service is not None else ()
+        for number, frame in replies:
+            connection = self._switchboard.get(number)
+            if connection is not None and connection.session is not None:
+                if connection.session.guest and kept:
+                    self._sessions.admit(connection.session, connection, now)
+                self._switchboard.queue(connection, frame)
 
     def look_up(self, name: str, now: float) -> None:
         """Ask the registrar for the record of `name`; `LookedUp` tells when it is there, or is not to be had."""
@@ -290,11 +305,14 @@ class Network:
             self._sessions.timers.next(),
             self._sessions.resolver.next_deadline(),
             self._sessions.probes.next_deadline(),
+            self._next_expiry(),
         )
         return min((when for when in clocks if when is not None), default=None)
 
     def on_timer(self, now: float) -> None:
         """Time has passed."""
+        while (expiry := self._next_expiry()) is not None and expiry <= now:
+            self._directory.expire(expiry + self._config.wall_clock_offset)
         self._sessions.probes.on_timer(now)  # before the silence of its connection is dealt with
         self._sessions.resolver.on_timer(now)
         self._sessions.serve_resolver(now)
@@ -304,6 +322,10 @@ class Network:
                 self._connection_due(connection, now)
         while (name := self._sessions.timers.pop_due(now)) is not None:
             self._sessions.due(name, now)
+
+    def _next_expiry(self) -> float | None:
+        expiry = self._directory.next_expiry()
+        return None if expiry is None else expiry - self._config.wall_clock_offset
 
     # --- out --------------------------------------------------------------------------------------------------------
 
@@ -420,9 +442,9 @@ class Network:
 
     def _verify(self, connection: Connection, now: float, answer: Answer | None = None) -> None:
         """Decide whether the peer is the node it names. Raises ProtocolViolation if not. `answer`: of its lookup."""
-        ruling = self._admission.judge(connection, answer)
+        ruling = self._admission.judge(connection, answer, now + self._config.wall_clock_offset)
         if ruling.learned is not None:
-            self._events.append(RecordStored(ruling.name, ruling.learned))
+            self._events.append(RecordStored(ruling.learned))
         if ruling.verdict is Verdict.LOOK_UP:
             self._verifying.setdefault(ruling.name, []).append(connection.number)
             self._switchboard.timers.set(connection.number, now + VERIFY_SECONDS)
@@ -481,7 +503,14 @@ class Network:
             self._violated(connection, violation, now)
 
     def _answered(self, name: str, answer: Answer, now: float) -> None:
-        """A lookup has ended: judge the connections that wait for it, tell the node if it asked."""
+        """A lookup has ended: judge the connections that wait for it, tell the node if it asked.
+
+        A session with a key that the name has no longer ends: of two nodes that claim one name, one is believed.
+        """
+        session = self._sessions.get(name)
+        connection = session.connection if session is not None else None
+        if answer is Answer.KNOWN and connection is not None and not self._admission.proven(connection, name):
+            self._violated(connection, NotBelieved(f"{name} has another key by now"), now)
         if name in self._wanted:
             self._wanted.discard(name)
             self._events.append(LookedUp(name))
@@ -597,15 +626,13 @@ class Network:
     def _on_request(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         """A lookup or a registration: only a registrar answers."""
         assert isinstance(frame, Lookup | Register)
-        if self._registrar is None:
+        if self._service is None:
             raise BadFrame("a request to a node that is no registrar")
-        reply, granted = serve(self._registrar, frame)
-        if granted is not None:
-            record = granted.record
-            self._events.append(RecordStored(record.name, granted.encode()))
-            own = session.name == record.name and connection.handshake.proves(record.public_key)
-            if session.guest and own:
-                self._sessions.admit(session, connection, now)
+        reply = self._service.answer(frame, connection, session.name, now + self._config.wall_clock_offset)
+        if reply is None:
+            return
+        if session.guest and isinstance(reply, Granted):
+            self._sessions.admit(session, connection, now)
         self._switchboard.reply(connection, reply)
 
     def _on_reserve(self, connection: Connection, session: Session, frame: Control, now: float) -> None:

@@ -8,11 +8,27 @@ from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
 
-from net.directory import Directory, Endpoint, NameRecord, decode_record_untrusted, sign_record
-from net.errors import BadNameRecord, NameTaken, StaleSequence
+from net.directory import Directory, Endpoint, NameRecord, read_record_untrusted, sign_record
+from net.errors import (
+    BadNameRecord,
+    BadSignature,
+    ForeignKey,
+    NameTaken,
+    RecordExpired,
+    RecordFromTheFuture,
+    RecordNotKept,
+    RegistrarFull,
+    StaleSequence,
+)
 from net.events import FailureReason, Log, NetEvent, RecordStored, Registered, RegistrationFailed
 from net.identity import Identity
-from net.limits import LOOKUP_SECONDS, MAX_LOOKUPS, REGISTRATION_RETRY_SECONDS
+from net.limits import (
+    LOOKUP_SECONDS,
+    MAX_LOOKUPS,
+    RECORD_SECONDS,
+    REGISTRATION_RETRY_SECONDS,
+    RENEWAL_SLACK_SECONDS,
+)
 from net.timers import Timers
 from net.wire import Control, Found, Granted, Lookup, Refused, Register
 
@@ -20,6 +36,17 @@ _MAX_STALE = 3
 """Times that a registration that lost a race against another of this node is tried again."""
 _REGISTRATION = ""
 """The timer's key of the registration; every other key is a name."""
+_REASONS = {
+    NameTaken.code: FailureReason.NAME_TAKEN,
+    StaleSequence.code: FailureReason.STALE_SEQUENCE,
+    RegistrarFull.code: FailureReason.REGISTRAR_FULL,
+    BadSignature.code: FailureReason.BAD_SIGNATURE,
+    ForeignKey.code: FailureReason.FOREIGN_KEY,
+    RecordExpired.code: FailureReason.RECORD_EXPIRED,
+    RecordFromTheFuture.code: FailureReason.RECORD_FROM_THE_FUTURE,
+    RecordNotKept.code: FailureReason.RECORD_NOT_KEPT,
+}
+"""What the registrar's refusals are to this node; the others are RECORD_REFUSED."""
 
 
 class Answer(Enum):
@@ -44,13 +71,18 @@ class Resolver:
         *,
         previous: Identity | None = None,
         wall_clock_offset: float = 0.0,
+        record_seconds: int = RECORD_SECONDS,
     ) -> None:
-        """`previous`: the identity with the key that the name had before, if this boot changes it."""
+        """`previous`: the identity with the key that the name had before, if this boot changes it. `record_seconds`:
+        the lifetime of this node's record."""
         self._identity = identity
         self._directory = directory
         self._emit = emit
         self._previous = previous
         self._wall_clock_offset = wall_clock_offset
+        self._record_seconds = record_seconds
+        self._sequence = 0
+        """The highest number of a record of this node that the registrar has shown."""
         self._requests: dict[int, Lookup | Register] = {}
         self._by_name: dict[str, int] = {}
         self._next_request = 1
@@ -76,15 +108,15 @@ class Resolver:
         self._timers.set(name, now + LOOKUP_SECONDS)
 
     def register(self, endpoints: tuple[Endpoint, ...], routers: tuple[str, ...], now: float) -> None:
-        """See to it that the registrar holds a record of this node with these endpoints and routers."""
+        """See to it that the registrar holds a record of this node with these endpoints and routers, and goes on to:
+        the record is renewed at half its lifetime."""
         if self._directory.genesis is None:
             return
         self._wanted = (endpoints, routers)
         self._stale = 0
         held = self._directory.find(self._identity.name)
-        if held is None or not self._is_wanted(held):
-            sequence = held.sequence if held is not None else 0
-            self.own_record = self._sign(sequence + 1, now)
+        if held is None or not self._is_wanted(held, now):
+            self.own_record = self._sign(held, now)
         self.look_up(self._identity.name, now)
 
     def next_frame(self) -> Control | None:
@@ -146,11 +178,12 @@ class Resolver:
             if frame.record is None:
                 self._finish(request.name, Answer.UNKNOWN)
                 return
-            self._learn(frame.record, request.name)
-            self._finish(request.name, Answer.KNOWN)
+            self._learn(frame.record, request.name, now)
+            known = self._directory.find(request.name) is not None
+            self._finish(request.name, Answer.KNOWN if known else Answer.UNKNOWN)
         elif isinstance(request, Register) and not isinstance(frame, Found):
             if isinstance(frame, Granted):
-                self._learn(frame.record, self._identity.name)
+                self._learn(frame.record, self._identity.name, now)
             self._drop_registration()
             self._registration_answered(frame, now)
 
@@ -161,11 +194,10 @@ class Resolver:
         held = self._directory.find(self._identity.name)
         if answer is Answer.UNAVAILABLE:
             self._registration_unavailable(now)
-        elif answer is Answer.KNOWN and held is not None and self._is_wanted(held):
-            self._registered()
+        elif answer is Answer.KNOWN and held is not None and self._is_wanted(held, now):
+            self._registered(held)
         else:
-            sequence = held.sequence if held is not None else 0
-            self.own_record = self._sign(sequence + 1, now)
+            self.own_record = self._sign(held, now)
             self._registering = self._ask(Register(self._next_request, self.own_record))
             self._timers.set(_REGISTRATION, now + LOOKUP_SECONDS)
 
@@ -190,43 +222,58 @@ class Resolver:
             self._registering = None
             self._timers.set(_REGISTRATION, None)
 
-    def _learn(self, data: bytes, name: str) -> None:
-        if decode_record_untrusted(data).record.name != name:
+    def _learn(self, data: bytes, name: str, now: float) -> None:
+        record = read_record_untrusted(data).record
+        if record.name != name:
             raise BadNameRecord("the registrar has answered with another name's record")
-        if self._directory.learn_untrusted(data) is not None:
-            self._emit(RecordStored(name, data))
+        learned = self._directory.learn_untrusted(data, now + self._wall_clock_offset)
+        if learned is not None:
+            self._emit(RecordStored(learned))
+        if name == self._identity.name:
+            self._sequence = max(self._sequence, record.sequence)
 
     def _registration_answered(self, frame: Granted | Refused, now: float) -> None:
         held = self._directory.find(self._identity.name)
-        overtaken = held is None or not self._is_wanted(held)
-        if isinstance(frame, Granted) and not overtaken:
-            self._registered()
+        if isinstance(frame, Granted) and held is not None and self._is_wanted(held, now):
+            self._registered(held)
         elif (isinstance(frame, Granted) or frame.code == StaleSequence.code) and self._stale < _MAX_STALE:
             # Another registration of ours came in between, of an earlier boot or of an endpoint that has changed.
             self._stale += 1
             self.look_up(self._identity.name, now)
         else:
-            taken = isinstance(frame, Refused) and frame.code == NameTaken.code
-            reason = FailureReason.NAME_TAKEN if taken else FailureReason.RECORD_REFUSED
-            self._emit(RegistrationFailed(reason, retries=False))
+            code = frame.code if isinstance(frame, Refused) else StaleSequence.code
+            reason = _REASONS.get(code, FailureReason.RECORD_REFUSED)
+            self._registration_failed(reason, now, retries=reason is FailureReason.RECORD_NOT_KEPT)
 
-    def _registered(self) -> None:
+    def _registered(self, held: NameRecord) -> None:
         record = self._directory.signed(self._identity.name)
         assert record is not None
         self.own_record = record
         self._emit(Registered(record))
+        half_life = held.expires_at - self._record_seconds / 2
+        self._timers.set(_REGISTRATION, half_life - self._wall_clock_offset)
 
     def _registration_unavailable(self, now: float) -> None:
-        self._emit(Log(f"registration: the registrar is out of reach, next try in {REGISTRATION_RETRY_SECONDS:g} s"))
-        self._emit(RegistrationFailed(FailureReason.UNREACHABLE, retries=True))
-        self._timers.set(_REGISTRATION, now + REGISTRATION_RETRY_SECONDS)
+        self._registration_failed(FailureReason.UNREACHABLE, now, retries=True)
 
-    def _is_wanted(self, held: NameRecord) -> bool:
+    def _registration_failed(self, reason: FailureReason, now: float, *, retries: bool) -> None:
+        self._emit(RegistrationFailed(reason, retries))
+        if retries:
+            self._emit(Log(f"registration: {reason}, next try in {REGISTRATION_RETRY_SECONDS:g} s"))
+            self._timers.set(_REGISTRATION, now + REGISTRATION_RETRY_SECONDS)
+
+    def _is_wanted(self, held: NameRecord, now: float) -> bool:
+        """Whether this record of ours is the one to have, and need not be renewed yet."""
+        left = held.expires_at - (now + self._wall_clock_offset)
+        if left < self._record_seconds / 2 + RENEWAL_SLACK_SECONDS:
+            return False
         return held.public_key == self._identity.public_key and (held.endpoints, held.routers) == self._wanted
 
-    def _sign(self, sequence: int, now: float) -> bytes:
+    def _sign(self, held: NameRecord | None, now: float) -> bytes:
+        """A record that may take the place of `held` and of all that the registrar has shown."""
         assert self._wanted is not None
+        sequence = 1 + max(self._sequence, held.sequence if held is not None else 0)
         issued_at = max(0, int(now + self._wall_clock_offset))
         name, key = self._identity.name, self._identity.public_key
-        record = NameRecord(name, key, *self._wanted, sequence, issued_at)
+        record = NameRecord(name, key, *self._wanted, sequence, issued_at, issued_at + self._record_seconds)
         return sign_record(record, self._identity, self._previous).encode()

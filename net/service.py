@@ -1,17 +1,71 @@
-"""The registrar's answers to frames: a thin layer between `registrar` and the wire."""
+"""The registrar's answers to frames. A grant is answered when the node says that its record is on the disk.
 
-from net.directory import SignedRecord
-from net.errors import RegistrationRefused
+Owns who waits for that. Knows connections by their numbers alone; `peers` carries the answers to them.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+from net.connection import Connection
+from net.directory import HeldRecord
+from net.errors import NoRoom, RecordNotKept, RegistrationRefused
+from net.events import NetEvent, RecordStored
+from net.limits import MAX_WAITING_GRANTS
 from net.registrar import Registrar
 from net.wire import Control, Found, Granted, Lookup, Refused, Register
 
 
-def serve(registrar: Registrar, request: Lookup | Register) -> tuple[Control, SignedRecord | None]:
-    """The answer, and the record if one was granted."""
-    if isinstance(request, Lookup):
-        return Found(request.request, registrar.signed(request.name)), None
-    try:
-        granted = registrar.register_untrusted(request.record)
-    except RegistrationRefused as refusal:
-        return Refused(request.request, refusal.code), None
-    return Granted(request.request, granted.encode()), granted
+class Reply(NamedTuple):
+    """An answer that had to wait."""
+
+    connection: int
+    """To whom."""
+    frame: Control
+    """What."""
+
+
+class Service:
+    """See the module's text."""
+
+    def __init__(self, registrar: Registrar, emit: Callable[[NetEvent], None]) -> None:
+        self._registrar = registrar
+        self._emit = emit
+        self._waiting: dict[HeldRecord, list[tuple[int, int]]] = {}
+        """Connection and request of all that wait for a record."""
+        self._waits: Counter[int] = Counter()
+        """How often a connection is among them."""
+
+    def answer(self, request: Lookup | Register, connection: Connection, name: str, at: float) -> Control | None:
+        """The answer to the node `name` at the Unix time `at`; None: `kept` brings it. Raises NoRoom."""
+        if isinstance(request, Lookup):
+            own = request.name == name
+            return Found(request.request, self._registrar.held(name) if own else self._registrar.signed(request.name))
+        if self._waits[connection.number] >= MAX_WAITING_GRANTS:
+            raise NoRoom("too many registrations at once")
+        try:
+            proves = connection.handshake.proves
+            granted = self._registrar.register_untrusted(request.record, name, proves, at)
+        except RegistrationRefused as refusal:
+            return Refused(request.request, refusal.code)
+        if self._registrar.signed(name) == granted.encoded:
+            return Granted(request.request, granted.encoded)
+        self._wait(granted, connection.number, request.request)
+        return None
+
+    def _wait(self, granted: HeldRecord, connection: int, request: int) -> None:
+        if granted not in self._waiting:
+            self._waiting[granted] = []
+            self._emit(RecordStored(granted))
+        self._waiting[granted].append((connection, request))
+        self._waits[connection] += 1
+
+    def kept(self, record: HeldRecord, *, kept: bool) -> list[Reply]:
+        """The disk has a record, or does not: the answers to all that wait for it."""
+        self._registrar.settle(record, kept=kept)
+        replies = []
+        for connection, request in self._waiting.pop(record, ()):
+            self._waits -= Counter((connection,))
+            frame = Granted(request, record.encoded) if kept else Refused(request, RecordNotKept.code)
+            replies.append(Reply(connection, frame))
+        return replies

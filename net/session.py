@@ -207,6 +207,15 @@ class Session:
         self.outbox.set_credit(*self._peer_credit)
         return Credit(*self._credit)
 
+    def inherit(self, former: "Session") -> list[object]:
+        """Take the place of another session with the same name: the tokens of what the peer may have seen of it, which
+        fail; the rest of what waited there waits here."""
+        assert not self.outbox.messages
+        failed = former.outbox.fail_begun()
+        self.outbox = former.outbox
+        self.up = former.up
+        return failed
+
     def receive(self, frame: Data) -> Arrived | None:
         """A piece of a message; the message if it is whole now. Raises BadFrame or CreditOverrun."""
         if self.guest:

@@ -65,6 +65,7 @@ class Sessions:
             events.append,
             previous=config.previous,
             wall_clock_offset=config.wall_clock_offset,
+            record_seconds=config.record_seconds,
         )
 
     # --- the table ---
@@ -95,12 +96,22 @@ class Sessions:
         return self._new(name, guest=True)
 
     def admit(self, session: Session, connection: Connection, now: float) -> None:
-        """A guest has got its name: it is a peer from now on, unless that name has a session already."""
-        if session.name not in self._sessions:
-            self._sessions[session.name] = session
-            self._switchboard.handshake_done(connection)
-            self._switchboard.queue(connection, session.promote())
-            self._is_up(session, now)
+        """A guest has got its name: it is a peer from now on. If the name has a session already, with a former key or
+        since before its record expired, that one ends, and what waits in it goes on with the guest."""
+        former = self._sessions.pop(session.name, None)
+        if former is not None:
+            self._supersede(former, session)
+        self._sessions[session.name] = session
+        self._switchboard.handshake_done(connection)
+        self._switchboard.queue(connection, session.promote())
+        self._is_up(session, now)
+
+    def _supersede(self, former: Session, session: Session) -> None:
+        failed = session.inherit(former)
+        self._events.extend(Failed(token, FailureReason.PEER_RESTARTED) for token in failed)
+        for connection in self._switchboard.all():
+            if connection.session is former or connection.number == former.attempt:
+                self._switchboard.close(connection, GoodbyeCode.REPLACED)
 
     def _new(self, name: str, *, guest: bool) -> Session:
         credit = (self._config.credit_bytes, self._config.credit_messages)

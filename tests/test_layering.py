@@ -45,6 +45,7 @@ PURE = (
     "nectar_node/installation.py",
     "nectar_node/peers.py",
     "nectar_node/proofs.py",
+    "nectar_node/record_store.py",
     "nectar_node/system/",
     "nectar_node/trace.py",
     "nectar_node/translate.py",

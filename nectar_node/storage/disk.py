@@ -27,6 +27,7 @@ from nectar_node.storage.operations import (
     CreateFolder,
     DiskError,
     DiskFault,
+    Extend,
     FileStat,
     FileType,
     Hash,
@@ -303,6 +304,16 @@ def _replace(operation: Replace) -> None:
         _write_all(descriptor, operation.data)
 
 
+def _extend(operation: Extend) -> None:
+    with _opened(operation.location, os.O_WRONLY) as descriptor:
+        if os.fstat(descriptor).st_size < operation.length:
+            raise FileNotFoundError(errno.ENOENT, "the file is shorter than it was")
+        os.ftruncate(descriptor, operation.length)
+        os.lseek(descriptor, operation.length, os.SEEK_SET)
+        _write_all(descriptor, operation.data)
+        os.fsync(descriptor)
+
+
 def _copy(operation: Copy) -> None:
     with _opened(operation.location, os.O_RDONLY) as source, _replacing(operation.target) as target:
         # Holes are written out: a sparse file may be larger than any disk.
@@ -341,6 +352,7 @@ _PERFORMERS: dict[type, Callable[[Any], Outcome]] = {
     Sync: _sync,
     Hash: _hash,
     Replace: _replace,
+    Extend: _extend,
     Append: _append,
     CreateFolder: _create_folder,
     Copy: _copy,

@@ -181,6 +181,17 @@ class Replace:
 
 
 @dataclass(frozen=True, slots=True)
+class Extend:
+    """Cut an existing file off at `length` and go on with `data`; come back when that is durable. If it fails, or a
+    crash comes in between, the first `length` bytes are as they were. NOT_FOUND also if there are fewer. Outcome: None.
+    """
+
+    location: Location
+    length: int
+    data: Buffer
+
+
+@dataclass(frozen=True, slots=True)
 class Unpack:
     """Unpack a zip archive into a folder, made if it is missing; files of the same name are replaced. Nothing is
     written of an archive that is damaged or harmful (`storage.archive`). Outcome: None."""
@@ -206,6 +217,7 @@ Operation = (
     | Sync
     | Hash
     | Replace
+    | Extend
     | Unpack
 )
 

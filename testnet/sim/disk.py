@@ -19,6 +19,7 @@ from nectar_node.storage.operations import (
     CreateFolder,
     DiskError,
     DiskFault,
+    Extend,
     FileStat,
     FileType,
     Hash,
@@ -45,6 +46,7 @@ _NO_FOLDER = DiskError(DiskFault.NOT_FOUND, "Not a directory")
 _A_FOLDER = DiskError(DiskFault.OTHER, "Is a directory")
 _EXISTS = DiskError(DiskFault.EXISTS, "File exists")
 _NOT_EMPTY = DiskError(DiskFault.OTHER, "Directory not empty")
+_SHORTER = DiskError(DiskFault.NOT_FOUND, "the file is shorter than it was")
 _TOO_LONG = DiskError(DiskFault.OTHER, "File name too long")
 _TOO_MANY = DiskError(DiskFault.OTHER, f"the folder has more than {MAX_LISTED} entries")
 _INVALID = DiskError(DiskFault.OTHER, "Invalid argument")
@@ -87,6 +89,7 @@ class SimDisk:
             Sync: self._sync,
             Hash: lambda operation: blake3(bytes(self._file(operation.location).data)).digest(),
             Replace: lambda operation: self._replace(operation.location, operation.data),
+            Extend: self._extend,
             Append: self._append,
             CreateFolder: self._create_folder,
             Copy: self._copy,
@@ -150,6 +153,13 @@ class SimDisk:
         end = len(self._file(operation.location).data)
         self._write_at(WriteAt(operation.location, end, operation.data))
         return end + len(operation.data)
+
+    def _extend(self, operation: Extend) -> None:
+        file = self._file(operation.location)
+        if len(file.data) < operation.length:
+            raise _RefusedError(_SHORTER)
+        del file.data[operation.length :]
+        self._write_at(WriteAt(operation.location, operation.length, operation.data))
 
     def _create(self, operation: Create) -> None:
         path = _path(operation.location)

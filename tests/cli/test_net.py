@@ -14,7 +14,7 @@ import pytest
 from kernel.wasm.engine import Engine
 from nectar_node.cli.main import main
 from nectar_node.cli.network import Network
-from net.directory import Endpoint, NameRecord, StaticDirectory
+from net.directory import NEVER, Endpoint, NameRecord, StaticDirectory
 from tests.cli.real_node import NODE, RealNode, real_node
 from tests.cli.served_node import ServedNode, make_network, serve_node
 
@@ -204,7 +204,7 @@ def test_ones_own_name_is_bad_usage(node: RealNode, capsys: pytest.CaptureFixtur
 
 
 def test_a_diagnosis_ends_when_its_client_goes_away(node: RealNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = NameRecord("b.nec", bytes(32), (Endpoint("h", 9),), (), 1, 0)
+    record = NameRecord("b.nec", bytes(32), (Endpoint("h", 9),), (), 1, 0, NEVER)
     monkeypatch.setattr(StaticDirectory, "find", lambda _, name: record)  # nobody carries out its dial
     network = Network(node.network)
     probes = node.core.network._sessions.probes

@@ -143,15 +143,21 @@ def test_a_damaged_key_is_one_sentence_and_is_not_replaced(fresh_network: LocalT
     assert key.read_bytes() == b"garbage"
 
 
-def test_a_damaged_record_of_the_registrar_is_set_aside_and_its_owner_registers_again(
-    fresh_network: LocalTestnet,
-) -> None:
+def test_a_registrar_whose_names_are_damaged_does_not_start_and_gives_no_name_away(fresh_network: LocalTestnet) -> None:
     fresh_network.start(["a.nec"])
     fresh_network.close()
-    record = fresh_network.place(REGISTRAR_NAME).records / "a.nec"
-    record.write_bytes(b"garbage")
+    (fresh_network.place(REGISTRAR_NAME).records / "names").write_bytes(b"garbage")
+    ended = nectar("boot", REGISTRAR_NAME, "--join", fresh_network.folder)
+    assert_one_sentence(ended)
+    assert "cannot use its names" in ended.stderr
+
+
+def test_a_node_whose_kept_records_are_damaged_asks_for_them_again(fresh_network: LocalTestnet) -> None:
     fresh_network.start(["a.nec"])
-    assert "set aside" in fresh_network.log(REGISTRAR_NAME)
+    fresh_network.stop("a.nec")
+    (fresh_network.place("a.nec").records / "names").write_bytes(b"garbage")
+    fresh_network.start(["a.nec"])
+    assert "are not used" in fresh_network.log("a.nec")
     assert fresh_network.status("a.nec")["name"] == "a.nec"
 
 

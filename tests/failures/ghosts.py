@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -45,7 +46,9 @@ class Ghosts:
     async def _register(self, identity: Identity, host: str, port: int) -> None:
         with trio.fail_after(_PATIENCE):
             async with trio.open_nursery() as nursery:
-                config = NetworkConfig(endpoints=(Endpoint(host, port),), register=True)
+                offset = time.time() - trio.current_time()
+                endpoints = (Endpoint(host, port),)
+                config = NetworkConfig(endpoints=endpoints, register=True, wall_clock_offset=offset)
                 await _Peer(identity, self._genesis, config, nursery).registered.wait()
                 nursery.cancel_scope.cancel()
 

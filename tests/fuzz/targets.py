@@ -153,17 +153,17 @@ def name_record(data: bytes) -> None:
         found = None
     for directory in (static_directory(), RegistrarDirectory(GENESIS), Registrar(REGISTRAR)):
         try:
-            learned = directory.learn_untrusted(data)
+            learned = directory.learn_untrusted(data, 0.0)
         except BadNameRecord:
             continue
         assert found is not None
-        assert learned is None or learned == found
+        assert learned is None or learned == found.held()
     try:
-        granted = Registrar(REGISTRAR).register_untrusted(data)
+        granted = Registrar(REGISTRAR).register_untrusted(data, ANN.name, ANN.public_key.__eq__, 0.0)
     except RegistrationRefused:
         return
     assert found is not None
-    assert granted.record == found.record
+    assert decode_record_untrusted(granted.encoded).record == found.record
 
 
 def record_body(data: bytes) -> None:

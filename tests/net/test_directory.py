@@ -18,12 +18,14 @@ from net.directory import (
     grant_record,
     sign_record,
 )
-from net.errors import BadNameRecord
+from net.errors import BadNameRecord, ForgedNameRecord
 from tests.net.world import GENESIS, REGISTRAR, identity_of, record_of
 
 ANN = identity_of("ann.test")
 BOB = identity_of("bob.test")
-FULL = NameRecord("ann.test", ANN.public_key, (Endpoint("::1", 1), Endpoint("host", 65535)), ("bob.test",), 7, 1234)
+FULL = NameRecord(
+    "ann.test", ANN.public_key, (Endpoint("::1", 1), Endpoint("host", 65535)), ("bob.test",), 7, 1234, 5678
+)
 GRANTED = grant_record(sign_record(FULL, ANN), REGISTRAR)
 
 
@@ -50,11 +52,11 @@ def test_the_old_keys_consent_is_for_this_record_alone() -> None:
 
 def test_a_record_that_another_key_signed_is_bad() -> None:
     forged = replace(GRANTED, signature=BOB.sign(b"nectar/1 name record", GRANTED.body))
-    with pytest.raises(BadNameRecord, match="own key"):
+    with pytest.raises(ForgedNameRecord, match="own key"):
         decode_record_untrusted(forged.encode())
 
 
-BODY: list[object] = [1, "ann.test", ANN.public_key, [["host", 1]], [], 1, 0]
+BODY: list[object] = [1, "ann.test", ANN.public_key, [["host", 1]], [], 1, 0, 9]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,8 @@ BODY: list[object] = [1, "ann.test", ANN.public_key, [["host", 1]], [], 1, 0]
         (5, 1 << 64),
         (6, "now"),
         (6, cbor2.CBORTag(2, b"\x01")),
+        (7, -1),
+        (7, None),
         (4, [[]] * 1000),
     ],
 )
@@ -106,7 +110,7 @@ def test_one_changed_byte_never_changes_what_a_granted_record_says(position: int
     changed = data[:position] + bytes([byte]) + data[position + 1 :]
     directory = RegistrarDirectory(GENESIS)
     try:
-        directory.learn_untrusted(changed)
+        directory.learn_untrusted(changed, 0.0)
     except BadNameRecord:
         assert directory.find("ann.test") is None
     else:
@@ -116,31 +120,60 @@ def test_one_changed_byte_never_changes_what_a_granted_record_says(position: int
 def test_a_cache_believes_the_registrar_alone() -> None:
     directory = RegistrarDirectory(GENESIS)
     with pytest.raises(BadNameRecord, match="not granted"):
-        directory.learn_untrusted(grant_record(sign_record(FULL, ANN), BOB).encode())
+        directory.learn_untrusted(grant_record(sign_record(FULL, ANN), BOB).encode(), 0.0)
     assert directory.find("ann.test") is None
 
 
 def test_a_cache_keeps_the_record_with_the_highest_sequence() -> None:
     directory = RegistrarDirectory(GENESIS)
     newer = grant_record(record_of(ANN, sequence=9), REGISTRAR)
-    assert directory.learn_untrusted(GRANTED.encode()) == GRANTED
-    assert directory.learn_untrusted(newer.encode()) == newer
-    assert directory.learn_untrusted(GRANTED.encode()) is None
+    assert directory.learn_untrusted(GRANTED.encode(), 0.0) == GRANTED.held()
+    assert directory.learn_untrusted(newer.encode(), 0.0) == newer.held()
+    assert directory.learn_untrusted(GRANTED.encode(), 0.0) is None
     assert directory.find("ann.test") == newer.record
     assert directory.signed("ann.test") == newer.encode()
 
 
-def test_a_cache_survives_in_bytes_and_a_damaged_one_gives_what_is_left() -> None:
-    directory = RegistrarDirectory(GENESIS, [GRANTED.encode(), b"damaged"])
-    assert directory.rejected == 1
+def test_what_a_cache_holds_is_there_again_in_the_next_one() -> None:
+    directory = RegistrarDirectory(GENESIS)
+    directory.learn_untrusted(GRANTED.encode(), 0.0)
     assert RegistrarDirectory(GENESIS, directory.records()).find("ann.test") == FULL
+
+
+def test_an_expired_record_is_unknown_and_an_older_one_does_not_take_its_place() -> None:
+    directory = RegistrarDirectory(GENESIS, [GRANTED.held()])
+    assert directory.next_expiry() == FULL.expires_at
+    directory.expire(FULL.expires_at - 0.1)
+    assert directory.find("ann.test") == FULL
+    directory.expire(FULL.expires_at)
+    assert (directory.find("ann.test"), directory.signed("ann.test"), directory.next_expiry()) == (None, None, None)
+    older = grant_record(record_of(ANN, sequence=FULL.sequence - 1), REGISTRAR)
+    assert directory.learn_untrusted(older.encode(), 0.0) is None
+    newer = grant_record(record_of(ANN, sequence=FULL.sequence + 1), REGISTRAR)
+    assert directory.learn_untrusted(newer.encode(), 0.0) == newer.held()
+    assert directory.find("ann.test") == newer.record
+
+
+def test_a_record_that_has_expired_before_it_comes_is_not_learned() -> None:
+    directory = RegistrarDirectory(GENESIS)
+    assert directory.learn_untrusted(GRANTED.encode(), FULL.expires_at) is None
+    assert directory.find("ann.test") is None
+
+
+def test_a_cache_forgets_what_it_learned_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("net.directory.MAX_CACHED_RECORDS", 1)
+    directory = RegistrarDirectory(GENESIS)
+    for identity in (ANN, BOB):
+        directory.learn_untrusted(grant_record(record_of(identity), REGISTRAR).encode(), 0.0)
+    assert [record.name for record in directory.records()] == ["bob.test"]
+    assert directory.find("ann.test") is None
 
 
 def test_a_cache_knows_the_registrar_from_the_start_and_lets_nobody_change_that() -> None:
     directory = RegistrarDirectory(GENESIS)
     assert directory.find(GENESIS.name) == GENESIS.record()
     with pytest.raises(BadNameRecord, match="fixed"):
-        directory.learn_untrusted(grant_record(record_of(REGISTRAR, 99), REGISTRAR).encode())
+        directory.learn_untrusted(grant_record(record_of(REGISTRAR, 99), REGISTRAR).encode(), 0.0)
 
 
 def test_a_static_directory_is_what_its_authority_signed() -> None:

@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from net.directory import Endpoint, NameRecord, StaticDirectory, sign_record
+from net.directory import NEVER, Endpoint, NameRecord, StaticDirectory, sign_record
 from net.driver import Driver
 from net.errors import StreamBroken
 from net.events import (
@@ -44,7 +44,8 @@ class Owner:
             identity = identity_of(other)
             endpoints = (Endpoint("127.0.0.1", port),) if isinstance(port, int) else ()
             routers = (port,) if isinstance(port, str) else ()
-            records[other] = sign_record(NameRecord(other, identity.public_key, endpoints, routers, 1, 0), identity)
+            record = NameRecord(other, identity.public_key, endpoints, routers, 1, 0, NEVER)
+            records[other] = sign_record(record, identity)
         directory = StaticDirectory(records)
         self.network = Network(identity_of(name), directory, config, entropy_of(name), trio.current_time())
         self.driver = Driver(self.network, TcpTransport(), nursery, self.turn, trio.current_time)

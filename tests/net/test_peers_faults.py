@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from net.directory import Endpoint, NameRecord, StaticDirectory, sign_record
+from net.directory import NEVER, Endpoint, NameRecord, StaticDirectory, sign_record
 from net.errors import GoodbyeCode
 from net.events import Close, FailureReason, Log, PeerDown, PeerUp, Received, Writable
 from net.limits import MAX_REPLIES
@@ -448,7 +448,7 @@ def test_a_peer_whose_record_has_two_endpoints_is_reached_at_the_second() -> Non
     first = world.add(ann, static_directory(ann, bob))
     second = world.add(bob, static_directory(ann, bob), port=PORT + 1)
     endpoints = (Endpoint(host_of(bob.name), PORT), Endpoint(host_of(bob.name), PORT + 1))
-    record = sign_record(NameRecord(bob.name, bob.public_key, endpoints, (), 1, 0), bob)
+    record = sign_record(NameRecord(bob.name, bob.public_key, endpoints, (), 1, 0, NEVER), bob)
     first = world.add(ann, StaticDirectory({bob.name: record, ann.name: record_of(ann)}))
     world.send(first, bob.name, b"hello")
     world.settle()

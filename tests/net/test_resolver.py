@@ -3,7 +3,19 @@
 import pytest
 
 from net.directory import Endpoint, RegistrarDirectory, decode_record_untrusted, grant_record
-from net.errors import BadNameRecord, StaleSequence
+from net.errors import (
+    BadNameRecord,
+    BadSignature,
+    ForeignKey,
+    NameTaken,
+    RecordExpired,
+    RecordFromTheFuture,
+    RecordInvalid,
+    RecordNotKept,
+    RegistrarFull,
+    RegistrationRefused,
+    StaleSequence,
+)
 from net.events import FailureReason, NetEvent, Registered, RegistrationFailed
 from net.resolver import Answer, Resolver
 from net.wire import Found, Granted, Lookup, Refused, Register
@@ -17,7 +29,7 @@ HERE = (Endpoint("host", 1),)
 def resolver(directory: RegistrarDirectory | None = None) -> tuple[Resolver, list[NetEvent]]:
     """Ann's, and what it tells."""
     events: list[NetEvent] = []
-    return Resolver(ANN, directory or RegistrarDirectory(GENESIS), events.append, wall_clock_offset=1e9), events
+    return Resolver(ANN, directory or RegistrarDirectory(GENESIS), events.append, wall_clock_offset=1000.0), events
 
 
 def granted(record: bytes) -> bytes:
@@ -71,7 +83,7 @@ def test_a_registration_asks_for_the_present_record_and_counts_on_from_it() -> N
     request = item.next_frame()
     assert isinstance(request, Register)
     record = decode_record_untrusted(request.record).record
-    assert (record.sequence, record.endpoints, record.issued_at) == (5, HERE, 1_000_000_000)
+    assert (record.sequence, record.endpoints, record.issued_at) == (5, HERE, 1000)
     item.receive_untrusted(Granted(request.request, granted(request.record)), 0.0)
     assert events[-1] == Registered(granted(request.record))
     assert item.own_record == granted(request.record)
@@ -91,7 +103,29 @@ def test_a_registration_that_lost_a_race_is_tried_again_three_times() -> None:
             tries += 1
             item.receive_untrusted(Refused(frame.request, StaleSequence.code), 0.0)
     assert tries == 4
-    assert events == [RegistrationFailed(FailureReason.RECORD_REFUSED, retries=False)]
+    assert events == [RegistrationFailed(FailureReason.STALE_SEQUENCE, retries=False)]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [
+        (RecordInvalid, FailureReason.RECORD_REFUSED),
+        (NameTaken, FailureReason.NAME_TAKEN),
+        (RegistrarFull, FailureReason.REGISTRAR_FULL),
+        (BadSignature, FailureReason.BAD_SIGNATURE),
+        (ForeignKey, FailureReason.FOREIGN_KEY),
+        (RecordExpired, FailureReason.RECORD_EXPIRED),
+        (RecordFromTheFuture, FailureReason.RECORD_FROM_THE_FUTURE),
+        (RecordNotKept, FailureReason.RECORD_NOT_KEPT),
+    ],
+)
+def test_every_refusal_has_its_own_reason(refusal: type[RegistrationRefused], reason: FailureReason) -> None:
+    item, events = resolver()
+    item.register(HERE, (), 0.0)
+    item.receive_untrusted(Found(1, None), 0.0)
+    item.answer_registration(Answer.UNKNOWN, 0.0)
+    item.receive_untrusted(Refused(2, refusal.code), 0.0)
+    assert events[0] == RegistrationFailed(reason, retries=reason is FailureReason.RECORD_NOT_KEPT)
 
 
 def test_an_endpoint_that_changes_while_a_registration_is_under_way_is_registered_too() -> None:
@@ -125,7 +159,7 @@ def test_a_registrar_out_of_reach_is_asked_again_after_five_seconds() -> None:
     item.unreachable(1.0)
     assert item.next_answer() == ("ann.test", Answer.UNAVAILABLE)
     item.answer_registration(Answer.UNAVAILABLE, 1.0)
-    assert events[-1] == RegistrationFailed(FailureReason.UNREACHABLE, retries=True)
+    assert RegistrationFailed(FailureReason.UNREACHABLE, retries=True) in events
     assert item.next_deadline() == 6.0
     item.on_timer(6.0)
     assert item.next_frame() == Lookup(2, "ann.test")

@@ -10,7 +10,7 @@ import pytest
 
 from net.directory import Directory, Endpoint, NameRecord, RegistrarDirectory, StaticDirectory, sign_record
 from net.errors import NoCircuit
-from net.limits import CIRCUIT_IDLE_SECONDS, RECOVERY_SECONDS
+from net.limits import CIRCUIT_IDLE_SECONDS, RECORD_SECONDS, RECOVERY_SECONDS
 from net.peers import Network, NetworkConfig
 from net.registrar import Registrar
 from net.session import Session
@@ -28,7 +28,7 @@ def record(name: str) -> NameRecord:
     identity = identity_of(name)
     if not ROUTERS[name]:
         return record_of(identity).record
-    return NameRecord(name, identity.public_key, (), ROUTERS[name], 1, 0)
+    return NameRecord(name, identity.public_key, (), ROUTERS[name], 1, 0, RECORD_SECONDS)
 
 
 DIRECTORY = StaticDirectory({name: sign_record(record(name), identity_of(name)) for name in ROUTERS})

@@ -32,9 +32,11 @@ from net.events import (
     NetEvent,
     Outgoing,
     Received,
+    RecordStored,
     Writable,
 )
 from net.identity import Identity
+from net.limits import RECORD_SECONDS
 from net.peers import Network, NetworkConfig
 
 PORT = 9000
@@ -67,7 +69,8 @@ def host_of(name: str) -> str:
 def record_of(identity: Identity, sequence: int = 1, port: int = PORT) -> SignedRecord:
     """A signed record with the node's one endpoint."""
     endpoints = (Endpoint(host_of(identity.name), port),)
-    return sign_record(NameRecord(identity.name, identity.public_key, endpoints, (), sequence, 0), identity)
+    record = NameRecord(identity.name, identity.public_key, endpoints, (), sequence, 0, RECORD_SECONDS)
+    return sign_record(record, identity)
 
 
 def static_directory(*identities: Identity) -> StaticDirectory:
@@ -81,7 +84,7 @@ GENESIS = Genesis(REGISTRAR.name, REGISTRAR.public_key, host_of(REGISTRAR.name),
 
 def cached_directory(*identities: Identity) -> RegistrarDirectory:
     """A registrar's cache that knows these already."""
-    return RegistrarDirectory(GENESIS, [grant_record(record_of(item), REGISTRAR).encode() for item in identities])
+    return RegistrarDirectory(GENESIS, [grant_record(record_of(item), REGISTRAR).held() for item in identities])
 
 
 @dataclass
@@ -103,6 +106,8 @@ class Node:
     name: str
     network: Network
     taking: bool = True
+    disk: str = "works"
+    """Or `refuses`, or `hangs`: what becomes of the records that are to be kept."""
     events: list[NetEvent] = field(default_factory=list)
     untaken: list[object] = field(default_factory=list)
     dials: list[tuple[float, str, int]] = field(default_factory=list)
@@ -240,6 +245,10 @@ class World:
                     node.network.taken(receipt, self.now)
                 else:
                     node.untaken.append(receipt)
+            case RecordStored(record):
+                node.events.append(event)
+                if node.disk != "hangs":
+                    node.network.record_kept(record, self.now, kept=node.disk == "works")
             case _:
                 node.events.append(event)
 

@@ -22,6 +22,7 @@ from nectar_node.storage.operations import (
     CreateFolder,
     DiskError,
     DiskFault,
+    Extend,
     FileStat,
     FileType,
     Hash,
@@ -258,6 +259,23 @@ def test_replace_leaves_the_new_content_and_nothing_else(disk: Perform, at: At) 
     disk(Replace(at("d", "f"), b"new"))
     assert disk(ReadAt(at("d", "f"), 0, 99)) == b"new"
     assert disk(ListFolder(at("d"))) == [("f", FileType.FILE)]
+
+
+def test_extend_goes_on_from_a_length_and_drops_what_was_behind_it(disk: Perform, at: At) -> None:
+    disk(Replace(at("f"), b"kept, torn"))
+    assert disk(Extend(at("f"), 5, b"new")) is None
+    assert disk(ReadAt(at("f"), 0, 100)) == b"kept,new"
+    assert disk(Extend(at("f"), 8, b" more")) is None
+    assert disk(ReadAt(at("f"), 0, 100)) == b"kept,new more"
+
+
+def test_extend_finds_no_file_that_is_missing_or_shorter(disk: Perform, at: At) -> None:
+    disk(Replace(at("f"), b"123"))
+    for location, length in ((at("f"), 4), (at("g"), 0)):
+        refused = disk(Extend(location, length, b"x"))
+        assert isinstance(refused, DiskError)
+        assert refused.fault is DiskFault.NOT_FOUND
+    assert disk(ReadAt(at("f"), 0, 100)) == b"123"
 
 
 def test_no_link_leads_out_of_a_drive(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from net.directory import Endpoint, NameRecord
 from tests.nectar_node.system.drives import APP, JSON, OUR
 
 THEIR = "their.nec"
-RECORD = NameRecord(THEIR, b"\x01" * 32, (Endpoint("127.0.0.1", 9000),), (), 3, 0)
+RECORD = NameRecord(THEIR, b"\x01" * 32, (Endpoint("127.0.0.1", 9000),), (), 3, 0, 1)
 RECORD_JSON = {
     "name": THEIR,
     "public_key": "01" * 32,

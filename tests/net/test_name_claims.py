@@ -1,0 +1,439 @@
+"""Who a name belongs to, over time, in whole networks: expiry, renewal, changed keys, two claimants, a failing disk."""
+
+from dataclasses import replace
+
+import pytest
+
+from net.directory import Endpoint, HeldRecord, RegistrarDirectory, decode_record_untrusted, grant_record, sign_record
+from net.events import FailureReason, Log, PeerUp, RecordStored, Registered, RegistrationFailed
+from net.identity import Identity
+from net.limits import CLOCK_SKEW_SECONDS, MAX_WAITING_GRANTS, RECORD_SECONDS
+from net.peers import NetworkConfig
+from net.registrar import Registrar
+from net.wire import Register
+from tests.net.world import (
+    GENESIS,
+    PORT,
+    REGISTRAR,
+    Node,
+    World,
+    cached_directory,
+    host_of,
+    identity_of,
+    record_of,
+)
+
+ANN = identity_of("ann.test")
+NEW = identity_of("ann.test", "new key")
+BOB = identity_of("bob.test")
+OUTAGE = 30.0
+"""Seconds after which nobody waits for a node to come back."""
+
+
+def registrar_in(world: World, records: list[HeldRecord] | None = None, **config: float) -> Node:
+    """The registrar's node, with what it had on its disk."""
+    return world.add(REGISTRAR, Registrar(REGISTRAR, records or ()), NetworkConfig(**config))  # type: ignore[arg-type]
+
+
+def join(
+    world: World, identity: Identity, directory: RegistrarDirectory | None = None, port: int = PORT, **config: object
+) -> Node:
+    """A node that registers at its port."""
+    endpoints = (Endpoint(host_of(identity.name), port),)
+    chosen = replace(NetworkConfig(endpoints=endpoints, register=True), **config)  # type: ignore[arg-type]
+    alias = identity.name if port == PORT else f"{identity.name} at {port}"
+    node = world.add(identity, directory or RegistrarDirectory(GENESIS), chosen, port=None, alias=alias)
+    world.listening[(host_of(identity.name), port)] = node
+    return node
+
+
+def stored(node: Node) -> list[HeldRecord]:
+    """What the node would have on its disk."""
+    return [event.record for event in node.events if isinstance(event, RecordStored)]
+
+
+def outcome(node: Node) -> list[object]:
+    """How the node's registrations ended."""
+    return [event.reason if isinstance(event, RegistrationFailed) else "granted" for event in registrations(node)]
+
+
+def registrations(node: Node) -> list[Registered | RegistrationFailed]:
+    """The events that end registrations."""
+    return [event for event in node.events if isinstance(event, Registered | RegistrationFailed)]
+
+
+# --- refusals -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ahead", "reason"),
+    [
+        (CLOCK_SKEW_SECONDS, "granted"),
+        (CLOCK_SKEW_SECONDS + 1, FailureReason.RECORD_FROM_THE_FUTURE),
+        (-RECORD_SECONDS + 1, "granted"),
+        (-RECORD_SECONDS, FailureReason.RECORD_EXPIRED),
+    ],
+)
+def test_a_node_whose_clock_is_wrong_is_told_so(ahead: int, reason: object) -> None:
+    world = World()
+    registrar_in(world, wall_clock_offset=float(10 * RECORD_SECONDS))
+    node = join(world, ANN, wall_clock_offset=float(10 * RECORD_SECONDS + ahead))
+    world.settle()
+    assert outcome(node)[0] == reason
+
+
+def test_a_registrar_that_is_full_says_so() -> None:
+    world = World()
+    world.add(REGISTRAR, Registrar(REGISTRAR, max_names=1))
+    first, second = join(world, ANN), join(world, BOB)
+    world.settle()
+    assert (outcome(first), outcome(second)) == (["granted"], [FailureReason.REGISTRAR_FULL])
+
+
+def test_a_consent_by_a_key_that_never_had_the_name_is_a_foreign_key() -> None:
+    world = World()
+    registrar_in(world)
+    join(world, ANN)
+    world.settle()
+    thief = join(world, NEW, port=PORT + 1, previous=identity_of("ann.test", "thief"))
+    world.settle()
+    assert outcome(thief) == [FailureReason.FOREIGN_KEY]
+
+
+# --- expiry ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_node_renews_its_record_at_half_its_lifetime() -> None:
+    world = World()
+    registrar = registrar_in(world)
+    node = join(world, ANN, record_seconds=100)
+    world.run(49.5)
+    assert [record.expires_at for record in stored(registrar)] == [100]
+    world.run(0.5)
+    assert [(record.sequence, record.expires_at) for record in stored(registrar)] == [(1, 100), (2, 150)]
+    world.run(50)
+    assert outcome(node) == ["granted"] * 3
+
+
+def test_a_node_that_boots_with_less_than_half_its_lifetime_left_renews_at_once() -> None:
+    world = World()
+    registrar = registrar_in(world)
+    node = join(world, ANN, record_seconds=100)
+    world.settle()
+    cache = stored(node)
+    world.crash(node)
+    for away, renewals in ((40.0, 0), (20.0, 1)):
+        world.run(away)
+        world.crash(join(world, ANN, RegistrarDirectory(GENESIS, cache), record_seconds=100))
+        node = join(world, ANN, RegistrarDirectory(GENESIS, cache), record_seconds=100)
+        world.settle()
+        assert outcome(node) == ["granted"]
+        assert len(stored(registrar)) == 1 + renewals
+        world.crash(node)
+
+
+def test_a_renewal_goes_on_until_the_registrar_is_back() -> None:
+    world = World()
+    registrar = registrar_in(world)
+    node = join(world, ANN, record_seconds=100)
+    world.settle()
+    kept = stored(registrar)
+    world.crash(registrar)
+    world.run(60)
+    assert outcome(node)[:2] == ["granted", FailureReason.UNREACHABLE]
+    registrar = registrar_in(world, kept)
+    world.run(10)
+    assert [record.sequence for record in stored(registrar)] == [2]
+    assert outcome(node)[-1] == "granted"
+
+
+def test_a_node_that_was_away_for_longer_than_its_record_lasts_gets_its_name_back() -> None:
+    world = World()
+    registrar = registrar_in(world)
+    node = join(world, ANN, record_seconds=100)
+    world.settle()
+    world.crash(node)
+    world.run(200)
+    thief = join(world, NEW, port=PORT + 1)
+    again = join(world, ANN, record_seconds=100)
+    world.settle()
+    assert (outcome(thief), outcome(again)) == ([FailureReason.NAME_TAKEN], ["granted"])
+    assert [record.sequence for record in stored(registrar)] == [1, 2]
+
+
+def test_an_expired_record_is_looked_up_again() -> None:
+    world = World()
+    registrar_in(world)
+    first, second = join(world, ANN), join(world, BOB, record_seconds=100)
+    world.send(first, second.name, b"one")
+    world.settle()
+    world.crash(second)
+    world.run(OUTAGE)
+    moved = join(world, BOB, port=PORT + 1, record_seconds=1000)
+    world.run(100)
+    world.send(first, moved.name, b"two")
+    world.settle()
+    assert moved.headers() == [b"two"]
+    assert [port for _, _, port in first.dials][-1] == PORT + 1
+
+
+def test_an_expired_record_is_not_believed_while_the_registrar_is_down() -> None:
+    world = World()
+    first = world.add(ANN, cached_directory(BOB), NetworkConfig(wall_clock_offset=RECORD_SECONDS - 10.0))
+    second = world.add(BOB, cached_directory(ANN))
+    world.send(first, second.name, b"one")
+    world.settle()
+    assert second.headers() == [b"one"]
+    world.crash(second)
+    world.run(OUTAGE)
+    again = world.add(BOB, cached_directory(ANN, BOB))
+    world.send(first, again.name, b"two")
+    world.send(again, first.name, b"three")
+    world.run(10)
+    assert again.headers() == first.headers() == []
+    assert (b"two", FailureReason.NO_REGISTRAR) in first.failed()
+
+
+# --- the registrar's disk ---------------------------------------------------------------------------------------------
+
+
+def test_a_registration_is_answered_when_the_record_is_durable() -> None:
+    world = World()
+    registrar = registrar_in(world)
+    registrar.disk = "hangs"
+    node = join(world, ANN)
+    other = world.add(BOB, RegistrarDirectory(GENESIS))
+    world.settle()
+    (record,) = stored(registrar)
+    other.network.look_up("ann.test", world.now)
+    world.settle()
+    assert (outcome(node), stored(other)) == ([], [])
+    registrar.network.record_kept(record, world.now, kept=True)
+    world.settle()
+    assert outcome(node) == ["granted"]
+    assert PeerUp("ann.test") in registrar.events
+
+
+def test_a_crash_before_the_record_is_durable_has_granted_nothing() -> None:
+    world = World()
+    registrar = registrar_in(world)
+    registrar.disk = "hangs"
+    first = join(world, ANN)
+    world.settle()
+    world.crash(registrar)
+    world.crash(first)
+    registrar_in(world)
+    second = join(world, NEW)
+    world.run(5)
+    assert (outcome(second), stored(first)) == (["granted"], [])
+
+
+def test_a_crash_after_the_record_is_durable_has_granted_it() -> None:
+    """The answer was lost; the node asks again, and the name is its own."""
+    world = World()
+    registrar = registrar_in(world)
+    registrar.disk = "hangs"
+    first = join(world, ANN)
+    world.settle()
+    kept = stored(registrar)
+    world.crash(registrar)
+    registrar_in(world, kept)
+    thief = join(world, NEW, port=PORT + 1)
+    world.run(10)
+    assert (outcome(first)[-1], outcome(thief)) == ("granted", [FailureReason.NAME_TAKEN])
+
+
+def test_a_registrar_whose_disk_refuses_says_so_and_grants_when_it_works_again() -> None:
+    world = World()
+    registrar = registrar_in(world)
+    registrar.disk = "refuses"
+    node = join(world, ANN)
+    world.settle()
+    assert registrations(node) == [RegistrationFailed(FailureReason.RECORD_NOT_KEPT, retries=True)]
+    registrar.disk = "works"
+    world.run(5)
+    assert outcome(node) == [FailureReason.RECORD_NOT_KEPT, "granted"]
+
+
+def test_a_peer_that_registers_without_end_while_the_disk_is_slow_is_sent_away() -> None:
+    world = World()
+    registrar = registrar_in(world)
+    node = join(world, ANN)
+    world.settle()
+    registrar.disk = "hangs"
+    session = node.network._sessions.get(REGISTRAR.name)
+    assert session is not None
+    assert session.connection is not None
+    for sequence in range(2, 3 + MAX_WAITING_GRANTS):
+        request = Register(sequence, record_of(ANN, sequence).encode())
+        node.network._switchboard.queue(session.connection, request)
+    world.settle()
+    assert len(stored(registrar)) == 1 + MAX_WAITING_GRANTS
+    assert any("too many registrations" in event.text for event in registrar.events if isinstance(event, Log))
+
+
+# --- changed keys -----------------------------------------------------------------------------------------------------
+
+
+def two_peers(world: World) -> tuple[Node, Node, Node]:
+    """The registrar, Ann and Bob, who have spoken to each other."""
+    registrar, ann, bob = registrar_in(world), join(world, ANN), join(world, BOB)
+    world.settle()
+    world.send(bob, ann.name, b"before")
+    world.settle()
+    assert ann.headers() == [b"before"]
+    return registrar, ann, bob
+
+
+def test_a_peer_that_dials_with_the_old_record_accepts_the_new_key_and_asks_nobody() -> None:
+    world = World()
+    registrar, ann, bob = two_peers(world)
+    world.crash(ann)
+    world.run(OUTAGE)
+    changed = join(world, NEW, RegistrarDirectory(GENESIS, stored(ann)), previous=ANN)
+    world.settle()
+    assert outcome(changed) == ["granted"]
+    world.crash(registrar)
+    world.send(bob, changed.name, b"after")
+    world.settle()
+    assert changed.headers() == [b"after"]
+    assert bob.failed() == []
+
+
+def test_a_peer_that_is_dialed_accepts_the_new_key_and_asks_nobody() -> None:
+    world = World()
+    registrar, ann, bob = two_peers(world)
+    world.crash(ann)
+    world.run(OUTAGE)
+    changed = join(world, NEW, RegistrarDirectory(GENESIS, stored(ann)), previous=ANN)
+    world.settle()
+    world.crash(registrar)
+    world.send(changed, bob.name, b"after")
+    world.settle()
+    assert bob.headers() == [b"after"]
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_peer_with_a_live_session_goes_on_with_the_new_key(noticed: bool) -> None:
+    """Also if it has not noticed that the old connection is dead."""
+    world = World()
+    _, ann, bob = two_peers(world)
+    if noticed:
+        world.crash(ann)
+    else:
+        del world.nodes["ann.test"]
+    changed = join(world, NEW, RegistrarDirectory(GENESIS, stored(ann)), previous=ANN)
+    world.settle()
+    world.send(changed, bob.name, b"from the new key")
+    world.send(bob, changed.name, b"to the new key")
+    world.run(2)
+    assert outcome(changed) == ["granted"]
+    assert bob.headers() == [b"from the new key"]
+    assert b"to the new key" in changed.headers() + [token for token, _ in bob.failed()]
+    world.send(bob, changed.name, b"later")
+    world.settle()
+    assert changed.headers()[-1] == b"later"
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_node_with_a_new_key_is_a_full_peer_of_the_registrar_at_once(noticed: bool) -> None:
+    world = World()
+    registrar = registrar_in(world)
+    ann = join(world, ANN)
+    world.settle()
+    world.send(registrar, ann.name, b"before")
+    world.settle()
+    if noticed:
+        world.crash(ann)
+        world.silent.add((host_of(ann.name), PORT))
+        world.send(registrar, ann.name, b"waits")
+    else:
+        del world.nodes["ann.test"]
+    changed = join(world, NEW, RegistrarDirectory(GENESIS, stored(ann)), previous=ANN)
+    world.settle()
+    assert outcome(changed) == ["granted"]
+    world.send(changed, registrar.name, b"from the new key")
+    world.send(registrar, changed.name, b"to the new key")
+    world.settle()
+    assert registrar.headers() == [b"from the new key"]
+    assert changed.headers() == ([b"waits"] if noticed else []) + [b"to the new key"]
+    assert registrar.failed() == []
+    assert len(registrar.network.peers()) == 1
+
+
+def test_a_change_that_was_granted_before_a_crash_needs_no_second_one() -> None:
+    world = World()
+    registrar, ann, _ = two_peers(world)
+    world.crash(ann)
+    for _ in range(2):
+        changed = join(world, NEW, RegistrarDirectory(GENESIS, stored(ann)), previous=ANN)
+        world.run(OUTAGE)
+        assert outcome(changed) == ["granted"]
+        world.crash(changed)
+    assert [record.sequence for record in stored(registrar) if record.name == "ann.test"] == [1, 2]
+
+
+# --- two claimants ----------------------------------------------------------------------------------------------------
+
+
+def test_of_two_nodes_that_claim_one_name_the_one_with_the_present_key_is_believed_by_all() -> None:
+    """An old holder that runs on, a new one, peers with the old record cached, and a registrar that is restarted."""
+    world = World()
+    registrar, old, bob = two_peers(world)
+    carl = join(world, identity_of("carl.test"))
+    world.settle()
+    world.send(carl, old.name, b"hello")
+    world.settle()
+    new = world.add(
+        NEW,
+        RegistrarDirectory(GENESIS, stored(old)),
+        NetworkConfig(endpoints=(Endpoint("host-new", PORT),), register=True, previous=ANN),
+        port=None,
+        alias="new holder",
+    )
+    world.listening[("host-new", PORT)] = new
+    world.settle()
+    assert outcome(new) == ["granted"]
+    kept = stored(registrar)
+    world.crash(registrar)
+    world.send(new, bob.name, b"from the new holder")
+    world.run(1)
+    registrar = registrar_in(world, kept)
+    world.run(OUTAGE)
+    carl.network.look_up("ann.test", world.now)
+    world.settle()
+    before = len(old.received())
+    for node in (bob, carl, registrar):
+        world.send(node, "ann.test", b"to whom it belongs")
+    for target in (bob.name, carl.name, REGISTRAR.name):
+        world.send(old, target, b"from the old holder")
+    world.run(OUTAGE)
+    assert new.headers() == [b"to whom it belongs"] * 3
+    assert len(old.received()) == before
+    assert b"from the old holder" not in bob.headers() + carl.headers() + registrar.headers()
+    assert bob.headers() == [b"from the new holder"]
+
+
+def test_the_old_holder_cannot_take_the_name_back() -> None:
+    world = World()
+    _, ann, _ = two_peers(world)
+    world.crash(ann)
+    join(world, NEW, RegistrarDirectory(GENESIS, stored(ann)), previous=ANN)
+    world.settle()
+    old = world.add(
+        ANN,
+        RegistrarDirectory(GENESIS, stored(ann)),
+        NetworkConfig(endpoints=(Endpoint(host_of("ann.test"), PORT + 1),), register=True),
+        port=PORT + 1,
+        alias="old holder",
+    )
+    world.run(5)
+    assert outcome(old) == [FailureReason.NAME_TAKEN]
+
+
+def test_a_grant_for_a_name_with_a_lower_sequence_never_replaces_a_higher_one() -> None:
+    directory = cached_directory()
+    newer = grant_record(sign_record(record_of(NEW, 2).record, NEW, ANN), REGISTRAR)
+    directory.learn_untrusted(newer.encode(), 0.0)
+    assert directory.learn_untrusted(grant_record(record_of(ANN, 1), REGISTRAR).encode(), 0.0) is None
+    assert directory.find("ann.test") == decode_record_untrusted(newer.encode()).record
