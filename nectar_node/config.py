@@ -66,6 +66,15 @@ class Genesis:
 
 
 @dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A signed directory, in place of a registrar."""
+
+    path: Path
+    authority: bytes
+    """The Ed25519 key that has signed it, 32 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeConfig:
     """How one node runs."""
 
@@ -73,7 +82,8 @@ class NodeConfig:
     """Its node id."""
     folder: NodeFolder
     genesis: Genesis | None
-    """None: this node is the registrar, and writes the genesis file of `network_folder` when it listens."""
+    """None, and `static` too: this node is the registrar, and writes the genesis file of `network_folder` when it
+    listens."""
     network_folder: Path
     host: str = LOOPBACK
     """Where it listens."""
@@ -92,3 +102,10 @@ class NodeConfig:
     {"error": sentence}."""
     password: bytes | None = field(default=None, repr=False)
     """Of the key file; None: the file is not encrypted."""
+    static: StaticFile | None = None
+    """The directory of a network without a registrar."""
+
+    @property
+    def is_registrar(self) -> bool:
+        """Whether this node grants names."""
+        return self.genesis is None and self.static is None

@@ -29,7 +29,7 @@ from kernel.message import Buffer
 from kernel.runner import Runner
 from kernel.wasm.engine import Engine, self_check
 from nectar_node import control, log
-from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig
+from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig, StaticFile
 from nectar_node.core import RECORDS_FILE, CoreConfig, NodeCore
 from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError
 from nectar_node.lanes import Lanes
@@ -39,16 +39,19 @@ from nectar_node.memory import keep_freed_memory
 from nectar_node.package import Package, read_package
 from nectar_node.record_store import Written, store_key
 from nectar_node.records_file import read_cache, read_names
+from nectar_node.refusals import why_refused
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, Outcome, ReadAt
 from nectar_node.trace import Traced
 from nectar_node.world import BadCode, Installed, Joined, JoinFailed, LoadCode, LogLine, Printed, ShutDown
 from net import directory, keyfile
-from net.directory import Directory, RegistrarDirectory
+from net.directory import Directory, RegistrarDirectory, StaticDirectory
 from net.driver import FAREWELL_SECONDS, Driver
-from net.errors import KeyFileError, KeyFileMissing, ListenFailed
+from net.errors import BadNameRecord, KeyFileError, KeyFileMissing, ListenFailed
 from net.events import Close, Dial, FailureReason, Hold, Probed, Writable
-from net.identity import Identity
+from net.identity import KEY_BYTES, Identity
+from net.keyfile import Keys
+from net.limits import MAX_STATIC_FILE_BYTES
 from net.peers import Network, NetworkConfig
 from net.registrar import Registrar
 from net.tcp import TcpListener, TcpTransport
@@ -56,7 +59,6 @@ from net.tcp import TcpListener, TcpTransport
 JOIN_SECONDS = 10.0
 """How long a node that boots waits for the registrar before it says so and goes on trying."""
 _IDS_AT_ONCE = 512
-_SILENT = "the registrar does not answer: nobody new can find this node; it goes on with what is known and tries again"
 
 
 def run(config: NodeConfig) -> int:
@@ -86,12 +88,11 @@ def _allow_all_descriptors() -> None:
 class _Prepared:
     """What a node has before it waits for anything."""
 
-    def __init__(
-        self, config: NodeConfig, lock: int, identity: Identity, directory: Directory, records: Written
-    ) -> None:
+    def __init__(self, config: NodeConfig, lock: int, keys: Keys, directory: Directory, records: Written) -> None:
         self.config = config
         self.lock = lock
-        self.identity = identity
+        self.identity = keys.identity
+        self.previous = keys.previous
         self.directory = directory
         self.kept_records = records
         self.engine = Engine(_cache_folder(), replayable=False)
@@ -99,8 +100,8 @@ class _Prepared:
         self.packages: list[Package] = [read_package(folder, config.name) for folder in config.packages]
         for package in self.packages:
             if package.unknown_keys:
-                keys = ", ".join(map(repr, package.unknown_keys))
-                log.write_line("kernel", f"the manifest of {package.id} has keys that mean nothing: {keys}")
+                unknown = ", ".join(map(repr, package.unknown_keys))
+                log.write_line("kernel", f"the manifest of {package.id} has keys that mean nothing: {unknown}")
 
 
 def _prepare(config: NodeConfig) -> _Prepared:
@@ -111,16 +112,38 @@ def _prepare(config: NodeConfig) -> _Prepared:
     except OSError as error:
         raise BadInput(f"{folder.path} cannot be used: {error.strerror}.") from error
     try:
-        identity = _identity(config)
+        keys = _keys(config)
     except KeyFileError as error:
         raise BadInput(f"{config.name} cannot use its key: {error}.") from error
+    if config.static is not None:
+        static = _static_directory(config.name, config.static, keys.identity.public_key)
+        return _Prepared(config, lock, keys, static, Written())
     path, genesis = folder.records / RECORDS_FILE, config.genesis
     if genesis is None:
-        kept = read_names(path, store_key(identity, identity.public_key))
-        return _Prepared(config, lock, identity, Registrar(identity, kept.records), kept.written)
-    kept = read_cache(path, store_key(identity, genesis.public_key))
+        kept = read_names(path, store_key(keys.identity, keys.identity.public_key))
+        return _Prepared(config, lock, keys, Registrar(keys.identity, kept.records), kept.written)
+    former = store_key(keys.previous, genesis.public_key) if keys.previous is not None else None
+    kept = read_cache(path, store_key(keys.identity, genesis.public_key), former)
     known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)
-    return _Prepared(config, lock, identity, RegistrarDirectory(known, kept.records), kept.written)
+    return _Prepared(config, lock, keys, RegistrarDirectory(known, kept.records), kept.written)
+
+
+def _static_directory(name: str, file: StaticFile, public_key: bytes) -> StaticDirectory:
+    """The directory of a network without a registrar; raises BadInput if this node has no place in it."""
+    try:
+        with file.path.open("rb") as opened:
+            data = opened.read(MAX_STATIC_FILE_BYTES + 1)
+        found = directory.decode_static_directory_untrusted(data, file.authority)
+    except OSError as error:
+        raise BadInput(f"Cannot read the directory {file.path}: {error.strerror}.") from error
+    except BadNameRecord as error:
+        raise BadInput(f"{file.path} is no directory of that authority: {error}.") from error
+    found.expire(time.time())
+    record = found.find(name)
+    if record is None or record.public_key != public_key:
+        what = "does not name" if record is None else "has another key of"
+        raise BadInput(f"{file.path} {what} {name}, or not any more: sign a new one with `nectar directory sign`.")
+    return found
 
 
 def _read_capabilities(path: Path) -> bytes | None:
@@ -133,17 +156,26 @@ def _read_capabilities(path: Path) -> bytes | None:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _identity(config: NodeConfig) -> Identity:
-    """The node's key, made at its first boot."""
-    password = config.password.decode(errors="replace") if config.password is not None else None
+def _keys(config: NodeConfig) -> Keys:
+    """The node's key, made at its first boot, and the former one if it has changed since the last."""
     try:
-        identity = keyfile.read_key_file(config.folder.key, password)
+        keys = keyfile.unlock_key_file(config.folder.key, config.password)
     except KeyFileMissing:
-        identity = Identity(config.name, os.urandom(32))
-        keyfile.write_key_file(config.folder.key, keyfile.encode_key_file(identity, password, os.urandom))
-    if identity.name != config.name:
-        raise BadInput(f"The key in {config.folder.key} belongs to {identity.name}, not to {config.name}.")
-    return identity
+        keys = Keys(Identity(config.name, os.urandom(KEY_BYTES)), None)
+        keyfile.write_key_file(config.folder.key, keyfile.seal(keys, config.password, os.urandom))
+    if keys.identity.name != config.name:
+        raise BadInput(f"The key in {config.folder.key} belongs to {keys.identity.name}, not to {config.name}.")
+    return keys
+
+
+def _forget_former_key(path: Path) -> None:
+    """The registrar has granted the new one."""
+    try:
+        keyfile.write_key_file(path, keyfile.read_key_file(path).without_previous())
+    except KeyFileError as error:
+        log.write_line("net", f"the former key stays in its file: {error}")
+    else:
+        log.write_line("net", "the registrar has granted the new key; the former one is forgotten")
 
 
 def _cache_folder() -> Path:
@@ -230,7 +262,9 @@ class Node:
     async def _listen(self) -> TcpListener:
         """The port that was asked for; a registrar that is started again takes the one in the genesis file."""
         config, port = self.config, self.config.port
-        if config.genesis is None and (config.network_folder / GENESIS_FILE).exists():
+        if config.static is not None:
+            port = port or self._port_in_directory()
+        elif config.is_registrar and (config.network_folder / GENESIS_FILE).exists():
             try:
                 port = port or Genesis.load(config.network_folder).port
             except CannotJoin as error:
@@ -242,10 +276,14 @@ class Node:
                 f"{config.name} cannot listen there: {error}. Choose another --port, or leave it out for a free one."
             ) from error
         self._endpoint = (config.host, listener.port)
-        if config.genesis is None:
+        if config.is_registrar:
             public_key = self._prepared.identity.public_key
             Genesis(config.name, public_key, config.host, listener.port).save(config.network_folder)
         return listener
+
+    def _port_in_directory(self) -> int:
+        record = self._prepared.directory.find(self.config.name)
+        return record.endpoints[0].port if record is not None and record.endpoints else 0
 
     async def _join(self) -> None:
         """Register the name; raises CannotJoin if it is refused, goes on without the registrar if that is down."""
@@ -263,9 +301,10 @@ class Node:
             await self._joined.wait()
         refusal = self._refusal
         if refusal is not None and not refusal.retries:
-            raise CannotJoin(_why_refused(self.config.name, refusal.reason))
+            raise CannotJoin(why_refused(self.config.name, refusal.reason))
         if refusal is not None or not self._joined.is_set():
-            log.write_line("net", _SILENT)
+            reason = FailureReason.UNREACHABLE if refusal is None else refusal.reason
+            log.write_line("net", why_refused(self.config.name, reason))
 
     async def _shut_down(self) -> None:
         """Keep what is to be kept, and say goodbye, so that peers need not wait to see whether this node comes back."""
@@ -358,13 +397,16 @@ class Node:
 
     def _on_joined(self, _: Joined) -> None:
         self._refusal = None
+        if self._prepared.previous is not None:
+            self._prepared.previous = None
+            self._nursery.start_soon(trio.to_thread.run_sync, _forget_former_key, self.config.folder.key)
         if self._joined is not None:
             self._joined.set()
 
     def _on_join_failed(self, failure: JoinFailed) -> None:
         self._refusal = failure
         if self._joined is None or self._joined.is_set():
-            log.write_line("net", _SILENT if failure.retries else _why_refused(self.config.name, failure.reason))
+            log.write_line("net", why_refused(self.config.name, failure.reason))
         else:
             self._joined.set()
 
@@ -379,6 +421,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
     network_config = NetworkConfig(
         routers=config.routers,
         reservations=config.reservations,
+        previous=prepared.previous,
         wall_clock_offset=time.time() - trio.current_time(),
     )
     network = Network(prepared.identity, prepared.directory, network_config, os.urandom, trio.current_time())
@@ -441,12 +484,6 @@ def _compile(engine: Engine, source: Location | Buffer) -> Program | BadCode:
         return engine.load(code)
     except BadModule as error:
         return BadCode(str(error))
-
-
-def _why_refused(name: str, reason: FailureReason) -> str:
-    if reason is FailureReason.NAME_TAKEN:
-        return f"The name {name} is taken: another key holds it. Choose another name, or use the folder with its key."
-    return f"The registrar does not accept {name}: {reason}."
 
 
 def _first(group: BaseExceptionGroup[NodeError]) -> NodeError:

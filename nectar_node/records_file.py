@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,8 +38,14 @@ def read_names(path: Path, key: bytes) -> Kept:
     return Kept(contents.records.values(), contents.written)
 
 
-def read_cache(path: Path, key: bytes) -> Kept:
-    """The name records that were kept, as far as they are whole: the registrar has them too."""
+def read_cache(path: Path, key: bytes, former: bytes | None = None) -> Kept:
+    """The name records that were kept, as far as they are whole: the registrar has them too.
+
+    `former`: the key of the MACs before the node's key changed, if it has just done so: the file is then written anew.
+    """
+    if former is not None:
+        with suppress(DamagedStore):
+            return Kept(_read(path, former).records.values(), Written(key))
     try:
         contents = _read(path, key)
     except DamagedStore as error:

@@ -198,6 +198,10 @@ class KeyFileMissing(KeyFileError):
     """There is no such file."""
 
 
+class KeyFileExists(KeyFileError):
+    """There is such a file already, and it is not to be replaced."""
+
+
 class KeyFileDamaged(KeyFileError):
     """The file is no key file, or cannot be read or written."""
 

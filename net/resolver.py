@@ -36,7 +36,7 @@ _MAX_STALE = 3
 """Times that a registration that lost a race against another of this node is tried again."""
 _REGISTRATION = ""
 """The timer's key of the registration; every other key is a name."""
-_REASONS = {
+REASONS = {
     NameTaken.code: FailureReason.NAME_TAKEN,
     StaleSequence.code: FailureReason.STALE_SEQUENCE,
     RegistrarFull.code: FailureReason.REGISTRAR_FULL,
@@ -242,7 +242,7 @@ class Resolver:
             self.look_up(self._identity.name, now)
         else:
             code = frame.code if isinstance(frame, Refused) else StaleSequence.code
-            reason = _REASONS.get(code, FailureReason.RECORD_REFUSED)
+            reason = REASONS.get(code, FailureReason.RECORD_REFUSED)
             self._registration_failed(reason, now, retries=reason is FailureReason.RECORD_NOT_KEPT)
 
     def _registered(self, held: NameRecord) -> None:

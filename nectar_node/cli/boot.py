@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +11,11 @@ import typer
 import nectar_node
 from kernel.address import check_node
 from kernel.errors import BadAddress
-from nectar_node.cli import launch, output
+from nectar_node.cli import launch, output, passwords
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.config import LOOPBACK, REGISTRAR_NAME, Genesis, NodeConfig
+from nectar_node.config import LOOPBACK, REGISTRAR_NAME, Genesis, NodeConfig, StaticFile
 from nectar_node.errors import BadInput
+from net.identity import KEY_BYTES
 from net.limits import MAX_ENDPOINTS, MAX_RESERVATIONS
 
 SHIPPED = ("echo", "file_transfer", "hello", "terminal")
@@ -50,11 +51,21 @@ def boot(
     ] = None,
     no_packages: Annotated[bool, typer.Option("--no-packages", help="Run no package at all.")] = False,
     password_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Holds the password of the node's key file.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help=f"Holds the password of the node's key; else {passwords.VARIABLE} names it, or a prompt asks.",
+        ),
     ] = None,
+    directory: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Know the others from this file of `nectar directory sign`; no registrar."),
+    ] = None,
+    authority: Annotated[str, typer.Option(metavar="HEX", help="The public key of who has signed that file.")] = "",
     ready_descriptor: Annotated[int | None, typer.Option(hidden=True)] = None,
+    password_descriptor: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> int:
-    """Run the node NAME of the testnet in D until Ctrl-C or SIGTERM."""
+    """Run the node NAME of the network in D until Ctrl-C or SIGTERM."""
     options = launch.BootOptions(
         host=host,
         port=port,
@@ -63,6 +74,8 @@ def boot(
         reservations=reservations,
         packages=() if no_packages else tuple(package) if package else None,
         password_file=password_file,
+        directory=parse_directory(directory, authority),
+        password=None if password_descriptor is None else receive_password(password_descriptor),
     )
     check_name(name)
     if options.routers and options.advertise:
@@ -77,17 +90,26 @@ def boot(
 
 
 def _boot_detached(network: Network, name: str, options: launch.BootOptions) -> int:
-    started = launch.start(network, [(name, options)])[0]
+    started = launch.start(network, [(name, with_password(network, name, options))])[0]
     output.say(f"{name} runs as process {started.process.pid} on {output.endpoint(list(started.endpoint))}.")
     return 0
 
 
+def with_password(network: Network, name: str, options: launch.BootOptions) -> launch.BootOptions:
+    """The options with the password that the node needs: its own process has no terminal to ask at."""
+    place = network.place(name)
+    if place.owner() is not None:
+        return options  # it runs already: nobody need be asked to be told that
+    return replace(options, password=passwords.for_boot(place, options.password_file))
+
+
 def make_config(network: Network, name: str, options: launch.BootOptions, ready_descriptor: int | None) -> NodeConfig:
     """What the node is told at its start; raises BadInput, or CannotJoin where there is no testnet."""
+    place, password = network.place(name), options.password
     return NodeConfig(
         name=name,
-        folder=network.place(name),
-        genesis=None if name == REGISTRAR_NAME else Genesis.load(network.folder),
+        folder=place,
+        genesis=None if name == REGISTRAR_NAME or options.directory else Genesis.load(network.folder),
         network_folder=network.folder,
         host=options.host,
         port=options.port,
@@ -96,7 +118,8 @@ def make_config(network: Network, name: str, options: launch.BootOptions, ready_
         reservations=options.reservations,
         packages=_packages(name, options),
         ready_descriptor=ready_descriptor,
-        password=None if options.password_file is None else read_password(options.password_file),
+        password=passwords.for_boot(place, options.password_file) if password is None else password,
+        static=StaticFile(*options.directory) if options.directory is not None else None,
     )
 
 
@@ -136,14 +159,26 @@ def parse_routers(name: str, text: str) -> tuple[str, ...]:
     return routers
 
 
-def read_password(path: Path) -> bytes:
-    """The password in `path`, without the line's end; raises BadInput."""
+def parse_directory(file: Path | None, authority: str) -> tuple[Path, bytes] | None:
+    """The signed directory and its authority's key; raises BadInput if one of the two is missing or no such thing."""
+    if file is None and not authority:
+        return None
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise BadInput(f"Cannot read the password file {path}: {error.strerror}.") from error
-    with open(descriptor, "rb") as file:
-        return file.read(4096).rstrip(b"\r\n")
+        key = bytes.fromhex(authority)
+    except ValueError:
+        key = b""
+    if file is None or len(key) != KEY_BYTES:
+        raise BadInput(
+            "A network without a registrar takes --directory FILE and --authority HEX, 64 digits, "
+            "as `nectar directory sign` prints them."
+        )
+    return file.resolve(), key
+
+
+def receive_password(descriptor: int) -> bytes:
+    """The password that whoever started this process has written into a pipe."""
+    with open(descriptor, "rb") as pipe:
+        return pipe.read(passwords.MAX_PASSWORD_BYTES)
 
 
 def check_package(folder: Path) -> Path:

@@ -48,9 +48,13 @@ class BootOptions:
     password_file: Path | None = None
     routers: tuple[str, ...] = ()
     reservations: int = MAX_RESERVATIONS
+    directory: tuple[Path, bytes] | None = None
+    """The signed file of a network without a registrar, and the key of its authority."""
+    password: bytes | None = field(default=None, repr=False)
+    """Of the key, if it is known already; it goes through a pipe, which no other process can look into."""
 
     def arguments(self) -> list[str]:
-        """The same, as arguments of `nectar boot`."""
+        """The same, as arguments of `nectar boot`; without the password."""
         words = ["--host", self.host, "--port", str(self.port)]
         if self.advertise is not None:
             words += ["--advertise", f"{self.advertise[0]}:{self.advertise[1]}"]
@@ -64,6 +68,8 @@ class BootOptions:
             words += ["--package", str(package)]
         if self.password_file is not None:
             words += ["--password-file", str(self.password_file)]
+        if self.directory is not None:
+            words += ["--directory", str(self.directory[0]), "--authority", self.directory[1].hex()]
         return words
 
 
@@ -122,9 +128,11 @@ def _spawn(network: Network, name: str, options: BootOptions) -> _Starting:
         raise CannotStart(f"{name} is running already, as process {owner}.")
     folder.path.mkdir(exist_ok=True, mode=0o700)
     ready, reporting = os.pipe()
+    secret = _pipe_with(options.password)
     # -P: nothing in the current folder, which may hold a `net` or a `kernel` of its own, is taken for a part of us.
     command = [sys.executable, "-P", "-m", "nectar_node", "boot", name, "--join", str(network.folder)]
     command += [*options.arguments(), "--ready-descriptor", str(reporting)]
+    command += [] if secret is None else ["--password-descriptor", str(secret)]
     try:
         with open(os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as log:
             process = subprocess.Popen(
@@ -132,7 +140,7 @@ def _spawn(network: Network, name: str, options: BootOptions) -> _Starting:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                pass_fds=(reporting,),
+                pass_fds=(reporting,) if secret is None else (reporting, secret),
                 start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
@@ -141,7 +149,19 @@ def _spawn(network: Network, name: str, options: BootOptions) -> _Starting:
         raise
     finally:
         os.close(reporting)
+        if secret is not None:
+            os.close(secret)
     return _Starting(name, folder, process, ready)
+
+
+def _pipe_with(password: bytes | None) -> int | None:
+    """The end of a pipe from which the password can be read; None: there is none."""
+    if password is None:
+        return None
+    reading, writing = os.pipe()
+    with open(writing, "wb") as pipe:
+        pipe.write(password)  # it is shorter than what a pipe takes at once
+    return reading
 
 
 def _collect(starting: list[_Starting], started: list[StartedNode], deadline: float) -> None:

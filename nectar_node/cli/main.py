@@ -13,7 +13,26 @@ from collections.abc import Sequence
 
 import typer
 
+<<<<<<< HEAD
 from nectar_node.cli import boot, errors, inspect, logs, message, net, output, run, send, start, testnet, top, trace
+=======
+from nectar_node.cli import (
+    boot,
+    directory,
+    errors,
+    inspect,
+    keys,
+    logs,
+    message,
+    output,
+    run,
+    send,
+    start,
+    testnet,
+    top,
+    trace,
+)
+>>>>>>> 44cac6f (nectar keys and nectar directory: keys are made, protected, moved and changed; a network can do without a registrar)
 from nectar_node.errors import BadInput, NodeError
 
 FAILED = 1
@@ -32,7 +51,12 @@ def build() -> typer.Typer:
         rich_markup_mode=None,
     )
     app.add_typer(testnet.app, name="testnet")
+<<<<<<< HEAD
     app.add_typer(net.app, name="net")
+=======
+    app.add_typer(keys.app, name="keys")
+    app.add_typer(directory.app, name="directory")
+>>>>>>> 44cac6f (nectar keys and nectar directory: keys are made, protected, moved and changed; a network can do without a registrar)
     for name, command in (
         ("boot", boot.boot),
         ("send", send.send),

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from nectar_node.cli import launch, options, output
-from nectar_node.cli.boot import check_name
+from nectar_node.cli.boot import check_name, with_password
 from nectar_node.cli.client import Answer
 from nectar_node.cli.logs import FOLLOW_INTERVAL, Follower
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
@@ -40,9 +40,10 @@ def up(
     network = Network(directory)
     down = nodes_to_start(network, nodes)
     news = {name: follow_from_now(network, name) for name in down}
+    nodes_with_options = [(name, with_password(network, name, launch.DEFAULT_OPTIONS)) for name in down]
     with terminated_like_interrupt():
         began = time.monotonic()
-        started = launch.start(network, [(name, launch.DEFAULT_OPTIONS) for name in down])
+        started = launch.start(network, nodes_with_options)
         seconds = time.monotonic() - began
         if as_json:
             output.print_json({"nodes": [_started(node) for node in started], "seconds": round(seconds, 3)})

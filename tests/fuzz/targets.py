@@ -41,7 +41,7 @@ from net.errors import (
 from net.events import Outgoing
 from net.handshake import Accept, Connect, Greeting, Handshake, decode_greeting_untrusted, encode_greeting
 from net.identity import Identity, verify_untrusted
-from net.keyfile import decode_key_file_untrusted, encode_key_file
+from net.keyfile import CHEAP, Keys, decode_key_file_untrusted, seal
 from net.limits import MAX_PLAINTEXT_BYTES
 from net.peers import Network, NetworkConfig
 from net.records import Opener, Sealer
@@ -189,12 +189,14 @@ def _static_file(data: bytes) -> None:
 
 
 def key_file(data: bytes) -> None:
-    """A key file, without a password: none is guessed."""
+    """A key file; one that is protected stays locked, since no password is guessed."""
     try:
-        identity = decode_key_file_untrusted(data, None)
+        read = decode_key_file_untrusted(data)
+        assert decode_key_file_untrusted(read.encode()) == read
+        keys = read.unlock(None)
     except KeyFileError:
         return
-    assert decode_key_file_untrusted(encode_key_file(identity, None, entropy_of("")), None).seed == identity.seed
+    assert keys.identity.public_key == read.key.public_key
 
 
 def signature(data: bytes) -> None:
@@ -366,7 +368,13 @@ TARGETS: dict[str, Target] = {
         static_file,
         (encode_static_directory([_RECORD], REGISTRAR), grant_record(record_of(BOB), REGISTRAR).encode()),
     ),
-    "key file": Target(key_file, (encode_key_file(ANN, None, entropy_of("")),)),
+    "key file": Target(
+        key_file,
+        (
+            seal(Keys(ANN, BOB), None, entropy_of("")).encode(),
+            seal(Keys(ANN, None), b"password", entropy_of(""), CHEAP).encode(),
+        ),
+    ),
     "signature": Target(signature, (_SIGNED, b"")),
     "handshake": Target(handshake, (bytes(32), bytes(range(144)), b"\1\0\0\0")),
     "opened": Target(opened, (b"", bytes(17), bytes(400))),

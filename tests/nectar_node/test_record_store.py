@@ -174,6 +174,13 @@ def test_the_file_of_another_node_or_another_network_is_not_believed(rig: Rig) -
         assert list(read_cache(rig.path, key).records) == []
 
 
+def test_after_a_change_of_the_nodes_key_the_cache_is_still_its_own_and_is_written_anew(rig: Rig) -> None:
+    rig.keep(record("a"))
+    key = store_key(Identity("registrar.nec", b"\1" * 32), bytes(32))
+    kept = read_cache(rig.path, key, former=KEY)
+    assert (list(kept.records), kept.written) == ([record("a")], Written(key))
+
+
 def test_a_batch_at_another_place_is_not_believed(rig: Rig) -> None:
     rig.keep(record("a"))
     end = len(rig.path.read_bytes())

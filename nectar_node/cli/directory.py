@@ -1,0 +1,95 @@
+"""`nectar directory`: the signed file from which the nodes of a network without a registrar know each other."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nectar_node.cli import options, output
+from nectar_node.cli.boot import check_name, parse_endpoint
+from nectar_node.cli.keys import errors_told, unlock
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.errors import BadInput
+from net.directory import NEVER, Endpoint, NameRecord, SignedRecord, encode_static_directory, sign_record
+from net.identity import Identity
+from net.limits import MAX_ENDPOINTS
+
+_DAY = 24 * 3600
+
+app = typer.Typer(help="Make the directory of a network that has no registrar.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `sign` a command of its own, though it is the only one."""
+
+
+@app.command()
+def sign(
+    file: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; an older one is replaced.")],
+    authority: Annotated[str, typer.Option(metavar="NAME", help="Whose key vouches for all: that of a node or not.")],
+    node: Annotated[
+        list[str],
+        typer.Option(metavar="NAME=HOST:PORT", help="A node and where it listens; repeatable, the best place first."),
+    ],
+    days: Annotated[int, typer.Option(min=0, help="After so many days nobody believes the file; 0: always.")] = 0,
+    password_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Holds the password of all these keys.")
+    ] = None,
+    directory: options.Directory = DEFAULT_FOLDER,
+) -> int:
+    """Write down who is who and where, signed by each node's key and an authority's; all keys must lie in D."""
+    network, endpoints = Network(directory), parse_nodes(node)
+    now = int(time.time())
+    expires_at = now + days * _DAY if days else NEVER
+    with errors_told():
+        signer = _identity(network, authority, password_file)
+        records = [
+            _record(_identity(network, name, password_file), places, now, expires_at)
+            for name, places in endpoints.items()
+        ]
+    _replace(file, encode_static_directory(records, signer))
+    output.say(
+        f"{file} names {len(records)} nodes. Boot each with "
+        f"`nectar boot NAME --directory {file} --authority {signer.public_key.hex()}`."
+    )
+    return 0
+
+
+def parse_nodes(words: Sequence[str]) -> dict[str, list[Endpoint]]:
+    """The endpoints of each node in NAME=HOST:PORT …; raises BadInput."""
+    found: dict[str, list[Endpoint]] = {}
+    for word in words:
+        name, equals, place = word.partition("=")
+        if not equals:
+            raise BadInput(f"{word!r} is no node with its endpoint: expected NAME=HOST:PORT.")
+        check_name(name)
+        found.setdefault(name, []).append(Endpoint(*parse_endpoint(place)))
+        if len(found[name]) > MAX_ENDPOINTS:
+            raise BadInput(f"{name} has more than {MAX_ENDPOINTS} endpoints.")
+    return found
+
+
+def _identity(network: Network, name: str, password_file: Path | None) -> Identity:
+    keys, _ = unlock(network.node(name), password_file)
+    return keys.identity
+
+
+def _record(identity: Identity, endpoints: Sequence[Endpoint], now: int, expires_at: int) -> SignedRecord:
+    # The time as the sequence number: a file that is signed later is newer.
+    record = NameRecord(identity.name, identity.public_key, tuple(endpoints), (), now, now, expires_at)
+    return sign_record(record, identity)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    staging = path.with_name(f".{path.name}.new")
+    with staging.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    staging.replace(path)

@@ -1,0 +1,179 @@
+"""`nectar keys`: the key of a node, which proves its name. docs/identity.md tells what it is for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nectar_node.cli import options, output, passwords
+from nectar_node.cli.boot import check_name
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.config import REGISTRAR_NAME
+from nectar_node.errors import AlreadyRunning, BadInput
+from nectar_node.folder import NodeFolder
+from net.errors import KeyFileError, KeyFileMissing
+from net.identity import KEY_BYTES, Identity
+from net.keyfile import Keys, create_key_file, read_key_file, seal, unlock_key_file, write_key_file
+
+app = typer.Typer(
+    help="Make, show, move, protect and change the keys that prove the names of nodes.", no_args_is_help=True
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The node, such as send.nec.")]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help=f"Holds the password; else {passwords.VARIABLE} names it, or a prompt asks."),
+]
+NoPassword = Annotated[bool, typer.Option("--no-password", help="Leave the key unprotected, as testnets do.")]
+
+
+@app.command()
+def new(
+    name: Name,
+    no_password: NoPassword = False,
+    password_file: PasswordFile = None,
+    directory: options.Directory = DEFAULT_FOLDER,
+) -> int:
+    """Make the key of a node before its first boot."""
+    check_name(name)
+    network = Network(directory)
+    with _changing(network.place(name)) as folder:
+        if folder.key.exists():
+            raise BadInput(
+                f"{name} has a key already: change it with `{network.command('keys rotate', name)}`, "
+                f"or show it with `{network.command('keys show', name)}`."
+            )
+        password = None if no_password else passwords.chosen(passwords.source(password_file), name)
+        identity = Identity(name, os.urandom(KEY_BYTES))
+        create_key_file(folder.key, seal(Keys(identity, None), password, os.urandom))
+    output.say(f"{name} has the key {identity.public_key.hex()}.")
+    return 0
+
+
+@app.command()
+def show(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
+    """Show the public key of a node; needs no password."""
+    folder = Network(directory).node(name)
+    with errors_told():
+        file = read_key_file(folder.key)
+    previous = file.previous.public_key.hex() if file.previous is not None else None
+    protected = file.protection is not None
+    if as_json:
+        key = file.key.public_key.hex()
+        output.print_json({"name": file.name, "public_key": key, "protected": protected, "previous": previous})
+        return 0
+    output.say(f"{file.name} has the key {file.key.public_key.hex()}, {'protected' if protected else 'unprotected'}.")
+    if previous is not None:
+        output.say(f"The registrar has yet to grant it, at the node's next boot, in place of {previous}.")
+    return 0
+
+
+@app.command()
+def export(
+    name: Name,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy to make; it must not exist.")],
+    directory: options.Directory = DEFAULT_FOLDER,
+) -> int:
+    """Copy the key of a node into FILE, protected as it is, to be moved to another machine."""
+    folder = Network(directory).node(name)
+    with errors_told():
+        key = read_key_file(folder.key)
+        create_key_file(file, key)
+    output.say(f"The key of {name} is in {file}, {'protected' if key.protection is not None else 'UNPROTECTED'}.")
+    return 0
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A copy that `nectar keys export` made.")],
+    directory: options.Directory = DEFAULT_FOLDER,
+) -> int:
+    """Make the key in FILE the key of the node that it belongs to; a key that is there is never replaced."""
+    with errors_told():
+        key = read_key_file(file)
+    network = Network(directory)
+    with _changing(network.place(key.name)) as folder:
+        create_key_file(folder.key, key)
+    output.say(f"{key.name} has the key {key.key.public_key.hex()}: it must run in one place only.")
+    return 0
+
+
+@app.command()
+def passwd(
+    name: Name,
+    no_password: NoPassword = False,
+    password_file: PasswordFile = None,
+    new_password_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Holds the new password; else a prompt asks for it.")
+    ] = None,
+    directory: options.Directory = DEFAULT_FOLDER,
+) -> int:
+    """Protect the key of a node with a new password, or with none."""
+    with _changing(Network(directory).node(name)) as folder:
+        keys, _ = unlock(folder, password_file)
+        password = None if no_password else passwords.chosen(new_password_file, name)
+        write_key_file(folder.key, seal(keys, password, os.urandom))
+    output.say(f"The key of {name} is {'unprotected now' if password is None else 'protected with the new password'}.")
+    return 0
+
+
+@app.command()
+def rotate(name: Name, password_file: PasswordFile = None, directory: options.Directory = DEFAULT_FOLDER) -> int:
+    """Give a node a new key; the former one signs the change, and is forgotten once the registrar has granted it."""
+    network = Network(directory)
+    if name == REGISTRAR_NAME:
+        raise BadInput(f"The key of {name} is what its whole network trusts, so it cannot change: start a new network.")
+    with _changing(network.node(name)) as folder:
+        if read_key_file(folder.key).previous is not None:
+            raise BadInput(
+                f"{name} has a new key already that the registrar has yet to grant: boot it once with "
+                f"`{network.command('boot', name, option='--join')}`."
+            )
+        keys, password = unlock(folder, password_file)
+        identity = Identity(name, os.urandom(KEY_BYTES))
+        write_key_file(folder.key, seal(Keys(identity, keys.identity), password, os.urandom))
+    output.say(f"{name} has the key {identity.public_key.hex()}: the registrar grants it at the node's next boot.")
+    return 0
+
+
+def unlock(folder: NodeFolder, password_file: Path | None) -> tuple[Keys, bytes | None]:
+    """The keys in the folder, and the password that protects them."""
+    protected = read_key_file(folder.key).protection is not None
+    password = passwords.known(password_file, folder.path.name) if protected else None
+    return unlock_key_file(folder.key, password), password
+
+
+@contextmanager
+def _changing(folder: NodeFolder) -> Iterator[NodeFolder]:
+    """The folder of a node that does not run, and does not start meanwhile. Raises AlreadyRunning and BadInput."""
+    name = folder.path.name
+    folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        lock = folder.acquire()
+    except AlreadyRunning as error:
+        raise AlreadyRunning(
+            f"{name} is running, as process {folder.owner()}: its key can change only while it does not; stop it first."
+        ) from error
+    try:
+        with errors_told():
+            yield folder
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """What is wrong with a key file, as one sentence for people. Raises BadInput."""
+    try:
+        yield
+    except KeyFileMissing as error:
+        raise BadInput(
+            f"{output.sentence(str(error))[:-1]}: make one with `nectar keys new`, or boot the node."
+        ) from error
+    except KeyFileError as error:
+        raise BadInput(output.sentence(str(error))) from error
