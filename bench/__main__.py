@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
-from bench import blobs, boot, fair, handshake, idle, latency, local, remote, routed, scale, start, transfer
+from bench import blobs, boot, fair, handshake, idle, latency, local, lookups, remote, routed, scale, start, transfer
 from bench.measure import Figure, Result, Skipped
 
 BENCHES: dict[str, Callable[[], list[Result]]] = {
@@ -26,6 +26,7 @@ BENCHES: dict[str, Callable[[], list[Result]]] = {
     "start": start.run,
     "scale": scale.run,
     "boot": boot.run,
+    "lookups": lookups.run,
 }
 
 

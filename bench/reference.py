@@ -78,6 +78,26 @@ async def tcp_echo(count: str) -> float:
         server.wait()
 
 
+async def tcp_requests(count: str, outstanding: str) -> float:
+    """Round trips a second over loopback TCP to another process, so many at once, of 100 bytes each."""
+    server = _start("echo_server")
+    try:
+        stream = await _connect(server)
+        total, sent, received = (int(number) * len(MESSAGE) for number in (count, outstanding, "0"))
+        begin = time.perf_counter()
+        await stream.send_all(MESSAGE * int(outstanding))
+        while received < total:
+            received += len(await stream.receive_some(65536))
+            more = min(total, received // len(MESSAGE) * len(MESSAGE) + int(outstanding) * len(MESSAGE)) - sent
+            if more > 0:
+                await stream.send_all(bytes(more))
+                sent += more
+        return int(count) / (time.perf_counter() - begin)
+    finally:
+        server.kill()
+        server.wait()
+
+
 async def tcp_file(source: str, target: str) -> float:
     """Seconds from opening a file to the other process having written all of it, over loopback TCP."""
     server = _start("file_server", target)
@@ -130,7 +150,8 @@ async def _serve_one() -> trio.SocketStream:
 
 
 PROGRAMS: dict[str, Callable[..., Awaitable[float | None]]] = {
-    program.__name__: program for program in (channels, channels_copying, tcp_echo, tcp_file, echo_server, file_server)
+    program.__name__: program
+    for program in (channels, channels_copying, tcp_echo, tcp_requests, tcp_file, echo_server, file_server)
 }
 
 if __name__ == "__main__":

@@ -13,9 +13,6 @@ from collections.abc import Sequence
 
 import typer
 
-<<<<<<< HEAD
-from nectar_node.cli import boot, errors, inspect, logs, message, net, output, run, send, start, testnet, top, trace
-=======
 from nectar_node.cli import (
     boot,
     directory,
@@ -24,6 +21,7 @@ from nectar_node.cli import (
     keys,
     logs,
     message,
+    net,
     output,
     run,
     send,
@@ -32,7 +30,6 @@ from nectar_node.cli import (
     top,
     trace,
 )
->>>>>>> 44cac6f (nectar keys and nectar directory: keys are made, protected, moved and changed; a network can do without a registrar)
 from nectar_node.errors import BadInput, NodeError
 
 FAILED = 1
@@ -51,12 +48,9 @@ def build() -> typer.Typer:
         rich_markup_mode=None,
     )
     app.add_typer(testnet.app, name="testnet")
-<<<<<<< HEAD
     app.add_typer(net.app, name="net")
-=======
     app.add_typer(keys.app, name="keys")
     app.add_typer(directory.app, name="directory")
->>>>>>> 44cac6f (nectar keys and nectar directory: keys are made, protected, moved and changed; a network can do without a registrar)
     for name, command in (
         ("boot", boot.boot),
         ("send", send.send),

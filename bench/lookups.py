@@ -1,0 +1,94 @@
+"""`lookups`: a registrar with 100,000 names answers a node that asks for many of them; and how long it takes to start.
+
+The asking node verifies two signatures of each record, which is most of the work of both together; the registrar hands
+out records as they lie in its table. The reference passes requests and answers of 100 bytes, and does nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+from bench.lab import folder, program
+from bench.measure import Reference, Result, absolute, in_turns, ratio
+from nectar_node.config import REGISTRAR_NAME
+from nectar_node.core import RECORDS_FILE
+from nectar_node.record_store import RecordStore, Written, store_key
+from nectar_node.storage.disk import perform
+from nectar_node.storage.operations import Location
+from net import keyfile
+from net.directory import Endpoint, HeldRecord, NameRecord, grant_record, sign_record
+from net.identity import Identity
+from net.keyfile import Keys
+from net.limits import RECORD_SECONDS
+from testnet.local import LocalTestnet
+
+NAMES = 100_000
+COUNT = 4_000
+OUTSTANDING = 64
+GOAL = 0.004
+"""Times the round trips of a bare trio TCP loop, which passes all that are outstanding in one go: two thousand a second
+where that makes half a million."""
+GOAL_MILLISECONDS = 0.5
+"""Of one look-up: two thousand a second."""
+GOAL_START_SECONDS = 5.0
+
+
+def name_of(number: int) -> str:
+    """The name of the registrar's names with that number."""
+    return f"node-{number}.nec"
+
+
+def run() -> list[Result]:
+    """The figures."""
+    with folder() as place:
+        net = LocalTestnet(place / "net")
+        empty = LocalTestnet(place / "empty")
+        _fill(net)
+        full_starts, empty_starts = in_turns(lambda: _start(net), lambda: _start(empty))
+        with net.start():
+            ours, theirs = in_turns(
+                lambda: _ask(net), lambda: program("tcp_requests", str(10 * COUNT), str(OUTSTANDING))
+            )
+    bare = Reference("a registrar without names", round(sorted(empty_starts)[len(empty_starts) // 2], 3), "seconds")
+    milliseconds = [1000 / each for each in ours]
+    return [
+        ratio("lookups", ours, theirs, (f"trio TCP, {OUTSTANDING} outstanding", "a second"), GOAL),
+        absolute("lookups, each", milliseconds, "milliseconds", GOAL_MILLISECONDS),
+        absolute(f"start with {NAMES} names", full_starts, "seconds", GOAL_START_SECONDS, bare),
+    ]
+
+
+def _fill(net: LocalTestnet) -> None:
+    """Lay down a registrar's key and its names, as if it had granted them."""
+    place = net.place(REGISTRAR_NAME)
+    place.create()
+    registrar, owner = (Identity(REGISTRAR_NAME, os.urandom(32)) for _ in range(2))
+    keyfile.create_key_file(place.key, keyfile.seal(Keys(registrar, None), None, os.urandom))
+    now = int(time.time())
+    records = [_record(name_of(number), registrar, owner, now) for number in range(NAMES)]
+    written = Written(store_key(registrar, registrar.public_key))
+    store = RecordStore(Location(str(place.records), (RECORDS_FILE,)), written, lambda: records)
+    store.put(records[0])
+    job = store.next_job()
+    assert job is not None
+    assert perform(job.operation) is None
+
+
+def _record(name: str, registrar: Identity, owner: Identity, now: int) -> HeldRecord:
+    endpoints = (Endpoint("127.0.0.1", 9000),)
+    record = NameRecord(name, owner.public_key, endpoints, (), 1, now, now + RECORD_SECONDS)
+    return grant_record(sign_record(record, owner), registrar).held()
+
+
+def _start(net: LocalTestnet) -> float:
+    begin = time.perf_counter()
+    with net.start():
+        return time.perf_counter() - begin
+
+
+def _ask(net: LocalTestnet) -> float:
+    command = [sys.executable, "-m", "bench.asker", str(net.folder), str(COUNT), str(OUTSTANDING)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
