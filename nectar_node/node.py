@@ -29,31 +29,27 @@ from kernel.message import Buffer
 from kernel.runner import Runner
 from kernel.wasm.engine import Engine, self_check
 from nectar_node import control, log
-from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig, StaticFile
-from nectar_node.core import RECORDS_FILE, CoreConfig, NodeCore
+from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig
+from nectar_node.core import CoreConfig, NodeCore
 from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError
 from nectar_node.lanes import Lanes
 from nectar_node.loading import Loader
 from nectar_node.log_budget import LogBudget
+from nectar_node.membership import forget_former_key, open_directory, read_keys
 from nectar_node.memory import keep_freed_memory
 from nectar_node.package import Package, read_package
-from nectar_node.record_store import Written, store_key
-from nectar_node.records_file import read_cache, read_names
+from nectar_node.record_store import Written
 from nectar_node.refusals import why_refused
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, Outcome, ReadAt
 from nectar_node.trace import Traced
 from nectar_node.world import BadCode, Installed, Joined, JoinFailed, LoadCode, LogLine, Printed, ShutDown
-from net import directory, keyfile
-from net.directory import Directory, RegistrarDirectory, StaticDirectory
+from net.directory import Directory
 from net.driver import FAREWELL_SECONDS, Driver
-from net.errors import BadNameRecord, KeyFileError, KeyFileMissing, ListenFailed
+from net.errors import ListenFailed
 from net.events import Close, Dial, FailureReason, Hold, Probed, Writable
-from net.identity import KEY_BYTES, Identity
 from net.keyfile import Keys
-from net.limits import MAX_STATIC_FILE_BYTES
 from net.peers import Network, NetworkConfig
-from net.registrar import Registrar
 from net.tcp import TcpListener, TcpTransport
 
 JOIN_SECONDS = 10.0
@@ -111,39 +107,9 @@ def _prepare(config: NodeConfig) -> _Prepared:
         lock = folder.acquire()
     except OSError as error:
         raise BadInput(f"{folder.path} cannot be used: {error.strerror}.") from error
-    try:
-        keys = _keys(config)
-    except KeyFileError as error:
-        raise BadInput(f"{config.name} cannot use its key: {error}.") from error
-    if config.static is not None:
-        static = _static_directory(config.name, config.static, keys.identity.public_key)
-        return _Prepared(config, lock, keys, static, Written())
-    path, genesis = folder.records / RECORDS_FILE, config.genesis
-    if genesis is None:
-        kept = read_names(path, store_key(keys.identity, keys.identity.public_key))
-        return _Prepared(config, lock, keys, Registrar(keys.identity, kept.records), kept.written)
-    former = store_key(keys.previous, genesis.public_key) if keys.previous is not None else None
-    kept = read_cache(path, store_key(keys.identity, genesis.public_key), former)
-    known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)
-    return _Prepared(config, lock, keys, RegistrarDirectory(known, kept.records), kept.written)
-
-
-def _static_directory(name: str, file: StaticFile, public_key: bytes) -> StaticDirectory:
-    """The directory of a network without a registrar; raises BadInput if this node has no place in it."""
-    try:
-        with file.path.open("rb") as opened:
-            data = opened.read(MAX_STATIC_FILE_BYTES + 1)
-        found = directory.decode_static_directory_untrusted(data, file.authority)
-    except OSError as error:
-        raise BadInput(f"Cannot read the directory {file.path}: {error.strerror}.") from error
-    except BadNameRecord as error:
-        raise BadInput(f"{file.path} is no directory of that authority: {error}.") from error
-    found.expire(time.time())
-    record = found.find(name)
-    if record is None or record.public_key != public_key:
-        what = "does not name" if record is None else "has another key of"
-        raise BadInput(f"{file.path} {what} {name}, or not any more: sign a new one with `nectar directory sign`.")
-    return found
+    keys = read_keys(config)
+    directory, kept_records = open_directory(config, keys)
+    return _Prepared(config, lock, keys, directory, kept_records)
 
 
 def _read_capabilities(path: Path) -> bytes | None:
@@ -154,28 +120,6 @@ def _read_capabilities(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def _keys(config: NodeConfig) -> Keys:
-    """The node's key, made at its first boot, and the former one if it has changed since the last."""
-    try:
-        keys = keyfile.unlock_key_file(config.folder.key, config.password)
-    except KeyFileMissing:
-        keys = Keys(Identity(config.name, os.urandom(KEY_BYTES)), None)
-        keyfile.write_key_file(config.folder.key, keyfile.seal(keys, config.password, os.urandom))
-    if keys.identity.name != config.name:
-        raise BadInput(f"The key in {config.folder.key} belongs to {keys.identity.name}, not to {config.name}.")
-    return keys
-
-
-def _forget_former_key(path: Path) -> None:
-    """The registrar has granted the new one."""
-    try:
-        keyfile.write_key_file(path, keyfile.read_key_file(path).without_previous())
-    except KeyFileError as error:
-        log.write_line("net", f"the former key stays in its file: {error}")
-    else:
-        log.write_line("net", "the registrar has granted the new key; the former one is forgotten")
 
 
 def _cache_folder() -> Path:
@@ -399,7 +343,7 @@ class Node:
         self._refusal = None
         if self._prepared.previous is not None:
             self._prepared.previous = None
-            self._nursery.start_soon(trio.to_thread.run_sync, _forget_former_key, self.config.folder.key)
+            self._nursery.start_soon(trio.to_thread.run_sync, forget_former_key, self.config.folder.key)
         if self._joined is not None:
             self._joined.set()
 
