@@ -445,6 +445,7 @@ class Network:
         ruling = self._admission.judge(connection, answer, now + self._config.wall_clock_offset)
         if ruling.learned is not None:
             self._events.append(RecordStored(ruling.learned))
+            self._distrust(ruling.name, now)
         if ruling.verdict is Verdict.LOOK_UP:
             self._verifying.setdefault(ruling.name, []).append(connection.number)
             self._switchboard.timers.set(connection.number, now + VERIFY_SECONDS)
@@ -503,14 +504,9 @@ class Network:
             self._violated(connection, violation, now)
 
     def _answered(self, name: str, answer: Answer, now: float) -> None:
-        """A lookup has ended: judge the connections that wait for it, tell the node if it asked.
-
-        A session with a key that the name has no longer ends: of two nodes that claim one name, one is believed.
-        """
-        session = self._sessions.get(name)
-        connection = session.connection if session is not None else None
-        if answer is Answer.KNOWN and connection is not None and not self._admission.proven(connection, name):
-            self._violated(connection, NotBelieved(f"{name} has another key by now"), now)
+        """A lookup has ended: judge the connections that wait for it, tell the node if it asked."""
+        if answer is Answer.KNOWN:
+            self._distrust(name, now)
         if name in self._wanted:
             self._wanted.discard(name)
             self._events.append(LookedUp(name))
@@ -518,6 +514,14 @@ class Network:
             connection = self._switchboard.get(number)
             if connection is not None and connection.stage is Stage.VERIFYING:
                 self._verify_or_end(connection, now, answer)
+
+    def _distrust(self, name: str, now: float) -> None:
+        """A record was learned: a connection with a key that the name has no longer ends. Of two nodes that claim one
+        name, one is believed."""
+        session = self._sessions.get(name)
+        connection = session.connection if session is not None else None
+        if connection is not None and not self._admission.proven(connection, name):
+            self._violated(connection, NotBelieved(f"{name} has another key by now"), now)
 
     def _objection(self, message: Outgoing) -> FailureReason | None:
         """Why a message cannot even be queued."""

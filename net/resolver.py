@@ -83,6 +83,8 @@ class Resolver:
         self._record_seconds = record_seconds
         self._sequence = 0
         """The highest number of a record of this node that the registrar has shown."""
+        self._signed: tuple[NameRecord, bytes] | None = None
+        """The latest record that this node has signed: it asks for the same again until it is granted or overtaken."""
         self._requests: dict[int, Lookup | Register] = {}
         self._by_name: dict[str, int] = {}
         self._next_request = 1
@@ -273,7 +275,10 @@ class Resolver:
         """A record that may take the place of `held` and of all that the registrar has shown."""
         assert self._wanted is not None
         sequence = 1 + max(self._sequence, held.sequence if held is not None else 0)
+        if self._signed is not None and self._signed[0].sequence >= sequence and self._is_wanted(self._signed[0], now):
+            return self._signed[1]
         issued_at = max(0, int(now + self._wall_clock_offset))
         name, key = self._identity.name, self._identity.public_key
         record = NameRecord(name, key, *self._wanted, sequence, issued_at, issued_at + self._record_seconds)
-        return sign_record(record, self._identity, self._previous).encode()
+        self._signed = (record, sign_record(record, self._identity, self._previous).encode())
+        return self._signed[1]

@@ -16,6 +16,7 @@ from tests.net.world import (
     PORT,
     REGISTRAR,
     Node,
+    Wire,
     World,
     cached_directory,
     host_of,
@@ -255,6 +256,19 @@ def test_a_registrar_whose_disk_refuses_says_so_and_grants_when_it_works_again()
     assert outcome(node) == [FailureReason.RECORD_NOT_KEPT, "granted"]
 
 
+def test_a_slow_disk_makes_no_node_fail_it_asks_for_the_same_record_again() -> None:
+    world = World()
+    registrar = registrar_in(world)
+    registrar.disk = "hangs"
+    node = join(world, ANN)
+    world.run(12)
+    (record,) = stored(registrar)
+    assert outcome(node) == [FailureReason.UNREACHABLE]
+    registrar.network.record_kept(record, world.now, kept=True)
+    world.run(5)
+    assert outcome(node) == [FailureReason.UNREACHABLE, "granted"]
+
+
 def test_a_peer_that_registers_without_end_while_the_disk_is_slow_is_sent_away() -> None:
     world = World()
     registrar = registrar_in(world)
@@ -412,6 +426,37 @@ def test_of_two_nodes_that_claim_one_name_the_one_with_the_present_key_is_believ
     assert len(old.received()) == before
     assert b"from the old holder" not in bob.headers() + carl.headers() + registrar.headers()
     assert bob.headers() == [b"from the new holder"]
+
+
+@pytest.mark.parametrize("peer", [BOB, identity_of("aaa.test")])
+def test_a_session_with_the_old_key_ends_when_the_new_holder_shows_up(peer: Identity) -> None:
+    """Even if that says no more than its name, whichever of the two is the arbiter of the session."""
+    world = World()
+    registrar_in(world)
+    old, other = join(world, ANN), join(world, peer)
+    world.settle()
+    world.send(other, old.name, b"hello")
+    world.settle()
+    new = join(world, NEW, RegistrarDirectory(GENESIS, stored(old)), port=PORT + 1, previous=ANN)
+    world.settle()
+
+    def silent(wire: Wire) -> None:
+        """The new holder's greeting arrives, and nothing after it."""
+        sent = 0
+
+        def alter(data: bytes, to: int) -> bytes:
+            nonlocal sent
+            sent += to == 1
+            return data if to == 0 or sent <= 2 else b""
+
+        wire.alter = alter
+
+    world.on_wire = silent
+    world.send(new, peer.name, b"never arrives")
+    world.settle()
+    world.send(other, old.name, b"not for the old holder")
+    world.run(1)
+    assert old.headers() == [b"hello"]
 
 
 def test_the_old_holder_cannot_take_the_name_back() -> None:
