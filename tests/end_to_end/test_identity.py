@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import socket
 import subprocess
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import pytest
+import trio
+
+from nectar_node.cli.boot import check_package
 from nectar_node.cli.launch import BootOptions
-from nectar_node.config import REGISTRAR_NAME
+from nectar_node.cli.main import main
+from nectar_node.config import REGISTRAR_NAME, Genesis
+from nectar_node.core import RECORDS_FILE
+from nectar_node.errors import CannotStart
+from nectar_node.record_store import read_untrusted, store_key
+from net import directory
+from net.directory import RegistrarDirectory
+from net.driver import Driver
+from net.events import Close, Dial, Registered, Writable
+from net.identity import Identity
+from net.keyfile import KeyFile, read_key_file, unlock_key_file
+from net.peers import Network, NetworkConfig
+from net.tcp import TcpTransport
 from testnet.local import LocalTestnet
-from tests.end_to_end.lab import LIMIT, command, nectar
+from tests.end_to_end.lab import LIMIT, command
 
 GREET = '{"Greet": "x"}'
+HELLO = check_package(Path(__file__).resolve().parents[2] / "packages" / "hello")
+"""All that these nodes run."""
 
 
 def greet(network: LocalTestnet, source: str, target: str) -> object:
@@ -22,65 +42,117 @@ def greet(network: LocalTestnet, source: str, target: str) -> object:
     return network.message(source, f"{target}@hello:hello:sys", GREET)["outcome"]
 
 
-def shown(network: LocalTestnet, name: str) -> dict[str, object]:
-    """The key of a node, as its user sees it."""
-    result: dict[str, object] = json.loads(nectar("keys", "show", name, "--json", folder=network.folder).stdout)
-    return result
+def keys_of(network: LocalTestnet, name: str) -> KeyFile:
+    """The key file of a node, as anybody can read it."""
+    return read_key_file(network.place(name).key)
+
+
+def run(network: LocalTestnet, *words: str | Path) -> int:
+    """Run a command in this process; its exit code."""
+    return main([*map(str, words), "--dir", str(network.folder)])
 
 
 def test_a_node_with_a_new_key_is_accepted_by_a_peer_that_runs_on_without_the_registrar(
     fresh_network: LocalTestnet,
 ) -> None:
+    fresh_network.options = BootOptions(packages=(HELLO,))
     fresh_network.start(["a.nec", "b.nec"])
     assert greet(fresh_network, "b.nec", "a.nec") == "response"
-    before = shown(fresh_network, "a.nec")["public_key"]
-    running = nectar("keys", "rotate", "a.nec", folder=fresh_network.folder)
-    assert (running.returncode, len(running.stderr.splitlines())) == (1, 1)
+    before = keys_of(fresh_network, "a.nec").key
+    assert run(fresh_network, "keys", "rotate", "a.nec") == 1
+    assert keys_of(fresh_network, "a.nec").key == before
     port = fresh_network.endpoint("a.nec")[1]
     fresh_network.stop("a.nec")
-    assert nectar("keys", "rotate", "a.nec", folder=fresh_network.folder).returncode == 0
-    assert shown(fresh_network, "a.nec")["previous"] == before
+    assert run(fresh_network, "keys", "rotate", "a.nec") == 0
+    assert keys_of(fresh_network, "a.nec").previous is not None
 
-    fresh_network.add("a.nec", BootOptions(port=port))
+    fresh_network.add("a.nec", BootOptions(port=port, packages=(HELLO,)))
     fresh_network.kill(REGISTRAR_NAME)
     assert greet(fresh_network, "b.nec", "a.nec") == "response"
     assert greet(fresh_network, "a.nec", "b.nec") == "response"
     fresh_network.stop("a.nec")
-    after = shown(fresh_network, "a.nec")
-    assert (after["previous"], after["public_key"] != before) == (None, True)
+    after = keys_of(fresh_network, "a.nec")
+    assert after.previous is None
+    assert after.key != before
 
 
-def test_names_survive_a_registrar_that_is_killed(fresh_network: LocalTestnet, tmp_path: Path) -> None:
-    fresh_network.start(["a.nec"])
-    fresh_network.kill(REGISTRAR_NAME)
-    fresh_network.stop("a.nec")
+def test_a_registrar_that_is_killed_while_it_grants_has_kept_all_that_it_has_granted(
+    fresh_network: LocalTestnet,
+) -> None:
     fresh_network.start()
-    fresh_network.place("a.nec").key.rename(tmp_path / "key")
-    thief = nectar("boot", "a.nec", "--join", fresh_network.folder)
-    assert thief.returncode == 1
-    assert "taken" in thief.stderr
-    (tmp_path / "key").rename(fresh_network.place("a.nec").key)
-    fresh_network.start(["a.nec"])
+    genesis = Genesis.load(fresh_network.folder)
+    granted = trio.run(register_many, genesis, 30, 10, partial(fresh_network.kill, REGISTRAR_NAME))
+    assert 10 <= len(granted) <= 30
+    place = fresh_network.place(REGISTRAR_NAME)
+    registrar = unlock_key_file(place.key, None).identity
+    key = store_key(registrar, registrar.public_key)
+    contents = read_untrusted((place.records / RECORDS_FILE).read_bytes(), key)
+    assert contents.damage is None
+    assert {name: contents.records[name].encoded for name in granted} == granted
+    fresh_network.start()
 
 
-def test_two_nodes_of_a_signed_directory_find_each_other_without_a_registrar(fresh_network: LocalTestnet) -> None:
-    folder, file = fresh_network.folder, fresh_network.folder / "directory"
+async def register_many(genesis: Genesis, count: int, enough: int, then: Callable[[], object]) -> dict[str, bytes]:
+    """Register so many nodes at once, each over a session of its own; do something when `enough` have been granted.
+    Returns the records of all that have."""
+    granted: dict[str, bytes] = {}
+    done = trio.Event()
+
+    def told(name: str, record: bytes) -> None:
+        granted[name] = record
+        if len(granted) == enough:
+            then()
+            done.set()
+
+    with trio.fail_after(LIMIT):
+        async with trio.open_nursery() as nursery:
+            for number in range(count):
+                Applicant(f"applicant-{number}.nec", genesis, nursery, told).turn()
+            await done.wait()
+            nursery.cancel_scope.cancel()
+    return granted
+
+
+class Applicant:
+    """A node that does nothing but register."""
+
+    def __init__(self, name: str, genesis: Genesis, nursery: trio.Nursery, told: Callable[[str, bytes], None]) -> None:
+        known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)
+        config = NetworkConfig(register=True, wall_clock_offset=time.time() - trio.current_time())
+        identity, now = Identity(name, os.urandom(32)), trio.current_time()
+        self._network = Network(identity, RegistrarDirectory(known), config, os.urandom, now)
+        self._driver = Driver(self._network, TcpTransport(), nursery, self.turn, trio.current_time)
+        self._name = name
+        self._told = told
+
+    def turn(self) -> None:
+        """Drain the network's events."""
+        while (event := self._network.next_event()) is not None:
+            match event:
+                case Dial() | Close() | Writable():
+                    self._driver.handle(event)
+                case Registered(record):
+                    self._told(self._name, record)
+                case _:
+                    pass
+
+
+def test_two_nodes_of_a_signed_directory_find_each_other_without_a_registrar(
+    fresh_network: LocalTestnet, tmp_path: Path
+) -> None:
+    file = tmp_path / "directory"
     for name in ("a.nec", "b.nec", "authority.nec"):
-        assert nectar("keys", "new", name, "--no-password", folder=folder).returncode == 0
+        assert run(fresh_network, "keys", "new", name, "--no-password") == 0
     first, second = free_ports(2)
     nodes = ("--node", f"a.nec=127.0.0.1:{first}", "--node", f"b.nec=127.0.0.1:{second}")
-    signed = nectar("directory", "sign", file, "--authority", "authority.nec", *nodes, folder=folder)
-    assert signed.returncode == 0, signed.stderr
-    authority = str(shown(fresh_network, "authority.nec")["public_key"])
-    options = ("--join", folder, "--directory", file, "--authority", authority)
+    assert run(fresh_network, "directory", "sign", file, "--authority", "authority.nec", *nodes) == 0
+    options = BootOptions(directory=(file, keys_of(fresh_network, "authority.nec").key.public_key), packages=(HELLO,))
     for name in ("a.nec", "b.nec"):
-        booted = nectar("boot", name, "--detach", *options)
-        assert booted.returncode == 0, booted.stderr
+        fresh_network.add(name, options)
     assert greet(fresh_network, "a.nec", "b.nec") == "response"
     assert greet(fresh_network, "b.nec", "a.nec") == "response"
-    stranger = nectar("boot", "authority.nec", *options)
-    assert (stranger.returncode, len(stranger.stderr.splitlines())) == (2, 1)
-    assert "does not name authority.nec" in stranger.stderr
+    with pytest.raises(CannotStart, match=r"does not name authority\.nec"):
+        fresh_network.add("authority.nec", options)
 
 
 def free_ports(count: int) -> list[int]:
@@ -99,10 +171,9 @@ def test_a_detached_node_with_a_protected_key_gets_the_password_that_its_user_ty
     secret = tmp_path / "secret"
     secret.write_text("typed by hand\n")
     secret.chmod(0o600)
-    made = nectar("keys", "new", "a.nec", "--password-file", secret, folder=fresh_network.folder)
-    assert made.returncode == 0, made.stderr
+    assert run(fresh_network, "keys", "new", "a.nec", "--password-file", secret) == 0
     master, slave = pty.openpty()
-    arguments = command("boot", "a.nec", "--detach", "--join", fresh_network.folder)
+    arguments = command("boot", "a.nec", "--detach", "--no-packages", "--join", fresh_network.folder)
     with subprocess.Popen(arguments, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as boot:
         os.close(slave)
         prompt = os.read(master, 1000)
@@ -114,5 +185,3 @@ def test_a_detached_node_with_a_protected_key_gets_the_password_that_its_user_ty
     assert pid is not None
     for place in ("cmdline", "environ"):
         assert b"typed by hand" not in Path(f"/proc/{pid}/{place}").read_bytes()
-    again = nectar("boot", "a.nec", "--detach", "--join", fresh_network.folder)
-    assert "is running already" in again.stderr

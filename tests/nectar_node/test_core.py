@@ -16,14 +16,15 @@ from kernel.kernel import Kernel
 from kernel.limits import MAX_DEAD_LETTER_BODY
 from kernel.message import LazyLoadBlob, Request
 from kernel.wasm.engine import Engine
-from nectar_node.core import CoreConfig, NodeCore
+from nectar_node.core import RECORDS_FILE, CoreConfig, NodeCore
 from nectar_node.package import Package, read_package
+from nectar_node.record_store import Written, read_untrusted
 from nectar_node.storage.operations import Location
 from nectar_node.system.terminal import FAILED
 from net.directory import RegistrarDirectory
 from net.identity import Identity
 from net.peers import Network, NetworkConfig
-from testnet.sim.simulation import SimNode, Simulation
+from testnet.sim.simulation import REGISTRAR, SimNode, Simulation
 from tests.conformance.lab import PROBE, SimLab, SimProbe
 from tests.conformance.steps import TRAP, blob, capability, respond, send, spawn, wait_for
 
@@ -79,6 +80,20 @@ def test_g21_a_package_that_is_installed_again_has_granted_what_its_manifest_say
         assert not may_message(node.core.kernel, "a:app:sys", "b:app:sys")
         install(node, simulation, read_package(folder, OUR))
     assert may_message(node.core.kernel, "b:app:sys", "a:app:sys")
+
+
+def test_a_node_has_its_name_when_the_registrars_disk_has_the_record(engine: Engine) -> None:
+    simulation = Simulation(SEED, engine)
+    disk = simulation.nodes[REGISTRAR].disk
+    disk.capacity = 0
+    node = simulation.add("a.nec")
+    simulation.run_until(lambda: "net: registration: record not kept, next try in 5 s" in node.log, 10.0)
+    assert not node.joined
+    disk.capacity = 1 << 20
+    simulation.settle()
+    kept = disk.get(Location(f"{REGISTRAR}/records", (RECORDS_FILE,)))
+    assert kept is not None
+    assert read_untrusted(kept, Written().key).records.keys() == {"a.nec"}
 
 
 def test_g21_a_package_that_names_itself_like_the_system_starts_nothing(engine: Engine, tmp_path: Path) -> None:
