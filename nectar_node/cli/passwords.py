@@ -76,6 +76,9 @@ def _ask(prompt: str, whose: str) -> bytes:
             f"name a file that holds it in {VARIABLE}."
         )
     try:
-        return getpass.getpass(prompt).encode(errors="surrogateescape")
+        password = getpass.getpass(prompt).encode(errors="surrogateescape")
     except EOFError as error:
         raise BadInput("No password was given: nothing was changed.") from error
+    if len(password) > MAX_PASSWORD_BYTES:
+        raise BadInput(f"A password has at most {MAX_PASSWORD_BYTES} bytes: nothing was changed.")
+    return password

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from net.identity import Identity, verify_untrusted
+from tests.net.world import identity_of
 
 IDENTITY = Identity("ann.test", bytes(32))
 
@@ -36,3 +37,11 @@ def test_what_is_no_name_or_no_seed_is_refused(name: str, seed: bytes) -> None:
 @given(st.binary(max_size=70), st.binary(max_size=70))
 def test_verifying_raises_nothing(key: bytes, signature: bytes) -> None:
     assert not verify_untrusted(key, b"purpose", b"message", signature)
+
+
+def test_what_is_derived_from_a_key_depends_on_key_and_purpose_alone() -> None:
+    ann, bob = identity_of("ann.test"), identity_of("bob.test")
+    derived = {each.derive(purpose) for each in (ann, bob) for purpose in (b"one", b"two")}
+    assert len(derived) == 4
+    assert ann.derive(b"one") == Identity("other.test", ann.seed).derive(b"one")
+    assert ann.seed not in derived
