@@ -14,10 +14,8 @@ import time
 from bench.lab import folder, program
 from bench.measure import Reference, Result, absolute, in_turns, ratio
 from nectar_node.config import REGISTRAR_NAME
-from nectar_node.core import RECORDS_FILE
 from nectar_node.record_store import RecordStore, Written, store_key
 from nectar_node.storage.disk import perform
-from nectar_node.storage.operations import Location
 from net import keyfile
 from net.directory import Endpoint, HeldRecord, NameRecord, grant_record, sign_record
 from net.identity import Identity
@@ -70,7 +68,7 @@ def _fill(net: LocalTestnet) -> None:
     now = int(time.time())
     records = [_record(name_of(number), registrar, owner, now) for number in range(NAMES)]
     written = Written(store_key(registrar, registrar.public_key))
-    store = RecordStore(Location(str(place.records), (RECORDS_FILE,)), written, lambda: records)
+    store = RecordStore(str(place.records), written, lambda: records)
     store.put(records[0])
     job = store.next_job()
     assert job is not None

@@ -61,8 +61,6 @@ from net.peers import Network
 
 _ORDINARY = (Reason.NOT_AWAITED, Reason.EXPIRED)
 """An answer that takes too long happens every day; a message that reached nobody may be what somebody looks for."""
-RECORDS_FILE = "names"
-"""In the folder of the name records."""
 
 
 class Timed(Protocol):
@@ -128,8 +126,7 @@ class NodeCore:
         self._stirred: deque[SystemProcess] = deque()
         """System processes that have been told something since they were asked what they want."""
         self._out: deque[WorldAction] = deque()
-        records = Location(config.records, (RECORDS_FILE,))
-        self._records = RecordStore(records, config.kept_records or Written(), network.records)
+        self._records = RecordStore(config.records, config.kept_records or Written(), network.records)
         self._peers = Peers(
             config.our, network, self._vouching, self._records, self._kernel, self._pass_on, self._serve_peer
         )

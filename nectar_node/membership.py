@@ -8,9 +8,8 @@ from pathlib import Path
 
 from nectar_node import log
 from nectar_node.config import NodeConfig, StaticFile
-from nectar_node.core import RECORDS_FILE
 from nectar_node.errors import BadInput
-from nectar_node.record_store import Written, store_key
+from nectar_node.record_store import RECORDS_FILE, Written, store_key
 from nectar_node.records_file import read_cache, read_names
 from net import directory, keyfile
 from net.directory import Directory, RegistrarDirectory, StaticDirectory

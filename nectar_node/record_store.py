@@ -28,6 +28,8 @@ from nectar_node.storage.operations import DiskError, DiskFault, Extend, Job, Lo
 from net.directory import HeldRecord
 from net.identity import Identity
 
+RECORDS_FILE = "names"
+"""In the folder of the name records."""
 MAGIC = b"nectar records 1"
 MAX_BATCH_BYTES = 1 << 20
 """Of a batch's payload: what a crash may leave torn, and what is read and checked at once."""
@@ -160,9 +162,9 @@ class Settled(NamedTuple):
 class RecordStore:
     """See the module's text. One job at a time is under way; what comes meanwhile waits for the next."""
 
-    def __init__(self, location: Location, written: Written, everything: Callable[[], list[HeldRecord]]) -> None:
-        """`location`: the file; `everything`: all records that the directory holds, for when it is written anew."""
-        self._location = location
+    def __init__(self, folder: str, written: Written, everything: Callable[[], list[HeldRecord]]) -> None:
+        """`folder`: where the file is; `everything`: all records that the directory holds, for when it is written anew."""
+        self._location = Location(folder, (RECORDS_FILE,))
         self._key = written.key
         self._length = written.length
         self._entries = written.entries

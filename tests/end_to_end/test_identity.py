@@ -18,9 +18,8 @@ from nectar_node.cli.boot import check_package
 from nectar_node.cli.launch import BootOptions
 from nectar_node.cli.main import main
 from nectar_node.config import REGISTRAR_NAME, Genesis
-from nectar_node.core import RECORDS_FILE
 from nectar_node.errors import CannotStart
-from nectar_node.record_store import read_untrusted, store_key
+from nectar_node.record_store import RECORDS_FILE, read_untrusted, store_key
 from net import directory
 from net.directory import RegistrarDirectory
 from net.driver import Driver

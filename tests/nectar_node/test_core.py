@@ -16,9 +16,9 @@ from kernel.kernel import Kernel
 from kernel.limits import MAX_DEAD_LETTER_BODY
 from kernel.message import LazyLoadBlob, Request
 from kernel.wasm.engine import Engine
-from nectar_node.core import RECORDS_FILE, CoreConfig, NodeCore
+from nectar_node.core import CoreConfig, NodeCore
 from nectar_node.package import Package, read_package
-from nectar_node.record_store import Written, read_untrusted
+from nectar_node.record_store import RECORDS_FILE, Written, read_untrusted
 from nectar_node.storage.operations import Location
 from nectar_node.system.terminal import FAILED
 from net.directory import RegistrarDirectory

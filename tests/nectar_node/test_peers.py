@@ -7,8 +7,9 @@ import pytest
 from kernel.message import Reason, SendErrorKind, kind_of
 from nectar_node.peers import REASONS
 from net.events import FailureReason
+from net.resolver import REASONS as REFUSALS
 
-OF_A_REGISTRATION = {FailureReason.NAME_TAKEN, FailureReason.RECORD_REFUSED}
+OF_A_REGISTRATION = {*REFUSALS.values(), FailureReason.RECORD_REFUSED}
 
 
 def test_g16_every_reason_for_which_the_net_returns_a_message_has_one_of_its_own() -> None:

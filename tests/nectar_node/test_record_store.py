@@ -45,7 +45,7 @@ class Rig:
         self.disk = disk
         self.directory: dict[str, HeldRecord] = {}
         self.location = Location(str(path.parent), (path.name,))
-        self.store = RecordStore(self.location, Written(KEY), lambda: list(self.directory.values()))
+        self.store = RecordStore(self.location.root, Written(KEY), lambda: list(self.directory.values()))
 
     def keep(self, *records: HeldRecord) -> Job:
         """Keep these in one write; the job that did it."""
@@ -62,7 +62,7 @@ class Rig:
     def read(self) -> dict[str, HeldRecord]:
         """What a node that boots now finds."""
         kept = read_names(self.path, KEY)
-        self.store = RecordStore(self.location, kept.written, lambda: list(self.directory.values()))
+        self.store = RecordStore(self.location.root, kept.written, lambda: list(self.directory.values()))
         return {each.name: each for each in kept.records}
 
 
