@@ -1,6 +1,6 @@
 """Does a live connection get on? The keepalive only shows that the peer still answers; this, that it keeps its part.
 
-Looked at whenever the keepalive looks, at least every 20 seconds, so what is found out is up to that much older than
+Looked at whenever the keepalive looks, at least every 20 seconds, so it is found out up to twice that later than after
 `limits.STALL_SECONDS`. Three parts that an honest peer keeps by itself, whatever its processes do:
 
 - A message that it has begun, it goes on with: it has taken credit for it. So as long as one is incomplete, bytes of
