@@ -10,6 +10,7 @@ from net.events import FailureReason, Hold, Log, PeerUp
 from net.limits import CIRCUIT_IDLE_SECONDS, MAX_CIRCUITS_PER_NODE, RELAY_BYTES
 from net.peers import NetworkConfig
 from net.registrar import Registrar
+from net.wire import DATA, DATA_HEADER
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, World, host_of, identity_of
 
 ROUTERS = ("one.test", "two.test")
@@ -375,4 +376,22 @@ def test_a_router_that_connects_somebody_else_gains_nothing() -> None:
     assert hidden.headers() == [b"for ida alone"]
     assert impostor.received() == []
     assert PeerUp(hidden.name) in first.events
+    assert router_of(first, hidden.name) == "two.test"
+
+
+def test_a_router_that_broke_the_protocol_is_not_asked_in_its_pause_and_the_next_one_is_at_once() -> None:
+    world, first, hidden = network()
+    world.send(first, "one.test", b"up")
+    world.run(1)
+    router = world.nodes["one.test"]
+    session = router.network._sessions.get(first.name)
+    assert session is not None
+    assert session.connection is not None
+    session.connection._controls.append(DATA_HEADER.pack(DATA, 0, 1, 99) + b"x")
+    router.network._switchboard.signal(session.connection)
+    world.settle()
+    began = world.now
+    world.send(first, hidden.name, b"hello")
+    world.settle()
+    assert (hidden.headers(), world.now) == ([b"hello"], began)
     assert router_of(first, hidden.name) == "two.test"
