@@ -43,6 +43,7 @@ from tests.net.world import (
 
 NAMES = ("ann.test", "bob.test")
 ROUTER = "rob.test"
+FIRST_MESSAGES = 2
 MAX_STEPS = 150
 MAX_RECORDED = 256
 """Pieces of all connections that the attacker keeps, to play them back."""
@@ -219,7 +220,7 @@ class Attack:
 
     def run(self) -> None:
         """Let the attacker do as the bytes say, then be gone."""
-        for _ in range(2):
+        for _ in range(FIRST_MESSAGES):
             self.send()
         self.world.settle()
         for _ in range(MAX_STEPS):
@@ -379,6 +380,13 @@ class Attack:
             for event in fresh:
                 assert isinstance(event, Received)
                 self._check_message(node, event)
+        for node in self.nodes():
+            untaken = {id(receipt) for receipt in node.untaken}
+            waiting = {
+                each.header for each in node.of(Received) if isinstance(each, Received) and id(each.receipt) in untaken
+            }
+            (sender,) = (each for each in self.nodes() if each is not node)
+            assert not waiting & set(sender.delivered()), "told of a delivery to a kernel that has not taken"
         for node in self.world.nodes.values():
             check_memory(node.network, len(self.world.links) + 1)
 
@@ -477,7 +485,8 @@ def attack(data: bytes) -> None:
 
 def _script(kind: int, *steps: tuple[Callable[[Attack], None], bytes]) -> bytes:
     """The input that takes these steps, each with the decisions that follow it."""
-    return bytes([kind]) + b"".join(bytes([_STEPS.index(step)]) + decisions for step, decisions in steps)
+    first = bytes(3 * FIRST_MESSAGES)
+    return bytes([kind]) + first + b"".join(bytes([_STEPS.index(step)]) + decisions for step, decisions in steps)
 
 
 _PASS, _LARGE, _WAIT = (Attack.pass_all, b""), (Attack.send, b"\0\0\5"), (Attack.wait, b"\3")

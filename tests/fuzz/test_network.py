@@ -78,7 +78,7 @@ def test_no_bytes_make_a_target_raise_what_it_does_not_document(name: str) -> No
         target.run(data)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_no_attacker_in_the_middle_makes_a_false_message_or_an_endless_one(seed: int) -> None:
     chance = random.Random(seed)
     for data in mutations(SEEDS, seed=seed, count=8):
