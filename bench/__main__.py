@@ -10,7 +10,22 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
-from bench import blobs, boot, fair, handshake, idle, latency, local, lookups, remote, routed, scale, start, transfer
+from bench import (
+    blobs,
+    boot,
+    fair,
+    handshake,
+    idle,
+    latency,
+    local,
+    lookups,
+    remote,
+    routed,
+    scale,
+    start,
+    stream,
+    transfer,
+)
 from bench.measure import Figure, Result, Skipped
 
 BENCHES: dict[str, Callable[[], list[Result]]] = {
@@ -19,6 +34,7 @@ BENCHES: dict[str, Callable[[], list[Result]]] = {
     "blobs": blobs.run,
     "remote": remote.run,
     "routed": routed.run,
+    "stream": stream.run,
     "latency": latency.run,
     "fair": fair.run,
     "handshake": handshake.run,

@@ -56,9 +56,9 @@ def send_file(net: LocalTestnet, file: Path, receiver: str) -> float:
     return seconds
 
 
-def ping(net: LocalTestnet, target: str, count: int, size: int = 100) -> float:
-    """Seconds for one request and its response, from the Wasm process ping on send.nec to `target`."""
-    run = {"Run": {"target": target, "count": count, "size": size}}
+def ping(net: LocalTestnet, target: str, count: int, size: int = 100, **more: int) -> float:
+    """Seconds for one request and its response, from the Wasm process ping on send.nec to `target`; see ping.zig."""
+    run = {"Run": {"target": target, "count": count, "size": size, **more}}
     begin = time.perf_counter()
     answer = net.message(SENDER, "our@ping:echo:sys", json.dumps(run), timeout=600)
     seconds = time.perf_counter() - begin

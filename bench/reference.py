@@ -13,9 +13,12 @@ import time
 from collections.abc import Awaitable, Callable
 
 import trio
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 MESSAGE = bytes(100)
 CHUNK = 1 << 20
+RECORD = 1 << 16
+TAG_BYTES = 16
 
 
 async def channels(count: str) -> float:
@@ -98,6 +101,73 @@ async def tcp_requests(count: str, outstanding: str) -> float:
         server.wait()
 
 
+async def tcp_window(count: str, outstanding: str) -> float:
+    """Seconds for one of the same round trips while so many are under way; each frame is sent by itself."""
+    server = _start("frame_server")
+    try:
+        stream = await _connect(server)
+        begin = time.perf_counter()
+        for _ in range(int(outstanding)):
+            await stream.send_all(MESSAGE)
+        sent, received = int(outstanding), 0
+        while received < int(count) * len(MESSAGE):
+            received += len(await stream.receive_some(65536))
+            while sent < min(int(count), received // len(MESSAGE) + int(outstanding)):
+                await stream.send_all(MESSAGE)
+                sent += 1
+        return (time.perf_counter() - begin) / int(count)
+    finally:
+        server.kill()
+        server.wait()
+
+
+async def tcp_blob(size: str, count: str) -> float:
+    """Seconds for one blob of so many bytes to be in the other process's memory, over loopback TCP."""
+    server = _start("blob_server", size)
+    try:
+        stream = await _connect(server)
+        blob = bytes(int(size))
+        begin = time.perf_counter()
+        for _ in range(int(count)):
+            await stream.send_all(blob)
+            await stream.receive_some(1)
+        return (time.perf_counter() - begin) / int(count)
+    finally:
+        server.kill()
+        server.wait()
+
+
+async def aead(size: str, count: str) -> float:
+    """Seconds for encrypting so many bytes in records of 64 KiB, while another process decrypts as many."""
+    other = _start("aead_other", size, count)
+    assert other.stdout is not None
+    try:
+        cipher, nonce = ChaCha20Poly1305(bytes(32)), bytes(12)
+        record, into = bytes(RECORD), bytearray(RECORD + TAG_BYTES)
+        other.stdout.readline()
+        begin = time.perf_counter()
+        for _ in range(int(count) * (int(size) // RECORD)):
+            cipher.encrypt_into(nonce, record, None, into)
+        seconds = time.perf_counter() - begin
+        return max(seconds, float(other.stdout.readline())) / int(count)
+    finally:
+        other.kill()
+        other.wait()
+
+
+async def aead_other(size: str, count: str) -> float:
+    """Decrypt so many bytes, from the moment on that this says it is ready."""
+    cipher, nonce = ChaCha20Poly1305(bytes(32)), bytes(12)
+    record, into = cipher.encrypt(nonce, bytes(RECORD), None), bytearray(RECORD)
+    print("ready", flush=True)
+    begin = time.perf_counter()
+    for _ in range(int(count) * (int(size) // RECORD)):
+        cipher.decrypt_into(nonce, record, None, into)
+    print(time.perf_counter() - begin, flush=True)
+    await trio.sleep_forever()
+    return 0.0
+
+
 async def tcp_file(source: str, target: str) -> float:
     """Seconds from opening a file to the other process having written all of it, over loopback TCP."""
     server = _start("file_server", target)
@@ -120,6 +190,30 @@ async def echo_server() -> None:
     stream = await _serve_one()
     while data := await stream.receive_some(65536):
         await stream.send_all(data)
+
+
+async def frame_server() -> None:
+    """Echo whatever comes on one connection, each frame by itself."""
+    stream = await _serve_one()
+    received = sent = 0
+    while data := await stream.receive_some(65536):
+        received += len(data)
+        while sent + len(MESSAGE) <= received:
+            await stream.send_all(MESSAGE)
+            sent += len(MESSAGE)
+
+
+async def blob_server(size: str) -> None:
+    """Take blobs of so many bytes into memory, and say so after each."""
+    stream = await _serve_one()
+    while True:
+        blob = bytearray()
+        while len(blob) < int(size):
+            data = await stream.receive_some(min(CHUNK, int(size) - len(blob)))
+            if not data:
+                return
+            blob += data
+        await stream.send_all(b"!")
 
 
 async def file_server(target: str) -> None:
@@ -151,7 +245,21 @@ async def _serve_one() -> trio.SocketStream:
 
 PROGRAMS: dict[str, Callable[..., Awaitable[float | None]]] = {
     program.__name__: program
-    for program in (channels, channels_copying, tcp_echo, tcp_requests, tcp_file, echo_server, file_server)
+    for program in (
+        channels,
+        channels_copying,
+        tcp_echo,
+        tcp_requests,
+        tcp_window,
+        tcp_blob,
+        tcp_file,
+        aead,
+        aead_other,
+        echo_server,
+        frame_server,
+        blob_server,
+        file_server,
+    )
 }
 
 if __name__ == "__main__":
