@@ -34,7 +34,8 @@ POLLS_AT_ONCE = 32
 """What they want of the world is carried out so often."""
 GRAIN_SECONDS = 0.002
 """While messages flow, deadlines are looked at so often, and not after every message: that would cost as much as
-several other steps of its way."""
+several other steps of its way. The turns look at them, and put the runner's own wake-up off by twice as much: trio
+wakes a task at a time by cancelling it, which costs as much as a message; only when the messages stop is it needed."""
 TURN_SECONDS = 0.002
 """The same as a time: a turn in which a guest has used up its slice ends there."""
 BUSY_THREADS = max(2, len(os.sched_getaffinity(0)))
@@ -86,6 +87,11 @@ class Runner:
         self._back: deque[tuple[Guest, Future[Poll]]] = deque()
         """Guests that they have polled."""
         self._turning = False
+        self._clock: Callable[[], float] = trio.current_time
+        self._sleep: trio.CancelScope | None = None
+        """The runner's task sleeps in here."""
+        self._look_at = math.inf
+        """When a turn is to look at the deadlines, because the runner's task relies on it."""
         self._turned = False
         """Since the runner's task last looked at the deadlines."""
         self._idle = True
@@ -99,13 +105,13 @@ class Runner:
         try:
             machine, carry_out = self._machine, self._carry_out
             carry_out()
-            polls, now = POLLS_PER_TURN, trio.current_time()
+            polls, now = POLLS_PER_TURN, self._clock()
             end = now + TURN_SECONDS
             while machine.can_run and polls > 0 and now < end:
                 machine.run(now, POLLS_AT_ONCE)
                 polls -= POLLS_AT_ONCE
                 carry_out()
-                now = trio.current_time()
+                now = self._clock()
             self._flush()
         finally:
             self._turning = False
@@ -113,10 +119,24 @@ class Runner:
         self._turned = True
         if self._idle or machine.can_run:
             self._wake.set()
+        elif now >= self._look_at:
+            self._look(now)
+
+    def _look(self, now: float) -> None:
+        """Is something due? If not, the runner's task may sleep on."""
+        deadline = self._machine.next_deadline()
+        if self._sleep is None or (deadline is not None and deadline <= now):
+            self._wake.set()
+        else:
+            self._look_at = now + GRAIN_SECONDS
+            self._sleep.deadline = (
+                now + 2 * GRAIN_SECONDS if deadline is None else min(deadline, now + 2 * GRAIN_SECONDS)
+            )
 
     async def run(self) -> None:
         """Run until cancelled."""
         self._token = trio.lowlevel.current_trio_token()
+        self._clock = trio.lowlevel.current_clock().current_time
         self._threads = threads = ThreadPoolExecutor(BUSY_THREADS, "busy guests", _lower_priority)
         try:
             self._lend()
@@ -130,9 +150,10 @@ class Runner:
         """Do what is due, or wait until something is."""
         machine = self._machine
         self._wake = trio.Event()
+        self._look_at = math.inf
         deadline = machine.next_deadline()
-        if deadline is not None and deadline <= trio.current_time():
-            machine.on_timer(trio.current_time())
+        if deadline is not None and deadline <= self._clock():
+            machine.on_timer(self._clock())
             self.turn()
             deadline = machine.next_deadline()
         self._take_back()
@@ -142,10 +163,13 @@ class Runner:
             return
         wait_until = math.inf if deadline is None else deadline
         if self._turned:
-            wait_until = min(wait_until, trio.current_time() + GRAIN_SECONDS)
+            now = self._clock()
+            self._look_at = now + GRAIN_SECONDS
+            wait_until = min(wait_until, now + 2 * GRAIN_SECONDS)
         self._idle, self._turned = not self._turned, False
-        with trio.move_on_at(wait_until):
+        with trio.move_on_at(wait_until) as self._sleep:
             await self._wake.wait()
+        self._sleep = None
 
     def statistics(self) -> dict[str, int]:
         """Live figures."""

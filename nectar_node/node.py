@@ -180,7 +180,8 @@ class Node:
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                self._driver = Driver(self._core, self._transport, nursery, self._runner.turn, trio.current_time)
+                clock = trio.lowlevel.current_clock().current_time  # what trio.current_time() asks, five calls later
+                self._driver = Driver(self._core, self._transport, nursery, self._runner.turn, clock)
                 await nursery.start(self._lanes.run)
                 nursery.start_soon(self._watch_signals, commands)
                 nursery.start_soon(self._runner.run)
@@ -290,7 +291,7 @@ class Node:
             writable = self._to_write.copy()
             self._to_write.clear()
             for each in writable:
-                self._driver.handle(each)
+                self._driver.transmit(each.connection)
             self._carry_out()  # what is written makes room for more to be read
 
     def _handle_connection(self, action: Dial | Close | Hold) -> None:

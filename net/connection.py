@@ -211,9 +211,11 @@ class Connection:
         return self.session.inbox.has_acks or self.session.outbox.writable
 
     def fill(self, limit: int) -> list[Buffer]:
-        """About `limit` bytes to write, encrypted now; nothing if there is nothing."""
-        if self._raw:
-            return list(self._take_raw())
+        """All there is to write, encrypted now; but at most about `limit` bytes of it."""
+        raw: list[Buffer] = [*self._take_raw()] if self._raw else []
+        return raw + self._fill_records(limit)
+
+    def _fill_records(self, limit: int) -> list[Buffer]:
         if self._sealer is None or not self.writable:
             return []
         session = self.session if self.stage is Stage.LIVE else None

@@ -65,7 +65,7 @@ class _Link:
         self.released: trio.Event | None = None
         """Nothing is read until then."""
         self.rest: list[Buffer] = []
-        """What `_transmit` could not write, for the writer."""
+        """What `transmit` could not write, for the writer."""
 
 
 class Driver:
@@ -96,8 +96,7 @@ class Driver:
                 link.grace = 0.0
                 self._nursery.start_soon(self._dial, connection, link, host, port)
             case Writable(connection):
-                if (link_there := self._links.get(connection)) is not None:
-                    self._transmit(connection, link_there)
+                self.transmit(connection)
             case Hold(connection, held):
                 self._hold(connection, held)
             case Close(connection, farewell):
@@ -115,11 +114,14 @@ class Driver:
             link.released.set()
             link.released = None
 
-    def _transmit(self, connection: int, link: _Link) -> None:
-        """Write at once what goes without waiting; the writer does the rest.
+    def transmit(self, connection: int) -> None:
+        """What `Writable` asks for: write at once what goes without waiting; the writer does the rest.
 
         A small message then costs no switch to the writer's task and back, which is as much as its encryption.
         """
+        link = self._links.get(connection)
+        if link is None:
+            return
         stream = link.stream
         if stream is None or link.writing or link.closing or link.wake.is_set():
             link.wake.set()
@@ -127,8 +129,7 @@ class Driver:
         written = 0
         while written < SEND_BYTES:
             buffers = self._port.pending(connection, SEND_BYTES)
-            if not buffers:
-                return
+            before = written
             for index, buffer in enumerate(buffers):
                 try:
                     sent = stream.send_now(buffer)
@@ -139,6 +140,8 @@ class Driver:
                     link.rest = [memoryview(buffer)[sent:], *buffers[index + 1 :]]
                     link.wake.set()
                     return
+            if 2 * (written - before) < SEND_BYTES:
+                return  # that was all
         link.wake.set()
 
     async def closed(self) -> None:

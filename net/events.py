@@ -111,7 +111,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Writable:
-    """`pending(connection)` has something; not repeated until `pending` has returned nothing."""
+    """`pending(connection)` has something; not repeated until `pending` has returned all there is."""
 
     connection: int
     """Its id."""

@@ -295,7 +295,8 @@ class Network:
             self._violated(item, violation, now)
 
     def pending(self, connection: int, limit: int) -> list[Buffer]:
-        """About `limit` bytes that are to be written now, encrypted just now; nothing if there is nothing."""
+        """About `limit` bytes that are to be written now, encrypted just now. Less than half of that: it is all there
+        is, and a Writable event tells when there is more."""
         return self._switchboard.pending(connection, limit)
 
     def next_deadline(self) -> float | None:

@@ -119,10 +119,11 @@ class Switchboard:
         buffers = connection.fill(limit)
         if connection.partner is not None:
             self._unthrottle(connection.partner)
-        if not buffers:
-            connection.signalled = False
-        elif connection.session is not None:
-            connection.session.bytes_sent += sum(map(len, buffers))
+        size = sum(map(len, buffers))
+        if 2 * size < limit:
+            connection.signalled = False  # `fill` gives all there is unless that is more than the limit
+        if connection.session is not None:
+            connection.session.bytes_sent += size
         return buffers
 
     # --- circuits ---

@@ -134,7 +134,7 @@ def test_taking_a_message_twice_acknowledges_it_once() -> None:
     assert first.delivered() == [b"once"]
 
 
-def test_writable_is_told_once_until_pending_has_returned_nothing() -> None:
+def test_writable_is_told_once_until_pending_has_returned_all_there_is() -> None:
     world, first, second = pair()
     world.send(first, second.name, b"up")
     world.settle()
@@ -144,11 +144,10 @@ def test_writable_is_told_once_until_pending_has_returned_nothing() -> None:
     event = network.next_event()
     assert isinstance(event, Writable)
     assert network.next_event() is None
-    assert network.pending(event.connection, 1000) != []
+    assert network.pending(event.connection, 100) != []
     world.send(first, second.name, b"even more")
-    assert network.next_event() is None
+    assert network.next_event() is None  # more than half of the limit came: whoever asks will ask again
     assert network.pending(event.connection, 1000) != []
-    assert network.pending(event.connection, 1000) == []
     world.send(first, second.name, b"again")
     assert network.next_event() == event
 

@@ -230,8 +230,7 @@ class World:
             case Writable() if node.name in self.clogged:
                 pass
             case Writable(connection):
-                while (buffers := node.network.pending(connection, LIMIT)) and (id(node), connection) in self.open:
-                    self._carry(node, connection, b"".join(buffers))
+                self._transmit(node, connection)
             case Hold(connection, True):
                 self.held[(id(node), connection)] = []
             case Hold(connection, False):
@@ -251,6 +250,16 @@ class World:
                     node.network.record_kept(record, self.now, kept=node.disk == "works")
             case _:
                 node.events.append(event)
+
+    def _transmit(self, node: Node, connection: int) -> None:
+        size = LIMIT
+        while 2 * size >= LIMIT and (id(node), connection) in self.open:
+            data = b"".join(node.network.pending(connection, LIMIT))
+            size = len(data)
+            if 2 * size < LIMIT:
+                assert node.network.pending(connection, LIMIT) == [], "that was to be all"
+            if data:
+                self._carry(node, connection, data)
 
     def _dial(self, node: Node, connection: int, host: str, port: int) -> None:
         other = self.listening.get((host, port))
