@@ -98,11 +98,12 @@ class Peers:
     def send(self, parcel: Parcel, now: float) -> None:
         """Hand a message to the net."""
         envelope = parcel.envelope
-        stream = stream_name(envelope.source.process, envelope.target.process)
-        blob: Buffer | None = envelope.blob.bytes if envelope.blob is not None else None
-        claims = self._vouching.sign(envelope) if envelope.message.capabilities else ()
-        target = inbox_name(envelope.target.process, answers=isinstance(envelope.message, Response))
-        outgoing = Outgoing(envelope.target.node, stream, encode_header(envelope, claims), blob, parcel, target)
+        _, source, target, _, message, blob, _ = envelope
+        stream = stream_name(source.process, target.process)
+        bytes_of_blob: Buffer | None = blob.bytes if blob is not None else None
+        claims = self._vouching.sign(envelope) if message.capabilities else ()
+        inbox = inbox_name(target.process, answers=isinstance(message, Response))
+        outgoing = Outgoing(target.node, stream, encode_header(envelope, claims), bytes_of_blob, parcel, inbox)
         self._network.send(outgoing, now)
 
     def handle(self, event: NetEvent, now: float) -> None:

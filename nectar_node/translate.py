@@ -64,20 +64,19 @@ def inbox_name(target: ProcessId, *, answers: bool) -> bytes:
 
 def encode_header(envelope: Envelope, claims: tuple[Claim, ...] = ()) -> bytes:
     """The header of a message to another node; `claims` are its capabilities, signed."""
-    message = envelope.message
-    reply_to = envelope.reply_to
+    id, source, target, reply_to, message, blob, _ = envelope
     return cbor2.dumps(
         [
-            _REQUEST if isinstance(message, Request) else _RESPONSE,
-            envelope.id,
-            _text(envelope.source.process),
-            _text(envelope.target.process),
+            _REQUEST if type(message) is Request else _RESPONSE,
+            id,
+            _text(source.process),
+            _text(target.process),
             None if reply_to is None else [_address_text(reply_to.address), reply_to.id],
             message.inherit,
-            message.expects_response if isinstance(message, Request) else None,
+            message.expects_response if type(message) is Request else None,
             message.body,
             message.metadata,
-            envelope.blob.mime if envelope.blob is not None else None,
+            blob.mime if blob is not None else None,
             [[_address_text(claim.issuer), claim.params, claim.issue, claim.signature] for claim in claims],
         ]
     )
@@ -89,11 +88,11 @@ def decode_header_untrusted(
     """The message that `node` sent, and the capabilities that it claims to carry; raises BadHeader."""
     fields = _fields_untrusted(header)
     kind, id, source, target, reply_to, inherit, expects, body, metadata, mime, claims = fields
-    if not _is_u64(id) or not isinstance(inherit, bool) or not isinstance(body, bytes):
+    if not _is_u64(id) or type(inherit) is not bool or type(body) is not bytes:
         raise BadHeader("the header's id, inherit or body has a wrong type")
     if len(body) > limits.MAX_BODY_BYTES:
         raise BadHeader("the body is too large")
-    if not _is_json_text(metadata) or not _is_text(mime, limits.MAX_MIME_BYTES):
+    if not (metadata is None or _is_json_text(metadata)) or not (mime is None or _is_text(mime, limits.MAX_MIME_BYTES)):
         raise BadHeader("the header's metadata is no JSON, or its mime no text, or one is too long")
     if kind == _REQUEST and (expects is None or _is_u64(expects)):
         message: Request | Response = Request(inherit, expects, body, metadata)
@@ -103,14 +102,14 @@ def decode_header_untrusted(
         raise BadHeader("the header is neither a request's nor a response's")
     envelope = Envelope(
         id,
-        Address(node, _process_untrusted(source)),
-        Address(our, _process_untrusted(target)),
-        _reply_to_untrusted(reply_to),
+        _address_untrusted(node, source),
+        _address_untrusted(our, target),
+        None if reply_to is None else _reply_to_untrusted(reply_to),
         message,
         LazyLoadBlob(mime, blob) if blob is not None else None,
         claimed=True,
     )
-    return envelope, _claims_untrusted(claims)
+    return envelope, () if claims == [] else _claims_untrusted(claims)
 
 
 def _fields_untrusted(header: bytes) -> list[Any]:
@@ -151,17 +150,15 @@ def _claim_untrusted(value: object) -> Claim | None:
         return None
 
 
-def _reply_to_untrusted(value: object) -> ReplyTo | None:
-    if value is None:
-        return None
+def _reply_to_untrusted(value: object) -> ReplyTo:
     if not isinstance(value, list) or len(value) != 2 or not _is_u64(value[1]):
         raise BadHeader("the reply-to is no pair of address and id")
     return ReplyTo(_node_address_untrusted(value[0]), value[1])
 
 
 @lru_cache(4096)
-def _process(text: str) -> ProcessId:
-    return ProcessId.parse(text)
+def _address_at(node: str, text: str) -> Address:
+    return Address(node, ProcessId.parse(text))
 
 
 @lru_cache(4096)
@@ -169,11 +166,12 @@ def _address(text: str) -> Address:
     return Address.parse(text)
 
 
-def _process_untrusted(value: object) -> ProcessId:
-    if not isinstance(value, str) or len(value) > limits.MAX_NAME_BYTES:
+def _address_untrusted(node: str, value: object) -> Address:
+    """Of the process `value` at `node`."""
+    if type(value) is not str or len(value) > limits.MAX_NAME_BYTES:
         raise BadHeader("a process id is no text")
     try:
-        return _process(value)
+        return _address_at(node, value)
     except BadAddress as error:
         raise BadHeader(str(error)) from error
 
@@ -192,15 +190,13 @@ def _node_address_untrusted(value: object) -> Address:
 
 
 def _is_u64(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _U64
+    return type(value) is int and 0 <= value < _U64  # a bool is no number here
 
 
 def _is_json_text(value: object) -> bool:
-    return value is None or (_is_text(value, limits.MAX_METADATA_BYTES) and is_json(str(value)))
+    return _is_text(value, limits.MAX_METADATA_BYTES) and is_json(str(value))
 
 
 def _is_text(value: object, most: int) -> bool:
     """`most`: in bytes."""
-    if value is None:
-        return True
     return isinstance(value, str) and len(value) <= most and (value.isascii() or len(value.encode()) <= most)

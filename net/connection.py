@@ -11,9 +11,11 @@ from net.limits import HELD_PIECE_OVERHEAD_BYTES, MAX_HANDSHAKE_BYTES, MAX_PLAIN
 from net.records import LENGTH, Opener, Sealer, Splitter
 from net.session import Session
 from net.stall import Watch
+from net.streams import Outbox
 from net.wire import Ack, Control, Goodbye, encode_control
 
 _RECORD_OVERHEAD = LENGTH.size + TAG_BYTES
+_WHOLE_RECORD = MAX_RECORD_BYTES + LENGTH.size
 _LEAST_ROOM = 256
 """A record with less room than this is not begun at the end of a buffer."""
 
@@ -212,37 +214,44 @@ class Connection:
 
     def fill(self, limit: int) -> list[Buffer]:
         """All there is to write, encrypted now; but at most about `limit` bytes of it."""
-        raw: list[Buffer] = [*self._take_raw()] if self._raw else []
-        return raw + self._fill_records(limit)
+        if self._raw:
+            return [*self._take_raw(), *self._fill_records(limit)]
+        return self._fill_records(limit)
 
     def _fill_records(self, limit: int) -> list[Buffer]:
-        if self._sealer is None or not self.writable:
+        if self._sealer is None:
             return []
-        session = self.session if self.stage is Stage.LIVE else None
-        if session is not None and session.inbox.has_acks:
-            self.queue(Ack(session.inbox.take_acks()))
-        most = max(1, round(limit / (MAX_RECORD_BYTES + LENGTH.size))) * (MAX_RECORD_BYTES + LENGTH.size)
-        need = sum(map(len, self._controls)) + _RECORD_OVERHEAD * (1 + len(self._controls)) + _LEAST_ROOM
-        if session is not None:
-            need += session.outbox.estimate()
-        buffer = bytearray(min(most, need))
-        used = self._write_records(memoryview(buffer), session)
-        return [memoryview(buffer)[:used]] if used else []
-
-    def _write_records(self, buffer: memoryview, session: Session | None) -> int:
-        assert self._sealer is not None
-        position = 0
         controls = self._controls
-        while len(buffer) - position >= _LEAST_ROOM:
-            begin = position + LENGTH.size
-            end = min(begin + MAX_PLAINTEXT_BYTES, len(buffer) - TAG_BYTES)
-            at = begin
+        need = _RECORD_OVERHEAD + _LEAST_ROOM
+        outbox = None
+        if self.stage is Stage.LIVE and self.session is not None:
+            outbox = self.session.outbox
+            need += outbox.estimate()
+            acks = self.session.inbox.take_acks()
+            if acks:
+                self.queue(Ack(acks))
+        if not controls and (outbox is None or not outbox.writable):
+            return []
+        for frame in controls:
+            need += len(frame) + _RECORD_OVERHEAD
+        most = max(1, round(limit / _WHOLE_RECORD)) * _WHOLE_RECORD
+        buffer = memoryview(bytearray(min(most, need)))
+        used = self._write_records(buffer, outbox)
+        return [buffer[:used]] if used else []
+
+    def _write_records(self, buffer: memoryview, outbox: Outbox | None) -> int:
+        assert self._sealer is not None
+        position, size = 0, len(buffer)
+        controls = self._controls
+        while size - position >= _LEAST_ROOM:
+            at = begin = position + LENGTH.size
+            end = min(begin + MAX_PLAINTEXT_BYTES, size - TAG_BYTES)
             while controls and at + len(controls[0]) <= end:
                 frame = controls.popleft()
                 buffer[at : at + len(frame)] = frame
                 at += len(frame)
-            if session is not None and not controls:
-                at = session.outbox.write(buffer, at, end)
+            if outbox is not None and not controls:
+                at = outbox.write(buffer, at, end)
             if at == begin:
                 break
             position = self._sealer.seal(buffer, position, at - begin)

@@ -532,7 +532,9 @@ class Network:
             return FailureReason.TOO_LARGE
         if message.blob is not None and memoryview(message.blob).nbytes > MAX_BLOB_BYTES:
             return FailureReason.TOO_LARGE
-        if not is_node_name(message.node) or message.node == self._identity.name:
+        if self._sessions.get(message.node) is None and (
+            not is_node_name(message.node) or message.node == self._identity.name
+        ):
             return FailureReason.NO_SUCH_NAME
         return None
 
@@ -599,8 +601,10 @@ class Network:
     def _on_ack(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         assert isinstance(frame, Ack)
         tokens = session.outbox.acknowledge(frame.sequences)
-        self._events.extend(Delivered(token) for token in tokens)
-        self._switchboard.signal(connection)
+        for token in tokens:
+            self._events.append(Delivered(token))
+        if session.outbox.writable:
+            self._switchboard.signal(connection)
 
     def _on_credit(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         assert isinstance(frame, Credit)

@@ -90,9 +90,10 @@ class Switchboard:
 
     def signal(self, connection: Connection | None) -> None:
         """Tell that there is something to write, if there is and it was not told yet."""
-        if connection is not None and not connection.closed and not connection.signalled and connection.writable:
-            connection.signalled = True
-            self._events.append(Writable(connection.number))
+        if connection is None or connection.signalled or connection.closed or not connection.writable:
+            return
+        connection.signalled = True
+        self._events.append(Writable(connection.number))
 
     def queue(self, connection: Connection, frame: Control) -> None:
         """Send a control frame."""

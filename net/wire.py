@@ -33,8 +33,8 @@ DATA_HEADER = struct.Struct(">BBHQ")
 """The same and the message's sequence number."""
 FIRST_HEADER = struct.Struct(">BBHQII")
 """The same and the lengths of the message's header and blob."""
-_NUMBER = struct.Struct(">Q")
-"""One number of an acknowledgement."""
+_NUMBER_BYTES = 8
+"""Of one number of an acknowledgement."""
 INCARNATION_BYTES = 16
 TICKET_BYTES = 16
 """What a router gives the node that is called, to show in its greeting."""
@@ -223,8 +223,8 @@ Control: TypeAlias = (
 def encode_control(frame: Control) -> bytes:
     """The whole frame, its header included."""
     if type(frame) is Ack:
-        body = b"".join(map(_NUMBER.pack, frame.sequences))
-        return FRAME.pack(ACK, 0, len(body)) + body
+        count = len(frame.sequences)
+        return struct.pack(f">BBH{count}Q", ACK, 0, _NUMBER_BYTES * count, *frame.sequences)
     body = cbor2.dumps(_FIELDS[type(frame)](frame))
     return FRAME.pack(CONTROL, 0, len(body)) + body
 
@@ -313,10 +313,10 @@ def _data_untrusted(plaintext: memoryview, begin: int, flags: int, end: int) -> 
 
 
 def _ack_untrusted(body: memoryview) -> Ack:
-    count, rest = divmod(len(body), _NUMBER.size)
-    if rest or not 0 < count <= SESSION_CREDIT_MESSAGES:
+    count = len(body) // _NUMBER_BYTES
+    if len(body) % _NUMBER_BYTES or not 0 < count <= SESSION_CREDIT_MESSAGES:
         raise BadFrame("a malformed ack frame")
-    return Ack(tuple([number for (number,) in _NUMBER.iter_unpack(body)]))
+    return Ack(struct.unpack(f">{count}Q", body))
 
 
 def decode_control_untrusted(body: bytes) -> Control:
