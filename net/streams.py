@@ -345,7 +345,7 @@ class Arrived(NamedTuple):
 class _Partial:
     """A message that has begun to arrive. Its memory grows with its bytes, not on the peer's word."""
 
-    __slots__ = ("_view", "blob", "blob_length", "filled", "header", "header_length")
+    __slots__ = ("blob", "blob_length", "filled", "header", "header_length")
 
     def __init__(self, header_length: int, blob_length: int | None) -> None:
         self.header_length = header_length
@@ -356,7 +356,6 @@ class _Partial:
         """Forget all bytes."""
         self.header = bytearray()
         self.blob = bytearray(min(self.blob_length or 0, FIRST_ALLOCATION_BYTES))
-        self._view = memoryview(self.blob)
         self.filled = 0
 
     @property
@@ -375,26 +374,25 @@ class _Partial:
         if missing:
             self.header += chunk[:missing]
             chunk = chunk[missing:]
-        begin = self.filled
-        end = begin + len(chunk)
+        end = self.filled + len(chunk)
         if end > (self.blob_length or 0):
             raise BadFrame("a message that is longer than it announced")
-        if end > len(self.blob):
-            self._grow(end)
-        self._view[begin:end] = chunk
+        self._store(chunk)
         self.filled = end
         return end == (self.blob_length or 0) and len(self.header) == self.header_length
 
-    def _grow(self, least: int) -> None:
-        assert self.blob_length is not None
-        size = min(self.blob_length, max(least, 2 * len(self.blob)))
-        self._view.release()
-        self.blob.extend(bytes(size - len(self.blob)))
-        self._view = memoryview(self.blob)
+    def _store(self, chunk: memoryview) -> None:
+        """Into the memory that was set aside; behind that by appending, which grows the block where it lies or moves
+        its pages. Setting aside ever larger blocks instead took more time than decrypting what goes there."""
+        room = len(self.blob) - self.filled
+        if room:
+            with memoryview(self.blob) as view:
+                view[self.filled : self.filled + len(chunk)] = chunk[:room]
+        if room < len(chunk):
+            self.blob += chunk[room:]
 
     def finish(self) -> tuple[bytes, Buffer | None]:
         """Header and blob of the whole message."""
-        self._view.release()
         return bytes(self.header), None if self.blob_length is None else self.blob
 
 
