@@ -105,6 +105,13 @@ class TcpStream:
             except (OSError, trio.ClosedResourceError) as error:
                 raise StreamBroken(str(error)) from error
 
+    def receive_now(self) -> Buffer:
+        """See `transport.Stream`."""
+        try:
+            return self._view[: self._socket.recv_into(self._view)]
+        except OSError:
+            return b""
+
     async def _wait_writable(self) -> None:
         if self._socket.fileno() < 0:
             raise StreamBroken("the stream is closed")

@@ -26,6 +26,10 @@ class Stream(Protocol):
         """Some bytes, or none at the end of the stream; valid until the caller next waits for anything. Raises
         StreamBroken."""
 
+    def receive_now(self) -> Buffer:
+        """Bytes that are there already, valid until the next call; none if there are none, or no more: `receive_some`
+        tells which, and what is wrong with the stream."""
+
     async def aclose(self) -> None:
         """Close it; also while others use it, who then get StreamBroken."""
 
