@@ -236,9 +236,8 @@ class Driver:
                         if sent < len(buffer):
                             await stream.send_all(memoryview(buffer)[sent:])
                             in_a_row = 0
-                    self._turn()  # what has been taken may let another connection be read again
+                    self._turn()  # at a router it may go on reading the circuit's other leg: `pending` has said so
                 link.writing = False
-                self._turn()  # at a router it may go on reading the circuit's other leg: `pending` has said so
             for buffer in link.rest:
                 await stream.send_all(buffer)  # a record that was begun: the farewell comes behind it
             if link.farewell:

@@ -38,7 +38,7 @@ def frames_of(record: bytes) -> Iterator[tuple[bytes, bytes]]:
     assert record
     while record:
         kind, flags, length = struct.unpack_from(">BBH", record)
-        begin = {(0, 0): 4, (1, 0): 12, (1, 1): 20}[kind, flags]
+        begin = {(0, 0): 4, (1, 0): 12, (1, 1): 20, (2, 0): 4}[kind, flags]
         head, body, record = record[:begin], record[begin : begin + length], record[begin + length :]
         assert len(body) == length
         yield head, body
@@ -255,6 +255,8 @@ class Peer:
             if head[0] == 0:
                 kind, *fields = cbor2.loads(body)
                 HANDLERS[kind](self, *fields)
+            elif head[0] == 2:
+                self.on_ack([number for (number,) in struct.iter_unpack(">Q", body)])
             else:
                 self.data(head, head[1], body)
 
@@ -360,7 +362,8 @@ class Peer:
         if len(there) == header + (0 if blob == NO_BLOB else blob):
             del memory.partial[number]
             memory.received.append((there[:header], None if blob == NO_BLOB else there[header:]))
-            self.say(2, [number])
+            assert self.writer is not None
+            self.put(self.writer.seal(struct.pack(">BBHQ", 2, 0, 8, number)))
 
     def on_ack(self, numbers: list[int]) -> None:
         """The other's kernel has taken these."""
@@ -400,7 +403,6 @@ class Peer:
 
 HANDLERS: dict[int, Callable[..., None]] = {
     1: Peer.on_resume,
-    2: Peer.on_ack,
     3: Peer.on_credit,
     4: Peer.on_ping,
     5: Peer.on_pong,
