@@ -299,7 +299,8 @@ class NodeCore:
     def pending(self, connection: int, limit: int) -> list[Buffer]:
         """Bytes for a connection, about `limit` of them; none: nothing now."""
         buffers = self.network.pending(connection, limit)
-        self.settle(self._now)  # a circuit's other leg may be read again
+        if self.network.events:
+            self.settle(self._now)  # a circuit's other leg may be read again
         return buffers
 
     # --- what the user asks -----------------------------------------------------------------------------------------
@@ -370,16 +371,15 @@ class NodeCore:
     def settle(self, now: float) -> None:
         """Pass on what kernel, net and system processes want of each other, until nobody wants anything more."""
         self._now = now
-        actions, stirred, next_event = self.machine.actions, self._stirred, self.network.next_event
+        actions, stirred, events = self.machine.actions, self._stirred, self.network.events
         while True:
             while actions:
                 action = actions.popleft()
                 self._kernel_actions[type(action)](action)
             while stirred:
                 self._drain(stirred.popleft())
-            event = next_event()
-            if event is not None:
-                self._peers.handle(event, self._now)
+            if events:
+                self._peers.handle(events.popleft(), self._now)
             elif not actions:
                 break
         if self.kernel.tracer is not None:

@@ -3,11 +3,15 @@
 A header is a CBOR array (docs/wire.md): kind, id, source process, target process, reply-to, inherit, expects-response,
 body, metadata, mime of the blob, and the capabilities with their signatures (`vouching`). The source's node is not in
 it: it is the one that the session authenticated (G3). Contexts stay (G6).
+
+Headers are put together here from pieces most of which are the same from message to message: cbor2 takes five times as
+long for the same bytes.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from struct import Struct
 from typing import Any
 
 import cbor2
@@ -25,6 +29,9 @@ from net.errors import BadCbor
 
 _REQUEST, _RESPONSE = 0, 1
 _FIELDS = 11
+_REQUEST_BEGINS, _RESPONSE_BEGINS = (bytes((0x80 + _FIELDS, kind)) for kind in (_REQUEST, _RESPONSE))
+_NULL, _FALSE, _TRUE, _EMPTY, _PAIR = (bytes((first,)) for first in (0xF6, 0xF4, 0xF5, 0x80, 0x82))
+_LARGE_NUMBER = Struct(">BQ")
 _MAX_ITEMS = 512
 """Of a header: its fields, and as many capabilities as there may be. Most headers have fewer bytes than that."""
 _MAX_TEXT = (
@@ -41,13 +48,26 @@ class BadHeader(NodeError):
 
 
 @lru_cache(4096)
-def _text(process: ProcessId) -> str:
-    return str(process)
+def _encoded_pair(source: ProcessId, target: ProcessId) -> bytes:
+    return cbor2.dumps(str(source)) + cbor2.dumps(str(target))
 
 
 @lru_cache(4096)
-def _address_text(address: Address) -> str:
-    return str(address)
+def _encoded_address(address: Address) -> bytes:
+    return cbor2.dumps(str(address))
+
+
+@lru_cache(4096)
+def _encoded_length(size: int) -> bytes:
+    """What stands before so many bytes."""
+    if size < 24:
+        return bytes((0x40 + size,))
+    width = 1 if size < 1 << 8 else 2 if size < 1 << 16 else 4
+    return bytes((0x58 + width.bit_length() - 1,)) + size.to_bytes(width, "big")
+
+
+def _encoded_number(value: int) -> bytes:
+    return _LARGE_NUMBER.pack(0x1B, value) if value >> 32 else cbor2.dumps(value)  # ids are random: nearly all large
 
 
 @lru_cache(4096)
@@ -65,21 +85,29 @@ def inbox_name(target: ProcessId, *, answers: bool) -> bytes:
 def encode_header(envelope: Envelope, claims: tuple[Claim, ...] = ()) -> bytes:
     """The header of a message to another node; `claims` are its capabilities, signed."""
     id, source, target, reply_to, message, blob, _ = envelope
-    return cbor2.dumps(
-        [
-            _REQUEST if type(message) is Request else _RESPONSE,
-            id,
-            _text(source.process),
-            _text(target.process),
-            None if reply_to is None else [_address_text(reply_to.address), reply_to.id],
-            message.inherit,
-            message.expects_response if type(message) is Request else None,
-            message.body,
-            message.metadata,
-            blob.mime if blob is not None else None,
-            [[_address_text(claim.issuer), claim.params, claim.issue, claim.signature] for claim in claims],
-        ]
-    )
+    is_request = type(message) is Request
+    expects = message.expects_response if type(message) is Request else None
+    mime = blob.mime if blob is not None else None
+    parts = [
+        _REQUEST_BEGINS if is_request else _RESPONSE_BEGINS,
+        _encoded_number(id),
+        _encoded_pair(source.process, target.process),
+        _NULL,
+        _TRUE if message.inherit else _FALSE,
+        _NULL if expects is None else _encoded_number(expects),
+        _encoded_length(len(message.body)),
+        message.body,
+        _NULL if message.metadata is None else cbor2.dumps(message.metadata),
+        _NULL if mime is None else cbor2.dumps(mime),
+        _encoded_claims(claims) if claims else _EMPTY,
+    ]
+    if reply_to is not None:
+        parts[3] = _PAIR + _encoded_address(reply_to.address) + _encoded_number(reply_to.id)
+    return b"".join(parts)
+
+
+def _encoded_claims(claims: tuple[Claim, ...]) -> bytes:
+    return cbor2.dumps([[str(claim.issuer), claim.params, claim.issue, claim.signature] for claim in claims])
 
 
 def decode_header_untrusted(

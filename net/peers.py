@@ -330,6 +330,11 @@ class Network:
 
     # --- out --------------------------------------------------------------------------------------------------------
 
+    @property
+    def events(self) -> deque[NetEvent]:
+        """What `next_event` takes from: for whoever asks at every step, and takes by itself."""
+        return self._events
+
     def next_event(self) -> NetEvent | None:
         """The oldest event that has not been fetched."""
         return self._events.popleft() if self._events else None

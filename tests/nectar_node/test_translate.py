@@ -39,6 +39,19 @@ def test_g2_an_envelope_crosses_without_loss(envelope: Envelope) -> None:
     assert decode_header_untrusted("recv.nec", "send.nec", encode_header(envelope), blob) == (envelope, ())
 
 
+@pytest.mark.parametrize("size", [0, 23, 24, 255, 256, 65535, 65536])
+@pytest.mark.parametrize("id", [0, 23, 24, (1 << 32) - 1, 1 << 32, (1 << 64) - 1])
+def test_a_header_is_the_shortest_cbor(id: int, size: int) -> None:
+    request = Request(True, id, bytes(size), "[1]", ())
+    blob = LazyLoadBlob("text/plain", b"blob")
+    for envelope in (
+        Envelope(id, SOURCE, TARGET, ReplyTo(SOURCE, id), request, blob),
+        Envelope(id, SOURCE, TARGET, None, Response(False, bytes(size))),
+    ):
+        header = encode_header(envelope, (Claim(SOURCE, "1", 2, bytes(64)),) if envelope.blob is not None else ())
+        assert cbor2.dumps(cbor2.loads(header)) == header
+
+
 def test_g3_the_source_is_the_node_that_was_proven_and_its_process_a_claim() -> None:
     header = encode_header(Envelope(1, SOURCE, TARGET, None, Request(False, None, b"")))
     envelope, _ = decode_header_untrusted("recv.nec", "proven.nec", header, None)
