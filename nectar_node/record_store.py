@@ -163,7 +163,7 @@ class RecordStore:
     """See the module's text. One job at a time is under way; what comes meanwhile waits for the next."""
 
     def __init__(self, folder: str, written: Written, everything: Callable[[], list[HeldRecord]]) -> None:
-        """`folder`: where the file is; `everything`: all records that the directory holds, for when it is written anew."""
+        """`folder`: where the file is; `everything`: all records that the directory holds, for a new file."""
         self._location = Location(folder, (RECORDS_FILE,))
         self._key = written.key
         self._length = written.length
