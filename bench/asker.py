@@ -56,7 +56,7 @@ class Asker:
             case Registered():
                 self.registered.set()
             case LookedUp(name):
-                assert self.directory.find(name) is not None, name
+                assert self.directory.signed(name) is not None, name
                 self._answered += 1
                 self._ask_next()
                 if self._answered == self._count:

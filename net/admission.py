@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from net.connection import Connection
-from net.directory import Directory, HeldRecord, decode_record_untrusted, read_record_untrusted
+from net.directory import Directory, HeldRecord, decode_record_untrusted
 from net.errors import BadNameRecord, NotBelieved, UnknownName
 from net.identity import Identity
 from net.registrar import Registrar
@@ -99,8 +99,6 @@ class Admission:
         if record is None or record == self._directory.signed(name):
             return None  # what is known is not checked again: its signatures take an eighth of a handshake
         try:
-            if read_record_untrusted(record).record.name != name:
-                return None
-            return self._directory.learn_untrusted(record, at)
+            return self._directory.learn_untrusted(record, at, name)
         except BadNameRecord:
             return None

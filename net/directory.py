@@ -308,9 +308,9 @@ class Directory(Protocol):
     def signed(self, name: str) -> bytes | None:
         """The same with its signatures, encoded; None for what is known without signatures too."""
 
-    def learn_untrusted(self, data: bytes, at: float) -> HeldRecord | None:
-        """Take in a record at the Unix time `at`; return it if it was news and has not expired. Raises BadNameRecord if
-        it is not to be trusted."""
+    def learn_untrusted(self, data: bytes, at: float, name: str | None = None) -> HeldRecord | None:
+        """Take in a record, of `name` if that is given, at the Unix time `at`; return it if it was news and has not
+        expired. Raises BadNameRecord if it is not to be trusted."""
 
     def next_expiry(self) -> float | None:
         """The Unix time at which `expire` is to be called."""
@@ -341,7 +341,7 @@ class StaticDirectory:
         """See `Directory`."""
         return self._table.signed(name)
 
-    def learn_untrusted(self, data: bytes, at: float) -> HeldRecord | None:
+    def learn_untrusted(self, data: bytes, at: float, name: str | None = None) -> HeldRecord | None:
         """Nothing is news; a malformed record is an error all the same."""
         decode_record_untrusted(data)
         return None
@@ -412,9 +412,11 @@ class RegistrarDirectory:
         """See `Directory`."""
         return self._table.signed(name)
 
-    def learn_untrusted(self, data: bytes, at: float) -> HeldRecord | None:
+    def learn_untrusted(self, data: bytes, at: float, name: str | None = None) -> HeldRecord | None:
         """See `Directory`: the registrar's grant is what makes a record trusted."""
         signed = decode_record_untrusted(data)
+        if name not in (None, signed.record.name):
+            raise BadNameRecord(f"it is another name's record, not that of {name}")
         if not signed.granted_by(self._genesis.public_key):
             raise BadNameRecord("the registrar has not granted the record")
         if signed.record.name == self._genesis.name:

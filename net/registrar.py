@@ -62,7 +62,7 @@ class Registrar:
         held = self._table.held(name)
         return held.encoded if held is not None else None
 
-    def learn_untrusted(self, data: bytes, at: float) -> HeldRecord | None:
+    def learn_untrusted(self, data: bytes, at: float, name: str | None = None) -> HeldRecord | None:
         """Nothing that others show is news to the registrar; a malformed record is an error all the same."""
         decode_record_untrusted(data)
         return None

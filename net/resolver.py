@@ -10,7 +10,6 @@ from enum import Enum, auto
 
 from net.directory import Directory, Endpoint, NameRecord, read_record_untrusted, sign_record
 from net.errors import (
-    BadNameRecord,
     BadSignature,
     ForeignKey,
     NameTaken,
@@ -181,7 +180,7 @@ class Resolver:
                 self._finish(request.name, Answer.UNKNOWN)
                 return
             self._learn(frame.record, request.name, now)
-            known = self._directory.find(request.name) is not None
+            known = self._directory.signed(request.name) is not None
             self._finish(request.name, Answer.KNOWN if known else Answer.UNKNOWN)
         elif isinstance(request, Register) and not isinstance(frame, Found):
             if isinstance(frame, Granted):
@@ -225,14 +224,11 @@ class Resolver:
             self._timers.set(_REGISTRATION, None)
 
     def _learn(self, data: bytes, name: str, now: float) -> None:
-        record = read_record_untrusted(data).record
-        if record.name != name:
-            raise BadNameRecord("the registrar has answered with another name's record")
-        learned = self._directory.learn_untrusted(data, now + self._wall_clock_offset)
+        learned = self._directory.learn_untrusted(data, now + self._wall_clock_offset, name)
         if learned is not None:
             self._emit(RecordStored(learned))
         if name == self._identity.name:
-            self._sequence = max(self._sequence, record.sequence)
+            self._sequence = max(self._sequence, read_record_untrusted(data).record.sequence)
 
     def _registration_answered(self, frame: Granted | Refused, now: float) -> None:
         held = self._directory.find(self._identity.name)
