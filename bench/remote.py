@@ -1,16 +1,28 @@
 """`remote`: request and response between Wasm processes on two nodes, one at a time and 64 at a time.
 
-Where the time goes. Measured: of about 390 microseconds, 75 are what an echo takes that is written with trio's
-`wait_readable` alone; 170 to 190 are both nodes' cores (kernel, guest, header, session, encryption) when they pass
-the bytes by hand in one process. The CPU time of both processes adds up to the wall time, so nothing waits; one
-system call sends a message and one receives it. Not explained by a measurement: the remaining 130. The same code
-probably runs slower between two wake-ups than in a tight loop; pinning the processes to cores and silencing the
-epoch ticker changed nothing.
+Where the time goes, on two cores: 250 to 280 microseconds a round trip, and 51 for the echo.
 
-Done: sending inline at the end of a turn, plain non-blocking reads, deadlines looked at every two milliseconds,
-system processes asked only after they were told something. Tried and taken back: delayed acknowledgements, which
-together with two of those gave a twentieth, and would make a lost connection report messages as Offline that had
-arrived.
+- 120 are both nodes' cores (kernel, guest, header, session, encryption) when they pass the bytes by hand in one
+  process, in a tight loop: some 350 calls of Python functions.
+- 20 to 30 more when these are two processes with a blocking TCP socket and nothing else between them.
+- trio's share can be seen in the echo: of its 51, sockets and the switch of processes take 13.
+- Much of the rest is cold code. The scheduler puts two processes that wake each other on one core, so each finds the
+  other's branch predictions there. Without address randomisation, so that the code of both lay at the same addresses,
+  300 became 236, and the echo's 52 became 45. Earlier profiles could not explain that part.
+
+So a step that is left out counts about twice what it takes in a loop. Nothing waits: the CPU time of both nodes adds up
+to the wall time.
+
+With 64 under way each node has a core of its own, and a round trip takes 65 microseconds of both at once, nearly all of
+it the cores' Python; the reference takes 10, since it receives many frames with one system call.
+
+Done: sending inline at the end of a turn, plain non-blocking reads, deadlines looked at every two milliseconds and by
+the turns themselves, binary acknowledgements in the record of the answer, headers from cached pieces, one look for what
+is to be written, system processes asked only after they were told something.
+
+Tried and taken back. Polling the socket for 50, 100 or 200 microseconds before waiting for it: 254 to 316 became 440,
+since whoever polls keeps the other from the core that they share. Delayed acknowledgements: together with two of the
+above they gave a twentieth, and would make a lost connection report messages as Offline that had arrived.
 """
 
 from __future__ import annotations
