@@ -8,8 +8,8 @@ time ChaCha20-Poly1305 takes 35 percent, the kernel's TCP 32, Python 22, and cop
 encrypted in place, 8. Between two blobs of one pair of processes both wait: the next one begins when there is credit,
 and that is when the last one is acknowledged.
 
-The goal against the cipher was missed, and cannot be met over this machine's loopback: the cipher makes 5 GB a second on
-each core, of which bare trio TCP, without any cipher, reaches 0.4.
+The goal against the cipher was missed, and cannot be met over this machine's loopback: the cipher makes 5 GB a second
+on each core, of which bare trio TCP, without any cipher, reaches 0.4.
 
 Done: a large blob grows by appending (`net.streams`), where zeroed blocks of twice the size had cost page faults and
 copies, a quarter of the receiver's time. Both sides go on without waiting while the socket takes or has bytes

@@ -137,7 +137,7 @@ class Torture:
                 victim.queue_raw(rng.randbytes(rng.choice([1, 40, 500])))
                 switchboard.signal(victim)
             case 5:
-                router._violated(victim, NoCircuit("no reason"), self.world.now)
+                router._reception.violated(victim, NoCircuit("no reason"), self.world.now)
 
     # --- what holds ---
 

@@ -60,7 +60,7 @@ def test_a_pong_that_nobody_asked_for_measures_nothing() -> None:
     assert session is not None
     assert session.connection is not None
     session.vitals.round_trip = None
-    first.network._on_pong(session.connection, session, None, world.now)  # type: ignore[arg-type]
+    first.network._reception._handlers._on_pong(session.connection, session, None, world.now)  # type: ignore[arg-type]
     assert status(first, second.name).round_trip is None
 
 

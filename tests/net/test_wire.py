@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from net import wire
 from net.errors import BadFrame
+from net.handlers import HANDLERS
 from net.limits import MAX_BLOB_BYTES, MAX_HEADER_BYTES, SESSION_CREDIT_MESSAGES
-from net.peers import _HANDLERS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "wire.md"
 
@@ -74,7 +74,7 @@ def test_each_frame_is_legal_where_the_document_says() -> None:
     _, table = DOCUMENT.read_text().split("| frame | legal in | from |\n|---|---|---|\n")
     rows = [line.strip("| ").split(" | ") for line in table.split("\n\n")[0].splitlines()]
     documented_stages = {name: set(stages.split(", ")) for name, stages, _ in rows}
-    legal = {kind.__name__.lower(): {each.name.lower() for each in stages} for kind, (stages, _) in _HANDLERS.items()}
+    legal = {kind.__name__.lower(): {each.name.lower() for each in stages} for kind, (stages, _) in HANDLERS.items()}
     for name in ("spliced", "goodbye"):
         legal[name].add("leg")  # `_leg_frame` takes these two and no other
     assert documented_stages == {**legal, "data": {"live"}}

@@ -1,0 +1,268 @@
+"""What comes on connections, from the first byte to the last: handshakes, then names that are believed, then frames.
+
+A connection comes to a session like this: dialed or accepted, handshake, name believed (`admission`), resume frames.
+This takes it there, hands each frame to `handlers`, and sees to it when it ends. Tests: tests/net/test_peers.py and its
+neighbours.
+"""
+
+from typing import cast
+
+from net.admission import Admission, Ruling, Verdict
+from net.connection import Connection, Stage
+from net.errors import BadFrame, GoodbyeCode, NoCircuit, NoCredit, NoRoom, NotBelieved, OtherVersion, ProtocolViolation
+from net.events import Buffer, FailureReason, Log, Received, RecordStored
+from net.handlers import Handlers
+from net.limits import (
+    HANDSHAKE_SECONDS,
+    HELD_PIECE_OVERHEAD_BYTES,
+    KEEPALIVE_SECONDS,
+    MAX_PLAINTEXT_BYTES,
+    MAX_UNREAD_BYTES,
+    PING_SECONDS,
+    VERIFY_SECONDS,
+)
+from net.parts import Parts
+from net.resolver import Answer
+from net.session import Receipt, Session
+from net.wire import Control, Data, decode_frames_untrusted
+
+_TOLD = {NotBelieved: FailureReason.BAD_KEY, OtherVersion: FailureReason.OTHER_VERSION}
+"""What a violation of the peer's is to who waits for it; others are UNREACHABLE, since they may pass."""
+
+
+class Reception:
+    """See the module's text."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._events = parts.events
+        self._switchboard = parts.switchboard
+        self._sessions = parts.sessions
+        self._relay = parts.relay
+        self._circuits = parts.circuits
+        self._directory = parts.directory
+        self._wall_clock_offset = parts.wall_clock_offset
+        self._admission = Admission(parts.identity, parts.directory)
+        self._handlers = Handlers(parts, self.gone)
+        self._verifying: dict[str, list[int]] = {}
+        """Connections that wait for the lookup of a name."""
+        self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
+
+    def receive(self, connection: int, data: Buffer, now: float) -> None:
+        """Bytes have come. Raises nothing, whatever they are; `data` is not kept."""
+        item = self._switchboard.get(connection)
+        if item is None:
+            return
+        if item.session is not None:
+            item.session.bytes_received += len(data)
+        elif item.partner is not None:
+            item.last_heard = now
+            self._switchboard.relay(item, data)
+            return
+        try:
+            for piece in item.splitter.split(data):
+                self._piece(item, piece, now)
+                if item.closed:
+                    # A leg that was spliced has a successor, whose first piece may be here already.
+                    successor = self._switchboard.get(connection)
+                    if successor is None:
+                        return
+                    item = successor
+            item.check_expected()
+        except ProtocolViolation as violation:
+            self.violated(item, violation, now)
+
+    # --- connections end --------------------------------------------------------------------------------------------
+
+    def ended(self, number: int, reason: FailureReason, now: float, why: str) -> None:
+        """The driver says that a connection has ended, or did not come about; `why`, for people."""
+        connection = self._switchboard.get(number)
+        if connection is not None:
+            if connection.stage is Stage.LIVE:
+                self._events.append(Log(f"{connection} has broken"))
+            connection.why = why
+            self._switchboard.forget(connection)
+            self.gone(connection, reason, now)
+
+    def gone(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
+        """A connection is closed: carry on with whoever relied on it. `farewell`: the peer meant it to end."""
+        self._relay.gone(connection)
+        self._sessions.gone(connection, reason, now, farewell=farewell)
+        session = connection.session
+        if session is not None and session.connection is None:
+            self._relay.withdraw(session)
+
+    def violated(self, connection: Connection, violation: ProtocolViolation, now: float) -> None:
+        """The peer has broken the protocol: its connection ends, and whoever relied on it carries on."""
+        self._events.append(Log(f"{connection} ends: {violation}"))
+        connection.why = str(violation)
+        self._switchboard.close(connection, violation.code)
+        if connection.session is not None and not connection.session.guest:
+            self._sessions.punish(connection.session, violation, now)
+        self.gone(connection, _TOLD.get(type(violation), FailureReason.UNREACHABLE), now)
+        if connection.session is not None and isinstance(violation, NoCredit):
+            self._sessions.refuse(connection.session, now)
+
+    def due(self, connection: Connection, now: float) -> None:
+        """Its deadline has come: of the handshake, of the lookup of its name, or of the keepalive."""
+        timers = self._switchboard.timers
+        if connection.stage is Stage.VERIFYING:
+            self._verify_or_end(connection, now, Answer.UNAVAILABLE)
+        elif connection.stage is Stage.SPLICED:
+            if self._relay.due(connection, now):
+                self._switchboard.close(connection, None)
+                self.gone(connection, FailureReason.UNREACHABLE, now)
+        elif connection.stage is not Stage.LIVE or connection.pinged:
+            connection.why = "no answer in time"
+            self._events.append(Log(f"{connection} ends: silent for too long"))
+            unanswered = connection.stage is Stage.LEG
+            self._switchboard.close(connection, GoodbyeCode.NO_CIRCUIT if unanswered else GoodbyeCode.SILENT)
+            self.gone(connection, FailureReason.UNREACHABLE, now)
+        elif not self._gets_on(connection, now):
+            pass
+        elif now < connection.last_heard + KEEPALIVE_SECONDS:
+            timers.set(connection.number, connection.last_heard + KEEPALIVE_SECONDS)
+        else:
+            connection.pinged = True
+            self._switchboard.ping(connection, now)
+            timers.set(connection.number, now + PING_SECONDS)
+
+    def _gets_on(self, connection: Connection, now: float) -> bool:
+        """Whether a live connection does; otherwise it has ended now."""
+        assert connection.session is not None
+        try:
+            connection.watch.look(connection.session, writing=connection.signalled, now=now)
+        except ProtocolViolation as violation:
+            self.violated(connection, violation, now)
+            return False
+        return True
+
+    # --- handshake and admission ------------------------------------------------------------------------------------
+
+    def _piece(self, connection: Connection, piece: Buffer, now: float) -> None:
+        """One record, or one handshake message. Raises ProtocolViolation."""
+        if connection.stage is Stage.SPLICED:
+            raise BadFrame("bytes that came before the circuit was there")
+        if connection.stage >= Stage.LEG:
+            self._record(connection, piece, self._scratch, now)
+        elif connection.stage is Stage.HANDSHAKE:
+            connection.met = connection.met or self._switchboard.new_meeting()
+            greeting = connection.read_handshake_untrusted(piece)
+            if greeting is not None:
+                connection.stage = Stage.VERIFYING
+                self._verify(connection, now)
+            self._switchboard.signal(connection)
+        elif connection.stage is Stage.VERIFYING:
+            connection.held.append(bytes(piece))
+            connection.held_bytes += len(piece) + HELD_PIECE_OVERHEAD_BYTES
+            if connection.held_bytes > MAX_UNREAD_BYTES:
+                raise BadFrame("too much was sent before the handshake was answered")
+        else:
+            raise BadFrame("bytes on a connection that is not there")
+
+    def _verify(self, connection: Connection, now: float, answer: Answer | None = None) -> None:
+        """Decide whether the peer is the node it names. Raises ProtocolViolation if not. `answer`: of its lookup."""
+        ruling = self._admission.judge(connection, answer, now + self._wall_clock_offset)
+        if ruling.learned is not None:
+            self._events.append(RecordStored(ruling.learned))
+            self._distrust(ruling.name, now)
+        if ruling.verdict is Verdict.LOOK_UP:
+            self._verifying.setdefault(ruling.name, []).append(connection.number)
+            self._switchboard.timers.set(connection.number, now + VERIFY_SECONDS)
+            self._sessions.look_up(ruling.name, now)
+            return
+        if ruling.verdict is Verdict.BELIEVED:
+            self._sessions.check_pause(ruling.name, now)
+        if answer is not None:
+            self._switchboard.timers.set(connection.number, now + HANDSHAKE_SECONDS)
+        if connection.dialed is not None:
+            connection.finish_handshake()
+        if ruling.verdict is Verdict.BELIEVED:
+            self._switchboard.handshake_done(connection)
+        if self._is_leg(connection, ruling, now):
+            return
+        connection.stage = Stage.WAITING
+        connection.session = session = self._session_of(ruling.name, guest=ruling.verdict is Verdict.GUEST)
+        if ruling.verdict is Verdict.BELIEVED:
+            self._sessions.probes.proven(connection, self._directory.find(ruling.name))
+        if session.arbiter:
+            self._sessions.choose(session, connection)
+        self._switchboard.signal(connection)
+        self._read_held(connection, now)
+
+    def _is_leg(self, connection: Connection, ruling: Ruling, now: float) -> bool:
+        """Whether the connection is to be a leg of a circuit; then it is seen to. Raises ProtocolViolation."""
+        assert connection.greeting is not None
+        circuit = connection.handshake.circuit or connection.greeting.circuit
+        if circuit is None:
+            return False
+        if ruling.verdict is not Verdict.BELIEVED:
+            raise NoCircuit("a circuit is for nodes with a registered name")
+        self._circuits.admit(connection, circuit, ruling.name, now)
+        self._switchboard.signal(connection)
+        self._read_held(connection, now)
+        return True
+
+    def _session_of(self, name: str, *, guest: bool) -> Session:
+        session = self._sessions.guest(name) if guest else self._sessions.obtain(name)
+        if session is None:
+            raise NoRoom("no room for another peer")
+        return session
+
+    def _read_held(self, connection: Connection, now: float) -> None:
+        held, connection.held = connection.held, []
+        for record in held:
+            # Not in the scratch: this may run from within the handling of another connection's record.
+            self._record(connection, record, memoryview(bytearray(len(record))), now)
+            if connection.closed:
+                return
+
+    def _verify_or_end(self, connection: Connection, now: float, answer: Answer) -> None:
+        try:
+            self._verify(connection, now, answer)
+        except ProtocolViolation as violation:
+            self.violated(connection, violation, now)
+
+    def answered(self, name: str, answer: Answer, now: float) -> None:
+        """A lookup has ended: judge the connections that wait for it."""
+        if answer is Answer.KNOWN:
+            self._distrust(name, now)
+        for number in self._verifying.pop(name, []):
+            connection = self._switchboard.get(number)
+            if connection is not None and connection.stage is Stage.VERIFYING:
+                self._verify_or_end(connection, now, answer)
+
+    def _distrust(self, name: str, now: float) -> None:
+        """A record was learned: a connection with a key that the name has no longer ends. Of two nodes that claim one
+        name, one is believed."""
+        session = self._sessions.get(name)
+        connection = session.connection if session is not None else None
+        if connection is not None and not self._admission.proven(connection, name):
+            self.violated(connection, NotBelieved(f"{name} has another key by now"), now)
+
+    # --- records ----------------------------------------------------------------------------------------------------
+
+    def _record(self, connection: Connection, record: Buffer, into: memoryview, now: float) -> None:
+        """Decrypt a record and handle its frames. Raises ProtocolViolation."""
+        length = connection.open_untrusted(record, into)
+        connection.last_heard = now
+        if connection.pinged:
+            connection.pinged = False
+            self._switchboard.timers.set(connection.number, now + KEEPALIVE_SECONDS)
+        session = connection.session
+        for frame in decode_frames_untrusted(into[:length]):
+            if session is None:
+                self._handlers.handle_on_leg(connection, frame, now)
+                if connection.closed:
+                    return
+                continue
+            if type(frame) is Data:
+                if connection.stage is not Stage.LIVE:
+                    raise BadFrame("a message before the resume frames")
+                arrived = session.receive(frame)
+                if arrived is not None:
+                    receipt = Receipt(session, session.inbox, arrived.sequence)
+                    self._events.append(Received(session.name, arrived.header, arrived.blob, receipt))
+                continue
+            self._handlers.handle(connection, session, cast(Control, frame), now)
+            if connection.closed:
+                return
