@@ -4,9 +4,9 @@ The whole:   `peers` (Network, which a node programs against), with `config`, `e
 Peers:       `sessions` (the table, and how each is reached), `session` (what two nodes owe each other), `streams` (many
              messages over one session), `shares` (of a peer's credit), `reach` (dial, back off, give up), `penalties`,
              `probes` and `vitals` (what people see).
-Connections: `switchboard` (the table), `reception` (what comes on them), `handlers` (what each frame does), `connection`
-             (handshake, then records), `handshake` (Noise), `admission` (whom to believe), `stall` (who gets on),
-             `records` (encryption), `wire` (frames; docs/wire.md).
+Connections: `switchboard` (the table), `reception` (what comes on them), `handlers` (what each frame does),
+             `connection` (handshake, then records), `handshake` (Noise), `admission` (whom to believe), `stall` (who
+             gets on), `records` (encryption), `wire` (frames; docs/wire.md).
 Names:       `names`, `identity`, `keyfile`, `directory` (records and caches), `resolver` (asks the registrar),
              `registrar` (is it), `service` (answers).
 Routers:     `relay` (is one: places and circuits), `circuits` (is reached through some, or reaches others so).
