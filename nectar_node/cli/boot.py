@@ -91,7 +91,10 @@ def boot(
 
 def _boot_detached(network: Network, name: str, options: launch.BootOptions) -> int:
     started = launch.start(network, [(name, with_password(network, name, options))])[0]
-    output.say(f"{name} runs as process {started.process.pid} on {output.endpoint(list(started.endpoint))}.")
+    where = f"on {output.endpoint(list(started.endpoint))}"
+    if options.routers:
+        where = f"and is reached through {' and '.join(options.routers)}"
+    output.say(f"{name} runs as process {started.process.pid} {where}.")
     return 0
 
 
