@@ -1,6 +1,7 @@
 """A node behind routers is reached like any other, and no router can read, forge, or lose anything without notice."""
 
 import random
+from collections import deque
 from collections.abc import Callable
 
 import pytest
@@ -357,6 +358,48 @@ def test_a_router_that_begins_to_drop_everything_is_noticed_by_the_keepalive() -
     assert hidden.headers() == [b"while it was good", b"swallowed"]
     assert first.failed() == []
     assert router_of(first, hidden.name) == "two.test"
+
+
+def delay(world: World, router: str, seconds: float, until: float) -> None:
+    """Let time pass, while that router keeps all that it passes to the node behind it for so long."""
+    node = world.nodes[router]
+    line: deque[tuple[float, tuple[Node, int], bytes]] = deque()
+
+    def late(wire: Wire) -> Callable[[bytes, int], bytes]:
+        def alter(data: bytes, to: int) -> bytes:
+            end = next((connection for each, connection in wire.ends if each is node), None)
+            leg = node.network._switchboard.get(end)
+            if leg is None or leg.partner is None or wire.ends[to][0] is node:
+                return data
+            line.append((world.now + seconds, wire.ends[to], data))
+            return b""
+
+        return alter
+
+    for wire in world.wires:
+        wire.alter = late(wire)
+    world.on_wire = lambda wire: setattr(wire, "alter", late(wire))
+    while world.now < until:
+        world.run(0.125)
+        while line and line[0][0] <= world.now:
+            _, (receiver, number), data = line.popleft()
+            receiver.network.receive(number, data, world.now)
+
+
+@pytest.mark.parametrize(("seconds", "router"), [(1.0, "one.test"), (30.0, "two.test")])
+def test_a_router_that_delays_everything_is_survived_or_left(seconds: float, router: str) -> None:
+    world, first, hidden = network()
+    world.send(first, hidden.name, b"while it was good")
+    world.run(1)
+    sent = [b"message %d" % number for number in range(5)]
+    for each in sent:
+        world.send(first, hidden.name, each)
+        world.send(hidden, first.name, each)
+    delay(world, "one.test", seconds, world.now + 40)
+    assert hidden.headers() == [b"while it was good", *sent]
+    assert first.headers() == sent
+    assert first.failed() == hidden.failed() == []
+    assert router_of(first, hidden.name) == router
 
 
 def test_a_router_that_connects_somebody_else_gains_nothing() -> None:
