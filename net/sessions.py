@@ -264,7 +264,7 @@ class Sessions:
 
     def _attempt_failed(self, session: Session, reason: FailureReason, now: float) -> None:
         session.attempt = None
-        if session.reach is not None and not session.looking:
+        if session.connection is None and session.reach is not None and not session.looking:
             self._step(session, session.reach.failed(reason, now, self._jitter()), now)
 
     def _revive(self, session: Session, now: float, *, dialer: bool, farewell: bool) -> None:
@@ -492,6 +492,8 @@ class Sessions:
 
     def _reach_on(self, session: Session, now: float) -> None:
         """The lookups that an episode waited for have ended."""
+        if session.connection is not None:
+            return  # as in `due`; to give up would change the epoch that the resume frame on its way has told
         record = self._directory.find(session.name)
         routers = self._unknown_routers(session, record) if record is not None else set()
         if routers:

@@ -14,9 +14,11 @@ from net.peers import NetworkConfig
 from net.wire import Ping
 from tests.net.world import (
     PORT,
+    REGISTRAR,
     Node,
     Wire,
     World,
+    cached_directory,
     host_of,
     identity_of,
     pair,
@@ -454,3 +456,44 @@ def test_a_peer_whose_record_has_two_endpoints_is_reached_at_the_second() -> Non
     world.settle()
     assert second.headers() == [b"hello"]
     assert [port for _, _, port in first.dials] == [PORT, PORT + 1]
+
+
+def test_a_search_that_fails_while_the_peers_own_connection_is_nearly_there_doubles_nothing() -> None:
+    world = World()
+    ann, bob = identity_of("ann.test"), identity_of("bob.test")
+    first, second = (world.add(each, cached_directory(ann, bob)) for each in (ann, bob))
+    world.silent.add((host_of(REGISTRAR.name), PORT))
+    del world.listening[host_of(bob.name), PORT]
+    world.send(first, bob.name, b"refused, and the registrar is asked in vain until 5.0")
+    world.run(4.9)
+    late: list[bytes] = []
+    world.on_wire = lambda wire: setattr(wire, "alter", lambda data, to: delayed(wire, data, to))
+
+    def delayed(wire: Wire, data: bytes, to: int) -> bytes:
+        """Its resume frame, and what comes behind it, is on its way for a while."""
+        if to == 0 or len(wire.log) < 4:
+            return data
+        late.append(data)
+        return b""
+
+    world.send(second, ann.name, b"dials")
+    world.run(0.2)  # the lookup has failed
+    (wire,) = world.wires
+    wire.alter = None
+    for data in late:
+        wire.ends[1][0].network.receive(wire.ends[1][1], data, world.now)
+    world.settle()
+    assert second.delivered() == [b"dials"]
+    second.taking = False
+    world.send(first, bob.name, b"once")
+    world.settle()
+    wire.swallow = True
+    second.network.taken(second.untaken.pop(), world.now)
+    world.settle()
+    world.cut(wire)
+    world.listening[host_of(bob.name), PORT] = second
+    world.on_wire = lambda wire: None
+    world.run(1)
+    assert second.headers()[-1:] == [b"once"]
+    assert second.headers().count(b"once") == 1
+    assert first.delivered()[-1:] == [b"once"]
