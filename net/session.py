@@ -148,7 +148,7 @@ class Session:
     @property
     def idle(self) -> bool:
         """Whether the peer can be forgotten at no cost."""
-        quiet = self.connection is None and self.reach is None and not self.up
+        quiet = self.connection is None and self.reach is None and not self.looking and not self.up
         return quiet and not self.outbox.messages and self.inbox.idle
 
     def choose(self, connection: "Connection") -> Resume:

@@ -83,13 +83,20 @@ class Sessions:
         session = self._sessions.get(name)
         if session is None:
             if len(self._sessions) >= MAX_SESSIONS:
-                unneeded = (item for item in self._sessions.values() if item.idle and not self.is_router(item.name))
-                idle = next(unneeded, None)
+                idle = self._unneeded()
                 if idle is None:
                     return None
                 del self._sessions[idle.name]
             session = self._sessions[name] = self._new(name, guest=False)
         return session
+
+    def _unneeded(self) -> Session | None:
+        """One that can be forgotten at no cost; not one whose peer's resume frame is awaited."""
+        awaited = {connection.session for connection in self._switchboard.all()}
+        sessions = self._sessions.values()
+        return next(
+            (item for item in sessions if item.idle and item not in awaited and not self.is_router(item.name)), None
+        )
 
     def guest(self, name: str) -> Session:
         """A session with somebody who has not registered that name yet; it is in no table."""

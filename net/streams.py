@@ -414,8 +414,9 @@ class Inbox:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is in here."""
-        return not self._partial and not self._untaken
+        """Whether our kernel has taken all that was whole. Of the rest nothing is left when the peer has been given up
+        (`shrink`), and only then does this matter."""
+        return not self._untaken
 
     @property
     def incomplete(self) -> bool:

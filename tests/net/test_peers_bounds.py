@@ -15,9 +15,11 @@ from net.limits import (
     MAX_HEADER_BYTES,
     MAX_PEER_BYTES,
     MESSAGE_OVERHEAD_BYTES,
+    RECOVERY_SECONDS,
     SESSION_CREDIT_BYTES,
     SESSION_CREDIT_MESSAGES,
 )
+from net.records import LENGTH
 from net.streams import Inbox
 from net.wire import DATA, FIRST, Credit, Data, Ping
 from tests.net.world import Node, World, host_of, identity_of, pair, static_directory
@@ -338,3 +340,46 @@ def test_what_a_peer_can_make_us_keep_is_bounded(attack: object) -> None:
     finally:
         tracemalloc.stop()
     assert peak < MAX_PEER_BYTES
+
+
+# --- peers that are remembered ----------------------------------------------------------------------------------------
+
+
+def test_a_peer_whose_connection_is_nearly_there_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("net.sessions.MAX_SESSIONS", 1)
+    world, first, second = pair()
+    late: list[bytes] = []
+
+    def delayed(data: bytes, to: int) -> bytes:
+        """What comes behind the arbiter's last handshake message is on its way for a while."""
+        if to == 0 or not world.wires[0].log:
+            return data
+        end = 0 if late else LENGTH.size + LENGTH.unpack_from(data)[0]
+        late.append(data[end:])
+        return data[:end]
+
+    world.on_wire = lambda wire: setattr(wire, "alter", delayed)
+    world.send(first, second.name, b"message")
+    world.settle()
+    world.send(second, "zoe.test", b"for a third node")
+    world.settle()
+    assert second.failed() == [(b"for a third node", FailureReason.QUEUE_FULL)]
+    (wire,) = world.wires
+    wire.alter = None
+    second.network.receive(wire.ends[1][1], b"".join(late), world.now)
+    world.settle()
+    assert first.delivered() == [b"message"]
+    assert [peer.name for peer in second.network.peers()] == [first.name]
+
+
+def test_a_peer_that_left_in_the_middle_of_a_message_can_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("net.sessions.MAX_SESSIONS", 1)
+    world, first, second = pair()
+    world.on_wire = lambda wire: setattr(wire, "cut_after", 500_000)
+    world.send(first, second.name, b"large", bytes(1 << 20))
+    world.settle()
+    world.crash(first)
+    world.run(RECOVERY_SECONDS)
+    world.send(second, "zoe.test", b"unknown")
+    world.settle()
+    assert second.failed() == [(b"unknown", FailureReason.NO_SUCH_NAME)]

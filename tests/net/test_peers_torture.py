@@ -138,7 +138,9 @@ class Torture:
             arrived = {header for other in self.lives for header in other.headers()}
             assert set(node.delivered()) <= arrived
             assert node.network.statistics()["outgoing_messages"] == 0
-            assert node.network.statistics()["incoming_bytes"] == 0
+            for session in node.network._sessions.all():
+                assert session.inbox.idle
+                assert not (session.live and session.inbox.incomplete)
 
 
 @pytest.mark.parametrize("crashes", [False, True])
