@@ -106,7 +106,7 @@ class Connection:
         self.pinged = False
         """Whether the connection ends unless something is heard in time."""
         self.ping_sent: float | None = None
-        """When the oldest ping whose pong has not come was queued."""
+        """When the ping whose pong has not come was queued; there is never more than one."""
         self.watch = Watch()
         self.splitter = Splitter()
         self.held: list[bytes] = []

@@ -101,10 +101,10 @@ class Switchboard:
         self.signal(connection)
 
     def ping(self, connection: Connection, now: float) -> None:
-        """Ask for a pong; the time that it takes is measured, of one ping at a time."""
+        """Ask for a pong, unless one is awaited: it does not say which ping it answers, and the time is measured."""
         if connection.ping_sent is None:
             connection.ping_sent = now
-        self.queue(connection, Ping())
+            self.queue(connection, Ping())
 
     def reply(self, connection: Connection, frame: Control) -> None:
         """Send a control frame that the peer has asked for. Raises NoRoom if it asks without ever reading."""

@@ -52,6 +52,23 @@ def test_the_round_trip_is_measured_again_after_silence_and_the_last_one_counts(
     assert {status(first, second.name).round_trip, status(second, first.name).round_trip} <= {2 * HOP, 3 * HOP}
 
 
+def test_while_a_pong_is_awaited_nothing_is_asked_that_it_could_be_taken_for_the_answer_to() -> None:
+    world, first, second = pair()
+    world.send(first, second.name, b"m")
+    world.settle()
+    world.clogged.add(second.name)
+    for _ in range(3):
+        first.network.probe(second.name, object(), world.now)
+        world.run(1)
+    session = second.network._sessions.get(first.name)
+    assert session is not None
+    assert session.connection is not None
+    assert session.connection.controls == 1
+    world.clogged.clear()
+    world._transmit(second, session.connection.number)
+    assert status(first, second.name).round_trip == 3.0
+
+
 def test_a_pong_that_nobody_asked_for_measures_nothing() -> None:
     world, first, second = pair()
     world.send(first, second.name, b"m")
