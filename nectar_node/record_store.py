@@ -13,6 +13,7 @@ registrations. Tests: tests/nectar_node/test_record_store.py.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,6 +38,8 @@ LEAST_SUPERSEDED = 1024
 """Entries that are superseded before a file is worth writing anew, besides as many as there are names."""
 _MAC_BYTES = 16
 _FRAME = struct.Struct(f">I{_MAC_BYTES}s")
+_BEGINNING = re.compile(rb"(?=\x00[\x00-\x10].{%d}[\x80-\x9b])" % (_FRAME.size - 2), re.DOTALL)
+"""What a batch may begin with: a length up to MAX_BATCH_BYTES, and behind its frame a CBOR array."""
 _OFFSET = struct.Struct(">Q")
 _HEAD_BYTES = len(MAGIC) + _MAC_BYTES
 _LANE = "records"
@@ -110,11 +113,10 @@ def _payload_untrusted(view: memoryview, position: int, key: bytes) -> memoryvie
 
 
 def _goes_on_untrusted(view: memoryview, position: int, key: bytes) -> bool:
-    """Whether there is a whole batch behind the one at `position`, which is not whole."""
-    if position + _FRAME.size > len(view):
-        return False
-    following = position + _FRAME.size + int(_FRAME.unpack_from(view, position)[0])
-    return _payload_untrusted(view, following, key) is not None
+    """Whether there is a whole batch anywhere behind `position`: where the next one begins is not known if it is the
+    length of the one there that is damaged."""
+    found = _BEGINNING.finditer(view, position)
+    return any(_payload_untrusted(view, match.start(), key) is not None for match in found)
 
 
 def _head(key: bytes) -> bytes:

@@ -207,6 +207,20 @@ def test_damage_before_the_end_stops_a_registrar_and_costs_a_cache_what_is_behin
         read_names(rig.path, KEY)
 
 
+def test_whatever_byte_before_the_last_batch_changes_it_is_not_taken_for_a_crash(rig: Rig) -> None:
+    rig.keep(record("a"))
+    begin = len(rig.path.read_bytes())
+    rig.keep(record("b"))
+    end = len(rig.path.read_bytes())
+    rig.keep(record("c"))
+    data = bytearray(rig.path.read_bytes())
+    for position in range(begin, end):
+        for change in (1, 0x80):
+            data[position] ^= change
+            assert read_untrusted(bytes(data), KEY).damage is not None, position
+            data[position] ^= change
+
+
 def test_more_than_a_crash_can_leave_is_damage(rig: Rig) -> None:
     rig.keep(record("a"))
     data = rig.path.read_bytes()
