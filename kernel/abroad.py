@@ -4,8 +4,9 @@ A message counts from when it is given to the net until the peer's kernel has ta
 as it takes up memory here. A process of which too much is on its way is set aside with the rest of its effects, like
 one whose local target has no room (`room`), when it wants to send to another node; it goes on when some of that has
 gone, or its request's timeout passes. Accounts are by name and not by life, so that restarting gains nothing, and
-there is one for the package as well, since a process can spawn others. What system processes send counts together, and
-fails beyond the bound: they cannot wait.
+there is one for the package as well, since a process can spawn others. What system processes send counts for each node
+that it goes to, so that one that asks much and takes no answer does not silence them to all others; beyond the bound it
+fails, since they cannot wait.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from kernel.process import Process
 
 
 class Account:
-    """What is on its way from one process, or from all of a package; lives as long as a process or a message does."""
+    """What is on its way from one process, from all of a package, or from system processes to one node.
+
+    It lives as long as a process or a message does."""
 
     __slots__ = ("__weakref__", "bytes", "messages", "most_bytes", "most_messages", "package", "waiters")
 
@@ -55,24 +58,32 @@ class Abroad:
     def __init__(self) -> None:
         self._processes: WeakValueDictionary[ProcessId, Account] = WeakValueDictionary()
         self._packages: WeakValueDictionary[PackageId, Account] = WeakValueDictionary()
-        self._system = Account(limits.MAX_ABROAD_MESSAGES, limits.MAX_ABROAD_BYTES)
+        self._system: dict[str, Account] = {}
+        """By the node to which system processes send."""
 
-    def full(self, sender: Process | None) -> Account | None:
-        """The account for which a sender (None: system processes) has to wait before it sends; None: it need not."""
+    def full(self, sender: Process) -> Account | None:
+        """The account for which a sender has to wait before it sends; None: it need not."""
         account = self._of(sender)
         if not account.has_room():
             return account
         package = account.package
         return package if package is not None and not package.has_room() else None
 
+    def system_may_send(self, node: str) -> bool:
+        """Whether a system process may send to that node."""
+        account = self._system.get(node)
+        return account is None or account.has_room()
+
     def sent(self, parcel: Parcel) -> None:
         """A message is on its way."""
-        self._of(parcel.sender).add(1, _size(parcel))
+        self._account(parcel).add(1, _size(parcel))
 
     def gone(self, parcel: Parcel) -> Iterator[Process]:
         """It is so no longer; the processes that may try again now, each after the one before it has tried."""
-        account = self._of(parcel.sender)
+        account = self._account(parcel)
         account.add(-1, -_size(parcel))
+        if parcel.sender is None and not account.messages:
+            del self._system[parcel.envelope.target.node]
         for each in (account, account.package):
             while each is not None and each.waiters and each.has_room():
                 yield each.waiters.popleft()
@@ -84,9 +95,15 @@ class Abroad:
             if each is not None and sender in each.waiters:
                 each.waiters.remove(sender)
 
-    def _of(self, sender: Process | None) -> Account:
-        if sender is None:
-            return self._system
+    def _account(self, parcel: Parcel) -> Account:
+        if parcel.sender is not None:
+            return self._of(parcel.sender)
+        node = parcel.envelope.target.node
+        if node not in self._system:
+            self._system[node] = Account(limits.MAX_ABROAD_MESSAGES, limits.MAX_ABROAD_BYTES)
+        return self._system[node]
+
+    def _of(self, sender: Process) -> Account:
         if sender.abroad is None:
             sender.abroad = self._open(sender.address.process)
         return sender.abroad

@@ -106,7 +106,7 @@ class Outside:
         if self._router.tracer is not None:
             self._router.tracer.sent(envelope, self._router.now)
         if target.node != self._router.our:
-            if self._abroad.full(None) is None:
+            if self._abroad.system_may_send(target.node):
                 self._router.to_peer(Parcel(envelope, None, None, None))
             else:
                 self._router.undeliverable(envelope, Reason.INBOX_FULL)
@@ -126,7 +126,7 @@ class Outside:
         source, reply_to, response, blob = event
         envelope = Envelope(reply_to.id, Address(self._router.our, source), reply_to.address, None, response, blob)
         if reply_to.address.node != self._router.our:
-            if self._abroad.full(None) is None:
+            if self._abroad.system_may_send(reply_to.address.node):
                 self._router.to_peer(Parcel(envelope, None, None, None))
             else:
                 self._router.dead(envelope, Reason.INBOX_FULL)

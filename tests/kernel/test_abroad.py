@@ -3,6 +3,7 @@
 import pytest
 
 from kernel import limits
+from kernel.address import Address
 from kernel.events import FromPeer, Inject, Parcel, PeerFailed, PeerTook, Reply, Taken, ToPeer
 from kernel.guest import Arrival, Failure, SendAndAwait
 from kernel.message import (
@@ -165,6 +166,16 @@ def test_g24_system_processes_cannot_wait_and_are_told_at_once(rig: Rig) -> None
     rig.tell(PeerTook(parcels(rig)[0]))
     rig.tell(Reply(CLOCK, ReplyTo(there("b"), 5), Response(False, b"time"), None))
     assert left(rig)[-1] == b"time"
+
+
+def test_g24_a_node_that_takes_no_answers_of_system_processes_silences_them_to_no_other(rig: Rig) -> None:
+    for number in range(4):
+        rig.tell(Reply(CLOCK, ReplyTo(there("b"), number), Response(False, b"%d" % number), None))
+    assert (left(rig), rig.dead()) == ([b"0", b"1", b"2"], [Reason.INBOX_FULL])
+    third = Address("third.nec", pid("b"))
+    rig.tell(Reply(CLOCK, ReplyTo(third, 5), Response(False, b"time"), None))
+    rig.tell(Inject(TERMINAL, third, Request(False, None, b"the user's"), None, "token"))
+    assert left(rig)[3:] == [b"time", b"the user's"]
 
 
 def test_g24_a_full_queue_at_the_net_is_a_timeout_and_no_offline(rig: Rig) -> None:
