@@ -16,7 +16,7 @@ from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import AlreadyRunning, BadInput
 from nectar_node.folder import NodeFolder
-from net.errors import KeyFileError, KeyFileMissing
+from net.errors import KeyFileError, KeyFileExists, KeyFileMissing, WrongPassword
 from net.identity import KEY_BYTES, Identity
 from net.keyfile import Keys, create_key_file, read_key_file, seal, unlock_key_file, write_key_file
 
@@ -42,13 +42,14 @@ def new(
     """Make the key of a node before its first boot."""
     check_name(name)
     network = Network(directory)
+    if network.place(name).key.exists():
+        raise BadInput(
+            f"{name} has a key already: change it with `{network.command('keys rotate', name)}`, "
+            f"or show it with `{network.command('keys show', name)}`."
+        )
+    # Before there is a folder, which would count as a node.
+    password = None if no_password else passwords.chosen(passwords.source(password_file), name)
     with _changing(network.place(name)) as folder:
-        if folder.key.exists():
-            raise BadInput(
-                f"{name} has a key already: change it with `{network.command('keys rotate', name)}`, "
-                f"or show it with `{network.command('keys show', name)}`."
-            )
-        password = None if no_password else passwords.chosen(passwords.source(password_file), name)
         identity = Identity(name, os.urandom(KEY_BYTES))
         create_key_file(folder.key, seal(Keys(identity, None), password, os.urandom))
     output.say(f"{name} has the key {identity.public_key.hex()}.")
@@ -81,6 +82,8 @@ def export(
 ) -> int:
     """Copy the key of a node into FILE, protected as it is, to be moved to another machine."""
     folder = Network(directory).node(name)
+    if file.is_dir():
+        raise BadInput(f"{file} is a folder: name the file in it that is to be the copy.")
     with errors_told():
         key = read_key_file(folder.key)
         create_key_file(file, key)
@@ -175,5 +178,12 @@ def errors_told() -> Iterator[None]:
         raise BadInput(
             f"{output.sentence(str(error))[:-1]}: make one with `nectar keys new`, or boot the node."
         ) from error
+    except KeyFileExists as error:
+        raise BadInput(
+            f"{output.sentence(str(error))[:-1]}, and a key is never replaced: "
+            "move it away first, or choose another place."
+        ) from error
+    except WrongPassword as error:
+        raise BadInput(f"{output.sentence(str(error))[:-1]}: nothing was changed, try again.") from error
     except KeyFileError as error:
         raise BadInput(output.sentence(str(error))) from error

@@ -59,9 +59,11 @@ def one_line(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """`text`, as a process put it, with a capital letter (names of nodes keep their small one) and a full stop."""
+    """`text`, as a process put it, with a capital letter (names of nodes and files keep their small one) and a full
+    stop."""
     first, space, rest = text.rstrip(". ").partition(" ")
-    return f"{first if '.' in first else first[:1].upper() + first[1:]}{space}{rest}."
+    is_name = any(mark in first for mark in "./:")
+    return f"{first if is_name else first[:1].upper() + first[1:]}{space}{rest}."
 
 
 def print_table(

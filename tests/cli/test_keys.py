@@ -106,7 +106,7 @@ def test_the_password_comes_from_the_file_that_the_environment_names(
 
 def test_without_a_terminal_or_a_file_one_sentence_says_what_to_do(keys: Nectar, folder: NodeFolder) -> None:
     assert passwords.VARIABLE in keys("new", NAME)
-    assert not folder.key.exists()
+    assert not folder.path.exists()
 
 
 def test_a_password_file_that_everybody_can_read_is_said_and_used(
@@ -133,16 +133,22 @@ def test_a_key_moves_to_another_machine_as_it_is(
     keys("export", NAME, copy)
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert copy.read_bytes() == folder.key.read_bytes()
-    assert "already" in keys("export", NAME, copy)
+    assert "already, and a key is never replaced" in keys("export", NAME, copy)
     keys("import", copy, directory="other")
     moved = tmp_path / "other" / NODES_FOLDER / NAME / "key"
     assert moved.read_bytes() == folder.key.read_bytes()
     assert "already" in keys("import", copy, directory="other")
 
 
+@pytest.mark.parametrize("place", ["", ".", ".."])
+def test_a_copy_is_a_file_and_no_folder(keys: Nectar, place: str) -> None:
+    keys("new", NAME, "--no-password")
+    assert "is a folder: name the file in it" in keys("export", NAME, place)
+
+
 def test_what_is_no_key_is_not_imported(keys: Nectar, tmp_path: Path, folder: NodeFolder) -> None:
     (tmp_path / "junk").write_bytes(b"junk")
-    assert "not a node key file" in keys("import", tmp_path / "junk")
+    assert keys("import", tmp_path / "junk") == f"{tmp_path / 'junk'}: this is not a node key file.\n"
     assert not folder.path.exists()
 
 
@@ -155,7 +161,9 @@ def test_a_password_is_changed_with_the_old_one_alone(
     other.write_text("battery staple")
     other.chmod(0o600)
     before = folder.key.read_bytes()
-    assert "wrong password" in keys("passwd", NAME, "--password-file", other, "--no-password")
+    assert "wrong password for the node key file: nothing was changed, try again" in keys(
+        "passwd", NAME, "--password-file", other, "--no-password"
+    )
     assert folder.key.read_bytes() == before
     keys("passwd", NAME, "--password-file", secret, "--new-password-file", other)
     assert unlock_key_file(folder.key, b"battery staple").identity.seed == seed

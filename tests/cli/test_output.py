@@ -33,7 +33,12 @@ def test_a_text_that_has_no_encoding_can_be_printed() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("the disk is full", "The disk is full."), ("recv.nec is offline.", "recv.nec is offline."), ("", ".")],
+    [
+        ("the disk is full", "The disk is full."),
+        ("recv.nec is offline.", "recv.nec is offline."),
+        ("key: is none", "key: is none."),
+        ("", "."),
+    ],
 )
 def test_a_sentence_has_a_capital_letter_and_a_full_stop_but_a_name_stays_as_it_is(text: str, expected: str) -> None:
     assert output.sentence(text) == expected
