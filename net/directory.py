@@ -204,10 +204,15 @@ def _decode_body_untrusted(body: bytes) -> NameRecord:
 
 def _endpoint_untrusted(fields: object) -> Endpoint:
     match fields:
-        case [str(host), int(port)] if 0 < port < 65536 and 0 < len(host.encode()) <= MAX_HOST_BYTES:
-            if host.isprintable() and " " not in host:
-                return Endpoint(host, port)
+        case [str(host), int(port)] if 0 < port < 65536 and is_host(host):
+            return Endpoint(host, port)
     raise BadNameRecord("not an endpoint")
+
+
+def is_host(text: str) -> bool:
+    """Whether a record may give `text` as a host: an address or a name, which nobody has looked up."""
+    size = len(text.encode(errors="replace"))
+    return 0 < size <= MAX_HOST_BYTES and text.isprintable() and " " not in text
 
 
 @dataclass(frozen=True, slots=True)

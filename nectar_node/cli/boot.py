@@ -15,6 +15,7 @@ from nectar_node.cli import launch, output, passwords
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.config import LOOPBACK, REGISTRAR_NAME, Genesis, NodeConfig, StaticFile
 from nectar_node.errors import BadInput
+from net.directory import is_host
 from net.identity import KEY_BYTES
 from net.limits import MAX_ENDPOINTS, MAX_RESERVATIONS
 
@@ -145,7 +146,7 @@ def check_name(name: str) -> None:
 def parse_endpoint(text: str) -> tuple[str, int]:
     """The HOST:PORT in `text`; raises BadInput."""
     host, _, port = text.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+    if not is_host(host) or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise BadInput(f"{text!r} is no endpoint: expected HOST:PORT, such as 127.0.0.1:9000.")
     return host, int(port)
 

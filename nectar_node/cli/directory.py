@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli import options, output
+from nectar_node.cli import options, output, passwords
 from nectar_node.cli.boot import check_name, parse_endpoint
 from nectar_node.cli.keys import errors_told, unlock
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
@@ -20,6 +20,7 @@ from net.identity import Identity
 from net.limits import MAX_ENDPOINTS
 
 _DAY = 24 * 3600
+_MAX_DAYS = 100 * 365
 
 app = typer.Typer(help="Make the directory of a network that has no registrar.", no_args_is_help=True)
 
@@ -37,13 +38,21 @@ def sign(
         list[str],
         typer.Option(metavar="NAME=HOST:PORT", help="A node and where it listens; repeatable, the best place first."),
     ],
-    days: Annotated[int, typer.Option(min=0, help="After so many days nobody believes the file; 0: always.")] = 0,
+    days: Annotated[
+        int, typer.Option(metavar="N", min=0, max=_MAX_DAYS, help="Nobody believes the file after N days; 0: for ever.")
+    ] = 0,
     password_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Holds the password of all these keys.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help=f"Holds the password of all these keys; else {passwords.VARIABLE} names it, or a prompt asks.",
+        ),
     ] = None,
     directory: options.Directory = DEFAULT_FOLDER,
 ) -> int:
     """Write down who is who and where, signed by each node's key and an authority's; all keys must lie in D."""
+    if file.is_dir():
+        raise BadInput(f"{file} is a folder: name the file in it that is to be written.")
     network, endpoints = Network(directory), parse_nodes(node)
     now = int(time.time())
     expires_at = now + days * _DAY if days else NEVER
@@ -55,7 +64,7 @@ def sign(
         ]
     _replace(file, encode_static_directory(records, signer))
     output.say(
-        f"{file} names {len(records)} nodes. Boot each with "
+        f"{file} names {', '.join(endpoints)}. Boot each with "
         f"`nectar boot NAME --directory {file} --authority {signer.public_key.hex()}`."
     )
     return 0
@@ -88,8 +97,12 @@ def _record(identity: Identity, endpoints: Sequence[Endpoint], now: int, expires
 
 def _replace(path: Path, data: bytes) -> None:
     staging = path.with_name(f".{path.name}.new")
-    with staging.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    staging.replace(path)
+    try:
+        with staging.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        staging.replace(path)
+    except OSError as error:
+        staging.unlink(missing_ok=True)
+        raise BadInput(f"Cannot write {path}: {error.strerror}.") from error

@@ -57,7 +57,24 @@ def test_a_node_without_a_key_is_not_signed_for(folder: Path, capsys: pytest.Cap
     assert not (folder / "out").exists()
 
 
-@pytest.mark.parametrize("word", ["a.nec", "a.nec=h", "=h:1", "A=h:1"])
+@pytest.mark.parametrize(
+    ("place", "reason"), [("", "is a folder"), (".", "is a folder"), ("nowhere/out", "No such file or directory")]
+)
+def test_where_no_file_can_be_is_one_sentence(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: str, reason: str
+) -> None:
+    monkeypatch.chdir(folder)
+    capsys.readouterr()
+    before = sorted(folder.iterdir())
+    words = ("--authority", "a.nec", "--node", "a.nec=h:1", "--dir", str(folder))
+    assert main(["directory", "sign", place, *words]) == 2
+    told = capsys.readouterr().err
+    assert reason in told
+    assert len(told.splitlines()) == 1
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("word", ["a.nec", "a.nec=h", "=h:1", "A=h:1", "a.nec=h h:1", f"a.nec={'h' * 300}:1"])
 def test_what_is_no_node_with_its_endpoint_is_bad_input(word: str) -> None:
     with pytest.raises(BadInput):
         parse_nodes([word])
