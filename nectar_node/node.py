@@ -218,7 +218,7 @@ class Node:
             listener = await self._transport.listen(config.host, port)
         except ListenFailed as error:
             raise CannotListen(
-                f"{config.name} cannot listen there: {error}. Choose another --port, or leave it out for a free one."
+                f"{config.name} {error}. Choose a --host of this machine, and another --port or none for a free one."
             ) from error
         self._endpoint = (config.host, listener.port)
         if config.is_registrar:

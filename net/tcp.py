@@ -201,12 +201,17 @@ class TcpTransport:
             )
             socket = trio.socket.socket(family, kind, protocol)
         except (OSError, UnicodeError) as error:
-            raise ListenFailed(f"cannot listen at {host} port {port}: {error}") from error
+            raise _listen_failed(host, port, error) from error
         try:
             socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEADDR, 1)
             await socket.bind(address)
             socket.listen(BACKLOG)
         except OSError as error:
             socket.close()
-            raise ListenFailed(f"cannot listen at {host} port {port}: {error}") from error
+            raise _listen_failed(host, port, error) from error
         return TcpListener(socket, self._buffer)
+
+
+def _listen_failed(host: str, port: int, error: OSError | UnicodeError) -> ListenFailed:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return ListenFailed(f"cannot listen at {host} port {port}: {reason or error}")

@@ -73,7 +73,7 @@ def boot(
         advertise=parse_endpoint(advertise) if advertise else None,
         routers=parse_routers(name, routers),
         reservations=reservations,
-        packages=() if no_packages else tuple(package) if package else None,
+        packages=() if no_packages else tuple(map(check_package, package)) if package else None,
         password_file=password_file,
         directory=parse_directory(directory, authority),
         password=None if password_descriptor is None else receive_password(password_descriptor),
@@ -130,7 +130,7 @@ def make_config(network: Network, name: str, options: launch.BootOptions, ready_
 def _packages(name: str, options: launch.BootOptions) -> tuple[Path, ...]:
     if options.packages is None:
         return () if name == REGISTRAR_NAME else shipped_packages()
-    return tuple(map(check_package, options.packages))
+    return options.packages
 
 
 def check_name(name: str) -> None:
@@ -156,6 +156,8 @@ def parse_routers(name: str, text: str) -> tuple[str, ...]:
     routers = tuple(filter(None, (each.strip() for each in text.split(","))))
     for router in routers:
         check_name(router)
+    if text and not routers:
+        raise BadInput(f"{text!r} names no router: leave out --routers for a node that others can dial.")
     if name in routers or len(set(routers)) < len(routers):
         raise BadInput(f"{text!r} names {name} itself, or a router twice.")
     if len(routers) > MAX_ENDPOINTS:

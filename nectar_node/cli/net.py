@@ -44,7 +44,10 @@ def hi(
     """
     check_name(name)
     words = " ".join(text or ()).split() or ["hi"]
-    return run.run("hi", node, [name, *words], HI_SECONDS, directory, as_json)
+    code = run.run("hi", node, [name, *words], HI_SECONDS, directory, as_json)
+    if code in (EXIT_OFFLINE, EXIT_TIMEOUT):
+        output.complain(f"Why: {Network(directory).command('net diagnose', name, '--node', node)}")
+    return code
 
 
 @app.command()

@@ -85,6 +85,25 @@ def test_a_name_that_is_no_node_name_is_bad_usage(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--routers", ","), "names no router"),
+        (("--routers", "a.nec"), "names a.nec itself"),
+        (("--routers", "b.nec,b.nec"), "a router twice"),
+        (("--routers", "b.nec", "--advertise", "h:1"), "leave out one of them"),
+        (("--package", "nowhere"), "is no package"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_before_there_is_a_node(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], told: str
+) -> None:
+    GENESIS.save(tmp_path)
+    assert main(["boot", "a.nec", "--detach", "--join", str(tmp_path), *options]) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "nodes").exists()
+
+
 def test_no_packages_at_all_is_not_the_usual_ones() -> None:
     assert BootOptions(packages=()).arguments()[-1] == "--no-packages"
     assert "--no-packages" not in BootOptions().arguments()

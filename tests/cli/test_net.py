@@ -228,7 +228,9 @@ def terminal(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Any:
 
 def test_hi_runs_the_script_of_that_name(terminal: RealNode, capsys: pytest.CaptureFixture[str]) -> None:
     assert net(terminal, "hi", "no.nec", "how", "are", "you?") == 3
-    assert capsys.readouterr().err == "no.nec is offline.\n"
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "no.nec is offline."
+    assert told[1].startswith(f"Why: nectar net diagnose no.nec --node {NODE}")
 
 
 def test_hi_without_a_text_says_hi(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

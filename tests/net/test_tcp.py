@@ -85,7 +85,9 @@ async def test_a_host_that_cannot_be_is_one_error_and_not_a_refusal(host: str) -
 
 async def test_a_port_that_is_taken_cannot_be_listened_on() -> None:
     listener = await TcpTransport().listen("127.0.0.1", 0)
-    with pytest.raises(ListenFailed):
+    with pytest.raises(
+        ListenFailed, match=f"^cannot listen at 127.0.0.1 port {listener.port}: Address already in use$"
+    ):
         await TcpTransport().listen("127.0.0.1", listener.port)
     await listener.aclose()
 
