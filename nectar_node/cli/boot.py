@@ -31,8 +31,10 @@ def boot(
     detach: Annotated[
         bool, typer.Option("--detach", help="Return when the node is ready; its output goes to the log in its folder.")
     ] = False,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = LOOPBACK,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0: any free one.")] = 0,
+    host: Annotated[str, typer.Option(metavar="HOST", help="The address to listen on.")] = LOOPBACK,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="The port to listen on; 0: any free one.")
+    ] = 0,
     advertise: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where others reach this node, if not where it listens.")
     ] = "",
@@ -44,7 +46,7 @@ def boot(
         ),
     ] = "",
     reservations: Annotated[
-        int, typer.Option(min=0, max=65535, help="How many other nodes this one may be a router for.")
+        int, typer.Option(metavar="N", min=0, max=65535, help="How many other nodes this one may be a router for.")
     ] = MAX_RESERVATIONS,
     package: Annotated[
         list[Path] | None,

@@ -50,7 +50,7 @@ def sign(
     ] = None,
     directory: options.Directory = DEFAULT_FOLDER,
 ) -> int:
-    """Write down who is who and where, signed by each node's key and an authority's; all keys must lie in D."""
+    """Write the file that says who is who and where. All nodes and an authority sign it; their keys must lie in D."""
     if file.is_dir():
         raise BadInput(f"{file} is a folder: name the file in it that is to be written.")
     network, endpoints = Network(directory), parse_nodes(node)

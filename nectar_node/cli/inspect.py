@@ -50,7 +50,7 @@ def ps(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """List the processes that run on a node, or show one of them in full."""
+    """List the processes of a node, or show one of them in full."""
     if address is not None:
         return _show_one(node, address, directory, as_json)
     columns = _Columns(_PROCESS_COLUMNS, _PROCESS_OPTIONAL, "PROCESS", (), _cell)
@@ -58,7 +58,7 @@ def ps(
 
 
 def peers(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """List the nodes that a node knows: how each is reached, since when it is so, and what went wrong last.
+    """List the nodes that a node knows, and how each is reached. Also since when it is so, and what went wrong last.
 
     RTT is the time of the last ping and its answer. QUEUE is what the other node has not confirmed yet.
     """

@@ -21,7 +21,8 @@ from net.identity import KEY_BYTES, Identity
 from net.keyfile import Keys, create_key_file, read_key_file, seal, unlock_key_file, write_key_file
 
 app = typer.Typer(
-    help="Make, show, move, protect and change the keys that prove the names of nodes.", no_args_is_help=True
+    help="Make, show, move, protect and change the keys of nodes. Its key proves the name of a node.",
+    no_args_is_help=True,
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The node, such as send.nec.")]
@@ -80,7 +81,7 @@ def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy to make; it must not exist.")],
     directory: options.Directory = DEFAULT_FOLDER,
 ) -> int:
-    """Copy the key of a node into FILE, protected as it is, to be moved to another machine."""
+    """Copy the key of a node into FILE, for another machine. The copy is protected as the key is."""
     folder = Network(directory).node(name)
     if file.is_dir():
         raise BadInput(f"{file} is a folder: name the file in it that is to be the copy.")
@@ -96,7 +97,7 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A copy that `nectar keys export` made.")],
     directory: options.Directory = DEFAULT_FOLDER,
 ) -> int:
-    """Make the key in FILE the key of the node that it belongs to; a key that is there is never replaced."""
+    """Give a node the key in FILE. The file says whose it is; a key that is there is never replaced."""
     with errors_told():
         key = read_key_file(file)
     network = Network(directory)
@@ -127,7 +128,7 @@ def passwd(
 
 @app.command()
 def rotate(name: Name, password_file: PasswordFile = None, directory: options.Directory = DEFAULT_FOLDER) -> int:
-    """Give a node a new key; the former one signs the change, and is forgotten once the registrar has granted it."""
+    """Give a node a new key. The former one signs the change, and is forgotten once the registrar has granted it."""
     network = Network(directory)
     if name == REGISTRAR_NAME:
         raise BadInput(f"The key of {name} is what its whole network trusts, so it cannot change: start a new network.")

@@ -37,12 +37,15 @@ def message(
         int, typer.Option(metavar="S", min=0, help="Seconds to wait; 0: only what is there at once.")
     ] = 10,
     blob: Annotated[Path | None, typer.Option(metavar="FILE", help="A file to attach as the request's blob.")] = None,
-    mime: Annotated[str | None, typer.Option(help="The blob's media type.")] = None,
+    mime: Annotated[str | None, typer.Option(metavar="TYPE", help="The blob's media type.")] = None,
     save_blob: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the response's blob.")] = None,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Send a request from a node and print the response. Exit code: 0 response, 3 Offline, 4 Timeout."""
+    """Send a request from a node and print the response.
+
+    Exit code: 0 response, 3 Offline, 4 Timeout.
+    """
     check_address(address)
     attachment = None if blob is None else base64.b64encode(read_blob(blob)).decode()
     with Network.find(directory).connect(node) as client:

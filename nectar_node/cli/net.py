@@ -38,7 +38,7 @@ def hi(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Say something to another node, whose user sees it in the log, and wait for its "ack".
+    """Say something to another node, and wait for its "ack". Its user sees the text in the log.
 
     The same as `nectar run hi NAME TEXT`. Exit code: 0 it has it, 3 Offline, 4 Timeout.
     """
@@ -57,7 +57,7 @@ def diagnose(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """See whether another node can be reached: its name record, each dial, the handshake, and a ping.
+    """See whether another node can be reached. A line each: its name record, every dial, the handshake, and a ping.
 
     No message is sent; a session that is there already is pinged. Exit code: 0 it can, 3 Offline, 4 Timeout.
     """

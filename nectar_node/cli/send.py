@@ -37,7 +37,7 @@ def send(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Send a file from one node to another; the same command again resumes what was interrupted.
+    """Send a file from one node to another. The same command again resumes what was interrupted.
 
     Exit code: 0 arrived, 3 Offline, 4 Timeout, 2 bad usage, 130 cancelled by Ctrl-C, 1 anything else.
     """

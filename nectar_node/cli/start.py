@@ -59,7 +59,7 @@ def start(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Start processes on a node, in place of those of the same names: all of them or, if one is no good, none.
+    """Start processes on a node. They replace those of the same names: all of them or, if one is no good, none.
 
     A package says in its manifest.json what its processes ask for; --deny withholds some of it.
     """
@@ -103,7 +103,7 @@ def kill(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """End a process of a node, whatever it is doing; it does not start again, and what it issued is revoked."""
+    """End a process of a node, whatever it is doing. It does not start again, and what it issued is revoked."""
     with Network.find(directory).connect(node) as client:
         answer = client.request("kill", address=address)
     if as_json:

@@ -22,9 +22,7 @@ DEFAULT_NODES = ("send.nec", "recv.nec")
 STATUS_TIMEOUT = 3.0
 """Seconds that each node may take to say how it is."""
 
-app = typer.Typer(
-    help="Start, show and stop a local testnet: a registrar and any number of nodes.", no_args_is_help=True
-)
+app = typer.Typer(help="Start, show and stop a local testnet: a registrar and nodes.", no_args_is_help=True)
 
 
 @app.command()
@@ -36,7 +34,7 @@ def up(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Start a registrar and nodes; without --detach, show their logs until Ctrl-C and stop them then."""
+    """Start a registrar and nodes. Without --detach, show their logs until Ctrl-C and stop them then."""
     network = Network(directory)
     down = nodes_to_start(network, nodes)
     news = {name: follow_from_now(network, name) for name in down}
@@ -177,7 +175,7 @@ def _peers(node: Answer) -> str:
 
 @app.command()
 def down(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """Stop all nodes; keys, files and logs stay, so that `up` continues where this left off."""
+    """Stop all nodes. Keys, files and logs stay, so that `up` continues where this left off."""
     network = Network.find(directory)
     ends = launch.stop(network.place(name) for name in network.names())
     if as_json:

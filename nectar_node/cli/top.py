@@ -82,7 +82,7 @@ def top(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print one look as JSON.")] = False,
 ) -> int:
-    """Show the processes of a node, the busiest first, until q or Ctrl-C; one look where there is no terminal."""
+    """Show the processes of a node, the busiest first. Ends with q or Ctrl-C; one look where there is no terminal."""
     with Network.find(directory).connect(node) as client:
         before = take(client)
         if as_json or not (sys.stdout.isatty() and sys.stdin.isatty()):

@@ -37,6 +37,17 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"  {command} " in text for command in COMMANDS)
 
 
+@pytest.mark.parametrize("group", [[], ["testnet"], ["net"], ["keys"], ["directory"]])
+def test_in_80_columns_help_says_what_each_command_does_in_a_whole_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, group: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*group, "--help"]) == 0
+    commands = capsys.readouterr().out.partition("Commands:")[2].strip().splitlines()
+    assert commands
+    assert all(line.endswith(".") and not line.endswith("...") for line in commands)
+
+
 @pytest.mark.parametrize(
     "arguments", [["fly"], ["ps"], ["send"], ["ps", "--node"], ["testnet", "sideways"], ["--x"], ["start"], ["run"]]
 )
