@@ -232,6 +232,8 @@ def _write(path: Path, file: KeyFile, settle: Callable[[Path, Path], None]) -> N
     except FileExistsError as error:
         raise KeyFileExists(f"there is a file at {path} already") from error
     except OSError as error:
+        with suppress(OSError):
+            staging.unlink()  # a part of a key
         raise KeyFileDamaged(f"cannot write the node key file {path}: {error.strerror}") from error
 
 

@@ -1,5 +1,6 @@
 """The key file: protected, or openly not; whole, or not there; one clear error for each failure."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -127,6 +128,16 @@ def test_a_wrong_password_names_the_file(tmp_path: Path) -> None:
     write_key_file(tmp_path / "key", PROTECTED)
     with pytest.raises(WrongPassword, match="key: wrong password"):
         unlock_key_file(tmp_path / "key", b"wrong")
+
+
+def test_a_full_disk_is_one_error_and_leaves_no_part_of_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(KeyFileDamaged, match=r"cannot write .* No space left on device"):
+        create_key_file(tmp_path / "key", PROTECTED)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_is_one_error(tmp_path: Path) -> None:
