@@ -68,6 +68,7 @@ def diagnose(
         client.send("diagnose", name=name)
         try:
             answer = _follow(client, report)
+            report.tell_repeats()
         finally:
             report.end_line()
     outcome = str(answer.get("outcome"))
@@ -93,6 +94,47 @@ def _follow(client: ControlClient, report: _Report) -> Answer:
         report.take(told.value)
 
 
+# --- attempts ---------------------------------------------------------------------------------------------------------
+
+
+class _Repeats:
+    """A node dials again and again until its time is over: attempts that go as the first one at the same place are
+    counted, and not shown."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, list[Answer]] = {}
+        """By the place that was dialed: the steps of the first attempt there, which has failed."""
+        self._place: str | None = None
+        """What is being dialed."""
+        self._steps: list[Answer] = []
+        """What has become of that until now."""
+        self._count = 0
+
+    def taken(self) -> int:
+        """How many have been left out since this was last asked."""
+        count, self._count = self._count, 0
+        return count
+
+    def news(self, step: Answer) -> list[Answer]:
+        """The steps to be shown now that this one has happened."""
+        if step["step"] == "dialing":
+            self._place, self._steps = _endpoint(step), []
+        if self._place is None:
+            return [step]
+        self._steps.append(step)
+        first = self._first.setdefault(self._place, self._steps)
+        ends = step["step"] == "failed"
+        if ends:
+            self._place = None
+        if first is self._steps:
+            return [step]
+        if first[: len(self._steps)] == self._steps:
+            self._count += ends
+            return []
+        self._first[_endpoint(self._steps[0])] = self._steps  # from here on it goes in another way
+        return self._steps[:]
+
+
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
@@ -105,6 +147,7 @@ class _Report:
         self._node = node
         self._network = network
         self._show = show
+        self._repeats = _Repeats()
         self._open: str | None = None
         """The label of the line that is not ended."""
         self._column = 0
@@ -113,11 +156,18 @@ class _Report:
     def take(self, step: Answer) -> None:
         """One more step has happened."""
         self.steps.append(step)
-        lines = _LINES.get(str(step.get("step")))
-        if lines is None:
+        if str(step.get("step")) not in _LINES:
             raise ControlError("The node sent an unknown event: are the node and this command of the same version?")
-        if self._show:
-            lines(self, step)
+        news = self._repeats.news(step) if self._show else ()
+        if news:
+            self.tell_repeats()
+        for each in news:
+            _LINES[str(each["step"])](self, each)
+
+    def tell_repeats(self) -> None:
+        """Say how many attempts have not been shown, if any."""
+        if count := self._repeats.taken():
+            self.line("again", f"{count} more {'attempt' if count == 1 else 'attempts'}, with the same outcome")
 
     def line(self, label: str, text: str) -> None:
         """A whole line, or the rest of the one of that label that is open."""

@@ -157,6 +157,49 @@ def test_a_failure_says_what_to_do(
     assert what_to_do.endswith((".", "?"))
 
 
+def test_attempts_that_go_as_the_first_one_did_are_counted_and_not_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused, broke = failed("dial", "refused", "refused"), failed("handshake", "unreachable", "the connection broke")
+    elsewhere = {**DIALING, "port": 10}
+    steps: list[dict[str, Any]] = [
+        *(RECORD, DIALING, refused, elsewhere, {**refused, "port": 10}),
+        *(DIALING, refused, elsewhere, {**refused, "port": 10}, DIALING, refused),
+        *(DIALING, DIALED, broke, DIALING, DIALED, broke),
+    ]
+    assert diagnose(tmp_path, steps, "offline", "refused")[0] == 3
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "dial       h:9: refused",
+        "dial       h:10: refused",
+        "again      3 more attempts, with the same outcome",
+        "dial       h:9: connected",
+        "handshake  the connection broke",
+        "again      1 more attempt, with the same outcome",
+    ]
+
+
+def test_a_repeated_attempt_that_gets_further_is_shown_from_its_beginning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps: list[dict[str, Any]] = [
+        RECORD,
+        DIALING,
+        failed("dial", "refused", "refused"),
+        DIALING,
+        DIALED,
+        PROVEN,
+        PINGING,
+        PONG,
+    ]
+    assert diagnose(tmp_path, steps, "reached")[0] == 0
+    assert capsys.readouterr().out.splitlines()[1:5] == [
+        "dial       h:9: refused",
+        "dial       h:9: connected",
+        "handshake  protocol 1, b.nec has proven its key",
+        "ping       1.2 ms",
+    ]
+
+
 def test_a_ping_without_an_answer_is_a_timeout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert diagnose(tmp_path, [RECORD, PINGING], "timeout")[0] == 4
     assert capsys.readouterr().err.startswith("Timeout: b.nec did not answer a ping in time.\n")
