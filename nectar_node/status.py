@@ -123,13 +123,18 @@ def _found_row(step: NameFound) -> Row:
         "sequence": record.sequence,
         "endpoints": [f"{each.host}:{each.port}" for each in record.endpoints],
         "routers": list(record.routers),
-        "key": fingerprint(record.public_key),
+        "fingerprint": fingerprint(record.public_key),
     }
 
 
 def _proven_row(step: Proven) -> Row:
-    key = fingerprint(step.public_key)
-    return {"step": "proven", "version": step.version, "key": key, "host": step.host, "dialed": step.dialed}
+    return {
+        "step": "proven",
+        "version": step.version,
+        "fingerprint": fingerprint(step.public_key),
+        "host": step.host,
+        "dialed": step.dialed,
+    }
 
 
 def _dial_row(name: str, step: Dialing | Dialed | AttemptFailed) -> Row:

@@ -17,7 +17,7 @@ from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import AlreadyRunning, BadInput
 from nectar_node.folder import NodeFolder
 from net.errors import KeyFileError, KeyFileExists, KeyFileMissing, WrongPassword
-from net.identity import KEY_BYTES, Identity
+from net.identity import KEY_BYTES, Identity, fingerprint
 from net.keyfile import Keys, create_key_file, read_key_file, seal, unlock_key_file, write_key_file
 
 app = typer.Typer(
@@ -64,12 +64,15 @@ def show(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: opt
     with errors_told():
         file = read_key_file(folder.key)
     previous = file.previous.public_key.hex() if file.previous is not None else None
+    key, short = file.key.public_key.hex(), fingerprint(file.key.public_key)
     protected = file.protection is not None
     if as_json:
-        key = file.key.public_key.hex()
-        output.print_json({"name": file.name, "public_key": key, "protected": protected, "previous": previous})
+        output.print_json(
+            {"name": file.name, "public_key": key, "fingerprint": short, "protected": protected, "previous": previous}
+        )
         return 0
-    output.say(f"{file.name} has the key {file.key.public_key.hex()}, {'protected' if protected else 'unprotected'}.")
+    output.say(f"{file.name} has the key {key}, {'protected' if protected else 'unprotected'}.")
+    output.say(f"Its fingerprint is {short}: `nectar net diagnose` shows the same on other nodes.")
     if previous is not None:
         output.say(f"The registrar has yet to grant it, at the node's next boot, in place of {previous}.")
     return 0

@@ -202,7 +202,8 @@ class _Report:
 
     def _record(self, step: Answer) -> None:
         source = "from the registrar" if step.get("from") == "registrar" else "known here"
-        self.line("record", f"{source}, number {step.get('sequence')}: {_ways(step)}, key {step.get('key')}")
+        key = f"fingerprint {step.get('fingerprint')}"
+        self.line("record", f"{source}, number {step.get('sequence')}: {_ways(step)}, {key}")
 
     def _no_record(self, step: Answer) -> None:
         unknown = step.get("reason") == "no such name"

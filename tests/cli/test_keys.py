@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -84,9 +85,18 @@ def test_a_name_that_is_none_gets_no_key(keys: Nectar, tmp_path: Path) -> None:
 def test_show_needs_no_password(keys: Nectar, folder: NodeFolder, secret: Path) -> None:
     keys("new", NAME, "--password-file", secret)
     shown = json.loads(keys("show", NAME, "--json"))
-    public_key = read_key_file(folder.key).key.public_key.hex()
-    assert shown == {"name": NAME, "public_key": public_key, "protected": True, "previous": None}
-    assert keys("show", NAME) == f"a.nec has the key {public_key}, protected.\n"
+    key = read_key_file(folder.key).key.public_key
+    short = sha256(key).digest()[:10].hex(" ", 2)
+    assert shown == {
+        "name": NAME,
+        "public_key": key.hex(),
+        "fingerprint": short,
+        "protected": True,
+        "previous": None,
+    }
+    told = keys("show", NAME).splitlines()
+    assert told[0] == f"a.nec has the key {key.hex()}, protected."
+    assert told[1].startswith(f"Its fingerprint is {short}: ")
 
 
 def test_a_node_without_a_key_is_told_how_to_get_one(keys: Nectar, folder: NodeFolder) -> None:

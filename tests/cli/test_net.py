@@ -18,10 +18,17 @@ from net.directory import NEVER, Endpoint, NameRecord, StaticDirectory
 from tests.cli.real_node import NODE, RealNode, real_node
 from tests.cli.served_node import ServedNode, make_network, serve_node
 
-RECORD = {"step": "record", "from": "here", "sequence": 3, "endpoints": ["h:9"], "routers": [], "key": "0123 4567"}
+RECORD = {
+    "step": "record",
+    "from": "here",
+    "sequence": 3,
+    "endpoints": ["h:9"],
+    "routers": [],
+    "fingerprint": "0123 4567",
+}
 DIALING = {"step": "dialing", "host": "h", "port": 9, "router": None}
 DIALED = {"step": "dialed", "host": "h", "port": 9, "router": None}
-PROVEN = {"step": "proven", "version": 1, "key": "0123 4567", "host": "h", "dialed": True}
+PROVEN = {"step": "proven", "version": 1, "fingerprint": "0123 4567", "host": "h", "dialed": True}
 PINGING = {"step": "pinging", "host": "h"}
 PONG = {"step": "pong", "seconds": 0.0012}
 
@@ -47,7 +54,7 @@ def diagnose(
 def test_each_step_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, node = diagnose(tmp_path, [RECORD, DIALING, DIALED, PROVEN, PINGING, PONG], "reached")
     assert capsys.readouterr().out.splitlines() == [
-        "record     known here, number 3: at h:9, key 0123 4567",
+        "record     known here, number 3: at h:9, fingerprint 0123 4567",
         "dial       h:9: connected",
         "handshake  protocol 1, b.nec has proven its key",
         "ping       1.2 ms",
@@ -76,7 +83,12 @@ def test_a_session_that_is_there_is_said_to_be_there(tmp_path: Path, capsys: pyt
             ["record     the registrar cannot be asked"],
             "Start the registrar",
         ),
-        ([{**RECORD, "endpoints": []}], "unreachable", ["…: nowhere, key 0123 4567"], "Its record names neither"),
+        (
+            [{**RECORD, "endpoints": []}],
+            "unreachable",
+            ["…: nowhere, fingerprint 0123 4567"],
+            "Its record names neither",
+        ),
         (
             [RECORD, DIALING, failed("dial", "refused", "refused")],
             "refused",
@@ -108,7 +120,7 @@ def test_a_session_that_is_there_is_said_to_be_there(tmp_path: Path, capsys: pyt
                 failed("dial", "refused", "refused", "r.nec"),
             ],
             "refused",
-            ["…behind r.nec, key 0123 4567", "dial       h:9, the router r.nec: refused"],
+            ["…behind r.nec, fingerprint 0123 4567", "dial       h:9, the router r.nec: refused"],
             "Nobody listens at h:9: start r.nec",
         ),
         (
