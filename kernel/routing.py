@@ -134,11 +134,11 @@ class Routing:
             return
         address = reply_to.address
         if address is sender.address:
-            if holder is not None:
+            # A new one that goes outside needs no note: its target says so. One's own that came back does.
+            if holder is not None or reply_to.id != envelope.id:
                 self._outstanding.entrust(reply_to.id, holder, None)
             return
         if address.node != self._our:
             return
         previous = sender if address != sender.address else None
-        if holder is not None or previous is not None:
-            self._outstanding.entrust(reply_to.id, holder, previous)
+        self._outstanding.entrust(reply_to.id, holder, previous)

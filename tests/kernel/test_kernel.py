@@ -282,6 +282,17 @@ def test_g10_an_inherited_reply_to_crosses_nodes(rig: Rig) -> None:
     assert (envelope.target, envelope.id) == (asker, 42)
 
 
+def test_g10_a_request_that_came_back_to_its_sender_is_answered_by_the_node_it_went_on_to(rig: Rig) -> None:
+    rig.start("a", "b")
+    rig.poll("a", send(here("b"), expects=9, context=b"ctx"))
+    rig.poll("b", send(here("a"), inherit=True))
+    rig.poll("a", send(there("x"), inherit=True))
+    reply_to = parcel(rig).parcel.envelope.reply_to
+    assert reply_to is not None
+    from_peer(rig, "x", "a", Response(False, b"from x"), id=reply_to.id)
+    assert rig.bodies("a")[-1] == b"from x"
+
+
 def test_g11_an_inherited_blob_is_the_same_object_all_the_way(rig: Rig) -> None:
     rig.start("a", "b", "c")
     data = b"x" * 100
