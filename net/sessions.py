@@ -82,21 +82,22 @@ class Sessions:
         """The session with `name`, made if need be; None if there is no room."""
         session = self._sessions.get(name)
         if session is None:
-            if len(self._sessions) >= MAX_SESSIONS:
-                idle = self._unneeded()
-                if idle is None:
-                    return None
-                del self._sessions[idle.name]
+            if not self._make_room():
+                return None
             session = self._sessions[name] = self._new(name, guest=False)
         return session
 
-    def _unneeded(self) -> Session | None:
-        """One that can be forgotten at no cost; not one whose peer's resume frame is awaited."""
+    def _make_room(self) -> bool:
+        """Forget the oldest peer that can be forgotten at no cost, if there are too many; False: there is none. One
+        whose resume frame is awaited is not such."""
+        if len(self._sessions) < MAX_SESSIONS:
+            return True
         awaited = {connection.session for connection in self._switchboard.all()}
-        sessions = self._sessions.values()
-        return next(
-            (item for item in sessions if item.idle and item not in awaited and not self.is_router(item.name)), None
-        )
+        for session in self._sessions.values():
+            if session.idle and session not in awaited and not self.is_router(session.name):
+                del self._sessions[session.name]
+                return True
+        return False
 
     def guest(self, name: str) -> Session:
         """A session with somebody who has not registered that name yet; it is in no table."""
@@ -108,6 +109,7 @@ class Sessions:
         former = self._sessions.pop(session.name, None)
         if former is not None:
             self._supersede(former, session)
+        self._make_room()  # where none can be made it is one more: then all are connected, or wanted
         self._sessions[session.name] = session
         self._switchboard.handshake_done(connection)
         self._switchboard.queue(connection, session.promote())
@@ -119,6 +121,7 @@ class Sessions:
         for connection in self._switchboard.all():
             if connection.session is former or connection.number == former.attempt:
                 self._switchboard.close(connection, GoodbyeCode.REPLACED)
+        former.unbind()
 
     def _new(self, name: str, *, guest: bool) -> Session:
         credit = (self._config.credit_bytes, self._config.credit_messages)

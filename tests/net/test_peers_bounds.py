@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from net.connection import Connection
-from net.events import Close, Dial, Failed, FailureReason, Log
+from net.directory import Endpoint, RegistrarDirectory
+from net.events import Close, Dial, Failed, FailureReason, Log, Registered
 from net.limits import (
     MAX_BLOB_BYTES,
     MAX_HALF_OPEN,
@@ -19,10 +20,12 @@ from net.limits import (
     SESSION_CREDIT_BYTES,
     SESSION_CREDIT_MESSAGES,
 )
+from net.peers import NetworkConfig
 from net.records import LENGTH
+from net.registrar import Registrar
 from net.streams import Inbox
 from net.wire import DATA, FIRST, Credit, Data, Ping
-from tests.net.world import Node, World, host_of, identity_of, pair, static_directory
+from tests.net.world import GENESIS, PORT, REGISTRAR, Node, World, host_of, identity_of, pair, static_directory
 
 # --- handshakes -------------------------------------------------------------------------------------------------------
 
@@ -383,3 +386,17 @@ def test_a_peer_that_left_in_the_middle_of_a_message_can_be_forgotten(monkeypatc
     world.send(second, "zoe.test", b"unknown")
     world.settle()
     assert second.failed() == [(b"unknown", FailureReason.NO_SUCH_NAME)]
+
+
+def test_a_registrar_remembers_no_more_peers_than_others_however_many_join(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("net.sessions.MAX_SESSIONS", 3)
+    world = World()
+    registrar = world.add(REGISTRAR, Registrar(REGISTRAR))
+    for number in range(8):
+        config = NetworkConfig(endpoints=(Endpoint("anywhere", PORT),), register=True)
+        node = world.add(identity_of(f"n{number}.test"), RegistrarDirectory(GENESIS), config, port=None)
+        world.settle()
+        assert len(node.of(Registered)) == 1
+        world.crash(node)
+        world.run(RECOVERY_SECONDS)
+    assert registrar.network.statistics()["sessions"] == 3
