@@ -20,7 +20,6 @@ from net.events import (
     Log,
     NetEvent,
     Outgoing,
-    PeerDown,
     PeerUp,
     Received,
     Writable,
@@ -94,8 +93,8 @@ async def two_owners(seconds: float = LIMIT_SECONDS) -> AsyncIterator[tuple[Owne
         listener = await TcpTransport().listen("127.0.0.1", 0)
         async with trio.open_nursery() as nursery:
             ports: dict[str, int | str] = {"ann.test": listener.port, "bob.test": listener.port}
-            first = Owner("ann.test", ports, nursery, NetworkConfig(recovery_seconds=0.2))
-            second = Owner("bob.test", ports, nursery, NetworkConfig(recovery_seconds=0.2))
+            first = Owner("ann.test", ports, nursery, NetworkConfig())
+            second = Owner("bob.test", ports, nursery, NetworkConfig())
             nursery.start_soon(second.driver.serve, listener)
             yield first, second, listener, nursery
             nursery.cancel_scope.cancel()
@@ -138,8 +137,12 @@ async def test_a_goodbye_reaches_the_other_side_before_the_connection_closes() -
         await listener.aclose()
         first.network.shutdown(trio.current_time())
         first.turn()
-        await second.until(PeerDown)
-        assert first.network.statistics()["connections"] == second.network.statistics()["connections"] == 0
+        while second.network.statistics()["connections"]:
+            await second.changed.wait()
+        assert first.network.statistics()["connections"] == 0
+        (peer,) = second.network.peers()
+        assert peer.error is not None
+        assert peer.error.text.endswith("the peer says: shutdown")
 
 
 async def test_junk_over_tcp_is_hung_up_on() -> None:
