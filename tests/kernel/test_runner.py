@@ -23,7 +23,7 @@ from tests.kernel.wasm.guests import receiver, wat
 OUR = "our.nec"
 TERMINAL = ProcessId("terminal", "terminal", "sys")
 PACKAGES = Path(__file__).resolve().parents[2] / "packages"
-LIMIT_SECONDS = 30
+LIMIT_SECONDS = 60
 
 
 class Driven:

@@ -30,7 +30,7 @@ from net.tcp import RECEIVE_BYTES, TcpListener, TcpTransport
 from net.wire import DATA, FIRST, FIRST_HEADER, NO_BLOB
 from tests.net.world import entropy_of, identity_of
 
-LIMIT_SECONDS = 20
+LIMIT_SECONDS = 60
 
 
 class Owner:

@@ -24,7 +24,7 @@ from tests.kernel.wasm.puppet import ARGUMENTS, FLAT_RESULT, HEAP, VERSIONS, Imp
 from tests.kernel.wasm.test_shapes import ANSWER, answers, expected_effects, honest, look_up, shapes_of_params
 
 MEMORY = 64 << 20
-PATIENCE = 20
+PATIENCE = 60
 """Seconds that a thread may take to notice something on a loaded machine."""
 
 
