@@ -12,6 +12,7 @@ import trio
 
 from net.errors import DialFailed, StreamBroken
 from net.events import Buffer, Close, Dial, DialFailure, Hold, Writable
+from net.limits import MAX_RECORD_BYTES
 from net.transport import Listener, Stream, Transport
 
 SEND_BYTES = 1 << 18
@@ -19,6 +20,9 @@ SEND_BYTES = 1 << 18
 TURN_BYTES = 1 << 20
 """Written or read in a row while that goes without waiting: half a millisecond of loopback, and a round of trio's
 scheduler, which costs as much as encrypting 64 KiB, for every fourth piece of a large message and not for each."""
+SLOW_RATE = 1 << 18
+"""Bytes a second below which a link is slow. It is given a record at a time, so that the network sees how it goes on:
+it takes a connection for dead on which nothing goes for `limits.PING_SECONDS`."""
 FAREWELL_SECONDS = 1.0
 """How long a connection that is to be closed may take to write what was begun, and its farewell."""
 
@@ -227,15 +231,17 @@ class Driver:
                 await link.wake.wait()
                 link.wake = trio.Event()
                 link.writing = True
-                in_a_row = 0
-                while buffers := link.rest or self._port.pending(connection, SEND_BYTES):
+                in_a_row, limit = 0, SEND_BYTES
+                while buffers := link.rest or self._port.pending(connection, limit):
                     link.rest = []
                     for buffer in buffers:
                         sent = stream.send_now(buffer) if in_a_row < TURN_BYTES else 0
                         in_a_row += sent
                         if sent < len(buffer):
+                            began = self._clock()
                             await stream.send_all(memoryview(buffer)[sent:])
-                            in_a_row = 0
+                            slow = len(buffer) - sent < SLOW_RATE * (self._clock() - began)
+                            in_a_row, limit = 0, MAX_RECORD_BYTES if slow else SEND_BYTES
                     self._turn()  # at a router it may go on reading the circuit's other leg: `pending` has said so
                 link.writing = False
             for buffer in link.rest:

@@ -111,7 +111,7 @@ class Reception:
             if self._relay.due(connection, now):
                 self._switchboard.close(connection, None)
                 self.gone(connection, FailureReason.UNREACHABLE, now)
-        elif connection.stage is not Stage.LIVE or connection.pinged:
+        elif connection.stage is not Stage.LIVE or (connection.pinged and not self._is_slow(connection)):
             connection.why = "no answer in time"
             self._events.append(Log(f"{connection} ends: silent for too long"))
             unanswered = connection.stage is Stage.LEG
@@ -119,12 +119,19 @@ class Reception:
             self.gone(connection, FailureReason.UNREACHABLE, now)
         elif not self._gets_on(connection, now):
             pass
+        elif connection.pinged:
+            timers.set(connection.number, now + PING_SECONDS)
         elif now < connection.last_heard + KEEPALIVE_SECONDS:
             timers.set(connection.number, connection.last_heard + KEEPALIVE_SECONDS)
         else:
             connection.pinged = True
             self._switchboard.ping(connection, now)
             timers.set(connection.number, now + PING_SECONDS)
+
+    def _is_slow(self, connection: Connection) -> bool:
+        """Whether a pong may yet come to a live connection: the ping is behind much else on a slow link."""
+        assert connection.session is not None
+        return connection.watch.writes_on(connection.session, writing=connection.signalled)
 
     def _gets_on(self, connection: Connection, now: float) -> bool:
         """Whether a live connection does; otherwise it has ended now."""

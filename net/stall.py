@@ -22,7 +22,7 @@ from net.session import Session
 class Watch:
     """Of one connection."""
 
-    __slots__ = ("_incoming", "_looked", "_starved_since", "_unread")
+    __slots__ = ("_incoming", "_looked", "_starved_since", "_unread", "_written")
 
     def __init__(self) -> None:
         self._looked = 0.0
@@ -32,6 +32,13 @@ class Watch:
         self._starved_since: float | None = None
         self._unread: tuple[float, int] | None = None
         """Since when there is something to write, and how many bytes had been written then."""
+        self._written = 0
+        """How many bytes had been written when it was looked at last."""
+
+    def writes_on(self, session: Session, *, writing: bool) -> bool:
+        """Whether more waits to be written than goes at once, and some has gone since the last look. To a peer that is
+        dead or does not read nothing goes any more, as soon as the buffers below are full."""
+        return writing and session.bytes_sent > self._written
 
     def look(self, session: Session, *, writing: bool, now: float) -> None:
         """`writing`: there is something to write. Raises Stalled, NoCredit or NotRead."""
@@ -39,6 +46,7 @@ class Watch:
         if now - self._looked > STALL_SECONDS:
             self._incoming = self._starved_since = self._unread = None  # we ourselves were stopped: it is not to blame
         self._looked = now
+        self._written = session.bytes_sent
         self._incoming = _since(self._incoming, inbox.incomplete, inbox.received_bytes, STALL_BYTES, now)
         if _too_long(self._incoming, now):
             raise Stalled("it does not go on with the messages that it has begun")

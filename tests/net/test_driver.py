@@ -8,9 +8,10 @@ import trio
 import trio.testing
 
 from net.directory import NEVER, Endpoint, NameRecord, StaticDirectory, sign_record
-from net.driver import Driver
+from net.driver import SEND_BYTES, Driver, _Link
 from net.errors import StreamBroken
 from net.events import (
+    Buffer,
     Close,
     Delivered,
     Dial,
@@ -24,7 +25,7 @@ from net.events import (
     Received,
     Writable,
 )
-from net.limits import HANDSHAKE_SECONDS, KEEPALIVE_SECONDS, RELAY_BYTES
+from net.limits import HANDSHAKE_SECONDS, KEEPALIVE_SECONDS, MAX_RECORD_BYTES, RELAY_BYTES
 from net.peers import Network, NetworkConfig
 from net.tcp import RECEIVE_BYTES, TcpListener, TcpTransport
 from net.wire import DATA, FIRST, FIRST_HEADER, NO_BLOB
@@ -230,3 +231,44 @@ async def test_a_peer_that_stands_still_over_tcp_is_hung_up_on(autojump_clock: t
             await second.changed.wait()
         assert 45 <= trio.current_time() - began < 46
         assert any("does not go on" in event.text for event in second.events if isinstance(event, Log))
+
+
+class _SlowLink:
+    """A stream that takes nothing at once, and 100 KiB a second."""
+
+    host = "slow.test"
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    def receive_now(self) -> bytes:
+        return b""
+
+    def send_now(self, data: Buffer) -> int:
+        return 0
+
+    async def send_all(self, data: Buffer) -> None:
+        await trio.sleep(len(data) / 102_400)
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_what_is_written_to_a_slow_link_is_taken_a_record_at_a_time(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with two_owners() as (first, _, _, nursery):
+        asked: list[int] = []
+
+        def pending(connection: int, limit: int) -> list[Buffer]:
+            asked.append(limit)
+            return [bytes(limit)]
+
+        first.network.pending = pending  # type: ignore[method-assign]
+        link = _Link()
+        link.wake.set()
+        first.driver._links[99] = link
+        nursery.start_soon(first.driver._pump, 99, link, _SlowLink())
+        await trio.sleep(6.5)
+        assert asked == [SEND_BYTES] + [MAX_RECORD_BYTES] * 7

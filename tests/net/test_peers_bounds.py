@@ -8,13 +8,14 @@ import pytest
 
 from net.connection import Connection
 from net.directory import Endpoint, RegistrarDirectory
-from net.events import Close, Dial, Failed, FailureReason, Log, Registered
+from net.events import Buffer, Close, Dial, Failed, FailureReason, Log, Registered
 from net.limits import (
     MAX_BLOB_BYTES,
     MAX_HALF_OPEN,
     MAX_HALF_OPEN_PER_HOST,
     MAX_HEADER_BYTES,
     MAX_PEER_BYTES,
+    MAX_RECORD_BYTES,
     MESSAGE_OVERHEAD_BYTES,
     RECOVERY_SECONDS,
     SESSION_CREDIT_BYTES,
@@ -189,6 +190,32 @@ def test_a_peer_on_a_slow_link_may_take_its_time() -> None:
         world.run(1)
         say(world, hostile, connection, goes_on(2, bytes(150)))
     assert is_live(victim)
+
+
+def test_a_large_message_may_take_minutes_on_a_slow_link_whose_pongs_are_late() -> None:
+    world, victim, hostile, _ = hostile_pair()
+    number = world.wires[0].ends[1][1]
+    world.clogged.add(victim.name)
+    world.send(victim, hostile.name, b"large", bytes(5 << 20))
+    on_its_way: list[list[Buffer]] = [[]] * 8
+    while len(hostile.received()) < 1:
+        on_its_way.append(victim.network.pending(number, MAX_RECORD_BYTES))
+        world._carry(victim, number, b"".join(on_its_way.pop(0)))
+        world.run(2)
+        assert world.now < 200
+    assert (is_live(victim), len(world.wires), world.now) == (True, 1, 178.0)
+
+
+def test_a_dead_peer_is_found_in_the_same_time_when_much_waits_for_it() -> None:
+    world, victim, hostile, _ = hostile_pair()
+    world.wires[0].swallow = True
+    world.clogged.add(victim.name)
+    world.send(victim, hostile.name, b"large", bytes(5 << 20))
+    victim.network.pending(world.wires[0].ends[1][1], 1 << 20)
+    world.run(19.9)
+    assert is_live(victim)
+    world.run(0.1)
+    assert not is_live(victim)
 
 
 def test_one_byte_a_second_of_a_record_is_silence() -> None:
