@@ -139,7 +139,7 @@ def rotate(name: Name, password_file: PasswordFile = None, directory: options.Di
         if read_key_file(folder.key).previous is not None:
             raise BadInput(
                 f"{name} has a new key already that the registrar has yet to grant: boot it once with "
-                f"`{network.command('boot', name, option='--join')}`."
+                f"`{network.boot(name)}`."
             )
         keys, password = unlock(folder, password_file)
         identity = Identity(name, os.urandom(KEY_BYTES))

@@ -244,6 +244,8 @@ class _Report:
     def _advice(self, reason: str) -> str:
         failures = [step for step in self.steps if step.get("step") == "failed"]
         fitting = [step for step in failures if step.get("reason") == reason] or failures
+        if reason == "no such name" and self._network.is_static():
+            return self._fill(_NOT_IN_DIRECTORY, {})
         if reason in _BY_REASON and not fitting:
             return self._fill(_BY_REASON[reason], {})
         if not fitting:
@@ -261,7 +263,7 @@ class _Report:
             there=step.get("host") if step.get("port") is None else there,
             called=called,
             router=step.get("router"),
-            boot=network.command("boot", called, "--detach", option="--join"),
+            boot=network.boot(called, "--detach"),
             up=network.command("testnet up"),
             diagnose=network.command("net diagnose", REGISTRAR_NAME, "--node", self._node),
             logs=network.command("logs", "--node", self._name),
@@ -299,6 +301,7 @@ _FAILED_LINES = {
 """By how far the connection had come: the line's label, and what comes before the reason."""
 _NO_REGISTRAR = "Start the registrar with `{up}`, or see what is wrong with `{diagnose}`."
 _NO_WAY = "Its record names neither an endpoint nor a router that can be tried: start it again with `{boot}`."
+_NOT_IN_DIRECTORY = "The directory that {node} was booted with does not name it: see `nectar directory sign --help`."
 _OTHERWISE = "See what {name} says of it with `{logs}`."
 _BY_REASON = {
     "no registrar": _NO_REGISTRAR,

@@ -33,6 +33,10 @@ class Network:
         """Whether a registrar has ever listened, or a node been made, here."""
         return (self.folder / GENESIS_FILE).is_file() or (self.folder / NODES_FOLDER).is_dir()
 
+    def is_static(self) -> bool:
+        """Whether nodes lie here, and no registrar has ever listened: they know each other from a signed file."""
+        return self.exists() and not (self.folder / GENESIS_FILE).is_file()
+
     def names(self) -> list[str]:
         """The nodes that have a folder here, the registrar first."""
         nodes = self.folder / NODES_FOLDER
@@ -49,8 +53,7 @@ class Network:
         if name not in names:
             known = f"the nodes here are {', '.join(names)}" if names else "there are no nodes here yet"
             raise BadInput(
-                f"There is no node {name} in {self.folder}: {known}; "
-                f"start a new one with `{self.command('boot', name, option='--join')}`."
+                f"There is no node {name} in {self.folder}: {known}; start a new one with `{self.boot(name)}`."
             )
         return self.place(name)
 
@@ -64,13 +67,16 @@ class Network:
         except OSError as error:
             owner = folder.owner()
             if owner is None:
-                raise NotRunning(
-                    f"{name} is not running: start it with `{self.command('boot', name, '--detach', option='--join')}`."
-                ) from error
+                raise NotRunning(f"{name} is not running: start it with `{self.boot(name, '--detach')}`.") from error
             raise ControlError(
                 f"{name} runs as process {owner} but does not answer on its control socket: "
                 f"see its log {folder.log}, or end it with `{self.command('testnet down')}`."
             ) from error
+
+    def boot(self, name: str, *options: str) -> str:
+        """The command line that starts the node `name`; which signed file it takes, if any, the user knows."""
+        options = (*options, "--directory", "FILE", "--authority", "HEX") if self.is_static() else options
+        return self.command("boot", name, *options, option="--join")
 
     def command(self, command: str, *arguments: str, option: str = "--dir") -> str:
         """A `nectar` command line for this network, ready to be pasted into a shell."""

@@ -153,7 +153,7 @@ class Transfer:
             self._follow(display, wanted)
             done = decode_outcome_untrusted(self._receive_outcome())
         except NodeGone as error:
-            again = self.order.network.command("boot", self.order.source, "--detach", option="--join")
+            again = self.order.network.boot(self.order.source, "--detach")
             sentence = f"{self.order.source} stopped during the transfer: start it again with `{again}`."
             raise TransferFailed("Other", sentence, self.received) from error
         display.show("done", done.size, done.size)

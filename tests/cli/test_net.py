@@ -212,6 +212,23 @@ def test_a_repeated_attempt_that_gets_further_is_shown_from_its_beginning(
     ]
 
 
+@pytest.mark.parametrize(
+    ("steps", "reason", "advice"),
+    [
+        ([DIALING, failed("dial", "refused", "refused")], "refused", "`nectar boot b.nec --detach --directory FILE"),
+        ([], "no such name", "The directory that a.nec was booted with does not name it"),
+    ],
+)
+def test_in_a_network_without_a_registrar_the_advice_is_another_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], steps: list[dict[str, Any]], reason: str, advice: str
+) -> None:
+    told = [*({"event": each} for each in steps), {"ok": {"outcome": "offline", "reason": reason}}]
+    lines = b"".join(json.dumps(each).encode() + b"\n" for each in told)
+    with serve_node(tmp_path, NODE, lambda _: lines):
+        assert main(["net", "diagnose", "b.nec", "--node", NODE, "--dir", str(tmp_path)]) == 3
+    assert advice in capsys.readouterr().err
+
+
 def test_a_ping_without_an_answer_is_a_timeout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert diagnose(tmp_path, [RECORD, PINGING], "timeout")[0] == 4
     assert capsys.readouterr().err.startswith("Timeout: b.nec did not answer a ping in time.\n")
