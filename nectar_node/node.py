@@ -188,13 +188,13 @@ class Node:
                 nursery.start_soon(self._driver.serve, listener)
                 nursery.start_soon(control.serve, commands, socket)
                 nursery.start_soon(_check_engine)
-                await self._join()
+                warning = await self._join()
                 for package in self._prepared.packages:
                     self._core.install(package, None, trio.current_time(), anew=False)
                 self._runner.turn()
                 while self._core.starting:
                     await self._code_loaded.wait()
-                _tell_ready(self.config, {"endpoint": list(self._endpoint)})
+                _tell_ready(self.config, {"endpoint": list(self._endpoint), "warning": warning})
                 nursery.start_soon(self._pass_on_stop, commands)
                 await commands.stop.wait()
                 await self._shut_down()
@@ -230,10 +230,10 @@ class Node:
         record = self._prepared.directory.find(self.config.name)
         return record.endpoints[0].port if record is not None and record.endpoints else 0
 
-    async def _join(self) -> None:
-        """Register the name; raises CannotJoin if it is refused, goes on without the registrar if that is down."""
+    async def _join(self) -> str | None:
+        """Register the name; raises CannotJoin if it is refused. Goes on if the registrar is down, and says so."""
         if self.config.genesis is None:
-            return
+            return None
         self._joined = trio.Event()
         if self.config.routers:
             self._core.network.register(trio.current_time())
@@ -247,9 +247,11 @@ class Node:
         refusal = self._refusal
         if refusal is not None and not refusal.retries:
             raise CannotJoin(why_refused(self.config.name, refusal.reason))
-        if refusal is not None or not self._joined.is_set():
-            reason = FailureReason.UNREACHABLE if refusal is None else refusal.reason
-            log.write_line("net", why_refused(self.config.name, reason))
+        if refusal is None and self._joined.is_set():
+            return None
+        warning = why_refused(self.config.name, FailureReason.UNREACHABLE if refusal is None else refusal.reason)
+        log.write_line("net", warning)
+        return warning
 
     async def _shut_down(self) -> None:
         """Keep what is to be kept, and say goodbye, so that peers need not wait to see whether this node comes back."""

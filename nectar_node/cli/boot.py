@@ -98,6 +98,8 @@ def _boot_detached(network: Network, name: str, options: launch.BootOptions) -> 
     if options.routers:
         where = f"and is reached through {' and '.join(options.routers)}"
     output.say(f"{name} runs as process {started.process.pid} {where}.")
+    if started.warning is not None:
+        output.complain(started.warning)
     return 0
 
 

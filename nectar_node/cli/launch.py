@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from nectar_node.cli.logs import last_line
 from nectar_node.cli.network import Network
@@ -84,6 +85,15 @@ class StartedNode:
     process: subprocess.Popen[bytes]
     endpoint: tuple[str, int]
     """Where it listens."""
+    warning: str | None
+    """Why others do not find it yet, as one sentence; None: they do."""
+
+
+class Ready(NamedTuple):
+    """What a node reports when it is ready: see `StartedNode`."""
+
+    endpoint: tuple[str, int]
+    warning: str | None
 
 
 @dataclass(slots=True)
@@ -167,11 +177,11 @@ def _pipe_with(password: bytes | None) -> int | None:
 def _collect(starting: list[_Starting], started: list[StartedNode], deadline: float) -> None:
     while starting:
         node = starting[0]
-        started.append(StartedNode(node.name, node.process, _await_ready(node, deadline)))
+        started.append(StartedNode(node.name, node.process, *_await_ready(node, deadline)))
         os.close(starting.pop(0).ready)
 
 
-def _await_ready(node: _Starting, deadline: float) -> tuple[str, int]:
+def _await_ready(node: _Starting, deadline: float) -> Ready:
     while b"\n" not in node.received:
         if not select.select([node.ready], [], [], max(0.0, deadline - time.monotonic()))[0]:
             raise CannotStart(f"{node.name} was not ready in time: its log is {node.folder.log}.")
@@ -185,8 +195,8 @@ def _await_ready(node: _Starting, deadline: float) -> tuple[str, int]:
     return report
 
 
-def decode_report_untrusted(line: bytes) -> tuple[str, int] | str:
-    """What a node reported when it was ready: its endpoint, or one sentence that says why it is not.
+def decode_report_untrusted(line: bytes) -> Ready | str:
+    """What a node reported when it was ready, or one sentence that says why it is not.
 
     Raises CannotStart on anything else.
     """
@@ -195,8 +205,8 @@ def decode_report_untrusted(line: bytes) -> tuple[str, int] | str:
     except (ValueError, RecursionError) as error:
         raise CannotStart("The node's report is no JSON: are node and launcher of the same version?") from error
     match value:
-        case {"endpoint": [str(host), int(port)]}:
-            return host, port
+        case {"endpoint": [str(host), int(port)], "warning": str() | None as warning}:
+            return Ready((host, port), warning)
         case {"error": str(sentence)}:
             return sentence
         case _:

@@ -49,6 +49,8 @@ def up(
             for node in started:
                 where = output.endpoint(list(node.endpoint))
                 output.say(f"{node.name} runs as process {node.process.pid} on {where}.")
+                if node.warning is not None:
+                    output.complain(node.warning)
             stop = network.command("testnet down")
             output.say(
                 f"Ready after {output.duration(seconds)}. {f'Stop with `{stop}`.' if detach else 'Ctrl-C stops.'}"
@@ -78,7 +80,7 @@ def nodes_to_start(network: Network, names: str) -> list[str]:
 
 
 def _started(node: launch.StartedNode) -> dict[str, object]:
-    return {"name": node.name, "pid": node.process.pid, "endpoint": list(node.endpoint)}
+    return {"name": node.name, "pid": node.process.pid, "endpoint": list(node.endpoint), "warning": node.warning}
 
 
 @contextmanager

@@ -96,7 +96,8 @@ def test_several_nodes_are_stopped_at_once(tmp_path: Path) -> None:
 
 
 def test_a_report_is_an_endpoint_or_a_sentence() -> None:
-    assert decode_report_untrusted(b'{"endpoint": ["127.0.0.1", 80]}\n') == ("127.0.0.1", 80)
+    assert decode_report_untrusted(b'{"endpoint": ["127.0.0.1", 80], "warning": null}\n') == (("127.0.0.1", 80), None)
+    assert decode_report_untrusted(b'{"endpoint": ["::1", 80], "warning": "Wait."}\n') == (("::1", 80), "Wait.")
     assert decode_report_untrusted(b'{"error": "The name is taken."}\n') == "The name is taken."
 
 

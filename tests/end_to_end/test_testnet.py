@@ -180,6 +180,15 @@ def test_a_lost_key_does_not_get_its_name_back(fresh_network: LocalTestnet) -> N
     assert "a.nec" in ended.stderr
 
 
+def test_a_detached_node_that_nobody_can_find_yet_says_why(fresh_network: LocalTestnet) -> None:
+    fresh_network.start([])
+    fresh_network.kill(REGISTRAR_NAME)
+    ended = nectar("boot", "a.nec", "--detach", "--no-packages", folder=fresh_network.folder)
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("a.nec runs as process ")
+    assert ended.stderr.startswith("The registrar does not answer, so nobody new can find a.nec")
+
+
 def test_a_detached_node_that_cannot_start_says_why(lab: Lab) -> None:
     ended = nectar("boot", SENDER, "--join", lab.folder, "--detach")
     assert_one_sentence(ended)
