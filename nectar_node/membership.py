@@ -13,7 +13,7 @@ from nectar_node.record_store import RECORDS_FILE, Written, store_key
 from nectar_node.records_file import read_cache, read_names
 from net import directory, keyfile
 from net.directory import Directory, RegistrarDirectory, StaticDirectory
-from net.errors import BadNameRecord, KeyFileError, KeyFileMissing
+from net.errors import BadNameRecord, KeyFileError, KeyFileMissing, WrongPassword
 from net.identity import KEY_BYTES, Identity
 from net.keyfile import Keys
 from net.limits import MAX_STATIC_FILE_BYTES
@@ -29,6 +29,8 @@ def read_keys(config: NodeConfig) -> Keys:
         except KeyFileMissing:
             keys = Keys(Identity(config.name, os.urandom(KEY_BYTES)), None)
             keyfile.write_key_file(path, keyfile.seal(keys, config.password, os.urandom))
+    except WrongPassword as error:
+        raise BadInput(f"{config.name} cannot use its key: {error}; boot it again with the right one.") from error
     except KeyFileError as error:
         raise BadInput(f"{config.name} cannot use its key: {error}.") from error
     if keys.identity.name != config.name:

@@ -21,7 +21,9 @@ from nectar_node.cli.launch import BootOptions
 from nectar_node.cli.main import main
 from nectar_node.cli.network import Network
 from nectar_node.config import NODES_FOLDER, Genesis
+from nectar_node.errors import BadInput
 from nectar_node.folder import NodeFolder
+from nectar_node.membership import read_keys
 from net import keyfile
 from net.errors import WrongPassword
 from net.keyfile import CHEAP, read_key_file, unlock_key_file
@@ -233,6 +235,14 @@ def test_boot_asks_for_nothing_that_it_does_not_need(
     assert "correct" not in repr(options) + " ".join(options.arguments())
     Genesis("registrar.nec", bytes(range(32)), "127.0.0.1", 4000).save(network.folder)
     assert make_config(network, NAME, BootOptions(), None).password == b"correct horse"
+
+
+def test_a_boot_with_a_wrong_password_says_so_and_what_to_do(keys: Nectar, tmp_path: Path, secret: Path) -> None:
+    keys("new", NAME, "--password-file", secret)
+    Genesis("registrar.nec", bytes(range(32)), "127.0.0.1", 4000).save(tmp_path / "net")
+    config = make_config(Network(tmp_path / "net"), NAME, BootOptions(password=b"wrong"), None)
+    with pytest.raises(BadInput, match="wrong password for the node key file; boot it again with the right one"):
+        read_keys(config)
 
 
 # --- at a terminal ----------------------------------------------------------------------------------------------------
