@@ -48,6 +48,7 @@ def new(
             f"{name} has a key already: change it with `{network.command('keys rotate', name)}`, "
             f"or show it with `{network.command('keys show', name)}`."
         )
+    _one_of(no_password, password_file, "--password-file")
     # Before there is a folder, which would count as a node.
     password = None if no_password else passwords.chosen(passwords.source(password_file), name)
     with _changing(network.place(name)) as folder:
@@ -121,6 +122,7 @@ def passwd(
     directory: options.Directory = DEFAULT_FOLDER,
 ) -> int:
     """Protect the key of a node with a new password, or with none."""
+    _one_of(no_password, new_password_file, "--new-password-file")
     with _changing(Network(directory).node(name)) as folder:
         keys, _ = unlock(folder, password_file)
         password = None if no_password else passwords.chosen(new_password_file, name)
@@ -146,6 +148,11 @@ def rotate(name: Name, password_file: PasswordFile = None, directory: options.Di
         write_key_file(folder.key, seal(Keys(identity, keys.identity), password, os.urandom))
     output.say(f"{name} has the key {identity.public_key.hex()}: the registrar grants it at the node's next boot.")
     return 0
+
+
+def _one_of(no_password: bool, file: Path | None, option: str) -> None:
+    if no_password and file is not None:
+        raise BadInput(f"{option} protects the key and --no-password does not: leave out one of them.")
 
 
 def unlock(folder: NodeFolder, password_file: Path | None) -> tuple[Keys, bytes | None]:

@@ -183,6 +183,17 @@ def test_a_password_is_changed_with_the_old_one_alone(
     assert unlock_key_file(folder.key, None).identity.seed == seed
 
 
+def test_a_key_is_not_left_unprotected_where_a_password_is_given(
+    keys: Nectar, folder: NodeFolder, secret: Path
+) -> None:
+    assert "leave out one of them" in keys("new", NAME, "--no-password", "--password-file", secret)
+    assert not folder.path.exists()
+    keys("new", NAME, "--password-file", secret)
+    words = ("passwd", NAME, "--password-file", secret, "--no-password", "--new-password-file", secret)
+    assert "leave out one of them" in keys(*words)
+    assert read_key_file(folder.key).protection is not None
+
+
 def test_a_new_key_keeps_the_former_one_under_the_same_password(keys: Nectar, folder: NodeFolder, secret: Path) -> None:
     keys("new", NAME, "--password-file", secret)
     former = unlock_key_file(folder.key, b"correct horse").identity
