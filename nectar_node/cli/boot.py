@@ -26,7 +26,7 @@ SHIPPED = ("echo", "file_transfer", "hello", "terminal")
 def boot(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The node's name, such as send.nec.")],
     join: Annotated[
-        Path, typer.Option("--join", "--dir", metavar="D", help="The folder of the testnet to join.")
+        Path, typer.Option("--join", "--dir", metavar="D", file_okay=False, help="The folder of the testnet to join.")
     ] = DEFAULT_FOLDER,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return when the node is ready; its output goes to the log in its folder.")

@@ -34,8 +34,10 @@ class Network:
         return (self.folder / GENESIS_FILE).is_file() or (self.folder / NODES_FOLDER).is_dir()
 
     def is_static(self) -> bool:
-        """Whether nodes lie here, and no registrar has ever listened: they know each other from a signed file."""
-        return self.exists() and not (self.folder / GENESIS_FILE).is_file()
+        """Whether nodes have run here, but no registrar: they know each other from a signed file."""
+        return not (self.folder / GENESIS_FILE).is_file() and any(
+            self.place(name).records.is_dir() for name in self.names()
+        )
 
     def names(self) -> list[str]:
         """The nodes that have a folder here, the registrar first."""

@@ -66,6 +66,13 @@ def test_a_terminal_without_utf8_gets_question_marks_and_no_traceback(tmp_path: 
     assert (done.returncode, done.stdout, done.stderr) == (0, b"ol?\n", b"")
 
 
+@pytest.mark.parametrize("words", [["peers", "--node", "a.nec"], ["boot", "a.nec"], ["keys", "show", "a.nec"]])
+def test_a_file_is_no_testnet(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main([*words, "--dir", str(tmp_path / "file")]) == 2
+    assert "is a file" in capsys.readouterr().err
+
+
 def test_an_unknown_node_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "nodes" / "a.nec").mkdir(parents=True)
     assert main(["ps", "--node", "b.nec", "--dir", str(tmp_path)]) == 2

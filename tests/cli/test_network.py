@@ -36,6 +36,14 @@ def test_a_node_that_does_not_run_is_answered_with_how_to_start_it(tmp_path: Pat
         network.connect("send.nec")
 
 
+def test_where_nodes_have_run_without_a_registrar_they_need_their_signed_file(tmp_path: Path) -> None:
+    network = Network(tmp_path)
+    network.place("a.nec").path.mkdir(parents=True)  # it has a key, and has never run
+    assert network.boot("a.nec") == f"nectar boot a.nec --join {tmp_path}"
+    network.place("a.nec").create()
+    assert network.boot("a.nec") == f"nectar boot a.nec --directory FILE --authority HEX --join {tmp_path}"
+
+
 def test_a_socket_that_a_crash_left_behind_is_a_node_that_does_not_run(tmp_path: Path) -> None:
     network = Network(make_network(tmp_path, "send.nec"))
     with socket.socket(socket.AF_UNIX) as leftover:
