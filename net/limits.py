@@ -144,6 +144,8 @@ RECOVERY_SECONDS = 5.0
 """Budget for reaching a peer, from the first attempt or the break of the connection; the default."""
 LOOKUP_SECONDS = 5.0
 """Time for the registrar's answer."""
+LOOK_UP_AGAIN_SECONDS = 1.0
+"""Pause between two lookups of a peer whose connection broke and that does not answer where it was."""
 REGISTRATION_RETRY_SECONDS = 5.0
 """Pause before a registration is tried again that found no registrar."""
 MIN_ATTEMPT_SECONDS = 1.0

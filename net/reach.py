@@ -14,6 +14,7 @@ from net.limits import (
     ACCEPTOR_GRACE_SECONDS,
     FIRST_BACKOFF_SECONDS,
     HANDSHAKE_SECONDS,
+    LOOK_UP_AGAIN_SECONDS,
     MAX_BACKOFF_SECONDS,
     MIN_ATTEMPT_SECONDS,
 )
@@ -64,6 +65,9 @@ class Wait:
 
     until: float
     """Seconds."""
+    look_up: bool = False
+    """Look the name up afresh meanwhile: the peer may be elsewhere by then. Nobody waits for the answer, since a peer
+    that is back where it was is found without it, also when the registrar is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ class Reach:
         """The other side has said that it goes: nobody expects it to be back within the budget."""
         self._patient = patient or reviving
         self._may_look_up = may_look_up
+        self._look_up_at = 0.0
+        """When a revived session may look the name up next."""
         self._ways: tuple[Way, ...] = ()
         self._untried: deque[Way] = deque()
         self._reasons: list[FailureReason] = []
@@ -139,7 +145,8 @@ class Reach:
         self._untried = deque(ways)
         self._reasons = []
         # A lookup takes its share too: what has moved away from an address that swallows all is found in time.
-        share = (self.deadline - now) / max(1, len(self._untried) + self._may_look_up)
+        waits = self._may_look_up and not self.reviving
+        share = (self.deadline - now) / max(1, len(self._untried) + waits)
         self._attempt_seconds = min(HANDSHAKE_SECONDS, max(MIN_ATTEMPT_SECONDS, share))
 
     def _next(self, now: float, jitter: float) -> Step:
@@ -150,7 +157,7 @@ class Reach:
         return self._round_over(now, jitter)
 
     def _round_over(self, now: float, jitter: float) -> Step:
-        if self._may_look_up:
+        if self._may_look_up and not self.reviving:
             self._may_look_up = False
             return LookUp()
         if now >= self.deadline:
@@ -159,7 +166,10 @@ class Reach:
             return GiveUp(self._reason())
         delay = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**self._rounds) * (0.5 + jitter)
         self._rounds += 1
-        return Wait(min(self.deadline, now + delay))
+        look_up = self._may_look_up and now >= self._look_up_at
+        if look_up:
+            self._look_up_at = now + LOOK_UP_AGAIN_SECONDS
+        return Wait(min(self.deadline, now + delay), look_up)
 
     def _reason(self) -> FailureReason:
         if self.reviving:

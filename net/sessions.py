@@ -398,8 +398,10 @@ class Sessions:
                 self.probes.dialing(attempt)
             case LookUp():
                 self._look_up(session, now)
-            case Wait(until):
+            case Wait(until, look_up):
                 self.timers.set(session.name, until)
+                if look_up:
+                    self._refresh(session, now)
             case GiveUp(reason):
                 self._give_up(session, reason, now)
         session.note(now)
@@ -450,17 +452,30 @@ class Sessions:
 
     def _look_up(self, session: Session, now: float) -> None:
         """Look up the peer, and afresh its routers too: they may be where they were not before."""
+        self._seek(session, self._concerned(session), now)
+
+    def _refresh(self, session: Session, now: float) -> None:
+        """The same, with nobody who waits for the answers."""
+        self._ask_for(self._concerned(session), now)
+
+    def _concerned(self, session: Session) -> set[str]:
         record = self._directory.find(session.name)
-        self._seek(session, {session.name, *(record.routers if record is not None else ())}, now)
+        return self._askable({session.name, *(record.routers if record is not None else ())})
+
+    def _askable(self, names: set[str]) -> set[str]:
+        """The registrar's own record is fixed, and so is ours."""
+        return names - {self._identity.name, self._genesis.name if self._genesis is not None else ""}
 
     def _seek(self, session: Session, names: set[str], now: float) -> None:
-        session.looking = names - {self._identity.name, self._genesis.name if self._genesis is not None else ""}
+        session.looking = self._askable(names)
         session.asked |= names
         session.note(now)
-        wanted = sorted(session.looking)
-        for name in wanted:
+        for name in session.looking:
             self._seekers.setdefault(name, set()).add(session.name)
-        for name in wanted:
+        self._ask_for(session.looking, now)
+
+    def _ask_for(self, names: set[str], now: float) -> None:
+        for name in sorted(names):
             self.resolver.look_up(name, now)
         self.serve_resolver(now)
 

@@ -276,3 +276,40 @@ def test_a_request_to_a_node_that_is_no_registrar_ends_the_connection() -> None:
     first.network._switchboard.queue(session.connection, Lookup(1, "bob.test"))
     world.settle()
     assert any("no registrar" in str(event) for event in second.of(Log))
+
+
+def test_a_node_that_comes_back_elsewhere_within_the_budget_is_found_again() -> None:
+    world = World()
+    registrar_in(world)
+    first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
+    world.settle()
+    world.send(first, second.name, b"before")
+    world.run(1)
+    world.crash(second)
+    world.send(first, second.name, b"meanwhile")
+    world.run(2.5)
+    again = join(world, identity_of(second.name), port=PORT + 1)
+    world.run(2.4)
+    assert again.headers() == [b"meanwhile"]
+    assert first.failed() == []
+
+
+def test_a_node_that_comes_back_where_it_was_is_found_again_also_when_the_registrar_is_gone() -> None:
+    world = World()
+    registrar = registrar_in(world)
+    first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
+    world.settle()
+    world.send(first, second.name, b"before")
+    world.run(1)
+    world.crash(registrar)
+    world.silent.add((host_of(registrar.name), PORT))
+    listening = dict(world.listening)
+    world.listening = {key: node for key, node in listening.items() if node is not second}
+    (wire,) = {id(each): each for each in world.open.values() if second in (each.ends[0][0], each.ends[1][0])}.values()
+    world.cut(wire)
+    world.send(first, second.name, b"meanwhile")
+    world.run(2.5)
+    world.listening = {key: node for key, node in listening.items() if node is not registrar}
+    world.run(2.4)
+    assert second.headers() == [b"before", b"meanwhile"]
+    assert first.failed() == []
