@@ -18,7 +18,6 @@ from weakref import WeakValueDictionary
 from kernel import limits
 from kernel.address import PackageId, ProcessId
 from kernel.events import Parcel
-from kernel.message import size_of
 from kernel.process import Process
 
 
@@ -43,14 +42,6 @@ class Account:
         """Whether one more message, of any size, may be sent."""
         return self.messages < self.most_messages and self.bytes < self.most_bytes
 
-    def add(self, messages: int, size: int) -> None:
-        """Some are on their way, or, with negative numbers, are so no longer."""
-        self.messages += messages
-        self.bytes += size
-        if self.package is not None:
-            self.package.messages += messages
-            self.package.bytes += size
-
 
 class Abroad:
     """All accounts."""
@@ -63,11 +54,12 @@ class Abroad:
 
     def full(self, sender: Process) -> Account | None:
         """The account for which a sender has to wait before it sends; None: it need not."""
-        account = self._of(sender)
-        if not account.has_room():
-            return account
-        package = account.package
-        return package if package is not None and not package.has_room() else None
+        account: Account | None = sender.abroad or self._open(sender)
+        while account is not None:
+            if account.messages >= account.most_messages or account.bytes >= account.most_bytes:
+                return account
+            account = account.package
+        return None
 
     def system_may_send(self, node: str) -> bool:
         """Whether a system process may send to that node."""
@@ -76,39 +68,50 @@ class Abroad:
 
     def sent(self, parcel: Parcel) -> None:
         """A message is on its way."""
-        self._account(parcel).add(1, _size(parcel))
+        sender, size = parcel.sender, parcel.size
+        account: Account | None = self._of_system(parcel) if sender is None else sender.abroad or self._open(sender)
+        while account is not None:
+            account.messages += 1
+            account.bytes += size
+            account = account.package
 
-    def gone(self, parcel: Parcel) -> Iterator[Process]:
-        """It is so no longer; the processes that may try again now, each after the one before it has tried."""
-        account = self._account(parcel)
-        account.add(-1, -_size(parcel))
-        if parcel.sender is None and not account.messages:
+    def gone(self, parcel: Parcel) -> bool:
+        """It is so no longer; whether anybody waits for that: see `freed`."""
+        sender, size = parcel.sender, parcel.size
+        account: Account | None = self._of_system(parcel) if sender is None else sender.abroad or self._open(sender)
+        awaited = False
+        while account is not None:
+            account.messages -= 1
+            account.bytes -= size
+            awaited = awaited or bool(account.waiters)
+            account = account.package
+        if sender is None and not self._of_system(parcel).messages:
             del self._system[parcel.envelope.target.node]
+        return awaited
+
+    def freed(self, sender: Process) -> Iterator[Process]:
+        """The processes that may try again now that a message of `sender` is gone, each after the one before it has
+        tried."""
+        account = sender.abroad or self._open(sender)
         for each in (account, account.package):
             while each is not None and each.waiters and each.has_room():
                 yield each.waiters.popleft()
 
     def give_up(self, sender: Process) -> None:
         """It waits no longer."""
-        account = self._of(sender)
+        account = sender.abroad or self._open(sender)
         for each in (account, account.package):
             if each is not None and sender in each.waiters:
                 each.waiters.remove(sender)
 
-    def _account(self, parcel: Parcel) -> Account:
-        if parcel.sender is not None:
-            return self._of(parcel.sender)
+    def _of_system(self, parcel: Parcel) -> Account:
         node = parcel.envelope.target.node
         if node not in self._system:
             self._system[node] = Account(limits.MAX_ABROAD_MESSAGES, limits.MAX_ABROAD_BYTES)
         return self._system[node]
 
-    def _of(self, sender: Process) -> Account:
-        if sender.abroad is None:
-            sender.abroad = self._open(sender.address.process)
-        return sender.abroad
-
-    def _open(self, process: ProcessId) -> Account:
+    def _open(self, sender: Process) -> Account:
+        process = sender.address.process
         account = self._processes.get(process)
         if account is None:
             package = self._packages.get(process.package_id)
@@ -117,10 +120,5 @@ class Abroad:
                 self._packages[process.package_id] = package
             account = Account(limits.MAX_ABROAD_MESSAGES, limits.MAX_ABROAD_BYTES, package)
             self._processes[process] = account
+        sender.abroad = account
         return account
-
-
-def _size(parcel: Parcel) -> int:
-    envelope, context, _, _ = parcel
-    size = size_of(envelope.message, envelope.blob)
-    return size if context is None else size + len(context)

@@ -232,6 +232,8 @@ class Parcel(NamedTuple):
     """The sender's prompt when it sent this; restored with the error."""
     sender: Process | None
     """Tells this life of the sender from later ones; None: a system process."""
+    size: int
+    """Bytes that it keeps alive here."""
 
 
 class ToPeer(NamedTuple):

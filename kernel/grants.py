@@ -192,7 +192,7 @@ class Grants:
     def holds(self, holder: ProcessId, capability: Capability) -> bool:
         """Whether `holder` holds this one; its params are canonical."""
         holding = self._held.get(holder)
-        return holding is not None and capability in holding
+        return holding is not None and capability in holding.held
 
     def is_held(self, capability: Capability) -> bool:
         """Whether any process holds this one; its params are canonical."""
@@ -204,7 +204,8 @@ class Grants:
 
     def may_use_network(self, holder: ProcessId) -> bool:
         """Whether `holder` may send to and receive from other nodes (G19)."""
-        return self.holds(holder, self._network)
+        holding = self._held.get(holder)
+        return holding is not None and self._network in holding.held
 
     def attachable(self, sender: Address, capabilities: tuple[Capability, ...]) -> tuple[Capability, ...]:
         """Those of `capabilities` that `sender` issues itself or holds (G20), canonical, with this node's name for

@@ -39,24 +39,24 @@ class Account:
 class Holding:
     """The capabilities of one process; what it was given unasked counts against the package of its issuer."""
 
-    __slots__ = ("_given", "_held", "_listed", "_saved")
+    __slots__ = ("_given", "_listed", "_saved", "held")
 
     def __init__(self) -> None:
-        self._held: dict[Capability, bool] = {}
-        """Each with whether it was given."""
+        self.held: dict[Capability, bool] = {}
+        """Each with whether it was given; changed here alone."""
         self._saved = Account()
         self._given: dict[PackageId, Account] = {}
         self._listed: tuple[tuple[Capability, ...], tuple[Capability, ...]] | None = None
 
     def __contains__(self, capability: Capability) -> bool:
-        return capability in self._held
+        return capability in self.held
 
     def __bool__(self) -> bool:
-        return bool(self._held)
+        return bool(self.held)
 
     def is_given(self, capability: Capability) -> bool:
         """Whether it is held, and only because somebody gave it."""
-        return self._held.get(capability, False)
+        return self.held.get(capability, False)
 
     def has_room(self, capability: Capability, *, given: bool) -> bool:
         """Whether one more fits."""
@@ -68,13 +68,13 @@ class Holding:
     def add(self, capability: Capability, *, given: bool) -> None:
         """Hold one that is not held."""
         self._listed = None
-        self._held[capability] = given
+        self.held[capability] = given
         self._account(capability, given).add(capability)
 
     def remove(self, capability: Capability) -> bool:
         """Hold one no longer that is held; whether it was given."""
         self._listed = None
-        given = self._held.pop(capability)
+        given = self.held.pop(capability)
         account = self._account(capability, given)
         account.remove(capability)
         if given and not account.count:
@@ -86,12 +86,12 @@ class Holding:
 
     def all(self) -> tuple[Capability, ...]:
         """All that are held now."""
-        return tuple(self._held)
+        return tuple(self.held)
 
     def listed(self) -> tuple[tuple[Capability, ...], tuple[Capability, ...]]:
         """Those that were not given and those that were, each in a fixed order; the same object until that changes."""
         if self._listed is None:
-            ordered = sorted(self._held.items())
+            ordered = sorted(self.held.items())
             saved, given = ([each for each, gift in ordered if gift is which] for which in (False, True))
             self._listed = tuple(saved), tuple(given)
         return self._listed

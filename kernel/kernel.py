@@ -409,16 +409,19 @@ class Kernel:
             self.tracer.passed_on(envelope, self._now)
         self._actions.append(ToSystem(envelope))
 
-    def to_peer(self, parcel: Parcel) -> None:
-        """Give a message to the net."""
+    def to_peer(self, envelope: Envelope, context: bytes | None, sender: Process | None) -> None:
+        """Give a message to the net; see `Parcel`."""
+        id, source, _, _, message, blob, _ = envelope
         if self.tracer is not None:
-            id, source, _, _, message, blob, _ = parcel.envelope
             if isinstance(message, Request):
-                self.tracer.passed_on(parcel.envelope, self._now)
+                self.tracer.passed_on(envelope, self._now)
             else:
                 self.tracer.answered(id, source, message, blob, self._now)
+        prompt = None if sender is None else sender.prompt
+        size = size_of(message, blob) + (0 if context is None else len(context))
+        parcel = _new(Parcel, (envelope, context, prompt, sender, size))
         self._abroad.sent(parcel)
-        self._actions.append(ToPeer(parcel))
+        self._actions.append(_new(ToPeer, (parcel,)))
 
     def _on_peer_took(self, event: PeerTook) -> None:
         if self.tracer is not None:
@@ -568,7 +571,7 @@ class Kernel:
         if reason is not None:
             self._return_response(process, envelope, reason)
         elif self._routing.may_go(process, envelope, None):
-            self.to_peer(Parcel(envelope, None, process.prompt, process))
+            self.to_peer(envelope, None, process)
         else:
             return False
         return True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kernel.abroad import Abroad
 from kernel.address import OUR_NODE, Address, ProcessId
-from kernel.events import FromPeer, Inject, Parcel, PeerFailed, Reply, Taken
+from kernel.events import FromPeer, Inject, PeerFailed, Reply, Taken
 from kernel.guest import Arrival, Failure
 from kernel.mailbox import Delivery
 from kernel.message import Envelope, Reason, ReplyTo, Request, Response, returned
@@ -75,7 +75,7 @@ class Outside:
 
     def on_peer_failed(self, event: PeerFailed) -> None:
         """A message for another node came back: with context and prompt, to the life that sent it (G14, G15)."""
-        (envelope, context, prompt, life), reason = event
+        (envelope, context, prompt, life, _), reason = event
         message = envelope.message
         if isinstance(message, Request) and message.expects_response is not None:
             entry = self._outstanding.resolve(envelope.id)
@@ -107,7 +107,7 @@ class Outside:
             self._router.tracer.sent(envelope, self._router.now)
         if target.node != self._router.our:
             if self._abroad.system_may_send(target.node):
-                self._router.to_peer(Parcel(envelope, None, None, None))
+                self._router.to_peer(envelope, None, None)
             else:
                 self._router.undeliverable(envelope, Reason.INBOX_FULL)
             return
@@ -127,7 +127,7 @@ class Outside:
         envelope = Envelope(reply_to.id, Address(self._router.our, source), reply_to.address, None, response, blob)
         if reply_to.address.node != self._router.our:
             if self._abroad.system_may_send(reply_to.address.node):
-                self._router.to_peer(Parcel(envelope, None, None, None))
+                self._router.to_peer(envelope, None, None)
             else:
                 self._router.dead(envelope, Reason.INBOX_FULL)
             return

@@ -70,9 +70,10 @@ class Room:
 
     def gone(self, parcel: Parcel) -> None:
         """A message is no longer on its way to another node: there may be room for more."""
-        for sender in self._abroad.gone(parcel):
-            self._moves.append(sender)
-            self._settle()
+        if self._abroad.gone(parcel) and parcel.sender is not None:
+            for sender in self._abroad.freed(parcel.sender):
+                self._moves.append(sender)
+                self._settle()
 
     def _settle(self) -> None:
         """Let all move on who can; what comes of that is added to `_moves`, and done by the same loop."""

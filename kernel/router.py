@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from kernel.address import Address, ProcessId
-from kernel.events import Action, Parcel
+from kernel.events import Action
 from kernel.grants import Grants
 from kernel.guest import Arrival, Failure
 from kernel.mailbox import Delivery
@@ -58,8 +58,8 @@ class Router(Protocol):
     def to_system(self, envelope: Envelope) -> None:
         """Give a request to a system process."""
 
-    def to_peer(self, parcel: Parcel) -> None:
-        """Give a message to the net."""
+    def to_peer(self, envelope: Envelope, context: bytes | None, sender: Process | None) -> None:
+        """Give a message to the net; see `Parcel`."""
 
     def put(self, process: Process, delivery: Delivery) -> None:
         """Hand something to a process, now if it waits for a message."""

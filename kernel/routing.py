@@ -7,7 +7,6 @@ from collections import deque
 from kernel.abroad import Abroad
 from kernel.address import ProcessId
 from kernel.errors import BadAddress
-from kernel.events import Parcel
 from kernel.grants import Grants
 from kernel.guest import Poll
 from kernel.json_text import is_json
@@ -103,7 +102,7 @@ class Routing:
             self._router.undeliverable(envelope, Reason.INBOX_FULL)
             return True
         self._entrust(envelope, None, process)
-        self._router.to_peer(Parcel(envelope, context, process.prompt, process))
+        self._router.to_peer(envelope, context, process)
         return True
 
     def may_go(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
