@@ -52,11 +52,11 @@ class Share(Generic[S]):
 class Shares(Generic[S]):
     """All credit of one session."""
 
-    __slots__ = ("_by_key", "_cost", "_count", "_credit_bytes", "_credit_messages", "_large", "_reserved", "_starved")
+    __slots__ = ("_by_key", "_cost", "_count", "_credit_bytes", "_credit_messages", "_large", "_reserved", "starved")
 
     def __init__(self) -> None:
         self._by_key: dict[bytes, Share[S]] = {}
-        self._starved: dict[Share[S], None] = {}
+        self.starved: dict[Share[S], None] = {}
         """Those with blocked streams, in order."""
         self._credit_bytes = 0
         self._credit_messages = 0
@@ -148,7 +148,7 @@ class Shares(Generic[S]):
         else:
             share.blocked.append(stream)
         if share.turn is None:
-            self._starved[share] = None
+            self.starved[share] = None
 
     def next_turn(self, share: Share[S]) -> S | None:
         """A stream of this target has begun a message, or credit is free: who of those that wait may try now?"""
@@ -157,9 +157,9 @@ class Shares(Generic[S]):
 
     def feed(self) -> list[S]:
         """Credit has become free: one stream of each target that waits may try."""
-        if not self._starved:
+        if not self.starved:
             return []
-        starved, self._starved = self._starved, {}
+        starved, self.starved = self.starved, {}
         turns = (self.next_turn(share) for share in starved)
         return [stream for stream in turns if stream is not None]
 
@@ -167,5 +167,5 @@ class Shares(Generic[S]):
         """All streams begin to try afresh."""
         for share in self._by_key.values():
             share.blocked = share.turn = None
-        self._starved.clear()
+        self.starved.clear()
         self._large, self._reserved = None, 0

@@ -36,11 +36,14 @@ from net.limits import (
 from net.shares import Share, Shares
 from net.wire import DATA, DATA_HEADER, FIRST, FIRST_HEADER, NO_BLOB, Data, Known
 
+_DATA_BYTES, _FIRST_BYTES = DATA_HEADER.size, FIRST_HEADER.size
+_new = tuple.__new__
+
 
 class _Message:
     """A message on its way out, until it is acknowledged."""
 
-    __slots__ = ("blob", "header", "offset", "sequence", "share", "stream", "token", "total")
+    __slots__ = ("blob", "cost", "header", "offset", "sequence", "share", "stream", "token", "total")
 
     def __init__(
         self, stream: "_Stream", share: "Share[_Stream]", header: bytes, blob: Buffer | None, token: object
@@ -49,18 +52,15 @@ class _Message:
         self.share = share
         """Of its target in the session's credit."""
         self.header = header
-        self.blob = memoryview(blob).cast("B") if blob is not None else None
+        self.blob = None if blob is None else memoryview(blob).cast("B")
         self.token = token
-        self.total = len(header) + (len(self.blob) if self.blob is not None else 0)
+        self.total = len(header) if self.blob is None else len(header) + len(self.blob)
+        self.cost = self.total + MESSAGE_OVERHEAD_BYTES
+        """Credit that it takes, in bytes."""
         self.sequence = 0
         """0 until the first frame is written."""
         self.offset = 0
         """Bytes of header and blob that are written."""
-
-    @property
-    def cost(self) -> int:
-        """Credit that it takes, in bytes."""
-        return self.total + MESSAGE_OVERHEAD_BYTES
 
 
 class _Stream:
@@ -131,7 +131,7 @@ class Outbox:
     def estimate(self) -> int:
         """At least the bytes that `write` would need for all there is, record overhead included."""
         payload = self._unwritten_bytes
-        return payload + FIRST_HEADER.size * self._unwritten_messages + 64 * (1 + payload // 32768)
+        return payload + _FIRST_BYTES * self._unwritten_messages + 64 * (1 + payload // 32768)
 
     def write(self, buffer: memoryview, position: int, end: int) -> int:
         """Write frames to `buffer` from `position` on, at most up to `end`; return the position behind them."""
@@ -139,8 +139,7 @@ class Outbox:
         while ready:
             stream = ready[0]
             message = stream.waiting[0]
-            first = message.offset == 0
-            room = end - position - (FIRST_HEADER.size if first else DATA_HEADER.size)
+            room = end - position - (_DATA_BYTES if message.offset else _FIRST_BYTES)
             rest = message.total - message.offset
             if room < rest and room < MAX_CHUNK_WORTH_WAITING:
                 break
@@ -173,7 +172,8 @@ class Outbox:
             raise BadFrame("an acknowledgement that names a message twice")
         for message in messages:
             self._forget(message)
-        self._feed()
+        if self._shares.starved:
+            self._feed()
         return [message.token for message in messages]
 
     def resume(self, known: Known | None) -> list[object]:
@@ -240,7 +240,7 @@ class Outbox:
     def _begin(self, message: _Message) -> bool:
         """Give the message a number if credit allows; otherwise note that its stream waits."""
         stream, share, shares = message.stream, message.share, self._shares
-        if shares.must_wait(share, stream) or not shares.begin(share, message.cost):
+        if (share.blocked and shares.must_wait(share, stream)) or not shares.begin(share, message.cost):
             shares.block(share, stream)
             return False
         if share.turn is stream and (following := shares.next_turn(share)) is not None:
@@ -313,11 +313,14 @@ def _write_frame(message: _Message, buffer: memoryview, position: int, size: int
     if offset == 0:
         blob_length = NO_BLOB if blob is None else len(blob)
         FIRST_HEADER.pack_into(buffer, position, DATA, FIRST, size, message.sequence, header_length, blob_length)
-        position += FIRST_HEADER.size
+        position += _FIRST_BYTES
     else:
         DATA_HEADER.pack_into(buffer, position, DATA, 0, size, message.sequence)
-        position += DATA_HEADER.size
+        position += _DATA_BYTES
     message.offset = offset + size
+    if size == header_length == message.total:
+        buffer[position : position + size] = message.header
+        return position + size
     if offset < header_length:
         part = min(header_length - offset, size)
         buffer[position : position + part] = memoryview(message.header)[offset : offset + part]
@@ -430,47 +433,40 @@ class Inbox:
 
     def receive(self, frame: Data) -> Arrived | None:
         """Take in a data frame; the message if it makes one whole. Raises BadFrame or CreditOverrun."""
-        self.received_bytes += len(frame.chunk)
-        if frame.lengths is None:
-            partial = self._partial.get(frame.sequence)
+        sequence, lengths, chunk = frame
+        size = len(chunk)
+        self.received_bytes += size
+        partial = self._partial.get(sequence)
+        if lengths is None:
             if partial is None or partial.received == 0:
                 raise BadFrame("a piece of a message that has not begun")
-        else:
-            header_length, blob_length = frame.lengths
-            whole = len(frame.chunk) == header_length + (blob_length or 0)
-            partial = self._begin(frame.sequence, header_length, blob_length)
-            if whole and partial is None:
-                return self._arrived_at_once(frame, header_length, blob_length)
-            if partial is None:
-                partial = self._partial[frame.sequence] = _Partial(header_length, blob_length)
-        if not partial.add(frame.chunk):
-            return None
-        del self._partial[frame.sequence]
-        self._untaken[frame.sequence] = partial.cost
-        return Arrived(frame.sequence, *partial.finish())
-
-    def _begin(self, sequence: int, header_length: int, blob_length: int | None) -> _Partial | None:
-        """Account for a message that begins; its old partial if it begins again."""
-        partial = self._partial.get(sequence)
-        if partial is not None:
-            if partial.received or (partial.header_length, partial.blob_length) != (header_length, blob_length):
+        elif partial is not None:
+            if partial.received or (partial.header_length, partial.blob_length) != lengths:
                 raise BadFrame("a message that begins twice")
-            return partial
+        else:
+            header_length, blob_length = lengths
+            total = header_length if blob_length is None else header_length + blob_length
+            self._begin(sequence, total + MESSAGE_OVERHEAD_BYTES)
+            if size == total:
+                self._untaken[sequence] = total + MESSAGE_OVERHEAD_BYTES
+                blob = None if blob_length is None else bytes(chunk[header_length:])
+                return _new(Arrived, (sequence, bytes(chunk[:header_length]), blob))
+            partial = self._partial[sequence] = _Partial(header_length, blob_length)
+        if not partial.add(chunk):
+            return None
+        del self._partial[sequence]
+        self._untaken[sequence] = partial.cost
+        return Arrived(sequence, *partial.finish())
+
+    def _begin(self, sequence: int, cost: int) -> None:
+        """Account for a message that begins."""
         if sequence != self._next:
             raise BadFrame("a message out of sequence")
-        cost = header_length + (blob_length or 0) + MESSAGE_OVERHEAD_BYTES
         count = len(self._partial) + len(self._untaken)
         if count >= self._credit_messages or (count and self._cost + cost > self._credit_bytes):
             raise CreditOverrun("a message beyond its credit")
         self._next += 1
         self._cost += cost
-        return None
-
-    def _arrived_at_once(self, frame: Data, header_length: int, blob_length: int | None) -> Arrived:
-        header = bytes(frame.chunk[:header_length])
-        blob = None if blob_length is None else bytes(frame.chunk[header_length:])
-        self._untaken[frame.sequence] = header_length + (blob_length or 0) + MESSAGE_OVERHEAD_BYTES
-        return Arrived(frame.sequence, header, blob)
 
     def taken(self, sequence: int) -> bool:
         """Our kernel has taken the message: acknowledge it. Whether it was still to be acknowledged."""

@@ -5,7 +5,7 @@ carry the bulk, and acknowledgements, since there is one for every message: as C
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -33,12 +33,15 @@ DATA_HEADER = struct.Struct(">BBHQ")
 """The same and the message's sequence number."""
 FIRST_HEADER = struct.Struct(">BBHQII")
 """The same and the lengths of the message's header and blob."""
+_FRAME_BYTES, _DATA_BYTES, _FIRST_BYTES = FRAME.size, DATA_HEADER.size, FIRST_HEADER.size
 _NUMBER_BYTES = 8
 """Of one number of an acknowledgement."""
 INCARNATION_BYTES = 16
 TICKET_BYTES = 16
 """What a router gives the node that is called, to show in its greeting."""
 _MAX_U64 = (1 << 64) - 1
+_new = tuple.__new__
+"""Here and wherever something is built for each message: a named tuple's own constructor takes 100 nanoseconds more."""
 _MAX_ITEMS = 3 * SESSION_CREDIT_MESSAGES + 16
 """Of a control frame: a resume frame with as many partial messages as there can be."""
 
@@ -223,10 +226,15 @@ Control: TypeAlias = (
 def encode_control(frame: Control) -> bytes:
     """The whole frame, its header included."""
     if type(frame) is Ack:
-        count = len(frame.sequences)
-        return struct.pack(f">BBH{count}Q", ACK, 0, _NUMBER_BYTES * count, *frame.sequences)
+        return encode_acks(frame.sequences)
     body = cbor2.dumps(_FIELDS[type(frame)](frame))
     return FRAME.pack(CONTROL, 0, len(body)) + body
+
+
+def encode_acks(sequences: Sequence[int]) -> bytes:
+    """An `Ack` that is not built."""
+    count = len(sequences)
+    return struct.pack(f">BBH{count}Q", ACK, 0, _NUMBER_BYTES * count, *sequences)
 
 
 def _resume_fields(frame: Control) -> list[object]:
@@ -267,49 +275,44 @@ def decode_frames_untrusted(plaintext: memoryview) -> list[Data | Control]:
     position = 0
     size = len(plaintext)
     while position < size:
-        if size - position < FRAME.size:
+        if size - position < _FRAME_BYTES:
             raise BadFrame("a frame's header is cut off")
         kind, flags, length = FRAME.unpack_from(plaintext, position)
+        begin = position + (_FRAME_BYTES if kind != DATA else _FIRST_BYTES if flags == FIRST else _DATA_BYTES)
+        end = begin + length
+        if end > size:
+            raise BadFrame("a frame is longer than its record")
         if kind == DATA:
-            begin = position + (FIRST_HEADER.size if flags == FIRST else DATA_HEADER.size)
-            position = begin + length
-            if position > size:
-                raise BadFrame("a frame is longer than its record")
-            frames.append(_data_untrusted(plaintext, begin, flags, position))
-        elif kind == CONTROL and flags == 0:
-            begin = position + FRAME.size
-            position = begin + length
-            if position > size:
-                raise BadFrame("a frame is longer than its record")
-            frames.append(decode_control_untrusted(bytes(plaintext[begin:position])))
-        elif kind == ACK and flags == 0:
-            begin = position + FRAME.size
-            position = begin + length
-            if position > size:
-                raise BadFrame("a frame is longer than its record")
-            frames.append(_ack_untrusted(plaintext[begin:position]))
-        else:
+            frames.append(_data_untrusted(plaintext, position, flags, plaintext[begin:end]))
+        elif flags or kind > ACK:
             raise BadFrame("a frame of an unknown kind")
+        elif kind == ACK:
+            frames.append(_ack_untrusted(plaintext[begin:end]))
+        else:
+            frames.append(decode_control_untrusted(bytes(plaintext[begin:end])))
+        position = end
     if not frames:
         raise BadFrame("a record without a frame")
     return frames
 
 
-def _data_untrusted(plaintext: memoryview, begin: int, flags: int, end: int) -> Data:
+def _data_untrusted(plaintext: memoryview, position: int, flags: int, chunk: memoryview) -> Data:
+    """The data frame at `position`, all of which is there; `chunk`: what follows its header."""
     if flags == 0:
-        _, _, length, sequence = DATA_HEADER.unpack_from(plaintext, begin - DATA_HEADER.size)
+        _, _, length, sequence = DATA_HEADER.unpack_from(plaintext, position)
         if length == 0:
             raise BadFrame("a data frame without data")
-        return Data(sequence, None, plaintext[begin:end])
+        return _new(Data, (sequence, None, chunk))
     if flags != FIRST:
         raise BadFrame("a data frame with unknown flags")
-    _, _, length, sequence, header, blob = FIRST_HEADER.unpack_from(plaintext, begin - FIRST_HEADER.size)
+    _, _, length, sequence, header, blob = FIRST_HEADER.unpack_from(plaintext, position)
     blob_length = None if blob == NO_BLOB else blob
-    if header > MAX_HEADER_BYTES or (blob_length or 0) > MAX_BLOB_BYTES:
+    total = header if blob_length is None else header + blob
+    if header > MAX_HEADER_BYTES or total - header > MAX_BLOB_BYTES:
         raise BadFrame("a message that is too large")
-    if length > header + (blob_length or 0) or (length == 0 and header + (blob_length or 0) > 0):
+    if length > total or (length == 0 and total > 0):
         raise BadFrame("a data frame whose length does not fit its message")
-    return Data(sequence, (header, blob_length), plaintext[begin:end])
+    return _new(Data, (sequence, (header, blob_length), chunk))
 
 
 def _ack_untrusted(body: memoryview) -> Ack:
