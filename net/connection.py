@@ -12,7 +12,7 @@ from net.records import LENGTH, Opener, Sealer, Splitter
 from net.session import Session
 from net.stall import Watch
 from net.streams import Outbox
-from net.wire import Ack, Control, Goodbye, encode_control
+from net.wire import Control, Goodbye, encode_acks, encode_control
 
 _RECORD_OVERHEAD = LENGTH.size + TAG_BYTES
 _WHOLE_RECORD = MAX_RECORD_BYTES + LENGTH.size
@@ -37,6 +37,10 @@ class Stage(IntEnum):
     """Messages pass."""
     SPLICED = 6
     """At a router: the bytes are two other nodes', and go to `Connection.partner` as they are."""
+
+
+_LIVE = Stage.LIVE
+"""A name of its own: looking up a member of an enumeration takes 70 nanoseconds, this 5."""
 
 
 class Connection:
@@ -208,39 +212,37 @@ class Connection:
         """Whether `fill` may give something."""
         if self._raw or self._controls:
             return True
-        if self.stage is not Stage.LIVE or self.session is None:
+        session = self.session
+        if session is None or self.stage is not _LIVE:
             return False
-        return self.session.inbox.has_acks or self.session.outbox.writable
+        return session.inbox.has_acks or session.outbox.writable
 
     def fill(self, limit: int) -> list[Buffer]:
         """All there is to write, encrypted now; but at most about `limit` bytes of it."""
-        if self._raw:
-            return [*self._take_raw(), *self._fill_records(limit)]
-        return self._fill_records(limit)
-
-    def _fill_records(self, limit: int) -> list[Buffer]:
+        buffers: list[Buffer] = [*self._take_raw()] if self._raw else []
+        controls, session = self._controls, self.session
         if self._sealer is None:
-            return []
-        controls = self._controls
+            return buffers
         need = _RECORD_OVERHEAD + _LEAST_ROOM
         outbox = None
-        if self.stage is Stage.LIVE and self.session is not None:
-            outbox = self.session.outbox
-            need += outbox.estimate()
-            acks = self.session.inbox.take_acks()
-            if acks:
-                self.queue(Ack(acks))
-        if not controls and (outbox is None or not outbox.writable):
-            return []
-        for frame in controls:
-            need += len(frame) + _RECORD_OVERHEAD
-        most = max(1, round(limit / _WHOLE_RECORD)) * _WHOLE_RECORD
-        buffer = memoryview(bytearray(min(most, need)))
-        used = self._write_records(buffer, outbox)
-        return [buffer[:used]] if used else []
+        if session is not None and self.stage is _LIVE:
+            if session.inbox.has_acks:
+                controls.append(encode_acks(session.inbox.take_acks()))
+            if session.outbox.writable:
+                outbox = session.outbox
+                need += outbox.estimate()
+        if controls or outbox is not None:
+            for frame in controls:
+                need += len(frame) + _RECORD_OVERHEAD
+            if need > _WHOLE_RECORD:
+                need = min(need, max(1, round(limit / _WHOLE_RECORD)) * _WHOLE_RECORD)
+            buffer = memoryview(bytearray(need))
+            used = self._write_records(self._sealer, buffer, outbox)
+            if used:
+                buffers.append(buffer[:used])
+        return buffers
 
-    def _write_records(self, buffer: memoryview, outbox: Outbox | None) -> int:
-        assert self._sealer is not None
+    def _write_records(self, sealer: Sealer, buffer: memoryview, outbox: Outbox | None) -> int:
         position, size = 0, len(buffer)
         controls = self._controls
         while size - position >= _LEAST_ROOM:
@@ -254,7 +256,9 @@ class Connection:
                 at = outbox.write(buffer, at, end)
             if at == begin:
                 break
-            position = self._sealer.seal(buffer, position, at - begin)
+            position = sealer.seal(buffer, position, at - begin)
+            if not controls and (outbox is None or not outbox.writable):
+                break
         return position
 
     @property
