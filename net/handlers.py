@@ -28,6 +28,8 @@ from net.wire import (
     Spliced,
 )
 
+_new = tuple.__new__
+
 
 class Gone(Protocol):
     """How whoever relied on a connection is told that it is closed."""
@@ -88,9 +90,8 @@ class Handlers:
 
     def _on_ack(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         assert isinstance(frame, Ack)
-        tokens = session.outbox.acknowledge(frame.sequences)
-        for token in tokens:
-            self._events.append(Delivered(token))
+        for token in session.outbox.acknowledge(frame.sequences):
+            self._events.append(_new(Delivered, (token,)))
         if session.outbox.writable:
             self._switchboard.signal(connection)
 

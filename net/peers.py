@@ -109,16 +109,18 @@ class Network:
 
     def send(self, message: Outgoing, now: float) -> None:
         """Send a message; exactly one Delivered or Failed will carry its token."""
-        reason = self._objection(message)
+        node, stream, header, blob, token, target = message
+        session = self._sessions.get(node)
+        reason = self._objection(message, known=session is not None)
         if reason is None:
-            session = self._sessions.obtain(message.node)
+            session = session or self._sessions.obtain(node)
             if session is None or session.outbox.full:
                 reason = FailureReason.QUEUE_FULL
             else:
-                session.outbox.queue(message.stream, message.header, message.blob, message.token, message.target)
+                session.outbox.queue(stream, header, blob, token, target)
                 self._sessions.advance(session, now)
         if reason is not None:
-            self._events.append(Failed(message.token, reason))
+            self._events.append(Failed(token, reason))
 
     def taken(self, receipt: object, now: float) -> None:
         """The kernel has taken the message of that Received event: acknowledge it, give its credit back."""
@@ -198,17 +200,15 @@ class Network:
             self._switchboard.close(connection, GoodbyeCode.SHUTDOWN)
         self._sessions.shut_down(now)
 
-    def _objection(self, message: Outgoing) -> FailureReason | None:
-        """Why a message cannot even be queued."""
+    def _objection(self, message: Outgoing, *, known: bool) -> FailureReason | None:
+        """Why a message cannot even be queued; `known`: there is a session with its node."""
         if self._down:
             return FailureReason.SHUTDOWN
         if len(message.header) > MAX_HEADER_BYTES:
             return FailureReason.TOO_LARGE
         if message.blob is not None and memoryview(message.blob).nbytes > MAX_BLOB_BYTES:
             return FailureReason.TOO_LARGE
-        if self._sessions.get(message.node) is None and (
-            not is_node_name(message.node) or message.node == self._identity.name
-        ):
+        if not known and (not is_node_name(message.node) or message.node == self._identity.name):
             return FailureReason.NO_SUCH_NAME
         return None
 

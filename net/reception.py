@@ -26,6 +26,8 @@ from net.resolver import Answer
 from net.session import Receipt, Session
 from net.wire import Control, Data, decode_frames_untrusted
 
+_LEG, _LIVE, _SPLICED = Stage.LEG, Stage.LIVE, Stage.SPLICED
+_new = tuple.__new__
 _TOLD = {NotBelieved: FailureReason.BAD_KEY, OtherVersion: FailureReason.OTHER_VERSION}
 """What a violation of the peer's is to who waits for it; others are UNREACHABLE, since they may pass."""
 
@@ -147,9 +149,9 @@ class Reception:
 
     def _piece(self, connection: Connection, piece: Buffer, now: float) -> None:
         """One record, or one handshake message. Raises ProtocolViolation."""
-        if connection.stage is Stage.SPLICED:
+        if connection.stage is _SPLICED:
             raise BadFrame("bytes that came before the circuit was there")
-        if connection.stage >= Stage.LEG:
+        if connection.stage >= _LEG:
             self._record(connection, piece, self._scratch, now)
         elif connection.stage is Stage.HANDSHAKE:
             connection.met = connection.met or self._switchboard.new_meeting()
@@ -250,26 +252,25 @@ class Reception:
 
     def _record(self, connection: Connection, record: Buffer, into: memoryview, now: float) -> None:
         """Decrypt a record and handle its frames. Raises ProtocolViolation."""
-        length = connection.open_untrusted(record, into)
+        opener, session = connection.opener, connection.session
+        assert opener is not None
+        length = opener.open_untrusted(record, into)
         connection.last_heard = now
         if connection.pinged:
             connection.pinged = False
             self._switchboard.timers.set(connection.number, now + KEEPALIVE_SECONDS)
-        session = connection.session
         for frame in decode_frames_untrusted(into[:length]):
             if session is None:
                 self._handlers.handle_on_leg(connection, frame, now)
-                if connection.closed:
-                    return
-                continue
-            if type(frame) is Data:
-                if connection.stage is not Stage.LIVE:
-                    raise BadFrame("a message before the resume frames")
+            elif type(frame) is not Data:
+                self._handlers.handle(connection, session, cast(Control, frame), now)
+            elif connection.stage is not _LIVE:
+                raise BadFrame("a message before the resume frames")
+            else:
                 arrived = session.receive(frame)
                 if arrived is not None:
-                    receipt = Receipt(session, session.inbox, arrived.sequence)
-                    self._events.append(Received(session.name, arrived.header, arrived.blob, receipt))
-                continue
-            self._handlers.handle(connection, session, cast(Control, frame), now)
+                    sequence, header, blob = arrived
+                    receipt = Receipt(session, session.inbox, sequence)
+                    self._events.append(_new(Received, (session.name, header, blob, receipt)))
             if connection.closed:
                 return

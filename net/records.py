@@ -6,7 +6,6 @@ below, but in the caller's buffers: that saves a copy and an allocation for each
 """
 
 import struct
-from collections.abc import Iterator
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -90,12 +89,9 @@ class Splitter:
         """The length that the incomplete piece announces, None if not even that is there."""
         return LENGTH.unpack_from(self._rest)[0] if len(self._rest) >= 2 else None
 
-    def split(self, data: Buffer) -> Iterator[Buffer]:
-        """Yield every piece that `data` completes, without its length; the pieces are views of `data` where they can
-        be.
-
-        The iterator is exhausted before the next call, and the pieces are not kept beyond that.
-        """
+    def split(self, data: Buffer) -> list[Buffer]:
+        """Every piece that `data` completes, without its length; the pieces are views of `data` where they can be."""
+        pieces: list[Buffer] = []
         rest = self._rest
         view = memoryview(data)
         position = 0
@@ -104,19 +100,22 @@ class Splitter:
                 rest += view[:1]
                 position = min(1, len(view))
                 if len(rest) == 1:
-                    return
+                    return pieces
             missing = LENGTH.unpack_from(rest)[0] + 2 - len(rest)
             rest += view[position : position + missing]
             if len(view) - position < missing:
-                return
+                return pieces
             position += missing
             self._rest = bytearray()
-            yield memoryview(rest)[2:]
+            pieces.append(memoryview(rest)[2:])
         size = len(view)
         while size - position >= 2:
-            end = position + 2 + LENGTH.unpack_from(view, position)[0]
+            begin = position + 2
+            end = begin + LENGTH.unpack_from(view, position)[0]
             if end > size:
                 break
-            yield view[position + 2 : end]
+            pieces.append(view[begin:end])
             position = end
-        self._rest += view[position:]
+        if position < size:
+            self._rest += view[position:]
+        return pieces

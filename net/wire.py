@@ -319,7 +319,7 @@ def _ack_untrusted(body: memoryview) -> Ack:
     count = len(body) // _NUMBER_BYTES
     if len(body) % _NUMBER_BYTES or not 0 < count <= SESSION_CREDIT_MESSAGES:
         raise BadFrame("a malformed ack frame")
-    return Ack(struct.unpack(f">{count}Q", body))
+    return _new(Ack, (struct.unpack(f">{count}Q", body),))
 
 
 def decode_control_untrusted(body: bytes) -> Control:
