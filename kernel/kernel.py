@@ -442,7 +442,7 @@ class Kernel:
             self._give(receiver, arrival, reply_to, reply_to is None, blob)
             return
         weight = size_of(message, blob) + 1
-        receiver.mailbox.put(Delivery(arrival, reply_to, reply_to is None, blob, weight))
+        receiver.mailbox.put(_new(Delivery, (arrival, reply_to, reply_to is None, blob, weight)))
 
     def undeliverable(self, envelope: Envelope, reason: Reason) -> None:
         """A local request reached nobody: Timeout at once for who expects a response (G14)."""
@@ -496,7 +496,7 @@ class Kernel:
         if waiting is _RECEIVE or (waiting is _RESPONSE and owner.awaited == entry.id):
             self._give(owner, answer, entry.prompt, False, blob)
             return
-        delivery = Delivery(answer, entry.prompt, False, blob, 0)
+        delivery = _new(Delivery, (answer, entry.prompt, False, blob, 0))
         if waiting is Waiting.ROOM and owner.stall is not None and owner.stall.envelope.id == entry.id:
             self._unstall(owner, delivery)
         else:

@@ -15,6 +15,8 @@ from kernel.outstanding import OutstandingTable
 from kernel.process import Outstanding, Parked, Process
 from kernel.router import Router
 
+_new = tuple.__new__
+
 
 class Outside:
     """Handlers of these events."""
@@ -30,8 +32,8 @@ class Outside:
     def on_from_peer(self, event: FromPeer) -> None:
         """A message from another node: to a process that may use the network, when it has room (G19, G24)."""
         envelope, receipt = event
-        if isinstance(envelope.message, Response):
-            self._router.emit(Taken(receipt))
+        if type(envelope.message) is Response:
+            self._router.emit(_new(Taken, (receipt,)))
             self._on_peer_response(envelope)
             return
         if self._router.tracer is not None:
@@ -44,7 +46,7 @@ class Outside:
         elif not self._router.grants.may_use_network(envelope.target.process):
             self._refuse(event, Reason.NO_CAPABILITY)
         elif receiver.mailbox.has_room() and not receiver.waiters:
-            self._router.emit(Taken(receipt))
+            self._router.emit(_new(Taken, (receipt,)))
             self._router.put_request(receiver, envelope)
         else:
             receiver.waiters.append(Parked(envelope, receipt))
@@ -70,7 +72,7 @@ class Outside:
     def _resolve_from_peer(self, envelope: Envelope) -> None:
         entry = self._outstanding.resolve(envelope.id)
         assert entry is not None
-        answer = Arrival(envelope.source, envelope.message, entry.context, envelope.blob)
+        answer = _new(Arrival, (envelope.source, envelope.message, entry.context, envelope.blob))
         self._router.outcome(entry, answer, envelope.blob)
 
     def on_peer_failed(self, event: PeerFailed) -> None:

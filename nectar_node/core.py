@@ -104,6 +104,7 @@ class NodeCore:
     def __init__(self, config: CoreConfig, network: Network) -> None:
         self.our = config.our
         self.network = network
+        self._events = network.events
         self.vfs = Vfs(config.our, config.drives, self._holds)
         self._state = State(config.state)
         self._terminal = Terminal(config.our, config.fresh_id, self._locate_installed, self._everybody)
@@ -128,7 +129,7 @@ class NodeCore:
         self._out: deque[WorldAction] = deque()
         self._records = RecordStore(config.records, config.kept_records or Written(), network.records)
         self._peers = Peers(
-            config.our, network, self._vouching, self._records, self._kernel, self._pass_on, self._serve_peer
+            config.our, network, self._vouching, self._records, self.machine.handle, self._out.append, self._serve_peer
         )
         self._restore(config.kept_capabilities, config.boots)
         self._store = GrantStore(self.kernel.grants, config.capabilities, self._vouching.snapshot)
@@ -299,7 +300,7 @@ class NodeCore:
     def pending(self, connection: int, limit: int) -> list[Buffer]:
         """Bytes for a connection, about `limit` of them; none: nothing now."""
         buffers = self.network.pending(connection, limit)
-        if self.network.events:
+        if self._events:
             self.settle(self._now)  # a circuit's other leg may be read again
         return buffers
 
@@ -371,7 +372,7 @@ class NodeCore:
     def settle(self, now: float) -> None:
         """Pass on what kernel, net and system processes want of each other, until nobody wants anything more."""
         self._now = now
-        actions, stirred, events = self.machine.actions, self._stirred, self.network.events
+        actions, stirred, events = self.machine.actions, self._stirred, self._events
         while True:
             while actions:
                 action = actions.popleft()
@@ -379,7 +380,7 @@ class NodeCore:
             while stirred:
                 self._drain(stirred.popleft())
             if events:
-                self._peers.handle(events.popleft(), self._now)
+                self._peers.handle(events.popleft(), now)
             elif not actions:
                 break
         if self.kernel.tracer is not None:

@@ -11,7 +11,7 @@ from kernel.events import Event, FromPeer, Parcel, PeerFailed, PeerTook
 from kernel.message import Buffer, Envelope, Reason, Request, Response
 from nectar_node.record_store import RecordStore
 from nectar_node.storage.operations import Outcome
-from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header, inbox_name, stream_name
+from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header, stream_and_inbox
 from nectar_node.vouching import Vouching
 from nectar_node.world import Joined, JoinFailed, LogLine, WorldAction
 from net.events import (
@@ -36,6 +36,7 @@ from net.events import (
 )
 from net.peers import Network
 
+_new = tuple.__new__
 REASONS = {
     FailureReason.NO_SUCH_NAME: Reason.NO_SUCH_NAME,
     FailureReason.NO_REGISTRAR: Reason.NO_REGISTRAR,
@@ -63,11 +64,11 @@ class Peers:
         network: Network,
         vouching: Vouching,
         store: RecordStore,
-        tell: Callable[[Event], None],
+        tell: Callable[[Event, float], None],
         ask: Callable[[WorldAction], None],
         serve: Callable[[Envelope], bool],
     ) -> None:
-        """`store` keeps the name records; `tell` gives the kernel an event, `ask` the world an action; `serve`
+        """`store` keeps the name records; `tell` gives the kernel an event now, `ask` the world an action; `serve`
         gives a system process that is there for other nodes a request, False: it is for none of them."""
         self._our = our
         self._network = network
@@ -99,12 +100,11 @@ class Peers:
         """Hand a message to the net."""
         envelope = parcel.envelope
         _, source, target, _, message, blob, _ = envelope
-        stream = stream_name(source.process, target.process)
+        stream, inbox = stream_and_inbox(source.process, target.process, type(message) is Response)
         bytes_of_blob: Buffer | None = blob.bytes if blob is not None else None
         claims = self._vouching.sign(envelope) if message.capabilities else ()
-        inbox = inbox_name(target.process, answers=isinstance(message, Response))
-        outgoing = Outgoing(target.node, stream, encode_header(envelope, claims), bytes_of_blob, parcel, inbox)
-        self._network.send(outgoing, now)
+        header = encode_header(envelope, claims)
+        self._network.send(_new(Outgoing, (target.node, stream, header, bytes_of_blob, parcel, inbox)), now)
 
     def handle(self, event: NetEvent, now: float) -> None:
         """Take one of the net's events."""
@@ -141,17 +141,18 @@ class Peers:
     # --- the net's events -------------------------------------------------------------------------------------------
 
     def _received(self, event: Received) -> None:
+        node, header, blob, receipt = event
         try:
-            envelope, claims = decode_header_untrusted(self._our, event.node, event.header, event.blob)
+            envelope, claims = decode_header_untrusted(self._our, node, header, blob)
         except BadHeader as error:
-            self._log(0, f"{event.node} sent a message that cannot be read: {error}")
-            self._network.taken(event.receipt, self._now)
+            self._log(0, f"{node} sent a message that cannot be read: {error}")
+            self._network.taken(receipt, self._now)
             return
         if claims or self._vouching.waits(envelope):
-            self._vouching.receive(envelope, claims, event.receipt, self._now)
+            self._vouching.receive(envelope, claims, receipt, self._now)
             self._pass_vouched()
         else:
-            self._pass_in(envelope, event.receipt)
+            self._pass_in(envelope, receipt)
 
     def _looked_up(self, event: LookedUp) -> None:
         self._vouching.looked_up(event.name, self._now)
@@ -165,17 +166,17 @@ class Peers:
         if isinstance(envelope.message, Request) and self._serve(envelope):
             self._network.taken(receipt, self._now)
         else:
-            self._tell(FromPeer(envelope, receipt))
+            self._tell(_new(FromPeer, (envelope, receipt)), self._now)
 
     def _failed(self, event: Failed) -> None:
         parcel = event.token
         assert isinstance(parcel, Parcel)
-        self._tell(PeerFailed(parcel, REASONS[event.reason]))
+        self._tell(PeerFailed(parcel, REASONS[event.reason]), self._now)
 
     def _delivered(self, event: Delivered) -> None:
         parcel = event.token
         assert isinstance(parcel, Parcel)
-        self._tell(PeerTook(parcel))
+        self._tell(_new(PeerTook, (parcel,)), self._now)
 
     def _peer_up(self, event: PeerUp) -> None:
         self._log(1, f"connected to {event.node}")

@@ -39,6 +39,7 @@ _MAX_TEXT = (
 )
 """Bytes of all texts of a header."""
 _U64 = 1 << 64
+_new = tuple.__new__
 _SIGNATURE_BYTES = 64
 """Ed25519."""
 
@@ -71,15 +72,10 @@ def _encoded_number(value: int) -> bytes:
 
 
 @lru_cache(4096)
-def stream_name(source: ProcessId, target: ProcessId) -> bytes:
-    """Names the pair of processes whose messages keep their order (G4)."""
-    return f"{source}>{target}".encode()
-
-
-@lru_cache(4096)
-def inbox_name(target: ProcessId, *, answers: bool) -> bytes:
-    """Names what takes a message to `target`: its inbox, or whatever takes answers to it, which always find room."""
-    return f"{'<' if answers else '>'}{target}".encode()
+def stream_and_inbox(source: ProcessId, target: ProcessId, answers: bool) -> tuple[bytes, bytes]:
+    """Names the pair of processes whose messages keep their order (G4), and what takes such a message to `target`: its
+    inbox, or whatever takes answers to it, which always find room."""
+    return f"{source}>{target}".encode(), f"{'<' if answers else '>'}{target}".encode()
 
 
 def encode_header(envelope: Envelope, claims: tuple[Claim, ...] = ()) -> bytes:
@@ -123,20 +119,15 @@ def decode_header_untrusted(
     if not (metadata is None or _is_json_text(metadata)) or not (mime is None or _is_text(mime, limits.MAX_MIME_BYTES)):
         raise BadHeader("the header's metadata is no JSON, or its mime no text, or one is too long")
     if kind == _REQUEST and (expects is None or _is_u64(expects)):
-        message: Request | Response = Request(inherit, expects, body, metadata)
+        message: Request | Response = _new(Request, (inherit, expects, body, metadata, ()))
     elif kind == _RESPONSE and expects is None and reply_to is None:
-        message = Response(inherit, body, metadata)
+        message = _new(Response, (inherit, body, metadata, ()))
     else:
         raise BadHeader("the header is neither a request's nor a response's")
-    envelope = Envelope(
-        id,
-        _address_untrusted(node, source),
-        _address_untrusted(our, target),
-        None if reply_to is None else _reply_to_untrusted(reply_to),
-        message,
-        LazyLoadBlob(mime, blob) if blob is not None else None,
-        claimed=True,
-    )
+    sender, receiver = _address_untrusted(node, source), _address_untrusted(our, target)
+    answer_to = None if reply_to is None else _reply_to_untrusted(reply_to)
+    carried = None if blob is None else LazyLoadBlob(mime, blob)
+    envelope = _new(Envelope, (id, sender, receiver, answer_to, message, carried, True))
     return envelope, () if claims == [] else _claims_untrusted(claims)
 
 
@@ -181,7 +172,7 @@ def _claim_untrusted(value: object) -> Claim | None:
 def _reply_to_untrusted(value: object) -> ReplyTo:
     if not isinstance(value, list) or len(value) != 2 or not _is_u64(value[1]):
         raise BadHeader("the reply-to is no pair of address and id")
-    return ReplyTo(_node_address_untrusted(value[0]), value[1])
+    return _new(ReplyTo, (_node_address_untrusted(value[0]), value[1]))
 
 
 @lru_cache(4096)

@@ -21,6 +21,8 @@ from net.limits import (
 from net.timers import Timers
 from net.wire import Control, Ping
 
+_new = tuple.__new__
+
 
 class Switchboard:
     """See the module's text."""
@@ -93,7 +95,7 @@ class Switchboard:
         if connection is None or connection.signalled or connection.closed or not connection.writable:
             return
         connection.signalled = True
-        self._events.append(Writable(connection.number))
+        self._events.append(_new(Writable, (connection.number,)))
 
     def queue(self, connection: Connection, frame: Control) -> None:
         """Send a control frame."""
