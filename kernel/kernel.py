@@ -426,11 +426,16 @@ class Kernel:
     def _on_peer_took(self, event: PeerTook) -> None:
         if self.tracer is not None:
             self.tracer.arrived(event.parcel.envelope, self._now)
-        self._room.gone(event.parcel)
+        self._gone(event.parcel)
 
     def _on_peer_failed(self, event: PeerFailed) -> None:
         self._outside.on_peer_failed(event)
-        self._room.gone(event.parcel)
+        self._gone(event.parcel)
+
+    def _gone(self, parcel: Parcel) -> None:
+        """A message is no longer on its way to another node."""
+        if self._abroad.gone(parcel) and parcel.sender is not None:
+            self._room.freed(parcel.sender)
 
     def put_request(self, receiver: Process, envelope: Envelope) -> None:
         """Hand a request to a process that has room, or in the name of somebody who need not wait."""

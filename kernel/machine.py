@@ -84,7 +84,9 @@ class Machine:
 
     def handle(self, event: Event, now: float) -> None:
         """Let the kernel take one event."""
-        self._perform(self.kernel.handle(event, now), now)
+        actions = self.kernel.handle(event, now)
+        if actions:
+            self._perform(actions, now)
 
     def next_deadline(self) -> float | None:
         """When the kernel wants a `Tick`."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 
 from kernel.abroad import Abroad
 from kernel.address import ProcessId
-from kernel.events import Parcel, Taken
+from kernel.events import Taken
 from kernel.guest import Effect, End, Poll
 from kernel.message import Envelope, Reason, Request
 from kernel.outstanding import OutstandingTable
@@ -68,12 +68,11 @@ class Room:
         self._moves.append(target)
         self._settle()
 
-    def gone(self, parcel: Parcel) -> None:
-        """A message is no longer on its way to another node: there may be room for more."""
-        if self._abroad.gone(parcel) and parcel.sender is not None:
-            for sender in self._abroad.freed(parcel.sender):
-                self._moves.append(sender)
-                self._settle()
+    def freed(self, sender: Process) -> None:
+        """A message of `sender` is no longer on its way to another node, and somebody waits for that."""
+        for each in self._abroad.freed(sender):
+            self._moves.append(each)
+            self._settle()
 
     def _settle(self) -> None:
         """Let all move on who can; what comes of that is added to `_moves`, and done by the same loop."""

@@ -41,11 +41,7 @@ from nectar_node.installation import EntryOwner, Installer
 from nectar_node.package import Package
 from nectar_node.peers import Peers
 from nectar_node.record_store import RecordStore, Written
-from nectar_node.storage.operations import (
-    Job,
-    Location,
-    Outcome,
-)
+from nectar_node.storage.operations import Job, Location, Outcome
 from nectar_node.system.kernel import KernelProcess
 from nectar_node.system.net import Net
 from nectar_node.system.process import CompileCode, FetchCode, SystemProcess, SystemToken
@@ -123,10 +119,10 @@ class NodeCore:
         """The latest ones (G16)."""
         self.dead_lettered = 0
         """How many there have ever been."""
-        self._installer = Installer(config.our, self.kernel.grants, self._kernel, self._pass_on, self.vfs.mount)
         self._stirred: deque[SystemProcess] = deque()
         """System processes that have been told something since they were asked what they want."""
         self._out: deque[WorldAction] = deque()
+        self._installer = Installer(config.our, self.kernel.grants, self._kernel, self._out.append, self.vfs.mount)
         self._records = RecordStore(config.records, config.kept_records or Written(), network.records)
         self._peers = Peers(
             config.our, network, self._vouching, self._records, self.machine.handle, self._out.append, self._serve_peer
@@ -188,6 +184,11 @@ class NodeCore:
     def next_action(self) -> WorldAction | None:
         """What the driver has to do, in order; None: nothing more."""
         return self._out.popleft() if self._out else None
+
+    @property
+    def actions(self) -> deque[WorldAction]:
+        """What `next_action` takes from: for whoever asks at every step, and takes by itself."""
+        return self._out
 
     @property
     def can_run(self) -> bool:
@@ -401,9 +402,6 @@ class NodeCore:
 
     def _kernel(self, event: Event) -> None:
         self.machine.handle(event, self._now)
-
-    def _pass_on(self, action: WorldAction) -> None:
-        self._out.append(action)
 
     def _log(self, source: str, verbosity: int, text: str) -> None:
         self._out.append(LogLine(source, verbosity, text))

@@ -283,8 +283,9 @@ class Node:
     # --- what the core wants ----------------------------------------------------------------------------------------
 
     def _carry_out(self) -> None:
-        core, carriers = self._core, self._carriers
-        while (action := core.next_action()) is not None:
+        actions, carriers = self._core.actions, self._carriers
+        while actions:
+            action = actions.popleft()
             carriers[type(action)](action)
 
     def _flush(self) -> None:

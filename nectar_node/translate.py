@@ -68,7 +68,13 @@ def _encoded_length(size: int) -> bytes:
 
 
 def _encoded_number(value: int) -> bytes:
-    return _LARGE_NUMBER.pack(0x1B, value) if value >> 32 else cbor2.dumps(value)  # ids are random: nearly all large
+    """Ids are random, so nearly all are large; the others are timeouts."""
+    return _LARGE_NUMBER.pack(0x1B, value) if value >> 32 else _encoded_small_number(value)
+
+
+@lru_cache(4096)
+def _encoded_small_number(value: int) -> bytes:
+    return cbor2.dumps(value)
 
 
 @lru_cache(4096)
@@ -112,7 +118,7 @@ def decode_header_untrusted(
     """The message that `node` sent, and the capabilities that it claims to carry; raises BadHeader."""
     fields = _fields_untrusted(header)
     kind, id, source, target, reply_to, inherit, expects, body, metadata, mime, claims = fields
-    if not _is_u64(id) or type(inherit) is not bool or type(body) is not bytes:
+    if type(id) is not int or not 0 <= id < _U64 or type(inherit) is not bool or type(body) is not bytes:
         raise BadHeader("the header's id, inherit or body has a wrong type")
     if len(body) > limits.MAX_BODY_BYTES:
         raise BadHeader("the body is too large")

@@ -224,8 +224,9 @@ class Connection:
         need = _RECORD_OVERHEAD + _LEAST_ROOM
         outbox = None
         if session is not None and self.stage is _LIVE:
-            if session.inbox.has_acks:
-                controls.append(encode_acks(session.inbox.take_acks()))
+            acks = session.inbox.take_acks()
+            if acks:
+                controls.append(encode_acks(acks))
             if session.outbox.writable:
                 outbox = session.outbox
                 need += outbox.estimate()

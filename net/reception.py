@@ -5,8 +5,6 @@ This takes it there, hands each frame to `handlers`, and sees to it when it ends
 neighbours.
 """
 
-from typing import cast
-
 from net.admission import Admission, Ruling, Verdict
 from net.connection import Connection, Stage
 from net.errors import BadFrame, GoodbyeCode, NoCircuit, NoCredit, NoRoom, NotBelieved, OtherVersion, ProtocolViolation
@@ -24,7 +22,7 @@ from net.limits import (
 from net.parts import Parts
 from net.resolver import Answer
 from net.session import Receipt, Session
-from net.wire import Control, Data, decode_frames_untrusted
+from net.wire import Data, decode_frames_untrusted
 
 _LEG, _LIVE, _SPLICED = Stage.LEG, Stage.LIVE, Stage.SPLICED
 _new = tuple.__new__
@@ -263,7 +261,7 @@ class Reception:
             if session is None:
                 self._handlers.handle_on_leg(connection, frame, now)
             elif type(frame) is not Data:
-                self._handlers.handle(connection, session, cast(Control, frame), now)
+                self._handlers.handle(connection, session, frame, now)
             elif connection.stage is not _LIVE:
                 raise BadFrame("a message before the resume frames")
             else:

@@ -253,19 +253,15 @@ class Outbox:
 
     def _forget(self, message: _Message) -> None:
         """It is out of our hands, one way or the other."""
+        stream, share, shares = message.stream, message.share, self._shares
         del self._begun[message.sequence]
-        self._unbegin(message)
-        self._shares.leave(message.share)
         self.bytes -= message.total
         self.messages -= 1
-        stream = message.stream
+        stream.count -= 1
+        shares.release(share, message.cost)
+        shares.leave(share)
         if not stream.count and not stream.waiting:
             del self._streams[stream.key]
-
-    def _unbegin(self, message: _Message) -> None:
-        """Give back its credit."""
-        message.stream.count -= 1
-        self._shares.release(message.share, message.cost)
 
     def _schedule(self, stream: _Stream) -> None:
         if not stream.scheduled:
@@ -285,7 +281,8 @@ class Outbox:
         for message in reversed(again):
             message.stream.waiting.appendleft(message)
             if message.sequence >= following:
-                self._unbegin(message)
+                message.stream.count -= 1
+                self._shares.release(message.share, message.cost)
                 del self._begun[message.sequence]
                 message.sequence = 0
         self._next = following

@@ -7,7 +7,7 @@ carry the bulk, and acknowledgements, since there is one for every message: as C
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, final
 
 import cbor2
 
@@ -46,6 +46,7 @@ _MAX_ITEMS = 3 * SESSION_CREDIT_MESSAGES + 16
 """Of a control frame: a resume frame with as many partial messages as there can be."""
 
 
+@final
 class Data(NamedTuple):
     """A piece of a message: bytes of its header and, behind that, of its blob."""
 
