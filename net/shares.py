@@ -52,7 +52,18 @@ class Share(Generic[S]):
 class Shares(Generic[S]):
     """All credit of one session."""
 
-    __slots__ = ("_by_key", "_cost", "_count", "_credit_bytes", "_credit_messages", "_large", "_reserved", "starved")
+    __slots__ = (
+        "_ample_bytes",
+        "_ample_messages",
+        "_by_key",
+        "_cost",
+        "_count",
+        "_credit_bytes",
+        "_credit_messages",
+        "_large",
+        "_reserved",
+        "starved",
+    )
 
     def __init__(self) -> None:
         self._by_key: dict[bytes, Share[S]] = {}
@@ -60,6 +71,11 @@ class Shares(Generic[S]):
         """Those with blocked streams, in order."""
         self._credit_bytes = 0
         self._credit_messages = 0
+        self._ample_bytes = 0
+        """While all together take no more than half of an eighth, `a`, nobody has more than its share, for `a * 8 * C`
+        is less than `(C - a) ** 2`: that is all that almost every message needs to know."""
+        self._ample_messages = 0
+        """The same of messages."""
         self._cost = 0
         self._count = 0
         self._large: Share[S] | None = None
@@ -71,6 +87,8 @@ class Shares(Generic[S]):
         """What the peer allows from now on."""
         self._credit_bytes = credit_bytes
         self._credit_messages = credit_messages
+        self._ample_bytes = credit_bytes // (2 * CREDIT_SHARES)
+        self._ample_messages = credit_messages // (2 * CREDIT_SHARES)
 
     def obtain(self, key: bytes) -> Share[S]:
         """The share of a target, for one more message."""
@@ -88,17 +106,9 @@ class Shares(Generic[S]):
 
     def begin(self, share: Share[S], cost: int) -> bool:
         """Take credit for a message; False: it has to wait."""
-        if self._count:
-            if not self._has_messages(share):
-                return False
-            if not self._has_bytes(share, cost):
-                if self._large is None and not share.count:
-                    self._large, self._reserved = share, cost
-                return False
-        elif not self._credit_messages:
+        ample = self._count < self._ample_messages and self._cost + cost <= self._ample_bytes
+        if (not ample or self._large is not None) and not self._may_begin(share, cost):
             return False
-        if share is self._large:
-            self._large, self._reserved = None, 0
         self._count += 1
         self._cost += cost
         share.count += 1
@@ -111,6 +121,21 @@ class Shares(Generic[S]):
         self._cost -= cost
         share.count -= 1
         share.cost -= cost
+
+    def _may_begin(self, share: Share[S], cost: int) -> bool:
+        """Whether the rules allow it; if not, others may have to leave it room."""
+        if not self._count:
+            if not self._credit_messages:
+                return False
+        elif not self._has_messages(share):
+            return False
+        elif not self._has_bytes(share, cost):
+            if self._large is None and not share.count:
+                self._large, self._reserved = share, cost
+            return False
+        if share is self._large:
+            self._large, self._reserved = None, 0
+        return True
 
     def _has_messages(self, share: Share[S]) -> bool:
         credit, count = self._credit_messages, self._count

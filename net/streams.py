@@ -111,7 +111,8 @@ class Outbox:
         self.bytes += message.total
         self._unwritten_messages += 1
         self._unwritten_bytes += message.total
-        self._schedule(stream)
+        if not stream.scheduled:
+            self._schedule(stream)
 
     def set_credit(self, credit_bytes: int, credit_messages: int) -> None:
         """What the peer allows from now on."""

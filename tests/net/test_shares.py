@@ -40,6 +40,30 @@ def saturate(shares: Shares[None], target: Share[None], cost: int) -> int:
     return next(number for number in count() if not shares.begin(target, cost))
 
 
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(1, 9).map(lambda scale: 4**scale), st.booleans()),
+        min_size=40,
+        max_size=80,
+    )
+)
+def test_what_begins_while_credit_is_ample_is_what_the_rules_allow(steps: list[tuple[int, int, bool]]) -> None:
+    quick, exact = Shares[None](), Shares[None]()
+    for shares in (quick, exact):
+        shares.set_credit(1 << 20, 200)
+    exact._ample_messages = 0
+    begun: list[tuple[int, int]] = []
+    for target, cost, acknowledged in steps:
+        answers = [shares.begin(share(shares, target), cost) for shares in (quick, exact)]
+        assert answers[0] is answers[1]
+        if answers[0]:
+            begun.append((target, cost))
+        if acknowledged and begun:
+            target, cost = begun.pop(0)
+            for shares in (quick, exact):
+                shares.release(share(shares, target), cost)
+
+
 @pytest.mark.parametrize(("cost", "messages"), [(SMALL, 256), (FILE_CHUNK, 7), (9 * MIB, 1), (LARGEST, 1)])
 def test_one_target_gets_an_eighth_of_the_credit_or_one_message(cost: int, messages: int) -> None:
     shares = session()
