@@ -150,6 +150,7 @@ class Node:
         self._to_write: list[Writable] = []
         self._boot_id = os.urandom(8).hex()
         self._core = _make_core(prepared)
+        self._actions = self._core.actions
         self._runner = Runner(self._core, self._carry_out, self._flush)
         self._log_budget = LogBudget()
         self._telling_omitted = False
@@ -283,7 +284,7 @@ class Node:
     # --- what the core wants ----------------------------------------------------------------------------------------
 
     def _carry_out(self) -> None:
-        actions, carriers = self._core.actions, self._carriers
+        actions, carriers = self._actions, self._carriers
         while actions:
             action = actions.popleft()
             carriers[type(action)](action)
