@@ -117,8 +117,7 @@ class Machine:
             poll = guest.poll()
             actions = tell(place.process, poll, guest.effects, guest.end, now)
             guest.effects.clear()  # before it runs again; and no blob stays alive for having been sent
-            if actions:
-                perform(actions, now)
+            perform(actions, now)
             if poll is _PREEMPTED and self._lends:
                 return
 
