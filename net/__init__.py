@@ -2,8 +2,8 @@
 
 The whole:   `peers` (Network, which a node programs against), with `config`, `events`, `errors`, `limits`.
 Peers:       `sessions` (the table, and how each is reached), `session` (what two nodes owe each other), `streams` (many
-             messages over one session), `shares` (of a peer's credit), `reach` (dial, back off, give up), `penalties`,
-             `probes` and `vitals` (what people see).
+             messages over one session), `shares` (of a peer's credit), `reach` and `ways` (dial, back off, give up),
+             `penalties`, `probes` and `vitals` (what people see).
 Connections: `switchboard` (the table), `reception` (what comes on them), `handlers` (what each frame does),
              `connection` (handshake, then records), `handshake` (Noise), `admission` (whom to believe), `stall` (who
              gets on), `records` (encryption), `wire` (frames; docs/wire.md).

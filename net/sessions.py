@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from net.config import NetworkConfig
 from net.connection import Connection, Stage
-from net.directory import Directory, Endpoint, NameRecord
+from net.directory import Directory, Endpoint
 from net.errors import GoodbyeCode, Paused, ProtocolViolation
 from net.events import Dialing, Failed, FailureReason, Log, NameFound, NetEvent, PeerDown, PeerUp, ProbeOutcome
 from net.handshake import Circuit, Connect, Handshake
@@ -16,11 +16,12 @@ from net.identity import Identity
 from net.limits import KEEPALIVE_SECONDS, MAX_ENDPOINTS, MAX_SESSIONS, PING_SECONDS, ROUTER_RETRY_SECONDS
 from net.penalties import Penalties
 from net.probes import Probes
-from net.reach import GiveUp, LookUp, Reach, Step, Try, Wait, Way
+from net.reach import GiveUp, LookUp, Reach, Step, Try, Wait
 from net.resolver import Answer, Resolver
 from net.session import Session
 from net.switchboard import Switchboard
 from net.timers import Timers
+from net.ways import Ways
 from net.wire import Reserve
 
 
@@ -54,6 +55,7 @@ class Sessions:
         """Names that are being looked up, and whose sessions wait for that."""
         self._troubles: dict[str, FailureReason] = {}
         """Routers of this node that cannot be reached, and why: so that each reason is told once."""
+        self._ways = Ways(identity.name, directory)
         self._penalties = Penalties()
         self._down = False
         self.probes = Probes(events.append)
@@ -331,8 +333,8 @@ class Sessions:
             return
         session.asked.clear()
         record = self._directory.find(session.name)
-        ways = self._ways(session, record)
-        unknown = record is None or (not ways and self._unknown_routers(session, record))
+        ways = self._ways.known(session, record)
+        unknown = record is None or (not ways and self._ways.unknown_routers(session, record))
         if self._genesis is not None and unknown:
             session.reach = None
             self._look_up(session, now)
@@ -353,7 +355,7 @@ class Sessions:
         if session is None:
             return
         if session.reach is not None and session.connection is None:
-            ways = self._ways(session, self._directory.find(name))
+            ways = self._ways.known(session, self._directory.find(name))
             self._step(session, session.reach.woken(ways, now, self._jitter()), now)
         elif self.is_router(name) and not self._down:
             if session.live:
@@ -430,44 +432,18 @@ class Sessions:
     def _jitter(self) -> float:
         return int.from_bytes(self._entropy(2), "big") / 65536
 
-    def _ways(self, session: Session, record: NameRecord | None) -> tuple[Way, ...]:
-        """How the peer can be reached, as far as it is known here: at its endpoints, then at those of its routers."""
-        if record is None:
-            return ()
-        ways = [Way(endpoint, None, (record.public_key,)) for endpoint in record.endpoints]
-        distrusted = session.distrusted
-        for name in sorted(record.routers, key=lambda name: distrusted.index(name) if name in distrusted else -1):
-            router = self._directory.find(name) if name != self._identity.name else None
-            if router is not None:
-                keys = (router.public_key, record.public_key)
-                ways.extend(Way(endpoint, name, keys) for endpoint in router.endpoints)
-        return tuple(ways)
-
     # --- lookups ---
-
-    def _unknown_routers(self, session: Session, record: NameRecord) -> set[str]:
-        """Routers of the peer whose records are not here, and were not asked for in this episode."""
-        known = {name for name in record.routers if self._directory.find(name) is not None}
-        return set(record.routers) - known - session.asked - {self._identity.name}
 
     def _look_up(self, session: Session, now: float) -> None:
         """Look up the peer, and afresh its routers too: they may be where they were not before."""
-        self._seek(session, self._concerned(session), now)
+        self._seek(session, self._ways.names(session), now)
 
     def _refresh(self, session: Session, now: float) -> None:
         """The same, with nobody who waits for the answers."""
-        self._ask_for(self._concerned(session), now)
-
-    def _concerned(self, session: Session) -> set[str]:
-        record = self._directory.find(session.name)
-        return self._askable({session.name, *(record.routers if record is not None else ())})
-
-    def _askable(self, names: set[str]) -> set[str]:
-        """The registrar's own record is fixed, and so is ours."""
-        return names - {self._identity.name, self._genesis.name if self._genesis is not None else ""}
+        self._ask_for(self._ways.names(session), now)
 
     def _seek(self, session: Session, names: set[str], now: float) -> None:
-        session.looking = self._askable(names)
+        session.looking = self._ways.askable(names)
         session.asked |= names
         session.note(now)
         for name in session.looking:
@@ -520,14 +496,14 @@ class Sessions:
         if session.connection is not None:
             return  # as in `due`; to give up would change the epoch that the resume frame on its way has told
         record = self._directory.find(session.name)
-        routers = self._unknown_routers(session, record) if record is not None else set()
+        routers = self._ways.unknown_routers(session, record) if record is not None else set()
         if routers:
             self._seek(session, routers, now)
         elif session.reach is not None:
-            self._step(session, session.reach.looked_up(self._ways(session, record), now, self._jitter()), now)
+            self._step(session, session.reach.looked_up(self._ways.known(session, record), now, self._jitter()), now)
         elif record is not None:
             session.reach = self._new_reach(session, now, reviving=False, fresh=True)
-            self._step(session, session.reach.begin(self._ways(session, record), now, self._jitter()), now)
+            self._step(session, session.reach.begin(self._ways.known(session, record), now, self._jitter()), now)
         else:
             unknown = session.looked_up is Answer.UNKNOWN
             self._give_up(session, FailureReason.NO_SUCH_NAME if unknown else FailureReason.NO_REGISTRAR, now)
