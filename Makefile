@@ -36,8 +36,8 @@ fuzz: $(READY) ## hostile guests and hostile peers, for SECONDS=60 in all (ARGS=
 .PHONY: soak
 soak: $(READY) ## explore kernel and net far longer than the tests do; CUTS=10000 connections cut at random (SEED=…)
 	@$(RUN) -m tests.net.soak --cuts $(or $(CUTS),10000) $(if $(SEED),--seed $(SEED))
-	@HYPOTHESIS_PROFILE=soak $(RUN) -m pytest tests/kernel/test_state_machines.py tests/net/test_nothing_lost.py $(ARGS)
 	@$(RUN) -m pytest -m long
+	@HYPOTHESIS_PROFILE=soak $(RUN) -m pytest tests/kernel/test_state_machines.py tests/net/test_nothing_lost.py $(ARGS)
 
 .PHONY: check
 check: $(READY) lint types layering reproducible ## format, lint, types, import arrows, guest binaries
