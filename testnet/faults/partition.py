@@ -1,0 +1,24 @@
+"""The network between nodes is gone, in both directions or in one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from testnet.faults.rule import HOLD, PASS, Event, Verdict
+from testnet.faults.where import Where
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Nothing passes: no bytes, no dial, no end of a connection. Later it does: TCP sends again what was lost."""
+
+    where: Where = Where()
+
+    def judge(self, event: Event, chance: Random) -> Verdict:
+        """See `LinkFault`."""
+        return HOLD if self.where.covers(event.link) else PASS
+
+    def words(self) -> str:
+        """See `Fault`."""
+        return f"partition {self.where.words()}"

@@ -1,0 +1,202 @@
+"""What a fault is: a rule with a verdict on what two nodes send each other, or something done to a node.
+
+Pure, and the same at every level: the simulator's fabric and the proxies between real nodes ask `judge` about each dial
+and each piece of a stream, and carry out what it says. Streams are TCP's: nothing overtakes, and a network that loses
+packets makes bytes late, not wrong. So what a broken network does to a connection is `HOLD`, until it is mended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from random import Random
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+
+class Link(NamedTuple):
+    """One direction between two nodes, by their names."""
+
+    source: str
+    target: str
+
+    @property
+    def back(self) -> Link:
+        """The other direction."""
+        return Link(self.target, self.source)
+
+
+class Dialing(NamedTuple):
+    """`link.source` wants to connect to `link.target`."""
+
+    link: Link
+    now: float
+    """Seconds since the network began; virtual ones in a simulation."""
+
+
+class Answering(NamedTuple):
+    """The host of `link.source` lets `link.target` know that it is connected: the way back of a dial."""
+
+    link: Link
+    now: float
+
+
+class Passing(NamedTuple):
+    """Bytes leave, in the order of their stream."""
+
+    link: Link
+    connection: int
+    """Unique for each connection."""
+    offset: int
+    """How many bytes have left before these, in this direction of this connection."""
+    data: bytes
+    now: float
+
+
+class Closing(NamedTuple):
+    """The end of a connection leaves, after all of its bytes."""
+
+    link: Link
+    connection: int
+    now: float
+
+
+Event: TypeAlias = Dialing | Answering | Passing | Closing
+
+
+class Plain(Enum):
+    """Verdicts that need no more than a word."""
+
+    PASS = auto()
+    """As if there were no fault."""
+    HOLD = auto()
+    """It waits, and what comes after it too, and is judged again when the faults change. Nobody is told."""
+    LOSE = auto()
+    """It never arrives, nor does anything after it on this connection. Nobody is told."""
+    REFUSE = auto()
+    """A dial is refused; anything else is reset."""
+    NO_ROUTE = auto()
+    """A dial finds no way; anything else waits, as with HOLD."""
+
+
+PASS, HOLD, LOSE, REFUSE, NO_ROUTE = Plain
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """It arrives so many seconds later, and nothing overtakes it."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alter:
+    """Other bytes arrive instead. Only for `Passing`."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The connection breaks for both ends, once so many of these bytes have arrived. A dial is refused."""
+
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """A dial reaches this host instead of its target. Only for `Dialing`."""
+
+    host: str
+
+
+Verdict: TypeAlias = Plain | Delay | Alter | Reset | Redirect
+
+
+class Fault(Protocol):
+    """Something that can go wrong; its public attributes are its parameters, JSON values."""
+
+    def words(self) -> str:
+        """What it does, for people: "partition send.nec from recv.nec"."""
+
+
+@runtime_checkable
+class LinkFault(Fault, Protocol):
+    """A fault of links."""
+
+    def judge(self, event: Event, chance: Random) -> Verdict:
+        """What becomes of `event`, on whatever link it is. `chance` is this fault's own, from the seed."""
+
+
+class Nodes(Protocol):
+    """What can be done to the nodes of a network, at whatever level; raises NotAtThisLevel where it cannot."""
+
+    def crash(self, name: str) -> None:
+        """The node ends without a word, as by kill -9."""
+
+    def restart(self, name: str) -> None:
+        """It boots again, after a crash too, with its key, its disk and its packages."""
+
+    def pause(self, name: str) -> None:
+        """It does not run for now, as under SIGSTOP; its host accepts connections."""
+
+    def resume(self, name: str) -> None:
+        """It goes on."""
+
+
+@runtime_checkable
+class NodeFault(Fault, Protocol):
+    """A fault that is done to nodes and undone; it may be a LinkFault as well."""
+
+    def begin(self, nodes: Nodes) -> None:
+        """Do it."""
+
+    def end(self, nodes: Nodes) -> None:
+        """Undo it, whatever has happened to the nodes meanwhile."""
+
+
+class NotAtThisLevel(Exception):
+    """A fault that this level cannot inject; the text says which, and where it can be."""
+
+
+class Rule(NamedTuple):
+    """A fault of links that holds now."""
+
+    fault: LinkFault
+    chance: Random
+    """Its own, so that no fault shifts another's."""
+
+
+class Judgement(NamedTuple):
+    """What all rules together say."""
+
+    verdict: Plain | Reset = PASS
+    delay: float = 0.0
+    """Seconds, in all."""
+    data: bytes = b""
+    """What arrives, of `Passing`."""
+    host: str | None = None
+    """Where a dial goes instead; None: to its target."""
+
+
+def judge(rules: Sequence[Rule], event: Event) -> Judgement:
+    """The verdicts of all rules on `event`, the earliest first: delays add up, each sees what the one before has
+    altered, and the first one that keeps it from arriving decides."""
+    delay, host, data = 0.0, None, event.data if isinstance(event, Passing) else b""
+    for rule in rules:
+        verdict = rule.fault.judge(event, rule.chance)
+        match verdict:
+            case Plain.PASS:
+                pass
+            case Delay(seconds):
+                delay += seconds
+            case Alter(altered) if isinstance(event, Passing):
+                data = altered
+                event = event._replace(data=data)
+            case Redirect(other) if isinstance(event, Dialing):
+                host = other
+            case Plain() | Reset():
+                return Judgement(verdict, delay, data, host)
+            case _:
+                raise TypeError(f"{verdict} is no verdict on {type(event).__name__}")
+    return Judgement(PASS, delay, data, host)
