@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from random import Random
 
 from testnet.faults.rule import HOLD, PASS, Event, Verdict
-from testnet.faults.where import Where
+from testnet.faults.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
     """Nothing passes: no bytes, no dial, no end of a connection. Later it does: TCP sends again what was lost."""
 
-    where: Where = Where()
+    where: Where = EVERYWHERE
 
     def judge(self, event: Event, chance: Random) -> Verdict:
         """See `LinkFault`."""

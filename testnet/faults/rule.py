@@ -114,7 +114,7 @@ Verdict: TypeAlias = Plain | Delay | Alter | Reset | Redirect
 
 
 class Fault(Protocol):
-    """Something that can go wrong; its public attributes are its parameters, JSON values."""
+    """Something that can go wrong: a dataclass whose fields are its parameters, JSON values or a `Where`."""
 
     def words(self) -> str:
         """What it does, for people: "partition send.nec from recv.nec"."""

@@ -24,7 +24,7 @@ class Where:
 
     def words(self) -> str:
         """For people, after a verb."""
-        if self == Where():
+        if self == EVERYWHERE:
             return "all nodes from each other"
         if self.both:
             return f"{_who(self.source)} from {_who(self.target)}"
@@ -37,6 +37,10 @@ class Where:
 
     def _matches(self, source: str, target: str) -> bool:
         return self.source in (ANY, source) and self.target in (ANY, target)
+
+
+EVERYWHERE = Where()
+"""All links."""
 
 
 def _who(name: str) -> str:
