@@ -345,8 +345,9 @@ class NodeCore:
         """The processes of this node, the system's first."""
         return (*self._system, *self.kernel.processes)
 
-    def trace(self, address: Address, token: object, now: float) -> None:
-        """Follow all lineages that touch `address`: `Traced` brings their records until `untrace`."""
+    def trace(self, address: Address | None, token: object, now: float) -> None:
+        """Follow all lineages that touch `address`; with None, every one. `Traced` brings their records until
+        `untrace`."""
         self._traces.follow(address, token)
         self.kernel.tracer = self._traces.tracer
         self.settle(now)

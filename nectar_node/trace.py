@@ -44,13 +44,13 @@ class Traces:
         """`clock`: see `Tracer`."""
         self._our = our
         self._clock = clock
-        self._followed: dict[object, Address] = {}
+        self._followed: dict[object, Address | None] = {}
         self._lineages: OrderedDict[int, _Lineage] = OrderedDict()
         self.tracer: Tracer | None = None
         """For the kernel; None while nobody follows anything."""
 
-    def follow(self, address: Address, token: object) -> None:
-        """Follow all lineages that touch `address` from now on."""
+    def follow(self, address: Address | None, token: object) -> None:
+        """Follow all lineages that touch `address` from now on; None: every lineage."""
         self._followed[token] = address
         if self.tracer is None:
             self.tracer = Tracer(self._our, self._clock)
@@ -79,7 +79,7 @@ class Traces:
             if token in self._followed:
                 yield Traced(token, record)
         for token, address in self._followed.items():
-            if token not in lineage.followers and address in (record.source, record.target):
+            if token not in lineage.followers and address in (None, record.source, record.target):
                 lineage.followers.append(token)
                 for each in (*lineage.earlier, record):
                     yield Traced(token, each)

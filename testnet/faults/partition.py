@@ -19,6 +19,11 @@ class Partition:
         """See `LinkFault`."""
         return HOLD if self.where.covers(event.link) else PASS
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Fault`."""
+        return self.where.names
+
     def words(self) -> str:
         """See `Fault`."""
         return f"partition {self.where.words()}"

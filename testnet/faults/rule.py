@@ -116,6 +116,10 @@ Verdict: TypeAlias = Plain | Delay | Alter | Reset | Redirect
 class Fault(Protocol):
     """Something that can go wrong: a dataclass whose fields are its parameters, JSON values or a `Where`."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The nodes that it is about; none: all."""
+
     def words(self) -> str:
         """What it does, for people: "partition send.nec from recv.nec"."""
 
@@ -129,19 +133,22 @@ class LinkFault(Fault, Protocol):
 
 
 class Nodes(Protocol):
-    """What can be done to the nodes of a network, at whatever level; raises NotAtThisLevel where it cannot."""
+    """What can be done to the nodes of a network, at whatever level; raises NotAtThisLevel where it cannot.
 
-    def crash(self, name: str) -> None:
-        """The node ends without a word, as by kill -9."""
+    A node's host is called by the node's name.
+    """
 
-    def restart(self, name: str) -> None:
-        """It boots again, after a crash too, with its key, its disk and its packages."""
+    def crash(self, host: str) -> object:
+        """The node ends without a word, as by kill -9, if it runs."""
 
-    def pause(self, name: str) -> None:
+    def start(self, host: str) -> object:
+        """It boots again, if it does not run, with its key, its disk and its packages."""
+
+    def pause(self, host: str) -> object:
         """It does not run for now, as under SIGSTOP; its host accepts connections."""
 
-    def resume(self, name: str) -> None:
-        """It goes on."""
+    def resume(self, host: str) -> object:
+        """It goes on, if it is paused."""
 
 
 @runtime_checkable

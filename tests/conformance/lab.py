@@ -22,7 +22,7 @@ from kernel.wasm.engine import Engine
 from nectar_node.cli.launch import BootOptions
 from nectar_node.storage.operations import Location
 from testnet.local import LocalTestnet
-from testnet.sim.simulation import LinkBehaviour, SimNode, Simulation
+from testnet.sim.simulation import LinkBehaviour, NodeSpec, SimNode, Simulation
 from tests.conformance.steps import Step, script
 
 OUR = "one.nec"
@@ -195,9 +195,7 @@ class SimLab:
     def replace_by_impostor(self, name: str) -> None:
         """Another node answers where that one was, under its name, with another key."""
         self.take_down(name)
-        self.simulation.seed += 1
-        self.simulation.nodes[name] = SimNode(self.simulation, name, 1 << 30)
-        self.simulation.seed -= 1
+        self.simulation.boot(NodeSpec(name, key="another"))
 
     def kill(self, probe: SimProbe) -> None:
         """End it as the node's user does."""

@@ -6,7 +6,8 @@ import pytest
 
 from kernel import limits
 from kernel.message import Reason
-from testnet.sim.faults import Verdict, verdict
+from testnet.faults.refusal import Refusal
+from testnet.faults.where import Where
 from tests.conformance import everywhere, spanning, two_nodes
 from tests.conformance.lab import OUR, THEIR, Lab, SimLab
 from tests.conformance.steps import (
@@ -167,7 +168,7 @@ def test_g15_a_response_that_found_its_node_offline_can_be_sent_again(lab: SimLa
     a, b = lab.probe("a"), lab.probe("b", far=True)
     retry: tuple[Step, ...] = (wait_for("our@timer:distro:sys", '{"SetTimer": 20000}', expects=40), respond("again"))
     a.tell(send(b, "", on_returned(*retry), receive(), respond("first try"), expects=200))
-    with verdict(lab.simulation, OUR, Verdict.REFUSE):
+    with lab.simulation.apply(Refusal(Where(OUR))):
         lab.cut()
         b.tell()
         lab.until(lab.now + 15)

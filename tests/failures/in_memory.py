@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 
 import net.streams
-import testnet.sim.simulation
+import testnet.sim.node
 from kernel import limits
 from kernel.address import Address
 from kernel.trace import TraceStep
-from testnet.sim.faults import Verdict, paused, verdict
+from testnet.faults.no_route import NoRoute
+from testnet.faults.partition import Partition
+from testnet.faults.pause import Pause
+from testnet.faults.refusal import Refusal
+from testnet.faults.where import Where
 from testnet.sim.simulation import REGISTRAR, LinkBehaviour, SimNode
 from tests.conformance.lab import OUR, THEIR, SimLab, SimProbe
 from tests.conformance.steps import Step, blob, flood, on_returned, receive, receive_until, respond, send, wait_for
@@ -160,14 +164,14 @@ def refused(lab: SimLab) -> Observed:
 
 def unreachable(lab: SimLab) -> Observed:
     scene = strangers(lab)
-    with verdict(lab.simulation, THEIR, Verdict.NO_ROUTE):
+    with lab.simulation.apply(NoRoute(Where(THEIR))):
         begin(scene)
         return observe(scene)
 
 
 def swallowed_before_the_handshake(lab: SimLab) -> Observed:
     scene = strangers(lab)
-    with verdict(lab.simulation, THEIR, Verdict.SWALLOW):
+    with lab.simulation.apply(Partition(Where(THEIR))):
         begin(scene)
         return observe(scene)
 
@@ -175,7 +179,7 @@ def swallowed_before_the_handshake(lab: SimLab) -> Observed:
 def swallowed_after_the_handshake(lab: SimLab) -> Observed:
     scene = acquainted(lab)
     begin_at_silence(scene)
-    with verdict(lab.simulation, THEIR, Verdict.SWALLOW):
+    with lab.simulation.apply(Partition(Where(THEIR))):
         begin(scene)
         return observe(scene)
 
@@ -212,7 +216,7 @@ def older_protocol(lab: SimLab) -> Observed:
 
 def restarted_before_it_took_it(lab: SimLab) -> Observed:
     scene = acquainted(lab)
-    with paused(lab.simulation, THEIR):
+    with lab.simulation.apply(Pause(THEIR)):
         begin(scene)
         lab.simulation.restart(THEIR)
     return observe(scene, lab.simulation.nodes[THEIR])
@@ -230,7 +234,7 @@ def paused_for(seconds: int) -> Callable[[SimLab], Observed]:
     def row(lab: SimLab) -> Observed:
         scene = acquainted(lab)
         begin_at_silence(scene)
-        with paused(lab.simulation, THEIR):
+        with lab.simulation.apply(Pause(THEIR)):
             begin(scene)
             lab.until(scene.at + seconds)
         return observe(scene)
@@ -292,7 +296,7 @@ def answer_undeliverable(lab: SimLab) -> Observed:
     scene = Scene(lab, b, a.address)
     a.tell(send(b, "", on_returned(*retry), receive_until("go"), respond("first"), expects=200))
     _mark(scene)
-    with verdict(lab.simulation, OUR, Verdict.REFUSE):
+    with lab.simulation.apply(Refusal(Where(OUR))):
         lab.cut()
         b.inject(b"go")
         b.node.go_on()
@@ -328,7 +332,7 @@ def _text(size: int) -> str:
 def too_much_of_its_own(lab: SimLab) -> Observed:
     """The sender has as much on its way to other nodes as it may have; the target takes it after ten seconds."""
     scene = acquainted(lab)
-    with paused(lab.simulation, THEIR):
+    with lab.simulation.apply(Pause(THEIR)):
         scene.sender.begin(flood(scene.target, limits.MAX_ABROAD_MESSAGES))
         begin(scene)
         lab.until(scene.at + 10)
@@ -337,7 +341,7 @@ def too_much_of_its_own(lab: SimLab) -> Observed:
 
 def queue_full(lab: SimLab) -> Observed:
     scene = acquainted(lab)
-    with pytest.MonkeyPatch.context() as patch, paused(lab.simulation, THEIR):
+    with pytest.MonkeyPatch.context() as patch, lab.simulation.apply(Pause(THEIR)):
         patch.setattr(net.streams, "MAX_QUEUED_MESSAGES", 3)
         lab.probe("early").begin(*(send(scene.target, str(number)) for number in range(3)))
         begin(scene)
@@ -355,7 +359,7 @@ def blob_too_large(lab: SimLab) -> Observed:
 
 def _trapped(lab: SimLab, **more: Any) -> Observed:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(testnet.sim.simulation, "MEMORY_BYTES", 256 * _MIB)  # room for such a blob
+        patch.setattr(testnet.sim.node, "MEMORY_BYTES", 256 * _MIB)  # room for such a blob
         scene = acquainted(lab)
     scene.sender.tell(send(scene.target, context=_TOLD, **more))
     end = NOTHING if scene.sender.running else "the sender ends"

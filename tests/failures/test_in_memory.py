@@ -8,7 +8,9 @@ import pytest
 
 from kernel.message import Reason
 from kernel.wasm.engine import Engine
-from testnet.sim.faults import Verdict, paused, verdict
+from testnet.faults.partition import Partition
+from testnet.faults.pause import Pause
+from testnet.faults.where import Where
 from tests.conformance.lab import THEIR, SimLab
 from tests.conformance.steps import send
 from tests.failures.in_memory import NO_DELAY, ROWS, acquainted, begin, begin_at_silence, observe, strangers
@@ -46,7 +48,7 @@ def test_g13_a_pause_of_less_than_ten_seconds_costs_no_message_however_long_it_w
     scene = acquainted(lab)
     begin_at_silence(scene)
     lab.until(lab.now + silence)
-    with paused(lab.simulation, THEIR):
+    with lab.simulation.apply(Pause(THEIR)):
         begin(scene)
         lab.until(scene.at + 9.9)
     seen = observe(scene)
@@ -58,7 +60,7 @@ def test_g16_a_request_whose_time_is_over_before_the_node_is_given_up_is_told_on
 ) -> None:
     lab = SimLab(engine, tmp_path, 2, NO_DELAY)
     scene = strangers(lab)
-    with verdict(lab.simulation, THEIR, Verdict.SWALLOW):
+    with lab.simulation.apply(Partition(Where(THEIR))):
         scene.at = scene.sender.begin(send(scene.target, expects=3))
         lab.until(scene.at + 20)
     (error,) = scene.sender.seen("error")

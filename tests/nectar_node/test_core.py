@@ -18,7 +18,7 @@ from kernel.message import LazyLoadBlob, Request
 from kernel.wasm.engine import Engine
 from nectar_node.core import CoreConfig, NodeCore
 from nectar_node.package import Package, read_package
-from nectar_node.record_store import RECORDS_FILE, Written, read_untrusted
+from nectar_node.record_store import RECORDS_FILE, read_untrusted, store_key
 from nectar_node.storage.operations import Location
 from nectar_node.system.terminal import FAILED
 from net.directory import RegistrarDirectory
@@ -93,7 +93,8 @@ def test_a_node_has_its_name_when_the_registrars_disk_has_the_record(engine: Eng
     simulation.settle()
     kept = disk.get(Location(f"{REGISTRAR}/records", (RECORDS_FILE,)))
     assert kept is not None
-    assert read_untrusted(kept, Written().key).records.keys() == {"a.nec"}
+    registrar = Identity(REGISTRAR, simulation.chance("key", REGISTRAR).randbytes(32))
+    assert read_untrusted(kept, store_key(registrar, registrar.public_key)).records.keys() == {"a.nec"}
 
 
 def test_g21_a_package_that_names_itself_like_the_system_starts_nothing(engine: Engine, tmp_path: Path) -> None:
@@ -313,9 +314,9 @@ def test_g21_a_guest_mints_nothing_by_the_kernel(lab: SimLab) -> None:
 
 def test_a_guest_that_may_has_the_node_shut_down(lab: SimLab) -> None:
     probe = lab.probe("a", capabilities=EVERYTHING)
-    assert not lab.our.ends
+    assert not lab.our.ends_itself
     assert answers(probe, KERNEL, '"Shutdown"') == ['"Ok"']
-    assert lab.our.ends
+    assert lab.our.ends_itself
 
 
 def test_g21_a_guest_reaches_its_own_state_by_message_and_no_others(lab: SimLab) -> None:
@@ -345,4 +346,4 @@ def test_g18_no_other_system_process_is_there_for_other_nodes(engine: Engine, tm
     for name in ("kernel", "vfs", "state", "timer"):
         probe.ask(wait_for(f"{lab.other.name}@{name}:distro:sys", '"Shutdown"', expects=5), respond())
     assert [each.failure for each in probe.seen("error")] == ["timeout"] * 4
-    assert not lab.other.ends
+    assert not lab.other.ends_itself

@@ -1,0 +1,31 @@
+"""A node dies, and boots again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from testnet.faults.rule import Nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """The node ends as by kill -9, and boots again at the end of this, with its key and its disk."""
+
+    node: str
+
+    def begin(self, nodes: Nodes) -> None:
+        """See `NodeFault`."""
+        nodes.crash(self.node)
+
+    def end(self, nodes: Nodes) -> None:
+        """See `NodeFault`."""
+        nodes.start(self.node)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Fault`."""
+        return (self.node,)
+
+    def words(self) -> str:
+        """See `Fault`."""
+        return f"kill {self.node}"

@@ -1,0 +1,31 @@
+"""A node stops for a while, as a laptop whose lid is closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from testnet.faults.rule import Nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The node does not run, as under SIGSTOP; its host still accepts connections and bytes."""
+
+    node: str
+
+    def begin(self, nodes: Nodes) -> None:
+        """See `NodeFault`."""
+        nodes.pause(self.node)
+
+    def end(self, nodes: Nodes) -> None:
+        """See `NodeFault`."""
+        nodes.resume(self.node)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Fault`."""
+        return (self.node,)
+
+    def words(self) -> str:
+        """See `Fault`."""
+        return f"pause {self.node}"

@@ -1,0 +1,29 @@
+"""Somebody says no to whoever wants to connect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from testnet.faults.rule import PASS, REFUSE, Dialing, Event, Verdict
+from testnet.faults.where import EVERYWHERE, Where
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Dials are refused; connections that are there stay."""
+
+    where: Where = EVERYWHERE
+
+    def judge(self, event: Event, chance: Random) -> Verdict:
+        """See `LinkFault`."""
+        return REFUSE if isinstance(event, Dialing) and self.where.covers(event.link) else PASS
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Fault`."""
+        return self.where.names
+
+    def words(self) -> str:
+        """See `Fault`."""
+        return f"refuse dials of {self.where.words()}"

@@ -1,0 +1,332 @@
+"""The links between simulated nodes: connections whose bytes take time, keep their order, and meet faults.
+
+A connection behaves as TCP does. What leaves an end arrives in order; an end takes no more from its node than a socket
+buffer holds and the other side has not read; a network that is gone makes bytes wait and not vanish; a host that dies
+lets its connections end, and the other side learns of it when that news can arrive.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from net.events import DialFailure
+from testnet.faults.rule import (
+    PASS,
+    Answering,
+    Closing,
+    Dialing,
+    Judgement,
+    Link,
+    Passing,
+    Plain,
+    Reset,
+    Rule,
+    judge,
+)
+
+if TYPE_CHECKING:
+    from testnet.sim.node import SimNode
+    from testnet.sim.simulation import Simulation
+
+SEGMENT_BYTES = 1 << 18
+"""What a link takes from a node at once."""
+BUFFER_BYTES = 1 << 22
+"""What is on its way in one direction of a connection: as much as the socket buffers of both ends hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkBehaviour:
+    """How bytes travel: seconds of delay, drawn anew for each segment between the two bounds, order kept."""
+
+    least_delay: float = 0.0005
+    most_delay: float = 0.02
+
+
+@dataclass(slots=True, eq=False)
+class End:
+    """One node's end of a connection."""
+
+    node: SimNode
+    connection: int
+    link: Link
+    """What leaves here takes this one."""
+    number: int
+    """Of the connection, in its network."""
+    peer: End | None = None
+    open: bool = True
+    leaving: deque[bytes | None] = field(default_factory=deque)
+    """What the network has not let go yet, in order; None: the end of the connection."""
+    offset: int = 0
+    """Bytes that have left."""
+    arrives: float = 0.0
+    """When the last of them arrives: later ones do not overtake it."""
+    under_way: int = 0
+    """Bytes taken from the node that the other side has not read."""
+    lost: bool = False
+    """Nothing of what leaves here arrives any more."""
+    held: bool = False
+    """The node reads nothing from it for now."""
+    unread: deque[tuple[bytes, int]] = field(default_factory=deque)
+    """What has arrived, each piece with how many bytes of `under_way` it was."""
+
+
+@dataclass(slots=True, eq=False)
+class _Attempt:
+    """A dial that waits for the network."""
+
+    end: End
+    host: str
+
+
+class Fabric:
+    """All connections of a network, and the faults that hold."""
+
+    def __init__(self, world: Simulation, behaviour: LinkBehaviour) -> None:
+        self.behaviour = behaviour
+        self.rules: list[Rule] = []
+        """Those of the links that hold now; followed by `changed`."""
+        self._world = world
+        self._chances: dict[Link, random.Random] = {}
+        self._connections = 0
+        self._ends: dict[End, None] = {}
+        self._attempts: list[_Attempt] = []
+
+    def changed(self) -> None:
+        """Other rules hold now: what waits is judged again."""
+        self._world.at(self._world.now, self._judge_again)
+
+    def _judge_again(self) -> None:
+        attempts, self._attempts = self._attempts, []
+        for attempt in attempts:
+            self._reach(attempt)
+        for end in [end for end in self._ends if end.leaving]:
+            self._let_go(end)
+
+    def _judge(self, event: Dialing | Answering | Passing | Closing) -> Judgement:
+        return judge(self.rules, event)
+
+    def _delay(self, link: Link) -> float:
+        """Of one segment."""
+        chance = self._chances.get(link)
+        if chance is None:
+            chance = self._chances[link] = self._world.chance("link", *link)
+        return chance.uniform(self.behaviour.least_delay, self.behaviour.most_delay)
+
+    # --- connections begin ------------------------------------------------------------------------------------------
+
+    def dial(self, node: SimNode, connection: int, host: str) -> None:
+        """A node wants a connection."""
+        self._connections += 1
+        end = End(node, connection, Link(node.name, host), self._connections)
+        node.ends[connection] = end
+        self._world.note(node.host, f"dials {host}")
+        self._world.at(self._world.now + self._delay(end.link), lambda: self._reach(_Attempt(end, host)))
+
+    def _reach(self, attempt: _Attempt) -> None:
+        """A dial gets to where it wants, unless the network keeps it."""
+        end, link = attempt.end, attempt.end.link
+        if not end.open:
+            return
+        there = self._judge(Dialing(link, self._world.now))
+        back = self._judge(Answering(link.back, self._world.now))
+        for verdict in (there.verdict, back.verdict):
+            if verdict is not PASS:
+                self._keep_from(attempt, verdict)
+                return
+        target = there.host or attempt.host
+        self._world.at(self._world.now + there.delay + back.delay, lambda: self._meet(end, target))
+
+    def _keep_from(self, attempt: _Attempt, verdict: Plain | Reset) -> None:
+        match verdict:
+            case Plain.HOLD:
+                self._attempts.append(attempt)
+            case Plain.LOSE:
+                pass
+            case Plain.NO_ROUTE:
+                self._fail(attempt.end, DialFailure.UNREACHABLE)
+            case _:
+                self._fail(attempt.end, DialFailure.REFUSED)
+
+    def _meet(self, mine: End, host: str) -> None:
+        other = self._world.nodes.get(host)
+        if not mine.open:
+            return
+        if other is None:
+            self._fail(mine, DialFailure.REFUSED)
+            return
+        theirs = End(other, other.core.new_connection(), mine.link.back, mine.number, mine)
+        mine.peer = theirs
+        other.ends[theirs.connection] = theirs
+        self._ends.update({mine: None, theirs: None})
+        other.happens(lambda: other.accepted(theirs.connection, mine.node.host))
+        self._later(mine, lambda: mine.node.connected(mine.connection) if mine.open else None)
+
+    def _fail(self, end: End, failure: DialFailure) -> None:
+        self._later(end, lambda: self._failed(end, failure))
+
+    def _failed(self, end: End, failure: DialFailure) -> None:
+        if end.open:
+            end.open = False
+            end.node.ends.pop(end.connection, None)
+            end.node.dial_failed(end.connection, failure)
+
+    def _later(self, end: End, what: Callable[[], None]) -> None:
+        """Something happens to the node of `end` when news from the other side can be there."""
+        end.node.at(self._world.now + self._delay(end.link.back), what)
+
+    # --- bytes travel -----------------------------------------------------------------------------------------------
+
+    def transmit(self, node: SimNode, connection: int) -> None:
+        """Take what a node has for a connection, as far as there is room for it."""
+        end = node.ends.get(connection)
+        if end is None or end.peer is None or end.under_way >= BUFFER_BYTES:
+            return
+        data = b"".join(node.core.pending(connection, SEGMENT_BYTES))
+        if not data:
+            return
+        self._put(end, data)
+        # The link takes the next segment when this one has left: until then the core may think again.
+        node.at(self._world.now, lambda: self._transmit_on(end))
+
+    def _transmit_on(self, end: End) -> None:
+        node = end.node
+        self.transmit(node, end.connection)
+        node.core.settle(self._world.now)
+        node.go_on()
+
+    def _put(self, end: End, data: bytes) -> None:
+        assert end.peer is not None
+        self._world.note(end.node.host, f"sends {len(data)} {blake3(data).hexdigest(8)} to {end.link.target}")
+        end.under_way += len(data)
+        end.leaving.append(data)
+        self._let_go(end)
+
+    def _let_go(self, end: End) -> None:
+        """Let leave what the network lets pass."""
+        while end.leaving and not end.lost:
+            piece = end.leaving[0]
+            judged = self._judge_piece(end, piece)
+            match judged.verdict:
+                case Plain.HOLD | Plain.NO_ROUTE:
+                    return
+                case Plain.LOSE:
+                    end.lost = True
+                case Plain.REFUSE:
+                    self._break(end, b"", 0)
+                case Reset(after):
+                    self._break(end, judged.data[:after], after)
+                case _:
+                    end.leaving.popleft()
+                    self._arrive(end, piece, judged)
+
+    def _judge_piece(self, end: End, piece: bytes | None) -> Judgement:
+        now = self._world.now
+        if not self.rules:
+            return Judgement(data=piece or b"")
+        if piece is None:
+            return self._judge(Closing(end.link, end.number, now))
+        return self._judge(Passing(end.link, end.number, end.offset, piece, now))
+
+    def _arrive(self, end: End, piece: bytes | None, judged: Judgement) -> None:
+        peer = end.peer
+        assert peer is not None
+        end.arrives = max(end.arrives, self._world.now + self._delay(end.link) + judged.delay)
+        if piece is None:
+            self._ends.pop(end, None)
+            self._world.at(end.arrives, lambda: peer.node.happens(lambda: self._lose(peer)))
+            return
+        end.offset += len(piece)
+        peer.node.at(end.arrives, lambda: self._receive(peer, judged.data, len(piece)))
+
+    def _break(self, end: End, data: bytes, count: int) -> None:
+        """The connection is reset for both ends, after `data` has arrived."""
+        peer = end.peer
+        assert peer is not None
+        end.leaving.clear()
+        peer.leaving.clear()
+        end.lost = peer.lost = True
+        when = max(end.arrives, self._world.now + self._delay(end.link))
+        if data:
+            peer.node.at(when, lambda: self._receive(peer, data, count))
+        for each in (peer, end):
+            self._world.at(when, lambda each=each: each.node.happens(lambda: self._lose(each)))  # type: ignore[misc]
+
+    def _receive(self, end: End, data: bytes, count: int) -> None:
+        """Bytes have arrived at an end; where that is closed, the other end hears of it."""
+        if not end.open:
+            if end.peer is not None:
+                self._reset(end)
+            return
+        end.unread.append((data, count))
+        self._read(end)
+
+    def _reset(self, end: End) -> None:
+        """Tell the other side that nobody is here."""
+        if None not in end.leaving:
+            end.leaving.append(None)
+            self._let_go(end)
+
+    def hold(self, node: SimNode, connection: int, held: bool) -> None:
+        """A node wants to read nothing from a connection for now, or wants to read again."""
+        end = node.ends.get(connection)
+        if end is None:
+            return
+        end.held = held
+        if not held:
+            node.at(self._world.now, lambda: self._read(end))
+
+    def _read(self, end: End) -> None:
+        while end.open and end.unread and not end.held:
+            data, count = end.unread.popleft()
+            self._make_room(end.peer, count)
+            end.node.receive(end.connection, data)
+
+    def _make_room(self, end: End | None, count: int) -> None:
+        """The other side has read so many bytes of this end's."""
+        if end is None:
+            return
+        full = end.under_way >= BUFFER_BYTES
+        end.under_way -= count
+        if full and end.open:
+            end.node.at(self._world.now, lambda: self._transmit_on(end))
+
+    # --- connections end --------------------------------------------------------------------------------------------
+
+    def close(self, node: SimNode, connection: int, farewell: bytes) -> None:
+        """A node closes a connection, with last bytes."""
+        end = node.ends.pop(connection, None)
+        if end is None:
+            return
+        end.open = False
+        if end.peer is None:
+            return
+        if farewell:
+            self._put(end, farewell)
+        self._reset(end)
+
+    def cut(self, node: SimNode) -> None:
+        """All connections of a node break, for both ends at once."""
+        for end in list(node.ends.values()):
+            for each in (end.peer, end):
+                if each is not None:
+                    each.leaving.clear()
+                    each.node.happens(lambda each=each: self._lose(each))  # type: ignore[misc]
+
+    def abandon(self, node: SimNode) -> None:
+        """A node is gone, and its host lets its connections end."""
+        for connection in list(node.ends):
+            self.close(node, connection, b"")
+
+    def _lose(self, end: End) -> None:
+        """The other side has closed, or the link has broken."""
+        self._ends.pop(end, None)
+        if end.open:
+            end.open = False
+            end.node.ends.pop(end.connection, None)
+            end.node.lost(end.connection)

@@ -1,0 +1,311 @@
+"""A simulated node: the same `NodeCore` that runs on trio, with its guests, its disk and its ends of connections."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kernel.address import Address, ProcessId
+from kernel.errors import BadModule
+from kernel.events import Answered
+from kernel.guest import Arrival, Failure, GuestConfig
+from kernel.limits import MAX_MODULE_BYTES
+from kernel.message import LazyLoadBlob, Request
+from nectar_node.core import CoreConfig, NodeCore
+from nectar_node.log import DEFAULT_VERBOSITY
+from nectar_node.package import read_package
+from nectar_node.record_store import RECORDS_FILE, Contents, Written, read_untrusted, store_key
+from nectar_node.storage.operations import Job, Location, ReadAt
+from nectar_node.trace import Traced
+from nectar_node.world import BadCode, Installed, Joined, JoinFailed, LoadCode, LogLine, Printed, ShutDown
+from net.directory import Endpoint, RegistrarDirectory
+from net.events import Close, Dial, DialFailure, Hold, Probed, Writable
+from net.handshake import VERSION
+from net.identity import Identity
+from net.peers import Network, NetworkConfig
+from net.registrar import Registrar
+from testnet.sim.disk import SimDisk
+from testnet.sim.names import PORT, REGISTRAR
+
+if TYPE_CHECKING:
+    from testnet.sim.fabric import End
+    from testnet.sim.simulation import Simulation
+
+MEMORY_BYTES = 64 << 20
+POLLS = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """What a node is, over all of its boots."""
+
+    name: str
+    packages: tuple[Path, ...] = ()
+    disk_bytes: int = 1 << 40
+    routers: tuple[str, ...] = ()
+    """If there are any, it is reached through these alone."""
+    host: str = ""
+    """Where it is dialed; its name if empty."""
+    key: str = ""
+    """Another text gives it another key."""
+    version: int = VERSION
+    """Of the protocol."""
+
+
+class SimNode:
+    """One node core and its part of the world, from one boot to its end."""
+
+    def __init__(self, simulation: Simulation, spec: NodeSpec, disk: SimDisk | None = None) -> None:
+        """`disk`: of an earlier boot."""
+        name = spec.name
+        self.spec = spec
+        self.name = name
+        self.host = spec.host or name
+        self.log: list[str] = []
+        self.shown_log: list[str] = []
+        """What of it a real node's log has, less what its log's budget leaves out."""
+        self.printed: list[Printed] = []
+        self.traced: list[Traced] = []
+        self.probed: list[Probed] = []
+        self.joined = False
+        self.ends_itself = False
+        """Whether a process has asked the node to shut down."""
+        self.disk = disk or SimDisk(lambda: simulation.now, spec.disk_bytes)
+        self.ends: dict[int, End] = {}
+        """Of its connections, by their ids."""
+        self.crashed = False
+        self.clock_offset = 0.0
+        """Seconds that its wall clock is ahead of the network's time."""
+        self._simulation = simulation
+        self._wake_at: float | None = None
+        self._answers: deque[Answered] = deque()
+        self._waiting: list[Callable[[], None]] | None = None
+        """What happened while it was paused; None: it is not."""
+        self._life = f"{self.host}/{simulation.boots[self.host]}"
+        self.core = self._make_core(spec)
+        if simulation.watches:
+            self.core.trace(None, self, simulation.now)
+
+    def _make_core(self, spec: NodeSpec) -> NodeCore:
+        simulation, name = self._simulation, spec.name
+        identity = Identity(name, simulation.chance("key", name, *filter(None, [spec.key])).randbytes(32))
+        is_registrar = name == REGISTRAR
+        kept = self._kept_records(store_key(identity, simulation.genesis.public_key))
+        records = kept.records.values()
+        directory = Registrar(identity, records) if is_registrar else RegistrarDirectory(simulation.genesis, records)
+        endpoints = () if spec.routers else (Endpoint(self.host, PORT),)
+        config = NetworkConfig(
+            endpoints=endpoints, routers=spec.routers, register=not is_registrar and not spec.key, version=spec.version
+        )
+        network = Network(identity, directory, config, simulation.chance("net", self._life).randbytes, simulation.now)
+        ids = simulation.chance("ids", self._life)
+        capabilities = Location(name, ("capabilities",))
+        processes = [entry.process for folder in spec.packages for entry in read_package(folder, name).entries]
+        core_config = CoreConfig(
+            our=name,
+            drives=f"{name}/vfs",
+            state=f"{name}/state",
+            records=f"{name}/records",
+            capabilities=capabilities,
+            fresh_id=lambda: ids.getrandbits(64),
+            guest=self._guest_config,
+            kept_capabilities=self.disk.get(capabilities),
+            kept_records=kept.written,
+            boots=frozenset(processes),
+        )
+        return NodeCore(core_config, network)
+
+    def _kept_records(self, key: bytes) -> Contents:
+        data = self.disk.get(Location(f"{self.name}/records", (RECORDS_FILE,)))
+        return Contents({}, Written(key), 0, None) if data is None else read_untrusted(data, key)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has joined and runs its packages."""
+        return self.joined and not self.core.starting
+
+    def boot(self, packages: tuple[Path, ...], *, anew: bool = True) -> None:
+        """Install packages and begin. `anew`: see `NodeCore.install`."""
+        for folder in packages:
+            package = read_package(folder, self.name)
+            for file in sorted(package.folder.iterdir()):
+                self.disk.put(Location(str(package.folder), (file.name,)), file.read_bytes())
+            self.core.install(package, None, self._simulation.now, anew=anew)
+        self.core.settle(self._simulation.now)
+        self.go_on()
+
+    def ask(self, target: str, body: bytes, timeout: int, blob: bytes | None = None) -> Arrival | Failure:
+        """Send a request in the user's name and let virtual time pass until its outcome is there."""
+        token = self.begin_to_ask(target, body, timeout, blob)
+        self._simulation.run_until(lambda: self.answer(token) is not None, self._simulation.now + timeout)
+        answer = self.answer(token)
+        assert answer is not None
+        return answer
+
+    def begin_script(self, line: str, timeout: int) -> object:
+        """Run a script in the user's name; `printed` has what it prints, and `answer` the outcome of what is returned,
+        once it is there."""
+        token = object()
+        self.core.run_script(line, timeout, token, self._simulation.now)
+        self.go_on()
+        return token
+
+    def begin_to_ask(self, target: str, body: bytes, timeout: int, blob: bytes | None = None) -> object:
+        """The same without waiting; `answer` has the outcome of what is returned, once it is there."""
+        token = object()
+        carried = LazyLoadBlob(None, blob) if blob is not None else None
+        self.core.inject(Address.parse(target), Request(False, timeout, body), carried, token, self._simulation.now)
+        self.go_on()
+        return token
+
+    def answer(self, token: object) -> Arrival | Failure | None:
+        """The outcome of a request; None: it is not there yet."""
+        return next((each.answer for each in self._answers if each.token is token), None)
+
+    # --- faults -----------------------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Whatever happens to it from now on waits."""
+        if self._waiting is None:
+            self._waiting = []
+
+    def resume(self) -> None:
+        """What has waited happens now, in order."""
+        waiting, self._waiting = self._waiting or [], None
+        for what in waiting:
+            what()
+
+    def cut(self) -> None:
+        """All its connections break, for both ends."""
+        self._simulation.fabric.cut(self)
+
+    def at(self, when: float, what: Callable[[], None]) -> None:
+        """Let something happen to this node then."""
+        self._simulation.at(when, lambda: self.happens(what))
+
+    def happens(self, what: Callable[[], None]) -> None:
+        """Something happens to it now; if it is paused, later; if it has crashed, never."""
+        if self.crashed:
+            return
+        if self._waiting is None:
+            what()
+        else:
+            self._waiting.append(what)
+
+    # --- what its connections tell ------------------------------------------------------------------------------------
+
+    def accepted(self, connection: int, host: str) -> None:
+        """Somebody has connected to it."""
+        self.core.accepted(connection, host, self._simulation.now)
+        self.go_on()
+
+    def connected(self, connection: int) -> None:
+        """It is connected to whom it dialed."""
+        self.core.connected(connection, self._simulation.now)
+        self.go_on()
+
+    def dial_failed(self, connection: int, failure: DialFailure) -> None:
+        """It is not."""
+        self.core.dial_failed(connection, failure, self._simulation.now)
+        self.go_on()
+
+    def receive(self, connection: int, data: bytes) -> None:
+        """Bytes have come."""
+        self.core.receive(connection, data, self._simulation.now)
+        self.go_on()
+
+    def lost(self, connection: int) -> None:
+        """A connection is gone."""
+        self.core.lost(connection, self._simulation.now)
+        self.go_on()
+
+    # --- driving the core -------------------------------------------------------------------------------------------
+
+    def go_on(self) -> None:
+        """Let the core run until it waits, and carry out what it wants."""
+        self._carry_out()
+        while self.core.can_run:
+            self.core.run(self._simulation.now, POLLS)
+            self._carry_out()
+        deadline = self.core.next_deadline()
+        if deadline is not None and (self._wake_at is None or deadline < self._wake_at):
+            self._wake_at = max(deadline, self._simulation.now)
+            self.at(self._wake_at, self._on_deadline)
+
+    def _on_deadline(self) -> None:
+        self._wake_at = None
+        self.core.on_timer(self._simulation.now)
+        self.go_on()
+
+    def _carry_out(self) -> None:
+        fabric = self._simulation.fabric
+        while (action := self.core.next_action()) is not None:
+            match action:
+                case Dial(connection, host):
+                    fabric.dial(self, connection, host)
+                case Close(connection, farewell):
+                    fabric.close(self, connection, farewell)
+                case Writable(connection):
+                    fabric.transmit(self, connection)
+                case Hold(connection, held):
+                    fabric.hold(self, connection, held)
+                case Job():
+                    self.at(self._simulation.now, lambda job=action: self._perform(job))  # type: ignore[misc]
+                case LoadCode():
+                    self.at(self._simulation.now, lambda load=action: self._load(load))  # type: ignore[misc]
+                case LogLine(source, verbosity, text):
+                    self.log.append(f"{source}: {text}")
+                    if verbosity <= DEFAULT_VERBOSITY:
+                        self.shown_log.append(f"{source}: {text}")
+                    self._simulation.note(self.host, f"log {source}: {text}")
+                case Answered():
+                    self._answers.append(action)
+                case Printed(_, _, text):
+                    self.printed.append(action)
+                    self._simulation.note(self.host, f"printed {text}")
+                case Traced(token, record) if token is self:
+                    self._simulation.observe(self, record)
+                case Traced():
+                    self.traced.append(action)
+                case Probed():
+                    self.probed.append(action)
+                case ShutDown():
+                    self.ends_itself = True
+                case Installed(_, failures):
+                    self._simulation.note(self.host, f"installed, {len(failures)} failed")
+                case Joined() | JoinFailed():
+                    self.joined = isinstance(action, Joined)
+                    self._simulation.note(self.host, type(action).__name__)
+
+    def _perform(self, job: Job) -> None:
+        outcome = self.disk.perform(job.operation)
+        self._simulation.note(self.host, f"disk {type(job.operation).__name__} {job.operation.location}")
+        self.core.job_done(job, outcome, self._simulation.now)
+        self.go_on()
+
+    def _load(self, load: LoadCode) -> None:
+        source = load.source
+        code = self.disk.perform(ReadAt(source, 0, MAX_MODULE_BYTES)) if isinstance(source, Location) else bytes(source)
+        try:
+            program = (
+                self._simulation.engine.load(code) if isinstance(code, bytes) else BadCode("there is no such file")
+            )
+        except BadModule as error:
+            program = BadCode(str(error))
+        self.core.code_loaded(load, program, self._simulation.now)
+        self.go_on()
+
+    def _guest_config(self, address: Address) -> GuestConfig:
+        chance = self._simulation.chance("guest", self._life, str(address))
+        return GuestConfig(address, MEMORY_BYTES, chance.randbytes, self._wall_clock)
+
+    def _wall_clock(self) -> int:
+        return round((self._simulation.now + self.clock_offset) * 1e9)
+
+    def process(self, name: str) -> ProcessId:
+        """The id of the only process of that name."""
+        (found,) = [id for id in self.core.kernel.processes if id.process == name]
+        return found
