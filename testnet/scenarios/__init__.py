@@ -1,1 +1,9 @@
-"""Scenarios: one file each, a topology and what happens in it; run from a seed, each gives the same journal again."""
+"""Scenarios, one file each: a topology, what happens in it, what must hold. `scenario` says what one is."""
+
+from __future__ import annotations
+
+from testnet.scenarios.file_transfer import FILE_TRANSFER
+from testnet.scenarios.scenario import Scenario
+
+SCENARIOS: dict[str, Scenario] = {each.name: each for each in (FILE_TRANSFER,)}
+"""By name."""

@@ -1,99 +1,84 @@
-"""send.nec sends a file to recv.nec, in virtual time; `python -m testnet.scenarios.file_transfer SEED` prints the
-journal's digest."""
+"""Files between nodes: each arrives byte for byte, or its sender is told that it does not."""
 
 from __future__ import annotations
 
-import json
-import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
 
-from kernel.guest import Arrival, Failure
-from kernel.wasm.engine import Engine
-from nectar_node.storage.operations import Location
-from testnet.sim.simulation import SimNode, Simulation
+from testnet.faults import draw
+from testnet.lab import Asked, Lab, NodePlan
+from testnet.scenarios.scenario import Options, Plan, Scenario, require
 
-PACKAGES = tuple(Path(__file__).resolve().parents[2] / "packages" / name for name in ("file_transfer", "hello"))
-SENDER, RECEIVER = "send.nec", "recv.nec"
-TRANSFER = "our@file_transfer:file_transfer:sys"
-PATIENCE = 3600
-"""Virtual seconds that a transfer may take."""
+PROCESS = "our@file_transfer:file_transfer:sys"
+PATIENCE = 300
+"""Seconds that a transfer may take until its sender hears how it ended."""
+_SIZES = (0, 1, 1000, 65_536, 300_000, 2_000_000)
 
 
 @dataclass(slots=True)
-class FileTransfer:
-    """The scenario's network and what was sent over it."""
-
-    simulation: Simulation
-    sender: SimNode
-    receiver: SimNode
-    _sent: int = 0
-
-    @staticmethod
-    def begin(
-        seed: int, engine: Engine, receiver_disk_bytes: int = 1 << 40, routers: tuple[str, ...] = ()
-    ) -> FileTransfer:
-        """Boot the registrar and both nodes, and wait until they are ready; `routers` are booted too, and the receiver
-        is behind them."""
-        simulation = Simulation(seed, engine)
-        for router in routers:
-            simulation.add(router)
-        sender = simulation.add(SENDER, PACKAGES)
-        receiver = simulation.add(RECEIVER, PACKAGES, receiver_disk_bytes, routers)
-        simulation.settle()
-        return FileTransfer(simulation, sender, receiver)
-
-    def random_file(self, size: int) -> bytes:
-        """Bytes from the seed."""
-        return self.simulation.chance("file", str(size)).randbytes(size)
-
-    def send(self, data: bytes, name: str = "file.bin") -> dict[str, Any]:
-        """Send a file; what the process on send.nec answers in the end."""
-        return self.offer(self.share(data, name), name)
-
-    def share(self, data: bytes, name: str = "file.bin") -> str:
-        """Put a file where the process on send.nec can read it; its path there."""
-        self._sent += 1
-        host = Location("/home/user", (f"{self._sent}",))
-        self.sender.disk.put(host, data)
-        path = f"/file_transfer:sys/outgoing/{self._sent}/{name}"
-        self.sender.core.vfs.mount(path, host)
-        return path
-
-    def offer(self, path: str, name: str) -> dict[str, Any]:
-        """Have the process on send.nec offer what lies at `path` in its drives, as `name`."""
-        return outcome(self.sender.ask(TRANSFER, order(name, path, name), PATIENCE))
-
-    def received(self, name: str = "file.bin") -> bytes | None:
-        """The file under its final name on recv.nec."""
-        return self.receiver.disk.get(Location(f"{RECEIVER}/vfs", ("file_transfer:sys", "inbox", name)))
-
-    def blob_bytes_loaded(self) -> int:
-        """Bytes of blobs that were copied into the memory of any guest, on both nodes."""
-        return sum(node.core.machine.blob_bytes_loaded() for node in (self.sender, self.receiver))
+class _Transfer:
+    source: str
+    target: str
+    name: str
+    data: bytes
+    asked: Asked
 
 
-def order(id: str, path: str, name: str) -> bytes:
-    """What tells the process on send.nec to send."""
-    return json.dumps({"Send": {"id": id, "path": path, "name": name, "to": RECEIVER}}).encode()
+@dataclass(slots=True)
+class _Story:
+    lab: Lab
+    plan: Plan
+    transfers: list[_Transfer] = field(default_factory=list)
+
+    def work(self) -> None:
+        """Each file is offered at its time; all outcomes come."""
+        began = self.lab.now
+        for number, (at, source, target, size) in enumerate(self.plan.options["files"]):
+            self.lab.rest(max(0.0, began + at - self.lab.now))
+            if self.lab.ready(source):
+                self._offer(source, target, f"file{number}.bin", size)
+        self.lab.wait(self._ended, PATIENCE + 10.0, "the outcome of every transfer")
+
+    def _ended(self) -> bool:
+        return all(each.asked.outcome is not None for each in self.transfers)
+
+    def _offer(self, source: str, target: str, name: str, size: int) -> None:
+        data = self.lab.chance("file", name).randbytes(size)
+        path = self.lab.share(source, data, name)
+        order = {"Send": {"id": name, "path": path, "name": name, "to": target}}
+        asked = self.lab.begin(source, PROCESS, order, PATIENCE)
+        self.transfers.append(_Transfer(source, target, name, data, asked))
+
+    def check(self) -> None:
+        """What was reported as done is there, whole; nothing else is there under a final name."""
+        for each in self.transfers:
+            outcome = each.asked.outcome
+            done = outcome is not None and outcome.kind == "response" and "Done" in outcome.body
+            received = self.lab.received(each.target, each.name)
+            require(received is not None or not done, f"{each.source} was told that {each.name} is there; it is not")
+            require(received in (None, each.data), f"{each.name} on {each.target} differs from what {each.source} sent")
 
 
-def outcome(answer: Arrival | Failure | None) -> dict[str, Any]:
-    """What it answered in the end."""
-    assert isinstance(answer, Arrival), answer
-    value: dict[str, Any] = json.loads(answer.message.body)
-    return value
+def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
+    return tuple(NodePlan(name, ("file_transfer",)) for name in names)
 
 
-def main() -> None:
-    """Run the scenario once."""
-    run = FileTransfer.begin(int(sys.argv[1]), Engine(None, replayable=True))
-    data = run.random_file(3_000_000)
-    assert "Done" in run.send(data)
-    assert run.received() == data
-    print(run.simulation.digest())
+def _options(names: Sequence[str], chance: Random) -> Options:
+    count = chance.randint(1, 2 * len(names))
+    files = []
+    for at in sorted(round(chance.uniform(0.0, 10.0), 3) for _ in range(count)):
+        source, target = chance.sample(list(names), 2)
+        files.append([at, source, target, chance.choice(_SIZES)])
+    return {"files": files}
 
 
-if __name__ == "__main__":
-    main()
+FILE_TRANSFER = Scenario(
+    name="file_transfer",
+    about="files between nodes arrive byte for byte, or their senders are told that they do not",
+    nodes=("send.nec", "recv.nec"),
+    topology=_topology,
+    options=_options,
+    begin=_Story,
+    drawers=(*draw.LINKS, *draw.NODES),
+)

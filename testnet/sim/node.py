@@ -84,7 +84,8 @@ class SimNode:
         self._answers: deque[Answered] = deque()
         self._waiting: list[Callable[[], None]] | None = None
         """What happened while it was paused; None: it is not."""
-        self._life = f"{self.host}/{simulation.boots[self.host]}"
+        self.life = f"{self.host}/{simulation.boots[self.host]}"
+        """Its host, and how often it has booted there before."""
         self.core = self._make_core(spec)
         if simulation.watches:
             self.core.trace(None, self, simulation.now)
@@ -100,8 +101,8 @@ class SimNode:
         config = NetworkConfig(
             endpoints=endpoints, routers=spec.routers, register=not is_registrar and not spec.key, version=spec.version
         )
-        network = Network(identity, directory, config, simulation.chance("net", self._life).randbytes, simulation.now)
-        ids = simulation.chance("ids", self._life)
+        network = Network(identity, directory, config, simulation.chance("net", self.life).randbytes, simulation.now)
+        ids = simulation.chance("ids", self.life)
         capabilities = Location(name, ("capabilities",))
         processes = [entry.process for folder in spec.packages for entry in read_package(folder, name).entries]
         core_config = CoreConfig(
@@ -177,6 +178,16 @@ class SimNode:
         waiting, self._waiting = self._waiting or [], None
         for what in waiting:
             what()
+
+    def shut_down(self) -> None:
+        """End in order: keep what is to be kept, and say goodbye."""
+        now = self._simulation.now
+        self.core.keep(now)
+        self._carry_out()
+        self._simulation.settle_instant()
+        self.core.network.shutdown(now)
+        self.core.settle(now)
+        self._carry_out()
 
     def cut(self) -> None:
         """All its connections break, for both ends."""
@@ -299,7 +310,7 @@ class SimNode:
         self.go_on()
 
     def _guest_config(self, address: Address) -> GuestConfig:
-        chance = self._simulation.chance("guest", self._life, str(address))
+        chance = self._simulation.chance("guest", self.life, str(address))
         return GuestConfig(address, MEMORY_BYTES, chance.randbytes, self._wall_clock)
 
     def _wall_clock(self) -> int:

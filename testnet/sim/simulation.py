@@ -9,11 +9,13 @@ the encryption and all guests do.
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from blake3 import blake3
@@ -24,8 +26,10 @@ from net.directory import Genesis
 from net.handshake import VERSION
 from net.identity import Identity
 from testnet.faults.rule import Fault, LinkFault, NodeFault, Rule
+from testnet.invariants import Watch
+from testnet.lab import OutOfTime
 from testnet.sim.fabric import Fabric, LinkBehaviour
-from testnet.sim.journal import fault_begins, fault_ends, message
+from testnet.sim.lines import fault_begins, fault_ends, message
 from testnet.sim.names import PORT, REGISTRAR
 from testnet.sim.node import NodeSpec, SimNode
 
@@ -33,8 +37,6 @@ __all__ = ["REGISTRAR", "LinkBehaviour", "NodeSpec", "SimNode", "Simulation", "S
 
 NOBODY = "-"
 """In the journal: what happens to no node in particular."""
-
-Observer = Callable[[SimNode, TraceRecord], None]
 
 
 class SimulationError(Exception):
@@ -47,7 +49,7 @@ class Simulation:
     def __init__(
         self, seed: int, engine: Engine, behaviour: LinkBehaviour | None = None, *, watches: bool = False
     ) -> None:
-        """`engine` must be replayable; `watches`: the journal has every step of every message, and observers see it."""
+        """`engine` must be replayable; `watches`: the journal has every step of every message."""
         self.seed = seed
         self.now = 0.0
         self.journal: list[str] = []
@@ -59,9 +61,13 @@ class Simulation:
         """By host: how often the node has booted before."""
         self.engine = engine
         self.watches = watches
-        self.observers: list[Observer] = []
+        self._watch: Watch | None = None
         self.fabric = Fabric(self, behaviour or LinkBehaviour())
-        self._faults = 0
+        self.deadline = math.inf
+        """Virtual seconds at which it is stopped."""
+        self._faults: dict[int, Fault] = {}
+        """By number: those that hold."""
+        self._numbers = count(1)
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = 0
         key = Identity(REGISTRAR, self.chance("key", REGISTRAR).randbytes(32))
@@ -100,6 +106,8 @@ class Simulation:
         self.down[host] = node
         self.note(host, "crashes")
         node.crashed = True
+        if self._watch is not None:
+            self._watch.forget(node.life)
         self.fabric.abandon(node)
         return node
 
@@ -142,12 +150,12 @@ class Simulation:
         try:
             yield
         finally:
-            self.withdraw(number, fault)
+            self.withdraw(number)
 
     def inject(self, fault: Fault) -> int:
         """The fault holds from now on; its number, for `withdraw`."""
-        self._faults += 1
-        number = self._faults
+        number = next(self._numbers)
+        self._faults[number] = fault
         self.note(NOBODY, fault_begins(number, fault))
         if isinstance(fault, NodeFault):
             fault.begin(self)
@@ -156,8 +164,9 @@ class Simulation:
             self.fabric.changed()
         return number
 
-    def withdraw(self, number: int, fault: Fault) -> None:
+    def withdraw(self, number: int) -> None:
         """It holds no longer."""
+        fault = self._faults.pop(number)
         self.note(NOBODY, fault_ends(number))
         if isinstance(fault, LinkFault):
             self.fabric.rules = [rule for rule in self.fabric.rules if rule.fault is not fault]
@@ -183,6 +192,8 @@ class Simulation:
             return False
         when, _, what = heapq.heappop(self._heap)
         assert when >= self.now, "time runs backwards"
+        if when > self.deadline:
+            raise OutOfTime(f"it was not over at its deadline, {self.deadline:g} s of virtual time")
         self.now = when
         what()
         return True
@@ -209,13 +220,19 @@ class Simulation:
 
     def note(self, node: str, what: str) -> None:
         """A line in the journal."""
+        if not what.isprintable():
+            what = what.encode("unicode_escape").decode()  # what guests print may be anything; a line is a line
         self.journal.append(f"{self.now:.9f} {node} {what}")
+
+    def watch(self, watch: Watch) -> None:
+        """Have the invariants watched from now on: they raise Violation out of whatever lets time pass."""
+        self._watch = watch
 
     def observe(self, node: SimNode, record: TraceRecord) -> None:
         """A step of a message on a node."""
         self.note(node.host, message(record))
-        for observer in self.observers:
-            observer(node, record)
+        if self._watch is not None:
+            self._watch.see(node.life, record)
 
     def digest(self) -> str:
         """One number for the whole journal."""

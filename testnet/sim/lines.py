@@ -1,4 +1,4 @@
-"""The journal of a simulation: what its lines say."""
+"""What happens in a simulation, as the lines of its journal say it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,132 @@
+"""What must hold whatever fails, watched in the traces of all kernels of a simulation, at every step.
+
+- G5: a request that expects a response ends exactly once.
+- G4: what one process sends another arrives in the order in which it was sent, and once.
+- G3: the node that a message is said to come from has sent it.
+
+That what was transferred is whole, that what was acknowledged survives (G27), and that the network heals, is for the
+scenarios to say, at every level: see `testnet.scenarios`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kernel.address import Address, ProcessId
+from kernel.process import Process
+from kernel.trace import TraceRecord, TraceStep
+
+_NAMES = {TraceStep.ANSWERED: "was answered", TraceStep.FAILED: "failed"}
+
+
+class Violation(Exception):
+    """Something does not hold that must; the text says what, and where."""
+
+
+@dataclass(slots=True)
+class _Life:
+    """One boot of one host, as its kernel's trace tells it."""
+
+    node: str
+    waiting: dict[int, TraceRecord] = field(default_factory=dict)
+    """Requests of its own that must end, by id."""
+    ended: dict[int, str] = field(default_factory=dict)
+    """How those that ended did, by id."""
+
+
+@dataclass(slots=True)
+class _Way:
+    """Messages from one process to another on another node."""
+
+    order: dict[int, int] = field(default_factory=dict)
+    """By id: the how manieth it was, of those sent."""
+    latest: int = -1
+    """Of those that have arrived."""
+    arrived: set[int] = field(default_factory=set)
+    """Ids."""
+
+
+class Watch:
+    """Takes every record of every node; raises Violation at the first that cannot be."""
+
+    def __init__(self) -> None:
+        self._lives: dict[str, _Life] = {}
+        """By host and number of the boot, as `SimNode.life`."""
+        self._ways: defaultdict[tuple[str, ProcessId, Address], _Way] = defaultdict(_Way)
+
+    def see(self, life: str, record: TraceRecord) -> None:
+        """A step of a message on a node, in one of its lives."""
+        known = self._lives.get(life)
+        if known is None:
+            known = self._lives[life] = _Life(life.partition("/")[0])
+        match record.step:
+            case TraceStep.SENT if record.claimed:
+                self._arrived(known, record)
+            case TraceStep.SENT:
+                self._sent(known, record)
+            case TraceStep.ANSWERED | TraceStep.FAILED:
+                _outcome(known, record)
+
+    def forget(self, life: str) -> None:
+        """A node has crashed: nobody waits there any more."""
+        if life in self._lives:
+            self._lives[life].waiting.clear()
+
+    def finish(self, life: str, processes: Mapping[ProcessId, Process]) -> None:
+        """At the end: of the requests of `processes`, those that run now, each has ended or is still outstanding."""
+        known = self._lives.get(life)
+        for id, each in known.waiting.items() if known is not None else ():
+            process = processes.get(each.source.process)
+            if process is not None and process.started_at <= each.at and id not in process.outstanding:
+                raise Violation(f"G5: request {id} of {each.source} to {each.target} never ended, and nobody waits")
+
+    def outstanding(self) -> list[str]:
+        """Requests that have not ended yet, for people."""
+        return [
+            f"{each.source} still waits for {each.target} (request {each.id}, sent at {each.at:.3f} s)"
+            for life in self._lives.values()
+            for each in life.waiting.values()
+        ]
+
+    def _sent(self, life: _Life, record: TraceRecord) -> None:
+        if record.expects:
+            if record.id in life.waiting:
+                raise Violation(f"G2: {life.node} uses the id {record.id} again while it is outstanding")
+            life.waiting[record.id] = record
+            life.ended.pop(record.id, None)
+        if record.target.node != life.node:
+            way = self._ways[life.node, record.source.process, record.target]
+            way.order[record.id] = len(way.order)
+
+    def _arrived(self, life: _Life, record: TraceRecord) -> None:
+        source, target = record.source, record.target
+        way = self._ways.get((source.node, source.process, target))
+        number = None if way is None else way.order.get(record.id)
+        if way is None or number is None:
+            raise Violation(f"G3: {life.node} took request {record.id} to {target} from {source}, who never sent it")
+        if record.id in way.arrived:
+            raise Violation(f"G4: {target} was given request {record.id} of {source} twice")
+        if number < way.latest:
+            raise Violation(f"G4: {target} was given request {record.id} of {source} after one that was sent later")
+        way.arrived.add(record.id)
+        way.latest = number
+
+
+def _outcome(life: _Life, record: TraceRecord) -> None:
+    """A request of this node's has ended, or its answer leaves for the node of the requester."""
+    mine = life.waiting.get(record.id)
+    if mine is not None and _is_of(mine, record):
+        del life.waiting[record.id]
+        life.ended[record.id] = _NAMES[record.step]
+    elif record.id in life.ended and record.target.node == life.node:
+        raise Violation(
+            f"G5: request {record.id} of {life.node} {life.ended[record.id]}, and {_NAMES[record.step]} again"
+        )
+
+
+def _is_of(asked: TraceRecord, outcome: TraceRecord) -> bool:
+    """A response goes to the requester; a failure is the request itself, come back."""
+    requester = outcome.source if outcome.step is TraceStep.FAILED else outcome.target
+    return requester == asked.source

@@ -1,0 +1,93 @@
+"""Plays a scenario in a lab, at whatever level: boots, lets the faults of the plan come and go, heals, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import permutations
+
+from testnet.lab import Asked, Lab, NodePlan, OutOfTime
+from testnet.scenarios.scenario import Plan, Scenario
+from testnet.schedule import Step
+
+HELLO = "our@hello:hello:sys"
+"""In every node of every scenario: tells whether another node is reached."""
+_ASK_SECONDS = 10
+
+
+def play(lab: Lab, scenario: Scenario, plan: Plan) -> None:
+    """From the first boot to the last check; raises Violation, and OutOfTime."""
+    lab.boot(*(_with_hello(node) for node in scenario.topology(plan.nodes)))
+    story = scenario.begin(lab, plan)
+    began = lab.now
+    weather = Weather(lab)
+    for step in plan.schedule:
+        weather.expect(step)
+    story.work()
+    lab.rest(max(0.0, began + scenario.seconds - lab.now))
+    weather.clear(plan.nodes)
+    heal(lab, plan.nodes, scenario.heals_within)
+    story.check()
+
+
+def _with_hello(node: NodePlan) -> NodePlan:
+    return NodePlan(node.name, (*node.packages, "hello"), node.routers)
+
+
+class Weather:
+    """The faults of a schedule, as they come and go."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._holding: dict[int, Step] = {}
+        """By the number of the fault."""
+        self._over = False
+
+    def expect(self, step: Step) -> None:
+        """Let it come at its time, counted from now, and go."""
+        self._lab.at(step.at, lambda: self._come(step))
+
+    def _come(self, step: Step) -> None:
+        if self._over:
+            return
+        number = self._lab.inject(step.fault)
+        self._holding[number] = step
+        if step.until is not None:
+            self._lab.at(step.until - step.at, lambda: self._go(number))
+
+    def _go(self, number: int) -> None:
+        if self._holding.pop(number, None) is not None:
+            self._lab.withdraw(number)
+
+    def clear(self, nodes: Sequence[str]) -> None:
+        """All faults go, and none comes any more; nodes that have crashed boot again."""
+        self._over = True
+        for number in list(self._holding):
+            self._go(number)
+        for name in nodes:
+            self._lab.start(name)
+
+
+def heal(lab: Lab, nodes: Sequence[str], within: float) -> None:
+    """See that all of these nodes reach each other within so many seconds; raises OutOfTime that says who does not."""
+    limit = lab.now + within
+    missing = list(permutations(nodes, 2))
+    while missing:
+        asked = [(pair, _greet(lab, *pair, limit)) for pair in missing]
+        lab.wait(lambda: all(each.outcome for _, each in asked), _ASK_SECONDS + 5.0, "any outcome of a greeting")  # noqa: B023
+        missing = [pair for pair, each in asked if not _greeted(each)]
+        if missing and lab.now >= limit:
+            pairs = ", ".join(f"{source} does not reach {target}" for source, target in missing)
+            raise OutOfTime(f"{within:g} s after the last fault the network has not healed: {pairs}")
+        if missing:
+            lab.rest(0.5)
+
+
+def _greet(lab: Lab, source: str, target: str, limit: float) -> Asked:
+    patience = max(1, min(_ASK_SECONDS, round(limit - lab.now)))
+    body = {"Ask": {"node": target, "name": "heal", "timeout": patience}}
+    return lab.begin(source, HELLO, body, patience + 2)
+
+
+def _greeted(asked: Asked) -> bool:
+    outcome = asked.outcome
+    return outcome is not None and outcome.kind == "response" and "Answered" in outcome.body

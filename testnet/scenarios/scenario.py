@@ -1,0 +1,95 @@
+"""What a scenario is: a topology, work, and what must hold afterwards; the same body at every level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+
+from testnet.faults.draw import Drawer, draw_schedule
+from testnet.invariants import Violation
+from testnet.lab import Lab, NodePlan
+from testnet.schedule import Schedule
+
+__all__ = ["Plan", "Scenario", "Story", "Violation", "draw_plan", "require"]
+
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a seed expands into, in full: a seed alone means nothing any more when the code has changed."""
+
+    scenario: str
+    seed: int
+    nodes: tuple[str, ...]
+    options: Options
+    """Sizes, counts, pauses: JSON values."""
+    schedule: Schedule = ()
+
+    def value(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {
+            "scenario": self.scenario,
+            "seed": self.seed,
+            "nodes": list(self.nodes),
+            "options": self.options,
+            "schedule": [step.value() for step in self.schedule],
+        }
+
+
+class Story(Protocol):
+    """One run of a scenario; its methods raise Violation, and OutOfTime."""
+
+    def work(self) -> None:
+        """What happens while there are faults: waits where it wants to."""
+
+    def check(self) -> None:
+        """What must hold when the faults have ended and the network has healed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A scenario, as data and two functions."""
+
+    name: str
+    about: str
+    """One sentence, for the list."""
+    nodes: tuple[str, ...]
+    """Their names; with more than these, `node6.nec` and so on."""
+    topology: Callable[[Sequence[str]], tuple[NodePlan, ...]]
+    """Of nodes with these names; they are booted in this order."""
+    options: Callable[[Sequence[str], Random], Options]
+    """Drawn anew for each seed."""
+    begin: Callable[[Lab, Plan], Story]
+    """When all nodes are ready."""
+    drawers: tuple[Drawer, ...] = ()
+    """Of faults that it must stand."""
+    seconds: float = 20.0
+    """How long there are faults, from the beginning of the work."""
+    heals_within: float = 60.0
+    """Seconds after the last fault in which all running nodes reach each other again."""
+    deadline: float = 600.0
+    """Seconds from the start in which everything is over."""
+    least_nodes: int = field(default=2)
+
+    def names(self, count: int | None) -> tuple[str, ...]:
+        """Of that many nodes; None: as many as it usually has."""
+        count = len(self.nodes) if count is None else count
+        more = tuple(f"node{number}.nec" for number in range(len(self.nodes) + 1, count + 1))
+        return (*self.nodes[:count], *more)
+
+
+def draw_plan(scenario: Scenario, seed: int, nodes: int | None = None) -> Plan:
+    """Expand a seed. Most faults are left out of most runs, so that what a few do together is seen as well."""
+    names = scenario.names(nodes)
+    options = scenario.options(names, Random(f"{seed}/options"))
+    schedule = draw_schedule(scenario.drawers, names, scenario.seconds, Random(f"{seed}/schedule"))
+    return Plan(scenario.name, seed, names, options, schedule)
+
+
+def require(holds: bool, text: str) -> None:
+    """Raise Violation with `text` unless it holds."""
+    if not holds:
+        raise Violation(text)

@@ -1,0 +1,106 @@
+"""Which faults come when: drawn from a seed, read from a file, or cut down to the few that matter."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nectar_node.errors import BadInput
+from testnet.faults.catalogue import kind_of, make, parameters
+from testnet.faults.rule import Fault
+from testnet.faults.where import ANY
+
+MAX_FILE_BYTES = 1 << 20
+MAX_STEPS = 1000
+MAX_SECONDS = 1e6
+"""Nobody waits longer."""
+_TIMES = ("kind", "at", "until")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One fault and when it holds."""
+
+    at: float
+    """Seconds from the moment when the faults of a scenario begin."""
+    until: float | None
+    """None: until its faults end."""
+    fault: Fault
+
+    def words(self) -> str:
+        """For people."""
+        end = "" if self.until is None else f" until t={self.until:g} s"
+        return f"t={self.at:g} s: {self.fault.words()}{end}"
+
+    def value(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {"kind": kind_of(self.fault), "at": self.at, "until": self.until, **parameters(self.fault)}
+
+
+Schedule = tuple[Step, ...]
+
+
+def words(schedule: Schedule) -> str:
+    """All of it, for people."""
+    return "; ".join(step.words() for step in schedule) or "no faults"
+
+
+def ordered(steps: Iterable[Step]) -> Schedule:
+    """By the time at which they begin."""
+    return tuple(sorted(steps, key=lambda step: step.at))
+
+
+def read_schedule_untrusted(path: Path, nodes: Sequence[str]) -> Schedule:
+    """The schedule in a TOML file, for a network of these nodes; raises BadInput."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise BadInput(f"{path} is larger than 1 MiB, the most that is read of a schedule.")
+        value = tomllib.loads(data.decode())
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path} is no TOML: {error}.") from error
+    entries = value.get("fault")
+    if set(value) != {"fault"} or not isinstance(entries, list):
+        raise BadInput(f"{path} must hold nothing but entries [[fault]], each with a kind and a time `at`.")
+    return read_steps_untrusted(entries, nodes, str(path))
+
+
+def read_steps_untrusted(entries: list[Any], nodes: Sequence[str], origin: str) -> Schedule:
+    """A schedule from JSON-like values, `origin` for the sentences; raises BadInput."""
+    if len(entries) > MAX_STEPS:
+        raise BadInput(f"{origin} has {len(entries)} faults; {MAX_STEPS} are the most.")
+    return ordered(_step(entry, nodes, f"{origin}, fault {number}") for number, entry in enumerate(entries, 1))
+
+
+def _step(entry: Any, nodes: Sequence[str], where: str) -> Step:
+    if not isinstance(entry, dict) or not isinstance(kind := entry.get("kind"), str):
+        raise BadInput(f"{where}: expected a table with a kind.")
+    at, until = _time(entry, "at", where), _time(entry, "until", where)
+    if at is None:
+        raise BadInput(f"{where} ({kind}): `at` is missing, the seconds after which it begins.")
+    if until is not None and until < at:
+        raise BadInput(f"{where} ({kind}): it ends at {until:g} s, before it begins at {at:g} s.")
+    try:
+        fault = make(kind, {key: value for key, value in entry.items() if key not in _TIMES})
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from error
+    for name in fault.names:
+        if name != ANY and name not in nodes:
+            raise BadInput(f"{where} ({kind}): there is no node {name}; there are {', '.join(nodes)}.")
+    return Step(at, until, fault)
+
+
+def _time(entry: dict[str, Any], key: str, where: str) -> float | None:
+    value = entry.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_SECONDS:
+        what = "in the past" if isinstance(value, (int, float)) and value < 0 else "no time"
+        raise BadInput(f"{where}: {key} = {value!r} is {what}; it is in seconds from the beginning, 0 or more.")
+    return float(value)
