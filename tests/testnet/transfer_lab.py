@@ -1,4 +1,4 @@
-"""send.nec sends a file to recv.nec, in virtual time; `python -m testnet.scenarios.file_transfer SEED` prints the
+"""send.nec sends a file to recv.nec, in virtual time; `python -m tests.testnet.transfer_lab SEED` prints the
 journal's digest."""
 
 from __future__ import annotations

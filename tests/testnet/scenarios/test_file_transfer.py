@@ -11,7 +11,7 @@ import pytest
 
 from kernel.wasm.engine import Engine
 from nectar_node.storage.operations import ListFolder, Location
-from testnet.scenarios.file_transfer import PATIENCE, RECEIVER, TRANSFER, FileTransfer, order, outcome
+from tests.testnet.transfer_lab import PATIENCE, RECEIVER, TRANSFER, FileTransfer, order, outcome
 
 SEED = 20260101
 
@@ -64,7 +64,7 @@ def test_the_same_seed_writes_the_same_journal_twice(engine: Engine) -> None:
 def test_the_same_seed_writes_the_same_journal_in_another_process(engine: Engine) -> None:
     run = FileTransfer.begin(SEED, engine)
     run.send(run.random_file(3_000_000))
-    command = [sys.executable, "-m", "testnet.scenarios.file_transfer", str(SEED)]
+    command = [sys.executable, "-m", "tests.testnet.transfer_lab", str(SEED)]
     environment = os.environ | {"PYTHONHASHSEED": "12345"}
     root = Path(__file__).resolve().parents[3]
     other = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=root)
