@@ -86,7 +86,7 @@ class NodeConfig:
     listens."""
     network_folder: Path
     host: str = LOOPBACK
-    """Where it listens."""
+    """Where it listens, and where it dials from if that is one address."""
     port: int = 0
     """0: any free port."""
     advertise: tuple[str, int] | None = None

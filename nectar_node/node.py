@@ -221,6 +221,7 @@ class Node:
             raise CannotListen(
                 f"{config.name} {error}. Choose a --host of this machine, and another --port or none for a free one."
             ) from error
+        self._transport.dial_from(listener.source)
         self._endpoint = (config.host, listener.port)
         if config.is_registrar:
             public_key = self._prepared.identity.public_key

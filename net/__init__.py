@@ -10,7 +10,7 @@ Connections: `switchboard` (the table), `reception` (what comes on them), `handl
 Names:       `names`, `identity`, `keyfile`, `directory` (records and caches), `resolver` (asks the registrar),
              `registrar` (is it), `service` (answers).
 Routers:     `relay` (is one: places and circuits), `circuits` (is reached through some, or reaches others so).
-World:       `transport` (protocols), `tcp` and `driver` (trio).
+World:       `transport` (protocols), `tcp` and `driver` (trio), `source` (which address a dial comes from).
 
 Imports neither kernel, nectar_node nor testnet.
 """

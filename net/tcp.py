@@ -10,6 +10,7 @@ import trio
 
 from net.errors import DialFailed, ListenFailed, StreamBroken
 from net.events import Buffer
+from net.source import leads_to, only_address
 
 SOCKET_BUFFER_BYTES = 1 << 20
 """Asked for in both directions: enough to keep loopback busy between two turns of a node, and at 1 GB/s one millisecond
@@ -25,6 +26,9 @@ RECEIVE_BYTES = 1 << 19
 consumed before anybody receives again, and an idle stream needs none."""
 BACKLOG = 512
 """Connections that wait to be accepted."""
+_BIND_ADDRESS_NO_PORT: int | None = getattr(stdlib_socket, "IP_BIND_ADDRESS_NO_PORT", None)
+"""Where there is such an option: Linux. A port is then chosen when the target is known, and one port serves for many
+targets; without it a source address has some 28,000 connections, those that have just ended included."""
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _ACCEPT_PAUSE_SECONDS = 0.1
 
@@ -131,10 +135,12 @@ class TcpStream:
 class TcpListener:
     """A listening TCP socket. See `transport.Listener`."""
 
-    def __init__(self, socket: trio.socket.SocketType, buffer: memoryview) -> None:
-        """`socket` listens; `buffer` is for the streams that come of it."""
+    def __init__(self, socket: trio.socket.SocketType, buffer: memoryview, source: str | None) -> None:
+        """`socket` listens; `buffer` is for the streams that come of it; `source`: see there."""
         self._socket = socket
         self._buffer = buffer
+        self.source = source
+        """The address that whoever listens here can dial from (`TcpTransport.dial_from`), if it is a single one."""
         self._port = int(socket.getsockname()[1])
 
     @property
@@ -169,6 +175,14 @@ class TcpTransport:
 
     def __init__(self) -> None:
         self._buffer = memoryview(bytearray(RECEIVE_BYTES))
+        self._source: str | None = None
+
+    def dial_from(self, source: str | None) -> None:
+        """From now on connections come from this address of ours, where it leads to the target (`net.source`).
+
+        None: from any, as the system chooses.
+        """
+        self._source = source
 
     async def connect(self, host: str, port: int) -> TcpStream:
         """See `transport.Transport`. All addresses of `host` are tried, one after the other."""
@@ -182,9 +196,10 @@ class TcpTransport:
         for family, kind, protocol, _, address in addresses:
             socket = trio.socket.socket(family, kind, protocol)
             try:
+                await self._bind(socket, str(address[0]))
                 await socket.connect(address)
                 return TcpStream(_plain(socket), self._buffer)
-            except (OSError, StreamBroken) as error:
+            except (OSError, StreamBroken, DialFailed) as error:
                 refused = isinstance(error, ConnectionRefusedError)
                 reason = f"{host} port {port}: {error}"
                 socket.close()
@@ -193,12 +208,25 @@ class TcpTransport:
                 raise
         raise DialFailed(reason, refused=refused)
 
+    async def _bind(self, socket: trio.socket.SocketType, target: str) -> None:
+        """Let the connection come from our source, if we have one that leads to the address `target`."""
+        source = self._source
+        if source is None or not leads_to(source, target):
+            return
+        try:
+            if _BIND_ADDRESS_NO_PORT is not None:
+                socket.setsockopt(stdlib_socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+            await socket.bind((source, 0))
+        except OSError as error:
+            raise DialFailed(f"cannot dial from {source}: {error.strerror or error}") from error
+
     async def listen(self, host: str, port: int) -> TcpListener:
         """See `transport.Transport`."""
         try:
-            (family, kind, protocol, _, address), *_ = await trio.socket.getaddrinfo(
+            addresses = await trio.socket.getaddrinfo(
                 host, port, type=trio.socket.SOCK_STREAM, flags=trio.socket.AI_PASSIVE
             )
+            family, kind, protocol, _, address = addresses[0]
             socket = trio.socket.socket(family, kind, protocol)
         except (OSError, UnicodeError) as error:
             raise _listen_failed(host, port, error) from error
@@ -209,7 +237,7 @@ class TcpTransport:
         except OSError as error:
             socket.close()
             raise _listen_failed(host, port, error) from error
-        return TcpListener(socket, self._buffer)
+        return TcpListener(socket, self._buffer, only_address(str(each[0]) for *_, each in addresses))
 
 
 def _listen_failed(host: str, port: int, error: OSError | UnicodeError) -> ListenFailed:

@@ -31,7 +31,10 @@ def boot(
     detach: Annotated[
         bool, typer.Option("--detach", help="Return when the node is ready; its output goes to the log in its folder.")
     ] = False,
-    host: Annotated[str, typer.Option(metavar="HOST", help="The address to listen on.")] = LOOPBACK,
+    host: Annotated[
+        str,
+        typer.Option(metavar="HOST", help="The address to listen on; this node dials others from there, where it can."),
+    ] = LOOPBACK,
     port: Annotated[
         int, typer.Option(metavar="N", min=0, max=65535, help="The port to listen on; 0: any free one.")
     ] = 0,

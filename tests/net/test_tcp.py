@@ -112,6 +112,59 @@ async def test_a_stream_knows_the_address_of_the_other_side() -> None:
     await second.aclose()
 
 
+async def dialed_from(source: str | None, target: str = "127.0.0.1") -> str:
+    """The address that a connection comes from, as the one who accepts it sees it."""
+    transport = TcpTransport()
+    transport.dial_from(source)
+    listener = await TcpTransport().listen(target, 0)
+    ours = await transport.connect(target, listener.port)
+    theirs = await listener.accept()
+    for each in (ours, theirs, listener):
+        await each.aclose()
+    return theirs.host
+
+
+async def test_a_dial_comes_from_the_address_that_was_given() -> None:
+    assert await dialed_from("127.0.0.7") == "127.0.0.7"
+
+
+async def test_a_dial_comes_from_any_address_if_none_was_given() -> None:
+    assert await dialed_from(None) == "127.0.0.1"
+
+
+async def test_a_target_of_another_family_is_reached_all_the_same() -> None:
+    assert await dialed_from("::1") == "127.0.0.1"
+
+
+async def test_what_listens_at_one_address_can_dial_from_there() -> None:
+    listener = await TcpTransport().listen("127.0.0.7", 0)
+    assert listener.source == "127.0.0.7"
+    await listener.aclose()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+async def test_what_listens_everywhere_can_dial_from_anywhere(host: str) -> None:
+    listener = await TcpTransport().listen(host, 0)
+    assert listener.source is None
+    await listener.aclose()
+
+
+async def test_an_address_that_is_not_ours_is_one_error_and_not_a_refusal() -> None:
+    with pytest.raises(DialFailed, match=r"port \d+: cannot dial from 203\.0\.113\.1: ") as caught:
+        await dialed_from("203.0.113.1")
+    assert not caught.value.refused
+
+
+async def test_dialing_where_nobody_listens_is_refused_from_a_given_address_too() -> None:
+    transport = TcpTransport()
+    transport.dial_from("127.0.0.7")
+    listener = await transport.listen("127.0.0.1", 0)
+    await listener.aclose()
+    with pytest.raises(DialFailed) as caught:
+        await transport.connect("127.0.0.1", listener.port)
+    assert caught.value.refused
+
+
 async def test_an_idle_stream_has_no_buffer_of_its_own() -> None:
     transport = TcpTransport()
     listener = await transport.listen("127.0.0.1", 0)
