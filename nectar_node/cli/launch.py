@@ -53,9 +53,12 @@ class BootOptions:
     """The signed file of a network without a registrar, and the key of its authority."""
     password: bytes | None = field(default=None, repr=False)
     """Of the key, if it is known already; it goes through a pipe, which no other process can look into."""
+    prefix: tuple[str, ...] = ()
+    """Words before the command that starts the node, such as `ip netns exec NAME`. What they run must become the node:
+    keep its process id and its descriptors."""
 
     def arguments(self) -> list[str]:
-        """The same, as arguments of `nectar boot`; without the password."""
+        """The same, as arguments of `nectar boot`; without the password and the prefix."""
         words = ["--host", self.host, "--port", str(self.port)]
         if self.advertise is not None:
             words += ["--advertise", f"{self.advertise[0]}:{self.advertise[1]}"]
@@ -140,7 +143,7 @@ def _spawn(network: Network, name: str, options: BootOptions) -> _Starting:
     ready, reporting = os.pipe()
     secret = _pipe_with(options.password)
     # -P: nothing in the current folder, which may hold a `net` or a `kernel` of its own, is taken for a part of us.
-    command = [sys.executable, "-P", "-m", "nectar_node", "boot", name, "--join", str(network.folder)]
+    command = [*options.prefix, sys.executable, "-P", "-m", "nectar_node", "boot", name, "--join", str(network.folder)]
     command += [*options.arguments(), "--ready-descriptor", str(reporting)]
     command += [] if secret is None else ["--password-descriptor", str(secret)]
     try:
@@ -154,6 +157,9 @@ def _spawn(network: Network, name: str, options: BootOptions) -> _Starting:
                 start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
+    except OSError as error:
+        os.close(ready)
+        raise CannotStart(f"{name} cannot be started: {error.filename}: {error.strerror}.") from error
     except BaseException:
         os.close(ready)
         raise

@@ -1,5 +1,7 @@
 """TCP streams keep trio's promises of a stream, and raise this package's errors only."""
 
+import subprocess
+import sys
 import tracemalloc
 
 import pytest
@@ -10,6 +12,7 @@ from trio.testing import check_two_way_stream
 from net.driver import SEND_BYTES
 from net.errors import DialFailed, ListenFailed, StreamBroken
 from net.tcp import TcpStream, TcpTransport
+from testnet.namespaces import HUB, Namespaces, unavailable
 
 MOST_WRITTEN_BYTES = 5 << 19
 """What the kernel takes for a stream that nobody reads: a receive buffer, which Linux makes twice as large as it is
@@ -163,6 +166,31 @@ async def test_dialing_where_nobody_listens_is_refused_from_a_given_address_too(
     with pytest.raises(DialFailed) as caught:
         await transport.connect("127.0.0.1", listener.port)
     assert caught.value.refused
+
+
+TWO_PORTS = """
+import pathlib, trio
+from net.tcp import TcpTransport
+
+async def main():
+    transport = TcpTransport()
+    transport.dial_from("127.0.0.7")
+    listeners = [await transport.listen("127.0.0.1", 0) for _ in range(3)]
+    pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40001")
+    streams = [await transport.connect("127.0.0.1", listener.port) for listener in listeners for _ in range(2)]
+    print(len(streams))
+
+trio.run(main)
+"""
+
+
+def test_one_port_of_a_given_address_serves_for_many_targets() -> None:
+    if (reason := unavailable()) is not None:
+        pytest.skip(reason)
+    with Namespaces() as hosts:
+        command = [*hosts.command(HUB), sys.executable, "-c", TWO_PORTS]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("6", "")
 
 
 async def test_an_idle_stream_has_no_buffer_of_its_own() -> None:

@@ -67,3 +67,19 @@ def test_a_node_that_never_was_has_no_status_and_no_log(nodes: LocalTestnet) -> 
     with pytest.raises(BadInput):
         nodes.status("a.nec")
     assert nodes.log("a.nec") == ""
+
+
+def test_a_node_may_be_started_by_a_command_that_becomes_it(nodes: LocalTestnet) -> None:
+    nodes.start()
+    nodes.add("a.nec", BootOptions(packages=(), prefix=("env", "MARK=by a prefix")))
+    nodes.restart("a.nec")
+    assert nodes.status("a.nec")["pid"] == nodes.pid("a.nec")
+    assert b"\0MARK=by a prefix\0" in Path(f"/proc/{nodes.pid('a.nec')}/environ").read_bytes()
+    nodes.kill("a.nec")
+    assert nodes.pid("a.nec") is None
+
+
+def test_a_command_that_is_not_there_starts_no_node(nodes: LocalTestnet) -> None:
+    nodes.start()
+    with pytest.raises(CannotStart, match=r"^a\.nec cannot be started: no-such-command: No such file or directory\.$"):
+        nodes.add("a.nec", BootOptions(prefix=("no-such-command",)))
