@@ -23,12 +23,15 @@ Guests = Mapping[str, tuple[str, ...]]
 
 GUESTS: Guests = {
     "awaiting": ("main", "job", "registry"),
+    "chat": ("chat",),
     "crash_isolation": ("main", "decoder"),
     "echo": ("echo", "ping"),
     "file_transfer": ("main", "worker"),
     "heavy_computation": ("main", "worker"),
     "heavy_io": ("main", "copier"),
     "hello": ("hello",),
+    "pool": ("boss", "worker", "child"),
+    "store": ("store",),
     "terminal": ("alias", "cat", "echo", "hi", "m", "top"),
 }
 

@@ -16,36 +16,43 @@ SEED = 20260301
 
 
 class Lab:
-    """Nodes that all run the same packages."""
+    """Nodes that all run the same packages. What is said to them is said to the first one, or to `where`."""
 
     def __init__(self, engine: Engine, packages: tuple[str | Path, ...], nodes: tuple[str, ...] = ("one.nec",)) -> None:
         """`packages`: names of those that come with the node, and folders of others."""
         self.simulation = Simulation(SEED, engine)
         folders = tuple(PACKAGES / name for name in packages)
-        self.nodes: tuple[SimNode, ...] = tuple(self.simulation.add(name, folders) for name in nodes)
+        self._first = nodes[0]
+        for name in nodes:
+            self.simulation.add(name, folders)
         self.simulation.settle()
 
     @property
     def node(self) -> SimNode:
         """The first one."""
-        return self.nodes[0]
+        return self.at(self._first)
 
-    def ask(self, target: str, body: object, timeout: int = 60) -> Any:
-        """Send a request with a JSON body to a process of the first node, and return the answer's."""
-        return outcome(self.node.ask(target, json.dumps(body).encode(), timeout))
+    def at(self, name: str) -> SimNode:
+        """The node of that name, in its present life, or in its last one if it is down."""
+        return self.simulation.nodes.get(name) or self.simulation.down[name]
 
-    def begin(self, target: str, body: object, timeout: int = 60) -> object:
+    def ask(self, target: str, body: object, timeout: int = 60, where: str | None = None) -> Any:
+        """Send a request with a JSON body to a process of a node, and return the answer's."""
+        return self.wait(self.begin(target, body, timeout, where), timeout)
+
+    def begin(self, target: str, body: object, timeout: int = 60, where: str | None = None) -> object:
         """The same without waiting; `answer` has the outcome of what is returned, once it is there."""
-        return self.node.begin_to_ask(target, json.dumps(body).encode(), timeout)
+        return self.at(where or self._first).begin_to_ask(target, json.dumps(body).encode(), timeout)
 
     def answer(self, token: object) -> Any:
         """The JSON body of the answer; None: it is not there yet."""
-        answer = self.node.answer(token)
+        answers = (node.answer(token) for node in self.simulation.nodes.values())
+        answer = next((each for each in answers if each is not None), None)
         return None if answer is None else outcome(answer)
 
     def wait(self, token: object, timeout: float = 60.0) -> Any:
         """Let virtual time pass until the answer is there."""
-        self.simulation.run_until(lambda: self.node.answer(token) is not None, self.simulation.now + timeout)
+        self.simulation.run_until(lambda: self.answer(token) is not None, self.simulation.now + timeout)
         return self.answer(token)
 
     def source(self, token: object) -> ProcessId:

@@ -171,7 +171,7 @@ def test_a_wrong_m_is_told_what_is_right(one: Terminal, line: str, sentence: str
 
 def test_hi_is_confirmed_by_the_other_node_which_shows_it(two: Terminal) -> None:
     assert two.says("hi two.nec how are you?") == "ack from two.nec"
-    assert [line for line in two.nodes[1].log if "one.nec: how are you?" in line]
+    assert [line for line in two.at("two.nec").log if "one.nec: how are you?" in line]
 
 
 def test_hi_to_a_node_that_nobody_knows_is_offline(one: Terminal) -> None:
