@@ -33,6 +33,7 @@ GUESTS: Guests = {
     "pool": ("boss", "worker", "child"),
     "store": ("store",),
     "terminal": ("alias", "cat", "echo", "hi", "m", "top"),
+    "witness": ("witness",),
 }
 
 STACK_BYTES = 256 * 1024
