@@ -27,6 +27,7 @@ GUESTS: Guests = {
     "crash_isolation": ("main", "decoder"),
     "echo": ("echo", "ping"),
     "file_transfer": ("main", "worker"),
+    "handoff": ("door", "guest"),
     "heavy_computation": ("main", "worker"),
     "heavy_io": ("main", "copier"),
     "hello": ("hello",),

@@ -1,4 +1,4 @@
-"""The instrument of the scenarios: it counts what happens, stays silent when all is well, and speaks up when it is not."""
+"""The scenarios' instrument counts what happens, is silent when all is well, and speaks up when it is not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ ERROR = {"Err": "only this node's user may ask for that"}
 
 LIAR = """
 const nectar = @import("nectar");
-const Handled = struct { run: []const u8, author: []const u8, number: u32, trail: []const []const u8 = &.{}, by: []const u8 = "" };
+const Text = []const u8;
+const Handled = struct { run: Text, author: Text, number: u32, trail: []const Text = &.{}, by: Text = "" };
 
 pub fn init(our: nectar.Address) void {
     while (true) switch (nectar.receive()) {
@@ -70,8 +71,8 @@ def asked(target: str, sent: int, **counts: int) -> dict[str, object]:
 
 
 def noted(author: str, trail: list[str], last: int, **counts: int) -> dict[str, object]:
-    names = {"run": "r", "author": author, "from": (trail or [author])[-1], "trail": trail}
-    nothing = {"noted": 0, "passed": 0, "returned": 0, "doubled": 0, "disordered": 0}
+    names: dict[str, object] = {"run": "r", "author": author, "from": (trail or [author])[-1], "trail": trail}
+    nothing: dict[str, object] = {"noted": 0, "passed": 0, "returned": 0, "doubled": 0, "disordered": 0}
     return names | nothing | {"last": last} | counts
 
 
