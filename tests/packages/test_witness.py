@@ -58,13 +58,6 @@ def begin(node: SimNode, targets: list[str], **others: object) -> None:
     assert ask(node, {"Begin": run}) == "Begun"
 
 
-def quiet(lab: Lab, seconds: float) -> None:
-    """Let time pass."""
-    reached: list[bool] = []
-    lab.simulation.at(lab.simulation.now + seconds, lambda: reached.append(True))
-    lab.simulation.run_until(lambda: bool(reached), lab.simulation.now + seconds)
-
-
 def asked(target: str, sent: int, **counts: int) -> dict[str, object]:
     nothing = {"answered": 0, "returned": 0, "offline": 0, "timeout": 0}
     return {"run": "r", "target": target, "sent": sent} | nothing | counts
@@ -83,7 +76,7 @@ def silent(*nodes: SimNode) -> bool:
 def test_every_request_is_answered_once_and_every_receiver_sees_all_of_them_in_order(engine: Engine) -> None:
     lab = Lab(engine, ("witness",), (ONE, TWO, THREE))
     begin(lab.node, [TWO, THREE, ONE], count=1000)
-    quiet(lab, 5)
+    lab.simulation.rest(5)
     rows = report(lab.node)["asked"]
     assert rows == [asked(target, 1000, answered=1000) for target in (TWO, THREE, ONE)]
     for node in lab.nodes:
@@ -96,7 +89,7 @@ def test_nodes_that_all_ask_each_other_at_once_do_not_block_each_other(engine: E
     lab = Lab(engine, ("witness",), names)
     for node in lab.nodes:
         begin(node, list(names), count=2000)
-    quiet(lab, 30)
+    lab.simulation.rest(30)
     for node in lab.nodes:
         assert report(node)["asked"] == [asked(target, 2000, answered=2000) for target in names]
     assert silent(*lab.nodes)
@@ -105,16 +98,16 @@ def test_nodes_that_all_ask_each_other_at_once_do_not_block_each_other(engine: E
 def test_a_gap_paces_the_requests_whatever_their_target(engine: Engine) -> None:
     lab = Lab(engine, ("witness",), (ONE, TWO))
     begin(lab.node, [ONE, TWO], count=5, gap_ms=1000)
-    quiet(lab, 6.5)
+    lab.simulation.rest(6.5)
     assert [row["sent"] for row in report(lab.node)["asked"]] == [4, 3]
-    quiet(lab, 10)
+    lab.simulation.rest(10)
     assert report(lab.node)["asked"] == [asked(target, 5, answered=5) for target in (ONE, TWO)]
 
 
 def test_g10_g11_a_note_is_passed_on_along_its_path_and_only_the_end_answers_and_loads_the_blob(engine: Engine) -> None:
     lab = Lab(engine, ("witness",), (ONE, TWO, THREE, FOUR))
     begin(lab.node, [TWO], count=10, path=[THREE, FOUR], blob=100_000)
-    quiet(lab, 5)
+    lab.simulation.rest(5)
     assert report(lab.node)["asked"] == [asked(TWO, 10, answered=10)]
     two, three, four = (report(node)["noted"] for node in lab.nodes[1:])
     assert two == [noted(ONE, [], 9, passed=10)]
@@ -128,7 +121,7 @@ def test_g10_g11_a_note_is_passed_on_along_its_path_and_only_the_end_answers_and
 def test_g13_a_target_that_cannot_be_reached_is_offline_and_brings_back_body_and_blob(engine: Engine) -> None:
     lab = Lab(engine, ("witness",), (ONE, TWO))
     begin(lab.node, ["nobody.nec", TWO], count=20, blob=1000)
-    quiet(lab, 20)
+    lab.simulation.rest(20)
     assert report(lab.node)["asked"] == [asked("nobody.nec", 20, offline=20), asked(TWO, 20, answered=20)]
     assert silent(*lab.nodes)
 
@@ -137,12 +130,12 @@ def test_g5_a_target_that_stays_silent_is_a_timeout(engine: Engine) -> None:
     lab = Lab(engine, ("witness",), (ONE, TWO))
     lab.nodes[1].pause()
     begin(lab.node, [TWO], count=20, timeout=3)
-    quiet(lab, 2.9)
+    lab.simulation.rest(2.9)
     assert report(lab.node)["asked"] == [asked(TWO, 20)]
-    quiet(lab, 0.2)
+    lab.simulation.rest(0.2)
     assert report(lab.node)["asked"] == [asked(TWO, 20, timeout=20)]
     lab.nodes[1].resume()
-    quiet(lab, 20)
+    lab.simulation.rest(20)
     assert report(lab.node)["asked"] == [asked(TWO, 20, timeout=20)]
     assert silent(*lab.nodes)
 
@@ -150,7 +143,7 @@ def test_g5_a_target_that_stays_silent_is_a_timeout(engine: Engine) -> None:
 def test_g14_a_note_that_cannot_be_passed_on_is_returned_to_its_author(engine: Engine) -> None:
     lab = Lab(engine, ("witness",), (ONE, TWO, THREE))
     begin(lab.node, [TWO], count=3, path=[THREE, "nobody.nec"], blob=10)
-    quiet(lab, 9)
+    lab.simulation.rest(9)
     assert report(lab.node)["asked"] == [asked(TWO, 3, returned=3)]
     assert report(lab.nodes[2])["noted"] == [noted(ONE, [TWO], 2, passed=3, returned=3)]
     assert silent(*lab.nodes)
@@ -159,10 +152,10 @@ def test_g14_a_note_that_cannot_be_passed_on_is_returned_to_its_author(engine: E
 def test_after_a_forget_nothing_of_before_counts(engine: Engine) -> None:
     lab = Lab(engine, ("witness",), (ONE, TWO))
     begin(lab.node, [TWO, "nobody.nec"], count=100, gap_ms=10)
-    quiet(lab, 0.5)
+    lab.simulation.rest(0.5)
     assert ask(lab.node, "Forget") == "Forgotten"
     begin(lab.node, [TWO], run="another", count=1)
-    quiet(lab, 20)
+    lab.simulation.rest(20)
     (row,) = report(lab.node)["asked"]
     assert row == asked(TWO, 1, answered=1) | {"run": "another"}
     assert silent(lab.node)
@@ -228,7 +221,7 @@ def test_it_finds_answers_for_another_number_by_another_node_or_that_came_anothe
     lab.simulation.add(TWO, (folder,))
     lab.simulation.settle()
     begin(lab.node, [TWO], count=5)
-    quiet(lab, 5)
+    lab.simulation.rest(5)
     seen = report(lab.node)
     assert seen["asked"] == [asked(TWO, 5, answered=4)]
     assert seen["wrong"] == [
