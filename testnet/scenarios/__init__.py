@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from testnet.scenarios.chains import CHAINS
 from testnet.scenarios.file_transfer import FILE_TRANSFER
 from testnet.scenarios.scenario import Scenario
 
-SCENARIOS: dict[str, Scenario] = {each.name: each for each in (FILE_TRANSFER,)}
+SCENARIOS: dict[str, Scenario] = {each.name: each for each in (CHAINS, FILE_TRANSFER)}
 """By name."""

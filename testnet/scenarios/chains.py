@@ -1,0 +1,89 @@
+"""Requests that are passed on from node to node: the last node answers the first, and the blob arrives there whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from testnet.faults import draw
+from testnet.lab import Lab, NodePlan
+from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
+
+_BLOBS = (0, 0, 1, 1000, 100_000, 2_000_000)
+_TIMEOUTS = (5, 20, 60)
+
+
+class _Story:
+    def __init__(self, lab: Lab, plan: Plan) -> None:
+        self._lab = lab
+        self._nodes = plan.nodes
+        self._witnesses = Witnesses(lab)
+        self._runs = [(at, Run(f"chain {number}", **run)) for number, (at, run) in enumerate(plan.options["chains"])]
+
+    def work(self) -> None:
+        """Each chain begins at its time."""
+        began = self._lab.now
+        for at, run in self._runs:
+            self._lab.rest(max(0.0, began + at - self._lab.now))
+            self._witnesses.begin(run)
+
+    def check(self) -> None:
+        """Every request has had its outcome, and none was lost or came to be on its way."""
+        runs = [run for _, run in self._runs if self._witnesses.begun(run)]
+        self._witnesses.all_over(runs, 120.0)
+        for run in runs:
+            self._check_flow(run)
+        self._witnesses.all_answered([_again(run) for run in runs])
+        self._witnesses.nothing_wrong(self._nodes)
+
+    def _check_flow(self, run: Run) -> None:
+        """No node ends or restarts here: so what is passed on arrives or comes back, and none arises on the way."""
+        way = (*run.targets, *run.path)
+        (tally,) = self._witnesses.report(run.author).of(run)
+        before, returned, place = tally.sent, tally.sent, run.author
+        for number, node in enumerate(way):
+            report = self._witnesses.report(node)
+            trail = way[:number]
+            came = report.count(run, trail, "noted") + report.count(run, trail, "passed")
+            words = f"of {run.name}, {place} sent {before} to {node}, of which {came} arrived and {returned} came back"
+            require(came <= before, f"messages out of nothing: {words}")
+            require(came + returned >= before, f"messages lost without a word: {words}")
+            before, returned, place = came, report.count(run, trail, "returned"), node
+        require(tally.answered <= before, f"{run.name}: {tally.answered} answers to {before} requests at {place}")
+
+
+def _again(run: Run) -> Run:
+    return Run(f"{run.name} again", run.author, run.targets, 2, 0, 30, run.path, run.blob)
+
+
+def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
+    return tuple(NodePlan(name, (PACKAGE,)) for name in names)
+
+
+def _options(names: Sequence[str], chance: Random) -> Options:
+    """A chain may pass its author again, and a node twice, but not hand on to itself."""
+    chains = []
+    for at in sorted(round(chance.uniform(0.0, 10.0), 3) for _ in range(chance.randint(1, 4))):
+        author = chance.choice(list(names))
+        way = [author]
+        for _ in range(chance.randint(2, 4)):
+            way.append(chance.choice([name for name in names if name != way[-1]]))
+        blob = chance.choice(_BLOBS)
+        count = chance.choice((1, 10, 100) if blob < 100_000 else (1, 5))
+        run = {"author": author, "targets": [way[1]], "path": way[2:], "blob": blob, "count": count}
+        chains.append([at, run | {"gap_ms": chance.choice((0, 10, 100)), "timeout": chance.choice(_TIMEOUTS)}])
+    return {"chains": chains}
+
+
+CHAINS = Scenario(
+    name="chains",
+    about="requests and their blobs are inherited along chains of nodes, and the last one answers the first",
+    nodes=("a.nec", "b.nec", "c.nec", "d.nec"),
+    topology=_topology,
+    options=_options,
+    begin=_Story,
+    drawers=(*draw.LINKS, draw.pause),
+    least_nodes=2,
+)

@@ -1,0 +1,143 @@
+"""The package witness, as scenarios use it: traffic that checks itself, on every node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from testnet.lab import Asked, Lab
+from testnet.scenarios.scenario import require
+
+PACKAGE = "witness"
+PROCESS = "our@witness:witness:sys"
+_PATIENCE = 30
+"""Seconds in which a witness on a node that nothing is wrong with answers its user."""
+_OUTCOMES = ("answered", "returned", "offline", "timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Numbered requests from one node to others."""
+
+    name: str
+    """Unique in the scenario."""
+    author: str
+    targets: tuple[str, ...]
+    count: int = 1
+    """For each target."""
+    gap_ms: int = 0
+    timeout: int = 20
+    """Seconds."""
+    path: tuple[str, ...] = ()
+    """Where the targets pass them on to; the last one answers."""
+    blob: int = 0
+    """Bytes."""
+
+    def body(self) -> dict[str, Any]:
+        """What a witness is told."""
+        begin = {"run": self.name, "targets": list(self.targets), "count": self.count, "gap_ms": self.gap_ms}
+        return {"Begin": begin | {"timeout": self.timeout, "path": list(self.path), "blob": self.blob}}
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What came of a run at one target, as its author counts it."""
+
+    sent: int
+    answered: int
+    returned: int
+    offline: int
+    timeout: int
+
+    def words(self) -> str:
+        """For people."""
+        return ", ".join(f"{getattr(self, name)} {name}" for name in self.__slots__)
+
+
+@dataclass(slots=True)
+class Report:
+    """What a witness has seen since its node booted."""
+
+    asked: dict[tuple[str, str], Tally]
+    """By run and target."""
+    noted: list[dict[str, Any]]
+    wrong: list[str]
+
+    def of(self, run: Run) -> list[Tally]:
+        """What came of a run at each of its targets; raises KeyError if its author has forgotten it."""
+        return [self.asked[run.name, target] for target in run.targets]
+
+    def count(self, run: Run, trail: Sequence[str], what: str) -> int:
+        """How many of a run came this way and were `noted`, `passed` or `returned` here."""
+        rows = [row for row in self.noted if row["run"] == run.name and row["trail"] == list(trail)]
+        return sum(int(row[what]) for row in rows)
+
+
+@dataclass(slots=True)
+class Witnesses:
+    """The witnesses of a network, and the runs that were begun."""
+
+    lab: Lab
+    runs: list[tuple[Run, Asked]] = field(default_factory=list)
+
+    def begin(self, run: Run) -> None:
+        """Begin a run, if its author is up to it."""
+        if self.lab.ready(run.author):
+            self.runs.append((run, self.lab.begin(run.author, PROCESS, run.body(), _PATIENCE)))
+
+    def report(self, node: str) -> Report:
+        """What the witness of a node that nothing is wrong with has seen."""
+        outcome = self.lab.ask(node, PROCESS, "Report", _PATIENCE)
+        require(outcome.kind == "response", f"the witness on {node} does not answer its user: {outcome.reason}")
+        value = outcome.body["Report"]
+        asked = {(row["run"], row["target"]): _tally(row) for row in value["asked"]}
+        return Report(asked, value["noted"], value["wrong"])
+
+    def begun(self, run: Run) -> bool:
+        """Whether its author has said so."""
+        return any(
+            each is run and asked.outcome is not None and asked.outcome.body == "Begun" for each, asked in self.runs
+        )
+
+    def all_over(self, runs: Sequence[Run], within: float) -> None:
+        """See that every request of these runs gets its outcome (G5), if its author has not forgotten it."""
+        limit = self.lab.now + within
+        while waiting := [text for run in runs for text in self._unfinished(run)]:
+            require(self.lab.now < limit, f"G5: after {within:g} s there is no outcome: {'; '.join(waiting)}")
+            self.lab.rest(1.0)
+
+    def _unfinished(self, run: Run) -> list[str]:
+        asked = self.report(run.author).asked
+        tallies = [(target, asked.get((run.name, target))) for target in run.targets]
+        return [
+            f"{run.author}'s run {run.name} to {target}: {tally.words()}"
+            for target, tally in tallies
+            if tally is not None and (tally.sent < run.count or outcomes(tally) < tally.sent)
+        ]
+
+    def nothing_wrong(self, nodes: Sequence[str]) -> None:
+        """See that no witness has seen anything that should not be."""
+        for node in nodes:
+            wrong = self.report(node).wrong
+            require(not wrong, f"the witness on {node} has seen {len(wrong)} wrong things: {'; '.join(wrong[:3])}")
+
+    def all_answered(self, runs: Sequence[Run], within: float = 60.0) -> None:
+        """Begin these runs, and see that every request is answered."""
+        for run in runs:
+            self.begin(run)
+        self.lab.rest(1.0)
+        self.all_over(runs, within)
+        for run in runs:
+            for target, tally in zip(run.targets, self.report(run.author).of(run), strict=True):
+                words = f"{run.author}'s run {run.name} to {target}: {tally.words()}"
+                require(tally.answered == run.count, f"not all requests were answered: {words}")
+
+
+def outcomes(tally: Tally) -> int:
+    """How many requests have had theirs."""
+    return sum(getattr(tally, name) for name in _OUTCOMES)
+
+
+def _tally(row: dict[str, Any]) -> Tally:
+    return Tally(**{name: int(row[name]) for name in ("sent", *_OUTCOMES)})
