@@ -1,0 +1,99 @@
+"""A node behind two routers, of which one at a time fails: nobody who talks to that node notices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from testnet.faults import draw
+from testnet.faults.partition import Partition
+from testnet.faults.refusal import Refusal
+from testnet.faults.rule import Fault
+from testnet.faults.where import ANY, Where
+from testnet.lab import Lab, NodePlan
+from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
+
+_ROUTERS = 2
+_TIMEOUT = 120
+"""Seconds: longer than it takes to find out that a router has stopped, and to find another way."""
+_BLOBS = (0, 0, 1000, 100_000)
+
+
+class _Story:
+    def __init__(self, lab: Lab, plan: Plan) -> None:
+        self._lab = lab
+        self._nodes = plan.nodes
+        self._witnesses = Witnesses(lab)
+        self._runs = [Run(f"run {number}", **run) for number, run in enumerate(plan.options["runs"])]
+
+    def work(self) -> None:
+        """All runs begin, and last for as long as there are faults."""
+        for run in self._runs:
+            self._witnesses.begin(run)
+
+    def check(self) -> None:
+        """A router was there all the time, so every request was answered."""
+        self._witnesses.all_over(self._runs, _TIMEOUT + 10.0)
+        for run in self._runs:
+            for target, tally in zip(run.targets, self._witnesses.report(run.author).of(run), strict=True):
+                words = f"{run.author}'s run {run.name} to {target}: {tally.words()}"
+                require(tally.answered == run.count, f"one of two routers was there, but {words}")
+        self._witnesses.nothing_wrong(self._nodes)
+
+
+def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
+    routers, hidden, others = tuple(names[:_ROUTERS]), names[_ROUTERS], names[_ROUTERS + 1 :]
+    plain = tuple(NodePlan(name, (PACKAGE,)) for name in (*routers, *others))
+    return (*plain, NodePlan(hidden, (PACKAGE,), routers))
+
+
+def _options(names: Sequence[str], chance: Random) -> Options:
+    """From and to the hidden node; the others are ordinary ones."""
+    hidden, others = names[_ROUTERS], list(names[_ROUTERS + 1 :])
+    runs = [_run(hidden, others, chance), *(_run(name, [hidden], chance) for name in others)]
+    return {"runs": runs}
+
+
+def _run(author: str, targets: list[str], chance: Random) -> dict[str, object]:
+    gap_ms = chance.choice((100, 500, 2000))
+    count = 18_000 // gap_ms // len(targets)
+    blob = chance.choice(_BLOBS)
+    return {
+        "author": author, "targets": targets, "count": count, "gap_ms": gap_ms, "timeout": _TIMEOUT, "blob": blob,
+    }  # fmt: skip
+
+
+def _near(nodes: Sequence[str], chance: Random) -> Where:
+    """Links of the first router."""
+    router, other = nodes[0], chance.choice(list(nodes[1:]))
+    both, one_way = Where(router, other), Where(router, other, both=False)
+    return chance.choice([Where(router, ANY), both, one_way, Where(other, router, both=False)])
+
+
+def _partition(nodes: Sequence[str], chance: Random) -> Fault:
+    return Partition(_near(nodes, chance))
+
+
+def _refusal(nodes: Sequence[str], chance: Random) -> Fault:
+    return Refusal(_near(nodes, chance))
+
+
+def _crash(nodes: Sequence[str], chance: Random) -> Fault:
+    return draw.crash(nodes[:1], chance)
+
+
+def _pause(nodes: Sequence[str], chance: Random) -> Fault:
+    return draw.pause(nodes[:1], chance)
+
+
+INDIRECT = Scenario(
+    name="indirect",
+    about="while one of two routers fails, everybody reaches the node behind them through the other",
+    nodes=("router1.nec", "router2.nec", "hidden.nec", "a.nec", "b.nec"),
+    topology=_topology,
+    options=_options,
+    begin=_Story,
+    drawers=(_partition, _refusal, _crash, _pause),
+    least_nodes=4,
+)
