@@ -124,6 +124,8 @@ class Witnesses:
 
     def all_answered(self, runs: Sequence[Run], within: float = 60.0) -> None:
         """Begin these runs, and see that every request is answered."""
+        authors = {run.author for run in runs}
+        self.lab.wait(lambda: all(self.lab.ready(name) for name in authors), within, "that all nodes have joined again")
         for run in runs:
             self.begin(run)
         self.lab.rest(1.0)
