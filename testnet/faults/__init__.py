@@ -1,18 +1,48 @@
-"""Faults, one file each; `rule` says what a fault is, `where` which links it is about."""
+"""Faults, one file each; `rule` says what a fault is, `where` which links it is about, `catalogue` how one is named."""
 
 from __future__ import annotations
 
+from testnet.faults.bandwidth import Bandwidth
+from testnet.faults.bit_flips import BitFlips
+from testnet.faults.black_hole import BlackHole
+from testnet.faults.clock_step import ClockStep
 from testnet.faults.crash import Crash
+from testnet.faults.disk_full import DiskFull
+from testnet.faults.impostor import Impostor
+from testnet.faults.latency import Latency
+from testnet.faults.loss import Loss
 from testnet.faults.no_route import NoRoute
+from testnet.faults.nonsense import Nonsense
 from testnet.faults.partition import Partition
 from testnet.faults.pause import Pause
 from testnet.faults.refusal import Refusal
+from testnet.faults.registrar_down import RegistrarDown
+from testnet.faults.replay import Replay
+from testnet.faults.reset import ConnectionReset
+from testnet.faults.slow_handshake import SlowHandshake
+from testnet.faults.stall import Stall
+from testnet.faults.unsynced import Unsynced
 
 FAULTS: dict[str, type] = {
+    "bandwidth": Bandwidth,
+    "bit_flips": BitFlips,
+    "black_hole": BlackHole,
+    "clock_step": ClockStep,
     "crash": Crash,
+    "disk_full": DiskFull,
+    "impostor": Impostor,
+    "latency": Latency,
+    "loss": Loss,
     "no_route": NoRoute,
+    "nonsense": Nonsense,
     "partition": Partition,
     "pause": Pause,
     "refusal": Refusal,
+    "registrar_down": RegistrarDown,
+    "replay": Replay,
+    "reset": ConnectionReset,
+    "slow_handshake": SlowHandshake,
+    "stall": Stall,
+    "unsynced": Unsynced,
 }
 """By the name that a schedule uses."""

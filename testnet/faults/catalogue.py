@@ -1,43 +1,143 @@
-"""Faults by name: from and to the values that a schedule, a journal or a command line holds."""
+"""Faults as kinds and parameters, as a schedule and a journal have them: made from those, and written as those.
+
+A kind is a key of `FAULTS`, or `path/to/file.py:Class` for a fault of the user's own. Parameters are the fields of its
+dataclass; a field that is a `Where` is written as one of `between`, `node`, or `source` and `target`, or not at all.
+"""
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any, cast, get_type_hints
 
 from nectar_node.errors import BadInput
 from testnet.faults import FAULTS
+from testnet.faults.own import load
 from testnet.faults.rule import Fault
-from testnet.faults.where import Where
+from testnet.faults.value import is_supported, objection
+from testnet.faults.where import PARAMETERS, Where, read_where, write_where
+
+RESERVED = ("kind", "at", "until")
+"""What a schedule says of each fault beside its parameters."""
 
 
-def kind_of(fault: Fault) -> str:
-    """The name of a fault's kind."""
-    return next(name for name, kind in FAULTS.items() if isinstance(fault, kind))
-
-
-def make(kind: str, parameters: dict[str, Any]) -> Fault:
-    """A fault of a kind with parameters; raises BadInput."""
-    if kind not in FAULTS:
-        raise BadInput(f"There is no fault {kind!r}; there are {', '.join(FAULTS)}.")
-    values = dict(parameters)
-    if "between" in values:
-        values["where"] = Where(*values.pop("between"))
-    elif "source" in values or "target" in values:
-        values["where"] = Where(values.pop("source", "*"), values.pop("target", "*"), both=False)
-    fault: Fault = FAULTS[kind](**values)
-    return fault
+def make(kind: str, parameters: Mapping[str, object], folder: Path = Path()) -> Fault:
+    """The fault of that kind; a path in `kind` begins at `folder`. Raises BadInput, which says what is wrong."""
+    found = find(kind, folder)
+    hints = _hints(found)
+    where = next((name for name, hint in hints.items() if hint is Where), None)
+    values: dict[str, object] = dict(parameters)
+    if where is not None:
+        links = {name: values.pop(name) for name in PARAMETERS if name in values}
+        values[where] = read_where(kind, links)
+    _check_names(kind, found, values)
+    for name, value in values.items():
+        wrong = None if name == where else objection(hints[name], value)
+        if wrong is not None:
+            raise BadInput(f"{kind}: {name} {wrong}.")
+    try:
+        return cast(Fault, found(**values))
+    except Exception as error:  # a user's own code can raise anything
+        raise BadInput(f"{kind} does not take these parameters: {error}") from error
 
 
 def parameters(fault: Fault) -> dict[str, Any]:
-    """What `make` makes the same fault of."""
-    found: dict[str, Any] = {}
-    for each in fields(fault):  # type: ignore[arg-type]
-        value = getattr(fault, each.name)
-        if not isinstance(value, Where):
-            found[each.name] = value
-        elif value.both:
-            found["between"] = [value.source, value.target]
-        else:
-            found |= {"source": value.source, "target": value.target}
+    """What `make` makes it from again, in full, defaults too: JSON values."""
+    written: dict[str, Any] = {}
+    for name in _hints(type(fault)):
+        value = getattr(fault, name)
+        written |= write_where(value) if isinstance(value, Where) else {name: value}
+    return written
+
+
+def kind_of(fault: Fault) -> str:
+    """What `make` calls it. Raises BadInput for a fault whose class is in no file."""
+    found = type(fault)
+    known = next((kind for kind, each in FAULTS.items() if each is found), None)
+    if known is not None:
+        return known
+    file = getattr(sys.modules.get(found.__module__), "__file__", None)
+    if file is None or "." in found.__qualname__:
+        raise BadInput(f"{found.__qualname__} cannot be named: its class must stand by itself in a file.")
+    below = Path(file).is_relative_to(Path.cwd())
+    return f"{os.path.relpath(file) if below else file}:{found.__qualname__}"
+
+
+def parameter_names(found: type) -> tuple[str, ...]:
+    """What `make` takes for this class, in order; those of its links last."""
+    hints = _hints(found)
+    plain = tuple(name for name, hint in hints.items() if hint is not Where)
+    return plain + (PARAMETERS if len(plain) < len(hints) else ())
+
+
+def about(found: type) -> str:
+    """One sentence on what it does."""
+    return (found.__doc__ or "").strip().partition("\n")[0]
+
+
+def find(kind: str, folder: Path = Path()) -> type:
+    """The class of a kind. Raises BadInput if there is none, or it is no fault."""
+    if kind in FAULTS:
+        return FAULTS[kind]
+    path, colon, name = kind.rpartition(":")
+    if not colon:
+        own = "path/to/file.py:Class for one of your own"
+        raise BadInput(f"There is no fault {kind!r}: there are {', '.join(FAULTS)}, and {own}.")
+    found = load(folder / path, name)
+    wrong = _what_it_lacks(found)
+    if wrong is not None:
+        raise BadInput(f"{kind} is no fault: {wrong}.")
     return found
+
+
+def _what_it_lacks(found: type) -> str | None:
+    if not is_dataclass(found):
+        return "it must be a dataclass"
+    missing = [name for name in ("words", "names") if not hasattr(found, name)]
+    if missing:
+        return f"it has no {missing[0]}"
+    if not (_can(found, "judge") or _can(found, "begin", "end")):
+        return "it needs judge(event, chance), or begin(nodes) and end(nodes)"
+    try:
+        hints = _hints(found)
+    except Exception as error:  # the hints are the user's own code
+        return f"the types of its fields cannot be read ({error})"
+    return next((wrong for name, hint in hints.items() if (wrong := _wrong_field(name, hint, hints))), None)
+
+
+def _can(found: type, *methods: str) -> bool:
+    return all(callable(getattr(found, name, None)) for name in methods)
+
+
+def _wrong_field(name: str, hint: Any, hints: Mapping[str, Any]) -> str | None:
+    if name in RESERVED:
+        return f"no field can be called {name}, because that is when it happens"
+    if hint is Where:
+        return "it has two fields that are a Where" if list(hints.values()).count(Where) > 1 else None
+    if name in PARAMETERS and Where in hints.values():
+        return f"with a Where, no field can be called {name}"
+    if not is_supported(hint):
+        return f"a schedule cannot hold the type of its field {name}: use str, int, float, bool, a Literal or a Where"
+    return None
+
+
+def _hints(found: type) -> dict[str, Any]:
+    """The types of the fields that are parameters, in order."""
+    hints = get_type_hints(found, include_extras=True)
+    return {each.name: hints[each.name] for each in fields(found) if each.init}
+
+
+def _check_names(kind: str, found: type, values: Mapping[str, object]) -> None:
+    hints = _hints(found)
+    unknown = [name for name in values if name not in hints]
+    if unknown:
+        known = ", ".join(parameter_names(found)) or "none"
+        raise BadInput(f"{kind} has no parameter {unknown[0]!r}; it has {known}.")
+    for each in fields(found):
+        has_default = each.default is not MISSING or each.default_factory is not MISSING
+        if each.init and not has_default and each.name not in values:
+            known = ", ".join(parameter_names(found))
+            raise BadInput(f"{kind} needs the parameter {each.name!r}; it has {known}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from testnet.faults.quantity import NodeName
 from testnet.faults.rule import Nodes
 
 
@@ -11,7 +12,7 @@ from testnet.faults.rule import Nodes
 class Crash:
     """The node ends as by kill -9, and boots again at the end of this, with its key and its disk."""
 
-    node: str
+    node: NodeName
 
     def begin(self, nodes: Nodes) -> None:
         """See `NodeFault`."""

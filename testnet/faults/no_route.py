@@ -26,4 +26,4 @@ class NoRoute:
 
     def words(self) -> str:
         """See `Fault`."""
-        return f"no route for {self.where.words()}"
+        return f"no route {self.where.links()}"

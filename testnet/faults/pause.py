@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from testnet.faults.quantity import NodeName
 from testnet.faults.rule import Nodes
 
 
@@ -11,7 +12,7 @@ from testnet.faults.rule import Nodes
 class Pause:
     """The node does not run, as under SIGSTOP; its host still accepts connections and bytes."""
 
-    node: str
+    node: NodeName
 
     def begin(self, nodes: Nodes) -> None:
         """See `NodeFault`."""

@@ -26,4 +26,4 @@ class Refusal:
 
     def words(self) -> str:
         """See `Fault`."""
-        return f"refuse dials of {self.where.words()}"
+        return f"dials refused {self.where.links()}"

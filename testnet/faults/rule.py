@@ -8,10 +8,10 @@ packets makes bytes late, not wrong. So what a broken network does to a connecti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from random import Random
-from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 
 class Link(NamedTuple):
@@ -114,7 +114,10 @@ Verdict: TypeAlias = Plain | Delay | Alter | Reset | Redirect
 
 
 class Fault(Protocol):
-    """Something that can go wrong: a dataclass whose fields are its parameters, JSON values or a `Where`."""
+    """Something that can go wrong: a dataclass whose fields are its parameters, JSON values or a `Where`.
+
+    What it remembers while it holds is in fields that are not parameters (`init=False`), see `fresh`.
+    """
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -150,16 +153,46 @@ class Nodes(Protocol):
     def resume(self, host: str) -> object:
         """It goes on, if it is paused."""
 
+    def cut_power(self, host: str) -> object:
+        """Its machine ends: as a crash, and what was not synced is not on its disk when it boots again."""
+
+    def step_clock(self, host: str, seconds: float) -> object:
+        """Its machine's wall clock jumps by so much from where it is, for good."""
+
+    def fill_disk(self, host: str) -> object:
+        """Its disk takes no more bytes."""
+
+    def free_disk(self, host: str) -> object:
+        """Its disk has room again."""
+
+    def impersonate(self, host: str, by: str) -> object:
+        """At the host `by` boots a node with the name and the packages of that of `host`, and another key."""
+
+    def dismiss(self, host: str) -> object:
+        """The node that `impersonate` has booted at `host` ends for ever."""
+
 
 @runtime_checkable
 class NodeFault(Fault, Protocol):
-    """A fault that is done to nodes and undone; it may be a LinkFault as well."""
+    """A fault that is done to nodes and undone; it may be a LinkFault as well.
+
+    Of equal ones that hold at the same time only the first is begun, and only the last is ended.
+    """
 
     def begin(self, nodes: Nodes) -> None:
         """Do it."""
 
     def end(self, nodes: Nodes) -> None:
         """Undo it, whatever has happened to the nodes meanwhile."""
+
+
+AnyFault = TypeVar("AnyFault", bound=Fault)
+
+
+def fresh(fault: AnyFault) -> AnyFault:
+    """The same fault without what it may remember of a network that it was in. Whoever lets a fault begin lets this
+    one begin."""
+    return replace(fault)  # type: ignore[type-var]  # a protocol cannot say that it is a dataclass's
 
 
 class NotAtThisLevel(Exception):

@@ -64,6 +64,37 @@ class _RefusedError(Exception):
 class _File:
     data: bytearray = field(default_factory=bytearray)
     modified: int = 0
+    synced: bytearray = field(default_factory=bytearray)
+    """Its content when it was last synced."""
+    clean: int = 0
+    """So many bytes of its beginning have not changed since then."""
+
+    def changes(self, start: int) -> None:
+        """From there on it is not as it was synced."""
+        self.clean = min(self.clean, start)
+
+    def sync(self) -> None:
+        """Its content is on the disk itself."""
+        self.synced[self.clean :] = self.data[self.clean :]
+        self.clean = len(self.data)
+
+
+@dataclass(slots=True)
+class _Tree:
+    """What is where."""
+
+    files: dict[Path, _File] = field(default_factory=dict)
+    folders: set[Path] = field(default_factory=set)
+
+    def move(self, old: Path, new: Path) -> None:
+        """All that is at `old` and below."""
+        self.files = {_moved(each, old, new): file for each, file in self.files.items()}
+        self.folders = {_moved(each, old, new) for each in self.folders}
+
+    def remove(self, path: Path) -> None:
+        """All that is at `path` and below."""
+        self.files = {each: file for each, file in self.files.items() if each[: len(path)] != path}
+        self.folders = {each for each in self.folders if each[: len(path)] != path}
 
 
 class SimDisk:

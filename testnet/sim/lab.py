@@ -98,6 +98,31 @@ class SimLab:
         """See `Nodes`."""
         self.simulation.resume(host)
 
+    def cut_power(self, host: str) -> None:
+        """See `Nodes`."""
+        self.crash(host)
+        self.simulation.cut_power(host)
+
+    def step_clock(self, host: str, seconds: float) -> None:
+        """See `Nodes`."""
+        self.simulation.step_clock(host, seconds)
+
+    def fill_disk(self, host: str) -> None:
+        """See `Nodes`."""
+        self.simulation.fill_disk(host)
+
+    def free_disk(self, host: str) -> None:
+        """See `Nodes`."""
+        self.simulation.free_disk(host)
+
+    def impersonate(self, host: str, by: str) -> None:
+        """See `Nodes`."""
+        self.simulation.impersonate(host, by)
+
+    def dismiss(self, host: str) -> None:
+        """See `Nodes`."""
+        self.simulation.dismiss(host)
+
     def cut(self, name: str) -> None:
         """See `Lab`."""
         self.simulation.nodes[name].cut()

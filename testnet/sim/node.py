@@ -58,8 +58,10 @@ class NodeSpec:
 class SimNode:
     """One node core and its part of the world, from one boot to its end."""
 
-    def __init__(self, simulation: Simulation, spec: NodeSpec, disk: SimDisk | None = None) -> None:
-        """`disk`: of an earlier boot."""
+    def __init__(
+        self, simulation: Simulation, spec: NodeSpec, disk: SimDisk | None = None, clock_offset: float = 0.0
+    ) -> None:
+        """`disk` and `clock_offset`: of an earlier boot."""
         name = spec.name
         self.spec = spec
         self.name = name
@@ -77,7 +79,7 @@ class SimNode:
         self.ends: dict[int, End] = {}
         """Of its connections, by their ids."""
         self.crashed = False
-        self.clock_offset = 0.0
+        self.clock_offset = clock_offset
         """Seconds that its wall clock is ahead of the network's time."""
         self._simulation = simulation
         self._wake_at: float | None = None
@@ -99,7 +101,11 @@ class SimNode:
         directory = Registrar(identity, records) if is_registrar else RegistrarDirectory(simulation.genesis, records)
         endpoints = () if spec.routers else (Endpoint(self.host, PORT),)
         config = NetworkConfig(
-            endpoints=endpoints, routers=spec.routers, register=not is_registrar and not spec.key, version=spec.version
+            endpoints=endpoints,
+            routers=spec.routers,
+            register=not is_registrar and not spec.key,
+            wall_clock_offset=self.clock_offset,
+            version=spec.version,
         )
         network = Network(identity, directory, config, simulation.chance("net", self.life).randbytes, simulation.now)
         ids = simulation.chance("ids", self.life)
@@ -314,7 +320,7 @@ class SimNode:
         return GuestConfig(address, MEMORY_BYTES, chance.randbytes, self._wall_clock)
 
     def _wall_clock(self) -> int:
-        return round((self._simulation.now + self.clock_offset) * 1e9)
+        return max(0, round((self._simulation.now + self.clock_offset) * 1e9))
 
     def process(self, name: str) -> ProcessId:
         """The id of the only process of that name."""

@@ -25,7 +25,7 @@ from kernel.wasm.engine import Engine
 from net.directory import Genesis
 from net.handshake import VERSION
 from net.identity import Identity
-from testnet.faults.rule import Fault, LinkFault, NodeFault, Rule
+from testnet.faults.rule import Fault, LinkFault, NodeFault, Rule, fresh
 from testnet.invariants import Watch
 from testnet.lab import OutOfTime
 from testnet.sim.fabric import Fabric, LinkBehaviour
@@ -123,8 +123,7 @@ class Simulation:
         old = self.down.pop(host)
         self.boots[host] += 1
         spec = replace(old.spec, version=version)
-        node = self.nodes[host] = SimNode(self, spec, old.disk)
-        node.clock_offset = old.clock_offset
+        node = self.nodes[host] = SimNode(self, spec, old.disk, old.clock_offset)
         self.note(host, "boots")
         node.boot(spec.packages, anew=False)
         return node
@@ -141,6 +140,36 @@ class Simulation:
             self.note(host, "resumes")
             self.nodes[host].resume()
 
+    def cut_power(self, host: str) -> None:
+        """The node crashes, and what it has not synced is lost."""
+        self.crash(host).disk.lose_unsynced()
+
+    def step_clock(self, host: str, seconds: float) -> None:
+        """Its wall clock jumps: its guests see it at once, its records at the next boot."""
+        self._node(host).clock_offset += seconds
+
+    def fill_disk(self, host: str) -> None:
+        """Its disk takes no more bytes."""
+        self._node(host).disk.full = True
+
+    def free_disk(self, host: str) -> None:
+        """Its disk has the room that it has."""
+        self._node(host).disk.full = False
+
+    def impersonate(self, host: str, by: str) -> None:
+        """At `by` boots a node with the name and the packages of that of `host`, and another key."""
+        self.boot(replace(self._node(host).spec, host=by, key=by))
+
+    def dismiss(self, host: str) -> None:
+        """The node is gone for ever; another one may come to its host."""
+        self.crash(host)
+        del self.down[host]
+        self.boots[host] += 1
+
+    def _node(self, host: str) -> SimNode:
+        """As it is, or as it was when it ended."""
+        return self.nodes.get(host) or self.down[host]
+
     # --- faults -----------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -153,12 +182,17 @@ class Simulation:
             self.withdraw(number)
 
     def inject(self, fault: Fault) -> int:
-        """The fault holds from now on; its number, for `withdraw`."""
+        """The fault holds from now on; its number, for `withdraw`. Raises SimulationError if it names a node that has
+        never been here."""
+        missing = [name for name in fault.names if name not in self.nodes and name not in self.down]
+        if missing:
+            raise SimulationError(f"{fault.words()}: there is no node {missing[0]}")
+        fault = fresh(fault)
         number = next(self._numbers)
-        self._faults[number] = fault
         self.note(NOBODY, fault_begins(number, fault))
-        if isinstance(fault, NodeFault):
+        if isinstance(fault, NodeFault) and fault not in self._faults.values():
             fault.begin(self)
+        self._faults[number] = fault
         if isinstance(fault, LinkFault):
             self.fabric.rules.append(Rule(fault, self.chance("fault", str(number))))
             self.fabric.changed()
@@ -171,7 +205,7 @@ class Simulation:
         if isinstance(fault, LinkFault):
             self.fabric.rules = [rule for rule in self.fabric.rules if rule.fault is not fault]
             self.fabric.changed()
-        if isinstance(fault, NodeFault):
+        if isinstance(fault, NodeFault) and fault not in self._faults.values():
             fault.end(self)
 
     # --- time -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,32 @@
+"""Everything that goes in is gone for now, and nobody is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from testnet.faults.rule import HOLD, PASS, Event, Verdict
+from testnet.faults.where import EVERYWHERE, Where
+
+
+@dataclass(frozen=True, slots=True)
+class BlackHole:
+    """Everything waits: bytes, dials and ends of connections, as where a firewall drops all packets.
+
+    What a partition does between sides, this does to a host or to a link: nobody can tell them apart from within.
+    """
+
+    where: Where = EVERYWHERE
+
+    def judge(self, event: Event, chance: Random) -> Verdict:
+        """See `LinkFault`."""
+        return HOLD if self.where.covers(event.link) else PASS
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Fault`."""
+        return self.where.names
+
+    def words(self) -> str:
+        """See `Fault`."""
+        return f"black hole {self.where.links()}"

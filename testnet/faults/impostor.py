@@ -1,0 +1,45 @@
+"""Somebody else answers under a node's name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from testnet.faults.quantity import NodeName
+from testnet.faults.rule import PASS, Dialing, Event, Nodes, Redirect, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Impostor:
+    """A node with the name of `node` and its packages, but another key, stands where dials to `node` end.
+
+    The real one runs on, and its own dials arrive. The impostor is gone at the end.
+    """
+
+    node: NodeName
+
+    @property
+    def host(self) -> str:
+        """Where the impostor is."""
+        return f"impostor.{self.node}"
+
+    def begin(self, nodes: Nodes) -> None:
+        """See `NodeFault`."""
+        nodes.impersonate(self.node, by=self.host)
+
+    def end(self, nodes: Nodes) -> None:
+        """See `NodeFault`."""
+        nodes.dismiss(self.host)
+
+    def judge(self, event: Event, chance: Random) -> Verdict:
+        """See `LinkFault`."""
+        return Redirect(self.host) if isinstance(event, Dialing) and event.link.target == self.node else PASS
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Fault`."""
+        return (self.node,)
+
+    def words(self) -> str:
+        """See `Fault`."""
+        return f"impostor of {self.node}"

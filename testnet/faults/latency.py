@@ -1,0 +1,35 @@
+"""Bytes, dials and ends of connections take longer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from testnet.faults.quantity import Seconds
+from testnet.faults.rule import PASS, Delay, Event, Verdict
+from testnet.faults.where import EVERYWHERE, Where
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Everything arrives `seconds` later, and up to `jitter` more, drawn anew for each piece; nothing overtakes."""
+
+    seconds: Seconds = 0.1
+    jitter: Seconds = 0.0
+    where: Where = EVERYWHERE
+
+    def judge(self, event: Event, chance: Random) -> Verdict:
+        """See `LinkFault`."""
+        if not self.where.covers(event.link):
+            return PASS
+        return Delay(self.seconds + chance.uniform(0.0, self.jitter))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Fault`."""
+        return self.where.names
+
+    def words(self) -> str:
+        """See `Fault`."""
+        jitter = f" to {self.seconds + self.jitter:g}" if self.jitter else ""
+        return f"latency of {self.seconds:g}{jitter} s {self.where.links()}"

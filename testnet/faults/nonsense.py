@@ -1,0 +1,63 @@
+"""A peer speaks nonsense."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from testnet.faults.quantity import Probability
+from testnet.faults.rule import PASS, Alter, Event, Passing, Verdict
+from testnet.faults.where import EVERYWHERE, Where
+
+_LENGTH = struct.Struct(">H")
+"""Before each piece of the wire protocol (docs/wire.md)."""
+_LONGEST = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Nonsense:
+    """A peer speaks nonsense: random bytes, whole pieces of the wire protocol with wrong content, or huge lengths.
+
+    There are as many bytes as it would have sent. With a `probability` below 1 some of what it says is as it should be.
+    """
+
+    speaks: Literal["bytes", "pieces", "lengths"] = "bytes"
+    probability: Probability = 1.0
+    where: Where = EVERYWHERE
+
+    def judge(self, event: Event, chance: Random) -> Verdict:
+        """See `LinkFault`."""
+        if not isinstance(event, Passing) or not self.where.covers(event.link):
+            return PASS
+        if chance.random() >= self.probability:
+            return PASS
+        return Alter(self._speak(len(event.data), chance))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Fault`."""
+        return self.where.names
+
+    def words(self) -> str:
+        """See `Fault`."""
+        often = "" if self.probability == 1.0 else f" with probability {self.probability:g}"
+        return f"nonsense ({self.speaks}){often} {self.where.links()}"
+
+    def _speak(self, size: int, chance: Random) -> bytes:
+        if self.speaks == "pieces":
+            return _pieces(size, chance)
+        noise = chance.randbytes(size)
+        return (_LENGTH.pack(_LONGEST) + noise)[:size] if self.speaks == "lengths" else noise
+
+
+def _pieces(size: int, chance: Random) -> bytes:
+    """Pieces that end with the last of `size` bytes; a single byte is half of a length."""
+    said = bytearray()
+    while size - len(said) >= _LENGTH.size:
+        length = chance.randint(0, min(_LONGEST, size - len(said) - _LENGTH.size))
+        if size - len(said) - _LENGTH.size - length == 1:  # the last byte would be in no piece
+            length = min(length + 1, _LONGEST)
+        said += _LENGTH.pack(length) + chance.randbytes(length)
+    return bytes(said) + bytes(size - len(said))

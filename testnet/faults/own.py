@@ -1,0 +1,55 @@
+"""Faults that are somebody's own: classes in files."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from blake3 import blake3
+
+from nectar_node.errors import BadInput
+
+
+def load(path: Path, name: str) -> type:
+    """The class `name` of the file at `path`, which is run. Raises BadInput if there is none, or it cannot run."""
+    module = _load(path)
+    found = getattr(module, name, None)
+    if isinstance(found, type):
+        return found
+    here = [each for each, value in vars(module).items() if _is_of(module, value)]
+    raise BadInput(f"{path} has no class {name!r}; it has {', '.join(here) or 'none'}.")
+
+
+def _is_of(module: ModuleType, value: object) -> bool:
+    return isinstance(value, type) and value.__module__ == module.__name__
+
+
+def _load(path: Path) -> ModuleType:
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+    # By its content: the same file gives the same classes, and one that was edited gives new ones.
+    name = f"own_fault_{blake3(bytes(path.resolve()) + b'=' + source).hexdigest(8)}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BadInput(f"{path} is no Python file: its name must end with .py.")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # a dataclass looks for its module there
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise BadInput(f"{path} cannot be loaded: {_words(path, error)}.") from error
+    return module
+
+
+def _words(path: Path, error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f"line {error.lineno}: {error.msg}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f"line {lines[-1] if lines else 1}: {type(error).__name__}: {error}"

@@ -1,0 +1,46 @@
+"""What a fault's parameters measure: annotations of its fields, which `catalogue` checks values against."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+from net.names import is_node_name
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Numbers from `least` to `most`, both included."""
+
+    least: float
+    most: float = math.inf
+
+    def objection(self, value: object) -> str | None:
+        """Why `value` is none of them, to go behind the parameter's name; None: it is."""
+        if isinstance(value, int | float) and self.least <= value <= self.most:
+            return None
+        return f"must be {self._words()}, and not {value}"
+
+    def _words(self) -> str:
+        if self.most == math.inf:
+            return f"at least {self.least:g}"
+        return f"from {self.least:g} to {self.most:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNamed:
+    """Names that a node can have (G1)."""
+
+    def objection(self, value: object) -> str | None:
+        """See `Range`."""
+        return None if is_node_name(value) else f"must be a node's name, such as a.nec, and not {value!r}"
+
+
+Constraint: TypeAlias = Range | NodeNamed
+Seconds = Annotated[float, Range(0.0)]
+Probability = Annotated[float, Range(0.0, 1.0)]
+Rate = Annotated[float, Range(1.0)]
+"""Bytes a second."""
+Count = Annotated[int, Range(0)]
+NodeName = Annotated[str, NodeNamed()]

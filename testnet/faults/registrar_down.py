@@ -1,0 +1,42 @@
+"""Nobody can ask the registrar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from nectar_node.config import REGISTRAR_NAME
+from testnet.faults.quantity import NodeName
+from testnet.faults.rule import HOLD, PASS, Event, Nodes, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrarDown:
+    """The registrar is down: it crashes and boots again at the end, or its host is unreachable and everything waits."""
+
+    how: Literal["crash", "unreachable"] = "crash"
+    node: NodeName = REGISTRAR_NAME
+
+    def begin(self, nodes: Nodes) -> None:
+        """See `NodeFault`."""
+        if self.how == "crash":
+            nodes.crash(self.node)
+
+    def end(self, nodes: Nodes) -> None:
+        """See `NodeFault`."""
+        if self.how == "crash":
+            nodes.start(self.node)
+
+    def judge(self, event: Event, chance: Random) -> Verdict:
+        """See `LinkFault`."""
+        return HOLD if self.how == "unreachable" and self.node in event.link else PASS
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Fault`."""
+        return (self.node,)
+
+    def words(self) -> str:
+        """See `Fault`."""
+        return f"registrar {self.node} {'has crashed' if self.how == 'crash' else 'is unreachable'}"

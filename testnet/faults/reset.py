@@ -1,0 +1,44 @@
+"""Connections break, at any byte."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from testnet.faults.quantity import Count, Probability
+from testnet.faults.rule import PASS, Event, Passing, Reset, Verdict
+from testnet.faults.where import EVERYWHERE, Where
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionReset:
+    """Connections break for both ends: with a probability for each piece anywhere in it, or before a chosen `byte`.
+
+    `byte` is counted from 0 in each direction of each connection; then `probability` is that of a connection that comes
+    to it.
+    """
+
+    probability: Probability = 1.0
+    byte: Count | None = None
+    where: Where = EVERYWHERE
+
+    def judge(self, event: Event, chance: Random) -> Verdict:
+        """See `LinkFault`."""
+        if not isinstance(event, Passing) or not self.where.covers(event.link):
+            return PASS
+        if self.byte is not None and not 0 <= self.byte - event.offset < len(event.data):
+            return PASS
+        if chance.random() >= self.probability:
+            return PASS
+        return Reset(chance.randint(0, len(event.data)) if self.byte is None else self.byte - event.offset)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Fault`."""
+        return self.where.names
+
+    def words(self) -> str:
+        """See `Fault`."""
+        place = "" if self.byte is None else f" before byte {self.byte}"
+        often = "" if self.probability == 1.0 else f" with probability {self.probability:g}"
+        return f"reset{place}{often} {self.where.links()}"

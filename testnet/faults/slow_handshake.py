@@ -1,0 +1,46 @@
+"""The beginning of each connection trickles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+from testnet.faults.quantity import Count, Rate
+from testnet.faults.rule import PASS, Delay, Event, Link, Passing, Verdict
+from testnet.faults.where import EVERYWHERE, Where
+
+
+@dataclass(frozen=True, slots=True)
+class SlowHandshake:
+    """The first bytes of each connection trickle, in each direction; what comes after them does not.
+
+    A piece arrives as a whole when the last of its slow bytes would.
+    """
+
+    bytes_per_second: Rate = 50.0
+    first_bytes: Count = 512
+    where: Where = EVERYWHERE
+    _free_at: dict[tuple[int, Link], float] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """When each direction of a connection has carried the slow bytes that it was given; later those are forgotten."""
+
+    def judge(self, event: Event, chance: Random) -> Verdict:
+        """See `LinkFault`."""
+        if not isinstance(event, Passing) or not self.where.covers(event.link):
+            return PASS
+        slow = min(len(event.data), self.first_bytes - event.offset)
+        way = (event.connection, event.link)
+        free_at = self._free_at.pop(way, event.now)
+        if slow <= 0:
+            return PASS
+        self._free_at[way] = max(event.now, free_at) + slow / self.bytes_per_second
+        return Delay(self._free_at[way] - event.now)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Fault`."""
+        return self.where.names
+
+    def words(self) -> str:
+        """See `Fault`."""
+        first = f"the first {self.first_bytes} bytes of each connection"
+        return f"{first} come at {self.bytes_per_second:g} a second {self.where.links()}"

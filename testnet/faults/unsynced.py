@@ -1,0 +1,32 @@
+"""A machine loses power."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from testnet.faults.quantity import NodeName
+from testnet.faults.rule import Nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Unsynced:
+    """A node's machine loses power: what it had not synced is lost. It boots again at the end."""
+
+    node: NodeName
+
+    def begin(self, nodes: Nodes) -> None:
+        """See `NodeFault`."""
+        nodes.cut_power(self.node)
+
+    def end(self, nodes: Nodes) -> None:
+        """See `NodeFault`."""
+        nodes.start(self.node)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Fault`."""
+        return (self.node,)
+
+    def words(self) -> str:
+        """See `Fault`."""
+        return f"power cut of {self.node}"
