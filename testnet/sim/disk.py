@@ -1,4 +1,9 @@
-"""A disk in memory: carries out the same operations as the real one, can be full, and its clock is virtual."""
+"""A disk in memory: carries out the same operations as the real one, can be full, and its clock is virtual.
+
+It knows what would be there after the machine has lost power, and is strict: of a file its content when it was last
+synced, of a folder its entries when it was. Where the real disk syncs, so does this; only a rename takes effect on both
+folders at once, as in every file system with a journal. A sync of a file is none of the folder it is in.
+"""
 
 from __future__ import annotations
 
@@ -78,6 +83,11 @@ class _File:
         self.synced[self.clean :] = self.data[self.clean :]
         self.clean = len(self.data)
 
+    def lose_unsynced(self) -> None:
+        """Its content is what was synced."""
+        self.data[self.clean :] = self.synced[self.clean :]
+        self.clean = len(self.data)
+
 
 @dataclass(slots=True)
 class _Tree:
@@ -97,15 +107,27 @@ class _Tree:
         self.folders = {each for each in self.folders if each[: len(path)] != path}
 
 
+def _new_file(data: Buffer, modified: int) -> _File:
+    """One whose content is synced."""
+    file = _File(bytearray(data), modified)
+    file.sync()
+    return file
+
+
 class SimDisk:
     """One node's files."""
 
     def __init__(self, clock: Callable[[], float], capacity: int = 1 << 40) -> None:
         """`clock` gives the virtual time in seconds; `capacity` is in bytes, for all files together."""
         self.capacity = capacity
+        self.full = False
+        """It takes no more bytes, whatever its capacity."""
         self._clock = clock
-        self._files: dict[Path, _File] = {}
-        self._folders: set[Path] = set()
+        self._live = _Tree()
+        self._kept = _Tree()
+        """Entries of folders when those were last synced; what is below one that is not there cannot be reached."""
+        self._removed: set[Path] = set()
+        """Folders that were removed since then: one that is there again is another one."""
         self._performers: dict[type, Callable[[Any], Outcome]] = {
             ReadAt: self._read_at,
             WriteAt: self._write_at,
@@ -138,12 +160,31 @@ class SimDisk:
 
     def put(self, location: Location, data: bytes) -> None:
         """Lay down a file, as the world outside would."""
-        self._folders.update(_above(_path(location)))
-        self._files[_path(location)] = _File(bytearray(data), self._time())
+        path = _path(location)
+        file = _new_file(data, self._time())
+        for tree in (self._live, self._kept):
+            tree.folders.update(_above(path))
+            tree.files[path] = file
+
+    def paths(self) -> set[Path]:
+        """Of all files: the root, and the names below it."""
+        return set(self._live.files)
+
+    def lose_unsynced(self) -> None:
+        """The machine has lost power: what is there is what was synced."""
+        folders: set[Path] = set()
+        for path in sorted(self._kept.folders, key=len):
+            if len(path) == 2 or path[:-1] in folders:
+                folders.add(path)
+        files = {path: file for path, file in self._kept.files.items() if len(path) == 2 or path[:-1] in folders}
+        for file in files.values():
+            file.lose_unsynced()
+        self._live, self._kept = _Tree(dict(files), set(folders)), _Tree(files, folders)
+        self._removed.clear()
 
     def get(self, location: Location) -> bytes | None:
         """A file's content; None: there is no such file."""
-        file = self._files.get(_path(location))
+        file = self._live.files.get(_path(location))
         return bytes(file.data) if file is not None else None
 
     def _time(self) -> int:
@@ -151,21 +192,34 @@ class SimDisk:
 
     def _file(self, location: Location) -> _File:
         path = _path(location)
-        if path in self._folders or len(location.parts) == 0:
+        if path in self._live.folders or len(location.parts) == 0:
             raise _RefusedError(_A_FOLDER)
-        if path not in self._files:
+        if path not in self._live.files:
             raise _RefusedError(_NOT_FOUND)
-        return self._files[path]
+        return self._live.files[path]
 
     def _folder(self, path: Path) -> None:
-        if path in self._files:
+        if path in self._live.files:
             raise _RefusedError(_NO_FOLDER)
-        if len(path) > 1 and path not in self._folders:
+        if len(path) > 1 and path not in self._live.folders:
             raise _RefusedError(_NOT_FOUND)
 
     def _reserve(self, more: int) -> None:
-        if more > 0 and sum(len(file.data) for file in self._files.values()) + more > self.capacity:
+        if more > 0 and (self.full or self._used() + more > self.capacity):
             raise _RefusedError(_FULL)
+
+    def _used(self) -> int:
+        return sum(len(file.data) for file in self._live.files.values())
+
+    def _sync_folder(self, folder: Path) -> None:
+        """Its entries are on the disk itself."""
+        live, kept = self._live, self._kept
+        for path in [path for path in (*kept.files, *kept.folders) if path[:-1] == folder]:
+            if path not in live.folders or path in kept.files or path in self._removed:
+                kept.remove(path)
+                self._removed.discard(path)
+        kept.folders.update(path for path in live.folders if path[:-1] == folder and path != folder)
+        kept.files.update((path, file) for path, file in live.files.items() if path[:-1] == folder)
 
     def _read_at(self, operation: ReadAt) -> bytes:
         data = self._file(operation.location).data
@@ -174,6 +228,7 @@ class SimDisk:
     def _write_at(self, operation: WriteAt) -> None:
         file = self._file(operation.location)
         end = operation.offset + len(operation.data)
+        file.changes(min(operation.offset, len(file.data)))
         self._reserve(end - len(file.data))
         if len(file.data) < end:
             file.data.extend(bytes(end - len(file.data)))
@@ -190,31 +245,36 @@ class SimDisk:
         if len(file.data) < operation.length:
             raise _RefusedError(_SHORTER)
         del file.data[operation.length :]
+        file.changes(operation.length)
         self._write_at(WriteAt(operation.location, operation.length, operation.data))
+        file.sync()
 
     def _create(self, operation: Create) -> None:
         path = _path(operation.location)
         self._folder(path[:-1])
-        if path in self._folders:
+        if path in self._live.folders:
             raise _RefusedError(_A_FOLDER)
-        if operation.cut_off or path not in self._files:
-            self._files[path] = _File(modified=self._time())
+        file = self._live.files.setdefault(path, _File(modified=self._time()))
+        if operation.cut_off:
+            file.data.clear()
+            file.changes(0)
+            file.modified = self._time()
 
     def _make_folder(self, operation: MakeFolder) -> None:
         path = _path(operation.location)
-        if any(each in self._files for each in (*_above(path), path)):
+        if any(each in self._live.files for each in (*_above(path), path)):
             raise _RefusedError(_NO_FOLDER)
-        self._folders.update([*_above(path), path])
+        self._live.folders.update([*_above(path), path])
 
     def _create_folder(self, operation: CreateFolder) -> None:
         path = _path(operation.location)
         self._folder(path[:-1])
-        if path in self._folders or path in self._files:
+        if path in self._live.folders or path in self._live.files:
             raise _RefusedError(_EXISTS)
-        self._folders.add(path)
+        self._live.folders.add(path)
 
     def _stat(self, operation: Stat) -> FileStat:
-        if _path(operation.location) in self._folders:
+        if _path(operation.location) in self._live.folders:
             return FileStat(FileType.DIRECTORY, 0, 0)
         file = self._file(operation.location)
         return FileStat(FileType.FILE, len(file.data), file.modified)
@@ -222,7 +282,7 @@ class SimDisk:
     def _list_folder(self, operation: ListFolder) -> list[tuple[str, FileType]]:
         path = _path(operation.location)
         self._folder(path)
-        inside = [(p, FileType.FILE) for p in self._files] + [(p, FileType.DIRECTORY) for p in self._folders]
+        inside = [(p, FileType.FILE) for p in self._live.files] + [(p, FileType.DIRECTORY) for p in self._live.folders]
         listed = sorted((p[-1], kind) for p, kind in inside if p[:-1] == path and p != path)
         if len(listed) > MAX_LISTED:
             raise _RefusedError(_TOO_MANY)
@@ -230,42 +290,45 @@ class SimDisk:
 
     def _remove_file(self, operation: RemoveFile) -> None:
         self._file(operation.location)
-        del self._files[_path(operation.location)]
+        del self._live.files[_path(operation.location)]
 
     def _remove_folder(self, operation: RemoveFolder) -> None:
         path = _path(operation.location)
         self._folder(path)
-        below = [p for p in (*self._files, *self._folders) if p[: len(path)] == path and p != path]
+        below = [p for p in (*self._live.files, *self._live.folders) if p[: len(path)] == path and p != path]
         if below and not operation.recursive:
             raise _RefusedError(_NOT_EMPTY)
-        for each in below:
-            self._files.pop(each, None)
-        self._folders.difference_update([*below, path])
+        self._live.remove(path)
+        self._removed.add(path)
 
     def _rename(self, operation: Rename) -> None:
         path, target = _path(operation.location), _path(operation.target)
-        if path in self._folders:
+        if path in self._live.folders:
             self._rename_folder(path, target)
             return
         file = self._file(operation.location)
         self._folder(target[:-1])
-        if target in self._folders:
+        if target in self._live.folders:
             raise _RefusedError(_A_FOLDER)
-        del self._files[path]
-        self._files[target] = file
+        del self._live.files[path]
+        self._live.files[target] = file
+        self._kept.remove(path)
+        self._sync_folder(target[:-1])
 
     def _rename_folder(self, path: Path, target: Path) -> None:
         self._folder(target[:-1])
-        if target in self._files:
+        if target in self._live.files:
             raise _RefusedError(_NO_FOLDER)
         if target == path:
             return
         if target[: len(path)] == path:
             raise _RefusedError(_INVALID)
-        if any(each[:-1] == target for each in (*self._files, *self._folders)):
+        if any(each[:-1] == target for each in (*self._live.files, *self._live.folders)):
             raise _RefusedError(_NOT_EMPTY)
-        self._files = {_moved(each, path, target): file for each, file in self._files.items()}
-        self._folders = {_moved(each, path, target) for each in self._folders}
+        self._live.move(path, target)
+        self._kept.remove(target)
+        self._kept.move(path, target)
+        self._sync_folder(target[:-1])
 
     def _copy(self, operation: Copy) -> None:
         self._replace(operation.target, bytes(self._file(operation.location).data))
@@ -277,11 +340,14 @@ class SimDisk:
             self._make_folder(MakeFolder(Location(into.root, into.parts + folder)))
             if not entry.is_folder:
                 content = b"".join(unpack_untrusted(operation.data, entry))
-                self._replace(Location(into.root, into.parts + entry.parts), content)
+                location = Location(into.root, into.parts + entry.parts)
+                self._create(Create(location, cut_off=True))
+                self._write_at(WriteAt(location, 0, content))
 
     def _set_length(self, operation: SetLength) -> None:
         file = self._file(operation.location)
         self._reserve(operation.length - len(file.data))
+        file.changes(min(operation.length, len(file.data)))
         if operation.length < len(file.data):
             del file.data[operation.length :]
         else:
@@ -289,15 +355,16 @@ class SimDisk:
         file.modified = self._time()
 
     def _sync(self, operation: Sync) -> None:
-        self._file(operation.location)
+        self._file(operation.location).sync()
 
     def _replace(self, location: Location, data: Buffer) -> None:
         path = _path(location)
         self._folder(path[:-1])
-        if path in self._folders:
+        if path in self._live.folders:
             raise _RefusedError(_A_FOLDER)
         self._reserve(len(data))
-        self._files[path] = _File(bytearray(data), self._time())
+        self._live.files[path] = _new_file(data, self._time())
+        self._sync_folder(path[:-1])
 
 
 def _path(location: Location) -> Path:

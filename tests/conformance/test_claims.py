@@ -143,7 +143,7 @@ REQUESTS = [
 
 def stored(lab: SimLab) -> set[object]:
     """The drives, states and capabilities on our disk: all but the name records."""
-    return {location for location in lab.our.disk._files if location[0] != f"{OUR}/records"}
+    return {path for path in lab.our.disk.paths() if path[0] != f"{OUR}/records"}
 
 
 @pytest.mark.parametrize("source", ["friend", "victim", "kernel:distro:sys", "terminal:terminal:sys"])
