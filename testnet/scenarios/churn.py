@@ -28,7 +28,7 @@ class _Story:
         """How often each node has ended."""
         self._steady: dict[str, int] = {}
         """By run: how often its author had ended when it began."""
-        self._actions: dict[str, Callable[[str], None]] = {
+        self._actions: dict[str, Callable[[str], object]] = {
             "crash": self._crash,
             "leave": self._leave,
             "start": lab.start,

@@ -22,7 +22,7 @@ class Lab:
         """`packages`: names of those that come with the node, and folders of others."""
         self.simulation = Simulation(SEED, engine)
         folders = tuple(PACKAGES / name for name in packages)
-        self._first = nodes[0]
+        self._names = nodes
         for name in nodes:
             self.simulation.add(name, folders)
         self.simulation.settle()
@@ -30,7 +30,12 @@ class Lab:
     @property
     def node(self) -> SimNode:
         """The first one."""
-        return self.at(self._first)
+        return self.nodes[0]
+
+    @property
+    def nodes(self) -> tuple[SimNode, ...]:
+        """All of them, each as `at` gives it."""
+        return tuple(map(self.at, self._names))
 
     def at(self, name: str) -> SimNode:
         """The node of that name, in its present life, or in its last one if it is down."""
@@ -42,7 +47,7 @@ class Lab:
 
     def begin(self, target: str, body: object, timeout: int = 60, where: str | None = None) -> object:
         """The same without waiting; `answer` has the outcome of what is returned, once it is there."""
-        return self.at(where or self._first).begin_to_ask(target, json.dumps(body).encode(), timeout)
+        return self.at(where or self._names[0]).begin_to_ask(target, json.dumps(body).encode(), timeout)
 
     def answer(self, token: object) -> Any:
         """The JSON body of the answer; None: it is not there yet."""
