@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
+from testnet.faults.bandwidth import Bandwidth
+from testnet.faults.bit_flips import BitFlips
+from testnet.faults.clock_step import ClockStep
 from testnet.faults.crash import Crash
+from testnet.faults.disk_full import DiskFull
+from testnet.faults.latency import Latency
+from testnet.faults.loss import Loss
+from testnet.faults.no_route import NoRoute
+from testnet.faults.nonsense import Nonsense
 from testnet.faults.partition import Partition
 from testnet.faults.pause import Pause
 from testnet.faults.refusal import Refusal
+from testnet.faults.replay import Replay
+from testnet.faults.reset import ConnectionReset
 from testnet.faults.rule import Fault
+from testnet.faults.slow_handshake import SlowHandshake
+from testnet.faults.stall import Stall
+from testnet.faults.unsynced import Unsynced
 from testnet.faults.where import ANY, Where
 from testnet.schedule import Schedule, Step, ordered
 
@@ -65,7 +78,90 @@ def pause(nodes: Sequence[str], chance: Random) -> Pause:
     return Pause(chance.choice(list(nodes)))
 
 
-LINKS: tuple[Drawer, ...] = (partition, refusal)
-"""What links do; grows with the kinds of faults."""
+def latency(nodes: Sequence[str], chance: Random) -> Latency:
+    """See `Drawer`."""
+    seconds = chance.choice((0.01, 0.1, 0.5, 2.0))
+    return Latency(seconds, chance.choice((0.0, seconds)), where(nodes, chance))
+
+
+def bandwidth(nodes: Sequence[str], chance: Random) -> Bandwidth:
+    """See `Drawer`."""
+    return Bandwidth(chance.choice((20e3, 100e3, 1e6, 10e6)), where(nodes, chance))
+
+
+def stall(nodes: Sequence[str], chance: Random) -> Stall:
+    """See `Drawer`."""
+    return Stall(where(nodes, chance))
+
+
+def reset(nodes: Sequence[str], chance: Random) -> ConnectionReset:
+    """See `Drawer`."""
+    if chance.random() < 0.5:
+        return ConnectionReset(probability=chance.choice((0.01, 0.1, 0.5)), where=where(nodes, chance))
+    return ConnectionReset(byte=chance.choice((0, 1, 100, 300, 1000, 100_000)), where=where(nodes, chance))
+
+
+def loss(nodes: Sequence[str], chance: Random) -> Loss:
+    """See `Drawer`."""
+    return Loss(where(nodes, chance))
+
+
+def no_route(nodes: Sequence[str], chance: Random) -> NoRoute:
+    """See `Drawer`."""
+    return NoRoute(where(nodes, chance))
+
+
+def slow_handshake(nodes: Sequence[str], chance: Random) -> SlowHandshake:
+    """See `Drawer`."""
+    return SlowHandshake(chance.choice((50.0, 200.0, 1000.0)), where=where(nodes, chance))
+
+
+def bit_flips(nodes: Sequence[str], chance: Random) -> BitFlips:
+    """See `Drawer`."""
+    return BitFlips(chance.choice((1e-6, 1e-4, 1e-2)), where=where(nodes, chance))
+
+
+def nonsense(nodes: Sequence[str], chance: Random) -> Nonsense:
+    """See `Drawer`."""
+    speaks: Literal["bytes", "pieces", "lengths"] = chance.choice(("bytes", "pieces", "lengths"))
+    return Nonsense(speaks, chance.choice((0.05, 1.0)), where(nodes, chance))
+
+
+def replay(nodes: Sequence[str], chance: Random) -> Replay:
+    """See `Drawer`."""
+    return Replay(where(nodes, chance))
+
+
+def unsynced(nodes: Sequence[str], chance: Random) -> Unsynced:
+    """See `Drawer`."""
+    return Unsynced(chance.choice(list(nodes)))
+
+
+def disk_full(nodes: Sequence[str], chance: Random) -> DiskFull:
+    """See `Drawer`."""
+    return DiskFull(chance.choice(list(nodes)))
+
+
+def clock_step(nodes: Sequence[str], chance: Random) -> ClockStep:
+    """See `Drawer`."""
+    return ClockStep(chance.choice(list(nodes)), chance.choice((-3600.0, -1.0, 1.0, 86_400.0)))
+
+
+LINKS: tuple[Drawer, ...] = (
+    partition,
+    refusal,
+    no_route,
+    latency,
+    bandwidth,
+    stall,
+    reset,
+    loss,
+    slow_handshake,
+)
+"""What networks do."""
+WRONG_BYTES: tuple[Drawer, ...] = (bit_flips, nonsense, replay)
+"""What attackers and broken machines do; encryption finds out."""
 NODES: tuple[Drawer, ...] = (crash, pause)
-"""What nodes do."""
+"""What nodes do, at every level."""
+MACHINES: tuple[Drawer, ...] = (unsynced, disk_full, clock_step)
+"""What happens to the machines under them, in simulations."""

@@ -80,5 +80,5 @@ FILE_TRANSFER = Scenario(
     topology=_topology,
     options=_options,
     begin=_Story,
-    drawers=(*draw.LINKS, *draw.NODES),
+    drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
 )
