@@ -109,3 +109,9 @@ class NodeConfig:
     def is_registrar(self) -> bool:
         """Whether this node grants names."""
         return self.genesis is None and self.static is None
+
+
+def module_cache() -> Path:
+    """The folder of compiled code, for all nodes and simulations of this user."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "nectar" / "modules"

@@ -29,7 +29,7 @@ from kernel.message import Buffer
 from kernel.runner import Runner
 from kernel.wasm.engine import Engine, self_check
 from nectar_node import control, log
-from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig
+from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig, module_cache
 from nectar_node.core import CoreConfig, NodeCore
 from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError
 from nectar_node.lanes import Lanes
@@ -91,7 +91,7 @@ class _Prepared:
         self.previous = keys.previous
         self.directory = directory
         self.kept_records = records
-        self.engine = Engine(_cache_folder(), replayable=False)
+        self.engine = Engine(module_cache(), replayable=False)
         self.kept_capabilities = _read_capabilities(config.folder.capabilities)
         self.packages: list[Package] = [read_package(folder, config.name) for folder in config.packages]
         for package in self.packages:
@@ -120,11 +120,6 @@ def _read_capabilities(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "nectar" / "modules"
 
 
 async def _main(prepared: _Prepared) -> None:

@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernel.wasm.engine import Engine
 from testnet.invariants import Violation, Watch
 from testnet.lab import OutOfTime
 from testnet.play import play
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan, Scenario
 from testnet.sim.lab import SimLab
+from testnet.sim.programs import Programs
 from testnet.sim.simulation import NOBODY, Simulation
 
 PASSED, VIOLATED, DEADLINE = "passed", "violated", "deadline"
@@ -48,7 +48,7 @@ class Result:
         path.write_text("\n".join(lines) + "\n")
 
 
-def run(plan: Plan, engine: Engine, scenario: Scenario | None = None) -> Result:
+def run(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Result:
     """Play a plan; what goes wrong is in the result. `scenario`: one that is not among SCENARIOS."""
     scenario = scenario or SCENARIOS[plan.scenario]
     simulation = Simulation(plan.seed, engine, watches=True)

@@ -32,6 +32,7 @@ from testnet.sim.fabric import Fabric, LinkBehaviour
 from testnet.sim.lines import fault_begins, fault_ends, message
 from testnet.sim.names import PORT, REGISTRAR
 from testnet.sim.node import NodeSpec, SimNode
+from testnet.sim.programs import Programs
 
 __all__ = ["REGISTRAR", "LinkBehaviour", "NodeSpec", "SimNode", "Simulation", "SimulationError"]
 
@@ -47,7 +48,7 @@ class Simulation:
     """A network in virtual time."""
 
     def __init__(
-        self, seed: int, engine: Engine, behaviour: LinkBehaviour | None = None, *, watches: bool = False
+        self, seed: int, engine: Engine | Programs, behaviour: LinkBehaviour | None = None, *, watches: bool = False
     ) -> None:
         """`engine` must be replayable; `watches`: the journal has every step of every message."""
         self.seed = seed
