@@ -1,0 +1,160 @@
+"""What the words of a journal's events mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from kernel.json_text import parse_untrusted
+from kernel.trace import TraceStep
+from testnet.sim.journal import BadJournal, Event
+
+LIFE = frozenset({"boots", "crashes", "pauses", "resumes", "leaves", "restarts"})
+"""What becomes of a node."""
+_NOTES = frozenset({"log", "printed", "disk", "note"})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A step of a message, as the tracer of a node's kernel saw it (`kernel.trace.TraceRecord`)."""
+
+    step: TraceStep
+    id: str
+    parent: str | None
+    source: str
+    target: str
+    claimed: bool
+    expects: bool
+    inherits: bool
+    body: int
+    """Bytes."""
+    blob: int | None
+    """Bytes; None: there is no blob."""
+    reason: str | None
+    beginning: str
+    """Of the body."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultBegins:
+    """A fault holds from now on."""
+
+    number: int
+    words: str
+    nodes: tuple[str, ...]
+    """Which it touches; none: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultEnds:
+    """It holds no longer."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """A node puts bytes on a link, or dials."""
+
+    target: str
+    size: int | None
+    """None: it dials."""
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Anything else that happens."""
+
+    kind: str
+    """log, printed, disk, note (by the scenario), life or other."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A promise was broken."""
+
+    text: str
+
+
+Meaning: TypeAlias = Record | FaultBegins | FaultEnds | Bytes | Note | Violation
+
+
+def meaning(event: Event) -> Meaning:
+    """What an event says; raises BadJournal where its words begin like ones that are known and do not go on so."""
+    word, _, rest = event.text.partition(" ")
+    match word:
+        case "message":
+            return _record(event, _values(event, rest))
+        case "fault":
+            return _fault(event, _values(event, rest))
+        case "sends":
+            return _bytes(event, rest)
+        case "dials":
+            return Bytes(rest, None, "")
+        case "violation":
+            return Violation(rest)
+        case _ if word in LIFE:
+            return Note("life", event.text)
+        case _ if word in _NOTES:
+            return Note(word, rest)
+        case _:
+            return Note("other", event.text)
+
+
+def _values(event: Event, text: str) -> Any:
+    try:
+        return parse_untrusted(text)
+    except ValueError:
+        raise _bad(event, "its JSON is broken") from None
+
+
+def _record(event: Event, value: Any) -> Record:
+    match value:
+        case {
+            "step": str(step),
+            "id": (str() | int()) as id,
+            "parent": (str() | int() | None) as parent,
+            "source": str(source),
+            "target": str(target),
+            "claimed": bool(claimed),
+            "expects": bool(expects),
+            "inherits": bool(inherits),
+            "body": int(body),
+            "blob": (int() | None) as blob,
+            "reason": (str() | None) as reason,
+            "beginning": str(beginning),
+        } if step in _STEPS:
+            above = None if parent is None else str(parent)
+            flags = (claimed, expects, inherits)
+            return Record(_STEPS[step], str(id), above, source, target, *flags, body, blob, reason, beginning)
+        case _:
+            raise _bad(event, "it is no step of a message")
+
+
+_STEPS = {step.value: step for step in TraceStep}
+
+
+def _fault(event: Event, value: Any) -> FaultBegins | FaultEnds:
+    match value:
+        case {"number": int(number), "state": "ends"}:
+            return FaultEnds(number)
+        case {"number": int(number), "state": "begins", "words": str(words), "nodes": [*nodes]} if all(
+            isinstance(each, str) for each in nodes
+        ):
+            return FaultBegins(number, words, tuple(nodes))
+        case _:
+            raise _bad(event, "it is neither the beginning nor the end of a fault")
+
+
+def _bytes(event: Event, text: str) -> Bytes:
+    match text.split(" "):
+        case [size, hash, "to", target] if size.isdecimal() and len(size) < 16:
+            return Bytes(target, int(size), hash)
+        case _:
+            raise _bad(event, "expected how many bytes are sent, their hash and to whom")
+
+
+def _bad(event: Event, why: str) -> BadJournal:
+    return BadJournal(f"The journal's line {event.line} cannot be read: {why}.")

@@ -1,0 +1,63 @@
+"""The page in a real browser, where there is one."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from testnet.report import write_report
+from testnet.sim.journal import Journal
+from tests.testnet.report.conftest import SEED
+from tests.testnet.report.small import small
+from tests.testnet.report.test_page import hostile
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--enable-logging=stderr", "--log-level=0"),
+)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: the page is not loaded in a browser")
+
+
+def load(page: Path, profile: Path) -> tuple[str, list[str]]:
+    """The document when its script has run, and what the console has."""
+    assert BROWSER is not None
+    command = [BROWSER, *FLAGS, f"--user-data-dir={profile}", "--dump-dom", page.as_uri()]
+    ran = subprocess.run(command, capture_output=True, timeout=120, check=True)
+    console = [line for line in ran.stderr.decode(errors="replace").splitlines() if "CONSOLE" in line]
+    return ran.stdout.decode(errors="replace"), console
+
+
+def test_a_real_run_is_drawn_without_a_word_on_the_console(journal: Journal, tmp_path: Path) -> None:
+    write_report(journal, tmp_path / "page.html")
+    document, console = load(tmp_path / "page.html", tmp_path / "profile")
+    assert console == [], SEED
+    assert f"file_transfer, seed {SEED}</h1>" in document
+    assert re.search(r'id="count">\d+ of \d+ shown<', document)
+
+
+def test_an_empty_run_is_drawn_too(tmp_path: Path) -> None:
+    write_report(small(nodes=()), tmp_path / "page.html")
+    document, console = load(tmp_path / "page.html", tmp_path / "profile")
+    assert console == []
+    assert "0 of 0 shown" in document
+
+
+def test_hostile_texts_are_shown_and_run_nothing(tmp_path: Path) -> None:
+    write_report(hostile(), tmp_path / "page.html")
+    document, console = load(tmp_path / "page.html", tmp_path / "profile")
+    assert console == []
+    assert "<img" not in document
+    assert document.count("<script") == 2
+    assert "&lt;/script&gt;&lt;script&gt;alert(1)" in document
+
+
+def test_a_script_that_fails_would_be_seen_on_the_console(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("<script>nobody.knows(this)</script>")
+    _, console = load(tmp_path / "page.html", tmp_path / "profile")
+    assert len(console) == 1
+    assert "ReferenceError" in console[0]
