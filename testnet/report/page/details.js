@@ -100,13 +100,16 @@ function failuresOf(item) {
 /* --- lineage ---------------------------------------------------------------------------------------------------- */
 
 function lineageOf(item, act) {
-  const items = PICTURE.lineages.get(item.root).slice(0, MAX_TREE);
+  const all = PICTURE.lineages.get(item.root);
+  const first = Math.max(0, Math.min(all.indexOf(item) - MAX_TREE / 2, all.length - MAX_TREE));
+  const items = all.slice(first, first + MAX_TREE);
   const only = element("input", { type: "checkbox", checked: act.isOnly, onchange: () => act.only(only.checked) });
-  const heading = element("h3", { textContent: `Lineage (${PICTURE.lineages.get(item.root).length})` });
+  const heading = element("h3", { textContent: `Lineage (${all.length})` });
   const current = { item, act };
   const tree = treeOf(groupBy(items, (each) => each.id), current);
-  const rest = PICTURE.lineages.get(item.root).length - items.length;
-  return [heading, element("label", {}, only, " show nothing else"), tree, element("small", { textContent: rest ? `and ${rest} more` : "" })];
+  const rest = all.length - items.length;
+  const more = element("small", { textContent: rest ? `${first} earlier ones and ${rest - first} later ones are left out here` : "" });
+  return [heading, element("label", {}, only, "show nothing else"), tree, more];
 }
 
 /** Requests below the request during whose handling they were sent; responses and failures with their request. */
@@ -160,6 +163,7 @@ function key(name) {
 const LEGEND = [
   ["a request between nodes", (pen) => sampleArrow(pen, colours.request, [])],
   ["a response", (pen) => sampleArrow(pen, colours.response, [5, 3])],
+  ["short: nobody was seen to send it", (pen) => sampleArrow(pen, colours.request, [], 42, 22)],
   ["never arrived, as far as is known", (pen) => { sampleArrow(pen, colours.error, [], 24); cross(pen, 26, 8, colours.error, 4); }],
   ["Offline, Timeout or dropped", (pen) => cross(pen, 20, 8, colours.error, 5)],
   ["within a node: request, response", (pen) => { dot(pen, 14, true); dot(pen, 28, false); }],
@@ -170,11 +174,11 @@ const LEGEND = [
   ["crashed or away", (pen) => { pen.strokeStyle = colours.lane; pen.lineWidth = 1.5; pen.setLineDash([1, 6]); line(pen, 2, 8, 42, 8); }],
 ];
 
-function sampleArrow(pen, colour, dash, to = 42) {
+function sampleArrow(pen, colour, dash, to = 42, from = 2) {
   pen.strokeStyle = colour;
   pen.lineWidth = 1.3;
   pen.setLineDash(dash);
-  line(pen, 2, 8, to, 8);
+  line(pen, from, 8, to, 8);
   pen.setLineDash([]);
   if (to === 42) arrowHead(pen, to, 8, 0, colour, 7);
 }

@@ -299,7 +299,7 @@ function arrowEnds(view, item) {
   const y = screenY(view, item.y);
   if (from === null || item.row.sent === null) {
     const side = to ?? from;
-    return [side - 26, y, side, screenY(view, item.end)];
+    return [side + (from !== null && from > side ? 26 : -26), y, side, screenY(view, item.end)];
   }
   if (to === null) return [from, y, from + 26, y + 5];
   if (item.lost) return [from, y, from + (to - from) * 0.45, y + 12];
@@ -325,7 +325,7 @@ function drawArrowLabel(room, item) {
   const [x1, y1, x2] = arrowEnds(view, item);
   pen.globalAlpha = strength(view, item);
   pen.font = `11px ${FONT}`;
-  const towards = x2 > x1 ? 1 : -1;
+  const towards = (x2 > x1 ? 1 : -1) * (item.row.sent === null ? -1 : 1);
   beside(room, item, item.label, x1, y1, towards, colourOf(view, item));
 }
 

@@ -65,7 +65,7 @@ function messageItem(row, failed) {
   const lost = !isLocal && row.arrived === null;
   return item(row, isLocal ? "local" : "message", isLocal ? "tick" : "arrow", {
     at, until: row.arrived ?? at, from, to, lost, line: row.lines[0], id: row.id, root: row.root,
-    label: messageLabel(row), error: lost || failed.has(row.id),
+    label: row.sent === null ? `${messageLabel(row)} from ${row.sender}` : messageLabel(row), error: lost || failed.has(row.id),
   });
 }
 
@@ -123,7 +123,7 @@ function shortProcess(address) {
 
 function messageLabel(row) {
   const whose = shortProcess(row.response ? row.source : row.target);
-  const blob = row.blob === null ? "" : ` + ${bytes(row.blob)}`;
+  const blob = row.blob === null ? "" : ` +${bytes(row.blob)}`;
   return `${whose}: ${verb(row.beginning)}${blob}`;
 }
 

@@ -158,7 +158,10 @@ class Page {
     this.chart.addEventListener("scroll", () => this.draw(), { passive: true });
     this.canvas.addEventListener("pointermove", (event) => this.hint(event));
     this.canvas.addEventListener("pointerleave", () => { byId("hint").hidden = true; });
-    this.canvas.addEventListener("click", (event) => this.select(markAt(this.marks, event.offsetX, event.offsetY)));
+    this.canvas.addEventListener("click", (event) => {
+      byId("hint").hidden = true;
+      this.select(markAt(this.marks, event.offsetX, event.offsetY));
+    });
     this.chart.addEventListener("keydown", (event) => this.key(event));
     document.addEventListener("keydown", (event) => this.keyAnywhere(event));
     new ResizeObserver(() => requestAnimationFrame(() => this.measure())).observe(this.chart);
@@ -172,7 +175,7 @@ class Page {
     byId("whole").addEventListener("click", () => this.setRange({ from: 0, to: PICTURE.ends }));
     for (const id of ["from", "to"]) byId(id).addEventListener("change", () => this.typedRange());
     window.addEventListener("beforeprint", () => this.print());
-    window.addEventListener("afterprint", () => { byId("print").replaceChildren(); this.recolour(); });
+    window.addEventListener("afterprint", () => this.printed());
   }
 
   typedRange() {
@@ -239,6 +242,7 @@ class Page {
     const [width, height, most] = [1000, 1300, 80];
     const pages = Math.min(most, Math.ceil(this.layout.height / (height - HEAD)));
     const laneWidth = (width - GUTTER) / Math.max(1, this.lanes.length);
+    document.documentElement.dataset.paper = "";
     readColours();
     byId("print").replaceChildren(...Array.from({ length: pages }, (_, page) => {
       const canvas = element("canvas");
@@ -247,6 +251,12 @@ class Page {
       drawView(fitCanvas(canvas, width, rest), this.layout, { ...this.view({ top, left: 0, width, height: rest }), laneWidth });
       return canvas;
     }));
+  }
+
+  printed() {
+    byId("print").replaceChildren();
+    delete document.documentElement.dataset.paper;
+    this.recolour();
   }
 }
 
@@ -266,6 +276,7 @@ function livesOf() {
     const spans = lives.get(item.from);
     const last = spans[spans.length - 1];
     const state = states[item.label.split(" ", 1)[0]];
+    if (spans.length === 1 && item.label === "boots") last.state = "away";
     last.to = item.at;
     spans.push({ from: item.at, to: Infinity, state });
   }
