@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kernel.wasm.engine import Engine
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import draw_plan
 from testnet.sim.journal import Journal, read_journal_untrusted
+from testnet.sim.programs import Programs
 from testnet.sim.run import run
 
 SEED = 2
@@ -19,5 +19,5 @@ SEED = 2
 @pytest.fixture(scope="session")
 def journal(tmp_path_factory: pytest.TempPathFactory) -> Journal:
     path: Path = tmp_path_factory.mktemp("report") / "run.journal"
-    run(draw_plan(SCENARIOS["file_transfer"], SEED, 5), Engine(None, replayable=True)).write(path)
+    run(draw_plan(SCENARIOS["file_transfer"], SEED, 5), Programs()).write(path)
     return read_journal_untrusted(path)
