@@ -6,7 +6,8 @@ from testnet.scenarios.chains import CHAINS
 from testnet.scenarios.churn import CHURN
 from testnet.scenarios.file_transfer import FILE_TRANSFER
 from testnet.scenarios.indirect import INDIRECT
+from testnet.scenarios.registrar_outage import REGISTRAR_OUTAGE
 from testnet.scenarios.scenario import Scenario
 
-SCENARIOS: dict[str, Scenario] = {each.name: each for each in (CHAINS, CHURN, FILE_TRANSFER, INDIRECT)}
+SCENARIOS: dict[str, Scenario] = {each.name: each for each in (CHAINS, CHURN, FILE_TRANSFER, INDIRECT, REGISTRAR_OUTAGE)}
 """By name."""

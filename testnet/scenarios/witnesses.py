@@ -82,8 +82,8 @@ class Witnesses:
     runs: list[tuple[Run, Asked]] = field(default_factory=list)
 
     def begin(self, run: Run) -> None:
-        """Begin a run, if its author is up to it."""
-        if self.lab.ready(run.author):
+        """Begin a run, if its author is there."""
+        if self.lab.running(run.author):
             self.runs.append((run, self.lab.begin(run.author, PROCESS, run.body(), _PATIENCE)))
 
     def report(self, node: str) -> Report:

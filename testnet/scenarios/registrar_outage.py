@@ -1,0 +1,114 @@
+"""The registrar is gone for a while: who knows each other talks on, and new names wait until it is back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+from testnet.faults.registrar_down import RegistrarDown
+from testnet.lab import Lab, NodePlan
+from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.witnesses import PACKAGE, Run, Tally, Witnesses
+
+_KNOWN = 2
+"""Nodes that have talked to each other before; the others have talked to nobody."""
+_TIMEOUT = 20
+
+
+class _Story:
+    def __init__(self, lab: Lab, plan: Plan) -> None:
+        self._lab = lab
+        self._plan = plan
+        self._known, self._new = plan.nodes[:_KNOWN], plan.nodes[_KNOWN:]
+        self._witnesses = Witnesses(lab)
+        self._events: dict[str, Callable[[], None]] = {
+            "nothing": lambda: None,
+            "cut": lambda: lab.cut(self._known[0]),
+            "restart": self._restart,
+        }
+
+    def work(self) -> None:
+        """Before, during and after the outage."""
+        self._witnesses.all_answered(self._among_known("before"), 20.0)
+        with self._lab.apply(RegistrarDown(self._plan.options["how"])):
+            self._outage()
+
+    def _outage(self) -> None:
+        options = self._plan.options
+        restarts = options["event"] == "restart"
+        self._lab.rest(options["pause"])
+        runs = [] if restarts else self._among_known("during")
+        strangers = self._among_strangers(self._known[:1] if restarts else self._known)
+        for run in (*runs, *strangers):
+            self._witnesses.begin(run)
+        self._lab.rest(0.5)
+        self._events[options["event"]]()
+        self._lab.rest(options["lasts"])
+        self._over((*runs, *strangers))
+        self._see(runs, lambda tally: tally.answered == tally.sent, "knows it, and is not answered")
+        self._see(strangers, lambda tally: tally.answered == 0, "cannot know where it is, and is answered")
+
+    def _restart(self) -> None:
+        """A node boots without the registrar: it has kept what it knows of the others, and they of it."""
+        known = self._known[-1]
+        self._lab.crash(known)
+        self._lab.start(known)
+        self._lab.rest(3.0)
+        runs = self._among_known("after a restart")
+        for run in runs:
+            self._witnesses.begin(run)
+        self._over(runs)
+        self._see(runs, lambda tally: tally.answered == tally.sent, "knows it from before, and is not answered")
+
+    def _over(self, runs: Sequence[Run]) -> None:
+        self._lab.rest(1.0)
+        self._witnesses.all_over(runs, _TIMEOUT + 60.0)
+
+    def _see(self, runs: Sequence[Run], holds: Callable[[Tally], bool], words: str) -> None:
+        for run in runs:
+            for target, tally in zip(run.targets, self._witnesses.report(run.author).of(run), strict=True):
+                require(holds(tally), f"{run.author} asks {target}, {words}: {tally.words()}")
+
+    def _among_strangers(self, known: Sequence[str]) -> list[Run]:
+        """Both ways, nobody knows whom they ask."""
+        pairs = [(name, self._new) for name in known] + [(name, self._known) for name in self._new]
+        return [Run(f"{author} to strangers", author, others, 5, 100, _TIMEOUT) for author, others in pairs]
+
+    def _among_known(self, when: str) -> list[Run]:
+        count, gap_ms = self._plan.options["count"], self._plan.options["gap_ms"]
+        first, second = self._known
+        pairs = ((first, second), (second, first))
+        return [Run(f"{when} from {author}", author, (other,), count, gap_ms, _TIMEOUT) for author, other in pairs]
+
+    def check(self) -> None:
+        """Everybody reaches everybody."""
+        nodes = self._plan.nodes
+        self._witnesses.all_answered([Run(f"after it from {name}", name, nodes, 3, 0, _TIMEOUT) for name in nodes])
+        self._witnesses.nothing_wrong(nodes)
+
+
+def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
+    return tuple(NodePlan(name, (PACKAGE,)) for name in names)
+
+
+def _options(names: Sequence[str], chance: Random) -> Options:
+    return {
+        "how": chance.choice(("crash", "unreachable")),
+        "pause": round(chance.uniform(0.0, 10.0), 3),
+        "lasts": round(chance.uniform(5.0, 40.0), 3),
+        "event": chance.choice(("nothing", "cut", "restart")),
+        "count": chance.choice((1, 20, 100)),
+        "gap_ms": chance.choice((0, 10, 200)),
+    }
+
+
+REGISTRAR_OUTAGE = Scenario(
+    name="registrar_outage",
+    about="without the registrar those who know each other talk on, and new names fail until it is back",
+    nodes=("a.nec", "b.nec", "new.nec"),
+    topology=_topology,
+    options=_options,
+    begin=_Story,
+    seconds=10.0,
+    least_nodes=3,
+)
