@@ -1,0 +1,225 @@
+"""Tickets that are handed on between nodes open their door for whoever holds them, and for nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from random import Random
+from typing import Any, NamedTuple
+
+from testnet.faults import draw
+from testnet.lab import Json, Lab, NodePlan, Outcome
+from testnet.scenarios.scenario import Options, Plan, Scenario, require
+
+_GUEST, _DOOR = "our@guest:handoff:sys", "our@door:handoff:sys"
+_PATIENCE = 10
+"""Seconds that a guest waits for a door or another guest."""
+_UNSAVED_SECONDS = 2.0
+"""A crash may lose what a guest got this shortly before: the store of capabilities is written once a second."""
+
+
+class Ticket(NamedTuple):
+    """For door number `door` of a node."""
+
+    node: str
+    door: int
+
+    def value(self) -> dict[str, Any]:
+        """As the package says it."""
+        return {"node": self.node, "door": self.door}
+
+
+class Has(Enum):
+    """What is known of a guest and a ticket."""
+
+    NO = "has never been given"
+    MAYBE = "may have been given"
+    YES = "holds"
+
+
+@dataclass(slots=True)
+class _Guest:
+    """What is known of the guest of one node."""
+
+    tickets: dict[Ticket, tuple[Has, float]] = field(default_factory=dict)
+    """With the time from which on that is so."""
+
+    def has(self, ticket: Ticket) -> Has:
+        return self.tickets.get(ticket, (Has.NO, 0.0))[0]
+
+    def learn(self, ticket: Ticket, has: Has, now: float) -> None:
+        """Whoever may have a ticket, or does, cannot be known not to have it any more."""
+        if self.has(ticket) is not Has.YES and has is not Has.NO:
+            self.tickets[ticket] = (has, now)
+
+    def crash(self, now: float) -> None:
+        for ticket, (_, since) in self.tickets.items():
+            if now - since < _UNSAVED_SECONDS:
+                self.tickets[ticket] = (Has.MAYBE, since)
+
+
+class _Story:
+    def __init__(self, lab: Lab, plan: Plan) -> None:
+        self._lab = lab
+        self._plan = plan
+        self._guests = {name: _Guest() for name in plan.nodes}
+        self._opened: dict[tuple[str, Ticket], int] = {}
+        """How often a guest was told that it has opened a door since the door's node booted."""
+        self._deeds: dict[str, Callable[[dict[str, Any]], None]] = {
+            "fetch": lambda step: self._fetch(step["guest"], _ticket(step)),
+            "pass": lambda step: self._pass(step["guest"], _ticket(step), step["to"]),
+            "open": lambda step: self._open(step["guest"], _ticket(step)),
+            "break in": lambda step: self._break_in(step["guest"], _ticket(step), step["how"]),
+            "restart": lambda step: self._restart(step["guest"]),
+        }
+
+    def work(self) -> None:
+        """One deed after another, whatever the network does meanwhile."""
+        began = self._lab.now
+        for step in self._plan.options["steps"]:
+            self._lab.rest(max(0.0, began + step["at"] - self._lab.now))
+            self._deeds[step["do"]](step)
+
+    def _tell(self, guest: str, body: Json) -> Json:
+        """What a guest answers its user; null if it cannot."""
+        outcome: Outcome = self._lab.ask(guest, _GUEST, body, 3 * _PATIENCE)
+        return outcome.body if outcome.kind == "response" else None
+
+    # --- deeds ------------------------------------------------------------------------------------------------------
+
+    def _fetch(self, guest: str, ticket: Ticket) -> bool:
+        answer = self._tell(guest, {"Fetch": ticket.value() | {"timeout": _PATIENCE}})
+        if answer is None or "Failed" in answer:
+            self._guests[guest].learn(ticket, Has.MAYBE, self._lab.now)
+            return False
+        kept = answer.get("Fetched")
+        require(kept == [ticket.value()], f"{guest} fetched a ticket for {ticket} and could keep {kept}")
+        self._guests[guest].learn(ticket, Has.YES, self._lab.now)
+        return True
+
+    def _pass(self, guest: str, ticket: Ticket, to: str) -> bool:
+        had = self._guests[guest].has(ticket)
+        answer = self._tell(guest, {"Pass": ticket.value() | {"to": to, "timeout": _PATIENCE}})
+        if answer is None or "Failed" in answer:
+            self._guests[to].learn(ticket, Has.NO if had is Has.NO else Has.MAYBE, self._lab.now)
+            return False
+        took = answer["Took"]
+        if not took:
+            # Only the issuer's own node can do without the key of the issuer's node, which it may not get.
+            require(had is not Has.YES or to != ticket.node, f"{to} did not know its own ticket {ticket} from {guest}")
+            return False
+        require(had is not Has.NO, f"{guest}, which {had.value} a ticket for {ticket}, gave one to {to}")
+        require(took == [ticket.value()], f"{guest} gave {to} a ticket for {ticket}, and it took {took}")
+        self._guests[guest].learn(ticket, Has.YES, self._lab.now)
+        self._guests[to].learn(ticket, Has.YES, self._lab.now)
+        return True
+
+    def _open(self, guest: str, ticket: Ticket) -> bool:
+        had = self._guests[guest].has(ticket)
+        opens = self._try(guest, ticket, {"Open": ticket.value() | {"timeout": _PATIENCE}})
+        words = f"{guest}, which {had.value} a ticket for {ticket},"
+        require(opens is not True or had is not Has.NO, f"{words} has opened that door")
+        require(opens is not False or had is not Has.YES, f"{words} was turned away")
+        return opens is True
+
+    def _break_in(self, guest: str, ticket: Ticket, how: Json) -> None:
+        if how != "NoTicket" and self._guests[guest].has(ticket) is not Has.NO:
+            return  # what it makes up would be what it was given
+        body = {"BreakIn": ticket.value() | {"how": how, "timeout": _PATIENCE}}
+        opens = self._try(guest, ticket, body)
+        require(opens is not True, f"{guest} has broken in at {ticket} with {how}")
+
+    def _try(self, guest: str, ticket: Ticket, body: Json) -> bool | None:
+        """Whether the door opened; null: nobody knows."""
+        answer = self._tell(guest, body)
+        if answer is None or "Failed" in answer:
+            return None
+        if "Opened" in answer["Door"]:
+            self._opened[guest, ticket] = self._opened.get((guest, ticket), 0) + 1
+        return "Opened" in answer["Door"]
+
+    def _restart(self, node: str) -> None:
+        """Crash and boot: tickets are kept, and the door counts anew."""
+        self._guests[node].crash(self._lab.now)
+        self._opened = {key: times for key, times in self._opened.items() if key[1].node != node}
+        self._lab.crash(node)
+        self._lab.start(node)
+
+    # --- at the end -------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """All who hold a ticket open its door, those to whom they give one too, and nobody else; doors count right."""
+        for guest, known in self._guests.items():
+            for ticket in list(known.tickets):
+                if known.has(ticket) is Has.YES:
+                    require(self._open(guest, ticket), f"{guest} does not reach the door {ticket} after all faults")
+        self._hand_on()
+        for guest in self._guests:
+            for how in ("NoTicket", "MadeUp", "OfOurOwn"):
+                self._break_in(guest, Ticket(self._plan.nodes[0], 99), how)
+        for node in self._plan.nodes:
+            self._check_count(node)
+
+    def _hand_on(self) -> None:
+        """From node to node, and back to the door's own."""
+        first, *others = self._plan.nodes
+        ticket = Ticket(first, 7)
+        require(self._fetch(others[0], ticket), f"{others[0]} can fetch no ticket from {first} after all faults")
+        for giver, taker in zip(others, [*others[1:], first], strict=True):
+            given = self._pass(giver, ticket, taker)
+            require(given, f"{taker} could not take a ticket for {ticket} from {giver} after all faults")
+            require(self._open(taker, ticket), f"{taker} does not reach the door {ticket} after all faults")
+
+    def _check_count(self, node: str) -> None:
+        outcome = self._lab.ask(node, _DOOR, "Openings", _PATIENCE)
+        require(outcome.kind == "response", f"the door on {node} does not answer its user: {outcome.reason}")
+        counted: dict[tuple[str, Ticket], int] = {}
+        for row in outcome.body["Openings"]["opened"]:
+            guest = str(row["holder"]).partition("@")[0]
+            ticket = Ticket(node, int(row["door"]))
+            known = self._guests[guest].has(ticket)
+            require(known is not Has.NO, f"{guest}, which {known.value} a ticket for {ticket}, has opened it")
+            counted[guest, ticket] = int(row["times"])
+        for (guest, ticket), times in self._opened.items():
+            there = counted.get((guest, ticket), 0)
+            words = f"{guest} was told {times} times that it opened {ticket}, and the door counted {there}"
+            require(ticket.node != node or there >= times, words)
+
+
+def _ticket(step: dict[str, Any]) -> Ticket:
+    return Ticket(step["node"], step["door"])
+
+
+def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
+    return tuple(NodePlan(name, ("handoff",)) for name in names)
+
+
+def _options(names: Sequence[str], chance: Random) -> Options:
+    """Few doors, so that tickets go round."""
+    doors = [Ticket(chance.choice(list(names)), door) for door in (1, 2)]
+    times = sorted(round(chance.uniform(0.0, 15.0), 3) for _ in range(chance.randint(4, 20)))
+    return {"steps": [{"at": at} | _step(names, doors, chance) for at in times]}
+
+
+def _step(names: Sequence[str], doors: Sequence[Ticket], chance: Random) -> dict[str, Any]:
+    ticket = chance.choice(list(doors))
+    guest, to = chance.sample(list(names), 2)
+    deed = chance.choice(("fetch", "fetch", "pass", "pass", "pass", "open", "open", "break in", "break in", "restart"))
+    step = {"do": deed, "guest": guest} | (ticket.value() if deed != "restart" else {})
+    if deed == "pass":
+        step["to"] = to
+    if deed == "break in":
+        step["how"] = chance.choice(("NoTicket", "MadeUp", "OfOurOwn", {"OtherDoor": 3 - ticket.door}))
+    return step
+
+
+HANDOFF = Scenario(
+    name="handoff",
+    about="tickets handed on between nodes open their door for whoever holds them, and for nobody else",
+    nodes=("a.nec", "b.nec", "c.nec"),
+    topology=_topology,
+    options=_options,
+    begin=_Story,
+    drawers=(*draw.LINKS, draw.pause),
+)
