@@ -6,9 +6,10 @@ from testnet.scenarios.chains import CHAINS
 from testnet.scenarios.churn import CHURN
 from testnet.scenarios.file_transfer import FILE_TRANSFER
 from testnet.scenarios.handoff import HANDOFF
+from testnet.scenarios.impostor import IMPOSTOR
 from testnet.scenarios.indirect import INDIRECT
 from testnet.scenarios.registrar_outage import REGISTRAR_OUTAGE
 from testnet.scenarios.scenario import Scenario
 
-SCENARIOS: dict[str, Scenario] = {each.name: each for each in (CHAINS, CHURN, FILE_TRANSFER, HANDOFF, INDIRECT, REGISTRAR_OUTAGE)}
+SCENARIOS: dict[str, Scenario] = {each.name: each for each in (CHAINS, CHURN, FILE_TRANSFER, HANDOFF, IMPOSTOR, INDIRECT, REGISTRAR_OUTAGE)}
 """By name."""

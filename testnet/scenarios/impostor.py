@@ -1,0 +1,101 @@
+"""Somebody else answers under a node's name, with another key: nobody believes it, and nobody is believed to be it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from testnet.faults import draw
+from testnet.faults.impostor import Impostor
+from testnet.lab import Lab, NodePlan
+from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
+
+_TIMEOUT = 30
+_BLOBS = (0, 0, 1000, 100_000)
+
+
+class _Story:
+    def __init__(self, lab: Lab, plan: Plan) -> None:
+        self._lab = lab
+        self._plan = plan
+        self._victim, self._others = plan.nodes[0], plan.nodes[1:]
+        self._fault = Impostor(self._victim)
+        self._witnesses = Witnesses(lab)
+
+    def work(self) -> None:
+        """The real one may be there or not, and known from before or not."""
+        options = self._plan.options
+        if options["known"]:
+            self._witnesses.all_answered(self._runs("before", self._others, (self._victim,)), 60.0)
+        if options["gone"]:
+            self._lab.crash(self._victim)
+        with self._lab.apply(self._fault):
+            self._meanwhile()
+        self._lab.start(self._victim)
+
+    def _meanwhile(self) -> None:
+        self._lab.rest(self._plan.options["pause"])
+        honest = self._runs("to whoever has the name", self._others, (self._victim,))
+        false = self._runs("from an impostor", (self._fault.host,), self._others)
+        for run in (*honest, *false):
+            self._witnesses.begin(run)
+        self._lab.rest(1.0)
+        self._witnesses.all_over((*honest, *false), 2 * _TIMEOUT)
+        self._check_impostor(false)
+        if self._plan.options["gone"]:
+            self._check_gone(honest)
+
+    def _check_impostor(self, false: Sequence[Run]) -> None:
+        """It was given nothing, and nobody took anything from it."""
+        report = self._witnesses.report(self._fault.host)
+        noted = sum(row["noted"] for row in report.noted)
+        require(not report.noted, f"the impostor of {self._victim} was given {noted} requests")
+        for run in false:
+            for target, tally in zip(run.targets, report.of(run), strict=True):
+                words = f"{target} has answered the impostor of {self._victim}: {tally.words()}"
+                require(tally.answered == 0, words)
+                seen = self._witnesses.report(target).count(run, (), "noted")
+                require(seen == 0, f"{target} took {seen} requests from the impostor of {self._victim}")
+
+    def _check_gone(self, honest: Sequence[Run]) -> None:
+        for run in honest:
+            (tally,) = self._witnesses.report(run.author).of(run)
+            words = f"only an impostor is there for {run.author}'s requests to {self._victim}: {tally.words()}"
+            require(tally.offline == run.count, words)
+
+    def check(self) -> None:
+        """The impostor is gone, and everybody reaches everybody."""
+        nodes = self._plan.nodes
+        self._witnesses.all_answered(self._runs("after", nodes, nodes), 60.0)
+        self._witnesses.nothing_wrong(nodes)
+
+    def _runs(self, when: str, authors: Sequence[str], targets: Sequence[str]) -> list[Run]:
+        count, gap_ms, blob = (self._plan.options[name] for name in ("count", "gap_ms", "blob"))
+        return [Run(f"{when}, {author}", author, tuple(targets), count, gap_ms, _TIMEOUT, (), blob) for author in authors]
+
+
+def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
+    return tuple(NodePlan(name, (PACKAGE,)) for name in names)
+
+
+def _options(names: Sequence[str], chance: Random) -> Options:
+    return {
+        "gone": chance.random() < 0.7,
+        "known": chance.random() < 0.5,
+        "pause": round(chance.uniform(0.0, 10.0), 3),
+        "count": chance.choice((1, 10, 50)),
+        "gap_ms": chance.choice((0, 10, 200)),
+        "blob": chance.choice(_BLOBS),
+    }
+
+
+IMPOSTOR = Scenario(
+    name="impostor",
+    about="a node with the right name and the wrong key is given nothing and believed nothing, and its name is Offline",
+    nodes=("victim.nec", "a.nec", "b.nec"),
+    topology=_topology,
+    options=_options,
+    begin=_Story,
+    drawers=(draw.refusal,),
+)
