@@ -12,6 +12,8 @@ from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _BLOBS = (0, 0, 1, 1000, 100_000, 2_000_000)
 _TIMEOUTS = (5, 20, 60)
+_UNDER_WAY = 60.0
+"""Seconds in which a request that nobody waits for any more arrives or comes back."""
 
 
 class _Story:
@@ -32,6 +34,7 @@ class _Story:
         """Every request has had its outcome, and none was lost or came to be on its way."""
         runs = [run for _, run in self._runs if self._witnesses.begun(run)]
         self._witnesses.all_over(runs, 120.0)
+        self._lab.rest(_UNDER_WAY)
         for run in runs:
             self._check_flow(run)
         self._witnesses.all_answered([_again(run) for run in runs])

@@ -27,7 +27,7 @@ class _Story:
         """The real one may be there or not, and known from before or not."""
         options = self._plan.options
         if options["known"]:
-            self._witnesses.all_answered(self._runs("before", self._others, (self._victim,)), 60.0)
+            self._talk(self._runs("before", self._others, (self._victim,)))
         if options["gone"]:
             self._lab.crash(self._victim)
         with self._lab.apply(self._fault):
@@ -38,13 +38,16 @@ class _Story:
         self._lab.rest(self._plan.options["pause"])
         honest = self._runs("to whoever has the name", self._others, (self._victim,))
         false = self._runs("from an impostor", (self._fault.host,), self._others)
-        for run in (*honest, *false):
-            self._witnesses.begin(run)
-        self._lab.rest(1.0)
-        self._witnesses.all_over((*honest, *false), 2 * _TIMEOUT)
+        self._talk((*honest, *false))
         self._check_impostor(false)
         if self._plan.options["gone"]:
             self._check_gone(honest)
+
+    def _talk(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            self._witnesses.begin(run)
+        self._lab.rest(1.0)
+        self._witnesses.all_over(runs, 2 * _TIMEOUT)
 
     def _check_impostor(self, false: Sequence[Run]) -> None:
         """It was given nothing, and nobody took anything from it."""
