@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from testnet.scenarios.chains import CHAINS
+from testnet.scenarios.chat import CHAT
 from testnet.scenarios.churn import CHURN
 from testnet.scenarios.file_transfer import FILE_TRANSFER
 from testnet.scenarios.handoff import HANDOFF
@@ -10,6 +11,22 @@ from testnet.scenarios.impostor import IMPOSTOR
 from testnet.scenarios.indirect import INDIRECT
 from testnet.scenarios.registrar_outage import REGISTRAR_OUTAGE
 from testnet.scenarios.scenario import Scenario
+from testnet.scenarios.store import STORE
+from testnet.scenarios.workers import WORKERS
 
-SCENARIOS: dict[str, Scenario] = {each.name: each for each in (CHAINS, CHURN, FILE_TRANSFER, HANDOFF, IMPOSTOR, INDIRECT, REGISTRAR_OUTAGE)}
+SCENARIOS: dict[str, Scenario] = {
+    each.name: each
+    for each in (
+        CHAINS,
+        CHAT,
+        CHURN,
+        FILE_TRANSFER,
+        HANDOFF,
+        IMPOSTOR,
+        INDIRECT,
+        REGISTRAR_OUTAGE,
+        STORE,
+        WORKERS,
+    )
+}
 """By name."""

@@ -1,0 +1,183 @@
+"""A store and its replica: what was acknowledged survives every crash, and the two are equal when they can be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from testnet.faults import draw
+from testnet.lab import Asked, Lab, NodePlan
+from testnet.scenarios.course import ended, in_time, may_forget, told
+from testnet.scenarios.scenario import Options, Plan, Scenario, require
+
+PROCESS = "our@store:store:sys"
+PATIENCE = 90
+"""Seconds that the user waits: store itself gives its replica 30, and 30 more if that lacks something."""
+CATCH_UP = 60.0
+"""Seconds after the network has healed in which the replica has everything."""
+KEYS = "abcde"
+MAX_TIMES = 40
+"""At which something is put, or looked at."""
+
+
+@dataclass(slots=True)
+class Put:
+    """A value that a user put."""
+
+    key: str
+    value: str
+    at: float
+    """Seconds since the work began."""
+    asked: Asked
+
+    @property
+    def acknowledged(self) -> dict[str, Any] | None:
+        """What the user was told; None: nothing yet, or nothing at all."""
+        outcome = self.asked.outcome
+        answered = outcome is not None and outcome.kind == "response"
+        return outcome.body["Put"] if outcome is not None and answered and "Put" in outcome.body else None
+
+
+@dataclass(slots=True)
+class Look:
+    """A Dump that a user asked a node for."""
+
+    node: str
+    floor: int
+    """A version that was acknowledged, and so durable there, before the user asked."""
+    asked: Asked
+
+
+@dataclass(slots=True)
+class _Story:
+    lab: Lab
+    plan: Plan
+    puts: list[Put] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
+
+    @property
+    def _nodes(self) -> tuple[str, str]:
+        """The primary and its replica."""
+        return self.plan.nodes[0], self.plan.nodes[1]
+
+    def work(self) -> None:
+        """Values are put, and both nodes looked at, at their times; all outcomes come."""
+        began = self.lab.now
+        for number, (kind, what) in enumerate(in_time(self.lab, self.plan.options["events"])):
+            if kind == "look":
+                self._look(what)
+            elif self.lab.ready(self._nodes[0]):
+                self._put(what, f"value {number}", self.lab.now - began)
+        self.lab.wait(ended(each.asked for each in (*self.puts, *self.looks)), PATIENCE + 10.0, "every outcome")
+
+    def _put(self, key: str, value: str, at: float) -> None:
+        body = {"Put": {"key": key, "value": value}}
+        self.puts.append(Put(key, value, at, self.lab.begin(self._nodes[0], PROCESS, body, PATIENCE)))
+
+    def _look(self, node: str) -> None:
+        if self.lab.ready(node):
+            floor = durable(self.puts, node == self._nodes[1])
+            self.looks.append(Look(node, floor, self.lab.begin(node, PROCESS, "Dump", PATIENCE)))
+
+    def check(self) -> None:
+        """Nothing acknowledged was lost, nothing ever went back, and both nodes have the same now."""
+        primary, replica = self._nodes
+        for put in self.puts:
+            ended_well = put.acknowledged is not None or may_forget(self.plan.schedule, primary, put.at)
+            require(ended_well, f"{primary} never told what came of {put.value!r}: {put.asked.outcome}")
+        for node in self._nodes:
+            check_looks([look for look in self.looks if look.node == node])
+        dumps = [self._dump(node) for node in self._nodes]
+        check_kept(replica, dumps[1], [put for put in self.puts if (put.acknowledged or {}).get("replicated")])
+        check_kept(primary, dumps[0], self.puts)
+        self._become_equal()
+
+    def _dump(self, node: str) -> dict[str, Any]:
+        found: dict[str, Any] = told(self.lab, node, PROCESS, "Dump", "Dump")
+        return found
+
+    def _become_equal(self) -> None:
+        limit = self.lab.now + CATCH_UP
+        while True:
+            dumps = [self._dump(node) for node in self._nodes]
+            if dumps[0] == dumps[1]:
+                return
+            late = f"{CATCH_UP:g} s after the network has healed the replica differs: {dumps[1]}, not {dumps[0]}"
+            require(self.lab.now < limit, late)
+            self.lab.rest(1.0)
+
+
+def durable(puts: Sequence[Put], replicated: bool) -> int:
+    """The highest version that was acknowledged until now, as replicated or at all."""
+    known = (put.acknowledged for put in puts)
+    return max((each["version"] for each in known if each and (each["replicated"] or not replicated)), default=0)
+
+
+def check_looks(looks: Sequence[Look]) -> None:
+    """What a node shows never falls behind what it has shown, or what was acknowledged: as a whole, and by key."""
+    latest, versions = 0, dict.fromkeys(KEYS, 0)
+    for look in looks:
+        outcome = look.asked.outcome
+        if outcome is None or outcome.kind != "response":
+            continue
+        dump = outcome.body["Dump"]
+        least = max(latest, look.floor)
+        require(dump["version"] >= least, f"{look.node} shows version {dump['version']} after version {least}")
+        latest, shown = dump["version"], {entry["key"]: entry["version"] for entry in dump["entries"]}
+        for key, before in versions.items():
+            version = shown.get(key, 0)
+            require(version >= before, f"{look.node} shows version {version} of {key!r} after version {before}")
+        versions |= shown
+
+
+def check_kept(node: str, dump: dict[str, Any], puts: Sequence[Put]) -> None:
+    """Each of these that was acknowledged is there, or a later one of its key; what is there was put."""
+    entries = {entry["key"]: entry for entry in dump["entries"]}
+    for put in puts:
+        known = put.acknowledged
+        if known is None:
+            continue
+        entry = entries.get(put.key, {"version": 0, "value": None})
+        what = f"{node} has {entry['value']!r} as version {entry['version']} of {put.key!r}"
+        least = known["version"]
+        require(entry["version"] >= least, f"{what}; {put.value!r} was acknowledged as version {least}")
+        same = (entry["version"] == least) == (entry["value"] == put.value)
+        require(same, f"{what}; as version {least} {put.value!r} was acknowledged")
+
+
+def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
+    return tuple(NodePlan(name, ("store",)) for name in names)
+
+
+def _options(names: Sequence[str], chance: Random) -> Options:
+    """Puts one at a time and in bursts, and looks at both nodes between them."""
+    events: list[list[Any]] = []
+    for _ in range(chance.randint(1, MAX_TIMES)):
+        at = round(chance.uniform(0.0, 18.0), 3)
+        if chance.random() < 0.3:
+            events.append([at, "look", chance.choice(list(names[:2]))])
+        else:
+            events += [[at, "put", chance.choice(KEYS)] for _ in range(chance.choice((1, 1, 1, 3, 10)))]
+    return {"events": sorted(events)}
+
+
+def _begin(lab: Lab, plan: Plan) -> _Story:
+    primary, replica = plan.nodes[0], plan.nodes[1]
+    roles = ((primary, {"Lead": {"replica": replica}}), (replica, {"Follow": {"primary": primary}}))
+    for node, role in roles:
+        outcome = lab.ask(node, PROCESS, role, 60)
+        require(outcome.body == "Ok", f"{node} did not take its role: {outcome}")
+    return _Story(lab, plan)
+
+
+STORE = Scenario(
+    name="store",
+    about="what a store acknowledges survives crashes of its nodes, and its replica equals it when the network is well",
+    nodes=("main.nec", "copy.nec"),
+    topology=_topology,
+    options=_options,
+    begin=_begin,
+    drawers=(*draw.LINKS, *draw.NODES),
+)

@@ -1,0 +1,145 @@
+"""A boss and workers on other nodes: every job's result is right and there once, although workers vanish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from testnet.faults import draw
+from testnet.lab import Asked, Lab, NodePlan, Outcome
+from testnet.scenarios.course import ended, in_time, may_forget, told
+from testnet.scenarios.scenario import Options, Plan, Scenario, require
+
+PROCESS = "our@boss:pool:sys"
+PATIENCE = 300
+"""Seconds that a run may take."""
+BELOW = 200
+"""What the first job goes up to."""
+_BUSY = "a run is under way"
+
+
+@dataclass(slots=True)
+class Run:
+    """Jobs that a user gave to the boss."""
+
+    at: float
+    """Seconds since the work began."""
+    order: dict[str, Any]
+    asked: Asked
+
+
+@dataclass(slots=True)
+class _Story:
+    lab: Lab
+    plan: Plan
+    runs: list[Run] = field(default_factory=list)
+    looks: list[Asked] = field(default_factory=list)
+
+    @property
+    def _boss(self) -> str:
+        return self.plan.nodes[0]
+
+    def work(self) -> None:
+        """Runs begin at their times, one at a time; the boss is asked how far it is; all outcomes come."""
+        began = self.lab.now
+        for kind, order in in_time(self.lab, self.plan.options["events"]):
+            if not self.lab.ready(self._boss):
+                continue
+            if kind == "run":
+                asked = self.lab.begin(self._boss, PROCESS, {"Run": order}, PATIENCE)
+                self.runs.append(Run(self.lab.now - began, order, asked))
+            else:
+                self.looks.append(self.lab.begin(self._boss, PROCESS, "Status", PATIENCE))
+        waiting = (*(run.asked for run in self.runs), *self.looks)
+        self.lab.wait(ended(waiting), PATIENCE + 10.0, "the end of every run")
+
+    def check(self) -> None:
+        """What was done is right, and a run without faults needs no second attempt."""
+        for run in self.runs:
+            lost = may_forget(self.plan.schedule, self._boss, run.at)
+            check_run(run.order, run.asked.outcome, lost)
+        for look in self.looks:
+            check_status(look.outcome)
+        order = {"jobs": 12, "below": BELOW, "workers": list(self.plan.nodes[1:]), "timeout": 60}
+        done = told(self.lab, self._boss, PROCESS, {"Run": order}, "Done")
+        check_results(order, done["results"])
+        require(done["retried"] == 0, f"without any fault, {done['retried']} jobs were given out again")
+
+
+def check_run(order: dict[str, Any], outcome: Outcome | None, lost: bool) -> None:
+    """The run was done, or refused since another was under way; `lost`: or the boss's node may have ended."""
+    if outcome is None or outcome.kind != "response":
+        return require(lost, f"a run of {order['jobs']} jobs never came to an end: {outcome}")
+    if outcome.body == {"Err": _BUSY}:
+        return None
+    require("Done" in outcome.body, f"a run of {order['jobs']} jobs ended with {outcome.body}")
+    check_results(order, outcome.body["Done"]["results"])
+    trapped, retried = len(order["trap"]), outcome.body["Done"]["retried"]
+    require(retried >= trapped, f"{trapped} jobs trapped, and {retried} were given out again")
+
+
+def check_results(order: dict[str, Any], results: Sequence[dict[str, Any]]) -> None:
+    """Each job's result is there once, right, and by one of the workers."""
+    numbers = [result["job"] for result in results]
+    require(numbers == list(range(order["jobs"])), f"of {order['jobs']} jobs there are results of {numbers}")
+    for result in results:
+        right = sum_of_primes(order["below"] + 100 * result["job"])
+        require(result["sum"] == right, f"job {result['job']} is {right}; {result['worker']} made it {result['sum']}")
+        require(result["worker"] in order["workers"], f"job {result['job']} was done by {result['worker']}")
+
+
+def check_status(outcome: Outcome | None) -> None:
+    """Every job is in one state."""
+    if outcome is not None and outcome.kind == "response":
+        status = outcome.body["Status"]
+        counted = status["waiting"] + status["running"] + status["done"]
+        require(counted == status["jobs"], f"of {status['jobs']} jobs the boss knows {counted}: {status}")
+
+
+def sum_of_primes(below: int) -> int:
+    """By a sieve, so not as the workers do it."""
+    prime = bytearray([1]) * below
+    for number in range(2, below):
+        if prime[number]:
+            prime[number * number :: number] = bytes(len(range(number * number, below, number)))
+    return sum(number for number in range(2, below) if prime[number])
+
+
+def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
+    return tuple(NodePlan(name, ("pool",)) for name in names)
+
+
+def _options(names: Sequence[str], chance: Random) -> Options:
+    """One to three runs, long enough for faults to hit them, and looks at how far they are."""
+    events: list[list[Any]] = []
+    for _ in range(chance.randint(1, 3)):
+        events.append([round(chance.uniform(0.0, 10.0), 3), "run", _order(names[1:], chance)])
+    for _ in range(chance.randint(0, 10)):
+        events.append([round(chance.uniform(0.0, 20.0), 3), "look", None])
+    return {"events": sorted(events, key=lambda event: (event[0], event[1]))}
+
+
+def _order(workers: Sequence[str], chance: Random) -> dict[str, Any]:
+    jobs = chance.randint(1, 40)
+    return {
+        "jobs": jobs,
+        "below": BELOW,
+        "workers": list(workers),
+        "timeout": chance.choice((5, 10, 30)),
+        "attempts": 1000,
+        "rest": chance.choice((0, 300, 1000, 3000)),
+        "trap": sorted(chance.sample(range(jobs), chance.choice((0, 0, 1)))),
+    }
+
+
+WORKERS = Scenario(
+    name="workers",
+    about="jobs that workers on other nodes do have each one right result, although workers vanish and children trap",
+    nodes=("boss.nec", "worker1.nec", "worker2.nec", "worker3.nec"),
+    topology=_topology,
+    options=_options,
+    begin=_Story,
+    drawers=(*draw.LINKS, *draw.NODES),
+)
