@@ -149,14 +149,22 @@ def _create(operation: Create) -> None:
 def _create_folder(operation: CreateFolder) -> None:
     with _folder_of(operation.location) as (folder, name):
         os.mkdir(name, 0o700, dir_fd=folder)
+        os.fsync(folder)
 
 
 def _make_folder(operation: MakeFolder) -> None:
-    descriptor = os.open(operation.location.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _make_folders(operation.location, synced=True)
+
+
+def _make_folders(location: Location, *, synced: bool) -> None:
+    """`synced`: what is durable in one of them can be reached after a crash of the machine."""
+    descriptor = os.open(location.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for part in operation.location.parts:
+        for part in location.parts:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(part, 0o700, dir_fd=descriptor)
+                if synced:
+                    os.fsync(descriptor)
             inner = os.open(part, _FOLDER, dir_fd=descriptor)
             os.close(descriptor)
             descriptor = inner
@@ -261,6 +269,8 @@ def _set_length(operation: SetLength) -> None:
 def _sync(operation: Sync) -> None:
     with _opened(operation.location, os.O_RDONLY) as descriptor:
         os.fsync(descriptor)
+    with _folder_of(operation.location) as (folder, _):
+        os.fsync(folder)  # a new file is in it only then
 
 
 def _hash(operation: Hash) -> bytes:
@@ -329,7 +339,7 @@ def _unpack(operation: Unpack) -> None:
     for entry in read_archive_untrusted(operation.data):
         folder = entry.parts if entry.is_folder else entry.parts[:-1]
         if folder not in made:
-            _make_folder(MakeFolder(Location(into.root, into.parts + folder)))
+            _make_folders(Location(into.root, into.parts + folder), synced=False)
             made.add(folder)
         if not entry.is_folder:
             location = Location(into.root, into.parts + entry.parts)

@@ -91,14 +91,14 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class MakeFolder:
-    """Make a folder and those above it, if they are missing. Outcome: None."""
+    """Make a folder and those above it, if they are missing; come back when they are durable. Outcome: None."""
 
     location: Location
 
 
 @dataclass(frozen=True, slots=True)
 class CreateFolder:
-    """Make one folder, which must not be there yet, in one that is. Outcome: None."""
+    """Make one folder, which must not be there yet, in one that is; come back when it is durable. Outcome: None."""
 
     location: Location
 
@@ -159,7 +159,7 @@ class SetLength:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """Come back when the file's bytes are on the disk itself. Outcome: None."""
+    """Come back when the file's bytes are on the disk itself, and its name in its folder. Outcome: None."""
 
     location: Location
 
@@ -194,7 +194,8 @@ class Extend:
 @dataclass(frozen=True, slots=True)
 class Unpack:
     """Unpack a zip archive into a folder, made if it is missing; files of the same name are replaced. Nothing is
-    written of an archive that is damaged or harmful (`storage.archive`). Outcome: None."""
+    written of an archive that is damaged or harmful (`storage.archive`). Nothing of it is durable by that alone.
+    Outcome: None."""
 
     location: Location
     data: Buffer

@@ -2,7 +2,7 @@
 
 It knows what would be there after the machine has lost power, and is strict: of a file its content when it was last
 synced, of a folder its entries when it was. Where the real disk syncs, so does this; only a rename takes effect on both
-folders at once, as in every file system with a journal. A sync of a file is none of the folder it is in.
+folders at once, as in every file system with a journal.
 """
 
 from __future__ import annotations
@@ -262,6 +262,12 @@ class SimDisk:
 
     def _make_folder(self, operation: MakeFolder) -> None:
         path = _path(operation.location)
+        new = [folder for folder in (*_above(path), path) if folder not in self._live.folders]
+        self._make_folders(path)
+        for folder in new:
+            self._sync_folder(folder[:-1])
+
+    def _make_folders(self, path: Path) -> None:
         if any(each in self._live.files for each in (*_above(path), path)):
             raise _RefusedError(_NO_FOLDER)
         self._live.folders.update([*_above(path), path])
@@ -272,6 +278,7 @@ class SimDisk:
         if path in self._live.folders or path in self._live.files:
             raise _RefusedError(_EXISTS)
         self._live.folders.add(path)
+        self._sync_folder(path[:-1])
 
     def _stat(self, operation: Stat) -> FileStat:
         if _path(operation.location) in self._live.folders:
@@ -337,7 +344,7 @@ class SimDisk:
         into = operation.location
         for entry in read_archive_untrusted(operation.data):
             folder = entry.parts if entry.is_folder else entry.parts[:-1]
-            self._make_folder(MakeFolder(Location(into.root, into.parts + folder)))
+            self._make_folders(_path(Location(into.root, into.parts + folder)))
             if not entry.is_folder:
                 content = b"".join(unpack_untrusted(operation.data, entry))
                 location = Location(into.root, into.parts + entry.parts)
@@ -356,6 +363,7 @@ class SimDisk:
 
     def _sync(self, operation: Sync) -> None:
         self._file(operation.location).sync()
+        self._sync_folder(_path(operation.location)[:-1])
 
     def _replace(self, location: Location, data: Buffer) -> None:
         path = _path(location)

@@ -1,0 +1,121 @@
+"""What several faults together make of an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+import pytest
+
+from testnet.faults.bit_flips import BitFlips
+from testnet.faults.latency import Latency
+from testnet.faults.loss import Loss
+from testnet.faults.partition import Partition
+from testnet.faults.refusal import Refusal
+from testnet.faults.reset import ConnectionReset
+from testnet.faults.rule import (
+    HOLD,
+    LOSE,
+    PASS,
+    REFUSE,
+    Alter,
+    Event,
+    Judgement,
+    LinkFault,
+    Passing,
+    Redirect,
+    Reset,
+    Rule,
+    Verdict,
+    judge,
+)
+from tests.testnet.faults.events import DIAL, END, piece
+
+
+@dataclass(frozen=True, slots=True)
+class Says:
+    """A fault that says what it is told to."""
+
+    what: Callable[[Event], Verdict]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ()
+
+    def words(self) -> str:
+        return "says"
+
+    def judge(self, event: Event, chance: Random) -> Verdict:
+        return self.what(event)
+
+
+def says(verdict: Verdict) -> Says:
+    return Says(lambda event: verdict)
+
+
+def together(event: Event, *faults: LinkFault) -> Judgement:
+    return judge([Rule(fault, Random(1)) for fault in faults], event)
+
+
+def test_without_faults_everything_arrives_as_it_is() -> None:
+    assert together(piece(b"abc")) == Judgement(PASS, 0.0, b"abc", None)
+    assert together(DIAL) == Judgement()
+
+
+def test_delays_add_up() -> None:
+    assert together(piece(b"abc"), Latency(0.5), Latency(0.25)) == Judgement(PASS, 0.75, b"abc")
+
+
+def test_each_fault_sees_what_the_one_before_has_altered() -> None:
+    doubled = Says(lambda event: Alter(event.data * 2) if isinstance(event, Passing) else PASS)
+    assert together(piece(b"ab"), doubled, doubled).data == b"abababab"
+    reset_at_six = Says(lambda event: Reset(6) if isinstance(event, Passing) and len(event.data) == 8 else PASS)
+    assert together(piece(b"ab"), doubled, doubled, reset_at_six).verdict == Reset(6)
+    assert together(piece(b"ab"), reset_at_six, doubled, doubled).verdict is PASS
+
+
+def test_the_first_that_keeps_it_from_arriving_decides() -> None:
+    assert together(piece(offset=5), Partition(), ConnectionReset()).verdict is HOLD
+    assert together(piece(offset=5), Loss(), Partition()).verdict is LOSE
+    assert isinstance(together(piece(offset=5), ConnectionReset(), Partition()).verdict, Reset)
+    assert together(DIAL, Refusal(), Partition()).verdict is REFUSE
+
+
+def test_what_comes_after_it_is_not_asked() -> None:
+    asked: list[Event] = []
+
+    def listen(event: Event) -> Verdict:
+        asked.append(event)
+        return PASS
+
+    together(piece(), Says(listen), Partition(), Says(listen))
+    assert len(asked) == 1
+
+
+def test_a_delay_before_a_verdict_is_kept() -> None:
+    assert together(piece(b"ab"), Latency(0.5), ConnectionReset(byte=1)) == Judgement(Reset(1), 0.5, b"ab")
+
+
+def test_the_last_redirect_counts() -> None:
+    assert together(DIAL, says(Redirect("x.nec")), Latency(0.5), says(Redirect("y.nec"))) == Judgement(
+        PASS, 0.5, b"", "y.nec"
+    )
+
+
+@pytest.mark.parametrize("event", [DIAL, END])
+def test_only_bytes_can_be_altered(event: Event) -> None:
+    with pytest.raises(TypeError, match="is no verdict on"):
+        together(event, says(Alter(b"")))
+
+
+def test_only_a_dial_can_be_redirected() -> None:
+    with pytest.raises(TypeError, match="is no verdict on Passing"):
+        together(piece(), says(Redirect("x.nec")))
+
+
+def test_no_fault_shifts_what_another_draws() -> None:
+    flips = BitFlips(0.1)
+    alone = judge([Rule(flips, Random(7))], piece())
+    beside = judge([Rule(Latency(0.0, 1.0), Random(8)), Rule(flips, Random(7))], piece())
+    assert alone.data == beside.data != piece().data
