@@ -17,7 +17,7 @@ from nectar_node.errors import BadInput
 from testnet.faults import FAULTS
 from testnet.faults.own import load
 from testnet.faults.rule import Fault
-from testnet.faults.value import is_supported, objection
+from testnet.faults.value import is_supported, objection, shown
 from testnet.faults.where import PARAMETERS, Where, read_where, write_where
 
 RESERVED = ("kind", "at", "until")
@@ -30,14 +30,14 @@ def make(kind: str, parameters: Mapping[str, object], folder: Path = Path()) -> 
     hints = _hints(found)
     where = next((name for name, hint in hints.items() if hint is Where), None)
     values: dict[str, object] = dict(parameters)
-    if where is not None:
-        links = {name: values.pop(name) for name in PARAMETERS if name in values}
-        values[where] = read_where(kind, links)
+    links = {name: values.pop(name) for name in PARAMETERS if where is not None and name in values}
     _check_names(kind, found, values)
     for name, value in values.items():
-        wrong = None if name == where else objection(hints[name], value)
+        wrong = objection(hints[name], value)
         if wrong is not None:
             raise BadInput(f"{kind}: {name} {wrong}.")
+    if where is not None:
+        values[where] = read_where(kind, links)
     try:
         return cast(Fault, found(**values))
     except Exception as error:  # a user's own code can raise anything
@@ -85,7 +85,7 @@ def find(kind: str, folder: Path = Path()) -> type:
     path, colon, name = kind.rpartition(":")
     if not colon:
         own = "path/to/file.py:Class for one of your own"
-        raise BadInput(f"There is no fault {kind!r}: there are {', '.join(FAULTS)}, and {own}.")
+        raise BadInput(f"There is no fault {shown(kind)}: there are {', '.join(FAULTS)}, and {own}.")
     found = load(folder / path, name)
     wrong = _what_it_lacks(found)
     if wrong is not None:
@@ -131,13 +131,13 @@ def _hints(found: type) -> dict[str, Any]:
 
 
 def _check_names(kind: str, found: type, values: Mapping[str, object]) -> None:
-    hints = _hints(found)
+    hints = {name: hint for name, hint in _hints(found).items() if hint is not Where}
     unknown = [name for name in values if name not in hints]
     if unknown:
         known = ", ".join(parameter_names(found)) or "none"
-        raise BadInput(f"{kind} has no parameter {unknown[0]!r}; it has {known}.")
+        raise BadInput(f"{kind} has no parameter {shown(unknown[0])}; it has {known}.")
     for each in fields(found):
         has_default = each.default is not MISSING or each.default_factory is not MISSING
-        if each.init and not has_default and each.name not in values:
+        if each.name in hints and not has_default and each.name not in values:
             known = ", ".join(parameter_names(found))
             raise BadInput(f"{kind} needs the parameter {each.name!r}; it has {known}.")

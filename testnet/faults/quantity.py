@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 from net.names import is_node_name
+from testnet.faults.value import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Range:
         """Why `value` is none of them, to go behind the parameter's name; None: it is."""
         if isinstance(value, int | float) and self.least <= value <= self.most:
             return None
-        return f"must be {self._words()}, and not {value}"
+        return f"must be {self._words()}, and not {shown(value)}"
 
     def _words(self) -> str:
         if self.most == math.inf:
@@ -34,7 +35,7 @@ class NodeNamed:
 
     def objection(self, value: object) -> str | None:
         """See `Range`."""
-        return None if is_node_name(value) else f"must be a node's name, such as a.nec, and not {value!r}"
+        return None if is_node_name(value) else f"must be a node's name, such as a.nec, and not {shown(value)}"
 
 
 Constraint: TypeAlias = Range | NodeNamed

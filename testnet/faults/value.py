@@ -9,6 +9,8 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 _MOST = 1e300
+_MOST_SHOWN = 60
+"""Characters of a value, in a sentence about it."""
 _PLAIN: dict[Any, str] = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -25,8 +27,14 @@ def objection(hint: Any, value: object) -> str | None:
         return objection(next(each for each in arguments if each is not NoneType), value)
     if origin is Literal:
         wanted = " or ".join(repr(each) for each in arguments)
-        return None if value in arguments else f"must be {wanted}, and not {value!r}"
-    return None if _is_plain(hint, value) else f"must be {_PLAIN[hint]}, and not {value!r}"
+        return None if value in arguments else f"must be {wanted}, and not {shown(value)}"
+    return None if _is_plain(hint, value) else f"must be {_PLAIN[hint]}, and not {shown(value)}"
+
+
+def shown(value: object) -> str:
+    """It for people, cut short if it is long."""
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
 def is_supported(hint: Any) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nectar_node.errors import BadInput
 from net.names import is_node_name
 from testnet.faults.rule import Link
+from testnet.faults.value import shown
 
 ANY = "*"
 PARAMETERS = ("between", "node", "source", "target")
@@ -85,7 +86,7 @@ def read_where(kind: str, given: Mapping[str, object]) -> Where:
 
 def _two_ends(kind: str, ends: object) -> tuple[str, str]:
     if not isinstance(ends, list | tuple) or len(ends) != 2:
-        raise BadInput(f'{kind}: between must be the names of two nodes, as ["a.nec", "b.nec"], and not {ends!r}.')
+        raise BadInput(f'{kind}: between must be the names of two nodes, as ["a.nec", "b.nec"], and not {shown(ends)}.')
     first, second = (_name(kind, "between", end) for end in ends)
     if first == second != ANY:
         raise BadInput(f"{kind}: between names {first} twice.")
@@ -95,7 +96,9 @@ def _two_ends(kind: str, ends: object) -> tuple[str, str]:
 def _name(kind: str, parameter: str, name: object) -> str:
     if isinstance(name, str) and (name == ANY or is_node_name(name)):
         return name
-    raise BadInput(f"{kind}: {parameter} must be a node's name, such as a.nec, or {ANY} for all, and not {name!r}.")
+    raise BadInput(
+        f"{kind}: {parameter} must be a node's name, such as a.nec, or {ANY} for all, and not {shown(name)}."
+    )
 
 
 def _who(name: str) -> str:

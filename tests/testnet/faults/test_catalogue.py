@@ -1,0 +1,281 @@
+"""Faults by kind and parameters: what is taken, what is refused and with which sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nectar_node.errors import BadInput
+from testnet.faults import FAULTS
+from testnet.faults.bandwidth import Bandwidth
+from testnet.faults.bit_flips import BitFlips
+from testnet.faults.catalogue import RESERVED, about, find, kind_of, make, parameter_names, parameters
+from testnet.faults.crash import Crash
+from testnet.faults.latency import Latency
+from testnet.faults.partition import Partition
+from testnet.faults.reset import ConnectionReset
+from testnet.faults.rule import Fault, LinkFault, NodeFault
+from testnet.faults.where import ANY, Where
+from tests.testnet.faults.events import A, B
+
+NEEDED: dict[str, dict[str, object]] = {
+    "bandwidth": {"bytes_per_second": 1000.0},
+    "clock_step": {"node": A, "seconds": -3600.0},
+    **{kind: {"node": A} for kind in ("crash", "disk_full", "impostor", "pause", "unsynced")},
+}
+"""Parameters that have no default, by kind."""
+OWN = '''
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+from testnet.faults.rule import PASS, Delay, Event, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Everything from one node is late."""
+
+    node: str
+    seconds: float = 1.0
+    _seen: list[int] = field(default_factory=list, init=False, compare=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.node,)
+
+    def judge(self, event: Event, chance: Random) -> Verdict:
+        return Delay(self.seconds) if event.link.source == self.node else PASS
+
+    def words(self) -> str:
+        return f"{self.node} is late"
+'''
+
+
+def refusal(kind: str, given: dict[str, object], folder: Path = Path()) -> str:
+    with pytest.raises(BadInput) as refused:
+        make(kind, given, folder)
+    return str(refused.value)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "own.py"
+    path.write_text(OWN)
+    return path
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_every_fault_is_made_of_what_is_written_of_it(kind: str) -> None:
+    fault = make(kind, NEEDED.get(kind, {}))
+    written = json.loads(json.dumps(parameters(fault)))
+    assert kind_of(fault) == kind
+    assert make(kind, written) == fault
+    assert set(written) <= set(parameter_names(FAULTS[kind]))
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_every_fault_says_what_it_does_in_a_line(kind: str) -> None:
+    fault = make(kind, NEEDED.get(kind, {}))
+    assert about(FAULTS[kind]).endswith(".")
+    assert len(about(FAULTS[kind])) <= 120
+    assert fault.words()
+    assert isinstance(fault, LinkFault | NodeFault)
+    assert not set(RESERVED) & set(parameter_names(FAULTS[kind]))
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_every_fault_names_the_nodes_that_its_parameters_name(kind: str) -> None:
+    if "between" in parameter_names(FAULTS[kind]):
+        given = {**NEEDED.get(kind, {}), "between": [A, B]}
+        assert make(kind, given).names == (A, B)
+    else:
+        assert len(make(kind, NEEDED.get(kind, {})).names) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "written"),
+    [
+        (Partition(Where(A, B)), {"between": [A, B]}),
+        (Partition(Where(A, B, both=False)), {"source": A, "target": B}),
+        (Partition(Where(A, ANY)), {"node": A}),
+        (Partition(), {}),
+        (Latency(1.0, 0.5, Where(A)), {"seconds": 1.0, "jitter": 0.5, "node": A}),
+        (ConnectionReset(byte=7), {"probability": 1.0, "byte": 7}),
+        (Crash(A), {"node": A}),
+    ],
+)
+def test_parameters_are_written_in_full(fault: Fault, written: dict[str, object]) -> None:
+    assert parameters(fault) == written
+
+
+def test_a_whole_number_is_a_number() -> None:
+    assert make("latency", {"seconds": 2}) == Latency(2.0)
+
+
+def test_none_is_taken_where_it_is_a_value() -> None:
+    assert make("reset", {"byte": None}) == ConnectionReset()
+
+
+def test_a_schedule_that_was_made_remembers_nothing() -> None:
+    assert make("bandwidth", {"bytes_per_second": 5}) == Bandwidth(5.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "sentence"),
+    [
+        ("latency", {"seconds": -1}, "latency: seconds must be at least 0, and not -1."),
+        ("latency", {"seconds": float("nan")}, "latency: seconds must be a number, and not nan."),
+        ("latency", {"seconds": float("inf")}, "latency: seconds must be a number, and not inf."),
+        ("latency", {"seconds": 10**400}, f"latency: seconds must be a number, and not 1{'0' * 59}…."),
+        ("latency", {"seconds": "1"}, "latency: seconds must be a number, and not '1'."),
+        ("latency", {"seconds": True}, "latency: seconds must be a number, and not True."),
+        ("bit_flips", {"probability": 1.5}, "bit_flips: probability must be from 0 to 1, and not 1.5."),
+        ("bit_flips", {"probability": -0.1}, "bit_flips: probability must be from 0 to 1, and not -0.1."),
+        ("bit_flips", {"each": "bit"}, "bit_flips: each must be 'byte' or 'piece', and not 'bit'."),
+        ("bit_flips", {"each": []}, "bit_flips: each must be 'byte' or 'piece', and not []."),
+        ("bandwidth", {"bytes_per_second": 0}, "bandwidth: bytes_per_second must be at least 1, and not 0."),
+        ("reset", {"byte": 1.5}, "reset: byte must be a whole number, and not 1.5."),
+        ("reset", {"byte": -1}, "reset: byte must be at least 0, and not -1."),
+        ("reset", {"byte": False}, "reset: byte must be a whole number, and not False."),
+        ("crash", {"node": "A"}, "crash: node must be a node's name, such as a.nec, and not 'A'."),
+        ("crash", {"node": ["a.nec"]}, "crash: node must be a text, and not ['a.nec']."),
+        ("crash", {}, "crash needs the parameter 'node'; it has node."),
+        ("pause", {"node": A, "seconds": 1}, "pause has no parameter 'seconds'; it has node."),
+        (
+            "bandwidth",
+            {"between": [A, B]},
+            "bandwidth needs the parameter 'bytes_per_second'; it has bytes_per_second, between, node, source, target.",
+        ),
+        ("stall", {"where": A}, "stall has no parameter 'where'; it has between, node, source, target."),
+        ("bandwidth", {"_free_at": {}}, "bandwidth has no parameter '_free_at'; "),
+        ("partitoin", {}, "There is no fault 'partitoin': there are bandwidth, bit_flips, "),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(kind: str, given: dict[str, object], sentence: str) -> None:
+    said = refusal(kind, given)
+    assert said.startswith(sentence)
+    assert said.count("\n") == 0
+
+
+def test_an_unknown_kind_hears_of_all_that_exist_and_of_its_own() -> None:
+    said = refusal("no", {})
+    assert all(kind in said for kind in FAULTS)
+    assert said.endswith("and path/to/file.py:Class for one of your own.")
+
+
+# --- of a user's own ------------------------------------------------------------------------------------------------
+
+
+def test_a_fault_of_ones_own_is_named_by_its_file_and_class(file: Path) -> None:
+    kind = f"{file}:Late"
+    fault = make(kind, {"node": A, "seconds": 2})
+    assert fault.words() == "a.nec is late"
+    assert kind_of(fault) == kind
+    assert make(kind, parameters(fault)) == fault
+
+
+def test_its_path_begins_where_the_schedule_is(file: Path) -> None:
+    assert make("own.py:Late", {"node": A}, file.parent) == make(f"{file}:Late", {"node": A})
+
+
+def test_its_name_is_short_below_the_working_folder(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
+    assert kind_of(make("own.py:Late", {"node": A})) == "own.py:Late"
+
+
+def test_an_edited_file_is_read_again(file: Path) -> None:
+    make(f"{file}:Late", {"node": A})
+    file.write_text(OWN.replace("is late", "is very late"))
+    assert make(f"{file}:Late", {"node": A}).words() == "a.nec is very late"
+
+
+def test_its_parameters_are_checked_too(file: Path) -> None:
+    assert refusal(f"{file}:Late", {}) == f"{file}:Late needs the parameter 'node'; it has node, seconds."
+    assert refusal(f"{file}:Late", {"node": 1}) == f"{file}:Late: node must be a text, and not 1."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("class Late", "class Early", "{file} has no class 'Late'; it has Early."),
+        ("@dataclass(frozen=True, slots=True)", "", "{kind} is no fault: it must be a dataclass."),
+        ("def words", "def word", "{kind} is no fault: it has no words."),
+        ("def names", "def name", "{kind} is no fault: it has no names."),
+        (
+            "def judge",
+            "def begin",
+            "{kind} is no fault: it needs judge(event, chance), or begin(nodes) and end(nodes).",
+        ),
+        (
+            "seconds: float = 1.0",
+            "seconds: complex = 1j",
+            "{kind} is no fault: a schedule cannot hold the type of its field seconds: "
+            "use str, int, float, bool, a Literal or a Where.",
+        ),
+        (
+            "seconds: float = 1.0",
+            "at: float = 1.0",
+            "{kind} is no fault: no field can be called at, because that is when it happens.",
+        ),
+        (
+            "seconds: float = 1.0",
+            "seconds: Flaot = 1.0",
+            "{kind} is no fault: the types of its fields cannot be read (name 'Flaot' is not defined).",
+        ),
+        ("import PASS", "import PASSED", "{file} cannot be loaded: line 7: ImportError: cannot import name 'PASSED'"),
+        ("class Late:", "class Late", "{file} cannot be loaded: line 11: expected ':'."),
+        ("@dataclass(frozen", "raise SystemExit('no')\n@dataclass(frozen", "{file} cannot be loaded: line 10: SystemE"),
+    ],
+)
+def test_a_file_that_holds_no_fault_is_refused_in_one_sentence(file: Path, old: str, new: str, sentence: str) -> None:
+    assert old in OWN
+    file.write_text(OWN.replace(old, new))
+    kind = f"{file}:Late"
+    said = refusal(kind, {"node": A})
+    assert said.startswith(sentence.format(file=file, kind=kind))
+    assert said.count("\n") == 0
+
+
+def test_a_where_leaves_no_room_for_fields_of_its_parameters(file: Path) -> None:
+    file.write_text(
+        OWN.replace("    node: str\n", "    node: str\n    where: Where = Where()\n").replace(
+            "\n\n@data", "\nfrom testnet.faults.where import Where\n\n@data", 1
+        )
+    )
+    assert refusal(f"{file}:Late", {}).endswith("with a Where, no field can be called node.")
+
+
+def test_what_a_class_of_ones_own_raises_is_a_sentence(file: Path) -> None:
+    check = "    def __post_init__(self) -> None:\n        raise ValueError('not today')\n\n    @property\n"
+    file.write_text(OWN.replace("    @property\n", check))
+    assert refusal(f"{file}:Late", {"node": A}) == f"{file}:Late does not take these parameters: not today"
+
+
+def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    missing = tmp_path / "no.py"
+    assert refusal(f"{missing}:Late", {}) == f"{missing} cannot be read: No such file or directory."
+
+
+def test_a_file_must_be_pythons(tmp_path: Path) -> None:
+    text = tmp_path / "own.txt"
+    text.write_text(OWN)
+    assert refusal(f"{text}:Late", {}) == f"{text} is no Python file: its name must end with .py."
+
+
+def test_a_class_within_a_function_has_no_name() -> None:
+    class Inner:
+        names = ()
+
+        def words(self) -> str:
+            return "looks like a fault"
+
+    with pytest.raises(BadInput, match="its class must stand by itself in a file"):
+        kind_of(Inner())
+
+
+def test_find_gives_the_class() -> None:
+    assert find("bit_flips") is BitFlips
