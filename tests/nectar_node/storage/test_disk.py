@@ -442,3 +442,34 @@ def test_a_full_simulated_disk_says_so_and_keeps_what_it_has() -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\0b", "x" * 256, "ö" * 128])
 def test_what_cannot_be_one_component_of_a_path(name: str) -> None:
     assert not is_part(name)
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Of what the real disk has been told to put itself what it holds, in order."""
+    paths: list[str] = []
+    sync = os.fsync
+
+    def note(descriptor: int) -> None:
+        paths.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    return paths
+
+
+def test_what_is_durable_can_be_reached_from_the_root(at: At, tmp_path: Path, synced: list[str]) -> None:
+    assert perform(MakeFolder(at("a", "b"))) is None
+    assert synced == [str(tmp_path), str(tmp_path / "a")]
+    assert perform(CreateFolder(at("a", "c"))) is None
+    assert synced[2:] == [str(tmp_path / "a")]
+    assert perform(Create(at("a", "c", "f"))) is None
+    assert perform(Sync(at("a", "c", "f"))) is None
+    assert synced[3:] == [str(tmp_path / "a" / "c" / "f"), str(tmp_path / "a" / "c")]
+
+
+def test_a_folder_that_is_there_costs_no_sync(at: At, synced: list[str]) -> None:
+    assert perform(MakeFolder(at("a", "b"))) is None
+    synced.clear()
+    assert perform(MakeFolder(at("a", "b"))) is None
+    assert synced == []
