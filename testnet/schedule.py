@@ -53,8 +53,8 @@ def ordered(steps: Iterable[Step]) -> Schedule:
     return tuple(sorted(steps, key=lambda step: step.at))
 
 
-def read_schedule_untrusted(path: Path, nodes: Sequence[str]) -> Schedule:
-    """The schedule in a TOML file, for a network of these nodes; raises BadInput."""
+def read_schedule_untrusted(path: Path, nodes: Sequence[str], seconds: float = MAX_SECONDS) -> Schedule:
+    """The schedule in a TOML file, for a network of these nodes and faults for so many seconds; raises BadInput."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -68,14 +68,29 @@ def read_schedule_untrusted(path: Path, nodes: Sequence[str]) -> Schedule:
     entries = value.get("fault")
     if set(value) != {"fault"} or not isinstance(entries, list):
         raise BadInput(f"{path} must hold nothing but entries [[fault]], each with a kind and a time `at`.")
-    return read_steps_untrusted(entries, nodes, str(path))
+    steps = _steps(entries, nodes, str(path))
+    for number, step in enumerate(steps, 1):
+        _check_phase(step, seconds, f"{path}, fault {number} ({kind_of(step.fault)})")
+    return ordered(steps)
 
 
 def read_steps_untrusted(entries: list[Any], nodes: Sequence[str], origin: str) -> Schedule:
     """A schedule from JSON-like values, `origin` for the sentences; raises BadInput."""
+    return ordered(_steps(entries, nodes, origin))
+
+
+def _steps(entries: list[Any], nodes: Sequence[str], origin: str) -> list[Step]:
     if len(entries) > MAX_STEPS:
         raise BadInput(f"{origin} has {len(entries)} faults; {MAX_STEPS} are the most.")
-    return ordered(_step(entry, nodes, f"{origin}, fault {number}") for number, entry in enumerate(entries, 1))
+    return [_step(entry, nodes, f"{origin}, fault {number}") for number, entry in enumerate(entries, 1)]
+
+
+def _check_phase(step: Step, seconds: float, where: str) -> None:
+    if step.at >= seconds:
+        raise BadInput(f"{where}: it begins at {step.at:g} s, and faults last until {seconds:g} s.")
+    if step.until is not None and step.until > seconds:
+        advice = "leave `until` out to let it last as long as faults do"
+        raise BadInput(f"{where}: it ends at {step.until:g} s, and faults last until {seconds:g} s; {advice}.")
 
 
 def _step(entry: Any, nodes: Sequence[str], where: str) -> Step:

@@ -19,6 +19,7 @@ from testnet.faults.own import load
 from testnet.faults.rule import Fault
 from testnet.faults.value import is_supported, objection, shown
 from testnet.faults.where import PARAMETERS, Where, read_where, write_where
+from testnet.unknown import unknown
 
 RESERVED = ("kind", "at", "until")
 """What a schedule says of each fault beside its parameters."""
@@ -84,8 +85,7 @@ def find(kind: str, folder: Path = Path()) -> type:
         return FAULTS[kind]
     path, colon, name = kind.rpartition(":")
     if not colon:
-        own = "path/to/file.py:Class for one of your own"
-        raise BadInput(f"There is no fault {shown(kind)}: there are {', '.join(FAULTS)}, and {own}.")
+        raise BadInput(unknown("fault", kind, FAULTS, "path/to/file.py:Class for one of your own"))
     found = load(folder / path, name)
     wrong = _what_it_lacks(found)
     if wrong is not None:

@@ -1,4 +1,4 @@
-"""Faults that are somebody's own: classes in files."""
+"""Faults and scenarios that are somebody's own: in Python files, named `path/to/file.py:Name`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nectar_node.errors import BadInput
 
 def load(path: Path, name: str) -> type:
     """The class `name` of the file at `path`, which is run. Raises BadInput if there is none, or it cannot run."""
-    module = _load(path)
+    module = load_module(path)
     found = getattr(module, name, None)
     if isinstance(found, type):
         return found
@@ -27,13 +27,14 @@ def _is_of(module: ModuleType, value: object) -> bool:
     return isinstance(value, type) and value.__module__ == module.__name__
 
 
-def _load(path: Path) -> ModuleType:
+def load_module(path: Path) -> ModuleType:
+    """The file at `path`, which is run, the first time. Raises BadInput."""
     try:
         source = path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
     # By its content: the same file gives the same classes, and one that was edited gives new ones.
-    name = f"own_fault_{blake3(bytes(path.resolve()) + b'=' + source).hexdigest(8)}"
+    name = f"own_{blake3(bytes(path.resolve()) + b'=' + source).hexdigest(8)}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -9,9 +9,10 @@ Owns the form of these lines; what the words of an event mean is for whoever rea
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,10 @@ class Event:
     text: str
     """What happened; its first word says what kind of thing that is."""
 
+    def words(self) -> str:
+        """The line itself."""
+        return f"{self.at:.9f} {self.node} {self.text}"
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -69,7 +74,7 @@ class End:
     seconds: float
     """Of virtual time."""
     result: str
-    """passed, violated or deadline."""
+    """passed, violated, deadline or broken."""
     text: str
     """What was violated, or is missing at the deadline."""
 
@@ -81,6 +86,12 @@ class Journal:
     header: Header
     events: tuple[Event, ...]
     end: End
+
+
+def write_journal(path: Path, plan: Mapping[str, object], events: Iterable[str], end: End) -> None:
+    """Write a whole file; `plan` is what Header reads, and `events` are the lines. Raises OSError."""
+    lines = (f"{MAGIC} {VERSION} {json.dumps(plan)}", *events, f"end {json.dumps(asdict(end))}", "")
+    path.write_text("\n".join(lines), encoding="utf-8")
 
 
 def read_journal_untrusted(path: Path) -> Journal:

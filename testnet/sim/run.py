@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,12 @@ from testnet.lab import OutOfTime
 from testnet.play import play
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan, Scenario
+from testnet.sim.journal import End, write_journal
 from testnet.sim.lab import SimLab
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import NOBODY, Simulation
 
-PASSED, VIOLATED, DEADLINE = "passed", "violated", "deadline"
+PASSED, VIOLATED, DEADLINE, BROKEN = "passed", "violated", "deadline", "broken"
 MAX_OUTSTANDING_SHOWN = 5
 
 
@@ -31,21 +32,18 @@ class Result:
     seconds: float
     """Of virtual time."""
     result: str
-    """passed, violated or deadline."""
+    """passed, violated, deadline, or broken: an error of the code itself came out of it."""
     text: str = ""
-    """What was violated, or did not come to an end."""
+    """What was violated, did not come to an end, or broke."""
+
+    @property
+    def end(self) -> End:
+        """The last line of the journal."""
+        return End(self.digest, len(self.journal), round(self.seconds, 9), self.result, self.text)
 
     def write(self, path: Path) -> None:
-        """The journal as a file; see `testnet.sim.journal`."""
-        end = {
-            "digest": self.digest,
-            "events": len(self.journal),
-            "seconds": round(self.seconds, 9),
-            "result": self.result,
-            "text": self.text,
-        }
-        lines = [f"nectar-journal 1 {json.dumps(self.plan.value())}", *self.journal, f"end {json.dumps(end)}"]
-        path.write_text("\n".join(lines) + "\n")
+        """The journal as a file; raises OSError."""
+        write_journal(path, self.plan.value(), self.journal, self.end)
 
 
 def run(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Result:
@@ -64,6 +62,8 @@ def run(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Resul
         result, text = VIOLATED, str(error)
     except OutOfTime as error:
         result, text = DEADLINE, _with_outstanding(str(error), watch)
+    except Exception as error:  # whatever it is, it must be told with the plan that leads to it
+        result, text = BROKEN, _with_place(error)
     if text:
         simulation.note(NOBODY, f"violation {text}")
     return Result(plan, tuple(simulation.journal), simulation.digest(), simulation.now, result, text)
@@ -75,3 +75,8 @@ def _with_outstanding(text: str, watch: Watch) -> str:
     if len(waiting) > len(shown):
         shown.append(f"and {len(waiting) - len(shown)} more")
     return f"{text}. Outstanding: {'; '.join(shown) or 'nothing'}."
+
+
+def _with_place(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}"

@@ -1,0 +1,55 @@
+"""How one run went, in short, and whether another one went wrong in the same way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from testnet.scenarios.scenario import Plan
+
+Kind: TypeAlias = tuple[str, str]
+"""Of a failure: its result, and what is left of its text when the particulars are gone."""
+
+DIED = "died"
+"""As a result: the process that ran it ended without a word."""
+
+_CODE = re.compile(r"(G\d+): ")
+_PARTICULARS = re.compile(r"[0-9a-f]{8,}|\d+(\.\d+)?")
+_FIRST = re.compile(r"(: |\. |, )")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The result of a plan."""
+
+    plan: Plan
+    result: str
+    """passed, violated, deadline, broken or died."""
+    text: str
+    """What was violated, did not come to an end, or broke."""
+    digest: str
+    events: int
+    seconds: float
+    """Of virtual time."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether all is well."""
+        return self.result == "passed"
+
+    @property
+    def kind(self) -> Kind:
+        """The same for failures that are likely to have one cause."""
+        return self.result, kind_of_text(self.text, self.plan.nodes)
+
+
+def kind_of_text(text: str, nodes: Sequence[str]) -> str:
+    """A promise's number such as G5; else the first clause without numbers and names of nodes."""
+    code = _CODE.match(text)
+    if code is not None:
+        return code[1]
+    for name in sorted(nodes, key=len, reverse=True):
+        text = text.replace(name, "NODE")
+    return _PARTICULARS.sub("N", _FIRST.split(text, maxsplit=1)[0])

@@ -1,0 +1,15 @@
+"""What to say about a name that nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def unknown(what: str, word: str, known: Iterable[str], beside: str = "") -> str:
+    """One sentence: there is no `what` called `word`, which one might be meant, and which there are; `beside` those."""
+    names = sorted(known)
+    near = get_close_matches(word, names, n=1)
+    meant = f"; did you mean {near[0]}?" if near else "."
+    others = f", and {beside}" if beside else ""
+    return f"There is no {what} {word!r}{meant} There are {', '.join(names)}{others}."
