@@ -9,7 +9,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -17,6 +17,7 @@ from nectar_node.cli import (
     boot,
     directory,
     errors,
+    groups,
     inspect,
     keys,
     logs,
@@ -37,8 +38,25 @@ BAD_USAGE = 2
 INTERRUPTED = 130
 
 
-def build() -> typer.Typer:
-    """The command line, with every command in it."""
+_GROUPS = (("testnet", testnet.app), ("net", net.app), ("keys", keys.app), ("directory", directory.app))
+_COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
+    ("boot", boot.boot),
+    ("send", send.send),
+    ("message", message.message),
+    ("start", start.start),
+    ("kill", start.kill),
+    ("ps", inspect.ps),
+    ("top", top.top),
+    ("peers", inspect.peers),
+    ("errors", errors.errors),
+    ("trace", trace.trace),
+    ("logs", logs.logs),
+)
+_OURS = {"run", *(name for name, _ in _GROUPS), *(name for name, _ in _COMMANDS)}
+
+
+def build(first: str | None = None) -> typer.Typer:
+    """The command line, with every command in it that may be meant if its `first` word is this."""
     app = typer.Typer(
         name="nectar",
         help="Run WebAssembly processes on nodes, and pass messages and files between nodes over Noise.",
@@ -47,23 +65,9 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    app.add_typer(testnet.app, name="testnet")
-    app.add_typer(net.app, name="net")
-    app.add_typer(keys.app, name="keys")
-    app.add_typer(directory.app, name="directory")
-    for name, command in (
-        ("boot", boot.boot),
-        ("send", send.send),
-        ("message", message.message),
-        ("start", start.start),
-        ("kill", start.kill),
-        ("ps", inspect.ps),
-        ("top", top.top),
-        ("peers", inspect.peers),
-        ("errors", errors.errors),
-        ("trace", trace.trace),
-        ("logs", logs.logs),
-    ):
+    for group_name, group in (*(() if first in _OURS else groups.find(first)), *_GROUPS):
+        app.add_typer(group, name=group_name)
+    for name, command in _COMMANDS:
         app.command(name)(command)
     # A script's arguments may look like options: those that are none of ours are the script's.
     app.command("run", context_settings={"ignore_unknown_options": True})(run.run)
@@ -75,8 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets '?', and no traceback
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        result = build()(args=arguments, prog_name="nectar", standalone_mode=False)
+        result = build(words[0] if words else None)(args=words, prog_name="nectar", standalone_mode=False)
     except BadInput as error:
         output.complain(str(error))
         return BAD_USAGE

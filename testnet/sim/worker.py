@@ -1,7 +1,7 @@
 """`python -m testnet.sim.worker`: plays plans, one after another, in a process of its own.
 
 Each line of standard input is an order, {"plan": …, "journal": PATH or null}; each line of standard output tells how
-that went. It ends with its input. One engine serves all runs, and what has been compiled stays.
+that went. It ends with its input, in the midst of a plan too. One engine serves all runs, and what has been compiled stays.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import json
 import os
 import signal
 import sys
+import threading
 from dataclasses import asdict
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from kernel.guest import Program
@@ -28,10 +30,18 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever gives the orders
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a scenario prints must not look like an answer
+    orders: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     player = Player()
-    for line in sys.stdin:
-        answers.write(f"{json.dumps(player.play(json.loads(line)))}\n")
+    while True:
+        answers.write(f"{json.dumps(player.play(json.loads(orders.get())))}\n")
         answers.flush()
+
+
+def _listen(orders: SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        orders.put(line)
+    os._exit(0)  # whoever gave the orders has gone: what is in play is for nobody
 
 
 class Player:

@@ -1,0 +1,173 @@
+"""`nectar sim`: scenarios in virtual time. Here is what people type; the work is in `testnet.sim`.
+
+Nothing here loads Wasmtime: every plan is played by a process of its own (`testnet.sim.workers`), which also means
+that Ctrl-C ends any run at once.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nectar_node.cli import options, output
+from nectar_node.cli.progress import RateMeter
+from nectar_node.errors import BadInput
+from testnet.cli import sim_text
+from testnet.cli.counting import counting
+from testnet.cli.shrinking import Shrunk, Task, shrink_plan
+from testnet.faults import FAULTS
+from testnet.faults.catalogue import about, parameter_names
+from testnet.scenarios import SCENARIOS
+from testnet.sim.files import journal_file
+from testnet.sim.journal import read_journal_untrusted
+from testnet.sim.plans import expand, find_scenario, plan_of, with_faults
+from testnet.sim.replay import first_difference
+from testnet.sim.shrink import MAX_RUNS
+from testnet.sim.sweep import Tally
+from testnet.sim.sweep import sweep as play_all
+from testnet.sim.verdict import DIED, Verdict
+from testnet.sim.workers import Workers
+
+FAILED = 1
+INTERRUPTED = 130
+MAX_SEED = 1 << 32
+MAX_KINDS_SHRUNK = 5
+"""Of the failures of one sweep."""
+
+app = typer.Typer(help="Run scenarios in virtual time, replay and shrink what fails.", no_args_is_help=True)
+
+ScenarioName = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="One that `nectar sim list` names, or path/to/file.py:NAME.")
+]
+JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="The journal of a run.")]
+Nodes = Annotated[int | None, typer.Option("--nodes", metavar="N", help="How many nodes.", show_default=False)]
+Faults = Annotated[
+    Path | None, typer.Option("--faults", metavar="FILE", help="A schedule of faults (TOML), for the seed's own.")
+]
+Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write the journal.")]
+MaxRuns = Annotated[int, typer.Option("--runs", metavar="N", min=1, help="The most runs to shrink a plan with.")]
+
+
+@app.command("list")
+def list_(as_json: options.AsJson = False) -> int:
+    """Show the scenarios, and the faults that can be in a schedule."""
+    if as_json:
+        output.print_json(
+            {
+                "scenarios": [
+                    {"name": each.name, "about": each.about, "nodes": list(each.nodes), "seconds": each.seconds}
+                    for each in SCENARIOS.values()
+                ],
+                "faults": [
+                    {"kind": kind, "about": about(fault), "parameters": list(parameter_names(fault))}
+                    for kind, fault in FAULTS.items()
+                ],
+            }
+        )
+        return 0
+    scenarios = [(each.name, str(len(each.nodes)), each.about) for each in SCENARIOS.values()]
+    output.print_table(("SCENARIO", "NODES", "WHAT IT SHOWS"), scenarios, ("SCENARIO",), ("NODES",))
+    output.say("")
+    faults = [(kind, about(fault), ", ".join(parameter_names(fault))) for kind, fault in FAULTS.items()]
+    output.print_table(("FAULT", "WHAT IT DOES", "PARAMETERS"), faults, ("FAULT",), ("PARAMETERS",))
+    return 0
+
+
+@app.command()
+def run(
+    scenario: ScenarioName,
+    nodes: Nodes = None,
+    seed: Annotated[int | None, typer.Option(metavar="S", help="Default: a random one, which is printed.")] = None,
+    faults: Faults = None,
+    journal: Output = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Play a scenario once. Exit code: 0 passed, 1 it did not."""
+    found = find_scenario(scenario)
+    plan = expand(found, random.SystemRandom().randrange(MAX_SEED) if seed is None else seed, nodes)
+    if faults is not None:
+        plan = with_faults(found, plan, faults)
+    file = journal_file(plan, journal)
+    if not as_json:
+        sim_text.print_plan(plan, found.about)
+    began = time.monotonic()
+    with Workers(1) as workers:
+        verdict = workers.play(plan, file)
+    sim_text.report_run(verdict, file, time.monotonic() - began, as_json)
+    return 0 if verdict.passed else FAILED
+
+
+@app.command()
+def sweep(
+    scenario: ScenarioName,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="How many.")] = 1000,
+    first: Annotated[int, typer.Option(metavar="N", min=0, help="The first of them.")] = 0,
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Processes that run at the same time.")] = 2,
+    nodes: Nodes = None,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Do not stop at the first failure.")] = False,
+    runs: MaxRuns = MAX_RUNS,
+    as_json: options.AsJson = False,
+) -> int:
+    """Play a scenario with many seeds, and shrink what fails. Exit code: 0 all passed, 1 some did not."""
+    found = find_scenario(scenario)
+    tally = Tally(seeds)
+    plans = (expand(found, seed, nodes) for seed in range(first, first + seeds))
+    console = output.console(sys.stderr if as_json else sys.stdout)
+    meter = RateMeter()
+    shrunk: list[Shrunk] = []
+    interrupted = False
+    with Workers(jobs) as workers:
+        try:
+            with counting(console, scenario) as display:
+                play_all(workers, plans, tally, keep_going, show)
+            for verdicts in list(tally.kinds().values())[:MAX_KINDS_SHRUNK]:
+                shrunk.append(shrink_plan(workers, Task(verdicts[0], found.least_nodes, runs), console))
+                if shrunk[-1].interrupted:
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            interrupted = True
+    sim_text.report_sweep(tally, shrunk, interrupted, as_json)
+    return INTERRUPTED if interrupted else FAILED if tally.failures else 0
+
+
+@app.command()
+def replay(journal: JournalFile, as_json: options.AsJson = False) -> int:
+    """Run the plan in a journal again, and compare line by line. Exit code: 0 the same, 1 not."""
+    then = read_journal_untrusted(journal)
+    _, plan = plan_of(then.header, str(journal))
+    with tempfile.TemporaryDirectory(prefix="nectar-") as folder, Workers(1) as workers:
+        verdict = workers.play(plan, Path(folder) / "journal")
+        if verdict.result == DIED:
+            output.complain(output.sentence(verdict.text))
+            return FAILED
+        now = read_journal_untrusted(Path(folder) / "journal")
+    difference = first_difference([each.words() for each in then.events], [each.words() for each in now.events])
+    sim_text.report_replay(then, now, difference, as_json)
+    return FAILED if difference else 0
+
+
+@app.command()
+def shrink(
+    journal: JournalFile,
+    target: Output = None,
+    runs: MaxRuns = MAX_RUNS,
+    as_json: options.AsJson = False,
+) -> int:
+    """Cut the plan of a run that failed down to what matters. Exit code: 0 done, 1 it no longer fails like that."""
+    read = read_journal_untrusted(journal)
+    scenario, plan = plan_of(read.header, str(journal))
+    end = read.end
+    failure = Verdict(plan, end.result, end.text, end.digest, end.events, end.seconds)
+    if failure.passed:
+        raise BadInput(f"{journal} is of a run that passed: there is nothing to shrink.")
+    console = output.console(sys.stderr if as_json else sys.stdout)
+    with Workers(1) as workers:
+        shrunk = shrink_plan(workers, Task(failure, scenario.least_nodes, runs, target), console)
+    sim_text.report_shrunk(shrunk, as_json)
+    return INTERRUPTED if shrunk.interrupted else FAILED if shrunk.smallest is None else 0

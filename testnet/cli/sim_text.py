@@ -1,0 +1,196 @@
+"""What `nectar sim` says: plans, results, failures, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from nectar_node.cli import output
+from nectar_node.cli.progress import RateMeter
+from testnet.cli.shrinking import Shrunk
+from testnet.scenarios.scenario import Plan
+from testnet.sim.journal import Journal
+from testnet.sim.replay import Difference
+from testnet.sim.sweep import Tally
+from testnet.sim.verdict import Verdict
+
+_LABEL = 11
+"""Characters, and a space, in front of each value."""
+_PRINTED_SEEDS = 20
+_PRINTED_CHARACTERS = 400
+"""Of a line of a journal."""
+
+
+def field(label: str, *values: str) -> None:
+    """A label and what there is to say about it, each value on a line of its own; broken between words on a terminal."""
+    width = output.console().width if sys.stdout.isatty() else 1 << 30
+    room = max(20, width - _LABEL - 1)
+    lines = [line for value in values for line in textwrap.wrap(value, room, break_on_hyphens=False) or [""]]
+    for number, line in enumerate(lines):
+        output.say(f"{label if number == 0 else '':{_LABEL}} {line}".rstrip())
+
+
+def print_plan(plan: Plan, about: str) -> None:
+    """All of it, in words."""
+    field("scenario", f"{plan.scenario}: {about}")
+    field("seed", str(plan.seed))
+    field("nodes", ", ".join(plan.nodes))
+    print_what_matters(plan)
+
+
+def print_what_matters(plan: Plan) -> None:
+    """Its options, and its faults."""
+    for name, value in plan.options.items():
+        field(name, *_option(value))
+    steps = [step.words() for step in plan.schedule]
+    field("faults", *(f"{words};" for words in steps[:-1]), *(steps[-1:] or ["none"]))
+
+
+def _option(value: Any) -> Iterable[str]:
+    if not isinstance(value, list):
+        return [json.dumps(value)]
+    return [json.dumps(each, ensure_ascii=False) for each in value] or ["none"]
+
+
+def verdict_value(verdict: Verdict) -> dict[str, Any]:
+    """As JSON values."""
+    return {
+        "result": verdict.result,
+        "text": verdict.text,
+        "seconds": verdict.seconds,
+        "events": verdict.events,
+        "hash": verdict.digest,
+        "plan": verdict.plan.value(),
+    }
+
+
+def report_run(verdict: Verdict, journal: Path, seconds: float, as_json: bool) -> None:
+    """How one run went."""
+    if as_json:
+        value = verdict_value(verdict)
+        output.print_json({**value, "journal": str(journal), "real_seconds": round(seconds, 3)})
+        return
+    field("result", *_result(verdict))
+    field("time", f"{verdict.seconds:.3f} s of virtual time in {output.duration(seconds)}")
+    field("events", f"{verdict.events:,}")
+    field("hash", verdict.digest)
+    field("journal", str(journal))
+    if not verdict.passed:
+        field("shrink", command("shrink", journal))
+
+
+def _result(verdict: Verdict) -> Iterable[str]:
+    return (verdict.result, *([output.one_line(verdict.text)] if verdict.text else []))
+
+
+def command(name: str, journal: Path) -> str:
+    """What to type."""
+    return f"nectar sim {name} {shlex.quote(str(journal))}"
+
+
+# --- sweeps ---------------------------------------------------------------------------------------------------------
+
+
+def progress(tally: Tally, meter: RateMeter, now: float) -> tuple[int, int, str]:
+    """For a display: done, in all, in words."""
+    meter.update(tally.done, now)
+    left = meter.time_left(tally.wanted)
+    ending = "" if left is None or tally.done == tally.wanted else f", {output.duration(left)} left"
+    failed = f"{len(tally.failures)} failed"
+    text = f"{tally.done:,} of {tally.wanted:,} seeds, {failed}, {meter.rate():.1f}/s{ending}"
+    return tally.done, tally.wanted, text
+
+
+def report_sweep(tally: Tally, shrunk: list[Shrunk], interrupted: bool, as_json: bool) -> None:
+    """What a sweep has found."""
+    if as_json:
+        output.print_json(
+            {
+                "seeds": tally.wanted,
+                "passed": tally.passed,
+                "interrupted": interrupted,
+                "failed": [verdict_value(each) for each in tally.failures],
+                "shrunk": [shrunk_value(each) for each in shrunk],
+            }
+        )
+        return
+    for each in shrunk:
+        report_shrunk(each, False)
+        output.say("")
+    for verdicts in list(tally.kinds().values())[len(shrunk) :]:
+        field("failed", f"seed {verdicts[0].plan.seed}", *_result(verdicts[0]))
+        output.say("")
+    for verdicts in tally.kinds().values():
+        if len(verdicts) > 1:
+            field("alike", _seeds([each.plan.seed for each in verdicts]))
+    stopped = "Stopped by Ctrl-C: " if interrupted else ""
+    asked = "" if tally.done == tally.wanted else f" of the {tally.wanted:,} asked for"
+    output.say(f"{stopped}{tally.done:,} seeds{asked} played, {tally.passed:,} passed, {len(tally.failures):,} failed.")
+
+
+def _seeds(seeds: list[int]) -> str:
+    shown = ", ".join(map(str, seeds[:_PRINTED_SEEDS]))
+    more = len(seeds) - _PRINTED_SEEDS
+    return f"seeds {shown}" + (f" and {more} more" if more > 0 else "")
+
+
+# --- shrinking ------------------------------------------------------------------------------------------------------
+
+
+def shrunk_value(shrunk: Shrunk) -> dict[str, Any]:
+    """As JSON values."""
+    return {
+        "seed": shrunk.failure.plan.seed,
+        "again": verdict_value(shrunk.again),
+        "journal": str(shrunk.journal),
+        "smallest": None if shrunk.smallest is None else verdict_value(shrunk.smallest),
+        "smallest_journal": None if shrunk.smallest_journal is None else str(shrunk.smallest_journal),
+        "runs": shrunk.runs,
+        "complete": shrunk.complete,
+    }
+
+
+def report_shrunk(shrunk: Shrunk, as_json: bool) -> None:
+    """A failure, and what of its plan matters."""
+    if as_json:
+        output.print_json(shrunk_value(shrunk))
+        return
+    field("seed", str(shrunk.failure.plan.seed))
+    field(*_result(shrunk.failure))
+    if shrunk.smallest is None or shrunk.smallest_journal is None:
+        field("again", "Run once more, it did not go wrong in the same way; it was:", *_result(shrunk.again))
+        field("journal", str(shrunk.journal))
+        return
+    before, after = shrunk.failure.plan, shrunk.smallest.plan
+    stopped = "" if shrunk.complete else "; stopped before all was tried"
+    faults = f"{len(before.schedule)} to {len(after.schedule)} faults"
+    field("shrunk", f"from {faults} in {shrunk.runs} runs{stopped}", *_result(shrunk.smallest)[1:])
+    field("nodes", ", ".join(after.nodes))
+    print_what_matters(after)
+    field("journal", f"{shrunk.smallest_journal} (before it was shrunk: {shrunk.journal})")
+    field("replay", command("replay", shrunk.smallest_journal))
+
+
+# --- replays --------------------------------------------------------------------------------------------------------
+
+
+def report_replay(then: Journal, now: Journal, difference: Difference | None, as_json: bool) -> None:
+    """How a second run of a journal's plan compares with the first."""
+    if as_json:
+        value = {"same": difference is None, "events": now.end.events, "hash": now.end.digest}
+        parts = None if difference is None else {"event": difference.number, "lines": list(difference.lines())}
+        output.print_json({**value, "difference": parts})
+    elif difference is None:
+        output.say(f"The same, {now.end.events:,} events, hash {now.end.digest}.")
+    else:
+        output.say(f"Not the same: they part at event {difference.number:,} of {then.end.events:,}.")
+        for line in difference.lines():
+            output.say(
+                textwrap.shorten(line, 10**9) if len(line) < _PRINTED_CHARACTERS else f"{line[:_PRINTED_CHARACTERS]}…"
+            )
+        output.say(f"Then it {then.end.result}, now it {now.end.result}.")

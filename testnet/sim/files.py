@@ -1,0 +1,30 @@
+"""Where journals are written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from nectar_node.errors import BadInput
+from testnet.scenarios.scenario import Plan
+
+DEFAULT_FOLDER = Path(".nectar") / "sim"
+"""Unless the user says otherwise, below the current folder."""
+
+
+def journal_file(plan: Plan, wanted: Path | None = None, ending: str = "") -> Path:
+    """The file for a run's journal, which can be written to, in a folder that is there; raises BadInput."""
+    file = wanted or DEFAULT_FOLDER / f"{_stem(plan)}{ending}.journal"
+    try:
+        if wanted is None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("ab"):
+            pass
+    except OSError as error:
+        raise BadInput(f"{file} cannot be written: {error.strerror}.") from error
+    return file
+
+
+def _stem(plan: Plan) -> str:
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", plan.scenario.rpartition("/")[2])
+    return f"{name}-{len(plan.nodes)}-nodes-seed-{plan.seed}"
