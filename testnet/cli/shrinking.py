@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from testnet.cli.counting import Display, counting
+from testnet.cli.counting import counting
 from testnet.sim.files import journal_file
 from testnet.sim.shrink import Shrinking, shrink
 from testnet.sim.verdict import Verdict

@@ -16,11 +16,10 @@ from typing import Annotated
 import typer
 
 from nectar_node.cli import options, output
-from nectar_node.cli.progress import RateMeter
 from nectar_node.errors import BadInput
 from testnet.cli import sim_text
-from testnet.cli.counting import counting
-from testnet.cli.shrinking import Shrunk, Task, shrink_plan
+from testnet.cli.shrinking import Task, shrink_plan
+from testnet.cli.sweeping import Order, find_failures
 from testnet.faults import FAULTS
 from testnet.faults.catalogue import about, parameter_names
 from testnet.scenarios import SCENARIOS
@@ -29,16 +28,12 @@ from testnet.sim.journal import read_journal_untrusted
 from testnet.sim.plans import expand, find_scenario, plan_of, with_faults
 from testnet.sim.replay import first_difference
 from testnet.sim.shrink import MAX_RUNS
-from testnet.sim.sweep import Tally
-from testnet.sim.sweep import sweep as play_all
 from testnet.sim.verdict import DIED, Verdict
 from testnet.sim.workers import Workers
 
 FAILED = 1
 INTERRUPTED = 130
 MAX_SEED = 1 << 32
-MAX_KINDS_SHRUNK = 5
-"""Of the failures of one sweep."""
 
 app = typer.Typer(help="Run scenarios in virtual time, replay and shrink what fails.", no_args_is_help=True)
 
@@ -116,24 +111,12 @@ def sweep(
 ) -> int:
     """Play a scenario with many seeds, and shrink what fails. Exit code: 0 all passed, 1 some did not."""
     found = find_scenario(scenario)
-    tally = Tally(seeds)
-    plans = (expand(found, seed, nodes) for seed in range(first, first + seeds))
-    console = output.console(sys.stderr if as_json else sys.stdout)
-    meter = RateMeter()
-    shrunk: list[Shrunk] = []
-    interrupted = False
+    expand(found, first, nodes)  # what is wrong with it is said before anything begins
+    order = Order(found, range(first, first + seeds), nodes, keep_going, runs)
     with Workers(jobs) as workers:
-        try:
-            with counting(console, scenario) as display:
-                play_all(workers, plans, tally, keep_going, show)
-            for verdicts in list(tally.kinds().values())[:MAX_KINDS_SHRUNK]:
-                shrunk.append(shrink_plan(workers, Task(verdicts[0], found.least_nodes, runs), console))
-                if shrunk[-1].interrupted:
-                    raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            interrupted = True
-    sim_text.report_sweep(tally, shrunk, interrupted, as_json)
-    return INTERRUPTED if interrupted else FAILED if tally.failures else 0
+        findings = find_failures(workers, order, output.console(sys.stderr if as_json else sys.stdout))
+    sim_text.report_sweep(findings, as_json)
+    return INTERRUPTED if findings.interrupted else FAILED if findings.tally.failures else 0
 
 
 @app.command()

@@ -6,17 +6,16 @@ import json
 import shlex
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from nectar_node.cli import output
-from nectar_node.cli.progress import RateMeter
 from testnet.cli.shrinking import Shrunk
+from testnet.cli.sweeping import Findings
 from testnet.scenarios.scenario import Plan
 from testnet.sim.journal import Journal
 from testnet.sim.replay import Difference
-from testnet.sim.sweep import Tally
 from testnet.sim.verdict import Verdict
 
 _LABEL = 11
@@ -27,7 +26,7 @@ _PRINTED_CHARACTERS = 400
 
 
 def field(label: str, *values: str) -> None:
-    """A label and what there is to say about it, each value on a line of its own; broken between words on a terminal."""
+    """A label, and each value on a line of its own; a terminal gets them broken between words."""
     width = output.console().width if sys.stdout.isatty() else 1 << 30
     room = max(20, width - _LABEL - 1)
     lines = [line for value in values for line in textwrap.wrap(value, room, break_on_hyphens=False) or [""]]
@@ -84,7 +83,7 @@ def report_run(verdict: Verdict, journal: Path, seconds: float, as_json: bool) -
         field("shrink", command("shrink", journal))
 
 
-def _result(verdict: Verdict) -> Iterable[str]:
+def _result(verdict: Verdict) -> Sequence[str]:
     return (verdict.result, *([output.one_line(verdict.text)] if verdict.text else []))
 
 
@@ -96,18 +95,9 @@ def command(name: str, journal: Path) -> str:
 # --- sweeps ---------------------------------------------------------------------------------------------------------
 
 
-def progress(tally: Tally, meter: RateMeter, now: float) -> tuple[int, int, str]:
-    """For a display: done, in all, in words."""
-    meter.update(tally.done, now)
-    left = meter.time_left(tally.wanted)
-    ending = "" if left is None or tally.done == tally.wanted else f", {output.duration(left)} left"
-    failed = f"{len(tally.failures)} failed"
-    text = f"{tally.done:,} of {tally.wanted:,} seeds, {failed}, {meter.rate():.1f}/s{ending}"
-    return tally.done, tally.wanted, text
-
-
-def report_sweep(tally: Tally, shrunk: list[Shrunk], interrupted: bool, as_json: bool) -> None:
+def report_sweep(findings: Findings, as_json: bool) -> None:
     """What a sweep has found."""
+    tally, shrunk, interrupted = findings.tally, findings.shrunk, findings.interrupted
     if as_json:
         output.print_json(
             {

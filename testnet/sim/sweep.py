@@ -42,9 +42,7 @@ class Tally:
         return kinds
 
 
-def sweep(
-    workers: Workers, plans: Iterator[Plan], tally: Tally, keep_going: bool, show: Callable[[Tally], None]
-) -> None:
+def sweep(workers: Workers, plans: Iterator[Plan], tally: Tally, keep_going: bool, show: Callable[[], None]) -> None:
     """Play the plans; without `keep_going` until one fails. What has begun by then is waited for, so that the failure
     with the lowest seed is the same in every run. `show` is called at least four times a second."""
     more = True
@@ -57,4 +55,4 @@ def sweep(
         for verdict in workers.verdicts(TICK_SECONDS):
             tally.add(verdict)
         more = more and (keep_going or not tally.failures)
-        show(tally)
+        show()

@@ -1,7 +1,8 @@
 """`python -m testnet.sim.worker`: plays plans, one after another, in a process of its own.
 
 Each line of standard input is an order, {"plan": …, "journal": PATH or null}; each line of standard output tells how
-that went. It ends with its input, in the midst of a plan too. One engine serves all runs, and what has been compiled stays.
+that went. It ends with its input, in the midst of a plan too. One engine
+serves all runs, and what has been compiled stays.
 """
 
 from __future__ import annotations

@@ -1,0 +1,79 @@
+"""Sweeps a scenario's seeds and shrinks what fails, before the eyes of whoever waits for it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console
+
+from nectar_node.cli import output
+from nectar_node.cli.progress import RateMeter
+from testnet.cli.counting import counting
+from testnet.cli.shrinking import Shrunk, Task, shrink_plan
+from testnet.scenarios.scenario import Scenario
+from testnet.sim.plans import expand
+from testnet.sim.sweep import Tally, sweep
+from testnet.sim.workers import Workers
+
+MAX_KINDS_SHRUNK = 5
+"""Of the failures of one sweep: one of each kind is shrunk, and these many kinds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be swept."""
+
+    scenario: Scenario
+    seeds: range
+    nodes: int | None
+    keep_going: bool
+    """After the first failure."""
+    max_runs: int
+    """To shrink each failure."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What came of it."""
+
+    tally: Tally
+    shrunk: list[Shrunk] = field(default_factory=list)
+    """One failure of each kind."""
+    interrupted: bool = False
+    """By Ctrl-C; what had been found by then was kept."""
+
+
+def find_failures(workers: Workers, order: Order, console: Console) -> Findings:
+    """Play all seeds, or until one fails, and shrink."""
+    findings = Findings(Tally(len(order.seeds)))
+    try:
+        _play(workers, order, findings.tally, console)
+        _shrink(workers, order, findings, console)
+    except KeyboardInterrupt:
+        findings.interrupted = True
+    return findings
+
+
+def _play(workers: Workers, order: Order, tally: Tally, console: Console) -> None:
+    meter = RateMeter()
+    plans = (expand(order.scenario, seed, order.nodes) for seed in order.seeds)
+    with counting(console, order.scenario.name) as display:
+        sweep(workers, plans, tally, order.keep_going, lambda: display.show(*progress(tally, meter, time.monotonic())))
+
+
+def _shrink(workers: Workers, order: Order, findings: Findings, console: Console) -> None:
+    for verdicts in list(findings.tally.kinds().values())[:MAX_KINDS_SHRUNK]:
+        task = Task(verdicts[0], order.scenario.least_nodes, order.max_runs)
+        findings.shrunk.append(shrink_plan(workers, task, console))
+        if findings.shrunk[-1].interrupted:
+            raise KeyboardInterrupt
+
+
+def progress(tally: Tally, meter: RateMeter, now: float) -> tuple[int, int, str]:
+    """For a display: done, in all, in words."""
+    meter.update(tally.done, now)
+    left = meter.time_left(tally.wanted)
+    ending = "" if left is None or tally.done == tally.wanted else f", {output.duration(left)} left"
+    text = f"{tally.done:,} of {tally.wanted:,} seeds, {len(tally.failures)} failed, {meter.rate():.1f}/s{ending}"
+    return tally.done, tally.wanted, text
