@@ -75,7 +75,9 @@ class _Story:
 
     def _runs(self, when: str, authors: Sequence[str], targets: Sequence[str]) -> list[Run]:
         count, gap_ms, blob = (self._plan.options[name] for name in ("count", "gap_ms", "blob"))
-        return [Run(f"{when}, {author}", author, tuple(targets), count, gap_ms, _TIMEOUT, (), blob) for author in authors]
+        return [
+            Run(f"{when}, {author}", author, tuple(targets), count, gap_ms, _TIMEOUT, (), blob) for author in authors
+        ]
 
 
 def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:

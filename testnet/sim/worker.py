@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from kernel.guest import Program
-from kernel.wasm.engine import Engine
+from testnet.sim.programs import Programs
 from testnet.scenarios.scenario import Plan, Scenario
 from testnet.sim.plans import find_scenario, plan_untrusted
 from testnet.sim.run import run
@@ -49,7 +49,7 @@ class Player:
     """An engine, and what it has compiled."""
 
     def __init__(self) -> None:
-        self._engine = Engine(None, replayable=True)
+        self._engine = Programs()
         self._programs: dict[Path, list[Program]] = {}
         """By folder of a package. The engine itself keeps no program that nobody uses."""
 
