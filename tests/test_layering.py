@@ -28,6 +28,7 @@ ONLY_IN = {
         "nectar_node/loading.py",
         "nectar_node/control.py",
         "testnet/proxy.py",
+        "testnet/links/",
         "testnet/demo.py",
     ),
     "wasmtime": ("kernel/wasm/",),

@@ -1,0 +1,6 @@
+"""The links between real nodes: proxies that know who dials whom, and carry out what faults say.
+
+places: which addresses the nodes of one testnet have. rules: the faults that hold now. stream: one direction of a
+connection. fabric: all connections of a testnet. thread: for programs without an event loop. process, `python -m
+testnet.links FOLDER`: a process of its own beside the nodes; control: what it can be asked; client: the asking end.
+"""

@@ -1,0 +1,180 @@
+"""(trio) All links of a testnet: addresses say who dials whom, and the faults what becomes of it."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
+from random import Random
+
+import trio
+
+from testnet.faults.rule import LOSE, PASS, Answering, Dialing, Event, Judgement, Link, LinkFault
+from testnet.faults.where import Where
+from testnet.links import sockets
+from testnet.links.places import Place
+from testnet.links.rules import Rules
+from testnet.links.stream import Connection, Counts
+
+_DROPPED_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A fault that holds."""
+
+    number: int
+    fault: LinkFault
+
+
+class Links:
+    """Made by `open_links`."""
+
+    def __init__(self, nursery: trio.Nursery, seed: int) -> None:
+        """Listens and forwards in `nursery`; the chance of each fault follows from `seed` and its number."""
+        began = trio.current_time()
+        self.counts: defaultdict[Link, Counts] = defaultdict(Counts)
+        """By link, in the order in which they were first used."""
+        self.applied: dict[int, Applied] = {}
+        """The faults that hold, by their numbers."""
+        self._nursery = nursery
+        self._seed = seed
+        self._rules = Rules(lambda: trio.current_time() - began)
+        self._places: dict[str, Place] = {}
+        self._names: dict[str, str] = {}
+        """By host."""
+        self._listeners: list[socket.socket] = []
+        self._open: set[Connection] = set()
+        self._numbers = itertools.count(1)
+        self._fault_numbers = itertools.count(1)
+
+    @property
+    def open_connections(self) -> int:
+        """How many there are."""
+        return len(self._open)
+
+    def add(self, name: str, place: Place) -> None:
+        """The node `name` is at `place`: listen for it from now on. Raises OSError if that cannot be."""
+        if name not in self._places:
+            listener = sockets.listen(place.front)
+            self._listeners.append(listener)
+            self._nursery.start_soon(self._serve, listener, name)
+        self._places[name] = place
+        self._names[place.host] = name
+
+    def apply(self, fault: LinkFault) -> int:
+        """`fault` holds from now on; its number."""
+        number = next(self._fault_numbers)
+        self.applied[number] = Applied(number, fault)
+        self._rules.add(number, fault, Random(f"{self._seed} {number}"))
+        return number
+
+    def remove(self, number: int) -> None:
+        """That fault holds no longer; raises KeyError if it did not."""
+        del self.applied[number]
+        self._rules.remove(number)
+
+    def cut(self, where: Where) -> int:
+        """Reset all connections there; how many."""
+        found = [connection for connection in self._open if where.covers(connection.link)]
+        for connection in found:
+            self.counts[connection.link].resets += 1
+            connection.cut()
+        return len(found)
+
+    def statistics(self) -> list[dict[str, str | int]]:
+        """The counts of each link that has been used."""
+        return [{"source": link.source, "target": link.target, **asdict(it)} for link, it in self.counts.items()]
+
+    def close(self) -> None:
+        """Listen no longer."""
+        for listener in self._listeners:
+            sockets.close(listener)
+
+    async def _serve(self, listener: socket.socket, target: str) -> None:
+        while True:
+            client, host = await sockets.accept(listener)
+            self._nursery.start_soon(self._forward, client, host, target)
+
+    async def _forward(self, client: socket.socket, host: str, target: str) -> None:
+        link = Link(self._names.get(host, host), target)
+        try:
+            server = await self._dial(client, host, link)
+            if server is not None:
+                await self._connect(Connection(next(self._numbers), link, client, server))
+        finally:
+            sockets.close(client)
+
+    async def _connect(self, connection: Connection) -> None:
+        try:
+            if await self._allowed(connection.client, Answering(connection.link.back, 0.0)) is not None:
+                await self._run(connection)
+        finally:
+            sockets.reset(connection.server)
+
+    async def _run(self, connection: Connection) -> None:
+        self.counts[connection.link].connections += 1
+        self._open.add(connection)
+        try:
+            await connection.run(self._rules, self.counts)
+        finally:
+            self._open.discard(connection)
+
+    async def _dial(self, client: socket.socket, host: str, link: Link) -> socket.socket | None:
+        """The connection to the target; None: there is none, and `client` knows, if it is to know."""
+        changes = self._rules.changes
+        dialed = await self._allowed(client, Dialing(link, 0.0))
+        if dialed is None:
+            return None
+        has_waited = dialed.delay or self._rules.changes != changes
+        if has_waited and sockets.has_gone(client):
+            return None
+        place = self._places.get(dialed.host or link.target)
+        server = None
+        if place is not None:
+            with suppress(OSError):
+                server = await sockets.connect((place.host, place.port), _as_source(host))
+        if server is None:
+            sockets.reset(client)
+        return server
+
+    async def _allowed(self, client: socket.socket, event: Event) -> Judgement | None:
+        """Wait until `event` happens; None: it never does."""
+        judgement = await self._rules.decide(event)
+        if judgement.verdict is LOSE:
+            await _ignore(client)
+            return None
+        await trio.sleep(judgement.delay)
+        if judgement.verdict is not PASS:
+            self.counts[event.link].resets += 1
+            sockets.reset(client)
+            return None
+        return judgement
+
+
+def _as_source(host: str) -> str | None:
+    """On loopback whoever is dialed sees the host that has dialed; elsewhere nobody can take another's address."""
+    return host if host.startswith("127.") else None
+
+
+async def _ignore(client: socket.socket) -> None:
+    """Take what it sends, until it gives up."""
+    dropped = memoryview(bytearray(_DROPPED_BYTES))
+    with suppress(OSError):
+        while await sockets.receive_into(client, dropped):
+            pass
+
+
+@asynccontextmanager
+async def open_links(seed: int = 0) -> AsyncIterator[Links]:
+    """Links without a node, until the end of this."""
+    async with trio.open_nursery() as nursery:
+        links = Links(nursery, seed)
+        try:
+            yield links
+        finally:
+            nursery.cancel_scope.cancel()
+            links.close()

@@ -1,0 +1,54 @@
+"""Which addresses the nodes of one testnet have.
+
+Every node has an address of its own, where it listens and from which it dials, so that whoever accepts a connection
+knows which node made it. Others are told another port of that address, where the links listen. On loopback all of
+127.0.0.0/8 is there for the taking: a testnet takes 127.x.y.0/24, where x and y follow from its folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+FRONT_PORT = 7100
+"""Where others are told to reach a node, and the links listen: below the ports that the operating system gives out."""
+NODE_PORT = 7101
+"""Where the node listens."""
+MAX_NODES = 250
+"""In a /24, without its first and last addresses."""
+_FIRST = 2
+"""The address before it is the testnet's own: who has bound it, has the network."""
+
+
+class Place(NamedTuple):
+    """Where a node is."""
+
+    host: str
+    """It listens there and dials from there; nobody else does."""
+    port: int
+    front: tuple[str, int]
+    """Where others are told to reach it."""
+
+
+class LoopbackNetwork(NamedTuple):
+    """One 127.x.y.0/24."""
+
+    prefix: str
+    """Such as "127.53.201"."""
+
+    @staticmethod
+    def of(folder: Path, attempt: int = 0) -> LoopbackNetwork:
+        """The network of the testnet in `folder`; each further attempt is another one, for when that is taken."""
+        digest = hashlib.blake2s(f"{folder.resolve()}\0{attempt}".encode(), digest_size=2).digest()
+        return LoopbackNetwork(f"127.{1 + digest[0] % 254}.{digest[1]}")
+
+    @property
+    def claim(self) -> tuple[str, int]:
+        """What is bound while the network is used."""
+        return f"{self.prefix}.1", FRONT_PORT
+
+    def place(self, number: int) -> Place:
+        """Of the node with this number; numbers are below MAX_NODES."""
+        host = f"{self.prefix}.{_FIRST + number}"
+        return Place(host, NODE_PORT, (host, FRONT_PORT))

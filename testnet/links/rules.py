@@ -1,0 +1,64 @@
+"""(trio) The faults of links that hold now, and the waiting for that to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TypeVar
+
+import trio
+
+from testnet.faults.rule import HOLD, NO_ROUTE, Dialing, Event, Judgement, Link, LinkFault, Rule, judge
+from testnet.faults.where import EVERYWHERE, Where
+
+E = TypeVar("E", bound=Event)
+
+
+class Rules:
+    """Numbered in the order in which they began, which is the order in which they are asked."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock`: seconds since the network began."""
+        self._clock = clock
+        self._rules: dict[int, Rule] = {}
+        self._on: dict[Link, tuple[Rule, ...]] = {}
+        """Those about a link, as far as somebody has asked."""
+        self._changed = trio.Event()
+        self.changes = 0
+        """How often other rules have held than before."""
+
+    def add(self, number: int, fault: LinkFault, chance: Random) -> None:
+        """`fault` holds from now on; it has `chance` for itself."""
+        self._rules[number] = Rule(fault, chance)
+        self._change()
+
+    def remove(self, number: int) -> None:
+        """It holds no longer; raises KeyError if it did not."""
+        del self._rules[number]
+        self._change()
+
+    def on(self, link: Link) -> tuple[Rule, ...]:
+        """The rules that say anything about `link`."""
+        rules = self._on.get(link)
+        if rules is None:
+            rules = self._on[link] = tuple(rule for rule in self._rules.values() if _where(rule.fault).covers(link))
+        return rules
+
+    async def decide(self, event: Event) -> Judgement:
+        """What becomes of `event`, once it need not wait any more."""
+        while True:
+            judgement = judge(self.on(event.link), event._replace(now=self._clock()))
+            if judgement.verdict is not HOLD and (judgement.verdict is not NO_ROUTE or isinstance(event, Dialing)):
+                return judgement
+            await self._changed.wait()
+
+    def _change(self) -> None:
+        self._on.clear()
+        self.changes += 1
+        self._changed.set()
+        self._changed = trio.Event()
+
+
+def _where(fault: LinkFault) -> Where:
+    where = getattr(fault, "where", EVERYWHERE)
+    return where if isinstance(where, Where) else EVERYWHERE

@@ -1,0 +1,82 @@
+"""(trio) The links of programs without an event loop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import TypeVar
+
+import trio
+
+from testnet.faults.rule import LinkFault
+from testnet.faults.where import Where
+from testnet.links.fabric import Links, open_links
+from testnet.links.places import Place
+
+_START_TIMEOUT = 10.0
+
+T = TypeVar("T")
+
+
+class ThreadedLinks:
+    """`Links` in a thread: every call is done there."""
+
+    def __init__(self, links: Links, token: trio.lowlevel.TrioToken) -> None:
+        self._links = links
+        self._token = token
+
+    def add(self, name: str, place: Place) -> None:
+        """`Links.add`."""
+        self._run(lambda: self._links.add(name, place))
+
+    @contextmanager
+    def applied(self, fault: LinkFault) -> Iterator[None]:
+        """`fault` holds until the end of this."""
+        number = self.apply(fault)
+        try:
+            yield
+        finally:
+            self.remove(number)
+
+    def apply(self, fault: LinkFault) -> int:
+        """`Links.apply`."""
+        return self._run(lambda: self._links.apply(fault))
+
+    def remove(self, number: int) -> None:
+        """`Links.remove`."""
+        self._run(lambda: self._links.remove(number))
+
+    def cut(self, where: Where) -> int:
+        """`Links.cut`."""
+        return self._run(lambda: self._links.cut(where))
+
+    def statistics(self) -> list[dict[str, str | int]]:
+        """`Links.statistics`."""
+        return self._run(self._links.statistics)
+
+    def _run(self, call: Callable[[], T]) -> T:
+        return trio.from_thread.run_sync(call, trio_token=self._token)
+
+
+@contextmanager
+def run_links(seed: int = 0) -> Iterator[ThreadedLinks]:
+    """Links in a thread of their own, until the end of this."""
+    ready: Future[tuple[ThreadedLinks, Callable[[], None]]] = Future()
+
+    async def serve() -> None:
+        async with open_links(seed) as links:
+            token = trio.lowlevel.current_trio_token()
+            with trio.CancelScope() as scope:
+                ready.set_result((ThreadedLinks(links, token), lambda: token.run_sync_soon(scope.cancel)))
+                await trio.sleep_forever()
+
+    thread = threading.Thread(target=trio.run, args=(serve,), name="links")
+    thread.start()
+    links, stop = ready.result(_START_TIMEOUT)
+    try:
+        yield links
+    finally:
+        stop()
+        thread.join()
