@@ -1,17 +1,12 @@
-"""The control socket: how the command line reaches a running node.
+"""What the command line can ask of a running node, over its control socket (`nectar_node.control_socket`).
 
-A Unix socket in the node's folder, readable by its user only. One line of JSON asks, one line answers:
-{"command": name, …} gets {"ok": {…}} or {"error": {"kind": …, "sentence": …}}. What takes its time may send any number
-of lines {"event": {…}} before its answer. A connection may ask many times, one thing after another; when it goes away,
-what it asked for ends.
+What takes its time may send any number of lines {"event": {…}} before its answer.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import os
-import socket
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -22,7 +17,6 @@ import trio
 
 from kernel.address import PackageId, ProcessId
 from kernel.guest import Arrival, Failure
-from kernel.json_text import parse_untrusted
 from kernel.message import SendErrorKind, is_claim
 from nectar_node import status
 from nectar_node.asked import (
@@ -36,8 +30,9 @@ from nectar_node.asked import (
     shared_file_untrusted,
     timeout_untrusted,
 )
+from nectar_node.control_socket import error, line_of, request_untrusted
 from nectar_node.core import NodeCore
-from nectar_node.errors import BadInput, BadPackage, CannotListen, NodeError
+from nectar_node.errors import BadInput, BadPackage, NodeError
 from nectar_node.package import Package, parse_capability, read_package, withhold
 from nectar_node.storage.operations import Location
 from nectar_node.system.terminal import FAILED, OFFLINE, TIMED_OUT
@@ -48,8 +43,6 @@ from net.events import Probed, ProbeEnded
 
 MAX_LINE_BYTES = 128 << 20
 """One request: the largest blob in base64, and room for the rest."""
-MAX_WAITING_LINES = 16
-"""Requests of one connection that wait for the answer to an earlier one."""
 MAX_EVENTS = 4096
 """Events that wait for a client that is slow to read them; it loses later ones, and is told how many."""
 MAX_EVENT_BYTES = 4 << 20
@@ -58,8 +51,6 @@ SCRIPT_SECONDS = 30
 """How long a script may take unless its user says otherwise."""
 ROWS_AT_ONCE = 256
 """Processes that `ps` looks at before it lets messages flow again."""
-_READ_BYTES = 1 << 16
-_ACCEPT_PAUSE_SECONDS = 0.1
 _RESERVED = PackageId("distro", "sys")
 _FAILURES = {FAILED: "failed", OFFLINE: "offline", TIMED_OUT: "timeout"}
 """By the metadata of a script's answer that says why there is no better one."""
@@ -102,7 +93,7 @@ class Feed(Waiter):
     def put(self, event: dict[str, object]) -> None:
         """Something has happened; it is dropped, and counted, if too much waits to be read."""
         self._changed.set()
-        line = _line({"event": event})
+        line = line_of({"event": event})
         if len(self._lines) >= MAX_EVENTS or self._bytes + len(line) > MAX_EVENT_BYTES:
             self._lost += 1
             return
@@ -116,7 +107,7 @@ class Feed(Waiter):
 
     def _tell_lost(self) -> None:
         if self._lost:
-            self._add(_line({"event": {"lost": self._lost}}))
+            self._add(line_of({"event": {"lost": self._lost}}))
             self._lost = 0
 
     def _add(self, line: bytes) -> None:
@@ -179,16 +170,20 @@ class Control:
             "shutdown": self._on_shutdown,
         }
 
+    def connected(self, send: Callable[[bytes], Awaitable[None]]) -> Client:
+        """Somebody has connected, to whom `send` writes a line."""
+        return Client(send)
+
     async def answer_untrusted(self, client: Client, line: bytes) -> dict[str, object]:
         """The answer to one line, whatever it is."""
         try:
-            request = _request_untrusted(line)
+            request = request_untrusted(line)
             command = self._commands.get(str(request.get("command")))
             if command is None:
                 raise BadInput(f"There is no command {str(request.get('command'))[:64]!r}.")
             return {"ok": await command(client, request)}
-        except NodeError as error:
-            return _error(type(error).__name__, str(error))
+        except NodeError as refusal:
+            return error(refusal)
 
     def forget(self, client: Client) -> None:
         """A client has gone away."""
@@ -411,98 +406,3 @@ def _why_not(package: Package, failures: tuple[tuple[ProcessId, str], ...]) -> s
 
 def _lead() -> float:
     return time.time() - trio.current_time()
-
-
-def _request_untrusted(line: bytes) -> Asked:
-    try:
-        request = parse_untrusted(line.decode())
-    except ValueError as error:
-        raise BadInput(f"A request is one line of JSON: {error}.") from error
-    if not isinstance(request, dict):
-        raise BadInput("A request is a JSON object.")
-    return request
-
-
-def _line(value: dict[str, object]) -> bytes:
-    return json.dumps(value).encode() + b"\n"
-
-
-def _error(kind: str, sentence: str) -> dict[str, object]:
-    return {"error": {"kind": kind, "sentence": sentence}}
-
-
-# --- the socket -----------------------------------------------------------------------------------------------------
-
-
-def bind(path: Path) -> trio.socket.SocketType:
-    """The listening socket at `path`, in place of one that a crash left; raises CannotListen.
-
-    Bound through a descriptor of its folder: a Unix socket's path is limited to 108 bytes, a folder's is not.
-    """
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    before = os.umask(0o177)
-    try:
-        listener.bind(f"/proc/self/fd/{folder}/{path.name}")
-        listener.listen(64)
-    except OSError as error:
-        listener.close()
-        raise CannotListen(f"The control socket {path} cannot be made: {error.strerror}.") from error
-    finally:
-        os.umask(before)
-        os.close(folder)
-    return trio.socket.from_stdlib_socket(listener)
-
-
-async def serve(control: Control, listener: trio.socket.SocketType) -> None:
-    """Answer clients until cancelled."""
-    async with trio.open_nursery() as nursery:
-        while True:
-            try:
-                connection, _ = await listener.accept()
-            except OSError:
-                await trio.sleep(_ACCEPT_PAUSE_SECONDS)  # no descriptor is free; one may be soon
-                continue
-            nursery.start_soon(_serve_one, control, trio.SocketStream(connection))
-
-
-async def _serve_one(control: Control, stream: trio.SocketStream) -> None:
-    """Answer one client, line by line; when it goes away, what it waits for is given up."""
-    client = Client(stream.send_all)
-    lines, waiting = trio.open_memory_channel[bytes](MAX_WAITING_LINES)
-    try:
-        async with stream, trio.open_nursery() as nursery:
-            nursery.start_soon(_answer_all, control, client, waiting, stream)
-            await _read_lines(stream, lines)
-            nursery.cancel_scope.cancel()
-    finally:
-        control.forget(client)
-
-
-async def _read_lines(stream: trio.SocketStream, lines: trio.MemorySendChannel[bytes]) -> None:
-    pending = bytearray()
-    while len(pending) <= MAX_LINE_BYTES:
-        try:
-            data = await stream.receive_some(_READ_BYTES)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return
-        if not data:
-            return
-        searched = len(pending)
-        pending += data
-        while (end := pending.find(b"\n", searched)) >= 0:
-            await lines.send(bytes(pending[:end]))
-            del pending[: end + 1]
-            searched = 0
-
-
-async def _answer_all(
-    control: Control, client: Client, lines: trio.MemoryReceiveChannel[bytes], stream: trio.SocketStream
-) -> None:
-    try:
-        async for line in lines:
-            answer = await control.answer_untrusted(client, line)
-            await stream.send_all(_line(answer))
-    except (trio.BrokenResourceError, trio.ClosedResourceError):
-        return  # the client went away

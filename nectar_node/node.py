@@ -28,7 +28,7 @@ from kernel.limits import MAX_MEMORY_BYTES, MAX_MODULE_BYTES
 from kernel.message import Buffer
 from kernel.runner import Runner
 from kernel.wasm.engine import Engine, self_check
-from nectar_node import control, log
+from nectar_node import control, control_socket, log
 from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig, module_cache
 from nectar_node.core import CoreConfig, NodeCore
 from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError
@@ -171,7 +171,7 @@ class Node:
     async def run(self) -> None:
         """Listen, join, boot packages, say that it is ready, and serve until told to stop."""
         listener = await self._listen()
-        socket = control.bind(self.config.folder.control)
+        socket = control_socket.bind(self.config.folder.control)
         commands = control.Control(self._core, self._status, self._runner.turn)
         try:
             async with trio.open_nursery() as nursery:
@@ -182,7 +182,7 @@ class Node:
                 nursery.start_soon(self._watch_signals, commands)
                 nursery.start_soon(self._runner.run)
                 nursery.start_soon(self._driver.serve, listener)
-                nursery.start_soon(control.serve, commands, socket)
+                nursery.start_soon(control_socket.serve, commands, socket, control.MAX_LINE_BYTES)
                 nursery.start_soon(_check_engine)
                 warning = await self._join()
                 for package in self._prepared.packages:
@@ -201,13 +201,14 @@ class Node:
             socket.close()
 
     async def _listen(self) -> TcpListener:
-        """The port that was asked for; a registrar that is started again takes the one in the genesis file."""
+        """The port that was asked for; a registrar that is started again takes the one in the genesis file, if that is
+        where it listens itself."""
         config, port = self.config, self.config.port
         if config.static is not None:
             port = port or self._port_in_directory()
         elif config.is_registrar and (config.network_folder / GENESIS_FILE).exists():
             try:
-                port = port or Genesis.load(config.network_folder).port
+                port = port or self._port_before(Genesis.load(config.network_folder))
             except CannotJoin as error:
                 log.write_line("net", f"{error} It is written anew now.")
         try:
@@ -220,8 +221,11 @@ class Node:
         self._endpoint = (config.host, listener.port)
         if config.is_registrar:
             public_key = self._prepared.identity.public_key
-            Genesis(config.name, public_key, config.host, listener.port).save(config.network_folder)
+            Genesis(config.name, public_key, *(config.advertise or self._endpoint)).save(config.network_folder)
         return listener
+
+    def _port_before(self, genesis: Genesis) -> int:
+        return genesis.port if genesis.host == self.config.host and self.config.advertise is None else 0
 
     def _port_in_directory(self) -> int:
         record = self._prepared.directory.find(self.config.name)

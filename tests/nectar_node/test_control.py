@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.guest import GuestConfig
-from nectar_node import control
+from nectar_node import control, control_socket
 from nectar_node.control import MAX_EVENT_BYTES, MAX_EVENTS, Client, Control, Feed
 from nectar_node.core import CoreConfig, NodeCore
 from nectar_node.storage.operations import Location
@@ -50,7 +50,8 @@ async def served(folder: Path) -> AsyncIterator[NodeCore]:
     core, commands = make_control()
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(control.serve, commands, control.bind(folder / "control.sock"))
+            listener = control_socket.bind(folder / "control.sock")
+            nursery.start_soon(control_socket.serve, commands, listener, control.MAX_LINE_BYTES)
             yield core
             nursery.cancel_scope.cancel()
 
@@ -65,7 +66,7 @@ async def ask(stream: trio.SocketStream, **request: object) -> Any:
 
 async def test_the_socket_is_for_its_user_only_and_replaces_one_that_a_crash_left(tmp_path: Path) -> None:
     for _ in range(2):
-        control.bind(tmp_path / "control.sock").close()
+        control_socket.bind(tmp_path / "control.sock").close()
     assert stat.S_IMODE((tmp_path / "control.sock").stat().st_mode) == 0o600
 
 
