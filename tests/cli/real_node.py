@@ -16,7 +16,7 @@ from kernel.events import Answered
 from kernel.guest import GuestConfig, Program
 from kernel.runner import Runner
 from kernel.wasm.engine import Engine
-from nectar_node import control
+from nectar_node import control, control_socket
 from nectar_node.config import NODES_FOLDER
 from nectar_node.core import CoreConfig, NodeCore
 from nectar_node.folder import NodeFolder
@@ -57,7 +57,8 @@ class RealNode:
         commands = control.Control(self.core, lambda: {"endpoint": ["127.0.0.1", 1]}, self._runner.turn)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._runner.run)
-            nursery.start_soon(control.serve, commands, control.bind(self.folder.control))
+            listener = control_socket.bind(self.folder.control)
+            nursery.start_soon(control_socket.serve, commands, listener, control.MAX_LINE_BYTES)
             for name in packages:
                 self.core.install(read_package(PACKAGES / name, NODE), None, trio.current_time())
             self._runner.turn()
