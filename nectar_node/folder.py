@@ -61,6 +61,11 @@ class NodeFolder:
         return self.path / "log"
 
     @property
+    def boot(self) -> Path:
+        """How the command line has started it last (`nectar_node.cli.boot_options`)."""
+        return self.path / "boot.json"
+
+    @property
     def lock(self) -> Path:
         """Held while the node runs; contains its process id."""
         return self.path / "lock"

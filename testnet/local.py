@@ -14,14 +14,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 from nectar_node.cli import launch
+from nectar_node.cli.boot_options import DEFAULT_OPTIONS, BootOptions
 from nectar_node.cli.client import Answer, ControlClient
-from nectar_node.cli.launch import BootOptions
 from nectar_node.cli.network import Network
-from nectar_node.config import REGISTRAR_NAME
+from nectar_node.config import LOOPBACK, REGISTRAR_NAME
 from nectar_node.errors import NotRunning
 from nectar_node.folder import NodeFolder
+from testnet.links.places import Place
+
+
+class Linked(Protocol):
+    """Links that the nodes of a testnet reach each other through."""
+
+    def connect(self, name: str) -> Place:
+        """The place of the node `name`, which others reach from now on."""
 
 
 @dataclass(slots=True)
@@ -32,8 +41,10 @@ class LocalTestnet:
     """
 
     folder: Path
-    options: BootOptions = launch.DEFAULT_OPTIONS
+    options: BootOptions = DEFAULT_OPTIONS
     """How every node is booted unless told otherwise."""
+    links: Linked | None = None
+    """What stands between nodes that are booted without an address of their own; None: nothing."""
     _children: dict[str, launch.StartedNode] = field(default_factory=dict)
     _special: dict[str, BootOptions] = field(default_factory=dict)
 
@@ -141,7 +152,10 @@ class LocalTestnet:
             return client.request(command)
 
     def _options(self, name: str) -> BootOptions:
-        return self._special.get(name, self.options)
+        options = self._special.get(name, self.options)
+        if self.links is None or options.host != LOOPBACK or options.advertise is not None:
+            return options
+        return self.links.connect(name).options(options)
 
     def _remember(self, started: Iterable[launch.StartedNode]) -> None:
         self._children.update((node.name, node) for node in started)

@@ -12,6 +12,7 @@ import nectar_node
 from kernel.address import check_node
 from kernel.errors import BadAddress
 from nectar_node.cli import launch, output, passwords
+from nectar_node.cli.boot_options import BootOptions
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.config import LOOPBACK, REGISTRAR_NAME, Genesis, NodeConfig, StaticFile
 from nectar_node.errors import BadInput
@@ -72,7 +73,7 @@ def boot(
     password_descriptor: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> int:
     """Run the node NAME of the network in D until Ctrl-C or SIGTERM."""
-    options = launch.BootOptions(
+    options = BootOptions(
         host=host,
         port=port,
         advertise=parse_endpoint(advertise) if advertise else None,
@@ -95,7 +96,7 @@ def boot(
     return run(config)
 
 
-def _boot_detached(network: Network, name: str, options: launch.BootOptions) -> int:
+def _boot_detached(network: Network, name: str, options: BootOptions) -> int:
     started = launch.start(network, [(name, with_password(network, name, options))])[0]
     where = f"on {output.endpoint(list(started.endpoint))}"
     if options.routers:
@@ -106,7 +107,7 @@ def _boot_detached(network: Network, name: str, options: launch.BootOptions) -> 
     return 0
 
 
-def with_password(network: Network, name: str, options: launch.BootOptions) -> launch.BootOptions:
+def with_password(network: Network, name: str, options: BootOptions) -> BootOptions:
     """The options with the password that the node needs: its own process has no terminal to ask at."""
     place = network.place(name)
     if place.owner() is not None:
@@ -114,7 +115,7 @@ def with_password(network: Network, name: str, options: launch.BootOptions) -> l
     return replace(options, password=passwords.for_boot(place, options.password_file))
 
 
-def make_config(network: Network, name: str, options: launch.BootOptions, ready_descriptor: int | None) -> NodeConfig:
+def make_config(network: Network, name: str, options: BootOptions, ready_descriptor: int | None) -> NodeConfig:
     """What the node is told at its start; raises BadInput, or CannotJoin where there is no testnet."""
     place, password = network.place(name), options.password
     return NodeConfig(
@@ -134,7 +135,7 @@ def make_config(network: Network, name: str, options: launch.BootOptions, ready_
     )
 
 
-def _packages(name: str, options: launch.BootOptions) -> tuple[Path, ...]:
+def _packages(name: str, options: BootOptions) -> tuple[Path, ...]:
     if options.packages is None:
         return () if name == REGISTRAR_NAME else shipped_packages()
     return options.packages

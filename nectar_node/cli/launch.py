@@ -17,15 +17,14 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
+from nectar_node.cli.boot_options import BootOptions, keep_options
 from nectar_node.cli.logs import last_line
 from nectar_node.cli.network import Network
-from nectar_node.config import GENESIS_FILE, LOOPBACK, NODES_FOLDER, REGISTRAR_NAME
+from nectar_node.config import GENESIS_FILE, NODES_FOLDER, REGISTRAR_NAME
 from nectar_node.errors import BadInput, CannotStart, NodeError
 from nectar_node.folder import NodeFolder
-from net.limits import MAX_RESERVATIONS
 
 READY_TIMEOUT = 30.0
 """Seconds in which a node must be ready."""
@@ -35,49 +34,6 @@ STOP_GRACE = 5.0
 
 _KILL_GRACE = 5.0
 _MAX_REPORT_BYTES = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class BootOptions:
-    """What `nectar boot` is told beyond the node's name and network."""
-
-    host: str = LOOPBACK
-    port: int = 0
-    advertise: tuple[str, int] | None = None
-    packages: tuple[Path, ...] | None = None
-    """None: those that come with the node."""
-    password_file: Path | None = None
-    routers: tuple[str, ...] = ()
-    reservations: int = MAX_RESERVATIONS
-    directory: tuple[Path, bytes] | None = None
-    """The signed file of a network without a registrar, and the key of its authority."""
-    password: bytes | None = field(default=None, repr=False)
-    """Of the key, if it is known already; it goes through a pipe, which no other process can look into."""
-    prefix: tuple[str, ...] = ()
-    """Words before the command that starts the node, such as `ip netns exec NAME`. What they run must become the node:
-    keep its process id and its descriptors."""
-
-    def arguments(self) -> list[str]:
-        """The same, as arguments of `nectar boot`; without the password and the prefix."""
-        words = ["--host", self.host, "--port", str(self.port)]
-        if self.advertise is not None:
-            words += ["--advertise", f"{self.advertise[0]}:{self.advertise[1]}"]
-        if self.routers:
-            words += ["--routers", ",".join(self.routers)]
-        if self.reservations != MAX_RESERVATIONS:
-            words += ["--reservations", str(self.reservations)]
-        if self.packages == ():
-            words.append("--no-packages")
-        for package in self.packages or ():
-            words += ["--package", str(package)]
-        if self.password_file is not None:
-            words += ["--password-file", str(self.password_file)]
-        if self.directory is not None:
-            words += ["--directory", str(self.directory[0]), "--authority", self.directory[1].hex()]
-        return words
-
-
-DEFAULT_OPTIONS = BootOptions()
 
 
 @dataclass(slots=True)
@@ -100,11 +56,14 @@ class Ready(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Starting:
+class Starting:
+    """A process that is not ready yet."""
+
     name: str
     folder: NodeFolder
     process: subprocess.Popen[bytes]
     ready: int
+    """The descriptor from which its report is read; whoever has this closes it."""
     received: bytearray = field(default_factory=bytearray)
 
 
@@ -119,7 +78,7 @@ def start(
     (network.folder / NODES_FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
     deadline = time.monotonic() + timeout
     started: list[StartedNode] = []
-    starting: list[_Starting] = []
+    starting: list[Starting] = []
     try:
         for name, options in sorted(nodes, key=lambda node: node[0] != REGISTRAR_NAME):
             starting.append(_spawn(network, name, options))
@@ -127,7 +86,7 @@ def start(
                 _collect(starting, started, deadline)
         _collect(starting, started, deadline)
     except BaseException:
-        _abandon([*(node.process for node in started), *(node.process for node in starting)])
+        abandon([*(node.process for node in started), *(node.process for node in starting)])
         raise
     finally:
         for node in starting:
@@ -135,16 +94,26 @@ def start(
     return started
 
 
-def _spawn(network: Network, name: str, options: BootOptions) -> _Starting:
+def _spawn(network: Network, name: str, options: BootOptions) -> Starting:
     folder = network.place(name)
     if (owner := folder.owner()) is not None:
         raise CannotStart(f"{name} is running already, as process {owner}.")
-    folder.path.mkdir(exist_ok=True, mode=0o700)
-    ready, reporting = os.pipe()
-    secret = _pipe_with(options.password)
     # -P: nothing in the current folder, which may hold a `net` or a `kernel` of its own, is taken for a part of us.
     command = [*options.prefix, sys.executable, "-P", "-m", "nectar_node", "boot", name, "--join", str(network.folder)]
-    command += [*options.arguments(), "--ready-descriptor", str(reporting)]
+    starting = spawn(name, folder, [*command, *options.arguments()], options.password)
+    keep_options(folder, options)
+    return starting
+
+
+def spawn(name: str, folder: NodeFolder, command: Sequence[str], password: bytes | None = None) -> Starting:
+    """Start a process that reports on the descriptor that `--ready-descriptor` names, and logs to `folder`.
+
+    Raises CannotStart if there is no such program.
+    """
+    folder.path.mkdir(exist_ok=True, mode=0o700)
+    ready, reporting = os.pipe()
+    secret = _pipe_with(password)
+    command = [*command, "--ready-descriptor", str(reporting)]
     command += [] if secret is None else ["--password-descriptor", str(secret)]
     try:
         with open(os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as log:
@@ -167,7 +136,7 @@ def _spawn(network: Network, name: str, options: BootOptions) -> _Starting:
         os.close(reporting)
         if secret is not None:
             os.close(secret)
-    return _Starting(name, folder, process, ready)
+    return Starting(name, folder, process, ready)
 
 
 def _pipe_with(password: bytes | None) -> int | None:
@@ -180,14 +149,15 @@ def _pipe_with(password: bytes | None) -> int | None:
     return reading
 
 
-def _collect(starting: list[_Starting], started: list[StartedNode], deadline: float) -> None:
+def _collect(starting: list[Starting], started: list[StartedNode], deadline: float) -> None:
     while starting:
         node = starting[0]
-        started.append(StartedNode(node.name, node.process, *_await_ready(node, deadline)))
+        started.append(StartedNode(node.name, node.process, *await_ready(node, deadline)))
         os.close(starting.pop(0).ready)
 
 
-def _await_ready(node: _Starting, deadline: float) -> Ready:
+def await_ready(node: Starting, deadline: float) -> Ready:
+    """What it reports; raises CannotStart, with its reason, and if `deadline`, of time.monotonic(), passes."""
     while b"\n" not in node.received:
         if not select.select([node.ready], [], [], max(0.0, deadline - time.monotonic()))[0]:
             raise CannotStart(f"{node.name} was not ready in time: its log is {node.folder.log}.")
@@ -219,15 +189,15 @@ def decode_report_untrusted(line: bytes) -> Ready | str:
             raise CannotStart("The node's report has an unknown shape: are node and launcher of the same version?")
 
 
-def _epitaph(node: _Starting) -> str:
+def _epitaph(node: Starting) -> str:
     with contextlib.suppress(subprocess.TimeoutExpired):
         node.process.wait(1)
     reason = last_line(node.folder.log) or f"exit code {node.process.returncode}"
     return f"{node.name} ended before it was ready ({reason}): its log is {node.folder.log}."
 
 
-def _abandon(processes: Iterable[subprocess.Popen[bytes]]) -> None:
-    """End nodes that this process has just started, and which are of no use to anybody now."""
+def abandon(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """End processes that this process has just started, and which are of no use to anybody now."""
     processes = list(processes)
     for process in processes:
         process.terminate()
@@ -252,6 +222,7 @@ def stop(folders: Iterable[NodeFolder], grace: float = STOP_GRACE) -> dict[str, 
         running = {folder.path.name: handle for folder in folders if (handle := _handle(folder, stack)) is not None}
         for handle in running.values():
             _signal(handle, signal.SIGTERM)
+            _signal(handle, signal.SIGCONT)  # one that is paused would not notice
         for name in _await_ends(running, grace):
             ends[name] = "stopped"
         stubborn = {name: handle for name, handle in running.items() if name not in ends}
@@ -279,6 +250,15 @@ def kill(folder: NodeFolder) -> bool:
         _signal(handle, signal.SIGKILL)
         _await_ends({folder.path.name: handle}, _KILL_GRACE)
     return True
+
+
+def send_signal(folder: NodeFolder, number: signal.Signals) -> bool:
+    """Send a signal to the node that runs in `folder`; whether one ran."""
+    with contextlib.ExitStack() as stack:
+        handle = _handle(folder, stack)
+        if handle is not None:
+            _signal(handle, number)
+    return handle is not None
 
 
 def remove_leftovers(folder: NodeFolder) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from nectar_node.cli import launch, options, output
 from nectar_node.cli.boot import check_name, with_password
+from nectar_node.cli.boot_options import DEFAULT_OPTIONS
 from nectar_node.cli.client import Answer
 from nectar_node.cli.logs import FOLLOW_INTERVAL, Follower
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
@@ -38,7 +39,7 @@ def up(
     network = Network(directory)
     down = nodes_to_start(network, nodes)
     news = {name: follow_from_now(network, name) for name in down}
-    nodes_with_options = [(name, with_password(network, name, launch.DEFAULT_OPTIONS)) for name in down]
+    nodes_with_options = [(name, with_password(network, name, DEFAULT_OPTIONS)) for name in down]
     with terminated_like_interrupt():
         began = time.monotonic()
         started = launch.start(network, nodes_with_options)

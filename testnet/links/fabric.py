@@ -7,12 +7,12 @@ import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from random import Random
 
 import trio
 
-from testnet.faults.rule import LOSE, PASS, Answering, Dialing, Event, Judgement, Link, LinkFault
+from testnet.faults.rule import LOSE, PASS, Answering, Dialing, Event, Fault, Judgement, Link, LinkFault
 from testnet.faults.where import Where
 from testnet.links import sockets
 from testnet.links.places import Place
@@ -20,14 +20,6 @@ from testnet.links.rules import Rules
 from testnet.links.stream import Connection, Counts
 
 _DROPPED_BYTES = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """A fault that holds."""
-
-    number: int
-    fault: LinkFault
 
 
 class Links:
@@ -38,8 +30,6 @@ class Links:
         began = trio.current_time()
         self.counts: defaultdict[Link, Counts] = defaultdict(Counts)
         """By link, in the order in which they were first used."""
-        self.applied: dict[int, Applied] = {}
-        """The faults that hold, by their numbers."""
         self._nursery = nursery
         self._seed = seed
         self._rules = Rules(lambda: trio.current_time() - began)
@@ -65,16 +55,15 @@ class Links:
         self._places[name] = place
         self._names[place.host] = name
 
-    def apply(self, fault: LinkFault) -> int:
-        """`fault` holds from now on; its number."""
+    def apply(self, fault: Fault) -> int:
+        """`fault` holds on the links from now on, if it says anything of links; its number."""
         number = next(self._fault_numbers)
-        self.applied[number] = Applied(number, fault)
-        self._rules.add(number, fault, Random(f"{self._seed} {number}"))
+        if isinstance(fault, LinkFault):
+            self._rules.add(number, fault, Random(f"{self._seed} {number}"))
         return number
 
     def remove(self, number: int) -> None:
-        """That fault holds no longer; raises KeyError if it did not."""
-        del self.applied[number]
+        """That fault holds no longer."""
         self._rules.remove(number)
 
     def cut(self, where: Where) -> int:

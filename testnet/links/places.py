@@ -8,8 +8,13 @@ knows which node made it. Others are told another port of that address, where th
 from __future__ import annotations
 
 import hashlib
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from nectar_node.cli.boot_options import BootOptions
+from nectar_node.errors import BadInput
 
 FRONT_PORT = 7100
 """Where others are told to reach a node, and the links listen: below the ports that the operating system gives out."""
@@ -19,6 +24,7 @@ MAX_NODES = 250
 """In a /24, without its first and last addresses."""
 _FIRST = 2
 """The address before it is the testnet's own: who has bound it, has the network."""
+_PREFIX = re.compile(r"127\.[0-9]{1,3}\.[0-9]{1,3}")
 
 
 class Place(NamedTuple):
@@ -29,6 +35,11 @@ class Place(NamedTuple):
     port: int
     front: tuple[str, int]
     """Where others are told to reach it."""
+
+    def options(self, options: BootOptions) -> BootOptions:
+        """How a node is booted there; one behind routers is told to nobody."""
+        front = None if options.routers else self.front
+        return replace(options, host=self.host, port=self.port, advertise=front)
 
 
 class LoopbackNetwork(NamedTuple):
@@ -52,3 +63,33 @@ class LoopbackNetwork(NamedTuple):
         """Of the node with this number; numbers are below MAX_NODES."""
         host = f"{self.prefix}.{_FIRST + number}"
         return Place(host, NODE_PORT, (host, FRONT_PORT))
+
+
+@dataclass(slots=True)
+class Allocation:
+    """Which node has which place in a network, for good: name records and the genesis file say so too."""
+
+    network: LoopbackNetwork
+    names: list[str] = field(default_factory=list)
+    """By their numbers."""
+
+    def place(self, name: str) -> Place:
+        """Of the node `name`, which is given one if it has none; raises BadInput if there is none left."""
+        if name not in self.names:
+            if len(self.names) >= MAX_NODES:
+                raise BadInput(f"A testnet on loopback has {MAX_NODES} nodes at most: start {name} in another folder.")
+            self.names.append(name)
+        return self.network.place(self.names.index(name))
+
+    def value(self) -> dict[str, object]:
+        """As JSON."""
+        return {"network": self.network.prefix, "nodes": self.names}
+
+
+def decode_allocation_untrusted(value: Any) -> Allocation:
+    """What `Allocation.value` made; raises ValueError."""
+    match value:
+        case {"network": str(prefix), "nodes": [*names]} if _PREFIX.fullmatch(prefix) and len(names) <= MAX_NODES:
+            if all(isinstance(name, str) for name in names) and len(set(names)) == len(names):
+                return Allocation(LoopbackNetwork(prefix), names)
+    raise ValueError("it has an unknown shape")

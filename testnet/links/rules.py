@@ -33,9 +33,9 @@ class Rules:
         self._change()
 
     def remove(self, number: int) -> None:
-        """It holds no longer; raises KeyError if it did not."""
-        del self._rules[number]
-        self._change()
+        """It holds no longer, if it did."""
+        if self._rules.pop(number, None) is not None:
+            self._change()
 
     def on(self, link: Link) -> tuple[Rule, ...]:
         """The rules that say anything about `link`."""

@@ -6,14 +6,17 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import trio
 
-from testnet.faults.rule import LinkFault
+from testnet.faults.rule import Fault
 from testnet.faults.where import Where
+from testnet.links import claim
 from testnet.links.fabric import Links, open_links
-from testnet.links.places import Place
+from testnet.links.places import Allocation, Place
 
 _START_TIMEOUT = 10.0
 
@@ -32,7 +35,7 @@ class ThreadedLinks:
         self._run(lambda: self._links.add(name, place))
 
     @contextmanager
-    def applied(self, fault: LinkFault) -> Iterator[None]:
+    def applied(self, fault: Fault) -> Iterator[None]:
         """`fault` holds until the end of this."""
         number = self.apply(fault)
         try:
@@ -40,7 +43,7 @@ class ThreadedLinks:
         finally:
             self.remove(number)
 
-    def apply(self, fault: LinkFault) -> int:
+    def apply(self, fault: Fault) -> int:
         """`Links.apply`."""
         return self._run(lambda: self._links.apply(fault))
 
@@ -58,6 +61,31 @@ class ThreadedLinks:
 
     def _run(self, call: Callable[[], T]) -> T:
         return trio.from_thread.run_sync(call, trio_token=self._token)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopbackLinks:
+    """Those of a testnet on loopback; see `testnet.local.Linked`."""
+
+    links: ThreadedLinks
+    allocation: Allocation
+    folder: Path
+
+    def connect(self, name: str) -> Place:
+        """The place of the node `name`, which others reach from now on; raises BadInput, and OSError."""
+        known = name in self.allocation.names
+        place = self.allocation.place(name)
+        if not known:
+            claim.write(self.folder, self.allocation)
+        self.links.add(name, place)
+        return place
+
+
+@contextmanager
+def run_loopback_links(folder: Path, seed: int = 0) -> Iterator[LoopbackLinks]:
+    """The links of the testnet in `folder`, in a thread, until the end of this; raises CannotListen, BadInput."""
+    with claim.claim(folder) as allocation, run_links(seed) as links:
+        yield LoopbackLinks(links, allocation, folder)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.cli.boot import check_package, make_config, parse_endpoint, shipped_packages
-from nectar_node.cli.launch import BootOptions
+from nectar_node.cli.boot_options import BootOptions
 from nectar_node.cli.main import main
 from nectar_node.cli.network import Network
 from nectar_node.config import Genesis

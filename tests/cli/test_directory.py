@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nectar_node.cli.boot import parse_directory
+from nectar_node.cli.boot_options import BootOptions
 from nectar_node.cli.directory import parse_nodes
-from nectar_node.cli.launch import BootOptions
 from nectar_node.cli.main import main
 from nectar_node.errors import BadInput
 from net.directory import Endpoint, decode_static_directory_untrusted

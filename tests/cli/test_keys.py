@@ -17,7 +17,7 @@ import pytest
 
 from nectar_node.cli import passwords
 from nectar_node.cli.boot import make_config, with_password
-from nectar_node.cli.launch import BootOptions
+from nectar_node.cli.boot_options import BootOptions
 from nectar_node.cli.main import main
 from nectar_node.cli.network import Network
 from nectar_node.config import NODES_FOLDER, Genesis

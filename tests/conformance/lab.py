@@ -19,7 +19,7 @@ from kernel.guest import Arrival
 from kernel.message import LazyLoadBlob, Reason, Request
 from kernel.process import Process
 from kernel.wasm.engine import Engine
-from nectar_node.cli.launch import BootOptions
+from nectar_node.cli.boot_options import BootOptions
 from nectar_node.storage.operations import Location
 from testnet.local import LocalTestnet
 from testnet.sim.simulation import LinkBehaviour, NodeSpec, SimNode, Simulation

@@ -15,7 +15,7 @@ import pytest
 import trio
 
 from nectar_node.cli.boot import check_package
-from nectar_node.cli.launch import BootOptions
+from nectar_node.cli.boot_options import BootOptions
 from nectar_node.cli.main import main
 from nectar_node.config import REGISTRAR_NAME, Genesis
 from nectar_node.errors import CannotStart

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from kernel.limits import MAX_ABROAD_MESSAGES, MAX_PACKAGE_ABROAD_MESSAGES
+from nectar_node.cli.boot_options import BootOptions
 from nectar_node.cli.client import Answer
-from nectar_node.cli.launch import BootOptions
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.config import Genesis as GenesisFile
 from net.directory import Genesis

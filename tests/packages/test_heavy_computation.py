@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kernel.wasm.engine import Engine
-from nectar_node.cli.launch import BootOptions
+from nectar_node.cli.boot_options import BootOptions
 from packages.build import PACKAGES
 from testnet.local import LocalTestnet
 from tests.packages.lab import Lab

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.cli.boot import check_package
-from nectar_node.cli.launch import BootOptions
+from nectar_node.cli.boot_options import BootOptions
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import BadInput, CannotStart
 from testnet import namespaces

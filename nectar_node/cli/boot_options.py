@@ -1,0 +1,122 @@
+"""What `nectar boot` is told beyond the node's name and network, and what it was told the last time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nectar_node.config import LOOPBACK
+from nectar_node.errors import BadInput
+from nectar_node.folder import NodeFolder
+from net.limits import MAX_RESERVATIONS
+
+_MAX_FILE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class BootOptions:
+    """What `nectar boot` is told beyond the node's name and network."""
+
+    host: str = LOOPBACK
+    port: int = 0
+    advertise: tuple[str, int] | None = None
+    packages: tuple[Path, ...] | None = None
+    """None: those that come with the node."""
+    password_file: Path | None = None
+    routers: tuple[str, ...] = ()
+    reservations: int = MAX_RESERVATIONS
+    directory: tuple[Path, bytes] | None = None
+    """The signed file of a network without a registrar, and the key of its authority."""
+    password: bytes | None = field(default=None, repr=False)
+    """Of the key, if it is known already; it goes through a pipe, which no other process can look into."""
+    prefix: tuple[str, ...] = ()
+    """Words before the command that starts the node, such as `ip netns exec NAME`. What they run must become the node:
+    keep its process id and its descriptors."""
+
+    def arguments(self) -> list[str]:
+        """The same, as arguments of `nectar boot`; without the password and the prefix."""
+        words = ["--host", self.host, "--port", str(self.port)]
+        if self.advertise is not None:
+            words += ["--advertise", f"{self.advertise[0]}:{self.advertise[1]}"]
+        if self.routers:
+            words += ["--routers", ",".join(self.routers)]
+        if self.reservations != MAX_RESERVATIONS:
+            words += ["--reservations", str(self.reservations)]
+        if self.packages == ():
+            words.append("--no-packages")
+        for package in self.packages or ():
+            words += ["--package", str(package)]
+        if self.password_file is not None:
+            words += ["--password-file", str(self.password_file)]
+        if self.directory is not None:
+            words += ["--directory", str(self.directory[0]), "--authority", self.directory[1].hex()]
+        return words
+
+
+DEFAULT_OPTIONS = BootOptions()
+"""Of a node that is told nothing."""
+
+
+def keep_options(folder: NodeFolder, options: BootOptions) -> None:
+    """Write down how the node in `folder` is started, for when it is started again; without its password."""
+    value = {
+        "host": options.host,
+        "port": options.port,
+        "advertise": options.advertise,
+        "packages": None if options.packages is None else [str(path) for path in options.packages],
+        "password_file": None if options.password_file is None else str(options.password_file.absolute()),
+        "routers": options.routers,
+        "reservations": options.reservations,
+        "directory": None if options.directory is None else [str(options.directory[0]), options.directory[1].hex()],
+        "prefix": options.prefix,
+    }
+    staging = folder.boot.with_name(f".{folder.boot.name}.new")
+    staging.write_text(json.dumps(value, indent=2) + "\n")
+    staging.replace(folder.boot)
+
+
+def kept_options(folder: NodeFolder) -> BootOptions:
+    """How the node in `folder` was started last, as far as a command did it; raises BadInput if that is damaged."""
+    try:
+        with folder.boot.open("rb") as file:
+            return decode_options_untrusted(file.read(_MAX_FILE_BYTES))
+    except FileNotFoundError:
+        return DEFAULT_OPTIONS
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"{folder.boot} is damaged ({error}): remove it, and {folder.path.name} starts with the usual options."
+        ) from error
+
+
+def decode_options_untrusted(data: bytes) -> BootOptions:
+    """What `keep_options` has written; raises ValueError."""
+    try:
+        value = json.loads(data)
+        advertise, packages, directory = (value[key] for key in ("advertise", "packages", "directory"))
+        return BootOptions(
+            host=_text(value["host"]),
+            port=_number(value["port"]),
+            advertise=None if advertise is None else (_text(advertise[0]), _number(advertise[1])),
+            packages=None if packages is None else tuple(Path(_text(path)) for path in packages),
+            password_file=None if value["password_file"] is None else Path(_text(value["password_file"])),
+            routers=tuple(map(_text, value["routers"])),
+            reservations=_number(value["reservations"]),
+            directory=None if directory is None else (Path(_text(directory[0])), bytes.fromhex(directory[1])),
+            prefix=tuple(map(_text, value["prefix"])),
+        )
+    except (KeyError, IndexError, TypeError, RecursionError) as error:
+        raise ValueError(f"it has an unknown shape: {error!r}") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, int) or not 0 <= value < 1 << 16:
+        raise TypeError(f"{value!r} is no number below 65536")
+    return value

@@ -1,0 +1,42 @@
+"""What can be done to the nodes of a testnet that run as processes, known by nothing but its folder."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+from nectar_node.cli import launch
+from nectar_node.cli.boot import with_password
+from nectar_node.cli.boot_options import kept_options
+from nectar_node.cli.network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class NodeProcesses:
+    """Those of `network`; see `Nodes`. Raises `nectar_node.errors.NodeError`."""
+
+    network: Network
+
+    def crash(self, host: str) -> bool:
+        """See `Nodes`; whether it ran."""
+        return launch.kill(self.network.place(host))
+
+    def start(self, host: str) -> launch.StartedNode | None:
+        """See `Nodes`: with the options with which it was started last; None: it runs already."""
+        place = self.network.place(host)
+        if place.owner() is not None:
+            return None
+        options = with_password(self.network, host, kept_options(place))
+        return launch.start(self.network, [(host, options)])[0]
+
+    def stop(self, host: str) -> str | None:
+        """It ends in order; how: "stopped" or "killed". None: it did not run."""
+        return launch.stop([self.network.place(host)]).get(host)
+
+    def pause(self, host: str) -> bool:
+        """See `Nodes`; whether it runs."""
+        return launch.send_signal(self.network.place(host), signal.SIGSTOP)
+
+    def resume(self, host: str) -> bool:
+        """See `Nodes`; whether it runs."""
+        return launch.send_signal(self.network.place(host), signal.SIGCONT)
