@@ -20,6 +20,8 @@ from testnet.links.rules import Rules
 from testnet.links.stream import Connection, Counts
 
 _DROPPED_BYTES = 1 << 16
+_LOOK_SECONDS = 0.05
+"""Between two looks whether a node that was down listens again."""
 
 
 class Links:
@@ -36,7 +38,8 @@ class Links:
         self._places: dict[str, Place] = {}
         self._names: dict[str, str] = {}
         """By host."""
-        self._listeners: list[socket.socket] = []
+        self._doors: dict[str, trio.CancelScope] = {}
+        """Of each node's listening."""
         self._open: set[Connection] = set()
         self._numbers = itertools.count(1)
         self._fault_numbers = itertools.count(1)
@@ -49,9 +52,7 @@ class Links:
     def add(self, name: str, place: Place) -> None:
         """The node `name` is at `place`: listen for it from now on. Raises OSError if that cannot be."""
         if name not in self._places:
-            listener = sockets.listen(place.front)
-            self._listeners.append(listener)
-            self._nursery.start_soon(self._serve, listener, name)
+            self._nursery.start_soon(self._serve, sockets.listen(place.front), name)
         self._places[name] = place
         self._names[place.host] = name
 
@@ -78,15 +79,33 @@ class Links:
         """The counts of each link that has been used."""
         return [{"source": link.source, "target": link.target, **asdict(it)} for link, it in self.counts.items()]
 
-    def close(self) -> None:
-        """Listen no longer."""
-        for listener in self._listeners:
+    async def _serve(self, listener: socket.socket, name: str) -> None:
+        """Let others dial the node `name`; refuse them while nothing listens there and no fault says otherwise.
+
+        Whoever has connected to the links cannot be refused any more, only reset. So while a node is down, the links do
+        not listen for it either.
+        """
+        while True:
+            with trio.CancelScope() as self._doors[name]:
+                await self._accept(listener, name)
+            await self._until_wanted(name)
+            listener = sockets.listen(self._places[name].front)
+
+    async def _accept(self, listener: socket.socket, target: str) -> None:
+        try:
+            while True:
+                client, host = await sockets.accept(listener)
+                self._nursery.start_soon(self._forward, client, host, target)
+        finally:
             sockets.close(listener)
 
-    async def _serve(self, listener: socket.socket, target: str) -> None:
-        while True:
-            client, host = await sockets.accept(listener)
-            self._nursery.start_soon(self._forward, client, host, target)
+    async def _until_wanted(self, name: str) -> None:
+        while not self._rules.concern(name):
+            with trio.move_on_after(_LOOK_SECONDS):
+                await self._rules.changed()
+            with trio.move_on_after(_LOOK_SECONDS), suppress(OSError):
+                sockets.close(await sockets.connect(self._places[name].endpoint, None))
+                return
 
     async def _forward(self, client: socket.socket, host: str, target: str) -> None:
         link = Link(self._names.get(host, host), target)
@@ -122,13 +141,14 @@ class Links:
         if has_waited and sockets.has_gone(client):
             return None
         place = self._places.get(dialed.host or link.target)
-        server = None
-        if place is not None:
-            with suppress(OSError):
-                server = await sockets.connect((place.host, place.port), _as_source(host))
-        if server is None:
-            sockets.reset(client)
-        return server
+        try:
+            if place is not None:
+                return await sockets.connect(place.endpoint, _as_source(host))
+        except OSError as error:
+            if isinstance(error, ConnectionRefusedError) and not self._rules.concern(link.target):
+                self._doors[link.target].cancel()
+        sockets.reset(client)
+        return None
 
     async def _allowed(self, client: socket.socket, event: Event) -> Judgement | None:
         """Wait until `event` happens; None: it never does."""
@@ -162,8 +182,5 @@ async def open_links(seed: int = 0) -> AsyncIterator[Links]:
     """Links without a node, until the end of this."""
     async with trio.open_nursery() as nursery:
         links = Links(nursery, seed)
-        try:
-            yield links
-        finally:
-            nursery.cancel_scope.cancel()
-            links.close()
+        yield links
+        nursery.cancel_scope.cancel()

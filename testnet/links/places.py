@@ -36,6 +36,11 @@ class Place(NamedTuple):
     front: tuple[str, int]
     """Where others are told to reach it."""
 
+    @property
+    def endpoint(self) -> tuple[str, int]:
+        """Where it listens."""
+        return self.host, self.port
+
     def options(self, options: BootOptions) -> BootOptions:
         """How a node is booted there; one behind routers is told to nobody."""
         front = None if options.routers else self.front

@@ -9,7 +9,7 @@ from typing import TypeVar
 import trio
 
 from testnet.faults.rule import HOLD, NO_ROUTE, Dialing, Event, Judgement, Link, LinkFault, Rule, judge
-from testnet.faults.where import EVERYWHERE, Where
+from testnet.faults.where import ANY, EVERYWHERE, Where
 
 E = TypeVar("E", bound=Event)
 
@@ -44,6 +44,15 @@ class Rules:
             rules = self._on[link] = tuple(rule for rule in self._rules.values() if _where(rule.fault).covers(link))
         return rules
 
+    def concern(self, target: str) -> bool:
+        """Whether any of them says anything about a link to `target`."""
+        targets = [name for rule in self._rules.values() for name in _targets(_where(rule.fault))]
+        return target in targets or ANY in targets
+
+    async def changed(self) -> None:
+        """Wait until others hold than now."""
+        await self._changed.wait()
+
     async def decide(self, event: Event) -> Judgement:
         """What becomes of `event`, once it need not wait any more."""
         while True:
@@ -57,6 +66,10 @@ class Rules:
         self.changes += 1
         self._changed.set()
         self._changed = trio.Event()
+
+
+def _targets(where: Where) -> tuple[str, ...]:
+    return (where.source, where.target) if where.both else (where.target,)
 
 
 def _where(fault: LinkFault) -> Where:

@@ -64,6 +64,14 @@ class Rig:
         connection = await sockets.connect((place or self.b).front, self.a.host)
         return trio.SocketStream(trio.socket.from_stdlib_socket(connection))
 
+    async def dial_until_it_is_there(self, place: Place) -> None:
+        """Until a dial is not refused any more."""
+        while True:
+            with suppress(ConnectionRefusedError):
+                await (await self.dial(place)).aclose()
+                return
+            await trio.lowlevel.checkpoint()
+
     async def receive(self, count: int) -> None:
         """Wait until B has got `count` bytes in all."""
         with trio.fail_after(LIMIT):

@@ -58,10 +58,39 @@ async def test_whoever_is_dialed_sees_the_address_of_who_dialed(tmp_path: Path) 
         assert rig.accepted[0].socket.getpeername()[0] == rig.a.host
 
 
-async def test_a_node_that_is_down_resets_who_dials_it(tmp_path: Path) -> None:
-    async with open_rig(tmp_path) as rig, await rig.dial(rig.a) as stream:
-        with pytest.raises(trio.BrokenResourceError):
-            await stream.receive_some(1)
+async def test_whoever_dials_a_node_that_is_down_is_refused_or_at_worst_reset_when_nobody_knew(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        async with await rig.dial(rig.a) as stream:
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.receive_some(1)
+        for _ in range(3):
+            with pytest.raises(ConnectionRefusedError):
+                await rig.dial(rig.a)
+
+
+async def test_a_node_that_was_down_is_reached_when_it_listens_again(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        async with await rig.dial(rig.a) as stream:
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.receive_some(1)
+        with trio.socket.socket() as listener:
+            await listener.bind(rig.a.endpoint)
+            listener.listen()
+            await rig.dial_until_it_is_there(rig.a)
+
+
+async def test_a_dial_to_a_node_that_is_down_waits_like_any_other_behind_a_partition(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        async with await rig.dial(rig.a) as stream:
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.receive_some(1)
+        number = rig.links.apply(Partition(Where(A)))
+        await wait_all_tasks_blocked(0.01)
+        async with await rig.dial(rig.a) as stream:
+            await wait_all_tasks_blocked(0.01)
+            rig.links.remove(number)
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.receive_some(1)
 
 
 async def test_a_held_dial_reaches_its_target_when_the_fault_is_gone(tmp_path: Path) -> None:
