@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from nectar_node.cli import output
-from nectar_node.cli.testnet import terminated_like_interrupt
 from nectar_node.errors import NodeError
+from testnet.cli.testnet import terminated_like_interrupt
 from testnet.local import LocalTestnet
 from testnet.proxy import ThreadedProxy, run_proxy
 

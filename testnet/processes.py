@@ -9,6 +9,7 @@ from nectar_node.cli import launch
 from nectar_node.cli.boot import with_password
 from nectar_node.cli.boot_options import kept_options
 from nectar_node.cli.network import Network
+from testnet.faults.rule import NotAtThisLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,28 @@ class NodeProcesses:
     def stop(self, host: str) -> str | None:
         """It ends in order; how: "stopped" or "killed". None: it did not run."""
         return launch.stop([self.network.place(host)]).get(host)
+
+    def cut_power(self, host: str) -> None:
+        """See `Nodes`: nobody takes away what a running system has not synced."""
+        raise NotAtThisLevel(f"The power of {host} can be cut in a simulation only: here, let it crash.")
+
+    def step_clock(self, host: str, seconds: float) -> None:
+        """See `Nodes`: all nodes have the clock of this machine."""
+        raise NotAtThisLevel(f"The clock of {host} is that of this machine: it can be stepped in a simulation only.")
+
+    def fill_disk(self, host: str) -> None:
+        """See `Nodes`: all nodes have the disk of this machine."""
+        raise NotAtThisLevel(f"The disk of {host} is that of this machine: it can be filled in a simulation only.")
+
+    def free_disk(self, host: str) -> None:
+        """See `Nodes`."""
+
+    def impersonate(self, host: str, by: str) -> None:
+        """See `Nodes`."""
+        raise NotAtThisLevel(f"{host} can be impersonated in a simulation only.")
+
+    def dismiss(self, host: str) -> None:
+        """See `Nodes`."""
 
     def pause(self, host: str) -> bool:
         """See `Nodes`; whether it runs."""

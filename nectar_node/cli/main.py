@@ -27,7 +27,6 @@ from nectar_node.cli import (
     run,
     send,
     start,
-    testnet,
     top,
     trace,
 )
@@ -38,7 +37,7 @@ BAD_USAGE = 2
 INTERRUPTED = 130
 
 
-_GROUPS = (("testnet", testnet.app), ("net", net.app), ("keys", keys.app), ("directory", directory.app))
+_GROUPS = (("net", net.app), ("keys", keys.app), ("directory", directory.app))
 _COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("boot", boot.boot),
     ("send", send.send),

@@ -1,1 +1,1 @@
-"""Commands of the lab, entry points that `nectar` finds: `sim`."""
+"""The command groups of the lab, `sim` and `testnet`; `nectar` finds them by the entry points in pyproject.toml."""

@@ -12,7 +12,7 @@ from random import Random
 
 import trio
 
-from testnet.faults.rule import LOSE, PASS, Answering, Dialing, Event, Fault, Judgement, Link, LinkFault
+from testnet.faults.rule import LOSE, PASS, Answering, Dialing, Event, Fault, Judgement, Link, LinkFault, fresh
 from testnet.faults.where import Where
 from testnet.links import sockets
 from testnet.links.places import Place
@@ -60,7 +60,7 @@ class Links:
         """`fault` holds on the links from now on, if it says anything of links; its number."""
         number = next(self._fault_numbers)
         if isinstance(fault, LinkFault):
-            self._rules.add(number, fault, Random(f"{self._seed} {number}"))
+            self._rules.add(number, fresh(fault), Random(f"{self._seed} {number}"))
         return number
 
     def remove(self, number: int) -> None:

@@ -18,9 +18,9 @@ from queue import SimpleQueue
 from typing import Any
 
 from kernel.guest import Program
-from testnet.sim.programs import Programs
 from testnet.scenarios.scenario import Plan, Scenario
 from testnet.sim.plans import find_scenario, plan_untrusted
+from testnet.sim.programs import Programs
 from testnet.sim.run import run
 
 _MODULES = "pkg/**/*.wasm"

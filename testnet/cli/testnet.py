@@ -1,4 +1,4 @@
-"""`nectar testnet`: up, status, down."""
+"""`nectar testnet`: up, status, down; its other commands have files of their own."""
 
 from __future__ import annotations
 
@@ -12,59 +12,91 @@ import typer
 
 from nectar_node.cli import launch, options, output
 from nectar_node.cli.boot import check_name, with_password
-from nectar_node.cli.boot_options import DEFAULT_OPTIONS
+from nectar_node.cli.boot_options import DEFAULT_OPTIONS, BootOptions
 from nectar_node.cli.client import Answer
 from nectar_node.cli.logs import FOLLOW_INTERVAL, Follower
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import AlreadyRunning, NodeError
+from testnet.cli import fault, nodes
+from testnet.links.client import LinksProcess
 
 DEFAULT_NODES = ("send.nec", "recv.nec")
 STATUS_TIMEOUT = 3.0
 """Seconds that each node may take to say how it is."""
 
-app = typer.Typer(help="Start, show and stop a local testnet: a registrar and nodes.", no_args_is_help=True)
+app = typer.Typer(help="Start, show, break and stop a local testnet: a registrar and nodes.", no_args_is_help=True)
 
 
 @app.command()
 def up(
-    nodes: Annotated[
-        str, typer.Option(metavar="A,B,…", help="The nodes to start; default: those that exist, or send.nec,recv.nec.")
+    names: Annotated[
+        str,
+        typer.Option(
+            "--nodes", metavar="A,B,…", help="The nodes to start; default: those that exist, or send.nec,recv.nec."
+        ),
     ] = "",
     detach: Annotated[bool, typer.Option("--detach", help="Return when all nodes are ready.")] = False,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="Put nothing between the nodes; then there are no faults of links.")
+    ] = False,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
     """Start a registrar and nodes. Without --detach, show their logs until Ctrl-C and stop them then."""
     network = Network(directory)
-    down = nodes_to_start(network, nodes)
+    links = LinksProcess(network)
+    mended = links.pid is None and bool(links.left()) and links.start()
+    if mended and not as_json:
+        output.say("The links between the nodes run again; no faults hold.")
+    down = nodes_to_start(network, names, mended)
     news = {name: follow_from_now(network, name) for name in down}
-    nodes_with_options = [(name, with_password(network, name, DEFAULT_OPTIONS)) for name in down]
-    with terminated_like_interrupt():
+    with terminated_like_interrupt(), ended_with_the_nodes(links):
         began = time.monotonic()
-        started = launch.start(network, nodes_with_options)
+        started = launch.start(network, [(name, _options(network, name, direct)) for name in down])
         seconds = time.monotonic() - began
         if as_json:
             output.print_json({"nodes": [_started(node) for node in started], "seconds": round(seconds, 3)})
         else:
-            for node in started:
-                where = output.endpoint(list(node.endpoint))
-                output.say(f"{node.name} runs as process {node.process.pid} on {where}.")
-                if node.warning is not None:
-                    output.complain(node.warning)
-            stop = network.command("testnet down")
-            output.say(
-                f"Ready after {output.duration(seconds)}. {f'Stop with `{stop}`.' if detach else 'Ctrl-C stops.'}"
-            )
-        if not detach:
+            _tell(network, started, seconds, detach)
+        if not detach and started:
             _watch(network, started, news)
     return 0
 
 
-def nodes_to_start(network: Network, names: str) -> list[str]:
+def _options(network: Network, name: str, direct: bool) -> BootOptions:
+    options = DEFAULT_OPTIONS
+    if not direct:
+        links = LinksProcess(network)
+        links.start()
+        options = links.connect(name).options(options)
+    return with_password(network, name, options)
+
+
+@contextmanager
+def ended_with_the_nodes(links: LinksProcess) -> Iterator[None]:
+    """After this, however it ends, the links run only if there is a node that is reached through them."""
+    try:
+        yield
+    finally:
+        if not links.left():
+            links.stop()
+
+
+def _tell(network: Network, started: list[launch.StartedNode], seconds: float, detach: bool) -> None:
+    for node in started:
+        output.say(f"{node.name} runs as process {node.process.pid} on {output.endpoint(list(node.endpoint))}.")
+        if node.warning is not None:
+            output.complain(node.warning)
+    if started:
+        stop = f"Stop with `{network.command('testnet down')}`." if detach else "Ctrl-C stops."
+        output.say(f"Ready after {output.duration(seconds)}. {stop}")
+
+
+def nodes_to_start(network: Network, names: str, may_be_none: bool = False) -> list[str]:
     """The nodes among `names` (empty: the usual ones) and the registrar that do not run yet.
 
-    Raises AlreadyRunning if that is none, and BadInput if one of the names is none.
+    Raises AlreadyRunning if that is none, unless it may be, and BadInput if one of the names is none.
     """
     existing = [name for name in network.names() if name != REGISTRAR_NAME]
     wanted = launch.parse_names(names) if names else existing or list(DEFAULT_NODES)
@@ -72,7 +104,7 @@ def nodes_to_start(network: Network, names: str) -> list[str]:
         check_name(name)
     wanted = list(dict.fromkeys([REGISTRAR_NAME, *wanted]))
     down = [name for name in wanted if network.place(name).owner() is None]
-    if not down:
+    if not down and not may_be_none:
         raise AlreadyRunning(
             f"The testnet in {network.folder} runs already ({', '.join(wanted)}): "
             f"see `{network.command('testnet status')}`, or stop it with `{network.command('testnet down')}`."
@@ -136,8 +168,9 @@ def status(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJso
     """Show the nodes: name, process, endpoint, peers, Wasm processes."""
     network = Network.find(directory)
     nodes = [node_status(network, name) for name in network.names()]
+    links = LinksProcess(network)
     if as_json:
-        output.print_json({"folder": str(directory), "nodes": nodes})
+        output.print_json({"folder": str(directory), "nodes": nodes, "links": links_status(links)})
         return 0
     rows = [
         (
@@ -152,7 +185,27 @@ def status(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJso
     ]
     columns = ("NODE", "STATE", "PID", "ENDPOINT", "PEERS", "PROCESSES")
     output.print_table(columns, rows, ("STATE", "PID", "ENDPOINT", "PROCESSES"), ("PID", "ENDPOINT", "PROCESSES"))
+    _tell_of_links(links, network.command("testnet fault list"))
     return 0
+
+
+def links_status(links: LinksProcess) -> Answer:
+    """How the links are: state `running` with their faults, `none` where nodes do without, `silent` with a reason."""
+    if links.pid is None and not links.left():
+        return {"state": "none"}
+    try:
+        return {"state": "running", "pid": links.pid, "faults": links.ask("faults")["faults"]}
+    except NodeError as error:
+        return {"state": "silent", "pid": links.pid, "reason": str(error)}
+
+
+def _tell_of_links(links: LinksProcess, listing: str) -> None:
+    state = links_status(links)
+    if state["state"] == "silent":
+        output.complain(state["reason"])
+    elif faults := state.get("faults"):
+        held = "1 fault holds" if len(faults) == 1 else f"{len(faults)} faults hold"
+        output.complain(f"{held} on the links and nodes: see `{listing}`.")
 
 
 def node_status(network: Network, name: str) -> Answer:
@@ -181,11 +234,17 @@ def down(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson 
     """Stop all nodes. Keys, files and logs stay, so that `up` continues where this left off."""
     network = Network.find(directory)
     ends = launch.stop(network.place(name) for name in network.names())
+    links = LinksProcess(network).stop()
     if as_json:
-        output.print_json({"folder": str(directory), "ended": ends})
+        output.print_json({"folder": str(directory), "ended": ends, "links": links})
         return 0
     for name, end in ends.items():
         output.say(f"{name} {end}.")
     if not ends:
         output.say(f"No node of the testnet in {directory} was running.")
     return 0
+
+
+app.add_typer(fault.app, name="fault")
+for command in (nodes.kill, nodes.pause, nodes.resume, nodes.restart):
+    app.command()(command)

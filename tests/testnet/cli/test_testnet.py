@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli import testnet
 from nectar_node.cli.main import main
 from nectar_node.cli.network import Network
 from nectar_node.errors import AlreadyRunning, BadInput
+from testnet.cli import testnet
 from tests.cli.served_node import make_network, serve_node
 
 STATUS = {

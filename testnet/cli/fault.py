@@ -1,0 +1,130 @@
+"""`nectar testnet fault`: what goes wrong on the links between the nodes of a running testnet, and with the nodes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nectar_node.cli import options, output
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.errors import BadInput
+from testnet.faults import FAULTS
+from testnet.faults.catalogue import about, make, parameter_names
+from testnet.links.client import LinksProcess, Row
+
+app = typer.Typer(help="Break the links between the nodes, and mend them.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="Such as partition or latency; an unknown one lists all.")
+    ],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]…", help="What it can be told, such as seconds=0.2."),
+    ] = None,
+    between: Annotated[str, typer.Option(metavar="A,B", help="On the links between two nodes, both ways.")] = "",
+    source: Annotated[str, typer.Option("--from", metavar="A", help="Only on the way from this node.")] = "",
+    target: Annotated[str, typer.Option("--to", metavar="B", help="Only on the way to this node.")] = "",
+    node: Annotated[str, typer.Option(metavar="A", help="On all links of a node, or with the node itself.")] = "",
+    seconds: Annotated[float | None, typer.Option("--for", metavar="SECONDS", help="It ends by itself then.")] = None,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Let a fault hold from now on, until it is removed or its time is over."""
+    links = LinksProcess(Network.find(directory))
+    given = parse_parameters(parameters or []) | parse_where(between, source, target, node)
+    kind = absolute(kind)
+    make(kind, given)
+    row = links.ask("apply", kind=kind, parameters=given, seconds=seconds)
+    if as_json:
+        output.print_json(row)
+    else:
+        end = links.network.command("testnet fault remove", str(row["number"]))
+        how_long = f"for {seconds:g} s" if seconds is not None else f"until `{end}`"
+        output.say(f"Fault {row['number']} holds {how_long}: {row['words']}.")
+    return 0
+
+
+def parse_parameters(words: list[str]) -> dict[str, Any]:
+    """The values in KEY=VALUE …, each JSON or a text; raises BadInput."""
+    found: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key.isidentifier():
+            raise BadInput(f"{word!r} is no parameter of a fault: expected KEY=VALUE, such as seconds=0.2.")
+        try:
+            found[key] = json.loads(value)
+        except (ValueError, RecursionError):
+            found[key] = value
+    return found
+
+
+def parse_where(between: str, source: str, target: str, node: str) -> dict[str, Any]:
+    """Which links are meant, as a schedule says it; raises BadInput."""
+    if [bool(between), bool(source or target), bool(node)].count(True) > 1:
+        raise BadInput("Give one of --between A,B, --node A, and --from A with --to B.")
+    found: dict[str, Any] = {"node": node} if node else {}
+    found |= {key: name for key, name in (("source", source), ("target", target)) if name}
+    if between:
+        found["between"] = [name.strip() for name in between.split(",")]
+    return found
+
+
+def absolute(kind: str) -> str:
+    """`kind`, with the whole path if it names a class in a file: the links run in another folder."""
+    path, colon, name = kind.rpartition(":")
+    return f"{Path(path).absolute()}:{name}" if colon else kind
+
+
+@app.command("list")
+def list_(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
+    """Show the faults that hold now."""
+    rows = LinksProcess(Network.find(directory)).ask("faults")["faults"]
+    if as_json:
+        output.print_json({"faults": rows})
+    elif rows:
+        output.print_table(("FAULT", "WHAT", "ENDS"), [(str(row["number"]), row["words"], _ends(row)) for row in rows])
+    else:
+        output.complain("No fault holds.")
+    return 0
+
+
+def _ends(row: Row) -> str:
+    return "-" if row["left"] is None else f"in {output.duration(row['left'])}"
+
+
+@app.command()
+def remove(
+    which: Annotated[str, typer.Argument(metavar="N|all", help="The fault's number, or all of them.")],
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Let a fault hold no longer."""
+    if which != "all" and not (which.isascii() and which.isdigit()):
+        raise BadInput(f"{which!r} is no fault: give its number, or all.")
+    links = LinksProcess(Network.find(directory))
+    removed = links.ask("remove", number=None if which == "all" else int(which))["removed"]
+    if as_json:
+        output.print_json({"removed": removed})
+    for row in removed if not as_json else ():
+        output.say(f"Fault {row['number']} holds no longer: {row['words']}.")
+    if not removed and not as_json:
+        output.complain("No fault held.")
+    return 0
+
+
+@app.command()
+def kinds(as_json: options.AsJson = False) -> int:
+    """List the faults that there are, and what each can be told."""
+    known = {kind: (about(found), list(parameter_names(found))) for kind, found in FAULTS.items()}
+    if as_json:
+        output.print_json({kind: {"about": what, "parameters": names} for kind, (what, names) in known.items()})
+        return 0
+    rows = [(kind, what, ", ".join(names)) for kind, (what, names) in known.items()]
+    output.print_table(("KIND", "WHAT HAPPENS", "PARAMETERS"), rows)
+    return 0

@@ -1,0 +1,77 @@
+"""`nectar testnet kill|pause|resume|restart`: what can happen to a node."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nectar_node.cli import options, output
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.errors import NotRunning
+from testnet.links.client import LinksProcess
+from testnet.processes import NodeProcesses
+
+Name = Annotated[str, typer.Argument(metavar="NODE", help="The node's name, such as send.nec.")]
+
+
+def kill(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
+    """End a node without a word, as a crash does."""
+    nodes = _nodes(directory, name)
+    _require(nodes.crash(name), nodes, name)
+    again = nodes.network.command("testnet restart", name)
+    return _done(as_json, name, "killed", f"{name} is dead. `{again}` starts it again.")
+
+
+def pause(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
+    """Keep a node from running, as a laptop's lid does."""
+    nodes = _nodes(directory, name)
+    _require(nodes.pause(name), nodes, name)
+    on = nodes.network.command("testnet resume", name)
+    return _done(as_json, name, "paused", f"{name} is paused. `{on}` lets it go on.")
+
+
+def resume(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
+    """Let a node go on that was paused."""
+    nodes = _nodes(directory, name)
+    _require(nodes.resume(name), nodes, name)
+    return _done(as_json, name, "running", f"{name} goes on.")
+
+
+def restart(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
+    """Stop a node, if it runs, and start it as it was started before."""
+    nodes = _nodes(directory, name)
+    nodes.stop(name)
+    node = nodes.start(name)
+    if node is None:
+        raise NotRunning(f"Somebody else has started {name} meanwhile.")
+    where = output.endpoint(list(node.endpoint))
+    links = LinksProcess(nodes.network)
+    for warning in (node.warning, links.why_not() if links.pid is None and name in links.left() else None):
+        if warning is not None:
+            output.complain(warning)
+    if as_json:
+        output.print_json({"name": name, "state": "running", "pid": node.process.pid, "endpoint": list(node.endpoint)})
+    else:
+        output.say(f"{name} runs as process {node.process.pid} on {where}.")
+    return 0
+
+
+def _nodes(directory: options.Directory, name: str) -> NodeProcesses:
+    network = Network.find(directory)
+    network.node(name)
+    return NodeProcesses(network)
+
+
+def _require(ran: bool, nodes: NodeProcesses, name: str) -> None:
+    if not ran:
+        again = nodes.network.command("testnet restart", name)
+        raise NotRunning(f"{name} is not running: start it with `{again}`.")
+
+
+def _done(as_json: bool, name: str, state: str, sentence: str) -> int:
+    if as_json:
+        output.print_json({"name": name, "state": state})
+    else:
+        output.say(sentence)
+    return 0
