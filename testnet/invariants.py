@@ -115,18 +115,14 @@ class Watch:
 
 
 def _outcome(life: _Life, record: TraceRecord) -> None:
-    """A request of this node's has ended, or its answer leaves for the node of the requester."""
+    """A request of this node's has ended, or its answer leaves for the node of the requester. A response goes to the
+    requester; a failure is the request itself, come back."""
+    requester = record.source if record.step is TraceStep.FAILED else record.target
     mine = life.waiting.get(record.id)
-    if mine is not None and _is_of(mine, record):
+    if mine is not None and requester == mine.source:
         del life.waiting[record.id]
         life.ended[record.id] = _NAMES[record.step]
-    elif record.id in life.ended and record.target.node == life.node:
+    elif record.id in life.ended and requester.node == life.node:
         raise Violation(
             f"G5: request {record.id} of {life.node} {life.ended[record.id]}, and {_NAMES[record.step]} again"
         )
-
-
-def _is_of(asked: TraceRecord, outcome: TraceRecord) -> bool:
-    """A response goes to the requester; a failure is the request itself, come back."""
-    requester = outcome.source if outcome.step is TraceStep.FAILED else outcome.target
-    return requester == asked.source

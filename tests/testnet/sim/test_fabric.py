@@ -1,0 +1,163 @@
+"""Links of a simulation behave as TCP does: order, back-pressure, and a network that is gone and comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+import pytest
+
+from testnet.faults.partition import Partition
+from testnet.faults.rule import HOLD, LOSE, PASS, Alter, Delay, Dialing, Event, Passing, Redirect, Reset, Verdict
+from testnet.faults.where import Where
+from testnet.lab import NodePlan, Outcome
+from testnet.sim import fabric
+from testnet.sim.fabric import LinkBehaviour
+from testnet.sim.lab import SimLab
+from testnet.sim.node import NodeSpec
+from testnet.sim.programs import Programs
+from testnet.sim.simulation import Simulation
+
+ONE, TWO = "one.nec", "two.nec"
+HELLO = "our@hello:hello:sys"
+DELAY = 0.25
+"""Seconds that each piece takes; a power of two, so that sums are exact."""
+
+
+@pytest.fixture(scope="module")
+def programs() -> Programs:
+    return Programs()
+
+
+@pytest.fixture
+def lab(programs: Programs) -> SimLab:
+    lab = SimLab(Simulation(20261125, programs, LinkBehaviour(DELAY, DELAY), watches=True))
+    lab.boot(NodePlan(ONE, ("hello", "file_transfer")), NodePlan(TWO, ("hello", "file_transfer")))
+    assert greet(lab).kind == "response"
+    return lab
+
+
+def greet(lab: SimLab, timeout: int = 20) -> Outcome:
+    body = {"Ask": {"node": TWO, "name": "you", "timeout": timeout}}
+    return lab.ask(ONE, HELLO, body, timeout + 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Says:
+    """A fault of links that says one thing of what goes from ONE to TWO."""
+
+    verdict: Verdict
+    about: type = Passing
+    seen: list[Event] = field(default_factory=list)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (ONE, TWO)
+
+    def judge(self, event: Event, chance: Random) -> Verdict:
+        if event.link != (ONE, TWO) or not isinstance(event, self.about):
+            return PASS
+        self.seen.append(event)
+        return self.verdict
+
+    def words(self) -> str:
+        return f"say {self.verdict}"
+
+
+def test_a_message_and_its_answer_take_what_both_ways_take(lab: SimLab) -> None:
+    began = lab.now
+    greet(lab)
+    assert lab.now == began + 2 * DELAY
+
+
+def test_a_delay_comes_on_top(lab: SimLab) -> None:
+    with lab.apply(Says(Delay(1.0))):
+        began = lab.now
+        greet(lab)
+    assert lab.now == began + 2 * DELAY + 1.0
+
+
+def test_what_a_delay_ends_for_does_not_overtake_what_it_has_delayed(lab: SimLab) -> None:
+    asked = []
+    began = lab.now
+    with lab.apply(Says(Delay(4.0))):
+        asked.append(lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "first"}}, 20))
+    asked.append(lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "second"}}, 20))
+    lab.wait(lambda: asked[1].outcome is not None, 20.0)
+    assert asked[0].outcome is not None
+    assert lab.now == began + 4.0 + 2 * DELAY
+
+
+def test_what_waits_arrives_when_the_network_is_back(lab: SimLab) -> None:
+    with lab.apply(Partition(Where(ONE, TWO))):
+        asked = lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 20}}, 25)
+        lab.rest(4.0)
+        assert asked.outcome is None
+    back = lab.now
+    lab.wait(lambda: asked.outcome is not None, 20.0)
+    assert asked.outcome is not None
+    assert asked.outcome.kind == "response"
+    assert lab.now == back + 2 * DELAY
+
+
+def test_a_dial_that_waits_arrives_when_the_network_is_back(lab: SimLab) -> None:
+    hold = Says(HOLD, Dialing)
+    with lab.apply(hold):
+        lab.cut(TWO)
+        asked = lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 20}}, 25)
+        lab.rest(1.0)
+        assert hold.seen
+    lab.wait(lambda: asked.outcome is not None, 20.0)
+    assert asked.outcome is not None
+    assert asked.outcome.kind == "response"
+
+
+def test_after_something_is_lost_nothing_more_arrives_on_that_connection(lab: SimLab) -> None:
+    with lab.apply(Says(LOSE)):
+        lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 2}}, 5)
+        lab.rest(1.0)
+    assert "Failed" in greet(lab, 2).body
+
+
+def test_a_reset_lets_the_bytes_before_it_arrive_and_ends_the_connection_for_both(lab: SimLab) -> None:
+    with lab.apply(Says(Reset(3))):
+        lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 2}}, 5)
+        lab.rest(DELAY)
+        assert [peer.state for node in lab.simulation.nodes.values() for peer in node.core.network.peers()] != []
+    assert greet(lab).kind == "response"
+
+
+def test_altered_bytes_are_what_arrives(lab: SimLab) -> None:
+    with lab.apply(Says(Alter(b"\0" * 40))):
+        lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 2}}, 5)
+        lab.rest(2.0)
+    assert any("log net: " in line and ONE in line for line in lab.simulation.journal), lab.log(TWO)
+    assert greet(lab).kind == "response"
+
+
+def test_a_redirected_dial_reaches_the_other_host(lab: SimLab) -> None:
+    lab.simulation.boot(NodeSpec(TWO, host="elsewhere", key="another"))
+    with lab.apply(Says(Redirect("elsewhere"), Dialing)):
+        lab.crash(TWO)
+        assert greet(lab, 10).body == {"Failed": {"kind": "Offline"}}
+    assert any("the peer does not hold the key of two.nec" in line for line in lab.log(ONE)), lab.log(ONE)
+
+
+def test_a_node_takes_no_more_bytes_from_its_core_than_the_buffers_hold(lab: SimLab) -> None:
+    path = lab.share(ONE, lab.chance("file").randbytes(3 * fabric.BUFFER_BYTES), "large.bin")
+    with lab.apply(Says(HOLD)):
+        lab.begin(ONE, "our@file_transfer:file_transfer:sys", order(path), 100)
+        lab.rest(5.0)
+        (end,) = [each for each in lab.simulation.nodes[ONE].ends.values() if each.link.target == TWO]
+        assert end.under_way < fabric.BUFFER_BYTES + fabric.SEGMENT_BYTES
+
+
+def test_a_file_larger_than_all_buffers_arrives(lab: SimLab) -> None:
+    data = lab.chance("file").randbytes(3 * fabric.BUFFER_BYTES)
+    outcome = lab.ask(ONE, "our@file_transfer:file_transfer:sys", order(lab.share(ONE, data, "large.bin")), 100)
+    assert "Done" in outcome.body
+    assert lab.received(TWO, "large.bin") == data
+
+
+def order(path: str) -> dict[str, object]:
+    return {"Send": {"id": "large", "path": path, "name": "large.bin", "to": TWO}}
