@@ -40,7 +40,6 @@ class SimLab:
 
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
-        self._logs: dict[str, list[str]] = {}
         self._shared = 0
 
     @property
@@ -76,8 +75,6 @@ class SimLab:
 
     def crash(self, host: str) -> None:
         """See `Nodes`."""
-        if host in self.simulation.nodes:
-            self._logs.setdefault(host, []).extend(self.simulation.nodes[host].log)
         self.simulation.crash(host)
 
     def leave(self, name: str) -> None:
@@ -100,7 +97,6 @@ class SimLab:
 
     def cut_power(self, host: str) -> None:
         """See `Nodes`."""
-        self.crash(host)
         self.simulation.cut_power(host)
 
     def step_clock(self, host: str, seconds: float) -> None:
@@ -194,7 +190,7 @@ class SimLab:
     def log(self, node: str) -> list[str]:
         """See `Lab`."""
         now = self.simulation.nodes.get(node)
-        return [*self._logs.get(node, []), *(now.log if now is not None else [])]
+        return [*self.simulation.logs[node], *(now.log if now is not None else [])]
 
     def note(self, text: str) -> None:
         """See `Lab`."""

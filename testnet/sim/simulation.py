@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -58,6 +58,8 @@ class Simulation:
         """By host: those that run."""
         self.down: dict[str, SimNode] = {}
         """By host: those that have crashed or left, as they were."""
+        self.logs: defaultdict[str, list[str]] = defaultdict(list)
+        """By host: what all of them have logged."""
         self.boots: Counter[str] = Counter()
         """By host: how often the node has booted before."""
         self.engine = engine
@@ -105,6 +107,7 @@ class Simulation:
             return self.down[host]
         node = self.nodes.pop(host)
         self.down[host] = node
+        self.logs[host] += node.log
         self.note(host, "crashes")
         node.crashed = True
         if self._watch is not None:
