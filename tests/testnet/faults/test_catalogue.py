@@ -152,7 +152,7 @@ def test_a_schedule_that_was_made_remembers_nothing() -> None:
         ),
         ("stall", {"where": A}, "stall has no parameter 'where'; it has between, node, source, target."),
         ("bandwidth", {"_free_at": {}}, "bandwidth has no parameter '_free_at'; "),
-        ("partitoin", {}, "There is no fault 'partitoin': there are bandwidth, bit_flips, "),
+        ("partitoin", {}, "There is no fault 'partitoin'; did you mean partition? There are bandwidth, bit_flips, "),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(kind: str, given: dict[str, object], sentence: str) -> None:
