@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 import signal
 from dataclasses import dataclass
 
@@ -43,11 +45,20 @@ class NodeProcesses:
         raise NotAtThisLevel(f"The clock of {host} is that of this machine: it can be stepped in a simulation only.")
 
     def fill_disk(self, host: str) -> None:
-        """See `Nodes`: all nodes have the disk of this machine."""
-        raise NotAtThisLevel(f"The disk of {host} is that of this machine: it can be filled in a simulation only.")
+        """See `Nodes`, until it boots again: its process can write to no file. The disk is the whole machine's."""
+        self._limit_files(host, 0)
 
     def free_disk(self, host: str) -> None:
         """See `Nodes`."""
+        self._limit_files(host, None)
+
+    def _limit_files(self, host: str, size: int | None) -> None:
+        """No file that the node's process writes can be larger than `size` bytes; None: as large as it always could."""
+        pid = self.network.place(host).owner()
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):  # it ends just now
+                _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (most if size is None else size, most))
 
     def impersonate(self, host: str, by: str) -> None:
         """See `Nodes`."""

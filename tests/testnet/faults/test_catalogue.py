@@ -19,13 +19,8 @@ from testnet.faults.reset import ConnectionReset
 from testnet.faults.rule import Fault, LinkFault, NodeFault
 from testnet.faults.where import ANY, Where
 from tests.testnet.faults.events import A, B
+from tests.testnet.faults.kinds import NEEDED
 
-NEEDED: dict[str, dict[str, object]] = {
-    "bandwidth": {"bytes_per_second": 1000.0},
-    "clock_step": {"node": A, "seconds": -3600.0},
-    **{kind: {"node": A} for kind in ("crash", "disk_full", "impostor", "pause", "unsynced")},
-}
-"""Parameters that have no default, by kind."""
 OWN = '''
 from __future__ import annotations
 

@@ -14,13 +14,11 @@ from testnet.faults import FAULTS
 from testnet.faults.catalogue import make, parameter_names
 from testnet.faults.rule import NodeFault
 from testnet.faults.where import PARAMETERS, Where
-from tests.testnet.faults.test_catalogue import NEEDED
+from tests.testnet.faults.kinds import NEEDED, ONLY_IN_SIMULATIONS
 
 ROOT = Path(__file__).resolve().parents[3]
 TABLE = (ROOT / "docs/faults.md").read_text()
 WRITING = (ROOT / "docs/writing-a-fault.md").read_text()
-ONLY_IN_SIMULATIONS = {"cut_power", "step_clock", "fill_disk", "impersonate"}
-"""What can be done to simulated nodes alone."""
 NUMBERS = {20: "twenty"}
 
 
@@ -71,7 +69,7 @@ def test_the_table_says_where_each_fault_works(kind: str) -> None:
     fault, verbs = make(kind, NEEDED.get(kind, {})), Verbs()
     if isinstance(fault, NodeFault):
         fault.begin(verbs)  # type: ignore[arg-type]  # it takes any verb
-    assert rows()[kind][1] == ("simulation" if verbs.asked & ONLY_IN_SIMULATIONS else "everywhere")
+    assert rows()[kind][1] == ("simulation" if verbs.asked & set(ONLY_IN_SIMULATIONS) else "everywhere")
 
 
 def test_the_code_of_the_page_does_as_it_says(tmp_path: Path) -> None:

@@ -1,0 +1,14 @@
+"""What the tests need to know of the kinds of faults beside their classes."""
+
+from __future__ import annotations
+
+from tests.testnet.faults.events import A
+
+NEEDED: dict[str, dict[str, object]] = {
+    "bandwidth": {"bytes_per_second": 1000.0},
+    "clock_step": {"node": A, "seconds": -3600.0},
+    **{kind: {"node": A} for kind in ("crash", "disk_full", "impostor", "pause", "unsynced")},
+}
+"""Parameters that have no default, by kind."""
+ONLY_IN_SIMULATIONS = ("cut_power", "impersonate", "step_clock")
+"""What can be done to simulated nodes alone."""
