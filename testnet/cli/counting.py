@@ -61,7 +61,7 @@ class _Bar:
         text = TextColumn("{task.fields[text]}", markup=False)
         name = TextColumn("{task.description}", markup=False)
         columns = (text,) if console.width < _NARROW else (name, BarColumn(bar_width=None), text)
-        self._progress = Progress(*columns, console=console, expand=True, transient=True)
+        self._progress = Progress(*columns, console=console, expand=True)
         self._task = self._progress.add_task(title, total=None, text="starting")
 
     def show(self, done: int, total: int, text: str) -> None:

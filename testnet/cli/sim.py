@@ -154,3 +154,16 @@ def shrink(
         shrunk = shrink_plan(workers, Task(failure, scenario.least_nodes, runs, target), console)
     sim_text.report_shrunk(shrunk, as_json)
     return INTERRUPTED if shrunk.interrupted else FAILED if shrunk.smallest is None else 0
+
+
+@app.command()
+def report(
+    journal: JournalFile,
+    target: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write the page.")],
+) -> int:
+    """Draw a journal as a page for a browser: who sent what to whom, when, and which faults held."""
+    from testnet.report import write_report  # beside the other commands it would cost them a twentieth of a second
+
+    write_report(read_journal_untrusted(journal), target, str(journal))
+    output.say(f"{target} shows {journal}.")
+    return 0

@@ -159,10 +159,11 @@ def report_shrunk(shrunk: Shrunk, as_json: bool) -> None:
     before, after = shrunk.failure.plan, shrunk.smallest.plan
     stopped = "" if shrunk.complete else "; stopped before all was tried"
     faults = f"{len(before.schedule)} to {len(after.schedule)} faults"
-    field("shrunk", f"from {faults} in {shrunk.runs} runs{stopped}", *_result(shrunk.smallest)[1:])
+    told = [] if shrunk.smallest.text == shrunk.failure.text else _result(shrunk.smallest)[1:]
+    field("shrunk", f"from {faults} in {shrunk.runs} runs{stopped}", *told)
     field("nodes", ", ".join(after.nodes))
     print_what_matters(after)
-    field("journal", f"{shrunk.smallest_journal} (before it was shrunk: {shrunk.journal})")
+    field("journal", str(shrunk.smallest_journal), f"(before it was shrunk: {shrunk.journal})")
     field("replay", command("replay", shrunk.smallest_journal))
 
 

@@ -8,6 +8,7 @@ the same plans. See Zeller and Hildebrandt, "Simplifying and Isolating Failure-I
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
@@ -148,15 +149,10 @@ def _shorter(step: Step) -> Iterator[Step]:
 
 
 def _rounder(step: Step) -> Iterator[Step]:
-    """With fewer digits, the fewest first."""
-    for digits in range(_digits(step)):
-        at = round(step.at, digits)
-        until = None if step.until is None else round(step.until, digits)
-        if until is None or at < until:
-            yield replace(step, at=at, until=until)
-
-
-def _digits(step: Step) -> int:
-    """Behind the point, that its times need; no more than five count."""
-    times = [step.at] if step.until is None else [step.at, step.until]
-    return max(next((digits for digits in range(5) if round(time, digits) == time), 5) for time in times)
+    """With fewer digits, the fewest first; no shorter, so that it still holds when it matters."""
+    for scale in (10, 100):
+        at = math.floor(step.at * scale) / scale
+        until = None if step.until is None else math.ceil(step.until * scale) / scale
+        if (at, until) == (step.at, step.until):
+            return
+        yield replace(step, at=at, until=until)

@@ -39,6 +39,9 @@ __all__ = ["REGISTRAR", "LinkBehaviour", "NodeSpec", "SimNode", "Simulation", "S
 NOBODY = "-"
 """In the journal: what happens to no node in particular."""
 
+MAX_AT_ONCE = 1_000_000
+"""Things that happen while no time passes: more than that never end."""
+
 
 class SimulationError(Exception):
     """A simulation did not do what was asked within its virtual time."""
@@ -73,6 +76,8 @@ class Simulation:
         self._numbers = count(1)
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = 0
+        self._at_once = 0
+        """How many things have happened now."""
         key = Identity(REGISTRAR, self.chance("key", REGISTRAR).randbytes(32))
         self.genesis = Genesis(REGISTRAR, key.public_key, REGISTRAR, PORT)
         self.add(REGISTRAR)
@@ -230,11 +235,17 @@ class Simulation:
             return False
         when, _, what = heapq.heappop(self._heap)
         assert when >= self.now, "time runs backwards"
-        if when > self.deadline:
-            raise OutOfTime(f"it was not over at its deadline, {self.deadline:g} s of virtual time")
+        self._check_deadline(when)
+        self._at_once = self._at_once + 1 if when == self.now else 0
+        if self._at_once > MAX_AT_ONCE:
+            raise OutOfTime(f"time stands still at {when:.3f} s: {MAX_AT_ONCE:,} things have happened there")
         self.now = when
         what()
         return True
+
+    def _check_deadline(self, when: float) -> None:
+        if when > self.deadline:
+            raise OutOfTime(f"it was not over at its deadline, {self.deadline:g} s of virtual time")
 
     def run_until(self, done: Callable[[], bool], deadline: float) -> None:
         """Let things happen until `done`; raises SimulationError at the virtual `deadline`."""
@@ -248,6 +259,7 @@ class Simulation:
         end = self.now + seconds
         while self._heap and self._heap[0][0] <= end:
             self.step()
+        self._check_deadline(end)
         self.now = end
 
     def settle_instant(self) -> None:

@@ -1,0 +1,66 @@
+"""However a run ends, its result says how, and its journal can be read."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from testnet.scenarios.scenario import Scenario
+from testnet.sim import simulation
+from testnet.sim.journal import read_journal_untrusted
+from testnet.sim.plans import expand, find_scenario
+from testnet.sim.programs import Programs
+from testnet.sim.run import Result, run
+from tests.testnet.sim.own import HERE
+
+
+@pytest.fixture(scope="module")
+def programs() -> Programs:
+    return Programs()
+
+
+def own(name: str) -> Scenario:
+    return find_scenario(f"{HERE}:{name}")
+
+
+def quiet(programs: Programs, name: str, seed: int = 0) -> Result:
+    """A run of a scenario of ours without faults."""
+    plan = dataclasses.replace(expand(own(name), seed), schedule=())
+    return run(plan, programs, own(name))
+
+
+def test_a_scenario_that_never_ends_is_stopped_by_its_virtual_deadline_and_says_what_is_outstanding(
+    programs: Programs,
+) -> None:
+    result = quiet(programs, "STUCK")
+    assert (result.result, result.seconds <= 25.0) == ("deadline", True)
+    assert result.text.startswith("it was not over at its deadline, 25 s of virtual time. Outstanding: ")
+    assert "a.nec@hello:hello:sys still waits for b.nec@hello:hello:sys (request " in result.text
+
+
+def test_a_scenario_in_which_time_stands_still_is_stopped(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulation, "MAX_AT_ONCE", 1000)
+    result = quiet(programs, "STILL")
+    assert result.result == "deadline"
+    assert "1,000 things have happened" in result.text
+
+
+def test_an_error_in_a_scenario_is_a_result_that_names_the_place(programs: Programs) -> None:
+    result = quiet(programs, "BREAKS")
+    assert result.result == "broken"
+    assert result.text.startswith("KeyError in own.py, line ")
+    assert result.journal[-1].endswith(f" - violation {result.text}")
+
+
+def test_the_journal_that_is_written_is_the_one_that_is_read(programs: Programs, tmp_path: Path) -> None:
+    plan = expand(own("FAILS"), 5)
+    result = run(plan, programs, own("FAILS"))
+    result.write(tmp_path / "journal")
+    journal = read_journal_untrusted(tmp_path / "journal")
+    assert [event.words() for event in journal.events] == list(result.journal)
+    assert journal.end == result.end
+    assert journal.header.scenario == plan.scenario
+    assert journal.header.options == plan.options
+    assert list(journal.header.schedule) == [step.value() for step in plan.schedule]
