@@ -55,9 +55,18 @@ class Watch:
         self._lives: dict[str, _Life] = {}
         """By host and number of the boot, as `SimNode.life`."""
         self._ways: defaultdict[tuple[str, ProcessId, Address], _Way] = defaultdict(_Way)
+        self.found: Violation | None = None
+        """The first; whoever had `see` called may have gone on after it."""
 
     def see(self, life: str, record: TraceRecord) -> None:
         """A step of a message on a node, in one of its lives."""
+        try:
+            self._see(life, record)
+        except Violation as violation:
+            self.found = self.found or violation
+            raise
+
+    def _see(self, life: str, record: TraceRecord) -> None:
         known = self._lives.get(life)
         if known is None:
             known = self._lives[life] = _Life(life.partition("/")[0])

@@ -1,0 +1,161 @@
+"""What a test leaves behind: a journal in a file, properties for JUnit's XML, a section of the report if it fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from blake3 import blake3
+
+from testnet.invariants import Violation
+from testnet.lab import Level
+from testnet.scenarios.scenario import Plan
+from testnet.sim.run import PASSED, VIOLATED, Result
+from testnet.sim.simulation import NOBODY
+from testnet.testing.package_lab import PackageLab, Trouble
+from testnet.testing.run import Run
+
+FAILED = "failed"
+"""How a test ended that has failed for reasons of its own."""
+SCENARIO = "pytest"
+"""In the journals of tests, in place of a scenario's name."""
+TAIL_LINES = 12
+"""Of the journal, in the report."""
+MAX_LINE = 160
+"""Characters of one of these."""
+MAX_TEXT = 2000
+"""Characters of an error, in the journal."""
+MAX_WAITING = 5
+"""Outstanding requests in the report."""
+_BYTES = ("sends", "disk")
+"""What the report leaves out of a journal: bytes that say nothing to people."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Of one test with one network."""
+
+    test: str
+    """Its node id."""
+    repeat: str
+    """The command that runs it again."""
+    journal: Path
+    """Where its journal is written, if it is."""
+    seed: int
+    level: Level
+    run: Run
+    lab: PackageLab
+    written: bool = False
+    result: str = PASSED
+    text: str = ""
+    """What went wrong."""
+
+    def finish(self) -> Violation | None:
+        """What does not hold, or has not held, now that the test has passed."""
+        try:
+            self.run.finish()
+        except Violation as violation:
+            self.result, self.text = VIOLATED, str(violation)
+            return violation
+        return None
+
+    def conclude(self, error: BaseException | None) -> None:
+        """The test is over, with `error` if it has failed."""
+        violations = [each for each in _leaves(error) if isinstance(each, Violation)] if error is not None else []
+        if violations:
+            self.result, self.text = VIOLATED, str(violations[0])
+        elif error is not None and self.result == PASSED:
+            self.result, self.text = FAILED, f"{type(error).__name__}: {error}"[:MAX_TEXT]
+
+    def lines(self) -> tuple[str, ...]:
+        """Of the journal."""
+        last = (f"{self.lab.now:.9f} {NOBODY} violation {self.text}",) if self.result == VIOLATED else ()
+        return (*self.run.journal(), *last)
+
+    def properties(self) -> list[tuple[str, object]]:
+        """For JUnit's XML."""
+        found: list[tuple[str, object]] = [
+            ("nectar_level", self.level.value),
+            ("nectar_seconds", round(self.lab.now, 9)),
+            ("nectar_digest", digest(self.lines())),
+        ]
+        return [*found, ("nectar_journal", str(self.journal))] if self.written else found
+
+    def write(self) -> None:
+        """Write the journal, if the disk takes it."""
+        lines = self.lines()
+        plan = Plan(SCENARIO, self.seed, self.lab.nodes, {"test": self.test, "repeat": self.repeat})
+        with suppress(OSError):
+            Result(plan, lines, digest(lines), self.lab.now, self.result, self.text).write(self.journal)
+            self.written = True
+
+    def section(self, error: BaseException | None) -> str:
+        """For people, when it has failed with `error`."""
+        trouble = self._trouble(error)
+        now, faults = (trouble.now, trouble.faults) if trouble else (self.lab.now, self.lab.faults)
+        lines = [
+            f"seed      {self.seed}",
+            f"time      {now:.9f} s ({'virtual' if self.level is Level.SIMULATION else 'real'}), {self.level.value}",
+            *_list("faults   ", faults or ("none held",)),
+            *_list("waiting  ", _few(self.run.outstanding())),
+            *(_list("journal  ", (f"{self.journal}, which ends with:",)) if self.written else ()),
+            *(f"  {line}" for line in tail(self.lines())),
+            f"repeat    {self.repeat}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _trouble(self, error: BaseException | None) -> Trouble | None:
+        trouble = self.lab.trouble
+        if trouble is None or error is None:
+            return None
+        return trouble if any(each is trouble.error for each in _leaves(error)) else None
+
+
+def digest(journal: Sequence[str]) -> str:
+    """One number for a whole journal."""
+    return blake3("\n".join(journal).encode()).hexdigest()
+
+
+def tail(journal: Sequence[str]) -> list[str]:
+    """The last lines of a journal that say something to people, as short as they can be."""
+    found: list[str] = []
+    for line in reversed(journal):
+        if len(found) == TAIL_LINES:
+            break
+        if (text := _shown(line)) is not None:
+            found.append(text if len(text) <= MAX_LINE else f"{text[: MAX_LINE - 1]}…")
+    return found[::-1]
+
+
+def _shown(line: str) -> str | None:
+    at, node, what = line.split(" ", 2)
+    word, _, rest = what.partition(" ")
+    if word in _BYTES:
+        return None
+    if word == "message":
+        it = json.loads(rest)
+        reason = f" ({it['reason']})" if it["reason"] else ""
+        return f"{at} {node} {it['step']}{reason}: {it['source']} → {it['target']} {it['beginning']}"
+    if word == "fault":
+        it = json.loads(rest)
+        return f"{at} fault {it['number']} {it['state']}{': ' + it['words'] if 'words' in it else ''}"
+    return line
+
+
+def _list(title: str, entries: Sequence[str]) -> list[str]:
+    return [f"{title if number == 0 else ' ' * len(title)} {entry}" for number, entry in enumerate(entries)]
+
+
+def _few(entries: Sequence[str]) -> list[str]:
+    more = len(entries) - MAX_WAITING
+    return [*entries[:MAX_WAITING], *([f"and {more} more"] if more > 0 else [])]
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """What came up: alone or, from a nursery, among others."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for each in error.exceptions for leaf in _leaves(each)]
+    return [error]

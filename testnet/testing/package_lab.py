@@ -1,0 +1,260 @@
+"""The network of a test: a Lab with short ways to say what tests of packages say often."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import ParamSpec, TypeVar
+
+from kernel.address import Address
+from kernel.errors import BadAddress
+from nectar_node.config import REGISTRAR_NAME
+from nectar_node.errors import BadInput, NodeError
+from net.names import is_node_name
+from testnet.faults.rule import Fault, NotAtThisLevel
+from testnet.invariants import Violation
+from testnet.lab import READY_SECONDS, Asked, Json, NodePlan, Outcome, OutOfTime
+from testnet.testing.packages import find_package
+from testnet.testing.run import Run
+
+DEFAULT_TIMEOUT = 10
+"""Seconds that a request waits for its response."""
+DEFAULT_LIMIT = 60.0
+"""Seconds that `wait` waits."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An exception on its way out of the faults that held when it came up."""
+
+    error: BaseException
+    now: float
+    faults: tuple[str, ...]
+    """In words."""
+
+
+def _plainly(method: Callable[P, R]) -> Callable[P, R]:
+    """What goes wrong in `method` is shown at the line of the test that has called it, and not how it came about."""
+
+    @functools.wraps(method)
+    def call(*arguments: P.args, **named: P.kwargs) -> R:
+        __tracebackhide__ = True
+        try:
+            return method(*arguments, **named)
+        except (Violation, OutOfTime, NodeError, NotAtThisLevel) as error:
+            raise error.with_traceback(None) from None
+
+    return call
+
+
+class PackageLab:
+    """Nodes, packages, requests and faults; the same at every level. Nodes are called by their names.
+
+    All of its methods raise BadInput for what cannot be, such as a node that was never booted; in a simulation, those
+    that let time pass raise Violation as soon as an invariant does not hold.
+    """
+
+    def __init__(self, run: Run, places: Sequence[Path]) -> None:
+        """`places`: where packages are looked for, the first first."""
+        self.lab = run.lab
+        """The lab itself: what `testnet.play` and the scenarios take."""
+        self.trouble: Trouble | None = None
+        self._run = run
+        self._places = tuple(places)
+        self._names: list[str] = []
+        self._holding: dict[int, str] = {}
+        """By number: the faults that hold, in words."""
+
+    @property
+    def seed(self) -> int:
+        """What everything random comes from; on real nodes, as far as it can."""
+        return self.lab.seed
+
+    @property
+    def now(self) -> float:
+        """Seconds since the network began: virtual ones in a simulation, the same in every run."""
+        return self.lab.now
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of all that were booted."""
+        return tuple(self._names)
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Those that hold, in words."""
+        return tuple(self._holding.values())
+
+    def chance(self, *purpose: str) -> Random:
+        """A source of randomness for the test itself, one for each purpose, from the seed."""
+        return self.lab.chance("test", *purpose)
+
+    # --- nodes ------------------------------------------------------------------------------------------------------
+
+    @_plainly
+    def boot(self, *names: str, packages: Sequence[str | Path] = (), routers: Sequence[str] = ()) -> None:
+        """Start nodes that run `packages`, and wait until they have joined; with `routers` they are reached through
+        these alone. A package is a folder, as seen from the file of the test or from where pytest was started, or the
+        name of one that comes with the node. Raises NodeError for a package that cannot run, and OutOfTime."""
+        folders = tuple(find_package(each, self._places) for each in packages)
+        for name in names:
+            self._check_new(name)
+        for folder in folders:
+            self._run.check_package(folder)
+        self._names.extend(names)
+        self.lab.boot(*(NodePlan(name, folders, tuple(routers)) for name in names))
+
+    @_plainly
+    def crash(self, name: str) -> None:
+        """The node ends as by kill -9."""
+        self.lab.crash(self._known(name))
+
+    @_plainly
+    def leave(self, name: str) -> None:
+        """The node ends in order."""
+        self.lab.leave(self._known(name))
+
+    @_plainly
+    def start(self, name: str) -> None:
+        """The node boots again, if it does not run, with its key, disk and packages; waits until it is ready."""
+        self.lab.start(self._known(name))
+        self.lab.wait(lambda: self.lab.ready(name), READY_SECONDS, f"the start of {name}")
+
+    @_plainly
+    def restart(self, name: str) -> None:
+        """`crash`, then `start`."""
+        self.crash(name)
+        self.start(name)
+
+    @_plainly
+    def pause(self, name: str) -> None:
+        """The node does nothing, as under SIGSTOP, until `resume`."""
+        self.lab.pause(self._known(name))
+
+    @_plainly
+    def resume(self, name: str) -> None:
+        """It goes on."""
+        self.lab.resume(self._known(name))
+
+    @_plainly
+    def cut(self, name: str) -> None:
+        """All connections of the node break, for both ends; it may connect again at once."""
+        self.lab.cut(self._known(name))
+
+    # --- faults -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def apply(self, *faults: Fault) -> Iterator[None]:
+        """The faults hold within this. Raises NotAtThisLevel for one that cannot be injected here."""
+        __tracebackhide__ = True
+        with ExitStack() as stack:
+            for fault in faults:
+                stack.callback(self.withdraw, self.inject(fault))
+            try:
+                yield
+            except BaseException as error:
+                self._remember(error)
+                raise
+
+    @_plainly
+    def inject(self, fault: Fault) -> int:
+        """The fault holds from now on; its number."""
+        for name in fault.names:
+            self._known(name)
+        number = self.lab.inject(fault)
+        self._holding[number] = f"{fault.words()} (since {self.now:.3f} s)"
+        return number
+
+    @_plainly
+    def withdraw(self, number: int) -> None:
+        """It holds no longer."""
+        self._holding.pop(number, None)
+        self.lab.withdraw(number)
+
+    def at(self, seconds: float, what: Callable[[], None]) -> None:
+        """Do something after so many seconds, in the midst of whatever the test waits for then."""
+        self.lab.at(seconds, what)
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    @_plainly
+    def ask(
+        self, node: str, target: str, body: Json, timeout: int = DEFAULT_TIMEOUT, blob: bytes | None = None
+    ) -> Outcome:
+        """Send a request in the name of the user of `node`, and wait for its outcome: a response, or Offline or Timeout
+        within `timeout` seconds. `target` is such as "two.nec@counter:counter:sys"; "our" stands for `node` itself."""
+        self._check_target(node, target)
+        return self.lab.ask(node, target, body, timeout, blob)
+
+    @_plainly
+    def begin(
+        self, node: str, target: str, body: Json, timeout: int = DEFAULT_TIMEOUT, blob: bytes | None = None
+    ) -> Asked:
+        """The same without waiting: `outcome` of what is returned is None until it is there."""
+        self._check_target(node, target)
+        return self.lab.begin(node, target, body, timeout, blob)
+
+    @_plainly
+    def wait(
+        self, done: Callable[[], bool], limit: float = DEFAULT_LIMIT, what: str = "what the test waits for"
+    ) -> None:
+        """Let time pass until `done` returns true; raises OutOfTime after `limit` seconds."""
+        self.lab.wait(done, limit, what)
+
+    @_plainly
+    def rest(self, seconds: float) -> None:
+        """Let so much time pass."""
+        self.lab.rest(seconds)
+
+    # --- files and logs ---------------------------------------------------------------------------------------------
+
+    @_plainly
+    def share(self, node: str, data: bytes, name: str) -> str:
+        """Put a file where the package file_transfer of `node` can read it; its path there."""
+        return self.lab.share(self._known(node), data, name)
+
+    @_plainly
+    def received(self, node: str, name: str) -> bytes | None:
+        """The file that file_transfer of `node` has received; None: there is none."""
+        return self.lab.received(self._known(node), name)
+
+    @_plainly
+    def log(self, node: str) -> list[str]:
+        """What the node has logged, over all of its boots; what processes print is in it."""
+        return self.lab.log(self._known(node))
+
+    def note(self, text: str) -> None:
+        """Something for whoever reads the journal."""
+        self.lab.note(text)
+
+    # --- what cannot be ---------------------------------------------------------------------------------------------
+
+    def _known(self, name: str) -> str:
+        if name not in self._names and name != REGISTRAR_NAME:
+            there = f"there are {', '.join(self._names)}" if self._names else "none was booted yet"
+            raise BadInput(f"There is no node {name!r}; {there}.")
+        return name
+
+    def _check_new(self, name: str) -> None:
+        if not is_node_name(name):
+            raise BadInput(f"{name!r} is no name of a node: give one such as one.nec.")
+        if name in (*self._names, REGISTRAR_NAME):
+            raise BadInput(f"{name} was booted already; `start` and `restart` boot it again.")
+
+    def _check_target(self, node: str, target: str) -> None:
+        self._known(node)
+        try:
+            Address.parse(target)
+        except BadAddress as error:
+            raise BadInput(f"{error}, such as two.nec@counter:counter:sys.") from error
+
+    def _remember(self, error: BaseException) -> None:
+        if self.trouble is None or self.trouble.error is not error:
+            self.trouble = Trouble(error, self.now, self.faults)

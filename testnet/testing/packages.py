@@ -1,0 +1,34 @@
+"""Finds the packages that a test names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nectar_node.errors import BadInput
+from testnet.lab import PACKAGES
+
+
+def find_package(named: str | Path, places: Sequence[Path]) -> Path:
+    """The folder of a package: a path, from the first of `places` that has it, or the name of one that comes with the
+    node. Raises BadInput."""
+    candidates = [place / named for place in places]
+    if len(Path(named).parts) == 1:
+        candidates.append(PACKAGES / named)
+    for folder in candidates:
+        if _is_package(folder):
+            return folder.resolve()
+    there = [folder for folder in candidates if folder.is_dir()]
+    if there:
+        raise BadInput(f"{there[0]} is no package: it has no manifest.json, nor has a folder pkg in it.")
+    looked = " or ".join(dict.fromkeys(str(place) for place in places))
+    raise BadInput(f"There is no package {str(named)!r} in {looked}{_shipped()}.")
+
+
+def _is_package(folder: Path) -> bool:
+    return any((place / "manifest.json").is_file() for place in (folder, folder / "pkg"))
+
+
+def _shipped() -> str:
+    names = sorted(folder.name for folder in PACKAGES.iterdir() if _is_package(folder)) if PACKAGES.is_dir() else []
+    return f", nor is it one of those that come with the node: {', '.join(names)}" if names else ""

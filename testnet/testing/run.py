@@ -1,0 +1,132 @@
+"""The networks that a test may run in: what the plugin needs of each, beyond the Lab that the test sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from kernel.errors import BadModule
+from kernel.wasm.engine import Engine
+from nectar_node.errors import BadPackage
+from nectar_node.package import read_package
+from testnet.faults.rule import NotAtThisLevel
+from testnet.invariants import Watch
+from testnet.lab import Lab, Level
+from testnet.local import LocalTestnet
+from testnet.sim.lab import SimLab
+from testnet.sim.simulation import Simulation
+from testnet.testing.loopback import LoopbackLab
+
+ANY_NODE = "any.nec"
+"""To read a package that is on no node yet."""
+
+
+class Run(Protocol):
+    """A network, from its beginning to its end."""
+
+    @property
+    def lab(self) -> Lab:
+        """What happens in it."""
+
+    def check_package(self, folder: Path) -> None:
+        """Raise NodeError if its processes cannot run there, as far as that is known beforehand."""
+
+    def finish(self) -> None:
+        """The test has passed: raise Violation if something has not held, or does not hold at the end."""
+
+    def outstanding(self) -> list[str]:
+        """Requests that have not ended yet, for people."""
+
+    def journal(self) -> Sequence[str]:
+        """A line for each event so far."""
+
+    def close(self) -> None:
+        """End it, and all that belongs to it."""
+
+
+class SimRun:
+    """In virtual time, with the invariants watched in every step of every message."""
+
+    def __init__(self, seed: int, engine: Engine) -> None:
+        """`engine` must be replayable."""
+        self._simulation = Simulation(seed, engine, watches=True)
+        self._watch = Watch()
+        self._simulation.watch(self._watch)
+        self._engine = engine
+        self.lab = SimLab(self._simulation)
+
+    def check_package(self, folder: Path) -> None:
+        """See `Run`."""
+        package = read_package(folder, ANY_NODE)
+        for entry in package.entries:
+            file = package.folder / entry.wasm_path.strip("/")
+            try:
+                self._engine.load(file.read_bytes())
+            except OSError as error:
+                raise BadPackage(f"{file}, the code of {entry.process}, cannot be read: {error.strerror}.") from error
+            except BadModule as error:
+                raise BadPackage(f"{file} is no process that can run here: {error}.") from error
+
+    def finish(self) -> None:
+        """See `Run`."""
+        if self._watch.found is not None:
+            raise self._watch.found
+        for node in self._simulation.nodes.values():
+            self._watch.finish(node.life, node.core.kernel.processes)
+
+    def outstanding(self) -> list[str]:
+        """See `Run`."""
+        return self._watch.outstanding()
+
+    def journal(self) -> Sequence[str]:
+        """See `Run`."""
+        return self._simulation.journal
+
+    def close(self) -> None:
+        """See `Run`; nothing of it is outside of this process."""
+
+
+class LoopbackRun:
+    """On real nodes of this machine, in real time."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        """`folder`: for the nodes' own; the network's addresses are its own as well."""
+        self.lab = LoopbackLab(LocalTestnet(folder), seed)
+
+    def check_package(self, folder: Path) -> None:
+        """See `Run`; whether its code can run the nodes say when they boot."""
+        read_package(folder, ANY_NODE)
+
+    def finish(self) -> None:
+        """See `Run`; from outside of a real kernel nothing more is seen than what the test itself is told."""
+
+    def outstanding(self) -> list[str]:
+        """See `Run`; what a real kernel waits for it does not tell."""
+        return []
+
+    def journal(self) -> Sequence[str]:
+        """See `Run`."""
+        return self.lab.journal
+
+    def close(self) -> None:
+        """See `Run`."""
+        self.lab.close()
+
+
+def open_run(level: Level, seed: int, folder: Path, engine: Callable[[], Engine]) -> Run:
+    """A network at this level, which nothing runs in yet. `engine` is asked for where nodes are simulated."""
+    match level:
+        case Level.SIMULATION:
+            return SimRun(seed, engine())
+        case Level.LOOPBACK:
+            return LoopbackRun(seed, folder)
+        case Level.NAMESPACES:
+            raise NotAtThisLevel("a test's nodes cannot be put into network namespaces")
+
+
+def unavailable(level: Level) -> str | None:
+    """Why there is no such network on this machine, in one sentence; None: there is."""
+    if level is Level.NAMESPACES:
+        return "the nodes of a test cannot be put into network namespaces yet; loopback and simulation are there"
+    return None
