@@ -1,0 +1,66 @@
+"""Plays seeds of a scenario until one fails, against the sources below a folder: `python hunt.py FOLDER SCENARIO COUNT`.
+
+It is run by path, in a process of its own, with PYTHONPATH set to the folder. For each seed it prints what it is about
+to play, and then how that went: lines of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType, ModuleType
+
+import kernel
+import nectar_node
+import net
+import testnet
+from kernel.wasm.engine import Engine
+from testnet.scenarios import SCENARIOS
+from testnet.scenarios.scenario import draw_plan
+from testnet.sim.run import PASSED, run
+
+SEED_SECONDS = 60
+"""Of real time: a seed that takes longer hangs."""
+
+
+def hunt(scenario: str, count: int) -> None:
+    """From seed 1 on, up to the first that fails."""
+    engine = Engine(None, replayable=True)
+    for seed in range(1, count + 1):
+        say(seed=seed)
+        signal.alarm(SEED_SECONDS)
+        try:
+            result = run(draw_plan(SCENARIOS[scenario], seed), engine)
+        except Exception as error:
+            say(seed=seed, result="crashed", text=f"{type(error).__name__}: {error}".rstrip(": "))
+            return
+        say(seed=seed, result=result.result, text=result.text)
+        if result.result != PASSED:
+            return
+
+
+def say(**fields: object) -> None:
+    """A line for whoever has started this."""
+    print(json.dumps(fields), flush=True)
+
+
+def hangs(number: int, frame: FrameType | None) -> None:
+    """The time of a seed is up: what runs may be deep inside a guest, so there is no way but out."""
+    say(result="hung", text=f"not over after {SEED_SECONDS} s of real time")
+    os._exit(0)
+
+
+def check_origin(folder: Path, modules: tuple[ModuleType, ...]) -> None:
+    """See that it is the mutated sources that are imported, and not those that are installed."""
+    for module in modules:
+        if not Path(str(module.__file__)).resolve().is_relative_to(folder):
+            sys.exit(f"{module.__name__} was imported from {module.__file__}, not from {folder}")
+
+
+if __name__ == "__main__":
+    check_origin(Path(sys.argv[1]).resolve(), (kernel, net, nectar_node, testnet))
+    signal.signal(signal.SIGALRM, hangs)
+    hunt(sys.argv[2], int(sys.argv[3]))

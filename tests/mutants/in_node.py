@@ -1,0 +1,68 @@
+"""Mutants of `nectar_node/`: what joins kernel, net and disk."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+NODE = (
+    Mutant(
+        "source-from-the-frame",
+        "Where a request came from is read from what the frame says, and not from the session (G3).",
+        "nectar_node/translate.py",
+        "    sender, receiver = _address_untrusted(node, source), _address_untrusted(our, target)\n"
+        "    answer_to = None if reply_to is None else _reply_to_untrusted(reply_to)\n",
+        "    receiver = _address_untrusted(our, target)\n"
+        "    answer_to = None if reply_to is None else _reply_to_untrusted(reply_to)\n"
+        "    sender = _address_untrusted(node if answer_to is None else answer_to.address.node, source)\n",
+        "chains",
+    ),
+    Mutant(
+        "answer-who-passed-it-on",
+        "A request that was passed on is answered to the node it came from, and not to the one that asked (G10).",
+        "nectar_node/translate.py",
+        "    answer_to = None if reply_to is None else _reply_to_untrusted(reply_to)\n",
+        "    answer_to = None if reply_to is None else ReplyTo(sender, _reply_to_untrusted(reply_to).id)\n",
+        "chains",
+    ),
+    Mutant(
+        "accept-unproven-capabilities",
+        "A capability whose signature cannot be verified is accepted (G20).",
+        "nectar_node/vouching.py",
+        "        return self._network.vouched_untrusted(issuer.node, DOMAIN, statement, signature) is True\n",
+        "        return self._network.vouched_untrusted(issuer.node, DOMAIN, statement, signature) is not None\n",
+        "handoff",
+    ),
+    Mutant(
+        "accept-revoked-capabilities",
+        "A capability that was revoked is accepted when it comes back from another node (G21).",
+        "nectar_node/vouching.py",
+        "        if issuer.node == self._our and not self._grants.is_issue(issuer.process, issue):\n"
+        "            return False\n",
+        "",
+        "handoff",
+    ),
+    Mutant(
+        "proofs-die-at-reboot",
+        "After a reboot a node cannot prove any more what other nodes have issued (G21).",
+        "nectar_node/vouching.py",
+        "        self._proofs.restore(proofs)\n",
+        "",
+        "handoff",
+    ),
+    Mutant(
+        "sync-is-answered-at-once",
+        "A guest is told that its file is on the disk before it is.",
+        "nectar_node/system/vfs_actions.py",
+        '    "SyncAll": Action("write", lambda call: Sync(call.location)),\n',
+        '    "SyncAll": Action("write", lambda call: Stat(call.location)),\n',
+        "file_transfer",
+    ),
+    Mutant(
+        "state-is-appended",
+        "A state that is set is written behind the one before it (G27).",
+        "nectar_node/system/state.py",
+        "                operation = Replace(location, state)\n",
+        "                operation = Append(location, state)\n",
+        "store",
+    ),
+)

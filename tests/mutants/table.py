@@ -1,0 +1,11 @@
+"""All mutants."""
+
+from __future__ import annotations
+
+from tests.mutants.in_kernel import KERNEL
+from tests.mutants.in_net import NET
+from tests.mutants.in_node import NODE
+from tests.mutants.mutant import Mutant
+
+MUTANTS: tuple[Mutant, ...] = (*KERNEL, *NET, *NODE)
+"""By name unique."""

@@ -1,0 +1,85 @@
+"""Copies of the sources, one of them with a promise broken, and what a hunt in one of them finds."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutants.hunt import SEED_SECONDS
+from tests.mutants.mutant import Mutant
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("kernel", "net", "nectar_node", "testnet", "packages")
+HUNT = Path(__file__).with_name("hunt.py")
+HUNT_SECONDS = 240
+"""Of real time, for all seeds of one mutant."""
+
+
+class HuntFailed(Exception):
+    """A hunt could not be had; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How the last seed of a hunt went."""
+
+    seed: int
+    result: str
+    """passed, violated, deadline, crashed or hung."""
+    text: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is something wrong with the sources."""
+        return self.result != "passed"
+
+    def words(self) -> str:
+        """For people: whether an invariant was violated, or the program itself broke down."""
+        plain = {"crashed": "not an invariant: a node raised ", "hung": "not an invariant: "}
+        return plain.get(self.result, "") + self.text
+
+
+@contextmanager
+def copied(mutant: Mutant | None = None) -> Iterator[Path]:
+    """A folder with the sources in it, with that mutant's change; raises PatternLost."""
+    with tempfile.TemporaryDirectory(prefix="nectar-mutant-") as name:
+        folder = Path(name)
+        for room in ROOMS:
+            shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__", ".zig-cache"))
+        if mutant is not None:
+            file = folder / mutant.file
+            file.write_text(mutant.apply(file.read_text()))
+        yield folder
+
+
+def hunt(folder: Path, scenario: str, seeds: int) -> Finding:
+    """Play seeds in a process of its own until one fails; raises HuntFailed."""
+    command = [sys.executable, str(HUNT), str(folder), scenario, str(seeds)]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=HUNT_SECONDS, env=environment, cwd=folder
+        )
+    except subprocess.TimeoutExpired as error:
+        raise HuntFailed(f"{scenario}: not all of {seeds} seeds were played within {HUNT_SECONDS} s") from error
+    if done.returncode != 0:
+        raise HuntFailed(f"{scenario}: {(done.stderr.strip() or 'it ended without a word').splitlines()[-1]}")
+    return _last(done.stdout)
+
+
+def _last(output: str) -> Finding:
+    known: dict[str, object] = {}
+    for line in output.splitlines():
+        known |= json.loads(line)
+    return Finding(int(str(known["seed"])), str(known["result"]), str(known["text"]))
+
+
+assert HUNT_SECONDS > SEED_SECONDS
