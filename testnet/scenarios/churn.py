@@ -10,6 +10,7 @@ from typing import Any
 from testnet.faults import draw
 from testnet.lab import Lab, NodePlan
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.unsteady import unsteady
 from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _SECONDS = 30.0
@@ -73,7 +74,7 @@ class _Story:
         self._witnesses.nothing_wrong(there)
 
     def _stayed(self, run: Run) -> bool:
-        return self._ends[run.author] == self._steady[run.name]
+        return self._ends[run.author] == self._steady[run.name] and run.author not in unsteady(self._plan.schedule)
 
     def _knows(self, run: Run) -> bool:
         return all((run.name, target) in self._witnesses.report(run.author).asked for target in run.targets)
@@ -156,6 +157,6 @@ CHURN = Scenario(
     topology=_topology,
     options=_options,
     begin=_Story,
-    drawers=(*draw.LINKS, draw.pause),
+    drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
     seconds=_SECONDS,
 )

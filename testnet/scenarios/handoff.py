@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from testnet.faults import draw
 from testnet.lab import Json, Lab, NodePlan, Outcome
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.unsteady import unsteady
 
 _GUEST, _DOOR = "our@guest:handoff:sys", "our@door:handoff:sys"
 _PATIENCE = 10
@@ -42,6 +43,8 @@ class Has(Enum):
 class _Guest:
     """What is known of the guest of one node."""
 
+    forgets: bool
+    """Whether a fault may take a ticket from it."""
     tickets: dict[Ticket, tuple[Has, float]] = field(default_factory=dict)
     """With the time from which on that is so."""
 
@@ -51,7 +54,7 @@ class _Guest:
     def learn(self, ticket: Ticket, has: Has, now: float) -> None:
         """Whoever may have a ticket, or does, cannot be known not to have it any more."""
         if self.has(ticket) is not Has.YES and has is not Has.NO:
-            self.tickets[ticket] = (has, now)
+            self.tickets[ticket] = (Has.MAYBE if self.forgets else has, now)
 
     def crash(self, now: float) -> None:
         for ticket, (_, since) in self.tickets.items():
@@ -63,10 +66,11 @@ class _Story:
     def __init__(self, lab: Lab, plan: Plan) -> None:
         self._lab = lab
         self._plan = plan
-        self._guests = {name: _Guest() for name in plan.nodes}
+        self._unsteady = unsteady(plan.schedule)
+        self._guests = {name: _Guest(name in self._unsteady) for name in plan.nodes}
         self._opened: dict[tuple[str, Ticket], int] = {}
         """How often a guest was told that it has opened a door since the door's node booted."""
-        self._deeds: dict[str, Callable[[dict[str, Any]], None]] = {
+        self._deeds: dict[str, Callable[[dict[str, Any]], object]] = {
             "fetch": lambda step: self._fetch(step["guest"], _ticket(step)),
             "pass": lambda step: self._pass(step["guest"], _ticket(step), step["to"]),
             "open": lambda step: self._open(step["guest"], _ticket(step)),
@@ -135,7 +139,7 @@ class _Story:
         answer = self._tell(guest, body)
         if answer is None or "Failed" in answer:
             return None
-        if "Opened" in answer["Door"]:
+        if "Opened" in answer["Door"] and ticket.node not in self._unsteady:
             self._opened[guest, ticket] = self._opened.get((guest, ticket), 0) + 1
         return "Opened" in answer["Door"]
 
@@ -221,5 +225,5 @@ HANDOFF = Scenario(
     topology=_topology,
     options=_options,
     begin=_Story,
-    drawers=(*draw.LINKS, draw.pause),
+    drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
 )

@@ -102,5 +102,5 @@ IMPOSTOR = Scenario(
     topology=_topology,
     options=_options,
     begin=_Story,
-    drawers=(draw.refusal,),
+    drawers=(draw.refusal, draw.no_route, draw.latency, draw.reset, draw.slow_handshake),
 )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
+from typing import cast
 
 from testnet.faults import draw
 from testnet.faults.partition import Partition
-from testnet.faults.refusal import Refusal
-from testnet.faults.rule import Fault
 from testnet.faults.where import ANY, Where
 from testnet.lab import Lab, NodePlan
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
@@ -71,20 +71,14 @@ def _near(nodes: Sequence[str], chance: Random) -> Where:
     return chance.choice([Where(router, ANY), both, one_way, Where(other, router, both=False)])
 
 
-def _partition(nodes: Sequence[str], chance: Random) -> Fault:
-    return Partition(_near(nodes, chance))
+def _on_its_links(drawer: draw.Drawer) -> draw.Drawer:
+    """The same kind of fault, there."""
+    return lambda nodes, chance: replace(cast(Partition, drawer(nodes, chance)), where=_near(nodes, chance))
 
 
-def _refusal(nodes: Sequence[str], chance: Random) -> Fault:
-    return Refusal(_near(nodes, chance))
-
-
-def _crash(nodes: Sequence[str], chance: Random) -> Fault:
-    return draw.crash(nodes[:1], chance)
-
-
-def _pause(nodes: Sequence[str], chance: Random) -> Fault:
-    return draw.pause(nodes[:1], chance)
+def _of_it(drawer: draw.Drawer) -> draw.Drawer:
+    """The same kind of fault, of the first router."""
+    return lambda nodes, chance: drawer(nodes[:1], chance)
 
 
 INDIRECT = Scenario(
@@ -94,6 +88,9 @@ INDIRECT = Scenario(
     topology=_topology,
     options=_options,
     begin=_Story,
-    drawers=(_partition, _refusal, _crash, _pause),
+    drawers=(
+        *(_on_its_links(drawer) for drawer in (*draw.LINKS, *draw.WRONG_BYTES)),
+        *(_of_it(drawer) for drawer in (*draw.NODES, *draw.MACHINES)),
+    ),
     least_nodes=4,
 )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
+from testnet.faults import draw
+from testnet.faults.latency import Latency
 from testnet.faults.registrar_down import RegistrarDown
+from testnet.faults.rule import Fault
 from testnet.lab import Lab, NodePlan
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
 from testnet.scenarios.witnesses import PACKAGE, Run, Tally, Witnesses
@@ -102,6 +105,11 @@ def _options(names: Sequence[str], chance: Random) -> Options:
     }
 
 
+def _latency(nodes: Sequence[str], chance: Random) -> Fault:
+    """Not so much that a handshake takes longer than anybody waits for one."""
+    return Latency(chance.choice((0.01, 0.1)), where=draw.where(nodes, chance))
+
+
 REGISTRAR_OUTAGE = Scenario(
     name="registrar_outage",
     about="without the registrar those who know each other talk on, and new names fail until it is back",
@@ -109,6 +117,6 @@ REGISTRAR_OUTAGE = Scenario(
     topology=_topology,
     options=_options,
     begin=_Story,
-    seconds=10.0,
+    drawers=(_latency, draw.bandwidth),
     least_nodes=3,
 )

@@ -65,7 +65,9 @@ class Report:
     wrong: list[str]
 
     def of(self, run: Run) -> list[Tally]:
-        """What came of a run at each of its targets; raises KeyError if its author has forgotten it."""
+        """What came of a run at each of its targets; raises Violation if its author has forgotten it."""
+        known = (run.name, run.targets[0]) in self.asked
+        require(known, f"the witness on {run.author} has forgotten the run {run.name}, which it has begun")
         return [self.asked[run.name, target] for target in run.targets]
 
     def count(self, run: Run, trail: Sequence[str], what: str) -> int:
