@@ -216,6 +216,25 @@ def test_a_process_sees_the_step_of_the_clock_until_it_ends(engine: Engine, tmp_
     assert times == [100, 3700, 0, 100]
 
 
+def test_a_node_that_boots_years_ahead_is_believed_again_when_it_has_booted_at_the_right_time(net: Network) -> None:
+    with net.simulation.apply(ClockStep(B, 1e9)):
+        net.simulation.restart(B)
+        net.simulation.rest(30.0)
+        assert not net.b.ready
+    net.simulation.rest(30.0)
+    assert net.greet().what == "the node does not believe who we are"
+    net.simulation.restart(B)
+    net.simulation.settle()
+    assert net.greet() == Told(GREETED, 0.0)
+
+
+def test_a_step_of_the_clock_ends_no_connection(acquainted: Network) -> None:
+    with acquainted.simulation.apply(ClockStep(B, 1e9)):
+        assert acquainted.greet() == Told(GREETED, 0.0)
+    acquainted.simulation.rest(30.0)
+    assert not acquainted.lines("has broken")
+
+
 def test_a_full_disk_takes_nothing_and_the_node_lives(engine: Engine) -> None:
     transfer = FileTransfer.begin(SEED, engine)
     with transfer.simulation.apply(DiskFull(RECEIVER)):
