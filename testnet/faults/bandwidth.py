@@ -18,13 +18,18 @@ class Bandwidth:
     where: Where = EVERYWHERE
     _free_at: dict[Link, float] = field(default_factory=dict, init=False, repr=False, compare=False)
     """When each direction has carried all that it was given."""
+    _given: dict[tuple[int, Link], int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Up to which byte of each connection: what another fault holds comes here again."""
 
     def judge(self, event: Event, chance: Random) -> Verdict:
         """See `LinkFault`."""
         if not isinstance(event, Passing) or not self.where.covers(event.link):
             return PASS
+        way, end = (event.connection, event.link), event.offset + len(event.data)
+        more = end - max(event.offset, self._given.get(way, 0))
+        self._given[way] = max(end, self._given.get(way, 0))
         begins = max(event.now, self._free_at.get(event.link, 0.0))
-        self._free_at[event.link] = begins + len(event.data) / self.bytes_per_second
+        self._free_at[event.link] = begins + max(more, 0) / self.bytes_per_second
         return Delay(self._free_at[event.link] - event.now)
 
     @property

@@ -86,8 +86,12 @@ def test_jitter_is_drawn_anew_for_each_piece_between_its_bounds() -> None:
 
 
 def test_bandwidth_lets_each_piece_wait_for_those_before_it() -> None:
-    said = verdicts(Bandwidth(200.0), piece(), piece(offset=100), piece(connection=2), piece(now=5.0))
+    said = verdicts(Bandwidth(200.0), piece(), piece(offset=100), piece(connection=2), piece(offset=200, now=5.0))
     assert said == [Delay(0.5), Delay(1.0), Delay(1.5), Delay(0.5)]
+
+
+def test_bandwidth_counts_once_what_is_judged_twice() -> None:
+    assert verdicts(Bandwidth(100.0), piece(), piece(), piece(now=9.0)) == [Delay(1.0), Delay(1.0), Delay(0.0)]
 
 
 def test_bandwidth_is_each_directions_own() -> None:
