@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,7 +26,7 @@ DEFAULT_NODES = ("send.nec", "recv.nec")
 STATUS_TIMEOUT = 3.0
 """Seconds that each node may take to say how it is."""
 
-app = typer.Typer(help="Start, show, break and stop a local testnet: a registrar and nodes.", no_args_is_help=True)
+app = typer.Typer(help="Start, show, break and stop a local testnet of nodes.", no_args_is_help=True)
 
 
 @app.command()
@@ -209,16 +210,26 @@ def _tell_of_links(links: LinksProcess, listing: str) -> None:
 
 
 def node_status(network: Network, name: str) -> Answer:
-    """How the node `name` is: its own answer with state `running`, or `down`, or `silent` with a reason."""
+    """How the node `name` is: its own answer with state `running`, or `down`, `paused`, or `silent` with a reason."""
     folder = network.place(name)
     owner = folder.owner()
     if owner is None:
         return {"name": name, "state": "down"}
+    if is_paused(owner):
+        return {"name": name, "state": "paused", "pid": owner}
     try:
         with network.connect(name) as client:
             return {"state": "running", **client.request("status", patience=STATUS_TIMEOUT)}
     except NodeError as error:
         return {"name": name, "state": "silent", "pid": owner, "reason": str(error)}
+
+
+def is_paused(pid: int) -> bool:
+    """Whether somebody has stopped the process, as `nectar testnet pause` does; False where there is no /proc."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
 
 
 def _peers(node: Answer) -> str:

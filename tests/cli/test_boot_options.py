@@ -1,0 +1,75 @@
+"""How a node was started is written down, so that it can be started again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nectar_node.cli.boot_options import (
+    DEFAULT_OPTIONS,
+    BootOptions,
+    decode_options_untrusted,
+    keep_options,
+    kept_options,
+)
+from nectar_node.errors import BadInput
+from nectar_node.folder import NodeFolder
+
+EVERYTHING = BootOptions(
+    host="127.5.6.2",
+    port=7101,
+    advertise=("127.5.6.2", 7100),
+    packages=(Path("/packages/hello"),),
+    password_file=Path("/password"),
+    routers=("r.nec",),
+    reservations=3,
+    directory=(Path("/signed"), b"\x11" * 32),
+    prefix=("ip", "netns", "exec", "a"),
+)
+
+
+@pytest.mark.parametrize("options", [EVERYTHING, DEFAULT_OPTIONS, BootOptions(packages=())])
+def test_options_that_are_kept_come_back(tmp_path: Path, options: BootOptions) -> None:
+    keep_options(NodeFolder(tmp_path), options)
+    assert kept_options(NodeFolder(tmp_path)) == options
+
+
+def test_no_password_is_kept(tmp_path: Path) -> None:
+    keep_options(NodeFolder(tmp_path), BootOptions(password=b"correct horse"))
+    assert "horse" not in (tmp_path / "boot.json").read_text()
+
+
+def test_a_node_that_no_command_has_started_is_started_as_usual(tmp_path: Path) -> None:
+    assert kept_options(NodeFolder(tmp_path)) == DEFAULT_OPTIONS
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null", '"x"', "[" * 100_000])
+def test_a_damaged_file_of_options_is_one_sentence(tmp_path: Path, content: str) -> None:
+    (tmp_path / "boot.json").write_text(content)
+    with pytest.raises(BadInput, match=r"boot\.json is damaged .*: remove it, and .* starts with the usual options\.$"):
+        kept_options(NodeFolder(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"host": 1},
+        {"port": "1"},
+        {"port": 65536},
+        {"advertise": ["h"]},
+        {"advertise": "h"},
+        {"packages": [1]},
+        {"packages": 1},
+        {"routers": None},
+        {"reservations": -1},
+        {"directory": ["/x", "no hex"]},
+        {"prefix": [[]]},
+    ],
+)
+def test_options_of_another_shape_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    keep_options(NodeFolder(tmp_path), EVERYTHING)
+    value = json.loads((tmp_path / "boot.json").read_text())
+    with pytest.raises(ValueError, match=r"shape|hexadecimal"):
+        decode_options_untrusted(json.dumps(value | change).encode())

@@ -1,0 +1,178 @@
+"""Faults of a running testnet, from the command line: real nodes, the links in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nectar_node.cli.main import main
+from nectar_node.cli.network import Network
+from nectar_node.errors import BadInput
+from testnet.cli.fault import absolute, parse_parameters, parse_where
+from testnet.links.client import LinksProcess
+from testnet.local import LocalTestnet
+from tests.testnet.cli.lab import Shell
+
+ONE, OTHER = "one.nec", "other.nec"
+LIMIT = 20.0
+"""Seconds after which something is taken to hang."""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    shell = Shell(tmp_path_factory.mktemp("faults") / "testnet")
+    shell.say("testnet", "up", "--nodes", f"{ONE},{OTHER}", "--detach")
+    yield shell
+    shell.say("testnet", "down")
+
+
+@pytest.fixture
+def shell(running: Shell) -> Iterator[Shell]:
+    """The shared testnet, without faults before and after each test."""
+    yield running
+    running.say("testnet", "fault", "remove", "all")
+
+
+def test_a_partition_comes_and_goes(shell: Shell) -> None:
+    assert shell.greet(ONE, OTHER) == "Answered"
+    said = shell.say("testnet", "fault", "add", "partition", "--between", f"{ONE},{OTHER}")
+    number = said.split()[1]
+    remove = f"nectar testnet fault remove {number} --dir {shell.folder}"
+    assert said == f"Fault {number} holds until `{remove}`: partition {ONE} from {OTHER}.\n"
+    assert shell.greet(ONE, OTHER, timeout=1) == "Timeout"
+    said = shell.say("testnet", "fault", "remove", number)
+    assert said == f"Fault {number} holds no longer: partition {ONE} from {OTHER}.\n"
+    assert shell.greet(ONE, OTHER) == "Answered"
+
+
+def test_faults_are_listed_and_status_says_that_there_are_some(shell: Shell) -> None:
+    row = shell.json("testnet", "fault", "add", "latency", "seconds=0.01", "--from", ONE, "--to", OTHER)
+    assert row["parameters"] == {"seconds": 0.01, "jitter": 0.0, "source": ONE, "target": OTHER}
+    assert [each["number"] for each in shell.json("testnet", "fault", "list")["faults"]] == [row["number"]]
+    table = [line.split("\t") for line in shell.say("testnet", "fault", "list").splitlines()]
+    assert table == [["FAULT", "WHAT", "ENDS"], [str(row["number"]), row["words"], "-"]]
+    assert "1 fault holds on the links and nodes: see `nectar testnet fault list" in shell.say("testnet", "status")
+    assert shell.json("testnet", "status")["links"]["state"] == "running"
+
+
+def test_without_faults_the_list_says_so(shell: Shell) -> None:
+    assert shell.say("testnet", "fault", "list") == "No fault holds.\n"
+    assert shell.say("testnet", "fault", "remove", "all") == "No fault held.\n"
+    assert shell.json("testnet", "fault", "list") == {"faults": []}
+
+
+def test_a_fault_for_a_while_says_when_it_ends(shell: Shell) -> None:
+    said = shell.say("testnet", "fault", "add", "stall", "--node", ONE, "--for", "600")
+    assert " holds for 600 s: " in said
+    (row,) = shell.json("testnet", "fault", "list")["faults"]
+    assert 0 < row["left"] <= 600
+
+
+def test_a_node_that_a_fault_has_crashed_is_back_when_it_ends(shell: Shell) -> None:
+    before = shell.node(OTHER)["pid"]
+    shell.say("testnet", "fault", "add", "crash", "--node", OTHER)
+    assert shell.node(OTHER)["state"] == "down"
+    shell.say("testnet", "fault", "remove", "all")
+    assert shell.node(OTHER)["pid"] != before
+    assert shell.greet(ONE, OTHER) == "Answered"
+
+
+def test_what_real_nodes_cannot_suffer_is_one_sentence(shell: Shell) -> None:
+    code, said = shell.fails("testnet", "fault", "add", "disk_full", "--node", ONE)
+    assert (code, "in a simulation only" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["partion"], "There is no fault 'partion'; did you mean partition? There are bandwidth, "),
+        (
+            ["partition", "--node", "x.nec"],
+            "There is no node x.nec in this testnet: there are registrar.nec, ",
+        ),
+        (["latency", "--node", ONE, "second=1"], "latency has no parameter 'second'"),
+        (["latency", "--node", ONE, "seconds"], "'seconds' is no parameter of a fault: expected KEY=VALUE"),
+        (["partition", "--node", ONE, "--between", "a,b"], "Give one of --between A,B, --node A, and --from A with "),
+        (["partition", "--node", ONE, "--for", "0"], "A fault holds for more than 0 and at most"),
+        (["partition", "--between", ONE], "partition: between must be the names of two nodes"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_changes_nothing(shell: Shell, words: list[str], sentence: str) -> None:
+    code, said = shell.fails("testnet", "fault", "add", *words)
+    assert (code, said[: len(sentence)]) == (2, sentence)
+    assert shell.json("testnet", "fault", "list") == {"faults": []}
+
+
+def test_only_numbers_of_faults_that_hold_can_be_removed(shell: Shell) -> None:
+    assert shell.fails("testnet", "fault", "remove", "99") == (2, "There is no fault number 99: there are none.")
+    assert shell.fails("testnet", "fault", "remove", "x") == (2, "'x' is no fault: give its number, or all.")
+
+
+def test_a_fault_of_ones_own_is_found_where_one_stands(shell: Shell, tmp_path: Path) -> None:
+    source = (Path(__file__).resolve().parents[3] / "testnet" / "faults" / "partition.py").read_text()
+    file = tmp_path / "mine.py"
+    file.write_text(source.replace('"partition ', '"my own partition '))
+    row = shell.json("testnet", "fault", "add", f"{file}:Partition", "--node", ONE)
+    assert row["words"].startswith("my own partition")
+
+
+def test_when_the_links_die_everybody_says_so_and_up_starts_them_again(shell: Shell) -> None:
+    links = LinksProcess(Network(shell.folder))
+    pid = links.pid
+    assert pid is not None
+    shell.say("testnet", "fault", "add", "stall", "--node", ONE)
+    handle = os.pidfd_open(pid)
+    signal.pidfd_send_signal(handle, signal.SIGKILL)
+    assert select.select([handle], [], [], LIMIT)[0]
+    os.close(handle)
+
+    sentence = "The links between the nodes have ended, so no node reaches another: `nectar testnet up"
+    assert sentence in shell.say("testnet", "status")
+    assert shell.fails("testnet", "fault", "list")[1].startswith(sentence)
+    assert shell.say("testnet", "up", "--detach") == "The links between the nodes run again; no faults hold.\n"
+    assert shell.greet(ONE, OTHER, timeout=20) == "Answered"
+
+
+def test_nodes_that_reach_each_other_directly_have_no_faults(tmp_path: Path) -> None:
+    with LocalTestnet(tmp_path / "testnet") as nodes:
+        shell = Shell(nodes.folder)
+        shell.say("testnet", "up", "--nodes", "a.nec", "--direct", "--detach")
+        assert not LinksProcess(nodes.network).pid
+        code, said = shell.fails("testnet", "fault", "add", "partition", "--node", "a.nec")
+        assert (code, said.partition(",")[0]) == (1, "These nodes reach each other directly")
+        assert shell.json("testnet", "status")["links"] == {"state": "none"}
+
+
+def test_parameters_are_json_or_texts() -> None:
+    found = parse_parameters(["seconds=0.5", "how=crash", 'list=["a"]', "empty=", "yes=true"])
+    assert found == {"seconds": 0.5, "how": "crash", "list": ["a"], "empty": "", "yes": True}
+
+
+@pytest.mark.parametrize("word", ["seconds", "=1", "a b=1", "", "--x=1"])
+def test_what_is_no_parameter_is_refused(word: str) -> None:
+    with pytest.raises(BadInput, match="is no parameter of a fault"):
+        parse_parameters([word])
+
+
+def test_links_are_named_as_a_schedule_names_them() -> None:
+    assert parse_where("", "", "", "") == {}
+    assert parse_where("a.nec, b.nec", "", "", "") == {"between": ["a.nec", "b.nec"]}
+    assert parse_where("", "a.nec", "", "") == {"source": "a.nec"}
+    assert parse_where("", "a.nec", "b.nec", "") == {"source": "a.nec", "target": "b.nec"}
+    assert parse_where("", "", "", "a.nec") == {"node": "a.nec"}
+
+
+def test_a_file_is_named_by_its_whole_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute("mine.py:Mine") == f"{tmp_path}/mine.py:Mine"
+    assert absolute("partition") == "partition"
+
+
+def test_all_kinds_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["testnet", "fault", "kinds"]) == 0
+    assert "\npartition\t" in capsys.readouterr().out

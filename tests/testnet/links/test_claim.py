@@ -1,0 +1,53 @@
+"""No two testnets that run have the same addresses."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from nectar_node.errors import BadInput, CannotListen
+from testnet.links.claim import claim, links_folder, read, write
+from testnet.links.places import LoopbackNetwork
+
+
+def test_a_testnet_keeps_its_network_and_its_nodes_places(tmp_path: Path) -> None:
+    assert read(tmp_path) is None
+    with claim(tmp_path) as allocation:
+        allocation.place("a.nec")
+        write(tmp_path, allocation)
+    with claim(tmp_path) as again:
+        assert (again.network, again.names) == (allocation.network, ["a.nec"])
+
+
+def test_a_new_testnet_goes_out_of_the_way_of_another_one(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(LoopbackNetwork.of(tmp_path).claim)
+        with claim(tmp_path) as allocation:
+            assert allocation.network == LoopbackNetwork.of(tmp_path, 1)
+
+
+def test_a_copy_of_a_testnet_that_runs_says_why_it_cannot(tmp_path: Path) -> None:
+    one, copy = tmp_path / "one", tmp_path / "copy"
+    with claim(one) as allocation:
+        write(one, allocation)
+        shutil.copytree(one, copy)
+        with (
+            pytest.raises(CannotListen, match=r"are in use, by a copy of it perhaps: stop that one first"),
+            claim(copy),
+        ):
+            pass
+    with claim(copy):
+        pass
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000, b"{}"])
+def test_a_damaged_file_of_places_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    links_folder(tmp_path).path.mkdir()
+    (links_folder(tmp_path).path / "places.json").write_bytes(content)
+    with pytest.raises(
+        BadInput, match=r"places\.json is damaged .*: stop the testnet, remove the file, and start again"
+    ):
+        read(tmp_path)
