@@ -58,7 +58,8 @@ def find_failures(workers: Workers, order: Order, console: Console) -> Findings:
 def _play(workers: Workers, order: Order, tally: Tally, console: Console) -> None:
     meter = RateMeter()
     plans = (expand(order.scenario, seed, order.nodes) for seed in order.seeds)
-    with counting(console, order.scenario.name) as display:
+    title = order.scenario.name.rpartition("/")[2]
+    with counting(console, title) as display:
         sweep(workers, plans, tally, order.keep_going, lambda: display.show(*progress(tally, meter, time.monotonic())))
 
 

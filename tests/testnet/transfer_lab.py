@@ -1,10 +1,8 @@
-"""send.nec sends a file to recv.nec, in virtual time; `python -m tests.testnet.transfer_lab SEED` prints the
-journal's digest."""
+"""send.nec sends a file to recv.nec, in virtual time: a network whose insides a test can look at."""
 
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,16 +82,3 @@ def outcome(answer: Arrival | Failure | None) -> dict[str, Any]:
     assert isinstance(answer, Arrival), answer
     value: dict[str, Any] = json.loads(answer.message.body)
     return value
-
-
-def main() -> None:
-    """Run the scenario once."""
-    run = FileTransfer.begin(int(sys.argv[1]), Engine(None, replayable=True))
-    data = run.random_file(3_000_000)
-    assert "Done" in run.send(data)
-    assert run.received() == data
-    print(run.simulation.digest())
-
-
-if __name__ == "__main__":
-    main()

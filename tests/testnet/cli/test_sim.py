@@ -1,0 +1,299 @@
+"""What `nectar sim` says, with real runs: of scenarios that pass, and of those in `own` that do not."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nectar_node.cli import output
+from nectar_node.cli.main import main
+from nectar_node.cli.progress import RateMeter
+from testnet.cli.shrinking import Task, shrink_plan
+from testnet.cli.sweeping import progress
+from testnet.faults import FAULTS
+from testnet.scenarios import SCENARIOS
+from testnet.scenarios.scenario import Plan
+from testnet.sim.journal import read_journal_untrusted
+from testnet.sim.plans import expand, find_scenario
+from testnet.sim.sweep import Tally
+from testnet.sim.verdict import Verdict
+from testnet.sim.workers import Workers
+from tests.testnet.sim.own import FAILS, HERE, fails
+
+
+def _failing() -> Iterator[str]:
+    for seed in count():
+        plan = expand(FAILS, seed)
+        if fails(plan) and len(plan.schedule) > 2 and len(plan.options["numbers"]) > 2:
+            yield str(seed)
+
+
+FAILING = next(_failing())
+"""A seed with which FAILS does, for one of several faults and numbers."""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Journals go below the current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def sim(*words: str) -> int:
+    return main(["sim", *words])
+
+
+def own(name: str) -> str:
+    return f"{HERE}:{name}"
+
+
+def answer(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+# --- list -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_has_each_scenario_and_each_fault_with_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sim("list") == 0
+    text = capsys.readouterr().out
+    assert all(f"{each.name}\t" in text and each.about in text for each in SCENARIOS.values())
+    assert all(f"{kind}\t" in text for kind in FAULTS)
+    assert sim("list", "--json") == 0
+    listed = answer(capsys)
+    assert [each["name"] for each in listed["scenarios"]] == list(SCENARIOS)
+    assert [each["kind"] for each in listed["faults"]] == list(FAULTS)
+
+
+def test_the_commands_load_no_wasmtime() -> None:
+    code = "import sys, testnet.cli.sim; print([name for name in ('wasmtime', 'trio') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+# --- run ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_prints_its_plan_in_full_and_its_result_and_writes_its_journal(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    faults = folder / "faults.toml"
+    faults.write_text('[[fault]]\nkind = "crash"\nnode = "recv.nec"\nat = 3\nuntil = 4.5\n')
+    assert sim("run", "file_transfer", "--nodes", "3", "--seed", "7", "--faults", str(faults)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    journal = read_journal_untrusted(folder / ".nectar/sim/file_transfer-3-nodes-seed-7.journal")
+    assert "seed        7" in lines
+    assert "nodes       send.nec, recv.nec, node3.nec" in lines
+    assert "faults      t=3 s: kill recv.nec until t=4.5 s" in lines
+    assert "result      passed" in lines
+    assert f"hash        {journal.end.digest}" in lines
+    assert f"events      {journal.end.events:,}" in lines
+    assert "journal     .nectar/sim/file_transfer-3-nodes-seed-7.journal" in lines
+    assert sum(json.dumps(file) in " ".join(lines) for file in journal.header.options["files"]) > 0
+
+
+def test_a_run_that_fails_has_exit_code_1_and_says_what_was_violated(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    assert sim("run", own("FAILS"), "--seed", FAILING, "-o", "x.journal", "--json") == 1
+    result = answer(capsys)
+    assert result["result"] == "violated"
+    assert result["text"].startswith("b.nec was killed, and ")
+    assert result["journal"] == "x.journal"
+    assert read_journal_untrusted(folder / "x.journal").end.text == result["text"]
+
+
+def test_without_a_seed_a_random_one_is_printed_that_gives_the_same_run(capsys: pytest.CaptureFixture[str]) -> None:
+    sim("run", own("BREAKS"), "--json")
+    first = answer(capsys)
+    sim("run", own("BREAKS"), "--seed", str(first["plan"]["seed"]), "--json")
+    assert answer(capsys)["hash"] == first["hash"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["run", "file_transfre"], "did you mean file_transfer?"),
+        (["run", "file_transfer", "--seed", "many"], "Invalid value for '--seed'"),
+        (["run", "file_transfer", "--nodes", "1"], "file_transfer runs with 2 to 200 nodes, and not with 1."),
+        (["run", "file_transfer", "--faults", "none.toml"], "none.toml cannot be read: No such file or directory."),
+        (["run", "file_transfer", "-o", "none/x"], "none/x cannot be written: No such file or directory."),
+        (["sweep", "file_transfer", "--seeds", "0"], "Invalid value for '--seeds'"),
+        (["sweep", "file_transfer", "--nodes", "300"], "and not with 300."),
+        (["replay", "none.journal"], "none.journal cannot be read: No such file or directory."),
+        (["shrink", "none.journal"], "none.journal cannot be read: No such file or directory."),
+        (["report", "none.journal", "-o", "x.html"], "none.journal cannot be read: No such file or directory."),
+    ],
+)
+def test_what_is_mistyped_is_one_sentence(capsys: pytest.CaptureFixture[str], words: list[str], sentence: str) -> None:
+    assert sim(*words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert sentence in line
+
+
+# --- sweep ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_that_finds_nothing_says_how_many_seeds_passed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sim("sweep", own("DIES"), "--seeds", "3") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "3 seeds played, 3 passed, 0 failed."
+
+
+def test_a_failing_sweep_prints_the_shrunk_schedule_in_words_and_the_command_that_replays_it(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    assert sim("sweep", own("FAILS"), "--first", FAILING, "--seeds", "1") == 1
+    text = capsys.readouterr().out
+    shrunk = folder / f".nectar/sim/own.py-FAILS-2-nodes-seed-{FAILING}-shrunk.journal"
+    header = read_journal_untrusted(shrunk).header
+    (step,) = header.schedule
+    (number,) = header.options["numbers"]
+    assert f"\nfaults      t={step['at']:g} s: kill b.nec until t={step['until']:g} s\n" in text
+    assert f"\nnumbers     {number}\n" in text
+    assert "\nviolated    b.nec was killed, and " in text
+    command = text.partition("\nreplay      nectar ")[2].partition("\n")[0]
+    assert main(command.split()) == 0
+    assert capsys.readouterr().out.startswith("The same, ")
+
+
+def test_a_sweep_keeps_going_if_it_is_told_to_and_a_dead_process_is_one_of_its_findings(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert sim("sweep", own("DIES"), "--seeds", "6", "--keep-going", "--runs", "1", "--json") == 1
+    found = answer(capsys)
+    assert (found["passed"], found["interrupted"]) == (5, False)
+    ((text, seed),) = [(each["text"], each["plan"]["seed"]) for each in found["failed"]]
+    assert (text, seed) == ("the process that ran it ended with exit code 7", 3)
+
+
+def test_ctrl_c_keeps_what_was_found_and_leaves_no_process_behind(folder: Path) -> None:
+    command = [sys.executable, "-P", "-m", "nectar_node", "sim", "sweep", own("FAILS"), "--seeds", "100000"]
+    with subprocess.Popen(
+        [*command, "--keep-going"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:  # the first one comes when there is something to tell
+            if re.search(r" [1-9]\d* failed", line):
+                break
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    assert process.returncode == 130
+    assert "Stopped by Ctrl-C: " in rest
+    assert "failed      seed " in rest
+    assert len(children) == 2
+    assert not [child for child in children if Path(f"/proc/{child}").exists()]
+    assert "Traceback" not in rest
+
+
+def test_how_far_a_sweep_is_is_told_with_seeds_per_second_and_failures() -> None:
+    meter, tally = RateMeter(), Tally(1000)
+    assert progress(tally, meter, 0.0) == (0, 1000, "0 of 1,000 seeds, 0 failed, 0.0/s")
+    tally.passed = 20
+    assert progress(tally, meter, 2.0) == (20, 1000, "20 of 1,000 seeds, 0 failed, 10.0/s, 1:38 left")
+    tally.passed = 1000
+    assert progress(tally, meter, 2.5)[2].startswith("1,000 of 1,000 seeds, 0 failed, ")
+    assert "left" not in progress(tally, meter, 3.0)[2]
+
+
+# --- replay and shrink ----------------------------------------------------------------------------------------------
+
+
+def failed_journal() -> Path:
+    assert sim("run", own("FAILS"), "--seed", FAILING, "-o", "x.journal", "--json") == 1
+    return Path("x.journal")
+
+
+def test_a_replay_of_an_altered_journal_shows_the_first_difference(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = failed_journal().read_text().splitlines()
+    lines[40] += " more"
+    Path("y.journal").write_text("\n".join([*lines, ""]))
+    capsys.readouterr()
+    assert sim("replay", "y.journal") == 1
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("Not the same: they part at event 40 of ")
+    assert f"- {lines[40]}"[:400] in out[4]
+    assert f"+ {lines[40].removesuffix(' more')}"[:400] in out[7]
+
+
+def test_a_journal_of_another_version_or_of_a_scenario_that_is_gone_is_one_sentence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = failed_journal().read_text()
+    for name, other in (
+        ("version", text.replace("nectar-journal 1 ", "nectar-journal 2 ", 1)),
+        ("gone", text.replace(":FAILS", ":GONE", 1)),
+    ):
+        Path(name).write_text(other)
+        capsys.readouterr()
+        assert sim("replay", name) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_shrinking_writes_the_journal_of_what_matters(capsys: pytest.CaptureFixture[str]) -> None:
+    failed_journal()
+    capsys.readouterr()
+    assert sim("shrink", "x.journal", "-o", "small.journal", "--json") == 0
+    shrunk = answer(capsys)
+    assert shrunk["complete"]
+    small = read_journal_untrusted(Path("small.journal"))
+    assert small.end.result == "violated"
+    assert [step["kind"] for step in small.header.schedule] == ["crash"]
+    assert len(small.header.options["numbers"]) == 1
+
+
+class InterruptedAfter(Workers):
+    """In which somebody presses Ctrl-C during a run."""
+
+    def __init__(self, runs: int) -> None:
+        super().__init__(1)
+        self._left = runs
+
+    def play(self, plan: Plan, journal: Path | None = None) -> Verdict:
+        self._left -= 1
+        if self._left < 0:
+            raise KeyboardInterrupt
+        return super().play(plan, journal)
+
+
+def test_ctrl_c_while_shrinking_keeps_the_smallest_so_far() -> None:
+    scenario = find_scenario(own("FAILS"))
+    plan = expand(scenario, int(FAILING))
+    with InterruptedAfter(6) as workers:
+        task = Task(workers.play(plan), scenario.least_nodes, 100, Path("small.journal"))
+        shrunk = shrink_plan(workers, task, output.console())
+    assert (shrunk.interrupted, shrunk.complete, shrunk.runs) == (True, False, 4)
+    assert shrunk.smallest is not None
+    assert fails(shrunk.smallest.plan)
+    small = read_journal_untrusted(Path("small.journal"))
+    assert list(small.header.schedule) == [step.value() for step in shrunk.smallest.plan.schedule]
+    assert len(small.header.schedule) < len(plan.schedule)
+
+
+def test_what_passed_cannot_be_shrunk(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sim("run", own("DIES"), "--seed", "1", "-o", "x.journal") == 0
+    assert sim("shrink", "x.journal") == 2
+    assert capsys.readouterr().err == "x.journal is of a run that passed: there is nothing to shrink.\n"
+
+
+def test_what_no_longer_fails_in_the_same_way_is_not_shrunk(capsys: pytest.CaptureFixture[str]) -> None:
+    text = failed_journal().read_text()
+    Path("y.journal").write_text(text.replace("b.nec was killed, and", "b.nec was lost, and"))
+    capsys.readouterr()
+    assert sim("shrink", "y.journal") == 1
+    assert "it did not go wrong in the same way" in capsys.readouterr().out
+
+
+def test_a_report_shows_a_journal(folder: Path) -> None:
+    failed_journal()
+    assert sim("report", "x.journal", "-o", "x.html") == 0
+    assert "b.nec" in (folder / "x.html").read_text()

@@ -1,0 +1,75 @@
+"""The same seed writes the same journal: twice, after other runs, in another process, whatever hashes Python draws."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from testnet.scenarios import SCENARIOS
+from testnet.scenarios.scenario import Plan
+from testnet.sim.plans import expand
+from testnet.sim.programs import Programs
+from testnet.sim.run import Result, run
+
+NODES = 5
+"""As many as the largest scenario has."""
+SEED = 20260101
+LARGEST = ("file_transfer", "churn")
+"""Of the scenarios, by events; with faults in the plans of this seed."""
+
+
+def plan(name: str, seed: int = SEED) -> Plan:
+    scenario = SCENARIOS[name]
+    return expand(scenario, seed, max(NODES, len(scenario.nodes)))
+
+
+@cache
+def first(name: str) -> Result:
+    """The first run in this process, with an engine of its own."""
+    return run(plan(name), Programs())
+
+
+@pytest.mark.parametrize("name", LARGEST)
+def test_there_are_faults_in_what_is_compared(name: str) -> None:
+    faults = [line for line in first(name).journal if " - fault " in line]
+    assert len(faults) >= 2 * len(plan(name).schedule) >= 4
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_same_seed_gives_the_same_journal_twice(name: str) -> None:
+    assert run(plan(name), Programs()).journal == first(name).journal, SEED
+    assert len(first(name).journal) > 300
+
+
+@pytest.mark.parametrize("name", LARGEST)
+def test_earlier_runs_in_the_same_process_do_not_matter(name: str) -> None:
+    programs = Programs()
+    for other in ("chains", name):
+        run(plan(other, SEED + 1), programs)
+    assert run(plan(name), programs).digest == first(name).digest, SEED
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "12345"])
+@pytest.mark.parametrize("name", LARGEST)
+def test_another_process_with_other_hashes_gives_the_same_journal(tmp_path: Path, name: str, hash_seed: str) -> None:
+    command = [sys.executable, "-P", "-m", "nectar_node", "sim", "run", name, "--seed", str(SEED), "--json"]
+    nodes = ["--nodes", str(len(plan(name).nodes))]
+    environment = os.environ | {"PYTHONHASHSEED": hash_seed}
+    done = subprocess.run(
+        [*command, *nodes], check=False, capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
+    answer = json.loads(done.stdout)
+    assert answer["plan"] == plan(name).value(), SEED
+    assert (answer["result"], answer["hash"]) == (first(name).result, first(name).digest), SEED
+    assert done.returncode == (0 if first(name).result == "passed" else 1)
+
+
+@pytest.mark.parametrize("name", LARGEST)
+def test_another_seed_gives_another_journal(name: str) -> None:
+    assert run(plan(name, SEED + 1), Programs()).digest != first(name).digest

@@ -1,0 +1,113 @@
+"""What people type and what journals hold becomes a plan, or one sentence that says what is wrong, and where."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nectar_node.errors import BadInput
+from testnet.scenarios import SCENARIOS
+from testnet.scenarios.scenario import Plan
+from testnet.sim.journal import Header
+from testnet.sim.plans import MAX_NODES, as_read, expand, find_scenario, plan_of, with_faults
+from tests.testnet.sim.own import FAILS, HERE
+
+TRANSFER = SCENARIOS["file_transfer"]
+
+
+def header(**changes: Any) -> Header:
+    value = {**expand(TRANSFER, 1).value(), **changes}
+    return Header(value["scenario"], value["seed"], tuple(value["nodes"]), value["options"], tuple(value["schedule"]))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("seed", range(20))
+def test_a_plan_comes_out_of_a_journal_as_it_went_in(name: str, seed: int) -> None:
+    plan = expand(SCENARIOS[name], seed)
+    value = json.loads(json.dumps(plan.value()))
+    scenario, read = plan_of(
+        Header(value["scenario"], value["seed"], tuple(value["nodes"]), value["options"], tuple(value["schedule"])), "x"
+    )
+    assert (scenario, read) == (SCENARIOS[name], plan)
+    assert read.value() == value
+
+
+def test_an_unknown_scenario_lists_those_that_exist_and_suggests_a_near_one() -> None:
+    with pytest.raises(BadInput, match="no scenario 'file_transfre'; did you mean file_transfer\\?") as error:
+        find_scenario("file_transfre")
+    assert all(name in str(error.value) for name in SCENARIOS)
+    with pytest.raises(BadInput, match=r"There is no scenario 'qqq'\. There are "):
+        find_scenario("qqq")
+
+
+def test_a_scenario_of_ones_own_is_found_in_its_file_and_named_by_it() -> None:
+    found = find_scenario(f"{HERE}:FAILS")
+    assert (found.name, found.about) == (f"{HERE}:FAILS", FAILS.about)
+    with pytest.raises(BadInput, match=r"own\.py has no scenario 'NONE'; it has FAILS, STUCK, STILL, BREAKS, DIES\."):
+        find_scenario(f"{HERE}:NONE")
+    with pytest.raises(BadInput, match=r"none\.py cannot be read: No such file"):
+        find_scenario("none.py:FAILS")
+
+
+@pytest.mark.parametrize("nodes", [-1, 0, 1, MAX_NODES + 1])
+def test_too_few_or_too_many_nodes_are_refused(nodes: int) -> None:
+    with pytest.raises(BadInput, match=f"file_transfer runs with 2 to {MAX_NODES} nodes, and not with {nodes}"):
+        expand(TRANSFER, 0, nodes)
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ('kind = "partitoin"\nat = 1.0', "fault 2: There is no fault 'partitoin'; did you mean partition?"),
+        (
+            'kind = "crash"\nnode = "x.nec"\nat = 1.0',
+            "fault 2 (crash): there is no node x.nec; there are send.nec, recv.",
+        ),
+        ('kind = "partition"\nat = -1.0', "fault 2: at = -1.0 is in the past"),
+        ('kind = "partition"\nat = 20.0', "fault 2 (partition): it begins at 20 s, and faults last until 20 s."),
+        ('kind = "partition"\nat = 1\nuntil = 21', "fault 2 (partition): it ends at 21 s, and faults last until 20 s;"),
+        ('kind = "partition"\nat = 2\nuntil = 1', "fault 2 (partition): it ends at 1 s, before it begins at 2 s."),
+        ('kind = "partition"\nat = "now"', "fault 2: at = 'now' is no time"),
+        ('kind = "partition"', "fault 2 (partition): `at` is missing"),
+    ],
+)
+def test_a_schedule_says_which_entry_is_wrong_and_why(tmp_path: Path, entry: str, sentence: str) -> None:
+    file = tmp_path / "faults.toml"
+    file.write_text(f'[[fault]]\nkind = "partition"\nat = 3\n\n[[fault]]\n{entry}\n')
+    with pytest.raises(BadInput) as error:
+        with_faults(TRANSFER, expand(TRANSFER, 0), file)
+    assert str(error.value).startswith(f"{file}, {sentence}")
+
+
+def test_a_schedule_takes_the_place_of_the_seeds_own(tmp_path: Path) -> None:
+    file = tmp_path / "faults.toml"
+    file.write_text('[[fault]]\nkind = "crash"\nnode = "recv.nec"\nat = 3\nuntil = 4.5\n')
+    plan = with_faults(TRANSFER, expand(TRANSFER, 0), file)
+    assert [step.words() for step in plan.schedule] == ["t=3 s: kill recv.nec until t=4.5 s"]
+    assert plan.options == expand(TRANSFER, 0).options
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"scenario": "gone"}, "There is no scenario 'gone'"),
+        ({"nodes": []}, "names 0 nodes"),
+        ({"nodes": ["a.nec", "a.nec"]}, "names a node twice"),
+        ({"nodes": ["a.nec", "/etc"]}, "'/etc' is no node id"),
+        ({"schedule": [{"kind": "rain", "at": 1, "until": 2}]}, "There is no fault 'rain'"),
+        ({"schedule": [{"kind": "crash", "at": 1, "until": 2, "host": "x"}]}, "crash has no parameter 'host'"),
+    ],
+)
+def test_a_journal_that_can_no_longer_be_run_says_why(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BadInput) as error:
+        plan_of(header(**changes), "x.journal")
+    assert str(error.value).startswith("x.journal can no longer be run: ")
+    assert sentence in str(error.value)
+
+
+def test_a_plan_is_run_as_it_would_be_read_from_its_journal() -> None:
+    plan = Plan("file_transfer", 1, ("a.nec",), {"pairs": [(1, 2)]})
+    assert as_read(plan).options == {"pairs": [[1, 2]]}
