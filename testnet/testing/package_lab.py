@@ -104,8 +104,8 @@ class PackageLab:
         these alone. A package is a folder, as seen from the file of the test or from where pytest was started, or the
         name of one that comes with the node. Raises NodeError for a package that cannot run, and OutOfTime."""
         folders = tuple(find_package(each, self._places) for each in packages)
-        for name in names:
-            self._check_new(name)
+        for number, name in enumerate(names):
+            self._check_new(name, names[:number])
         for folder in folders:
             self._run.check_package(folder)
         self._names.extend(names)
@@ -242,11 +242,11 @@ class PackageLab:
             raise BadInput(f"There is no node {name!r}; {there}.")
         return name
 
-    def _check_new(self, name: str) -> None:
+    def _check_new(self, name: str, others: Sequence[str]) -> None:
         if not is_node_name(name):
             raise BadInput(f"{name!r} is no name of a node: give one such as one.nec.")
-        if name in (*self._names, REGISTRAR_NAME):
-            raise BadInput(f"{name} was booted already; `start` and `restart` boot it again.")
+        if name in (*self._names, *others, REGISTRAR_NAME):
+            raise BadInput(f"{name} is there already; `start` and `restart` boot it again.")
 
     def _check_target(self, node: str, target: str) -> None:
         self._known(node)
