@@ -86,6 +86,7 @@ from kernel.message import (
     Request,
     Response,
     SendError,
+    SendErrorKind,
     is_claim,
     kind_of,
     returned,
@@ -116,6 +117,12 @@ class Kernel:
         self.grants = Grants(our)
         self.dropped = 0
         """Responses that came too late, twice, or for nobody (G5)."""
+        self._outcomes = 0
+        self._offline = 0
+        self._timeout = 0
+        """Of the outcomes."""
+        self._handed_before = 0
+        """Messages handed to processes that have ended."""
         self.tracer: Tracer | None = None
         """Is told of every message while somebody looks."""
         self._fresh_id = fresh_id
@@ -206,8 +213,17 @@ class Kernel:
         return process in self._system
 
     def statistics(self) -> dict[str, int]:
-        """Live figures."""
-        return {"processes": len(self._processes), "outstanding": len(self._outstanding), "dropped": self.dropped}
+        """Live figures, and since the start: `messages` handed to processes, requests `answered`, `offline`,
+        `timeout` (G5), responses `dropped`."""
+        return {
+            "processes": len(self._processes),
+            "outstanding": len(self._outstanding),
+            "dropped": self.dropped,
+            "messages": self._handed_before + sum(process.messages for process in self._processes.values()),
+            "answered": self._outcomes - self._offline - self._timeout,
+            "offline": self._offline,
+            "timeout": self._timeout,
+        }
 
     # --- what the lifecycle needs of the router ---------------------------------------------------------------------
 
@@ -239,6 +255,7 @@ class Kernel:
     def bury(self, process: Process) -> None:
         """A process has ended: tell everybody who waits for it (G14), forget what it waited for."""
         self._ended += 1
+        self._handed_before += process.messages
         if process.stall is not None:
             self.dead(process.stall.envelope, Reason.PROCESS_ENDED)
             self._room.give_up(process)
@@ -492,6 +509,7 @@ class Kernel:
                 self.dead(self._rebuilt(entry.id, answer, owner.address, None), Reason.INBOX_FULL)
                 self.fail(entry, Reason.INBOX_FULL)
                 return
+        self._outcomes += 1
         if self.tracer is not None:
             self._trace_outcome(entry, answer)
         if owner is None:
@@ -532,6 +550,10 @@ class Kernel:
     def fail(self, entry: Outstanding, reason: Reason) -> None:
         """A request has failed; its owner is told."""
         error = SendError(kind_of(reason), entry.target, entry.request, entry.blob, reason)
+        if error.kind is SendErrorKind.OFFLINE:
+            self._offline += 1
+        else:
+            self._timeout += 1
         self.outcome(entry, Failure(error, entry.context), entry.blob)
 
     def _on_tick(self, _: Tick) -> None:

@@ -202,7 +202,8 @@ class Control:
             "name": self._core.our,
             "pid": os.getpid(),
             "peers": status.peer_rows(self._core, _lead()),
-            "processes": len(self._core.kernel.processes),
+            **self._core.kernel.statistics(),
+            "dead_letters": self._core.dead_lettered,
             "blob_bytes_loaded": self._core.machine.blob_bytes_loaded(),
             **self._status(),
         }

@@ -841,3 +841,26 @@ def test_starting_a_process_again_replaces_the_one_that_runs(rig: Rig) -> None:
     assert rig.kernel.statistics()["processes"] == 1
     assert not [a for a in rig.actions if isinstance(a, DeadLetter)]
     assert THEIR != OUR
+
+
+def test_g5_statistics_count_what_was_handed_over_and_how_requests_ended_also_of_processes_that_have_ended(
+    rig: Rig,
+) -> None:
+    rig.start("a", "b")
+    rig.poll("a", *(send(here("b"), expects=5) for _ in range(3)), send(here("nobody"), expects=5))
+    rig.poll("b", respond())
+    rig.receive("a")
+    rig.poll("a", send(there("b"), expects=5))
+    rig.tell(PeerFailed(parcel(rig).parcel, Reason.UNREACHABLE))
+    rig.receive("a")
+    figures = rig.kernel.statistics()
+    assert {name: figures[name] for name in ("messages", "answered", "offline", "timeout")} == {
+        "messages": 5,
+        "answered": 1,
+        "offline": 1,
+        "timeout": 1,
+    }
+    rig.end("a")
+    rig.end("b")
+    after = rig.kernel.statistics()
+    assert (after["processes"], after["messages"], after["answered"]) == (0, 5, 1)
