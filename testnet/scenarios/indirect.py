@@ -17,12 +17,17 @@ from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 _ROUTERS = 2
 _TIMEOUT = 120
 """Seconds: longer than it takes to find out that a router has stopped, and to find another way."""
+_SOON = 5
+"""Seconds: much less than until silence on a connection is noticed."""
+_AWAY = 10.0
+"""Seconds: until everybody has given up on a node that has ended."""
 _BLOBS = (0, 0, 1000, 100_000)
 
 
 class _Story:
     def __init__(self, lab: Lab, plan: Plan) -> None:
         self._lab = lab
+        self._plan = plan
         self._nodes = plan.nodes
         self._witnesses = Witnesses(lab)
         self._runs = [Run(f"run {number}", **run) for number, run in enumerate(plan.options["runs"])]
@@ -39,7 +44,28 @@ class _Story:
             for target, tally in zip(run.targets, self._witnesses.report(run.author).of(run), strict=True):
                 words = f"{run.author}'s run {run.name} to {target}: {tally.words()}"
                 require(tally.answered == run.count, f"one of two routers was there, but {words}")
+        self._end()
         self._witnesses.nothing_wrong(self._nodes)
+
+    def _end(self) -> None:
+        """With nothing wrong any more, whoever has lost a connection has another one soon."""
+        hidden, others = self._nodes[_ROUTERS], self._nodes[_ROUTERS + 1 :]
+        for number, lost in enumerate(self._plan.options["lost"]):
+            self._lose(lost, hidden, others)
+            self._lab.wait(lambda: self._lab.ready(hidden), _SOON, f"that {hidden} is there again")
+            self._lab.rest(1.0)
+            when = f"after loss {number} ({lost})"
+            runs = [Run(f"{when} from {name}", name, (hidden,), 3, 100, _SOON) for name in others]
+            runs.append(Run(f"{when} from {hidden}", hidden, others, 3, 100, _SOON))
+            self._witnesses.all_answered(runs)
+
+    def _lose(self, lost: str, hidden: str, others: Sequence[str]) -> None:
+        for name in {"hidden": (hidden,), "others": others}.get(lost, ()):
+            self._lab.cut(name)
+        if lost in ("restart", "away"):
+            self._lab.crash(hidden)
+            self._lab.rest(_AWAY if lost == "away" else 0.0)
+            self._lab.start(hidden)
 
 
 def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
@@ -52,7 +78,7 @@ def _options(names: Sequence[str], chance: Random) -> Options:
     """From and to the hidden node; the others are ordinary ones."""
     hidden, others = names[_ROUTERS], list(names[_ROUTERS + 1 :])
     runs = [_run(hidden, others, chance), *(_run(name, [hidden], chance) for name in others)]
-    return {"runs": runs}
+    return {"runs": runs, "lost": chance.sample(("hidden", "others", "restart", "away"), 2)}
 
 
 def _run(author: str, targets: list[str], chance: Random) -> dict[str, object]:

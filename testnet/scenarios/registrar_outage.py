@@ -14,15 +14,17 @@ from testnet.scenarios.scenario import Options, Plan, Scenario, require
 from testnet.scenarios.witnesses import PACKAGE, Run, Tally, Witnesses
 
 _KNOWN = 2
-"""Nodes that have talked to each other before; the others have talked to nobody."""
+"""Nodes that have talked to each other before; the others have talked to nobody. The last is asked for last."""
 _TIMEOUT = 20
+_LATE = (0.05, 0.5, 1.0, 2.0)
+"""Seconds that the outage still lasts when somebody asks for a name: less than a look-up may take."""
 
 
 class _Story:
     def __init__(self, lab: Lab, plan: Plan) -> None:
         self._lab = lab
         self._plan = plan
-        self._known, self._new = plan.nodes[:_KNOWN], plan.nodes[_KNOWN:]
+        self._known, self._new, self._late = plan.nodes[:_KNOWN], plan.nodes[_KNOWN:-1], plan.nodes[-1:]
         self._witnesses = Witnesses(lab)
         self._events: dict[str, Callable[[], None]] = {
             "nothing": lambda: None,
@@ -35,6 +37,18 @@ class _Story:
         self._witnesses.all_answered(self._among_known("before"), 20.0)
         with self._lab.apply(RegistrarDown(self._plan.options["how"])):
             self._outage()
+            late = self._ask_late()
+        self._over(late)
+        if self._plan.options["how"] == "crash":  # else its nodes may give up on it just before it is back
+            self._see(late, lambda tally: tally.answered == tally.sent, "asked for it until the registrar was back")
+
+    def _ask_late(self) -> list[Run]:
+        """A question that is asked shortly before the registrar is back is asked again there."""
+        runs = [Run(f"{self._known[0]} to {name}", self._known[0], (name,), 1, 0, _TIMEOUT) for name in self._late]
+        for run in runs:
+            self._witnesses.begin(run)
+        self._lab.rest(self._plan.options["late"])
+        return runs
 
     def _outage(self) -> None:
         options = self._plan.options
@@ -100,6 +114,7 @@ def _options(names: Sequence[str], chance: Random) -> Options:
         "pause": round(chance.uniform(0.0, 10.0), 3),
         "lasts": round(chance.uniform(5.0, 40.0), 3),
         "event": chance.choice(("nothing", "cut", "restart")),
+        "late": chance.choice(_LATE),
         "count": chance.choice((1, 20, 100)),
         "gap_ms": chance.choice((0, 10, 200)),
     }
@@ -113,10 +128,10 @@ def _latency(nodes: Sequence[str], chance: Random) -> Fault:
 REGISTRAR_OUTAGE = Scenario(
     name="registrar_outage",
     about="without the registrar those who know each other talk on, and new names fail until it is back",
-    nodes=("a.nec", "b.nec", "new.nec"),
+    nodes=("a.nec", "b.nec", "new.nec", "late.nec"),
     topology=_topology,
     options=_options,
     begin=_Story,
     drawers=(_latency, draw.bandwidth),
-    least_nodes=3,
+    least_nodes=4,
 )
