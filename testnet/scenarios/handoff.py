@@ -13,7 +13,7 @@ from testnet.lab import Json, Lab, NodePlan, Outcome
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
 from testnet.scenarios.unsteady import unsteady
 
-_GUEST, _DOOR = "our@guest:handoff:sys", "our@door:handoff:sys"
+_GUEST, _DOOR, _KERNEL = "our@guest:handoff:sys", "our@door:handoff:sys", "our@kernel:distro:sys"
 _PATIENCE = 10
 """Seconds that a guest waits for a door or another guest."""
 _UNSAVED_SECONDS = 2.0
@@ -35,8 +35,17 @@ class Has(Enum):
     """What is known of a guest and a ticket."""
 
     NO = "has never been given"
+    REVOKED = "may have been given, before its door ended,"
     MAYBE = "may have been given"
     YES = "holds"
+
+    @property
+    def opens(self) -> bool:
+        """Whether it may open the door."""
+        return self in (Has.MAYBE, Has.YES)
+
+
+_RANK = list(Has)
 
 
 @dataclass(slots=True)
@@ -52,14 +61,21 @@ class _Guest:
         return self.tickets.get(ticket, (Has.NO, 0.0))[0]
 
     def learn(self, ticket: Ticket, has: Has, now: float) -> None:
-        """Whoever may have a ticket, or does, cannot be known not to have it any more."""
-        if self.has(ticket) is not Has.YES and has is not Has.NO:
-            self.tickets[ticket] = (Has.MAYBE if self.forgets else has, now)
+        """Whoever may have a ticket, or does, is not known by less afterwards."""
+        has = Has.MAYBE if has is Has.YES and self.forgets else has
+        if _RANK.index(has) > _RANK.index(self.has(ticket)):
+            self.tickets[ticket] = (has, now)
 
     def crash(self, now: float) -> None:
         for ticket, (_, since) in self.tickets.items():
             if now - since < _UNSAVED_SECONDS:
-                self.tickets[ticket] = (Has.MAYBE, since)
+                self.tickets[ticket] = (min(Has.MAYBE, self.has(ticket), key=_RANK.index), since)
+
+    def revoke(self, node: str, has: Has) -> None:
+        """What the door of a node has issued is worth nothing any more, or may not be."""
+        for ticket in self.tickets:
+            if ticket.node == node:
+                self.tickets[ticket] = (has, 0.0)
 
 
 class _Story:
@@ -76,6 +92,7 @@ class _Story:
             "open": lambda step: self._open(step["guest"], _ticket(step)),
             "break in": lambda step: self._break_in(step["guest"], _ticket(step), step["how"]),
             "restart": lambda step: self._restart(step["guest"]),
+            "kill": lambda step: self._kill(step["node"]),
         }
 
     def work(self) -> None:
@@ -106,29 +123,31 @@ class _Story:
         had = self._guests[guest].has(ticket)
         answer = self._tell(guest, {"Pass": ticket.value() | {"to": to, "timeout": _PATIENCE}})
         if answer is None or "Failed" in answer:
-            self._guests[to].learn(ticket, Has.NO if had is Has.NO else Has.MAYBE, self._lab.now)
+            self._guests[to].learn(ticket, min(had, Has.MAYBE, key=_RANK.index), self._lab.now)
             return False
         took = answer["Took"]
         if not took:
             # Only the issuer's own node can do without the key of the issuer's node, which it may not get.
             require(had is not Has.YES or to != ticket.node, f"{to} did not know its own ticket {ticket} from {guest}")
             return False
-        require(had is not Has.NO, f"{guest}, which {had.value} a ticket for {ticket}, gave one to {to}")
+        worthless = had is Has.NO or (had is Has.REVOKED and to == ticket.node)
+        require(not worthless, f"{guest}, which {had.value} a ticket for {ticket}, gave one to {to}")
         require(took == [ticket.value()], f"{guest} gave {to} a ticket for {ticket}, and it took {took}")
-        self._guests[guest].learn(ticket, Has.YES, self._lab.now)
-        self._guests[to].learn(ticket, Has.YES, self._lab.now)
-        return True
+        had = Has.REVOKED if had is Has.REVOKED else Has.YES
+        self._guests[guest].learn(ticket, had, self._lab.now)
+        self._guests[to].learn(ticket, had, self._lab.now)
+        return had is Has.YES
 
     def _open(self, guest: str, ticket: Ticket) -> bool:
         had = self._guests[guest].has(ticket)
         opens = self._try(guest, ticket, {"Open": ticket.value() | {"timeout": _PATIENCE}})
         words = f"{guest}, which {had.value} a ticket for {ticket},"
-        require(opens is not True or had is not Has.NO, f"{words} has opened that door")
+        require(opens is not True or had.opens, f"{words} has opened that door")
         require(opens is not False or had is not Has.YES, f"{words} was turned away")
         return opens is True
 
     def _break_in(self, guest: str, ticket: Ticket, how: Json) -> None:
-        if how != "NoTicket" and self._guests[guest].has(ticket) is not Has.NO:
+        if how != "NoTicket" and self._guests[guest].has(ticket).opens:
             return  # what it makes up would be what it was given
         body = {"BreakIn": ticket.value() | {"how": how, "timeout": _PATIENCE}}
         opens = self._try(guest, ticket, body)
@@ -149,6 +168,15 @@ class _Story:
         self._opened = {key: times for key, times in self._opened.items() if key[1].node != node}
         self._lab.crash(node)
         self._lab.start(node)
+
+    def _kill(self, node: str) -> None:
+        """The user of a node ends its door, and boots the node again: all tickets of that door are worthless (G21)."""
+        outcome = self._lab.ask(node, _KERNEL, {"KillProcess": "door:handoff:sys"}, _PATIENCE)
+        self._lab.rest(_UNSAVED_SECONDS)
+        sure = outcome.kind == "response" and node not in self._unsteady
+        self._restart(node)
+        for guest in self._guests.values():
+            guest.revoke(node, Has.REVOKED if sure else Has.MAYBE)
 
     # --- at the end -------------------------------------------------------------------------------------------------
 
@@ -183,7 +211,7 @@ class _Story:
             guest = str(row["holder"]).partition("@")[0]
             ticket = Ticket(node, int(row["door"]))
             known = self._guests[guest].has(ticket)
-            require(known is not Has.NO, f"{guest}, which {known.value} a ticket for {ticket}, has opened it")
+            require(known.opens, f"{guest}, which {known.value} a ticket for {ticket}, has opened it")
             counted[guest, ticket] = int(row["times"])
         for (guest, ticket), times in self._opened.items():
             there = counted.get((guest, ticket), 0)
@@ -209,8 +237,10 @@ def _options(names: Sequence[str], chance: Random) -> Options:
 def _step(names: Sequence[str], doors: Sequence[Ticket], chance: Random) -> dict[str, Any]:
     ticket = chance.choice(list(doors))
     guest, to = chance.sample(list(names), 2)
-    deed = chance.choice(("fetch", "fetch", "pass", "pass", "pass", "open", "open", "break in", "break in", "restart"))
-    step = {"do": deed, "guest": guest} | (ticket.value() if deed != "restart" else {})
+    deed = chance.choice(
+        ("fetch", "fetch", "pass", "pass", "pass", "open", "open", "break in", "break in", "restart", "kill")
+    )
+    step = {"do": deed, "guest": guest} | ticket.value()
     if deed == "pass":
         step["to"] = to
     if deed == "break in":
