@@ -84,7 +84,8 @@ def check_outcome(saying: Saying, plan: Plan) -> None:
     author, said = saying.author, saying.said
     if said is None:
         forgot = may_forget(plan.schedule, author, saying.at)
-        return require(forgot, f"{author} never told what came of {saying.text!r}: {saying.asked.outcome}")
+        require(forgot, f"{author} never told what came of {saying.text!r}: {saying.asked.outcome}")
+        return
     named = [*said["heard"], *(missed["node"] for missed in said["missed"])]
     others = sorted(set(plan.nodes) - {author})
     require(sorted(named) == others, f"{author} was told of {sorted(named)} for {saying.text!r}, not of {others}")
@@ -150,5 +151,5 @@ CHAT = Scenario(
     topology=_topology,
     options=_options,
     begin=_begin,
-    drawers=(*draw.LINKS, *draw.NODES),
+    drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
 )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from testnet.faults.clock_step import ClockStep
+from testnet.faults.crash import Crash
 from testnet.faults.impostor import Impostor
 from testnet.faults.pause import Pause
 from testnet.faults.rule import NodeFault
+from testnet.faults.unsynced import Unsynced
 from testnet.lab import Asked, Json, Lab
 from testnet.scenarios.scenario import require
-from testnet.schedule import Schedule
+from testnet.schedule import Schedule, Step
 
 
 def in_time(lab: Lab, events: Iterable[list[Any]]) -> Iterator[list[Any]]:
@@ -24,6 +27,10 @@ def in_time(lab: Lab, events: Iterable[list[Any]]) -> Iterator[list[Any]]:
 
 _HARMLESS = (ClockStep, Impostor, Pause)
 """Befall a node, and end none of its processes."""
+_ENDS = (Crash, Unsynced)
+"""End all of them; when it is over, they run again."""
+BACK_SECONDS = 60.0
+"""After the network has healed, in which a process runs again that a fault has ended several times."""
 
 
 def may_forget(schedule: Schedule, node: str, since: float) -> bool:
@@ -33,14 +40,23 @@ def may_forget(schedule: Schedule, node: str, since: float) -> bool:
         isinstance(step.fault, NodeFault)
         and not isinstance(step.fault, _HARMLESS)
         and node in step.fault.names
-        and (step.until is None or step.until >= since)
+        and since <= _over(step)
         for step in schedule
     )
 
 
+def _over(step: Step) -> float:
+    """When the processes that it ended run again. One that ends again and again waits longer each time (G22), but never
+    longer than it took until then and a second."""
+    until = math.inf if step.until is None else step.until
+    return until if isinstance(step.fault, _ENDS) else 2 * until + 1
+
+
 def told(lab: Lab, node: str, target: str, body: Json, variant: str) -> Json:
     """Ask when there are no faults any more; what is in the answer, which must be of that variant."""
-    outcome = lab.ask(node, target, body, 60)
+    limit = lab.now + BACK_SECONDS
+    while (outcome := lab.ask(node, target, body, 60)).kind != "response" and lab.now < limit:
+        lab.rest(1.0)
     right = outcome.kind == "response" and isinstance(outcome.body, dict) and variant in outcome.body
     require(right, f"without any fault, {node} asked {target} for {body!r}, and had {outcome}")
     return outcome.body[variant]

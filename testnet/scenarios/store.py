@@ -70,7 +70,8 @@ class _Story:
                 self._look(what)
             elif self.lab.ready(self._nodes[0]):
                 self._put(what, f"value {number}", self.lab.now - began)
-        self.lab.wait(ended(each.asked for each in (*self.puts, *self.looks)), PATIENCE + 10.0, "every outcome")
+        asked = [put.asked for put in self.puts] + [look.asked for look in self.looks]
+        self.lab.wait(ended(asked), PATIENCE + 10.0, "every outcome")
 
     def _put(self, key: str, value: str, at: float) -> None:
         body = {"Put": {"key": key, "value": value}}
@@ -179,5 +180,5 @@ STORE = Scenario(
     topology=_topology,
     options=_options,
     begin=_begin,
-    drawers=(*draw.LINKS, *draw.NODES),
+    drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
 )

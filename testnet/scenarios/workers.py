@@ -71,13 +71,12 @@ class _Story:
 def check_run(order: dict[str, Any], outcome: Outcome | None, lost: bool) -> None:
     """The run was done, or refused since another was under way; `lost`: or the boss's node may have ended."""
     if outcome is None or outcome.kind != "response":
-        return require(lost, f"a run of {order['jobs']} jobs never came to an end: {outcome}")
-    if outcome.body == {"Err": _BUSY}:
-        return None
-    require("Done" in outcome.body, f"a run of {order['jobs']} jobs ended with {outcome.body}")
-    check_results(order, outcome.body["Done"]["results"])
-    trapped, retried = len(order["trap"]), outcome.body["Done"]["retried"]
-    require(retried >= trapped, f"{trapped} jobs trapped, and {retried} were given out again")
+        require(lost, f"a run of {order['jobs']} jobs never came to an end: {outcome}")
+    elif outcome.body != {"Err": _BUSY}:
+        require("Done" in outcome.body, f"a run of {order['jobs']} jobs ended with {outcome.body}")
+        check_results(order, outcome.body["Done"]["results"])
+        trapped, retried = len(order["trap"]), outcome.body["Done"]["retried"]
+        require(retried >= trapped, f"{trapped} jobs trapped, and {retried} were given out again")
 
 
 def check_results(order: dict[str, Any], results: Sequence[dict[str, Any]]) -> None:
@@ -113,12 +112,10 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 def _options(names: Sequence[str], chance: Random) -> Options:
     """One to three runs, long enough for faults to hit them, and looks at how far they are."""
-    events: list[list[Any]] = []
-    for _ in range(chance.randint(1, 3)):
-        events.append([round(chance.uniform(0.0, 10.0), 3), "run", _order(names[1:], chance)])
-    for _ in range(chance.randint(0, 10)):
-        events.append([round(chance.uniform(0.0, 20.0), 3), "look", None])
-    return {"events": sorted(events, key=lambda event: (event[0], event[1]))}
+    begun = [round(chance.uniform(0.0, 10.0), 3) for _ in range(chance.randint(1, 3))]
+    looks = [round(chance.uniform(0.0, 20.0), 3) for _ in range(chance.randint(0, 10))]
+    events = [[at, "run", _order(names[1:], chance)] for at in begun] + [[at, "look", None] for at in looks]
+    return {"events": sorted(events, key=lambda event: event[0])}
 
 
 def _order(workers: Sequence[str], chance: Random) -> dict[str, Any]:
@@ -141,5 +138,5 @@ WORKERS = Scenario(
     topology=_topology,
     options=_options,
     begin=_Story,
-    drawers=(*draw.LINKS, *draw.NODES),
+    drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
 )

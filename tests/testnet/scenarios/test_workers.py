@@ -1,0 +1,94 @@
+"""The scenario workers: it holds on many seeds, and finds each way in which it could not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from testnet.faults.crash import Crash
+from testnet.faults.pause import Pause
+from testnet.lab import Outcome
+from testnet.scenarios.scenario import Plan, Violation, draw_plan
+from testnet.scenarios.workers import WORKERS, check_results, check_run, check_status, sum_of_primes
+from testnet.schedule import Step
+from testnet.sim.programs import Programs
+from testnet.sim.run import PASSED, run
+
+BOSS, ONE, TWO, THREE = WORKERS.nodes
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
+    result = run(draw_plan(WORKERS, seed), programs)
+    assert result.result == PASSED, (seed, result.text)
+
+
+def test_it_holds_when_one_worker_after_another_vanishes(programs: Programs) -> None:
+    faults = (Step(1.0, 6.0, Crash(ONE)), Step(3.0, 12.0, Pause(TWO)), Step(5.0, 9.0, Crash(THREE)))
+    order = {"jobs": 40, "below": 200, "workers": [ONE, TWO, THREE], "timeout": 5, "rest": 1000, "trap": [3, 39]}
+    events = [[0.5, "run", order | {"attempts": 1000}], [4.0, "look", None]]
+    result = run(Plan("workers", 5, WORKERS.nodes, {"events": events}, faults), programs)
+    assert result.result == PASSED, result.text
+
+
+def test_the_same_seed_writes_the_same_journal(programs: Programs) -> None:
+    plan = draw_plan(WORKERS, 3)
+    assert run(plan, programs).digest == run(plan, programs).digest
+
+
+ORDER: dict[str, Any] = {"jobs": 2, "below": 10, "workers": [ONE, TWO], "trap": []}
+
+
+def result(job: int, sum: int, worker: str = ONE) -> dict[str, Any]:
+    return {"job": job, "sum": sum, "worker": worker}
+
+
+def test_a_sum_of_primes_is_known() -> None:
+    assert [sum_of_primes(below) for below in (0, 2, 3, 10, 110, 1000)] == [0, 0, 2, 17, 1480, 76127]
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        [result(0, 17)],
+        [result(0, 17), result(0, 17)],
+        [result(0, 17), result(1, 1480), result(1, 1480)],
+        [result(0, 17), result(1, 1479)],
+        [result(0, 17), result(1, 1480, THREE)],
+    ],
+)
+def test_results_that_are_missing_doubled_or_wrong_are_found(results: list[dict[str, Any]]) -> None:
+    with pytest.raises(Violation, match="job"):
+        check_results(ORDER, results)
+
+
+def test_right_results_are_right() -> None:
+    check_results(ORDER, [result(0, 17), result(1, 1480, TWO)])
+
+
+def test_a_run_that_never_ends_is_found_unless_the_boss_may_have_ended() -> None:
+    gone = Outcome("timeout", reason="the node has ended")
+    with pytest.raises(Violation, match="never came to an end"):
+        check_run(ORDER, gone, lost=False)
+    check_run(ORDER, gone, lost=True)
+
+
+@pytest.mark.parametrize("body", [{"Failed": {"job": 1, "attempts": 9}}, {"Err": "out of order"}])
+def test_a_run_that_fails_is_found(body: dict[str, Any]) -> None:
+    with pytest.raises(Violation, match="ended with"):
+        check_run(ORDER, Outcome("response", body), lost=True)
+
+
+def test_a_trap_that_cost_no_second_attempt_is_found() -> None:
+    done = {"Done": {"results": [result(0, 17), result(1, 1480)], "retried": 0}}
+    with pytest.raises(Violation, match="trapped"):
+        check_run(ORDER | {"trap": [1]}, Outcome("response", done), lost=False)
+    check_run(ORDER, Outcome("response", done), lost=False)
+
+
+def test_jobs_in_no_state_are_found() -> None:
+    status = {"jobs": 3, "waiting": 1, "running": 1, "done": 0, "retried": 0}
+    with pytest.raises(Violation, match="of 3 jobs"):
+        check_status(Outcome("response", {"Status": status}))
+    check_status(Outcome("response", {"Status": status | {"done": 1}}))

@@ -1,0 +1,21 @@
+"""Outcomes as a story has them, made up: for tests of what it makes of them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from testnet.lab import Outcome
+
+
+class Told(NamedTuple):
+    """See `testnet.lab.Asked`."""
+
+    outcome: Outcome | None
+
+
+def answered(body: Any) -> Told:
+    """A response."""
+    return Told(Outcome("response", body))
+
+
+NOTHING = Told(Outcome("timeout", reason="the node has ended"))
