@@ -67,6 +67,12 @@ class LocalTestnet:
         self._remember(launch.start(self.network, down))
         return self
 
+    def boot(self, options: Mapping[str, BootOptions]) -> None:
+        """Start these nodes, and the registrar, those that do not run yet; the options are kept for when one is
+        restarted."""
+        self._special.update(options)
+        self.start(options)
+
     def add(self, name: str, options: BootOptions | None = None) -> None:
         """Start the node `name`, which may be new; `options` are kept for when it is restarted."""
         if options is not None:

@@ -20,6 +20,7 @@ tests/testnet/test_namespaces.py.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -45,6 +46,10 @@ _HUB_ADDRESSES = IPv4Address("10.2.0.0")
 _NETWORK_BITS = 8
 _SIDE_BY_SIDE = 1000
 """Namespaces of one process at the same time, at most."""
+_LIBC = ctypes.CDLL(None, use_errno=True)
+"""For setns(2), which Python has from 3.12 on."""
+_NETWORK = 0x40000000
+"""CLONE_NEWNET."""
 _IP_SECONDS = 20.0
 _END_SECONDS = 5.0
 _END_PAUSE = 0.01
@@ -116,6 +121,13 @@ class Namespaces:
         """
         namespace = self._hub if name == HUB else self._host(name).namespace
         return [_program(), "netns", "exec", namespace]
+
+    def enter(self, name: str) -> None:
+        """Move this thread to the host `name`, or to the hub, for good: its sockets are made there."""
+        namespace = self._hub if name == HUB else self._host(name).namespace
+        with open(_FOLDER / namespace) as place:
+            if _LIBC.setns(place.fileno(), _NETWORK):
+                raise NoNamespaces(f"A thread cannot enter {namespace}: {os.strerror(ctypes.get_errno())}.")
 
     def add_hub_address(self) -> str:
         """Give the hub one address more, which all hosts reach: for a proxy before one of them, say."""

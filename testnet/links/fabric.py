@@ -58,10 +58,14 @@ class Links:
 
     def apply(self, fault: Fault) -> int:
         """`fault` holds on the links from now on, if it says anything of links; its number."""
-        number = next(self._fault_numbers)
+        number = self.reserve()
         if isinstance(fault, LinkFault):
             self._rules.add(number, fresh(fault), Random(f"{self._seed} {number}"))
         return number
+
+    def reserve(self) -> int:
+        """A number for a fault that is not carried out here."""
+        return next(self._fault_numbers)
 
     def remove(self, number: int) -> None:
         """That fault holds no longer."""

@@ -35,6 +35,8 @@ class Place(NamedTuple):
     port: int
     front: tuple[str, int]
     """Where others are told to reach it."""
+    prefix: tuple[str, ...] = ()
+    """What goes before the command that starts it there."""
 
     @property
     def endpoint(self) -> tuple[str, int]:
@@ -44,7 +46,7 @@ class Place(NamedTuple):
     def options(self, options: BootOptions) -> BootOptions:
         """How a node is booted there; one behind routers is told to nobody."""
         front = None if options.routers else self.front
-        return replace(options, host=self.host, port=self.port, advertise=front)
+        return replace(options, host=self.host, port=self.port, advertise=front, prefix=self.prefix)
 
 
 class LoopbackNetwork(NamedTuple):

@@ -47,6 +47,10 @@ class ThreadedLinks:
         """`Links.apply`."""
         return self._run(lambda: self._links.apply(fault))
 
+    def reserve(self) -> int:
+        """`Links.reserve`."""
+        return self._run(self._links.reserve)
+
     def remove(self, number: int) -> None:
         """`Links.remove`."""
         self._run(lambda: self._links.remove(number))
@@ -80,6 +84,22 @@ class LoopbackLinks:
         self.links.add(name, place)
         return place
 
+    def apply(self, fault: Fault) -> int:
+        """`Links.apply`."""
+        return self.links.apply(fault)
+
+    def remove(self, number: int) -> None:
+        """`Links.remove`."""
+        self.links.remove(number)
+
+    def cut(self, where: Where) -> int:
+        """`Links.cut`."""
+        return self.links.cut(where)
+
+    def statistics(self) -> list[dict[str, str | int]]:
+        """`Links.statistics`."""
+        return self.links.statistics()
+
 
 @contextmanager
 def run_loopback_links(folder: Path, seed: int = 0) -> Iterator[LoopbackLinks]:
@@ -89,8 +109,8 @@ def run_loopback_links(folder: Path, seed: int = 0) -> Iterator[LoopbackLinks]:
 
 
 @contextmanager
-def run_links(seed: int = 0) -> Iterator[ThreadedLinks]:
-    """Links in a thread of their own, until the end of this."""
+def run_links(seed: int = 0, enter: Callable[[], None] = lambda: None) -> Iterator[ThreadedLinks]:
+    """Links in a thread of their own, until the end of this; the thread does `enter` first, and raises what that does."""
     ready: Future[tuple[ThreadedLinks, Callable[[], None]]] = Future()
 
     async def serve() -> None:
@@ -100,7 +120,15 @@ def run_links(seed: int = 0) -> Iterator[ThreadedLinks]:
                 ready.set_result((ThreadedLinks(links, token), lambda: token.run_sync_soon(scope.cancel)))
                 await trio.sleep_forever()
 
-    thread = threading.Thread(target=trio.run, args=(serve,), name="links")
+    def run() -> None:
+        try:
+            enter()
+        except Exception as error:
+            ready.set_exception(error)
+        else:
+            trio.run(serve)
+
+    thread = threading.Thread(target=run, name="links")
     thread.start()
     links, stop = ready.result(_START_TIMEOUT)
     try:

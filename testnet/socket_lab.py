@@ -1,0 +1,323 @@
+"""Real nodes as a Lab: each a process; the links between them have faults, on loopback or between hosts of their own.
+
+What `at` is told to do is done while the scenario waits for something, in its thread. Requests wait in threads of their
+own, and so do starts of nodes: what a fault has crashed boots while the scenario goes on, as in a simulation.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+from nectar_node.cli.boot import check_package
+from nectar_node.errors import NodeError
+from testnet import impostors
+from testnet.faults.rule import Fault, NodeFault
+from testnet.faults.where import Where
+from testnet.lab import Json, Level, NodePlan, Outcome, OutOfTime
+from testnet.links.hosts import run_host_links
+from testnet.links.thread import run_loopback_links
+from testnet.local import Linked, LocalTestnet
+from testnet.processes import NodeProcesses
+from testnet.sim.lines import fault_begins, fault_ends
+from testnet.sim.journal import NOBODY
+
+_GLANCE = 0.02
+"""Seconds between two looks at whether something has come to pass."""
+_GONE = Outcome("timeout", reason="the node has ended")
+_STARTS_AT_ONCE = 16
+_SHOWN = 200
+"""Characters of a body in the journal."""
+
+
+class RealLinks(Linked, Protocol):
+    """Links that faults are on; see `testnet.links.fabric.Links`."""
+
+    def apply(self, fault: Fault) -> int:
+        """`fault` holds on the links from now on, if it says anything of links; its number."""
+
+    def remove(self, number: int) -> None:
+        """That fault holds no longer."""
+
+    def cut(self, where: Where) -> int:
+        """Reset all connections there; how many."""
+
+
+@dataclass(slots=True)
+class RealAsked:
+    """See `Asked`; a thread waits for the outcome."""
+
+    outcome: Outcome | None = None
+
+
+@dataclass(slots=True)
+class SocketLab:
+    """See `Lab`; made by `open_socket_lab`."""
+
+    nodes: LocalTestnet
+    links: RealLinks
+    level: Level
+    seed: int
+    journal: list[str] = field(default_factory=list)
+    """A line for each thing that was done, as in a simulation's."""
+    _began: float = field(default_factory=time.monotonic)
+    _faults: dict[int, Fault] = field(default_factory=dict)
+    _later: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _order: Iterator[int] = field(default_factory=lambda: count(1))
+    _paused: set[str] = field(default_factory=set)
+    _starting: dict[str, Future[None]] = field(default_factory=dict)
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_STARTS_AT_ONCE, "starts"))
+
+    @property
+    def now(self) -> float:
+        """See `Lab`."""
+        return time.monotonic() - self._began
+
+    def chance(self, *purpose: str) -> Random:
+        """See `Lab`."""
+        return Random(f"{self.seed}/{'/'.join(purpose)}")
+
+    # --- nodes ------------------------------------------------------------------------------------------------------
+
+    def boot(self, *nodes: NodePlan) -> None:
+        """See `Lab`."""
+        options = {}
+        for plan in nodes:
+            self._tell(plan.name, "boots")
+            packages = tuple(map(check_package, plan.folders()))
+            options[plan.name] = replace(self.nodes.options, packages=packages, routers=plan.routers)
+        self.nodes.boot(options)
+
+    def running(self, name: str) -> bool:
+        """See `Lab`."""
+        return self.nodes.pid(name) is not None
+
+    def ready(self, name: str) -> bool:
+        """See `Lab`; a paused node is not."""
+        start = self._starting.get(name)
+        return self.running(name) and name not in self._paused and (start is None or start.done())
+
+    def crash(self, host: str) -> None:
+        """See `Nodes`."""
+        self._await_start(host)
+        self._paused.discard(host)
+        if self._processes.crash(host):
+            self._tell(host, "crashes")
+
+    def start(self, host: str) -> None:
+        """See `Nodes`; returns at once."""
+        self._await_start(host)
+        if not self.running(host):
+            self._tell(host, "boots")
+            self._starting[host] = self._pool.submit(self.nodes.restart, host)
+
+    def leave(self, name: str) -> None:
+        """See `Lab`."""
+        self.resume(name)
+        self.nodes.stop(name)
+        self._tell(name, "leaves")
+
+    def pause(self, host: str) -> None:
+        """See `Nodes`."""
+        self._await_start(host)
+        if self._processes.pause(host):
+            self._paused.add(host)
+            self._tell(host, "pauses")
+
+    def resume(self, host: str) -> None:
+        """See `Nodes`."""
+        self._await_start(host)
+        if host in self._paused:
+            self._paused.discard(host)
+            self._processes.resume(host)
+            self._tell(host, "resumes")
+
+    def cut(self, name: str) -> None:
+        """See `Lab`."""
+        self.links.cut(Where(name))
+
+    def cut_power(self, host: str) -> None:
+        """See `NodeProcesses`."""
+        self._processes.cut_power(host)
+
+    def step_clock(self, host: str, seconds: float) -> None:
+        """See `NodeProcesses`."""
+        self._processes.step_clock(host, seconds)
+
+    def fill_disk(self, host: str) -> None:
+        """See `NodeProcesses`."""
+        self._processes.fill_disk(host)
+
+    def free_disk(self, host: str) -> None:
+        """See `NodeProcesses`."""
+        self._processes.free_disk(host)
+
+    def impersonate(self, host: str, by: str) -> None:
+        """See `Nodes`; returns at once."""
+        self._await_start(by)
+        self._tell(by, "boots")
+        place = self.links.connect(by)
+        self._starting[by] = self._pool.submit(impostors.start, self.nodes.network, host, by, place)
+
+    def dismiss(self, host: str) -> None:
+        """See `Nodes`."""
+        self._await_start(host)
+        impostors.dismiss(self.nodes.network, host)
+        self._tell(host, "leaves")
+
+    @property
+    def _processes(self) -> NodeProcesses:
+        return NodeProcesses(self.nodes.network)
+
+    def _await_start(self, name: str) -> None:
+        """Nothing is done to a node that is about to start; raises what has kept it from that."""
+        start = self._starting.pop(name, None)
+        if start is not None:
+            start.result()
+
+    # --- faults -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def apply(self, fault: Fault) -> Iterator[None]:
+        """See `Lab`."""
+        number = self.inject(fault)
+        try:
+            yield
+        finally:
+            self.withdraw(number)
+
+    def inject(self, fault: Fault) -> int:
+        """See `Lab`; raises NotAtThisLevel."""
+        if isinstance(fault, NodeFault) and fault not in self._faults.values():
+            fault.begin(self)
+        number = self.links.apply(fault)
+        self._tell(NOBODY, fault_begins(number, fault))
+        self._faults[number] = fault
+        return number
+
+    def withdraw(self, number: int) -> None:
+        """See `Lab`."""
+        fault = self._faults.pop(number)
+        self._tell(NOBODY, fault_ends(number))
+        self.links.remove(number)
+        if isinstance(fault, NodeFault) and fault not in self._faults.values():
+            fault.end(self)
+
+    def at(self, seconds: float, what: Callable[[], None]) -> None:
+        """See `Lab`."""
+        heappush(self._later, (self.now + seconds, next(self._order), what))
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> RealAsked:
+        """See `Lab`."""
+        asked = RealAsked()
+        request = {"target": target, "body": json.dumps(body), "timeout": timeout, "mime": None}
+        request["blob"] = None if blob is None else base64.b64encode(blob).decode()
+        self._tell(node, f"user asks {target}: {json.dumps(body)[:_SHOWN]}")
+        # A daemon: a scenario may end before the outcome is there, and that comes when the node ends.
+        threading.Thread(target=self._ask, args=(asked, node, request), name=f"asks {target}", daemon=True).start()
+        return asked
+
+    def ask(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Outcome:
+        """See `Lab`."""
+        asked, what = self.begin(node, target, body, timeout, blob), f"the outcome of {json.dumps(body)[:60]} on {node}"
+        self.wait(lambda: asked.outcome is not None, timeout + 15.0, what)
+        assert asked.outcome is not None
+        return asked.outcome
+
+    def _ask(self, asked: RealAsked, node: str, request: dict[str, object]) -> None:
+        try:
+            with self.nodes.connect(node) as client:
+                answer = client.request("message", patience=None, **request)
+        except NodeError:
+            asked.outcome = _GONE
+        else:
+            body = json.loads(answer["body"]) if answer["outcome"] == "response" else None
+            asked.outcome = Outcome(answer["outcome"], body, answer.get("reason") or "")
+        told = f"user is told {asked.outcome.kind} of {request['target']}"
+        self._tell(node, f"{told}: {json.dumps(asked.outcome.body)[:_SHOWN]}")
+
+    def wait(self, done: Callable[[], bool], limit: float, what: str = "what was waited for") -> None:
+        """See `Lab`."""
+        end = self.now + limit
+        while not done():
+            if self.now >= end:
+                raise OutOfTime(f"{what} did not come within {limit:g} s")
+            self._glance(end)
+
+    def rest(self, seconds: float) -> None:
+        """See `Lab`."""
+        end = self.now + seconds
+        while self.now < end:
+            self._glance(end)
+
+    def _glance(self, end: float) -> None:
+        while self._later and self._later[0][0] <= self.now:
+            heappop(self._later)[2]()
+        due = self._later[0][0] if self._later else end
+        time.sleep(max(0.0, min(_GLANCE, end - self.now, due - self.now)))
+
+    # --- files and logs ---------------------------------------------------------------------------------------------
+
+    def share(self, node: str, data: bytes, name: str) -> str:
+        """See `Lab`."""
+        number = next(self._order)
+        folder = self._drive(node) / "outgoing" / str(number)
+        folder.mkdir(parents=True)
+        (folder / name).write_bytes(data)
+        return f"/file_transfer:sys/outgoing/{number}/{name}"
+
+    def received(self, node: str, name: str) -> bytes | None:
+        """See `Lab`."""
+        with suppress(FileNotFoundError):
+            return (self._drive(node) / "inbox" / name).read_bytes()
+        return None
+
+    def log(self, node: str) -> list[str]:
+        """See `Lab`."""
+        return [line.partition(" ")[2] for line in self.nodes.log(node).splitlines()]
+
+    def note(self, text: str) -> None:
+        """See `Lab`."""
+        self._tell(NOBODY, f"note {text}")
+
+    def close(self) -> None:
+        """All of the network ends."""
+        self._pool.shutdown(cancel_futures=True)
+        impostors.dismiss_all(self.nodes.network)
+        self.nodes.close()
+
+    def _drive(self, node: str) -> Path:
+        return self.nodes.place(node).drives / "file_transfer:sys"
+
+    def _tell(self, node: str, what: str) -> None:
+        if not what.isprintable():
+            what = what.encode("unicode_escape").decode()
+        self.journal.append(f"{self.now:.9f} {node} {what}")
+
+
+@contextmanager
+def open_socket_lab(folder: Path, seed: int, level: Level = Level.LOOPBACK) -> Iterator[SocketLab]:
+    """A network in `folder` in which nothing runs yet but its links, until the end of this.
+
+    Raises NoNamespaces (`testnet.namespaces.unavailable` says it beforehand) and CannotListen.
+    """
+    assert level is not Level.SIMULATION
+    with run_host_links(seed) if level is Level.NAMESPACES else run_loopback_links(folder, seed) as links:
+        lab = SocketLab(LocalTestnet(folder, links=links), links, level, seed)
+        try:
+            yield lab
+        finally:
+            lab.close()
