@@ -12,8 +12,10 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 LINE_SECONDS = 5.0
 """Between two plain lines."""
-_NARROW = 60
-"""Columns below which there is no bar."""
+_TEXT = 64
+"""Columns for the text, and for the ^C that a terminal shows: a line that it breaks cannot be drawn over."""
+_LEAST_BAR = 8
+"""Columns; a narrower terminal shows the text alone."""
 
 
 class Display(Protocol):
@@ -59,9 +61,9 @@ class _Lines:
 class _Bar:
     def __init__(self, console: Console, title: str) -> None:
         text = TextColumn("{task.fields[text]}", markup=False)
-        name = TextColumn("{task.description}", markup=False)
-        columns = (text,) if console.width < _NARROW else (name, BarColumn(bar_width=None), text)
-        self._progress = Progress(*columns, console=console, expand=True)
+        room = console.width - len(title) - _TEXT
+        bar = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=room)) if room >= _LEAST_BAR else ()
+        self._progress = Progress(*bar, text, console=console)
         self._task = self._progress.add_task(title, total=None, text="starting")
 
     def show(self, done: int, total: int, text: str) -> None:

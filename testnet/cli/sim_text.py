@@ -29,9 +29,20 @@ def field(label: str, *values: str) -> None:
     """A label, and each value on a line of its own; a terminal gets them broken between words."""
     width = output.console().width if sys.stdout.isatty() else 1 << 30
     room = max(20, width - _LABEL - 1)
-    lines = [line for value in values for line in textwrap.wrap(value, room, break_on_hyphens=False) or [""]]
+    wrapper = textwrap.TextWrapper(room, break_on_hyphens=False, break_long_words=False)
+    lines = [line for value in values for line in wrapper.wrap(value) or [""]]
     for number, line in enumerate(lines):
         output.say(f"{label if number == 0 else '':{_LABEL}} {line}".rstrip())
+
+
+def whole(label: str, text: str) -> None:
+    """A label and something that people copy: nothing breaks it but the terminal itself."""
+    output.say(f"{label:{_LABEL}} {text}")
+
+
+def tell(sentence: str) -> None:
+    """A sentence, broken between words on a terminal."""
+    output.console(wrapped=True).print(output.printable(sentence))
 
 
 def print_plan(plan: Plan, about: str) -> None:
@@ -77,10 +88,10 @@ def report_run(verdict: Verdict, journal: Path, seconds: float, as_json: bool) -
     field("result", *_result(verdict))
     field("time", f"{verdict.seconds:.3f} s of virtual time in {output.duration(seconds)}")
     field("events", f"{verdict.events:,}")
-    field("hash", verdict.digest)
-    field("journal", str(journal))
+    whole("hash", verdict.digest)
+    whole("journal", str(journal))
     if not verdict.passed:
-        field("shrink", command("shrink", journal))
+        whole("shrink", command("shrink", journal))
 
 
 def _result(verdict: Verdict) -> Sequence[str]:
@@ -113,14 +124,21 @@ def report_sweep(findings: Findings, as_json: bool) -> None:
         report_shrunk(each, False)
         output.say("")
     for verdicts in list(tally.kinds().values())[len(shrunk) :]:
-        field("failed", f"seed {verdicts[0].plan.seed}", *_result(verdicts[0]))
-        output.say("")
+        _report_unshrunk(verdicts[0])
     for verdicts in tally.kinds().values():
         if len(verdicts) > 1:
             field("alike", _seeds([each.plan.seed for each in verdicts]))
     stopped = "Stopped by Ctrl-C: " if interrupted else ""
     asked = "" if tally.done == tally.wanted else f" of the {tally.wanted:,} asked for"
-    output.say(f"{stopped}{tally.done:,} seeds{asked} played, {tally.passed:,} passed, {len(tally.failures):,} failed.")
+    tell(f"{stopped}{tally.done:,} seeds{asked} played, {tally.passed:,} passed, {len(tally.failures):,} failed.")
+
+
+def _report_unshrunk(verdict: Verdict) -> None:
+    plan = verdict.plan
+    field("seed", str(plan.seed))
+    field(*_result(verdict))
+    whole("run", f"nectar sim run {shlex.quote(plan.scenario)} --nodes {len(plan.nodes)} --seed {plan.seed}")
+    output.say("")
 
 
 def _seeds(seeds: list[int]) -> str:
@@ -154,7 +172,7 @@ def report_shrunk(shrunk: Shrunk, as_json: bool) -> None:
     field(*_result(shrunk.failure))
     if shrunk.smallest is None or shrunk.smallest_journal is None:
         field("again", "Run once more, it did not go wrong in the same way; it was:", *_result(shrunk.again))
-        field("journal", str(shrunk.journal))
+        whole("journal", str(shrunk.journal))
         return
     before, after = shrunk.failure.plan, shrunk.smallest.plan
     stopped = "" if shrunk.complete else "; stopped before all was tried"
@@ -163,8 +181,9 @@ def report_shrunk(shrunk: Shrunk, as_json: bool) -> None:
     field("shrunk", f"from {faults} in {shrunk.runs} runs{stopped}", *told)
     field("nodes", ", ".join(after.nodes))
     print_what_matters(after)
-    field("journal", str(shrunk.smallest_journal), f"(before it was shrunk: {shrunk.journal})")
-    field("replay", command("replay", shrunk.smallest_journal))
+    whole("unshrunk", str(shrunk.journal))
+    whole("journal", str(shrunk.smallest_journal))
+    whole("replay", command("replay", shrunk.smallest_journal))
 
 
 # --- replays --------------------------------------------------------------------------------------------------------
@@ -177,11 +196,11 @@ def report_replay(then: Journal, now: Journal, difference: Difference | None, as
         parts = None if difference is None else {"event": difference.number, "lines": list(difference.lines())}
         output.print_json({**value, "difference": parts})
     elif difference is None:
-        output.say(f"The same, {now.end.events:,} events, hash {now.end.digest}.")
+        tell(f"The same, {now.end.events:,} events, hash {now.end.digest}.")
     else:
-        output.say(f"Not the same: they part at event {difference.number:,} of {then.end.events:,}.")
+        tell(f"Not the same: they part at event {difference.number:,} of {then.end.events:,}.")
         for line in difference.lines():
             output.say(
                 textwrap.shorten(line, 10**9) if len(line) < _PRINTED_CHARACTERS else f"{line[:_PRINTED_CHARACTERS]}…"
             )
-        output.say(f"Then it {then.end.result}, now it {now.end.result}.")
+        tell(f"Then it {then.end.result}, now it {now.end.result}.")

@@ -189,7 +189,7 @@ def test_ctrl_c_keeps_what_was_found_and_leaves_no_process_behind(folder: Path) 
         rest = process.stdout.read()
     assert process.returncode == 130
     assert "Stopped by Ctrl-C: " in rest
-    assert "failed      seed " in rest
+    assert "\nrun         nectar sim run " in rest
     assert len(children) == 2
     assert not [child for child in children if Path(f"/proc/{child}").exists()]
     assert "Traceback" not in rest
