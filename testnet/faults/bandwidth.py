@@ -39,4 +39,4 @@ class Bandwidth:
 
     def words(self) -> str:
         """See `Fault`."""
-        return f"{self.bytes_per_second:g} bytes a second {self.where.links()}"
+        return f"{self.bytes_per_second:,.10g} bytes a second {self.where.links()}"

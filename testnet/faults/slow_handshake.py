@@ -43,4 +43,4 @@ class SlowHandshake:
     def words(self) -> str:
         """See `Fault`."""
         first = f"the first {self.first_bytes} bytes of each connection"
-        return f"{first} come at {self.bytes_per_second:g} a second {self.where.links()}"
+        return f"{first} come at {self.bytes_per_second:,.10g} a second {self.where.links()}"
