@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from nectar_node.cli import output
-from nectar_node.cli.progress import RateMeter
 from testnet.cli.counting import counting
 from testnet.cli.shrinking import Shrunk, Task, shrink_plan
 from testnet.scenarios.scenario import Scenario
@@ -56,11 +55,11 @@ def find_failures(workers: Workers, order: Order, console: Console) -> Findings:
 
 
 def _play(workers: Workers, order: Order, tally: Tally, console: Console) -> None:
-    meter = RateMeter()
+    began = time.monotonic()
     plans = (expand(order.scenario, seed, order.nodes) for seed in order.seeds)
     title = order.scenario.name.rpartition("/")[2]
     with counting(console, title) as display:
-        sweep(workers, plans, tally, order.keep_going, lambda: display.show(*progress(tally, meter, time.monotonic())))
+        sweep(workers, plans, tally, order.keep_going, lambda: display.show(*progress(tally, time.monotonic() - began)))
 
 
 def _shrink(workers: Workers, order: Order, findings: Findings, console: Console) -> None:
@@ -71,10 +70,9 @@ def _shrink(workers: Workers, order: Order, findings: Findings, console: Console
             raise KeyboardInterrupt
 
 
-def progress(tally: Tally, meter: RateMeter, now: float) -> tuple[int, int, str]:
-    """For a display: done, in all, in words."""
-    meter.update(tally.done, now)
-    left = meter.time_left(tally.wanted)
-    ending = "" if left is None or tally.done == tally.wanted else f", {output.duration(left)} left"
-    text = f"{tally.done:,} of {tally.wanted:,} seeds, {len(tally.failures)} failed, {meter.rate():.1f}/s{ending}"
+def progress(tally: Tally, seconds: float) -> tuple[int, int, str]:
+    """For a display, so many seconds from the beginning: done, in all, in words."""
+    rate = tally.done / seconds if seconds > 0 else 0.0
+    left = f", {output.duration((tally.wanted - tally.done) / rate)} left" if 0 < tally.done < tally.wanted else ""
+    text = f"{tally.done:,} of {tally.wanted:,} seeds, {len(tally.failures)} failed, {rate:.1f}/s{left}"
     return tally.done, tally.wanted, text
