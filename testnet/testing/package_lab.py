@@ -72,6 +72,10 @@ class PackageLab:
         self._holding: dict[int, str] = {}
         """By number: the faults that hold, in words."""
 
+    def __repr__(self) -> str:
+        """For pytest, which shows it with a test that has failed."""
+        return f"<network of {', '.join(self._names) or 'no nodes'}, {self.lab.level.value}, seed {self.seed}>"
+
     @property
     def seed(self) -> int:
         """What everything random comes from; on real nodes, as far as it can."""

@@ -1,0 +1,105 @@
+"""What docs/testing-your-package.md tells an author to do, done: its files, its commands, its bug, its fix."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from packages.build import ROOT
+
+DOCUMENT = (ROOT / "docs" / "testing-your-package.md").read_text()
+SPLIT = "/// Vote at another node"
+"""Where the part of the first poll.zig begins that the fix leaves as it is."""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", DOCUMENT, re.DOTALL | re.MULTILINE)
+
+
+def build(folder: Path, source: str) -> None:
+    """Put the document's files there, and run its build.sh."""
+    package = folder / "poll"
+    package.mkdir(parents=True)
+    (package / "poll.zig").write_text(source)
+    (manifest,) = blocks("json")
+    (package / "manifest.json").write_text(manifest)
+    (script,) = blocks("sh")
+    (folder / "build.sh").write_text(script)
+    (folder / "test_poll.py").write_text("\n\n".join(blocks("python")))
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    caches = {f"ZIG_{kind.upper()}_CACHE_DIR": str(ROOT / ".zig-cache" / kind) for kind in ("global", "local")}
+    subprocess.run(["sh", "build.sh"], cwd=folder, env={**os.environ, **caches, "PATH": tools, "NECTAR": str(ROOT)})
+
+
+@pytest.fixture(scope="module")
+def sources() -> tuple[str, str]:
+    """The poll as it is first, and as it is after the fix."""
+    first, fix = blocks("zig")
+    return first, fix + "\n" + first[first.index(SPLIT) :]
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory, sources: tuple[str, str]) -> Path:
+    pytest.importorskip("ziglang")
+    folder = tmp_path_factory.mktemp("broken")
+    build(folder, sources[0])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mended(tmp_path_factory: pytest.TempPathFactory, sources: tuple[str, str]) -> Path:
+    pytest.importorskip("ziglang")
+    folder = tmp_path_factory.mktemp("mended")
+    build(folder, sources[1])
+    return folder
+
+
+def run(folder: Path, *arguments: str) -> str:
+    """What pytest prints."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
+
+
+def repeats() -> list[str]:
+    """The commands with which the document repeats a run."""
+    return list(dict.fromkeys(re.findall(r"pytest (test_poll\.py\S+ --nectar-seed \d+)$", DOCUMENT, re.MULTILINE)))
+
+
+def test_the_first_test_passes(broken: Path) -> None:
+    assert "1 passed" in run(broken, "test_poll.py::test_a_vote_counts")
+
+
+def test_some_of_the_twenty_seeds_find_the_bug_and_the_one_that_the_document_shows_is_among_them(broken: Path) -> None:
+    found = run(broken, "-k", "gone")
+    failed, passed = (int(each) for each in re.findall(r"(\d+) failed, (\d+) passed", found)[-1])
+    assert failed + passed == 20
+    assert len(repeats()) == 1
+    shown = [command for command in repeats() if f"repeat    pytest {command}" in found]
+    assert shown == repeats(), f"put one of these into the document: {re.findall('^seed +([0-9]+)', found, re.M)}"
+
+
+def test_the_command_that_the_document_shows_repeats_the_failure_and_passes_after_the_fix(
+    broken: Path, mended: Path
+) -> None:
+    for command in repeats():
+        before = run(broken, *command.split())
+        assert "AssertionError: assert {'Votes': 2} == {'Votes': 1}" in before
+        assert "1 passed" in run(mended, *command.split())
+
+
+def test_after_the_fix_all_seeds_pass(mended: Path) -> None:
+    assert "21 passed" in run(mended, "-k", "not sleeps")
+
+
+def test_a_node_that_sleeps_shows_the_bug_every_time(broken: Path) -> None:
+    found = run(broken, "-k", "sleeps", "--nectar-level", "simulation")
+    assert "AssertionError: assert {'Votes': 2} == {'Votes': 1}" in found
+
+
+def test_after_the_fix_the_same_test_passes_on_real_nodes(mended: Path) -> None:
+    assert "1 passed" in run(mended, "-k", "sleeps", "--nectar-level", "loopback")
