@@ -15,6 +15,7 @@ import random
 import re
 import shlex
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ import pytest
 from testnet.testing import seeds
 
 if TYPE_CHECKING:
-    from kernel.wasm.engine import Engine
+    from testnet.sim.programs import Programs
     from testnet.testing.evidence import Evidence
     from testnet.testing.package_lab import PackageLab
 
@@ -240,13 +241,11 @@ def _used_levels(item: pytest.Item) -> set[str]:
 
 
 @pytest.fixture(scope="session")
-def nectar_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """What runs the processes of simulated nodes: one for all tests, so that each module is compiled once."""
-    from kernel.wasm.engine import Engine
+def nectar_programs() -> Programs:
+    """The processes of simulated nodes, compiled: once for all tests, and kept where nodes keep theirs."""
+    from testnet.sim.programs import Programs
 
-    engine = Engine(tmp_path_factory.mktemp("nectar-modules"), replayable=True)
-    yield engine
-    engine.close()
+    return Programs()
 
 
 @pytest.fixture
@@ -270,12 +269,11 @@ def nectar_level(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def sim(
-    request: pytest.FixtureRequest, nectar_seed: int, nectar_engine: Engine, tmp_path: Path
-) -> Iterator[PackageLab]:
+def sim(request: pytest.FixtureRequest, nectar_seed: int, tmp_path: Path) -> Iterator[PackageLab]:
     """A network in virtual time (`testnet.testing.package_lab.PackageLab`); nothing runs in it yet. The invariants are
     watched, and when the test has passed no request may be outstanding that nobody waits for."""
-    yield from _network(request, "simulation", nectar_seed, tmp_path)
+    with _network(request, "simulation", nectar_seed, tmp_path) as lab:
+        yield lab
 
 
 @pytest.fixture
@@ -286,7 +284,8 @@ def testnet(
     the test's marker says otherwise. It blocks: in an async test call it in a thread."""
     if nectar_level == "simulation":
         pytest.fail("the fixture testnet is on real nodes: take sim or nectar_lab for a simulation", pytrace=False)
-    yield from _network(request, nectar_level, nectar_seed, tmp_path)
+    with _network(request, nectar_level, nectar_seed, tmp_path) as lab:
+        yield lab
 
 
 @pytest.fixture
@@ -295,9 +294,11 @@ def nectar_lab(
 ) -> Iterator[PackageLab]:
     """A network at each level that the test's marker names, one after the other; without a marker in a simulation and
     on loopback."""
-    yield from _network(request, nectar_level, nectar_seed, tmp_path)
+    with _network(request, nectar_level, nectar_seed, tmp_path) as lab:
+        yield lab
 
 
+@contextmanager
 def _network(request: pytest.FixtureRequest, named: str, seed: int, folder: Path) -> Iterator[PackageLab]:
     from testnet.lab import Level
     from testnet.testing.evidence import Evidence
@@ -307,15 +308,12 @@ def _network(request: pytest.FixtureRequest, named: str, seed: int, folder: Path
     level, item = Level(named), request.node
     if (reason := unavailable(level)) is not None:
         pytest.skip(f"no {named}: {reason}")
-    run = open_run(level, seed, folder / "testnet", lambda: request.getfixturevalue("nectar_engine"))
-    lab = PackageLab(run, (item.path.parent, request.config.invocation_params.dir))
     journal = _journal_path(request.config, item, folder / f"nectar-{named}.journal")
-    evidence = Evidence(item.nodeid, _repeat(item, seed), journal, seed, level, run, lab)
-    item.stash.setdefault(EVIDENCE, []).append(evidence)
-    try:
+    with open_run(level, seed, folder / "testnet", request.getfixturevalue("nectar_programs")) as run:
+        lab = PackageLab(run, (item.path.parent, request.config.invocation_params.dir))
+        evidence = Evidence(item.nodeid, _repeat(item, seed), journal, seed, level, run, lab)
+        item.stash.setdefault(EVIDENCE, []).append(evidence)
         yield lab
-    finally:
-        run.close()
 
 
 def _journal_path(config: pytest.Config, item: pytest.Item, usual: Path) -> Path:

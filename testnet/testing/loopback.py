@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
+from pathlib import Path
 from random import Random
 
 from nectar_node.errors import NodeError, NotRunning
@@ -263,3 +264,13 @@ class LoopbackLab:
         if not what.isprintable():
             what = what.encode("unicode_escape").decode()
         self.journal.append(f"{self.now:.9f} {node} {what}")
+
+
+@contextmanager
+def open_loopback(folder: Path, seed: int) -> Iterator[LoopbackLab]:
+    """A network in `folder` in which nothing runs yet, until the end of this."""
+    lab = LoopbackLab(LocalTestnet(folder), seed)
+    try:
+        yield lab
+    finally:
+        lab.close()

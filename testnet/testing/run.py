@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from kernel.errors import BadModule
-from kernel.wasm.engine import Engine
 from nectar_node.errors import BadPackage
 from nectar_node.package import read_package
-from testnet.faults.rule import NotAtThisLevel
 from testnet.invariants import Watch
 from testnet.lab import Lab, Level
-from testnet.local import LocalTestnet
 from testnet.sim.lab import SimLab
+from testnet.sim.programs import Programs
 from testnet.sim.simulation import Simulation
-from testnet.testing.loopback import LoopbackLab
+from testnet.testing.loopback import LoopbackLab, open_loopback
 
 ANY_NODE = "any.nec"
 """To read a package that is on no node yet."""
@@ -41,19 +40,15 @@ class Run(Protocol):
     def journal(self) -> Sequence[str]:
         """A line for each event so far."""
 
-    def close(self) -> None:
-        """End it, and all that belongs to it."""
-
 
 class SimRun:
     """In virtual time, with the invariants watched in every step of every message."""
 
-    def __init__(self, seed: int, engine: Engine) -> None:
-        """`engine` must be replayable."""
-        self._simulation = Simulation(seed, engine, watches=True)
+    def __init__(self, seed: int, programs: Programs) -> None:
+        self._simulation = Simulation(seed, programs, watches=True)
         self._watch = Watch()
         self._simulation.watch(self._watch)
-        self._engine = engine
+        self._programs = programs
         self.lab = SimLab(self._simulation)
 
     def check_package(self, folder: Path) -> None:
@@ -62,7 +57,7 @@ class SimRun:
         for entry in package.entries:
             file = package.folder / entry.wasm_path.strip("/")
             try:
-                self._engine.load(file.read_bytes())
+                self._programs.load(file.read_bytes())
             except OSError as error:
                 raise BadPackage(f"{file}, the code of {entry.process}, cannot be read: {error.strerror}.") from error
             except BadModule as error:
@@ -83,16 +78,12 @@ class SimRun:
         """See `Run`."""
         return self._simulation.journal
 
-    def close(self) -> None:
-        """See `Run`; nothing of it is outside of this process."""
 
-
-class LoopbackRun:
+class RealRun:
     """On real nodes of this machine, in real time."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
-        """`folder`: for the nodes' own; the network's addresses are its own as well."""
-        self.lab = LoopbackLab(LocalTestnet(folder), seed)
+    def __init__(self, lab: LoopbackLab) -> None:
+        self.lab = lab
 
     def check_package(self, folder: Path) -> None:
         """See `Run`; whether its code can run the nodes say when they boot."""
@@ -109,20 +100,15 @@ class LoopbackRun:
         """See `Run`."""
         return self.lab.journal
 
-    def close(self) -> None:
-        """See `Run`."""
-        self.lab.close()
 
-
-def open_run(level: Level, seed: int, folder: Path, engine: Callable[[], Engine]) -> Run:
-    """A network at this level, which nothing runs in yet. `engine` is asked for where nodes are simulated."""
-    match level:
-        case Level.SIMULATION:
-            return SimRun(seed, engine())
-        case Level.LOOPBACK:
-            return LoopbackRun(seed, folder)
-        case Level.NAMESPACES:
-            raise NotAtThisLevel("a test's nodes cannot be put into network namespaces")
+@contextmanager
+def open_run(level: Level, seed: int, folder: Path, programs: Programs) -> Iterator[Run]:
+    """A network at this level, in which nothing runs yet, until the end of this."""
+    if level is Level.SIMULATION:
+        yield SimRun(seed, programs)
+        return
+    with open_loopback(folder, seed) as lab:
+        yield RealRun(lab)
 
 
 def unavailable(level: Level) -> str | None:

@@ -145,7 +145,7 @@ def test_virtual_times_are_exact(pytester: pytest.Pytester) -> None:
     run(pytester, source).assert_outcomes(passed=1)
 
 
-def test_each_test_has_a_network_of_its_own_and_all_share_an_engine(pytester: pytest.Pytester) -> None:
+def test_each_test_has_a_network_of_its_own_and_all_share_what_is_compiled(pytester: pytest.Pytester) -> None:
     source = """
         import pytest
 
