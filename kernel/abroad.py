@@ -52,6 +52,12 @@ class Abroad:
         self._system: dict[str, Account] = {}
         """By the node to which system processes send."""
 
+    @property
+    def messages(self) -> int:
+        """On their way from all processes, system processes included."""
+        accounts = (*self._processes.values(), *self._system.values())
+        return sum(account.messages for account in accounts)
+
     def full(self, sender: Process) -> Account | None:
         """The account for which a sender has to wait before it sends; None: it need not."""
         account: Account | None = sender.abroad or self._open(sender)

@@ -218,6 +218,7 @@ class Kernel:
         return {
             "processes": len(self._processes),
             "outstanding": len(self._outstanding),
+            "abroad": self._abroad.messages,
             "dropped": self.dropped,
             "messages": self._handed_before + sum(process.messages for process in self._processes.values()),
             "answered": self._outcomes - self._offline - self._timeout,

@@ -2,7 +2,8 @@
 
 - G5: a request that expects a response ends exactly once.
 - G4: what one process sends another arrives in the order in which it was sent, and once.
-- G3: the node that a message is said to come from has sent it.
+- G3: the node that a message is said to come from has sent it, with as many bytes and as large a blob.
+- G24: what is acknowledged was taken; what a kernel gave its net is on its way until the net says what became of it.
 
 That what was transferred is whole, that what was acknowledged survives (G27), and that the network heals, is for the
 scenarios to say, at every level: see `testnet.scenarios`.
@@ -11,11 +12,13 @@ scenarios to say, at every level: see `testnet.scenarios`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kernel.address import Address, ProcessId
-from kernel.process import Process
+from kernel.kernel import Kernel
+from kernel.process import Parked
 from kernel.trace import TraceRecord, TraceStep
 
 _NAMES = {TraceStep.ANSWERED: "was answered", TraceStep.FAILED: "failed"}
@@ -36,12 +39,22 @@ class _Life:
     """How those that ended did, by id."""
 
 
+class _Sent(NamedTuple):
+    """A request to another node, as it left."""
+
+    number: int
+    """The how manieth it was on its way."""
+    body_bytes: int
+    blob_bytes: int | None
+    """None: there is no blob."""
+
+
 @dataclass(slots=True)
 class _Way:
     """Messages from one process to another on another node."""
 
-    order: dict[int, int] = field(default_factory=dict)
-    """By id: the how manieth it was, of those sent."""
+    order: dict[int, _Sent] = field(default_factory=dict)
+    """By id: what was sent."""
     latest: int = -1
     """Of those that have arrived."""
     arrived: set[int] = field(default_factory=set)
@@ -51,7 +64,9 @@ class _Way:
 class Watch:
     """Takes every record of every node; raises Violation at the first that cannot be."""
 
-    def __init__(self) -> None:
+    def __init__(self, kernel: Callable[[str], Kernel | None] = lambda _: None) -> None:
+        """`kernel` gives that of a node, if it runs."""
+        self._kernel = kernel
         self._lives: dict[str, _Life] = {}
         """By host and number of the boot, as `SimNode.life`."""
         self._ways: defaultdict[tuple[str, ProcessId, Address], _Way] = defaultdict(_Way)
@@ -77,19 +92,28 @@ class Watch:
                 self._sent(known, record)
             case TraceStep.ANSWERED | TraceStep.FAILED:
                 _outcome(known, record)
+            case TraceStep.ARRIVED:
+                self._acknowledged(record)
 
     def forget(self, life: str) -> None:
         """A node has crashed: nobody waits there any more."""
         if life in self._lives:
             self._lives[life].waiting.clear()
 
-    def finish(self, life: str, processes: Mapping[ProcessId, Process]) -> None:
-        """At the end: of the requests of `processes`, those that run now, each has ended or is still outstanding."""
+    def finish(self, life: str, kernel: Kernel, on_their_way: int) -> None:
+        """At the end: of the requests of the processes that run now, each has ended or is still outstanding; what the
+        kernel gave its net is among the messages that this has `on_their_way`."""
         known = self._lives.get(life)
         for id, each in known.waiting.items() if known is not None else ():
-            process = processes.get(each.source.process)
+            process = kernel.processes.get(each.source.process)
             if process is not None and process.started_at <= each.at and id not in process.outstanding:
                 raise Violation(f"G5: request {id} of {each.source} to {each.target} never ended, and nobody waits")
+        given = kernel.statistics()["abroad"]
+        if given != on_their_way:
+            raise Violation(
+                f"G24: {kernel.our} has given its net {given} messages of which it has not heard, and that has "
+                f"{on_their_way} on their way"
+            )
 
     def outstanding(self) -> list[str]:
         """Requests that have not ended yet, for people."""
@@ -107,20 +131,34 @@ class Watch:
             life.ended.pop(record.id, None)
         if record.target.node != life.node:
             way = self._ways[life.node, record.source.process, record.target]
-            way.order[record.id] = len(way.order)
+            way.order[record.id] = _Sent(len(way.order), record.body_bytes, record.blob_bytes)
 
     def _arrived(self, life: _Life, record: TraceRecord) -> None:
         source, target = record.source, record.target
         way = self._ways.get((source.node, source.process, target))
-        number = None if way is None else way.order.get(record.id)
-        if way is None or number is None:
+        sent = None if way is None else way.order.get(record.id)
+        if way is None or sent is None:
             raise Violation(f"G3: {life.node} took request {record.id} to {target} from {source}, who never sent it")
+        if (record.body_bytes, record.blob_bytes) != sent[1:]:
+            raise Violation(
+                f"G3: request {record.id} of {source} to {target} left with {sent.body_bytes} bytes and a blob of "
+                f"{sent.blob_bytes}, and came with {record.body_bytes} and {record.blob_bytes}"
+            )
         if record.id in way.arrived:
             raise Violation(f"G4: {target} was given request {record.id} of {source} twice")
-        if number < way.latest:
+        if sent.number < way.latest:
             raise Violation(f"G4: {target} was given request {record.id} of {source} after one that was sent later")
         way.arrived.add(record.id)
-        way.latest = number
+        way.latest = sent.number
+
+    def _acknowledged(self, record: TraceRecord) -> None:
+        """The net of the requester has been told that the target's node has taken it."""
+        source, target = record.source, record.target
+        kernel = self._kernel(target.node)
+        process = kernel.processes.get(target.process) if kernel is not None else None
+        for waiter in process.waiters if process is not None else ():
+            if isinstance(waiter, Parked) and (waiter.envelope.id, waiter.envelope.source) == (record.id, source):
+                raise Violation(f"G24: {target} has no room for request {record.id} of {source}, and acknowledged it")
 
 
 def _outcome(life: _Life, record: TraceRecord) -> None:

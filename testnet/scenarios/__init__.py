@@ -6,10 +6,12 @@ from testnet.scenarios.chains import CHAINS
 from testnet.scenarios.chat import CHAT
 from testnet.scenarios.churn import CHURN
 from testnet.scenarios.file_transfer import FILE_TRANSFER
+from testnet.scenarios.flood import FLOOD
 from testnet.scenarios.handoff import HANDOFF
 from testnet.scenarios.impostor import IMPOSTOR
 from testnet.scenarios.indirect import INDIRECT
 from testnet.scenarios.registrar_outage import REGISTRAR_OUTAGE
+from testnet.scenarios.restarts import RESTARTS
 from testnet.scenarios.scenario import Scenario
 from testnet.scenarios.store import STORE
 from testnet.scenarios.workers import WORKERS
@@ -21,10 +23,12 @@ SCENARIOS: dict[str, Scenario] = {
         CHAT,
         CHURN,
         FILE_TRANSFER,
+        FLOOD,
         HANDOFF,
         IMPOSTOR,
         INDIRECT,
         REGISTRAR_OUTAGE,
+        RESTARTS,
         STORE,
         WORKERS,
     )

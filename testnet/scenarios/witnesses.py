@@ -81,16 +81,18 @@ class Witnesses:
     """The witnesses of a network, and the runs that were begun."""
 
     lab: Lab
+    process: str = PROCESS
+    """Its name on every node."""
     runs: list[tuple[Run, Asked]] = field(default_factory=list)
 
     def begin(self, run: Run) -> None:
         """Begin a run, if its author is there."""
         if self.lab.running(run.author):
-            self.runs.append((run, self.lab.begin(run.author, PROCESS, run.body(), _PATIENCE)))
+            self.runs.append((run, self.lab.begin(run.author, self.process, run.body(), _PATIENCE)))
 
     def report(self, node: str) -> Report:
         """What the witness of a node that nothing is wrong with has seen."""
-        outcome = self.lab.ask(node, PROCESS, "Report", _PATIENCE)
+        outcome = self.lab.ask(node, self.process, "Report", _PATIENCE)
         require(outcome.kind == "response", f"the witness on {node} does not answer its user: {outcome.reason}")
         value = outcome.body["Report"]
         asked = {(row["run"], row["target"]): _tally(row) for row in value["asked"]}

@@ -6,6 +6,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+from kernel.kernel import Kernel
 from testnet.invariants import Violation, Watch
 from testnet.lab import OutOfTime
 from testnet.play import play
@@ -13,10 +14,13 @@ from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan, Scenario
 from testnet.sim.journal import End, write_journal
 from testnet.sim.lab import SimLab
+from testnet.sim.node import SimNode
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import NOBODY, Simulation
 
 PASSED, VIOLATED, DEADLINE, BROKEN = "passed", "violated", "deadline", "broken"
+SETTLES_WITHIN = 60.0
+"""Seconds in which whatever is on its way between nodes arrives, or is given up."""
 MAX_OUTSTANDING_SHOWN = 5
 
 
@@ -51,13 +55,14 @@ def run(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Resul
     scenario = scenario or SCENARIOS[plan.scenario]
     simulation = Simulation(plan.seed, engine, watches=True)
     simulation.deadline = scenario.deadline
-    watch = Watch()
+    watch = Watch(lambda name: _kernel(simulation, name))
     simulation.watch(watch)
     result, text = PASSED, ""
     try:
         play(SimLab(simulation), scenario, plan)
+        _settle(simulation)
         for node in simulation.nodes.values():
-            watch.finish(node.life, node.core.kernel.processes)
+            watch.finish(node.life, node.core.kernel, _on_their_way(node))
     except Violation as error:
         result, text = VIOLATED, str(error)
     except OutOfTime as error:
@@ -67,6 +72,27 @@ def run(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Resul
     if text:
         simulation.note(NOBODY, f"violation {text}")
     return Result(plan, tuple(simulation.journal), simulation.digest(), simulation.now, result, text)
+
+
+def _kernel(simulation: Simulation, name: str) -> Kernel | None:
+    node = simulation.nodes.get(name)
+    return node.core.kernel if node is not None else None
+
+
+def _settle(simulation: Simulation) -> None:
+    """See that nothing is on its way for ever: nothing is wrong with the network any more."""
+    simulation.deadline = simulation.now + 2 * SETTLES_WITHIN
+    limit = simulation.now + SETTLES_WITHIN
+    while waiting := [node for node in simulation.nodes.values() if _on_their_way(node)]:
+        if simulation.now >= limit:
+            left = ", ".join(f"{_on_their_way(node)} from {node.host}" for node in waiting)
+            text = f"G24: {SETTLES_WITHIN:g} s after all was over there are messages on their way: {left}"
+            raise Violation(text)
+        simulation.rest(0.1)
+
+
+def _on_their_way(node: SimNode) -> int:
+    return node.core.network.statistics()["outgoing_messages"]
 
 
 def _with_outstanding(text: str, watch: Watch) -> str:

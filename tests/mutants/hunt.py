@@ -17,7 +17,7 @@ import kernel
 import nectar_node
 import net
 import testnet
-from kernel.wasm.engine import Engine
+from testnet.sim.programs import Programs
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import draw_plan
 from testnet.sim.run import PASSED, run
@@ -28,15 +28,11 @@ SEED_SECONDS = 60
 
 def hunt(scenario: str, count: int) -> None:
     """From seed 1 on, up to the first that fails."""
-    engine = Engine(None, replayable=True)
+    programs = Programs()
     for seed in range(1, count + 1):
         say(seed=seed)
         signal.alarm(SEED_SECONDS)
-        try:
-            result = run(draw_plan(SCENARIOS[scenario], seed), engine)
-        except Exception as error:
-            say(seed=seed, result="crashed", text=f"{type(error).__name__}: {error}".rstrip(": "))
-            return
+        result = run(draw_plan(SCENARIOS[scenario], seed), programs)
         say(seed=seed, result=result.result, text=result.text)
         if result.result != PASSED:
             return

@@ -33,7 +33,7 @@ class Finding:
 
     seed: int
     result: str
-    """passed, violated, deadline, crashed or hung."""
+    """passed, violated, deadline, broken or hung."""
     text: str
 
     @property
@@ -43,7 +43,7 @@ class Finding:
 
     def words(self) -> str:
         """For people: whether an invariant was violated, or the program itself broke down."""
-        plain = {"crashed": "not an invariant: a node raised ", "hung": "not an invariant: "}
+        plain = {"broken": "(not an invariant: a node broke down) ", "hung": "(not an invariant) "}
         return plain.get(self.result, "") + self.text
 
 

@@ -1,0 +1,78 @@
+"""More requests than a process can hold, while it does not take any: they wait where they came from, and none is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from testnet.faults import draw
+from testnet.lab import PACKAGES, Lab, NodePlan
+from testnet.scenarios import processes
+from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
+
+_PROCESS = "slow:witness:sys"
+_CODE = PACKAGES / PACKAGE / "pkg" / "witness.wasm"
+_BATCH = 512
+"""Requests of one run that a witness has under way at a time."""
+_TIMEOUT = 120
+"""Seconds: nobody runs out of time."""
+
+
+class _Story:
+    def __init__(self, lab: Lab, plan: Plan) -> None:
+        self._lab = lab
+        self._plan = plan
+        self._slow, *self._others = plan.nodes
+        self._witnesses = Witnesses(lab, f"our@{_PROCESS}")
+        self._neighbours = Witnesses(lab)
+        for node in plan.nodes:
+            processes.make(lab, node, _PROCESS, _CODE)
+        for node in self._others:
+            processes.run(lab, node, _PROCESS)
+
+    def work(self) -> None:
+        """The flood comes, and waits until the slow process takes it; its neighbours are reached meanwhile."""
+        for author in self._others:
+            for number in range(self._plan.options["batches"]):
+                self._witnesses.begin(Run(f"batch {number} of {author}", author, (self._slow,), _BATCH, 0, _TIMEOUT))
+        self._lab.rest(self._plan.options["waits"])
+        for author in self._others:
+            self._neighbours.begin(Run(f"past the flood of {author}", author, (self._slow,), 10, 10, _TIMEOUT))
+        self._lab.rest(self._plan.options["waits"])
+        processes.run(self._lab, self._slow, _PROCESS)
+
+    def check(self) -> None:
+        """Nothing was lost: no node ended, and there was time enough."""
+        for witnesses in (self._neighbours, self._witnesses):
+            runs = [run for run, _ in witnesses.runs if witnesses.begun(run)]
+            witnesses.all_over(runs, _TIMEOUT + 10.0)
+            self._check_answers(witnesses, runs)
+            witnesses.nothing_wrong(self._others)
+        self._witnesses.nothing_wrong(self._plan.nodes)
+
+    def _check_answers(self, witnesses: Witnesses, runs: Sequence[Run]) -> None:
+        """A request that is Offline was not sent, or its connection broke; a Timeout there must not be."""
+        for run in runs:
+            (tally,) = witnesses.report(run.author).of(run)
+            require(tally.timeout == 0, f"there was time enough for {run.author}'s {run.name}: {tally.words()}")
+
+
+def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
+    return tuple(NodePlan(name, (PACKAGE,)) for name in names)
+
+
+def _options(names: Sequence[str], chance: Random) -> Options:
+    """About as many as an inbox holds, or as many more as may be on their way."""
+    return {"batches": chance.choice((4, 8, 10, 12)), "waits": round(chance.uniform(0.5, 10.0), 3)}
+
+
+FLOOD = Scenario(
+    name="flood",
+    about="requests that a process has no room for wait where they came from, and none is lost",
+    nodes=("slow.nec", "eager.nec"),
+    topology=_topology,
+    options=_options,
+    begin=_Story,
+    drawers=draw.LINKS,
+)
