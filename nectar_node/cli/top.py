@@ -99,7 +99,7 @@ def _watch(client: ControlClient, before: Sample, sort: Sort, interval: float) -
     with keys() as descriptor, Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             live.update(_page(console, client.name, loads(before, now, sort)), refresh=True)
-            if _wants_to_quit(descriptor, interval):
+            if wants_to_quit(descriptor, interval):
                 return
             before, now = now, take(client)
 
@@ -209,7 +209,7 @@ def keys() -> Iterator[int]:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
-def _wants_to_quit(descriptor: int, seconds: float) -> bool:
+def wants_to_quit(descriptor: int, seconds: float) -> bool:
     """Wait so long for a key that ends it; other keys are ignored."""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:

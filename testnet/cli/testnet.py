@@ -20,6 +20,7 @@ from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import AlreadyRunning, NodeError
 from testnet.cli import fault, nodes
+from testnet.cli.watch import watch
 from testnet.links.client import LinksProcess
 
 DEFAULT_NODES = ("send.nec", "recv.nec")
@@ -257,5 +258,5 @@ def down(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson 
 
 
 app.add_typer(fault.app, name="fault")
-for command in (nodes.kill, nodes.pause, nodes.resume, nodes.restart):
+for command in (watch, nodes.kill, nodes.pause, nodes.resume, nodes.restart):
     app.command()(command)

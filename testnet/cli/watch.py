@@ -1,0 +1,143 @@
+"""`nectar testnet watch`: how the nodes and links of a testnet are, on one screen, until `q` or Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+
+from nectar_node.cli import options, output
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.cli.top import keys, wants_to_quit
+from testnet.watch.eyes import Eyes
+from testnet.watch.figures import LATELY, Figures, History, LinkFigures, NodeFigures
+from testnet.watch.frame import screen
+
+_NO_TERMINAL = 120
+"""Columns where there is no terminal."""
+
+Interval = Annotated[float, typer.Option(metavar="S", min=0.1, max=3600, help="Seconds between two looks.")]
+
+
+def watch(
+    once: Annotated[bool, typer.Option("--once", help="Print one look, and end.")] = False,
+    interval: Interval = 0.5,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each look as a line of JSON.")] = False,
+) -> int:
+    """Show nodes, links, faults and errors as they come and go. Ends with q or Ctrl-C.
+
+    One look with --once, and where there is no terminal.
+    """
+    network = Network.find(directory)
+    with seen(network, interval) as eyes, contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
+        if as_json:
+            _print_samples(eyes, interval, once)
+        elif once or not (sys.stdout.isatty() and sys.stdin.isatty()):
+            _print_frame(network, _look_twice(eyes, interval))
+        else:
+            _show(network, eyes, interval)
+    return 0
+
+
+@contextmanager
+def seen(network: Network, interval: float) -> Iterator[Eyes]:
+    """Within this, the testnet is looked at."""
+    eyes = Eyes(network, interval)
+    try:
+        eyes.open()
+        yield eyes
+    finally:
+        eyes.close()
+
+
+def _show(network: Network, eyes: Eyes, interval: float) -> None:
+    console, history = output.console(wrapped=True), History()
+    with keys() as descriptor, Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            figures = history.add(eyes.picture())
+            live.update(screen(figures, str(network.folder), console.width, console.height), refresh=True)
+            if wants_to_quit(descriptor, interval):
+                return
+
+
+def _look_twice(eyes: Eyes, interval: float) -> Figures:
+    """Twice, because rates need that."""
+    history = History()
+    history.add(eyes.picture())
+    time.sleep(max(1.0, 2 * interval))
+    return history.add(eyes.picture())
+
+
+def _print_frame(network: Network, figures: Figures) -> None:
+    console = output.console()
+    if not console.is_terminal:
+        console.width = _NO_TERMINAL
+    console.print(screen(figures, str(network.folder), console.width, None))
+
+
+def _print_samples(eyes: Eyes, interval: float, once: bool) -> None:
+    if once:
+        print(json.dumps(sample(_look_twice(eyes, interval)), ensure_ascii=False), flush=True)
+        return
+    history = History()
+    while True:
+        print(json.dumps(sample(history.add(eyes.picture())), ensure_ascii=False), flush=True)
+        time.sleep(interval)
+
+
+def sample(figures: Figures) -> dict[str, Any]:
+    """What a look has found, as JSON values."""
+    links, letters = figures.picture.links, figures.errors
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "seconds": LATELY,
+        "nodes": [_node(node) for node in figures.nodes],
+        "links": {"state": links.state, "faults": list(links.faults), "links": [_link(link) for link in figures.links]},
+        "errors": [
+            {"time": each.last.time, "node": each.last.node, "source": each.last.source}
+            | {"target": each.last.target, "reason": each.last.reason, "count": each.count}
+            for each in letters
+        ],
+    }
+
+
+def _node(node: NodeFigures) -> dict[str, Any]:
+    look = node.look
+    return {
+        "name": look.name,
+        "state": look.state.value,
+        "seconds_in_state": round(node.since, 3),
+        "at_least": node.since_at_least,
+        "pid": look.pid,
+        "processes": look.processes,
+        "outstanding": look.outstanding,
+        "peers": list(look.peers),
+        "messages_per_second": _rounded(node.per_second),
+        "counts": dict(look.counts),
+        "lately": dict(node.lately),
+    }
+
+
+def _link(link: LinkFigures) -> dict[str, Any]:
+    return {
+        "ends": list(link.ends),
+        "bytes_per_second": [_rounded(link.there), _rounded(link.back)],
+        "bytes": link.bytes,
+        "connections": link.connections,
+        "resets": link.resets,
+        "resets_lately": link.resets_lately,
+        "faults": list(link.faults),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)

@@ -1,0 +1,181 @@
+"""What follows from the looks of the last seconds: rates, what has come to pass lately, and since when. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from nectar_node.errors import BadInput
+from testnet.faults import FAULTS
+from testnet.faults.rule import Link
+from testnet.faults.where import PARAMETERS, read_where
+from testnet.watch.look import COUNTS, Letter, LinkCounts, NodeLook, Picture, Row, State
+
+LATELY = 10.0
+"""Seconds that count as the last ones."""
+RATE_SECONDS = 3.0
+"""Over which a rate is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFigures:
+    """One node."""
+
+    look: NodeLook
+    since: float
+    """Seconds that it has been in its state."""
+    since_at_least: bool
+    """It was so when it was first looked at."""
+    per_second: float | None
+    """Messages handed to its processes; None: not known."""
+    lately: Mapping[str, int]
+    """What was counted in the last seconds, by `COUNTS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFigures:
+    """Between two nodes, both ways."""
+
+    ends: tuple[str, str]
+    there: float | None
+    """Bytes a second from the first to the second."""
+    back: float | None
+    bytes: int
+    connections: int
+    resets: int
+    resets_lately: int
+    faults: tuple[str, ...] = ()
+    """Kinds of those that hold here."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorFigures:
+    """Dead letters with the same ends and reason."""
+
+    last: Letter
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All that there is to say."""
+
+    picture: Picture
+    nodes: tuple[NodeFigures, ...]
+    links: tuple[LinkFigures, ...]
+    errors: tuple[ErrorFigures, ...]
+    """The newest first."""
+
+
+@dataclass(slots=True)
+class History:
+    """The pictures of the last seconds."""
+
+    _pictures: deque[Picture] = field(default_factory=deque)
+    _states: dict[str, tuple[State, float, bool]] = field(default_factory=dict)
+    """By node: since when, and whether it was so from the first look on."""
+
+    def add(self, picture: Picture) -> Figures:
+        """What follows with this one as the latest."""
+        self._pictures.append(picture)
+        while self._pictures[0].at < picture.at - LATELY and len(self._pictures) > 2:
+            self._pictures.popleft()
+        nodes = tuple(self._node(look) for look in picture.nodes)
+        return Figures(picture, nodes, tuple(self._links(picture)), tuple(errors(picture.letters)))
+
+    def _node(self, look: NodeLook) -> NodeFigures:
+        state, since, first = self._states.get(look.name, (None, look.at, True))
+        if state is not look.state:
+            first = state is None
+            self._states[look.name] = (look.state, look.at, first)
+            since = look.at
+        looks = [each for picture in self._pictures for each in picture.nodes if each.name == look.name]
+        lately = {key: gained(looks, key) for key in COUNTS if key in look.counts}
+        rate = per_second([each for each in looks if each.at >= look.at - RATE_SECONDS], "messages")
+        if look.state is State.RUNNING and look.uptime is not None:
+            return NodeFigures(look, look.uptime, False, rate, lately)
+        return NodeFigures(look, look.at - since, first, rate, lately)
+
+    def _links(self, picture: Picture) -> Iterable[LinkFigures]:
+        now = {Link(each.source, each.target): each for each in picture.links.links}
+        pairs = dict.fromkeys(tuple(sorted(link)) for link in now)
+        looks = [each.links for each in self._pictures if each.links.pid == picture.links.pid]
+        lately = [(look.at, {Link(each.source, each.target): each for each in look.links}) for look in looks]
+        for first, second in sorted(pairs):
+            there, back = Link(first, second), Link(second, first)
+            both = [now[link] for link in (there, back) if link in now]
+            yield LinkFigures(
+                (first, second),
+                bytes_per_second(lately, there),
+                bytes_per_second(lately, back),
+                sum(each.bytes for each in both),
+                sum(each.connections for each in both),
+                sum(each.resets for each in both),
+                sum(_grown(lately, link, "resets") for link in (there, back)),
+                kinds(picture.links.faults, there),
+            )
+
+
+def gained(looks: list[NodeLook], key: str) -> int:
+    """How much a count of a node has grown from the first to the last of its looks, of which all since its last boot
+    count; what it counted in an earlier life does not."""
+    last = looks[-1]
+    known = [each for each in looks if key in each.counts and each.boot]
+    if not known or not last.boot:
+        return 0
+    before = known[0].counts[key] if known[0].boot == last.boot else 0
+    return max(0, last.counts.get(key, 0) - before)
+
+
+def per_second(looks: list[NodeLook], key: str) -> float | None:
+    """How fast it grows; None where that is not known, or the node has booted meanwhile."""
+    looks = [each for each in looks if key in each.counts and each.boot == looks[-1].boot]
+    if len(looks) < 2 or (seconds := looks[-1].at - looks[0].at) <= 0:
+        return None
+    return (looks[-1].counts[key] - looks[0].counts[key]) / seconds
+
+
+Seen = tuple[float, dict[Link, LinkCounts]]
+
+
+def bytes_per_second(looks: list[Seen], link: Link) -> float | None:
+    """How many bytes pass; None where that is not known."""
+    looks = [(at, links) for at, links in looks if at >= looks[-1][0] - RATE_SECONDS]
+    if len(looks) < 2 or (seconds := looks[-1][0] - looks[0][0]) <= 0:
+        return None
+    return _grown(looks, link, "bytes") / seconds
+
+
+def _grown(looks: list[Seen], link: Link, key: str) -> int:
+    """A link that is not there yet counts from 0."""
+    first, last = looks[0][1].get(link), looks[-1][1].get(link)
+    return (getattr(last, key) if last else 0) - (getattr(first, key) if first else 0)
+
+
+def kinds(faults: Iterable[Row], link: Link) -> tuple[str, ...]:
+    """The faults that hold on `link` or on the way back, as far as they are faults of links."""
+    found = [str(row.get("kind")) for row in faults if _covers(row, link)]
+    return tuple(dict.fromkeys(kind.rpartition(":")[2] for kind in found))
+
+
+def _covers(row: Row, link: Link) -> bool:
+    kind, given = str(row.get("kind")), row.get("parameters")
+    found = FAULTS.get(kind)
+    if not isinstance(given, dict) or (found is not None and not hasattr(found, "judge")):
+        return False
+    try:
+        where = read_where(kind, {key: given[key] for key in PARAMETERS if key in given})
+    except BadInput:
+        return False  # a user's own fault, with parameters of these names that mean something else
+    return where.covers(link) or where.covers(link.back)
+
+
+def errors(letters: Iterable[Letter]) -> list[ErrorFigures]:
+    """Those alike together, the newest first."""
+    found: dict[tuple[str, str, str, str], ErrorFigures] = {}
+    for letter in letters:
+        key = (letter.node, letter.source, letter.target, letter.reason)
+        before = found.pop(key, None)
+        found[key] = ErrorFigures(letter, 1 if before is None else before.count + 1)
+    return list(reversed(found.values()))

@@ -1,0 +1,133 @@
+"""`nectar testnet watch`, of nodes that a test serves."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nectar_node.cli.main import main
+from nectar_node.cli.network import Network
+from nectar_node.folder import NodeFolder
+from testnet.watch.eyes import NodeEye, is_stopped
+from testnet.watch.look import Letter, State
+from tests.cli.served_node import make_network, serve_node
+from tests.cli.test_top import read_until
+
+ROOT = Path(__file__).resolve().parents[3]
+STATUS = {"name": "a.nec", "pid": 1, "boot_id": "x", "uptime": 5.0, "processes": 4, "outstanding": 2, "answered": 9}
+LETTER = {"time": "2026-01-01T00:00:00", "source": "a.nec@p:q:r", "target": "b.nec@p:q:r", "reason": "refused"}
+
+
+def answer(asked: dict[str, Any]) -> dict[str, Any]:
+    if asked["command"] == "status":
+        return {"ok": {**STATUS, "peers": [{"name": "b.nec", "state": "up"}, {"name": "c.nec", "state": "down"}]}}
+    return {"ok": {"errors": [LETTER] if asked["after"] == 0 else [], "next": 1}}
+
+
+def test_a_node_is_asked_over_one_connection_and_tells_each_error_once(tmp_path: Path) -> None:
+    make_network(tmp_path)
+    with serve_node(tmp_path, "a.nec", answer) as node:
+        eye = NodeEye("a.nec", node.folder)
+        look, letters = eye.look()
+        assert (look.state, look.processes, look.peers, look.counts) == (State.RUNNING, 4, ("b.nec",), {"answered": 9})
+        assert letters == [Letter(LETTER["time"], "a.nec", LETTER["source"], LETTER["target"], "refused")]
+        assert eye.look()[1] == []
+        eye.shut()
+
+
+def test_a_node_that_says_nonsense_or_hangs_up_is_silent(tmp_path: Path) -> None:
+    make_network(tmp_path)
+    for reply in (None, b"nonsense\n"):
+        with serve_node(tmp_path, "a.nec", lambda _, reply=reply: reply) as node:
+            assert NodeEye("a.nec", node.folder).look()[0].state is State.SILENT
+
+
+def test_a_node_whose_socket_is_not_there_yet_is_starting(tmp_path: Path) -> None:
+    folder = NodeFolder(tmp_path / "a.nec")
+    folder.create()
+    lock = folder.acquire()
+    assert NodeEye("a.nec", folder).look()[0].state is State.STARTING
+    os.close(lock)
+    assert NodeEye("a.nec", folder).look()[0].state is State.DOWN
+
+
+def test_a_process_is_seen_to_be_stopped() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        assert not is_stopped(process.pid)
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        assert is_stopped(process.pid)
+        process.kill()
+    assert not is_stopped(process.pid)
+
+
+def test_a_node_that_never_answers_holds_up_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_network(tmp_path, "down.nec")
+    hung = threading.Event()
+
+    def hang(_: dict[str, Any]) -> None:
+        hung.wait(60)
+
+    with serve_node(tmp_path, "a.nec", answer), serve_node(tmp_path, "hung.nec", hang):
+        assert main(["testnet", "watch", "--once", "--json", "--dir", str(tmp_path)]) == 0
+        hung.set()
+    nodes = {node["name"]: node for node in json.loads(capsys.readouterr().out)["nodes"]}
+    assert {name: node["state"] for name, node in nodes.items()} == {
+        "a.nec": "running",
+        "down.nec": "down",
+        "hung.nec": "silent",
+    }
+    assert nodes["a.nec"]["counts"] == {"answered": 9}
+
+
+def test_without_a_terminal_it_is_one_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_network(tmp_path)
+    with serve_node(tmp_path, "a.nec", answer):
+        assert main(["testnet", "watch", "--dir", str(tmp_path)]) == 0
+    title, heading, node, empty, errors, error = capsys.readouterr().out.splitlines()
+    assert title.startswith(f"{tmp_path}: 1 running; no links between the nodes, so no faults")
+    assert heading.split()[:2] == ["NODE", "STATE"]
+    assert node.split()[:4] == ["a.nec", "running", "5.0", "s"]
+    assert (empty, errors.split()[:2], error.split()[3]) == ("", ["LAST", "ERROR"], "refused")
+
+
+@pytest.mark.parametrize("key", [b"q", b"\x03"])
+def test_on_a_terminal_it_goes_on_until_q_or_ctrl_c_and_leaves_the_terminal_as_it_was(
+    tmp_path: Path, key: bytes
+) -> None:
+    make_network(tmp_path)
+    command = [sys.executable, "-P", "-m", "nectar_node", "testnet", "watch", "--dir", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    ours, theirs = pty.openpty()
+    with (
+        serve_node(tmp_path, "a.nec", answer),
+        subprocess.Popen(
+            ["setsid", "--ctty", *command, "--interval", "0.1"],  # a terminal of its own, for Ctrl-C
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment,
+        ) as process,
+    ):
+        os.close(theirs)
+        assert b"\x1b[?1049h" in read_until(ours, b"running")
+        os.write(ours, key)
+        shown = read_until(ours, b"\x1b[?1049l")
+        assert process.wait(20) == 0
+        assert b"Traceback" not in shown
+    os.close(ours)
+
+
+def test_where_there_is_no_testnet_it_says_how_to_start_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["testnet", "watch", "--dir", str(tmp_path / "none")]) == 1
+    assert "start one with `nectar testnet up" in capsys.readouterr().err
+    assert Network(tmp_path / "none").names() == []

@@ -1,0 +1,100 @@
+"""What follows from looks at a testnet, one after another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from testnet.faults.rule import Link
+from testnet.watch.figures import ErrorFigures, Figures, History, errors, kinds
+from testnet.watch.look import Letter, LinkCounts, LinksLook, NodeLook, Picture, State
+
+
+def look(at: float, state: State = State.RUNNING, boot: str = "1", **counts: int) -> NodeLook:
+    running = state is State.RUNNING
+    return NodeLook(at, "a.nec", state, 7, boot if running else "", at if running else None, counts=counts)
+
+
+def after(*looks: NodeLook) -> Figures:
+    """The figures when the last of these has been seen."""
+    history = History()
+    return [history.add(Picture(each.at, (each,))) for each in looks][-1]
+
+
+def link(at: float, bytes: int, resets: int = 0, pid: int = 1, **more: Any) -> Picture:
+    counts = LinkCounts("b.nec", "a.nec", bytes, 1, resets)
+    return Picture(at, (), LinksLook(at, "running", pid, links=(counts,), **more))
+
+
+def test_a_rate_is_what_came_in_the_last_three_seconds() -> None:
+    figures = after(look(0, messages=0), look(7, messages=1000), look(8, messages=1010), look(10, messages=1040))
+    assert figures.nodes[0].per_second == 40 / 3
+
+
+def test_lately_is_what_came_in_the_last_ten_seconds() -> None:
+    figures = after(look(0, offline=1), look(5, offline=4), look(12, offline=9), look(15, offline=20))
+    assert figures.nodes[0].lately == {"offline": 16}
+
+
+def test_what_an_earlier_life_has_counted_is_no_part_of_what_came_lately() -> None:
+    figures = after(look(0, answered=500), look(2, answered=3, boot="2"))
+    assert (figures.nodes[0].lately, figures.nodes[0].per_second) == ({"answered": 3}, None)
+
+
+def test_a_node_that_does_not_run_has_no_rate() -> None:
+    node = after(look(0, messages=1), look(1, messages=9), look(2, State.PAUSED)).nodes[0]
+    assert (node.per_second, node.lately) == (None, {})
+
+
+def test_it_is_known_since_when_a_state_holds_if_it_came_meanwhile() -> None:
+    node = after(look(0), look(1, State.DOWN), look(4, State.DOWN)).nodes[0]
+    assert (node.since, node.since_at_least) == (3, False)
+
+
+def test_of_a_state_that_was_there_from_the_first_look_on_it_is_known_how_long_it_has_held_at_least() -> None:
+    node = after(look(0, State.PAUSED), look(4, State.PAUSED)).nodes[0]
+    assert (node.since, node.since_at_least) == (4, True)
+
+
+def test_a_running_node_says_itself_since_when() -> None:
+    assert after(look(100), look(101)).nodes[0].since == 101
+
+
+def test_both_ways_of_a_link_are_one_line_with_a_rate_each() -> None:
+    history = History()
+    history.add(link(0, 1000))
+    (figures,) = history.add(link(2, 5000, 3)).links
+    assert (figures.ends, figures.there, figures.back) == (("a.nec", "b.nec"), 0.0, 2000.0)
+    assert (figures.bytes, figures.resets, figures.resets_lately) == (5000, 3, 3)
+
+
+def test_links_that_began_anew_have_no_rate_yet() -> None:
+    history = History()
+    history.add(link(0, 1000))
+    (figures,) = history.add(link(2, 10, pid=2)).links
+    assert (figures.there, figures.resets_lately) == (None, 0)
+
+
+def test_a_link_shows_the_faults_of_links_that_hold_there_whichever_way() -> None:
+    rows = [
+        {"kind": "partition", "parameters": {"source": "b.nec", "target": "a.nec"}},
+        {"kind": "latency", "parameters": {"seconds": 1.0, "between": ["a.nec", "c.nec"]}},
+        {"kind": "stall", "parameters": {}},
+        {"kind": "pause", "parameters": {"node": "a.nec"}},
+        {"kind": "/x/mine.py:Mine", "parameters": {"node": "a.nec"}},
+        {"kind": "/x/mine.py:Odd", "parameters": {"node": 5}},
+    ]
+    assert kinds(rows, Link("a.nec", "b.nec")) == ("partition", "stall", "Mine")
+
+
+def test_errors_alike_are_one_line_and_the_newest_comes_first() -> None:
+    one = Letter("1", "a.nec", "p", "q", "unreachable")
+    other = Letter("2", "a.nec", "p", "r", "expired")
+    again = Letter("3", "a.nec", "p", "q", "unreachable")
+    assert errors([one, other, again]) == [ErrorFigures(again, 2), ErrorFigures(other, 1)]
+
+
+def test_the_pictures_of_long_ago_are_forgotten() -> None:
+    history = History()
+    for at in range(100):
+        figures = history.add(Picture(at, (look(at, timeout=at),)))
+    assert figures.nodes[0].lately == {"timeout": 10}
