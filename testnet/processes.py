@@ -6,6 +6,7 @@ import contextlib
 import resource
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
 from nectar_node.cli import launch
 from nectar_node.cli.boot import with_password
@@ -74,3 +75,11 @@ class NodeProcesses:
     def resume(self, host: str) -> bool:
         """See `Nodes`; whether it runs."""
         return launch.send_signal(self.network.place(host), signal.SIGCONT)
+
+
+def is_paused(pid: int) -> bool:
+    """Whether somebody has stopped the process, as `nectar testnet pause` does; False where there is no /proc."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False

@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +21,7 @@ from nectar_node.errors import AlreadyRunning, NodeError
 from testnet.cli import fault, nodes
 from testnet.cli.watch import watch
 from testnet.links.client import LinksProcess
+from testnet.processes import is_paused
 
 DEFAULT_NODES = ("send.nec", "recv.nec")
 STATUS_TIMEOUT = 3.0
@@ -223,14 +223,6 @@ def node_status(network: Network, name: str) -> Answer:
             return {"state": "running", **client.request("status", patience=STATUS_TIMEOUT)}
     except NodeError as error:
         return {"name": name, "state": "silent", "pid": owner, "reason": str(error)}
-
-
-def is_paused(pid: int) -> bool:
-    """Whether somebody has stopped the process, as `nectar testnet pause` does; False where there is no /proc."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-    except OSError:
-        return False
 
 
 def _peers(node: Answer) -> str:

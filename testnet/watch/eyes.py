@@ -9,7 +9,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 
 from nectar_node.cli.client import ControlClient
 from nectar_node.cli.network import Network
@@ -17,6 +16,7 @@ from nectar_node.errors import NodeError
 from nectar_node.folder import NodeFolder
 from testnet.links.claim import links_folder
 from testnet.links.client import LinksProcess
+from testnet.processes import is_paused
 from testnet.watch.look import (
     Letter,
     LinksLook,
@@ -121,7 +121,7 @@ class NodeEye:
         pid = self._folder.owner()
         if pid is None:
             return self._see(State.DOWN, None), []
-        if is_stopped(pid):
+        if is_paused(pid):
             return self._see(State.PAUSED, pid), []
         try:
             return self._ask()
@@ -140,7 +140,7 @@ class NodeEye:
         return NodeLook(time.monotonic(), self._name, state, pid)
 
     def _why_silent(self, pid: int) -> State:
-        if is_stopped(pid):
+        if is_paused(pid):
             self.shut()  # the answer is still to come
             return State.PAUSED
         if self._folder.owner() is None:
@@ -173,12 +173,3 @@ def look_at_links(network: Network) -> LinksLook:
     except (NodeError, OSError):
         return LinksLook(time.monotonic(), "silent", pid)
     return decode_links_untrusted(time.monotonic(), pid, faults, statistics)
-
-
-def is_stopped(pid: int) -> bool:
-    """Whether that process does not run for now, as under SIGSTOP."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return False
-    return text.rpartition(")")[2].split()[:1] == ["T"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +16,7 @@ import pytest
 from nectar_node.cli.main import main
 from nectar_node.cli.network import Network
 from nectar_node.folder import NodeFolder
-from testnet.watch.eyes import NodeEye, is_stopped
+from testnet.watch.eyes import NodeEye
 from testnet.watch.look import Letter, State
 from tests.cli.served_node import make_network, serve_node
 from tests.cli.test_top import read_until
@@ -44,11 +43,11 @@ def test_a_node_is_asked_over_one_connection_and_tells_each_error_once(tmp_path:
         eye.shut()
 
 
-def test_a_node_that_says_nonsense_or_hangs_up_is_silent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reply", [None, b"nonsense\n"])
+def test_a_node_that_says_nonsense_or_hangs_up_is_silent(tmp_path: Path, reply: bytes | None) -> None:
     make_network(tmp_path)
-    for reply in (None, b"nonsense\n"):
-        with serve_node(tmp_path, "a.nec", lambda _, reply=reply: reply) as node:
-            assert NodeEye("a.nec", node.folder).look()[0].state is State.SILENT
+    with serve_node(tmp_path, "a.nec", lambda _: reply) as node:
+        assert NodeEye("a.nec", node.folder).look()[0].state is State.SILENT
 
 
 def test_a_node_whose_socket_is_not_there_yet_is_starting(tmp_path: Path) -> None:
@@ -58,16 +57,6 @@ def test_a_node_whose_socket_is_not_there_yet_is_starting(tmp_path: Path) -> Non
     assert NodeEye("a.nec", folder).look()[0].state is State.STARTING
     os.close(lock)
     assert NodeEye("a.nec", folder).look()[0].state is State.DOWN
-
-
-def test_a_process_is_seen_to_be_stopped() -> None:
-    with subprocess.Popen(["sleep", "60"]) as process:
-        assert not is_stopped(process.pid)
-        process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
-        assert is_stopped(process.pid)
-        process.kill()
-    assert not is_stopped(process.pid)
 
 
 def test_a_node_that_never_answers_holds_up_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
