@@ -30,8 +30,8 @@ from testnet.links.hosts import run_host_links
 from testnet.links.thread import run_loopback_links
 from testnet.local import Linked, LocalTestnet
 from testnet.processes import NodeProcesses
-from testnet.sim.lines import fault_begins, fault_ends
 from testnet.sim.journal import NOBODY
+from testnet.sim.lines import fault_begins, fault_ends
 
 _GLANCE = 0.02
 """Seconds between two looks at whether something has come to pass."""

@@ -110,7 +110,7 @@ def run_loopback_links(folder: Path, seed: int = 0) -> Iterator[LoopbackLinks]:
 
 @contextmanager
 def run_links(seed: int = 0, enter: Callable[[], None] = lambda: None) -> Iterator[ThreadedLinks]:
-    """Links in a thread of their own, until the end of this; the thread does `enter` first, and raises what that does."""
+    """Links in a thread of their own, until the end of this; it does `enter` first, and raises what that does."""
     ready: Future[tuple[ThreadedLinks, Callable[[], None]]] = Future()
 
     async def serve() -> None:

@@ -1,4 +1,4 @@
-"""More requests than a process can hold, while it does not take any: they wait where they came from, and none is lost."""
+"""More requests than a process can hold, while it does not take any: they wait at their source, and none is lost."""
 
 from __future__ import annotations
 

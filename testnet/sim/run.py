@@ -61,8 +61,7 @@ def run(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Resul
     try:
         play(SimLab(simulation), scenario, plan)
         _settle(simulation)
-        for node in simulation.nodes.values():
-            watch.finish(node.life, node.core.kernel, _on_their_way(node))
+        finish(simulation, watch)
     except Violation as error:
         result, text = VIOLATED, str(error)
     except OutOfTime as error:
@@ -72,6 +71,12 @@ def run(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Resul
     if text:
         simulation.note(NOBODY, f"violation {text}")
     return Result(plan, tuple(simulation.journal), simulation.digest(), simulation.now, result, text)
+
+
+def finish(simulation: Simulation, watch: Watch) -> None:
+    """See that nobody has been forgotten on any node; raises Violation."""
+    for node in simulation.nodes.values():
+        watch.finish(node.life, node.core.kernel, _on_their_way(node))
 
 
 def _kernel(simulation: Simulation, name: str) -> Kernel | None:

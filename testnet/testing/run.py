@@ -14,6 +14,7 @@ from testnet.invariants import Watch
 from testnet.lab import Lab, Level
 from testnet.sim.lab import SimLab
 from testnet.sim.programs import Programs
+from testnet.sim.run import finish
 from testnet.sim.simulation import Simulation
 from testnet.testing.loopback import LoopbackLab, open_loopback
 
@@ -67,8 +68,7 @@ class SimRun:
         """See `Run`."""
         if self._watch.found is not None:
             raise self._watch.found
-        for node in self._simulation.nodes.values():
-            self._watch.finish(node.life, node.core.kernel.processes)
+        finish(self._simulation, self._watch)
 
     def outstanding(self) -> list[str]:
         """See `Run`."""

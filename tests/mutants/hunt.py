@@ -1,4 +1,4 @@
-"""Plays seeds of a scenario until one fails, against the sources below a folder: `python hunt.py FOLDER SCENARIO COUNT`.
+"""Plays seeds of a scenario until one fails, against sources below a folder: `python hunt.py FOLDER SCENARIO COUNT`.
 
 It is run by path, in a process of its own, with PYTHONPATH set to the folder. For each seed it prints what it is about
 to play, and then how that went: lines of JSON.
@@ -17,9 +17,9 @@ import kernel
 import nectar_node
 import net
 import testnet
-from testnet.sim.programs import Programs
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import draw_plan
+from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, run
 
 SEED_SECONDS = 60

@@ -83,7 +83,7 @@ def test_a_node_that_a_fault_has_crashed_is_back_when_it_ends(shell: Shell) -> N
 
 
 def test_what_real_nodes_cannot_suffer_is_one_sentence(shell: Shell) -> None:
-    code, said = shell.fails("testnet", "fault", "add", "disk_full", "--node", ONE)
+    code, said = shell.fails("testnet", "fault", "add", "clock_step", "--node", ONE, "seconds=1")
     assert (code, "in a simulation only" in said) == (1, True)
 
 
