@@ -7,8 +7,8 @@ from random import Random
 
 from testnet.faults import draw
 from testnet.lab import Lab, NodePlan
+from testnet.scenarios.course import may_forget
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
-from testnet.scenarios.unsteady import unsteady
 from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _BLOBS = (0, 0, 1, 1000, 100_000, 2_000_000)
@@ -21,7 +21,7 @@ class _Story:
     def __init__(self, lab: Lab, plan: Plan) -> None:
         self._lab = lab
         self._nodes = plan.nodes
-        self._unsteady = unsteady(plan.schedule)
+        self._unsteady = {name for name in plan.nodes if may_forget(plan.schedule, name, 0.0)}
         self._witnesses = Witnesses(lab)
         self._runs = [(at, Run(f"chain {number}", **run)) for number, (at, run) in enumerate(plan.options["chains"])]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from testnet.faults import draw
 from testnet.lab import Lab, NodePlan
+from testnet.scenarios.course import may_forget
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
-from testnet.scenarios.unsteady import unsteady
 from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _SECONDS = 30.0
@@ -74,7 +74,7 @@ class _Story:
         self._witnesses.nothing_wrong(there)
 
     def _stayed(self, run: Run) -> bool:
-        return self._ends[run.author] == self._steady[run.name] and run.author not in unsteady(self._plan.schedule)
+        return self._ends[run.author] == self._steady[run.name] and not may_forget(self._plan.schedule, run.author, 0.0)
 
     def _knows(self, run: Run) -> bool:
         return all((run.name, target) in self._witnesses.report(run.author).asked for target in run.targets)

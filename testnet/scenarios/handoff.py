@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from testnet.faults import draw
 from testnet.lab import Json, Lab, NodePlan, Outcome
+from testnet.scenarios.course import may_forget
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
-from testnet.scenarios.unsteady import unsteady
 
 _GUEST, _DOOR, _KERNEL = "our@guest:handoff:sys", "our@door:handoff:sys", "our@kernel:distro:sys"
 _PATIENCE = 10
@@ -82,7 +82,7 @@ class _Story:
     def __init__(self, lab: Lab, plan: Plan) -> None:
         self._lab = lab
         self._plan = plan
-        self._unsteady = unsteady(plan.schedule)
+        self._unsteady = {name for name in plan.nodes if may_forget(plan.schedule, name, 0.0)}
         self._guests = {name: _Guest(name in self._unsteady) for name in plan.nodes}
         self._opened: dict[tuple[str, Ticket], int] = {}
         """How often a guest was told that it has opened a door since the door's node booted."""
