@@ -69,13 +69,14 @@ class _Story:
 
 
 def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    routers, hidden, others = tuple(names[:_ROUTERS]), names[_ROUTERS], names[_ROUTERS + 1 :]
-    plain = tuple(NodePlan(name, (PACKAGE,)) for name in (*routers, *others))
-    return (*plain, NodePlan(hidden, (PACKAGE,), routers))
+    """All but the last are behind the routers: two such nodes reach each other through a router alone."""
+    routers, hidden, last = tuple(names[:_ROUTERS]), names[_ROUTERS:-1], names[-1]
+    plain = tuple(NodePlan(name, (PACKAGE,)) for name in (*routers, last))
+    return (*plain, *(NodePlan(name, (PACKAGE,), routers) for name in hidden))
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """From and to the hidden node; the others are ordinary ones."""
+    """From and to the first hidden node; all others talk to it."""
     hidden, others = names[_ROUTERS], list(names[_ROUTERS + 1 :])
     runs = [_run(hidden, others, chance), *(_run(name, [hidden], chance) for name in others)]
     return {"runs": runs, "lost": chance.sample(("hidden", "others", "restart", "away"), 2)}

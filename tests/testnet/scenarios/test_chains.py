@@ -1,0 +1,94 @@
+"""The scenario chains: it holds on many seeds, and finds what is lost, and what comes out of nothing, on the way."""
+
+from __future__ import annotations
+
+import pytest
+
+from kernel.events import Parcel
+from kernel.message import Request
+from nectar_node.peers import Peers
+from testnet.faults.crash import Crash
+from testnet.scenarios.chains import CHAINS
+from testnet.scenarios.scenario import Plan, draw_plan
+from testnet.schedule import Step
+from testnet.sim.programs import Programs
+from testnet.sim.run import PASSED, VIOLATED, run
+
+A, B, C, D = CHAINS.nodes
+
+
+def plan(*schedule: Step, blob: int = 1000, count: int = 20, gap_ms: int = 100) -> Plan:
+    """One chain over all nodes."""
+    chain = {"author": A, "targets": [B], "path": [C, D], "timeout": 20}
+    pace = {"blob": blob, "count": count, "gap_ms": gap_ms}
+    return Plan("chains", 7, CHAINS.nodes, {"chains": [[0.0, chain | pace]]}, schedule)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
+    result = run(draw_plan(CHAINS, seed), programs)
+    assert result.result == PASSED, (seed, result.text)
+
+
+def test_it_holds_on_two_nodes_and_on_six(programs: Programs) -> None:
+    for count in (2, 6):
+        result = run(draw_plan(CHAINS, 5, count), programs)
+        assert result.result == PASSED, (count, result.text)
+
+
+def test_it_holds_when_a_node_on_the_way_crashes(programs: Programs) -> None:
+    result = run(plan(Step(0.5, 1.5, Crash(C))), programs)
+    assert result.result == PASSED, result.text
+    answers = [line for line in result.journal if line.split()[1] == A and '"step":"answered"' in line]
+    assert any('"Returned' in line.replace("\\", "") for line in answers)
+
+
+def test_g10_the_last_node_answers_the_first_although_they_have_never_talked(programs: Programs) -> None:
+    result = run(plan(count=1), programs)
+    assert result.result == PASSED, result.text
+    answers = [line for line in result.journal if line.split()[1] == A and "Noted" in line]
+    assert answers
+    assert all(f'"source":"{D}@witness:witness:sys","target":"{A}@witness:witness:sys"' in line for line in answers)
+
+
+def test_the_same_seed_writes_the_same_journal(programs: Programs) -> None:
+    first, second = (run(draw_plan(CHAINS, 3), programs) for _ in range(2))
+    assert first.digest == second.digest
+
+
+def test_it_finds_a_request_that_is_lost_where_nobody_waits_for_it(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = Peers.send
+    seen: list[Parcel] = []
+
+    def lossy(self: Peers, parcel: Parcel, now: float) -> None:
+        message = parcel.envelope.message
+        if isinstance(message, Request) and message.expects_response is None:
+            seen.append(parcel)
+            if len(seen) % 7 == 0:
+                return
+        sent(self, parcel, now)
+
+    monkeypatch.setattr(Peers, "send", lossy)
+    result = run(plan(), programs)
+    assert result.result == VIOLATED, result.text
+    assert result.text.startswith("messages lost without a word: of chain 0, b.nec sent 20 to c.nec")
+
+
+def test_it_finds_a_blob_that_is_not_the_one_that_was_sent(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = Peers.send
+
+    def meddling(self: Peers, parcel: Parcel, now: float) -> None:
+        envelope = parcel.envelope
+        if envelope.source.node == C and envelope.blob is not None:
+            data = bytearray(envelope.blob.bytes)
+            data[500] ^= 1
+            blob = envelope.blob._replace(bytes=bytes(data))
+            parcel = parcel._replace(envelope=envelope._replace(blob=blob))
+        sent(self, parcel, now)
+
+    monkeypatch.setattr(Peers, "send", meddling)
+    result = run(plan(), programs)
+    assert result.result == VIOLATED, result.text
+    assert "has a blob whose byte 500 is wrong" in result.text

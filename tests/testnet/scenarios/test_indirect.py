@@ -1,0 +1,58 @@
+"""The scenario indirect: one router is enough, whatever becomes of the other; without any, it says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from testnet.faults.crash import Crash
+from testnet.faults.pause import Pause
+from testnet.scenarios.indirect import INDIRECT
+from testnet.scenarios.scenario import Plan, draw_plan
+from testnet.schedule import Schedule, Step
+from testnet.sim.programs import Programs
+from testnet.sim.run import PASSED, VIOLATED, run
+
+ROUTER, OTHER, HIDDEN, A, B = INDIRECT.nodes
+
+
+def plan(schedule: Schedule, *lost: str) -> Plan:
+    pace = {"count": 30, "gap_ms": 500, "timeout": 120, "blob": 0}
+    runs = [
+        {"author": HIDDEN, "targets": [A, B]},
+        {"author": A, "targets": [HIDDEN]},
+        {"author": B, "targets": [HIDDEN]},
+    ]
+    return Plan("indirect", 3, INDIRECT.nodes, {"runs": [run | pace for run in runs], "lost": list(lost)}, schedule)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
+    result = run(draw_plan(INDIRECT, seed), programs)
+    assert result.result == PASSED, (seed, result.text)
+
+
+def test_only_one_router_fails_in_what_is_drawn() -> None:
+    faults = [step.fault for seed in range(200) for step in draw_plan(INDIRECT, seed).schedule]
+    assert len(faults) > 400
+    assert all(ROUTER in fault.names for fault in faults)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 18.0])
+@pytest.mark.parametrize("fault", [Crash(ROUTER), Pause(ROUTER)])
+def test_it_holds_when_one_router_ends_or_says_nothing_any_more(
+    programs: Programs, fault: Crash | Pause, seconds: float
+) -> None:
+    result = run(plan((Step(1.0, 1.0 + seconds, fault),)), programs)
+    assert result.result == PASSED, result.text
+
+
+@pytest.mark.parametrize("lost", ["hidden", "others", "restart", "away"])
+def test_it_holds_when_connections_to_both_routers_are_lost(programs: Programs, lost: str) -> None:
+    result = run(plan((), lost), programs)
+    assert result.result == PASSED, result.text
+
+
+def test_when_both_routers_fail_it_says_who_is_not_reached(programs: Programs) -> None:
+    result = run(plan((Step(1.0, 15.0, Crash(ROUTER)), Step(1.0, 15.0, Crash(OTHER)))), programs)
+    assert result.result == VIOLATED, result.text
+    assert result.text.startswith(f"one of two routers was there, but {HIDDEN}'s run run 0 to {A}: 30 sent, ")

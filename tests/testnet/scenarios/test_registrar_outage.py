@@ -1,0 +1,56 @@
+"""The scenario registrar_outage: it holds on many seeds, and finds out if the registrar was there or has forgotten."""
+
+from __future__ import annotations
+
+import pytest
+
+from net.registrar import Registrar
+from testnet.faults.registrar_down import RegistrarDown
+from testnet.faults.rule import Nodes
+from testnet.scenarios.registrar_outage import REGISTRAR_OUTAGE
+from testnet.scenarios.scenario import Plan, draw_plan
+from testnet.sim.programs import Programs
+from testnet.sim.run import PASSED, VIOLATED, run
+
+A, B, NEW, LATE = REGISTRAR_OUTAGE.nodes
+
+
+def plan(how: str, event: str = "nothing", late: float = 1.0) -> Plan:
+    options = {"how": how, "pause": 1.0, "lasts": 10.0, "event": event, "late": late, "count": 50, "gap_ms": 100}
+    return Plan("registrar_outage", 5, REGISTRAR_OUTAGE.nodes, options)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
+    result = run(draw_plan(REGISTRAR_OUTAGE, seed), programs)
+    assert result.result == PASSED, (seed, result.text)
+
+
+@pytest.mark.parametrize("how", ["crash", "unreachable"])
+@pytest.mark.parametrize("event", ["nothing", "cut", "restart"])
+def test_who_knows_each_other_talks_on_though_connections_break_and_nodes_restart(
+    programs: Programs, how: str, event: str
+) -> None:
+    result = run(plan(how, event), programs)
+    assert result.result == PASSED, result.text
+
+
+def test_it_finds_out_if_the_registrar_was_there_all_the_time(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(self: RegistrarDown, nodes: Nodes) -> None: ...
+
+    monkeypatch.setattr(RegistrarDown, "begin", nothing)
+    result = run(plan("crash"), programs)
+    assert result.result == VIOLATED, result.text
+    assert result.text.startswith(f"{A} asks {NEW}, cannot know where it is, and is answered: 5 sent, 5 answered")
+
+
+def test_it_finds_out_if_the_registrar_has_forgotten_who_was_there(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Registrar.__init__
+    monkeypatch.setattr(Registrar, "__init__", lambda self, identity, records=(): made(self, identity))
+    result = run(plan("crash", late=0.05), programs)
+    assert result.result == VIOLATED, result.text
+    assert result.text.startswith(f"{A} asks {LATE}, asked for it until the registrar was back: 1 sent, 0 answered")
