@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from nectar_node.cli import launch
 from nectar_node.cli.boot import with_password
 from nectar_node.cli.boot_options import kept_options
 from nectar_node.cli.network import Network
+from testnet import impostors
 from testnet.faults.rule import NotAtThisLevel
+from testnet.links.places import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,8 @@ class NodeProcesses:
     """Those of `network`; see `Nodes`. Raises `nectar_node.errors.NodeError`."""
 
     network: Network
+    place: Callable[[str], Place] | None = None
+    """Gives a place, which the links know from then on, to the host of an impostor; None: there are no links."""
 
     def crash(self, host: str) -> bool:
         """See `Nodes`; whether it ran."""
@@ -62,11 +67,14 @@ class NodeProcesses:
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, (most if size is None else size, most))
 
     def impersonate(self, host: str, by: str) -> None:
-        """See `Nodes`."""
-        raise NotAtThisLevel(f"{host} can be impersonated in a simulation only.")
+        """See `Nodes`; raises NotAtThisLevel where nothing can lead dials astray."""
+        if self.place is None:
+            raise NotAtThisLevel(f"{host} can be impersonated only where its links lead through something.")
+        impostors.start(self.network, host, by, self.place(by))
 
     def dismiss(self, host: str) -> None:
         """See `Nodes`."""
+        impostors.dismiss(self.network, host)
 
     def pause(self, host: str) -> bool:
         """See `Nodes`; whether it runs."""

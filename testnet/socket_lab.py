@@ -167,18 +167,17 @@ class SocketLab:
         """See `Nodes`; returns at once."""
         self._await_start(by)
         self._tell(by, "boots")
-        place = self.links.connect(by)
-        self._starting[by] = self._pool.submit(impostors.start, self.nodes.network, host, by, place)
+        self._starting[by] = self._pool.submit(self._processes.impersonate, host, by)
 
     def dismiss(self, host: str) -> None:
         """See `Nodes`."""
         self._await_start(host)
-        impostors.dismiss(self.nodes.network, host)
+        self._processes.dismiss(host)
         self._tell(host, "leaves")
 
     @property
     def _processes(self) -> NodeProcesses:
-        return NodeProcesses(self.nodes.network)
+        return NodeProcesses(self.nodes.network, self.links.connect)
 
     def _await_start(self, name: str) -> None:
         """Nothing is done to a node that is about to start; raises what has kept it from that."""

@@ -18,6 +18,7 @@ from nectar_node.cli.logs import FOLLOW_INTERVAL, Follower
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import AlreadyRunning, NodeError
+from testnet import impostors
 from testnet.cli import fault, nodes
 from testnet.cli.watch import watch
 from testnet.links.client import LinksProcess
@@ -83,6 +84,7 @@ def ended_with_the_nodes(links: LinksProcess) -> Iterator[None]:
     finally:
         if not links.left():
             links.stop()
+            impostors.dismiss_all(links.network)
 
 
 def _tell(network: Network, started: list[launch.StartedNode], seconds: float, detach: bool) -> None:
@@ -239,6 +241,7 @@ def down(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson 
     network = Network.find(directory)
     ends = launch.stop(network.place(name) for name in network.names())
     links = LinksProcess(network).stop()
+    impostors.dismiss_all(network)
     if as_json:
         output.print_json({"folder": str(directory), "ended": ends, "links": links})
         return 0

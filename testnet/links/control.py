@@ -27,7 +27,7 @@ from testnet.faults.rule import Fault, NodeFault, Nodes, NotAtThisLevel
 from testnet.faults.where import ANY
 from testnet.links import claim
 from testnet.links.fabric import Links
-from testnet.links.places import Allocation
+from testnet.links.places import Allocation, Place
 
 MAX_LINE_BYTES = 1 << 16
 """One request."""
@@ -67,10 +67,13 @@ class _Held:
 class LinksControl:
     """The commands."""
 
-    def __init__(self, links: Links, nodes: Nodes, folder: Path, allocation: Allocation) -> None:
-        """`nodes`: those of the testnet in `folder`, for faults that are done to nodes; they may take their time."""
+    def __init__(
+        self, links: Links, nodes: Callable[[Callable[[str], Place]], Nodes], folder: Path, allocation: Allocation
+    ) -> None:
+        """`nodes` makes those of the testnet in `folder` of what gives places to hosts, for faults that are done to
+        nodes; they are asked in another thread, and may take their time."""
         self._links = links
-        self._nodes = nodes
+        self._nodes = nodes(lambda host: trio.from_thread.run_sync(self.connect, host))
         self._folder = folder
         self._allocation = allocation
         self._held: dict[int, _Held] = {}
@@ -122,22 +125,22 @@ class LinksControl:
         name = asked.get("name")
         if not isinstance(name, str) or not name:
             raise BadInput("name is the name of a node.")
+        place = self.connect(name)
+        return {"host": place.host, "port": place.port, "front": list(place.front)}
+
+    def connect(self, name: str) -> Place:
+        """The place of the node `name`, for which the links listen from now on; raises CannotListen, BadInput."""
         known = name in self._allocation.names
         place = self._allocation.place(name)
         if not known:
             claim.write(self._folder, self._allocation)
-        self.listen(name)
-        return {"host": place.host, "port": place.port, "front": list(place.front)}
-
-    def listen(self, name: str) -> None:
-        """For the node `name`; raises CannotListen."""
-        place = self._allocation.place(name)
         try:
             self._links.add(name, place)
         except OSError as error:
             raise CannotListen(
                 f"The links cannot listen at {place.front[0]} port {place.front[1]}: {error.strerror}."
             ) from error
+        return place
 
     async def _on_apply(self, asked: Asked) -> Row:
         fault, seconds = self._fault_untrusted(asked), _seconds_untrusted(asked)

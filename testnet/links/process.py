@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -40,9 +41,9 @@ def run(folder: Path, ready: int | None) -> None:
 
 async def _serve(folder: Path, allocation: Allocation, ready: int | None) -> None:
     async with open_links() as links, trio.open_nursery() as nursery:
-        control = LinksControl(links, NodeProcesses(Network(folder)), folder, allocation)
-        for name in allocation.names:
-            control.listen(name)
+        control = LinksControl(links, partial(NodeProcesses, Network(folder)), folder, allocation)
+        for name in list(allocation.names):
+            control.connect(name)
         listener = control_socket.bind(links_folder(folder).control)
         nursery.start_soon(control_socket.serve, control, listener, MAX_LINE_BYTES)
         nursery.start_soon(control.expire)

@@ -56,6 +56,11 @@ def _verb(nodes: NodeProcesses, verb: str) -> Callable[..., None]:
 
 @pytest.mark.parametrize("verb", ONLY_IN_SIMULATIONS)
 def test_what_only_a_simulation_can_do_is_said_in_a_sentence(tmp_path: Path, verb: str) -> None:
-    more = {"cut_power": (), "impersonate": ("b.nec",), "step_clock": (5.0,)}[verb]
+    more = {"cut_power": (), "step_clock": (5.0,)}[verb]
     with pytest.raises(NotAtThisLevel, match=r"in a simulation only"):
         _verb(NodeProcesses(Network(tmp_path)), verb)(A, *more)
+
+
+def test_without_links_nobody_is_led_to_an_impostor(tmp_path: Path) -> None:
+    with pytest.raises(NotAtThisLevel, match=r"only where its links lead through something"):
+        NodeProcesses(Network(tmp_path)).impersonate(A, "b.nec")

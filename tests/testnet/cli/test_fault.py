@@ -82,6 +82,16 @@ def test_a_node_that_a_fault_has_crashed_is_back_when_it_ends(shell: Shell) -> N
     assert shell.greet(ONE, OTHER) == "Answered"
 
 
+def test_an_impostor_is_not_believed_and_gone_when_it_ends(shell: Shell) -> None:
+    shell.say("testnet", "restart", OTHER)
+    shell.say("testnet", "fault", "add", "impostor", "--node", OTHER)
+    said = shell.fails("message", f"{OTHER}@hello:hello:sys", '{"Greet":"x"}', "--node", ONE)
+    assert (said[0], "bad key" in said[1]) == (3, True)
+    shell.say("testnet", "fault", "remove", "all")
+    assert shell.greet(ONE, OTHER) == "Answered"
+    assert [*(shell.folder / "impostors").iterdir()] == []
+
+
 def test_what_real_nodes_cannot_suffer_is_one_sentence(shell: Shell) -> None:
     code, said = shell.fails("testnet", "fault", "add", "clock_step", "--node", ONE, "seconds=1")
     assert (code, "in a simulation only" in said) == (1, True)

@@ -10,5 +10,5 @@ NEEDED: dict[str, dict[str, object]] = {
     **{kind: {"node": A} for kind in ("crash", "disk_full", "impostor", "pause", "unsynced")},
 }
 """Parameters that have no default, by kind."""
-ONLY_IN_SIMULATIONS = ("cut_power", "impersonate", "step_clock")
+ONLY_IN_SIMULATIONS = ("cut_power", "step_clock")
 """What can be done to simulated nodes alone."""

@@ -53,7 +53,7 @@ async def asking(folder: Path) -> AsyncIterator[Asking]:
     async with open_links() as links, trio.open_nursery() as nursery:
         allocation = Allocation(LoopbackNetwork.of(folder), ["a.nec", "b.nec"])
         (folder / "links").mkdir()
-        control = LinksControl(links, nodes, folder, allocation)
+        control = LinksControl(links, lambda _: nodes, folder, allocation)
         nursery.start_soon(control.expire)
         yield Asking(control, nodes)
         nursery.cancel_scope.cancel()
