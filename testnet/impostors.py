@@ -1,36 +1,47 @@
 """Nodes that boot under a name that is another's, with a key of their own: beside a testnet, in a folder of their own.
 
-The registrar would refuse them, and a node that is refused does not run. So they are told of one that nobody is.
+The registrar would refuse them, and a node that is refused does not run. So each has a signed directory in which it is
+the only node. Others find it where a fault leads them to it; it finds nobody.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 
 from nectar_node.cli import launch
 from nectar_node.cli.boot_options import kept_options
 from nectar_node.cli.network import Network
-from nectar_node.config import Genesis
+from net.directory import NEVER, Endpoint, NameRecord, encode_static_directory, sign_record
+from net.identity import KEY_BYTES, Identity
+from net.keyfile import Keys, create_key_file, seal
 from testnet.links.places import Place
 
 IMPOSTORS_FOLDER = "impostors"
-_NOBODY = 1
-"""A port at which nothing listens."""
+_DIRECTORY_FILE = "directory"
 
 
 def start(network: Network, host: str, by: str, place: Place) -> None:
     """Boot an impostor of the node `host`, with its packages, at `place`; it is called `by`. Raises NodeError."""
-    own = _network(network, by)
-    own.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    replace(Genesis.load(network.folder), host=place.host, port=_NOBODY).save(own.folder)
-    options = replace(kept_options(network.place(host)), routers=())
+    own, identity = network_of(network, by), Identity(host, os.urandom(KEY_BYTES))
+    own.place(host).create()
+    create_key_file(own.place(host).key, seal(Keys(identity, None), None, os.urandom))
+    directory = own.folder / _DIRECTORY_FILE
+    directory.write_bytes(_directory(identity, place))
+    kept = kept_options(network.place(host))
+    options = replace(kept, routers=(), password_file=None, directory=(directory.absolute(), identity.public_key))
     launch.start(own, [(host, place.options(options))])
+
+
+def _directory(identity: Identity, place: Place) -> bytes:
+    record = NameRecord(identity.name, identity.public_key, (Endpoint(*place.endpoint),), (), 1, 1, NEVER)
+    return encode_static_directory([sign_record(record, identity)], identity)
 
 
 def dismiss(network: Network, by: str) -> None:
     """End that impostor, for ever."""
-    own = _network(network, by)
+    own = network_of(network, by)
     launch.stop(own.place(name) for name in own.names())
     shutil.rmtree(own.folder, ignore_errors=True)
 
@@ -42,5 +53,6 @@ def dismiss_all(network: Network) -> None:
         dismiss(network, path.name)
 
 
-def _network(network: Network, by: str) -> Network:
+def network_of(network: Network, by: str) -> Network:
+    """The network in which the impostor that is called `by` believes to be."""
     return Network(network.folder / IMPOSTORS_FOLDER / by)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import permutations
 
+from testnet.faults.rule import NotAtThisLevel
 from testnet.lab import Asked, Lab, NodePlan, OutOfTime
 from testnet.scenarios.scenario import Plan, Scenario
 from testnet.schedule import Step
@@ -49,7 +50,11 @@ class Weather:
     def _come(self, step: Step) -> None:
         if self._over:
             return
-        number = self._lab.inject(step.fault)
+        try:
+            number = self._lab.inject(step.fault)
+        except NotAtThisLevel as error:
+            self._lab.note(f"left out: {error}")
+            return
         self._holding[number] = step
         if step.until is not None:
             self._lab.at(step.until - step.at, lambda: self._go(number))

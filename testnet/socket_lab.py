@@ -21,7 +21,9 @@ from random import Random
 from typing import Protocol
 
 from nectar_node.cli.boot import check_package
+from nectar_node.cli.network import Network
 from nectar_node.errors import NodeError
+from nectar_node.folder import NodeFolder
 from testnet import impostors
 from testnet.faults.rule import Fault, NodeFault
 from testnet.faults.where import Where
@@ -75,6 +77,8 @@ class SocketLab:
     _faults: dict[int, Fault] = field(default_factory=dict)
     _later: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=lambda: count(1))
+    _impostors: dict[str, str] = field(default_factory=dict)
+    """By the host of an impostor: the name that it has taken."""
     _paused: set[str] = field(default_factory=set)
     _starting: dict[str, Future[None]] = field(default_factory=dict)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_STARTS_AT_ONCE, "starts"))
@@ -101,7 +105,7 @@ class SocketLab:
 
     def running(self, name: str) -> bool:
         """See `Lab`."""
-        return self.nodes.pid(name) is not None
+        return self._folder(name).owner() is not None
 
     def ready(self, name: str) -> bool:
         """See `Lab`; a paused node is not."""
@@ -167,6 +171,7 @@ class SocketLab:
         """See `Nodes`; returns at once."""
         self._await_start(by)
         self._tell(by, "boots")
+        self._impostors[by] = host
         self._starting[by] = self._pool.submit(self._processes.impersonate, host, by)
 
     def dismiss(self, host: str) -> None:
@@ -238,7 +243,7 @@ class SocketLab:
 
     def _ask(self, asked: RealAsked, node: str, request: dict[str, object]) -> None:
         try:
-            with self.nodes.connect(node) as client:
+            with self._network(node).connect(self._impostors.get(node, node)) as client:
                 answer = client.request("message", patience=None, **request)
         except NodeError:
             asked.outcome = _GONE
@@ -286,7 +291,9 @@ class SocketLab:
 
     def log(self, node: str) -> list[str]:
         """See `Lab`."""
-        return [line.partition(" ")[2] for line in self.nodes.log(node).splitlines()]
+        with suppress(FileNotFoundError):
+            return [line.partition(" ")[2] for line in self._folder(node).log.read_text(errors="replace").splitlines()]
+        return []
 
     def note(self, text: str) -> None:
         """See `Lab`."""
@@ -299,7 +306,14 @@ class SocketLab:
         self.nodes.close()
 
     def _drive(self, node: str) -> Path:
-        return self.nodes.place(node).drives / "file_transfer:sys"
+        return self._folder(node).drives / "file_transfer:sys"
+
+    def _folder(self, node: str) -> NodeFolder:
+        return self._network(node).place(self._impostors.get(node, node))
+
+    def _network(self, node: str) -> Network:
+        ours = self.nodes.network
+        return impostors.network_of(ours, node) if node in self._impostors else ours
 
     def _tell(self, node: str, what: str) -> None:
         if not what.isprintable():

@@ -10,13 +10,14 @@ from typing import Protocol
 from kernel.errors import BadModule
 from nectar_node.errors import BadPackage
 from nectar_node.package import read_package
+from testnet import namespaces
 from testnet.invariants import Watch
 from testnet.lab import Lab, Level
 from testnet.sim.lab import SimLab
 from testnet.sim.programs import Programs
 from testnet.sim.run import finish
 from testnet.sim.simulation import Simulation
-from testnet.testing.loopback import LoopbackLab, open_loopback
+from testnet.socket_lab import SocketLab, open_socket_lab
 
 ANY_NODE = "any.nec"
 """To read a package that is on no node yet."""
@@ -82,7 +83,7 @@ class SimRun:
 class RealRun:
     """On real nodes of this machine, in real time."""
 
-    def __init__(self, lab: LoopbackLab) -> None:
+    def __init__(self, lab: SocketLab) -> None:
         self.lab = lab
 
     def check_package(self, folder: Path) -> None:
@@ -107,12 +108,10 @@ def open_run(level: Level, seed: int, folder: Path, programs: Programs) -> Itera
     if level is Level.SIMULATION:
         yield SimRun(seed, programs)
         return
-    with open_loopback(folder, seed) as lab:
+    with open_socket_lab(folder, seed, level) as lab:
         yield RealRun(lab)
 
 
 def unavailable(level: Level) -> str | None:
     """Why there is no such network on this machine, in one sentence; None: there is."""
-    if level is Level.NAMESPACES:
-        return "the nodes of a test cannot be put into network namespaces yet; loopback and simulation are there"
-    return None
+    return namespaces.unavailable() if level is Level.NAMESPACES else None

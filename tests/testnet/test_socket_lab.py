@@ -104,6 +104,7 @@ def test_an_impostor_is_not_believed_at_any_level(tmp_path: Path, level: Level) 
         with lab.apply(Impostor(B)):
             asked = lab.ask(A, f"{B}@hello:hello:sys", {"Greet": "x"}, 30)
             assert asked == ("offline", None, "bad key")
+            assert lab.ask(f"impostor.{B}", "our@hello:hello:sys", {"Greet": "x"}, 5).kind == "response"
         wait_until_healed(lab)
 
 
