@@ -203,4 +203,4 @@ def report_replay(then: Journal, now: Journal, difference: Difference | None, as
             output.say(
                 textwrap.shorten(line, 10**9) if len(line) < _PRINTED_CHARACTERS else f"{line[:_PRINTED_CHARACTERS]}…"
             )
-        tell(f"Then it {then.end.result}, now it {now.end.result}.")
+        tell(f"The result was {then.end.result} then, and is {now.end.result} now.")

@@ -65,7 +65,7 @@ def plan_of(header: Header, origin: str) -> tuple[Scenario, Plan]:
         "schedule": list(header.schedule),
     }
     try:
-        return find_scenario(header.scenario), plan_untrusted(value, origin)
+        return find_scenario(header.scenario), plan_untrusted(value, "its plan")
     except BadInput as error:
         raise BadInput(f"{origin} can no longer be run: {error}") from error
 

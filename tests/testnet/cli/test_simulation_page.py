@@ -1,0 +1,37 @@
+"""docs/simulation.md says what is so: its commands run, with the schedule and the scenario that it shows."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from nectar_node.cli.main import main
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs/simulation.md").read_text()
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_its_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (scenario,) = blocks("python")
+    (tmp_path / "greetings.py").write_text(scenario)
+    commands = [line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines()]
+    assert len(commands) == 6
+    for command in commands:
+        program, *words = shlex.split(command)
+        assert program == "nectar"
+        assert main(words) == 0, command
+    assert (tmp_path / "four.html").is_file()
+
+
+def test_its_schedule_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (schedule,) = blocks("toml")
+    (tmp_path / "faults.toml").write_text(schedule)
+    assert main(["sim", "run", "file_transfer", "--seed", "4", "--faults", "faults.toml"]) == 0
