@@ -84,7 +84,7 @@ PASS, HOLD, LOSE, REFUSE, NO_ROUTE = Plain
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """It arrives so many seconds later, and nothing overtakes it."""
+    """It arrives so many seconds later, and nothing overtakes it; or when the fault ends, if that is sooner."""
 
     seconds: float
 
@@ -207,36 +207,53 @@ class Rule(NamedTuple):
     """Its own, so that no fault shifts another's."""
 
 
+class Late(NamedTuple):
+    """A delay, and the fault that wants it."""
+
+    fault: LinkFault
+    seconds: float
+
+
 class Judgement(NamedTuple):
     """What all rules together say."""
 
     verdict: Plain | Reset = PASS
-    delay: float = 0.0
-    """Seconds, in all."""
+    delays: tuple[Late, ...] = ()
     data: bytes = b""
     """What arrives, of `Passing`."""
     host: str | None = None
     """Where a dial goes instead; None: to its target."""
 
+    @property
+    def delay(self) -> float:
+        """Seconds, in all."""
+        return sum(each.seconds for each in self.delays)
+
+
+def still_late(delays: Sequence[Late], rules: Sequence[Rule]) -> float:
+    """Seconds of these delays that are left when `rules` hold: a delay ends with the fault that wants it."""
+    return sum(each.seconds for each in delays if any(rule.fault is each.fault for rule in rules))
+
 
 def judge(rules: Sequence[Rule], event: Event) -> Judgement:
     """The verdicts of all rules on `event`, the earliest first: delays add up, each sees what the one before has
     altered, and the first one that keeps it from arriving decides."""
-    delay, host, data = 0.0, None, event.data if isinstance(event, Passing) else b""
+    host, data = None, event.data if isinstance(event, Passing) else b""
+    delays: tuple[Late, ...] = ()
     for rule in rules:
         verdict = rule.fault.judge(event, rule.chance)
         match verdict:
             case Plain.PASS:
                 pass
             case Delay(seconds):
-                delay += seconds
+                delays = (*delays, Late(rule.fault, seconds))
             case Alter(altered) if isinstance(event, Passing):
                 data = altered
                 event = event._replace(data=data)
             case Redirect(other) if isinstance(event, Dialing):
                 host = other
             case Plain() | Reset():
-                return Judgement(verdict, delay, data, host)
+                return Judgement(verdict, delays, data, host)
             case _:
                 raise TypeError(f"{verdict} is no verdict on {type(event).__name__}")
-    return Judgement(PASS, delay, data, host)
+    return Judgement(PASS, delays, data, host)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import TypeVar
 
 import trio
 
-from testnet.faults.rule import HOLD, NO_ROUTE, Dialing, Event, Judgement, Link, LinkFault, Rule, judge
+from testnet.faults.rule import (
+    HOLD,
+    NO_ROUTE,
+    Dialing,
+    Event,
+    Judgement,
+    Late,
+    Link,
+    LinkFault,
+    Rule,
+    judge,
+    still_late,
+)
 from testnet.faults.where import ANY, EVERYWHERE, Where
 
 E = TypeVar("E", bound=Event)
@@ -48,6 +60,10 @@ class Rules:
         """Whether any of them says anything about a link to `target`."""
         targets = [name for rule in self._rules.values() for name in _targets(_where(rule.fault))]
         return target in targets or ANY in targets
+
+    def still_late(self, link: Link, delays: Sequence[Late]) -> float:
+        """Seconds of these delays of something on `link` that are left when these rules hold."""
+        return still_late(delays, self.on(link))
 
     async def changed(self) -> None:
         """Wait until others hold than now."""

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import trio
 
-from testnet.faults.rule import LOSE, PASS, Closing, Judgement, Link, Passing, Reset
+from testnet.faults.rule import LOSE, PASS, Closing, Judgement, Late, Link, Passing, Reset
 from testnet.links import sockets
 from testnet.links.rules import Rules
 
@@ -53,8 +53,9 @@ class End(Enum):
     RESET = auto()
 
 
-class _Late(NamedTuple):
-    due: float
+class _Piece(NamedTuple):
+    judged_at: float
+    delays: tuple[Late, ...]
     data: bytes
     end: End
 
@@ -74,7 +75,7 @@ class Direction:
     """Whatever is still read is not passed on."""
     _is_broken: bool = False
     """The sink takes no more."""
-    _late: deque[_Late] = field(default_factory=deque)
+    _late: deque[_Piece] = field(default_factory=deque)
     _late_bytes: int = 0
     _shorter: trio.Event = field(default_factory=trio.Event)
 
@@ -110,7 +111,7 @@ class Direction:
             self._is_over = True
             after = judgement.verdict.after if isinstance(judgement.verdict, Reset) else 0
             data, end = data[:after], End.RESET
-        await self._deliver(_Late(trio.current_time() + judgement.delay, data, end), bool(judgement.delay), nursery)
+        await self._deliver(_Piece(trio.current_time(), judgement.delays, data, end), nursery)
 
     async def _end(self, end: End, nursery: trio.Nursery) -> None:
         if self._is_over:
@@ -120,10 +121,10 @@ class Direction:
             return
         if judgement.verdict is not PASS:
             end = End.RESET
-        await self._deliver(_Late(trio.current_time() + judgement.delay, b"", end), bool(judgement.delay), nursery)
+        await self._deliver(_Piece(trio.current_time(), judgement.delays, b"", end), nursery)
 
-    async def _deliver(self, item: _Late, is_late: bool, nursery: trio.Nursery) -> None:
-        if not is_late and not self._late:
+    async def _deliver(self, item: _Piece, nursery: trio.Nursery) -> None:
+        if not item.delays and not self._late:
             await self._emit(item)
             return
         while self._late_bytes >= MAX_LATE_BYTES:
@@ -137,12 +138,17 @@ class Direction:
 
     async def _emit_late(self) -> None:
         while self._late:
-            await trio.sleep_until(self._late[0].due)
+            await self._until_due(self._late[0])
             await self._emit(self._late[0])
             self._late_bytes -= len(self._late.popleft().data)
             self._shorter.set()
 
-    async def _emit(self, item: _Late) -> None:
+    async def _until_due(self, item: _Piece) -> None:
+        while (due := item.judged_at + self.rules.still_late(self.link, item.delays)) > trio.current_time():
+            with trio.move_on_at(due):
+                await self.rules.changed()
+
+    async def _emit(self, item: _Piece) -> None:
         if item.data:
             await self._send(item.data)
         if item.end is End.CLOSE and not self._is_broken:

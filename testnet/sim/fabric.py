@@ -22,12 +22,14 @@ from testnet.faults.rule import (
     Closing,
     Dialing,
     Judgement,
+    Late,
     Link,
     Passing,
     Plain,
     Reset,
     Rule,
     judge,
+    still_late,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +51,18 @@ class LinkBehaviour:
 
 
 @dataclass(slots=True, eq=False)
+class _Flight:
+    """Something that arrives late."""
+
+    soonest: float
+    """When it would arrive without faults."""
+    delays: tuple[Late, ...]
+    what: Callable[[], None]
+    """Its arrival."""
+    arrives: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
 class End:
     """One node's end of a connection."""
 
@@ -66,6 +80,8 @@ class End:
     """Bytes that have left."""
     arrives: float = 0.0
     """When the last of them arrives: later ones do not overtake it."""
+    late: deque[_Flight] = field(default_factory=deque)
+    """Of what has left: what a fault delays, and what cannot overtake that."""
     under_way: int = 0
     """Bytes taken from the node that the other side has not read."""
     lost: bool = False
@@ -96,12 +112,16 @@ class Fabric:
         self._connections = 0
         self._ends: dict[End, None] = {}
         self._attempts: list[_Attempt] = []
+        self._late: dict[End, None] = {}
+        """Ends of which something is late."""
 
     def changed(self) -> None:
         """Other rules hold now: what waits is judged again."""
         self._world.at(self._world.now, self._judge_again)
 
     def _judge_again(self) -> None:
+        for end in self._late:
+            self._hurry(end)
         attempts, self._attempts = self._attempts, []
         for attempt in attempts:
             self._reach(attempt)
@@ -236,13 +256,46 @@ class Fabric:
     def _arrive(self, end: End, piece: bytes | None, judged: Judgement) -> None:
         peer = end.peer
         assert peer is not None
-        end.arrives = max(end.arrives, self._world.now + self._delay(end.link) + judged.delay)
         if piece is None:
             self._ends.pop(end, None)
-            self._world.at(end.arrives, lambda: peer.node.happens(lambda: self._lose(peer)))
+            self._fly(end, judged, lambda: self._lose(peer))
             return
         end.offset += len(piece)
-        peer.node.at(end.arrives, lambda: self._receive(peer, judged.data, len(piece)))
+        self._fly(end, judged, lambda: self._receive(peer, judged.data, len(piece)))
+
+    def _fly(self, end: End, judged: Judgement, what: Callable[[], None]) -> None:
+        """Let it happen to the other side, behind all that has left before."""
+        assert end.peer is not None
+        soonest = self._world.now + self._delay(end.link)
+        if judged.delays or end.late:
+            # Behind what is late nothing need be remembered; behind what is not, when that arrives.
+            flight = _Flight(soonest if end.late else max(soonest, end.arrives), judged.delays, what)
+            end.late.append(flight)
+            self._late[end] = None
+            self._send_off(end, flight)
+        else:
+            end.arrives = max(end.arrives, soonest)
+            end.peer.node.at(end.arrives, what)
+
+    def _send_off(self, end: End, flight: _Flight) -> None:
+        due = end.arrives = max(end.arrives, flight.soonest + still_late(flight.delays, self.rules))
+        flight.arrives = due
+        self._world.at(due, lambda: self._land(end, flight, due))
+
+    def _land(self, end: End, flight: _Flight, due: float) -> None:
+        if flight.arrives != due or flight not in end.late:
+            return  # it has been hurried
+        end.late.popleft()
+        if not end.late:
+            self._late.pop(end, None)
+        assert end.peer is not None
+        end.peer.node.happens(flight.what)
+
+    def _hurry(self, end: End) -> None:
+        """Other rules hold now, and what is late may be so no longer."""
+        end.arrives = self._world.now
+        for flight in end.late:
+            self._send_off(end, flight)
 
     def _break(self, end: End, data: bytes, count: int) -> None:
         """The connection is reset for both ends, after `data` has arrived."""

@@ -70,6 +70,20 @@ def test_bandwidth_lets_a_greeting_wait_for_its_bytes(acquainted: Network) -> No
     assert 2.0 < told.seconds <= sum(sent) / 100.0
 
 
+def test_what_a_slow_link_still_has_when_it_is_slow_no_longer_goes_on_at_once(acquainted: Network) -> None:
+    number = acquainted.simulation.inject(Bandwidth(1.0, BETWEEN))
+    acquainted.simulation.at(acquainted.simulation.now + 2.0, lambda: acquainted.simulation.withdraw(number))
+    assert acquainted.greet() == Told(GREETED, 2.0)
+
+
+def test_of_two_latencies_one_is_left_when_the_other_ends(acquainted: Network) -> None:
+    simulation = acquainted.simulation
+    with simulation.apply(Latency(3.0, where=Where(A, B, both=False))):
+        number = simulation.inject(Latency(5.0, where=Where(A, B, both=False)))
+        simulation.at(simulation.now + 1.0, lambda: simulation.withdraw(number))
+        assert acquainted.greet() == Told(GREETED, 3.0)
+
+
 def test_a_stall_that_ends_is_a_delay(acquainted: Network) -> None:
     with acquainted.simulation.apply(Stall(BETWEEN)):
         token = acquainted.a.begin_to_ask(f"{B}@hello:hello:sys", b'{"Greet":"Ada"}', 60)

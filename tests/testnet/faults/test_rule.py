@@ -29,6 +29,7 @@ from testnet.faults.rule import (
     Rule,
     Verdict,
     judge,
+    still_late,
 )
 from tests.testnet.faults.events import DIAL, END, piece
 
@@ -59,12 +60,20 @@ def together(event: Event, *faults: LinkFault) -> Judgement:
 
 
 def test_without_faults_everything_arrives_as_it_is() -> None:
-    assert together(piece(b"abc")) == Judgement(PASS, 0.0, b"abc", None)
+    assert together(piece(b"abc")) == Judgement(PASS, (), b"abc", None)
     assert together(DIAL) == Judgement()
 
 
 def test_delays_add_up() -> None:
-    assert together(piece(b"abc"), Latency(0.5), Latency(0.25)) == Judgement(PASS, 0.75, b"abc")
+    judged = together(piece(b"abc"), Latency(0.5), Latency(0.25))
+    assert (judged.verdict, judged.delay, judged.data) == (PASS, 0.75, b"abc")
+
+
+def test_a_delay_ends_with_its_fault() -> None:
+    first, second = (Rule(Latency(seconds), Random(1)) for seconds in (0.5, 0.25))
+    delays = judge([first, second], piece()).delays
+    assert [still_late(delays, rules) for rules in ([first, second], [second], [])] == [0.75, 0.25, 0]
+    assert still_late(delays, [Rule(Latency(0.25), Random(1))]) == 0
 
 
 def test_each_fault_sees_what_the_one_before_has_altered() -> None:
@@ -94,13 +103,13 @@ def test_what_comes_after_it_is_not_asked() -> None:
 
 
 def test_a_delay_before_a_verdict_is_kept() -> None:
-    assert together(piece(b"ab"), Latency(0.5), ConnectionReset(byte=1)) == Judgement(Reset(1), 0.5, b"ab")
+    judged = together(piece(b"ab"), Latency(0.5), ConnectionReset(byte=1))
+    assert (judged.verdict, judged.delay, judged.data) == (Reset(1), 0.5, b"ab")
 
 
 def test_the_last_redirect_counts() -> None:
-    assert together(DIAL, says(Redirect("x.nec")), Latency(0.5), says(Redirect("y.nec"))) == Judgement(
-        PASS, 0.5, b"", "y.nec"
-    )
+    judged = together(DIAL, says(Redirect("x.nec")), Latency(0.5), says(Redirect("y.nec")))
+    assert (judged.verdict, judged.delay, judged.host) == (PASS, 0.5, "y.nec")
 
 
 @pytest.mark.parametrize("event", [DIAL, END])
