@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from testnet.scenarios.scenario import Plan
+from testnet.sim.journal import End, write_journal
 from testnet.sim.verdict import DIED, Verdict
 
 _END_SECONDS = 2.0
@@ -27,6 +28,7 @@ class Worker:
     def __init__(self) -> None:
         self.plan: Plan | None = None
         """What it plays now."""
+        self._journal: Path | None = None
         self._errors = os.memfd_create("errors of a worker")
         # A process group of its own: Ctrl-C in a terminal reaches us alone, and we end it.
         self.process = subprocess.Popen(
@@ -44,7 +46,7 @@ class Worker:
 
     def begin(self, plan: Plan, journal: Path | None = None) -> None:
         """Have it play a plan, and write the journal to a file."""
-        self.plan = plan
+        self.plan, self._journal = plan, journal
         order = {"plan": plan.value(), "journal": None if journal is None else str(journal.resolve())}
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # it has died, as `verdict` will tell
@@ -52,13 +54,17 @@ class Worker:
             self.process.stdin.flush()
 
     def verdict(self) -> Verdict:
-        """Wait for how the plan went; a process that dies has the result DIED, and must be closed."""
+        """Wait for how the plan went; a process that dies has the result DIED, and must be closed. Its journal has no
+        events, but the plan."""
         assert self.process.stdout is not None
         assert self.plan is not None
         plan, self.plan = self.plan, None
         line = self.process.stdout.readline()
         if not line.endswith(b"\n"):
-            return Verdict(plan, DIED, self._last_words(), "", 0, 0.0)
+            end = End("", 0, 0.0, DIED, self._last_words())
+            if self._journal is not None:
+                write_journal(self._journal, plan.value(), (), end)
+            return Verdict(plan, end.result, end.text, end.digest, end.events, end.seconds)
         value = json.loads(line)
         return Verdict(plan, value["result"], value["text"], value["digest"], value["events"], value["seconds"])
 

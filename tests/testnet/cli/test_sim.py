@@ -174,6 +174,15 @@ def test_a_sweep_keeps_going_if_it_is_told_to_and_a_dead_process_is_one_of_its_f
     assert (text, seed) == ("the process that ran it ended with exit code 7", 3)
 
 
+def test_a_plan_that_kills_its_process_can_be_played_again_from_its_journal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sim("run", own("DIES"), "--seed", "3", "-o", "x.journal") == 1
+    assert "\n            the process that ran it ended with exit code 7\n" in capsys.readouterr().out
+    assert sim("replay", "x.journal") == 1
+    assert capsys.readouterr().err == "The process that ran it ended with exit code 7.\n"
+    assert sim("shrink", "x.journal", "--json") == 0
+    assert answer(capsys)["smallest"]["result"] == "died"
+
+
 def test_ctrl_c_keeps_what_was_found_and_leaves_no_process_behind(folder: Path) -> None:
     command = [sys.executable, "-P", "-m", "nectar_node", "sim", "sweep", own("FAILS"), "--seeds", "100000"]
     with subprocess.Popen(
