@@ -161,7 +161,7 @@ def report(
     journal: JournalFile,
     target: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write the page.")],
 ) -> int:
-    """Draw a journal as a page for a browser: who sent what to whom, when, and which faults held."""
+    """Draw a journal as a page for a browser. It shows who sent what to whom, when, and which faults held."""
     from testnet.report import write_report  # beside the other commands it would cost them a twentieth of a second
 
     write_report(read_journal_untrusted(journal), target, str(journal))

@@ -15,6 +15,7 @@ from tests.cli.served_node import make_network, serve_node
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     "testnet",
+    "sim",
     "net",
     "boot",
     "send",
@@ -37,7 +38,7 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"  {command} " in text for command in COMMANDS)
 
 
-@pytest.mark.parametrize("group", [[], ["testnet"], ["net"], ["keys"], ["directory"]])
+@pytest.mark.parametrize("group", [[], ["testnet"], ["sim"], ["net"], ["keys"], ["directory"]])
 def test_in_80_columns_help_says_what_each_command_does_in_a_whole_sentence(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, group: list[str]
 ) -> None:
@@ -49,7 +50,8 @@ def test_in_80_columns_help_says_what_each_command_does_in_a_whole_sentence(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["fly"], ["ps"], ["send"], ["ps", "--node"], ["testnet", "sideways"], ["--x"], ["start"], ["run"]]
+    "arguments",
+    [["fly"], ["ps"], ["send"], ["ps", "--node"], ["testnet", "sideways"], ["sim", "fly"], ["--x"], ["start"], ["run"]],
 )
 def test_bad_usage_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert main(arguments) == 2
