@@ -214,6 +214,7 @@ fn answered(asked: protocol.Note, target: *Target, response: nectar.Response) vo
     const passed = texts.with(handled.trail, handled.by);
     if (!texts.startsWith(target.way, passed) or (answer == .Noted and passed.len != target.way.len))
         wrong.say("the answer to {f} came another way, from {s}", .{ place, handled.by });
+    if (nectar.getBlob() != null) wrong.say("the answer to {f} has a blob that nobody sent", .{place});
     if (!std.mem.eql(u8, response.source.node, handled.by))
         wrong.say("the answer to {f} is {s}'s, and came from {s}", .{ place, handled.by, response.source.node });
 }

@@ -20,6 +20,8 @@ pub const Request = union(enum) {
     Begin: Begin,
     /// From a witness on another node or this one. Answered Noted by the last of the path.
     Note: Note,
+    /// From a witness to itself, while it handles a Note with a blob: inherits nothing, and so must come without.
+    Bare,
     /// From this node's user: what was seen so far.
     Report,
     /// From this node's user: forget all of that, and end all runs. Outcomes that are still to come count no more.

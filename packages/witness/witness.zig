@@ -36,7 +36,7 @@ pub fn init(our: nectar.Address) void {
 }
 
 fn handle(our: nectar.Address, request: nectar.Request) void {
-    if (!request.wantsAnswer()) return;
+    if (!request.wantsAnswer()) return handleBare(our, request);
     const wanted = nectar.json.parse(protocol.Request, request.body) catch
         return reply(.{ .Err = "expected Begin, Note, Report or Forget" });
     if (wanted == .Note) return take(our, request.source.node, wanted.Note);
@@ -45,8 +45,15 @@ fn handle(our: nectar.Address, request: nectar.Request) void {
         .Begin => |begin| beginRun(our, begin),
         .Report => reply(.{ .Report = report() }),
         .Forget => forget(),
+        .Bare => reply(.{ .Err = "that is for nobody to answer" }),
         .Note => unreachable, // see above
     }
+}
+
+/// Nobody waits for an answer to it.
+fn handleBare(our: nectar.Address, request: nectar.Request) void {
+    if (!request.source.eql(our)) return;
+    if (nectar.getBlob() != null) wrong.say("a request that inherits nothing has a blob that nobody sent", .{});
 }
 
 const not_ours = "only this node's user may ask for that";
@@ -83,6 +90,7 @@ fn take(our: nectar.Address, source: []const u8, note: protocol.Note) void {
     if (!std.mem.eql(u8, source, note.from()))
         wrong.say("{f} must come from {s}, and came from {s}", .{ note, note.from(), source });
     const row = noted.count(note);
+    if (note.blob > 0) nectar.send(.{ .target = our, .body = nectar.json.stringify(protocol.Request.Bare) });
     if (note.path.len > 0) return pass(our, note, row);
     if (blob.fault(note, nectar.getBlob())) |fault| wrong.say("{f} {s}", .{ note, fault });
     reply(.{ .Noted = handled(our, note) });
