@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nectar_node.errors import BadInput
 from testnet.faults import FAULTS
@@ -16,6 +17,7 @@ LATELY = 10.0
 """Seconds that count as the last ones."""
 RATE_SECONDS = 3.0
 """Over which a rate is taken."""
+_WORKER = re.compile("@[0-9]+:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +174,10 @@ def _covers(row: Row, link: Link) -> bool:
 
 
 def errors(letters: Iterable[Letter]) -> list[ErrorFigures]:
-    """Those alike together, the newest first."""
+    """Those alike together, the newest first. Processes that are named by a number, as workers are, are alike."""
     found: dict[tuple[str, str, str, str], ErrorFigures] = {}
-    for letter in letters:
+    for each in letters:
+        letter = replace(each, source=_WORKER.sub("@…:", each.source), target=_WORKER.sub("@…:", each.target))
         key = (letter.node, letter.source, letter.target, letter.reason)
         before = found.pop(key, None)
         found[key] = ErrorFigures(letter, 1 if before is None else before.count + 1)

@@ -93,6 +93,12 @@ def test_errors_alike_are_one_line_and_the_newest_comes_first() -> None:
     assert errors([one, other, again]) == [ErrorFigures(again, 2), ErrorFigures(other, 1)]
 
 
+def test_errors_of_workers_that_differ_in_their_number_are_alike() -> None:
+    letters = [Letter(str(each), "a.nec", f"a.nec@{each}7:p:q", "b.nec@x:p:q", "expired") for each in (1, 2)]
+    (figures,) = errors(letters)
+    assert (figures.last.source, figures.count) == ("a.nec@…:p:q", 2)
+
+
 def test_the_pictures_of_long_ago_are_forgotten() -> None:
     history = History()
     for at in range(100):

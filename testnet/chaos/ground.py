@@ -1,0 +1,123 @@
+"""The testnet on which there is to be chaos: one that runs, one that is down, or one of its own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nectar_node.cli import launch
+from nectar_node.cli.boot import with_password
+from nectar_node.cli.boot_options import kept_options
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.cli.transfer import PROCESS
+from nectar_node.config import REGISTRAR_NAME
+from nectar_node.errors import BadInput, NotRunning
+from testnet.chaos.weather import ECHO
+from testnet.links.client import LinksProcess
+from testnet.processes import is_paused
+
+OWN_NODES = ("one.nec", "two.nec", "three.nec")
+
+
+@dataclass(slots=True)
+class Ground:
+    """A testnet that runs, with faults possible and none there."""
+
+    network: Network
+    nodes: tuple[str, ...]
+    words: str
+    """Which it is, as a sentence."""
+    keep: bool = False
+    """Leave its folder there, if it is one of its own."""
+
+
+@contextmanager
+def ground(folder: Path) -> Iterator[Ground]:
+    """The testnet in `folder`; what is started here is stopped at the end. Raises NodeError.
+
+    Where there is none in the usual folder, one of its own is started in a temporary one.
+    """
+    network = Network(folder)
+    if folder == DEFAULT_FOLDER and not network.exists():
+        with _own() as place:
+            yield place
+        return
+    network = Network.find(folder)
+    running = [name for name in network.names() if network.place(name).owner() is not None]
+    if running:
+        yield Ground(network, check(network, running), f"The testnet in {folder} runs, and will go on running.")
+        return
+    names = [name for name in network.names() if name != REGISTRAR_NAME]
+    _check_count(names, network)
+    with started(network, names):
+        yield Ground(network, tuple(names), f"The testnet in {folder} was down: it runs until this is over.")
+
+
+@contextmanager
+def _own() -> Iterator[Ground]:
+    folder = Path(tempfile.mkdtemp(prefix="nectar-chaos-"))
+    words = f"No testnet runs here: one of its own, with {len(OWN_NODES)} nodes, runs in {folder} until this is over."
+    place = Ground(Network(folder), OWN_NODES, words)
+    try:
+        with started(place.network, OWN_NODES):
+            yield place
+    finally:
+        if not place.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def started(network: Network, names: Sequence[str]) -> Iterator[None]:
+    """Within this, the registrar and these nodes run, with links between them."""
+    links = LinksProcess(network)
+    try:
+        links.start()
+        nodes = []
+        for name in (REGISTRAR_NAME, *names):
+            options = links.connect(name).options(kept_options(network.place(name)))
+            nodes.append((name, with_password(network, name, options)))
+        launch.start(network, nodes)
+        yield
+    finally:
+        launch.stop(network.place(name) for name in network.names())
+        links.stop()
+
+
+def check(network: Network, running: Sequence[str]) -> tuple[str, ...]:
+    """The nodes among those that run between which there can be chaos; raises NodeError that says why there cannot."""
+    links = LinksProcess(network)
+    left = links.left()
+    if links.pid is None or not left:
+        raise NotRunning(links.why_not())
+    paused = [name for name in running if is_paused(network.place(name).owner() or 0)]
+    if paused:
+        raise BadInput(f"{paused[0]} is paused: `{network.command('testnet resume', paused[0])}` lets it go on.")
+    held = [str(row["words"]) for row in links.ask("faults")["faults"]]
+    if held:
+        mend = network.command("testnet fault remove", "all")
+        raise BadInput(f"There are faults already ({'; '.join(held)}): `{mend}` ends them.")
+    nodes = [name for name in running if name != REGISTRAR_NAME and name in left]
+    _check_count(nodes, network)
+    for name in nodes:
+        _check_packages(network, name)
+    return tuple(nodes)
+
+
+def _check_count(nodes: Sequence[str], network: Network) -> None:
+    if len(nodes) < 2:
+        more = network.command("testnet up", "--nodes", "one.nec,two.nec", "--detach")
+        raise BadInput(f"Chaos needs two nodes or more that run behind links: start more, as with `{more}`.")
+
+
+def _check_packages(network: Network, name: str) -> None:
+    with network.connect(name) as client:
+        rows = client.request("ps").get("processes", ())
+    there = {str(row["address"]).rpartition("@")[2] for row in rows}
+    for process in (PROCESS.rpartition("@")[2], ECHO):
+        if process not in there:
+            package = process.split(":")[1]
+            raise BadInput(f"{name} does not run the package {package}, which chaos needs: start it on all nodes.")

@@ -1,0 +1,153 @@
+"""What came of it, for people and programs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nectar_node.cli import output
+from testnet.chaos.tally import Requests, Transfers
+from testnet.schedule import Step
+
+SAME_SEED = "The same seed gives the same faults at the same times; what comes of them differs from run to run."
+
+
+@dataclass(slots=True)
+class Held:
+    """A fault of the schedule, as it was."""
+
+    step: Step
+    began: float
+    """Seconds since the beginning, when it held."""
+    ended: float | None = None
+    """When it was gone."""
+    refused: str | None = None
+    """Why it could not be."""
+
+    def value(self) -> dict[str, Any]:
+        """As JSON values."""
+        more = {"words": self.step.fault.words(), "began": round(self.began, 3), "refused": self.refused}
+        return {**self.step.value(), **more, "ended": None if self.ended is None else round(self.ended, 3)}
+
+    def words(self) -> str:
+        """For people."""
+        end = "" if self.ended is None else f" to {self.ended:6.1f} s"
+        why = "" if self.refused is None else f" (could not be: {self.refused})"
+        return f"{self.began:6.1f} s{end}  {self.step.fault.words()}{why}"
+
+
+@dataclass(slots=True)
+class Report:
+    """Of one run."""
+
+    seed: int
+    nodes: tuple[str, ...]
+    planned: float
+    """Seconds."""
+    seconds: float = 0.0
+    """How long there were faults and traffic."""
+    faults: list[Held] = field(default_factory=list)
+    transfers: Transfers = field(default_factory=Transfers)
+    requests: Requests = field(default_factory=Requests)
+    healed: float | None = None
+    """Seconds from the end of the last fault until all nodes reached each other."""
+    apart: list[str] = field(default_factory=list)
+    """Who did not reach whom when its time was over."""
+    problems: list[str] = field(default_factory=list)
+    """What kept it from being done as planned."""
+
+    @property
+    def ended_early(self) -> bool:
+        """By its user."""
+        return self.seconds < self.planned - 0.5
+
+    def violations(self) -> list[str]:
+        """What does not hold that must, a sentence each."""
+        requests, transfers = self.requests, self.transfers
+        counts = [
+            (transfers.wrong, "{} files are wrong"),
+            (transfers.unended, "of {} transfers nobody was told how they ended"),
+            (requests.lost, "{} requests were lost (G5)"),
+            (requests.doubled, "{} requests or outcomes came twice (G4, G5)"),
+            (requests.disordered, "{} requests came out of order (G4)"),
+            (requests.wrong_node, "{} requests or answers came from the wrong node (G3)"),
+            (requests.other, "witnesses found {} other things wrong"),
+            (self.apart, "{} pairs of nodes did not reach each other after the last fault"),
+        ]
+        found = [(len(count) if isinstance(count, list) else count, text) for count, text in counts]
+        return [*(text.format(count) for count, text in found if count), *self.problems]
+
+    def evidence(self) -> list[str]:
+        """What to look at."""
+        return [*self.transfers.wrong, *self.requests.sentences, *self.apart]
+
+    def value(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "seed": self.seed,
+            "nodes": list(self.nodes),
+            "planned_seconds": self.planned,
+            "seconds": round(self.seconds, 3),
+            "ended_early": self.ended_early,
+            "faults": [held.value() for held in self.faults],
+            "transfers": self.transfers.value(),
+            "requests": self.requests.value(),
+            "healed_seconds": None if self.healed is None else round(self.healed, 3),
+            "violations": self.violations(),
+            "evidence": self.evidence(),
+        }
+
+
+def words(report: Report, logs: Callable[[str], str]) -> str:
+    """The report for people; `logs` gives the command line that shows a node's log."""
+    return "\n".join(
+        [*_head(report), "", *_faults(report), "", *_traffic(report), *_healing(report), "", *_verdict(report, logs)]
+    )
+
+
+def _head(report: Report) -> list[str]:
+    early = f", ended early (of {output.duration(report.planned)})" if report.ended_early else ""
+    return [
+        f"Chaos with seed {report.seed} for {output.duration(report.seconds)}{early} on {', '.join(report.nodes)}.",
+        SAME_SEED,
+    ]
+
+
+def _faults(report: Report) -> list[str]:
+    held = [f"  {each.words()}" for each in report.faults]
+    return [f"Faults: {len(held)}", *held] if held else ["Faults: none were drawn."]
+
+
+def _traffic(report: Report) -> list[str]:
+    transfers, requests = report.transfers, report.requests
+    kinds = ", ".join(f"{kind} {count}" for kind, count in transfers.failed.most_common())
+    failed = f"{transfers.failed.total()} failed with an error{f' ({kinds})' if kinds else ''}"
+    return [
+        f"Transfers: {transfers.started} started; {transfers.completed} completed ({output.size(transfers.bytes)}), "
+        f"{failed}, {transfers.died} died with their node; {transfers.unended} without an outcome, "
+        f"{len(transfers.wrong)} wrong.",
+        f"Requests: {requests.started} started; {requests.answered} answered, {requests.returned} returned on their "
+        f"way, {requests.offline} Offline, {requests.timeout} Timeout, {requests.died} died with their node; "
+        f"{requests.lost} lost, {requests.doubled} doubled, {requests.disordered} out of order, "
+        f"{requests.wrong_node} from the wrong node.",
+    ]
+
+
+def _healing(report: Report) -> list[str]:
+    if report.healed is None:
+        return ["Healing: not all nodes reached each other again."]
+    return [f"Healing: all nodes reached each other {output.duration(report.healed)} after the last fault."]
+
+
+def _verdict(report: Report, logs: Callable[[str], str]) -> list[str]:
+    violations = report.violations()
+    if not violations:
+        return ["Everything holds that must."]
+    looks: Sequence[str] = [f"  {logs(node)}" for node in report.nodes]
+    return [
+        *(f"VIOLATED: {violation}." for violation in violations),
+        *(f"  {line}" for line in report.evidence()),
+        "Look at:",
+        *looks,
+    ]

@@ -1,0 +1,125 @@
+"""One run: faults, files and requests at the same time; then calm, and a look at what has come of all."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from nectar_node.cli.transfer import Interrupts
+from nectar_node.errors import NodeError
+from testnet.chaos.files import Sender, partial_files
+from testnet.chaos.ground import Ground
+from testnet.chaos.report import Report
+from testnet.chaos.requests import PROCESS, RUN_SECONDS, TIMEOUT, Author
+from testnet.chaos.stage import Stage
+from testnet.chaos.weather import Weather
+from testnet.schedule import Schedule
+
+MARGIN = 10.0
+"""Seconds that an outcome may be late."""
+PATIENCE = max(RUN_SECONDS + TIMEOUT, 60.0) + MARGIN
+"""Seconds after the last fault in which everything under way must have ended: a transfer notices within 30 seconds that
+the other side is silent."""
+_GLANCE = 0.2
+
+
+class Shows(Protocol):
+    """Shows how far it is."""
+
+    def show(self, done: int, total: int, text: str) -> None:
+        """`done` of `total` seconds; `text` says more."""
+
+
+def run_chaos(
+    ground: Ground, seed: int, seconds: float, schedule: Schedule, display: Shows, wanted: Interrupts
+) -> Report:
+    """Faults come as in `schedule` for so many seconds, or until the user wants no more of it."""
+    report = Report(seed, ground.nodes, seconds)
+    with tempfile.TemporaryDirectory(prefix="nectar-chaos-files-") as scratch:
+        stage = Stage(ground.network, ground.nodes, seed, Path(scratch), report)
+        partial = partial_files(stage)
+        play = Play(stage, schedule)
+        try:
+            play.perform(seconds, display, wanted)
+        finally:
+            play.tidy(partial)
+    return report
+
+
+class Play:
+    """All threads of a run."""
+
+    def __init__(self, stage: Stage, schedule: Schedule) -> None:
+        token = secrets.token_hex(4)
+        self._stage = stage
+        self._weather = Weather(stage, schedule)
+        self._authors = [Author(stage, name) for name in stage.nodes]
+        self._senders = [Sender(stage, name, token) for name in stage.nodes]
+
+    def perform(self, seconds: float, display: Shows, wanted: Interrupts) -> None:
+        """From the first fault to the last outcome. Whoever interrupts twice waits for no outcome any more."""
+        sky = self._start([self._weather.run])
+        work = self._start([*(each.run for each in self._authors), *(each.run for each in self._senders)])
+        try:
+            self._watch(lambda: self._stage.now >= seconds or wanted.count > 0, seconds, display, "")
+        finally:
+            self._stage.report.seconds = min(seconds, self._stage.now)
+            self._stage.finishing.set()
+        self._watch(lambda: not _alive(sky), seconds, display, "healing: ")
+        self._stage.be_patient(PATIENCE)
+        self._watch(lambda: not _alive(work) or wanted.count > 1, seconds, display, "waiting for the last outcomes: ")
+        self._stage.be_patient(PATIENCE if wanted.count < 2 else 0.0)
+        for thread in work:
+            thread.join()
+        self._check()
+
+    def tidy(self, partial: set[Path]) -> None:
+        """Nothing that was begun goes on, and nothing is left behind."""
+        self._stage.finishing.set()
+        self._stage.be_patient(0.0)
+        self._weather.clear()
+        for author, name in zip(self._authors, self._stage.nodes, strict=True):
+            if author.installed:
+                with contextlib.suppress(NodeError), self._stage.network.connect(name) as client:
+                    client.request("kill", address=PROCESS)
+        for path in partial_files(self._stage) - partial:
+            path.unlink(missing_ok=True)
+
+    def _check(self) -> None:
+        for author in self._authors:
+            author.check()
+        for sender in self._senders:
+            sender.sweep()
+
+    def _start(self, what: Sequence[Callable[[], None]]) -> list[threading.Thread]:
+        threads = [threading.Thread(target=self._guarded, args=(each,), name="chaos", daemon=True) for each in what]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def _guarded(self, what: Callable[[], None]) -> None:
+        """A mistake of ours is a problem of the run, and ends none of the other threads."""
+        try:
+            what()
+        except Exception as error:
+            self._stage.report.problems.append(f"a part of this run has failed: {error!r}")
+
+    def _watch(self, done: Callable[[], bool], seconds: float, display: Shows, stage: str) -> None:
+        while not done():
+            display.show(min(round(self._stage.now), round(seconds)), round(seconds), stage + self._words())
+            threading.Event().wait(_GLANCE)
+
+    def _words(self) -> str:
+        holding, report = self._weather.words(), self._stage.report
+        requests = report.requests.started + sum(author.sent() for author in self._authors)
+        faults = "no fault holds" if not holding else holding[0] if len(holding) == 1 else f"{len(holding)} faults hold"
+        return f"{faults}; {report.transfers.completed} files, {requests} requests"
+
+
+def _alive(threads: Sequence[threading.Thread]) -> bool:
+    return any(thread.is_alive() for thread in threads)

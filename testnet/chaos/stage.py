@@ -1,0 +1,52 @@
+"""What all threads of a run share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nectar_node.cli.network import Network
+from testnet.chaos.report import Report
+from testnet.processes import is_paused
+
+
+@dataclass(slots=True)
+class Stage:
+    """A testnet under chaos."""
+
+    network: Network
+    nodes: tuple[str, ...]
+    seed: int
+    scratch: Path
+    """A folder for files to send."""
+    report: Report
+    finishing: threading.Event = field(default_factory=threading.Event)
+    """Set when nothing new is to begin."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Of the report's counts."""
+    _began: float = field(default_factory=time.monotonic)
+    _patience_ends: float = float("inf")
+
+    @property
+    def now(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._began
+
+    def be_patient(self, seconds: float) -> None:
+        """Wait so long from now on for what is under way."""
+        self._patience_ends = self.now + seconds
+
+    def has_no_patience(self) -> bool:
+        """Whether that is over."""
+        return self.now > self._patience_ends
+
+    def others(self, name: str) -> list[str]:
+        """All nodes but that one."""
+        return [node for node in self.nodes if node != name]
+
+    def runs(self, name: str) -> bool:
+        """Whether the node is there and not paused."""
+        pid = self.network.place(name).owner()
+        return pid is not None and not is_paused(pid)

@@ -1,0 +1,73 @@
+"""`nectar testnet chaos`: faults from a seed on a testnet that works, and whether everything holds that must."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nectar_node.cli import options, output
+from nectar_node.cli.network import DEFAULT_FOLDER
+from nectar_node.cli.transfer import interrupts
+from nectar_node.errors import BadInput
+from testnet.chaos.ground import Ground, ground
+from testnet.chaos.plan import draw_rounds
+from testnet.chaos.report import Report, words
+from testnet.chaos.run import run_chaos
+from testnet.cli.counting import counting
+
+MAX_MINUTES = 24 * 60.0
+MAX_SEED = 1 << 32
+VIOLATED = 1
+
+
+def chaos(
+    minutes: Annotated[float, typer.Option(metavar="M", help="How long there are faults.")] = 5.0,
+    seed: Annotated[int | None, typer.Option(metavar="S", help="Default: a random one, which is printed.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="REPORT", dir_okay=False, help="Write the report there too."),
+    ] = None,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Let faults come and go while files and requests go between the nodes, and report what came of them.
+
+    The testnet in --dir, if it runs; if it is down, it is started for as long as this takes; where there is none, one
+    of its own. The same seed gives the same faults. Ctrl-C ends it early, with a report. Exit code: 0 everything
+    held that must, 1 something did not.
+    """
+    check_minutes(minutes)
+    chosen = random.SystemRandom().randrange(MAX_SEED) if seed is None else seed
+    with interrupts() as wanted, ground(directory) as place:
+        output.complain(place.words)
+        title = f"chaos with seed {chosen}"
+        with counting(output.console(sys.stderr), title) as display:
+            schedule = draw_rounds(place.nodes, 60 * minutes, chosen)
+            report = run_chaos(place, chosen, 60 * minutes, schedule, display, wanted)
+        place.keep = bool(report.violations())
+        return _publish(report, place, file, as_json)
+
+
+def check_minutes(minutes: float) -> None:
+    """Raises BadInput unless it is a time that somebody can wait."""
+    if not (math.isfinite(minutes) and 0 < minutes <= MAX_MINUTES):
+        raise BadInput(f"--minutes {minutes:g} is no time to run: give more than 0 and at most {MAX_MINUTES:.0f}.")
+
+
+def _publish(report: Report, place: Ground, file: Path | None, as_json: bool) -> int:
+    text = words(report, lambda node: place.network.command("logs", "--node", node))
+    if as_json:
+        text = json.dumps(report.value(), indent=2, ensure_ascii=False)
+    print(output.printable(text), flush=True)
+    if file is not None:
+        try:
+            file.write_text(text + "\n")
+        except OSError as error:
+            raise BadInput(f"{file} cannot be written: {error.strerror}.") from error
+    return VIOLATED if report.violations() else 0
