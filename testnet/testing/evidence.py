@@ -95,14 +95,15 @@ class Evidence:
     def section(self, error: BaseException | None) -> str:
         """For people, when it has failed with `error`."""
         trouble = self._trouble(error)
-        now, faults = (trouble.now, trouble.faults) if trouble else (self.lab.now, self.lab.faults)
+        now, events = (trouble.now, trouble.events) if trouble else (self.lab.now, None)
+        journal = self.lines()[:events]
         lines = [
             f"seed      {self.seed}",
             f"time      {now:.9f} s ({'virtual' if self.level is Level.SIMULATION else 'real'}), {self.level.value}",
-            *_list("faults   ", faults or ("none held",)),
+            *_list("faults   ", holding(journal) or ("none held",)),
             *_list("waiting  ", _few(self.run.outstanding())),
-            *(_list("journal  ", (f"{self.journal}, which ends with:",)) if self.written else ()),
-            *(f"  {line}" for line in tail(self.lines())),
+            f"journal   {self.journal if self.written else 'could not be written'}; until then:",
+            *(f"  {line}" for line in tail(journal)),
             f"repeat    {self.repeat}",
         ]
         return "\n".join(lines) + "\n"
@@ -117,6 +118,20 @@ class Evidence:
 def digest(journal: Sequence[str]) -> str:
     """One number for a whole journal."""
     return blake3("\n".join(journal).encode()).hexdigest()
+
+
+def holding(journal: Sequence[str]) -> list[str]:
+    """The faults that hold at the end of a journal, in words."""
+    faults: dict[int, str] = {}
+    for line in journal:
+        at, _, what = line.split(" ", 2)
+        if what.startswith("fault "):
+            it = json.loads(what.removeprefix("fault "))
+            if it["state"] == "begins":
+                faults[it["number"]] = f"{it['words']} (since {float(at):.3f} s)"
+            else:
+                faults.pop(it["number"], None)
+    return list(faults.values())
 
 
 def tail(journal: Sequence[str]) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import ParamSpec, TypeVar
@@ -15,9 +17,12 @@ from kernel.errors import BadAddress
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import BadInput, NodeError
 from net.names import is_node_name
+from testnet.faults.draw import LINKS, NODES, Drawer, draw_schedule
 from testnet.faults.rule import Fault, NotAtThisLevel
 from testnet.invariants import Violation
 from testnet.lab import READY_SECONDS, Asked, Json, NodePlan, Outcome, OutOfTime
+from testnet.play import Weather
+from testnet.schedule import Schedule
 from testnet.testing.packages import find_package
 from testnet.testing.run import Run
 
@@ -36,8 +41,8 @@ class Trouble:
 
     error: BaseException
     now: float
-    faults: tuple[str, ...]
-    """In words."""
+    events: int
+    """In the journal by then."""
 
 
 def _plainly(method: Callable[P, R]) -> Callable[P, R]:
@@ -69,8 +74,7 @@ class PackageLab:
         self._run = run
         self._places = tuple(places)
         self._names: list[str] = []
-        self._holding: dict[int, str] = {}
-        """By number: the faults that hold, in words."""
+        self._storms = count(1)
 
     def __repr__(self) -> str:
         """For pytest, which shows it with a test that has failed."""
@@ -90,11 +94,6 @@ class PackageLab:
     def nodes(self) -> tuple[str, ...]:
         """The names of all that were booted."""
         return tuple(self._names)
-
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """Those that hold, in words."""
-        return tuple(self._holding.values())
 
     def chance(self, *purpose: str) -> Random:
         """A source of randomness for the test itself, one for each purpose, from the seed."""
@@ -154,32 +153,48 @@ class PackageLab:
 
     # --- faults -----------------------------------------------------------------------------------------------------
 
+    @_plainly
+    def apply(self, *faults: Fault) -> AbstractContextManager[None]:
+        """The faults hold within the block of a `with`. Raises NotAtThisLevel for one that cannot be injected here."""
+        self._check_nodes(faults)
+        return self._applied(faults)
+
     @contextmanager
-    def apply(self, *faults: Fault) -> Iterator[None]:
-        """The faults hold within this. Raises NotAtThisLevel for one that cannot be injected here."""
+    def _applied(self, faults: Sequence[Fault]) -> Iterator[None]:
         __tracebackhide__ = True
         with ExitStack() as stack:
             for fault in faults:
                 stack.callback(self.withdraw, self.inject(fault))
-            try:
+            with self._remembering():
                 yield
-            except BaseException as error:
-                self._remember(error)
-                raise
+
+    @contextmanager
+    def chaos(self, seconds: float = 20.0, drawers: Sequence[Drawer] = (*LINKS, *NODES)) -> Iterator[Schedule]:
+        """Faults that are drawn from the seed come and go, within so many seconds from now, or none at all; after the
+        block there are none, and every node runs. What is given is the schedule."""
+        __tracebackhide__ = True
+        if len(self._names) < 2:
+            raise BadInput("`chaos` is for networks of two nodes and more: boot them first.")
+        schedule = draw_schedule(drawers, self._names, seconds, self.lab.chance("chaos", str(next(self._storms))))
+        weather = Weather(self.lab)
+        for step in schedule:
+            weather.expect(step)
+        try:
+            with self._remembering():
+                yield schedule
+        finally:
+            weather.clear(self._names)
+        self.wait(lambda: all(map(self.lab.ready, self._names)), READY_SECONDS, "the start of all nodes")
 
     @_plainly
     def inject(self, fault: Fault) -> int:
         """The fault holds from now on; its number."""
-        for name in fault.names:
-            self._known(name)
-        number = self.lab.inject(fault)
-        self._holding[number] = f"{fault.words()} (since {self.now:.3f} s)"
-        return number
+        self._check_nodes((fault,))
+        return self.lab.inject(fault)
 
     @_plainly
     def withdraw(self, number: int) -> None:
         """It holds no longer."""
-        self._holding.pop(number, None)
         self.lab.withdraw(number)
 
     def at(self, seconds: float, what: Callable[[], None]) -> None:
@@ -194,7 +209,7 @@ class PackageLab:
     ) -> Outcome:
         """Send a request in the name of the user of `node`, and wait for its outcome: a response, or Offline or Timeout
         within `timeout` seconds. `target` is such as "two.nec@counter:counter:sys"; "our" stands for `node` itself."""
-        self._check_target(node, target)
+        self._check_request(node, target, body)
         return self.lab.ask(node, target, body, timeout, blob)
 
     @_plainly
@@ -202,7 +217,7 @@ class PackageLab:
         self, node: str, target: str, body: Json, timeout: int = DEFAULT_TIMEOUT, blob: bytes | None = None
     ) -> Asked:
         """The same without waiting: `outcome` of what is returned is None until it is there."""
-        self._check_target(node, target)
+        self._check_request(node, target, body)
         return self.lab.begin(node, target, body, timeout, blob)
 
     @_plainly
@@ -252,13 +267,27 @@ class PackageLab:
         if name in (*self._names, *others, REGISTRAR_NAME):
             raise BadInput(f"{name} is there already; `start` and `restart` boot it again.")
 
-    def _check_target(self, node: str, target: str) -> None:
+    def _check_nodes(self, faults: Sequence[Fault]) -> None:
+        for fault in faults:
+            for name in fault.names:
+                self._known(name)
+
+    def _check_request(self, node: str, target: str, body: Json) -> None:
         self._known(node)
         try:
             Address.parse(target)
+            json.dumps(body)
         except BadAddress as error:
             raise BadInput(f"{error}, such as two.nec@counter:counter:sys.") from error
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"The body of a request is a value that JSON can say: {error}.") from error
 
-    def _remember(self, error: BaseException) -> None:
-        if self.trouble is None or self.trouble.error is not error:
-            self.trouble = Trouble(error, self.now, self.faults)
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        """Of an exception, remember when it came up, before the faults end that it leaves."""
+        try:
+            yield
+        except BaseException as error:
+            if self.trouble is None or self.trouble.error is not error:
+                self.trouble = Trouble(error, self.now, len(self._run.journal()))
+            raise

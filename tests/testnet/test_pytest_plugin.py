@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
-from nectar_node.cli.network import Network
 from testnet.lab import PACKAGES
 from testnet.sim.run import PASSED, VIOLATED
+from tests.testnet.plugin_runs import QUIET, REPEAT, printed, properties, run, seeds_of
 
 pytest_plugins = ("pytester",)
-
-SEED = re.compile(r"^seed      (\d+)$", re.MULTILINE)
-REPEAT = re.compile(r"^repeat    pytest (.+)$", re.MULTILINE)
-QUIET = ("-p", "no:cacheprovider")
 
 GREETS = """
     def test_greets(sim):
@@ -57,26 +46,6 @@ FORGES = """
         taken = [each for each in seen if each[1].claimed and each[1].step is TraceStep.SENT]
         return lambda: observe(*taken[0])
 """
-
-
-def run(pytester: pytest.Pytester, source: str, *arguments: str) -> pytest.RunResult:
-    """Of one file of tests, in this process."""
-    pytester.makepyfile(source)
-    return pytester.runpytest_inprocess(*QUIET, *arguments)
-
-
-def printed(result: pytest.RunResult) -> str:
-    return "\n".join(result.outlines)
-
-
-def seeds_of(result: pytest.RunResult) -> list[int]:
-    return [int(each) for each in SEED.findall(printed(result))]
-
-
-def properties(file: Path, test: str) -> dict[str, str]:
-    """Those that JUnit's XML has of a test."""
-    (case,) = [each for each in ElementTree.parse(file).iter("testcase") if each.get("name") == test]
-    return {str(each.get("name")): str(each.get("value")) for each in case.iter("property")}
 
 
 # --- fixtures -------------------------------------------------------------------------------------------------------
@@ -112,6 +81,7 @@ def test_a_package_is_a_folder_beside_the_test_or_where_pytest_was_started(
         ('sim.ask("two.nec", "our@hello:hello:sys", 1)', "There is no node 'two.nec'; none was booted yet."),
         ('(sim.boot("a.nec"), sim.crash("b.nec"))', "There is no node 'b.nec'; there are a.nec."),
         ('(sim.boot("a.nec"), sim.ask("a.nec", "hello", 1))', "'hello' is no address: * such as two.nec@counter:*"),
+        ('(sim.boot("a.nec"), sim.ask("a.nec", "our@a:a:sys", {1}))', "*a value that JSON can say: *set*"),
         ("sim.inject(Crash('x.nec'))", "There is no node 'x.nec'; none was booted yet."),
     ],
 )
@@ -190,6 +160,24 @@ def test_async_tests_take_sim_as_it_is_and_testnet_in_a_thread(pytester: pytest.
     run(pytester, source).assert_outcomes(passed=2)
 
 
+def test_chaos_is_drawn_from_the_seed_and_over_after_its_block(pytester: pytest.Pytester) -> None:
+    source = """
+        import pytest
+
+        @pytest.mark.nectar_seeds(10)
+        def test_it(sim):
+            sim.boot("one.nec", "two.nec", packages=["hello"])
+            with sim.chaos(5.0) as schedule:
+                sim.rest(6.0)
+            print("drawn", [step.words() for step in schedule])
+            sim.rest(30.0)
+            assert sim.ask("one.nec", "two.nec@hello:hello:sys", {"Greet": "Ada"}).kind == "response"
+    """
+    runs = [re.findall("drawn .*", printed(run(pytester, source, "-s"))) for _ in range(2)]
+    assert runs[0] == runs[1]
+    assert len(set(runs[0])) > 5
+
+
 # --- seeds ----------------------------------------------------------------------------------------------------------
 
 
@@ -205,7 +193,7 @@ def test_a_failure_says_its_seed_its_time_its_faults_its_journal_and_how_to_repe
             r"time      2\.\d{9} s \(virtual\), simulation",
             r"faults    partition all nodes from each other \(since 0\.\d{3} s\)",
             r"waiting   one\.nec@terminal:terminal:sys still waits for one\.nec@hello:hello:sys .*",
-            r"journal   /.+\.journal, which ends with:",
+            r"journal   /.+\.journal; until then:",
             r"  2\.\d+ one\.nec answered: one\.nec@hello:hello:sys → one\.nec@terminal:terminal:sys .*Hello, Ada.*",
             r"repeat    pytest test_a_failure\S+::test_fails --nectar-seed \d+",
         ]
@@ -387,123 +375,6 @@ def test_a_misused_marker_is_one_sentence(pytester: pytest.Pytester, marker: str
     assert re.search(re.escape(sentence).replace(r"\*", ".*"), printed(result) + "\n".join(result.errlines))
 
 
-# --- with others ----------------------------------------------------------------------------------------------------
-
-
-def test_workers_of_xdist_agree_on_random_seeds_and_have_networks_of_their_own(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(
-        """
-        import pytest
-
-        @pytest.mark.nectar_seeds(4)
-        def test_sim(sim, worker_id, tmp_path):
-            sim.boot("one.nec")
-            assert f"popen-{worker_id}" in str(tmp_path)
-            assert False, worker_id
-
-        @pytest.mark.parametrize("turn", [1, 2])
-        def test_real(testnet, turn):
-            testnet.boot("one.nec", packages=["hello"])
-            assert testnet.ask("one.nec", "our@hello:hello:sys", {"Greet": "Ada"}).kind == "response"
-        """
-    )
-    result = pytester.runpytest_subprocess(*QUIET, "-n", "2", "--nectar-seed=random")
-    result.assert_outcomes(passed=2, failed=4)
-    again = pytester.runpytest_subprocess(*QUIET, *REPEAT.findall(printed(result))[0].split())
-    assert len(set(seeds_of(result))) == 4
-    assert set(seeds_of(again)) <= set(seeds_of(result))
-
-
-def test_where_nobody_uses_it_nothing_of_ours_is_imported(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(
-        """
-        import sys
-
-        def test_it():
-            ours = {name for name in sys.modules if name.split(".")[0] in ("kernel", "net", "nectar_node", "testnet")}
-            assert ours == {"testnet", "testnet.pytest_plugin", "testnet.testing", "testnet.testing.seeds"}
-            assert not {"wasmtime", "cbor2", "nacl", "blake3"} & {*sys.modules}
-        """
-    )
-    pytester.runpytest_subprocess(*QUIET).assert_outcomes(passed=1)
-
-
-# --- real nodes -----------------------------------------------------------------------------------------------------
-
-
-def test_one_body_runs_in_virtual_time_and_on_real_nodes(pytester: pytest.Pytester) -> None:
-    source = """
-        from testnet.faults import Crash, Pause
-
-        def test_it(nectar_lab):
-            nectar_lab.boot("one.nec", "two.nec", packages=["hello"])
-            with nectar_lab.apply(Pause("one.nec")):
-                nectar_lab.rest(0.1)
-            with nectar_lab.apply(Crash("two.nec")):
-                ask = {"Ask": {"node": "two.nec", "name": "Ada", "timeout": 2}}
-                assert "Failed" in nectar_lab.ask("one.nec", "our@hello:hello:sys", ask).body
-            nectar_lab.wait(lambda: "Answered" in nectar_lab.ask("one.nec", "our@hello:hello:sys", ask).body)
-            assert any("hello" in line or "net" in line for line in nectar_lab.log("one.nec"))
-    """
-    result = run(pytester, source, "-v")
-    result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["*::test_it[[]simulation] PASSED*", "*::test_it[[]loopback] PASSED*"])
-
-
-def test_real_nodes_end_when_their_test_fails(pytester: pytest.Pytester) -> None:
-    source = """
-        def test_it(testnet):
-            testnet.boot("one.nec", packages=["hello"])
-            testnet.ask("one.nec", "our@hello:hello:sys", {"Greet": "Ada"})
-            assert False
-    """
-    result = run(pytester, source, "--basetemp=base")
-    result.assert_outcomes(failed=1)
-    result.stdout.re_match_lines_random(
-        [
-            r"time      \d+\.\d{9} s \(real\), loopback",
-            r'  \d+\.\d+ one\.nec user is told response of our@hello:hello:sys: .*"Hello, Ada, from one.nec".*',
-        ]
-    )
-    assert running(pytester.path / "base") == {}
-
-
-@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "in a worker"])
-def test_real_nodes_end_when_the_tests_are_interrupted(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
-    pytester.makepyfile(
-        """
-        from pathlib import Path
-
-        def test_it(testnet):
-            testnet.boot("one.nec")
-            Path("booted").touch()
-            testnet.rest(60)
-        """
-    )
-    command = [sys.executable, "-m", "pytest", *QUIET, "--basetemp=base", *workers]
-    with subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.PIPE, process_group=0) as tests:
-        try:
-            until(lambda: (pytester.path / "booted").exists())
-            assert running(pytester.path / "base").keys() == {"registrar.nec", "one.nec"}
-            os.killpg(tests.pid, signal.SIGINT)
-            tests.communicate(timeout=30)
-        finally:
-            tests.kill()
-    until(lambda: running(pytester.path / "base") == {})
-
-
-def test_what_a_level_cannot_do_is_said_in_one_sentence(pytester: pytest.Pytester) -> None:
-    source = """
-        import pytest
-
-        @pytest.mark.nectar_level("simulation")
-        def test_it(testnet): pass
-    """
-    result = run(pytester, source)
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["the fixture testnet is on real nodes: take sim or nectar_lab for a simulation"])
-
-
 @pytest.fixture
 def hello() -> Path:
     """The code of a package that greets."""
@@ -516,21 +387,3 @@ def hello_as(hello: Path, name: str, folder: Path) -> None:
     shutil.copy(hello, folder / f"{name}.wasm")
     entry = {"process_name": name, "process_wasm_path": f"/{name}.wasm", "on_exit": "None", "public": True}
     (folder / "manifest.json").write_text(json.dumps([entry]))
-
-
-def running(base: Path) -> dict[str, int]:
-    """The nodes of all testnets below a folder that run, with their process ids."""
-    found = (
-        (name, Network(folder).place(name).owner())
-        for folder in base.glob("**/testnet")
-        for name in Network(folder).names()
-    )
-    return {name: pid for name, pid in found if pid is not None}
-
-
-def until(done: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Look again and again."""
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.05)

@@ -1,0 +1,153 @@
+"""The plugin beside other plugins, and with real nodes, which end with their tests whatever happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nectar_node.cli.network import Network
+from tests.testnet.plugin_runs import QUIET, REPEAT, printed, run, seeds_of
+
+pytest_plugins = ("pytester",)
+
+
+# --- with others ----------------------------------------------------------------------------------------------------
+
+
+def test_workers_of_xdist_agree_on_random_seeds_and_have_networks_of_their_own(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.nectar_seeds(4)
+        def test_sim(sim, worker_id, tmp_path):
+            sim.boot("one.nec")
+            assert f"popen-{worker_id}" in str(tmp_path)
+            assert False, worker_id
+
+        @pytest.mark.parametrize("turn", [1, 2])
+        def test_real(testnet, turn):
+            testnet.boot("one.nec", packages=["hello"])
+            assert testnet.ask("one.nec", "our@hello:hello:sys", {"Greet": "Ada"}).kind == "response"
+        """
+    )
+    result = pytester.runpytest_subprocess(*QUIET, "-n", "2", "--nectar-seed=random")
+    result.assert_outcomes(passed=2, failed=4)
+    again = pytester.runpytest_subprocess(*QUIET, *REPEAT.findall(printed(result))[0].split())
+    assert len(set(seeds_of(result))) == 4
+    assert set(seeds_of(again)) <= set(seeds_of(result))
+
+
+def test_where_nobody_uses_it_nothing_of_ours_is_imported(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_it():
+            ours = {name for name in sys.modules if name.split(".")[0] in ("kernel", "net", "nectar_node", "testnet")}
+            assert ours == {"testnet", "testnet.pytest_plugin", "testnet.testing", "testnet.testing.seeds"}
+            assert not {"wasmtime", "cbor2", "nacl", "blake3"} & {*sys.modules}
+        """
+    )
+    pytester.runpytest_subprocess(*QUIET).assert_outcomes(passed=1)
+
+
+# --- real nodes -----------------------------------------------------------------------------------------------------
+
+
+def test_one_body_runs_in_virtual_time_and_on_real_nodes(pytester: pytest.Pytester) -> None:
+    source = """
+        from testnet.faults import Crash, Pause
+
+        def test_it(nectar_lab):
+            nectar_lab.boot("one.nec", "two.nec", packages=["hello"])
+            with nectar_lab.apply(Pause("one.nec")):
+                nectar_lab.rest(0.1)
+            with nectar_lab.apply(Crash("two.nec")):
+                ask = {"Ask": {"node": "two.nec", "name": "Ada", "timeout": 2}}
+                assert "Failed" in nectar_lab.ask("one.nec", "our@hello:hello:sys", ask).body
+            nectar_lab.wait(lambda: "Answered" in nectar_lab.ask("one.nec", "our@hello:hello:sys", ask).body)
+            assert any("hello" in line or "net" in line for line in nectar_lab.log("one.nec"))
+    """
+    result = run(pytester, source, "-v")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*::test_it[[]simulation] PASSED*", "*::test_it[[]loopback] PASSED*"])
+
+
+def test_real_nodes_end_when_their_test_fails(pytester: pytest.Pytester) -> None:
+    source = """
+        def test_it(testnet):
+            testnet.boot("one.nec", packages=["hello"])
+            testnet.ask("one.nec", "our@hello:hello:sys", {"Greet": "Ada"})
+            assert False
+    """
+    result = run(pytester, source, "--basetemp=base")
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines_random(
+        [
+            r"time      \d+\.\d{9} s \(real\), loopback",
+            r'  \d+\.\d+ one\.nec user is told response of our@hello:hello:sys: .*"Hello, Ada, from one.nec".*',
+        ]
+    )
+    assert running(pytester.path / "base") == {}
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "in a worker"])
+def test_real_nodes_end_when_the_tests_are_interrupted(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    pytester.makepyfile(
+        """
+        from pathlib import Path
+
+        def test_it(testnet):
+            testnet.boot("one.nec")
+            Path("booted").touch()
+            testnet.rest(60)
+        """
+    )
+    command = [sys.executable, "-m", "pytest", *QUIET, "--basetemp=base", *workers]
+    with subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.PIPE, process_group=0) as tests:
+        try:
+            until(lambda: (pytester.path / "booted").exists())
+            assert running(pytester.path / "base").keys() == {"registrar.nec", "one.nec"}
+            os.killpg(tests.pid, signal.SIGINT)
+            tests.communicate(timeout=30)
+        finally:
+            tests.kill()
+    until(lambda: running(pytester.path / "base") == {})
+
+
+def test_what_a_level_cannot_do_is_said_in_one_sentence(pytester: pytest.Pytester) -> None:
+    source = """
+        import pytest
+
+        @pytest.mark.nectar_level("simulation")
+        def test_it(testnet): pass
+    """
+    result = run(pytester, source)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["the fixture testnet is on real nodes: take sim or nectar_lab for a simulation"])
+
+
+def running(base: Path) -> dict[str, int]:
+    """The nodes of all testnets below a folder that run, with their process ids."""
+    found = (
+        (name, Network(folder).place(name).owner())
+        for folder in base.glob("**/testnet")
+        for name in Network(folder).names()
+    )
+    return {name: pid for name, pid in found if pid is not None}
+
+
+def until(done: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Look again and again."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.05)
