@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.cli.network import Network
+from testnet.namespaces import unavailable
 from tests.testnet.plugin_runs import QUIET, REPEAT, printed, run, seeds_of
 
 pytest_plugins = ("pytester",)
@@ -64,15 +65,16 @@ def test_where_nobody_uses_it_nothing_of_ours_is_imported(pytester: pytest.Pytes
 
 def test_one_body_runs_in_virtual_time_and_on_real_nodes(pytester: pytest.Pytester) -> None:
     source = """
-        from testnet.faults import Crash, Pause
+        from testnet.faults import Crash, Partition, Pause
 
         def test_it(nectar_lab):
             nectar_lab.boot("one.nec", "two.nec", packages=["hello"])
             with nectar_lab.apply(Pause("one.nec")):
                 nectar_lab.rest(0.1)
-            with nectar_lab.apply(Crash("two.nec")):
-                ask = {"Ask": {"node": "two.nec", "name": "Ada", "timeout": 2}}
-                assert "Failed" in nectar_lab.ask("one.nec", "our@hello:hello:sys", ask).body
+            for fault in (Partition(), Crash("two.nec")):
+                with nectar_lab.apply(fault):
+                    ask = {"Ask": {"node": "two.nec", "name": "Ada", "timeout": 2}}
+                    assert "Failed" in nectar_lab.ask("one.nec", "our@hello:hello:sys", ask).body
             nectar_lab.wait(lambda: "Answered" in nectar_lab.ask("one.nec", "our@hello:hello:sys", ask).body)
             assert any("hello" in line or "net" in line for line in nectar_lab.log("one.nec"))
     """
@@ -121,6 +123,38 @@ def test_real_nodes_end_when_the_tests_are_interrupted(pytester: pytest.Pytester
         finally:
             tests.kill()
     until(lambda: running(pytester.path / "base") == {})
+
+
+@pytest.mark.skipif(unavailable() is not None, reason=str(unavailable()))
+def test_one_body_runs_in_namespaces_too(pytester: pytest.Pytester) -> None:
+    source = """
+        import pytest
+        from testnet.faults import Partition
+
+        @pytest.mark.nectar_level("namespaces")
+        def test_it(testnet):
+            testnet.boot("one.nec", "two.nec", packages=["hello"])
+            with testnet.apply(Partition()):
+                ask = {"Ask": {"node": "two.nec", "name": "Ada", "timeout": 1}}
+                assert "Failed" in testnet.ask("one.nec", "our@hello:hello:sys", ask).body
+    """
+    run(pytester, source).assert_outcomes(passed=1)
+
+
+def test_namespaces_are_skipped_with_a_sentence_where_there_are_none(pytester: pytest.Pytester) -> None:
+    source = """
+        import os
+        import pytest
+
+        os.geteuid = lambda: 1000
+
+        @pytest.mark.nectar_level("namespaces")
+        def test_it(testnet): pass
+    """
+    pytester.makepyfile(source)
+    result = pytester.runpytest_subprocess(*QUIET, "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED * no namespaces: Network namespaces need root: *"])
 
 
 def test_what_a_level_cannot_do_is_said_in_one_sentence(pytester: pytest.Pytester) -> None:
