@@ -21,6 +21,8 @@ from nectar_node.errors import BadInput
 
 MAGIC = "nectar-journal"
 VERSION = "1"
+OF_A_TEST = "pytest"
+"""In place of a scenario's name: what was simulated is a test of somebody's own; see `testnet.testing`."""
 MAX_BYTES = 256 << 20
 """Of a journal that is read."""
 MAX_LINE_BYTES = 1 << 20

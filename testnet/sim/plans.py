@@ -15,7 +15,7 @@ from testnet.faults.own import load_module
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan, Scenario, draw_plan
 from testnet.schedule import read_schedule_untrusted, read_steps_untrusted
-from testnet.sim.journal import Header
+from testnet.sim.journal import OF_A_TEST, Header
 from testnet.unknown import unknown
 
 MAX_NODES = 200
@@ -57,6 +57,8 @@ def as_read(plan: Plan) -> Plan:
 
 def plan_of(header: Header, origin: str) -> tuple[Scenario, Plan]:
     """What a journal's header says, `origin` for the sentences; raises BadInput."""
+    if header.scenario == OF_A_TEST:
+        raise BadInput(f"{origin} is the journal of a test, which pytest runs again with --nectar-seed {header.seed}.")
     value = {
         "scenario": header.scenario,
         "seed": header.seed,

@@ -13,6 +13,7 @@ from blake3 import blake3
 from testnet.invariants import Violation
 from testnet.lab import Level
 from testnet.scenarios.scenario import Plan
+from testnet.sim.journal import OF_A_TEST
 from testnet.sim.run import PASSED, VIOLATED, Result
 from testnet.sim.simulation import NOBODY
 from testnet.testing.package_lab import PackageLab, Trouble
@@ -20,8 +21,6 @@ from testnet.testing.run import Run
 
 FAILED = "failed"
 """How a test ended that has failed for reasons of its own."""
-SCENARIO = "pytest"
-"""In the journals of tests, in place of a scenario's name."""
 TAIL_LINES = 12
 """Of the journal, in the report."""
 MAX_LINE = 160
@@ -87,7 +86,7 @@ class Evidence:
     def write(self) -> None:
         """Write the journal, if the disk takes it."""
         lines = self.lines()
-        plan = Plan(SCENARIO, self.seed, self.lab.nodes, {"test": self.test, "repeat": self.repeat})
+        plan = Plan(OF_A_TEST, self.seed, self.lab.nodes, {"test": self.test, "repeat": self.repeat})
         with suppress(OSError):
             Result(plan, lines, digest(lines), self.lab.now, self.result, self.text).write(self.journal)
             self.written = True

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from nectar_node.errors import BadInput
 from testnet.lab import PACKAGES
+from testnet.sim.journal import read_journal_untrusted
+from testnet.sim.plans import plan_of
 from testnet.sim.run import PASSED, VIOLATED
 from tests.testnet.plugin_runs import QUIET, REPEAT, printed, properties, run, seeds_of
 
@@ -296,6 +299,15 @@ def test_junit_has_seed_level_seconds_and_digest_of_every_test_and_the_journal_o
     journal = Path(failed["nectar_journal"]).read_text().splitlines()
     assert journal[0].startswith('nectar-journal 1 {"scenario": "pytest", "seed": 7, "nodes": ["one.nec", "two.nec"]')
     assert f'"digest": "{failed["nectar_digest"]}"' in journal[-1]
+
+
+def test_a_journal_can_be_read_and_says_that_pytest_is_what_replays_it(pytester: pytest.Pytester) -> None:
+    run(pytester, FAILS, "--nectar-journals=kept", "--nectar-seed=7")
+    (file,) = (pytester.path / "kept").iterdir()
+    journal = read_journal_untrusted(file)
+    assert journal.end.result == "failed"
+    with pytest.raises(BadInput, match=r"is the journal of a test, which pytest runs again with --nectar-seed 7\."):
+        plan_of(journal.header, str(file))
 
 
 def test_all_journals_are_kept_if_that_is_wanted(pytester: pytest.Pytester) -> None:
