@@ -15,7 +15,9 @@ from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _SECONDS = 30.0
 _TIMEOUTS = (5, 20)
-_BLOBS = (0, 0, 0, 1000, 100_000)
+_BLOBS = (0, 0, 1000, 20_000)
+_PACES = ((1, 0), (20, 0), (10, 100), (60, 10), (60, 10))
+"""How many, and how many milliseconds apart."""
 _MAX_JOINS = 2
 
 
@@ -32,6 +34,7 @@ class _Story:
         self._actions: dict[str, Callable[[str], object]] = {
             "crash": self._crash,
             "leave": self._leave,
+            "restart": self._restart,
             "start": lab.start,
             "join": self._join,
         }
@@ -53,6 +56,11 @@ class _Story:
     def _crash(self, node: str) -> None:
         self._ends[node] += 1
         self._lab.crash(node)
+
+    def _restart(self, node: str) -> None:
+        """It is back before anybody has given up on it."""
+        self._crash(node)
+        self._lab.start(node)
 
     def _leave(self, node: str) -> None:
         self._ends[node] += 1
@@ -110,11 +118,13 @@ class _Draw:
         self._joins = 0
 
     def events(self) -> list[dict[str, Any]]:
-        times = sorted(round(self._chance.uniform(0.0, _SECONDS - 5.0), 3) for _ in range(self._chance.randint(4, 24)))
+        times = sorted(round(self._chance.uniform(0.0, _SECONDS - 5.0), 3) for _ in range(self._chance.randint(5, 20)))
         return [{"at": at} | self._event(number) for number, at in enumerate(times)]
 
     def _event(self, number: int) -> dict[str, Any]:
-        match self._chance.choice(("talk", "talk", "talk", "end", "end", "start", "join")):
+        match self._chance.choice(("talk", "talk", "talk", "talk", "restart", "restart", "end", "start", "join")):
+            case "restart":
+                return {"do": "restart", "node": self._chance.choice(self._there)}
             case "end" if len(self._there) > 1:
                 return self._end()
             case "start" if self._gone:
@@ -146,8 +156,8 @@ class _Draw:
         chance, author = self._chance, self._chance.choice(self._there)
         targets = [name for name in sorted([*self._there, *self._gone]) if name != author]
         run = {"name": f"run {number}", "author": author, "targets": targets, "blob": chance.choice(_BLOBS)}
-        pace = {"count": chance.choice((1, 20)), "gap_ms": chance.choice((0, 10, 100))}
-        return {"do": "talk", "run": run | pace | {"timeout": chance.choice(_TIMEOUTS)}}
+        count, gap_ms = chance.choice(_PACES)
+        return {"do": "talk", "run": run | {"count": count, "gap_ms": gap_ms, "timeout": chance.choice(_TIMEOUTS)}}
 
 
 CHURN = Scenario(

@@ -32,15 +32,18 @@ pub fn init(our: nectar.Address) void {
 
 fn answer(our: nectar.Address, body: []const u8) void {
     var handled = (nectar.json.parse(union(enum) { Note: Handled }, body) catch @panic("no Note")).Note;
+    var blob: ?nectar.Blob = null;
     handled.by = our.node;
     switch (handled.number) {
         0 => {},
         1 => handled.number = 0,
         2 => handled.by = "three.nec",
         3 => handled.trail = &.{"three.nec"},
-        else => return nectar.respond(.{ .body = "{}" }),
+        4 => return nectar.respond(.{ .body = "{}" }),
+        else => blob = .{ .bytes = "x" },
     }
-    nectar.respond(.{ .body = nectar.json.stringify(union(enum) { Noted: Handled }{ .Noted = handled }) });
+    const said = nectar.json.stringify(union(enum) { Noted: Handled }{ .Noted = handled });
+    nectar.respond(.{ .body = said, .blob = blob });
 }
 """
 
@@ -220,16 +223,17 @@ def test_it_finds_answers_for_another_number_by_another_node_or_that_came_anothe
     lab = Lab(engine, ("witness",))
     lab.simulation.add(TWO, (folder,))
     lab.simulation.settle()
-    begin(lab.node, [TWO], count=5)
+    begin(lab.node, [TWO], count=6)
     lab.simulation.rest(5)
     seen = report(lab.node)
-    assert seen["asked"] == [asked(TWO, 5, answered=4)]
+    assert seen["asked"] == [asked(TWO, 6, answered=5)]
     assert seen["wrong"] == [
         "the answer to number 1 to two.nec in run r is for number 0 of one.nec's run r",
         "the answer to number 2 to two.nec in run r came another way, from three.nec",
         "the answer to number 2 to two.nec in run r is three.nec's, and came from two.nec",
         "the answer to number 3 to two.nec in run r came another way, from two.nec",
         "the answer to number 4 to two.nec in run r is no answer",
+        "the answer to number 5 to two.nec in run r has a blob that nobody sent",
     ]
 
 
