@@ -10,7 +10,7 @@ from typing import Any
 
 from testnet.faults import draw
 from testnet.lab import Asked, Lab, NodePlan
-from testnet.scenarios.course import ended, in_time, may_forget, told
+from testnet.scenarios.course import ended, in_time, may_forget, since, told
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
 from testnet.schedule import Schedule
 
@@ -33,7 +33,7 @@ class Saying:
     author: str
     text: str
     at: float
-    """Seconds since the work began."""
+    """When in the schedule."""
     asked: Asked
 
     @property
@@ -57,7 +57,7 @@ class _Story:
             if self.lab.ready(author):
                 text = f"line {number} of the run"
                 asked = self.lab.begin(author, PROCESS, {"Say": text}, PATIENCE)
-                self.sayings.append(Saying(author, text, self.lab.now - began, asked))
+                self.sayings.append(Saying(author, text, since(self.lab, began), asked))
         self.lab.wait(ended(each.asked for each in self.sayings), PATIENCE + 10.0, "the outcome of every line")
 
     def check(self) -> None:

@@ -12,9 +12,17 @@ from testnet.faults.impostor import Impostor
 from testnet.faults.pause import Pause
 from testnet.faults.rule import NodeFault
 from testnet.faults.unsynced import Unsynced
-from testnet.lab import Asked, Json, Lab
+from testnet.lab import Asked, Json, Lab, Level
 from testnet.scenarios.scenario import require
 from testnet.schedule import Schedule, Step
+
+LATE_SECONDS = 2.0
+"""By which the faults of a schedule may come late among real nodes."""
+
+
+def since(lab: Lab, began: float) -> float:
+    """What time it is in the schedule that began then, for `may_forget`: at the earliest, where that is not exact."""
+    return lab.now - began - (0.0 if lab.level is Level.SIMULATION else LATE_SECONDS)
 
 
 def in_time(lab: Lab, events: Iterable[list[Any]]) -> Iterator[list[Any]]:
@@ -33,14 +41,14 @@ BACK_SECONDS = 60.0
 """After the network has healed, in which a process runs again that a fault has ended several times."""
 
 
-def may_forget(schedule: Schedule, node: str, since: float) -> bool:
+def may_forget(schedule: Schedule, node: str, at: float) -> bool:
     """Whether a process of the node may have ended, and lost what it had in memory, at that time of the schedule or
     later: for all but a few faults, whatever befalls a node itself may do that."""
     return any(
         isinstance(step.fault, NodeFault)
         and not isinstance(step.fault, _HARMLESS)
         and node in step.fault.names
-        and since <= _over(step)
+        and at <= _over(step)
         for step in schedule
     )
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from testnet.faults import draw
 from testnet.lab import Asked, Lab, NodePlan
-from testnet.scenarios.course import ended, in_time, may_forget, told
+from testnet.scenarios.course import ended, in_time, may_forget, since, told
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
 
 PROCESS = "our@store:store:sys"
@@ -18,6 +18,8 @@ PATIENCE = 90
 CATCH_UP = 60.0
 """Seconds after the network has healed in which the replica has everything."""
 KEYS = "abcde"
+Versions = Mapping[str, int]
+"""By key."""
 MAX_TIMES = 40
 """At which something is put, or looked at."""
 
@@ -29,7 +31,7 @@ class Put:
     key: str
     value: str
     at: float
-    """Seconds since the work began."""
+    """When in the schedule."""
     asked: Asked
 
     @property
@@ -45,9 +47,16 @@ class Look:
     """A Dump that a user asked a node for."""
 
     node: str
-    floor: int
-    """A version that was acknowledged, and so durable there, before the user asked."""
+    least: Versions
+    """Of each key: what the node had shown, or what was acknowledged, before the user asked."""
     asked: Asked
+
+    @property
+    def shown(self) -> Versions | None:
+        """Of each key; None: the node has not answered."""
+        outcome = self.asked.outcome
+        answered = outcome is not None and outcome.kind == "response"
+        return versions(outcome.body["Dump"]) if outcome is not None and answered else None
 
 
 @dataclass(slots=True)
@@ -69,7 +78,7 @@ class _Story:
             if kind == "look":
                 self._look(what)
             elif self.lab.ready(self._nodes[0]):
-                self._put(what, f"value {number}", self.lab.now - began)
+                self._put(what, f"value {number}", since(self.lab, began))
         asked = [put.asked for put in self.puts] + [look.asked for look in self.looks]
         self.lab.wait(ended(asked), PATIENCE + 10.0, "every outcome")
 
@@ -79,8 +88,8 @@ class _Story:
 
     def _look(self, node: str) -> None:
         if self.lab.ready(node):
-            floor = durable(self.puts, node == self._nodes[1])
-            self.looks.append(Look(node, floor, self.lab.begin(node, PROCESS, "Dump", PATIENCE)))
+            least = known(self.looks, self.puts, node, replicated=node == self._nodes[1])
+            self.looks.append(Look(node, least, self.lab.begin(node, PROCESS, "Dump", PATIENCE)))
 
     def check(self) -> None:
         """Nothing acknowledged was lost, nothing ever went back, and both nodes have the same now."""
@@ -88,8 +97,8 @@ class _Story:
         for put in self.puts:
             ended_well = put.acknowledged is not None or may_forget(self.plan.schedule, primary, put.at)
             require(ended_well, f"{primary} never told what came of {put.value!r}: {put.asked.outcome}")
-        for node in self._nodes:
-            check_looks([look for look in self.looks if look.node == node])
+        for look in self.looks:
+            check_look(look)
         dumps = [self._dump(node) for node in self._nodes]
         check_kept(replica, dumps[1], [put for put in self.puts if (put.acknowledged or {}).get("replicated")])
         check_kept(primary, dumps[0], self.puts)
@@ -110,27 +119,29 @@ class _Story:
             self.lab.rest(1.0)
 
 
-def durable(puts: Sequence[Put], replicated: bool) -> int:
-    """The highest version that was acknowledged until now, as replicated or at all."""
-    known = (put.acknowledged for put in puts)
-    return max((each["version"] for each in known if each and (each["replicated"] or not replicated)), default=0)
+def versions(dump: dict[str, Any]) -> Versions:
+    """What a Dump says of each key."""
+    return {entry["key"]: entry["version"] for entry in dump["entries"]}
 
 
-def check_looks(looks: Sequence[Look]) -> None:
-    """What a node shows never falls behind what it has shown, or what was acknowledged: as a whole, and by key."""
-    latest, versions = 0, dict.fromkeys(KEYS, 0)
-    for look in looks:
-        outcome = look.asked.outcome
-        if outcome is None or outcome.kind != "response":
-            continue
-        dump = outcome.body["Dump"]
-        least = max(latest, look.floor)
-        require(dump["version"] >= least, f"{look.node} shows version {dump['version']} after version {least}")
-        latest, shown = dump["version"], {entry["key"]: entry["version"] for entry in dump["entries"]}
-        for key, before in versions.items():
-            version = shown.get(key, 0)
-            require(version >= before, f"{look.node} shows version {version} of {key!r} after version {before}")
-        versions |= shown
+def known(looks: Sequence[Look], puts: Sequence[Put], node: str, *, replicated: bool) -> Versions:
+    """What the node has at the least from now on: what it has shown, and what was acknowledged, or acknowledged as
+    `replicated`."""
+    shown = [look.shown for look in looks if look.node == node]
+    told = [(put.key, put.acknowledged) for put in puts]
+    durable = [{key: each["version"]} for key, each in told if each and (each["replicated"] or not replicated)]
+    found: dict[str, int] = {}
+    for each in (*shown, *durable):
+        found |= {key: version for key, version in (each or {}).items() if version > found.get(key, 0)}
+    return found
+
+
+def check_look(look: Look) -> None:
+    """What a node shows never falls behind what it has shown before, or what was acknowledged."""
+    shown = look.shown
+    for key, least in look.least.items() if shown is not None else ():
+        version = (shown or {}).get(key, 0)
+        require(version >= least, f"{look.node} shows version {version} of {key!r} after version {least}")
 
 
 def check_kept(node: str, dump: dict[str, Any], puts: Sequence[Put]) -> None:

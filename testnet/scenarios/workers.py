@@ -9,7 +9,7 @@ from typing import Any
 
 from testnet.faults import draw
 from testnet.lab import Asked, Lab, NodePlan, Outcome
-from testnet.scenarios.course import ended, in_time, may_forget, told
+from testnet.scenarios.course import ended, in_time, may_forget, since, told
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
 
 PROCESS = "our@boss:pool:sys"
@@ -25,7 +25,7 @@ class Run:
     """Jobs that a user gave to the boss."""
 
     at: float
-    """Seconds since the work began."""
+    """When in the schedule."""
     order: dict[str, Any]
     asked: Asked
 
@@ -49,7 +49,7 @@ class _Story:
                 continue
             if kind == "run":
                 asked = self.lab.begin(self._boss, PROCESS, {"Run": order}, PATIENCE)
-                self.runs.append(Run(self.lab.now - began, order, asked))
+                self.runs.append(Run(since(self.lab, began), order, asked))
             else:
                 self.looks.append(self.lab.begin(self._boss, PROCESS, "Status", PATIENCE))
         waiting = (*(run.asked for run in self.runs), *self.looks)

@@ -11,7 +11,7 @@ from testnet.faults.disk_full import DiskFull
 from testnet.faults.partition import Partition
 from testnet.faults.unsynced import Unsynced
 from testnet.scenarios.scenario import Plan, Violation, draw_plan
-from testnet.scenarios.store import STORE, Look, Put, check_kept, check_looks, durable
+from testnet.scenarios.store import STORE, Look, Put, Versions, check_kept, check_look, known
 from testnet.schedule import Step
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, run
@@ -52,34 +52,33 @@ def dump(*entries: tuple[str, str, int]) -> dict[str, Any]:
     return {"version": max((version for _, _, version in entries), default=0), "entries": rows}
 
 
-def look(floor: int, *entries: tuple[str, str, int]) -> Look:
-    return Look(COPY, floor, answered({"Dump": dump(*entries)}))
+def look(least: Versions, *entries: tuple[str, str, int], node: str = COPY) -> Look:
+    return Look(node, least, answered({"Dump": dump(*entries)}))
 
 
-def test_what_is_acknowledged_counts_as_durable_on_the_replica_only_if_it_was_replicated() -> None:
+def test_what_is_acknowledged_is_known_of_the_replica_only_if_it_was_replicated() -> None:
     puts = [put("a", "x", 3), put("b", "y", 4, replicated=False), Put("c", "z", 1.0, NOTHING)]
-    assert durable(puts, replicated=True) == 3
-    assert durable(puts, replicated=False) == 4
-    assert durable([], replicated=True) == 0
+    assert known([], puts, COPY, replicated=True) == {"a": 3}
+    assert known([], puts, MAIN, replicated=False) == {"a": 3, "b": 4}
 
 
-@pytest.mark.parametrize(
-    "looks",
-    [
-        [look(1)],
-        [look(0, ("a", "x", 2)), look(0, ("a", "x", 1))],
-        [look(0, ("a", "x", 2), ("b", "y", 3)), look(0, ("a", "x", 1), ("b", "y", 3))],
-        [look(0, ("a", "x", 2)), look(0, ("b", "y", 3))],
-        [look(5, ("a", "x", 2))],
-    ],
-)
-def test_a_node_that_goes_back_is_found(looks: list[Look]) -> None:
-    with pytest.raises(Violation, match=r"copy\.nec shows version"):
-        check_looks(looks)
+def test_what_a_node_has_shown_is_known_of_it_and_of_no_other() -> None:
+    looks = [look({}, ("a", "x", 2), ("b", "y", 3)), look({}, ("a", "x", 2)), Look(COPY, {}, NOTHING)]
+    assert known(looks, [put("a", "w", 1)], COPY, replicated=True) == {"a": 2, "b": 3}
+    assert known(looks, [put("a", "w", 1)], MAIN, replicated=False) == {"a": 1}
+
+
+@pytest.mark.parametrize("entries", [[], [("a", "x", 1)], [("b", "x", 2)]])
+def test_a_node_that_goes_back_is_found(entries: list[tuple[str, str, int]]) -> None:
+    with pytest.raises(Violation, match=r"copy\.nec shows version [01] of 'a' after version 2"):
+        check_look(look({"a": 2}, *entries))
 
 
 def test_a_node_that_goes_on_or_does_not_answer_is_right() -> None:
-    check_looks([look(0), look(0, ("a", "x", 1)), Look(COPY, 1, NOTHING), look(1, ("a", "y", 2), ("b", "z", 3))])
+    check_look(look({}))
+    check_look(look({"a": 2}, ("a", "y", 2), ("b", "z", 3)))
+    check_look(look({"a": 2}, ("a", "y", 5)))
+    check_look(Look(COPY, {"a": 2}, NOTHING))
 
 
 @pytest.mark.parametrize(
