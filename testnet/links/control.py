@@ -185,7 +185,7 @@ class LinksControl:
         names = self._allocation.names
         for name in fault.names:
             if name != ANY and name not in names:
-                raise BadInput(f"There is no node {name} in this testnet: there are {', '.join(names)}.")
+                raise BadInput(f"The links lead to no node {name}, but to {', '.join(names)}.")
         return fault
 
     async def _end(self, held: _Held) -> None:

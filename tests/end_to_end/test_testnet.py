@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nectar_node.config import GENESIS_FILE, REGISTRAR_NAME
+from nectar_node.folder import NodeFolder
 from testnet.local import LocalTestnet
 from tests.end_to_end.lab import LIMIT, SENDER, Lab, command, nectar, random_file
 
@@ -23,7 +24,9 @@ def test_up_status_and_down(fresh: Path) -> None:
     started = {node["name"]: node for node in json.loads(up.stdout)["nodes"]}
     assert started.keys() == {REGISTRAR_NAME, "a.nec", "b.nec"}
 
-    status = json.loads(nectar("testnet", "status", "--json", folder=fresh).stdout)["nodes"]
+    shown = json.loads(nectar("testnet", "status", "--json", folder=fresh).stdout)
+    status, links = shown["nodes"], shown["links"]
+    assert (links["state"], runs(links["pid"])) == ("running", True)
     assert [node["name"] for node in status] == [REGISTRAR_NAME, "a.nec", "b.nec"]
     for node in status:
         assert node["state"] == "running"
@@ -36,7 +39,7 @@ def test_up_status_and_down(fresh: Path) -> None:
 
     down = nectar("testnet", "down", "--json", folder=fresh)
     assert set(json.loads(down.stdout)["ended"].values()) == {"stopped"}
-    assert_nothing_is_left(fresh, [node["pid"] for node in status])
+    assert_nothing_is_left(fresh, [*(node["pid"] for node in status), links["pid"]])
 
 
 def stat_mode(path: Path) -> int:
@@ -91,11 +94,22 @@ def test_in_the_foreground_up_shows_the_logs_and_ctrl_c_takes_everything_down(fr
         lines = iter(up.stdout.readline, "")
         assert any(line.startswith("Ready after") for line in lines)
         assert any(line.startswith("a.nec         | ") for line in lines)
-        status = json.loads(nectar("testnet", "status", "--json", folder=fresh).stdout)["nodes"]
+        status = json.loads(nectar("testnet", "status", "--json", folder=fresh).stdout)
         up.send_signal(signal.SIGINT)
         up.communicate(timeout=LIMIT)
     assert up.returncode == 0
-    assert_nothing_is_left(fresh, [node["pid"] for node in status])
+    assert_nothing_is_left(fresh, [*(node["pid"] for node in status["nodes"]), status["links"]["pid"]])
+
+
+def test_up_that_cannot_start_a_node_leaves_no_links_behind(fresh_network: LocalTestnet) -> None:
+    fresh_network.start(["a.nec"])
+    fresh_network.close()
+    fresh_network.place("a.nec").key.write_bytes(b"garbage")
+    assert_one_sentence(nectar("testnet", "up", "--detach", folder=fresh_network.folder))
+    links = fresh_network.folder / "links"
+    assert (links / "log").exists()
+    assert NodeFolder(links).owner() is None
+    assert_nothing_is_left(fresh_network.folder, [])
 
 
 def test_a_node_joins_later(lab: Lab) -> None:

@@ -103,7 +103,7 @@ def test_what_real_nodes_cannot_suffer_is_one_sentence(shell: Shell) -> None:
         (["partion"], "There is no fault 'partion'; did you mean partition? There are bandwidth, "),
         (
             ["partition", "--node", "x.nec"],
-            "There is no node x.nec in this testnet: there are registrar.nec, ",
+            "The links lead to no node x.nec, but to registrar.nec, ",
         ),
         (["latency", "--node", ONE, "second=1"], "latency has no parameter 'second'"),
         (["latency", "--node", ONE, "seconds"], "'seconds' is no parameter of a fault: expected KEY=VALUE"),
