@@ -160,7 +160,7 @@ class Links:
         if judgement.verdict is LOSE:
             await _ignore(client)
             return None
-        await trio.sleep(judgement.delay)
+        await self._rules.late(event.link, trio.current_time(), judgement.delays)
         if judgement.verdict is not PASS:
             self.counts[event.link].resets += 1
             sockets.reset(client)

@@ -61,10 +61,6 @@ class Rules:
         targets = [name for rule in self._rules.values() for name in _targets(_where(rule.fault))]
         return target in targets or ANY in targets
 
-    def still_late(self, link: Link, delays: Sequence[Late]) -> float:
-        """Seconds of these delays of something on `link` that are left when these rules hold."""
-        return still_late(delays, self.on(link))
-
     async def changed(self) -> None:
         """Wait until others hold than now."""
         await self._changed.wait()
@@ -76,6 +72,12 @@ class Rules:
             if judgement.verdict is not HOLD and (judgement.verdict is not NO_ROUTE or isinstance(event, Dialing)):
                 return judgement
             await self._changed.wait()
+
+    async def late(self, link: Link, since: float, delays: Sequence[Late]) -> None:
+        """Wait until what left at `since`, of trio's clock, arrives; a delay ends with the fault that wants it."""
+        while (due := since + still_late(delays, self.on(link))) > trio.current_time():
+            with trio.move_on_at(due):
+                await self._changed.wait()
 
     def _change(self) -> None:
         self._on.clear()

@@ -138,15 +138,11 @@ class Direction:
 
     async def _emit_late(self) -> None:
         while self._late:
-            await self._until_due(self._late[0])
-            await self._emit(self._late[0])
+            item = self._late[0]
+            await self.rules.late(self.link, item.judged_at, item.delays)
+            await self._emit(item)
             self._late_bytes -= len(self._late.popleft().data)
             self._shorter.set()
-
-    async def _until_due(self, item: _Piece) -> None:
-        while (due := item.judged_at + self.rules.still_late(self.link, item.delays)) > trio.current_time():
-            with trio.move_on_at(due):
-                await self.rules.changed()
 
     async def _emit(self, item: _Piece) -> None:
         if item.data:
@@ -173,7 +169,7 @@ class Direction:
         self._is_over = self._is_broken = True
         judgement = await self.rules.decide(Closing(self.link.back, self.connection.number, 0.0))
         if judgement.verdict is not LOSE:
-            await trio.sleep(judgement.delay)
+            await self.rules.late(self.link.back, trio.current_time(), judgement.delays)
             self.connection.cut()
 
 

@@ -258,6 +258,29 @@ async def test_what_is_late_is_so_no_longer_than_its_fault_holds(tmp_path: Path)
         assert await receive_all(stream) == b"12"
 
 
+async def test_a_delay_goes_on_when_another_fault_ends(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig, await rig.dial() as stream:
+        rig.links.apply(Says(Passing, Delay(0.2), TO_B))
+        other = rig.links.apply(Says(Passing, Delay(1000.0), TO_B))
+        began = trio.current_time()
+        await stream.send_all(b"1")
+        await wait_all_tasks_blocked(0.01)
+        rig.links.remove(other)
+        await rig.receive(1)
+        assert trio.current_time() - began >= 0.2
+
+
+async def test_a_delayed_dial_is_made_when_the_delay_is_gone(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        number = rig.links.apply(Says(Dialing, Delay(1000.0), TO_B))
+        async with await rig.dial() as stream:
+            await stream.send_all(b"1")
+            await wait_all_tasks_blocked(0.01)
+            assert not rig.accepted
+            rig.links.remove(number)
+            await rig.receive(1)
+
+
 async def test_lost_bytes_never_arrive_nor_does_what_follows_and_nobody_is_told(tmp_path: Path) -> None:
     async with open_rig(tmp_path) as rig, await rig.dial() as stream:
         await stream.send_all(b"1")
