@@ -36,7 +36,7 @@ def chaos(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Let faults come and go while files and requests go between the nodes, and report what came of them.
+    """Let faults come and go under traffic, and report what came of it.
 
     The testnet in --dir, if it runs; if it is down, it is started for as long as this takes; where there is none, one
     of its own. The same seed gives the same faults. Ctrl-C ends it early, with a report. Exit code: 0 everything
