@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from testnet.sim.simulation import Simulation
 
 MEMORY_BYTES = 64 << 20
+DISK_SECONDS = 0.002
+"""On average for an operation on a disk, which does one at a time; a sync is what takes long on real ones."""
 POLLS = 1 << 30
 
 
@@ -82,6 +84,9 @@ class SimNode:
         self.clock_offset = clock_offset
         """Seconds that its wall clock is ahead of the network's time."""
         self._simulation = simulation
+        self._disk_chance = simulation.chance("disk", f"{self.host}/{simulation.boots[self.host]}")
+        self._disk_free = 0.0
+        """When the disk has done all that it has been asked."""
         self._wake_at: float | None = None
         self._answers: deque[Answered] = deque()
         self._waiting: list[Callable[[], None]] | None = None
@@ -103,7 +108,7 @@ class SimNode:
         config = NetworkConfig(
             endpoints=endpoints,
             routers=spec.routers,
-            register=not is_registrar and not spec.key,
+            register=not is_registrar,
             wall_clock_offset=self.clock_offset,
             version=spec.version,
         )
@@ -190,7 +195,7 @@ class SimNode:
         now = self._simulation.now
         self.core.keep(now)
         self._carry_out()
-        self._simulation.settle_instant()
+        self._simulation.rest(max(0.0, self._disk_free - now))
         self.core.network.shutdown(now)
         self.core.settle(now)
         self._carry_out()
@@ -270,7 +275,7 @@ class SimNode:
                 case Hold(connection, held):
                     fabric.hold(self, connection, held)
                 case Job():
-                    self.at(self._simulation.now, lambda job=action: self._perform(job))  # type: ignore[misc]
+                    self.at(self._disk_done(), lambda job=action: self._perform(job))  # type: ignore[misc]
                 case LoadCode():
                     self.at(self._simulation.now, lambda load=action: self._load(load))  # type: ignore[misc]
                 case LogLine(source, verbosity, text):
@@ -296,6 +301,12 @@ class SimNode:
                 case Joined() | JoinFailed():
                     self.joined = isinstance(action, Joined)
                     self._simulation.note(self.host, type(action).__name__)
+
+    def _disk_done(self) -> float:
+        """When one more operation will be."""
+        seconds = self._disk_chance.expovariate(1 / DISK_SECONDS)
+        self._disk_free = max(self._disk_free, self._simulation.now) + seconds
+        return self._disk_free
 
     def _perform(self, job: Job) -> None:
         outcome = self.disk.perform(job.operation)

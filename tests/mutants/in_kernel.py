@@ -59,7 +59,7 @@ KERNEL = (
         "kernel/kernel.py",
         "        if blob is None and inherit:\n",
         "        if blob is None:\n",
-        "file_transfer",
+        "chains",
     ),
     Mutant(
         "answer-takes-the-blob",
@@ -83,7 +83,8 @@ KERNEL = (
         "kernel/kernel.py",
         "            if entry is not None:\n                self.fail(entry, Reason.PROCESS_ENDED)\n",
         "",
-        "workers",
+        "restarts",
+        5,
     ),
     Mutant(
         "failed-request-is-forgotten",
@@ -92,6 +93,7 @@ KERNEL = (
         "            if entry is not None:\n                self._router.fail(entry, reason)\n",
         "",
         "churn",
+        10,
     ),
     Mutant(
         "acknowledge-before-taking",
@@ -101,6 +103,7 @@ KERNEL = (
         "            self._router.emit(_new(Taken, (receipt,)))\n"
         "            receiver.waiters.append(Parked(envelope, receipt))",
         "flood",
+        5,
     ),
     Mutant(
         "responses-give-no-credit-back",
@@ -108,7 +111,8 @@ KERNEL = (
         "kernel/outside.py",
         "            self._router.emit(_new(Taken, (receipt,)))\n            self._on_peer_response(envelope)\n",
         "            self._on_peer_response(envelope)\n",
-        "chains",
+        "flood",
+        5,
     ),
     Mutant(
         "sender-out-of-room-is-forgotten",
@@ -117,6 +121,32 @@ KERNEL = (
         "        if self._abroad.gone(parcel) and parcel.sender is not None:\n",
         "        if self._abroad.gone(parcel) and parcel.sender is None:\n",
         "flood",
+        5,
+    ),
+    Mutant(
+        "set-state-before-it-is-kept",
+        "A process is told that its state is kept when the disk is asked to, and not when it has (G27).",
+        "kernel/calls.py",
+        "        self._router.emit(UseState(process.address.process, process, action, state))\n"
+        "        return True\n"
+        "\n"
+        "    def on_state_used(self, event: StateUsed) -> None:\n"
+        '        """The disk has done what a process asked of its state."""\n'
+        "        process = event.token\n"
+        "        assert isinstance(process, Process)\n"
+        "        if self._lifecycle.processes.get(process.address.process) is not process:\n",
+        "        self._router.emit(UseState(process.address.process, process, action, state))\n"
+        "        if action is StateAction.SET:\n"
+        "            self._router.answer_call(process, None)\n"
+        "        return True\n"
+        "\n"
+        "    def on_state_used(self, event: StateUsed) -> None:\n"
+        "        process = event.token\n"
+        "        assert isinstance(process, Process)\n"
+        "        here = self._lifecycle.processes.get(process.address.process) is process\n"
+        "        if not here or process.waiting is not Waiting.CALL:\n",
+        "store",
+        80,
     ),
     Mutant(
         "attach-what-is-not-held",
@@ -150,6 +180,7 @@ KERNEL = (
         "_Restart(now + wait, self._number,",
         "_Restart(now, self._number,",
         "restarts",
+        5,
     ),
     Mutant(
         "back-off-does-not-grow",
@@ -158,5 +189,6 @@ KERNEL = (
         "self._back_off[id] = min(2 * wait, LONGEST_BACK_OFF)",
         "self._back_off[id] = wait",
         "restarts",
+        5,
     ),
 )

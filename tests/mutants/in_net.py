@@ -59,15 +59,17 @@ NET = (
         "net/streams.py",
         "        shares.release(share, message.cost)\n        shares.leave(share)\n",
         "        shares.leave(share)\n",
-        "file_transfer",
+        "flood",
+        5,
     ),
     Mutant(
-        "receiver-counts-credit-twice",
-        "What a receiver has taken still counts as unread.",
+        "taken-counts-as-untaken",
+        "What a kernel has taken still takes up the credit of whoever sent it.",
         "net/streams.py",
-        "        self._cost -= cost\n        self._acks.append(sequence)\n",
-        "        self._acks.append(sequence)\n",
-        "file_transfer",
+        "        cost = self._untaken.pop(sequence, None)\n",
+        "        cost = self._untaken.get(sequence)\n",
+        "flood",
+        5,
     ),
     Mutant(
         "giving-up-keeps-the-epoch",
@@ -134,14 +136,6 @@ NET = (
         "registrar_outage",
     ),
     Mutant(
-        "lookup-is-not-repeated",
-        "What a node has asked the registrar is not asked again on the next connection.",
-        "net/resolver.py",
-        "        self._outgoing = deque(self._requests.values())\n",
-        "        self._outgoing.clear()\n",
-        "registrar_outage",
-    ),
-    Mutant(
         "router-keeps-half-a-circuit",
         "When one leg of a circuit ends, the router keeps the other, and swallows what comes on it.",
         "net/relay.py",
@@ -162,7 +156,9 @@ NET = (
         "A router gives a node that is called the oldest circuit that waits, and not the one of its ticket.",
         "net/relay.py",
         "        circuit = self._tickets.get(ticket)\n        if circuit is None or circuit.target != name:\n",
-        "        circuit = next(iter(self._tickets.values()), None)\n        if circuit is None:\n",
+        "        circuit = next(iter(self._tickets.values()), None)\n"
+        '        ticket = b"" if circuit is None else circuit.ticket\n'
+        "        if circuit is None:\n",
         "indirect",
     ),
 )

@@ -25,14 +25,6 @@ NODE = (
         "chains",
     ),
     Mutant(
-        "accept-unproven-capabilities",
-        "A capability whose signature cannot be verified is accepted (G20).",
-        "nectar_node/vouching.py",
-        "        return self._network.vouched_untrusted(issuer.node, DOMAIN, statement, signature) is True\n",
-        "        return self._network.vouched_untrusted(issuer.node, DOMAIN, statement, signature) is not None\n",
-        "handoff",
-    ),
-    Mutant(
         "accept-revoked-capabilities",
         "A capability that was revoked is accepted when it comes back from another node (G21).",
         "nectar_node/vouching.py",
@@ -56,13 +48,5 @@ NODE = (
         '    "SyncAll": Action("write", lambda call: Sync(call.location)),\n',
         '    "SyncAll": Action("write", lambda call: Stat(call.location)),\n',
         "file_transfer",
-    ),
-    Mutant(
-        "state-is-appended",
-        "A state that is set is written behind the one before it (G27).",
-        "nectar_node/system/state.py",
-        "                operation = Replace(location, state)\n",
-        "                operation = Append(location, state)\n",
-        "store",
     ),
 )
