@@ -33,6 +33,10 @@ fuzz: $(READY) ## hostile guests and hostile peers, for SECONDS=60 in all (ARGS=
 	@$(RUN) -m tests.fuzz.boundary --seconds $$(( $(or $(SECONDS),60) / 2 )) $(ARGS)
 	@$(RUN) -m tests.fuzz.network --seconds $$(( $(or $(SECONDS),60) / 2 )) $(ARGS)
 
+.PHONY: mutants
+mutants: $(READY) ## break the implementation in named ways; some scenario notices each (ONLY=name for one of them)
+	@ONLY="$(ONLY)" $(RUN) -m tests.mutants
+
 .PHONY: soak
 soak: $(READY) ## explore kernel and net far longer than the tests do; CUTS=10000 connections cut at random (SEED=…)
 	@$(RUN) -m tests.net.soak --cuts $(or $(CUTS),10000) $(if $(SEED),--seed $(SEED))

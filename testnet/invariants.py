@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from kernel.address import Address, ProcessId
 from kernel.kernel import Kernel
+from kernel.lifecycle import RESERVED
 from kernel.process import Parked
 from kernel.trace import TraceRecord, TraceStep
 
@@ -154,11 +155,19 @@ class Watch:
     def _acknowledged(self, record: TraceRecord) -> None:
         """The net of the requester has been told that the target's node has taken it."""
         source, target = record.source, record.target
+        way = self._ways.get((source.node, source.process, target))
+        if not _is_system(target) and (way is None or record.id not in way.arrived):
+            raise Violation(f"G24: {target.node} has acknowledged request {record.id} of {source}, and never had it")
         kernel = self._kernel(target.node)
         process = kernel.processes.get(target.process) if kernel is not None else None
         for waiter in process.waiters if process is not None else ():
             if isinstance(waiter, Parked) and (waiter.envelope.id, waiter.envelope.source) == (record.id, source):
                 raise Violation(f"G24: {target} has no room for request {record.id} of {source}, and acknowledged it")
+
+
+def _is_system(address: Address) -> bool:
+    """Whether it is a system process, of which kernels trace nothing that comes from other nodes."""
+    return (address.process.package, address.process.publisher) == RESERVED
 
 
 def _outcome(life: _Life, record: TraceRecord) -> None:

@@ -31,10 +31,10 @@ NET = (
     ),
     Mutant(
         "lose-the-tail-at-reconnect",
-        "A message of which the peer has a part is not continued on the next connection.",
+        "A message that was written to its end counts as delivered on the next connection, though the peer has a part.",
         "net/streams.py",
-        "                message.offset = partial[sequence]\n                again.append(message)\n",
-        "                message.offset = partial[sequence]\n",
+        "            elif sequence in partial:\n",
+        "            elif sequence in partial and message.offset < message.total:\n",
         "chains",
     ),
     Mutant(
@@ -80,28 +80,12 @@ NET = (
         "churn",
     ),
     Mutant(
-        "late-choice-wins",
-        "A node follows an older choice of connection that comes late.",
-        "net/session.py",
-        "        return frame.binding > self._binding\n",
-        "        return True\n",
-        "chains",
-    ),
-    Mutant(
         "silence-is-not-noticed",
         "A connection that says nothing any more is kept for ever.",
         "net/reception.py",
         "        elif connection.stage is not Stage.LIVE or (connection.pinged and not self._is_slow(connection)):\n",
         "        elif connection.stage is not Stage.LIVE:\n",
         "chains",
-    ),
-    Mutant(
-        "waits-for-the-other-to-dial",
-        "A node that expects the other side to dial does not dial, whatever it has to send.",
-        "net/sessions.py",
-        "        if session.reach is not None and not session.reach.passive:\n            return\n",
-        "        if session.reach is not None:\n            return\n",
-        "churn",
     ),
     Mutant(
         "dials-once",
@@ -144,21 +128,11 @@ NET = (
         "indirect",
     ),
     Mutant(
-        "router-keeps-the-place",
-        "A router keeps the place of a node whose connection is gone, and sends calls nowhere.",
+        "router-passes-to-the-wrong-leg",
+        "A router passes what a node that was called says back to that node.",
         "net/relay.py",
-        "        self._places[session.name] = session\n        return Reserved(accepted=True)\n",
-        "        self._places.setdefault(session.name, session)\n        return Reserved(accepted=True)\n",
-        "indirect",
-    ),
-    Mutant(
-        "router-mixes-circuits",
-        "A router gives a node that is called the oldest circuit that waits, and not the one of its ticket.",
-        "net/relay.py",
-        "        circuit = self._tickets.get(ticket)\n        if circuit is None or circuit.target != name:\n",
-        "        circuit = next(iter(self._tickets.values()), None)\n"
-        '        ticket = b"" if circuit is None else circuit.ticket\n'
-        "        if circuit is None:\n",
+        "            each.partner = partner\n",
+        "            each.partner = leg\n",
         "indirect",
     ),
 )

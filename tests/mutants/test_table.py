@@ -1,0 +1,67 @@
+"""The table of mutants fits the sources; whether each is caught, `make mutants` finds out."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from testnet.scenarios import SCENARIOS
+from tests.mutants.__main__ import chosen, seeds_of
+from tests.mutants.mutant import Mutant, PatternLost
+from tests.mutants.table import MUTANTS
+from tests.mutants.workshop import ROOMS, ROOT, copied
+
+LEAST_MUTANTS = 15
+
+
+def test_there_are_enough_and_each_has_a_name_of_its_own() -> None:
+    assert len(MUTANTS) >= LEAST_MUTANTS
+    assert not [name for name, count in Counter(mutant.name for mutant in MUTANTS).items() if count > 1]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_changes_what_is_there_into_something_that_compiles(mutant: Mutant) -> None:
+    source = (ROOT / mutant.file).read_text()
+    changed = mutant.apply(source)
+    assert changed != source
+    compile(changed, mutant.file, "exec")
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_says_who_is_to_notice(mutant: Mutant) -> None:
+    assert mutant.scenario in SCENARIOS
+    assert mutant.seeds > 0
+    assert mutant.file.partition("/")[0] in ROOMS
+    assert mutant.breaks.endswith((".", ")."))
+
+
+def test_text_that_is_not_there_exactly_once_is_told() -> None:
+    mutant = Mutant("a", "Breaks.", "kernel/x.py", "one", "two", "chains")
+    assert mutant.apply("one\n") == "two\n"
+    with pytest.raises(PatternLost, match="a: its text is not there in kernel/x.py"):
+        mutant.apply("two")
+    with pytest.raises(PatternLost, match="a: its text is there 2 times"):
+        mutant.apply("one one")
+
+
+def test_the_sources_themselves_stay_as_they_are() -> None:
+    mutant = MUTANTS[0]
+    with copied(mutant) as folder:
+        assert (folder / mutant.file).read_text() == mutant.apply((ROOT / mutant.file).read_text())
+        assert not (folder / "tests").exists()
+    assert not folder.exists()
+    assert (ROOT / mutant.file).read_text().count(mutant.old) == 1
+
+
+def test_only_those_that_are_named_are_tried() -> None:
+    first, second = MUTANTS[0], MUTANTS[-1]
+    assert chosen(f"{first.name},{second.name}") == [first, second]
+    assert chosen("") == list(MUTANTS)
+    with pytest.raises(ValueError, match=f"There is no mutant 'drop-all'. There are: {first.name}, "):
+        chosen("drop-all")
+
+
+def test_every_seed_that_a_mutant_may_need_has_to_pass_without_one() -> None:
+    wanted = seeds_of(MUTANTS)
+    assert all(wanted[mutant.scenario] >= mutant.seeds for mutant in MUTANTS)
