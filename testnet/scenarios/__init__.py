@@ -5,7 +5,7 @@ from __future__ import annotations
 from testnet.scenarios.chains import CHAINS
 from testnet.scenarios.chat import CHAT
 from testnet.scenarios.churn import CHURN
-from testnet.scenarios.file_transfer import FILE_TRANSFER
+from testnet.scenarios.file_transfer import CUT_FILES, FILE_TRANSFER
 from testnet.scenarios.flood import FLOOD
 from testnet.scenarios.handoff import HANDOFF
 from testnet.scenarios.impostor import IMPOSTOR
@@ -22,6 +22,7 @@ SCENARIOS: dict[str, Scenario] = {
         CHAINS,
         CHAT,
         CHURN,
+        CUT_FILES,
         FILE_TRANSFER,
         FLOOD,
         HANDOFF,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from testnet.faults import draw
+from testnet.faults.reset import ConnectionReset
 from testnet.lab import Asked, Lab, NodePlan
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
 
@@ -73,6 +74,11 @@ def _options(names: Sequence[str], chance: Random) -> Options:
     return {"files": files}
 
 
+def _within_a_file(nodes: Sequence[str], chance: Random) -> ConnectionReset:
+    """Where only a part of a chunk has come, so that the rest has to follow on the next connection."""
+    return ConnectionReset(byte=chance.randint(66_000, 290_000), where=draw.where(nodes, chance))
+
+
 FILE_TRANSFER = Scenario(
     name="file_transfer",
     about="files between nodes arrive byte for byte, or their senders are told that they do not",
@@ -82,3 +88,11 @@ FILE_TRANSFER = Scenario(
     begin=_Story,
     drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
 )
+
+CUT_FILES = replace(
+    FILE_TRANSFER,
+    name="cut_files",
+    about="files whose connections break in the midst of them go on where they stopped",
+    drawers=(_within_a_file,),
+)
+"""Among all other faults that hardly ever happens."""

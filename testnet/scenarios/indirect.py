@@ -33,8 +33,14 @@ class _Story:
         self._runs = [Run(f"run {number}", **run) for number, run in enumerate(plan.options["runs"])]
 
     def work(self) -> None:
-        """All runs begin, and last for as long as there are faults."""
-        for run in self._runs:
+        """Before the hidden node has dialed anybody the others come to it; then all runs last as long as the faults."""
+        hidden, others = self._nodes[_ROUTERS], self._nodes[_ROUTERS + 1 :]
+        firsts = [Run(f"first from {name}", name, (hidden,), 1, 0, _TIMEOUT) for name in others]
+        for run in firsts:
+            self._witnesses.begin(run)
+        self._witnesses.all_over(firsts, _TIMEOUT + 10.0)
+        self._runs = [*firsts, *self._runs]
+        for run in self._runs[len(firsts) :]:
             self._witnesses.begin(run)
 
     def check(self) -> None:

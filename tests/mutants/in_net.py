@@ -14,14 +14,6 @@ NET = (
         "chains",
     ),
     Mutant(
-        "send-again-to-a-restarted-peer",
-        "What a peer may have seen before it restarted is sent to it again (G4).",
-        "net/session.py",
-        "failed = self.outbox.fail_begun() if restarted else []",
-        "failed = list[object]()",
-        "churn",
-    ),
-    Mutant(
         "lost-when-the-peer-restarts",
         "What was under way to a peer that restarted is given up, and nobody is told (G5).",
         "net/session.py",
@@ -35,7 +27,8 @@ NET = (
         "net/streams.py",
         "            elif sequence in partial:\n",
         "            elif sequence in partial and message.offset < message.total:\n",
-        "chains",
+        "cut_files",
+        25,
     ),
     Mutant(
         "tail-from-the-beginning",
@@ -72,14 +65,6 @@ NET = (
         5,
     ),
     Mutant(
-        "giving-up-keeps-the-epoch",
-        "A node that has given up on a peer goes on counting where the peer stands.",
-        "net/session.py",
-        "        self._epoch += 1\n",
-        "",
-        "churn",
-    ),
-    Mutant(
         "silence-is-not-noticed",
         "A connection that says nothing any more is kept for ever.",
         "net/reception.py",
@@ -93,7 +78,8 @@ NET = (
         "net/reach.py",
         "        return Wait(min(self.deadline, now + delay), look_up)\n",
         "        return Wait(now + 3600.0, look_up)\n",
-        "chains",
+        "churn",
+        15,
     ),
     Mutant(
         "skip-the-handshake-signature",

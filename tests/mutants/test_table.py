@@ -39,9 +39,9 @@ def test_a_mutant_says_who_is_to_notice(mutant: Mutant) -> None:
 def test_text_that_is_not_there_exactly_once_is_told() -> None:
     mutant = Mutant("a", "Breaks.", "kernel/x.py", "one", "two", "chains")
     assert mutant.apply("one\n") == "two\n"
-    with pytest.raises(PatternLost, match="a: its text is not there in kernel/x.py"):
+    with pytest.raises(PatternLost, match=r"a: its text is not there in kernel/x\.py"):
         mutant.apply("two")
-    with pytest.raises(PatternLost, match="a: its text is there 2 times"):
+    with pytest.raises(PatternLost, match=r"a: its text is there 2 times"):
         mutant.apply("one one")
 
 
@@ -58,7 +58,7 @@ def test_only_those_that_are_named_are_tried() -> None:
     first, second = MUTANTS[0], MUTANTS[-1]
     assert chosen(f"{first.name},{second.name}") == [first, second]
     assert chosen("") == list(MUTANTS)
-    with pytest.raises(ValueError, match=f"There is no mutant 'drop-all'. There are: {first.name}, "):
+    with pytest.raises(ValueError, match=rf"There is no mutant 'drop-all'. There are: {first.name}, "):
         chosen("drop-all")
 
 
