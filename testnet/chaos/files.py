@@ -15,7 +15,7 @@ from nectar_node.errors import NodeError
 from testnet.chaos.stage import Stage
 
 SIZES = (0, 1000, 65_536, 1_000_000, 4_000_000, 16_000_000)
-TIMEOUT = 120
+TIMEOUT = 80
 """Seconds for one transfer."""
 PAUSE = 0.2
 """Seconds between two."""
@@ -71,7 +71,7 @@ class Sender:
                 has_begun = True
                 with lock:
                     transfers.started += 1
-                answer = self._await(client)
+                answer = self._await(client, file)
             self._end(file, answer)
         except NodeGone:
             with lock:
@@ -88,12 +88,21 @@ class Sender:
         order = {"id": file.path.stem, "path": shared, "name": file.path.name, "to": file.target}
         return json.dumps({"Send": order})
 
-    def _await(self, client: ControlClient) -> Answer | None:
+    def _await(self, client: ControlClient, file: _File) -> Answer | None:
         """The outcome; None: nobody waits for it any longer."""
+        is_cancelled = False
         while not client.has_answer(0.2):
             if self._stage.has_no_patience():
                 return None
+            if self._stage.hurried.is_set() and not is_cancelled:
+                is_cancelled = True
+                self._cancel(file)
         return client.receive()
+
+    def _cancel(self, file: _File) -> None:
+        body = json.dumps({"Cancel": {"id": file.path.stem}})
+        with contextlib.suppress(NodeError), self._stage.network.connect(self._name) as client:
+            client.request("message", patience=5.0, target=PROCESS, body=body, timeout=5, blob=None, mime=None)
 
     def _end(self, file: _File, answer: Answer | None) -> None:
         transfers = self._stage.report.transfers
@@ -106,6 +115,8 @@ class Sender:
             if kind is None:
                 transfers.completed += 1
                 transfers.bytes += file.size
+            elif answer is None and self._stage.abandoned:
+                transfers.abandoned += 1
             elif answer is None:
                 transfers.unended += 1
             else:

@@ -20,6 +20,8 @@ from testnet.chaos.weather import ECHO
 from testnet.links.client import LinksProcess
 from testnet.processes import is_paused
 
+_PATIENCE = 5.0
+"""Seconds in which a node that nothing is wrong with says what it runs."""
 OWN_NODES = ("one.nec", "two.nec", "three.nec")
 
 
@@ -115,7 +117,7 @@ def _check_count(nodes: Sequence[str], network: Network) -> None:
 
 def _check_packages(network: Network, name: str) -> None:
     with network.connect(name) as client:
-        rows = client.request("ps").get("processes", ())
+        rows = client.request("ps", patience=_PATIENCE).get("processes", ())
     there = {str(row["address"]).rpartition("@")[2] for row in rows}
     for process in (PROCESS.rpartition("@")[2], ECHO):
         if process not in there:

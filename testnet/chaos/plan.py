@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import product
 from random import Random
 
 from testnet.faults import draw
@@ -15,6 +16,8 @@ from testnet.faults.registrar_down import RegistrarDown
 from testnet.schedule import Schedule, Step, ordered
 
 ROUND_SECONDS = 20.0
+DRAWS = 2
+"""Of each round, one over the other: so that there are seldom long times without a fault, and often several at once."""
 LEAST_SECONDS = 0.1
 """Of a fault."""
 
@@ -31,9 +34,10 @@ DRAWERS: tuple[draw.Drawer, ...] = (*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES,
 def draw_rounds(nodes: Sequence[str], seconds: float, seed: int) -> Schedule:
     """The faults of so many seconds, for a testnet of these nodes and a registrar; the last ends before they do."""
     steps: list[Step] = []
-    for number in range(math.ceil(seconds / ROUND_SECONDS)):
+    for number, which in product(range(math.ceil(seconds / ROUND_SECONDS)), range(DRAWS)):
         begin = number * ROUND_SECONDS
-        for step in draw.draw_schedule(DRAWERS, nodes, ROUND_SECONDS, Random(f"{seed}/chaos/{number}")):
+        chance = Random(f"{seed}/chaos/{number}/{which}")
+        for step in draw.draw_schedule(DRAWERS, nodes, ROUND_SECONDS, chance):
             end = ROUND_SECONDS if step.until is None else step.until
             until = round(begin + max(end, step.at + LEAST_SECONDS), 3)
             steps.append(Step(round(begin + step.at, 3), until, step.fault))

@@ -122,16 +122,23 @@ def _faults(report: Report) -> list[str]:
 def _traffic(report: Report) -> list[str]:
     transfers, requests = report.transfers, report.requests
     kinds = ", ".join(f"{kind} {count}" for kind, count in transfers.failed.most_common())
-    failed = f"{transfers.failed.total()} failed with an error{f' ({kinds})' if kinds else ''}"
     return [
-        f"Transfers: {transfers.started} started; {transfers.completed} completed ({output.size(transfers.bytes)}), "
-        f"{failed}, {transfers.died} died with their node; {transfers.unended} without an outcome, "
-        f"{len(transfers.wrong)} wrong.",
-        f"Requests: {requests.started} started; {requests.answered} answered, {requests.returned} returned on their "
-        f"way, {requests.offline} Offline, {requests.timeout} Timeout, {requests.died} died with their node; "
-        f"{requests.lost} lost, {requests.doubled} doubled, {requests.disordered} out of order, "
-        f"{requests.wrong_node} from the wrong node.",
+        f"Transfers: {transfers.started} started",
+        f"  {transfers.completed} completed, {output.size(transfers.bytes)}",
+        f"  {transfers.failed.total()} failed with an error{f': {kinds}' if kinds else ''}",
+        f"  {transfers.died} died with their node{_abandoned(transfers.abandoned)}",
+        f"  {transfers.unended} without an outcome, {len(transfers.wrong)} wrong",
+        f"Requests: {requests.started} started",
+        f"  {requests.answered} answered, {requests.returned} returned on their way",
+        f"  {requests.offline} Offline, {requests.timeout} Timeout",
+        f"  {requests.died} died with their node{_abandoned(requests.abandoned)}",
+        f"  {requests.lost} lost, {requests.doubled} doubled, {requests.disordered} out of order, "
+        f"{requests.wrong_node} from the wrong node",
     ]
+
+
+def _abandoned(count: int) -> str:
+    return f", {count} abandoned by Ctrl-C" if count else ""
 
 
 def _healing(report: Report) -> list[str]:

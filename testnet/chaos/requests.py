@@ -14,16 +14,16 @@ from typing import Any
 from nectar_node.cli.client import ControlClient, NodeGone
 from nectar_node.errors import NodeError
 from testnet.chaos.stage import Stage
-from testnet.chaos.tally import outcomes
+from testnet.chaos.tally import Fate, outcomes
 from testnet.lab import PACKAGES
 
 PROCESS = "witness:witness:sys"
 PACKAGE = PACKAGES / "witness" / "pkg"
-RUN_SECONDS = 15.0
+RUN_SECONDS = 5.0
 """How long a run sends requests."""
 GAP_MS = 50
 """Between two requests of a node."""
-TIMEOUT = 10
+TIMEOUT = 6
 """Seconds that a request may take."""
 MAX_RUNS = 20
 """After which a witness is to forget them."""
@@ -61,7 +61,7 @@ class Author:
                     self._live(client)
                 return
             except NodeGone:
-                self._fold(died=True)
+                self._fold("died")
             except OutOfPatience:
                 break
             except NodeError as error:
@@ -69,11 +69,11 @@ class Author:
             if self._stage.finishing.is_set() and not self._wanted:
                 return
             time.sleep(0.1)
-        self._fold(died=False)
+        self._fold("abandoned" if self._stage.abandoned else "lost")
 
     def check(self) -> None:
-        """See that the node has asked anything."""
-        if not self._number:
+        """See that the node has asked anything, if there was time for it."""
+        if not self._number and not self._stage.hurried.is_set():
             self._stage.report.problems.append(f"{self._name} has asked nobody: {self._failure}")
 
     def sent(self) -> int:
@@ -91,17 +91,18 @@ class Author:
         self._ask(client, "Forget")
 
     def _live(self, client: ControlClient) -> None:
-        while True:
+        while not self._stage.has_no_patience():
             self._look(client)
             complete = self._complete()
             if complete and (self._stage.finishing.is_set() or len(self._wanted) >= MAX_RUNS):
-                self._fold(died=False)
+                self._fold("lost")
                 if self._stage.finishing.is_set():
                     return
                 self._ask(client, "Forget")
             if not self._stage.finishing.is_set() and self._all_sent() and len(self._wanted) < MAX_RUNS:
                 self._begin(client)
             time.sleep(0.3)
+        raise OutOfPatience
 
     def _begin(self, client: ControlClient) -> None:
         run = f"{self._stage.seed}-{self._name}-{self._number}"
@@ -130,7 +131,7 @@ class Author:
                 self._stage.report.problems.append(
                     f"the witness on {self._name} has ended while its node ran, with {len(missing)} runs"
                 )
-            self._fold(died=False)
+            self._fold("lost")
         self._last = report
 
     def _complete(self) -> bool:
@@ -143,12 +144,12 @@ class Author:
     def _rows(self) -> list[dict[str, Any]]:
         return [] if self._last is None else list(self._last["asked"])
 
-    def _fold(self, died: bool) -> None:
+    def _fold(self, missing: Fate) -> None:
         """This life, or what its witness is to forget, is over."""
         with self._stage.lock:
             if self._last is not None:
-                self._stage.report.requests.add(self._name, self._last, died)
-            if not died and not self._all_sent():
+                self._stage.report.requests.add(self._name, self._last, missing)
+            if missing == "lost" and not self._all_sent():
                 self._stage.report.problems.append(f"the witness on {self._name} has not sent all its requests")
         self._last = None
         self._wanted.clear()

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from nectar_node.cli.transfer import Interrupts
 from nectar_node.errors import NodeError
+from testnet.chaos import files
 from testnet.chaos.files import Sender, partial_files
 from testnet.chaos.ground import Ground
 from testnet.chaos.report import Report
@@ -22,9 +23,8 @@ from testnet.schedule import Schedule
 
 MARGIN = 10.0
 """Seconds that an outcome may be late."""
-PATIENCE = max(RUN_SECONDS + TIMEOUT, 60.0) + MARGIN
-"""Seconds after the last fault in which everything under way must have ended: a transfer notices within 30 seconds that
-the other side is silent."""
+PATIENCE = max(RUN_SECONDS + TIMEOUT, files.TIMEOUT) + MARGIN
+"""Seconds after the last fault in which everything under way must have had its outcome (G5)."""
 _GLANCE = 0.2
 
 
@@ -65,15 +65,15 @@ class Play:
         """From the first fault to the last outcome. Whoever interrupts twice waits for no outcome any more."""
         sky = self._start([self._weather.run])
         work = self._start([*(each.run for each in self._authors), *(each.run for each in self._senders)])
-        try:
-            self._watch(lambda: self._stage.now >= seconds or wanted.count > 0, seconds, display, "")
-        finally:
-            self._stage.report.seconds = min(seconds, self._stage.now)
-            self._stage.finishing.set()
+        self._watch(lambda: self._stage.now >= seconds or wanted.count > 0, seconds, display, "")
+        self._stage.report.seconds = min(seconds, self._stage.now)
+        self._stage.finishing.set()
+        if wanted.count:
+            self._stage.hurried.set()
         self._watch(lambda: not _alive(sky), seconds, display, "healing: ")
         self._stage.be_patient(PATIENCE)
         self._watch(lambda: not _alive(work) or wanted.count > 1, seconds, display, "waiting for the last outcomes: ")
-        self._stage.be_patient(PATIENCE if wanted.count < 2 else 0.0)
+        self._stage.abandoned = _alive(work) and wanted.count > 1
         for thread in work:
             thread.join()
         self._check()

@@ -24,6 +24,10 @@ class Stage:
     report: Report
     finishing: threading.Event = field(default_factory=threading.Event)
     """Set when nothing new is to begin."""
+    hurried: threading.Event = field(default_factory=threading.Event)
+    """Set when the user does not want to wait for what takes long."""
+    abandoned: bool = False
+    """The user does not even want to wait for outcomes."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Of the report's counts."""
     _began: float = field(default_factory=time.monotonic)
@@ -40,7 +44,7 @@ class Stage:
 
     def has_no_patience(self) -> bool:
         """Whether that is over."""
-        return self.now > self._patience_ends
+        return self.abandoned or self.now > self._patience_ends
 
     def others(self, name: str) -> list[str]:
         """All nodes but that one."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
+Fate: TypeAlias = Literal["died", "abandoned", "lost"]
+"""Of requests without an outcome: their node was killed, their user did not wait, or they had all the time there is."""
 MAX_SENTENCES = 50
 """Of what is wrong, that are kept."""
 _OUTCOMES = ("answered", "returned", "offline", "timeout")
@@ -29,6 +31,8 @@ class Transfers:
     """Their sender's node was killed."""
     unended: int = 0
     """Nobody was told how they ended."""
+    abandoned: int = 0
+    """The user did not wait for their end."""
     wrong: list[str] = field(default_factory=list)
     """Files that are not there though their sender was told so, or differ from what was sent."""
 
@@ -41,6 +45,7 @@ class Transfers:
             "failed": dict(self.failed),
             "died": self.died,
             "unended": self.unended,
+            "abandoned": self.abandoned,
             "wrong": self.wrong,
         }
 
@@ -57,6 +62,8 @@ class Requests:
     timeout: int = 0
     died: int = 0
     """Of a node that was killed."""
+    abandoned: int = 0
+    """The user did not wait for their outcome."""
     lost: int = 0
     """Without an outcome though their node lives and their time is over."""
     doubled: int = 0
@@ -79,10 +86,10 @@ class Requests:
         if len(self.sentences) < MAX_SENTENCES:
             self.sentences.append(sentence)
 
-    def add(self, author: str, report: Mapping[str, Any], died: bool) -> None:
-        """The last report of a witness that `died` with its node, or has had time for all outcomes."""
+    def add(self, author: str, report: Mapping[str, Any], missing: Fate) -> None:
+        """The last report of a witness, and what has become of requests that have no outcome there."""
         for row in report["asked"]:
-            self._add_run(author, row, died)
+            self._add_run(author, row, missing)
         for row in report["noted"]:
             self.doubled += int(row["doubled"])
             self.disordered += int(row["disordered"])
@@ -90,15 +97,13 @@ class Requests:
             self._add_wrong(author, str(sentence))
         self.other += int(report["wrong_left_out"])
 
-    def _add_run(self, author: str, row: Mapping[str, Any], died: bool) -> None:
-        missing = int(row["sent"]) - sum(int(row[name]) for name in _OUTCOMES)
+    def _add_run(self, author: str, row: Mapping[str, Any], fate: Fate) -> None:
+        missing = int(row["sent"]) - outcomes(row)
         self.started += int(row["sent"])
         for name in _OUTCOMES:
             setattr(self, name, getattr(self, name) + int(row[name]))
-        if died:
-            self.died += missing
-        elif missing > 0:
-            self.lost += missing
+        setattr(self, fate, getattr(self, fate) + missing)
+        if missing and fate == "lost":
             self.say(f"{missing} requests from {author} to {row['target']} in run {row['run']} have no outcome")
 
     def _add_wrong(self, author: str, sentence: str) -> None:

@@ -1,0 +1,103 @@
+"""How requests of a witness are followed, with a node that a test serves: one that breaks its promises."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nectar_node.cli.network import Network
+from testnet.chaos.report import Report
+from testnet.chaos.requests import Author
+from testnet.chaos.stage import Stage
+from tests.cli.served_node import Reply, make_network, serve_node
+
+NODES = ("a.nec", "b.nec")
+ROW = {"target": "b.nec", "sent": 100, "answered": 90, "returned": 0, "offline": 4, "timeout": 1}
+
+
+class FakeWitness:
+    """Says that it has begun a run, and then what `tell` makes of its name; None: its node ends."""
+
+    def __init__(self, tell: Callable[[str], Any]) -> None:
+        self._tell = tell
+        self._run = ""
+        self.looks = 0
+
+    def answer(self, asked: dict[str, Any]) -> Reply:
+        if asked["command"] == "ps":
+            return {"ok": {"processes": [{"address": "a.nec@witness:witness:sys"}]}}
+        body = json.loads(asked["body"])
+        if isinstance(body, dict):
+            self._run = body["Begin"]["run"]
+            return _response("Begun")
+        if body == "Report" and self._run:
+            self.looks += 1
+            told = self._tell(self._run)
+            return None if told is None else _response(told)
+        return _response({"Report": _report()} if body == "Report" else "Forgotten")
+
+
+def _response(body: object) -> Reply:
+    return {"ok": {"outcome": "response", "body": json.dumps(body)}}
+
+
+def _report(*asked: dict[str, Any]) -> dict[str, Any]:
+    return {"asked": list(asked), "noted": [], "wrong": [], "wrong_left_out": 0, "notes_left_out": 0}
+
+
+def follow(tmp_path: Path, witness: FakeWitness, ending: Callable[[Stage], None]) -> Report:
+    """What is reported of that witness, which is to begin one run, if `ending` comes after its second look."""
+    stage = Stage(Network(make_network(tmp_path)), NODES, 1, tmp_path, Report(1, NODES, 60.0))
+
+    def answer(asked: dict[str, Any]) -> Reply:
+        if "Begin" in str(asked.get("body")):
+            stage.finishing.set()
+        if witness.looks >= 2:
+            ending(stage)
+        return witness.answer(asked)
+
+    with serve_node(tmp_path, "a.nec", answer):
+        Author(stage, "a.nec").run()
+    return stage.report
+
+
+def out_of_patience(stage: Stage) -> None:
+    stage.be_patient(-1.0)
+
+
+def test_requests_without_an_outcome_when_all_time_is_over_are_lost(tmp_path: Path) -> None:
+    report = follow(tmp_path, FakeWitness(lambda run: {"Report": _report({**ROW, "run": run})}), out_of_patience)
+    assert (report.requests.started, report.requests.lost, report.requests.died) == (100, 5, 0)
+    assert report.violations() == ["5 requests were lost (G5)"]
+
+
+def test_requests_that_a_user_does_not_wait_for_are_abandoned(tmp_path: Path) -> None:
+    def abandon(stage: Stage) -> None:
+        stage.abandoned = True
+
+    report = follow(tmp_path, FakeWitness(lambda run: {"Report": _report({**ROW, "run": run})}), abandon)
+    assert (report.requests.lost, report.requests.abandoned) == (0, 5)
+
+
+def test_requests_of_a_node_that_ends_have_died_with_it(tmp_path: Path) -> None:
+    looks = iter([{"Report": None}, None])
+
+    def tell(run: str) -> Any:
+        told = next(looks, None)
+        return told and {"Report": _report({**ROW, "run": run})}
+
+    report = follow(tmp_path, FakeWitness(tell), out_of_patience)
+    assert (report.requests.started, report.requests.lost, report.requests.died) == (100, 0, 5)
+
+
+def test_a_witness_that_has_forgotten_what_it_began_has_ended_and_its_requests_are_lost(tmp_path: Path) -> None:
+    looks = iter([True, False])
+
+    def tell(run: str) -> Any:
+        return {"Report": _report({**ROW, "run": run}) if next(looks, False) else _report()}
+
+    report = follow(tmp_path, FakeWitness(tell), out_of_patience)
+    assert report.requests.lost == 5
+    assert "the witness on a.nec has ended while its node ran, with 1 runs" in report.problems

@@ -1,0 +1,166 @@
+"""Chaos on real nodes: everything holds, and nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nectar_node.cli.network import Network
+from nectar_node.cli.transfer import Interrupts
+from nectar_node.errors import BadInput, NotRunning
+from testnet.chaos.ground import Ground, check, ground, started
+from testnet.chaos.report import Report
+from testnet.chaos.run import run_chaos
+from testnet.faults.bit_flips import BitFlips
+from testnet.faults.crash import Crash
+from testnet.faults.disk_full import DiskFull
+from testnet.faults.partition import Partition
+from testnet.faults.pause import Pause
+from testnet.faults.where import Where
+from testnet.links.client import LinksProcess
+from testnet.local import LocalTestnet
+from testnet.processes import NodeProcesses, is_paused
+from testnet.schedule import Schedule, Step
+from tests.cli.served_node import make_network
+from tests.testnet.cli.lab import Shell
+
+NODES = ("a.nec", "b.nec", "c.nec")
+SCHEDULE: Schedule = (
+    Step(0.5, 4.0, BitFlips(1e-6, where=Where("b.nec"))),
+    Step(1.0, 2.0, Crash("a.nec")),
+    Step(1.5, 3.0, Partition(Where("b.nec", "c.nec"))),
+    Step(2.5, 3.5, Pause("c.nec")),
+    Step(3.0, 4.0, DiskFull("b.nec")),
+)
+
+
+class Progress:
+    """What was shown."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def show(self, done: int, total: int, text: str) -> None:
+        self.texts.append(text)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    network = Network(tmp_path_factory.mktemp("chaos") / "testnet")
+    with started(network, NODES):
+        yield network
+
+
+def run(network: Network, schedule: Schedule, seconds: float, wanted: Interrupts | None = None) -> Report:
+    place = Ground(network, check(network, network.names()), "")
+    return run_chaos(place, 5, seconds, schedule, Progress(), wanted or Interrupts())
+
+
+def left(network: Network) -> list[object]:
+    """What a run may not leave behind."""
+    processes, files = [], []
+    for name in NODES:
+        with network.connect(name) as client:
+            processes += [row["address"] for row in client.request("ps")["processes"] if "witness" in row["address"]]
+        inbox = network.place(name).drives / "file_transfer:sys" / "inbox"
+        files += [path for path in inbox.rglob("*") if path.is_file()]
+    return [*LinksProcess(network).ask("faults")["faults"], *processes, *files]
+
+
+def await_paused(network: Network, name: str) -> None:
+    """A signal takes its time."""
+    deadline = time.monotonic() + 10
+    while not is_paused(network.place(name).owner() or 0):
+        assert time.monotonic() < deadline
+
+
+def test_files_and_requests_stand_a_kill_a_pause_a_full_disk_and_broken_links(network: Network) -> None:
+    report = run(network, SCHEDULE, 6.0)
+    assert report.violations() == [], report.evidence()
+    assert [held.step for held in report.faults] == list(SCHEDULE)
+    assert all(held.refused is None and held.ended is not None for held in report.faults)
+    assert report.transfers.completed > 0
+    assert report.requests.answered > 0
+    assert report.healed is not None
+    ended = report.requests.answered + report.requests.returned + report.requests.offline + report.requests.timeout
+    assert report.requests.started == ended + report.requests.died
+    assert left(network) == []
+
+
+def test_whoever_interrupts_it_gets_a_report_and_all_nodes_run(network: Network) -> None:
+    wanted = Interrupts()
+    timer = threading.Timer(2.5, lambda: setattr(wanted, "count", 1))
+    timer.start()
+    schedule = (Step(0.2, 500.0, Crash("b.nec")), Step(0.3, 500.0, Pause("c.nec")))
+    report = run(network, schedule, 600.0, wanted)
+    assert report.ended_early
+    assert report.violations() == [], report.evidence()
+    assert set(check(network, network.names())) == set(NODES)
+    assert left(network) == []
+
+
+def test_who_interrupts_it_twice_waits_for_no_outcome(network: Network) -> None:
+    wanted = Interrupts()
+    timer = threading.Timer(2.0, lambda: setattr(wanted, "count", 2))
+    timer.start()
+    report = run(network, (Step(0.1, 500.0, Pause("c.nec")),), 600.0, wanted)
+    assert report.violations() == []
+    assert report.requests.abandoned > 0
+    assert set(check(network, network.names())) == set(NODES)
+    assert left(network) == []
+
+
+def test_where_faults_hold_already_or_a_node_is_paused_it_does_not_begin(network: Network) -> None:
+    links = LinksProcess(network)
+    links.ask("apply", kind="partition", parameters={"between": ["a.nec", "b.nec"]}, seconds=None)
+    with pytest.raises(BadInput, match=r"faults already \(partition a\.nec from b\.nec\): `nectar testnet fault rem"):
+        check(network, network.names())
+    links.ask("remove", number=None)
+    NodeProcesses(network).pause("a.nec")
+    try:
+        await_paused(network, "a.nec")
+        with pytest.raises(BadInput, match=r"^a\.nec is paused: `nectar testnet resume a\.nec"):
+            check(network, network.names())
+    finally:
+        NodeProcesses(network).resume("a.nec")
+
+
+def test_where_nodes_reach_each_other_directly_it_says_that_nothing_can_break(tmp_path: Path) -> None:
+    with LocalTestnet(tmp_path / "direct") as nodes:
+        nodes.start()
+        with pytest.raises(NotRunning, match=r"reach each other directly.*without --direct"), ground(nodes.folder):
+            raise AssertionError("it began")
+
+
+def test_a_testnet_that_is_down_runs_for_as_long_as_it_takes(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "testnet")
+    make_network(shell.folder, "registrar.nec", "a.nec", "b.nec")
+    shell.say("testnet", "chaos", "--minutes", "0.02", "--seed", "3", "--json", "-o", str(tmp_path / "report"))
+    report = json.loads((tmp_path / "report").read_text())
+    assert (report["nodes"], report["violations"]) == (["a.nec", "b.nec"], [])
+    network = Network(shell.folder)
+    assert [name for name in network.names() if network.place(name).owner() is not None] == []
+    assert LinksProcess(network).pid is None
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "1e9"])
+def test_a_time_that_nobody_can_run_is_refused(tmp_path: Path, minutes: str) -> None:
+    code, said = Shell(tmp_path).fails("testnet", "chaos", f"--minutes={minutes}")
+    assert (code, said.partition(":")[0]) == (2, f"--minutes {float(minutes):g} is no time to run")
+
+
+def test_a_folder_without_a_testnet_is_refused(tmp_path: Path) -> None:
+    code, said = Shell(tmp_path / "none").fails("testnet", "chaos")
+    assert code == 1
+    assert said.startswith(f"There is no testnet in {tmp_path}/none: start one with `nectar testnet up")
+
+
+def test_one_node_alone_is_too_few(tmp_path: Path) -> None:
+    (tmp_path / "nodes" / "a.nec").mkdir(parents=True)
+    code, said = Shell(tmp_path).fails("testnet", "chaos")
+    assert (code, said.partition(":")[0]) == (2, "Chaos needs two nodes or more that run behind links")
