@@ -7,7 +7,7 @@ from itertools import permutations
 
 from testnet.faults.rule import NotAtThisLevel
 from testnet.lab import Asked, Lab, NodePlan, OutOfTime
-from testnet.scenarios.scenario import Plan, Scenario
+from testnet.scenarios.scenario import Outcomes, Plan, Scenario, Telling
 from testnet.schedule import Step
 
 HELLO = "our@hello:hello:sys"
@@ -15,8 +15,8 @@ HELLO = "our@hello:hello:sys"
 _ASK_SECONDS = 10
 
 
-def play(lab: Lab, scenario: Scenario, plan: Plan) -> None:
-    """From the first boot to the last check; raises Violation, and OutOfTime."""
+def play(lab: Lab, scenario: Scenario, plan: Plan) -> Outcomes:
+    """From the first boot to the last check; what everything came to. Raises Violation, and OutOfTime."""
     lab.boot(*(_with_hello(node) for node in scenario.topology(plan.nodes)))
     story = scenario.begin(lab, plan)
     began = lab.now
@@ -28,6 +28,7 @@ def play(lab: Lab, scenario: Scenario, plan: Plan) -> None:
     weather.clear(plan.nodes)
     heal(lab, plan.nodes, scenario.heals_within)
     story.check()
+    return story.outcomes() if isinstance(story, Telling) else {}
 
 
 def _with_hello(node: NodePlan) -> NodePlan:

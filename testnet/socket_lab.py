@@ -73,6 +73,8 @@ class SocketLab:
     seed: int
     journal: list[str] = field(default_factory=list)
     """A line for each thing that was done, as in a simulation's."""
+    listener: Callable[[str], None] | None = None
+    """Is given each of these lines when it is written, in whatever thread."""
     _began: float = field(default_factory=time.monotonic)
     _faults: dict[int, Fault] = field(default_factory=dict)
     _later: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
@@ -302,8 +304,10 @@ class SocketLab:
     def close(self) -> None:
         """All of the network ends."""
         self._pool.shutdown(cancel_futures=True)
-        impostors.dismiss_all(self.nodes.network)
-        self.nodes.close()
+        try:
+            impostors.dismiss_all(self.nodes.network)
+        finally:
+            self.nodes.close()
 
     def _drive(self, node: str) -> Path:
         return self._folder(node).drives / "file_transfer:sys"
@@ -318,7 +322,10 @@ class SocketLab:
     def _tell(self, node: str, what: str) -> None:
         if not what.isprintable():
             what = what.encode("unicode_escape").decode()
-        self.journal.append(f"{self.now:.9f} {node} {what}")
+        line = f"{self.now:.9f} {node} {what}"
+        self.journal.append(line)
+        if self.listener is not None:
+            self.listener(line)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from random import Random
 from testnet.faults import draw
 from testnet.lab import Lab, NodePlan
 from testnet.scenarios.course import may_forget
-from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _BLOBS = (0, 0, 1, 1000, 30_000, 300_000, 2_000_000)
@@ -18,12 +18,13 @@ _MAX_BYTES = 5_000_000
 """Of all blobs of a chain."""
 _TIMEOUTS = (5, 20, 60)
 _UNDER_WAY = 60.0
-"""Seconds in which a request that nobody waits for any more arrives or comes back."""
+"""Seconds in which a request that nobody waits for any more arrives or comes back; a plan may say how long it takes."""
 
 
 class _Story:
     def __init__(self, lab: Lab, plan: Plan) -> None:
         self._lab = lab
+        self._plan = plan
         self._nodes = plan.nodes
         self._unsteady = {name for name in plan.nodes if may_forget(plan.schedule, name, 0.0)}
         self._witnesses = Witnesses(lab)
@@ -40,12 +41,16 @@ class _Story:
         """Every request has had its outcome, and none was lost or came to be on its way."""
         runs = [run for _, run in self._runs if self._witnesses.begun(run)]
         self._witnesses.all_over(runs, 120.0)
-        self._lab.rest(_UNDER_WAY)
+        self._lab.rest(self._plan.options.get("under_way", _UNDER_WAY))
         for run in runs:
             if self._unsteady.isdisjoint((run.author, *run.targets, *run.path)):
                 self._check_flow(run)
         self._witnesses.all_answered([_again(run) for run in runs])
         self._witnesses.nothing_wrong(self._nodes)
+
+    def outcomes(self) -> Outcomes:
+        """See `Telling`."""
+        return self._witnesses.outcomes()
 
     def _check_flow(self, run: Run) -> None:
         """No node on the way forgets: so what is passed on arrives or comes back, and none arises on the way."""

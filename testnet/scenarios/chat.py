@@ -11,7 +11,7 @@ from typing import Any
 from testnet.faults import draw
 from testnet.lab import Asked, Lab, NodePlan
 from testnet.scenarios.course import ended, in_time, may_forget, since, told
-from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.schedule import Schedule
 
 PROCESS = "our@chat:chat:sys"
@@ -43,6 +43,14 @@ class Saying:
         answered = outcome is not None and outcome.kind == "response"
         return outcome.body["Said"] if outcome is not None and answered and "Said" in outcome.body else None
 
+    def words(self) -> str:
+        """What the author was told."""
+        if self.said is None:
+            return f"nothing was told of it: {self.asked.outcome and self.asked.outcome.kind}"
+        heard = ", ".join(sorted(self.said["heard"])) or "nobody"
+        missed = ", ".join(sorted(f"{each['node']} ({each['kind']})" for each in self.said["missed"])) or "nobody"
+        return f"heard by {heard}; missed by {missed}"
+
 
 @dataclass(slots=True)
 class _Story:
@@ -71,6 +79,10 @@ class _Story:
             check_complete(node, lines, self.sayings, self.plan.schedule)
         for node in self.plan.nodes:
             self._reaches_all(node)
+
+    def outcomes(self) -> Outcomes:
+        """See `Telling`."""
+        return {f"{each.text} by {each.author}": each.words() for each in self.sayings}
 
     def _reaches_all(self, node: str) -> None:
         limit = self.lab.now + CALM

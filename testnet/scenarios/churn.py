@@ -10,7 +10,7 @@ from typing import Any
 from testnet.faults import draw
 from testnet.lab import Lab, NodePlan
 from testnet.scenarios.course import may_forget
-from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _SECONDS = 30.0
@@ -80,6 +80,10 @@ class _Story:
         self._check_reach(there)
         self._check_gone(there[0], [name for name in self._joined if name not in there])
         self._witnesses.nothing_wrong(there)
+
+    def outcomes(self) -> Outcomes:
+        """See `Telling`."""
+        return self._witnesses.outcomes()
 
     def _stayed(self, run: Run) -> bool:
         return self._ends[run.author] == self._steady[run.name] and not may_forget(self._plan.schedule, run.author, 0.0)

@@ -9,7 +9,7 @@ from random import Random
 from testnet.faults import draw
 from testnet.faults.reset import ConnectionReset
 from testnet.lab import Asked, Lab, NodePlan
-from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 
 PROCESS = "our@file_transfer:file_transfer:sys"
 PATIENCE = 300
@@ -59,6 +59,22 @@ class _Story:
             received = self.lab.received(each.target, each.name)
             require(received is not None or not done, f"{each.source} was told that {each.name} is there; it is not")
             require(received in (None, each.data), f"{each.name} on {each.target} differs from what {each.source} sent")
+
+    def outcomes(self) -> Outcomes:
+        """See `Telling`."""
+        return {
+            f"{each.name}, {len(each.data)} bytes, {each.source} to {each.target}": self._outcome(each)
+            for each in self.transfers
+        }
+
+    def _outcome(self, transfer: _Transfer) -> str:
+        outcome = transfer.asked.outcome
+        there = self.lab.received(transfer.target, transfer.name) is not None
+        place = "the file is there" if there else "no file is there"
+        if outcome is None or outcome.kind != "response":
+            return f"{'nothing' if outcome is None else outcome.kind}; {place}"
+        (variant, body), *_ = outcome.body.items()
+        return f"{variant} {body.get('kind', '')}".rstrip() + f"; {place}"
 
 
 def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:

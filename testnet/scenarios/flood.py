@@ -8,7 +8,7 @@ from random import Random
 from testnet.faults import draw
 from testnet.lab import PACKAGES, Lab, NodePlan
 from testnet.scenarios import processes
-from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _PROCESS = "slow:witness:sys"
@@ -50,6 +50,10 @@ class _Story:
             self._check_answers(witnesses, runs)
             witnesses.nothing_wrong(self._others)
         self._witnesses.nothing_wrong(self._plan.nodes)
+
+    def outcomes(self) -> Outcomes:
+        """See `Telling`."""
+        return self._witnesses.outcomes() | self._neighbours.outcomes()
 
     def _check_answers(self, witnesses: Witnesses, runs: Sequence[Run]) -> None:
         """A request that is Offline was not sent, or its connection broke; a Timeout there must not be."""

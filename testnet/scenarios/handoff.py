@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from testnet.faults import draw
 from testnet.lab import Json, Lab, NodePlan, Outcome
 from testnet.scenarios.course import may_forget
-from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 
 _GUEST, _DOOR, _KERNEL = "our@guest:handoff:sys", "our@door:handoff:sys", "our@kernel:distro:sys"
 _PATIENCE = 10
@@ -86,6 +86,9 @@ class _Story:
         self._guests = {name: _Guest(name in self._unsteady) for name in plan.nodes}
         self._opened: dict[tuple[str, Ticket], int] = {}
         """How often a guest was told that it has opened a door since the door's node booted."""
+        self._answers: list[Json] = []
+        """What guests have said to their users; null where they could not."""
+        self._outcomes: Outcomes = {}
         self._deeds: dict[str, Callable[[dict[str, Any]], object]] = {
             "fetch": lambda step: self._fetch(step["guest"], _ticket(step)),
             "pass": lambda step: self._pass(step["guest"], _ticket(step), step["to"]),
@@ -98,14 +101,25 @@ class _Story:
     def work(self) -> None:
         """One deed after another, whatever the network does meanwhile."""
         began = self._lab.now
-        for step in self._plan.options["steps"]:
+        for number, step in enumerate(self._plan.options["steps"]):
             self._lab.rest(max(0.0, began + step["at"] - self._lab.now))
+            before = len(self._answers)
             self._deeds[step["do"]](step)
+            words = ", ".join(map(_words, self._answers[before:])) or "nobody was asked"
+            self._outcomes[f"deed {number}, {step['guest']}: {step['do']}"] = words
+
+    def outcomes(self) -> Outcomes:
+        """See `Telling`: each deed, and which doors each guest has opened since they booted."""
+        opened = {
+            f"{guest} at {ticket.node}, door {ticket.door}": times for (guest, ticket), times in self._opened.items()
+        }
+        return self._outcomes | {f"openings of {who}": str(times) for who, times in opened.items()}
 
     def _tell(self, guest: str, body: Json) -> Json:
         """What a guest answers its user; null if it cannot."""
         outcome: Outcome = self._lab.ask(guest, _GUEST, body, 3 * _PATIENCE)
-        return outcome.body if outcome.kind == "response" else None
+        self._answers.append(outcome.body if outcome.kind == "response" else None)
+        return self._answers[-1]
 
     # --- deeds ------------------------------------------------------------------------------------------------------
 
@@ -217,6 +231,18 @@ class _Story:
             there = counted.get((guest, ticket), 0)
             words = f"{guest} was told {times} times that it opened {ticket}, and the door counted {there}"
             require(ticket.node != node or there >= times, words)
+
+
+def _words(answer: Json) -> str:
+    """What a guest said, without numbers that depend on when it was asked."""
+    match answer:
+        case {"Door": {**says}}:
+            return f"the door says {next(iter(says))}"
+        case {"Failed": {"kind": str(kind)}}:
+            return f"failed: {kind}"
+        case {"Fetched": [*tickets]} | {"Took": [*tickets]}:
+            return f"{next(iter(answer))} {len(tickets)}"
+    return "no answer" if answer is None else "something else"
 
 
 def _ticket(step: dict[str, Any]) -> Ticket:

@@ -8,8 +8,9 @@ from random import Random
 from testnet.faults import draw
 from testnet.faults.impostor import Impostor
 from testnet.lab import Lab, NodePlan
-from testnet.scenarios.scenario import Options, Plan, Scenario, require
-from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
+from testnet.scenarios.course import told
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.scenarios.witnesses import PACKAGE, PROCESS, Run, Witnesses
 
 _TIMEOUT = 30
 _BLOBS = (0, 0, 1000, 100_000)
@@ -35,9 +36,11 @@ class _Story:
         self._lab.start(self._victim)
 
     def _meanwhile(self) -> None:
+        host = self._fault.host
         self._lab.rest(self._plan.options["pause"])
+        told(self._lab, host, PROCESS, "Report", "Report")  # it is there, however long it took to boot
         honest = self._runs("to whoever has the name", self._others, (self._victim,))
-        false = self._runs("from an impostor", (self._fault.host,), self._others)
+        false = self._runs("from an impostor", (host,), self._others)
         self._talk((*honest, *false))
         self._check_impostor(false)
         if self._plan.options["gone"]:
@@ -72,6 +75,10 @@ class _Story:
         nodes = self._plan.nodes
         self._witnesses.all_answered(self._runs("after", nodes, nodes), 60.0)
         self._witnesses.nothing_wrong(nodes)
+
+    def outcomes(self) -> Outcomes:
+        """See `Telling`."""
+        return self._witnesses.outcomes()
 
     def _runs(self, when: str, authors: Sequence[str], targets: Sequence[str]) -> list[Run]:
         count, gap_ms, blob = (self._plan.options[name] for name in ("count", "gap_ms", "blob"))

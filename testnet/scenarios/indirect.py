@@ -11,7 +11,7 @@ from testnet.faults import draw
 from testnet.faults.partition import Partition
 from testnet.faults.where import ANY, Where
 from testnet.lab import Lab, NodePlan
-from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _ROUTERS = 2
@@ -52,6 +52,10 @@ class _Story:
                 require(tally.answered == run.count, f"one of two routers was there, but {words}")
         self._end()
         self._witnesses.nothing_wrong(self._nodes)
+
+    def outcomes(self) -> Outcomes:
+        """See `Telling`."""
+        return self._witnesses.outcomes()
 
     def _end(self) -> None:
         """With nothing wrong any more, whoever has lost a connection has another one soon."""

@@ -10,7 +10,7 @@ from testnet.faults.latency import Latency
 from testnet.faults.registrar_down import RegistrarDown
 from testnet.faults.rule import Fault
 from testnet.lab import Lab, NodePlan
-from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.witnesses import PACKAGE, Run, Tally, Witnesses
 
 _KNOWN = 2
@@ -102,6 +102,10 @@ class _Story:
         nodes = self._plan.nodes
         self._witnesses.all_answered([Run(f"after it from {name}", name, nodes, 3, 0, _TIMEOUT) for name in nodes])
         self._witnesses.nothing_wrong(nodes)
+
+    def outcomes(self) -> Outcomes:
+        """See `Telling`."""
+        return self._witnesses.outcomes()
 
 
 def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:

@@ -8,7 +8,7 @@ from random import Random
 from testnet.faults import draw
 from testnet.lab import PACKAGES, Lab, NodePlan, Outcome
 from testnet.scenarios import processes
-from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _PROCESS = "fragile:crash_isolation:sys"
@@ -68,6 +68,10 @@ class _Story:
         nodes = self._plan.nodes
         self._witnesses.all_answered([Run(f"after it from {name}", name, nodes, 3, 0, _TIMEOUT) for name in nodes])
         self._witnesses.nothing_wrong(nodes)
+
+    def outcomes(self) -> Outcomes:
+        """See `Telling`."""
+        return self._witnesses.outcomes()
 
 
 def _is_end(outcome: Outcome) -> bool:

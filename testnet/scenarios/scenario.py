@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from testnet.faults.draw import Drawer, draw_schedule
 from testnet.invariants import Violation
@@ -15,6 +15,9 @@ from testnet.schedule import Schedule
 __all__ = ["Plan", "Scenario", "Story", "Violation", "draw_plan", "require"]
 
 Options = dict[str, Any]
+Outcomes = dict[str, str]
+"""By what was done, in words: what it came to. Without times, and without what chance decides where time is real, so
+that the same plan gives the same ones at every level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,14 @@ class Story(Protocol):
 
     def check(self) -> None:
         """What must hold when the faults have ended and the network has healed."""
+
+
+@runtime_checkable
+class Telling(Story, Protocol):
+    """A story that says what it came to, so that its runs at several levels can be compared."""
+
+    def outcomes(self) -> Outcomes:
+        """After `check`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 from testnet.faults import draw
 from testnet.lab import Asked, Lab, NodePlan
 from testnet.scenarios.course import ended, in_time, may_forget, since, told
-from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 
 PROCESS = "our@store:store:sys"
 PATIENCE = 90
@@ -40,6 +40,12 @@ class Put:
         outcome = self.asked.outcome
         answered = outcome is not None and outcome.kind == "response"
         return outcome.body["Put"] if outcome is not None and answered and "Put" in outcome.body else None
+
+    def words(self) -> str:
+        """What the user was told."""
+        if self.acknowledged is None:
+            return f"not acknowledged: {self.asked.outcome and self.asked.outcome.kind}"
+        return "replicated" if self.acknowledged["replicated"] else "acknowledged, not replicated"
 
 
 @dataclass(slots=True)
@@ -103,6 +109,12 @@ class _Story:
         check_kept(replica, dumps[1], [put for put in self.puts if (put.acknowledged or {}).get("replicated")])
         check_kept(primary, dumps[0], self.puts)
         self._become_equal()
+
+    def outcomes(self) -> Outcomes:
+        """See `Telling`: each Put, and what is there in the end."""
+        entries = {entry["key"]: entry["value"] for entry in self._dump(self._nodes[0])["entries"]}
+        there = {f"in the end, {key}": repr(value) for key, value in sorted(entries.items())}
+        return {f"{put.value} as {put.key}": put.words() for put in self.puts} | there
 
     def _dump(self, node: str) -> dict[str, Any]:
         found: dict[str, Any] = told(self.lab, node, PROCESS, "Dump", "Dump")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from testnet.lab import Asked, Lab
-from testnet.scenarios.scenario import require
+from testnet.scenarios.scenario import Outcomes, require
 
 PACKAGE = "witness"
 PROCESS = "our@witness:witness:sys"
@@ -119,6 +119,18 @@ class Witnesses:
             for target, tally in tallies
             if tally is not None and (tally.sent < run.count or outcomes(tally) < tally.sent)
         ]
+
+    def outcomes(self) -> Outcomes:
+        """What came of each run at each of its targets, as its author counts it now."""
+        found: Outcomes = {}
+        for author in dict.fromkeys(run.author for run, _ in self.runs):
+            asked = self.report(author).asked if self.lab.running(author) else {}
+            for run in (run for run, _ in self.runs if run.author == author):
+                for target in run.targets:
+                    tally = asked.get((run.name, target))
+                    words = "nobody remembers" if tally is None else tally.words()
+                    found[f"{run.name}: {author} to {target}"] = words
+        return found
 
     def nothing_wrong(self, nodes: Sequence[str]) -> None:
         """See that no witness has seen anything that should not be."""

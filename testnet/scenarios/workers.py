@@ -10,7 +10,7 @@ from typing import Any
 from testnet.faults import draw
 from testnet.lab import Asked, Lab, NodePlan, Outcome
 from testnet.scenarios.course import ended, in_time, may_forget, since, told
-from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 
 PROCESS = "our@boss:pool:sys"
 PATIENCE = 300
@@ -28,6 +28,15 @@ class Run:
     """When in the schedule."""
     order: dict[str, Any]
     asked: Asked
+
+    def words(self) -> str:
+        """What the user was told."""
+        outcome = self.asked.outcome
+        if outcome is None or outcome.kind != "response":
+            return f"never ended: {outcome and outcome.kind}"
+        if "Done" not in outcome.body:
+            return "refused" if outcome.body == {"Err": _BUSY} else "failed"
+        return "done, some given out again" if outcome.body["Done"]["retried"] else "done, each at the first attempt"
 
 
 @dataclass(slots=True)
@@ -66,6 +75,10 @@ class _Story:
         done = told(self.lab, self._boss, PROCESS, {"Run": order}, "Done")
         check_results(order, done["results"])
         require(done["retried"] == 0, f"without any fault, {done['retried']} jobs were given out again")
+
+    def outcomes(self) -> Outcomes:
+        """See `Telling`: which worker does a job, and how often it is given out again, chance decides."""
+        return {f"run {number} of {run.order['jobs']} jobs": run.words() for number, run in enumerate(self.runs)}
 
 
 def check_run(order: dict[str, Any], outcome: Outcome | None, lost: bool) -> None:

@@ -3,51 +3,25 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 
 from kernel.kernel import Kernel
 from testnet.invariants import Violation, Watch
 from testnet.lab import OutOfTime
 from testnet.play import play
+from testnet.result import BROKEN, DEADLINE, PASSED, VIOLATED, Result
 from testnet.scenarios import SCENARIOS
-from testnet.scenarios.scenario import Plan, Scenario
-from testnet.sim.journal import End, write_journal
+from testnet.scenarios.scenario import Outcomes, Plan, Scenario
 from testnet.sim.lab import SimLab
 from testnet.sim.node import SimNode
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import NOBODY, Simulation
 
-PASSED, VIOLATED, DEADLINE, BROKEN = "passed", "violated", "deadline", "broken"
+__all__ = ["BROKEN", "DEADLINE", "PASSED", "VIOLATED", "Result", "finish", "run"]
+
 SETTLES_WITHIN = 60.0
 """Seconds in which whatever is on its way between nodes arrives, or is given up."""
 MAX_OUTSTANDING_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How a run went."""
-
-    plan: Plan
-    journal: tuple[str, ...]
-    """One line for each event."""
-    digest: str
-    """Of all of them."""
-    seconds: float
-    """Of virtual time."""
-    result: str
-    """passed, violated, deadline, or broken: an error of the code itself came out of it."""
-    text: str = ""
-    """What was violated, did not come to an end, or broke."""
-
-    @property
-    def end(self) -> End:
-        """The last line of the journal."""
-        return End(self.digest, len(self.journal), round(self.seconds, 9), self.result, self.text)
-
-    def write(self, path: Path) -> None:
-        """The journal as a file; raises OSError."""
-        write_journal(path, self.plan.value(), self.journal, self.end)
 
 
 def run(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Result:
@@ -58,8 +32,9 @@ def run(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Resul
     watch = Watch(lambda name: _kernel(simulation, name))
     simulation.watch(watch)
     result, text = PASSED, ""
+    outcomes: Outcomes = {}
     try:
-        play(SimLab(simulation), scenario, plan)
+        outcomes = play(SimLab(simulation), scenario, plan)
         _settle(simulation)
         finish(simulation, watch)
     except Violation as error:
@@ -70,7 +45,7 @@ def run(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Resul
         result, text = BROKEN, _with_place(error)
     if text:
         simulation.note(NOBODY, f"violation {text}")
-    return Result(plan, tuple(simulation.journal), simulation.digest(), simulation.now, result, text)
+    return Result(plan, tuple(simulation.journal), simulation.digest(), simulation.now, result, text, outcomes)
 
 
 def finish(simulation: Simulation, watch: Watch) -> None:

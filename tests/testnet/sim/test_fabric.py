@@ -64,6 +64,27 @@ class Says:
         return f"say {self.verdict}"
 
 
+@dataclass(slots=True)
+class DelaysTheFirst:
+    """A fault of links that makes the first piece from ONE to TWO late."""
+
+    seconds: float
+    _came: bool = field(default=False, init=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (ONE, TWO)
+
+    def judge(self, event: Event, chance: Random) -> Verdict:
+        if self._came or event.link != (ONE, TWO) or not isinstance(event, Passing):
+            return PASS
+        self._came = True
+        return Delay(self.seconds)
+
+    def words(self) -> str:
+        return f"delay the first piece by {self.seconds:g} s"
+
+
 def test_a_message_and_its_answer_take_what_both_ways_take(lab: SimLab) -> None:
     began = lab.now
     greet(lab)
@@ -77,14 +98,15 @@ def test_a_delay_comes_on_top(lab: SimLab) -> None:
     assert lab.now == began + 2 * DELAY + 1.0
 
 
-def test_what_a_delay_ends_for_does_not_overtake_what_it_has_delayed(lab: SimLab) -> None:
+def test_what_is_not_delayed_does_not_overtake_what_is(lab: SimLab) -> None:
     asked = []
     began = lab.now
-    with lab.apply(Says(Delay(4.0))):
-        asked.append(lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "first"}}, 20))
-    asked.append(lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "second"}}, 20))
-    lab.wait(lambda: asked[1].outcome is not None, 20.0)
-    assert asked[0].outcome is not None
+    with lab.apply(DelaysTheFirst(4.0)):
+        for name in ("first", "second"):
+            asked.append(lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": name}}, 20))
+            lab.rest(1.0)
+        lab.wait(lambda: asked[1].outcome is not None, 20.0)
+        assert asked[0].outcome is not None
     assert lab.now == began + 4.0 + 2 * DELAY
 
 

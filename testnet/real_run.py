@@ -1,0 +1,76 @@
+"""Plays a plan on real nodes of this machine, and writes down what happened; afterwards nothing of them is left."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from blake3 import blake3
+
+from nectar_node.config import REGISTRAR_NAME
+from nectar_node.errors import NodeError
+from testnet.invariants import Violation
+from testnet.lab import Level, OutOfTime
+from testnet.play import play
+from testnet.result import BROKEN, DEADLINE, PASSED, VIOLATED, Result
+from testnet.scenarios.scenario import Outcomes, Plan, Scenario
+from testnet.sim.journal import NOBODY
+from testnet.socket_lab import SocketLab, open_socket_lab
+
+FOLDER_PREFIX = "nectar-play-"
+"""What the names of the folders begin with that exist while something is played."""
+
+Listener = Callable[[str], None]
+"""Is given each line of the journal when it is written, in whatever thread."""
+
+
+def run_real(plan: Plan, scenario: Scenario, level: Level, listener: Listener | None = None) -> Result:
+    """Play a plan; what goes wrong is in the result. Raises NoNamespaces and CannotListen: there are no such hosts or
+    links here."""
+    with _open_lab(plan, level) as lab:
+        lab.listener = listener
+        result, text, outcomes = _play(lab, scenario, plan)
+        seconds = lab.now
+        last = (f"{seconds:.9f} {NOBODY} violation {text}",) if text else ()
+        journal = (*sorted(lab.journal, key=_time), *_logs(lab, plan, seconds), *last)
+    digest = blake3("\n".join(journal).encode()).hexdigest()
+    return Result(plan, journal, digest, seconds, result, text, outcomes, level)
+
+
+@contextmanager
+def _open_lab(plan: Plan, level: Level) -> Iterator[SocketLab]:
+    with (
+        TemporaryDirectory(prefix=FOLDER_PREFIX) as folder,
+        open_socket_lab(Path(folder) / "testnet", plan.seed, level) as lab,
+    ):
+        yield lab
+
+
+def _play(lab: SocketLab, scenario: Scenario, plan: Plan) -> tuple[str, str, Outcomes]:
+    try:
+        return PASSED, "", play(lab, scenario, plan)
+    except Violation as error:
+        return VIOLATED, str(error), {}
+    except OutOfTime as error:
+        return DEADLINE, str(error), {}
+    except NodeError as error:
+        return BROKEN, str(error), {}
+    except Exception as error:  # whatever it is, it must be told with the plan that leads to it
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return BROKEN, f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}", {}
+
+
+def _time(line: str) -> float:
+    """Of a line of a journal: threads write their lines in whatever order."""
+    return float(line.partition(" ")[0])
+
+
+def _logs(lab: SocketLab, plan: Plan, now: float) -> Iterator[str]:
+    """What the nodes have logged, behind all else: their folders go, and their clocks show whole seconds."""
+    for node in (REGISTRAR_NAME, *plan.nodes):
+        for line in lab.log(node):
+            if line:
+                yield f"{now:.9f} {node} log {line}"

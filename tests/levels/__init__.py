@@ -1,0 +1,1 @@
+"""The same scenarios and faults in a simulation, on loopback and in network namespaces."""
