@@ -12,8 +12,10 @@ from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, requir
 from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _BLOBS = (0, 0, 1, 1000, 30_000, 300_000, 2_000_000)
-_PACES = ((1, 0), (10, 100), (100, 100), (200, 20), (200, 20), (3000, 0))
+_PACES = ((1, 0), (10, 100), (100, 100), (200, 20), (200, 20), (2200, 0))
 """How many, and how many milliseconds apart: some go on for seconds, some use up more than a session's credit."""
+_MAX_HOPS = 7000
+"""Of all requests of a chain."""
 _MAX_BYTES = 5_000_000
 """Of all blobs of a chain."""
 _TIMEOUTS = (5, 20, 60)
@@ -85,7 +87,9 @@ def _options(names: Sequence[str], chance: Random) -> Options:
         for _ in range(chance.randint(2, 4)):
             way.append(chance.choice([name for name in names if name != way[-1]]))
         blob = chance.choice(_BLOBS)
-        count, gap_ms = chance.choice([pace for pace in _PACES if pace[0] * blob <= _MAX_BYTES])
+        count, gap_ms = chance.choice(
+            [pace for pace in _PACES if pace[0] * blob <= _MAX_BYTES and pace[0] * len(way) <= _MAX_HOPS]
+        )
         run = {"author": author, "targets": [way[1]], "path": way[2:], "blob": blob, "count": count}
         chains.append([at, run | {"gap_ms": gap_ms, "timeout": chance.choice(_TIMEOUTS)}])
     return {"chains": chains}
