@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testnet.scenarios.chains import CHAINS
+from testnet.scenarios.chains import CHAINS, CUT_CHAINS
 from testnet.scenarios.chat import CHAT
 from testnet.scenarios.churn import CHURN
 from testnet.scenarios.file_transfer import CUT_FILES, FILE_TRANSFER
@@ -22,6 +22,7 @@ SCENARIOS: dict[str, Scenario] = {
         CHAINS,
         CHAT,
         CHURN,
+        CUT_CHAINS,
         CUT_FILES,
         FILE_TRANSFER,
         FLOOD,

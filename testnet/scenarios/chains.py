@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 from testnet.faults import draw
+from testnet.faults.reset import ConnectionReset
 from testnet.lab import Lab, NodePlan
 from testnet.scenarios.course import may_forget
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
@@ -105,3 +107,17 @@ CHAINS = Scenario(
     drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
     least_nodes=2,
 )
+
+
+def _within_a_blob(nodes: Sequence[str], chance: Random) -> ConnectionReset:
+    """Where only a part of a request has come, so that the rest has to follow on the next connection."""
+    return ConnectionReset(byte=chance.randint(66_000, 290_000), where=draw.where(nodes, chance))
+
+
+CUT_CHAINS = replace(
+    CHAINS,
+    name="cut_chains",
+    about="chains of requests whose connections break in the midst of them go on where they stopped",
+    drawers=(_within_a_blob,),
+)
+"""Among all other faults that hardly ever happens."""

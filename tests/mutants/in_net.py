@@ -27,7 +27,7 @@ NET = (
         "net/streams.py",
         "            elif sequence in partial:\n",
         "            elif sequence in partial and message.offset < message.total:\n",
-        "cut_files",
+        "cut_chains",
         25,
     ),
     Mutant(
