@@ -73,6 +73,10 @@ format: $(READY) ## format the code and mend what the linter can
 bench: $(READY) ## measure, each figure beside its reference (ARGS=… goes to bench)
 	@$(RUN) -m bench $(ARGS)
 
+.PHONY: chaos
+chaos: $(READY) ## real nodes under faults for MINUTES=10, beside as long without (SEED is the same each time)
+	@$(RUN) -m bench chaos --minutes $(or $(MINUTES),10) $(ARGS)
+
 .PHONY: vectors
 vectors: $(READY) ## rewrite tests/vectors/wire.json, the test vectors of docs/wire.md
 	@$(RUN) -m tests.vectors.generate

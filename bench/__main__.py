@@ -13,6 +13,7 @@ from dataclasses import asdict
 from bench import (
     blobs,
     boot,
+    chaos,
     fair,
     handshake,
     idle,
@@ -22,6 +23,7 @@ from bench import (
     remote,
     routed,
     scale,
+    sim,
     start,
     stream,
     transfer,
@@ -43,6 +45,8 @@ BENCHES: dict[str, Callable[[], list[Result]]] = {
     "scale": scale.run,
     "boot": boot.run,
     "lookups": lookups.run,
+    "sim": sim.run,
+    "chaos": chaos.run,
 }
 
 
@@ -50,6 +54,7 @@ def main() -> int:
     """Take the figures that are named, or all."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure this node, each figure beside a reference.")
     parser.add_argument("name", nargs="*", help=f"which: {', '.join(BENCHES)}; all if none is named")
+    parser.add_argument("--minutes", type=float, default=chaos.MINUTES, metavar="M", help="how long chaos takes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args()
     unknown = [name for name in chosen.name if name not in BENCHES]
@@ -57,7 +62,7 @@ def main() -> int:
         parser.error(f"there is no figure {unknown[0]!r}; there are {', '.join(BENCHES)}")
     results: list[Result] = []
     for name in chosen.name or BENCHES:
-        taken = BENCHES[name]()
+        taken = chaos.run(chosen.minutes) if name == "chaos" else BENCHES[name]()
         results += taken
         if not chosen.json:
             for result in taken:

@@ -83,16 +83,25 @@ def ratio(
     )
 
 
-def absolute(name: str, values: Sequence[float], unit: str, goal: float, reference: Reference | None = None) -> Figure:
-    """Values that are to stay below `goal`, in their own unit."""
+def absolute(
+    name: str,
+    values: Sequence[float],
+    unit: str,
+    goal: float,
+    reference: Reference | None = None,
+    *,
+    at_least: bool = False,
+) -> Figure:
+    """Values that are to stay below `goal`, or above it, in their own unit."""
     median = statistics.median(values)
     bounds = (round(min(values), 3), round(max(values), 3))
-    return Figure(name, round(median, 3), *bounds, unit, reference, f"at most {goal:g} {unit}", median <= goal)
+    side, met = ("least", median >= goal) if at_least else ("most", median <= goal)
+    return Figure(name, round(median, 3), *bounds, unit, reference, f"at {side} {goal:g} {unit}", met)
 
 
-def resident_kib() -> int:
-    """Resident memory of this process, in KiB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+def resident_kib(pid: int | None = None) -> int:
+    """Resident memory of a process, in KiB; None: of this one."""
+    for line in Path(f"/proc/{'self' if pid is None else pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
     raise AssertionError("no VmRSS in /proc")
