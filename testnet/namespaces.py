@@ -13,6 +13,10 @@ All that a run makes lies in namespaces whose names begin with the run's own: `n
 start (in clock ticks since the machine came up: ids are used again) of the process that made it, and a counter.
 Nothing else is ever touched. `close` removes them; after a crash, whoever next makes hosts does.
 
+Who has which hardware address is set, and never asked for: a bridge would take another one when a host is added, and
+what a pulled cable keeps from a host would be known to be unreachable after three seconds, which is true of neighbours
+only.
+
 Delay and loss are for a proxy in the hub: `tc netem` is missing in many kernels. Tests:
 tests/testnet/test_namespaces.py.
 """
@@ -44,6 +48,7 @@ _PREFIX = "nectar"
 _HOSTS = IPv4Address("10.1.0.0")
 _HUB_ADDRESSES = IPv4Address("10.2.0.0")
 _NETWORK_BITS = 8
+_HUB_NETWORK = f"{_HUB_ADDRESSES}/16"
 _SIDE_BY_SIDE = 1000
 """Namespaces of one process at the same time, at most."""
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -102,13 +107,22 @@ class Namespaces:
         host = _Host(self._namespace(f"{number}-{name}"), str(_HOSTS + number), f"port{number}")
         self._hosts[name] = host
         _ip("netns", "add", host.namespace)
-        cable = ("link", "add", "eth0", "netns", host.namespace, "type", "veth")
+        cable = ("link", "add", "eth0", "address", _hardware(host.address), "netns", host.namespace, "type", "veth")
         _ip(*cable, "peer", "name", host.port, "netns", self._hub)
         _ip("-n", self._hub, "link", "set", host.port, "master", "bridge0", "up")
         _ip("-n", host.namespace, "address", "add", f"{host.address}/{_NETWORK_BITS}", "dev", "eth0")
         for device in ("lo", "eth0"):
             _ip("-n", host.namespace, "link", "set", device, "up")
+        self._introduce(host)
         return host.address
+
+    def _introduce(self, host: _Host) -> None:
+        """Let the host and the hub, at whichever of its addresses, know each other for good."""
+        hub = self._hub_addresses[0]
+        _ip("-n", host.namespace, "neighbour", "add", hub, "lladdr", _hardware(hub), "dev", "eth0", "nud", "permanent")
+        _ip("-n", host.namespace, "route", "add", _HUB_NETWORK, "via", hub, "dev", "eth0")
+        known = ("neighbour", "add", host.address, "lladdr", _hardware(host.address))
+        _ip("-n", self._hub, *known, "dev", "bridge0", "nud", "permanent")
 
     def address(self, name: str) -> str:
         """The address of the host `name`; of the hub, its first."""
@@ -172,9 +186,15 @@ class Namespaces:
 
     def _bring_up_hub(self) -> None:
         _ip("-n", self._hub, "link", "set", "lo", "up")
-        _ip("-n", self._hub, "link", "add", "bridge0", "type", "bridge")
+        hardware = _hardware(str(_HUB_ADDRESSES + 1))
+        _ip("-n", self._hub, "link", "add", "bridge0", "address", hardware, "type", "bridge")
         _ip("-n", self._hub, "link", "set", "bridge0", "up")
         self.add_hub_address()
+
+
+def _hardware(address: str) -> str:
+    """An Ethernet address that is nobody else's here: locally administered, and then the IP address."""
+    return ":".join(f"{byte:02x}" for byte in (2, 0, *IPv4Address(address).packed))
 
 
 def unavailable() -> str | None:

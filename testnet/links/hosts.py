@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from testnet.faults.partition import Partition
+from testnet.faults.registrar_down import RegistrarDown
 from testnet.faults.rule import Fault
 from testnet.faults.where import ANY, Where
 from testnet.links.places import FRONT_PORT, NODE_PORT, Place
@@ -17,7 +18,7 @@ from testnet.namespaces import HUB, Namespaces
 
 @dataclass(slots=True)
 class HostLinks:
-    """See `testnet.socket_lab.RealLinks`. A partition of one node from all others pulls its cable."""
+    """See `testnet.socket_lab.RealLinks`. What cuts off one node from all others pulls its cable."""
 
     hosts: Namespaces
     links: ThreadedLinks
@@ -71,6 +72,8 @@ def cut_off(fault: Fault) -> str | None:
     match fault:
         case Partition(Where(source, target, True)) if ANY in (source, target) and source != target:
             return target if source == ANY else source
+        case RegistrarDown("unreachable", node):
+            return node
     return None
 
 

@@ -27,6 +27,14 @@ LIMIT = 60.0
 HELLO = check_package(Path(__file__).resolve().parents[2] / "packages" / "hello")
 GREET = '{"Greet": "x"}'
 CONNECT = "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2]))).getpeername()[0])"
+TRY = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], 7100), 4.5)
+except OSError as error:
+    print(error)
+"""
+"""Neighbours that do not answer are known to be unreachable after three seconds, where somebody asks for them."""
 LISTEN = """
 import socket, sys
 listener = socket.create_server((sys.argv[1], 0))
@@ -74,6 +82,13 @@ def devices() -> set[str]:
     """The network devices of this machine itself."""
     listed = subprocess.run(["ip", "-json", "link"], capture_output=True, text=True, check=True).stdout
     return {device["ifname"] for device in json.loads(listed)}
+
+
+def hub_device(hosts: Namespaces) -> dict[str, object]:
+    """What bridges the cables of all hosts."""
+    command = ["ip", "-n", hosts.command(HUB)[-1], "-json", "link", "show", "bridge0"]
+    device: dict[str, object] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)[0]
+    return device
 
 
 def run(hosts: Namespaces, name: str, script: str, *arguments: str) -> subprocess.Popen[str]:
@@ -138,6 +153,21 @@ def test_runs_side_by_side_have_the_same_addresses_and_never_meet(hosts: Namespa
             listener.kill()
 
 
+def test_a_new_host_changes_nothing_for_those_that_are_there(hosts: Namespaces) -> None:
+    before = hub_device(hosts)["address"]
+    hosts.add("a.nec")
+    assert hub_device(hosts)["address"] == before
+
+
+def test_nobody_at_a_pulled_cable_is_told_that_there_is_no_way(hosts: Namespaces) -> None:
+    for name in ("a.nec", "b.nec"):
+        hosts.add(name)
+    hosts.take_down("a.nec")
+    ways = [("a.nec", hosts.address(HUB)), ("a.nec", hosts.add_hub_address()), (HUB, hosts.address("a.nec"))]
+    attempts = [run(hosts, source, TRY, target) for source, target in ways]
+    assert [attempt.communicate(timeout=LIMIT)[0].strip() for attempt in attempts] == ["timed out"] * len(ways)
+
+
 def test_nothing_of_this_machine_changes(hosts: Namespaces) -> None:
     before = devices()
     hosts.add("a.nec")
@@ -184,7 +214,7 @@ def test_what_still_runs_on_a_host_is_ended() -> None:
     assert ours() == set()
 
 
-@pytest.mark.parametrize("refused", ["netns add *-a.nec", "* bridge0 type *", "* peer *", "* address add 10.1.*"])
+@pytest.mark.parametrize("refused", ["netns add *-a.nec", "* add bridge0 *", "* peer *", "* address add 10.1.*"])
 def test_nothing_is_left_after_a_failure_half_way(
     refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
