@@ -20,6 +20,7 @@ NET = (
         "        failed = self.outbox.fail_begun() if restarted else []\n",
         "        if restarted:\n            self.outbox.fail_begun()\n        failed: list[object] = []\n",
         "churn",
+        60,
     ),
     Mutant(
         "lose-the-tail-at-reconnect",
@@ -44,7 +45,8 @@ NET = (
         "net/streams.py",
         "        for message in reversed(again):\n",
         "        for message in again:\n",
-        "chains",
+        "cut_chains",
+        60,
     ),
     Mutant(
         "credit-never-comes-back",
@@ -71,6 +73,7 @@ NET = (
         "        elif connection.stage is not Stage.LIVE or (connection.pinged and not self._is_slow(connection)):\n",
         "        elif connection.stage is not Stage.LIVE:\n",
         "chains",
+        100,
     ),
     Mutant(
         "dials-once",

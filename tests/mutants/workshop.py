@@ -21,6 +21,8 @@ ROOMS = ("kernel", "net", "nectar_node", "testnet", "packages")
 HUNT = Path(__file__).with_name("hunt.py")
 HUNT_SECONDS = 240
 """Of real time, for all seeds of one mutant."""
+SHOWN = 200
+"""Characters of what was violated."""
 
 
 class HuntFailed(Exception):
@@ -44,7 +46,8 @@ class Finding:
     def words(self) -> str:
         """For people: whether an invariant was violated, or the program itself broke down."""
         plain = {"broken": "(not an invariant: a node broke down) ", "hung": "(not an invariant) "}
-        return plain.get(self.result, "") + self.text
+        text = self.text if len(self.text) <= SHOWN else f"{self.text[:SHOWN]} …"
+        return plain.get(self.result, "") + text
 
 
 @contextmanager
