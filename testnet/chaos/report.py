@@ -153,7 +153,7 @@ def _verdict(report: Report, logs: Callable[[str], str]) -> list[str]:
         return ["Everything holds that must."]
     looks: Sequence[str] = [f"  {logs(node)}" for node in report.nodes]
     return [
-        *(f"VIOLATED: {violation}." for violation in violations),
+        *(f"VIOLATED: {violation.rstrip('.')}." for violation in violations),
         *(f"  {line}" for line in report.evidence()),
         "Look at:",
         *looks,

@@ -65,7 +65,7 @@ class Play:
         """From the first fault to the last outcome. Whoever interrupts twice waits for no outcome any more."""
         sky = self._start([self._weather.run])
         work = self._start([*(each.run for each in self._authors), *(each.run for each in self._senders)])
-        self._watch(lambda: self._stage.now >= seconds or wanted.count > 0, seconds, display, "")
+        self._watch(lambda: self._is_over(seconds) or wanted.count > 0, seconds, display, "")
         self._stage.report.seconds = min(seconds, self._stage.now)
         self._stage.finishing.set()
         if wanted.count:
@@ -77,6 +77,9 @@ class Play:
         for thread in work:
             thread.join()
         self._check()
+
+    def _is_over(self, seconds: float) -> bool:
+        return self._stage.now >= seconds or self._stage.gone
 
     def tidy(self, partial: set[Path]) -> None:
         """Nothing that was begun goes on, and nothing is left behind."""

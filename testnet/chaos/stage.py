@@ -26,6 +26,8 @@ class Stage:
     """Set when nothing new is to begin."""
     hurried: threading.Event = field(default_factory=threading.Event)
     """Set when the user does not want to wait for what takes long."""
+    gone: bool = False
+    """The testnet, or what makes its faults, has been stopped by somebody else."""
     abandoned: bool = False
     """The user does not even want to wait for outcomes."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -44,7 +46,7 @@ class Stage:
 
     def has_no_patience(self) -> bool:
         """Whether that is over."""
-        return self.abandoned or self.now > self._patience_ends
+        return self.abandoned or self.gone or self.now > self._patience_ends
 
     def others(self, name: str) -> list[str]:
         """All nodes but that one."""

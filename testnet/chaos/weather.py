@@ -22,7 +22,7 @@ ECHO = "echo:echo:sys"
 HEALS_WITHIN = 60.0
 """Seconds after the last fault."""
 _ECHO_SECONDS = 2
-_GLANCE = 0.1
+_GLANCE = 0.2
 _AT_ONCE = 32
 """Pairs of nodes that are tried."""
 _BACK_WITHIN = 60.0
@@ -50,10 +50,11 @@ class Weather:
                 self._come(step)
             self._pass_time(lambda: not self._holding)
         except NodeError as error:
-            self._stage.report.problems.append(str(error))
+            self._failed(error)
         finally:
             self.clear()
-        self._heal()
+        if not self._stage.gone:
+            self._heal()
 
     def words(self) -> list[str]:
         """Of what holds now."""
@@ -67,9 +68,12 @@ class Weather:
             except BadInput:
                 pass  # it has ended by itself
             except NodeError as error:
-                self._stage.report.problems.append(str(error))
+                self._failed(error)
             held.ended = self._stage.now
         self._holding.clear()
+        if self._links.pid is None and not self._stage.gone:
+            self._stage.gone = True
+            self._problem("the links between the nodes have ended, or the testnet was stopped, in the midst of it")
         for name in self._stage.network.names():
             if name in (REGISTRAR_NAME, *self._stage.nodes):
                 self._bring_back(name)
@@ -81,6 +85,8 @@ class Weather:
         try:
             row = self._links.ask("apply", **asked, seconds=step.until - step.at)
         except NodeError as error:
+            if self._links.pid is None:
+                raise
             self._stage.report.faults.append(Held(step, self._stage.now, refused=str(error)))
             return
         held = Held(step, self._stage.now)
@@ -89,8 +95,7 @@ class Weather:
 
     def _pass_time(self, done: Callable[[], bool]) -> None:
         while not done() and not self._stage.finishing.wait(_GLANCE):
-            if self._holding:
-                self._notice_ends()
+            self._notice_ends()
 
     def _notice_ends(self) -> None:
         rows = self._links.ask("faults")["faults"]
@@ -109,12 +114,23 @@ class Weather:
             try:
                 if pid is not None:
                     nodes.resume(name)
+                elif self._stage.gone:
+                    return  # whoever has stopped the testnet did not want it to run
                 else:
                     nodes.start(name)
             except NodeError as error:
                 failure = str(error)
                 time.sleep(0.2)
-        self._stage.report.problems.append(f"{name} has not come back: {failure}")
+        self._problem(f"{name} has not come back: {failure}")
+
+    def _failed(self, error: NodeError) -> None:
+        if self._links.pid is not None:  # else `clear` says what is behind it
+            self._problem(str(error))
+
+    def _problem(self, sentence: str) -> None:
+        problems = self._stage.report.problems
+        if sentence not in problems:
+            problems.append(sentence)
 
     def _heal(self) -> None:
         began = time.monotonic()

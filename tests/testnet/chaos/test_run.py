@@ -115,6 +115,20 @@ def test_who_interrupts_it_twice_waits_for_no_outcome(network: Network) -> None:
     assert left(network) == []
 
 
+def test_a_testnet_that_somebody_stops_meanwhile_stays_down_and_the_report_says_so(tmp_path: Path) -> None:
+    network = Network(tmp_path / "testnet")
+    with started(network, NODES[:2]):
+        place = Ground(network, NODES[:2], "")
+        stop = threading.Timer(1.5, lambda: Shell(network.folder).say("testnet", "down"))
+        stop.start()
+        report = run_chaos(place, 5, 600.0, (Step(0.1, 500.0, Pause("b.nec")),), Progress(), Interrupts())
+        stop.join()
+    assert report.violations() == [
+        "the links between the nodes have ended, or the testnet was stopped, in the midst of it"
+    ]
+    assert [name for name in network.names() if network.place(name).owner() is not None] == []
+
+
 def test_where_faults_hold_already_or_a_node_is_paused_it_does_not_begin(network: Network) -> None:
     links = LinksProcess(network)
     links.ask("apply", kind="partition", parameters={"between": ["a.nec", "b.nec"]}, seconds=None)
