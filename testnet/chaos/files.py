@@ -64,6 +64,7 @@ class Sender:
 
     def _send(self, file: _File) -> None:
         transfers, lock, has_begun = self._stage.report.transfers, self._stage.lock, False
+        pid = self._stage.network.place(self._name).owner()
         try:
             with self._stage.network.connect(self._name) as client:
                 order = self._order(client, file)
@@ -74,8 +75,10 @@ class Sender:
                 answer = self._await(client, file)
             self._end(file, answer)
         except NodeGone:
+            died = self._stage.has_ended(self._name, pid)
             with lock:
-                transfers.died += has_begun
+                transfers.died += has_begun and died
+                transfers.unended += has_begun and not died
             self._unsure.append(file)
         except NodeError:  # it cannot be asked just now
             with lock:

@@ -55,13 +55,14 @@ class Author:
     def run(self) -> None:
         """Until nothing new is to begin, and all outcomes are there."""
         while not self._stage.has_no_patience():
+            pid = self._stage.network.place(self._name).owner()
             try:
                 with self._stage.network.connect(self._name) as client:
                     self._prepare(client)
                     self._live(client)
                 return
             except NodeGone:
-                self._fold("died")
+                self._fold("died" if self._stage.has_ended(self._name, pid) else "lost")
             except OutOfPatience:
                 break
             except NodeError as error:

@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -115,7 +116,7 @@ class Play:
     def _watch(self, done: Callable[[], bool], seconds: float, display: Shows, stage: str) -> None:
         while not done():
             display.show(min(round(self._stage.now), round(seconds)), round(seconds), stage + self._words())
-            threading.Event().wait(_GLANCE)
+            time.sleep(_GLANCE)
 
     def _words(self) -> str:
         holding, report = self._weather.words(), self._stage.report

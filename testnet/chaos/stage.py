@@ -11,6 +11,10 @@ from nectar_node.cli.network import Network
 from testnet.chaos.report import Report
 from testnet.processes import is_paused
 
+_ENDS_WITHIN = 2.0
+"""Seconds in which a process is gone whose connections have ended."""
+_GLANCE = 0.02
+
 
 @dataclass(slots=True)
 class Stage:
@@ -56,3 +60,13 @@ class Stage:
         """Whether the node is there and not paused."""
         pid = self.network.place(name).owner()
         return pid is not None and not is_paused(pid)
+
+    def has_ended(self, name: str, pid: int | None) -> bool:
+        """Whether that process of the node, which has hung up, is no more: a node that lives owes an answer."""
+        limit = time.monotonic() + _ENDS_WITHIN
+        while (owner := self.network.place(name).owner()) == pid and time.monotonic() < limit:
+            time.sleep(_GLANCE)
+        if owner == pid:
+            with self.lock:
+                self.report.problems.append(f"{name} hung up though it runs")
+        return owner != pid

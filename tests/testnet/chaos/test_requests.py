@@ -18,7 +18,7 @@ ROW = {"target": "b.nec", "sent": 100, "answered": 90, "returned": 0, "offline":
 
 
 class FakeWitness:
-    """Says that it has begun a run, and then what `tell` makes of its name; None: its node ends."""
+    """Says that it has begun a run, and then what `tell` makes of its name; None: it hangs up."""
 
     def __init__(self, tell: Callable[[str], Any]) -> None:
         self._tell = tell
@@ -81,15 +81,15 @@ def test_requests_that_a_user_does_not_wait_for_are_abandoned(tmp_path: Path) ->
     assert (report.requests.lost, report.requests.abandoned) == (0, 5)
 
 
-def test_requests_of_a_node_that_ends_have_died_with_it(tmp_path: Path) -> None:
-    looks = iter([{"Report": None}, None])
+def test_a_node_that_hangs_up_and_lives_owes_its_outcomes(tmp_path: Path) -> None:
+    looks = iter([True, False])
 
     def tell(run: str) -> Any:
-        told = next(looks, None)
-        return told and {"Report": _report({**ROW, "run": run})}
+        return {"Report": _report({**ROW, "run": run})} if next(looks, False) else None
 
     report = follow(tmp_path, FakeWitness(tell), out_of_patience)
-    assert (report.requests.started, report.requests.lost, report.requests.died) == (100, 0, 5)
+    assert (report.requests.started, report.requests.lost, report.requests.died) == (100, 5, 0)
+    assert report.violations() == ["5 requests were lost (G5)", "a.nec hung up though it runs"]
 
 
 def test_a_witness_that_has_forgotten_what_it_began_has_ended_and_its_requests_are_lost(tmp_path: Path) -> None:
