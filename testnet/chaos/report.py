@@ -66,14 +66,14 @@ class Report:
         """What does not hold that must, a sentence each."""
         requests, transfers = self.requests, self.transfers
         counts = [
-            (transfers.wrong, "{} files are wrong"),
-            (transfers.unended, "of {} transfers nobody was told how they ended"),
-            (requests.lost, "{} requests were lost (G5)"),
-            (requests.doubled, "{} requests or outcomes came twice (G4, G5)"),
-            (requests.disordered, "{} requests came out of order (G4)"),
-            (requests.wrong_node, "{} requests or answers came from the wrong node (G3)"),
-            (requests.other, "witnesses found {} other things wrong"),
-            (self.apart, "{} pairs of nodes did not reach each other after the last fault"),
+            (transfers.wrong, "wrong files: {}"),
+            (transfers.unended, "transfers without an outcome: {}"),
+            (requests.lost, "requests lost (G5): {}"),
+            (requests.doubled, "requests or outcomes that came twice (G4, G5): {}"),
+            (requests.disordered, "requests out of order (G4): {}"),
+            (requests.wrong_node, "requests or answers from the wrong node (G3): {}"),
+            (requests.other, "other things that witnesses found wrong: {}"),
+            (self.apart, "pairs of nodes that did not reach each other after the last fault: {}"),
         ]
         found = [(len(count) if isinstance(count, list) else count, text) for count, text in counts]
         return [*(text.format(count) for count, text in found if count), *self.problems]

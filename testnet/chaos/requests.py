@@ -127,11 +127,9 @@ class Author:
         if not isinstance(answer, dict):
             return
         report = answer["Report"]
-        if missing := self._wanted.keys() - {row["run"] for row in report["asked"]}:
+        if self._wanted.keys() - {row["run"] for row in report["asked"]}:
             with self._stage.lock:
-                self._stage.report.problems.append(
-                    f"the witness on {self._name} has ended while its node ran, with {len(missing)} runs"
-                )
+                self._stage.report.problems.append(f"the witness on {self._name} has ended while its node ran")
             self._fold("lost")
         self._last = report
 
