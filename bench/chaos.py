@@ -69,7 +69,7 @@ def _broken(chaos: Report, calm: Report) -> Figure:
     }
     for number, violation in enumerate([*chaos.violations(), *chaos.evidence()]):
         detail[f"broken {number}"] = violation
-    return Figure("chaos", count, count, count, "promises broken", reference, "none", count == 0, detail)
+    return Figure("chaos", count, count, count, "promises broken", reference, "at most 0", count == 0, detail)
 
 
 def _healed(chaos: Report, calm: Report) -> Figure:
