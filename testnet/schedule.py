@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import BadInput
 from testnet.faults.catalogue import kind_of, make, parameters
 from testnet.faults.rule import Fault
+from testnet.faults.value import shown
 from testnet.faults.where import ANY
 
 MAX_FILE_BYTES = 1 << 20
@@ -54,7 +56,8 @@ def ordered(steps: Iterable[Step]) -> Schedule:
 
 
 def read_schedule_untrusted(path: Path, nodes: Sequence[str], seconds: float = MAX_SECONDS) -> Schedule:
-    """The schedule in a TOML file, for a network of these nodes and faults for so many seconds; raises BadInput."""
+    """The schedule in a TOML file, for a network of these nodes and a registrar, and faults for so many seconds; raises
+    BadInput."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -106,7 +109,7 @@ def _step(entry: Any, nodes: Sequence[str], where: str) -> Step:
     except BadInput as error:
         raise BadInput(f"{where}: {error}") from error
     for name in fault.names:
-        if name != ANY and name not in nodes:
+        if name not in (ANY, REGISTRAR_NAME, *nodes):
             raise BadInput(f"{where} ({kind}): there is no node {name}; there are {', '.join(nodes)}.")
     return Step(at, until, fault)
 
@@ -117,5 +120,5 @@ def _time(entry: dict[str, Any], key: str, where: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_SECONDS:
         what = "in the past" if isinstance(value, (int, float)) and value < 0 else "no time"
-        raise BadInput(f"{where}: {key} = {value!r} is {what}; it is in seconds from the beginning, 0 or more.")
+        raise BadInput(f"{where}: {key} = {shown(value)} is {what}; it is in seconds from the beginning, 0 or more.")
     return float(value)

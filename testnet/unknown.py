@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_MOST_SHOWN = 60
+"""Characters of a word that is unknown."""
+
 
 def unknown(what: str, word: str, known: Iterable[str], beside: str = "") -> str:
     """One sentence: there is no `what` called `word`, which one might be meant, and which there are; `beside` those."""
     names = sorted(known)
+    word = word if len(word) <= _MOST_SHOWN else f"{word[:_MOST_SHOWN]}…"
     near = get_close_matches(word, names, n=1)
     meant = f"; did you mean {near[0]}?" if near else "."
     others = f", and {beside}" if beside else ""

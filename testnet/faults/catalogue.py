@@ -21,6 +21,8 @@ from testnet.faults.value import is_supported, objection, shown
 from testnet.faults.where import PARAMETERS, Where, read_where, write_where
 from testnet.unknown import unknown
 
+MAX_KIND_CHARACTERS = 4096
+"""As long as a path can be."""
 RESERVED = ("kind", "at", "until")
 """What a schedule says of each fault beside its parameters."""
 
@@ -83,6 +85,8 @@ def find(kind: str, folder: Path = Path()) -> type:
     """The class of a kind. Raises BadInput if there is none, or it is no fault."""
     if kind in FAULTS:
         return FAULTS[kind]
+    if len(kind) > MAX_KIND_CHARACTERS:
+        raise BadInput(f"A kind of {len(kind)} characters is none: {MAX_KIND_CHARACTERS} are the most.")
     path, colon, name = kind.rpartition(":")
     if not colon:
         raise BadInput(unknown("fault", kind, FAULTS, "path/to/file.py:Class for one of your own"))

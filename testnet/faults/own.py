@@ -29,17 +29,21 @@ def _is_of(module: ModuleType, value: object) -> bool:
 
 def load_module(path: Path) -> ModuleType:
     """The file at `path`, which is run, the first time. Raises BadInput."""
+    if path.suffix != ".py":
+        raise BadInput(f"{path} is no Python file: its name must end with .py.")
     try:
         source = path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:  # there is a zero in its name
+        raise BadInput(f"{str(path)!r} is no file: {error}.") from error
     # By its content: the same file gives the same classes, and one that was edited gives new ones.
     name = f"own_{blake3(bytes(path.resolve()) + b'=' + source).hexdigest(8)}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise BadInput(f"{path} is no Python file: its name must end with .py.")
+    assert spec is not None
+    assert spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)  # a dataclass looks for its module there
     try:
         spec.loader.exec_module(module)

@@ -33,7 +33,10 @@ def objection(hint: Any, value: object) -> str | None:
 
 def shown(value: object) -> str:
     """It for people, cut short if it is long."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than `sys.get_int_max_str_digits()` digits
+        return "a number of too many digits"
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 

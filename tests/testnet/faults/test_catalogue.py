@@ -148,6 +148,11 @@ def test_a_schedule_that_was_made_remembers_nothing() -> None:
         ("stall", {"where": A}, "stall has no parameter 'where'; it has between, node, source, target."),
         ("bandwidth", {"_free_at": {}}, "bandwidth has no parameter '_free_at'; "),
         ("partitoin", {}, "There is no fault 'partitoin'; did you mean partition? There are bandwidth, bit_flips, "),
+        ("x" * 4096, {}, f"There is no fault '{'x' * 60}…'. There are bandwidth, bit_flips, "),
+        ("x" * 4097, {}, "A kind of 4097 characters is none: 4096 are the most."),
+        ("\0.py:Late", {}, "'\\x00.py' is no file: embedded null byte."),
+        ("latency", {"seconds": 16**5000}, "latency: seconds must be a number, and not a number of too many digits."),
+        ("reset", {"byte": [16**5000]}, "reset: byte must be a whole number, and not a number of too many digits."),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(kind: str, given: dict[str, object], sentence: str) -> None:

@@ -72,6 +72,8 @@ def test_too_few_or_too_many_nodes_are_refused(nodes: int) -> None:
         ('kind = "partition"\nat = 2\nuntil = 1', "fault 2 (partition): it ends at 1 s, before it begins at 2 s."),
         ('kind = "partition"\nat = "now"', "fault 2: at = 'now' is no time"),
         ('kind = "partition"', "fault 2 (partition): `at` is missing"),
+        (f'kind = "partition"\nat = 0x{"f" * 5000}', "fault 2: at = a number of too many digits is no time"),
+        (f'kind = "partition"\nat = {"[" * 300}{"]" * 300}', f"fault 2: at = {'[' * 60}… is no time"),
     ],
 )
 def test_a_schedule_says_which_entry_is_wrong_and_why(tmp_path: Path, entry: str, sentence: str) -> None:
@@ -80,6 +82,14 @@ def test_a_schedule_says_which_entry_is_wrong_and_why(tmp_path: Path, entry: str
     with pytest.raises(BadInput) as error:
         with_faults(TRANSFER, expand(TRANSFER, 0), file)
     assert str(error.value).startswith(f"{file}, {sentence}")
+
+
+@pytest.mark.parametrize("entry", ['kind = "registrar_down"', 'kind = "stall"\nbetween = ["send.nec", "registrar.nec"]'])
+def test_a_schedule_can_be_about_the_registrar_which_is_in_every_network(tmp_path: Path, entry: str) -> None:
+    file = tmp_path / "faults.toml"
+    file.write_text(f"[[fault]]\n{entry}\nat = 3\n")
+    plan = with_faults(TRANSFER, expand(TRANSFER, 0), file)
+    assert all("registrar.nec" in step.fault.names for step in plan.schedule)
 
 
 def test_a_schedule_takes_the_place_of_the_seeds_own(tmp_path: Path) -> None:
