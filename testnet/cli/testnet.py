@@ -21,6 +21,7 @@ from nectar_node.errors import AlreadyRunning, NodeError
 from testnet import impostors
 from testnet.cli import fault, nodes
 from testnet.cli.chaos import chaos
+from testnet.cli.play import play
 from testnet.cli.watch import watch
 from testnet.links.client import LinksProcess
 from testnet.processes import is_paused
@@ -254,5 +255,5 @@ def down(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson 
 
 
 app.add_typer(fault.app, name="fault")
-for command in (watch, chaos, nodes.kill, nodes.pause, nodes.resume, nodes.restart):
+for command in (watch, chaos, play, nodes.kill, nodes.pause, nodes.resume, nodes.restart):
     app.command()(command)

@@ -6,7 +6,7 @@ than it by a second and more, and one that shall outlast a fault is longer by so
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from testnet.scenarios import SCENARIOS
@@ -25,6 +25,8 @@ class Levelled:
     """How long there are faults: less than usual."""
     quick: bool = False
     """Whether a usual run of the tests plays it with real nodes."""
+    shows: dict[str, str] = field(default_factory=dict)
+    """Some of its outcomes: those that its faults are there for."""
 
     @property
     def name(self) -> str:
@@ -37,193 +39,291 @@ class Levelled:
         return replace(SCENARIOS[self.name], seconds=self.seconds)
 
 
-def _levelled(
-    name: str, nodes: str, options: dict[str, Any], faults: list[dict[str, Any]], seconds: float, *, quick: bool = False
-) -> Levelled:
-    value = {"scenario": name, "seed": SEED, "nodes": nodes.split(), "options": options, "schedule": faults}
-    return Levelled(plan_untrusted(value, f"the plan of {name}"), seconds, quick)
+def _plan(name: str, nodes: str, options: dict[str, Any], *faults: dict[str, Any]) -> Plan:
+    value = {"scenario": name, "seed": SEED, "nodes": nodes.split(), "options": options, "schedule": list(faults)}
+    return plan_untrusted(value, f"the plan of {name}")
 
 
 def _run(author: str, target: str, count: int, timeout: int, **more: Any) -> dict[str, Any]:
     return {"author": author, "targets": [target], "count": count, "gap_ms": 0, "timeout": timeout, **more}
 
 
-CHAINS = _levelled(
-    "chains",
-    "a.nec b.nec c.nec",
-    {
-        "chains": [
-            [0.2, _run("a.nec", "b.nec", 5, 20, path=["c.nec", "a.nec"], blob=1000)],
-            [3.0, _run("a.nec", "b.nec", 5, 2, path=["c.nec"], blob=0)],
-            [3.0, _run("c.nec", "a.nec", 5, 20, path=["c.nec"], blob=0)],
-            [9.5, _run("a.nec", "c.nec", 5, 20, path=["b.nec"], blob=1000)],
-        ],
-        "under_way": 5.0,
-    },
-    [
+CHAINS = Levelled(
+    _plan(
+        "chains",
+        "a.nec b.nec c.nec",
+        {
+            "chains": [
+                [0.2, _run("a.nec", "b.nec", 5, 20, path=["c.nec", "a.nec"], blob=1000)],
+                [3.0, _run("a.nec", "b.nec", 5, 2, path=["c.nec"], blob=0)],
+                [3.0, _run("c.nec", "a.nec", 5, 20, path=["c.nec"], blob=0)],
+                [9.5, _run("a.nec", "c.nec", 5, 20, path=["b.nec"], blob=1000)],
+            ],
+            "under_way": 5.0,
+        },
         {"kind": "partition", "node": "b.nec", "at": 2.0, "until": 8.0},
         {"kind": "refusal", "between": ["a.nec", "c.nec"], "at": 9.0, "until": 18.0},
         {"kind": "reset", "between": ["a.nec", "c.nec"], "at": 9.0, "until": 18.0},
-    ],
+    ),
     18.0,
+    shows={
+        "chain 0: a.nec to b.nec": "5 sent, 5 answered, 0 returned, 0 offline, 0 timeout",
+        "chain 1: a.nec to b.nec": "5 sent, 0 answered, 0 returned, 0 offline, 5 timeout",
+        "chain 3: a.nec to c.nec": "5 sent, 0 answered, 0 returned, 5 offline, 0 timeout",
+    },
 )
 """A node cut off for longer than its requests wait; then a connection broken that cannot be made again."""
 
-CHAT = _levelled(
-    "chat",
-    "ann.nec bob.nec cleo.nec",
-    {"lines": [[0.2, "ann.nec"], [0.2, "bob.nec"], [2.0, "ann.nec"], [2.0, "cleo.nec"], [8.0, "ann.nec"]]},
-    [
-        {"kind": "partition", "node": "bob.nec", "at": 1.5, "until": 5.0},
-        {"kind": "crash", "node": "cleo.nec", "at": 7.0, "until": 16.0},
-    ],
-    16.0,
+CHAT = Levelled(
+    _plan(
+        "chat",
+        "ann.nec bob.nec cleo.nec",
+        {"lines": [[0.2, "ann.nec"], [0.2, "bob.nec"], [2.0, "ann.nec"], [2.0, "cleo.nec"], [6.5, "ann.nec"]]},
+        {"kind": "partition", "node": "bob.nec", "at": 1.5, "until": 4.0},
+        {"kind": "crash", "node": "cleo.nec", "at": 6.0, "until": 14.0},
+    ),
+    14.0,
     quick=True,
+    shows={
+        "line 2 of the run by ann.nec": "heard by bob.nec, cleo.nec; missed by nobody",
+        "line 4 of the run by ann.nec": "heard by bob.nec; missed by cleo.nec (Offline)",
+    },
 )
 """A member cut off hears the lines later; one that has crashed misses them."""
 
-CHURN = _levelled(
-    "churn",
-    "a.nec b.nec c.nec",
-    {
-        "events": [
-            {"at": 0.2, "do": "talk", "run": {"name": "first", **_run("a.nec", "b.nec", 5, 20, blob=100_000)}},
-            {"at": 2.0, "do": "leave", "node": "c.nec"},
-            {"at": 2.5, "do": "talk", "run": {"name": "to who left", **_run("a.nec", "c.nec", 5, 20)}},
-            {"at": 2.5, "do": "join", "node": "join1.nec"},
-            {"at": 3.0, "do": "talk", "run": {"name": "from who joined", **_run("join1.nec", "b.nec", 5, 20)}},
-            {"at": 3.5, "do": "talk", "run": {"name": "to who joined", **_run("a.nec", "join1.nec", 5, 20)}},
-            {"at": 6.0, "do": "crash", "node": "b.nec"},
-            {"at": 6.5, "do": "talk", "run": {"name": "to who crashed", **_run("a.nec", "b.nec", 5, 20)}},
-            {"at": 13.0, "do": "leave", "node": "join1.nec"},
-            {"at": 13.5, "do": "start", "node": "c.nec"},
-        ]
-    },
-    [],
+CHURN = Levelled(
+    _plan(
+        "churn",
+        "a.nec b.nec c.nec",
+        {
+            "events": [
+                {"at": 0.2, "do": "talk", "run": {"name": "first", **_run("a.nec", "b.nec", 5, 20, blob=100_000)}},
+                {"at": 2.0, "do": "leave", "node": "c.nec"},
+                {"at": 2.5, "do": "talk", "run": {"name": "to who left", **_run("a.nec", "c.nec", 5, 20)}},
+                {"at": 2.5, "do": "join", "node": "join1.nec"},
+                {"at": 3.0, "do": "talk", "run": {"name": "from who joined", **_run("join1.nec", "b.nec", 5, 20)}},
+                {"at": 3.5, "do": "talk", "run": {"name": "to who joined", **_run("a.nec", "join1.nec", 5, 20)}},
+                {"at": 6.0, "do": "crash", "node": "b.nec"},
+                {"at": 6.5, "do": "talk", "run": {"name": "to who crashed", **_run("a.nec", "b.nec", 5, 20)}},
+                {"at": 13.0, "do": "leave", "node": "join1.nec"},
+                {"at": 13.5, "do": "start", "node": "c.nec"},
+            ]
+        },
+    ),
     15.0,
+    shows={
+        "to who left: a.nec to c.nec": "5 sent, 0 answered, 0 returned, 5 offline, 0 timeout",
+        "to who joined: a.nec to join1.nec": "5 sent, 5 answered, 0 returned, 0 offline, 0 timeout",
+        "to who crashed: a.nec to b.nec": "5 sent, 0 answered, 0 returned, 5 offline, 0 timeout",
+    },
 )
 """Whoever has left or crashed is Offline; whoever joins is found."""
 
-FILE_TRANSFER = _levelled(
-    "file_transfer",
-    "send.nec recv.nec",
-    {
-        "files": [
-            [0.2, "send.nec", "recv.nec", 300_000],
-            [2.0, "recv.nec", "send.nec", 1000],
-            [4.5, "send.nec", "recv.nec", 2_000_000],
-            [8.5, "send.nec", "recv.nec", 65_536],
-        ]
-    },
-    [
-        {"kind": "partition", "between": ["send.nec", "recv.nec"], "at": 1.5, "until": 3.5},
-        {"kind": "reset", "between": ["send.nec", "recv.nec"], "byte": 500_000, "at": 4.0, "until": 6.0},
-        {"kind": "crash", "node": "recv.nec", "at": 8.0, "until": 16.0},
-    ],
-    16.0,
+FILE_TRANSFER = Levelled(
+    _plan(
+        "file_transfer",
+        "send.nec recv.nec",
+        {
+            "files": [
+                [0.2, "send.nec", "recv.nec", 300_000],
+                [2.0, "recv.nec", "send.nec", 1000],
+                [4.0, "send.nec", "recv.nec", 2_000_000],
+                [7.0, "send.nec", "recv.nec", 65_536],
+            ]
+        },
+        {"kind": "partition", "between": ["send.nec", "recv.nec"], "at": 1.5, "until": 3.0},
+        {"kind": "reset", "between": ["send.nec", "recv.nec"], "byte": 500_000, "at": 3.5, "until": 5.5},
+        {"kind": "crash", "node": "recv.nec", "at": 6.5, "until": 14.0},
+    ),
+    14.0,
     quick=True,
+    shows={
+        "file1.bin, 1000 bytes, recv.nec to send.nec": "Done; the file is there",
+        "file2.bin, 2000000 bytes, send.nec to recv.nec": "Done; the file is there",
+        "file3.bin, 65536 bytes, send.nec to recv.nec": "Failed Offline; no file is there",
+    },
 )
 """A file waits for the end of a partition, one goes on after a reset at a byte, one has nobody to go to."""
 
-FLOOD = _levelled("flood", "slow.nec eager.nec", {"batches": 4, "waits": 1.0}, [], 3.0)
+FLOOD = Levelled(
+    _plan(
+        "flood",
+        "slow.nec eager.nec",
+        {"batches": 4, "waits": 1.0},
+    ),
+    3.0,
+    shows={
+        "batch 3 of eager.nec: eager.nec to slow.nec": "512 sent, 512 answered, 0 returned, 0 offline, 0 timeout",
+    },
+)
 """2048 requests wait for a process that does not run yet."""
 
-HANDOFF = _levelled(
-    "handoff",
-    "a.nec b.nec c.nec",
-    {
-        "steps": [
-            {"at": 0.2, "do": "fetch", "guest": "b.nec", "node": "a.nec", "door": 1},
-            {"at": 0.4, "do": "open", "guest": "b.nec", "node": "a.nec", "door": 1},
-            {"at": 0.6, "do": "break in", "guest": "c.nec", "node": "a.nec", "door": 1, "how": "MadeUp"},
-            {"at": 0.8, "do": "pass", "guest": "b.nec", "node": "a.nec", "door": 1, "to": "c.nec"},
-            {"at": 1.0, "do": "open", "guest": "c.nec", "node": "a.nec", "door": 1},
-            {"at": 3.0, "do": "open", "guest": "b.nec", "node": "a.nec", "door": 1},
-            {"at": 3.2, "do": "open", "guest": "c.nec", "node": "a.nec", "door": 1},
-            {"at": 12.0, "do": "break in", "guest": "b.nec", "node": "a.nec", "door": 2, "how": "NoTicket"},
-            {"at": 12.2, "do": "kill", "guest": "a.nec", "node": "a.nec", "door": 1},
-        ]
-    },
-    [{"kind": "partition", "between": ["a.nec", "b.nec"], "at": 2.0, "until": 6.0}],
+HANDOFF = Levelled(
+    _plan(
+        "handoff",
+        "a.nec b.nec c.nec",
+        {
+            "steps": [
+                {"at": 0.2, "do": "fetch", "guest": "b.nec", "node": "a.nec", "door": 1},
+                {"at": 0.4, "do": "open", "guest": "b.nec", "node": "a.nec", "door": 1},
+                {"at": 0.6, "do": "break in", "guest": "c.nec", "node": "a.nec", "door": 1, "how": "MadeUp"},
+                {"at": 0.8, "do": "pass", "guest": "b.nec", "node": "a.nec", "door": 1, "to": "c.nec"},
+                {"at": 1.0, "do": "open", "guest": "c.nec", "node": "a.nec", "door": 1},
+                {"at": 3.0, "do": "open", "guest": "b.nec", "node": "a.nec", "door": 1},
+                {"at": 3.2, "do": "open", "guest": "c.nec", "node": "a.nec", "door": 1},
+                {"at": 12.0, "do": "break in", "guest": "b.nec", "node": "a.nec", "door": 2, "how": "NoTicket"},
+                {"at": 12.2, "do": "kill", "guest": "a.nec", "node": "a.nec", "door": 1},
+            ]
+        },
+        {"kind": "partition", "between": ["a.nec", "b.nec"], "at": 2.0, "until": 6.0},
+    ),
     14.0,
     quick=True,
+    shows={
+        "deed 2, c.nec: break in": "the door says Refused",
+        "deed 4, c.nec: open": "the door says Opened",
+        "deed 5, b.nec: open": "the door says Opened",
+    },
 )
 """Two guests open a door, one of them after a partition; then all tickets are worthless."""
 
-IMPOSTOR = _levelled(
-    "impostor",
-    "victim.nec a.nec b.nec",
-    {"gone": True, "known": True, "pause": 1.0, "count": 3, "gap_ms": 0, "blob": 1000},
-    [],
+IMPOSTOR = Levelled(
+    _plan(
+        "impostor",
+        "victim.nec a.nec b.nec",
+        {"gone": True, "known": True, "pause": 1.0, "count": 3, "gap_ms": 0, "blob": 1000},
+    ),
     5.0,
     quick=True,
+    shows={
+        "to whoever has the name, a.nec: a.nec to victim.nec": "3 sent, 0 answered, 0 returned, 3 offline, 0 timeout",
+    },
 )
 """The real node has crashed, and only an impostor is there."""
 
-INDIRECT = _levelled(
-    "indirect",
-    "router1.nec router2.nec hidden.nec a.nec",
-    {
-        "runs": [
-            {"author": "hidden.nec", "targets": ["a.nec"], "count": 16, "gap_ms": 500, "timeout": 120, "blob": 0},
-            {"author": "a.nec", "targets": ["hidden.nec"], "count": 16, "gap_ms": 500, "timeout": 120, "blob": 1000},
-        ],
-        "lost": ["hidden", "others"],
-    },
-    [{"kind": "crash", "node": "router1.nec", "at": 2.0, "until": 8.0}],
+INDIRECT = Levelled(
+    _plan(
+        "indirect",
+        "router1.nec router2.nec hidden.nec a.nec",
+        {
+            "runs": [
+                {"author": "hidden.nec", "targets": ["a.nec"], "count": 16, "gap_ms": 500, "timeout": 120, "blob": 0},
+                {
+                    "author": "a.nec",
+                    "targets": ["hidden.nec"],
+                    "count": 16,
+                    "gap_ms": 500,
+                    "timeout": 120,
+                    "blob": 1000,
+                },
+            ],
+            "lost": ["hidden", "others"],
+        },
+        {"kind": "crash", "node": "router1.nec", "at": 2.0, "until": 8.0},
+    ),
     8.0,
     quick=True,
+    shows={
+        "run 1: a.nec to hidden.nec": "16 sent, 16 answered, 0 returned, 0 offline, 0 timeout",
+    },
 )
 """One of two routers crashes, and nobody notices."""
 
-REGISTRAR_OUTAGE = _levelled(
-    "registrar_outage",
-    "a.nec b.nec new.nec late.nec",
-    {"how": "unreachable", "pause": 0.5, "lasts": 5.0, "event": "cut", "late": 0.1, "count": 5, "gap_ms": 10},
-    [],
+REGISTRAR_OUTAGE = Levelled(
+    _plan(
+        "registrar_outage",
+        "a.nec b.nec new.nec late.nec",
+        {"how": "unreachable", "pause": 0.5, "lasts": 5.0, "event": "cut", "late": 0.1, "count": 5, "gap_ms": 10},
+    ),
     8.0,
+    shows={
+        "during from a.nec: a.nec to b.nec": "5 sent, 5 answered, 0 returned, 0 offline, 0 timeout",
+        "a.nec to strangers: a.nec to new.nec": "5 sent, 0 answered, 0 returned, 5 offline, 0 timeout",
+    },
 )
 """Who knows each other talks on, also after their connections have broken; strangers do not find each other."""
 
-STORE = _levelled(
-    "store",
-    "main.nec copy.nec",
-    {
-        "events": [
-            [0.2, "put", "a"],
-            [0.4, "look", "copy.nec"],
-            [2.0, "put", "b"],
-            [2.0, "put", "a"],
-            [7.0, "put", "c"],
-            [13.5, "look", "main.nec"],
-        ]
-    },
-    [
-        {"kind": "partition", "node": "main.nec", "at": 1.5, "until": 4.5},
-        {"kind": "crash", "node": "copy.nec", "at": 6.0, "until": 14.0},
-    ],
-    14.0,
+STORE = Levelled(
+    _plan(
+        "store",
+        "main.nec copy.nec",
+        {
+            "events": [
+                [0.2, "put", "a"],
+                [0.4, "look", "copy.nec"],
+                [2.0, "put", "b"],
+                [2.0, "put", "a"],
+                [5.5, "put", "c"],
+                [11.5, "look", "main.nec"],
+            ]
+        },
+        {"kind": "partition", "node": "main.nec", "at": 1.5, "until": 3.5},
+        {"kind": "crash", "node": "copy.nec", "at": 5.0, "until": 12.5},
+    ),
+    12.5,
     quick=True,
+    shows={
+        "value 2 as b": "replicated",
+        "value 4 as c": "acknowledged, not replicated",
+    },
 )
 """A Put waits for the end of a partition, and does not for a replica that has crashed."""
 
-WORKERS = _levelled(
-    "workers",
-    "boss.nec worker1.nec worker2.nec",
-    {
-        "events": [
-            [0.2, "run", {"jobs": 8, "below": 200, "workers": ["worker1.nec", "worker2.nec"], "timeout": 20,
-                          "attempts": 1000, "rest": 0, "trap": []}],
-            [2.0, "run", {"jobs": 8, "below": 200, "workers": ["worker1.nec", "worker2.nec"], "timeout": 20,
-                          "attempts": 1000, "rest": 3000, "trap": [3]}],
-            [2.5, "run", {"jobs": 1, "below": 200, "workers": ["worker1.nec"], "timeout": 20,
-                          "attempts": 1000, "rest": 0, "trap": []}],
-        ]
-    },
-    [{"kind": "crash", "node": "worker1.nec", "at": 3.0, "until": 12.0}],
+WORKERS = Levelled(
+    _plan(
+        "workers",
+        "boss.nec worker1.nec worker2.nec",
+        {
+            "events": [
+                [
+                    0.2,
+                    "run",
+                    {
+                        "jobs": 8,
+                        "below": 200,
+                        "workers": ["worker1.nec", "worker2.nec"],
+                        "timeout": 20,
+                        "attempts": 1000,
+                        "rest": 0,
+                        "trap": [],
+                    },
+                ],
+                [
+                    2.0,
+                    "run",
+                    {
+                        "jobs": 8,
+                        "below": 200,
+                        "workers": ["worker1.nec", "worker2.nec"],
+                        "timeout": 20,
+                        "attempts": 1000,
+                        "rest": 2000,
+                        "trap": [3],
+                    },
+                ],
+                [
+                    2.5,
+                    "run",
+                    {
+                        "jobs": 1,
+                        "below": 200,
+                        "workers": ["worker1.nec"],
+                        "timeout": 20,
+                        "attempts": 1000,
+                        "rest": 0,
+                        "trap": [],
+                    },
+                ],
+            ]
+        },
+        {"kind": "crash", "node": "worker1.nec", "at": 3.0, "until": 12.0},
+    ),
     12.0,
-    quick=True,
-)  # fmt: skip
+    shows={
+        "run 1 of 8 jobs": "done, some given out again",
+        "run 2 of 1 jobs": "refused",
+    },
+)
 """A worker crashes in the midst of its jobs, and another one does them."""
 
 PLANS: dict[str, Levelled] = {

@@ -17,7 +17,7 @@ from testnet.sim.programs import Programs
 from testnet.sim.run import run
 from tests.levels.plans import Levelled
 
-AT_ONCE = 4
+AT_ONCE = 8
 """Networks of real nodes."""
 
 

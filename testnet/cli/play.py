@@ -1,0 +1,161 @@
+"""`nectar testnet play`: a scenario with real nodes, which are started for it, and of which nothing is left."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nectar_node.cli import options, output
+from nectar_node.errors import BadInput
+from testnet import namespaces
+from testnet.cli import sim_text
+from testnet.lab import Level
+from testnet.result import PASSED, Result
+from testnet.scenarios.scenario import Plan, Scenario
+from testnet.sim.files import journal_file
+from testnet.sim.journal import read_journal_untrusted
+from testnet.sim.plans import expand, find_scenario, plan_of, with_faults
+
+FAILED = 1
+MAX_SEED = 1 << 32
+_LIFE = ("boots", "crashes", "leaves", "pauses", "resumes")
+_REAL = (Level.LOOPBACK, Level.NAMESPACES)
+
+
+def play(
+    scenario: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCENARIO", help="One that `nectar sim list` names, path/to/file.py:NAME, or the journal of a run."
+        ),
+    ],
+    nodes: Annotated[int | None, typer.Option(metavar="N", help="How many nodes.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(metavar="S", help="Default: a random one, which is printed.")] = None,
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A schedule of faults (TOML), for the seed's own.")
+    ] = None,
+    level: Annotated[
+        str, typer.Option(metavar="LEVEL", help="loopback, or namespaces: each node on a host of its own.")
+    ] = "loopback",
+    journal: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write the journal.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Play a scenario once with real nodes of this machine, in real time.
+
+    They are started for it, and afterwards all of them is gone but the journal, also after Ctrl-C. A seed gives the
+    same plan as with `nectar sim run`; what a network does between its faults, it does not decide here. Exit code: 0
+    passed, 1 it did not.
+    """
+    where = check_level(level)
+    found, plan = _plan(scenario, nodes, seed)
+    if faults is not None:
+        plan = with_faults(found, plan, faults)
+    file = journal_file(plan, journal, f"-{where.value}")
+    if not as_json:
+        sim_text.print_plan(plan, found.about)
+        sim_text.field("level", where.value)
+    with _interrupted_once():
+        result = _played(found, plan, where)
+    _write(result, file)
+    _report(result, file, as_json)
+    return 0 if result.result == PASSED else FAILED
+
+
+def check_level(name: str) -> Level:
+    """The level of that name, if real nodes can be played with there; raises BadInput that says why they cannot."""
+    if name == Level.SIMULATION.value:
+        raise BadInput("A simulation has no real nodes: `nectar sim run` plays a scenario in one.")
+    found = [each for each in _REAL if each.value == name]
+    if not found:
+        raise BadInput(f"There is no level {name!r}: choose {' or '.join(each.value for each in _REAL)}.")
+    if found[0] is Level.NAMESPACES and (why := namespaces.unavailable()) is not None:
+        raise BadInput(why)
+    return found[0]
+
+
+def _plan(scenario: str, nodes: int | None, seed: int | None) -> tuple[Scenario, Plan]:
+    if Path(scenario).is_file():
+        if nodes is not None or seed is not None:
+            raise BadInput(f"{scenario} is a journal, which has its own nodes and seed: leave --nodes and --seed out.")
+        return plan_of(read_journal_untrusted(Path(scenario)).header, scenario)
+    found = find_scenario(scenario)
+    return found, expand(found, random.SystemRandom().randrange(MAX_SEED) if seed is None else seed, nodes)
+
+
+def _played(scenario: Scenario, plan: Plan, level: Level) -> Result:
+    from testnet.real_run import run_real  # it loads trio, which would cost the other commands a tenth of a second
+
+    return run_real(plan, scenario, level, _tell)
+
+
+@contextmanager
+def _interrupted_once() -> Iterator[None]:
+    """Within this, Ctrl-C, SIGTERM and SIGHUP end what is played once: what is then removed is removed to the end."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(number: int, frame: object) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        output.complain("Stopping: the nodes end, and what was made for them is removed.")
+        raise KeyboardInterrupt
+
+    before = [signal.signal(number, interrupt) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _tell(line: str) -> None:
+    """What becomes of nodes and faults, of all that a journal has."""
+    at, node, what = line.split(" ", 2)
+    word, _, rest = what.partition(" ")
+    if what in _LIFE:
+        text = f"{node} {what}"
+    elif word == "fault":
+        it = json.loads(rest)
+        text = f"fault {it['number']} {it['state']}" + (f": {it['words']}" if "words" in it else "")
+    elif word == "note":
+        text = rest
+    else:
+        return
+    print(output.printable(f"{float(at):8.2f} s  {text}"), file=sys.stderr, flush=True)
+
+
+def _write(result: Result, file: Path) -> None:
+    try:
+        result.write(file)
+    except OSError as error:
+        raise BadInput(f"{file} cannot be written: {error.strerror}.") from error
+
+
+def _report(result: Result, file: Path, as_json: bool) -> None:
+    if as_json:
+        output.print_json(
+            {
+                "level": result.level.value,
+                "result": result.result,
+                "text": result.text,
+                "seconds": round(result.seconds, 3),
+                "outcomes": result.outcomes,
+                "plan": result.plan.value(),
+                "journal": str(file),
+            }
+        )
+        return
+    for number, (what, came) in enumerate(result.outcomes.items()):
+        sim_text.field("" if number else "outcomes", f"{what}: {came}")
+    sim_text.field("result", result.result, *([output.one_line(result.text)] if result.text else []))
+    sim_text.field("time", output.duration(result.seconds))
+    sim_text.whole("journal", str(file))
