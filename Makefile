@@ -43,6 +43,10 @@ soak: $(READY) ## explore kernel and net far longer than the tests do; CUTS=1000
 	@$(RUN) -m pytest -m long
 	@HYPOTHESIS_PROFILE=soak $(RUN) -m pytest tests/kernel/test_state_machines.py tests/net/test_nothing_lost.py $(ARGS)
 
+.PHONY: levels
+levels: $(READY) ## scenarios by level: simulated, on loopback, in namespaces (root), with outcomes and times (ARGS=names)
+	@$(RUN) -m tests.levels $(ARGS)
+
 .PHONY: check
 check: $(READY) lint types layering reproducible ## format, lint, types, import arrows, guest binaries
 

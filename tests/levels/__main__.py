@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +22,7 @@ def main(names: Sequence[str]) -> int:
     if unknown := [name for name in names if name not in PLANS]:
         print(f"There is no plan of {unknown[0]}; there are {', '.join(PLANS)}.", file=sys.stderr)
         return 2
-    levels = [level for level in Level if (why := unavailable(level)) is None or print(f"No {level.value}: {why}")]
+    levels = list(_levels())
     wanted = [(PLANS[name], level) for level in levels for name in names or PLANS]
     runs: Runs = {}
     with playing(wanted, Programs()) as futures:
@@ -33,6 +33,14 @@ def main(names: Sequence[str]) -> int:
     _print_table(names or list(PLANS), levels, runs)
     print("\n".join(faults) or f"All agree, at {len(levels)} levels.")
     return 1 if faults else 0
+
+
+def _levels() -> Iterator[Level]:
+    for level in Level:
+        if (why := unavailable(level)) is None:
+            yield level
+        else:
+            print(f"Nothing is played in {level.value}: {why}")
 
 
 def _faults(name: str, runs: Runs) -> list[str]:

@@ -1,0 +1,114 @@
+"""How long it takes until somebody is told, by level: the times that docs/errors.md states, but for what nodes need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from kernel.wasm.engine import Engine
+from nectar_node.config import module_cache
+from net.limits import KEEPALIVE_SECONDS, PING_SECONDS, RECOVERY_SECONDS
+from testnet.faults.crash import Crash
+from testnet.faults.partition import Partition
+from testnet.faults.where import Where
+from testnet.lab import Asked, Lab, Level, NodePlan
+from testnet.sim.lab import SimLab
+from testnet.sim.simulation import Simulation
+from testnet.socket_lab import open_socket_lab
+from tests.levels.playing import unavailable
+
+ASKS, CRASHED, UNMET, SILENT = NAMES = ("asks.nec", "crashed.nec", "unmet.nec", "silent.nec")
+EARLY, LATE = 1.0, 4.0
+"""Seconds by which real nodes may be told sooner, or later, on a busy machine; the next time stated is 15 s away."""
+PATIENCE = 60
+
+
+class Told(NamedTuple):
+    """What whoever asked was told, and after how many seconds."""
+
+    kind: str
+    reason: str
+    seconds: float
+
+
+@contextmanager
+def open_lab(level: Level, folder: Path) -> Iterator[Lab]:
+    if (why := unavailable(level)) is not None:
+        pytest.skip(why)
+    if level is Level.SIMULATION:
+        yield SimLab(Simulation(1, Engine(module_cache(), replayable=True)))
+        return
+    with open_socket_lab(folder, 1, level) as lab:
+        yield lab
+
+
+def boot(lab: Lab, known: tuple[str, ...]) -> None:
+    """All nodes; the first one has talked to those that are `known`."""
+    lab.boot(*(NodePlan(name, ("hello",)) for name in NAMES))
+    for name in known:
+        assert ask(lab, name)() == "response"
+
+
+def ask(lab: Lab, name: str) -> Callable[[], str]:
+    outcome = lab.ask(ASKS, f"{name}@hello:hello:sys", {"Greet": "x"}, PATIENCE)
+    return lambda: outcome.kind
+
+
+def all_told(lab: Lab, names: tuple[str, ...]) -> dict[str, Told]:
+    """Ask all of these at once, and wait for all outcomes."""
+    began = lab.now
+    asked: dict[str, Asked] = {n: lab.begin(ASKS, f"{n}@hello:hello:sys", {"Greet": "x"}, PATIENCE) for n in names}
+    told: dict[str, Told] = {}
+
+    def look() -> bool:
+        for name, each in asked.items():
+            if each.outcome is not None and name not in told:
+                told[name] = Told(each.outcome.kind, each.outcome.reason, lab.now - began)
+        return len(told) == len(asked)
+
+    lab.wait(look, PATIENCE + LATE, "all outcomes")
+    return told
+
+
+def check(told: Told, kind: str, reason: str, seconds: float) -> None:
+    assert (told.kind, told.reason) == (kind, reason)
+    assert seconds - EARLY <= told.seconds <= seconds + LATE
+
+
+@pytest.mark.parametrize("level", Level, ids=lambda level: level.value)
+def test_a_node_that_crashed_or_cannot_be_reached_is_offline_after_the_time_for_recovery(
+    level: Level, tmp_path: Path
+) -> None:
+    with open_lab(level, tmp_path / "testnet") as lab:
+        boot(lab, (CRASHED,))
+        with lab.apply(Crash(CRASHED)), lab.apply(Partition(Where(UNMET))):
+            told = all_told(lab, (CRASHED, UNMET))
+    check(told[CRASHED], "offline", "connection lost", RECOVERY_SECONDS)
+    check(told[UNMET], "offline", "unreachable", RECOVERY_SECONDS)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("level", Level, ids=lambda level: level.value)
+def test_a_node_that_falls_silent_is_offline_after_keepalive_ping_and_recovery(level: Level, tmp_path: Path) -> None:
+    with open_lab(level, tmp_path / "testnet") as lab:
+        boot(lab, (SILENT,))
+        with lab.apply(Partition(Where(SILENT))):
+            told = all_told(lab, (SILENT,))
+    check(told[SILENT], "offline", "connection lost", KEEPALIVE_SECONDS + PING_SECONDS + RECOVERY_SECONDS)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("level", Level, ids=lambda level: level.value)
+@pytest.mark.parametrize("seconds", [10.0, 17.0, 22.0])
+def test_a_partition_that_ends_before_that_costs_no_request(level: Level, seconds: float, tmp_path: Path) -> None:
+    with open_lab(level, tmp_path / "testnet") as lab:
+        boot(lab, (SILENT,))
+        number = lab.inject(Partition(Where(SILENT)))
+        lab.at(seconds, lambda: lab.withdraw(number))
+        told = all_told(lab, (SILENT,))
+    print(level, seconds, told)
+    assert told[SILENT].kind == "response"
