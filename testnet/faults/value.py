@@ -57,5 +57,5 @@ def _is_plain(hint: Any, value: object) -> bool:
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and -_MOST <= value <= _MOST
     if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and -_MOST <= value <= _MOST
     return isinstance(value, hint)

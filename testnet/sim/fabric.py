@@ -88,8 +88,8 @@ class End:
     """Nothing of what leaves here arrives any more."""
     held: bool = False
     """The node reads nothing from it for now."""
-    unread: deque[tuple[bytes, int]] = field(default_factory=deque)
-    """What has arrived, each piece with how many bytes of `under_way` it was."""
+    unread: deque[tuple[bytes, int] | None] = field(default_factory=deque)
+    """What has arrived, each piece with how many bytes of `under_way` it was; None: the end of the connection."""
 
 
 @dataclass(slots=True, eq=False)
@@ -110,7 +110,8 @@ class Fabric:
         self._world = world
         self._chances: dict[Link, random.Random] = {}
         self._connections = 0
-        self._ends: dict[End, None] = {}
+        self._waiting: dict[End, None] = {}
+        """Ends of which the network does not let go something."""
         self._attempts: list[_Attempt] = []
         self._late: dict[End, None] = {}
         """Ends of which something is late."""
@@ -125,7 +126,7 @@ class Fabric:
         attempts, self._attempts = self._attempts, []
         for attempt in attempts:
             self._reach(attempt)
-        for end in [end for end in self._ends if end.leaving]:
+        for end in list(self._waiting):
             self._let_go(end)
 
     def _judge(self, event: Dialing | Answering | Passing | Closing) -> Judgement:
@@ -183,7 +184,6 @@ class Fabric:
         theirs = End(other, other.core.new_connection(), mine.link.back, mine.number, mine)
         mine.peer = theirs
         other.ends[theirs.connection] = theirs
-        self._ends.update({mine: None, theirs: None})
         other.happens(lambda: other.accepted(theirs.connection, mine.node.host))
         self._later(mine, lambda: mine.node.connected(mine.connection) if mine.open else None)
 
@@ -229,14 +229,17 @@ class Fabric:
 
     def _let_go(self, end: End) -> None:
         """Let leave what the network lets pass."""
+        self._waiting.pop(end, None)
         while end.leaving and not end.lost:
             piece = end.leaving[0]
             judged = self._judge_piece(end, piece)
             match judged.verdict:
                 case Plain.HOLD | Plain.NO_ROUTE:
+                    self._waiting[end] = None
                     return
                 case Plain.LOSE:
                     end.lost = True
+                    end.leaving.clear()
                 case Plain.REFUSE:
                     self._break(end, b"", 0)
                 case Reset(after):
@@ -257,15 +260,13 @@ class Fabric:
         peer = end.peer
         assert peer is not None
         if piece is None:
-            self._ends.pop(end, None)
-            self._fly(end, judged, lambda: self._lose(peer))
+            self._fly(end, judged, lambda: peer.node.happens(lambda: self._hear_of_the_end(peer)))
             return
         end.offset += len(piece)
-        self._fly(end, judged, lambda: self._receive(peer, judged.data, len(piece)))
+        self._fly(end, judged, lambda: self._come(peer, judged.data, len(piece)))
 
     def _fly(self, end: End, judged: Judgement, what: Callable[[], None]) -> None:
-        """Let it happen to the other side, behind all that has left before."""
-        assert end.peer is not None
+        """Let it happen at the other side, behind all that has left before."""
         soonest = self._world.now + self._delay(end.link)
         if judged.delays or end.late:
             # Behind what is late nothing need be remembered; behind what is not, when that arrives.
@@ -275,7 +276,7 @@ class Fabric:
             self._send_off(end, flight)
         else:
             end.arrives = max(end.arrives, soonest)
-            end.peer.node.at(end.arrives, what)
+            self._world.at(end.arrives, what)
 
     def _send_off(self, end: End, flight: _Flight) -> None:
         due = end.arrives = max(end.arrives, flight.soonest + still_late(flight.delays, self.rules))
@@ -288,8 +289,7 @@ class Fabric:
         end.late.popleft()
         if not end.late:
             self._late.pop(end, None)
-        assert end.peer is not None
-        end.peer.node.happens(flight.what)
+        flight.what()
 
     def _hurry(self, end: End) -> None:
         """Other rules hold now, and what is late may be so no longer."""
@@ -306,9 +306,17 @@ class Fabric:
         end.lost = peer.lost = True
         when = max(end.arrives, self._world.now + self._delay(end.link))
         if data:
-            peer.node.at(when, lambda: self._receive(peer, data, count))
+            self._world.at(when, lambda: self._come(peer, data, count))
         for each in (peer, end):
             self._world.at(when, lambda each=each: each.node.happens(lambda: self._lose(each)))  # type: ignore[misc]
+
+    def _come(self, end: End, data: bytes, count: int) -> None:
+        """Bytes are at the host of an end: it has room for them while its node is paused, and when that has ended, it
+        says so."""
+        if end.node.crashed:
+            self._reset(end)
+        else:
+            end.node.happens(lambda: self._receive(end, data, count))
 
     def _receive(self, end: End, data: bytes, count: int) -> None:
         """Bytes have arrived at an end; where that is closed, the other end hears of it."""
@@ -321,7 +329,7 @@ class Fabric:
 
     def _reset(self, end: End) -> None:
         """Tell the other side that nobody is here."""
-        if None not in end.leaving:
+        if None not in end.leaving and not end.lost:
             end.leaving.append(None)
             self._let_go(end)
 
@@ -336,7 +344,11 @@ class Fabric:
 
     def _read(self, end: End) -> None:
         while end.open and end.unread and not end.held:
-            data, count = end.unread.popleft()
+            piece = end.unread.popleft()
+            if piece is None:
+                self._lose(end)
+                return
+            data, count = piece
             self._make_room(end.peer, count)
             end.node.receive(end.connection, data)
 
@@ -361,6 +373,8 @@ class Fabric:
             return
         if farewell:
             self._put(end, farewell)
+        if end.unread:
+            end.leaving.clear()  # who closes without having read all resets, and what has not left yet is lost
         self._reset(end)
 
     def cut(self, node: SimNode) -> None:
@@ -376,9 +390,17 @@ class Fabric:
         for connection in list(node.ends):
             self.close(node, connection, b"")
 
+    def _hear_of_the_end(self, end: End) -> None:
+        """The other side has closed. Whoever reads learns of it behind all that came before; whoever does not, when
+        what it has written since then comes back."""
+        if None in end.unread:
+            self._lose(end)
+            return
+        end.unread.append(None)
+        self._read(end)
+
     def _lose(self, end: End) -> None:
-        """The other side has closed, or the link has broken."""
-        self._ends.pop(end, None)
+        """The node hears that the connection is gone."""
         if end.open:
             end.open = False
             end.node.ends.pop(end.connection, None)

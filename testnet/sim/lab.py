@@ -121,7 +121,8 @@ class SimLab:
 
     def cut(self, name: str) -> None:
         """See `Lab`."""
-        self.simulation.nodes[name].cut()
+        if name in self.simulation.nodes:
+            self.simulation.nodes[name].cut()
 
     # --- faults -----------------------------------------------------------------------------------------------------
 

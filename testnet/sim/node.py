@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +87,8 @@ class SimNode:
         self._disk_free = 0.0
         """When the disk has done all that it has been asked."""
         self._wake_at: float | None = None
-        self._answers: deque[Answered] = deque()
+        self._answers: dict[object, Arrival | Failure] = {}
+        """By what they were asked with."""
         self._waiting: list[Callable[[], None]] | None = None
         """What happened while it was paused; None: it is not."""
         self.life = f"{self.host}/{simulation.boots[self.host]}"
@@ -175,7 +175,7 @@ class SimNode:
 
     def answer(self, token: object) -> Arrival | Failure | None:
         """The outcome of a request; None: it is not there yet."""
-        return next((each.answer for each in self._answers if each.token is token), None)
+        return self._answers.get(token)
 
     # --- faults -----------------------------------------------------------------------------------------------------
 
@@ -283,8 +283,8 @@ class SimNode:
                     if verbosity <= DEFAULT_VERBOSITY:
                         self.shown_log.append(f"{source}: {text}")
                     self._simulation.note(self.host, f"log {source}: {text}")
-                case Answered():
-                    self._answers.append(action)
+                case Answered(token, answer):
+                    self._answers[token] = answer
                 case Printed(_, _, text):
                     self.printed.append(action)
                     self._simulation.note(self.host, f"printed {text}")

@@ -74,6 +74,8 @@ class Simulation:
         self._faults: dict[int, Fault] = {}
         """By number: those that hold."""
         self._numbers = count(1)
+        self._alike: Counter[str] = Counter()
+        """By their words: how many faults there have been."""
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = 0
         self._at_once = 0
@@ -203,9 +205,15 @@ class Simulation:
             fault.begin(self)
         self._faults[number] = fault
         if isinstance(fault, LinkFault):
-            self.fabric.rules.append(Rule(fault, self.chance("fault", str(number))))
+            self.fabric.rules.append(Rule(fault, self._chance_of(fault)))
             self.fabric.changed()
         return number
+
+    def _chance_of(self, fault: Fault) -> random.Random:
+        """The same whichever other faults there are, so that one that is left out of a plan changes no other."""
+        words = fault.words()
+        self._alike[words] += 1
+        return self.chance("fault", words, str(self._alike[words]))
 
     def withdraw(self, number: int) -> None:
         """It holds no longer."""
@@ -260,7 +268,7 @@ class Simulation:
         while self._heap and self._heap[0][0] <= end:
             self.step()
         self._check_deadline(end)
-        self.now = end
+        self.now = max(self.now, end)  # what has happened may have let time pass itself
 
     def settle_instant(self) -> None:
         """Let everything happen that happens before time passes."""

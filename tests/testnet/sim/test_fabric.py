@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import dataclass, field
 from random import Random
 
 import pytest
 
+from testnet.faults.loss import Loss
 from testnet.faults.partition import Partition
 from testnet.faults.rule import HOLD, LOSE, PASS, Alter, Delay, Dialing, Event, Passing, Redirect, Reset, Verdict
 from testnet.faults.where import Where
@@ -170,8 +173,60 @@ def test_a_node_takes_no_more_bytes_from_its_core_than_the_buffers_hold(lab: Sim
     with lab.apply(Says(HOLD)):
         lab.begin(ONE, "our@file_transfer:file_transfer:sys", order(path), 100)
         lab.rest(5.0)
-        (end,) = [each for each in lab.simulation.nodes[ONE].ends.values() if each.link.target == TWO]
-        assert end.under_way < fabric.BUFFER_BYTES + fabric.SEGMENT_BYTES
+        assert end_of(lab, ONE, TWO).under_way < fabric.BUFFER_BYTES + fabric.SEGMENT_BYTES
+
+
+def test_what_came_before_the_end_of_a_connection_is_read_before_it(lab: SimLab) -> None:
+    two, end = lab.simulation.nodes[TWO], end_of(lab, TWO, ONE)
+    lab.simulation.fabric.hold(two, end.connection, held=True)
+    lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 20}}, 25)
+    lab.rest(1.0)
+    lab.crash(ONE)
+    lab.rest(1.0)
+    before = len(lab.simulation.journal)
+    assert end.open
+    lab.simulation.fabric.hold(two, end.connection, held=False)
+    lab.rest(1.0)
+    since = lab.simulation.journal[before:]
+    assert any(f" {TWO} message " in line and f'"source":"{ONE}@hello' in line for line in since), since
+    assert not end.open
+
+
+def test_who_does_not_read_hears_of_the_end_of_a_connection_by_writing(lab: SimLab) -> None:
+    end = end_of(lab, TWO, ONE)
+    lab.simulation.fabric.hold(lab.simulation.nodes[TWO], end.connection, held=True)
+    lab.crash(ONE)
+    lab.rest(1.0)
+    assert end.open
+    lab.begin(TWO, HELLO, {"Ask": {"node": ONE, "name": "you", "timeout": 20}}, 25)
+    lab.start(ONE)
+    lab.rest(1.0)
+    assert not end.open
+
+
+def test_a_node_that_ends_without_having_read_all_loses_what_has_not_left_yet(lab: SimLab) -> None:
+    two, end = lab.simulation.nodes[TWO], end_of(lab, TWO, ONE)
+    with lab.apply(Partition(Where(TWO, ONE, both=False))):
+        asked = [lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 5}}, 10)]
+        lab.rest(1.0)
+        assert end.leaving
+        lab.simulation.fabric.hold(two, end.connection, held=True)
+        asked.append(lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "me", "timeout": 5}}, 10))
+        lab.rest(1.0)
+        lab.crash(TWO)
+    lab.wait(lambda: all(each.outcome for each in asked), 20.0)
+    assert all("Failed" in each.outcome.body for each in asked if each.outcome)
+
+
+def test_nothing_remembers_a_node_that_has_ended_on_a_connection_that_was_lost(lab: SimLab) -> None:
+    ended = weakref.ref(lab.simulation.nodes[TWO])
+    with lab.apply(Loss(Where(ONE, TWO))):
+        lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 2}}, 5)
+        lab.rest(1.0)
+        lab.simulation.restart(TWO)
+    lab.rest(600.0)
+    gc.collect()
+    assert ended() is None
 
 
 def test_a_file_larger_than_all_buffers_arrives(lab: SimLab) -> None:
@@ -179,6 +234,11 @@ def test_a_file_larger_than_all_buffers_arrives(lab: SimLab) -> None:
     outcome = lab.ask(ONE, "our@file_transfer:file_transfer:sys", order(lab.share(ONE, data, "large.bin")), 100)
     assert "Done" in outcome.body
     assert lab.received(TWO, "large.bin") == data
+
+
+def end_of(lab: SimLab, node: str, other: str) -> fabric.End:
+    (end,) = [each for each in lab.simulation.nodes[node].ends.values() if each.link.target == other]
+    return end
 
 
 def order(path: str) -> dict[str, object]:

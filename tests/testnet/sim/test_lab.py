@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from testnet.faults.bit_flips import BitFlips
 from testnet.faults.crash import Crash
+from testnet.faults.pause import Pause
+from testnet.faults.rule import Fault
+from testnet.faults.stall import Stall
 from testnet.lab import NodePlan
 from testnet.sim.lab import SimLab
 from testnet.sim.programs import Programs
@@ -28,3 +32,32 @@ def test_a_log_is_of_all_boots_whatever_ended_them(lab: SimLab) -> None:
     lab.wait(lambda: lab.ready(B), 60.0)
     assert lab.log(B)[: len(before)] == before
     assert len(lab.log(B)) > len(before)
+
+
+def test_a_node_that_has_ended_has_no_connections_to_cut(lab: SimLab) -> None:
+    lab.crash(B)
+    lab.cut(B)
+    assert not lab.running(B)
+
+
+def test_time_never_runs_backwards_also_when_what_happens_lets_it_pass(lab: SimLab) -> None:
+    began = lab.now
+    lab.at(0.5, lambda: lab.rest(2.0))
+    lab.rest(1.0)
+    assert lab.now == pytest.approx(began + 2.5)
+
+
+def test_the_chance_of_a_fault_is_the_same_whichever_other_faults_there_are(lab: SimLab) -> None:
+    alone = _chance(lab, BitFlips(0.5))
+    other = SimLab(Simulation(lab.seed, Programs()))
+    with other.apply(Stall()), other.apply(Pause("registrar.nec")):
+        assert _chance(other, BitFlips(0.5)) == alone
+
+
+def test_two_faults_that_are_alike_have_chances_of_their_own(lab: SimLab) -> None:
+    assert _chance(lab, BitFlips(0.5)) != _chance(lab, BitFlips(0.5))
+
+
+def _chance(lab: SimLab, fault: Fault) -> float:
+    with lab.apply(fault):
+        return lab.simulation.fabric.rules[-1].chance.random()
