@@ -42,9 +42,23 @@ def make(kind: str, parameters: Mapping[str, object], folder: Path = Path()) -> 
     if where is not None:
         values[where] = read_where(kind, links)
     try:
-        return cast(Fault, found(**values))
+        fault = cast(Fault, found(**values))
     except Exception as error:  # a user's own code can raise anything
         raise BadInput(f"{kind} does not take these parameters: {error}") from error
+    _check_description(kind, fault)
+    return fault
+
+
+def _check_description(kind: str, fault: Fault) -> None:
+    """What everybody asks of a fault, at times when nobody could say any more what is wrong with it."""
+    try:
+        words, names = fault.words(), fault.names
+    except Exception as error:
+        raise BadInput(f"{kind} cannot be described: {type(error).__name__}: {error}") from error
+    if not isinstance(words, str):
+        raise BadInput(f"{kind} is no fault: its words() must give a text, and not {shown(words)}.")
+    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+        raise BadInput(f"{kind} is no fault: its names must be a tuple of names, and not {shown(names)}.")
 
 
 def parameters(fault: Fault) -> dict[str, Any]:

@@ -199,6 +199,14 @@ class NotAtThisLevel(Exception):
     """A fault that this level cannot inject; the text says which, and where it can be."""
 
 
+class FaultFailed(Exception):
+    """A fault, of somebody's own as a rule, has raised something, or has said what is no verdict."""
+
+    def __init__(self, fault: LinkFault, why: str) -> None:
+        super().__init__(f"the fault {type(fault).__name__} has failed: {why}")
+        self.fault = fault
+
+
 class Rule(NamedTuple):
     """A fault of links that holds now."""
 
@@ -237,23 +245,26 @@ def still_late(delays: Sequence[Late], rules: Sequence[Rule]) -> float:
 
 def judge(rules: Sequence[Rule], event: Event) -> Judgement:
     """The verdicts of all rules on `event`, the earliest first: delays add up, each sees what the one before has
-    altered, and the first one that keeps it from arriving decides."""
+    altered, and the first one that keeps it from arriving decides. Raises FaultFailed."""
     host, data = None, event.data if isinstance(event, Passing) else b""
     delays: tuple[Late, ...] = ()
     for rule in rules:
-        verdict = rule.fault.judge(event, rule.chance)
+        try:
+            verdict = rule.fault.judge(event, rule.chance)
+        except Exception as error:
+            raise FaultFailed(rule.fault, f"{type(error).__name__}: {error}") from error
         match verdict:
             case Plain.PASS:
                 pass
-            case Delay(seconds):
+            case Delay(float() | int() as seconds) if seconds >= 0.0:
                 delays = (*delays, Late(rule.fault, seconds))
-            case Alter(altered) if isinstance(event, Passing):
+            case Alter(bytes() as altered) if isinstance(event, Passing):
                 data = altered
                 event = event._replace(data=data)
-            case Redirect(other) if isinstance(event, Dialing):
+            case Redirect(str() as other) if isinstance(event, Dialing):
                 host = other
-            case Plain() | Reset():
+            case Plain() | Reset(int()):
                 return Judgement(verdict, delays, data, host)
             case _:
-                raise TypeError(f"{verdict} is no verdict on {type(event).__name__}")
+                raise FaultFailed(rule.fault, f"{verdict} is no verdict on {type(event).__name__}")
     return Judgement(PASS, delays, data, host)

@@ -51,15 +51,15 @@ class _Held:
     until: float | None
     """Of trio's clock."""
 
-    def row(self) -> Row:
+    def row(self, failed: str | None) -> Row:
+        """`failed`: why it does nothing any more."""
         left = None if self.until is None else round(max(0.0, self.until - trio.current_time()), 3)
-        kind = kind_of(self.fault)
         words = self.fault.words()
         return {
             "number": self.number,
-            "kind": kind,
+            "kind": kind_of(self.fault),
             "parameters": parameters(self.fault),
-            "words": words,
+            "words": words if failed is None else f"{words} ({failed})",
             "left": left,
         }
 
@@ -153,7 +153,7 @@ class LinksControl:
             held = _Held(self._links.apply(fault), fault, until)
             self._held[held.number] = held
             self._applied.set()
-        return held.row()
+        return self._row(held)
 
     async def _on_remove(self, asked: Asked) -> Row:
         number = asked.get("number")
@@ -164,18 +164,27 @@ class LinksControl:
         else:
             there = ", ".join(map(str, self._held)) or "none"
             raise BadInput(f"There is no fault number {number!r}: there are {there}.")
-        rows = [held.row() for held in removed]
+        rows = [self._row(held) for held in removed]
+        failures = []
         for held in removed:
-            await self._end(held)
+            try:
+                await self._end(held)
+            except NodeError as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
         return {"removed": rows}
 
     async def _on_faults(self, _: Asked) -> Row:
-        return {"faults": [held.row() for held in self._held.values()]}
+        return {"faults": [self._row(held) for held in self._held.values()]}
 
     async def _on_statistics(self, _: Asked) -> Row:
         return {"connections": self._links.open_connections, "links": self._links.statistics()}
 
     # --- faults -----------------------------------------------------------------------------------------------------
+
+    def _row(self, held: _Held) -> Row:
+        return held.row(self._links.failed(held.number))
 
     def _fault_untrusted(self, asked: Asked) -> Fault:
         kind, given = asked.get("kind"), asked.get("parameters")
@@ -205,6 +214,10 @@ class LinksControl:
             await trio.to_thread.run_sync(what, self._nodes)
         except NotAtThisLevel as error:
             raise Refused(str(error)) from error
+        except NodeError:
+            raise
+        except Exception as error:  # a user's own code can raise anything
+            raise Refused(f"The fault has failed: {type(error).__name__}: {error}.") from error
 
 
 def _seconds_untrusted(asked: Asked) -> float | None:

@@ -20,6 +20,8 @@ from testnet.links.rules import Rules
 from testnet.links.stream import Connection, Counts
 
 _DROPPED_BYTES = 1 << 16
+_GONE_LOOK_SECONDS = 0.5
+"""Between two looks whether a dial that waits has been given up: it costs a descriptor."""
 _LOOK_SECONDS = 0.05
 """Between two looks whether a node that was down listens again."""
 
@@ -71,6 +73,10 @@ class Links:
         """That fault holds no longer."""
         self._rules.remove(number)
 
+    def failed(self, number: int) -> str | None:
+        """Why that fault says nothing any more; None: it has not failed."""
+        return self._rules.failed.get(number)
+
     def cut(self, where: Where) -> int:
         """Reset all connections there; how many."""
         found = [connection for connection in self._open if where.covers(connection.link)]
@@ -93,7 +99,7 @@ class Links:
             with trio.CancelScope() as self._doors[name]:
                 await self._accept(listener, name)
             await self._until_wanted(name)
-            listener = sockets.listen(self._places[name].front)
+            listener = await self._listen(name)
 
     async def _accept(self, listener: socket.socket, target: str) -> None:
         try:
@@ -102,6 +108,13 @@ class Links:
                 self._nursery.start_soon(self._forward, client, host, target)
         finally:
             sockets.close(listener)
+
+    async def _listen(self, name: str) -> socket.socket:
+        """Again, as soon as that can be: there may be no descriptor just now."""
+        while True:
+            with suppress(OSError):
+                return sockets.listen(self._places[name].front)
+            await trio.sleep(_LOOK_SECONDS)
 
     async def _until_wanted(self, name: str) -> None:
         while not self._rules.concern(name):
@@ -155,7 +168,15 @@ class Links:
         return None
 
     async def _allowed(self, client: socket.socket, event: Event) -> Judgement | None:
-        """Wait until `event` happens; None: it never does."""
+        """Wait until `event` happens; None: it never does, or `client` has given up."""
+        judgement = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_until_gone, client, nursery.cancel_scope)
+            judgement = await self._happens(client, event)
+            nursery.cancel_scope.cancel()
+        return judgement
+
+    async def _happens(self, client: socket.socket, event: Event) -> Judgement | None:
         judgement = await self._rules.decide(event)
         if judgement.verdict is LOSE:
             await _ignore(client)
@@ -171,6 +192,14 @@ class Links:
 def _as_source(host: str) -> str | None:
     """On loopback whoever is dialed sees the host that has dialed; elsewhere nobody can take another's address."""
     return host if host.startswith("127.") else None
+
+
+async def _until_gone(client: socket.socket, waiting: trio.CancelScope) -> None:
+    gone = False
+    while not gone:
+        await trio.sleep(_GONE_LOOK_SECONDS)
+        gone = sockets.has_gone(client)
+    waiting.cancel()
 
 
 async def _ignore(client: socket.socket) -> None:

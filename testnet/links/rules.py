@@ -8,11 +8,13 @@ from typing import TypeVar
 
 import trio
 
+from nectar_node import log
 from testnet.faults.rule import (
     HOLD,
     NO_ROUTE,
     Dialing,
     Event,
+    FaultFailed,
     Judgement,
     Late,
     Link,
@@ -36,6 +38,8 @@ class Rules:
         self._on: dict[Link, tuple[Rule, ...]] = {}
         """Those about a link, as far as somebody has asked."""
         self._changed = trio.Event()
+        self.failed: dict[int, str] = {}
+        """Why those say nothing any more that have failed; the network does not fail with them."""
         self.changes = 0
         """How often other rules have held than before."""
 
@@ -46,6 +50,7 @@ class Rules:
 
     def remove(self, number: int) -> None:
         """It holds no longer, if it did."""
+        self.failed.pop(number, None)
         if self._rules.pop(number, None) is not None:
             self._change()
 
@@ -68,7 +73,11 @@ class Rules:
     async def decide(self, event: Event) -> Judgement:
         """What becomes of `event`, once it need not wait any more."""
         while True:
-            judgement = judge(self.on(event.link), event._replace(now=self._clock()))
+            try:
+                judgement = judge(self.on(event.link), event._replace(now=self._clock()))
+            except FaultFailed as failure:
+                self._drop(failure)
+                continue
             if judgement.verdict is not HOLD and (judgement.verdict is not NO_ROUTE or isinstance(event, Dialing)):
                 return judgement
             await self._changed.wait()
@@ -78,6 +87,12 @@ class Rules:
         while (due := since + still_late(delays, self.on(link))) > trio.current_time():
             with trio.move_on_at(due):
                 await self._changed.wait()
+
+    def _drop(self, failure: FaultFailed) -> None:
+        for number in [number for number, rule in self._rules.items() if rule.fault is failure.fault]:
+            self.remove(number)
+            self.failed[number] = str(failure)
+            log.write_line("links", f"Number {number} holds no longer: {failure}")
 
     def _change(self) -> None:
         self._on.clear()

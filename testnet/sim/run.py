@@ -6,6 +6,7 @@ import traceback
 from pathlib import Path
 
 from kernel.kernel import Kernel
+from testnet.faults.rule import FaultFailed
 from testnet.invariants import Violation, Watch
 from testnet.lab import OutOfTime
 from testnet.play import play
@@ -84,5 +85,6 @@ def _with_outstanding(text: str, watch: Watch) -> str:
 
 
 def _with_place(error: Exception) -> str:
-    place = traceback.extract_tb(error.__traceback__)[-1]
+    cause = error.__cause__ if isinstance(error, FaultFailed) and error.__cause__ is not None else error
+    place = traceback.extract_tb(cause.__traceback__)[-1]
     return f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}"

@@ -255,6 +255,22 @@ def test_what_a_class_of_ones_own_raises_is_a_sentence(file: Path) -> None:
     assert refusal(f"{file}:Late", {"node": A}) == f"{file}:Late does not take these parameters: not today"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (
+            "def words(self) -> str:",
+            "def words(self) -> str:\n        return 1",
+            "its words() must give a text, and not 1",
+        ),
+        ("def words(self) -> str:", "def words(self) -> str:\n        raise KeyError", "cannot be described: KeyError"),
+    ],
+)
+def test_who_cannot_say_what_it_does_is_refused(file: Path, old: str, new: str, sentence: str) -> None:
+    file.write_text(OWN.replace(old, new))
+    assert sentence in refusal(f"{file}:Late", {"node": A})
+
+
 def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
     missing = tmp_path / "no.py"
     assert refusal(f"{missing}:Late", {}) == f"{missing} cannot be read: No such file or directory."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import cast
 
 import pytest
 
@@ -20,7 +22,9 @@ from testnet.faults.rule import (
     PASS,
     REFUSE,
     Alter,
+    Delay,
     Event,
+    FaultFailed,
     Judgement,
     LinkFault,
     Passing,
@@ -114,13 +118,30 @@ def test_the_last_redirect_counts() -> None:
 
 @pytest.mark.parametrize("event", [DIAL, END])
 def test_only_bytes_can_be_altered(event: Event) -> None:
-    with pytest.raises(TypeError, match="is no verdict on"):
+    with pytest.raises(FaultFailed, match="is no verdict on"):
         together(event, says(Alter(b"")))
 
 
 def test_only_a_dial_can_be_redirected() -> None:
-    with pytest.raises(TypeError, match="is no verdict on Passing"):
+    with pytest.raises(FaultFailed, match="is no verdict on Passing"):
         together(piece(), says(Redirect("x.nec")))
+
+
+@pytest.mark.parametrize("verdict", [None, "PASS", Delay(-1.0), Delay(math.nan), Reset(cast(int, "1"))])
+def test_what_is_no_verdict_is_told_of_its_fault(verdict: object) -> None:
+    fault = says(cast(Verdict, verdict))
+    with pytest.raises(FaultFailed, match="is no verdict on Passing") as failure:
+        together(piece(), fault)
+    assert failure.value.fault is fault
+
+
+def test_what_a_fault_raises_is_told_of_it() -> None:
+    with pytest.raises(FaultFailed, match="has failed: KeyError: 'x'"):
+        together(piece(), Says(_raise))
+
+
+def _raise(event: Event) -> Verdict:
+    raise KeyError("x")
 
 
 def test_no_fault_shifts_what_another_draws() -> None:

@@ -122,6 +122,36 @@ async def test_what_this_level_cannot_do_is_one_sentence_and_does_not_hold(tmp_p
         assert await client.held() == []
 
 
+OWN = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Own:
+    names = ()
+    def begin(self, nodes): BEGIN
+    def end(self, nodes): END
+    def words(self): return "own"
+"""
+
+
+async def test_a_fault_of_ones_own_that_cannot_begin_is_one_sentence_and_does_not_hold(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(OWN.replace("BEGIN", 'raise KeyError("b")').replace("END", "pass"))
+    async with asking(tmp_path) as links:
+        assert await links.refused("apply", kind=f"{file}:Own", parameters={}) == "The fault has failed: KeyError: 'b'."
+        assert await links.held() == []
+
+
+async def test_faults_behind_one_that_cannot_end_are_removed_too(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(OWN.replace("BEGIN", "pass").replace("END", 'raise KeyError("e")'))
+    async with asking(tmp_path) as links:
+        await links.ask("apply", kind=f"{file}:Own", parameters={})
+        await links.ask("apply", **PARTITION)
+        assert await links.refused("remove") == "The fault has failed: KeyError: 'e'."
+        assert await links.held() == []
+
+
 async def test_a_node_gets_a_place_that_is_remembered(tmp_path: Path) -> None:
     async with asking(tmp_path) as client:
         place = await client.ask("add", name="c.nec")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,8 @@ from testnet.faults.rule import (
     Verdict,
 )
 from testnet.faults.where import Where
-from tests.testnet.links.rig import TO_B, A, B, Says, open_rig, receive_all
+from testnet.links.places import Place
+from tests.testnet.links.rig import TO_B, A, B, Rig, Says, open_rig, receive_all
 
 LARGE = bytes(range(256)) * 16384
 
@@ -379,3 +382,55 @@ async def test_a_side_that_breaks_during_a_partition_tells_nobody_until_it_is_ov
         assert not rig.ended.is_set()
         rig.links.remove(number)
         await rig.ended.wait()
+
+
+async def test_a_fault_that_fails_says_nothing_any_more_and_the_links_go_on(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        number = rig.links.apply(Says(Passing, _fail))
+        assert rig.links.failed(number) is None
+        stream = await rig.dial()
+        await stream.send_all(b"hello")
+        await rig.receive(5)
+        assert rig.links.failed(number) == "the fault Says has failed: KeyError: 'x'"
+
+
+def _fail(event: Event) -> Verdict:
+    raise KeyError("x")
+
+
+async def test_a_dial_that_was_given_up_costs_no_descriptor_while_it_is_held(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        rig.links.apply(Says(Dialing, HOLD))
+        before = _descriptors()
+        for _ in range(5):
+            await (await rig.dial()).aclose()
+        while _descriptors() > before:
+            await trio.lowlevel.checkpoint()
+
+
+async def test_a_node_is_listened_for_again_when_that_was_not_possible_for_a_moment(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        down = Place("127.0.0.1", 1, rig.b.front)  # nobody listens there: the links close their door
+        rig.links.add(B, down)
+        await refused(rig)
+        rig.accepted.clear()
+        with socket.create_server(rig.b.front):
+            rig.links.add(B, rig.b)
+            while not rig.accepted:  # the links have seen that it listens again
+                await trio.lowlevel.checkpoint()
+            await wait_all_tasks_blocked()
+        await rig.dial_until_it_is_there(rig.b)
+
+
+async def refused(rig: Rig) -> None:
+    """Until dials are."""
+    while True:
+        try:
+            await (await rig.dial()).aclose()
+        except ConnectionRefusedError:
+            return
+        await trio.lowlevel.checkpoint()
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))

@@ -84,7 +84,9 @@ def test_a_schedule_says_which_entry_is_wrong_and_why(tmp_path: Path, entry: str
     assert str(error.value).startswith(f"{file}, {sentence}")
 
 
-@pytest.mark.parametrize("entry", ['kind = "registrar_down"', 'kind = "stall"\nbetween = ["send.nec", "registrar.nec"]'])
+@pytest.mark.parametrize(
+    "entry", ['kind = "registrar_down"', 'kind = "stall"\nbetween = ["send.nec", "registrar.nec"]']
+)
 def test_a_schedule_can_be_about_the_registrar_which_is_in_every_network(tmp_path: Path, entry: str) -> None:
     file = tmp_path / "faults.toml"
     file.write_text(f"[[fault]]\n{entry}\nat = 3\n")
