@@ -61,7 +61,6 @@ class Settings:
 
 
 SETTINGS = pytest.StashKey[Settings]()
-SEED = pytest.StashKey[int]()
 EVIDENCE = pytest.StashKey[list["Evidence"]]()
 """Of each network of a test, while there is one."""
 
@@ -252,12 +251,9 @@ def nectar_programs() -> Programs:
 def nectar_seed(request: pytest.FixtureRequest) -> int:
     """The seed of this test, a whole number: `--nectar-seed`, or one that follows from the test's name."""
     settings = request.config.stash[SETTINGS]
-    seed = settings.seed
-    if seed is None:
-        test = seeds.without_index(request.node.nodeid)
-        seed = seeds.derive(settings.base, test, getattr(request, "param", 0))
-    request.node.stash[SEED] = seed
-    return seed
+    if settings.seed is not None:
+        return settings.seed
+    return seeds.derive(settings.base, seeds.without_index(request.node.nodeid), getattr(request, "param", 0))
 
 
 @pytest.fixture
@@ -363,7 +359,7 @@ def pytest_runtest_makereport(
 
 
 def _keep(item: pytest.Item, found: Sequence[Evidence], error: BaseException | None) -> None:
-    properties: list[tuple[str, object]] = [("nectar_seed", item.stash[SEED])]
+    properties: list[tuple[str, object]] = [("nectar_seed", found[0].seed)]
     for evidence in found:
         evidence.conclude(error)
         if error is not None or item.config.stash[SETTINGS].journals is not None:

@@ -54,6 +54,22 @@ FORGES = """
 # --- fixtures -------------------------------------------------------------------------------------------------------
 
 
+def test_a_seed_fixture_of_ones_own_is_taken_and_told(pytester: pytest.Pytester) -> None:
+    own = """
+    import pytest
+
+    @pytest.fixture
+    def nectar_seed():
+        return 5
+
+    def test_fails(sim):
+        assert sim.seed != 5
+    """
+    result = run(pytester, own)
+    result.assert_outcomes(failed=1)
+    assert seeds_of(result) == [5]
+
+
 def test_two_nodes_greet_each_other_in_virtual_time(pytester: pytest.Pytester) -> None:
     run(pytester, GREETS).assert_outcomes(passed=1)
 
