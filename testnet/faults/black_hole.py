@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from testnet.faults.rule import HOLD, PASS, Event, Verdict
+from testnet.faults.rule import PASS, RESEND, Event, Verdict
 from testnet.faults.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)
 class BlackHole:
-    """Everything waits: bytes, dials and ends of connections, as where a firewall drops all packets.
+    """Everything is lost: bytes, dials and ends of connections, as where a firewall drops all packets.
 
     What a partition does between sides, this does to a host or to a link: nobody can tell them apart from within.
     """
@@ -20,7 +20,7 @@ class BlackHole:
 
     def judge(self, event: Event, chance: Random) -> Verdict:
         """See `LinkFault`."""
-        return HOLD if self.where.covers(event.link) else PASS
+        return RESEND if self.where.covers(event.link) else PASS
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from testnet.faults.rule import HOLD, PASS, Event, Verdict
+from testnet.faults.rule import PASS, RESEND, Event, Verdict
 from testnet.faults.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """Nothing passes: no bytes, no dial, no end of a connection. Later it does: TCP sends again what was lost."""
+    """Nothing passes: no bytes, no dial, no end of a connection. What was lost TCP sends again, some time after it."""
 
     where: Where = EVERYWHERE
 
     def judge(self, event: Event, chance: Random) -> Verdict:
         """See `LinkFault`."""
-        return HOLD if self.where.covers(event.link) else PASS
+        return RESEND if self.where.covers(event.link) else PASS
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from nectar_node.config import REGISTRAR_NAME
 from testnet.faults.quantity import NodeName
-from testnet.faults.rule import HOLD, PASS, Event, Nodes, Verdict
+from testnet.faults.rule import PASS, RESEND, Event, Nodes, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class RegistrarDown:
 
     def judge(self, event: Event, chance: Random) -> Verdict:
         """See `LinkFault`."""
-        return HOLD if self.how == "unreachable" and self.node in event.link else PASS
+        return RESEND if self.how == "unreachable" and self.node in event.link else PASS
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 Pure, and the same at every level: the simulator's fabric and the proxies between real nodes ask `judge` about each dial
 and each piece of a stream, and carry out what it says. Streams are TCP's: nothing overtakes, and a network that loses
-packets makes bytes late, not wrong. So what a broken network does to a connection is `HOLD`, until it is mended.
+packets makes bytes late, not wrong. So what a broken network does to a connection is `RESEND`, until some time after it
+is mended.
 """
 
 from __future__ import annotations
@@ -71,6 +72,9 @@ class Plain(Enum):
     """As if there were no fault."""
     HOLD = auto()
     """It waits, and what comes after it too, and is judged again when the faults change. Nobody is told."""
+    RESEND = auto()
+    """It is lost on its way, and what comes after it too. It is sent again as TCP does (`resending`), and judged again
+    then. Nobody is told."""
     LOSE = auto()
     """It never arrives, nor does anything after it on this connection. Nobody is told."""
     REFUSE = auto()
@@ -79,7 +83,7 @@ class Plain(Enum):
     """A dial finds no way; anything else waits, as with HOLD."""
 
 
-PASS, HOLD, LOSE, REFUSE, NO_ROUTE = Plain
+PASS, HOLD, RESEND, LOSE, REFUSE, NO_ROUTE = Plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,12 @@ from typing import TypeVar
 import trio
 
 from nectar_node import log
+from testnet.faults.resending import DATA_SECONDS, DIAL_SECONDS, sent_again
 from testnet.faults.rule import (
     HOLD,
     NO_ROUTE,
+    RESEND,
+    Answering,
     Dialing,
     Event,
     FaultFailed,
@@ -72,15 +75,24 @@ class Rules:
 
     async def decide(self, event: Event) -> Judgement:
         """What becomes of `event`, once it need not wait any more."""
+        first = self._clock()
         while True:
             try:
                 judgement = judge(self.on(event.link), event._replace(now=self._clock()))
             except FaultFailed as failure:
                 self._drop(failure)
                 continue
-            if judgement.verdict is not HOLD and (judgement.verdict is not NO_ROUTE or isinstance(event, Dialing)):
+            if not _waits(judgement, event):
                 return judgement
             await self._changed.wait()
+            if judgement.verdict is RESEND:
+                await self._until_sent_again(first, event)
+
+    async def _until_sent_again(self, first: float, event: Event) -> None:
+        """The network may be well again, and whoever has sent `event` does not know."""
+        pause = DIAL_SECONDS if isinstance(event, Dialing | Answering) else DATA_SECONDS
+        now = self._clock()
+        await trio.sleep(sent_again(first, now, pause) - now)
 
     async def late(self, link: Link, since: float, delays: Sequence[Late]) -> None:
         """Wait until what left at `since`, of trio's clock, arrives; a delay ends with the fault that wants it."""
@@ -99,6 +111,12 @@ class Rules:
         self.changes += 1
         self._changed.set()
         self._changed = trio.Event()
+
+
+def _waits(judgement: Judgement, event: Event) -> bool:
+    if judgement.verdict is NO_ROUTE:
+        return not isinstance(event, Dialing)
+    return judgement.verdict in (HOLD, RESEND)
 
 
 def _targets(where: Where) -> tuple[str, ...]:

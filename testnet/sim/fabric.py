@@ -1,8 +1,9 @@
 """The links between simulated nodes: connections whose bytes take time, keep their order, and meet faults.
 
 A connection behaves as TCP does. What leaves an end arrives in order; an end takes no more from its node than a socket
-buffer holds and the other side has not read; a network that is gone makes bytes wait and not vanish; a host that dies
-lets its connections end, and the other side learns of it when that news can arrive.
+buffer holds and the other side has not read; a network that is gone makes bytes late and does not lose them: they wait
+until TCP sends them again, some time after the network is back; a host that dies lets its connections end, and the
+other side learns of it when that news can arrive.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from net.events import DialFailure
+from testnet.faults.resending import DATA_SECONDS, DIAL_SECONDS, sent_again
 from testnet.faults.rule import (
     PASS,
     Answering,
@@ -76,6 +78,9 @@ class End:
     open: bool = True
     leaving: deque[bytes | None] = field(default_factory=deque)
     """What the network has not let go yet, in order; None: the end of the connection."""
+    sent: float | None = None
+    """When the first of these was sent and lost. Nothing leaves until it is sent again: a network that was away for ten
+    seconds costs a connection thirteen (tests/levels/test_times.py)."""
     offset: int = 0
     """Bytes that have left."""
     arrives: float = 0.0
@@ -98,6 +103,10 @@ class _Attempt:
 
     end: End
     host: str
+    sent: float
+    """When it was made."""
+    lost: bool = False
+    """It is sent again as TCP does; else it goes on when it may."""
 
 
 class Fabric:
@@ -125,9 +134,30 @@ class Fabric:
             self._hurry(end)
         attempts, self._attempts = self._attempts, []
         for attempt in attempts:
-            self._reach(attempt)
+            self._try_again(attempt)
         for end in list(self._waiting):
+            self._go_on(end)
+
+    def _try_again(self, attempt: _Attempt) -> None:
+        if not attempt.lost:
+            self._reach(attempt)
+            return
+        attempt.lost = False
+        due = sent_again(attempt.sent, self._world.now, DIAL_SECONDS)
+        self._world.at(due, lambda: self._reach(attempt))
+
+    def _go_on(self, end: End) -> None:
+        if end.sent is None:
             self._let_go(end)
+            return
+        due = sent_again(end.sent, self._world.now, DATA_SECONDS)
+        self._world.at(due, lambda: self._send_again(end))
+
+    def _send_again(self, end: End) -> None:
+        sent, end.sent = end.sent, None
+        self._let_go(end)
+        if end.sent is not None:
+            end.sent = sent  # it was lost again, and the pauses grow
 
     def _judge(self, event: Dialing | Answering | Passing | Closing) -> Judgement:
         return judge(self.rules, event)
@@ -147,7 +177,8 @@ class Fabric:
         end = End(node, connection, Link(node.name, host), self._connections)
         node.ends[connection] = end
         self._world.note(node.host, f"dials {host}")
-        self._world.at(self._world.now + self._delay(end.link), lambda: self._reach(_Attempt(end, host)))
+        attempt = _Attempt(end, host, self._world.now)
+        self._world.at(self._world.now + self._delay(end.link), lambda: self._reach(attempt))
 
     def _reach(self, attempt: _Attempt) -> None:
         """A dial gets to where it wants, unless the network keeps it."""
@@ -165,7 +196,8 @@ class Fabric:
 
     def _keep_from(self, attempt: _Attempt, verdict: Plain | Reset) -> None:
         match verdict:
-            case Plain.HOLD:
+            case Plain.HOLD | Plain.RESEND:
+                attempt.lost = verdict is Plain.RESEND
                 self._attempts.append(attempt)
             case Plain.LOSE:
                 pass
@@ -229,12 +261,18 @@ class Fabric:
 
     def _let_go(self, end: End) -> None:
         """Let leave what the network lets pass."""
+        if end.sent is not None:
+            return  # it is behind what is sent again
         self._waiting.pop(end, None)
         while end.leaving and not end.lost:
             piece = end.leaving[0]
             judged = self._judge_piece(end, piece)
             match judged.verdict:
                 case Plain.HOLD | Plain.NO_ROUTE:
+                    self._waiting[end] = None
+                    return
+                case Plain.RESEND:
+                    end.sent = self._world.now
                     self._waiting[end] = None
                     return
                 case Plain.LOSE:

@@ -1,7 +1,8 @@
 """Plans whose outcomes are clear: what decides them lies seconds apart, so that a slow machine comes to the same ones.
 
 Every plan has nodes whose links break, or that end, in the midst of it; a wait that a fault shall outlast is shorter
-than it by a second and more, and one that shall outlast a fault is longer by some seconds.
+than it by a second and more, and one that shall outlast a fault is longer by some seconds. After a partition TCP waits
+before it sends again, up to as long again: what follows leaves time for that.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ CHAT = Levelled(
         "chat",
         "ann.nec bob.nec cleo.nec",
         {"lines": [[0.2, "ann.nec"], [0.2, "bob.nec"], [2.0, "ann.nec"], [2.0, "cleo.nec"], [6.5, "ann.nec"]]},
-        {"kind": "partition", "node": "bob.nec", "at": 1.5, "until": 4.0},
+        {"kind": "partition", "node": "bob.nec", "at": 1.5, "until": 3.0},
         {"kind": "crash", "node": "cleo.nec", "at": 6.0, "until": 14.0},
     ),
     14.0,
@@ -175,7 +176,7 @@ HANDOFF = Levelled(
                 {"at": 12.2, "do": "kill", "guest": "a.nec", "node": "a.nec", "door": 1},
             ]
         },
-        {"kind": "partition", "between": ["a.nec", "b.nec"], "at": 2.0, "until": 6.0},
+        {"kind": "partition", "between": ["a.nec", "b.nec"], "at": 2.0, "until": 5.5},
     ),
     14.0,
     quick=True,
@@ -257,7 +258,7 @@ STORE = Levelled(
                 [11.5, "look", "main.nec"],
             ]
         },
-        {"kind": "partition", "node": "main.nec", "at": 1.5, "until": 3.5},
+        {"kind": "partition", "node": "main.nec", "at": 1.5, "until": 3.0},
         {"kind": "crash", "node": "copy.nec", "at": 5.0, "until": 12.5},
     ),
     12.5,

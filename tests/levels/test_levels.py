@@ -1,4 +1,4 @@
-"""One plan for each scenario comes to the same with real nodes, on loopback and on hosts of their own, as in a simulation.
+"""One plan for each scenario comes to the same with real nodes, on loopback and on hosts of their own, as simulated.
 
 All wanted runs of this file begin together: they mostly wait. `make levels` plays the long ones too, and shows a table.
 """
@@ -35,7 +35,10 @@ def runs(request: pytest.FixtureRequest) -> Iterator[Runs]:
     wanted = {(name, Level.SIMULATION): None for name in PLANS}
     for item in request.session.items:
         if isinstance(item, pytest.Function) and item.path == request.path and "level" in item.callspec.params:
-            key = (item.callspec.params["name"], item.callspec.params["level"])
+            name, level = item.callspec.params["name"], item.callspec.params["level"]
+            assert isinstance(name, str)
+            assert isinstance(level, Level)
+            key = (name, level)
             if unavailable(key[1]) is None:
                 wanted[key] = None
     with playing([(PLANS[name], level) for name, level in wanted], Programs()) as futures:

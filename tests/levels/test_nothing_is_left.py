@@ -105,19 +105,22 @@ def check_level(level: Level) -> None:
 @pytest.mark.parametrize("level", REAL, ids=lambda level: level.value)
 def test_of_a_scenario_that_fails_in_the_midst_of_faults(level: Level, folder: Path) -> None:
     check_level(level)
-    seen: list[list[str]] = []
-    result = run_real(PLAN, failing(lambda: (seen.append(left(folder)), raise_violation())), level)
+    seen: list[str] = []
+
+    def look_and_fail() -> None:
+        seen.extend(left(folder))
+        raise_violation()
+
+    result = run_real(PLAN, failing(look_and_fail), level)
     assert (result.result, result.text) == (VIOLATED, "it does not hold")
-    assert len(seen[0]) > len(NODES), "what is looked for is found while it is there"
+    assert len(seen) > len(NODES), "what is looked for is found while it is there"
     assert left(folder) == []
     assert any("a.nec log net: connected to registrar.nec" in line for line in result.journal)
 
 
-@pytest.mark.parametrize("level", REAL, ids=lambda level: level.value)
-def test_of_a_scenario_that_is_interrupted(level: Level, folder: Path) -> None:
-    check_level(level)
+def test_of_a_scenario_that_is_interrupted(folder: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run_real(PLAN, failing(raise_interrupt), level)
+        run_real(PLAN, failing(raise_interrupt), Level.LOOPBACK)
     assert left(folder) == []
 
 

@@ -137,13 +137,15 @@ def test_where_there_is_no_route_a_node_is_unreachable_after_all_its_attempts(ne
 
 
 @pytest.mark.parametrize("both", [True, False])
-def test_a_partition_parts_and_what_was_said_arrives_when_it_ends(acquainted: Network, both: bool) -> None:
+def test_a_partition_parts_and_what_was_said_is_sent_again_after_it(acquainted: Network, both: bool) -> None:
     fault = acquainted.simulation.inject(Partition(Where(A, B, both)))
     token = acquainted.a.begin_to_ask(f"{B}@hello:hello:sys", b'{"Greet":"Ada"}', 60)
     acquainted.simulation.rest(4.0)
     acquainted.simulation.withdraw(fault)
     assert acquainted.a.answer(token) is None
-    acquainted.simulation.settle_instant()
+    acquainted.simulation.rest(2.0)
+    assert acquainted.a.answer(token) is None
+    acquainted.simulation.rest(0.5)
     assert acquainted.a.answer(token) is not None
 
 

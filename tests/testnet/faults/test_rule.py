@@ -17,10 +17,10 @@ from testnet.faults.partition import Partition
 from testnet.faults.refusal import Refusal
 from testnet.faults.reset import ConnectionReset
 from testnet.faults.rule import (
-    HOLD,
     LOSE,
     PASS,
     REFUSE,
+    RESEND,
     Alter,
     Delay,
     Event,
@@ -89,7 +89,7 @@ def test_each_fault_sees_what_the_one_before_has_altered() -> None:
 
 
 def test_the_first_that_keeps_it_from_arriving_decides() -> None:
-    assert together(piece(offset=5), Partition(), ConnectionReset()).verdict is HOLD
+    assert together(piece(offset=5), Partition(), ConnectionReset()).verdict is RESEND
     assert together(piece(offset=5), Loss(), Partition()).verdict is LOSE
     assert isinstance(together(piece(offset=5), ConnectionReset(), Partition()).verdict, Reset)
     assert together(DIAL, Refusal(), Partition()).verdict is REFUSE

@@ -28,6 +28,7 @@ from testnet.faults.rule import (
     NO_ROUTE,
     PASS,
     REFUSE,
+    RESEND,
     Alter,
     Closing,
     Delay,
@@ -107,13 +108,13 @@ def test_a_stall_holds_bytes_alone() -> None:
 
 
 @pytest.mark.parametrize("fault", [BlackHole(), Partition()])
-def test_a_black_hole_and_a_partition_hold_everything(fault: LinkFault) -> None:
-    assert verdicts(fault, *EACH_EVENT) == [HOLD] * 4
+def test_in_a_black_hole_and_a_partition_everything_is_lost_until_it_is_sent_again(fault: LinkFault) -> None:
+    assert verdicts(fault, *EACH_EVENT) == [RESEND] * 4
 
 
 def test_a_partition_can_be_of_one_way() -> None:
     one_way = Partition(Where(A, B, both=False))
-    assert verdicts(one_way, *EACH_EVENT) == [HOLD, PASS, HOLD, HOLD]
+    assert verdicts(one_way, *EACH_EVENT) == [RESEND, PASS, RESEND, RESEND]
     assert verdict(one_way, piece(link=AB.back)) is PASS
 
 
@@ -248,7 +249,7 @@ def test_with_a_probability_some_is_no_nonsense() -> None:
 def test_an_unreachable_registrar_is_in_a_hole() -> None:
     down = RegistrarDown("unreachable")
     to, back = Link(A, "registrar.nec"), Link("registrar.nec", A)
-    assert [verdict(down, Dialing(link, 0.0)) for link in (to, back, AB)] == [HOLD, HOLD, PASS]
+    assert [verdict(down, Dialing(link, 0.0)) for link in (to, back, AB)] == [RESEND, RESEND, PASS]
     assert verdict(RegistrarDown(), Dialing(to, 0.0)) is PASS
 
 

@@ -113,15 +113,50 @@ def test_what_is_not_delayed_does_not_overtake_what_is(lab: SimLab) -> None:
     assert lab.now == began + 4.0 + 2 * DELAY
 
 
-def test_what_waits_arrives_when_the_network_is_back(lab: SimLab) -> None:
+def test_what_is_lost_arrives_when_it_is_sent_again_after_the_network_is_back(lab: SimLab) -> None:
+    sent = lab.now
     with lab.apply(Partition(Where(ONE, TWO))):
+        asked = lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 20}}, 25)
+        lab.rest(4.0)
+        assert asked.outcome is None
+    lab.wait(lambda: asked.outcome is not None, 20.0)
+    assert asked.outcome is not None
+    assert asked.outcome.kind == "response"
+    assert lab.now == pytest.approx(sent + 0.2 + 0.4 + 0.8 + 1.6 + 3.2 + 2 * DELAY)
+
+
+def test_what_is_said_meanwhile_waits_behind_what_is_sent_again_and_does_not_put_it_off(lab: SimLab) -> None:
+    sent = lab.now
+    with lab.apply(Partition(Where(ONE, TWO))):
+        first = lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "first", "timeout": 20}}, 25)
+        lab.rest(2.0)
+    with lab.apply(Partition(Where(ONE, TWO))):
+        lab.rest(0.5)
+    second = lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "second", "timeout": 20}}, 25)
+    lab.wait(lambda: first.outcome is not None and second.outcome is not None, 20.0)
+    assert lab.now == pytest.approx(sent + 0.2 + 0.4 + 0.8 + 1.6 + 2 * DELAY)
+
+
+def test_a_dial_that_is_lost_is_sent_again_after_a_second_and_then_two(lab: SimLab) -> None:
+    with lab.apply(Partition(Where(ONE, TWO))):
+        lab.cut(TWO)
+        lab.rest(0.5)
+        dials = [float(line.split()[0]) for line in lab.simulation.journal if line.endswith(f"{ONE} dials {TWO}")]
+        asked = lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 20}}, 25)
+        lab.rest(1.0)
+    lab.wait(lambda: asked.outcome is not None, 20.0)
+    assert lab.now >= dials[-1] + 1.0 + 2.0
+    assert asked.outcome is not None
+    assert asked.outcome.kind == "response"
+
+
+def test_what_waits_goes_on_at_once_when_it_may(lab: SimLab) -> None:
+    with lab.apply(Says(HOLD)):
         asked = lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 20}}, 25)
         lab.rest(4.0)
         assert asked.outcome is None
     back = lab.now
     lab.wait(lambda: asked.outcome is not None, 20.0)
-    assert asked.outcome is not None
-    assert asked.outcome.kind == "response"
     assert lab.now == back + 2 * DELAY
 
 
