@@ -1,0 +1,110 @@
+"""`nectar testnet play`, as people type it: with real nodes, and with what is wrong said in one sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nectar_node.cli.main import main
+from testnet import namespaces
+from testnet.sim.journal import read_journal_untrusted
+
+LIMIT = 60.0
+"""Seconds after which a command is taken to hang."""
+SHORT = """
+from dataclasses import replace
+from testnet.scenarios.file_transfer import FILE_TRANSFER
+
+SHORT = replace(FILE_TRANSFER, options=lambda names, chance: {"files": [[0.1, *names, 1000]]}, seconds=1.0)
+"""
+PARTITION = '[[fault]]\nkind = "partition"\nnode = "recv.nec"\nat = 0\nuntil = 0.5\n'
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Journals go below the current folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "short.py").write_text(SHORT)
+    (tmp_path / "faults.toml").write_text(PARTITION)
+    return tmp_path
+
+
+def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The sentence of a command that is wrong."""
+    assert main(["testnet", "play", *words]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    return err.strip()
+
+
+def command_line(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:  # it ends just now
+        return b""
+
+
+def test_a_run_with_real_nodes_says_what_it_came_to_and_its_journal_can_be_played_and_simulated(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    words = ["short.py:SHORT", "--seed", "4", "--faults", "faults.toml"]
+    assert main(["testnet", "play", *words, "--output", "real.journal", "--json"]) == 0
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    outcome = {"file0.bin, 1000 bytes, send.nec to recv.nec": "Done; the file is there"}
+    assert (told["level"], told["result"], told["outcomes"]) == ("loopback", "passed", outcome)
+    assert "fault 1 begins: partition recv.nec from all" in err
+    assert any(
+        event.text.startswith("log net: connected") for event in read_journal_untrusted(Path("real.journal")).events
+    )
+    assert main(["sim", "replay", "real.journal"]) == 1, "it is no simulation"
+    assert "The result was passed then, and is passed now." in capsys.readouterr().out
+    assert main(["testnet", "play", "real.journal"]) == 0
+    shown = capsys.readouterr().out
+    assert "outcomes    file0.bin, 1000 bytes, send.nec to recv.nec: Done; the file is there\n" in shown
+    assert "\nresult      passed\n" in shown
+    assert f"\njournal     {next((folder / '.nectar/sim').iterdir()).relative_to(folder)}\n" in shown
+
+
+def test_what_is_wrong_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fails(capsys, "nothing").startswith("There is no scenario 'nothing'.")
+    assert fails(capsys, "chat", "--level", "moon") == "There is no level 'moon': choose loopback or namespaces."
+    assert "`nectar sim run`" in fails(capsys, "chat", "--level", "simulation")
+    assert fails(capsys, "chat", "--nodes", "500").startswith("chat runs with 2 to 200 nodes")
+    assert fails(capsys, "faults.toml").startswith("faults.toml is no journal of a simulation")
+    assert "leave --nodes and --seed out" in fails(capsys, "faults.toml", "--seed", "3")
+
+
+def test_without_root_the_hosts_of_their_own_are_refused_in_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    said = fails(capsys, "chat", "--level", "namespaces")
+    assert said == "Network namespaces need root: run this as root, or go without."
+
+
+@pytest.mark.parametrize("level", ["loopback", "namespaces"])
+def test_ctrl_c_twice_ends_it_and_leaves_nothing(level: str, folder: Path) -> None:
+    if level == "namespaces" and (why := namespaces.unavailable()) is not None:
+        pytest.skip(why)
+    made = folder / "made"
+    made.mkdir()
+    command = [sys.executable, "-P", "-m", "nectar_node", "testnet", "play", "file_transfer", "--level", level]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(made)}
+    ) as playing:
+        assert playing.stderr is not None
+        assert "boots" in playing.stderr.readline()
+        for _ in range(2):
+            playing.send_signal(signal.SIGINT)
+        assert playing.wait(LIMIT) == 130
+        assert "Stopping: the nodes end, and what was made for them is removed." in playing.stderr.read()
+    assert list(made.iterdir()) == []
+    assert not [process for process in Path("/proc").glob("[0-9]*") if os.fsencode(made) in command_line(process)]
+    assert not list(Path("/var/run/netns").glob(f"nectar-{playing.pid}-*"))
