@@ -196,6 +196,14 @@ class Machine:
         if not place.lent:
             self._drop(place.guest)
 
+    def close(self) -> None:
+        """Drop all guests; nothing runs here any more."""
+        for place in self._places.values():
+            place.closed = True
+            if not place.lent:
+                self._drop(place.guest)
+        self._places.clear()
+
     def _drop(self, guest: Guest) -> None:
         self._loaded_by_ended += guest.statistics().blob_bytes_loaded
         guest.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import closing
 from pathlib import Path
 
 from kernel.kernel import Kernel
@@ -27,8 +28,11 @@ MAX_OUTSTANDING_SHOWN = 5
 
 def run(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Result:
     """Play a plan; what goes wrong is in the result. `scenario`: one that is not among SCENARIOS."""
-    scenario = scenario or SCENARIOS[plan.scenario]
-    simulation = Simulation(plan.seed, engine, watches=True)
+    with closing(Simulation(plan.seed, engine, watches=True)) as simulation:
+        return _run(plan, simulation, scenario or SCENARIOS[plan.scenario])
+
+
+def _run(plan: Plan, simulation: Simulation, scenario: Scenario) -> Result:
     simulation.deadline = scenario.deadline
     watch = Watch(lambda name: _kernel(simulation, name))
     simulation.watch(watch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -52,6 +52,10 @@ class SimRun:
         self._simulation.watch(self._watch)
         self._programs = programs
         self.lab = SimLab(self._simulation)
+
+    def close(self) -> None:
+        """No node runs any more."""
+        self._simulation.close()
 
     def check_package(self, folder: Path) -> None:
         """See `Run`."""
@@ -106,7 +110,8 @@ class RealRun:
 def open_run(level: Level, seed: int, folder: Path, programs: Programs) -> Iterator[Run]:
     """A network at this level, in which nothing runs yet, until the end of this."""
     if level is Level.SIMULATION:
-        yield SimRun(seed, programs)
+        with closing(SimRun(seed, programs)) as run:
+            yield run
         return
     with open_socket_lab(folder, seed, level) as lab:
         yield RealRun(lab)

@@ -1,0 +1,27 @@
+"""What a run leaves behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from testnet.scenarios import SCENARIOS
+from testnet.scenarios.scenario import draw_plan
+from testnet.sim.programs import Programs
+from testnet.sim.run import run
+
+MIB = 1 << 10  # in KiB
+
+
+def mapped() -> int:
+    """KiB of addresses that this process has mapped."""
+    (line,) = [each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith("VmSize:")]
+    return int(line.split()[1])
+
+
+def test_a_run_gives_back_the_memory_of_its_guests_also_of_those_that_crashed() -> None:
+    programs = Programs()
+    plan = draw_plan(SCENARIOS["churn"], 3)
+    run(plan, programs)
+    before = mapped()
+    run(plan, programs)
+    assert mapped() - before < 4096 * MIB  # one guest that stays takes more
