@@ -67,8 +67,9 @@ def _print_table(names: Sequence[str], levels: Sequence[Level], runs: Runs) -> N
 
 def _cell(simulated: Result, played: Played) -> str:
     result = played.result
-    same = "the same" if result.outcomes == simulated.outcomes else "not the same"
-    words = result.result if result is simulated or result.result != PASSED else f"{result.result}, {same}"
+    words = result.result
+    if result.result == PASSED and result is not simulated:
+        words = "the same" if result.outcomes == simulated.outcomes else "NOT the same"
     return f"{words}, {played.real_seconds:.1f} s"
 
 
