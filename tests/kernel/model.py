@@ -102,6 +102,7 @@ class Model:
         question = self._ask(USER, target, body, None, blob, None, seconds)
         message = Message(USER, target, body, blob, True, question)
         if target == PEER:
+            self._owed_outside(question)
             self.left.append(Outgoing(USER, target, body, blob, question, False, True))
         elif target in self.lives:
             question.owers.append(self.lives[target])
@@ -298,11 +299,12 @@ class Model:
             return
         if question.asker is not sender and sender in question.owers:
             question.owers.remove(sender)
-        if receiver not in question.owers:
+        if receiver not in question.owers and not question.went_outside:
             question.owers.append(receiver)
 
     def _owed_outside(self, question: Question | None) -> None:
         if question is not None:
+            question.went_outside = True
             question.owers.clear()
 
     def _undeliverable(self, message: Message, reason: Reason) -> None:

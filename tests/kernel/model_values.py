@@ -44,6 +44,8 @@ class Question:
     open: bool = True
     owers: list[Life] = field(default_factory=list)
     """Lives here that owe the answer (G14)."""
+    went_outside: bool = False
+    """Somebody may give it whose end is never seen; so no end here makes it certain that nobody will."""
 
 
 @dataclass(frozen=True, eq=False)
