@@ -57,7 +57,7 @@ class Outside:
 
     def _on_peer_response(self, envelope: Envelope) -> None:
         entry = self._outstanding.get(envelope.id)
-        if entry is not None and entry.target.node == self._router.our and not entry.passed_outside:
+        if entry is not None and not entry.passed_outside:
             self._router.drop(envelope)  # no other node has ever had it to answer
         elif entry is None or entry.owner is None or entry.owner.address != envelope.target:
             if entry is not None and entry.owner is None and self._router.is_system(envelope.target.process):
@@ -109,6 +109,8 @@ class Outside:
             self._router.tracer.sent(envelope, self._router.now)
         if target.node != self._router.our:
             if self._abroad.system_may_send(target.node):
+                if reply_to is not None:
+                    self._outstanding.entrust(id, None, None)
                 self._router.to_peer(envelope, None, None)
             else:
                 self._router.undeliverable(envelope, Reason.INBOX_FULL)

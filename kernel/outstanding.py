@@ -68,7 +68,8 @@ class OutstandingTable:
 
     def entrust(self, id: int, holder: Process | None, previous: Process | None) -> None:
         """The answer to `id` is now owed by `holder` (None: somebody who cannot end, or whose end we do not see), and
-        no longer by `previous`, who passed the request on."""
+        no longer by `previous`, who passed the request on. Once it was None, whoever is handed the request here as well
+        is not the only one who may answer (G14)."""
         entry = self._by_id.get(id)
         if entry is None:
             return

@@ -133,8 +133,8 @@ class Routing:
             return
         address = reply_to.address
         if address is sender.address:
-            # A new one that goes outside needs no note: its target says so. One's own that came back does.
-            if holder is not None or reply_to.id != envelope.id:
+            # A new one to a system process needs no note: none passes on what it is asked. A peer may, even to here.
+            if holder is not None or reply_to.id != envelope.id or envelope.target.node != self._our:
                 self._outstanding.entrust(reply_to.id, holder, None)
             return
         if address.node != self._our:

@@ -540,24 +540,6 @@ def test_g14_while_another_node_may_answer_the_end_of_a_local_process_fails_noth
     assert rig.handed("a") == []
 
 
-def test_g14_what_another_node_has_may_be_answered_there_even_if_it_was_passed_on_here_too(rig: Rig) -> None:
-    rig.start("a", "b")
-    rig.tell(Inject(TERMINAL, here("a"), Request(False, 5, b"q"), None, "asked"))
-    rig.poll("a", send(there("x"), b"passed on", inherit=True))
-    rig.poll("a", send(here("b"), b"passed on too", inherit=True), send(here("b"), b"and again", inherit=True))
-    rig.end("b")
-    assert rig.all(Answered) == []
-    reply_to = parcel(rig).parcel.envelope.reply_to
-    assert reply_to is not None
-    answer = Response(False, b"from x")
-    rig.tell(FromPeer(Envelope(reply_to.id, there("x"), reply_to.address, None, answer, None, claimed=True), "receipt"))
-    rig.tick(5)
-    (answered,) = rig.all(Answered)
-    assert isinstance(answered, Answered)
-    assert isinstance(answered.answer, Arrival)
-    assert answered.answer.message.body == b"from x"
-
-
 def test_g24_a_sender_waits_for_room_and_goes_on_in_order(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 2)
     rig.start("a", "b", "c")
