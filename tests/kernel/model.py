@@ -7,7 +7,7 @@ and to the real kernel and compares after every step.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import replace
 
 from kernel.guest import Poll
@@ -17,6 +17,7 @@ from tests.kernel.model_values import (
     SYSTEM,
     USER,
     Delivery,
+    Freed,
     Handed,
     Life,
     Message,
@@ -44,6 +45,10 @@ class Model:
         self.dropped = 0
         self._back_off: dict[str, float] = {}
         self._numbers = 0
+        self._moves: deque[Life | Message | Freed] = deque()
+        """Who may move on now, one after the other (G24): who waited for a life that has ended, and who waits for one
+        whose inbox has room again."""
+        self._moving = False
         self.clear()
 
     def clear(self) -> None:
@@ -176,7 +181,7 @@ class Model:
         self.ended.append(life.name)
         if life.stalled is not None:
             self.dead[Reason.PROCESS_ENDED] += 1
-            life.stalled = None
+            self._wait_no_longer(life)
         for question in [each for each in self.questions if each.asker is life]:
             self._close(question)
         for question in [each for each in self.questions if life in each.owers]:
@@ -185,13 +190,9 @@ class Model:
                 self._fail(question, Reason.PROCESS_ENDED)
         self.dead[Reason.PROCESS_ENDED] += sum(each.handed.kind in ("request", "response") for each in life.inbox)
         life.inbox.clear()
-        for waiter in life.waiters:
-            if isinstance(waiter, Message):
-                self.taken += 1
-                self.dead[Reason.PROCESS_ENDED] += 1
-            else:
-                self._try_again(waiter, admitted=False)
+        self._moves.extend(life.waiters)
         life.waiters.clear()
+        self._move_on()
 
     # --- polls ------------------------------------------------------------------------------------------------------
 
@@ -205,7 +206,8 @@ class Model:
             life.mode = Mode.RECEIVING
             if life.inbox:
                 self._hand(life, life.inbox.pop(0))
-                self._admit(life)
+                self._moves.append(Freed(life))
+                self._move_on()
         elif life.poll is Poll.PREEMPTED:
             self.goes_on.append(life.name)
         elif life.poll is Poll.ENDED:
@@ -321,6 +323,23 @@ class Model:
         weight = sum(len(each.body) + 1 + (len(each.blob.bytes) if each.blob is not None else 0) for each in waiting)
         return len(waiting) < self.room and weight < self.room_bytes
 
+    def _move_on(self) -> None:
+        """Whoever can; those to whom that gives a turn come after those who have one already. (No promise says so, but
+        one order it must be.)"""
+        if self._moving:
+            return
+        self._moving = True
+        while self._moves:
+            move = self._moves.popleft()
+            if isinstance(move, Freed):
+                self._admit(move.life)
+            elif isinstance(move, Life):
+                self._try_again(move, admitted=False)
+            else:
+                self.taken += 1
+                self.dead[Reason.PROCESS_ENDED] += 1
+        self._moving = False
+
     def _admit(self, life: Life) -> None:
         while life.waiters and self._has_room(life):
             waiter = life.waiters.pop(0)
@@ -345,15 +364,20 @@ class Model:
 
     def _unstall(self, life: Life, delivery: Delivery) -> None:
         assert life.stalled is not None
-        message, life.stalled = life.stalled[0], None
-        target = self.lives.get(message.target)
-        if target is not None and life in target.waiters:
-            target.waiters.remove(life)
+        message = life.stalled[0]
+        self._wait_no_longer(life)
         if message.awaited:
             self._hand(life, delivery)
         else:
             life.inbox.append(delivery)
             self._go(life)
+
+    def _wait_no_longer(self, life: Life) -> None:
+        assert life.stalled is not None
+        target = self.lives.get(life.stalled[0].target)
+        life.stalled = None
+        if target is not None and life in target.waiters:
+            target.waiters.remove(life)
 
     # --- deliveries -------------------------------------------------------------------------------------------------
 

@@ -148,6 +148,13 @@ class Life:
     """Who waits for room here, in order; a message is a peer's."""
 
 
+@dataclass(frozen=True, eq=False)
+class Freed:
+    """A life whose inbox has room again for whoever waits (G24)."""
+
+    life: Life
+
+
 @dataclass(eq=False)
 class Restart:
     """A process waits for its next life."""

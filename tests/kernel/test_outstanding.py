@@ -81,3 +81,14 @@ def test_g14_what_the_user_asked_another_node_may_be_answered_there_though_it_pa
     assert told(rig) == []
     answered_there(rig, asked_there(rig))
     assert told(rig) == [b"from x"]
+
+
+def test_g14_a_request_that_was_passed_on_to_two_fails_when_both_have_ended(rig: Rig) -> None:
+    rig.start("d")
+    rig.tell(Inject(TERMINAL, here("a"), Request(False, 60, b"q"), None, "asked"))
+    rig.poll("a", send(here("b"), inherit=True), send(here("c"), inherit=True))
+    rig.poll("b", send(here("d"), inherit=True))
+    rig.end("d")
+    assert told(rig) == []
+    rig.end("c")
+    assert told(rig) == [b"q"]
