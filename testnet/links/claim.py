@@ -15,7 +15,8 @@ from testnet.links.places import Allocation, LoopbackNetwork, decode_allocation_
 
 LINKS_FOLDER = "links"
 _PLACES_FILE = "places.json"
-_MAX_FILE_BYTES = 1 << 16
+_MAX_FILE_BYTES = 1 << 17
+"""Of MAX_NODES names, each as long as one can be."""
 _ATTEMPTS = 16
 
 

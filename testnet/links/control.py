@@ -22,8 +22,10 @@ import trio
 from nectar_node import log
 from nectar_node.control_socket import error, request_untrusted
 from nectar_node.errors import BadInput, CannotListen, NodeError
+from net.names import is_node_name
 from testnet.faults.catalogue import kind_of, make, parameters
 from testnet.faults.rule import Fault, NodeFault, Nodes, NotAtThisLevel
+from testnet.faults.value import shown
 from testnet.faults.where import ANY
 from testnet.links import claim
 from testnet.links.fabric import Links
@@ -123,8 +125,8 @@ class LinksControl:
 
     async def _on_add(self, asked: Asked) -> Row:
         name = asked.get("name")
-        if not isinstance(name, str) or not name:
-            raise BadInput("name is the name of a node.")
+        if not isinstance(name, str) or not is_node_name(name):
+            raise BadInput(f"name is the name of a node, such as a.nec, and not {shown(name)}.")
         place = self.connect(name)
         return {"host": place.host, "port": place.port, "front": list(place.front)}
 

@@ -15,6 +15,7 @@ import socket
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from mmap import mmap
 from typing import NamedTuple
 
 import trio
@@ -81,7 +82,7 @@ class Direction:
 
     async def run(self, nursery: trio.Nursery) -> None:
         """Pass on until the end of the connection, or of this direction; what is late goes on in `nursery`."""
-        buffer = memoryview(bytearray(BUFFER_BYTES))
+        buffer = memoryview(mmap(-1, BUFFER_BYTES))  # of which only what has been needed costs memory
         try:
             while count := await sockets.receive_into(self.source, buffer):
                 if self._late or self._is_over or self.rules.on(self.link):

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from nectar_node.errors import BadInput, CannotListen
+from net.limits import MAX_NAME_BYTES
+from net.names import is_node_name
 from testnet.links.claim import claim, links_folder, read, write
-from testnet.links.places import LoopbackNetwork
+from testnet.links.places import MAX_NODES, Allocation, LoopbackNetwork
 
 
 def test_a_testnet_keeps_its_network_and_its_nodes_places(tmp_path: Path) -> None:
@@ -51,3 +53,13 @@ def test_a_damaged_file_of_places_is_one_sentence(tmp_path: Path, content: bytes
         BadInput, match=r"places\.json is damaged .*: stop the testnet, remove the file, and start again"
     ):
         read(tmp_path)
+
+
+def test_as_many_nodes_as_there_can_be_with_names_as_long_as_they_can_be_are_remembered(tmp_path: Path) -> None:
+    network = LoopbackNetwork.of(tmp_path)
+    labels = ".".join(("y" * 63, "y" * 63, "y" * 61))
+    full = Allocation(network, [f"{'x' * 60}{number:03}.{labels}" for number in range(MAX_NODES)])
+    assert all(is_node_name(name) and len(name) == MAX_NAME_BYTES for name in full.names)
+    links_folder(tmp_path).path.mkdir()
+    write(tmp_path, full)
+    assert read(tmp_path) == full

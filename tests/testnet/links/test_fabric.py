@@ -30,6 +30,7 @@ from testnet.faults.rule import (
 )
 from testnet.faults.where import Where
 from testnet.links.places import Place
+from testnet.links.stream import BUFFER_BYTES
 from tests.testnet.links.rig import TO_B, A, B, Rig, Says, open_rig, receive_all
 
 LARGE = bytes(range(256)) * 16384
@@ -423,13 +424,30 @@ async def test_a_node_is_listened_for_again_when_that_was_not_possible_for_a_mom
 
 
 async def refused(rig: Rig) -> None:
-    """Until dials are."""
+    """Dial until that is refused; who dials while the door closes is reset."""
     while True:
         try:
             await (await rig.dial()).aclose()
         except ConnectionRefusedError:
             return
+        except ConnectionResetError:
+            pass
         await trio.lowlevel.checkpoint()
+
+
+async def test_connections_on_which_nothing_happens_cost_little_memory(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        before = _resident()
+        streams = [await rig.dial() for _ in range(50)]
+        while rig.links.open_connections < len(streams):
+            await trio.lowlevel.checkpoint()
+        await wait_all_tasks_blocked()
+        assert _resident() - before < len(streams) * BUFFER_BYTES // 4
+
+
+def _resident() -> int:
+    """Bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 def _descriptors() -> int:
