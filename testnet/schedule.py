@@ -120,5 +120,6 @@ def _time(entry: dict[str, Any], key: str, where: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_SECONDS:
         what = "in the past" if isinstance(value, (int, float)) and value < 0 else "no time"
-        raise BadInput(f"{where}: {key} = {shown(value)} is {what}; it is in seconds from the beginning, 0 or more.")
+        bounds = f"0 to {MAX_SECONDS:,.0f}"
+        raise BadInput(f"{where}: {key} = {shown(value)} is {what}; it is in seconds from the beginning, {bounds}.")
     return float(value)

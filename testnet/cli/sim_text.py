@@ -23,6 +23,9 @@ _LABEL = 11
 _PRINTED_SEEDS = 20
 _PRINTED_CHARACTERS = 400
 """Of a line of a journal."""
+_PRINTED_ELEMENTS = 10
+"""Of an option."""
+_PRINTED_NODES = 20
 
 
 def field(label: str, *values: str) -> None:
@@ -46,10 +49,10 @@ def tell(sentence: str) -> None:
 
 
 def print_plan(plan: Plan, about: str) -> None:
-    """All of it, in words."""
+    """In words, and long lists only as far as a terminal can show them: the journal has all of it."""
     field("scenario", f"{plan.scenario}: {about}")
     field("seed", str(plan.seed))
-    field("nodes", ", ".join(plan.nodes))
+    field("nodes", _listed(plan.nodes))
     print_what_matters(plan)
 
 
@@ -64,7 +67,14 @@ def print_what_matters(plan: Plan) -> None:
 def _option(value: Any) -> Iterable[str]:
     if not isinstance(value, list):
         return [json.dumps(value)]
-    return [json.dumps(each, ensure_ascii=False) for each in value] or ["none"]
+    shown = [json.dumps(each, ensure_ascii=False) for each in value[:_PRINTED_ELEMENTS]]
+    more = len(value) - len(shown)
+    return [*shown, f"and {more} more, which are in the journal"] if more else shown or ["none"]
+
+
+def _listed(nodes: Sequence[str]) -> str:
+    more = len(nodes) - _PRINTED_NODES
+    return ", ".join(nodes[:_PRINTED_NODES]) + (f" and {more} more" if more > 0 else "")
 
 
 def verdict_value(verdict: Verdict) -> dict[str, Any]:
@@ -179,7 +189,7 @@ def report_shrunk(shrunk: Shrunk, as_json: bool) -> None:
     faults = f"{len(before.schedule)} to {len(after.schedule)} faults"
     told = [] if shrunk.smallest.text == shrunk.failure.text else _result(shrunk.smallest)[1:]
     field("shrunk", f"from {faults} in {shrunk.runs} runs{stopped}", *told)
-    field("nodes", ", ".join(after.nodes))
+    field("nodes", _listed(after.nodes))
     print_what_matters(after)
     whole("unshrunk", str(shrunk.journal))
     whole("journal", str(shrunk.smallest_journal))

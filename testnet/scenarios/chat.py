@@ -19,6 +19,8 @@ PATIENCE = 90
 """Seconds that the user waits for Said: chat itself gives a member 30."""
 CALM = 30.0
 """Seconds after the network has healed in which a line reaches everybody."""
+MOST_MEMBERS = 32
+"""`max_members` in packages/chat/chat.zig."""
 MAX_TIMES = 40
 """At which something is said."""
 
@@ -164,4 +166,5 @@ CHAT = Scenario(
     options=_options,
     begin=_begin,
     drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
+    most_nodes=MOST_MEMBERS,
 )

@@ -11,7 +11,7 @@ from testnet.faults import draw
 from testnet.lab import Lab, NodePlan
 from testnet.scenarios.course import may_forget
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
-from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses
 
 _SECONDS = 30.0
 _TIMEOUTS = (5, 20)
@@ -173,4 +173,5 @@ CHURN = Scenario(
     begin=_Story,
     drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
     seconds=_SECONDS,
+    most_nodes=MOST_NODES - _MAX_JOINS,
 )

@@ -9,7 +9,7 @@ from testnet.faults import draw
 from testnet.lab import PACKAGES, Lab, NodePlan
 from testnet.scenarios import processes
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
-from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses
 
 _PROCESS = "slow:witness:sys"
 _CODE = PACKAGES / PACKAGE / "pkg" / "witness.wasm"
@@ -79,4 +79,5 @@ FLOOD = Scenario(
     options=_options,
     begin=_Story,
     drawers=draw.LINKS,
+    most_nodes=MOST_NODES,
 )

@@ -10,7 +10,7 @@ from testnet.faults.impostor import Impostor
 from testnet.lab import Lab, NodePlan
 from testnet.scenarios.course import told
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
-from testnet.scenarios.witnesses import PACKAGE, PROCESS, Run, Witnesses
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, PROCESS, Run, Witnesses
 
 _TIMEOUT = 30
 _BLOBS = (0, 0, 1000, 100_000)
@@ -110,4 +110,5 @@ IMPOSTOR = Scenario(
     options=_options,
     begin=_Story,
     drawers=(draw.refusal, draw.no_route, draw.latency, draw.reset, draw.slow_handshake),
+    most_nodes=MOST_NODES,
 )

@@ -12,7 +12,7 @@ from testnet.faults.partition import Partition
 from testnet.faults.where import ANY, Where
 from testnet.lab import Lab, NodePlan
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
-from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses
 
 _ROUTERS = 2
 _TIMEOUT = 120
@@ -130,4 +130,5 @@ INDIRECT = Scenario(
         *(_of_it(drawer) for drawer in (*draw.NODES, *draw.MACHINES)),
     ),
     least_nodes=4,
+    most_nodes=MOST_NODES,
 )

@@ -11,7 +11,7 @@ from testnet.faults.registrar_down import RegistrarDown
 from testnet.faults.rule import Fault
 from testnet.lab import Lab, NodePlan
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
-from testnet.scenarios.witnesses import PACKAGE, Run, Tally, Witnesses
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Tally, Witnesses
 
 _KNOWN = 2
 """Nodes that have talked to each other before; the others have talked to nobody. The last is asked for last."""
@@ -138,4 +138,5 @@ REGISTRAR_OUTAGE = Scenario(
     begin=_Story,
     drawers=(_latency, draw.bandwidth),
     least_nodes=4,
+    most_nodes=MOST_NODES,
 )

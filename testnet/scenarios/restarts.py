@@ -9,7 +9,7 @@ from testnet.faults import draw
 from testnet.lab import PACKAGES, Lab, NodePlan, Outcome
 from testnet.scenarios import processes
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
-from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses
 
 _PROCESS = "fragile:crash_isolation:sys"
 _CODE = PACKAGES / "crash_isolation" / "pkg" / "decoder.wasm"
@@ -95,4 +95,5 @@ RESTARTS = Scenario(
     options=_options,
     begin=_Story,
     drawers=draw.LINKS,
+    most_nodes=MOST_NODES,
 )

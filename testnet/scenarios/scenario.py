@@ -12,7 +12,10 @@ from testnet.invariants import Violation
 from testnet.lab import Lab, NodePlan
 from testnet.schedule import Schedule
 
-__all__ = ["Plan", "Scenario", "Story", "Violation", "draw_plan", "require"]
+__all__ = ["MAX_NODES", "Plan", "Scenario", "Story", "Violation", "draw_plan", "require"]
+
+MAX_NODES = 200
+"""In one network."""
 
 Options = dict[str, Any]
 Outcomes = dict[str, str]
@@ -84,6 +87,8 @@ class Scenario:
     deadline: float = 600.0
     """Seconds from the start in which everything is over."""
     least_nodes: int = field(default=2)
+    most_nodes: int = MAX_NODES
+    """Of as many its packages can keep account."""
 
     def names(self, count: int | None) -> tuple[str, ...]:
         """Of that many nodes; None: as many as it usually has."""

@@ -11,6 +11,8 @@ from testnet.scenarios.scenario import Outcomes, require
 
 PACKAGE = "witness"
 PROCESS = "our@witness:witness:sys"
+MOST_NODES = 32
+"""Targets of one run: `max_targets` in packages/witness/protocol.zig."""
 _PATIENCE = 30
 """Seconds in which a witness on a node that nothing is wrong with answers its user."""
 _OUTCOMES = ("answered", "returned", "offline", "timeout")

@@ -15,6 +15,8 @@ from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, requir
 PROCESS = "our@boss:pool:sys"
 PATIENCE = 300
 """Seconds that a run may take."""
+MOST_WORKERS = 16
+"""`max_workers` in packages/pool/board.zig."""
 BELOW = 200
 """What the first job goes up to."""
 _BUSY = "a run is under way"
@@ -152,4 +154,5 @@ WORKERS = Scenario(
     options=_options,
     begin=_Story,
     drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
+    most_nodes=1 + MOST_WORKERS,
 )

@@ -13,13 +13,11 @@ from kernel.errors import BadAddress
 from nectar_node.errors import BadInput
 from testnet.faults.own import load_module
 from testnet.scenarios import SCENARIOS
-from testnet.scenarios.scenario import Plan, Scenario, draw_plan
+from testnet.scenarios.scenario import MAX_NODES, Plan, Scenario, draw_plan
 from testnet.schedule import read_schedule_untrusted, read_steps_untrusted
 from testnet.sim.journal import OF_A_TEST, Header
 from testnet.unknown import unknown
 
-MAX_NODES = 200
-"""In one simulation."""
 _OWN = "path/to/file.py:NAME for one of your own"
 
 
@@ -40,8 +38,9 @@ def find_scenario(name: str) -> Scenario:
 
 def expand(scenario: Scenario, seed: int, nodes: int | None = None) -> Plan:
     """The plan of a seed; raises BadInput for too few or too many nodes."""
-    if nodes is not None and not scenario.least_nodes <= nodes <= MAX_NODES:
-        raise BadInput(f"{scenario.name} runs with {scenario.least_nodes} to {MAX_NODES} nodes, and not with {nodes}.")
+    least, most = scenario.least_nodes, scenario.most_nodes
+    if nodes is not None and not least <= nodes <= most:
+        raise BadInput(f"{scenario.name} runs with {least} to {most} nodes, and not with {nodes}.")
     return as_read(draw_plan(scenario, seed, nodes))
 
 

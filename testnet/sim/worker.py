@@ -17,6 +17,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from testnet.result import Result
 from testnet.sim.plans import find_scenario, plan_untrusted
 from testnet.sim.programs import Programs
 from testnet.sim.run import run
@@ -45,8 +46,15 @@ def _play(order: dict[str, Any], programs: Programs) -> dict[str, Any]:
     plan = plan_untrusted(order["plan"], "the plan")
     result = run(plan, programs, find_scenario(plan.scenario))
     if order["journal"] is not None:
-        result.write(Path(order["journal"]))
+        _write(result, Path(order["journal"]))
     return asdict(result.end)
+
+
+def _write(result: Result, journal: Path) -> None:
+    try:
+        result.write(journal)
+    except OSError as error:
+        sys.exit(f"{journal} cannot be written: {error.strerror}.")
 
 
 if __name__ == "__main__":

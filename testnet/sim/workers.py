@@ -63,7 +63,8 @@ class Worker:
         if not line.endswith(b"\n"):
             end = End("", 0, 0.0, DIED, self._last_words())
             if self._journal is not None:
-                write_journal(self._journal, plan.value(), (), end)
+                with suppress(OSError):  # it may have died of that
+                    write_journal(self._journal, plan.value(), (), end)
             return Verdict(plan, end.result, end.text, end.digest, end.events, end.seconds)
         value = json.loads(line)
         return Verdict(plan, value["result"], value["text"], value["digest"], value["events"], value["seconds"])

@@ -82,7 +82,7 @@ def test_the_commands_load_no_wasmtime() -> None:
 # --- run ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_prints_its_plan_in_full_and_its_result_and_writes_its_journal(
+def test_a_run_prints_its_plan_and_its_result_and_writes_its_journal(
     capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
     faults = folder / "faults.toml"
@@ -98,6 +98,19 @@ def test_a_run_prints_its_plan_in_full_and_its_result_and_writes_its_journal(
     assert f"events      {journal.end.events:,}" in lines
     assert "journal     .nectar/sim/file_transfer-3-nodes-seed-7.journal" in lines
     assert sum(json.dumps(file) in " ".join(lines) for file in journal.header.options["files"]) > 0
+
+
+def test_of_a_long_list_the_beginning_is_printed_and_how_much_more_there_is(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    assert sim("run", "chat", "--nodes", "22", "--seed", "7", "-o", "chat.journal") == 0
+    lines = capsys.readouterr().out.splitlines()
+    said = read_journal_untrusted(folder / "chat.journal").header.options["lines"]
+    begins = next(number for number, line in enumerate(lines) if line.startswith("lines "))
+    printed = [line[12:] for line in lines[begins : begins + 11]]
+    more = f"and {len(said) - 10} more, which are in the journal"
+    assert printed == [*(json.dumps(each) for each in said[:10]), more]
+    assert any(line.startswith("nodes ") and line.endswith("node20.nec and 2 more") for line in lines)
 
 
 def test_a_run_that_fails_has_exit_code_1_and_says_what_was_violated(

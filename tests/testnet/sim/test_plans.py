@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nectar_node.errors import BadInput
+from testnet.lab import PACKAGES
 from testnet.scenarios import SCENARIOS
-from testnet.scenarios.scenario import Plan
+from testnet.scenarios.scenario import MAX_NODES, Plan
 from testnet.sim.journal import Header
-from testnet.sim.plans import MAX_NODES, as_read, expand, find_scenario, plan_of, with_faults
+from testnet.sim.plans import as_read, expand, find_scenario, plan_of, with_faults
 from tests.testnet.sim.own import FAILS, HERE
 
 TRANSFER = SCENARIOS["file_transfer"]
@@ -56,6 +58,25 @@ def test_a_scenario_of_ones_own_is_found_in_its_file_and_named_by_it() -> None:
 def test_too_few_or_too_many_nodes_are_refused(nodes: int) -> None:
     with pytest.raises(BadInput, match=f"file_transfer runs with 2 to {MAX_NODES} nodes, and not with {nodes}"):
         expand(TRANSFER, 0, nodes)
+
+
+def _constant(file: str, name: str) -> int:
+    text = (PACKAGES / file).read_text()
+    return int(re.findall(rf"const {name} = (\d+);", text)[0])
+
+
+@pytest.mark.parametrize(
+    ("scenario", "most"),
+    [
+        ("chat", _constant("chat/chat.zig", "max_members")),
+        ("workers", 1 + _constant("pool/board.zig", "max_workers")),
+        *((each, _constant("witness/protocol.zig", "max_targets")) for each in ("impostor", "indirect", "restarts")),
+    ],
+)
+def test_a_scenario_is_refused_more_nodes_than_its_packages_take(scenario: str, most: int) -> None:
+    expand(SCENARIOS[scenario], 0, most)
+    with pytest.raises(BadInput, match=f"to {most} nodes, and not with {most + 1}"):
+        expand(SCENARIOS[scenario], 0, most + 1)
 
 
 @pytest.mark.parametrize(

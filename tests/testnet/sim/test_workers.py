@@ -80,6 +80,13 @@ def test_a_process_that_is_killed_from_outside_is_told(workers: Workers) -> None
         worker.close()
 
 
+def test_a_journal_that_cannot_be_written_is_told_in_a_sentence(workers: Workers, tmp_path: Path) -> None:
+    (tmp_path / "journal").symlink_to("/dev/full")
+    verdict = workers.play(plan("DIES", 1), tmp_path / "journal")
+    assert verdict.result == DIED
+    assert verdict.text.endswith("/dev/full cannot be written: No space left on device.")
+
+
 def test_a_worker_ends_with_its_input_in_the_midst_of_a_plan_too() -> None:
     worker = Worker()
     try:
