@@ -147,10 +147,11 @@ class _Story:
         worthless = had is Has.NO or (had is Has.REVOKED and to == ticket.node)
         require(not worthless, f"{guest}, which {had.value} a ticket for {ticket}, gave one to {to}")
         require(took == [ticket.value()], f"{guest} gave {to} a ticket for {ticket}, and it took {took}")
-        had = Has.REVOKED if had is Has.REVOKED else Has.YES
+        if had is Has.MAYBE and to == ticket.node:
+            had = Has.YES  # others see who has issued it, and not whether it was revoked
         self._guests[guest].learn(ticket, had, self._lab.now)
         self._guests[to].learn(ticket, had, self._lab.now)
-        return had is Has.YES
+        return had is not Has.REVOKED
 
     def _open(self, guest: str, ticket: Ticket) -> bool:
         had = self._guests[guest].has(ticket)
