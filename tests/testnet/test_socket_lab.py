@@ -105,7 +105,7 @@ def test_an_impostor_is_not_believed_at_any_level(tmp_path: Path, level: Level) 
         with lab.apply(Impostor(B)):
             asked = lab.ask(A, f"{B}@hello:hello:sys", {"Greet": "x"}, 30)
             assert asked == ("offline", None, "bad key")
-            assert told(lab, f"impostor.{B}", "our@hello:hello:sys", {"Greet": "x"}, "Greeting")  # however late it is up
+            assert told(lab, f"impostor.{B}", "our@hello:hello:sys", {"Greet": "x"}, "Greeting")
         wait_until_healed(lab)
 
 
