@@ -79,9 +79,7 @@ class SimLab:
 
     def leave(self, name: str) -> None:
         """See `Lab`."""
-        if name in self.simulation.nodes:
-            self.simulation.nodes[name].shut_down()
-        self.crash(name)
+        self.simulation.leave(name)
 
     def start(self, host: str) -> None:
         """See `Nodes`."""

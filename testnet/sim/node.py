@@ -179,6 +179,11 @@ class SimNode:
 
     # --- faults -----------------------------------------------------------------------------------------------------
 
+    @property
+    def paused(self) -> bool:
+        """Whether it does not run for now."""
+        return self._waiting is not None
+
     def pause(self) -> None:
         """Whatever happens to it from now on waits."""
         if self._waiting is None:
@@ -192,12 +197,14 @@ class SimNode:
 
     def shut_down(self) -> None:
         """End in order: keep what is to be kept, and say goodbye."""
-        now = self._simulation.now
-        self.core.keep(now)
+        simulation = self._simulation
+        self.core.keep(simulation.now)
         self._carry_out()
-        self._simulation.rest(max(0.0, self._disk_free - now))
-        self.core.network.shutdown(now)
-        self.core.settle(now)
+        simulation.rest(max(0.0, self._disk_free - simulation.now))
+        if self.crashed:
+            return
+        self.core.network.shutdown(simulation.now)
+        self.core.settle(simulation.now)
         self._carry_out()
 
     def cut(self) -> None:

@@ -110,12 +110,25 @@ class Simulation:
 
     def crash(self, host: str) -> SimNode:
         """The node ends without a word, and its host lets its connections end; it may have ended before."""
+        return self._end(host, "crashes")
+
+    def leave(self, host: str) -> SimNode:
+        """The node ends in order, as by SIGTERM, which one that is paused hears when it goes on."""
+        self.resume(host)
+        node = self.nodes.get(host)
+        if node is not None:
+            node.shut_down()
+        if node is not self.nodes.get(host):
+            return self._node(host)  # it has crashed meanwhile, and may have booted again
+        return self._end(host, "leaves")
+
+    def _end(self, host: str, how: str) -> SimNode:
         if host not in self.nodes:
             return self.down[host]
         node = self.nodes.pop(host)
         self.down[host] = node
         self.logs[host] += node.log
-        self.note(host, "crashes")
+        self.note(host, how)
         node.crashed = True
         if self._watch is not None:
             self._watch.forget(node.life)
@@ -142,13 +155,13 @@ class Simulation:
 
     def pause(self, host: str) -> None:
         """The node does not run, as under SIGSTOP: whatever happens to it waits, and its host accepts connections."""
-        if host in self.nodes:
+        if host in self.nodes and not self.nodes[host].paused:
             self.note(host, "pauses")
             self.nodes[host].pause()
 
     def resume(self, host: str) -> None:
         """It goes on, if it has not crashed meanwhile."""
-        if host in self.nodes:
+        if host in self.nodes and self.nodes[host].paused:
             self.note(host, "resumes")
             self.nodes[host].resume()
 
@@ -174,7 +187,7 @@ class Simulation:
 
     def dismiss(self, host: str) -> None:
         """The node is gone for ever; another one may come to its host."""
-        self.crash(host)
+        self._end(host, "leaves")
         del self.down[host]
         self.boots[host] += 1
 

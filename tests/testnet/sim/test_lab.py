@@ -40,6 +40,17 @@ def test_a_node_that_has_ended_has_no_connections_to_cut(lab: SimLab) -> None:
     assert not lab.running(B)
 
 
+def test_a_node_that_is_paused_leaves_when_it_goes_on(lab: SimLab) -> None:
+    began = len(lab.simulation.journal)
+    lab.pause(B)
+    lab.pause(B)
+    lab.leave(B)
+    lab.resume(B)
+    told = [line.split(" ", 1)[1] for line in lab.simulation.journal[began:]]
+    life = [each for each in told if each in (f"{B} pauses", f"{B} resumes", f"{B} leaves", f"{B} crashes")]
+    assert life == [f"{B} pauses", f"{B} resumes", f"{B} leaves"]
+
+
 def test_time_never_runs_backwards_also_when_what_happens_lets_it_pass(lab: SimLab) -> None:
     began = lab.now
     lab.at(0.5, lambda: lab.rest(2.0))
