@@ -164,6 +164,8 @@ class SimLab:
             self.simulation.run_until(done, self.simulation.now + limit)
         except SimulationError as error:
             raise OutOfTime(f"{what} did not come within {limit:g} s") from error
+        except OutOfTime as error:  # the deadline of all
+            raise OutOfTime(f"{error}; {what} had not come") from error
 
     def rest(self, seconds: float) -> None:
         """See `Lab`."""

@@ -9,7 +9,7 @@ from testnet.faults.crash import Crash
 from testnet.faults.pause import Pause
 from testnet.faults.rule import Fault
 from testnet.faults.stall import Stall
-from testnet.lab import NodePlan
+from testnet.lab import NodePlan, OutOfTime
 from testnet.sim.lab import SimLab
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import Simulation
@@ -72,3 +72,9 @@ def test_two_faults_that_are_alike_have_chances_of_their_own(lab: SimLab) -> Non
 def _chance(lab: SimLab, fault: Fault) -> float:
     with lab.apply(fault):
         return lab.simulation.fabric.rules[-1].chance.random()
+
+
+def test_what_was_waited_for_at_the_deadline_of_all_is_named(lab: SimLab) -> None:
+    lab.simulation.deadline = 5.0
+    with pytest.raises(OutOfTime, match="not over at its deadline, 5 s of virtual time; the last word had not come"):
+        lab.wait(lambda: False, 60.0, "the last word")
