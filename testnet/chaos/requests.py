@@ -145,6 +145,8 @@ class Author:
 
     def _fold(self, missing: Fate) -> None:
         """This life, or what its witness is to forget, is over."""
+        if missing == "lost" and self._stage.gone:
+            missing = "died"  # somebody has stopped the testnet, and its nodes with all that they waited for
         with self._stage.lock:
             if self._last is not None:
                 self._stage.report.requests.add(self._name, self._last, missing)

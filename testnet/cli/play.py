@@ -50,7 +50,7 @@ def play(
     ] = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Play a scenario once with real nodes of this machine, in real time.
+    """Play a scenario once with real nodes of this machine.
 
     They are started for it, and afterwards all of them is gone but the journal, also after Ctrl-C. A seed gives the
     same plan as with `nectar sim run`; what a network does between its faults, it does not decide here. Exit code: 0

@@ -10,7 +10,8 @@ import pytest
 
 SEED = re.compile(r"^seed      (\d+)$", re.MULTILINE)
 REPEAT = re.compile(r"^repeat    pytest (.+)$", re.MULTILINE)
-QUIET = ("-p", "no:cacheprovider")
+QUIET = ("-p", "no:cacheprovider", "-p", "no:faulthandler")
+"""In this process the end of that plugin would take away the signal handlers by which Wasmtime catches traps."""
 
 
 def run(pytester: pytest.Pytester, source: str, *arguments: str) -> pytest.RunResult:

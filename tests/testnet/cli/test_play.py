@@ -76,7 +76,7 @@ def test_what_is_wrong_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> No
     assert fails(capsys, "nothing").startswith("There is no scenario 'nothing'.")
     assert fails(capsys, "chat", "--level", "moon") == "There is no level 'moon': choose loopback or namespaces."
     assert "`nectar sim run`" in fails(capsys, "chat", "--level", "simulation")
-    assert fails(capsys, "chat", "--nodes", "500").startswith("chat runs with 2 to 200 nodes")
+    assert fails(capsys, "chat", "--nodes", "500").startswith("chat runs with 2 to 32 nodes")
     assert fails(capsys, "faults.toml").startswith("faults.toml is no journal of a simulation")
     assert "leave --nodes and --seed out" in fails(capsys, "faults.toml", "--seed", "3")
 

@@ -83,7 +83,7 @@ def test_without_a_terminal_it_is_one_frame(tmp_path: Path, capsys: pytest.Captu
     with serve_node(tmp_path, "a.nec", answer):
         assert main(["testnet", "watch", "--dir", str(tmp_path)]) == 0
     title, heading, node, empty, errors, error = capsys.readouterr().out.splitlines()
-    assert title.startswith(f"{tmp_path}: 1 running; no links between the nodes, so no faults")
+    assert title.startswith(f"{tmp_path}: 1 running; no links")
     assert heading.split()[:2] == ["NODE", "STATE"]
     assert node.split()[:4] == ["a.nec", "running", "5.0", "s"]
     assert (empty, errors.split()[:2], error.split()[3]) == ("", ["LAST", "ERROR"], "refused")
