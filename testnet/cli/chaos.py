@@ -24,6 +24,7 @@ from testnet.cli.counting import counting
 MAX_MINUTES = 24 * 60.0
 MAX_SEED = 1 << 32
 VIOLATED = 1
+INTERRUPTED = 130
 
 
 def chaos(
@@ -40,7 +41,7 @@ def chaos(
 
     The testnet in --dir, if it runs; if it is down, it is started for as long as this takes; where there is none, one
     of its own. The same seed gives the same faults. Ctrl-C ends it early, with a report. Exit code: 0 everything
-    held that must, 1 something did not.
+    held that must, 1 something did not, 130 Ctrl-C.
     """
     check_minutes(minutes)
     chosen = random.SystemRandom().randrange(MAX_SEED) if seed is None else seed
@@ -51,7 +52,8 @@ def chaos(
             schedule = draw_rounds(place.nodes, 60 * minutes, chosen)
             report = run_chaos(place, chosen, 60 * minutes, schedule, display, wanted)
         place.keep = bool(report.violations())
-        return _publish(report, place, file, as_json)
+        _publish(report, place, file, as_json)
+        return VIOLATED if report.violations() else INTERRUPTED if wanted.count else 0
 
 
 def check_minutes(minutes: float) -> None:
@@ -60,7 +62,7 @@ def check_minutes(minutes: float) -> None:
         raise BadInput(f"--minutes {minutes:g} is no time to run: give more than 0 and at most {MAX_MINUTES:.0f}.")
 
 
-def _publish(report: Report, place: Ground, file: Path | None, as_json: bool) -> int:
+def _publish(report: Report, place: Ground, file: Path | None, as_json: bool) -> None:
     text = words(report, lambda node: place.network.command("logs", "--node", node))
     if as_json:
         text = json.dumps(report.value(), indent=2, ensure_ascii=False)
@@ -70,4 +72,3 @@ def _publish(report: Report, place: Ground, file: Path | None, as_json: bool) ->
             file.write_text(text + "\n")
         except OSError as error:
             raise BadInput(f"{file} cannot be written: {error.strerror}.") from error
-    return VIOLATED if report.violations() else 0

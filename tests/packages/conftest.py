@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.wasm.engine import Engine
+from testnet.sim.programs import Programs
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
-    return Engine(None, replayable=True)
+def engine() -> Programs:
+    return Programs()

@@ -8,8 +8,8 @@ from typing import Any
 
 from kernel.address import ProcessId
 from kernel.guest import Arrival, Failure
-from kernel.wasm.engine import Engine
 from packages.build import PACKAGES
+from testnet.sim.programs import Programs
 from testnet.sim.simulation import SimNode, Simulation
 
 SEED = 20260301
@@ -18,7 +18,9 @@ SEED = 20260301
 class Lab:
     """Nodes that all run the same packages. What is said to them is said to the first one, or to `where`."""
 
-    def __init__(self, engine: Engine, packages: tuple[str | Path, ...], nodes: tuple[str, ...] = ("one.nec",)) -> None:
+    def __init__(
+        self, engine: Programs, packages: tuple[str | Path, ...], nodes: tuple[str, ...] = ("one.nec",)
+    ) -> None:
         """`packages`: names of those that come with the node, and folders of others."""
         self.simulation = Simulation(SEED, engine)
         folders = tuple(PACKAGES / name for name in packages)

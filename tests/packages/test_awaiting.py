@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.wasm.engine import Engine
+from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 
 AWAITING = "our@awaiting:awaiting:sys"
@@ -13,7 +13,7 @@ LINUS = {"Ran": {"order": "1043", "customer": "linus", "city": "helsinki", "cour
 
 
 @pytest.fixture
-def lab(engine: Engine) -> Lab:
+def lab(engine: Programs) -> Lab:
     return Lab(engine, ("awaiting",))
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from kernel.wasm.engine import Engine
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
 from testnet.faults.where import Where
+from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 
 CHAT = "our@chat:chat:sys"
@@ -17,7 +17,7 @@ ONE, TWO, THREE = MEMBERS = ("one.nec", "two.nec", "three.nec")
 
 
 @pytest.fixture
-def lab(engine: Engine) -> Lab:
+def lab(engine: Programs) -> Lab:
     """Three nodes whose chats have not joined."""
     return Lab(engine, ("chat",), MEMBERS)
 

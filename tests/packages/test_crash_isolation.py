@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.wasm.engine import Engine
+from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 
 CRASH_ISOLATION = "our@crash_isolation:crash_isolation:sys"
 
 
 @pytest.fixture
-def lab(engine: Engine) -> Lab:
+def lab(engine: Programs) -> Lab:
     return Lab(engine, ("crash_isolation",))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kernel.wasm.engine import Engine
+from testnet.sim.programs import Programs
 from testnet.sim.simulation import SimNode
 from tests.packages.lab import Lab, outcome
 
@@ -19,7 +19,7 @@ NO_TICKET = {"Door": {"Refused": {"door": 3, "reason": "no ticket"}}}
 
 
 @pytest.fixture
-def lab(engine: Engine) -> Lab:
+def lab(engine: Programs) -> Lab:
     return Lab(engine, ("handoff",), (ONE, TWO, THREE))
 
 

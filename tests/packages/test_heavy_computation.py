@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from kernel.wasm.engine import Engine
 from nectar_node.cli.boot_options import BootOptions
 from packages.build import PACKAGES
 from testnet.local import LocalTestnet
+from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 
 HEAVY_COMPUTATION = "our@heavy_computation:heavy_computation:sys"
 
 
 @pytest.fixture
-def lab(engine: Engine) -> Lab:
+def lab(engine: Programs) -> Lab:
     return Lab(engine, ("heavy_computation",))
 
 

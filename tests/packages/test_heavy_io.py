@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from blake3 import blake3
 
-from kernel.wasm.engine import Engine
 from nectar_node.storage.operations import Location
+from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 
 HEAVY_IO = "our@heavy_io:heavy_io:sys"
@@ -14,7 +14,7 @@ RUN = {"Run": {"from": "/heavy_io:sys/files/from", "to": "/heavy_io:sys/files/to
 
 
 @pytest.fixture
-def lab(engine: Engine) -> Lab:
+def lab(engine: Programs) -> Lab:
     return Lab(engine, ("heavy_io",))
 
 

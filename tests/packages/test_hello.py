@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kernel.guest import Arrival
-from kernel.wasm.engine import Engine
 from packages.build import ROOT, compile_guest
+from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 
 HELLO, GREETER = "our@hello:hello:sys", "our@greeter:greeter:sys"
@@ -25,7 +25,7 @@ def says(lab: Lab, target: str, body: bytes) -> object:
     return json.loads(answer.message.body)
 
 
-def test_hello_tells_broken_json_from_what_it_does_not_do(engine: Engine) -> None:
+def test_hello_tells_broken_json_from_what_it_does_not_do(engine: Programs) -> None:
     lab = Lab(engine, ("hello",))
     assert lab.ask(HELLO, {"Greet": "Ada"}) == {"Greeting": "Hello, Ada, from one.nec"}
     assert says(lab, HELLO, b'{"Greet": ') == {"Err": "not JSON that I know"}
@@ -34,7 +34,7 @@ def test_hello_tells_broken_json_from_what_it_does_not_do(engine: Engine) -> Non
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_the_greeter_of_the_documentation_does_as_it_says(engine: Engine, tmp_path: Path, document: str) -> None:
+def test_the_greeter_of_the_documentation_does_as_it_says(engine: Programs, tmp_path: Path, document: str) -> None:
     pytest.importorskip("ziglang")
     sources = re.findall(r"```zig\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
     (source,) = (each for each in sources if "Greeting" in each)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from kernel.wasm.engine import Engine
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
 from testnet.faults.pause import Pause
 from testnet.faults.where import Where
+from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 
 BOSS, WORKER = "our@boss:pool:sys", "our@worker:pool:sys"
@@ -20,7 +20,7 @@ CHILDREN = 4
 
 
 @pytest.fixture
-def lab(engine: Engine) -> Lab:
+def lab(engine: Programs) -> Lab:
     return Lab(engine, ("pool",), NODES)
 
 

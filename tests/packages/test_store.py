@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from kernel.wasm.engine import Engine
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
 from testnet.faults.pause import Pause
+from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 
 STORE = "our@store:store:sys"
@@ -20,7 +20,7 @@ CATCH_UP = 20
 
 
 @pytest.fixture
-def bare(engine: Engine) -> Lab:
+def bare(engine: Programs) -> Lab:
     """Two nodes whose stores have no roles."""
     return Lab(engine, ("store",), (PRIMARY, REPLICA))
 

@@ -11,10 +11,10 @@ from kernel.address import ProcessId
 from kernel.events import Launch, Start
 from kernel.guest import Arrival, Failure
 from kernel.message import ON_EXIT_NONE, LazyLoadBlob, SendErrorKind
-from kernel.wasm.engine import Engine
 from nectar_node.storage.operations import Location
 from nectar_node.system.terminal import FAILED, OFFLINE, TIMED_OUT
 from packages.build import PACKAGES
+from testnet.sim.programs import Programs
 from tests.kernel.wasm.guests import receiver, wat
 from tests.packages.lab import Lab
 
@@ -64,12 +64,12 @@ class Terminal(Lab):
 
 
 @pytest.fixture
-def one(engine: Engine) -> Terminal:
+def one(engine: Programs) -> Terminal:
     return Terminal(engine, ("terminal", "hello", "echo"))
 
 
 @pytest.fixture
-def two(engine: Engine) -> Terminal:
+def two(engine: Programs) -> Terminal:
     return Terminal(engine, ("terminal", "hello", "echo"), ("one.nec", "two.nec"))
 
 
@@ -318,7 +318,7 @@ TEXT = '(data (i32.const 16) "hello")'
 
 
 @pytest.fixture
-def tools(engine: Engine, tmp_path: Path) -> Terminal:
+def tools(engine: Programs, tmp_path: Path) -> Terminal:
     """A node with a package of scripts that print, and then do not answer."""
     folder = tmp_path / "tools" / "pkg"
     folder.mkdir(parents=True)

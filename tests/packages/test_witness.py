@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from kernel.wasm.engine import Engine
 from packages.build import PACKAGES, ROOT, compile_guest
+from testnet.sim.programs import Programs
 from testnet.sim.simulation import SimNode
 from tests.packages.lab import Lab, outcome
 
@@ -76,7 +76,7 @@ def silent(*nodes: SimNode) -> bool:
     return all(report(node)["wrong"] == [] for node in nodes)
 
 
-def test_every_request_is_answered_once_and_every_receiver_sees_all_of_them_in_order(engine: Engine) -> None:
+def test_every_request_is_answered_once_and_every_receiver_sees_all_of_them_in_order(engine: Programs) -> None:
     lab = Lab(engine, ("witness",), (ONE, TWO, THREE))
     begin(lab.node, [TWO, THREE, ONE], count=1000)
     lab.simulation.rest(5)
@@ -87,7 +87,7 @@ def test_every_request_is_answered_once_and_every_receiver_sees_all_of_them_in_o
     assert silent(*lab.nodes)
 
 
-def test_nodes_that_all_ask_each_other_at_once_do_not_block_each_other(engine: Engine) -> None:
+def test_nodes_that_all_ask_each_other_at_once_do_not_block_each_other(engine: Programs) -> None:
     names = (ONE, TWO, THREE)
     lab = Lab(engine, ("witness",), names)
     for node in lab.nodes:
@@ -98,7 +98,7 @@ def test_nodes_that_all_ask_each_other_at_once_do_not_block_each_other(engine: E
     assert silent(*lab.nodes)
 
 
-def test_a_gap_paces_the_requests_whatever_their_target(engine: Engine) -> None:
+def test_a_gap_paces_the_requests_whatever_their_target(engine: Programs) -> None:
     lab = Lab(engine, ("witness",), (ONE, TWO))
     begin(lab.node, [ONE, TWO], count=5, gap_ms=1000)
     lab.simulation.rest(6.5)
@@ -107,7 +107,9 @@ def test_a_gap_paces_the_requests_whatever_their_target(engine: Engine) -> None:
     assert report(lab.node)["asked"] == [asked(target, 5, answered=5) for target in (ONE, TWO)]
 
 
-def test_g10_g11_a_note_is_passed_on_along_its_path_and_only_the_end_answers_and_loads_the_blob(engine: Engine) -> None:
+def test_g10_g11_a_note_is_passed_on_along_its_path_and_only_the_end_answers_and_loads_the_blob(
+    engine: Programs,
+) -> None:
     lab = Lab(engine, ("witness",), (ONE, TWO, THREE, FOUR))
     begin(lab.node, [TWO], count=10, path=[THREE, FOUR], blob=100_000)
     lab.simulation.rest(5)
@@ -121,7 +123,7 @@ def test_g10_g11_a_note_is_passed_on_along_its_path_and_only_the_end_answers_and
     assert silent(*lab.nodes)
 
 
-def test_g13_a_target_that_cannot_be_reached_is_offline_and_brings_back_body_and_blob(engine: Engine) -> None:
+def test_g13_a_target_that_cannot_be_reached_is_offline_and_brings_back_body_and_blob(engine: Programs) -> None:
     lab = Lab(engine, ("witness",), (ONE, TWO))
     begin(lab.node, ["nobody.nec", TWO], count=20, blob=1000)
     lab.simulation.rest(20)
@@ -129,7 +131,7 @@ def test_g13_a_target_that_cannot_be_reached_is_offline_and_brings_back_body_and
     assert silent(*lab.nodes)
 
 
-def test_g5_a_target_that_stays_silent_is_a_timeout(engine: Engine) -> None:
+def test_g5_a_target_that_stays_silent_is_a_timeout(engine: Programs) -> None:
     lab = Lab(engine, ("witness",), (ONE, TWO))
     lab.nodes[1].pause()
     begin(lab.node, [TWO], count=20, timeout=3)
@@ -143,7 +145,7 @@ def test_g5_a_target_that_stays_silent_is_a_timeout(engine: Engine) -> None:
     assert silent(*lab.nodes)
 
 
-def test_g14_a_note_that_cannot_be_passed_on_is_returned_to_its_author(engine: Engine) -> None:
+def test_g14_a_note_that_cannot_be_passed_on_is_returned_to_its_author(engine: Programs) -> None:
     lab = Lab(engine, ("witness",), (ONE, TWO, THREE))
     begin(lab.node, [TWO], count=3, path=[THREE, "nobody.nec"], blob=10)
     lab.simulation.rest(9)
@@ -152,7 +154,7 @@ def test_g14_a_note_that_cannot_be_passed_on_is_returned_to_its_author(engine: E
     assert silent(*lab.nodes)
 
 
-def test_after_a_forget_nothing_of_before_counts(engine: Engine) -> None:
+def test_after_a_forget_nothing_of_before_counts(engine: Programs) -> None:
     lab = Lab(engine, ("witness",), (ONE, TWO))
     begin(lab.node, [TWO, "nobody.nec"], count=100, gap_ms=10)
     lab.simulation.rest(0.5)
@@ -172,7 +174,7 @@ def tell(node: SimNode, number: int, **others: object) -> Any:
     return ask(node, {"Note": {"run": "r", "author": node.name, "number": number} | others})
 
 
-def test_it_finds_numbers_that_come_twice_or_too_late(engine: Engine) -> None:
+def test_it_finds_numbers_that_come_twice_or_too_late(engine: Programs) -> None:
     lab = Lab(engine, ("witness",))
     for number in (0, 5, 5, 3, 6, 3):
         tell(lab.node, number)
@@ -190,7 +192,7 @@ def test_it_finds_numbers_that_come_twice_or_too_late(engine: Engine) -> None:
     [({"author": TWO}, TWO), ({"trail": [THREE]}, THREE), ({"author": TWO, "trail": [FOUR]}, FOUR)],
 )
 def test_g3_it_finds_a_note_that_comes_from_another_node_than_it_must(
-    engine: Engine, others: dict[str, object], sender: str
+    engine: Programs, others: dict[str, object], sender: str
 ) -> None:
     lab = Lab(engine, ("witness",))
     tell(lab.node, 0, **others)
@@ -198,7 +200,7 @@ def test_g3_it_finds_a_note_that_comes_from_another_node_than_it_must(
     assert report(lab.node)["wrong"] == [f"number 0 of {author}'s run r must come from {sender}, and came from {ONE}"]
 
 
-def test_it_finds_a_blob_that_is_lost_too_short_changed_or_too_much(engine: Engine) -> None:
+def test_it_finds_a_blob_that_is_lost_too_short_changed_or_too_much(engine: Programs) -> None:
     lab = Lab(engine, ("witness",))
     for number, (size, blob) in enumerate([(8, None), (8, b"1234567"), (8, b"12345678"), (0, b"1")]):
         note = {"Note": {"run": "r", "author": ONE, "number": number, "blob": size}}
@@ -212,7 +214,7 @@ def test_it_finds_a_blob_that_is_lost_too_short_changed_or_too_much(engine: Engi
 
 
 def test_it_finds_answers_for_another_number_by_another_node_or_that_came_another_way(
-    engine: Engine, tmp_path: Path
+    engine: Programs, tmp_path: Path
 ) -> None:
     pytest.importorskip("ziglang")
     folder = tmp_path / "witness"
@@ -237,7 +239,7 @@ def test_it_finds_answers_for_another_number_by_another_node_or_that_came_anothe
     ]
 
 
-def test_what_it_remembers_has_a_bound_and_it_says_what_found_no_place(engine: Engine) -> None:
+def test_what_it_remembers_has_a_bound_and_it_says_what_found_no_place(engine: Programs) -> None:
     lab = Lab(engine, ("witness",))
     for _ in range(103):
         tell(lab.node, 7)
@@ -253,7 +255,7 @@ def test_what_it_remembers_has_a_bound_and_it_says_what_found_no_place(engine: E
 # --- whom it listens to -----------------------------------------------------------------------------------------------
 
 
-def test_another_node_can_begin_nothing_and_read_nothing(engine: Engine) -> None:
+def test_another_node_can_begin_nothing_and_read_nothing(engine: Programs) -> None:
     lab = Lab(engine, ("witness",), (ONE, TWO))
     for body in ("Report", "Forget", {"Begin": {"run": "r", "targets": [ONE], "count": 1, "timeout": 5}}):
         assert lab.ask("two.nec@witness:witness:sys", body) == ERROR
@@ -272,20 +274,20 @@ def test_another_node_can_begin_nothing_and_read_nothing(engine: Engine) -> None
     ],
 )
 def test_a_run_that_is_too_large_is_refused_with_the_reason(
-    engine: Engine, change: dict[str, object], reason: str
+    engine: Programs, change: dict[str, object], reason: str
 ) -> None:
     lab = Lab(engine, ("witness",))
     run = {"run": "r", "targets": [ONE], "count": 1, "timeout": 5} | change
     assert ask(lab.node, {"Begin": run}) == {"Err": reason}
 
 
-def test_a_name_is_for_one_run(engine: Engine) -> None:
+def test_a_name_is_for_one_run(engine: Programs) -> None:
     lab = Lab(engine, ("witness",))
     begin(lab.node, [ONE])
     run = {"run": "r", "targets": [ONE], "count": 1, "timeout": 5}
     assert ask(lab.node, {"Begin": run}) == {"Err": "there is a run of that name"}
 
 
-def test_what_is_no_request_is_told_what_one_is(engine: Engine) -> None:
+def test_what_is_no_request_is_told_what_one_is(engine: Programs) -> None:
     lab = Lab(engine, ("witness",))
     assert ask(lab.node, {"Begun": 1}) == {"Err": "expected Begin, Note, Report or Forget"}

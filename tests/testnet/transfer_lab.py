@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kernel.guest import Arrival, Failure
-from kernel.wasm.engine import Engine
 from nectar_node.storage.operations import Location
+from testnet.sim.programs import Programs
 from testnet.sim.simulation import SimNode, Simulation
 
 PACKAGES = tuple(Path(__file__).resolve().parents[2] / "packages" / name for name in ("file_transfer", "hello"))
@@ -30,7 +30,7 @@ class FileTransfer:
 
     @staticmethod
     def begin(
-        seed: int, engine: Engine, receiver_disk_bytes: int = 1 << 40, routers: tuple[str, ...] = ()
+        seed: int, engine: Programs, receiver_disk_bytes: int = 1 << 40, routers: tuple[str, ...] = ()
     ) -> FileTransfer:
         """Boot the registrar and both nodes, and wait until they are ready; `routers` are booted too, and the receiver
         is behind them."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kernel.guest import Arrival
-from kernel.wasm.engine import Engine
 from packages.build import PACKAGES
+from testnet.sim.programs import Programs
 from testnet.sim.simulation import LinkBehaviour, SimNode, Simulation
 
 A, B = "a.nec", "b.nec"
@@ -32,7 +32,7 @@ GREETED = f"Hello, Ada, from {B}"
 class Network:
     """a.nec greets b.nec; both are ready, and have not spoken with each other."""
 
-    def __init__(self, engine: Engine, packages: tuple[Path, ...] = (HELLO,)) -> None:
+    def __init__(self, engine: Programs, packages: tuple[Path, ...] = (HELLO,)) -> None:
         self.simulation = Simulation(SEED, engine, LinkBehaviour(0.0, 0.0))
         for name in (A, B):
             self.simulation.add(name, packages)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from kernel.wasm.engine import Engine
 from testnet.faults.bandwidth import Bandwidth
 from testnet.faults.bit_flips import BitFlips
 from testnet.faults.black_hole import BlackHole
@@ -32,6 +31,7 @@ from testnet.faults.slow_handshake import SlowHandshake
 from testnet.faults.stall import Stall
 from testnet.faults.unsynced import Unsynced
 from testnet.faults.where import ANY, Where
+from testnet.sim.programs import Programs
 from tests.testnet.faults.network import GREETED, SEED, A, B, Network, Told
 from tests.testnet.transfer_lab import RECEIVER, TRANSFER, FileTransfer, order
 
@@ -42,7 +42,7 @@ SILENCE = 25.0
 
 
 @pytest.fixture
-def net(engine: Engine) -> Network:
+def net(engine: Programs) -> Network:
     return Network(engine)
 
 
@@ -218,7 +218,7 @@ def clock_guest(folder: Path) -> Path:
     return folder
 
 
-def test_a_process_sees_the_step_of_the_clock_until_it_ends(engine: Engine, tmp_path: Path) -> None:
+def test_a_process_sees_the_step_of_the_clock_until_it_ends(engine: Programs, tmp_path: Path) -> None:
     package = clock_guest(tmp_path / "clock")
     net = Network(engine, (package,))
     net.simulation.rest(99.0 + 1.0 - net.simulation.now)
@@ -251,7 +251,7 @@ def test_a_step_of_the_clock_ends_no_connection(acquainted: Network) -> None:
     assert not acquainted.lines("has broken")
 
 
-def test_a_full_disk_takes_nothing_and_the_node_lives(engine: Engine) -> None:
+def test_a_full_disk_takes_nothing_and_the_node_lives(engine: Programs) -> None:
     transfer = FileTransfer.begin(SEED, engine)
     with transfer.simulation.apply(DiskFull(RECEIVER)):
         refused = transfer.send(b"x" * 1000, "one.bin")
@@ -260,7 +260,7 @@ def test_a_full_disk_takes_nothing_and_the_node_lives(engine: Engine) -> None:
     assert "Done" in transfer.send(b"x" * 1000, "two.bin")
 
 
-def test_a_file_that_was_received_outlives_a_power_cut(engine: Engine) -> None:
+def test_a_file_that_was_received_outlives_a_power_cut(engine: Programs) -> None:
     transfer = FileTransfer.begin(SEED, engine)
     data = transfer.random_file(300_000)
     assert "Done" in transfer.send(data)
@@ -269,7 +269,7 @@ def test_a_file_that_was_received_outlives_a_power_cut(engine: Engine) -> None:
     assert transfer.received() == data
 
 
-def test_what_was_not_synced_is_gone_after_a_power_cut(engine: Engine) -> None:
+def test_what_was_not_synced_is_gone_after_a_power_cut(engine: Programs) -> None:
     transfer = FileTransfer.begin(SEED, engine)
     data = transfer.random_file(3_000_000)
     transfer.sender.begin_to_ask(TRANSFER, order("file.bin", transfer.share(data), "file.bin"), 600)
@@ -359,7 +359,7 @@ def test_one_fault_within_itself_holds_until_the_outer_one_ends(net: Network) ->
     assert net.greet().what == GREETED
 
 
-def test_a_fault_that_is_used_again_remembers_nothing(engine: Engine) -> None:
+def test_a_fault_that_is_used_again_remembers_nothing(engine: Programs) -> None:
     slow = SlowHandshake(1000.0, where=BETWEEN)
     told = []
     for _ in range(2):

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.wasm.engine import Engine
 from nectar_node.storage.operations import ListFolder, Location
+from testnet.sim.programs import Programs
 from tests.testnet.transfer_lab import PATIENCE, RECEIVER, TRANSFER, FileTransfer, order, outcome
 
 SEED = 20260101
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine(None, replayable=True)
+def engine() -> Programs:
+    return Programs()
 
 
 @pytest.mark.parametrize("size", [0, 1, 1 << 20, 3_000_000])
-def test_a_file_of_any_size_arrives_byte_for_byte(engine: Engine, size: int) -> None:
+def test_a_file_of_any_size_arrives_byte_for_byte(engine: Programs, size: int) -> None:
     run = FileTransfer.begin(SEED, engine)
     data = run.random_file(size)
     answer = run.send(data, "Ünï code & spaces.bin")
@@ -25,7 +25,7 @@ def test_a_file_of_any_size_arrives_byte_for_byte(engine: Engine, size: int) -> 
     assert run.received("Ünï code & spaces.bin") == data
 
 
-def test_g11_no_chunk_enters_the_memory_of_a_guest(engine: Engine) -> None:
+def test_g11_no_chunk_enters_the_memory_of_a_guest(engine: Programs) -> None:
     run = FileTransfer.begin(SEED, engine)
     run.send(run.random_file(5_000_000))
     written = [line for line in run.simulation.journal if " disk WriteAt " in line]
@@ -33,7 +33,7 @@ def test_g11_no_chunk_enters_the_memory_of_a_guest(engine: Engine) -> None:
     assert run.blob_bytes_loaded() == 0
 
 
-def test_a_file_reaches_a_node_behind_a_router_and_the_run_can_be_replayed(engine: Engine) -> None:
+def test_a_file_reaches_a_node_behind_a_router_and_the_run_can_be_replayed(engine: Programs) -> None:
     digests = []
     for _ in range(2):
         run = FileTransfer.begin(SEED, engine, routers=("router.nec",))
@@ -47,7 +47,7 @@ def test_a_file_reaches_a_node_behind_a_router_and_the_run_can_be_replayed(engin
 
 
 def test_a_full_disk_at_the_receiver_is_told_in_one_sentence_and_leaves_nothing_under_the_final_name(
-    engine: Engine,
+    engine: Programs,
 ) -> None:
     run = FileTransfer.begin(SEED, engine, receiver_disk_bytes=2_000_000)
     answer = run.send(run.random_file(3_000_000))
@@ -56,7 +56,7 @@ def test_a_full_disk_at_the_receiver_is_told_in_one_sentence_and_leaves_nothing_
     assert run.received() is None
 
 
-def test_a_file_that_is_there_already_is_not_sent_again(engine: Engine) -> None:
+def test_a_file_that_is_there_already_is_not_sent_again(engine: Programs) -> None:
     run = FileTransfer.begin(SEED, engine)
     data = run.random_file(3_000_000)
     run.send(data)
@@ -64,7 +64,7 @@ def test_a_file_that_is_there_already_is_not_sent_again(engine: Engine) -> None:
     assert again["Done"]["sent"] == 0, (SEED, again)
 
 
-def test_another_file_of_the_same_name_gets_a_name_of_its_own(engine: Engine) -> None:
+def test_another_file_of_the_same_name_gets_a_name_of_its_own(engine: Programs) -> None:
     run = FileTransfer.begin(SEED, engine)
     first, second = run.random_file(1000), run.random_file(1001)
     run.send(first)
@@ -73,7 +73,7 @@ def test_another_file_of_the_same_name_gets_a_name_of_its_own(engine: Engine) ->
     assert (run.received(), run.received("file (2).bin")) == (first, second)
 
 
-def test_of_two_attempts_at_one_file_the_newer_completes_and_the_older_is_told_so(engine: Engine) -> None:
+def test_of_two_attempts_at_one_file_the_newer_completes_and_the_older_is_told_so(engine: Programs) -> None:
     run = FileTransfer.begin(SEED, engine)
     data = run.random_file(20_000_000)
     path = run.share(data)
@@ -85,7 +85,7 @@ def test_of_two_attempts_at_one_file_the_newer_completes_and_the_older_is_told_s
     assert run.received() == data
 
 
-def test_a_file_that_is_not_there_is_named_as_its_user_knows_it(engine: Engine) -> None:
+def test_a_file_that_is_not_there_is_named_as_its_user_knows_it(engine: Programs) -> None:
     run = FileTransfer.begin(SEED, engine)
     failed = run.offer("/file_transfer:sys/outgoing/none/holiday.mp4", "holiday.mp4")["Failed"]
     assert failed["kind"] == "NotFound", (SEED, failed)
@@ -94,7 +94,7 @@ def test_a_file_that_is_not_there_is_named_as_its_user_knows_it(engine: Engine) 
 
 
 @pytest.mark.parametrize("name", ["..", ".hidden", "", "a\x00b", "x" * 201])
-def test_no_name_escapes_the_inbox(engine: Engine, name: str) -> None:
+def test_no_name_escapes_the_inbox(engine: Programs, name: str) -> None:
     run = FileTransfer.begin(SEED, engine)
     run.sender.disk.put(Location("/home/user", ("f",)), b"data")
     run.sender.core.vfs.mount("/file_transfer:sys/outgoing/x/f", Location("/home/user", ("f",)))
