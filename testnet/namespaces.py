@@ -30,8 +30,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -83,6 +85,8 @@ class Namespaces:
     _run: str | None = None
     _hosts: dict[str, _Host] = field(default_factory=dict)
     _hub_addresses: list[str] = field(default_factory=list)
+    _making: threading.RLock = field(default_factory=threading.RLock)
+    """Held while a host is made: what another thread makes while this is closed would be left."""
 
     def __enter__(self) -> Namespaces:
         with contextlib.suppress(NoNamespaces):  # what others could not remove is in nobody's way
@@ -101,6 +105,10 @@ class Namespaces:
     def add(self, name: str) -> str:
         """Make the host `name`, connected to the hub; returns its address."""
         check_name(name)
+        with self._making:
+            return self._make(name)
+
+    def _make(self, name: str) -> str:
         if name == HUB or name in self._hosts:
             raise BadInput(f"There is a host {name} already: choose another name.")
         number = len(self._hosts) + 1
@@ -163,9 +171,10 @@ class Namespaces:
 
         Raises NoNamespaces if something is left, after the rest has been removed.
         """
-        if self._run is not None:
-            _remove(_named(self._run))
-        self._run = None
+        with self._making:
+            if self._run is not None:
+                _remove(_named(self._run))
+            self._run = None
         self._hosts.clear()
         self._hub_addresses.clear()
 
@@ -330,15 +339,19 @@ def _program() -> str:
 
 def _ip(*words: str) -> None:
     try:
-        done = subprocess.run(
-            [_program(), *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_IP_SECONDS,
-            check=False,
-        )
+        # In a thread, which Ctrl-C does not reach: an `ip` whose beginning is interrupted goes on, and makes what it
+        # makes when everything has been removed.
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(
+                subprocess.run,
+                [_program(), *words],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_IP_SECONDS,
+                check=False,
+            ).result()
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoNamespaces(f"`ip {' '.join(words)}` cannot be run: {error}.") from error
     if done.returncode:
