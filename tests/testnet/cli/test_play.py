@@ -110,3 +110,4 @@ def test_ctrl_c_twice_ends_it_and_leaves_nothing(level: str, folder: Path) -> No
     if level == "namespaces":
         namespaces.remove_leftovers()  # what Ctrl-C has interrupted at its beginning goes with the next run
     assert not list(Path("/var/run/netns").glob(f"nectar-{playing.pid}-*"))
+    assert not list(Path("/var/run/netns").glob(f"nectar-{playing.pid}-*"))
