@@ -33,10 +33,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
+from types import FrameType
 
 from nectar_node.cli.boot import check_name
 from nectar_node.errors import BadInput, NodeError
@@ -337,13 +337,31 @@ def _program() -> str:
     return found
 
 
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Within this, signals wait: an `ip` whose beginning Ctrl-C interrupts goes on by itself, and makes what it makes
+    when everything has been removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {each: signal.signal(each, lambda number, frame: came.append((number, frame))) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    for number, frame in came:
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+
 def _ip(*words: str) -> None:
     try:
-        # In a thread, which Ctrl-C does not reach: an `ip` whose beginning is interrupted goes on, and makes what it
-        # makes when everything has been removed.
-        with ThreadPoolExecutor(1) as pool:
-            done = pool.submit(
-                subprocess.run,
+        with _uninterrupted():
+            done = subprocess.run(
                 [_program(), *words],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -351,7 +369,7 @@ def _ip(*words: str) -> None:
                 errors="replace",
                 timeout=_IP_SECONDS,
                 check=False,
-            ).result()
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoNamespaces(f"`ip {' '.join(words)}` cannot be run: {error}.") from error
     if done.returncode:
