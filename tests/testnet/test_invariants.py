@@ -116,3 +116,4 @@ def test_g4_a_message_that_never_comes_overtakes_nobody() -> None:
         watch.see(ONE, sent(id))
     for id in (1, 3):
         watch.see(TWO, came(id))
+    assert watch.found is None

@@ -47,6 +47,7 @@ def test_the_disk_of_a_node_that_does_not_run_is_left_alone(tmp_path: Path) -> N
     nodes = NodeProcesses(Network(tmp_path))
     nodes.fill_disk(A)
     nodes.free_disk(A)
+    assert list(tmp_path.iterdir()) == []
 
 
 def _verb(nodes: NodeProcesses, verb: str) -> Callable[..., None]:
