@@ -56,9 +56,15 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         yield network
 
 
-def run(network: Network, schedule: Schedule, seconds: float, wanted: Interrupts | None = None) -> Report:
+def run(
+    network: Network,
+    schedule: Schedule,
+    seconds: float,
+    wanted: Interrupts | None = None,
+    progress: Progress | None = None,
+) -> Report:
     place = Ground(network, check(network, network.names()), "")
-    return run_chaos(place, 5, seconds, schedule, Progress(), wanted or Interrupts())
+    return run_chaos(place, 5, seconds, schedule, progress or Progress(), wanted or Interrupts())
 
 
 def left(network: Network) -> list[object]:
@@ -104,11 +110,30 @@ def test_whoever_interrupts_it_gets_a_report_and_all_nodes_run(network: Network)
     assert left(network) == []
 
 
+class Impatient(Progress):
+    """Interrupts at the first requests; pauses c.nec when no fault will come, and interrupts again once some wait."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.wanted = Interrupts()
+        self._network = network
+        self._paused_at: int | None = None
+
+    def show(self, done: int, total: int, text: str) -> None:
+        requests = int(text.split()[-2])
+        if requests and not self.wanted.count:
+            self.wanted.count = 1
+        elif text.startswith("waiting") and self._paused_at is None:
+            NodeProcesses(self._network).pause("c.nec")
+            await_paused(self._network, "c.nec")
+            self._paused_at = requests
+        elif self._paused_at is not None and requests >= self._paused_at + 20:
+            self.wanted.count = 2  # a.nec and b.nec take turns with their targets: some of twenty are to c.nec
+
+
 def test_who_interrupts_it_twice_waits_for_no_outcome(network: Network) -> None:
-    wanted = Interrupts()
-    timer = threading.Timer(2.0, lambda: setattr(wanted, "count", 2))
-    timer.start()
-    report = run(network, (Step(0.1, 500.0, Pause("c.nec")),), 600.0, wanted)
+    impatient = Impatient(network)
+    report = run(network, (Step(0.1, 500.0, Pause("c.nec")),), 600.0, impatient.wanted, impatient)
     assert report.violations() == []
     assert report.requests.abandoned > 0
     assert set(check(network, network.names())) == set(NODES)
