@@ -21,9 +21,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from net.errors import BadFrame
+from net.inbox import Arrived, Inbox
 from net.reach import Reach
 from net.resolver import Answer
-from net.streams import Arrived, Inbox, Outbox
+from net.streams import Outbox
 from net.vitals import PeerState, PeerStatus, Vitals
 from net.wire import INCARNATION_BYTES, Credit, Data, Resume
 

@@ -6,9 +6,10 @@ messages have begun and are not whole, and which are whole and not taken by its 
 frame has to say, and it stays small however many messages pass a slow one. Messages that the other side has never
 seen begin anew with new numbers; partial ones go on where they stopped.
 
-Streams exist at the sender only. The messages of one stream are written one after the other, so they become whole in
-order (G4); streams take turns, frame by frame. Credit is given back by acknowledgements, and one is sent when the
-receiving kernel has taken the message, so what a sender may have unacknowledged bounds the receiver's memory.
+Streams exist at the sender only, and so does this module: the receiver's side is `inbox`. The messages of one stream
+are written one after the other, so they become whole in order (G4); streams take turns, frame by frame. Credit is given
+back by acknowledgements, and one is sent when the receiving kernel has taken the message, so what a sender may have
+unacknowledged bounds the receiver's memory.
 
 One target process that takes nothing must not hold up the others (G24): what it leaves unacknowledged stays begun for
 as long as it is stuck, whoever sent it. So the sender shares the session's credit out among the targets, not the
@@ -22,22 +23,19 @@ is small, a single bulk stream cannot use what is there. Tests: tests/net/test_s
 """
 
 from collections import deque
-from typing import NamedTuple
 
-from net.errors import BadFrame, CreditOverrun
+from net.errors import BadFrame
 from net.events import Buffer
 from net.limits import (
-    FIRST_ALLOCATION_BYTES,
     MAX_CHUNK_WORTH_WAITING,
     MAX_QUEUED_BYTES,
     MAX_QUEUED_MESSAGES,
     MESSAGE_OVERHEAD_BYTES,
 )
 from net.shares import Share, Shares
-from net.wire import DATA, DATA_HEADER, FIRST, FIRST_HEADER, NO_BLOB, Data, Known
+from net.wire import DATA, DATA_HEADER, FIRST, FIRST_HEADER, NO_BLOB, Known
 
 _DATA_BYTES, _FIRST_BYTES = DATA_HEADER.size, FIRST_HEADER.size
-_new = tuple.__new__
 
 
 class _Message:
@@ -330,172 +328,3 @@ def _write_frame(message: _Message, buffer: memoryview, position: int, size: int
         start = offset - header_length
         buffer[position : position + size] = blob[start : start + size]
     return position + size
-
-
-class Arrived(NamedTuple):
-    """A message that is whole."""
-
-    sequence: int
-    """Its number, for `Inbox.taken`."""
-    header: bytes
-    """As sent."""
-    blob: Buffer | None
-    """As sent."""
-
-
-class _Partial:
-    """A message that has begun to arrive. Its memory grows with its bytes, not on the peer's word."""
-
-    __slots__ = ("blob", "blob_length", "filled", "header", "header_length")
-
-    def __init__(self, header_length: int, blob_length: int | None) -> None:
-        self.header_length = header_length
-        self.blob_length = blob_length
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget all bytes."""
-        self.header = bytearray()
-        self.blob = bytearray(min(self.blob_length or 0, FIRST_ALLOCATION_BYTES))
-        self.filled = 0
-
-    @property
-    def received(self) -> int:
-        """Bytes of header and blob that are there."""
-        return len(self.header) + self.filled
-
-    @property
-    def cost(self) -> int:
-        """Credit that it takes, in bytes."""
-        return self.header_length + (self.blob_length or 0) + MESSAGE_OVERHEAD_BYTES
-
-    def add(self, chunk: memoryview) -> bool:
-        """Append; whether the message is whole now. Raises BadFrame if there is too much."""
-        missing = self.header_length - len(self.header)
-        if missing:
-            self.header += chunk[:missing]
-            chunk = chunk[missing:]
-        end = self.filled + len(chunk)
-        if end > (self.blob_length or 0):
-            raise BadFrame("a message that is longer than it announced")
-        self._store(chunk)
-        self.filled = end
-        return end == (self.blob_length or 0) and len(self.header) == self.header_length
-
-    def _store(self, chunk: memoryview) -> None:
-        """Into the memory that was set aside; behind that by appending, which grows the block where it lies or moves
-        its pages. Setting aside ever larger blocks instead took more time than decrypting what goes there."""
-        room = len(self.blob) - self.filled
-        if room:
-            with memoryview(self.blob) as view:
-                view[self.filled : self.filled + len(chunk)] = chunk[:room]
-        if room < len(chunk):
-            self.blob += chunk[room:]
-
-    def finish(self) -> tuple[bytes, Buffer | None]:
-        """Header and blob of the whole message."""
-        return bytes(self.header), None if self.blob_length is None else self.blob
-
-
-class Inbox:
-    """The messages of one lineage of the peer, from their first frame until our kernel has taken them."""
-
-    def __init__(self, credit_bytes: int, credit_messages: int) -> None:
-        """What the peer may have in here."""
-        self._credit_bytes = credit_bytes
-        self._credit_messages = credit_messages
-        self._next = 1
-        self._partial: dict[int, _Partial] = {}
-        self._untaken: dict[int, int] = {}
-        """Number of each whole message that is not taken, and its credit."""
-        self._cost = 0
-        self.received_bytes = 0
-        """Of messages, so far."""
-        self._acks: list[int] = []
-
-    @property
-    def idle(self) -> bool:
-        """Whether our kernel has taken all that was whole. Of the rest nothing is left when the peer has been given up
-        (`shrink`), and only then does this matter."""
-        return not self._untaken
-
-    @property
-    def incomplete(self) -> bool:
-        """Whether messages have begun that are not whole."""
-        return bool(self._partial)
-
-    @property
-    def cost(self) -> int:
-        """Credit in use, in bytes."""
-        return self._cost
-
-    def receive(self, frame: Data) -> Arrived | None:
-        """Take in a data frame; the message if it makes one whole. Raises BadFrame or CreditOverrun."""
-        sequence, lengths, chunk = frame
-        size = len(chunk)
-        self.received_bytes += size
-        partial = self._partial.get(sequence)
-        if lengths is None:
-            if partial is None or partial.received == 0:
-                raise BadFrame("a piece of a message that has not begun")
-        elif partial is not None:
-            if partial.received or (partial.header_length, partial.blob_length) != lengths:
-                raise BadFrame("a message that begins twice")
-        else:
-            header_length, blob_length = lengths
-            total = header_length if blob_length is None else header_length + blob_length
-            self._begin(sequence, total + MESSAGE_OVERHEAD_BYTES)
-            if size == total:
-                self._untaken[sequence] = total + MESSAGE_OVERHEAD_BYTES
-                blob = None if blob_length is None else bytes(chunk[header_length:])
-                return _new(Arrived, (sequence, bytes(chunk[:header_length]), blob))
-            partial = self._partial[sequence] = _Partial(header_length, blob_length)
-        if not partial.add(chunk):
-            return None
-        del self._partial[sequence]
-        self._untaken[sequence] = partial.cost
-        return Arrived(sequence, *partial.finish())
-
-    def _begin(self, sequence: int, cost: int) -> None:
-        """Account for a message that begins."""
-        if sequence != self._next:
-            raise BadFrame("a message out of sequence")
-        count = len(self._partial) + len(self._untaken)
-        if count >= self._credit_messages or (count and self._cost + cost > self._credit_bytes):
-            raise CreditOverrun("a message beyond its credit")
-        self._next += 1
-        self._cost += cost
-
-    def taken(self, sequence: int) -> bool:
-        """Our kernel has taken the message: acknowledge it. Whether it was still to be acknowledged."""
-        cost = self._untaken.pop(sequence, None)
-        if cost is None:
-            return False
-        self._cost -= cost
-        self._acks.append(sequence)
-        return True
-
-    @property
-    def has_acks(self) -> bool:
-        """Whether `take_acks` would return any."""
-        return bool(self._acks)
-
-    def take_acks(self) -> tuple[int, ...]:
-        """The acknowledgements that are to be sent."""
-        acks = tuple(self._acks)
-        self._acks.clear()
-        return acks
-
-    def known(self, incarnation: bytes, epoch: int) -> Known:
-        """What the resume frame says; acknowledgements that were not sent are in it, and are not sent again."""
-        self._acks.clear()
-        partial = tuple((sequence, item.received) for sequence, item in self._partial.items())
-        return Known(incarnation, epoch, self._next, partial, tuple(self._untaken))
-
-    def shrink(self) -> None:
-        """The peer is gone for now: let go of incomplete messages; should it come back, they begin again."""
-        for partial in self._partial.values():
-            partial.clear()
-
-    def __repr__(self) -> str:
-        return f"Inbox({len(self._partial)} partial, {len(self._untaken)} untaken, {self._cost} bytes)"

@@ -41,13 +41,14 @@ from net.errors import (
 from net.events import Outgoing
 from net.handshake import Accept, Connect, Greeting, Handshake, decode_greeting_untrusted, encode_greeting
 from net.identity import Identity, verify_untrusted
+from net.inbox import Inbox
 from net.keyfile import CHEAP, Keys, decode_key_file_untrusted, seal
 from net.limits import MAX_PLAINTEXT_BYTES
 from net.peers import Network, NetworkConfig
 from net.records import Opener, Sealer
 from net.registrar import Registrar
 from net.resolver import Resolver
-from net.streams import Inbox, Outbox
+from net.streams import Outbox
 from net.wire import (
     Ack,
     Control,

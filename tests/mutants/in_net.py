@@ -60,7 +60,7 @@ NET = (
     Mutant(
         "taken-counts-as-untaken",
         "What a kernel has taken still takes up the credit of whoever sent it.",
-        "net/streams.py",
+        "net/inbox.py",
         "        cost = self._untaken.pop(sequence, None)\n",
         "        cost = self._untaken.get(sequence)\n",
         "flood",

@@ -9,6 +9,7 @@ import pytest
 from net.connection import Connection
 from net.directory import Endpoint, RegistrarDirectory
 from net.events import Buffer, Close, Dial, Failed, FailureReason, Log, Registered
+from net.inbox import Inbox
 from net.limits import (
     MAX_BLOB_BYTES,
     MAX_HALF_OPEN,
@@ -24,7 +25,6 @@ from net.limits import (
 from net.peers import NetworkConfig
 from net.records import LENGTH
 from net.registrar import Registrar
-from net.streams import Inbox
 from net.wire import DATA, FIRST, Credit, Data, Ping
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, World, host_of, identity_of, pair, static_directory
 
