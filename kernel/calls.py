@@ -5,7 +5,6 @@ Each method applies one kind of effect. All return True: none of them can make a
 
 from __future__ import annotations
 
-from kernel.capability import Capability
 from kernel.events import Output, StateAction, StateUsed, UseState
 from kernel.grants import Grants
 from kernel.guest import (
@@ -66,15 +65,6 @@ class Calls:
         """drop-capabilities."""
         self._grants.drop(process.address.process, effect.capabilities)
         return True
-
-    def attachable(self, process: Process, capabilities: tuple[Capability, ...]) -> tuple[Capability, ...]:
-        """Those capabilities that a process may attach to a message; others are left out and logged (G20)."""
-        kept = self._grants.attachable(process.address, capabilities)
-        if len(kept) < len(capabilities):
-            self._router.say(
-                process.address.process, "attached a capability that it neither issues nor holds; it was left out"
-            )
-        return kept
 
     def get_state(self, process: Process, _: GetState) -> bool:
         """get-state."""

@@ -5,14 +5,14 @@ The router's other half: what it takes in here it hands over, answers or buries 
 
 from __future__ import annotations
 
-from kernel.abroad import Abroad
-from kernel.address import OUR_NODE, Address, ProcessId
-from kernel.events import FromPeer, Inject, PeerFailed, Reply, Taken
+from kernel.address import OUR_NODE, Address
+from kernel.events import FromPeer, Inject, Parcel, PeerFailed, PeerTook, Reply, Taken
 from kernel.guest import Arrival, Failure
 from kernel.mailbox import Delivery
 from kernel.message import Envelope, Reason, ReplyTo, Request, Response, returned
-from kernel.outstanding import OutstandingTable
-from kernel.process import Outstanding, Parked, Process
+from kernel.outcomes import Outcomes
+from kernel.process import Outstanding, Parked
+from kernel.room import Room
 from kernel.router import Router
 
 _new = tuple.__new__
@@ -21,13 +21,13 @@ _new = tuple.__new__
 class Outside:
     """Handlers of these events."""
 
-    def __init__(
-        self, router: Router, processes: dict[ProcessId, Process], outstanding: OutstandingTable, abroad: Abroad
-    ) -> None:
-        self._abroad = abroad
+    def __init__(self, router: Router, outcomes: Outcomes, room: Room) -> None:
         self._router = router
-        self._processes = processes
-        self._outstanding = outstanding
+        self._outcomes = outcomes
+        self._room = room
+        self._processes = router.processes
+        self._outstanding = router.outstanding
+        self._abroad = router.abroad
 
     def on_from_peer(self, event: FromPeer) -> None:
         """A message from another node: to a process that may use the network, when it has room (G19, G24)."""
@@ -53,19 +53,19 @@ class Outside:
 
     def _refuse(self, event: FromPeer, reason: Reason) -> None:
         self._router.emit(Taken(event.receipt))
-        self._router.dead(event.envelope, reason)
+        self._outcomes.dead(event.envelope, reason)
 
     def _on_peer_response(self, envelope: Envelope) -> None:
         entry = self._outstanding.get(envelope.id)
         if entry is not None and not entry.passed_outside:
-            self._router.drop(envelope)  # no other node has ever had it to answer
+            self._outcomes.drop(envelope)  # no other node has ever had it to answer
         elif entry is None or entry.owner is None or entry.owner.address != envelope.target:
             if entry is not None and entry.owner is None and self._router.is_system(envelope.target.process):
                 self._resolve_from_peer(envelope)
                 return
-            self._router.drop(envelope)
+            self._outcomes.drop(envelope)
         elif not self._router.grants.may_use_network(envelope.target.process):
-            self._router.dead(envelope, Reason.NO_CAPABILITY)
+            self._outcomes.dead(envelope, Reason.NO_CAPABILITY)
         else:
             self._resolve_from_peer(envelope)
 
@@ -73,19 +73,35 @@ class Outside:
         entry = self._outstanding.resolve(envelope.id)
         assert entry is not None
         answer = _new(Arrival, (envelope.source, envelope.message, entry.context, envelope.blob))
-        self._router.outcome(entry, answer, envelope.blob)
+        self._outcomes.deliver(entry, answer, envelope.blob)
+
+    def on_peer_took(self, event: PeerTook) -> None:
+        """Another node's kernel has a message."""
+        if self._router.tracer is not None:
+            self._router.tracer.arrived(event.parcel.envelope, self._router.now)
+        self._gone(event.parcel)
 
     def on_peer_failed(self, event: PeerFailed) -> None:
-        """A message for another node came back: with context and prompt, to the life that sent it (G14, G15)."""
-        (envelope, context, prompt, life, _), reason = event
+        """A message for another node came back."""
+        self._failed(event.parcel, event.reason)
+        self._gone(event.parcel)
+
+    def _gone(self, parcel: Parcel) -> None:
+        """A message is no longer on its way to another node."""
+        if self._abroad.gone(parcel) and parcel.sender is not None:
+            self._room.freed(parcel.sender)
+
+    def _failed(self, parcel: Parcel, reason: Reason) -> None:
+        """Give it back with context and prompt, to the life that sent it (G14, G15)."""
+        envelope, context, prompt, life, _ = parcel
         message = envelope.message
         if isinstance(message, Request) and message.expects_response is not None:
             entry = self._outstanding.resolve(envelope.id)
             if entry is not None:
-                self._router.fail(entry, reason)
-            self._router.dead(envelope, reason)  # also where the time was up before: it says why
+                self._outcomes.fail(entry, reason)
+            self._outcomes.dead(envelope, reason)  # also where the time was up before: it says why
             return
-        self._router.dead(envelope, reason)
+        self._outcomes.dead(envelope, reason)
         sender = self._processes.get(envelope.source.process)
         if sender is not None and sender is life:
             error = returned(envelope, reason)
@@ -113,7 +129,7 @@ class Outside:
                     self._outstanding.entrust(id, None, None)
                 self._router.to_peer(envelope, None, None)
             else:
-                self._router.undeliverable(envelope, Reason.INBOX_FULL)
+                self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
             return
         receiver = self._processes.get(target.process)
         if receiver is not None:
@@ -123,7 +139,7 @@ class Outside:
         elif self._router.is_system(target.process):
             self._router.to_system(envelope)
         else:
-            self._router.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
+            self._outcomes.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
 
     def on_reply(self, event: Reply) -> None:
         """A system process answers a request."""
@@ -133,10 +149,10 @@ class Outside:
             if self._abroad.system_may_send(reply_to.address.node):
                 self._router.to_peer(envelope, None, None)
             else:
-                self._router.dead(envelope, Reason.INBOX_FULL)
+                self._outcomes.dead(envelope, Reason.INBOX_FULL)
             return
         entry = self._outstanding.resolve(reply_to.id)
         if entry is not None:
-            self._router.outcome(entry, Arrival(envelope.source, response, entry.context, blob), blob)
+            self._outcomes.deliver(entry, Arrival(envelope.source, response, entry.context, blob), blob)
         else:
-            self._router.drop(envelope)
+            self._outcomes.drop(envelope)

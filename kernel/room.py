@@ -12,44 +12,33 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from kernel.abroad import Abroad
-from kernel.address import ProcessId
 from kernel.events import Taken
 from kernel.guest import Effect, End, Poll
 from kernel.message import Envelope, Reason, Request
-from kernel.outstanding import OutstandingTable
+from kernel.outcomes import Outcomes
 from kernel.process import Parked, Process, Waiting
 from kernel.router import Router
 
 Apply = Callable[[Process, Iterable[Effect], Poll, End | None], None]
 """Go on with the rest of a process's effects."""
-Route = Callable[[Process, Envelope, bytes | None, bool], bool]
-"""Bring a request on its way; the last parameter: its turn has come, whoever else waits. False: there is no room."""
+Send = Callable[[Process, Envelope, bytes | None, bool], bool]
+"""Bring a message on its way; the last parameter: its turn has come, whoever else waits. False: there is no room."""
 
 
 class Room:
     """See the module's text."""
 
-    def __init__(
-        self,
-        router: Router,
-        processes: dict[ProcessId, Process],
-        outstanding: OutstandingTable,
-        abroad: Abroad,
-        *,
-        apply: Apply,
-        route: Route,
-    ) -> None:
-        """(Six parameters, since this is one part of `kernel.Kernel`, and made there alone.)"""
-        self._abroad = abroad
+    def __init__(self, router: Router, outcomes: Outcomes, *, apply: Apply, send: Send) -> None:
         self._moves: deque[Process | Parked] = deque()
         """Processes whose mailbox has room again, and those who waited for one that has ended."""
         self._settling = False
         self._router = router
-        self._processes = processes
-        self._outstanding = outstanding
+        self._outcomes = outcomes
+        self._processes = router.processes
+        self._outstanding = router.outstanding
+        self._abroad = router.abroad
         self._apply = apply
-        self._route = route
+        self._send = send
 
     def set_aside(self, sender: Process, rest: deque[Effect], poll: Poll, end: End | None) -> None:
         """A sender waits for room: this is what it goes on with."""
@@ -86,7 +75,7 @@ class Room:
     def _move(self, move: Process | Parked) -> None:
         if isinstance(move, Parked):
             self._router.emit(Taken(move.receipt))
-            self._router.dead(move.envelope, Reason.PROCESS_ENDED)
+            self._outcomes.dead(move.envelope, Reason.PROCESS_ENDED)
         elif move.stall is not None:
             self._retry(move, admitted=False)
         else:
@@ -115,7 +104,7 @@ class Room:
                 return
             if poll is Poll.CALL and not rest and sender.awaited == envelope.id:
                 sender.waiting = Waiting.RESPONSE
-        if self._route(sender, envelope, context, admitted):
+        if self._send(sender, envelope, context, admitted):
             if self._processes.get(sender.address.process) is sender:
                 self._apply(sender, rest, poll, end)
         else:

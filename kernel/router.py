@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from kernel.abroad import Abroad
 from kernel.address import Address, ProcessId
 from kernel.events import Action
 from kernel.grants import Grants
 from kernel.guest import Arrival, Failure
 from kernel.mailbox import Delivery
-from kernel.message import Envelope, LazyLoadBlob, Reason
-from kernel.process import Outstanding, Process
+from kernel.message import Envelope, LazyLoadBlob, ReplyTo
+from kernel.outstanding import OutstandingTable
+from kernel.process import Process
 from kernel.trace import Tracer
 
 
 class Router(Protocol):
-    """What `lifecycle`, `calls` and `outside` need of the kernel's router."""
+    """What the router's parts need of it: its tables, and its means."""
 
     our: str
     """This node's id."""
     grants: Grants
     """Who holds what."""
 
-    @property
-    def now(self) -> float:
-        """The time of the current event."""
+    now: float
+    """The time of the current event."""
+    processes: dict[ProcessId, Process]
+    """What runs; the lifecycle alone changes it."""
+    outstanding: OutstandingTable
+    """Requests that wait for an answer."""
+    abroad: Abroad
+    """What is on its way to other nodes."""
+    tracer: Tracer | None
+    """Is told of every message while somebody looks."""
 
     def emit(self, action: Action) -> None:
         """Add an action to those of the current event."""
@@ -52,9 +61,6 @@ class Router(Protocol):
 
     # --- messages ---
 
-    tracer: Tracer | None
-    """Is told of every message while somebody looks."""
-
     def to_system(self, envelope: Envelope) -> None:
         """Give a request to a system process."""
 
@@ -67,17 +73,15 @@ class Router(Protocol):
     def put_request(self, receiver: Process, envelope: Envelope) -> None:
         """Hand it a request; whether it has room was looked at before."""
 
-    def outcome(self, entry: Outstanding, answer: Arrival | Failure, blob: LazyLoadBlob | None) -> None:
-        """The one outcome of a request that has been taken out of the table (G5)."""
+    def give(
+        self,
+        process: Process,
+        answer: Arrival | Failure,
+        prompt: ReplyTo | None,
+        keeps_prompt: bool,
+        blob: LazyLoadBlob | None,
+    ) -> None:
+        """Resume a process that waits for just this; the rest as in `Delivery`."""
 
-    def fail(self, entry: Outstanding, reason: Reason) -> None:
-        """The same: it has failed."""
-
-    def undeliverable(self, envelope: Envelope, reason: Reason) -> None:
-        """A request reached nobody (G14)."""
-
-    def drop(self, envelope: Envelope) -> None:
-        """A response that nobody waits for (G5)."""
-
-    def dead(self, envelope: Envelope, reason: Reason) -> None:
-        """A message reached nobody (G16)."""
+    def unstall(self, owner: Process, delivery: Delivery) -> None:
+        """The request that a process waits to send has run out of time (G24)."""

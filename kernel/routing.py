@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 
-from kernel.abroad import Abroad
 from kernel.address import ProcessId
 from kernel.errors import BadAddress
-from kernel.grants import Grants
 from kernel.guest import Poll
 from kernel.json_text import is_json
 from kernel.message import Envelope, Reason
-from kernel.outstanding import OutstandingTable
+from kernel.outcomes import Outcomes
 from kernel.process import Process, Stall
 from kernel.router import Router
 
@@ -19,31 +17,23 @@ from kernel.router import Router
 class Routing:
     """See the module's text."""
 
-    def __init__(
-        self,
-        router: Router,
-        grants: Grants,
-        processes: dict[ProcessId, Process],
-        system: dict[ProcessId, bool],
-        outstanding: OutstandingTable,
-        abroad: Abroad,
-    ) -> None:
-        """`system`: the system processes, and whether each is public. (Six parameters, since this is one part of
-        `kernel.Kernel`, and made there alone.)"""
-        self._abroad = abroad
+    def __init__(self, router: Router, outcomes: Outcomes, system: dict[ProcessId, bool]) -> None:
+        """`system`: the system processes, and whether each is public."""
         self._our = router.our
         self._router = router
-        self._grants = grants
-        self._processes = processes
+        self._outcomes = outcomes
+        self._grants = router.grants
+        self._processes = router.processes
+        self._outstanding = router.outstanding
+        self._abroad = router.abroad
         self._system = system
-        self._outstanding = outstanding
 
     def route(self, process: Process, envelope: Envelope, context: bytes | None, admitted: bool = False) -> bool:
         """Bring a request on its way; False: the target has no room, and the sender is stalled. `admitted`: its turn
         has come, whoever else waits."""
         _, _, target, _, message, _, _ = envelope
         if message.metadata is not None and not is_json(message.metadata):
-            self._router.undeliverable(envelope, Reason.BAD_METADATA)
+            self._outcomes.undeliverable(envelope, Reason.BAD_METADATA)
         elif target.node != self._our:
             return self._to_peer(process, envelope, context)
         else:
@@ -57,13 +47,13 @@ class Routing:
         self, process: Process, receiver: Process, envelope: Envelope, context: bytes | None, admitted: bool
     ) -> bool:
         if not (receiver.launch.public or self._may_message(process, receiver)):
-            self._router.undeliverable(envelope, Reason.NO_CAPABILITY)
+            self._outcomes.undeliverable(envelope, Reason.NO_CAPABILITY)
         elif receiver.mailbox.has_room() and (admitted or not receiver.waiters):
             self._entrust(envelope, receiver, process)
             self._router.put_request(receiver, envelope)
         elif receiver is process or self._processes.get(process.address.process) is not process:
             # It would wait for itself, or has ended and cannot wait.
-            self._router.undeliverable(envelope, Reason.INBOX_FULL)
+            self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
         else:
             process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
             receiver.waiters.append(process)
@@ -84,22 +74,22 @@ class Routing:
         target = envelope.target
         public = self._system.get(target.process)
         if public is None:
-            self._router.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
+            self._outcomes.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
         elif public or self._grants.may_message(process.address.process, target):
             self._entrust(envelope, None, process)
             self._router.to_system(envelope)
         else:
-            self._router.undeliverable(envelope, Reason.NO_CAPABILITY)
+            self._outcomes.undeliverable(envelope, Reason.NO_CAPABILITY)
 
     def _to_peer(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
         reason = self.barrier(process, envelope)
         if reason is not None:
-            self._router.undeliverable(envelope, reason)
+            self._outcomes.undeliverable(envelope, reason)
             return True
         if not self.may_go(process, envelope, context):
             if process.stall is not None:
                 return False
-            self._router.undeliverable(envelope, Reason.INBOX_FULL)
+            self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
             return True
         self._entrust(envelope, None, process)
         self._router.to_peer(envelope, context, process)

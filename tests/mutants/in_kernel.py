@@ -8,17 +8,17 @@ KERNEL = (
     Mutant(
         "drop-the-context",
         "An error comes back to its sender without the context of the request (G6).",
-        "kernel/kernel.py",
-        "self.outcome(entry, Failure(error, entry.context), entry.blob)",
-        "self.outcome(entry, Failure(error, None), entry.blob)",
+        "kernel/outcomes.py",
+        "self.deliver(entry, Failure(error, entry.context), entry.blob)",
+        "self.deliver(entry, Failure(error, None), entry.blob)",
         "chains",
     ),
     Mutant(
         "answer-the-wrong-requester",
         "An outcome leaves the prompt as it is, so what follows from it answers whoever asked last (G9).",
-        "kernel/kernel.py",
-        "self._give(owner, answer, entry.prompt, False, blob)",
-        "self._give(owner, answer, entry.prompt, True, blob)",
+        "kernel/outcomes.py",
+        "router.give(owner, answer, entry.prompt, False, blob)",
+        "router.give(owner, answer, entry.prompt, True, blob)",
         "chains",
     ),
     Mutant(
@@ -32,7 +32,7 @@ KERNEL = (
     Mutant(
         "drop-the-inherited-reply-to",
         "A request that inherits does not carry on where the answer goes (G10).",
-        "kernel/kernel.py",
+        "kernel/sending.py",
         "reply_to = process.prompt if inherit else None",
         "reply_to = None",
         "chains",
@@ -56,7 +56,7 @@ KERNEL = (
     Mutant(
         "blob-without-inheriting",
         "A request that does not inherit takes the current blob along all the same (G11).",
-        "kernel/kernel.py",
+        "kernel/sending.py",
         "        if blob is None and inherit:\n",
         "        if blob is None:\n",
         "chains",
@@ -64,7 +64,7 @@ KERNEL = (
     Mutant(
         "answer-takes-the-blob",
         "A response that does not inherit takes the blob of its request along all the same (G11).",
-        "kernel/kernel.py",
+        "kernel/sending.py",
         "if blob is None and response.inherit:",
         "if blob is None:",
         "chains",
@@ -80,7 +80,7 @@ KERNEL = (
     Mutant(
         "ended-process-owes-nothing",
         "Whoever waits for a process that has ended is not told, and waits for ever (G14).",
-        "kernel/kernel.py",
+        "kernel/outcomes.py",
         "            if entry is not None:\n                self.fail(entry, Reason.PROCESS_ENDED)\n",
         "",
         "restarts",
@@ -90,7 +90,7 @@ KERNEL = (
         "failed-request-is-forgotten",
         "A request that the net gives back is taken off the list, and nobody is told (G5).",
         "kernel/outside.py",
-        "            if entry is not None:\n                self._router.fail(entry, reason)\n",
+        "            if entry is not None:\n                self._outcomes.fail(entry, reason)\n",
         "",
         "churn",
         10,
@@ -117,7 +117,7 @@ KERNEL = (
     Mutant(
         "sender-out-of-room-is-forgotten",
         "A process that waits until less of it is on its way to other nodes is never let go on (G24).",
-        "kernel/kernel.py",
+        "kernel/outside.py",
         "        if self._abroad.gone(parcel) and parcel.sender is not None:\n",
         "        if self._abroad.gone(parcel) and parcel.sender is None:\n",
         "flood",
