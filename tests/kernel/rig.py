@@ -6,39 +6,10 @@ from itertools import count
 
 from kernel.address import Address, ProcessId
 from kernel.capability import Capability
-from kernel.events import (
-    Action,
-    Answered,
-    Close,
-    DeadLetter,
-    Event,
-    FromPeer,
-    Inject,
-    Launch,
-    Output,
-    PeerFailed,
-    Polled,
-    Resume,
-    Start,
-    Taken,
-    Tick,
-    ToPeer,
-    ToSystem,
-    UseState,
-)
+from kernel.events import Action, DeadLetter, Event, FromPeer, Launch, Polled, Resume, Start, Tick, ToPeer, UseState
 from kernel.guest import Arrival, Effect, End, Failure, Guest, GuestConfig, Poll, SendRequest, SendResponse
 from kernel.kernel import Kernel
-from kernel.message import (
-    ON_EXIT_NONE,
-    Envelope,
-    LazyLoadBlob,
-    OnExit,
-    Reason,
-    ReplyTo,
-    Request,
-    Response,
-    SendErrorKind,
-)
+from kernel.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, OnExit, Reason, ReplyTo, Request, Response
 
 OUR = "our.nec"
 THEIR = "their.nec"
@@ -161,17 +132,21 @@ def respond(body: bytes = b"answer", *, inherit: bool = False, blob: bytes | Non
     return SendResponse(Response(inherit, body), LazyLoadBlob(None, blob) if blob is not None else None)
 
 
-__all__ = [
-    "Answered",
-    "Close",
-    "Envelope",
-    "FromPeer",
-    "Inject",
-    "Output",
-    "PeerFailed",
-    "ReplyTo",
-    "SendErrorKind",
-    "Taken",
-    "ToPeer",
-    "ToSystem",
-]
+def from_peer(
+    rig: Rig,
+    source: str,
+    target: str,
+    message: Request | Response,
+    reply_to: ReplyTo | None = None,
+    id: int = 77,
+    receipt: object = "receipt",
+    blob: LazyLoadBlob | None = None,
+) -> None:
+    """A message of a process of the other node comes in."""
+    rig.tell(FromPeer(Envelope(id, there(source), here(target), reply_to, message, blob, claimed=True), receipt))
+
+
+def parcel(rig: Rig) -> ToPeer:
+    """What was given to the net last."""
+    found = [action for action in rig.actions if isinstance(action, ToPeer)]
+    return found[-1]

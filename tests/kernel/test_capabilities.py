@@ -7,11 +7,11 @@ import pytest
 from kernel import limits
 from kernel.address import Address
 from kernel.capability import MESSAGING, Capability
-from kernel.events import FromPeer, Kill, Loaded
+from kernel.events import FromPeer, Kill, Loaded, Output
 from kernel.grants import KERNEL_PROCESS
 from kernel.guest import Arrival, DropCapabilities, Effect, Grant, Poll, SaveCapabilities, SendRequest, Spawn
 from kernel.message import ON_EXIT_NONE, Envelope, Request
-from tests.kernel.rig import OUR, NoProgram, Output, Rig, here, pid, there
+from tests.kernel.rig import OUR, NoProgram, Rig, here, pid, there
 
 KEY = '{"door":1,"floor":2}'
 

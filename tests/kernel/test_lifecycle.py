@@ -1,4 +1,4 @@
-"""How processes come and go, where that is not seen by the messages of `test_kernel`."""
+"""How processes come and go (G21, G22, G23, G25)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from kernel.events import (
     Begin,
     ChangeOnExit,
     Close,
+    DeadLetter,
     Ended,
     GrantCapabilities,
     Initialize,
@@ -18,13 +19,15 @@ from kernel.events import (
     Launch,
     Loaded,
     Output,
+    Resume,
     Run,
+    Start,
     ToSystem,
     WithdrawCapabilities,
 )
-from kernel.guest import Poll, Spawn
-from kernel.message import ON_EXIT_NONE, ON_EXIT_RESTART, OnExit, OnExitAction, OnExitRequest, Request
-from tests.kernel.rig import CLOCK, NoProgram, Rig, here, pid
+from kernel.guest import Arrival, Poll, SetOnExit, Spawn, SpawnError
+from kernel.message import ON_EXIT_NONE, ON_EXIT_RESTART, LazyLoadBlob, OnExit, OnExitAction, OnExitRequest, Request
+from tests.kernel.rig import CLOCK, OUR, TERMINAL, THEIR, VFS, NoProgram, Rig, here, pid
 
 ISSUED = Capability(here("b"), '{"kind":"read"}')
 
@@ -141,3 +144,88 @@ def test_g21_a_process_that_cannot_be_granted_all_that_it_asks_for_says_so(
     monkeypatch.setattr(limits, "MAX_HELD_CAPABILITIES", 1)
     rig.start("a", capabilities=(ISSUED, Capability(here("b"), "2")))
     assert any(isinstance(action, Output) and "fewer capabilities" in action.text for action in rig.actions)
+
+
+def test_g22_restart_backs_off_by_doubling_and_resets_after_a_healthy_run(rig: Rig) -> None:
+    rig.start("a", on_exit=ON_EXIT_RESTART)
+    began = []
+    for _ in range(12):
+        rig.end("a", "oops")
+        due = rig.kernel.next_deadline()
+        assert due is not None
+        began.append(due - rig.now)
+        rig.tick(due)
+    assert began == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]
+    rig.now += 5 * 600
+    rig.end("a")
+    assert rig.kernel.next_deadline() == rig.now + 1
+
+
+def test_g22_on_exit_requests_are_sent_as_the_ended_process_and_expect_nothing(rig: Rig) -> None:
+    rig.start("a", "b")
+    last = OnExitRequest(here("b"), Request(False, 9, b"last words"), LazyLoadBlob(None, b"will"))
+    rig.poll("a", SetOnExit(OnExit(OnExitAction.REQUESTS, (last,))))
+    rig.end("a", "oops")
+    (arrival,) = rig.handed("b")
+    assert isinstance(arrival, Arrival)
+    assert isinstance(arrival.message, Request)
+    assert (arrival.source, arrival.message.body, arrival.message.expects_response) == (here("a"), b"last words", None)
+    assert arrival.blob == LazyLoadBlob(None, b"will")
+
+
+def test_g22_a_kill_runs_no_on_exit(rig: Rig) -> None:
+    rig.start("a", on_exit=ON_EXIT_RESTART)
+    rig.tell(Kill(pid("a")))
+    assert rig.kernel.next_deadline() is None
+    assert any(isinstance(a, Close) for a in rig.actions)
+
+
+def test_g21_nobody_gets_the_name_of_a_system_process(rig: Rig) -> None:
+    for process in (VFS, TERMINAL, VFS._replace(process="new")):
+        rig.tell(Start(Launch(process, NoProgram(), ON_EXIT_RESTART, True), ()))
+    assert rig.kernel.statistics()["processes"] == 0
+    assert not [a for a in rig.actions if isinstance(a, Begin)]
+
+
+def test_g25_a_spawn_fails_if_the_user_starts_a_process_of_that_name_meanwhile(rig: Rig) -> None:
+    rig.start("a")
+    rig.poll("a", Spawn("c", "/c.wasm", ON_EXIT_RESTART, (), (), False), poll=Poll.CALL)
+    rig.start("c")
+    assert [a.answer for a in rig.actions if isinstance(a, Resume)] == [SpawnError.NAME_TAKEN]
+    rig.tell(Loaded(pid("c"), NoProgram()))
+    assert len([a for a in rig.actions if isinstance(a, Begin) and a.launch.process == pid("c")]) == 1
+
+
+def test_g23_processes_that_wait_for_their_restart_count_against_the_limit(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_PROCESSES", 3)
+    rig.start("a", "b", on_exit=ON_EXIT_RESTART)
+    rig.end("b", "oops")
+    for name in ("c", "d"):
+        rig.poll("a", Spawn(name, "/c.wasm", ON_EXIT_RESTART, (), (), False), poll=Poll.CALL)
+        rig.tell(Loaded(pid(name), NoProgram()))
+        rig.actions.clear()
+        rig.receive("a")
+    assert set(rig.kernel.processes) == {pid("a"), pid("c")}
+
+
+def test_g23_a_package_leaves_places_to_others(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_PROCESSES_OF_PACKAGE", 2)
+    rig.start("a", "b")
+    rig.poll("a", Spawn("c", "/c.wasm", ON_EXIT_RESTART, (), (), False), poll=Poll.CALL)
+    assert any(isinstance(action, Output) and "its package runs 2 processes" in action.text for action in rig.actions)
+    rig.end("b")
+    rig.poll("a", Spawn("c", "/c.wasm", ON_EXIT_RESTART, (), (), False), poll=Poll.CALL)
+    rig.tell(Loaded(pid("c"), NoProgram()))
+    assert set(rig.kernel.processes) == {pid("a"), pid("c")}
+
+
+def test_starting_a_process_again_replaces_the_one_that_runs(rig: Rig) -> None:
+    rig.start("a")
+    rig.start("a")
+    kinds = [type(a) for a in rig.actions if isinstance(a, (Begin, Close))]
+    assert kinds == [Begin, Close, Begin]
+    assert rig.kernel.statistics()["processes"] == 1
+    assert not [a for a in rig.actions if isinstance(a, DeadLetter)]
+    assert THEIR != OUR
