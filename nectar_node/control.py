@@ -203,7 +203,7 @@ class Control:
             "pid": os.getpid(),
             "peers": status.peer_rows(self._core, _lead()),
             **self._core.kernel.statistics(),
-            "dead_letters": self._core.dead_lettered,
+            "dead_letters": self._core.dead_letters.count,
             "blob_bytes_loaded": self._core.machine.blob_bytes_loaded(),
             **self._status(),
         }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from kernel.address import Address, PackageId, ProcessId
@@ -33,9 +33,9 @@ from kernel.events import (
 )
 from kernel.guest import Guest, GuestConfig, Poll, Program, SpawnError
 from kernel.kernel import Kernel
-from kernel.limits import MAX_DEAD_LETTER_BODY, MAX_DEAD_LETTERS
 from kernel.machine import Machine
-from kernel.message import Buffer, Envelope, LazyLoadBlob, Reason, Request, marked
+from kernel.message import Buffer, Envelope, LazyLoadBlob, Request
+from nectar_node.dead_letters import DeadLetters
 from nectar_node.grant_store import GrantStore
 from nectar_node.installation import EntryOwner, Installer
 from nectar_node.package import Package
@@ -45,6 +45,7 @@ from nectar_node.storage.operations import Job, Location, Outcome
 from nectar_node.system.kernel import KernelProcess
 from nectar_node.system.net import Net
 from nectar_node.system.process import CompileCode, FetchCode, SystemProcess, SystemToken
+from nectar_node.system.processes import SystemProcesses
 from nectar_node.system.shapes import Refused
 from nectar_node.system.state import State
 from nectar_node.system.terminal import TERMINAL, Terminal
@@ -54,9 +55,6 @@ from nectar_node.trace import Traces
 from nectar_node.vouching import Vouching
 from nectar_node.world import BadCode, LoadCode, LogLine, Printed, ShutDown, WorldAction
 from net.peers import Network
-
-_ORDINARY = (Reason.NOT_AWAITED, Reason.EXPIRED)
-"""An answer that takes too long happens every day; a message that reached nobody may be what somebody looks for."""
 
 
 class Timed(Protocol):
@@ -107,7 +105,7 @@ class NodeCore:
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, lambda: self.kernel)
         processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
-        self._system = {each.id: each for each in processes}
+        self._system = SystemProcesses(processes)
         known = [(each.id, each.public) for each in processes]
         self.kernel = Kernel(config.our, config.fresh_id, known)
         self.machine = Machine(self.kernel, config.guest)
@@ -115,12 +113,7 @@ class NodeCore:
         self._vouching = Vouching(
             config.our, network, self.kernel.grants, lambda text: self._log("kernel", 0, text), self._accepts
         )
-        self.dead_letters: deque[DeadLetter] = deque(maxlen=MAX_DEAD_LETTERS)
-        """The latest ones (G16)."""
-        self.dead_lettered = 0
-        """How many there have ever been."""
-        self._stirred: deque[SystemProcess] = deque()
-        """System processes that have been told something since they were asked what they want."""
+        self.dead_letters = DeadLetters()
         self._out: deque[WorldAction] = deque()
         self._installer = Installer(config.our, self.kernel.grants, self._kernel, self._out.append, self.vfs.mount)
         self._records = RecordStore(config.records, config.kept_records or Written(), network.records)
@@ -129,7 +122,7 @@ class NodeCore:
         )
         self._restore(config.kept_capabilities, config.boots)
         self._store = GrantStore(self.kernel.grants, config.capabilities, self._vouching.snapshot)
-        self._timed: tuple[Timed, ...] = (self.machine, network, self._store, *self._system.values())
+        self._timed: tuple[Timed, ...] = (self.machine, network, self._store, *processes)
         self._kernel_actions: dict[type, Callable[..., None]] = {
             ToPeer: self._to_peer,
             ToSystem: self._to_system,
@@ -159,9 +152,7 @@ class NodeCore:
         due = self.machine.next_deadline()
         if due is not None and due <= now:
             self.machine.handle(Tick(), now)
-        for each in self._system.values():
-            each.on_timer(now)
-            self._stirred.append(each)
+        self._system.on_timer(now)
         self.network.on_timer(now)
         self._keep(now)
         self.settle(now)
@@ -214,9 +205,7 @@ class NodeCore:
         self._now = now
         owner = job.owner
         if isinstance(owner, SystemToken):
-            process = self._system[owner.process]
-            process.done(job._replace(owner=owner.token), outcome, now)
-            self._stirred.append(process)
+            self._system.job_done(owner, job, outcome, now)
         elif owner is self._store:
             problem = self._store.done(outcome)
             if problem is not None:
@@ -247,9 +236,7 @@ class NodeCore:
         if isinstance(owner, EntryOwner):
             self._installer.code_loaded(owner, program)
         elif isinstance(owner, SystemToken):
-            process = self._system[owner.process]
-            process.code_fetched(owner.token, program, self._now)
-            self._stirred.append(process)
+            self._system.code_fetched(owner, program, self._now)
         else:
             assert isinstance(owner, Load)
             if isinstance(program, BadCode):
@@ -338,12 +325,12 @@ class NodeCore:
     def stop_script(self, token: object, now: float) -> None:
         """End the script that was run with this token, if it has not answered yet: `Answered` says so."""
         self._terminal.stop(token)
-        self._stirred.append(self._terminal)
+        self._system.stirred.append(self._terminal)
         self.settle(now)
 
     def _everybody(self) -> tuple[ProcessId, ...]:
         """The processes of this node, the system's first."""
-        return (*self._system, *self.kernel.processes)
+        return (*self._system.by_id, *self.kernel.processes)
 
     def trace(self, address: Address | None, token: object, now: float) -> None:
         """Follow all lineages that touch `address`; with None, every one. `Traced` brings their records until
@@ -374,7 +361,7 @@ class NodeCore:
     def settle(self, now: float) -> None:
         """Pass on what kernel, net and system processes want of each other, until nobody wants anything more."""
         self._now = now
-        actions, stirred, events = self.machine.actions, self._stirred, self._events
+        actions, stirred, events = self.machine.actions, self._system.stirred, self._events
         while True:
             while actions:
                 action = actions.popleft()
@@ -413,10 +400,7 @@ class NodeCore:
         self._peers.send(action.parcel, self._now)
 
     def _to_system(self, action: ToSystem) -> None:
-        process = self._system.get(action.envelope.target.process)
-        if process is not None:
-            process.receive(action.envelope, self._now)
-            self._stirred.append(process)
+        self._system.receive(action.envelope, self._now)
 
     def _taken(self, action: Taken) -> None:
         self.network.taken(action.receipt, self._now)
@@ -443,21 +427,17 @@ class NodeCore:
 
     def _use_state(self, action: UseState) -> None:
         self._state.use(action)
-        self._stirred.append(self._state)
+        self._system.stirred.append(self._state)
 
     def _answered(self, action: Answered) -> None:
         token = action.token
         if isinstance(token, SystemToken):
-            process = self._system[token.process]
-            process.answered(token.token, action.answer, self._now)
-            self._stirred.append(process)
+            self._system.answered(token, action.answer, self._now)
         else:
             self._out.append(action)
 
     def _ended(self, action: Ended) -> None:
-        for process in self._system.values():
-            process.ended(action.process, self._now)
-            self._stirred.append(process)
+        self._system.ended(action.process, self._now)
 
     def _output(self, action: Output) -> None:
         user = self._terminal.user_of(action.process)
@@ -467,16 +447,7 @@ class NodeCore:
         self._log(str(action.process), action.verbosity, action.text)
 
     def _dead_letter(self, letter: DeadLetter) -> None:
-        envelope = letter.envelope
-        # Anybody can make these, other nodes too: what is kept of each is bounded, the beginning of the body is enough.
-        body = envelope.message.body[:MAX_DEAD_LETTER_BODY]
-        short = envelope.message._replace(body=body, metadata=None, capabilities=())
-        self.dead_lettered += 1
-        self.dead_letters.append(replace(letter, envelope=envelope._replace(message=short, blob=None)))
-        kind = "request" if isinstance(envelope.message, Request) else "response"
-        verbosity = 2 if letter.reason in _ORDINARY else 1
-        source = marked(envelope.source, claim=envelope.claimed)
-        self._log("kernel", verbosity, f"{kind} from {source} to {envelope.target}: {letter.reason.value}")
+        self._out.append(self.dead_letters.add(letter))
 
     def _holds(self, holder: ProcessId, wanted: Capability) -> bool:
         """Whether a process holds a capability; the node's user, who speaks through system processes, holds all."""
@@ -487,13 +458,7 @@ class NodeCore:
         return process in self.kernel.processes and self.kernel.grants.may_use_network(process)
 
     def _serve_peer(self, envelope: Envelope) -> bool:
-        """Give a request of another node to the system process that it is for; False: to none that serves others."""
-        process = self._system.get(envelope.target.process)
-        if process is None or not process.remote:
-            return False
-        process.receive(envelope, self._now)
-        self._stirred.append(process)
-        return True
+        return self._system.serve_peer(envelope, self._now)
 
     def peers(self) -> list[dict[str, object]]:
         """The nodes this one has a session with, for status pages."""

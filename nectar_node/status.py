@@ -159,10 +159,11 @@ _PROBE_ROWS: dict[type, Callable[..., Row]] = {
 
 def error_rows(core: NodeCore, after: int, lead: float) -> Row:
     """The dead letters after the one of that number, with the number of the last, and how many are gone (G16)."""
-    first = core.dead_lettered - len(core.dead_letters)
+    dead = core.dead_letters
+    first = dead.count - len(dead.latest)
     """Number of the oldest that is remembered; they are counted from 0."""
-    begin = min(max(after, first), core.dead_lettered)
-    letters = list(islice(core.dead_letters, begin - first, begin - first + MAX_ERROR_ROWS))
+    begin = min(max(after, first), dead.count)
+    letters = list(islice(dead.latest, begin - first, begin - first + MAX_ERROR_ROWS))
     return {
         "errors": [_error(letter, lead) for letter in letters],
         "lost": max(0, begin - max(0, after)),

@@ -205,7 +205,7 @@ class SimLab:
 
     def dead(self, node: SimNode | None = None) -> list[Reason]:
         """Why messages reached nobody on a node, in order."""
-        return [letter.reason for letter in (node or self.our).core.dead_letters]
+        return [letter.reason for letter in (node or self.our).core.dead_letters.latest]
 
 
 class SimProbe:

@@ -237,7 +237,7 @@ def test_g16_an_expired_request_is_told_apart(lab: SimLab) -> None:
 def test_g16_a_dead_letter_is_kept_for_who_looks_for_it(lab: SimLab) -> None:
     a = lab.probe("a")
     sent = a.tell(send(NOBODY, "lost", metadata="1", blob=blob("data")))
-    (letter,) = lab.our.core.dead_letters
+    (letter,) = lab.our.core.dead_letters.latest
     assert (letter.time, letter.envelope.message.body) == (sent, b"lost")
     assert str(letter.envelope.source) == a.address
     assert letter.envelope.blob is None

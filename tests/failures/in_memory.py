@@ -124,7 +124,9 @@ def observe(scene: Scene, target: SimNode | None = None) -> Observed:
 
 
 def _reasons(node: SimNode, sender: SimProbe) -> tuple[str, ...]:
-    return tuple(each.reason.value for each in node.core.dead_letters if str(each.envelope.source) == sender.address)
+    return tuple(
+        each.reason.value for each in node.core.dead_letters.latest if str(each.envelope.source) == sender.address
+    )
 
 
 # --- the rows -------------------------------------------------------------------------------------------------------

@@ -209,7 +209,7 @@ async def test_g16_dead_letters_are_numbered_so_that_a_client_can_ask_for_the_ne
 
 async def test_g16_a_client_is_told_how_many_dead_letters_are_gone(tmp_path: Path) -> None:
     async with served(tmp_path) as core, await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:
-        core.dead_lettered += 7
+        core.dead_letters.count += 7
         await ask(stream, command="message", target="our@no:body:sys", body="1", timeout=5)
         answer = (await ask(stream, command="errors", after=3))["ok"]
         assert (answer["lost"], len(answer["errors"]), answer["next"]) == (4, 1, 8)

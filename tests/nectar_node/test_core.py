@@ -10,11 +10,8 @@ from pathlib import Path
 import pytest
 
 from kernel.address import Address, ProcessId
-from kernel.capability import Capability
 from kernel.guest import Arrival, GuestConfig
 from kernel.kernel import Kernel
-from kernel.limits import MAX_DEAD_LETTER_BODY
-from kernel.message import LazyLoadBlob, Request
 from kernel.wasm.engine import Engine
 from nectar_node.core import CoreConfig, NodeCore
 from nectar_node.package import Package, read_package
@@ -104,26 +101,6 @@ def test_g21_a_package_that_names_itself_like_the_system_starts_nothing(engine: 
     simulation.settle()
     assert node.core.kernel.processes == {}
     assert [line for line in node.log if "a system process's" in line]
-
-
-def test_g16_a_dead_letter_is_kept_without_its_blob_and_with_the_beginning_of_its_body(engine: Engine) -> None:
-    simulation = Simulation(SEED, engine)
-    node = simulation.add(OUR)
-    request = Request(False, None, b"x" * 10 * MAX_DEAD_LETTER_BODY)
-    nobody = Address(OUR, ProcessId("no", "body", "sys"))
-    node.core.inject(nobody, request, LazyLoadBlob(None, bytes(1 << 20)), None, simulation.now)
-    (letter,) = node.core.dead_letters
-    assert (letter.envelope.message.body, letter.envelope.blob) == (b"x" * MAX_DEAD_LETTER_BODY, None)
-
-
-def test_g16_a_dead_letter_is_kept_without_its_metadata_and_capabilities(engine: Engine) -> None:
-    simulation = Simulation(SEED, engine)
-    node = simulation.add(OUR)
-    nobody = Address(OUR, ProcessId("no", "body", "sys"))
-    request = Request(False, None, b"", f'"{"x" * (1 << 20)}"', (Capability(nobody, '"key"'),))
-    node.core.inject(nobody, request, None, None, simulation.now)
-    (letter,) = node.core.dead_letters
-    assert letter.envelope.message == Request(False, None, b"")
 
 
 # --- what survives a reboot, and what does not ----------------------------------------------------------------------
