@@ -38,7 +38,7 @@ class Circuits:
 
     def call(self, session: Session, frame: Incoming, now: float) -> None:
         """A router says that somebody calls: dial it again, for our leg. Raises BadFrame if it is no router of ours."""
-        if session.guest or not self._sessions.is_router(session.name):
+        if session.guest or session.name not in self._sessions.routers:
             raise BadFrame("a call from a node that is not our router")
         endpoint = self._sessions.endpoint(session)
         self._answering = {number for number in self._answering if self._switchboard.get(number) is not None}

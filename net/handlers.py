@@ -140,7 +140,7 @@ class Handlers:
 
     def _on_reserved(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         assert isinstance(frame, Reserved)
-        if not self._sessions.is_router(session.name):
+        if session.name not in self._sessions.routers:
             raise BadFrame("a place at a node that is not our router")
         if not frame.accepted:
             self._events.append(Log(f"{session.name} has no place for this node; it is asked again"))

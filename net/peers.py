@@ -5,9 +5,9 @@
 the same bytes.
 
 This file is what the node and the driver call. What it does is in parts: `switchboard` has the connections, `reception`
-what comes on them, `handlers` what each frame does, `sessions` the peers and how they are reached, `connection` the
-records, `session` what two nodes owe each other, `resolver` what the registrar is asked. Tests: tests/net/test_peers.py
-and its neighbours.
+what comes on them, `handlers` what each frame does, `session_table` the peers, `sessions` how they are reached,
+`connection` the records, `session` what two nodes owe each other, `resolver` what the registrar is asked. Tests:
+tests/net/test_peers.py and its neighbours.
 """
 
 from collections import deque
@@ -110,10 +110,10 @@ class Network:
     def send(self, message: Outgoing, now: float) -> None:
         """Send a message; exactly one Delivered or Failed will carry its token."""
         node, stream, header, blob, token, target = message
-        session = self._sessions.get(node)
+        session = self._sessions.table.get(node)
         reason = self._objection(message, known=session is not None)
         if reason is None:
-            session = session or self._sessions.obtain(node)
+            session = session or self._sessions.table.obtain(node)
             if session is None or session.outbox.full:
                 reason = FailureReason.QUEUE_FULL
             else:
@@ -178,7 +178,7 @@ class Network:
 
     def backlog(self, node: str) -> int:
         """Bytes of messages to `node` that are not acknowledged, for whoever wants to slow down before QUEUE_FULL."""
-        session = self._sessions.get(node)
+        session = self._sessions.table.get(node)
         return session.outbox.bytes if session is not None else 0
 
     def set_endpoint(self, host: str, port: int, now: float) -> None:
@@ -313,11 +313,11 @@ class Network:
 
     def peers(self) -> list[PeerStatus]:
         """What is known of each node that there is a session with, by name."""
-        return [session.status() for session in sorted(self._sessions.all(), key=lambda session: session.name)]
+        return [session.status() for session in sorted(self._sessions.table.all(), key=lambda session: session.name)]
 
     def statistics(self) -> dict[str, int]:
         """Numbers for status pages."""
-        sessions = self._sessions.all()
+        sessions = self._sessions.table.all()
         return {
             "connections": len(self._switchboard.all()),
             "sessions": len(sessions),

@@ -210,7 +210,7 @@ class Reception:
         return True
 
     def _session_of(self, name: str, *, guest: bool) -> Session:
-        session = self._sessions.guest(name) if guest else self._sessions.obtain(name)
+        session = self._sessions.table.guest(name) if guest else self._sessions.table.obtain(name)
         if session is None:
             raise NoRoom("no room for another peer")
         return session
@@ -241,7 +241,7 @@ class Reception:
     def _distrust(self, name: str, now: float) -> None:
         """A record was learned: a connection with a key that the name has no longer ends. Of two nodes that claim one
         name, one is believed."""
-        session = self._sessions.get(name)
+        session = self._sessions.table.get(name)
         connection = session.connection if session is not None else None
         if connection is not None and not self._admission.proven(connection, name):
             self.violated(connection, NotBelieved(f"{name} has another key by now"), now)

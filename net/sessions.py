@@ -1,4 +1,4 @@
-"""The table of all sessions, and how each gets and keeps a connection: dial, look up, back off, give up.
+"""How each session gets and keeps a connection: dial, look up, back off, give up.
 
 It carries out what `reach` decides, and carries the `resolver`'s frames, since the registrar is a peer like others.
 """
@@ -13,12 +13,14 @@ from net.errors import GoodbyeCode, Paused, ProtocolViolation
 from net.events import Dialing, Failed, FailureReason, Log, NameFound, NetEvent, PeerDown, PeerUp, ProbeOutcome
 from net.handshake import Circuit, Connect, Handshake
 from net.identity import Identity
-from net.limits import KEEPALIVE_SECONDS, MAX_ENDPOINTS, MAX_SESSIONS, PING_SECONDS, ROUTER_RETRY_SECONDS
+from net.limits import KEEPALIVE_SECONDS, MAX_ENDPOINTS, PING_SECONDS, ROUTER_RETRY_SECONDS
+from net.own_routers import OwnRouters
 from net.penalties import Penalties
 from net.probes import Probes
 from net.reach import GiveUp, LookUp, Reach, Step, Try, Wait
 from net.resolver import Answer, Resolver
 from net.session import Session
+from net.session_table import SessionTable
 from net.switchboard import Switchboard
 from net.timers import Timers
 from net.ways import Ways
@@ -50,11 +52,10 @@ class Sessions:
         self._switchboard = switchboard
         self._answered = answered
         self._genesis = directory.genesis
-        self._sessions: dict[str, Session] = {}
+        self.table = SessionTable(identity.name, config, switchboard, entropy)
+        self.routers = OwnRouters(config.routers)
         self._seekers: dict[str, set[str]] = {}
         """Names that are being looked up, and whose sessions wait for that."""
-        self._troubles: dict[str, FailureReason] = {}
-        """Routers of this node that cannot be reached, and why: so that each reason is told once."""
         self._ways = Ways(identity.name, directory)
         self._penalties = Penalties()
         self._down = False
@@ -70,49 +71,13 @@ class Sessions:
             record_seconds=config.record_seconds,
         )
 
-    # --- the table ---
-
-    def get(self, name: str) -> Session | None:
-        """The session with `name`, if there is one."""
-        return self._sessions.get(name)
-
-    def all(self) -> list[Session]:
-        """All sessions, oldest first."""
-        return list(self._sessions.values())
-
-    def obtain(self, name: str) -> Session | None:
-        """The session with `name`, made if need be; None if there is no room."""
-        session = self._sessions.get(name)
-        if session is None:
-            if not self._make_room():
-                return None
-            session = self._sessions[name] = self._new(name, guest=False)
-        return session
-
-    def _make_room(self) -> bool:
-        """Forget the oldest peer that can be forgotten at no cost, if there are too many; False: there is none. One
-        whose resume frame is awaited is not such."""
-        if len(self._sessions) < MAX_SESSIONS:
-            return True
-        awaited = {connection.session for connection in self._switchboard.all()}
-        for session in self._sessions.values():
-            if session.idle and session not in awaited and not self.is_router(session.name):
-                del self._sessions[session.name]
-                return True
-        return False
-
-    def guest(self, name: str) -> Session:
-        """A session with somebody who has not registered that name yet; it is in no table."""
-        return self._new(name, guest=True)
-
     def admit(self, session: Session, connection: Connection, now: float) -> None:
         """A guest has got its name: it is a peer from now on. If the name has a session already, with a former key or
         since before its record expired, that one ends, and what waits in it goes on with the guest."""
-        former = self._sessions.pop(session.name, None)
+        former = self.table.take(session.name)
         if former is not None:
             self._supersede(former, session)
-        self._make_room()  # where none can be made it is one more: then all are connected, or wanted
-        self._sessions[session.name] = session
+        self.table.admit(session)
         self._switchboard.handshake_done(connection)
         self._switchboard.queue(connection, session.promote())
         self._is_up(session, now)
@@ -124,11 +89,6 @@ class Sessions:
             if connection.session is former or connection.number == former.attempt:
                 self._switchboard.close(connection, GoodbyeCode.REPLACED)
         former.unbind()
-
-    def _new(self, name: str, *, guest: bool) -> Session:
-        credit = (self._config.credit_bytes, self._config.credit_messages)
-        arbiter = self._identity.name < name
-        return Session(name, arbiter=arbiter, guest=guest, credit=credit, entropy=self._entropy)
 
     # --- connections come ---
 
@@ -179,17 +139,13 @@ class Sessions:
         if not session.up:
             session.up = True
             self._events.append(PeerUp(session.name))
-        if self.is_router(session.name):
+        if session.name in self.routers:
             self.reserve(session)
         if self._is_registrar(session):
             self.resolver.connected()
             self.serve_resolver(now)
 
     # --- this node's routers ---
-
-    def is_router(self, name: str) -> bool:
-        """Whether this node is reached through that one."""
-        return name in self._config.routers
 
     def endpoint(self, session: Session) -> Endpoint | None:
         """Where the peer can be dialed: where it was, or, if it has dialed or came through a router, by its record."""
@@ -200,21 +156,20 @@ class Sessions:
 
     def keep_routers(self, now: float) -> None:
         """Have a session with each of them from now on."""
-        for name in self._config.routers:
-            session = self.obtain(name)
+        for name in self.routers.names:
+            session = self.table.obtain(name)
             if session is not None:
                 self.advance(session, now)
 
     def _retry_router(self, session: Session, reason: FailureReason, now: float) -> None:
         self.timers.set(session.name, now + ROUTER_RETRY_SECONDS)
-        if self._troubles.get(session.name) is not reason:
-            self._troubles[session.name] = reason
-            text = f"the router {session.name} cannot be reached: {reason}; it is tried again"
-            self._events.append(Log(text))
+        news = self.routers.fails(session.name, reason)
+        if news is not None:
+            self._events.append(Log(news))
 
     def reserve(self, session: Session) -> None:
         """Ask the router for a place."""
-        self._troubles.pop(session.name, None)
+        self.routers.reached(session.name)
         if session.connection is not None:
             self._switchboard.queue(session.connection, Reserve())
 
@@ -255,7 +210,7 @@ class Sessions:
             elif self._switchboard.get(session.attempt) is None:
                 self._attempt_failed(session, reason, now)
         elif connection.owner is not None:
-            owner = self._sessions.get(connection.owner)
+            owner = self.table.get(connection.owner)
             if owner is not None and owner.attempt == connection.number:
                 self._attempt_failed(owner, reason, now)
 
@@ -268,7 +223,7 @@ class Sessions:
     def _note_end(self, connection: Connection, reason: FailureReason, now: float) -> None:
         """Write down, and tell who watches, why a connection with a known peer ended."""
         name = connection.session.name if connection.session is not None else connection.owner
-        session = self._sessions.get(name) if name is not None else None
+        session = self.table.get(name) if name is not None else None
         if session is None or connection.why is None or connection.session not in (None, session):
             return
         session.vitals.failed(f"{connection.where}: {connection.why}", now)
@@ -284,7 +239,7 @@ class Sessions:
         always dials its routers: without them it is not reached."""
         if session.guest or self._down:
             return
-        dialer = (dialer and not farewell) or self.is_router(session.name)
+        dialer = (dialer and not farewell) or session.name in self.routers
         session.reach = reach = self._new_reach(session, now, reviving=True)
         reach.farewell = farewell
         asking = self._is_registrar(session) and self.resolver.busy
@@ -300,7 +255,7 @@ class Sessions:
         """See `peers.Network.probe`."""
         if not self.probes.begin(name, token, now):
             return
-        session, record = self.obtain(name), self._directory.find(name)
+        session, record = self.table.obtain(name), self._directory.find(name)
         if record is not None:
             self.probes.tell(token, NameFound(record, asked=False))
         if session is None:
@@ -350,14 +305,14 @@ class Sessions:
 
     def due(self, name: str, now: float) -> None:
         """The deadline of a session has come."""
-        session = self._sessions.get(name)
+        session = self.table.get(name)
         # With a connection, its handshake is nearly through; should it fail after all, `gone` carries on.
         if session is None:
             return
         if session.reach is not None and session.connection is None:
             ways = self._ways.known(session, self._directory.find(name))
             self._step(session, session.reach.woken(ways, now, self._jitter()), now)
-        elif self.is_router(name) and not self._down:
+        elif name in self.routers and not self._down:
             if session.live:
                 self.reserve(session)
             else:
@@ -366,7 +321,7 @@ class Sessions:
     def shut_down(self, now: float) -> None:
         """Fail everything; nothing is sought any more."""
         self._down = True
-        for session in self.all():
+        for session in self.table.all():
             session.unbind()
             self._give_up(session, FailureReason.SHUTDOWN, now)
 
@@ -414,7 +369,7 @@ class Sessions:
         session.looking.clear()
         session.attempt = None
         self.timers.set(session.name, None)
-        if self.is_router(session.name) and not self._down:
+        if session.name in self.routers and not self._down:
             self._retry_router(session, reason, now)
         self._events.extend(Failed(token, reason) for token in session.give_up())
         if not session.vitals.explained:
@@ -463,7 +418,7 @@ class Sessions:
     def serve_resolver(self, now: float) -> None:
         """Carry the resolver's frames and answers to where they belong."""
         while self.resolver.has_frames and self._genesis is not None and not self._down:
-            session = self.obtain(self._genesis.name)
+            session = self.table.obtain(self._genesis.name)
             if session is None:
                 self.resolver.unreachable(now)
             elif not session.live:
@@ -480,7 +435,7 @@ class Sessions:
             self.resolver.answer_registration(answer, now)
             self.serve_resolver(now)
         for seeker in sorted(self._seekers.pop(name, ())):
-            session = self._sessions.get(seeker)
+            session = self.table.get(seeker)
             if session is None or name not in session.looking:
                 continue
             session.looking.discard(name)
@@ -509,4 +464,4 @@ class Sessions:
             self._give_up(session, FailureReason.NO_SUCH_NAME if unknown else FailureReason.NO_REGISTRAR, now)
 
     def __repr__(self) -> str:
-        return f"Sessions({self.all()})"
+        return f"Sessions({self.table.all()})"

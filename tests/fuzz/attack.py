@@ -466,7 +466,7 @@ def check_memory(network: Network, connections: int) -> None:
         unwritten = sum(map(len, connection._controls)) + sum(map(len, connection._raw))
         assert connection.splitter.held + held + unwritten <= CONNECTION_BYTES, f"{connection} holds too much"
         assert len(connection._controls) <= MAX_REPLIES + 4
-    for session in network._sessions.all():
+    for session in network._sessions.table.all():
         inbox = session.inbox
         most = max([CONFIG.credit_bytes, *(item.cost for item in inbox._partial.values())])
         assert inbox.cost <= most + max(inbox._untaken.values(), default=0), f"{session} has more than its credit"

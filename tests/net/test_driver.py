@@ -221,7 +221,7 @@ async def test_a_peer_that_stands_still_over_tcp_is_hung_up_on(autojump_clock: t
         first.send("bob.test", b"up")
         await first.until(Delivered)
         began = trio.current_time()
-        session = first.network._sessions.get("bob.test")
+        session = first.network._sessions.table.get("bob.test")
         assert session is not None
         assert session.connection is not None
         session.connection._controls.append(FIRST_HEADER.pack(DATA, FIRST, 1, 2, 1000, NO_BLOB) + b"x")

@@ -275,7 +275,7 @@ def test_a_peer_that_registers_without_end_while_the_disk_is_slow_is_sent_away()
     node = join(world, ANN)
     world.settle()
     registrar.disk = "hangs"
-    session = node.network._sessions.get(REGISTRAR.name)
+    session = node.network._sessions.table.get(REGISTRAR.name)
     assert session is not None
     assert session.connection is not None
     for sequence in range(2, 3 + MAX_WAITING_GRANTS):

@@ -113,7 +113,7 @@ def hostile_pair() -> tuple[World, Node, Node, Connection]:
     world, victim, hostile = pair()
     world.send(hostile, victim.name, b"up")
     world.settle()
-    session = hostile.network._sessions.get(victim.name)
+    session = hostile.network._sessions.table.get(victim.name)
     assert session is not None
     assert session.connection is not None
     return world, victim, hostile, session.connection
@@ -271,7 +271,7 @@ def test_a_peer_with_a_stuck_process_keeps_its_connection() -> None:
 
 def offend(world: World, hostile: Node, victim: Node) -> None:
     """Send something illegal."""
-    session = hostile.network._sessions.get(victim.name)
+    session = hostile.network._sessions.table.get(victim.name)
     assert session is not None
     assert session.connection is not None
     say(world, hostile, session.connection, goes_on(99, b"x"))
@@ -376,7 +376,7 @@ def test_what_a_peer_can_make_us_keep_is_bounded(attack: object) -> None:
 
 
 def test_a_peer_whose_connection_is_nearly_there_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("net.sessions.MAX_SESSIONS", 1)
+    monkeypatch.setattr("net.session_table.MAX_SESSIONS", 1)
     world, first, second = pair()
     late: list[bytes] = []
 
@@ -403,7 +403,7 @@ def test_a_peer_whose_connection_is_nearly_there_is_not_forgotten(monkeypatch: p
 
 
 def test_a_peer_that_left_in_the_middle_of_a_message_can_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("net.sessions.MAX_SESSIONS", 1)
+    monkeypatch.setattr("net.session_table.MAX_SESSIONS", 1)
     world, first, second = pair()
     world.on_wire = lambda wire: setattr(wire, "cut_after", 500_000)
     world.send(first, second.name, b"large", bytes(1 << 20))
@@ -416,7 +416,7 @@ def test_a_peer_that_left_in_the_middle_of_a_message_can_be_forgotten(monkeypatc
 
 
 def test_a_registrar_remembers_no_more_peers_than_others_however_many_join(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("net.sessions.MAX_SESSIONS", 3)
+    monkeypatch.setattr("net.session_table.MAX_SESSIONS", 3)
     world = World()
     registrar = world.add(REGISTRAR, Registrar(REGISTRAR))
     for number in range(8):

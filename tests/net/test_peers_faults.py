@@ -417,7 +417,7 @@ def test_a_peer_that_asks_and_never_reads_is_sent_away() -> None:
     world, first, second = pair()
     world.send(first, second.name, b"up")
     world.settle()
-    session = first.network._sessions.get(second.name)
+    session = first.network._sessions.table.get(second.name)
     assert session is not None
     assert session.connection is not None
     number = world.wires[0].ends[1][1]
@@ -434,7 +434,7 @@ def test_a_peer_that_overruns_its_credit_is_sent_away_with_that_code() -> None:
     second.taking = False
     world.send(first, second.name, b"up")
     world.settle()
-    session = first.network._sessions.obtain(second.name)
+    session = first.network._sessions.table.obtain(second.name)
     assert session is not None
     session.outbox.set_credit(1 << 30, 100)
     for index in range(3):

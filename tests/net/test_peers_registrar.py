@@ -270,7 +270,7 @@ def test_a_request_to_a_node_that_is_no_registrar_ends_the_connection() -> None:
     world.settle()
     world.send(first, second.name, b"up")
     world.settle()
-    session = first.network._sessions.get(second.name)
+    session = first.network._sessions.table.get(second.name)
     assert session is not None
     assert session.connection is not None
     first.network._switchboard.queue(session.connection, Lookup(1, "bob.test"))

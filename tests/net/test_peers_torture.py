@@ -138,7 +138,7 @@ class Torture:
             arrived = {header for other in self.lives for header in other.headers()}
             assert set(node.delivered()) <= arrived
             assert node.network.statistics()["outgoing_messages"] == 0
-            for session in node.network._sessions.all():
+            for session in node.network._sessions.table.all():
                 assert session.inbox.idle
                 assert not (session.live and session.inbox.incomplete)
 

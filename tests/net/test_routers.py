@@ -427,7 +427,7 @@ def test_a_router_that_broke_the_protocol_is_not_asked_in_its_pause_and_the_next
     world.send(first, "one.test", b"up")
     world.run(1)
     router = world.nodes["one.test"]
-    session = router.network._sessions.get(first.name)
+    session = router.network._sessions.table.get(first.name)
     assert session is not None
     assert session.connection is not None
     session.connection._controls.append(DATA_HEADER.pack(DATA, 0, 1, 99) + b"x")

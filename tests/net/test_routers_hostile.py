@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from net import sessions
+from net import session_table
 from net.directory import Endpoint, RegistrarDirectory
 from net.events import Hold
 from net.handshake import Connect
@@ -92,7 +92,7 @@ def test_a_router_that_cannot_be_reached_is_not_forgotten_for_want_of_room(monke
     world.add(REGISTRAR, Registrar(REGISTRAR))
     hidden = indirect(world, routers=("one.test",))
     world.run(10)
-    monkeypatch.setattr(sessions, "MAX_SESSIONS", 2)
+    monkeypatch.setattr(session_table, "MAX_SESSIONS", 2)
     member(world, "ann.test")
     world.run(0.1)
     world.send(hidden, "ann.test", b"hello")

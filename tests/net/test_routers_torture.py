@@ -209,7 +209,7 @@ def check_books(network: Network) -> None:
     assert set(map(id, relay._tickets.values())) <= set(circuits)
     assert switchboard._half_open_total == sum(each.half_open for each in connections)
     assert all(each.number in switchboard.timers._deadlines for each in connections)
-    for session in sessions.all():
+    for session in sessions.table.all():
         check_session(network, session)
 
 
@@ -221,7 +221,7 @@ def check_session(network: Network, session: Session) -> None:
     if session.connection is None:
         assert session.looking or session.reach is None or attempt is not None or timed, session
         assert session.looking or session.reach is not None or not session.outbox.messages, session
-        if sessions.is_router(session.name):
+        if session.name in sessions.routers:
             assert session.looking or session.reach is not None or timed, session
     else:
         assert switchboard.get(session.connection.number) is session.connection

@@ -60,7 +60,7 @@ def test_while_a_pong_is_awaited_nothing_is_asked_that_it_could_be_taken_for_the
     for _ in range(3):
         first.network.probe(second.name, object(), world.now)
         world.run(1)
-    session = second.network._sessions.get(first.name)
+    session = second.network._sessions.table.get(first.name)
     assert session is not None
     assert session.connection is not None
     assert session.connection.controls == 1
@@ -73,7 +73,7 @@ def test_a_pong_that_nobody_asked_for_measures_nothing() -> None:
     world, first, second = pair()
     world.send(first, second.name, b"m")
     world.settle()
-    session = first.network._sessions.get(second.name)
+    session = first.network._sessions.table.get(second.name)
     assert session is not None
     assert session.connection is not None
     session.vitals.round_trip = None

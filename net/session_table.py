@@ -1,0 +1,72 @@
+"""The sessions of one node, by the names of the peers: never more than it has room for, unless none can be spared."""
+
+from collections.abc import Callable
+
+from net.config import NetworkConfig
+from net.limits import MAX_SESSIONS
+from net.session import Session
+from net.switchboard import Switchboard
+
+
+class SessionTable:
+    """See the module's text."""
+
+    def __init__(
+        self, our: str, config: NetworkConfig, switchboard: Switchboard, entropy: Callable[[int], bytes]
+    ) -> None:
+        """`our`: this node's name."""
+        self._our = our
+        self._routers = config.routers
+        self._credit = (config.credit_bytes, config.credit_messages)
+        self._switchboard = switchboard
+        self._entropy = entropy
+        self._by_name: dict[str, Session] = {}
+
+    def get(self, name: str) -> Session | None:
+        """The session with `name`, if there is one."""
+        return self._by_name.get(name)
+
+    def all(self) -> list[Session]:
+        """All sessions, oldest first."""
+        return list(self._by_name.values())
+
+    def obtain(self, name: str) -> Session | None:
+        """The session with `name`, made if need be; None if there is no room."""
+        session = self._by_name.get(name)
+        if session is None:
+            if not self._make_room():
+                return None
+            session = self._by_name[name] = self._new(name, guest=False)
+        return session
+
+    def guest(self, name: str) -> Session:
+        """A session with somebody who has not registered that name yet; it is in no table."""
+        return self._new(name, guest=True)
+
+    def take(self, name: str) -> Session | None:
+        """Remove the session with `name` and return it."""
+        return self._by_name.pop(name, None)
+
+    def admit(self, session: Session) -> None:
+        """Add one that was a guest. Where no room can be made it is one more: then all are connected, or wanted."""
+        self._make_room()
+        self._by_name[session.name] = session
+
+    def _make_room(self) -> bool:
+        """Forget the oldest peer that can be forgotten at no cost, if there are too many; False: there is none. One
+        whose resume frame is awaited is not such, and a router of ours is not either: nobody reaches us without."""
+        if len(self._by_name) < MAX_SESSIONS:
+            return True
+        awaited = {connection.session for connection in self._switchboard.all()}
+        for session in self._by_name.values():
+            if session.idle and session not in awaited and session.name not in self._routers:
+                del self._by_name[session.name]
+                return True
+        return False
+
+    def _new(self, name: str, *, guest: bool) -> Session:
+        arbiter = self._our < name
+        return Session(name, arbiter=arbiter, guest=guest, credit=self._credit, entropy=self._entropy)
+
+    def __repr__(self) -> str:
+        return f"SessionTable({self.all()})"
