@@ -100,6 +100,8 @@ class NodeConfig:
     ready_descriptor: int | None = None
     """Written to, and closed, when the node is ready: one line of JSON, {"endpoint": [host, port]}, or
     {"error": sentence}."""
+    lifeline: int | None = None
+    """A descriptor (`nectar_node.lifeline`): this node ends with whoever has started it."""
     password: bytes | None = field(default=None, repr=False)
     """Of the key file; None: the file is not encrypted."""
     static: StaticFile | None = None

@@ -28,7 +28,7 @@ from kernel.limits import MAX_MEMORY_BYTES, MAX_MODULE_BYTES
 from kernel.message import Buffer
 from kernel.runner import Runner
 from kernel.wasm.engine import Engine, self_check
-from nectar_node import control, control_socket, log
+from nectar_node import control, control_socket, lifeline, log
 from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig, module_cache
 from nectar_node.core import CoreConfig, NodeCore
 from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError
@@ -61,9 +61,11 @@ def run(config: NodeConfig) -> int:
     """Run one node until SIGTERM, SIGINT or a shutdown command; returns the exit code and prints what went wrong."""
     keep_freed_memory()
     _allow_all_descriptors()
-    log.rotate(config.folder.log)
     error: NodeError | None = None
     try:
+        if _is_orphan(config):
+            return 0  # before anything is made that nobody would remove
+        log.rotate(config.folder.log)
         trio.run(_main, _prepare(config))
     except* NodeError as group:
         error = _first(group)
@@ -72,6 +74,14 @@ def run(config: NodeConfig) -> int:
     _tell_ready(config, {"error": str(error)})
     sys.stderr.write(f"{error}\n")
     return 2 if isinstance(error, BadInput) else 1
+
+
+def _is_orphan(config: NodeConfig) -> bool:
+    """Whether the node was to end with somebody who is gone already."""
+    if config.lifeline is None:
+        return False
+    lifeline.hold(config.lifeline)
+    return lifeline.has_ended(config.lifeline)
 
 
 def _allow_all_descriptors() -> None:
@@ -180,6 +190,7 @@ class Node:
                 self._driver = Driver(self._core, self._transport, nursery, self._runner.turn, clock)
                 await nursery.start(self._lanes.run)
                 nursery.start_soon(self._watch_signals, commands)
+                nursery.start_soon(self._watch_starter, commands)
                 nursery.start_soon(self._runner.run)
                 nursery.start_soon(self._driver.serve, listener)
                 nursery.start_soon(control_socket.serve, commands, socket, control.MAX_LINE_BYTES)
@@ -272,6 +283,12 @@ class Node:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
                 commands.stop.set()
+
+    async def _watch_starter(self, commands: control.Control) -> None:
+        if self.config.lifeline is not None:
+            await lifeline.ended(self.config.lifeline)
+            log.write_line("kernel", "whoever started this node is gone, so it ends")
+            commands.stop.set()
 
     async def _pass_on_stop(self, commands: control.Control) -> None:
         await self._stop.wait()

@@ -24,6 +24,7 @@ from typing import Any
 from nectar_node.cli import output
 from nectar_node.errors import NodeError
 from testnet.cli.testnet import terminated_like_interrupt
+from testnet.lifeline import hold_lifeline
 from testnet.local import LocalTestnet
 from testnet.proxy import ThreadedProxy, run_proxy
 
@@ -175,10 +176,17 @@ def _folder(keep: bool) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def _nodes(folder: Path, keep: bool) -> Iterator[LocalTestnet]:
+    place = folder / "testnet"
+    with hold_lifeline(place, None if keep else folder) as lifeline, LocalTestnet(place, lifeline=lifeline) as nodes:
+        yield nodes
+
+
 def run(file: Path | None, size: int, keep: bool) -> None:
     """All steps, in a temporary folder; raises DemoFailed and NodeError."""
     began = time.monotonic()
-    with _folder(keep) as folder, LocalTestnet(folder / "testnet") as nodes, run_proxy() as proxy:
+    with _folder(keep) as folder, _nodes(folder, keep) as nodes, run_proxy() as proxy:
         demo = Demo(folder, nodes, proxy)
         print(f"Starting a testnet: registrar.nec, {SENDER}, {RECEIVER}.", flush=True)
         demo.start()

@@ -22,15 +22,17 @@ IMPOSTORS_FOLDER = "impostors"
 _DIRECTORY_FILE = "directory"
 
 
-def start(network: Network, host: str, by: str, place: Place) -> None:
-    """Boot an impostor of the node `host`, with its packages, at `place`; it is called `by`. Raises NodeError."""
+def start(network: Network, host: str, by: str, place: Place, lifeline: int | None = None) -> None:
+    """Boot an impostor of the node `host`, with its packages, at `place`; it is called `by`, and ends with `lifeline`
+    if there is one. Raises NodeError."""
     own, identity = network_of(network, by), Identity(host, os.urandom(KEY_BYTES))
     own.place(host).create()
     create_key_file(own.place(host).key, seal(Keys(identity, None), None, os.urandom))
     directory = own.folder / _DIRECTORY_FILE
     directory.write_bytes(_directory(identity, place))
     kept = kept_options(network.place(host))
-    options = replace(kept, routers=(), password_file=None, directory=(directory.absolute(), identity.public_key))
+    alone = (directory.absolute(), identity.public_key)
+    options = replace(kept, routers=(), password_file=None, directory=alone, lifeline=lifeline)
     launch.start(own, [(host, place.options(options))])
 
 

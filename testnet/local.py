@@ -45,6 +45,8 @@ class LocalTestnet:
     """How every node is booted unless told otherwise."""
     links: Linked | None = None
     """What stands between nodes that are booted without an address of their own; None: nothing."""
+    lifeline: int | None = None
+    """What all nodes end with that are started here (`testnet.lifeline`); None: they outlive us unless stopped."""
     _children: dict[str, launch.StartedNode] = field(default_factory=dict)
     _special: dict[str, BootOptions] = field(default_factory=dict)
 
@@ -158,7 +160,7 @@ class LocalTestnet:
             return client.request(command)
 
     def _options(self, name: str) -> BootOptions:
-        options = self._special.get(name, self.options)
+        options = replace(self._special.get(name, self.options), lifeline=self.lifeline)
         if self.links is None or options.host != LOOPBACK or options.advertise is not None:
             return options
         return self.links.connect(name).options(options)

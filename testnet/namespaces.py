@@ -11,7 +11,7 @@ file system: a node's control socket is reached from outside.
 
 All that a run makes lies in namespaces whose names begin with the run's own: `nectar-PID-STARTED-N-`, process id and
 start (in clock ticks since the machine came up: ids are used again) of the process that made it, and a counter.
-Nothing else is ever touched. `close` removes them; after a crash, whoever next makes hosts does.
+Nothing else is ever touched. `close` removes them; after a crash `testnet.lifeline` does, or whoever next makes hosts.
 
 Who has which hardware address is set, and never asked for: a bridge would take another one when a host is added, and
 what a pulled cable keeps from a host would be known to be unreachable after three seconds, which is true of neighbours
@@ -220,6 +220,19 @@ def unavailable() -> str | None:
     return None
 
 
+def beginning_of(pid: int) -> str:
+    """What the names of all namespaces begin with that the process makes."""
+    return f"{_PREFIX}-{pid}-{_started(pid)}-"
+
+
+def remove(beginning: str) -> None:
+    """Remove the namespaces whose names begin with what `beginning_of` says, and end what runs in them.
+
+    Raises NoNamespaces if something is left, after the rest has been removed.
+    """
+    _remove(_named(beginning))
+
+
 def remove_leftovers() -> list[str]:
     """Remove the namespaces of runs whose process is gone, and end what runs in them; returns their names.
 
@@ -251,9 +264,9 @@ def _started(pid: int) -> int | None:
 
 def _claim() -> str:
     """Make the namespace of a hub under a name that no other run has; returns what all names of this run begin with."""
-    pid = os.getpid()
+    beginning = beginning_of(os.getpid())
     for number in range(_SIDE_BY_SIDE):
-        run = f"{_PREFIX}-{pid}-{_started(pid)}-{number}-"
+        run = f"{beginning}{number}-"
         if os.path.exists(_FOLDER / (run + HUB)):
             continue
         try:

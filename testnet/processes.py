@@ -6,7 +6,7 @@ import contextlib
 import resource
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nectar_node.cli import launch
@@ -25,6 +25,8 @@ class NodeProcesses:
     network: Network
     place: Callable[[str], Place] | None = None
     """Gives a place, which the links know from then on, to the host of an impostor; None: there are no links."""
+    lifeline: int | None = None
+    """What those end with that are started here (`testnet.lifeline`); None: they outlive us."""
 
     def crash(self, host: str) -> bool:
         """See `Nodes`; whether it ran."""
@@ -35,7 +37,7 @@ class NodeProcesses:
         place = self.network.place(host)
         if place.owner() is not None:
             return None
-        options = with_password(self.network, host, kept_options(place))
+        options = replace(with_password(self.network, host, kept_options(place)), lifeline=self.lifeline)
         return launch.start(self.network, [(host, options)])[0]
 
     def stop(self, host: str) -> str | None:
@@ -70,7 +72,7 @@ class NodeProcesses:
         """See `Nodes`; raises NotAtThisLevel where nothing can lead dials astray."""
         if self.place is None:
             raise NotAtThisLevel(f"{host} can be impersonated only where its links lead through something.")
-        impostors.start(self.network, host, by, self.place(by))
+        impostors.start(self.network, host, by, self.place(by), self.lifeline)
 
     def dismiss(self, host: str) -> None:
         """See `Nodes`."""

@@ -44,7 +44,7 @@ def run_real(plan: Plan, scenario: Scenario, level: Level, listener: Listener | 
 def _open_lab(plan: Plan, level: Level) -> Iterator[SocketLab]:
     with (
         TemporaryDirectory(prefix=FOLDER_PREFIX) as folder,
-        open_socket_lab(Path(folder) / "testnet", plan.seed, level) as lab,
+        open_socket_lab(Path(folder) / "testnet", plan.seed, level, Path(folder)) as lab,
     ):
         yield lab
 

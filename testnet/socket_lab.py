@@ -28,6 +28,7 @@ from testnet import impostors
 from testnet.faults.rule import Fault, NodeFault
 from testnet.faults.where import Where
 from testnet.lab import Json, Level, NodePlan, Outcome, OutOfTime
+from testnet.lifeline import hold_lifeline
 from testnet.links.hosts import run_host_links
 from testnet.links.thread import run_loopback_links
 from testnet.local import Linked, LocalTestnet
@@ -184,7 +185,7 @@ class SocketLab:
 
     @property
     def _processes(self) -> NodeProcesses:
-        return NodeProcesses(self.nodes.network, self.links.connect)
+        return NodeProcesses(self.nodes.network, self.links.connect, self.nodes.lifeline)
 
     def _await_start(self, name: str) -> None:
         """Nothing is done to a node that is about to start; raises what has kept it from that."""
@@ -329,14 +330,21 @@ class SocketLab:
 
 
 @contextmanager
-def open_socket_lab(folder: Path, seed: int, level: Level = Level.LOOPBACK) -> Iterator[SocketLab]:
+def open_socket_lab(
+    folder: Path, seed: int, level: Level = Level.LOOPBACK, temporary: Path | None = None
+) -> Iterator[SocketLab]:
     """A network in `folder` in which nothing runs yet but its links, until the end of this.
+
+    If this process is killed, all of the network goes, and `temporary` with it (`testnet.lifeline`).
 
     Raises NoNamespaces (`testnet.namespaces.unavailable` says it beforehand) and CannotListen.
     """
     assert level is not Level.SIMULATION
-    with run_host_links(seed) if level is Level.NAMESPACES else run_loopback_links(folder, seed) as links:
-        lab = SocketLab(LocalTestnet(folder, links=links), links, level, seed)
+    with (
+        hold_lifeline(folder, temporary) as lifeline,
+        run_host_links(seed) if level is Level.NAMESPACES else run_loopback_links(folder, seed) as links,
+    ):
+        lab = SocketLab(LocalTestnet(folder, links=links, lifeline=lifeline), links, level, seed)
         try:
             yield lab
         finally:

@@ -25,6 +25,7 @@ ONLY_IN = {
         "net/transport.py",
         "nectar_node/node.py",
         "nectar_node/lanes.py",
+        "nectar_node/lifeline.py",
         "nectar_node/loading.py",
         "nectar_node/control.py",
         "nectar_node/control_socket.py",

@@ -71,6 +71,7 @@ def boot(
     authority: Annotated[str, typer.Option(metavar="HEX", help="The public key of who has signed that file.")] = "",
     ready_descriptor: Annotated[int | None, typer.Option(hidden=True)] = None,
     password_descriptor: Annotated[int | None, typer.Option(hidden=True)] = None,
+    lifeline: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> int:
     """Run the node NAME of the network in D until Ctrl-C or SIGTERM."""
     options = BootOptions(
@@ -83,6 +84,7 @@ def boot(
         password_file=password_file,
         directory=parse_directory(directory, authority),
         password=None if password_descriptor is None else receive_password(password_descriptor),
+        lifeline=lifeline,
     )
     check_name(name)
     if options.routers and options.advertise:
@@ -130,6 +132,7 @@ def make_config(network: Network, name: str, options: BootOptions, ready_descrip
         reservations=options.reservations,
         packages=_packages(name, options),
         ready_descriptor=ready_descriptor,
+        lifeline=options.lifeline,
         password=passwords.for_boot(place, options.password_file) if password is None else password,
         static=StaticFile(*options.directory) if options.directory is not None else None,
     )

@@ -31,12 +31,14 @@ class BootOptions:
     """The signed file of a network without a registrar, and the key of its authority."""
     password: bytes | None = field(default=None, repr=False)
     """Of the key, if it is known already; it goes through a pipe, which no other process can look into."""
+    lifeline: int | None = None
+    """A descriptor of this process, with which the node ends (`nectar_node.lifeline`); None: it outlives us."""
     prefix: tuple[str, ...] = ()
     """Words before the command that starts the node, such as `ip netns exec NAME`. What they run must become the node:
     keep its process id and its descriptors."""
 
     def arguments(self) -> list[str]:
-        """The same, as arguments of `nectar boot`; without the password and the prefix."""
+        """The same, as arguments of `nectar boot`; without the password, the lifeline and the prefix."""
         words = ["--host", self.host, "--port", str(self.port)]
         if self.advertise is not None:
             words += ["--advertise", f"{self.advertise[0]}:{self.advertise[1]}"]
@@ -60,7 +62,7 @@ DEFAULT_OPTIONS = BootOptions()
 
 
 def keep_options(folder: NodeFolder, options: BootOptions) -> None:
-    """Write down how the node in `folder` is started, for when it is started again; without its password."""
+    """Write down how the node in `folder` is started, for when it is started again; without password and lifeline."""
     value = {
         "host": options.host,
         "port": options.port,

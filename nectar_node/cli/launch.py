@@ -100,21 +100,25 @@ def _spawn(network: Network, name: str, options: BootOptions) -> Starting:
         raise CannotStart(f"{name} is running already, as process {owner}.")
     # -P: nothing in the current folder, which may hold a `net` or a `kernel` of its own, is taken for a part of us.
     command = [*options.prefix, sys.executable, "-P", "-m", "nectar_node", "boot", name, "--join", str(network.folder)]
-    starting = spawn(name, folder, [*command, *options.arguments()], options.password)
+    starting = spawn(name, folder, [*command, *options.arguments()], options.password, options.lifeline)
     keep_options(folder, options)
     return starting
 
 
-def spawn(name: str, folder: NodeFolder, command: Sequence[str], password: bytes | None = None) -> Starting:
+def spawn(
+    name: str, folder: NodeFolder, command: Sequence[str], password: bytes | None = None, lifeline: int | None = None
+) -> Starting:
     """Start a process that reports on the descriptor that `--ready-descriptor` names, and logs to `folder`.
 
-    Raises CannotStart if there is no such program.
+    It ends with `lifeline`, a descriptor of ours (`nectar_node.lifeline`), if it is given one. Raises CannotStart if
+    there is no such program.
     """
     folder.path.mkdir(exist_ok=True, mode=0o700)
     ready, reporting = os.pipe()
     secret = _pipe_with(password)
-    command = [*command, "--ready-descriptor", str(reporting)]
-    command += [] if secret is None else ["--password-descriptor", str(secret)]
+    passed = {"--ready-descriptor": reporting, "--password-descriptor": secret, "--lifeline": lifeline}
+    given = {option: descriptor for option, descriptor in passed.items() if descriptor is not None}
+    command = [*command, *(word for option, descriptor in given.items() for word in (option, str(descriptor)))]
     try:
         with open(os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as log:
             process = subprocess.Popen(
@@ -122,7 +126,7 @@ def spawn(name: str, folder: NodeFolder, command: Sequence[str], password: bytes
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                pass_fds=(reporting,) if secret is None else (reporting, secret),
+                pass_fds=tuple(given.values()),
                 start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )

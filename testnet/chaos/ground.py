@@ -6,17 +6,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nectar_node.cli import launch
 from nectar_node.cli.boot import with_password
-from nectar_node.cli.boot_options import kept_options
+from nectar_node.cli.boot_options import BootOptions, kept_options
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.cli.transfer import PROCESS
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import BadInput, NotRunning
 from testnet.chaos.weather import ECHO
+from testnet.lifeline import hold_lifeline
 from testnet.links.client import LinksProcess
 from testnet.processes import is_paused
 
@@ -33,6 +34,10 @@ class Ground:
     nodes: tuple[str, ...]
     words: str
     """Which it is, as a sentence."""
+    lifeline: int | None = None
+    """What it ends with, if it was started here (`testnet.lifeline`)."""
+    scratch: Path | None = None
+    """Where files to send are made; None: where temporary files are."""
     keep: bool = False
     """Leave its folder there, if it is one of its own."""
 
@@ -55,17 +60,17 @@ def ground(folder: Path) -> Iterator[Ground]:
         return
     names = [name for name in network.names() if name != REGISTRAR_NAME]
     _check_count(names, network)
-    with started(network, names):
-        yield Ground(network, tuple(names), f"The testnet in {folder} was down: it runs until this is over.")
+    with started(network, names) as line:
+        yield Ground(network, tuple(names), f"The testnet in {folder} was down: it runs until this is over.", line)
 
 
 @contextmanager
 def _own() -> Iterator[Ground]:
     folder = Path(tempfile.mkdtemp(prefix="nectar-chaos-"))
     words = f"No testnet runs here: one of its own, with {len(OWN_NODES)} nodes, runs in {folder} until this is over."
-    place = Ground(Network(folder), OWN_NODES, words)
+    place = Ground(Network(folder), OWN_NODES, words, scratch=folder)
     try:
-        with started(place.network, OWN_NODES):
+        with started(place.network, OWN_NODES, folder) as place.lifeline:
             yield place
     finally:
         if not place.keep:
@@ -73,20 +78,25 @@ def _own() -> Iterator[Ground]:
 
 
 @contextmanager
-def started(network: Network, names: Sequence[str]) -> Iterator[None]:
-    """Within this, the registrar and these nodes run, with links between them."""
+def started(network: Network, names: Sequence[str], temporary: Path | None = None) -> Iterator[int]:
+    """Within this, the registrar and these nodes run, with links between them; their lifeline.
+
+    If this process is killed, they end, and the folder `temporary` is removed.
+    """
     links = LinksProcess(network)
-    try:
-        links.start()
-        nodes = []
-        for name in (REGISTRAR_NAME, *names):
-            options = links.connect(name).options(kept_options(network.place(name)))
-            nodes.append((name, with_password(network, name, options)))
-        launch.start(network, nodes)
-        yield
-    finally:
-        launch.stop(network.place(name) for name in network.names())
-        links.stop()
+    with hold_lifeline(network.folder, temporary) as lifeline:
+        try:
+            links.start(lifeline)
+            launch.start(network, [(name, _options(links, name, lifeline)) for name in (REGISTRAR_NAME, *names)])
+            yield lifeline
+        finally:
+            launch.stop(network.place(name) for name in network.names())
+            links.stop()
+
+
+def _options(links: LinksProcess, name: str, lifeline: int) -> BootOptions:
+    options = links.connect(name).options(kept_options(links.network.place(name)))
+    return replace(with_password(links.network, name, options), lifeline=lifeline)
 
 
 def check(network: Network, running: Sequence[str]) -> tuple[str, ...]:

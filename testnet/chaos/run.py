@@ -41,8 +41,8 @@ def run_chaos(
 ) -> Report:
     """Faults come as in `schedule` for so many seconds, or until the user wants no more of it."""
     report = Report(seed, ground.nodes, seconds)
-    with tempfile.TemporaryDirectory(prefix="nectar-chaos-files-") as scratch:
-        stage = Stage(ground.network, ground.nodes, seed, Path(scratch), report)
+    with tempfile.TemporaryDirectory(prefix="nectar-chaos-files-", dir=ground.scratch) as scratch:
+        stage = Stage(ground.network, ground.nodes, seed, Path(scratch), report, ground.lifeline)
         partial = partial_files(stage)
         play = Play(stage, schedule)
         try:

@@ -26,6 +26,8 @@ class Stage:
     scratch: Path
     """A folder for files to send."""
     report: Report
+    lifeline: int | None = None
+    """What a node ends with that is booted here (`testnet.lifeline`); None: it outlives us."""
     finishing: threading.Event = field(default_factory=threading.Event)
     """Set when nothing new is to begin."""
     hurried: threading.Event = field(default_factory=threading.Event)

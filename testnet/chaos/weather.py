@@ -105,7 +105,8 @@ class Weather:
 
     def _bring_back(self, name: str) -> None:
         """The links boot what they have let crash; this waits for that, and does it if they do not."""
-        nodes, limit = NodeProcesses(self._stage.network), time.monotonic() + _BACK_WITHIN
+        nodes = NodeProcesses(self._stage.network, lifeline=self._stage.lifeline)
+        limit = time.monotonic() + _BACK_WITHIN
         failure = "it does not start"
         while time.monotonic() < limit:
             pid = self._stage.network.place(name).owner()

@@ -36,14 +36,15 @@ class LinksProcess:
         """Its process id; None: it does not run."""
         return links_folder(self.network.folder).owner()
 
-    def start(self) -> bool:
-        """Start it if it does not run; whether it was started. Raises CannotStart."""
+    def start(self, lifeline: int | None = None) -> bool:
+        """Start it if it does not run; whether it was started. It, and the nodes that it starts, end with `lifeline`
+        (`testnet.lifeline`), if they are given one. Raises CannotStart."""
         if self.pid is not None:
             return False
         folder = links_folder(self.network.folder)
         folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         command = [sys.executable, "-P", "-m", "testnet.links", str(self.network.folder)]
-        starting = launch.spawn(_NAME, folder, command)
+        starting = launch.spawn(_NAME, folder, command, lifeline=lifeline)
         try:
             launch.await_ready(starting, time.monotonic() + READY_TIMEOUT)
         except BaseException:

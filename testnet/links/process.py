@@ -10,12 +10,13 @@ import json
 import os
 import signal
 import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import trio
 
-from nectar_node import control_socket, log
+from nectar_node import control_socket, lifeline, log
 from nectar_node.cli.network import Network
 from nectar_node.errors import NodeError
 from testnet.links.claim import claim, links_folder
@@ -25,33 +26,53 @@ from testnet.links.places import Allocation
 from testnet.processes import NodeProcesses
 
 
-def run(folder: Path, ready: int | None) -> None:
-    """Run the links of the testnet in `folder` until SIGTERM or Ctrl-C; raises NodeError."""
+@dataclass(frozen=True, slots=True)
+class Descriptors:
+    """What whoever has started the process has given to it."""
+
+    ready: int | None
+    """See `launch.spawn`."""
+    line: int | None
+    """A lifeline (`nectar_node.lifeline`), for the nodes that are started here too."""
+
+
+def run(folder: Path, given: Descriptors) -> None:
+    """Run the links of the testnet in `folder` until SIGTERM, Ctrl-C or the end of the lifeline; raises NodeError."""
+    if given.line is not None:
+        lifeline.hold(given.line)
     place = links_folder(folder)
     place.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = place.acquire()
     try:
         log.rotate(place.log)
         with claim(folder) as allocation:
-            trio.run(_serve, folder, allocation, ready)
+            trio.run(_serve, folder, allocation, given)
     finally:
         place.control.unlink(missing_ok=True)
         os.close(lock)
 
 
-async def _serve(folder: Path, allocation: Allocation, ready: int | None) -> None:
+async def _serve(folder: Path, allocation: Allocation, given: Descriptors) -> None:
+    nodes = partial(NodeProcesses, Network(folder), lifeline=given.line)
     async with open_links() as links, trio.open_nursery() as nursery:
-        control = LinksControl(links, partial(NodeProcesses, Network(folder)), folder, allocation)
+        control = LinksControl(links, nodes, folder, allocation)
         for name in list(allocation.names):
             control.connect(name)
         listener = control_socket.bind(links_folder(folder).control)
         nursery.start_soon(control_socket.serve, control, listener, MAX_LINE_BYTES)
         nursery.start_soon(control.expire)
+        nursery.start_soon(_end_with_starter, given.line, nursery.cancel_scope)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            _report(ready, {"endpoint": list(allocation.network.claim), "warning": None})
+            _report(given.ready, {"endpoint": list(allocation.network.claim), "warning": None})
             async for _ in signals:
                 break
         nursery.cancel_scope.cancel()
+
+
+async def _end_with_starter(line: int | None, scope: trio.CancelScope) -> None:
+    if line is not None:
+        await lifeline.ended(line)
+        scope.cancel()
 
 
 def _report(ready: int | None, value: dict[str, object]) -> None:
@@ -65,9 +86,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m testnet.links", description="Run the links of a local testnet.")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="of the testnet")
     parser.add_argument("--ready-descriptor", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     try:
-        run(arguments.folder, arguments.ready_descriptor)
+        run(arguments.folder, Descriptors(arguments.ready_descriptor, arguments.lifeline))
     except NodeError as error:
         print(error, file=sys.stderr)
         _report(arguments.ready_descriptor, {"error": str(error)})

@@ -1,0 +1,49 @@
+"""What a lab starts in the foreground ends with it, also where the lab is killed and can end nothing any more.
+
+The lab holds the writing end of a pipe, all that it starts has the reading end (`nectar_node.lifeline`), and so nodes
+end in order. What cannot end by itself, such as a paused node or a namespace, `testnet.reaper` removes, in one more
+process with the reading end.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from testnet import namespaces
+
+
+@contextmanager
+def hold_lifeline(folder: Path, temporary: Path | None = None) -> Iterator[int]:
+    """Within this, a descriptor that reads as ended when this process is gone, for whatever it starts.
+
+    If it is killed, the testnet in `folder` is stopped, the namespaces of this process are removed, and so is the
+    folder `temporary`.
+    """
+    reading, writing = os.pipe()
+    try:
+        # A session of its own: what a terminal sends to all that it has started, it sends to us, and we end the reaper.
+        with subprocess.Popen(
+            _command(folder, temporary),
+            stdin=reading,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as reaper:
+            try:
+                yield reading
+                reaper.kill()  # all has been removed
+            finally:
+                os.close(writing)
+    finally:
+        os.close(reading)
+
+
+def _command(folder: Path, temporary: Path | None) -> list[str]:
+    command = [sys.executable, "-P", "-m", "testnet.reaper", str(folder.absolute())]
+    command += ["--namespaces", namespaces.beginning_of(os.getpid())]
+    return command if temporary is None else [*command, "--temporary", str(temporary.absolute())]

@@ -1,0 +1,52 @@
+"""`python -m testnet.reaper`: waits until a lab is gone, and then removes what is left of it; see `testnet.lifeline`.
+
+Nothing is imported before that: most labs end by themselves, and end this too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def reap(folder: Path, beginning: str, temporary: Path | None) -> None:
+    """Stop what runs in the testnet in `folder`, and remove the namespaces whose names begin so, and `temporary`."""
+    import shutil
+    from contextlib import suppress
+
+    from nectar_node.cli import launch
+    from nectar_node.cli.network import Network
+    from nectar_node.errors import NodeError
+    from testnet import impostors, namespaces
+    from testnet.links.claim import links_folder
+
+    network = Network(folder)
+    with suppress(NodeError):  # whatever does not go keeps nothing else
+        launch.stop([links_folder(folder), *(network.place(name) for name in network.names())])
+    with suppress(NodeError, OSError):
+        impostors.dismiss_all(network)
+    with suppress(NodeError):
+        namespaces.remove(beginning)
+    if temporary is not None:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def main() -> int:
+    """Wait for the end of standard input, and reap."""
+    parser = argparse.ArgumentParser(prog="python -m testnet.reaper", description="Remove what a killed lab leaves.")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of the testnet")
+    parser.add_argument(
+        "--namespaces", required=True, metavar="NAME", help="what the names of its namespaces begin with"
+    )
+    parser.add_argument("--temporary", type=Path, metavar="FOLDER", help="to be removed")
+    arguments = parser.parse_args()
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    reap(arguments.folder, arguments.namespaces, arguments.temporary)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""A lab that is killed (`kill -9`) takes with it all that it has started: nodes, links, impostors, hosts, folders."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from nectar_node.cli.boot_options import BootOptions
+from nectar_node.cli.main import main
+from testnet import namespaces
+from testnet.lab import Level
+from testnet.lifeline import hold_lifeline
+from testnet.local import LocalTestnet
+from testnet.processes import NodeProcesses
+from testnet.testing.run import unavailable
+from tests.testnet.plugin_runs import QUIET
+
+LIMIT = 120.0
+"""Seconds after which something is taken never to come."""
+SCENARIO = '''
+from testnet.faults import Crash, Impostor, Pause
+from testnet.lab import NodePlan
+from testnet.scenarios.scenario import Scenario
+
+
+class Waits:
+    """One node is paused, another one has been started again, and an impostor of it runs."""
+
+    def __init__(self, lab, plan):
+        self.lab = lab
+
+    def work(self):
+        self.lab.withdraw(self.lab.inject(Crash("b.nec")))
+        self.lab.inject(Impostor("b.nec"))
+        self.lab.wait(lambda: self.lab.ready("b.nec"), 60)
+        self.lab.inject(Pause("a.nec"))
+        self.lab.note("now")
+        self.lab.rest(600)
+
+
+WAITS = Scenario(
+    name="waits",
+    about="it waits",
+    nodes=("a.nec", "b.nec"),
+    topology=lambda names: tuple(NodePlan(name, ()) for name in names),
+    options=lambda names, chance: {},
+    begin=Waits,
+)
+'''
+TEST = """
+from testnet.faults import Pause
+
+def test_it(testnet):
+    testnet.boot("one.nec", "two.nec", packages=["hello"])
+    with testnet.apply(Pause("two.nec")):
+        print("now", flush=True)
+        testnet.rest(600)
+"""
+
+
+def processes(folder: Path, but: int) -> list[int]:
+    """Those whose command line names something in the folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+        except OSError:  # it ends just now
+            continue
+        if os.fsencode(folder) in command and int(process.name) != but:
+            found.append(int(process.name))
+    return found
+
+
+def await_ends(pids: list[int], what: str) -> None:
+    """Until none of these processes is left; raises AssertionError."""
+    with ExitStack() as stack:
+        handles = []
+        for pid in pids:
+            try:
+                handle = os.pidfd_open(pid)
+            except ProcessLookupError:
+                continue
+            stack.callback(os.close, handle)
+            handles.append(handle)
+        for handle in handles:
+            assert select.select([handle], [], [], LIMIT)[0], what
+
+
+@contextmanager
+def lab(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A command whose temporary files are in the folder; it is killed at the end."""
+    environment = {**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-P", "-m", *words]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True) as it:
+        try:
+            yield it
+        finally:
+            it.kill()
+
+
+def await_line(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if text in line:
+            return
+    pytest.fail(f"it has ended: {''.join(said)}")
+
+
+def kill_and_look(process: subprocess.Popen[str], folder: Path, at_least: int) -> None:
+    there = processes(folder, process.pid)
+    assert len(there) >= at_least
+    process.send_signal(signal.SIGKILL)
+    await_ends(there, "a process outlives the lab")
+    assert processes(folder, process.pid) == []
+
+
+@pytest.mark.parametrize("level", [Level.LOOPBACK, Level.NAMESPACES], ids=lambda level: level.value)
+def test_a_killed_play_leaves_no_process_no_host_and_no_folder(level: Level, tmp_path: Path) -> None:
+    if (why := unavailable(level)) is not None:
+        pytest.skip(why)
+    (tmp_path / "waits.py").write_text(SCENARIO)
+    with lab(tmp_path, "nectar_node", "testnet", "play", "waits.py:WAITS", "--level", level.value) as play:
+        await_line(play, " now")
+        hosts = namespaces.beginning_of(play.pid)
+        kill_and_look(play, tmp_path, at_least=5)
+    assert [path.name for path in tmp_path.glob("nectar-*")] == []
+    listed = Path("/var/run/netns")
+    assert not listed.exists() or [name for name in os.listdir(listed) if name.startswith(hosts)] == []
+
+
+def test_a_killed_chaos_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+    with lab(tmp_path, "nectar_node", "testnet", "chaos", "--minutes", "10", "--seed", "7") as chaos:
+        await_line(chaos, "No testnet runs here: one of its own")
+        kill_and_look(chaos, tmp_path, at_least=6)
+    assert [path.name for path in tmp_path.glob("nectar-*")] == []
+
+
+def test_a_killed_pytest_leaves_no_node(tmp_path: Path) -> None:
+    (tmp_path / "test_waits.py").write_text(TEST)
+    where = ("--rootdir", str(tmp_path), "--basetemp", str(tmp_path / "base"))
+    with lab(tmp_path, "pytest", "-s", *QUIET, *where, "test_waits.py") as tests:
+        await_line(tests, "now")
+        kill_and_look(tests, tmp_path, at_least=4)
+
+
+def test_a_lab_that_ends_by_itself_keeps_nothing_waiting(tmp_path: Path) -> None:
+    with hold_lifeline(tmp_path / "testnet", tmp_path):
+        while not processes(tmp_path, os.getpid()):
+            pass  # a process has no command line yet in the moment in which it begins
+    assert processes(tmp_path, os.getpid()) == []
+    assert tmp_path.is_dir()
+
+
+def test_what_an_error_leaves_is_removed_before_the_error_is_told(tmp_path: Path) -> None:
+    nodes = LocalTestnet(tmp_path / "testnet", BootOptions(packages=()))
+
+    def fail() -> None:
+        with hold_lifeline(nodes.folder):
+            nodes.start()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert nodes.pid("registrar.nec") is None
+
+
+def test_nodes_that_a_lifeline_was_not_given_to_outlive_it(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with LocalTestnet(tmp_path / "testnet", BootOptions(packages=())) as nodes:
+        nodes.start()
+        other = LocalTestnet(nodes.folder, nodes.options, lifeline=reading)
+        other.add("a.nec")
+        pid = other.pid("a.nec")
+        assert pid is not None
+        os.close(writing)
+        await_ends([pid], "a.nec does not end")
+        assert nodes.pid("registrar.nec") is not None
+        assert "whoever started this node is gone, so it ends" in nodes.log("a.nec")
+        assert not nodes.place("a.nec").control.exists(), "it has ended in order"
+    os.close(reading)
+
+
+def test_a_node_that_a_fault_has_killed_is_given_the_lifeline_again(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with LocalTestnet(tmp_path / "testnet", BootOptions(packages=()), lifeline=reading) as nodes:
+        nodes.start(["a.nec"])
+        nodes.kill("a.nec")
+        started = NodeProcesses(nodes.network, lifeline=reading).start("a.nec")
+        assert started is not None
+        os.close(writing)
+        assert started.process.wait(LIMIT) == 0
+    os.close(reading)
+
+
+@pytest.mark.parametrize("descriptor", ["99", "-1", "99999999999"])
+def test_a_lifeline_that_is_none_is_one_sentence(
+    descriptor: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["boot", "registrar.nec", "--join", str(tmp_path), "--lifeline", descriptor]
+    assert main(words) == 2
+    assert capsys.readouterr().err == f"Descriptor {descriptor} is not there, and so no lifeline.\n"
