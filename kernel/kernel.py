@@ -358,12 +358,12 @@ class Kernel:
 
     def to_peer(self, envelope: Envelope, context: bytes | None, sender: Process | None) -> None:
         """Give a message to the net; see `Parcel`."""
-        id, source, _, _, message, blob, _ = envelope
+        message, blob = envelope.message, envelope.blob
         if self.tracer is not None:
             if isinstance(message, Request):
                 self.tracer.passed_on(envelope, self.now)
             else:
-                self.tracer.answered(id, source, message, blob, self.now)
+                self.tracer.left(envelope, self.now)
         prompt = None if sender is None else sender.prompt
         size = size_of(message, blob) + (0 if context is None else len(context))
         parcel = _new(Parcel, (envelope, context, prompt, sender, size))

@@ -48,7 +48,8 @@ class TraceRecord(NamedTuple):
     id: int
     """Of the request; of a response: of the request that it answers."""
     parent: int | None
-    """The request during whose handling this one was sent; None: it is a root."""
+    """The request during whose handling this one was sent; None: it is a root. Of a response to a request that has
+    never been here, since another one inherited from it (G10): that other one."""
     root: int
     """The first of its ancestors: itself if it has none."""
     inherits: bool
@@ -137,8 +138,18 @@ class Tracer:
         if record is not None and isinstance(envelope.message, Request):
             self.records.append(record._replace(at=self._time(now), step=TraceStep.ARRIVED))
 
+    def left(self, response: Envelope, now: float) -> None:
+        """A response has left for the node of the requester. Its request has been here, or has never been: then one has
+        that inherited from it (G10), and is being handled."""
+        asked, handled = self._sent.get(response.id), self._handling.get(response.source.process)
+        if asked is not None:
+            record = _record(self._time(now), TraceStep.ANSWERED, response, None)
+            self.records.append(record._replace(parent=asked.parent, root=asked.root))
+        elif handled is not None and (above := self._sent.get(handled)) is not None:
+            self.records.append(_record(self._time(now), TraceStep.ANSWERED, response, above))
+
     def answered(self, id: int, source: Address, answer: Response, blob: LazyLoadBlob | None, now: float) -> None:
-        """A response has reached the requester, or has left for its node."""
+        """A response has reached the requester, on this node."""
         asked = self._sent.get(id)
         if asked is not None:
             response = Envelope(id, source, asked.source, None, answer, blob, is_claim(source, self._our))

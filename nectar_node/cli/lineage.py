@@ -148,9 +148,7 @@ class Lineages:
         if len(self._lineages) > MAX_LINEAGES:
             self._lineages.popitem(last=False)
         lineage.changed, lineage.shown = now, False
-        message = lineage.messages.get(record.id)
-        if message is None:
-            message = _enter(lineage, record)
+        message = lineage.messages.get(record.id) or _inherited(lineage, record) or _enter(lineage, record)
         if message is None:
             lineage.omitted += 1
         elif record.step == "handed over":
@@ -177,6 +175,12 @@ class Lineages:
         for each in ready:
             each.shown = True
         return sorted(ready, key=lambda each: each.first.at)
+
+
+def _inherited(lineage: Lineage, record: Record) -> Message | None:
+    """Of an answer to a request that has never been on this node: what inherited from it (G10), and was answered."""
+    above = lineage.messages.get(record.parent or "") if record.step == "answered" else None
+    return above if above is not None and above.sent.inherits and not above.sent.expects else None
 
 
 def _enter(lineage: Lineage, record: Record) -> Message | None:

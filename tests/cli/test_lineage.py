@@ -99,6 +99,17 @@ def test_what_nobody_saw_being_sent_is_a_root_of_its_own() -> None:
     assert found.messages["7"].settled
 
 
+def test_g10_an_answer_to_a_request_that_was_never_here_is_that_of_what_inherited_from_it() -> None:
+    lineages = Lineages()
+    lineages.add(make("sent", "1", inherits=True), 0.0)
+    lineages.add(make("sent", "2", "1"), 0.0)
+    lineages.add(make("answered", "9", "1"), 0.0)
+    lineages.add(make("answered", "8", "2"), 0.0)
+    (found,) = lineages.take_all()
+    assert [each.id for each in found.messages["1"].outcomes] == ["9"]
+    assert shape(found) == [["1", ["2", ["8"]]]], "2 does not inherit, so it has no answer"
+
+
 def test_roots_are_told_apart_and_shown_in_order_of_time() -> None:
     lineages = Lineages()
     lineages.add(make("sent", "9", root="9", at=2.0), 0.0)

@@ -31,6 +31,13 @@ def test_a_request_and_its_response_go_from_sending_to_arrival() -> None:
     assert (request.lines, response.lines) == ((2, 4, 5, 6), (7, 8))
 
 
+def test_g10_an_answer_that_is_inherited_goes_from_the_node_that_gives_it(chains: Journal) -> None:
+    answers = [each for each in draw(chains).messages if each.response and each.arrived is not None]
+    way = {(each.sender, each.receiver) for each in answers if each.source.startswith("c.nec@witness")}
+    assert ("c.nec", "a.nec") in way, "b.nec has passed on what a.nec asked"
+    assert [each for each in answers if each.sent is None] == []
+
+
 def test_what_has_the_same_id_arrives_in_the_order_in_which_it_left() -> None:
     journal = small(*(step(at, node, "sent") for at, node in ((1, "a.nec"), (2, "a.nec"), (3, "b.nec"), (4, "b.nec"))))
     assert times(journal) == [(False, 1, 3), (False, 2, 4)]
