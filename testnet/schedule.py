@@ -63,11 +63,9 @@ def read_schedule_untrusted(path: Path, nodes: Sequence[str], seconds: float = M
             data = file.read(MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
             raise BadInput(f"{path} is larger than 1 MiB, the most that is read of a schedule.")
-        value = tomllib.loads(data.decode())
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path} is no TOML: {error}.") from error
+    value = _toml_untrusted(data, path)
     entries = value.get("fault")
     if set(value) != {"fault"} or not isinstance(entries, list):
         raise BadInput(f"{path} must hold nothing but entries [[fault]], each with a kind and a time `at`.")
@@ -75,6 +73,20 @@ def read_schedule_untrusted(path: Path, nodes: Sequence[str], seconds: float = M
     for number, step in enumerate(steps, 1):
         _check_phase(step, seconds, f"{path}, fault {number} ({kind_of(step.fault)})")
     return ordered(steps)
+
+
+def _toml_untrusted(data: bytes, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))  # some editors begin a file with a mark that nobody sees
+    except tomllib.TOMLDecodeError as error:
+        why = str(error)
+    except UnicodeDecodeError:
+        why = "it is not text in UTF-8"
+    except RecursionError:
+        why = "it is nested too deeply"
+    except ValueError:  # Python reads no number of more than `sys.get_int_max_str_digits()` digits
+        why = "a number in it has too many digits"
+    raise BadInput(f"{path} is no TOML: {why}.")
 
 
 def read_steps_untrusted(entries: list[Any], nodes: Sequence[str], origin: str) -> Schedule:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -20,16 +19,16 @@ from testnet.chaos.plan import draw_rounds
 from testnet.chaos.report import Report, words
 from testnet.chaos.run import run_chaos
 from testnet.cli.counting import counting
+from testnet.cli.seeding import Seed, chosen
 
 MAX_MINUTES = 24 * 60.0
-MAX_SEED = 1 << 32
 VIOLATED = 1
 INTERRUPTED = 130
 
 
 def chaos(
     minutes: Annotated[float, typer.Option(metavar="M", help="How long there are faults.")] = 5.0,
-    seed: Annotated[int | None, typer.Option(metavar="S", help="Default: a random one, which is printed.")] = None,
+    seed: Seed = None,
     file: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="REPORT", dir_okay=False, help="Write the report there too."),
@@ -44,13 +43,15 @@ def chaos(
     held that must, 1 something did not, 130 Ctrl-C.
     """
     check_minutes(minutes)
-    chosen = random.SystemRandom().randrange(MAX_SEED) if seed is None else seed
+    if file is not None:
+        _check_file(file)
+    drawn = chosen(seed)
     with interrupts() as wanted, ground(directory) as place:
         output.complain(place.words)
-        title = f"chaos with seed {chosen}"
+        title = f"chaos with seed {drawn}"
         with counting(output.console(sys.stderr), title) as display:
-            schedule = draw_rounds(place.nodes, 60 * minutes, chosen)
-            report = run_chaos(place, chosen, 60 * minutes, schedule, display, wanted)
+            schedule = draw_rounds(place.nodes, 60 * minutes, drawn)
+            report = run_chaos(place, drawn, 60 * minutes, schedule, display, wanted)
         place.keep = bool(report.violations())
         _publish(report, place, file, as_json)
         return VIOLATED if report.violations() else INTERRUPTED if wanted.count else 0
@@ -60,6 +61,15 @@ def check_minutes(minutes: float) -> None:
     """Raises BadInput unless it is a time that somebody can wait."""
     if not (math.isfinite(minutes) and 0 < minutes <= MAX_MINUTES):
         raise BadInput(f"--minutes {minutes:g} is no time to run: give more than 0 and at most {MAX_MINUTES:.0f}.")
+
+
+def _check_file(file: Path) -> None:
+    """Whoever waits for a report is told now, and not at the end, that it cannot be written."""
+    try:
+        with file.open("ab"):
+            pass
+    except OSError as error:
+        raise BadInput(f"{file} cannot be written: {error.strerror}.") from error
 
 
 def _publish(report: Report, place: Ground, file: Path | None, as_json: bool) -> None:

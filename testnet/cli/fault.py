@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +37,10 @@ def add(
     as_json: options.AsJson = False,
 ) -> int:
     """Let a fault hold from now on, until it is removed or its time is over."""
+    if seconds is not None and not math.isfinite(seconds):
+        raise BadInput(
+            f"A fault cannot hold for {seconds} seconds: give a number, or leave --for out to remove it later."
+        )
     links = LinksProcess(Network.find(directory))
     given = parse_parameters(parameters or []) | parse_where(between, source, target, node)
     kind = absolute(kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from nectar_node.cli import options, output
 from nectar_node.errors import BadInput
 from testnet import namespaces
 from testnet.cli import sim_text
+from testnet.cli.seeding import Seed, chosen
 from testnet.lab import Level
 from testnet.result import PASSED, Result
 from testnet.scenarios.scenario import Plan, Scenario
@@ -25,7 +26,6 @@ from testnet.sim.journal import read_journal_untrusted
 from testnet.sim.plans import expand, find_scenario, plan_of, with_faults
 
 FAILED = 1
-MAX_SEED = 1 << 32
 _LIFE = ("boots", "crashes", "leaves", "pauses", "resumes")
 _REAL = (Level.LOOPBACK, Level.NAMESPACES)
 
@@ -38,7 +38,7 @@ def play(
         ),
     ],
     nodes: Annotated[int | None, typer.Option(metavar="N", help="How many nodes.", show_default=False)] = None,
-    seed: Annotated[int | None, typer.Option(metavar="S", help="Default: a random one, which is printed.")] = None,
+    seed: Seed = None,
     faults: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A schedule of faults (TOML), for the seed's own.")
     ] = None,
@@ -84,12 +84,12 @@ def check_level(name: str) -> Level:
 
 
 def _plan(scenario: str, nodes: int | None, seed: int | None) -> tuple[Scenario, Plan]:
-    if Path(scenario).is_file():
+    if os.path.isfile(scenario):  # which no text is too long for
         if nodes is not None or seed is not None:
             raise BadInput(f"{scenario} is a journal, which has its own nodes and seed: leave --nodes and --seed out.")
         return plan_of(read_journal_untrusted(Path(scenario)).header, scenario)
     found = find_scenario(scenario)
-    return found, expand(found, random.SystemRandom().randrange(MAX_SEED) if seed is None else seed, nodes)
+    return found, expand(found, chosen(seed), nodes)
 
 
 def _played(scenario: Scenario, plan: Plan, level: Level) -> Result:

@@ -6,7 +6,6 @@ that Ctrl-C ends any run at once.
 
 from __future__ import annotations
 
-import random
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ import typer
 from nectar_node.cli import options, output
 from nectar_node.errors import BadInput
 from testnet.cli import sim_text
+from testnet.cli.seeding import Seed, chosen
 from testnet.cli.shrinking import Task, shrink_plan
 from testnet.cli.sweeping import Order, find_failures
 from testnet.faults import FAULTS
@@ -30,10 +30,12 @@ from testnet.sim.replay import first_difference
 from testnet.sim.shrink import MAX_RUNS
 from testnet.sim.verdict import DIED, Verdict
 from testnet.sim.workers import Workers
+from testnet.testing.seeds import MAX_SEED
 
 FAILED = 1
 INTERRUPTED = 130
-MAX_SEED = 1 << 32
+MAX_SEEDS = 1_000_000_000
+"""Of one sweep."""
 
 app = typer.Typer(help="Run scenarios in virtual time, replay and shrink what fails.", no_args_is_help=True)
 
@@ -78,14 +80,14 @@ def list_(as_json: options.AsJson = False) -> int:
 def run(
     scenario: ScenarioName,
     nodes: Nodes = None,
-    seed: Annotated[int | None, typer.Option(metavar="S", help="Default: a random one, which is printed.")] = None,
+    seed: Seed = None,
     faults: Faults = None,
     journal: Output = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Play a scenario once. Exit code: 0 passed, 1 it did not."""
     found = find_scenario(scenario)
-    plan = expand(found, random.SystemRandom().randrange(MAX_SEED) if seed is None else seed, nodes)
+    plan = expand(found, chosen(seed), nodes)
     if faults is not None:
         plan = with_faults(found, plan, faults)
     file = journal_file(plan, journal)
@@ -101,8 +103,8 @@ def run(
 @app.command()
 def sweep(
     scenario: ScenarioName,
-    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="How many.")] = 1000,
-    first: Annotated[int, typer.Option(metavar="N", min=0, help="The first of them.")] = 0,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, max=MAX_SEEDS, help="How many.")] = 1000,
+    first: Annotated[int, typer.Option(metavar="N", min=0, max=MAX_SEED - MAX_SEEDS, help="The first of them.")] = 0,
     jobs: Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Processes that run at the same time.")] = 2,
     nodes: Nodes = None,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Do not stop at the first failure.")] = False,

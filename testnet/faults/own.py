@@ -55,6 +55,6 @@ def load_module(path: Path) -> ModuleType:
 
 def _words(path: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError):
-        return f"line {error.lineno}: {error.msg}"
+        return f"line {error.lineno}: {error.msg}" if error.lineno else error.msg
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     return f"line {lines[-1] if lines else 1}: {type(error).__name__}: {error}"

@@ -12,10 +12,12 @@ from kernel.address import check_node
 from kernel.errors import BadAddress
 from nectar_node.errors import BadInput
 from testnet.faults.own import load_module
+from testnet.faults.value import shown
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import MAX_NODES, Plan, Scenario, draw_plan
 from testnet.schedule import read_schedule_untrusted, read_steps_untrusted
 from testnet.sim.journal import OF_A_TEST, Header
+from testnet.testing.seeds import MAX_SEED
 from testnet.unknown import unknown
 
 _OWN = "path/to/file.py:NAME for one of your own"
@@ -76,7 +78,10 @@ def plan_untrusted(value: Mapping[str, Any], origin: str) -> Plan:
     nodes = tuple(value["nodes"])
     _check_nodes(nodes, origin)
     schedule = read_steps_untrusted(value["schedule"], nodes, origin)
-    return Plan(value["scenario"], value["seed"], nodes, value["options"], schedule)
+    seed = value["seed"]
+    if isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
+        raise BadInput(f"{origin} has the seed {shown(seed)}; a seed is a whole number from 0 to {MAX_SEED}.")
+    return Plan(value["scenario"], seed, nodes, value["options"], schedule)
 
 
 def _check_nodes(nodes: Sequence[str], origin: str) -> None:

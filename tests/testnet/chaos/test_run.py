@@ -193,6 +193,16 @@ def test_a_time_that_nobody_can_run_is_refused(tmp_path: Path, minutes: str) -> 
     assert (code, said.partition(":")[0]) == (2, f"--minutes {float(minutes):g} is no time to run")
 
 
+def test_a_seed_that_is_none_is_refused(tmp_path: Path) -> None:
+    code, said = Shell(tmp_path).fails("testnet", "chaos", "--seed=-1")
+    assert (code, said[: len("Invalid value for '--seed'")]) == (2, "Invalid value for '--seed'")
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_begins(tmp_path: Path) -> None:
+    code, said = Shell(tmp_path).fails("testnet", "chaos", "-o", "none/report")
+    assert (code, said) == (2, "none/report cannot be written: No such file or directory.")
+
+
 def test_a_folder_without_a_testnet_is_refused(tmp_path: Path) -> None:
     code, said = Shell(tmp_path / "none").fails("testnet", "chaos")
     assert code == 1

@@ -109,6 +109,8 @@ def test_what_real_nodes_cannot_suffer_is_one_sentence(shell: Shell) -> None:
         (["latency", "--node", ONE, "seconds"], "'seconds' is no parameter of a fault: expected KEY=VALUE"),
         (["partition", "--node", ONE, "--between", "a,b"], "Give one of --between A,B, --node A, and --from A with "),
         (["partition", "--node", ONE, "--for", "0"], "A fault holds for more than 0 and at most"),
+        (["partition", "--node", ONE, "--for", "1e999"], "A fault cannot hold for inf seconds: give a number"),
+        (["partition", "--node", ONE, "--for", "nan"], "A fault cannot hold for nan seconds: give a number"),
         (["partition", "--between", ONE], "partition: between must be the names of two nodes"),
     ],
 )

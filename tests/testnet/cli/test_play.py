@@ -76,6 +76,8 @@ def test_what_is_wrong_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> No
     assert fails(capsys, "nothing").startswith("There is no scenario 'nothing'.")
     assert fails(capsys, "chat", "--level", "moon") == "There is no level 'moon': choose loopback or namespaces."
     assert "`nectar sim run`" in fails(capsys, "chat", "--level", "simulation")
+    assert fails(capsys, "x" * 5000).startswith("There is no scenario 'xxx")
+    assert fails(capsys, "chat", "--seed", "-1").startswith("Invalid value for '--seed'")
     assert fails(capsys, "chat", "--nodes", "500").startswith("chat runs with 2 to 32 nodes")
     assert fails(capsys, "faults.toml").startswith("faults.toml is no journal of a simulation")
     assert "leave --nodes and --seed out" in fails(capsys, "faults.toml", "--seed", "3")

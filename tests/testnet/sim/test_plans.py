@@ -115,6 +115,29 @@ def test_a_schedule_can_be_about_the_registrar_which_is_in_every_network(tmp_pat
     assert all("registrar.nec" in step.fault.names for step in plan.schedule)
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"fault = " + b"[" * 100_000, "it is nested too deeply"),
+        (b"\xff\xfe", "it is not text in UTF-8"),
+        (b"fault = " + b"9" * 5000, "a number in it has too many digits"),
+        (b"fault = [", "Invalid value (at end of document)"),
+    ],
+)
+def test_a_file_that_is_no_toml_says_why(tmp_path: Path, content: bytes, why: str) -> None:
+    file = tmp_path / "faults.toml"
+    file.write_bytes(content)
+    with pytest.raises(BadInput) as error:
+        with_faults(TRANSFER, expand(TRANSFER, 0), file)
+    assert str(error.value) == f"{file} is no TOML: {why}."
+
+
+def test_a_schedule_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "faults.toml"
+    file.write_bytes(b'\xef\xbb\xbf[[fault]]\nkind = "partition"\nat = 3\n')
+    assert len(with_faults(TRANSFER, expand(TRANSFER, 0), file).schedule) == 1
+
+
 def test_a_schedule_takes_the_place_of_the_seeds_own(tmp_path: Path) -> None:
     file = tmp_path / "faults.toml"
     file.write_text('[[fault]]\nkind = "crash"\nnode = "recv.nec"\nat = 3\nuntil = 4.5\n')
@@ -128,6 +151,9 @@ def test_a_schedule_takes_the_place_of_the_seeds_own(tmp_path: Path) -> None:
     [
         ({"scenario": "gone"}, "There is no scenario 'gone'"),
         ({"nodes": []}, "names 0 nodes"),
+        ({"seed": -1}, "has the seed -1; a seed is a whole number from 0 to 9223372036854775807"),
+        ({"seed": True}, "has the seed True"),
+        ({"seed": 10**400}, "has the seed 1000000000"),
         ({"nodes": ["a.nec", "a.nec"]}, "names a node twice"),
         ({"nodes": ["a.nec", "/etc"]}, "'/etc' is no node id"),
         ({"schedule": [{"kind": "rain", "at": 1, "until": 2}]}, "There is no fault 'rain'"),
