@@ -42,8 +42,8 @@ class Silent:
 
 def _play(place: Path, schedule: Schedule, minutes: float) -> Report:
     network = Network(place)
-    with started(network, OWN_NODES):
-        return run_chaos(Ground(network, OWN_NODES, ""), SEED, 60 * minutes, schedule, Silent(), Interrupts())
+    with started(network, OWN_NODES) as line:
+        return run_chaos(Ground(network, OWN_NODES, line), SEED, 60 * minutes, schedule, Silent(), Interrupts())
 
 
 def _broken(chaos: Report, calm: Report) -> Figure:

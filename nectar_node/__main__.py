@@ -2,7 +2,7 @@
 
 import sys
 
-from nectar_node.cli.main import main
+from nectar_node.cli.entry import main
 
 if __name__ == "__main__":
     sys.exit(main())

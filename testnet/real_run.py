@@ -15,7 +15,7 @@ from nectar_node.errors import NodeError
 from testnet.invariants import Violation
 from testnet.lab import Level, OutOfTime
 from testnet.play import play
-from testnet.result import BROKEN, DEADLINE, PASSED, VIOLATED, Result
+from testnet.result import BROKEN, DEADLINE, INTERRUPTED, PASSED, VIOLATED, Result
 from testnet.scenarios.scenario import Outcomes, Plan, Scenario
 from testnet.sim.journal import NOBODY
 from testnet.socket_lab import SocketLab, open_socket_lab
@@ -56,6 +56,8 @@ def _play(lab: SocketLab, scenario: Scenario, plan: Plan) -> tuple[str, str, Out
         return VIOLATED, str(error), {}
     except OutOfTime as error:
         return DEADLINE, str(error), {}
+    except KeyboardInterrupt:  # what has happened until then is in the journal
+        return INTERRUPTED, "", {}
     except NodeError as error:
         return BROKEN, str(error), {}
     except Exception as error:  # whatever it is, it must be told with the plan that leads to it

@@ -9,7 +9,7 @@ from testnet.lab import Level
 from testnet.scenarios.scenario import Outcomes, Plan
 from testnet.sim.journal import End, write_journal
 
-PASSED, VIOLATED, DEADLINE, BROKEN = "passed", "violated", "deadline", "broken"
+PASSED, VIOLATED, DEADLINE, BROKEN, INTERRUPTED = "passed", "violated", "deadline", "broken", "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class Result:
     seconds: float
     """Of virtual time in a simulation, else of real time."""
     result: str
-    """passed, violated, deadline, or broken: an error of the code itself came out of it."""
+    """passed, violated, deadline, broken: an error of the code itself came out of it; or, with real nodes,
+    interrupted by Ctrl-C."""
     text: str = ""
     """What was violated, did not come to an end, or broke."""
     outcomes: Outcomes = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,8 +32,6 @@ class Ground:
 
     network: Network
     nodes: tuple[str, ...]
-    words: str
-    """Which it is, as a sentence."""
     lifeline: int | None = None
     """What it ends with, if it was started here (`testnet.lifeline`)."""
     scratch: Path | None = None
@@ -43,32 +41,37 @@ class Ground:
 
 
 @contextmanager
-def ground(folder: Path) -> Iterator[Ground]:
-    """The testnet in `folder`; what is started here is stopped at the end. Raises NodeError.
+def ground(folder: Path, tell: Callable[[str], None]) -> Iterator[Ground]:
+    """The testnet in `folder`; what is started here is stopped at the end. `tell` is given a sentence on which it is,
+    before anything starts. Raises NodeError.
 
     Where there is none in the usual folder, one of its own is started in a temporary one.
     """
     network = Network(folder)
     if folder == DEFAULT_FOLDER and not network.exists():
-        with _own() as place:
+        with _own(tell) as place:
             yield place
         return
     network = Network.find(folder)
     running = [name for name in network.names() if network.place(name).owner() is not None]
     if running:
-        yield Ground(network, check(network, running), f"The testnet in {folder} runs, and will go on running.")
+        place = Ground(network, check(network, running))
+        tell(f"The testnet in {folder} runs, and will go on running.")
+        yield place
         return
     names = [name for name in network.names() if name != REGISTRAR_NAME]
     _check_count(names, network)
+    tell(f"The testnet in {folder} is down: it starts now, and runs until this is over.")
     with started(network, names) as line:
-        yield Ground(network, tuple(names), f"The testnet in {folder} was down: it runs until this is over.", line)
+        yield Ground(network, tuple(names), line)
 
 
 @contextmanager
-def _own() -> Iterator[Ground]:
+def _own(tell: Callable[[str], None]) -> Iterator[Ground]:
     folder = Path(tempfile.mkdtemp(prefix="nectar-chaos-"))
-    words = f"No testnet runs here: one of its own, with {len(OWN_NODES)} nodes, runs in {folder} until this is over."
-    place = Ground(Network(folder), OWN_NODES, words, scratch=folder)
+    words = f"one of its own, with {len(OWN_NODES)} nodes, starts in {folder}, and runs until this is over"
+    tell(f"No testnet runs here: {words}.")
+    place = Ground(Network(folder), OWN_NODES, scratch=folder)
     try:
         with started(place.network, OWN_NODES, folder) as place.lifeline:
             yield place

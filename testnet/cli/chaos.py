@@ -20,6 +20,7 @@ from testnet.chaos.report import Report, words
 from testnet.chaos.run import run_chaos
 from testnet.cli.counting import counting
 from testnet.cli.seeding import Seed, chosen
+from testnet.sim.files import unless_empty
 
 MAX_MINUTES = 24 * 60.0
 VIOLATED = 1
@@ -46,8 +47,11 @@ def chaos(
     if file is not None:
         _check_file(file)
     drawn = chosen(seed)
-    with interrupts() as wanted, ground(directory) as place:
-        output.complain(place.words)
+    with (
+        unless_empty(*([] if file is None else [file])),
+        ground(directory, output.complain) as place,
+        interrupts() as wanted,
+    ):
         title = f"chaos with seed {drawn}"
         with counting(output.console(sys.stderr), title) as display:
             schedule = draw_rounds(place.nodes, 60 * minutes, drawn)

@@ -19,13 +19,14 @@ from testnet import namespaces
 from testnet.cli import sim_text
 from testnet.cli.seeding import Seed, chosen
 from testnet.lab import Level
-from testnet.result import PASSED, Result
+from testnet.result import INTERRUPTED, PASSED, Result
 from testnet.scenarios.scenario import Plan, Scenario
-from testnet.sim.files import journal_file
+from testnet.sim.files import journal_file, unless_empty
 from testnet.sim.journal import read_journal_untrusted
 from testnet.sim.plans import expand, find_scenario, plan_of, with_faults
 
 FAILED = 1
+_EXIT_CODES = {PASSED: 0, INTERRUPTED: 130}
 _LIFE = ("boots", "crashes", "leaves", "pauses", "resumes")
 _REAL = (Level.LOOPBACK, Level.NAMESPACES)
 
@@ -54,7 +55,7 @@ def play(
 
     They are started for it, and afterwards all of them is gone but the journal, also after Ctrl-C. A seed gives the
     same plan as with `nectar sim run`; what a network does between its faults, it does not decide here. Exit code: 0
-    passed, 1 it did not.
+    passed, 1 it did not, 130 Ctrl-C.
     """
     where = check_level(level)
     found, plan = _plan(scenario, nodes, seed)
@@ -64,11 +65,12 @@ def play(
     if not as_json:
         sim_text.print_plan(plan, found.about)
         sim_text.field("level", where.value)
-    with _interrupted_once():
-        result = _played(found, plan, where)
-    _write(result, file)
+    with unless_empty(file):
+        with _interrupted_once():
+            result = _played(found, plan, where)
+        _write(result, file)
     _report(result, file, as_json)
-    return 0 if result.result == PASSED else FAILED
+    return _EXIT_CODES.get(result.result, FAILED)
 
 
 def check_level(name: str) -> Level:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from testnet.cli.counting import counting
-from testnet.sim.files import journal_file
+from testnet.sim.files import journal_file, unless_empty
 from testnet.sim.shrink import Shrinking, shrink
 from testnet.sim.verdict import Verdict
 from testnet.sim.workers import Workers
@@ -50,6 +50,12 @@ def shrink_plan(workers: Workers, task: Task, console: Console) -> Shrunk:
     failure = task.failure
     journal = journal_file(failure.plan)
     shrunk_journal = journal_file(failure.plan, task.output, "-shrunk")
+    with unless_empty(journal, shrunk_journal):
+        return _shrink_into(workers, task, console, (journal, shrunk_journal))
+
+
+def _shrink_into(workers: Workers, task: Task, console: Console, files: tuple[Path, Path]) -> Shrunk:
+    failure, (journal, shrunk_journal) = task.failure, files
     again = workers.play(failure.plan, journal)
     if again.kind != failure.kind:
         return Shrunk(failure, again, journal)

@@ -16,6 +16,7 @@ import typer
 
 from nectar_node.cli import options, output
 from nectar_node.errors import BadInput
+from testnet import result
 from testnet.cli import sim_text
 from testnet.cli.seeding import Seed, chosen
 from testnet.cli.shrinking import Task, shrink_plan
@@ -23,7 +24,7 @@ from testnet.cli.sweeping import Order, find_failures
 from testnet.faults import FAULTS
 from testnet.faults.catalogue import about, parameter_names
 from testnet.scenarios import SCENARIOS
-from testnet.sim.files import journal_file
+from testnet.sim.files import journal_file, unless_empty
 from testnet.sim.journal import read_journal_untrusted
 from testnet.sim.plans import expand, find_scenario, plan_of, with_faults
 from testnet.sim.replay import first_difference
@@ -94,7 +95,7 @@ def run(
     if not as_json:
         sim_text.print_plan(plan, found.about)
     began = time.monotonic()
-    with Workers(1) as workers:
+    with unless_empty(file), Workers(1) as workers:
         verdict = workers.play(plan, file)
     sim_text.report_run(verdict, file, time.monotonic() - began, as_json)
     return 0 if verdict.passed else FAILED
@@ -149,6 +150,8 @@ def shrink(
     scenario, plan = plan_of(read.header, str(journal))
     end = read.end
     failure = Verdict(plan, end.result, end.text, end.digest, end.events, end.seconds)
+    if end.result == result.INTERRUPTED:
+        raise BadInput(f"{journal} is of a run that Ctrl-C has ended: there is nothing to shrink.")
     if failure.passed:
         raise BadInput(f"{journal} is of a run that passed: there is nothing to shrink.")
     console = output.console(sys.stderr if as_json else sys.stdout)

@@ -140,7 +140,7 @@ def report_sweep(findings: Findings, as_json: bool) -> None:
             field("alike", _seeds([each.plan.seed for each in verdicts]))
     stopped = "Stopped by Ctrl-C: " if interrupted else ""
     asked = "" if tally.done == tally.wanted else f" of the {tally.wanted:,} asked for"
-    tell(f"{stopped}{tally.done:,} seeds{asked} played, {tally.passed:,} passed, {len(tally.failures):,} failed.")
+    tell(f"{stopped}{_count(tally.done)}{asked} played, {tally.passed:,} passed, {len(tally.failures):,} failed.")
 
 
 def _report_unshrunk(verdict: Verdict) -> None:
@@ -149,6 +149,10 @@ def _report_unshrunk(verdict: Verdict) -> None:
     field(*_result(verdict))
     whole("run", f"nectar sim run {shlex.quote(plan.scenario)} --nodes {len(plan.nodes)} --seed {plan.seed}")
     output.say("")
+
+
+def _count(seeds: int) -> str:
+    return "1 seed" if seeds == 1 else f"{seeds:,} seeds"
 
 
 def _seeds(seeds: list[int]) -> str:

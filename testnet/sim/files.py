@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nectar_node.errors import BadInput
@@ -23,6 +25,18 @@ def journal_file(plan: Plan, wanted: Path | None = None, ending: str = "") -> Pa
     except OSError as error:
         raise BadInput(f"{file} cannot be written: {error.strerror}.") from error
     return file
+
+
+@contextmanager
+def unless_empty(*files: Path) -> Iterator[None]:
+    """Remove those of these files to which nothing has been written by the end of this."""
+    try:
+        yield
+    finally:
+        for file in files:
+            with suppress(OSError):
+                if file.is_file() and not file.stat().st_size:
+                    file.unlink()
 
 
 def _stem(plan: Plan) -> str:

@@ -19,7 +19,7 @@ from testnet.faults.where import Where
 from testnet.invariants import Violation
 from testnet.lab import Lab, Level, NodePlan
 from testnet.real_run import run_real
-from testnet.result import BROKEN, VIOLATED
+from testnet.result import BROKEN, INTERRUPTED, VIOLATED
 from testnet.scenarios.scenario import Plan, Scenario
 from tests.levels.playing import unavailable
 
@@ -119,9 +119,10 @@ def test_of_a_scenario_that_fails_in_the_midst_of_faults(level: Level, folder: P
 
 
 def test_of_a_scenario_that_is_interrupted(folder: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        run_real(PLAN, failing(raise_interrupt), Level.LOOPBACK)
+    result = run_real(PLAN, failing(raise_interrupt), Level.LOOPBACK)
+    assert (result.result, result.text) == (INTERRUPTED, "")
     assert left(folder) == []
+    assert any(" c.nec boots" in line for line in result.journal), "what happened until then is told"
 
 
 def test_of_a_scenario_with_a_mistake(folder: Path) -> None:

@@ -63,7 +63,7 @@ def run(
     wanted: Interrupts | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    place = Ground(network, check(network, network.names()), "")
+    place = Ground(network, check(network, network.names()))
     return run_chaos(place, 5, seconds, schedule, progress or Progress(), wanted or Interrupts())
 
 
@@ -143,7 +143,7 @@ def test_who_interrupts_it_twice_waits_for_no_outcome(network: Network) -> None:
 def test_a_testnet_that_somebody_stops_meanwhile_stays_down_and_the_report_says_so(tmp_path: Path) -> None:
     network = Network(tmp_path / "testnet")
     with started(network, NODES[:2]):
-        place = Ground(network, NODES[:2], "")
+        place = Ground(network, NODES[:2])
         stop = threading.Timer(1.5, lambda: Shell(network.folder).say("testnet", "down"))
         stop.start()
         report = run_chaos(place, 5, 600.0, (Step(0.1, 500.0, Pause("b.nec")),), Progress(), Interrupts())
@@ -172,7 +172,10 @@ def test_where_faults_hold_already_or_a_node_is_paused_it_does_not_begin(network
 def test_where_nodes_reach_each_other_directly_it_says_that_nothing_can_break(tmp_path: Path) -> None:
     with LocalTestnet(tmp_path / "direct") as nodes:
         nodes.start()
-        with pytest.raises(NotRunning, match=r"reach each other directly.*without --direct"), ground(nodes.folder):
+        with (
+            pytest.raises(NotRunning, match=r"reach each other directly.*without --direct"),
+            ground(nodes.folder, print),
+        ):
             raise AssertionError("it began")
 
 

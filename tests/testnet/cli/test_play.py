@@ -107,6 +107,8 @@ def test_ctrl_c_twice_ends_it_and_leaves_nothing(level: str, folder: Path) -> No
             playing.send_signal(signal.SIGINT)
         assert playing.wait(LIMIT) == 130
         assert "Stopping: the nodes end, and what was made for them is removed." in playing.stderr.read()
+    (file,) = folder.glob(".nectar/sim/*.journal")
+    assert read_journal_untrusted(file).end.result == "interrupted"
     assert list(made.iterdir()) == []
     assert not [process for process in Path("/proc").glob("[0-9]*") if os.fsencode(made) in command_line(process)]
     assert not list(Path("/var/run/netns").glob(f"nectar-{playing.pid}-*"))

@@ -19,6 +19,7 @@ from nectar_node.cli.main import main
 from testnet.cli.shrinking import Task, shrink_plan
 from testnet.cli.sweeping import progress
 from testnet.faults import FAULTS
+from testnet.result import INTERRUPTED, Result
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan
 from testnet.sim.journal import read_journal_untrusted
@@ -154,6 +155,19 @@ def test_what_is_mistyped_is_one_sentence(capsys: pytest.CaptureFixture[str], wo
     assert sim(*words) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert sentence in line
+
+
+def test_ctrl_c_leaves_no_empty_journal_of_a_run(folder: Path) -> None:
+    command = [sys.executable, "-P", "-m", "nectar_node", "sim", "run", "chat", "--seed", "3"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        while not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text():
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        assert process.stderr.read() == ""
+    assert list((folder / ".nectar" / "sim").iterdir()) == []
 
 
 # --- sweep ----------------------------------------------------------------------------------------------------------
@@ -307,6 +321,13 @@ def test_what_passed_cannot_be_shrunk(capsys: pytest.CaptureFixture[str]) -> Non
     assert sim("run", own("DIES"), "--seed", "1", "-o", "x.journal") == 0
     assert sim("shrink", "x.journal") == 2
     assert capsys.readouterr().err == "x.journal is of a run that passed: there is nothing to shrink.\n"
+
+
+def test_what_ctrl_c_has_ended_cannot_be_shrunk(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = Plan("file_transfer", 1, ("send.nec", "recv.nec"), {"files": []})
+    Result(plan, (), "", 0.0, INTERRUPTED).write(Path("x.journal"))
+    assert sim("shrink", "x.journal") == 2
+    assert "is of a run that Ctrl-C has ended" in capsys.readouterr().err
 
 
 def test_what_no_longer_fails_in_the_same_way_is_not_shrunk(capsys: pytest.CaptureFixture[str]) -> None:
