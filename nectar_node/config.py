@@ -104,6 +104,8 @@ class NodeConfig:
     """A descriptor (`nectar_node.lifeline`): this node ends with whoever has started it."""
     password: bytes | None = field(default=None, repr=False)
     """Of the key file; None: the file is not encrypted."""
+    trace: bool = False
+    """Write what happens to every message to `folder.trace`."""
     static: StaticFile | None = None
     """The directory of a network without a registrar."""
 

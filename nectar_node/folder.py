@@ -61,6 +61,11 @@ class NodeFolder:
         return self.path / "log"
 
     @property
+    def trace(self) -> Path:
+        """What happens to every message, if the node is told to write it (`nectar_node.trace_file`)."""
+        return self.path / "trace"
+
+    @property
     def boot(self) -> Path:
         """How the command line has started it last (`nectar_node.cli.boot_options`)."""
         return self.path / "boot.json"

@@ -37,6 +37,7 @@ from nectar_node.loading import Loader
 from nectar_node.log_budget import LogBudget
 from nectar_node.membership import forget_former_key, open_directory, read_keys
 from nectar_node.memory import keep_freed_memory
+from nectar_node.node_trace import NodeTrace
 from nectar_node.package import Package, read_package
 from nectar_node.record_store import Written
 from nectar_node.refusals import why_refused
@@ -157,6 +158,7 @@ class Node:
         self._core = _make_core(prepared)
         self._actions = self._core.actions
         self._runner = Runner(self._core, self._carry_out, self._flush)
+        self._trace = NodeTrace(self.config, self._core)
         self._log_budget = LogBudget()
         self._telling_omitted = False
         self._lanes = Lanes(self._job_done)
@@ -170,7 +172,7 @@ class Node:
             LogLine: self._log,
             Answered: self._answered,
             Installed: self._installed,
-            Traced: control.traced,
+            Traced: self._traced,
             Printed: control.printed,
             Probed: control.probed,
             Joined: self._on_joined,
@@ -272,6 +274,7 @@ class Node:
                 self._core.keep(trio.current_time())
                 self._carry_out()
                 await self._job_ended.wait()
+        self._trace.end()
         self._core.network.shutdown(trio.current_time())
         self._core.settle(trio.current_time())
         self._carry_out()
@@ -308,15 +311,23 @@ class Node:
 
     def _flush(self) -> None:
         """Write once for all that a turn has brought: an acknowledgement then goes with the answer behind it."""
+        self._trace.write()
         while self._to_write:
             writable = self._to_write.copy()
             self._to_write.clear()
             for each in writable:
                 self._driver.transmit(each.connection)
             self._carry_out()  # what is written makes room for more to be read
+            self._trace.write()
 
     def _handle_connection(self, action: Dial | Close | Hold) -> None:
         self._driver.handle(action)
+
+    def _traced(self, action: Traced) -> None:
+        if action.token is self._trace:
+            self._trace.take(action)
+        else:
+            control.traced(action)
 
     def _job_done(self, job: Job, outcome: Outcome) -> None:
         self._core.job_done(job, outcome, trio.current_time())

@@ -1,4 +1,4 @@
-"""What must hold whatever fails, watched in the traces of all kernels of a simulation, at every step.
+"""What must hold whatever fails, watched in the traces of all kernels of a network, at every step.
 
 - G5: a request that expects a response ends exactly once.
 - G4: what one process sends another arrives in the order in which it was sent, and once.
@@ -21,7 +21,9 @@ from kernel.kernel import Kernel
 from kernel.lifecycle import RESERVED
 from kernel.process import Parked
 from kernel.trace import TraceRecord, TraceStep
+from nectar_node.trace_file import Standing
 
+MAX_OUTSTANDING_SHOWN = 5
 _NAMES = {TraceStep.ANSWERED: "was answered", TraceStep.FAILED: "failed"}
 
 
@@ -101,18 +103,25 @@ class Watch:
         if life in self._lives:
             self._lives[life].waiting.clear()
 
-    def finish(self, life: str, kernel: Kernel, on_their_way: int) -> None:
+    def finish(self, life: str, standing: Standing) -> None:
         """At the end: of the requests of the processes that run now, each has ended or is still outstanding; what the
-        kernel gave its net is among the messages that this has `on_their_way`."""
+        kernel gave its net is among the messages that this has on their way."""
+        try:
+            self._finish(life, standing)
+        except Violation as violation:
+            self.found = self.found or violation
+            raise
+
+    def _finish(self, life: str, standing: Standing) -> None:
         known = self._lives.get(life)
         for id, each in known.waiting.items() if known is not None else ():
-            process = kernel.processes.get(each.source.process)
+            process = standing.processes.get(each.source.process)
             if process is not None and process.started_at <= each.at and id not in process.outstanding:
                 raise Violation(f"G5: request {id} of {each.source} to {each.target} never ended, and nobody waits")
-        given = kernel.statistics()["abroad"]
+        given, on_their_way = standing.end
         if given != on_their_way:
             raise Violation(
-                f"G24: {kernel.our} has given its net {given} messages of which it has not heard, and that has "
+                f"G24: {standing.our} has given its net {given} messages of which it has not heard, and that has "
                 f"{on_their_way} on their way"
             )
 
@@ -123,6 +132,14 @@ class Watch:
             for life in self._lives.values()
             for each in life.waiting.values()
         ]
+
+    def with_outstanding(self, text: str) -> str:
+        """What did not come to an end in time, and what of it may be the reason."""
+        waiting = self.outstanding()
+        shown = waiting[:MAX_OUTSTANDING_SHOWN]
+        if len(waiting) > len(shown):
+            shown.append(f"and {len(waiting) - len(shown)} more")
+        return f"{text}. Outstanding: {'; '.join(shown) or 'nothing'}."
 
     def _sent(self, life: _Life, record: TraceRecord) -> None:
         if record.expects:

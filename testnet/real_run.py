@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +13,7 @@ from blake3 import blake3
 
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import NodeError
+from testnet.hindsight import Hindsight, look_back
 from testnet.invariants import Violation
 from testnet.lab import Level, OutOfTime
 from testnet.play import play
@@ -34,10 +36,24 @@ def run_real(plan: Plan, scenario: Scenario, level: Level, listener: Listener | 
         lab.listener = listener
         result, text, outcomes = _play(lab, scenario, plan)
         seconds = lab.now
-        last = (f"{seconds:.9f} {NOBODY} violation {text}",) if text else ()
-        journal = (*sorted(lab.journal, key=_time), *_logs(lab, plan, seconds), *last)
+        logs = tuple(_logs(lab, plan, seconds))
+        lab.close()
+        hindsight = look_back(lab.traces, lab.began)
+    last = (f"{seconds:.9f} {NOBODY} violation {text}",) if text else ()
+    journal = tuple(sorted((*lab.journal, *logs, *last, *hindsight.journal), key=_time))
     digest = blake3("\n".join(journal).encode()).hexdigest()
-    return Result(plan, journal, digest, seconds, result, text, outcomes, level)
+    return _judged(Result(plan, journal, digest, seconds, result, text, outcomes, level), hindsight)
+
+
+def _judged(seen: Result, hindsight: Hindsight) -> Result:
+    """What the scenario saw, or what the traces tell, which goes first: it happened before anybody noticed."""
+    if (violation := hindsight.watch.found) is not None:
+        return replace(seen, result=VIOLATED, text=str(violation), outcomes={})
+    if seen.result == PASSED and hindsight.problem:
+        return replace(seen, result=BROKEN, text=hindsight.problem, outcomes={})
+    if seen.result == DEADLINE:
+        return replace(seen, text=hindsight.watch.with_outstanding(seen.text))
+    return seen
 
 
 @contextmanager

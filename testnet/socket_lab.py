@@ -21,7 +21,9 @@ from random import Random
 from typing import Protocol
 
 from nectar_node.cli.boot import check_package
+from nectar_node.cli.boot_options import DEFAULT_OPTIONS
 from nectar_node.cli.network import Network
+from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import NodeError
 from nectar_node.folder import NodeFolder
 from testnet import impostors
@@ -35,11 +37,13 @@ from testnet.local import Linked, LocalTestnet
 from testnet.processes import NodeProcesses
 from testnet.sim.journal import NOBODY
 from testnet.sim.lines import fault_begins, fault_ends
+from testnet.traces import Traces
 
 _GLANCE = 0.02
 """Seconds between two looks at whether something has come to pass."""
 _GONE = Outcome("timeout", reason="the node has ended")
 _STARTS_AT_ONCE = 16
+TRACES_FOLDER = "traces"
 _SHOWN = 200
 """Characters of a body in the journal."""
 
@@ -72,11 +76,14 @@ class SocketLab:
     links: RealLinks
     level: Level
     seed: int
+    traces: Traces
+    """Of all nodes, from their first boot on."""
     journal: list[str] = field(default_factory=list)
     """A line for each thing that was done, as in a simulation's."""
     listener: Callable[[str], None] | None = None
     """Is given each of these lines when it is written, in whatever thread."""
-    _began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=time.monotonic)
+    """By CLOCK_MONOTONIC."""
     _faults: dict[int, Fault] = field(default_factory=dict)
     _later: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=lambda: count(1))
@@ -89,7 +96,7 @@ class SocketLab:
     @property
     def now(self) -> float:
         """See `Lab`."""
-        return time.monotonic() - self._began
+        return time.monotonic() - self.began
 
     def chance(self, *purpose: str) -> Random:
         """See `Lab`."""
@@ -100,8 +107,10 @@ class SocketLab:
     def boot(self, *nodes: NodePlan) -> None:
         """See `Lab`."""
         options = {}
+        self._expect(REGISTRAR_NAME)
         for plan in nodes:
             self._tell(plan.name, "boots")
+            self._expect(plan.name)
             packages = tuple(map(check_package, plan.folders()))
             options[plan.name] = replace(self.nodes.options, packages=packages, routers=plan.routers)
         self.nodes.boot(options)
@@ -175,6 +184,7 @@ class SocketLab:
         self._await_start(by)
         self._tell(by, "boots")
         self._impostors[by] = host
+        self._expect(by)
         self._starting[by] = self._pool.submit(self._processes.impersonate, host, by)
 
     def dismiss(self, host: str) -> None:
@@ -186,6 +196,9 @@ class SocketLab:
     @property
     def _processes(self) -> NodeProcesses:
         return NodeProcesses(self.nodes.network, self.links.connect, self.nodes.lifeline)
+
+    def _expect(self, host: str) -> None:
+        self.traces.expect(host, self._folder(host))
 
     def _await_start(self, name: str) -> None:
         """Nothing is done to a node that is about to start; raises what has kept it from that."""
@@ -308,7 +321,10 @@ class SocketLab:
         try:
             impostors.dismiss_all(self.nodes.network)
         finally:
-            self.nodes.close()
+            try:
+                self.nodes.close()
+            finally:
+                self.traces.close()
 
     def _drive(self, node: str) -> Path:
         return self._folder(node).drives / "file_transfer:sys"
@@ -344,7 +360,8 @@ def open_socket_lab(
         hold_lifeline(folder, temporary) as lifeline,
         run_host_links(seed) if level is Level.NAMESPACES else run_loopback_links(folder, seed) as links,
     ):
-        lab = SocketLab(LocalTestnet(folder, links=links, lifeline=lifeline), links, level, seed)
+        nodes = LocalTestnet(folder, replace(DEFAULT_OPTIONS, trace=True), links, lifeline)
+        lab = SocketLab(nodes, links, level, seed, Traces(folder / TRACES_FOLDER))
         try:
             yield lab
         finally:

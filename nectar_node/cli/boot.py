@@ -69,6 +69,9 @@ def boot(
         typer.Option(metavar="FILE", help="Know the others from this file of `nectar directory sign`; no registrar."),
     ] = None,
     authority: Annotated[str, typer.Option(metavar="HEX", help="The public key of who has signed that file.")] = "",
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Write what happens to every message to the file `trace` in its folder.")
+    ] = False,
     ready_descriptor: Annotated[int | None, typer.Option(hidden=True)] = None,
     password_descriptor: Annotated[int | None, typer.Option(hidden=True)] = None,
     lifeline: Annotated[int | None, typer.Option(hidden=True)] = None,
@@ -83,6 +86,7 @@ def boot(
         packages=() if no_packages else tuple(map(check_package, package)) if package else None,
         password_file=password_file,
         directory=parse_directory(directory, authority),
+        trace=trace,
         password=None if password_descriptor is None else receive_password(password_descriptor),
         lifeline=lifeline,
     )
@@ -134,6 +138,7 @@ def make_config(network: Network, name: str, options: BootOptions, ready_descrip
         ready_descriptor=ready_descriptor,
         lifeline=options.lifeline,
         password=passwords.for_boot(place, options.password_file) if password is None else password,
+        trace=options.trace,
         static=StaticFile(*options.directory) if options.directory is not None else None,
     )
 

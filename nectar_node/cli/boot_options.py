@@ -29,6 +29,8 @@ class BootOptions:
     reservations: int = MAX_RESERVATIONS
     directory: tuple[Path, bytes] | None = None
     """The signed file of a network without a registrar, and the key of its authority."""
+    trace: bool = False
+    """See `NodeConfig.trace`."""
     password: bytes | None = field(default=None, repr=False)
     """Of the key, if it is known already; it goes through a pipe, which no other process can look into."""
     lifeline: int | None = None
@@ -54,6 +56,8 @@ class BootOptions:
             words += ["--password-file", str(self.password_file)]
         if self.directory is not None:
             words += ["--directory", str(self.directory[0]), "--authority", self.directory[1].hex()]
+        if self.trace:
+            words.append("--trace")
         return words
 
 
@@ -72,6 +76,7 @@ def keep_options(folder: NodeFolder, options: BootOptions) -> None:
         "routers": options.routers,
         "reservations": options.reservations,
         "directory": None if options.directory is None else [str(options.directory[0]), options.directory[1].hex()],
+        "trace": options.trace,
         "prefix": options.prefix,
     }
     staging = folder.boot.with_name(f".{folder.boot.name}.new")
@@ -106,6 +111,7 @@ def decode_options_untrusted(data: bytes) -> BootOptions:
             routers=tuple(map(_text, value["routers"])),
             reservations=_number(value["reservations"]),
             directory=None if directory is None else (Path(_text(directory[0])), bytes.fromhex(directory[1])),
+            trace=value.get("trace", False) is True,
             prefix=tuple(map(_text, value["prefix"])),
         )
     except (KeyError, IndexError, TypeError, RecursionError) as error:

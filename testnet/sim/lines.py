@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from kernel.trace import TraceRecord
+from nectar_node.trace_file import record_value
 from testnet.faults.rule import Fault
 
 
 def message(record: TraceRecord) -> str:
     """A step of a message."""
-    return f"message {_compact(_message(record))}"
-
-
-def _message(record: TraceRecord) -> dict[str, Any]:
-    return {
-        "step": record.step.value,
-        "id": record.id,
-        "parent": record.parent,
-        "root": record.root,
-        "source": str(record.source),
-        "target": str(record.target),
-        "claimed": record.claimed,
-        "expects": record.expects,
-        "inherits": record.inherits,
-        "body": record.body_bytes,
-        "blob": record.blob_bytes,
-        "reason": record.reason,
-        "beginning": record.beginning.decode(errors="replace"),
-    }
+    return f"message {_compact(record_value(record))}"
 
 
 def fault_begins(number: int, fault: Fault) -> str:

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from kernel.kernel import Kernel
+from nectar_node.trace_file import standing
 from testnet.faults.rule import FaultFailed
 from testnet.invariants import Violation, Watch
 from testnet.lab import OutOfTime
@@ -23,7 +24,6 @@ __all__ = ["BROKEN", "DEADLINE", "PASSED", "VIOLATED", "Result", "finish", "run"
 
 SETTLES_WITHIN = 60.0
 """Seconds in which whatever is on its way between nodes arrives, or is given up."""
-MAX_OUTSTANDING_SHOWN = 5
 
 
 def run(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Result:
@@ -45,7 +45,7 @@ def _run(plan: Plan, simulation: Simulation, scenario: Scenario) -> Result:
     except Violation as error:
         result, text = VIOLATED, str(error)
     except OutOfTime as error:
-        result, text = DEADLINE, _with_outstanding(str(error), watch)
+        result, text = DEADLINE, watch.with_outstanding(str(error))
     except Exception as error:  # whatever it is, it must be told with the plan that leads to it
         result, text = BROKEN, _with_place(error)
     if text:
@@ -56,7 +56,7 @@ def _run(plan: Plan, simulation: Simulation, scenario: Scenario) -> Result:
 def finish(simulation: Simulation, watch: Watch) -> None:
     """See that nobody has been forgotten on any node; raises Violation."""
     for node in simulation.nodes.values():
-        watch.finish(node.life, node.core.kernel, _on_their_way(node))
+        watch.finish(node.life, standing(node.core.kernel, _on_their_way(node)))
 
 
 def _kernel(simulation: Simulation, name: str) -> Kernel | None:
@@ -78,14 +78,6 @@ def _settle(simulation: Simulation) -> None:
 
 def _on_their_way(node: SimNode) -> int:
     return node.core.network.statistics()["outgoing_messages"]
-
-
-def _with_outstanding(text: str, watch: Watch) -> str:
-    waiting = watch.outstanding()
-    shown = waiting[:MAX_OUTSTANDING_SHOWN]
-    if len(waiting) > len(shown):
-        shown.append(f"and {len(waiting) - len(shown)} more")
-    return f"{text}. Outstanding: {'; '.join(shown) or 'nothing'}."
 
 
 def _with_place(error: Exception) -> str:

@@ -1,0 +1,165 @@
+"""The invariants, watched in the traces of real nodes once these have ended: the same ones, by the same `Watch`.
+
+The nodes of a network run on one machine, whose clock they share. So their records are put in the order of their times,
+in which a message is sent before it arrives, whichever node was the first to write its line.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from kernel.address import ProcessId
+from kernel.trace import TraceRecord
+from nectar_node.trace_file import MAX_LINE_BYTES, BadTrace, Boots, Ends, Line, Runs, Standing, decode_line_untrusted
+from testnet.invariants import Violation, Watch
+from testnet.sim.journal import NOBODY
+from testnet.sim.lines import message
+from testnet.traces import MAX_BYTES, Traces
+
+TURN_SECONDS = 0.01
+"""All that a kernel does in one turn has one time for it, and times of their own in its trace: a process that is said
+to have started at some time may be up to so much younger than its predecessor's last request."""
+
+
+class Killed(NamedTuple):
+    """A node has ended without a word."""
+
+
+What: TypeAlias = TraceRecord | Standing | Killed
+
+
+class Seen(NamedTuple):
+    """Something in a trace."""
+
+    at: float
+    """By CLOCK_MONOTONIC."""
+    host: str
+    life: str
+    """The host, and how often it has booted before."""
+    what: What
+
+
+@dataclass(slots=True)
+class Hindsight:
+    """What the traces of a network tell."""
+
+    watch: Watch = field(default_factory=Watch)
+    journal: list[str] = field(default_factory=list)
+    """A line for each step of a message, as in a simulation's, and one for the first violation."""
+    problem: str = ""
+    """Why nothing can be said, in a sentence."""
+
+    def see(self, seen: Seen, began: float) -> None:
+        """The next thing, of a network that began then; after the first violation it is only written down."""
+        at = seen.at - began
+        if isinstance(seen.what, TraceRecord):
+            self.journal.append(f"{at:.9f} {seen.host} {message(seen.what)}")
+        if self.watch.found is None:
+            try:
+                self._watch(seen.life, seen.what)
+            except Violation as violation:
+                self.journal.append(f"{at:.9f} {NOBODY} violation {violation}")
+
+    def _watch(self, life: str, what: What) -> None:
+        if isinstance(what, TraceRecord):
+            self.watch.see(life, what)
+        elif isinstance(what, Standing):
+            self.watch.finish(life, what)
+        else:
+            self.watch.forget(life)
+
+
+def look_back(traces: Traces, began: float) -> Hindsight:
+    """What they tell of a network that has ended, and that began then, by CLOCK_MONOTONIC."""
+    hindsight = Hindsight()
+    if traces.too_long:
+        hindsight.problem = f"The traces of the nodes are longer than {MAX_BYTES >> 30} GiB, and so they are not whole."
+        return hindsight
+    try:
+        for seen in merge_untrusted(traces.files):
+            hindsight.see(seen, began)
+    except BadTrace as error:
+        hindsight.problem = str(error)
+    return hindsight
+
+
+def merge_untrusted(files: Mapping[str, Path]) -> Iterator[Seen]:
+    """All of these traces, by host, in the order of time; raises BadTrace."""
+    return heapq.merge(*(read_trace_untrusted(host, file) for host, file in files.items()), key=attrgetter("at"))
+
+
+def read_trace_untrusted(host: str, file: Path) -> Iterator[Seen]:
+    """What the nodes on one host have written, from boot to boot; raises BadTrace."""
+    life = _Life(host)
+    try:
+        for line in _lines_untrusted(file):
+            yield from life.take(line)
+    except (BadTrace, OSError) as error:
+        raise BadTrace(f"The trace of {host} cannot be used: {error}") from error
+    yield from life.over()
+
+
+def _lines_untrusted(file: Path) -> Iterator[Line]:
+    """Without those that were cut off by a crash: what follows such a line is a boot, or nothing."""
+    bad: BadTrace | None = None
+    with file.open("rb") as lines:
+        while text := lines.readline(MAX_LINE_BYTES + 2):
+            if text == b"\n":
+                continue
+            try:
+                line = decode_line_untrusted(text.removesuffix(b"\n"))
+            except BadTrace as error:
+                if bad is not None:
+                    raise bad from None
+                bad = error
+                continue
+            if bad is not None and not isinstance(line, Boots):
+                raise bad
+            bad = None
+            yield line
+
+
+class _Life:
+    """The boots of one host, one after the other."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._boots = 0
+        self._our: str | None = None
+        """The name of the node that runs; None: none does."""
+        self._runs: dict[ProcessId, Runs] = {}
+        self._at = 0.0
+
+    def take(self, line: Line) -> Iterator[Seen]:
+        """The next line."""
+        if isinstance(line, Boots):
+            yield from self.over()
+            self._our, self._boots, self._runs = line.node, self._boots + 1, {}
+        elif self._our is None:
+            raise BadTrace("something happens before a node boots, or after it has ended.")
+        elif isinstance(line, TraceRecord):
+            if line.at < self._at:
+                raise BadTrace(f"at {line.at} it goes back in time.")
+            self._at = line.at
+            yield self._seen(line)
+        elif isinstance(line, Runs):
+            self._runs[line.process] = line._replace(started_at=line.started_at + TURN_SECONDS)
+        else:
+            yield self._seen(self._standing(self._our, line))
+            self._our = None
+
+    def over(self) -> Iterator[Seen]:
+        """The node does not run any more, if one ran."""
+        if self._our is not None:
+            yield self._seen(Killed())
+
+    def _standing(self, our: str, end: Ends) -> Standing:
+        return Standing(our, self._runs, end)
+
+    def _seen(self, what: What) -> Seen:
+        return Seen(self._at, self._host, f"{self._host}/{self._boots - 1}", what)

@@ -1,0 +1,98 @@
+"""The traces that real nodes write, each into a named pipe in its folder; what comes out of the pipes is kept in files.
+
+A pipe, since a node whose disk is full can write to no file. A thread empties them: a node that is killed has lost
+nothing that it wrote, and none waits for whoever reads.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from nectar_node.folder import NodeFolder
+
+MAX_BYTES = 1 << 30
+"""Of all traces of a network."""
+_PIPE_BYTES = 1 << 20
+"""In each pipe, where the system allows it."""
+_READ_BYTES = 1 << 20
+
+
+class Traces:
+    """Of one network; `close` ends it."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder`: for the files; made if it is not there."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder = folder
+        self._files: dict[str, Path] = {}
+        self._into: dict[int, int] = {}
+        """Descriptors of pipes, and of the files into which they are emptied."""
+        self._bytes = 0
+        self._poll = select.epoll()
+        self._stopping, self._stop = os.pipe()
+        self._poll.register(self._stopping, select.EPOLLIN)
+        self._thread = threading.Thread(target=self._run, name="traces", daemon=True)
+        self._thread.start()
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """By host."""
+        return self._files
+
+    @property
+    def too_long(self) -> bool:
+        """Whether they came to more than MAX_BYTES: then they are not whole."""
+        return self._bytes > MAX_BYTES
+
+    def expect(self, host: str, folder: NodeFolder) -> None:
+        """A node is about to boot on `host`, in `folder`, perhaps not for the first time."""
+        if folder.trace.exists():
+            return
+        folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.mkfifo(folder.trace, 0o600)
+        # For writing too: so there is always a writer, and the pipe never at its end.
+        pipe = os.open(folder.trace, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        file = self._files.setdefault(host, self._folder / host)
+        self._into[pipe] = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._poll.register(pipe, select.EPOLLIN)
+
+    def close(self) -> None:
+        """All nodes have ended: what they wrote is in the files now."""
+        if self._poll.closed:
+            return
+        os.close(self._stop)
+        self._thread.join()
+        for pipe in self._into:
+            self._empty(pipe)
+        for descriptor in (self._stopping, *self._into, *self._into.values()):
+            os.close(descriptor)
+        self._poll.close()
+
+    def _run(self) -> None:
+        while True:
+            ready = [descriptor for descriptor, _ in self._poll.poll()]
+            if self._stopping in ready:
+                return
+            for pipe in ready:
+                self._empty(pipe)
+
+    def _empty(self, pipe: int) -> None:
+        with suppress(BlockingIOError):
+            while data := os.read(pipe, _READ_BYTES):
+                self._bytes += len(data)
+                if not self.too_long:
+                    _write(self._into[pipe], data)
+
+
+def _write(file: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
