@@ -37,7 +37,7 @@ class Seen(NamedTuple):
     """Something in a trace."""
 
     at: float
-    """By CLOCK_MONOTONIC."""
+    """Seconds since the network began."""
     host: str
     life: str
     """The host, and how often it has booted before."""
@@ -54,16 +54,15 @@ class Hindsight:
     problem: str = ""
     """Why nothing can be said, in a sentence."""
 
-    def see(self, seen: Seen, began: float) -> None:
-        """The next thing, of a network that began then; after the first violation it is only written down."""
-        at = seen.at - began
+    def see(self, seen: Seen) -> None:
+        """The next thing; after the first violation it is only written down."""
         if isinstance(seen.what, TraceRecord):
-            self.journal.append(f"{at:.9f} {seen.host} {message(seen.what)}")
+            self.journal.append(f"{seen.at:.9f} {seen.host} {message(seen.what)}")
         if self.watch.found is None:
             try:
                 self._watch(seen.life, seen.what)
             except Violation as violation:
-                self.journal.append(f"{at:.9f} {NOBODY} violation {violation}")
+                self.journal.append(f"{seen.at:.9f} {NOBODY} violation {violation}")
 
     def _watch(self, life: str, what: What) -> None:
         if isinstance(what, TraceRecord):
@@ -81,21 +80,22 @@ def look_back(traces: Traces, began: float) -> Hindsight:
         hindsight.problem = f"The traces of the nodes are longer than {MAX_BYTES >> 30} GiB, and so they are not whole."
         return hindsight
     try:
-        for seen in merge_untrusted(traces.files):
-            hindsight.see(seen, began)
+        for seen in merge_untrusted(traces.files, began):
+            hindsight.see(seen)
     except BadTrace as error:
         hindsight.problem = str(error)
     return hindsight
 
 
-def merge_untrusted(files: Mapping[str, Path]) -> Iterator[Seen]:
-    """All of these traces, by host, in the order of time; raises BadTrace."""
-    return heapq.merge(*(read_trace_untrusted(host, file) for host, file in files.items()), key=attrgetter("at"))
+def merge_untrusted(files: Mapping[str, Path], began: float) -> Iterator[Seen]:
+    """All of these traces, by host, in the order of time, which counts from `began`; raises BadTrace."""
+    each = (read_trace_untrusted(host, file, began) for host, file in files.items())
+    return heapq.merge(*each, key=attrgetter("at"))
 
 
-def read_trace_untrusted(host: str, file: Path) -> Iterator[Seen]:
+def read_trace_untrusted(host: str, file: Path, began: float) -> Iterator[Seen]:
     """What the nodes on one host have written, from boot to boot; raises BadTrace."""
-    life = _Life(host)
+    life = _Life(host, began)
     try:
         for line in _lines_untrusted(file):
             yield from life.take(line)
@@ -127,8 +127,9 @@ def _lines_untrusted(file: Path) -> Iterator[Line]:
 class _Life:
     """The boots of one host, one after the other."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, began: float) -> None:
         self._host = host
+        self._began = began
         self._boots = 0
         self._our: str | None = None
         """The name of the node that runs; None: none does."""
@@ -143,12 +144,13 @@ class _Life:
         elif self._our is None:
             raise BadTrace("something happens before a node boots, or after it has ended.")
         elif isinstance(line, TraceRecord):
-            if line.at < self._at:
-                raise BadTrace(f"at {line.at} it goes back in time.")
-            self._at = line.at
-            yield self._seen(line)
+            record = line._replace(at=line.at - self._began)
+            if record.at < self._at:
+                raise BadTrace(f"at {line.at} it goes back in time, or is older than the network.")
+            self._at = record.at
+            yield self._seen(record)
         elif isinstance(line, Runs):
-            self._runs[line.process] = line._replace(started_at=line.started_at + TURN_SECONDS)
+            self._runs[line.process] = line._replace(started_at=line.started_at + TURN_SECONDS - self._began)
         else:
             yield self._seen(self._standing(self._our, line))
             self._our = None
