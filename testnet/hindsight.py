@@ -7,7 +7,8 @@ in which a message is sent before it arrives, whichever node was the first to wr
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -27,7 +28,10 @@ to have started at some time may be up to so much younger than its predecessor's
 
 
 class Killed(NamedTuple):
-    """A node has ended without a word."""
+    """A node has ended without a word, or has not ended yet."""
+
+    last: bool
+    """It has not booted again."""
 
 
 What: TypeAlias = TraceRecord | Standing | Killed
@@ -73,14 +77,21 @@ class Hindsight:
             self.watch.forget(life)
 
 
-def look_back(traces: Traces, began: float) -> Hindsight:
-    """What they tell of a network that has ended, and that began then, by CLOCK_MONOTONIC."""
-    hindsight = Hindsight()
+def look_back(traces: Traces, began: float, running: Callable[[str], bool] = lambda host: False) -> Hindsight:
+    """What they tell, until now, of a network that began then, by CLOCK_MONOTONIC; `running`: whether a host's node is.
+
+    A node writes what it has done before it sends what comes of it. So of all that happened before now, what a node
+    has not written yet, no other has seen; later things are left out.
+    """
+    hindsight, until = Hindsight(), time.monotonic() - began
+    traces.catch_up()
     if traces.too_long:
         hindsight.problem = f"The traces of the nodes are longer than {MAX_BYTES >> 30} GiB, and so they are not whole."
         return hindsight
     try:
         for seen in merge_untrusted(traces.files, began):
+            if seen.at > until or (isinstance(seen.what, Killed) and seen.what.last and running(seen.host)):
+                continue
             hindsight.see(seen)
     except BadTrace as error:
         hindsight.problem = str(error)
@@ -101,7 +112,7 @@ def read_trace_untrusted(host: str, file: Path, began: float) -> Iterator[Seen]:
             yield from life.take(line)
     except (BadTrace, OSError) as error:
         raise BadTrace(f"The trace of {host} cannot be used: {error}") from error
-    yield from life.over()
+    yield from life.over(last=True)
 
 
 def _lines_untrusted(file: Path) -> Iterator[Line]:
@@ -139,7 +150,7 @@ class _Life:
     def take(self, line: Line) -> Iterator[Seen]:
         """The next line."""
         if isinstance(line, Boots):
-            yield from self.over()
+            yield from self.over(last=False)
             self._our, self._boots, self._runs = line.node, self._boots + 1, {}
         elif self._our is None:
             raise BadTrace("something happens before a node boots, or after it has ended.")
@@ -155,10 +166,10 @@ class _Life:
             yield self._seen(self._standing(self._our, line))
             self._our = None
 
-    def over(self) -> Iterator[Seen]:
-        """The node does not run any more, if one ran."""
+    def over(self, *, last: bool) -> Iterator[Seen]:
+        """Nothing more comes of the node's boot."""
         if self._our is not None:
-            yield self._seen(Killed())
+            yield self._seen(Killed(last))
 
     def _standing(self, our: str, end: Ends) -> Standing:
         return Standing(our, self._runs, end)

@@ -19,7 +19,7 @@ from testnet.lab import Level, OutOfTime
 from testnet.play import play
 from testnet.result import BROKEN, DEADLINE, INTERRUPTED, PASSED, VIOLATED, Result
 from testnet.scenarios.scenario import Outcomes, Plan, Scenario
-from testnet.sim.journal import NOBODY
+from testnet.sim.journal import NOBODY, time_of
 from testnet.socket_lab import SocketLab, open_socket_lab
 
 FOLDER_PREFIX = "nectar-play-"
@@ -40,7 +40,8 @@ def run_real(plan: Plan, scenario: Scenario, level: Level, listener: Listener | 
         lab.close()
         hindsight = look_back(lab.traces, lab.began)
     last = (f"{seconds:.9f} {NOBODY} violation {text}",) if text else ()
-    journal = tuple(sorted((*lab.journal, *logs, *last, *hindsight.journal), key=_time))
+    # Threads write their lines in whatever order.
+    journal = tuple(sorted((*lab.journal, *logs, *last, *hindsight.journal), key=time_of))
     digest = blake3("\n".join(journal).encode()).hexdigest()
     return _judged(Result(plan, journal, digest, seconds, result, text, outcomes, level), hindsight)
 
@@ -79,11 +80,6 @@ def _play(lab: SocketLab, scenario: Scenario, plan: Plan) -> tuple[str, str, Out
     except Exception as error:  # whatever it is, it must be told with the plan that leads to it
         place = traceback.extract_tb(error.__traceback__)[-1]
         return BROKEN, f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}", {}
-
-
-def _time(line: str) -> float:
-    """Of a line of a journal: threads write their lines in whatever order."""
-    return float(line.partition(" ")[0])
 
 
 def _logs(lab: SocketLab, plan: Plan, now: float) -> Iterator[str]:

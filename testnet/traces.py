@@ -34,6 +34,8 @@ class Traces:
         self._into: dict[int, int] = {}
         """Descriptors of pipes, and of the files into which they are emptied."""
         self._bytes = 0
+        self._lock = threading.Lock()
+        """Of whoever empties a pipe."""
         self._poll = select.epoll()
         self._stopping, self._stop = os.pipe()
         self._poll.register(self._stopping, select.EPOLLIN)
@@ -64,16 +66,22 @@ class Traces:
         self._into[pipe] = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._poll.register(pipe, select.EPOLLIN)
 
+    def catch_up(self) -> int:
+        """What nodes have written until now is in the files; how many bytes that is."""
+        for pipe in list(self._into):
+            self._empty(pipe)
+        return self._bytes
+
     def close(self) -> None:
         """All nodes have ended: what they wrote is in the files now."""
         if self._poll.closed:
             return
         os.close(self._stop)
         self._thread.join()
-        for pipe in self._into:
-            self._empty(pipe)
+        self.catch_up()
         for descriptor in (self._stopping, *self._into, *self._into.values()):
             os.close(descriptor)
+        self._into.clear()
         self._poll.close()
 
     def _run(self) -> None:
@@ -85,7 +93,7 @@ class Traces:
                 self._empty(pipe)
 
     def _empty(self, pipe: int) -> None:
-        with suppress(BlockingIOError):
+        with self._lock, suppress(BlockingIOError):
             while data := os.read(pipe, _READ_BYTES):
                 self._bytes += len(data)
                 if not self.too_long:

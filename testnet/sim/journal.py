@@ -90,6 +90,11 @@ class Journal:
     end: End
 
 
+def time_of(line: str) -> float:
+    """Of an event's line."""
+    return float(line.partition(" ")[0])
+
+
 def write_journal(path: Path, plan: Mapping[str, object], events: Iterable[str], end: End) -> None:
     """Write a whole file; `plan` is what Header reads, and `events` are the lines. Raises OSError."""
     lines = (f"{MAGIC} {VERSION} {json.dumps(plan)}", *events, f"end {json.dumps(asdict(end))}", "")

@@ -51,6 +51,8 @@ class Evidence:
     result: str = PASSED
     text: str = ""
     """What went wrong."""
+    unseen: str = ""
+    """A violation that the test has not met with: it has failed otherwise."""
 
     def finish(self) -> Violation | None:
         """What does not hold, or has not held, now that the test has passed."""
@@ -64,6 +66,9 @@ class Evidence:
     def conclude(self, error: BaseException | None) -> None:
         """The test is over, with `error` if it has failed."""
         violations = [each for each in _leaves(error) if isinstance(each, Violation)] if error is not None else []
+        if error is not None and not violations and (found := self.run.found()) is not None:
+            self.unseen = str(found)
+            violations = [found]
         if violations:
             self.result, self.text = VIOLATED, str(violations[0])
         elif error is not None and self.result == PASSED:
@@ -94,11 +99,12 @@ class Evidence:
     def section(self, error: BaseException | None) -> str:
         """For people, when it has failed with `error`."""
         trouble = self._trouble(error)
-        now, events = (trouble.now, trouble.events) if trouble else (self.lab.now, None)
-        journal = self.lines()[:events]
+        now = trouble.moment.now if trouble else self.lab.now
+        journal = self.run.journal(trouble.moment) if trouble else self.lines()
         lines = [
             f"seed      {self.seed}",
             f"time      {now:.9f} s ({'virtual' if self.level is Level.SIMULATION else 'real'}), {self.level.value}",
+            *([f"violated  {self.unseen}"] if self.unseen else []),
             *_list("faults   ", holding(journal) or ("none held",)),
             *_list("waiting  ", _few(self.run.outstanding())),
             f"journal   {self.journal if self.written else 'could not be written'}; until then:",

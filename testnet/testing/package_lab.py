@@ -24,7 +24,7 @@ from testnet.lab import READY_SECONDS, Asked, Json, NodePlan, Outcome, OutOfTime
 from testnet.play import Weather
 from testnet.schedule import Schedule
 from testnet.testing.packages import find_package
-from testnet.testing.run import Run
+from testnet.testing.run import Moment, Run
 
 DEFAULT_TIMEOUT = 10
 """Seconds that a request waits for its response."""
@@ -40,9 +40,7 @@ class Trouble:
     """An exception on its way out of the faults that held when it came up."""
 
     error: BaseException
-    now: float
-    events: int
-    """In the journal by then."""
+    moment: Moment
 
 
 def _plainly(method: Callable[P, R]) -> Callable[P, R]:
@@ -289,5 +287,5 @@ class PackageLab:
             yield
         except BaseException as error:
             if self.trouble is None or self.trouble.error is not error:
-                self.trouble = Trouble(error, self.now, len(self._run.journal()))
+                self.trouble = Trouble(error, self._run.moment())
             raise

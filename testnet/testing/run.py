@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kernel.errors import BadModule
 from nectar_node.errors import BadPackage
 from nectar_node.package import read_package
 from testnet import namespaces
-from testnet.invariants import Watch
+from testnet.hindsight import Hindsight, look_back
+from testnet.invariants import Violation, Watch
 from testnet.lab import Lab, Level
+from testnet.sim.journal import time_of
 from testnet.sim.lab import SimLab
 from testnet.sim.programs import Programs
 from testnet.sim.run import finish
@@ -21,6 +23,15 @@ from testnet.socket_lab import SocketLab, open_socket_lab
 
 ANY_NODE = "any.nec"
 """To read a package that is on no node yet."""
+
+
+class Moment(NamedTuple):
+    """In a run."""
+
+    now: float
+    """As the Lab says."""
+    events: int
+    """In the journal by then."""
 
 
 class Run(Protocol):
@@ -36,11 +47,17 @@ class Run(Protocol):
     def finish(self) -> None:
         """The test has passed: raise Violation if something has not held, or does not hold at the end."""
 
+    def found(self) -> Violation | None:
+        """What has not held so far, as far as it is known."""
+
     def outstanding(self) -> list[str]:
         """Requests that have not ended yet, for people."""
 
-    def journal(self) -> Sequence[str]:
-        """A line for each event so far."""
+    def moment(self) -> Moment:
+        """Now."""
+
+    def journal(self, until: Moment | None = None) -> Sequence[str]:
+        """A line for each event so far, or until then."""
 
 
 class SimRun:
@@ -75,13 +92,21 @@ class SimRun:
             raise self._watch.found
         finish(self._simulation, self._watch)
 
+    def found(self) -> Violation | None:
+        """See `Run`."""
+        return self._watch.found
+
     def outstanding(self) -> list[str]:
         """See `Run`."""
         return self._watch.outstanding()
 
-    def journal(self) -> Sequence[str]:
+    def moment(self) -> Moment:
         """See `Run`."""
-        return self._simulation.journal
+        return Moment(self.lab.now, len(self._simulation.journal))
+
+    def journal(self, until: Moment | None = None) -> Sequence[str]:
+        """See `Run`."""
+        return self._simulation.journal[: None if until is None else until.events]
 
 
 class RealRun:
@@ -89,21 +114,46 @@ class RealRun:
 
     def __init__(self, lab: SocketLab) -> None:
         self.lab = lab
+        self._known = (-1, Hindsight())
+        """How many bytes of traces there were, and what they tell."""
 
     def check_package(self, folder: Path) -> None:
         """See `Run`; whether its code can run the nodes say when they boot."""
         read_package(folder, ANY_NODE)
 
     def finish(self) -> None:
-        """See `Run`; from outside of a real kernel nothing more is seen than what the test itself is told."""
+        """See `Run`; what nodes have not finished is not looked at, for they run on."""
+        hindsight = self._look_back()
+        if hindsight.watch.found is not None:
+            raise hindsight.watch.found
+        if hindsight.problem:
+            raise Violation(hindsight.problem)  # nobody can say that all holds
+
+    def found(self) -> Violation | None:
+        """See `Run`."""
+        return self._look_back().watch.found
 
     def outstanding(self) -> list[str]:
-        """See `Run`; what a real kernel waits for it does not tell."""
-        return []
-
-    def journal(self) -> Sequence[str]:
         """See `Run`."""
-        return self.lab.journal
+        return self._look_back().watch.outstanding()
+
+    def moment(self) -> Moment:
+        """See `Run`."""
+        return Moment(self.lab.now, len(self.lab.journal))
+
+    def journal(self, until: Moment | None = None) -> Sequence[str]:
+        """See `Run`."""
+        done = self.lab.journal[: None if until is None else until.events]
+        seen = self._look_back().journal
+        if until is not None:
+            seen = [line for line in seen if time_of(line) <= until.now]
+        return sorted((*done, *seen), key=time_of)
+
+    def _look_back(self) -> Hindsight:
+        size = self.lab.traces.catch_up()
+        if size != self._known[0]:
+            self._known = size, look_back(self.lab.traces, self.lab.began, self.lab.running)
+        return self._known[1]
 
 
 @contextmanager

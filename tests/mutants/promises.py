@@ -1,7 +1,7 @@
 """A scenario for real nodes that puts three promises to the test, and looks at none of them itself.
 
-Whether they are kept is for those to say who watch the nodes' traces: that no request is taken twice (G4), that none has
-a second outcome (G5), and that each has one (G5).
+Whether they are kept is for those to say who watch the nodes' traces: that no request is taken twice (G4), that none
+has a second outcome (G5), and that each has one (G5).
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Story:
     def is_cut_off_when_it_has_taken_a_request(self) -> None:
         """No acknowledgement comes back, so the request is sent again on the next connection."""
         self.lab.ask(A, f"{B}@{HELLO}", GREET, PATIENCE)
-        before = self.taken()
+        before = self.status(B, "messages")
         with self.lab.apply(Stall(Where(B, A, both=False))):
             asked = self.lab.begin(A, f"{B}@{HELLO}", GREET, PATIENCE)
-            self.lab.wait(lambda: self.taken() > before, PATIENCE, "that the request is taken")
+            self.lab.wait(lambda: self.status(B, "messages") > before, PATIENCE, "that the request is taken")
             self.lab.cut(B)
         self.lab.wait(lambda: asked.outcome is not None, PATIENCE, "an outcome")
         self.lab.ask(A, f"{B}@{HELLO}", GREET, PATIENCE)
@@ -56,11 +56,13 @@ class Story:
 
     def asks_a_node_that_there_is_not(self) -> None:
         """Its kernel gets back what its net cannot bring there."""
-        self.lab.ask(A, f"{A}@{HELLO}", {"Ask": {"node": "nobody.nec", "name": "Ada", "timeout": PATIENCE}}, 10)
+        before = self.status(A, "dead_letters")
+        self.lab.begin(A, f"{A}@{HELLO}", {"Ask": {"node": "nobody.nec", "name": "Ada", "timeout": PATIENCE}}, PATIENCE)
+        self.lab.wait(lambda: self.status(A, "dead_letters") > before, PATIENCE, "that the request comes back")
 
-    def taken(self) -> int:
-        """How many messages processes of B were handed."""
-        return int(self.lab.nodes.status(B)["messages"])
+    def status(self, node: str, figure: str) -> int:
+        """Such as `messages`: how many its processes were handed."""
+        return int(self.lab.nodes.status(node)[figure])
 
 
 def _begin(lab: object, plan: Plan) -> Story:
@@ -76,5 +78,4 @@ PROMISES = Scenario(
     options=lambda names, chance: {},
     begin=_begin,
     seconds=0.0,
-    heals_within=1.0,
 )
