@@ -10,6 +10,7 @@ import heapq
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -116,23 +117,27 @@ def read_trace_untrusted(host: str, file: Path, began: float) -> Iterator[Seen]:
 
 
 def _lines_untrusted(file: Path) -> Iterator[Line]:
-    """Without those that were cut off by a crash: what follows such a line is a boot, or nothing."""
-    bad: BadTrace | None = None
+    """Without those that were cut off by a crash: what follows such a line is a boot, or nothing, not even its end."""
+    text, bad = b"", None
     with file.open("rb") as lines:
-        while text := lines.readline(MAX_LINE_BYTES + 2):
+        for text in iter(partial(lines.readline, MAX_LINE_BYTES + 2), b""):
             if text == b"\n":
                 continue
-            try:
-                line = decode_line_untrusted(text.removesuffix(b"\n"))
-            except BadTrace as error:
-                if bad is not None:
-                    raise bad from None
-                bad = error
-                continue
+            line = _line_or_error(text.removesuffix(b"\n"))
             if bad is not None and not isinstance(line, Boots):
                 raise bad
-            bad = None
-            yield line
+            bad = line if isinstance(line, BadTrace) else None
+            if not isinstance(line, BadTrace):
+                yield line
+    if bad is not None and text.endswith(b"\n"):
+        raise bad
+
+
+def _line_or_error(text: bytes) -> Line | BadTrace:
+    try:
+        return decode_line_untrusted(text)
+    except BadTrace as error:
+        return error
 
 
 class _Life:

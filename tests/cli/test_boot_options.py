@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ EVERYTHING = BootOptions(
     reservations=3,
     directory=(Path("/signed"), b"\x11" * 32),
     prefix=("ip", "netns", "exec", "a"),
+    trace=True,
 )
 
 
@@ -34,6 +36,13 @@ EVERYTHING = BootOptions(
 def test_options_that_are_kept_come_back(tmp_path: Path, options: BootOptions) -> None:
     keep_options(NodeFolder(tmp_path), options)
     assert kept_options(NodeFolder(tmp_path)) == options
+
+
+def test_options_that_were_kept_before_there_were_traces_come_back(tmp_path: Path) -> None:
+    keep_options(NodeFolder(tmp_path), EVERYTHING)
+    value = json.loads((tmp_path / "boot.json").read_text())
+    del value["trace"]
+    assert decode_options_untrusted(json.dumps(value).encode()) == replace(EVERYTHING, trace=False)
 
 
 def test_no_password_is_kept(tmp_path: Path) -> None:

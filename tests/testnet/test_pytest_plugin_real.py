@@ -14,6 +14,7 @@ import pytest
 
 from nectar_node.cli.network import Network
 from testnet.namespaces import unavailable
+from testnet.sim.journal import read_journal_untrusted
 from tests.testnet.plugin_runs import QUIET, REPEAT, printed, run, seeds_of
 
 pytest_plugins = ("pytester",)
@@ -99,6 +100,38 @@ def test_real_nodes_end_when_their_test_fails(pytester: pytest.Pytester) -> None
         ]
     )
     assert running(pytester.path / "base") == {}
+
+
+FORGES = """
+    import json, time
+
+    def test_it(testnet):
+        testnet.boot("one.nec", "two.nec", packages=["hello"])
+        testnet.ask("one.nec", "our@hello:hello:sys", {"Ask": {"node": "two.nec", "name": "Ada", "timeout": 30}})
+        step = {"step": "sent", "id": 7, "parent": None, "root": 7, "claimed": True, "expects": True, "inherits": False}
+        ends = {"source": "one.nec@hello:hello:sys", "target": "two.nec@hello:hello:sys"}
+        rest = {"body": 1, "blob": None, "reason": None, "beginning": ""}
+        line = json.dumps({"at": time.monotonic(), **step, **ends, **rest})
+        testnet.lab.nodes.place("two.nec").trace.write_text(line + "\\n")
+"""
+"""The trace of a node tells of a request that nobody has sent."""
+G3 = "G3: two.nec took request 7 to two.nec@hello:hello:sys from one.nec@hello:hello:sys, who never sent it"
+
+
+def test_a_test_passes_in_vain_if_the_traces_of_its_nodes_show_a_violation(pytester: pytest.Pytester) -> None:
+    result = run(pytester, FORGES, "--nectar-journals=journals")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"An invariant does not hold: {G3}"])
+    (journal,) = (pytester.path / "journals").iterdir()
+    events = [event.text for event in read_journal_untrusted(journal).events]
+    assert f"violation {G3}" in events
+    assert sum(text.startswith('message {"step":"arrived there"') for text in events) == 1
+
+
+def test_a_test_that_fails_otherwise_is_told_what_the_traces_show(pytester: pytest.Pytester) -> None:
+    result = run(pytester, FORGES + "        assert False\n")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"violated  {G3}", "*one.nec sent: one.nec@hello:hello:sys*"])
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "in a worker"])

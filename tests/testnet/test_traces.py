@@ -1,0 +1,76 @@
+"""The pipes into which real nodes write their traces: nothing that was written is lost, and nobody waits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from nectar_node.folder import NodeFolder
+from testnet.traces import Traces
+
+MORE = 3 << 20
+"""Bytes; more than any pipe holds."""
+
+
+@pytest.fixture
+def traces(tmp_path: Path) -> Iterator[Traces]:
+    with closing(Traces(tmp_path / "traces")) as traces:
+        yield traces
+
+
+def expected(traces: Traces, host: str, folder: Path) -> Path:
+    traces.expect(host, NodeFolder(folder))
+    return NodeFolder(folder).trace
+
+
+def test_what_is_written_into_pipes_is_in_files(traces: Traces, tmp_path: Path) -> None:
+    one, two = (expected(traces, name, tmp_path / name) for name in ("one", "two"))
+    one.write_bytes(b"1" * MORE)
+    two.write_bytes(b"2")
+    one.write_bytes(b"3")
+    assert traces.catch_up() == MORE + 2
+    assert traces.files["one"].read_bytes() == b"1" * MORE + b"3"
+    assert traces.files["two"].read_bytes() == b"2"
+
+
+def test_what_a_process_wrote_that_was_killed_is_there(traces: Traces, tmp_path: Path) -> None:
+    pipe = expected(traces, "one", tmp_path / "one")
+    code = "import os, sys; os.write(os.open(sys.argv[1], os.O_WRONLY), b'last words'); os.kill(os.getpid(), 9)"
+    command = [sys.executable, "-c", code, str(pipe)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    traces.catch_up()
+    assert traces.files["one"].read_bytes() == b"last words"
+
+
+def test_a_node_that_boots_again_writes_behind_what_is_there(traces: Traces, tmp_path: Path) -> None:
+    for text in (b"first", b"second"):
+        expected(traces, "one", tmp_path / "one").write_bytes(text)
+    traces.catch_up()
+    assert traces.files["one"].read_bytes() == b"firstsecond"
+
+
+def test_a_host_whose_folder_is_a_new_one_has_a_new_pipe_and_the_same_file(traces: Traces, tmp_path: Path) -> None:
+    for number in range(2):
+        pipe = expected(traces, "one", tmp_path / f"{number}")
+        pipe.write_bytes(b"%d" % number)
+        traces.catch_up()
+        os.unlink(pipe)
+    assert traces.files["one"].read_bytes() == b"01"
+
+
+def test_at_the_end_the_files_are_left_and_no_descriptor(tmp_path: Path) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    traces = Traces(tmp_path / "traces")
+    expected(traces, "one", tmp_path / "one").write_bytes(b"x")
+    traces.close()
+    traces.close()
+    assert traces.catch_up() == 1
+    assert traces.files["one"].read_bytes() == b"x"
+    assert set(os.listdir("/proc/self/fd")) == before
