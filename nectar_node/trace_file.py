@@ -21,6 +21,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -211,8 +212,8 @@ def _record(value: Any) -> TraceRecord:
                 root=_number(value["root"]),
                 inherits=inherits,
                 expects=expects,
-                source=Address.parse(source),
-                target=Address.parse(target),
+                source=_parse_address(source),
+                target=_parse_address(target),
                 claimed=claimed,
                 body_bytes=_number(value["body"]),
                 blob_bytes=_number_or_none(value["blob"]),
@@ -220,6 +221,10 @@ def _record(value: Any) -> TraceRecord:
                 beginning=beginning.encode(errors="replace"),
             )
     raise ValueError("it is no whole step of a message")
+
+
+_parse_address = lru_cache(4096)(Address.parse)
+"""There are few, in many records."""
 
 
 def _number(value: Any) -> int:
