@@ -54,20 +54,29 @@ class Hindsight:
     """What the traces of a network tell."""
 
     watch: Watch = field(default_factory=Watch)
+    with_journal: bool = True
     journal: list[str] = field(default_factory=list)
-    """A line for each step of a message, as in a simulation's, and one for the first violation."""
+    """A line for each step of a message, as in a simulation's, and one for the first violation, if it is wanted."""
+    steps: int = 0
+    """Of messages."""
     problem: str = ""
     """Why nothing can be said, in a sentence."""
 
     def see(self, seen: Seen) -> None:
         """The next thing; after the first violation it is only written down."""
         if isinstance(seen.what, TraceRecord):
-            self.journal.append(f"{seen.at:.9f} {seen.host} {message(seen.what)}")
+            self.steps += 1
+            self._note(seen.at, seen.host, seen.what)
         if self.watch.found is None:
             try:
                 self._watch(seen.life, seen.what)
             except Violation as violation:
-                self.journal.append(f"{seen.at:.9f} {NOBODY} violation {violation}")
+                self._note(seen.at, NOBODY, violation)
+
+    def _note(self, at: float, host: str, what: TraceRecord | Violation) -> None:
+        if self.with_journal:
+            text = message(what) if isinstance(what, TraceRecord) else f"violation {what}"
+            self.journal.append(f"{at:.9f} {host} {text}")
 
     def _watch(self, life: str, what: What) -> None:
         if isinstance(what, TraceRecord):
@@ -78,19 +87,21 @@ class Hindsight:
             self.watch.forget(life)
 
 
-def look_back(traces: Traces, began: float, running: Callable[[str], bool] = lambda host: False) -> Hindsight:
-    """What they tell, until now, of a network that began then, by CLOCK_MONOTONIC; `running`: whether a host's node is.
+def look_back(
+    traces: Traces, running: Callable[[str], bool] = lambda host: False, *, with_journal: bool = True
+) -> Hindsight:
+    """What they tell until now; `running`: whether the node on a host is.
 
     A node writes what it has done before it sends what comes of it. So of all that happened before now, what a node
     has not written yet, no other has seen; later things are left out.
     """
-    hindsight, until = Hindsight(), time.monotonic() - began
+    hindsight, until = Hindsight(with_journal=with_journal), time.monotonic() - traces.began
     traces.catch_up()
     if traces.too_long:
         hindsight.problem = f"The traces of the nodes are longer than {MAX_BYTES >> 30} GiB, and so they are not whole."
         return hindsight
     try:
-        for seen in merge_untrusted(traces.files, began):
+        for seen in merge_untrusted(traces.files, traces.began):
             if seen.at > until or (isinstance(seen.what, Killed) and seen.what.last and running(seen.host)):
                 continue
             hindsight.see(seen)

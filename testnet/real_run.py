@@ -38,7 +38,7 @@ def run_real(plan: Plan, scenario: Scenario, level: Level, listener: Listener | 
         seconds = lab.now
         logs = tuple(_logs(lab, plan, seconds))
         lab.close()
-        hindsight = look_back(lab.traces, lab.began)
+        hindsight = look_back(lab.traces)
     last = (f"{seconds:.9f} {NOBODY} violation {text}",) if text else ()
     # Threads write their lines in whatever order.
     journal = tuple(sorted((*lab.journal, *logs, *last, *hindsight.journal), key=time_of))

@@ -37,13 +37,12 @@ from testnet.local import Linked, LocalTestnet
 from testnet.processes import NodeProcesses
 from testnet.sim.journal import NOBODY
 from testnet.sim.lines import fault_begins, fault_ends
-from testnet.traces import Traces
+from testnet.traces import TRACES_FOLDER, Traces
 
 _GLANCE = 0.02
 """Seconds between two looks at whether something has come to pass."""
 _GONE = Outcome("timeout", reason="the node has ended")
 _STARTS_AT_ONCE = 16
-TRACES_FOLDER = "traces"
 _SHOWN = 200
 """Characters of a body in the journal."""
 
@@ -82,8 +81,6 @@ class SocketLab:
     """A line for each thing that was done, as in a simulation's."""
     listener: Callable[[str], None] | None = None
     """Is given each of these lines when it is written, in whatever thread."""
-    began: float = field(default_factory=time.monotonic)
-    """By CLOCK_MONOTONIC."""
     _faults: dict[int, Fault] = field(default_factory=dict)
     _later: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=lambda: count(1))
@@ -96,7 +93,7 @@ class SocketLab:
     @property
     def now(self) -> float:
         """See `Lab`."""
-        return time.monotonic() - self.began
+        return time.monotonic() - self.traces.began
 
     def chance(self, *purpose: str) -> Random:
         """See `Lab`."""

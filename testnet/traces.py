@@ -10,6 +10,7 @@ import fcntl
 import os
 import select
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ from nectar_node.folder import NodeFolder
 
 MAX_BYTES = 1 << 30
 """Of all traces of a network."""
+TRACES_FOLDER = "traces"
+"""Of a network, below its own."""
 _PIPE_BYTES = 1 << 20
 """In each pipe, where the system allows it."""
 _READ_BYTES = 1 << 20
@@ -29,7 +32,9 @@ class Traces:
     def __init__(self, folder: Path) -> None:
         """`folder`: for the files; made if it is not there."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._folder = folder
+        self.folder = folder
+        self.began = time.monotonic()
+        """All of it is younger."""
         self._files: dict[str, Path] = {}
         self._into: dict[int, int] = {}
         """Descriptors of pipes, and of the files into which they are emptied."""
@@ -62,7 +67,7 @@ class Traces:
         pipe = os.open(folder.trace, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         with suppress(OSError):
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        file = self._files.setdefault(host, self._folder / host)
+        file = self._files.setdefault(host, self.folder / host)
         self._into[pipe] = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._poll.register(pipe, select.EPOLLIN)
 

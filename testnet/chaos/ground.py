@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nectar_node.cli import launch
 from nectar_node.cli.boot import with_password
-from nectar_node.cli.boot_options import BootOptions, kept_options
+from nectar_node.cli.boot_options import BootOptions, keep_options, kept_options
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.cli.transfer import PROCESS
 from nectar_node.config import REGISTRAR_NAME
@@ -20,6 +20,7 @@ from testnet.chaos.weather import ECHO
 from testnet.lifeline import hold_lifeline
 from testnet.links.client import LinksProcess
 from testnet.processes import is_paused
+from testnet.traces import TRACES_FOLDER, Traces
 
 _PATIENCE = 5.0
 """Seconds in which a node that nothing is wrong with says what it runs."""
@@ -36,8 +37,10 @@ class Ground:
     """What it ends with, if it was started here (`testnet.lifeline`)."""
     scratch: Path | None = None
     """Where files to send are made; None: where temporary files are."""
+    traces: Traces | None = None
+    """Of its nodes, from their boot on; None: they ran before."""
     keep: bool = False
-    """Leave its folder there, if it is one of its own."""
+    """Leave its traces there, and its folder if it is one of its own."""
 
 
 @contextmanager
@@ -62,8 +65,8 @@ def ground(folder: Path, tell: Callable[[str], None]) -> Iterator[Ground]:
     names = [name for name in network.names() if name != REGISTRAR_NAME]
     _check_count(names, network)
     tell(f"The testnet in {folder} is down: it starts now, and runs until this is over.")
-    with started(network, names) as line:
-        yield Ground(network, tuple(names), line)
+    with _traced(network, names) as place:
+        yield place
 
 
 @contextmanager
@@ -71,18 +74,38 @@ def _own(tell: Callable[[str], None]) -> Iterator[Ground]:
     folder = Path(tempfile.mkdtemp(prefix="nectar-chaos-"))
     words = f"one of its own, with {len(OWN_NODES)} nodes, starts in {folder}, and runs until this is over"
     tell(f"No testnet runs here: {words}.")
-    place = Ground(Network(folder), OWN_NODES, scratch=folder)
+    place = None
     try:
-        with started(place.network, OWN_NODES, folder) as place.lifeline:
+        with _traced(Network(folder), OWN_NODES, folder) as place:
             yield place
     finally:
-        if not place.keep:
+        if place is None or not place.keep:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def started(network: Network, names: Sequence[str], temporary: Path | None = None) -> Iterator[int]:
-    """Within this, the registrar and these nodes run, with links between them; their lifeline.
+def _traced(network: Network, names: Sequence[str], temporary: Path | None = None) -> Iterator[Ground]:
+    """Within this, the nodes run as in `started`, and write their traces; they do so only this time."""
+    with closing(Traces(network.folder / TRACES_FOLDER)) as traces:
+        place = Ground(network, tuple(names), scratch=temporary, traces=traces)
+        try:
+            with started(network, names, traces, temporary) as place.lifeline:
+                yield place
+        finally:
+            for name in (REGISTRAR_NAME, *names):
+                folder = network.place(name)
+                folder.trace.unlink(missing_ok=True)
+                if folder.boot.exists():
+                    keep_options(folder, replace(kept_options(folder), trace=False))
+            if not place.keep:
+                shutil.rmtree(traces.folder, ignore_errors=True)
+
+
+@contextmanager
+def started(
+    network: Network, names: Sequence[str], traces: Traces | None = None, temporary: Path | None = None
+) -> Iterator[int]:
+    """Within this, the registrar and these nodes run, with links between them, and write `traces`; their lifeline.
 
     If this process is killed, they end, and the folder `temporary` is removed.
     """
@@ -90,16 +113,23 @@ def started(network: Network, names: Sequence[str], temporary: Path | None = Non
     with hold_lifeline(network.folder, temporary) as lifeline:
         try:
             links.start(lifeline)
-            launch.start(network, [(name, _options(links, name, lifeline)) for name in (REGISTRAR_NAME, *names)])
+            nodes = []
+            for name in (REGISTRAR_NAME, *names):
+                options = replace(_options(links, name), lifeline=lifeline)
+                if traces is not None:
+                    traces.expect(name, network.place(name))
+                    options = replace(options, trace=True)
+                nodes.append((name, options))
+            launch.start(network, nodes)
             yield lifeline
         finally:
             launch.stop(network.place(name) for name in network.names())
             links.stop()
 
 
-def _options(links: LinksProcess, name: str, lifeline: int) -> BootOptions:
+def _options(links: LinksProcess, name: str) -> BootOptions:
     options = links.connect(name).options(kept_options(links.network.place(name)))
-    return replace(with_password(links.network, name, options), lifeline=lifeline)
+    return with_password(links.network, name, options)
 
 
 def check(network: Network, running: Sequence[str]) -> tuple[str, ...]:

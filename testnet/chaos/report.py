@@ -54,6 +54,10 @@ class Report:
     """Seconds from the end of the last fault until all nodes reached each other."""
     apart: list[str] = field(default_factory=list)
     """Who did not reach whom when its time was over."""
+    steps: int = 0
+    """Of messages, in which the invariants were watched."""
+    unwatched: str = "The nodes ran before, and so they write no traces."
+    """Why they were not."""
     problems: list[str] = field(default_factory=list)
     """What kept it from being done as planned."""
 
@@ -93,6 +97,7 @@ class Report:
             "faults": [held.value() for held in self.faults],
             "transfers": self.transfers.value(),
             "requests": self.requests.value(),
+            "traced_steps": None if self.unwatched else self.steps,
             "healed_seconds": None if self.healed is None else round(self.healed, 3),
             "violations": self.violations(),
             "evidence": self.evidence(),
@@ -102,7 +107,17 @@ class Report:
 def words(report: Report, logs: Callable[[str], str]) -> str:
     """The report for people; `logs` gives the command line that shows a node's log."""
     return "\n".join(
-        [*_head(report), "", *_faults(report), "", *_traffic(report), *_healing(report), "", *_verdict(report, logs)]
+        [
+            *_head(report),
+            "",
+            *_faults(report),
+            "",
+            *_traffic(report),
+            *_traces(report),
+            *_healing(report),
+            "",
+            *_verdict(report, logs),
+        ]
     )
 
 
@@ -135,6 +150,12 @@ def _traffic(report: Report) -> list[str]:
         f"  {requests.lost} lost, {requests.doubled} doubled, {requests.disordered} out of order, "
         f"{requests.wrong_node} from the wrong node",
     ]
+
+
+def _traces(report: Report) -> list[str]:
+    if report.unwatched:
+        return [f"Traces: not watched. {report.unwatched}"]
+    return [f"Traces: {report.steps} steps of messages, in which G2 to G5 and G24 were watched"]
 
 
 def _abandoned(count: int) -> str:

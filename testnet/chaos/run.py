@@ -20,7 +20,9 @@ from testnet.chaos.report import Report
 from testnet.chaos.requests import PROCESS, RUN_SECONDS, TIMEOUT, Author
 from testnet.chaos.stage import Stage
 from testnet.chaos.weather import Weather
+from testnet.hindsight import look_back
 from testnet.schedule import Schedule
+from testnet.traces import Traces
 
 MARGIN = 10.0
 """Seconds that an outcome may be late."""
@@ -42,7 +44,7 @@ def run_chaos(
     """Faults come as in `schedule` for so many seconds, or until the user wants no more of it."""
     report = Report(seed, ground.nodes, seconds)
     with tempfile.TemporaryDirectory(prefix="nectar-chaos-files-", dir=ground.scratch) as scratch:
-        stage = Stage(ground.network, ground.nodes, seed, Path(scratch), report, ground.lifeline)
+        stage = Stage(ground.network, ground.nodes, seed, Path(scratch), report, ground.lifeline, ground.traces)
         partial = partial_files(stage)
         play = Play(stage, schedule)
         try:
@@ -99,6 +101,20 @@ class Play:
             author.check()
         for sender in self._senders:
             sender.sweep()
+        if self._stage.traces is not None:
+            self._look_back(self._stage.traces)
+
+    def _look_back(self, traces: Traces) -> None:
+        hindsight = look_back(
+            traces, lambda name: self._stage.network.place(name).owner() is not None, with_journal=False
+        )
+        report = self._stage.report
+        if hindsight.problem:
+            report.unwatched = hindsight.problem
+            return
+        report.steps, report.unwatched = hindsight.steps, ""
+        if (violation := hindsight.watch.found) is not None:
+            report.problems.append(f"{violation} (the traces are in {traces.folder})")
 
     def _start(self, what: Sequence[Callable[[], None]]) -> list[threading.Thread]:
         threads = [threading.Thread(target=self._guarded, args=(each,), name="chaos", daemon=True) for each in what]

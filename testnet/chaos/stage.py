@@ -10,6 +10,7 @@ from pathlib import Path
 from nectar_node.cli.network import Network
 from testnet.chaos.report import Report
 from testnet.processes import is_paused
+from testnet.traces import Traces
 
 _ENDS_WITHIN = 2.0
 """Seconds in which a process is gone whose connections have ended."""
@@ -28,6 +29,8 @@ class Stage:
     report: Report
     lifeline: int | None = None
     """What a node ends with that is booted here (`testnet.lifeline`); None: it outlives us."""
+    traces: Traces | None = None
+    """Of its nodes; None: they write none."""
     finishing: threading.Event = field(default_factory=threading.Event)
     """Set when nothing new is to begin."""
     hurried: threading.Event = field(default_factory=threading.Event)

@@ -152,7 +152,7 @@ class RealRun:
     def _look_back(self) -> Hindsight:
         size = self.lab.traces.catch_up()
         if size != self._known[0]:
-            self._known = size, look_back(self.lab.traces, self.lab.began, self.lab.running)
+            self._known = size, look_back(self.lab.traces, self.lab.running)
         return self._known[1]
 
 

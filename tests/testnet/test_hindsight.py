@@ -25,6 +25,7 @@ class Written:
 
     def __init__(self, folder: Path) -> None:
         self.traces = Traces(folder / "traces")
+        self.traces.began = 0.0
         self._folder = folder
 
     def write(self, host: str, *lines: str) -> None:
@@ -36,7 +37,7 @@ class Written:
         NodeFolder(self._folder / host).trace.write_text(text)
 
     def look(self, *running: str) -> Hindsight:
-        return look_back(self.traces, 0.0, lambda host: host in running)
+        return look_back(self.traces, lambda host: host in running)
 
 
 @pytest.fixture
