@@ -51,6 +51,7 @@ def test_a_run_in_which_everything_holds_says_so() -> None:
         "  2 Offline, 1 Timeout",
         "  1 died with their node",
         "  0 lost, 0 doubled, 0 out of order, 0 from the wrong node",
+        "Traces: not watched. The nodes ran before, and so they write no traces.",
         "Healing: all nodes reached each other 1.2 s after the last fault.",
         "",
         "Everything holds that must.",
@@ -100,6 +101,13 @@ def test_each_thing_that_must_not_be_is_a_violation_with_what_to_look_at(break_i
     assert all(line in shown for line in report.evidence())
 
 
+def test_a_run_whose_traces_were_watched_says_so_and_how_much_that_was() -> None:
+    report = whole()
+    report.steps, report.unwatched = 1200, ""
+    assert "Traces: 1200 steps of messages, in which G2 to G5 and G24 were watched\n" in text(report)
+    assert report.value()["traced_steps"] == 1200
+
+
 def test_what_ended_early_says_so() -> None:
     report = whole()
     report.seconds = 12.0
@@ -109,6 +117,7 @@ def test_what_ended_early_says_so() -> None:
 def test_as_json_it_is_complete() -> None:
     value = json.loads(json.dumps(whole().value()))
     assert (value["seed"], value["violations"], value["healed_seconds"]) == (7, [], 1.25)
+    assert value["traced_steps"] is None
     assert value["faults"][0] == {
         "kind": "crash",
         "node": "a.nec",

@@ -6,16 +6,19 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from nectar_node.cli.boot_options import kept_options
 from nectar_node.cli.network import Network
 from nectar_node.cli.transfer import Interrupts
 from nectar_node.errors import BadInput, NotRunning
 from testnet.chaos.ground import Ground, check, ground, started
 from testnet.chaos.report import Report
 from testnet.chaos.run import run_chaos
+from testnet.chaos.weather import ECHO
 from testnet.faults.bit_flips import BitFlips
 from testnet.faults.crash import Crash
 from testnet.faults.disk_full import DiskFull
@@ -26,6 +29,7 @@ from testnet.links.client import LinksProcess
 from testnet.local import LocalTestnet
 from testnet.processes import NodeProcesses, is_paused
 from testnet.schedule import Schedule, Step
+from testnet.traces import Traces
 from tests.cli.served_node import make_network
 from tests.testnet.cli.lab import Shell
 
@@ -35,8 +39,9 @@ SCHEDULE: Schedule = (
     Step(1.0, 2.0, Crash("a.nec")),
     Step(1.5, 3.0, Partition(Where("b.nec", "c.nec"))),
     Step(2.5, 3.5, Pause("c.nec")),
-    Step(3.0, 4.0, DiskFull("b.nec")),
+    Step(3.0, 500.0, DiskFull("b.nec")),
 )
+"""However slow the machine, at last a disk is full alone, until somebody has seen enough."""
 
 
 class Progress:
@@ -50,9 +55,15 @@ class Progress:
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
+    with closing(Traces(tmp_path_factory.mktemp("traces"))) as traces:
+        yield traces
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory, traces: Traces) -> Iterator[Network]:
     network = Network(tmp_path_factory.mktemp("chaos") / "testnet")
-    with started(network, NODES):
+    with started(network, NODES, traces):
         yield network
 
 
@@ -85,9 +96,24 @@ def await_paused(network: Network, name: str) -> None:
         assert time.monotonic() < deadline
 
 
-def test_files_and_requests_stand_a_kill_a_pause_a_full_disk_and_broken_links(network: Network) -> None:
-    report = run(network, SCHEDULE, 6.0)
+class SeesEnough(Progress):
+    """Interrupts when the last fault holds alone, and a file has come through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted = Interrupts()
+
+    def show(self, done: int, total: int, text: str) -> None:
+        if text.startswith(SCHEDULE[-1].fault.words()) and "; 0 files" not in text:
+            self.wanted.count = 1
+
+
+def test_files_and_requests_stand_a_kill_a_pause_a_full_disk_and_broken_links(network: Network, traces: Traces) -> None:
+    place = Ground(network, check(network, network.names()), "", traces)
+    progress = SeesEnough()
+    report = run_chaos(place, 5, 600.0, SCHEDULE, progress, progress.wanted)
     assert report.violations() == [], report.evidence()
+    assert (report.steps > report.requests.started, report.unwatched) == (True, "")
     assert [held.step for held in report.faults] == list(SCHEDULE)
     assert all(held.refused is None and held.ended is not None for held in report.faults)
     assert report.transfers.completed > 0
@@ -154,6 +180,20 @@ def test_a_testnet_that_somebody_stops_meanwhile_stays_down_and_the_report_says_
     assert [name for name in network.names() if network.place(name).owner() is not None] == []
 
 
+def test_what_the_traces_of_its_nodes_show_is_a_violation(tmp_path: Path) -> None:
+    network = Network(tmp_path / "testnet")
+    with closing(Traces(tmp_path / "traces")) as traces, started(network, NODES[:2], traces):
+        never_sent = {"step": "sent", "id": 7, "parent": None, "root": 7, "source": f"a.nec@{ECHO}"}
+        never_sent |= {"target": f"b.nec@{ECHO}", "claimed": True, "expects": True, "inherits": False, "body": 1}
+        never_sent |= {"blob": None, "reason": None, "beginning": "", "at": time.monotonic()}
+        network.place("b.nec").trace.write_text(json.dumps(never_sent) + "\n")
+        report = run_chaos(Ground(network, NODES[:2], "", traces), 5, 0.5, (), Progress(), Interrupts())
+    assert report.violations() == [
+        f"G3: b.nec took request 7 to b.nec@{ECHO} from a.nec@{ECHO}, who never sent it "
+        f"(the traces are in {tmp_path / 'traces'})"
+    ]
+
+
 def test_where_faults_hold_already_or_a_node_is_paused_it_does_not_begin(network: Network) -> None:
     links = LinksProcess(network)
     links.ask("apply", kind="partition", parameters={"between": ["a.nec", "b.nec"]}, seconds=None)
@@ -185,7 +225,10 @@ def test_a_testnet_that_is_down_runs_for_as_long_as_it_takes(tmp_path: Path) -> 
     shell.say("testnet", "chaos", "--minutes", "0.02", "--seed", "3", "--json", "-o", str(tmp_path / "report"))
     report = json.loads((tmp_path / "report").read_text())
     assert (report["nodes"], report["violations"]) == (["a.nec", "b.nec"], [])
+    assert report["traced_steps"] > 0
     network = Network(shell.folder)
+    assert [path for path in network.folder.rglob("trace*") if path.is_file() or path.is_fifo()] == []
+    assert not kept_options(network.place("a.nec")).trace
     assert [name for name in network.names() if network.place(name).owner() is not None] == []
     assert LinksProcess(network).pid is None
 
