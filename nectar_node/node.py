@@ -158,7 +158,7 @@ class Node:
         self._core = _make_core(prepared)
         self._actions = self._core.actions
         self._runner = Runner(self._core, self._carry_out, self._flush)
-        self._trace = NodeTrace(self.config, self._core)
+        self._trace = NodeTrace(self.config, self._core, trio.current_time)
         self._log_budget = LogBudget()
         self._telling_omitted = False
         self._lanes = Lanes(self._job_done)

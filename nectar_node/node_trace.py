@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import trio
-
 from nectar_node import log
 from nectar_node.config import NodeConfig
 from nectar_node.core import NodeCore
@@ -16,13 +14,14 @@ from nectar_node.trace_file import TraceFile, standing
 class NodeTrace:
     """The trace file of one boot; if there is none, nothing happens here."""
 
-    def __init__(self, config: NodeConfig, core: NodeCore) -> None:
-        """Raises BadInput: the file cannot be written."""
+    def __init__(self, config: NodeConfig, core: NodeCore, clock: Callable[[], float]) -> None:
+        """`clock`: that of the core's events and records. Raises BadInput: the file cannot be written."""
         self._core = core
+        self._clock = clock
         self._file: TraceFile | None = None
         if config.trace:
-            self._file = TraceFile.open(config.folder.trace, config.name, trio.current_time)
-            core.trace(None, self, trio.current_time())
+            self._file = TraceFile.open(config.folder.trace, config.name, clock)
+            core.trace(None, self, clock())
 
     def take(self, action: Traced) -> None:
         """A record for the file, whose token is this object."""
@@ -54,4 +53,4 @@ class NodeTrace:
         if self._file is not None:
             self._file.close()
             self._file = None
-            self._core.untrace(self, trio.current_time())
+            self._core.untrace(self, self._clock())

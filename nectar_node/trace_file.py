@@ -15,6 +15,7 @@ node that was killed, its trace tells. The file may be a named pipe, which no li
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -105,7 +106,8 @@ class TraceFile:
             # Without waiting: a pipe that nobody reads is an error, and not for ever.
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         except OSError as error:
-            raise BadInput(f"The trace cannot be written to {path}: {error.strerror}.") from error
+            why = "nobody reads that pipe; remove it" if error.errno == errno.ENXIO else error.strerror
+            raise BadInput(f"The trace cannot be written to {path}: {why}.") from error
         os.set_blocking(descriptor, True)
         return TraceFile(descriptor, _lead_of_monotonic(clock), [b"", _encode({"boots": our})])
 
