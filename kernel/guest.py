@@ -199,9 +199,11 @@ class GuestConfig(NamedTuple):
     entropy: Callable[[int], bytes] | None = None
     """Source of the guest's WASI randomness; None: the host's. Given in replayable runs."""
     clock: Callable[[], int] | None = None
-    """Nanoseconds, for WASI clocks; None: the host's. Given in replayable runs."""
+    """Nanoseconds since 1970, for WASI's clock of that kind; None: the host's. Given in replayable runs."""
     drive: str | None = None
     """A host folder that the guest sees as `/` (G28); None: no folder."""
+    monotonic: Callable[[], int] | None = None
+    """Nanoseconds, for the one that nobody can set; None: as `clock`."""
 
 
 class Program(Protocol):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from kernel.address import Address, PackageId, ProcessId
@@ -31,16 +30,18 @@ from kernel.events import (
     ToSystem,
     UseState,
 )
-from kernel.guest import Guest, GuestConfig, Poll, Program, SpawnError
+from kernel.guest import Guest, Poll, Program, SpawnError
 from kernel.kernel import Kernel
 from kernel.machine import Machine
 from kernel.message import Buffer, Envelope, LazyLoadBlob, Request
+from nectar_node.core_config import CoreConfig
 from nectar_node.dead_letters import DeadLetters
 from nectar_node.grant_store import GrantStore
 from nectar_node.installation import EntryOwner, Installer
 from nectar_node.package import Package
 from nectar_node.peers import Peers
 from nectar_node.record_store import RecordStore, Written
+from nectar_node.start_up import Boot, StartUp
 from nectar_node.storage.operations import Job, Location, Outcome
 from nectar_node.system.kernel import KernelProcess
 from nectar_node.system.net import Net
@@ -62,34 +63,6 @@ class Timed(Protocol):
 
     def next_deadline(self) -> float | None:
         """When it has something to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class CoreConfig:
-    """What a core needs to know."""
-
-    our: str
-    """Its node id."""
-    drives: str
-    """Root of the vfs."""
-    state: str
-    """Root of the saved states."""
-    records: str
-    """The folder with the file of the name records, kept for the next boot."""
-    capabilities: Location
-    """The file of the capability store."""
-    fresh_id: Callable[[], int]
-    """Unpredictable u64s."""
-    guest: Callable[[Address], GuestConfig]
-    """What a guest of that address is started with."""
-    clock: Callable[[], float] | None = None
-    """For the times in traces; None: those of the events."""
-    kept_capabilities: bytes | None = None
-    """What that file held at this boot."""
-    kept_records: Written | None = None
-    """How far the file of the name records went at this boot; None: there is none yet, and it is not protected."""
-    boots: frozenset[ProcessId] = frozenset()
-    """The processes of the packages that are started at this boot: they hold what they held before (G21)."""
 
 
 class NodeCore:
@@ -116,13 +89,21 @@ class NodeCore:
         self.dead_letters = DeadLetters()
         self._out: deque[WorldAction] = deque()
         self._installer = Installer(config.our, self.kernel.grants, self._kernel, self._out.append, self.vfs.mount)
+        self._start_up = StartUp(config.our, self._installer, self._out.append)
         self._records = RecordStore(config.records, config.kept_records or Written(), network.records)
         self._peers = Peers(
-            config.our, network, self._vouching, self._records, self.machine.handle, self._out.append, self._serve_peer
+            config.our,
+            network,
+            self._vouching,
+            self._records,
+            self._start_up,
+            self.machine.handle,
+            self._out.append,
+            self._serve_peer,
         )
         self._restore(config.kept_capabilities, config.boots)
         self._store = GrantStore(self.kernel.grants, config.capabilities, self._vouching.snapshot)
-        self._timed: tuple[Timed, ...] = (self.machine, network, self._store, *processes)
+        self._timed: tuple[Timed, ...] = (self.machine, network, self._store, self._start_up, *processes)
         self._kernel_actions: dict[type, Callable[..., None]] = {
             ToPeer: self._to_peer,
             ToSystem: self._to_system,
@@ -138,6 +119,22 @@ class NodeCore:
 
     # --- what the world tells ---------------------------------------------------------------------------------------
 
+    def boot(self, boot: Boot, now: float) -> None:
+        """Ask for the name, and start the packages when that is answered, or has taken too long; they keep what they
+        held when the node went down (G21). `Ready` tells when they have been started."""
+        self._now = now
+        if boot.registers and boot.endpoint is not None:
+            self.network.set_endpoint(boot.endpoint.host, boot.endpoint.port, now)
+        elif boot.registers:
+            self.network.register(now)
+        self._start_up.begin(boot, now)
+        self.settle(now)
+
+    def set_wall_clock(self, offset: float, now: float) -> None:
+        """Unix time is `now` and so much more: somebody may have set the clock of the machine."""
+        self.network.set_wall_clock(offset, now)
+        self.settle(now)
+
     def next_deadline(self) -> float | None:
         """When `on_timer` has something to do; None: not before the next event."""
         earliest = math.inf
@@ -149,11 +146,13 @@ class NodeCore:
 
     def on_timer(self, now: float) -> None:
         """Do what is due."""
+        self._now = now
         due = self.machine.next_deadline()
         if due is not None and due <= now:
             self.machine.handle(Tick(), now)
         self._system.on_timer(now)
         self.network.on_timer(now)
+        self._start_up.on_timer(now)
         self._keep(now)
         self.settle(now)
 
@@ -235,6 +234,7 @@ class NodeCore:
         owner = load.owner
         if isinstance(owner, EntryOwner):
             self._installer.code_loaded(owner, program)
+            self._start_up.installed()
         elif isinstance(owner, SystemToken):
             self._system.code_fetched(owner, program, self._now)
         else:
@@ -248,11 +248,6 @@ class NodeCore:
     def packages(self) -> dict[PackageId, Package]:
         """Those that are installed; not to be changed."""
         return self._installer.packages
-
-    @property
-    def starting(self) -> int:
-        """Packages whose processes' code is still being read or compiled."""
-        return self._installer.starting
 
     # The same names as `net.peers.Network` gives them: a connection's driver serves either.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import trio
 
 from kernel.guest import Program
-from kernel.message import Buffer
+from nectar_node.code import Source
 from nectar_node.storage.operations import Location
 from nectar_node.world import BadCode
 
@@ -20,8 +20,6 @@ THREADS = 40
 """Programs that are read or compiled at once."""
 THREADS_OF_PACKAGE = 2
 """The same of one package."""
-
-Source = Location | Buffer
 
 
 class Loader:

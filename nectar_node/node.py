@@ -21,16 +21,17 @@ from pathlib import Path
 import trio
 
 from kernel.address import Address
-from kernel.errors import BadModule, KernelError
+from kernel.errors import KernelError
 from kernel.events import Answered
-from kernel.guest import GuestConfig, Program
-from kernel.limits import MAX_MEMORY_BYTES, MAX_MODULE_BYTES
-from kernel.message import Buffer
+from kernel.guest import GuestConfig
+from kernel.limits import MAX_MEMORY_BYTES
 from kernel.runner import Runner
 from kernel.wasm.engine import Engine, self_check
 from nectar_node import control, control_socket, lifeline, log
+from nectar_node.code import load_program
 from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig, module_cache
-from nectar_node.core import CoreConfig, NodeCore
+from nectar_node.core import NodeCore
+from nectar_node.core_config import CoreConfig
 from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError
 from nectar_node.lanes import Lanes
 from nectar_node.loading import Loader
@@ -41,20 +42,22 @@ from nectar_node.node_trace import NodeTrace
 from nectar_node.package import Package, read_package
 from nectar_node.record_store import Written
 from nectar_node.refusals import why_refused
+from nectar_node.start_up import Boot
 from nectar_node.storage.disk import perform
-from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, Outcome, ReadAt
+from nectar_node.storage.operations import Job, Location, Outcome
 from nectar_node.trace import Traced
-from nectar_node.world import BadCode, Installed, Joined, JoinFailed, LoadCode, LogLine, Printed, ShutDown
-from net.directory import Directory
-from net.driver import FAREWELL_SECONDS, Driver
+from nectar_node.world import Installed, Joined, LoadCode, LogLine, NameRefused, Printed, Ready, ShutDown
+from net.directory import Directory, Endpoint
+from net.driver import Driver
 from net.errors import ListenFailed
 from net.events import Close, Dial, FailureReason, Hold, Probed, Writable
 from net.keyfile import Keys
+from net.limits import FAREWELL_SECONDS
 from net.peers import Network, NetworkConfig
 from net.tcp import TcpListener, TcpTransport
 
-JOIN_SECONDS = 10.0
-"""How long a node that boots waits for the registrar before it says so and goes on trying."""
+CLOCK_SECONDS = 5.0
+"""Pause between two looks at the machine's clock: name records live for days."""
 _IDS_AT_ONCE = 512
 
 
@@ -144,13 +147,12 @@ class Node:
     def __init__(self, prepared: _Prepared) -> None:
         self.config = prepared.config
         self._prepared = prepared
-        self._loader = Loader(str(prepared.config.folder.drives), partial(_compile, prepared.engine))
+        self._loader = Loader(str(prepared.config.folder.drives), partial(load_program, prepared.engine, perform))
         self._started = trio.current_time()
         self._endpoint: tuple[str, int] = (prepared.config.host, 0)
         self._transport = TcpTransport()
-        self._joined: trio.Event | None = None
-        self._refusal: JoinFailed | None = None
-        self._code_loaded = trio.Event()
+        self._refusal: FailureReason | None = None
+        """Why the registrar does not grant the name."""
         self._job_ended = trio.Event()
         self._stop = trio.Event()
         self._to_write: list[Writable] = []
@@ -176,7 +178,8 @@ class Node:
             Printed: control.printed,
             Probed: control.probed,
             Joined: self._on_joined,
-            JoinFailed: self._on_join_failed,
+            NameRefused: self._on_refused,
+            Ready: self._on_ready,
             ShutDown: lambda _: self._stop.set(),
         }
 
@@ -197,15 +200,12 @@ class Node:
                 nursery.start_soon(self._driver.serve, listener)
                 nursery.start_soon(control_socket.serve, commands, socket, control.MAX_LINE_BYTES)
                 nursery.start_soon(_check_engine)
-                warning = await self._join()
-                for package in self._prepared.packages:
-                    self._core.install(package, None, trio.current_time(), anew=False)
-                self._runner.turn()
-                while self._core.starting:
-                    await self._code_loaded.wait()
-                _tell_ready(self.config, {"endpoint": list(self._endpoint), "warning": warning})
+                nursery.start_soon(self._watch_clock)
                 nursery.start_soon(self._pass_on_stop, commands)
+                self._boot()
                 await commands.stop.wait()
+                if self._refusal is not None:
+                    raise CannotJoin(why_refused(self.config.name, self._refusal))
                 await self._shut_down()
                 nursery.cancel_scope.cancel()
         finally:
@@ -244,28 +244,20 @@ class Node:
         record = self._prepared.directory.find(self.config.name)
         return record.endpoints[0].port if record is not None and record.endpoints else 0
 
-    async def _join(self) -> str | None:
-        """Register the name; raises CannotJoin if it is refused. Goes on if the registrar is down, and says so."""
-        if self.config.genesis is None:
-            return None
-        self._joined = trio.Event()
-        if self.config.routers:
-            self._core.network.register(trio.current_time())
-        else:
-            host, port = self.config.advertise or self._endpoint
-            self._core.network.set_endpoint(host, port, trio.current_time())
-        self._core.settle(trio.current_time())
+    def _boot(self) -> None:
+        """Ask for the name, if there is a registrar to ask, and start the packages when that is settled."""
+        config = self.config
+        reached = None if config.routers else Endpoint(*(config.advertise or self._endpoint))
+        boot = Boot(tuple(self._prepared.packages), config.genesis is not None, reached)
+        self._core.boot(boot, trio.current_time())
         self._runner.turn()
-        with trio.move_on_after(JOIN_SECONDS):
-            await self._joined.wait()
-        refusal = self._refusal
-        if refusal is not None and not refusal.retries:
-            raise CannotJoin(why_refused(self.config.name, refusal.reason))
-        if refusal is None and self._joined.is_set():
-            return None
-        warning = why_refused(self.config.name, FailureReason.UNREACHABLE if refusal is None else refusal.reason)
-        log.write_line("net", warning)
-        return warning
+
+    async def _watch_clock(self) -> None:
+        """Tell the core when somebody has set the machine's clock, or the machine has slept."""
+        while True:
+            await trio.sleep(CLOCK_SECONDS)
+            self._core.set_wall_clock(_wall_clock_offset(), trio.current_time())
+            self._runner.turn()
 
     async def _shut_down(self) -> None:
         """Keep what is to be kept, and say goodbye, so that peers need not wait to see whether this node comes back."""
@@ -341,8 +333,6 @@ class Node:
     async def _load_elsewhere(self, load: LoadCode) -> None:
         program = await self._loader.load(load.source)
         self._core.code_loaded(load, program, trio.current_time())
-        self._code_loaded.set()
-        self._code_loaded = trio.Event()
         self._runner.turn()
 
     def _log(self, line: LogLine) -> None:
@@ -373,19 +363,20 @@ class Node:
             action.token.set(action.failures)
 
     def _on_joined(self, _: Joined) -> None:
-        self._refusal = None
         if self._prepared.previous is not None:
             self._prepared.previous = None
             self._nursery.start_soon(trio.to_thread.run_sync, forget_former_key, self.config.folder.key)
-        if self._joined is not None:
-            self._joined.set()
 
-    def _on_join_failed(self, failure: JoinFailed) -> None:
-        self._refusal = failure
-        if self._joined is None or self._joined.is_set():
-            log.write_line("net", why_refused(self.config.name, failure.reason))
-        else:
-            self._joined.set()
+    def _on_refused(self, refused: NameRefused) -> None:
+        self._refusal = refused.reason
+        self._stop.set()
+
+    def _on_ready(self, ready: Ready) -> None:
+        _tell_ready(self.config, {"endpoint": list(self._endpoint), "warning": ready.warning})
+
+
+def _wall_clock_offset() -> float:
+    return time.time() - trio.current_time()
 
 
 def _write_lines(lines: Iterable[tuple[str, str]]) -> None:
@@ -399,7 +390,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         routers=config.routers,
         reservations=config.reservations,
         previous=prepared.previous,
-        wall_clock_offset=time.time() - trio.current_time(),
+        wall_clock_offset=_wall_clock_offset(),
     )
     network = Network(prepared.identity, prepared.directory, network_config, os.urandom, trio.current_time())
     folder = config.folder
@@ -450,17 +441,6 @@ def _guest_config(drives: Path, address: Address) -> GuestConfig:
     with contextlib.suppress(OSError):
         drive.mkdir(mode=0o700, exist_ok=True)
     return GuestConfig(address, MAX_MEMORY_BYTES, drive=str(drive))
-
-
-def _compile(engine: Engine, source: Location | Buffer) -> Program | BadCode:
-    code = perform(ReadAt(source, 0, MAX_MODULE_BYTES + 1)) if isinstance(source, Location) else bytes(source)
-    if isinstance(code, DiskError):
-        return BadCode("there is no such file" if code.fault is DiskFault.NOT_FOUND else code.text)
-    assert isinstance(code, bytes)
-    try:
-        return engine.load(code)
-    except BadModule as error:
-        return BadCode(str(error))
 
 
 def _first(group: BaseExceptionGroup[NodeError]) -> NodeError:

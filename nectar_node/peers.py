@@ -10,10 +10,11 @@ from collections.abc import Callable
 from kernel.events import Event, FromPeer, Parcel, PeerFailed, PeerTook
 from kernel.message import Buffer, Envelope, Reason, Request, Response
 from nectar_node.record_store import RecordStore
+from nectar_node.start_up import StartUp
 from nectar_node.storage.operations import Outcome
 from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header, stream_and_inbox
 from nectar_node.vouching import Vouching
-from nectar_node.world import Joined, JoinFailed, LogLine, WorldAction
+from nectar_node.world import LogLine, WorldAction
 from net.events import (
     Close,
     Delivered,
@@ -64,12 +65,14 @@ class Peers:
         network: Network,
         vouching: Vouching,
         store: RecordStore,
+        start_up: StartUp,
         tell: Callable[[Event, float], None],
         ask: Callable[[WorldAction], None],
         serve: Callable[[Envelope], bool],
     ) -> None:
-        """`store` keeps the name records; `tell` gives the kernel an event now, `ask` the world an action; `serve`
-        gives a system process that is there for other nodes a request, False: it is for none of them."""
+        """`store` keeps the name records; `start_up` waits for the registrar; `tell` gives the kernel an event now,
+        `ask` the world an action; `serve` gives a request to a system process that is there for other nodes, False: it
+        is for none of them."""
         self._our = our
         self._network = network
         self._vouching = vouching
@@ -89,8 +92,8 @@ class Peers:
             Log: lambda event: self._log(1, event.text),
             PeerUp: self._peer_up,
             PeerDown: self._peer_down,
-            Registered: lambda _: ask(Joined()),
-            RegistrationFailed: lambda event: ask(JoinFailed(event.reason, event.retries)),
+            Registered: lambda _: start_up.registered(),
+            RegistrationFailed: lambda event: start_up.registration_failed(event.reason, retries=event.retries),
             RecordStored: self._keep_record,
             LookedUp: self._looked_up,
             Probed: ask,

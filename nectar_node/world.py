@@ -69,12 +69,18 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class JoinFailed:
-    """The registrar has refused this node its name, or cannot be reached."""
+class NameRefused:
+    """The registrar has refused this node its name at its boot: it does not run."""
 
     reason: FailureReason
-    retries: bool
-    """The net goes on trying by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The node has booted: the processes of its packages have been started, or could not be."""
+
+    warning: str | None
+    """Why it has no place in its network yet, as one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,8 @@ WorldAction = (
     | Answered
     | Installed
     | Joined
-    | JoinFailed
+    | NameRefused
+    | Ready
     | Traced
     | Probed
     | ShutDown

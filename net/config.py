@@ -31,7 +31,7 @@ class NetworkConfig:
     recovery_seconds: float = RECOVERY_SECONDS
     """Budget for reaching a peer, and for reviving a broken session."""
     wall_clock_offset: float = 0.0
-    """Unix time minus `now`, for the issue and expiry of records."""
+    """Unix time minus `now`, for the issue and expiry of records; `Network.set_wall_clock` changes it later."""
     record_seconds: int = RECORD_SECONDS
     """From the issue of this node's record to its expiry; it is renewed at half of that."""
     credit_bytes: int = SESSION_CREDIT_BYTES

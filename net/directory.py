@@ -5,9 +5,10 @@ signed static file, and the cache of what a registrar has granted. Asking the re
 `registrar`'s.
 
 A record expires at a Unix time. Whoever owns a directory tells it when one has (`next_expiry`, `expire`); from then on
-its name counts as unknown, but an older record does not take its place.
+its name counts as unknown, but an older record does not take its place. If that clock is set back, it has not expired.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
@@ -242,6 +243,8 @@ class RecordTable:
         """Those that somebody has asked for."""
         self._expiries: Timers[str] = Timers()
         self._expired: set[str] = set()
+        self._at = -math.inf
+        """The Unix time that it was last told of."""
         for record in records:
             self.put(record)
 
@@ -288,9 +291,20 @@ class RecordTable:
 
     def expire(self, at: float) -> None:
         """It is the Unix time `at`: what expires until then counts as unknown."""
+        if at < self._at:
+            self._believe_again(at)
+        self._at = at
         while (name := self._expiries.pop_due(at)) is not None:
             self._expired.add(name)
             self._read.pop(name, None)
+
+    def _believe_again(self, at: float) -> None:
+        """The clock has been set back, before the expiry of some that had expired."""
+        for name in sorted(self._expired):
+            expires_at = self._held[name].expires_at
+            if expires_at > at:
+                self._expired.discard(name)
+                self._expiries.set(name, expires_at)
 
     def records(self) -> list[HeldRecord]:
         """All, expired ones too."""

@@ -12,7 +12,7 @@ import trio
 
 from net.errors import DialFailed, StreamBroken
 from net.events import Buffer, Close, Dial, DialFailure, Hold, Writable
-from net.limits import MAX_RECORD_BYTES
+from net.limits import FAREWELL_SECONDS, MAX_RECORD_BYTES
 from net.transport import Listener, Stream, Transport
 
 SEND_BYTES = 1 << 18
@@ -23,8 +23,6 @@ scheduler, which costs as much as encrypting 64 KiB, for every fourth piece of a
 SLOW_RATE = 1 << 18
 """Bytes a second below which a link is slow. It is given a record at a time, so that the network sees how it goes on:
 it takes a connection for dead on which nothing goes for `limits.PING_SECONDS`."""
-FAREWELL_SECONDS = 1.0
-"""How long a connection that is to be closed may take to write what was begun, and its farewell."""
 
 
 class Port(Protocol):

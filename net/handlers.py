@@ -49,7 +49,7 @@ class Handlers:
         self._circuits = parts.circuits
         self._service = parts.service
         self._registrar = parts.directory.genesis.name if parts.directory.genesis is not None else None
-        self._wall_clock_offset = parts.wall_clock_offset
+        self._wall_clock = parts.wall_clock
         self._gone = gone
 
     def handle(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
@@ -126,7 +126,7 @@ class Handlers:
         assert isinstance(frame, Lookup | Register)
         if self._service is None:
             raise BadFrame("a request to a node that is no registrar")
-        reply = self._service.answer(frame, connection, session.name, now + self._wall_clock_offset)
+        reply = self._service.answer(frame, connection, session.name, self._wall_clock.unix(now))
         if reply is None:
             return
         if session.guest and isinstance(reply, Granted):

@@ -128,6 +128,9 @@ RENEWAL_SLACK_SECONDS = 1
 
 # --- times, in seconds ----------------------------------------------------------------------------------------------
 
+FAREWELL_SECONDS = 1.0
+"""How long a connection that is to be closed may take to write what was begun, and its farewell; and a node that ends,
+to keep what it holds."""
 HANDSHAKE_SECONDS = 5.0
 """From the connection's begin to the end of the handshake; a peer that is silent for longer is dropped."""
 VERIFY_SECONDS = 2.0

@@ -11,6 +11,7 @@ from net.relay import Relay
 from net.service import Service
 from net.sessions import Sessions
 from net.switchboard import Switchboard
+from net.wall_clock import WallClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,5 +34,5 @@ class Parts:
     """What routers are to this node."""
     service: Service | None
     """What this node is to others as the registrar, if it is that."""
-    wall_clock_offset: float
-    """Unix time minus `now`."""
+    wall_clock: WallClock
+    """For the issue and expiry of records."""

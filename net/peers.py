@@ -50,6 +50,7 @@ from net.session import Receipt
 from net.sessions import Sessions
 from net.switchboard import Switchboard
 from net.vitals import PeerStatus
+from net.wall_clock import WallClock
 
 __all__ = ["Network", "NetworkConfig"]
 
@@ -73,6 +74,7 @@ class Network:
         self._events: deque[NetEvent] = deque()
         self._service = Service(directory, self._events.append) if isinstance(directory, Registrar) else None
         self._switchboard = Switchboard(self._events)
+        self._wall_clock = WallClock(config.wall_clock_offset)
         self._sessions = Sessions(
             identity,
             directory,
@@ -80,6 +82,7 @@ class Network:
             entropy,
             events=self._events,
             switchboard=self._switchboard,
+            wall_clock=self._wall_clock,
             answered=self._answered,
         )
         self._relay = Relay(config.reservations, self._switchboard, entropy)
@@ -94,14 +97,14 @@ class Network:
                 self._relay,
                 self._circuits,
                 self._service,
-                config.wall_clock_offset,
+                self._wall_clock,
             )
         )
         self._wanted: set[str] = set()
         """Names that the node has asked for."""
         self._endpoints = config.endpoints
         self._down = False
-        directory.expire(now + config.wall_clock_offset)
+        directory.expire(self._wall_clock.unix(now))
         if config.register:
             self.register(now)
 
@@ -192,6 +195,14 @@ class Network:
         self._sessions.resolver.register(self._endpoints, self._config.routers, now)
         self._sessions.serve_resolver(now)
         self._sessions.keep_routers(now)
+
+    def set_wall_clock(self, offset: float, now: float) -> None:
+        """Unix time minus `now` is `offset`: somebody may have set the machine's clock, or it has slept. What has
+        expired by it is believed no longer, and again when it is set back; this node's own record is looked after."""
+        if self._wall_clock.set(offset):
+            self._directory.expire(self._wall_clock.unix(now))
+            self._sessions.resolver.renew(now)
+            self._sessions.serve_resolver(now)
 
     def shutdown(self, now: float) -> None:
         """Say goodbye to all and fail what is unsent or unacknowledged; nothing is accepted or dialed any more."""
@@ -284,8 +295,8 @@ class Network:
 
     def on_timer(self, now: float) -> None:
         """Time has passed."""
-        while (expiry := self._next_expiry()) is not None and expiry <= now:
-            self._directory.expire(expiry + self._config.wall_clock_offset)
+        while (expiry := self._directory.next_expiry()) is not None and self._wall_clock.when(expiry) <= now:
+            self._directory.expire(max(expiry, self._wall_clock.unix(now)))  # however it was rounded
         self._sessions.probes.on_timer(now)  # before the silence of its connection is dealt with
         self._sessions.resolver.on_timer(now)
         self._sessions.serve_resolver(now)
@@ -298,7 +309,7 @@ class Network:
 
     def _next_expiry(self) -> float | None:
         expiry = self._directory.next_expiry()
-        return None if expiry is None else expiry - self._config.wall_clock_offset
+        return None if expiry is None else self._wall_clock.when(expiry)
 
     # --- out --------------------------------------------------------------------------------------------------------
 

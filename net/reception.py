@@ -40,7 +40,7 @@ class Reception:
         self._relay = parts.relay
         self._circuits = parts.circuits
         self._directory = parts.directory
-        self._wall_clock_offset = parts.wall_clock_offset
+        self._wall_clock = parts.wall_clock
         self._admission = Admission(parts.identity, parts.directory)
         self._handlers = Handlers(parts, self.gone)
         self._verifying: dict[str, list[int]] = {}
@@ -168,7 +168,7 @@ class Reception:
 
     def _verify(self, connection: Connection, now: float, answer: Answer | None = None) -> None:
         """Decide whether the peer is the node it names. Raises ProtocolViolation if not. `answer`: of its lookup."""
-        ruling = self._admission.judge(connection, answer, now + self._wall_clock_offset)
+        ruling = self._admission.judge(connection, answer, self._wall_clock.unix(now))
         if ruling.learned is not None:
             self._events.append(RecordStored(ruling.learned))
             self._distrust(ruling.name, now)

@@ -29,6 +29,7 @@ from net.limits import (
     RENEWAL_SLACK_SECONDS,
 )
 from net.timers import Timers
+from net.wall_clock import WallClock
 from net.wire import Control, Found, Granted, Lookup, Refused, Register
 
 _MAX_STALE = 3
@@ -69,7 +70,7 @@ class Resolver:
         emit: Callable[[NetEvent], None],
         *,
         previous: Identity | None = None,
-        wall_clock_offset: float = 0.0,
+        wall_clock: WallClock | None = None,
         record_seconds: int = RECORD_SECONDS,
     ) -> None:
         """`previous`: the identity with the key that the name had before, if this boot changes it. `record_seconds`:
@@ -78,7 +79,7 @@ class Resolver:
         self._directory = directory
         self._emit = emit
         self._previous = previous
-        self._wall_clock_offset = wall_clock_offset
+        self._wall_clock = wall_clock or WallClock(0.0)
         self._record_seconds = record_seconds
         self._sequence = 0
         """The highest number of a record of this node that the registrar has shown."""
@@ -96,7 +97,7 @@ class Resolver:
         self.own_record: bytes | None = directory.signed(identity.name)
         """This node's record to show in handshakes: granted if possible, else merely signed by itself."""
 
-    # --- five verbs ---
+    # --- its verbs ---
 
     def look_up(self, name: str, now: float) -> None:
         """Ask for `name` unless that is under way; the outcome comes from `next_answer`."""
@@ -119,6 +120,11 @@ class Resolver:
         if held is None or not self._is_wanted(held, now):
             self.own_record = self._sign(held, now)
         self.look_up(self._identity.name, now)
+
+    def renew(self, now: float) -> None:
+        """The wall clock has been set: see whether the record that this node has registered is still the right one."""
+        if self._wanted is not None and self._registering is None:
+            self.register(*self._wanted, now)
 
     def next_frame(self) -> Control | None:
         """A frame for the registrar."""
@@ -224,7 +230,7 @@ class Resolver:
             self._timers.set(_REGISTRATION, None)
 
     def _learn(self, data: bytes, name: str, now: float) -> None:
-        learned = self._directory.learn_untrusted(data, now + self._wall_clock_offset, name)
+        learned = self._directory.learn_untrusted(data, self._wall_clock.unix(now), name)
         if learned is not None:
             self._emit(RecordStored(learned))
         if name == self._identity.name:
@@ -249,7 +255,7 @@ class Resolver:
         self.own_record = record
         self._emit(Registered(record))
         half_life = held.expires_at - self._record_seconds / 2
-        self._timers.set(_REGISTRATION, half_life - self._wall_clock_offset)
+        self._timers.set(_REGISTRATION, self._wall_clock.when(half_life))
 
     def _registration_unavailable(self, now: float) -> None:
         self._registration_failed(FailureReason.UNREACHABLE, now, retries=True)
@@ -262,7 +268,7 @@ class Resolver:
 
     def _is_wanted(self, held: NameRecord, now: float) -> bool:
         """Whether this record of ours is the one to have, and need not be renewed yet."""
-        left = held.expires_at - (now + self._wall_clock_offset)
+        left = held.expires_at - self._wall_clock.unix(now)
         if left < self._record_seconds / 2 + RENEWAL_SLACK_SECONDS:
             return False
         return held.public_key == self._identity.public_key and (held.endpoints, held.routers) == self._wanted
@@ -273,7 +279,7 @@ class Resolver:
         sequence = 1 + max(self._sequence, held.sequence if held is not None else 0)
         if self._signed is not None and self._signed[0].sequence >= sequence and self._is_wanted(self._signed[0], now):
             return self._signed[1]
-        issued_at = max(0, int(now + self._wall_clock_offset))
+        issued_at = max(0, int(self._wall_clock.unix(now)))
         name, key = self._identity.name, self._identity.public_key
         record = NameRecord(name, key, *self._wanted, sequence, issued_at, issued_at + self._record_seconds)
         self._signed = (record, sign_record(record, self._identity, self._previous).encode())

@@ -23,6 +23,7 @@ from net.session import Session
 from net.session_table import SessionTable
 from net.switchboard import Switchboard
 from net.timers import Timers
+from net.wall_clock import WallClock
 from net.ways import Ways
 from net.wire import Reserve
 
@@ -39,9 +40,10 @@ class Sessions:
         *,
         events: deque[NetEvent],
         switchboard: Switchboard,
+        wall_clock: WallClock,
         answered: Callable[[str, Answer, float], None],
     ) -> None:
-        """`answered` is told of every lookup that has ended: name, outcome, now. (Seven parameters, since this is one
+        """`answered` is told of every lookup that has ended: name, outcome, now. (Eight parameters, since this is one
         half of `peers.Network`, and made there alone.)"""
         self._identity = identity
         self._directory = directory
@@ -67,7 +69,7 @@ class Sessions:
             directory,
             events.append,
             previous=config.previous,
-            wall_clock_offset=config.wall_clock_offset,
+            wall_clock=wall_clock,
             record_seconds=config.record_seconds,
         )
 

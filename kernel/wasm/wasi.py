@@ -19,8 +19,11 @@ from kernel.wasm.adapter import FD_WRITE, FD_WRITE_NUMBERS, HOST, WASI
 from kernel.wasm.fiber import Fiber, Running
 from kernel.wasm.host import HostFunction, asynchronous
 
-_SUCCESS, _INVALID, _NOT_SUPPORTED = 0, 28, 58
+_SUCCESS, _BAD_DESCRIPTOR, _INVALID, _NOT_SUPPORTED = 0, 8, 28, 58
 """WASI errno."""
+_REALTIME, _MONOTONIC = 0, 1
+_CPU_TIMES = (2, 3)
+"""WASI clockid: of the process and the thread. Wasmtime has neither."""
 _STDOUT, _STDERR = 1, 2
 _VERBOSITY = {_STDOUT: 1, _STDERR: 0}
 _MAX_VECTORS = 1024
@@ -108,8 +111,13 @@ def _random_get(guest: Fiber, pointer: int, length: int) -> int:
     return _SUCCESS
 
 
-def _clock_time_get(guest: Fiber, _clock: int, _precision: int, pointer: int) -> int:
-    clock = guest.config.clock
+def _clock_time_get(guest: Fiber, kind: int, _precision: int, pointer: int) -> int:
+    if kind in _CPU_TIMES:
+        return _BAD_DESCRIPTOR
+    if kind not in (_REALTIME, _MONOTONIC):
+        raise GuestTrap("there is no such clock")
+    config = guest.config
+    clock = config.monotonic if kind == _MONOTONIC and config.monotonic is not None else config.clock
     assert clock is not None, "a replayable guest is given its clock"
     _span_untrusted(guest, pointer, _TIMESTAMP.size)[:] = _TIMESTAMP.pack(clock())
     return _SUCCESS

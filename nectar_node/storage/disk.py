@@ -46,6 +46,7 @@ from nectar_node.storage.operations import (
     Sync,
     Unpack,
     WriteAt,
+    new_file_name,
 )
 
 _FAULTS = {
@@ -294,8 +295,7 @@ def _blocks(descriptor: int) -> Iterator[memoryview]:
 def _replacing(location: Location) -> Iterator[int]:
     """A descriptor for a file's new content; it takes the place of the old one at the end, if all went well."""
     with _folder_of(location) as (folder, name):
-        # Of one length, so that it fits whatever the name; always the same, so that what a crash left is written over.
-        temporary = f".{blake3(os.fsencode(name)).hexdigest(16)}.new"
+        temporary = new_file_name(name)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _FILE, 0o600, dir_fd=folder)
         try:
             yield descriptor

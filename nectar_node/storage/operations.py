@@ -7,6 +7,7 @@ in memory) and brings back the outcome. Operations of one lane are done one afte
 from __future__ import annotations
 
 import enum
+import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,6 +47,12 @@ def is_part(name: str) -> bool:
 def file_name(id: str) -> str:
     """The name of the file that holds what belongs to `id`, however long that is: itself, or its hash."""
     return id if is_part(id) else blake3(id.encode()).hexdigest()
+
+
+def new_file_name(name: str) -> str:
+    """What a file's new content is called until it takes the place of the old one. Of one length, so that it fits
+    whatever the name; always the same, so that what a crash left is written over."""
+    return f".{blake3(os.fsencode(name)).hexdigest(16)}.new"
 
 
 class FileType(enum.Enum):

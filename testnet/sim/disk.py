@@ -7,14 +7,16 @@ folders at once, as in every file system with a journal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from blake3 import blake3
 
 from kernel.message import Buffer
-from nectar_node.storage.archive import BadArchive, read_archive_untrusted, unpack_untrusted
+from nectar_node.storage.archive import BadArchive, Entry, read_archive_untrusted, unpack_untrusted
 from nectar_node.storage.operations import (
     MAX_LISTED,
     MAX_NAME_BYTES,
@@ -43,6 +45,7 @@ from nectar_node.storage.operations import (
     Sync,
     Unpack,
     WriteAt,
+    new_file_name,
 )
 
 _NOT_FOUND = DiskError(DiskFault.NOT_FOUND, "No such file or directory")
@@ -128,6 +131,8 @@ class SimDisk:
         """Entries of folders when those were last synced; what is below one that is not there cannot be reached."""
         self._removed: set[Path] = set()
         """Folders that were removed since then: one that is there again is another one."""
+        self._unfinished: set[Path] = set()
+        """Files with new content that was never finished: the next one for the same file takes their place."""
         self._performers: dict[type, Callable[[Any], Outcome]] = {
             ReadAt: self._read_at,
             WriteAt: self._write_at,
@@ -157,6 +162,40 @@ class SimDisk:
             return refusal.error
         except BadArchive as error:
             return DiskError(DiskFault.BAD_ARCHIVE, f"the archive {error}")
+
+    def break_off(self, operation: Operation, chance: Random) -> None:
+        """Whoever carries out `operation` is killed meanwhile: all of it is done, or nothing, or a part."""
+        done = chance.choice((0.0, chance.random(), 1.0))
+        if done == 1.0:
+            self.perform(operation)
+        elif done > 0.0:
+            with suppress(_RefusedError, BadArchive):
+                self._perform_in_part(operation, done)
+
+    def _perform_in_part(self, operation: Operation, share: float) -> None:
+        """What takes one step is not done at all."""
+        match operation:
+            case WriteAt(location, offset, data):
+                self._write_at(WriteAt(location, offset, _beginning(data, share)))
+            case Append(location, data):
+                self._append(Append(location, _beginning(data, share)))
+            case Extend(location, length, data):
+                self._set_length(SetLength(location, min(length, len(self._file(location).data))))
+                self._append(Append(location, _beginning(data, share)))
+            case Replace(location, data):
+                self._leave_unfinished(location, _beginning(data, share))
+            case Copy(location, target):
+                self._leave_unfinished(target, _beginning(self._file(location).data, share))
+            case Unpack(location, data):
+                entries = read_archive_untrusted(data)
+                self._unpack_entries(location, data, entries[: int(len(entries) * share)])
+
+    def _leave_unfinished(self, location: Location, data: bytes) -> None:
+        """New content that does not take the place of the old one."""
+        unfinished = Location(location.root, (*location.parts[:-1], new_file_name(location.parts[-1])))
+        self._create(Create(unfinished, cut_off=True))
+        self._unfinished.add(_path(unfinished))
+        self._append(Append(unfinished, data))
 
     def put(self, location: Location, data: bytes) -> None:
         """Lay down a file, as the world outside would."""
@@ -341,12 +380,14 @@ class SimDisk:
         self._replace(operation.target, bytes(self._file(operation.location).data))
 
     def _unpack(self, operation: Unpack) -> None:
-        into = operation.location
-        for entry in read_archive_untrusted(operation.data):
+        self._unpack_entries(operation.location, operation.data, read_archive_untrusted(operation.data))
+
+    def _unpack_entries(self, into: Location, data: Buffer, entries: Iterable[Entry]) -> None:
+        for entry in entries:
             folder = entry.parts if entry.is_folder else entry.parts[:-1]
             self._make_folders(_path(Location(into.root, into.parts + folder)))
             if not entry.is_folder:
-                content = b"".join(unpack_untrusted(operation.data, entry))
+                content = b"".join(unpack_untrusted(data, entry))
                 location = Location(into.root, into.parts + entry.parts)
                 self._create(Create(location, cut_off=True))
                 self._write_at(WriteAt(location, 0, content))
@@ -370,9 +411,21 @@ class SimDisk:
         self._folder(path[:-1])
         if path in self._live.folders:
             raise _RefusedError(_A_FOLDER)
+        if self._unfinished:
+            self._forget_unfinished(path)
         self._reserve(len(data))
         self._live.files[path] = _new_file(data, self._time())
         self._sync_folder(path[:-1])
+
+    def _forget_unfinished(self, path: Path) -> None:
+        unfinished = (*path[:-1], new_file_name(path[-1]))
+        if unfinished in self._unfinished:
+            self._unfinished.discard(unfinished)
+            self._live.files.pop(unfinished, None)
+
+
+def _beginning(data: Buffer, share: float) -> bytes:
+    return bytes(data[: int(len(data) * share)])
 
 
 def _path(location: Location) -> Path:

@@ -2,8 +2,9 @@
 
 A connection behaves as TCP does. What leaves an end arrives in order; an end takes no more from its node than a socket
 buffer holds and the other side has not read; a network that is gone makes bytes late and does not lose them: they wait
-until TCP sends them again, some time after the network is back; a host that dies lets its connections end, and the
-other side learns of it when that news can arrive.
+until TCP sends them again, some time after the network is back. A node that dies lets its host end its connections, and
+the other side learns of it when that news can arrive. A host that dies says nothing: what is sent to it is sent again,
+and answered by a reset when the host is there again.
 """
 
 from __future__ import annotations
@@ -40,8 +41,11 @@ if TYPE_CHECKING:
 
 SEGMENT_BYTES = 1 << 18
 """What a link takes from a node at once."""
-BUFFER_BYTES = 1 << 22
-"""What is on its way in one direction of a connection: as much as the socket buffers of both ends hold."""
+PIECE_BYTES = 1 << 16
+"""What faults judge at once, as between real nodes: a slow link carries a large segment piece by piece."""
+BUFFER_BYTES = 9 << 18
+"""What is on its way in one direction of a connection: as much as the socket buffers of both ends hold, 2 MiB that the
+other side has not read and a little that has not been sent (`net.tcp.UNSENT_BYTES`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,8 @@ class Fabric:
         self._attempts: list[_Attempt] = []
         self._late: dict[End, None] = {}
         """Ends of which something is late."""
+        self._off: set[str] = set()
+        """Hosts without power."""
 
     def changed(self) -> None:
         """Other rules hold now: what waits is judged again."""
@@ -192,7 +198,7 @@ class Fabric:
                 self._keep_from(attempt, verdict)
                 return
         target = there.host or attempt.host
-        self._world.at(self._world.now + there.delay + back.delay, lambda: self._meet(end, target))
+        self._world.at(self._world.now + there.delay + back.delay, lambda: self._meet(attempt, target))
 
     def _keep_from(self, attempt: _Attempt, verdict: Plain | Reset) -> None:
         match verdict:
@@ -206,9 +212,13 @@ class Fabric:
             case _:
                 self._fail(attempt.end, DialFailure.REFUSED)
 
-    def _meet(self, mine: End, host: str) -> None:
-        other = self._world.nodes.get(host)
+    def _meet(self, attempt: _Attempt, host: str) -> None:
+        mine, other = attempt.end, self._world.nodes.get(host)
         if not mine.open:
+            return
+        if host in self._off:
+            attempt.lost = True
+            self._attempts.append(attempt)
             return
         if other is None:
             self._fail(mine, DialFailure.REFUSED)
@@ -265,6 +275,8 @@ class Fabric:
             return  # it is behind what is sent again
         self._waiting.pop(end, None)
         while end.leaving and not end.lost:
+            if self.rules:
+                _split(end.leaving)
             piece = end.leaving[0]
             judged = self._judge_piece(end, piece)
             match judged.verdict:
@@ -298,10 +310,11 @@ class Fabric:
         peer = end.peer
         assert peer is not None
         if piece is None:
-            self._fly(end, judged, lambda: peer.node.happens(lambda: self._hear_of_the_end(peer)))
+            self._fly(end, judged, lambda: self._hear_of_the_end(peer))
             return
         end.offset += len(piece)
-        self._fly(end, judged, lambda: self._come(peer, judged.data, len(piece)))
+        sent = self._world.now
+        self._fly(end, judged, lambda: self._come(peer, judged.data, len(piece), sent))
 
     def _fly(self, end: End, judged: Judgement, what: Callable[[], None]) -> None:
         """Let it happen at the other side, behind all that has left before."""
@@ -344,30 +357,35 @@ class Fabric:
         end.lost = peer.lost = True
         when = max(end.arrives, self._world.now + self._delay(end.link))
         if data:
-            self._world.at(when, lambda: self._come(peer, data, count))
+            sent = self._world.now
+            self._world.at(when, lambda: self._come(peer, data, count, sent))
         for each in (peer, end):
             self._world.at(when, lambda each=each: each.node.happens(lambda: self._lose(each)))  # type: ignore[misc]
 
-    def _come(self, end: End, data: bytes, count: int) -> None:
-        """Bytes are at the host of an end: it has room for them while its node is paused, and when that has ended, it
-        says so."""
-        if end.node.crashed:
+    def _come(self, end: End, data: bytes, count: int, sent: float) -> None:
+        """Bytes are at the host of an end: it takes them, also while its node is paused, and its node reads them. Where
+        the node or the connection is gone, it says so; where the host is, nobody does."""
+        node = end.node
+        if node.crashed and node.host in self._off:
+            self._vanish(end, data, sent)
+        elif node.crashed or not end.open:
             self._reset(end)
         else:
-            end.node.happens(lambda: self._receive(end, data, count))
+            end.unread.append((data, count))
+            node.happens(lambda: self._read(end))
 
-    def _receive(self, end: End, data: bytes, count: int) -> None:
-        """Bytes have arrived at an end; where that is closed, the other end hears of it."""
-        if not end.open:
-            if end.peer is not None:
-                self._reset(end)
-            return
-        end.unread.append((data, count))
-        self._read(end)
+    def _vanish(self, end: End, data: bytes, sent: float) -> None:
+        """Nobody acknowledges what was sent to an end at `sent`: it is sent again, and what comes after it waits."""
+        sender = end.peer
+        if sender is not None and sender.open and sender.sent is None:
+            sender.sent = sent
+            sender.offset -= len(data)
+            sender.leaving.appendleft(data)
+            self._waiting[sender] = None
 
     def _reset(self, end: End) -> None:
         """Tell the other side that nobody is here."""
-        if None not in end.leaving and not end.lost:
+        if end.peer is not None and None not in end.leaving and not end.lost:
             end.leaving.append(None)
             self._let_go(end)
 
@@ -409,7 +427,7 @@ class Fabric:
         end.open = False
         if end.peer is None:
             return
-        if farewell:
+        if farewell and end.under_way < BUFFER_BYTES:
             self._put(end, farewell)
         if end.unread:
             end.leaving.clear()  # who closes without having read all resets, and what has not left yet is lost
@@ -428,14 +446,32 @@ class Fabric:
         for connection in list(node.ends):
             self.close(node, connection, b"")
 
+    def power_off(self, host: str) -> None:
+        """A host is gone: nothing leaves it any more, and nobody is told."""
+        self._off.add(host)
+        node = self._world.nodes.get(host)
+        ends = [*(node.ends.values() if node is not None else ()), *self._waiting]
+        for end in ends:
+            if end.node.host == host:
+                end.open = False
+                end.leaving.clear()
+                end.node.ends.pop(end.connection, None)
+                self._waiting.pop(end, None)
+
+    def power_on(self, host: str) -> None:
+        """It is there again, and knows of no connection."""
+        if host in self._off:
+            self._off.discard(host)
+            self.changed()
+
     def _hear_of_the_end(self, end: End) -> None:
         """The other side has closed. Whoever reads learns of it behind all that came before; whoever does not, when
         what it has written since then comes back."""
         if None in end.unread:
-            self._lose(end)
+            end.node.happens(lambda: self._lose(end))
             return
         end.unread.append(None)
-        self._read(end)
+        end.node.happens(lambda: self._read(end))
 
     def _lose(self, end: End) -> None:
         """The node hears that the connection is gone."""
@@ -443,3 +479,11 @@ class Fabric:
             end.open = False
             end.node.ends.pop(end.connection, None)
             end.node.lost(end.connection)
+
+
+def _split(leaving: deque[bytes | None]) -> None:
+    """Let a first piece that is large leave in parts."""
+    first = leaving[0]
+    if first is not None and len(first) > PIECE_BYTES:
+        leaving[0] = first[PIECE_BYTES:]
+        leaving.appendleft(first[:PIECE_BYTES])

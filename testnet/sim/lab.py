@@ -12,8 +12,9 @@ from kernel.guest import Arrival
 from nectar_node.storage.operations import Location
 from testnet.faults.rule import Fault
 from testnet.lab import READY_SECONDS, Json, Level, NodePlan, Outcome, OutOfTime
+from testnet.sim.names import SimulationError
 from testnet.sim.node import NodeSpec, SimNode
-from testnet.sim.simulation import NOBODY, Simulation, SimulationError
+from testnet.sim.simulation import NOBODY, Simulation
 
 
 class SimAsked(NamedTuple):
@@ -191,7 +192,7 @@ class SimLab:
     def log(self, node: str) -> list[str]:
         """See `Lab`."""
         now = self.simulation.nodes.get(node)
-        return [*self.simulation.logs[node], *(now.log if now is not None else [])]
+        return [*self.simulation.logs[node], *(now.shown_log if now is not None else [])]
 
     def note(self, text: str) -> None:
         """See `Lab`."""

@@ -3,3 +3,7 @@
 REGISTRAR = "registrar.nec"
 PORT = 9000
 """Of all hosts."""
+
+
+class SimulationError(Exception):
+    """A simulation did not do what was asked within its virtual time."""

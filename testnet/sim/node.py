@@ -3,39 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernel.address import Address, ProcessId
-from kernel.errors import BadModule
 from kernel.events import Answered
 from kernel.guest import Arrival, Failure, GuestConfig
-from kernel.limits import MAX_MODULE_BYTES
+from kernel.limits import MAX_MEMORY_BYTES
 from kernel.message import LazyLoadBlob, Request
-from nectar_node.core import CoreConfig, NodeCore
-from nectar_node.log import DEFAULT_VERBOSITY
-from nectar_node.package import read_package
+from nectar_node.code import load_program
+from nectar_node.core import NodeCore
+from nectar_node.core_config import CoreConfig
+from nectar_node.log import DEFAULT_VERBOSITY, shown
+from nectar_node.log_budget import LogBudget
+from nectar_node.package import Package, read_package
 from nectar_node.record_store import RECORDS_FILE, Contents, Written, read_untrusted, store_key
-from nectar_node.storage.operations import Job, Location, ReadAt
+from nectar_node.refusals import why_refused
+from nectar_node.start_up import Boot
+from nectar_node.storage.operations import Job, Location, MakeFolder
 from nectar_node.trace import Traced
-from nectar_node.world import BadCode, Installed, Joined, JoinFailed, LoadCode, LogLine, Printed, ShutDown
+from nectar_node.world import Installed, Joined, LoadCode, LogLine, NameRefused, Printed, Ready, ShutDown
 from net.directory import Endpoint, RegistrarDirectory
 from net.events import Close, Dial, DialFailure, Hold, Probed, Writable
 from net.handshake import VERSION
 from net.identity import Identity
+from net.limits import FAREWELL_SECONDS
 from net.peers import Network, NetworkConfig
 from net.registrar import Registrar
 from testnet.sim.disk import SimDisk
-from testnet.sim.names import PORT, REGISTRAR
+from testnet.sim.names import PORT, REGISTRAR, SimulationError
 
 if TYPE_CHECKING:
     from testnet.sim.fabric import End
     from testnet.sim.simulation import Simulation
 
-MEMORY_BYTES = 64 << 20
 DISK_SECONDS = 0.002
-"""On average for an operation on a disk, which does one at a time; a sync is what takes long on real ones."""
+"""On average for an operation on a disk; a sync is what takes long on real ones."""
+MANY_LANES = 64
+"""Of which those that are idle are forgotten."""
 POLLS = 1 << 30
 
 
@@ -54,38 +61,43 @@ class NodeSpec:
     """Another text gives it another key."""
     version: int = VERSION
     """Of the protocol."""
+    registers: bool = True
+    """Whether it asks the registrar for its name. One that would be refused it does not run if it asks."""
 
 
 class SimNode:
     """One node core and its part of the world, from one boot to its end."""
 
-    def __init__(
-        self, simulation: Simulation, spec: NodeSpec, disk: SimDisk | None = None, clock_offset: float = 0.0
-    ) -> None:
-        """`disk` and `clock_offset`: of an earlier boot."""
+    def __init__(self, simulation: Simulation, spec: NodeSpec, disk: SimDisk | None = None) -> None:
+        """`disk`: of an earlier boot."""
         name = spec.name
         self.spec = spec
         self.name = name
         self.host = spec.host or name
         self.log: list[str] = []
         self.shown_log: list[str] = []
-        """What of it a real node's log has, less what its log's budget leaves out."""
+        """What of it a real node's log has."""
+        self._log_budget = LogBudget()
+        self._telling_omitted = False
         self.printed: list[Printed] = []
         self.traced: list[Traced] = []
         self.probed: list[Probed] = []
         self.joined = False
-        self.ends_itself = False
-        """Whether a process has asked the node to shut down."""
-        self.disk = disk or SimDisk(lambda: simulation.now, spec.disk_bytes)
+        """Whether the registrar has granted its name."""
+        self.ready = False
+        """Whether it has booted: its packages run, or cannot."""
+        host = self.host
+        self.disk = disk or SimDisk(lambda: simulation.wall_clock(host), spec.disk_bytes)
         self.ends: dict[int, End] = {}
         """Of its connections, by their ids."""
         self.crashed = False
-        self.clock_offset = clock_offset
-        """Seconds that its wall clock is ahead of the network's time."""
         self._simulation = simulation
         self._disk_chance = simulation.chance("disk", f"{self.host}/{simulation.boots[self.host]}")
-        self._disk_free = 0.0
-        """When the disk has done all that it has been asked."""
+        self._lanes: dict[str, float] = {}
+        """By lane: when the disk has done all that it has been asked there."""
+        self._jobs: dict[int, tuple[float, Job]] = {}
+        """Those that it has not done yet, by number, and when each begins."""
+        self._jobs_begun = 0
         self._wake_at: float | None = None
         self._answers: dict[object, Arrival | Failure] = {}
         """By what they were asked with."""
@@ -104,14 +116,8 @@ class SimNode:
         kept = self._kept_records(store_key(identity, simulation.genesis.public_key))
         records = kept.records.values()
         directory = Registrar(identity, records) if is_registrar else RegistrarDirectory(simulation.genesis, records)
-        endpoints = () if spec.routers else (Endpoint(self.host, PORT),)
-        config = NetworkConfig(
-            endpoints=endpoints,
-            routers=spec.routers,
-            register=not is_registrar,
-            wall_clock_offset=self.clock_offset,
-            version=spec.version,
-        )
+        offset = simulation.clocks[self.host]
+        config = NetworkConfig(routers=spec.routers, wall_clock_offset=offset, version=spec.version)
         network = Network(identity, directory, config, simulation.chance("net", self.life).randbytes, simulation.now)
         ids = simulation.chance("ids", self.life)
         capabilities = Location(name, ("capabilities",))
@@ -134,20 +140,25 @@ class SimNode:
         data = self.disk.get(Location(f"{self.name}/records", (RECORDS_FILE,)))
         return Contents({}, Written(key), 0, None) if data is None else read_untrusted(data, key)
 
-    @property
-    def ready(self) -> bool:
-        """Whether it has joined and runs its packages."""
-        return self.joined and not self.core.starting
-
-    def boot(self, packages: tuple[Path, ...], *, anew: bool = True) -> None:
-        """Install packages and begin. `anew`: see `NodeCore.install`."""
-        for folder in packages:
-            package = read_package(folder, self.name)
-            for file in sorted(package.folder.iterdir()):
-                self.disk.put(Location(str(package.folder), (file.name,)), file.read_bytes())
-            self.core.install(package, None, self._simulation.now, anew=anew)
-        self.core.settle(self._simulation.now)
+    def boot(self) -> None:
+        """Begin: ask for the name, and start the packages."""
+        spec = self.spec
+        packages = tuple(self._lay_down(folder) for folder in spec.packages)
+        reached = None if spec.routers else Endpoint(self.host, PORT)
+        self.core.boot(Boot(packages, spec.registers and self.name != REGISTRAR, reached), self._simulation.now)
         self.go_on()
+
+    def install(self, folder: Path) -> None:
+        """Install a package, as the node's user would."""
+        self.core.install(self._lay_down(folder), None, self._simulation.now)
+        self.go_on()
+
+    def _lay_down(self, folder: Path) -> Package:
+        """The package, whose files the node's disk has now."""
+        package = read_package(folder, self.name)
+        for file in sorted(package.folder.iterdir()):
+            self.disk.put(Location(str(package.folder), (file.name,)), file.read_bytes())
+        return package
 
     def ask(self, target: str, body: bytes, timeout: int, blob: bytes | None = None) -> Arrival | Failure:
         """Send a request in the user's name and let virtual time pass until its outcome is there."""
@@ -196,16 +207,38 @@ class SimNode:
             what()
 
     def shut_down(self) -> None:
-        """End in order: keep what is to be kept, and say goodbye."""
+        """End in order: keep what is to be kept, if the disk does so in time, and say goodbye."""
         simulation = self._simulation
-        self.core.keep(simulation.now)
-        self._carry_out()
-        simulation.rest(max(0.0, self._disk_free - simulation.now))
+        end = simulation.now + FAREWELL_SECONDS
+        with suppress(SimulationError):
+            while not self.core.kept and not self.crashed:
+                self.core.keep(simulation.now)
+                self._carry_out()
+                self._await_disk(end)
         if self.crashed:
             return
         self.core.network.shutdown(simulation.now)
         self.core.settle(simulation.now)
         self._carry_out()
+
+    def _await_disk(self, limit: float) -> None:
+        """Until some job is done; raises SimulationError at `limit`."""
+        left = set(self._jobs)
+        self._simulation.run_until(lambda: self.crashed or not left <= self._jobs.keys(), limit)
+
+    def end(self) -> None:
+        """It runs no longer. What the disk was doing has been done, or a part of it, or nothing."""
+        self.crashed = True
+        for begins, job in self._jobs.values():
+            if begins <= self._simulation.now:
+                self.disk.break_off(job.operation, self._disk_chance)
+        self._jobs.clear()
+        self.core.machine.close()
+
+    def clock_stepped(self) -> None:
+        """Somebody has set its machine's clock."""
+        self.core.set_wall_clock(self._simulation.clocks[self.host], self._simulation.now)
+        self.go_on()
 
     def cut(self) -> None:
         """All its connections break, for both ends."""
@@ -282,14 +315,11 @@ class SimNode:
                 case Hold(connection, held):
                     fabric.hold(self, connection, held)
                 case Job():
-                    self.at(self._disk_done(), lambda job=action: self._perform(job))  # type: ignore[misc]
+                    self._begin_job(action)
                 case LoadCode():
                     self.at(self._simulation.now, lambda load=action: self._load(load))  # type: ignore[misc]
-                case LogLine(source, verbosity, text):
-                    self.log.append(f"{source}: {text}")
-                    if verbosity <= DEFAULT_VERBOSITY:
-                        self.shown_log.append(f"{source}: {text}")
-                    self._simulation.note(self.host, f"log {source}: {text}")
+                case LogLine():
+                    self._log(action)
                 case Answered(token, answer):
                     self._answers[token] = answer
                 case Printed(_, _, text):
@@ -302,43 +332,78 @@ class SimNode:
                 case Probed():
                     self.probed.append(action)
                 case ShutDown():
-                    self.ends_itself = True
+                    self.at(self._simulation.now, lambda: self._leave())
                 case Installed(_, failures):
                     self._simulation.note(self.host, f"installed, {len(failures)} failed")
-                case Joined() | JoinFailed():
-                    self.joined = isinstance(action, Joined)
-                    self._simulation.note(self.host, type(action).__name__)
+                case Joined():
+                    self.joined = True
+                    self._simulation.note(self.host, "Joined")
+                case NameRefused(reason):
+                    self._simulation.note(self.host, f"does not run: {why_refused(self.name, reason)}")
+                    self.at(self._simulation.now, self._give_up)
+                case Ready():
+                    self.ready = True
 
-    def _disk_done(self) -> float:
-        """When one more operation will be."""
-        seconds = self._disk_chance.expovariate(1 / DISK_SECONDS)
-        self._disk_free = max(self._disk_free, self._simulation.now) + seconds
-        return self._disk_free
+    def _leave(self) -> None:
+        self._simulation.leave(self.host)
 
-    def _perform(self, job: Job) -> None:
+    def _give_up(self) -> None:
+        self._simulation.crash(self.host)
+
+    def _log(self, line: LogLine) -> None:
+        self.log.append(f"{line.source}: {line.text}")
+        self._simulation.note(self.host, f"log {self.log[-1]}")
+        if line.verbosity > DEFAULT_VERBOSITY:
+            return
+        self._show(self._log_budget.admit(line, self._simulation.now))
+        deadline = self._log_budget.next_deadline()
+        if deadline is not None and not self._telling_omitted:
+            self._telling_omitted = True
+            self.at(deadline, self._tell_omitted)
+
+    def _tell_omitted(self) -> None:
+        self._telling_omitted = False
+        self._show(self._log_budget.on_timer(self._simulation.now))
+
+    def _show(self, lines: list[tuple[str, str]]) -> None:
+        self.shown_log += [f"{source}: {shown(text)}" for source, text in lines]
+
+    def _begin_job(self, job: Job) -> None:
+        """The disk serves a lane beside the others, and in it one job after the other."""
+        now, lanes = self._simulation.now, self._lanes
+        begins = max(lanes.get(job.lane, now), now)
+        done = lanes[job.lane] = begins + self._disk_chance.expovariate(1 / DISK_SECONDS)
+        if len(lanes) > MANY_LANES:
+            self._lanes = {lane: free for lane, free in lanes.items() if free > now}
+        self._jobs_begun += 1
+        number = self._jobs_begun
+        self._jobs[number] = (begins, job)
+        self.at(done, lambda: self._perform(number, job))
+
+    def _perform(self, number: int, job: Job) -> None:
+        del self._jobs[number]
         outcome = self.disk.perform(job.operation)
         self._simulation.note(self.host, f"disk {type(job.operation).__name__} {job.operation.location}")
         self.core.job_done(job, outcome, self._simulation.now)
         self.go_on()
 
     def _load(self, load: LoadCode) -> None:
-        source = load.source
-        code = self.disk.perform(ReadAt(source, 0, MAX_MODULE_BYTES)) if isinstance(source, Location) else bytes(source)
-        try:
-            program = (
-                self._simulation.engine.load(code) if isinstance(code, bytes) else BadCode("there is no such file")
-            )
-        except BadModule as error:
-            program = BadCode(str(error))
+        program = load_program(self._simulation.engine, self.disk.perform, load.source)
         self.core.code_loaded(load, program, self._simulation.now)
         self.go_on()
 
     def _guest_config(self, address: Address) -> GuestConfig:
         chance = self._simulation.chance("guest", self.life, str(address))
-        return GuestConfig(address, MEMORY_BYTES, chance.randbytes, self._wall_clock)
+        self.disk.perform(MakeFolder(Location(f"{self.name}/vfs", (str(address.process.package_id),))))
+        return GuestConfig(
+            address, MAX_MEMORY_BYTES, chance.randbytes, self._wall_clock, monotonic=self._monotonic_clock
+        )
 
     def _wall_clock(self) -> int:
-        return max(0, round((self._simulation.now + self.clock_offset) * 1e9))
+        return max(0, round(self._simulation.wall_clock(self.host) * 1e9))
+
+    def _monotonic_clock(self) -> int:
+        return round(self._simulation.now * 1e9)
 
     def process(self, name: str) -> ProcessId:
         """The id of the only process of that name."""

@@ -30,7 +30,7 @@ from testnet.invariants import Watch
 from testnet.lab import OutOfTime
 from testnet.sim.fabric import Fabric, LinkBehaviour
 from testnet.sim.lines import fault_begins, fault_ends, message
-from testnet.sim.names import PORT, REGISTRAR
+from testnet.sim.names import PORT, REGISTRAR, SimulationError
 from testnet.sim.node import NodeSpec, SimNode
 from testnet.sim.programs import Programs
 
@@ -41,10 +41,6 @@ NOBODY = "-"
 
 MAX_AT_ONCE = 1_000_000
 """Things that happen while no time passes: more than that never end."""
-
-
-class SimulationError(Exception):
-    """A simulation did not do what was asked within its virtual time."""
 
 
 class Simulation:
@@ -65,6 +61,8 @@ class Simulation:
         """By host: what all of them have logged."""
         self.boots: Counter[str] = Counter()
         """By host: how often the node has booted before."""
+        self.clocks: defaultdict[str, float] = defaultdict(float)
+        """By host: seconds that its wall clock is ahead of the network's time."""
         self.engine = engine
         self.watches = watches
         self._watch: Watch | None = None
@@ -102,14 +100,17 @@ class Simulation:
 
     def boot(self, spec: NodeSpec) -> SimNode:
         """Boot a node for the first time."""
-        node = SimNode(self, spec)
+        return self._begin(SimNode(self, spec))
+
+    def _begin(self, node: SimNode) -> SimNode:
         self.nodes[node.host] = node
+        self.fabric.power_on(node.host)
         self.note(node.host, "boots")
-        node.boot(spec.packages)
+        node.boot()
         return node
 
     def crash(self, host: str) -> SimNode:
-        """The node ends without a word, and its host lets its connections end; it may have ended before."""
+        """The node ends as by kill -9, and its host lets its connections end; it may have ended before."""
         return self._end(host, "crashes")
 
     def leave(self, host: str) -> SimNode:
@@ -127,13 +128,12 @@ class Simulation:
             return self.down[host]
         node = self.nodes.pop(host)
         self.down[host] = node
-        self.logs[host] += node.log
+        self.logs[host] += node.shown_log
         self.note(host, how)
-        node.crashed = True
+        node.end()
         if self._watch is not None:
             self._watch.forget(node.life)
         self.fabric.abandon(node)
-        node.core.machine.close()
         return node
 
     def restart(self, host: str, version: int = VERSION) -> SimNode:
@@ -148,10 +148,7 @@ class Simulation:
         old = self.down.pop(host)
         self.boots[host] += 1
         spec = replace(old.spec, version=version)
-        node = self.nodes[host] = SimNode(self, spec, old.disk, old.clock_offset)
-        self.note(host, "boots")
-        node.boot(spec.packages, anew=False)
-        return node
+        return self._begin(SimNode(self, spec, old.disk))
 
     def pause(self, host: str) -> None:
         """The node does not run, as under SIGSTOP: whatever happens to it waits, and its host accepts connections."""
@@ -166,12 +163,20 @@ class Simulation:
             self.nodes[host].resume()
 
     def cut_power(self, host: str) -> None:
-        """The node crashes, and what it has not synced is lost."""
+        """Its machine says nothing from now on until it boots again, and what it has not synced is lost."""
+        self.fabric.power_off(host)
         self.crash(host).disk.lose_unsynced()
 
     def step_clock(self, host: str, seconds: float) -> None:
-        """Its wall clock jumps: its guests see it at once, its records at the next boot."""
-        self._node(host).clock_offset += seconds
+        """Its wall clock jumps."""
+        self.clocks[host] += seconds
+        if host in self.nodes:
+            node = self.nodes[host]
+            node.happens(node.clock_stepped)
+
+    def wall_clock(self, host: str) -> float:
+        """What the clock of a host shows: seconds since 1970."""
+        return self.now + self.clocks[host]
 
     def fill_disk(self, host: str) -> None:
         """Its disk takes no more bytes."""
@@ -183,11 +188,11 @@ class Simulation:
 
     def impersonate(self, host: str, by: str) -> None:
         """At `by` boots a node with the name and the packages of that of `host`, and another key."""
-        self.boot(replace(self._node(host).spec, host=by, key=by))
+        self.boot(replace(self._node(host).spec, host=by, key=by, registers=False))
 
     def dismiss(self, host: str) -> None:
         """The node is gone for ever; another one may come to its host."""
-        self._end(host, "leaves")
+        self.leave(host)
         del self.down[host]
         self.boots[host] += 1
 
@@ -248,8 +253,8 @@ class Simulation:
 
     def settle(self, deadline: float = 60.0) -> None:
         """Let virtual time pass until all nodes have joined and run their packages."""
-        ready = [node for name, node in self.nodes.items() if name != REGISTRAR]
-        self.run_until(lambda: all(node.ready for node in ready), self.now + deadline)
+        nodes = [node for name, node in self.nodes.items() if name != REGISTRAR]
+        self.run_until(lambda: all(node.ready and node.joined for node in nodes), self.now + deadline)
 
     def at(self, when: float, what: Callable[[], None]) -> None:
         """Do something later."""

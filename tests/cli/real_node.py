@@ -18,7 +18,8 @@ from kernel.runner import Runner
 from kernel.wasm.engine import Engine
 from nectar_node import control, control_socket
 from nectar_node.config import NODES_FOLDER
-from nectar_node.core import CoreConfig, NodeCore
+from nectar_node.core import NodeCore
+from nectar_node.core_config import CoreConfig
 from nectar_node.folder import NodeFolder
 from nectar_node.package import read_package
 from nectar_node.storage.disk import perform

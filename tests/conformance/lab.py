@@ -150,7 +150,7 @@ class SimLab:
         }
         node = self.nodes[on] if on is not None else self.other if far else self.our
         (self.folder / "manifest.json").write_text(json.dumps([entry]))
-        node.boot((self.folder,))
+        node.install(self.folder)
         self.rest()
         return SimProbe(self, node, name)
 
@@ -195,7 +195,7 @@ class SimLab:
     def replace_by_impostor(self, name: str) -> None:
         """Another node answers where that one was, under its name, with another key."""
         self.take_down(name)
-        self.simulation.boot(NodeSpec(name, key="another"))
+        self.simulation.boot(NodeSpec(name, key="another", registers=False))
 
     def kill(self, probe: SimProbe) -> None:
         """End it as the node's user does."""

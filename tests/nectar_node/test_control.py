@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from kernel.guest import GuestConfig
 from nectar_node import control, control_socket
 from nectar_node.control import MAX_EVENT_BYTES, MAX_EVENTS, Client, Control, Feed
-from nectar_node.core import CoreConfig, NodeCore
+from nectar_node.core import NodeCore
+from nectar_node.core_config import CoreConfig
 from nectar_node.storage.operations import Location
 from net.directory import StaticDirectory
 from net.identity import Identity

@@ -13,7 +13,8 @@ from kernel.address import Address, ProcessId
 from kernel.guest import Arrival, GuestConfig
 from kernel.kernel import Kernel
 from kernel.wasm.engine import Engine
-from nectar_node.core import CoreConfig, NodeCore
+from nectar_node.core import NodeCore
+from nectar_node.core_config import CoreConfig
 from nectar_node.package import Package, read_package
 from nectar_node.record_store import RECORDS_FILE, read_untrusted, store_key
 from nectar_node.storage.operations import Location
@@ -291,9 +292,8 @@ def test_g21_a_guest_mints_nothing_by_the_kernel(lab: SimLab) -> None:
 
 def test_a_guest_that_may_has_the_node_shut_down(lab: SimLab) -> None:
     probe = lab.probe("a", capabilities=EVERYTHING)
-    assert not lab.our.ends_itself
     assert answers(probe, KERNEL, '"Shutdown"') == ['"Ok"']
-    assert lab.our.ends_itself
+    assert lab.simulation.down == {lab.our.name: lab.our}
 
 
 def test_g21_a_guest_reaches_its_own_state_by_message_and_no_others(lab: SimLab) -> None:
@@ -323,4 +323,4 @@ def test_g18_no_other_system_process_is_there_for_other_nodes(engine: Engine, tm
     for name in ("kernel", "vfs", "state", "timer"):
         probe.ask(wait_for(f"{lab.other.name}@{name}:distro:sys", '"Shutdown"', expects=5), respond())
     assert [each.failure for each in probe.seen("error")] == ["timeout"] * 4
-    assert not lab.other.ends_itself
+    assert not lab.simulation.down

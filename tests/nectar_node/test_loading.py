@@ -7,7 +7,8 @@ import threading
 import trio
 import trio.testing
 
-from nectar_node.loading import THREADS_OF_PACKAGE, Loader, Source
+from nectar_node.code import Source
+from nectar_node.loading import THREADS_OF_PACKAGE, Loader
 from nectar_node.storage.operations import Location
 from nectar_node.world import BadCode
 

@@ -18,6 +18,7 @@ from net.errors import (
 )
 from net.events import FailureReason, NetEvent, Registered, RegistrationFailed
 from net.resolver import Answer, Resolver
+from net.wall_clock import WallClock
 from net.wire import Found, Granted, Lookup, Refused, Register
 from tests.net.world import GENESIS, REGISTRAR, cached_directory, identity_of, record_of
 
@@ -29,7 +30,7 @@ HERE = (Endpoint("host", 1),)
 def resolver(directory: RegistrarDirectory | None = None) -> tuple[Resolver, list[NetEvent]]:
     """Ann's, and what it tells."""
     events: list[NetEvent] = []
-    return Resolver(ANN, directory or RegistrarDirectory(GENESIS), events.append, wall_clock_offset=1000.0), events
+    return Resolver(ANN, directory or RegistrarDirectory(GENESIS), events.append, wall_clock=WallClock(1000.0)), events
 
 
 def granted(record: bytes) -> bytes:

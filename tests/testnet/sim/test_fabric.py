@@ -196,7 +196,7 @@ def test_altered_bytes_are_what_arrives(lab: SimLab) -> None:
 
 
 def test_a_redirected_dial_reaches_the_other_host(lab: SimLab) -> None:
-    lab.simulation.boot(NodeSpec(TWO, host="elsewhere", key="another"))
+    lab.simulation.boot(NodeSpec(TWO, host="elsewhere", key="another", registers=False))
     with lab.apply(Says(Redirect("elsewhere"), Dialing)):
         lab.crash(TWO)
         assert greet(lab, 10).body == {"Failed": {"kind": "Offline"}}

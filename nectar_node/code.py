@@ -1,0 +1,34 @@
+"""Code becomes a program, or a reason why not: the same on every disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from kernel.errors import BadModule
+from kernel.guest import Program
+from kernel.limits import MAX_MODULE_BYTES
+from kernel.message import Buffer
+from nectar_node.storage.operations import DiskError, DiskFault, Location, Operation, Outcome, ReadAt
+from nectar_node.world import BadCode
+
+Source = Location | Buffer
+
+
+class Compiler(Protocol):
+    """What makes a program of code: `kernel.wasm.engine.Engine`, or whatever stands before it."""
+
+    def load(self, code: bytes) -> Program:
+        """See there; raises BadModule."""
+
+
+def load_program(compiler: Compiler, perform: Callable[[Operation], Outcome], source: Source) -> Program | BadCode:
+    """The program whose code is `source`, or lies there; `perform` reads it from the disk."""
+    code = perform(ReadAt(source, 0, MAX_MODULE_BYTES + 1)) if isinstance(source, Location) else bytes(source)
+    if isinstance(code, DiskError):
+        return BadCode("there is no such file" if code.fault is DiskFault.NOT_FOUND else code.text)
+    assert isinstance(code, bytes)
+    try:
+        return compiler.load(code)
+    except BadModule as error:
+        return BadCode(str(error))

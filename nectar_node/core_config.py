@@ -1,0 +1,39 @@
+"""What a node's core needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kernel.address import Address, ProcessId
+from kernel.guest import GuestConfig
+from nectar_node.record_store import Written
+from nectar_node.storage.operations import Location
+
+
+@dataclass(frozen=True, slots=True)
+class CoreConfig:
+    """See the module's text."""
+
+    our: str
+    """Its node id."""
+    drives: str
+    """Root of the vfs."""
+    state: str
+    """Root of the saved states."""
+    records: str
+    """The folder with the file of the name records, kept for the next boot."""
+    capabilities: Location
+    """The file of the capability store."""
+    fresh_id: Callable[[], int]
+    """Unpredictable u64s."""
+    guest: Callable[[Address], GuestConfig]
+    """What a guest of that address is started with."""
+    clock: Callable[[], float] | None = None
+    """For the times in traces; None: those of the events."""
+    kept_capabilities: bytes | None = None
+    """What that file held at this boot."""
+    kept_records: Written | None = None
+    """How far the file of the name records went at this boot; None: there is none yet, and it is not protected."""
+    boots: frozenset[ProcessId] = frozenset()
+    """The processes of the packages that are started at this boot: they hold what they held before (G21)."""
