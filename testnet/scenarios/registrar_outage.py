@@ -9,7 +9,7 @@ from testnet.faults import draw
 from testnet.faults.latency import Latency
 from testnet.faults.registrar_down import RegistrarDown
 from testnet.faults.rule import Fault
-from testnet.lab import Lab, NodePlan
+from testnet.lab import READY_SECONDS, Lab, NodePlan
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Tally, Witnesses
 
@@ -70,6 +70,8 @@ class _Story:
         known = self._known[-1]
         self._lab.crash(known)
         self._lab.start(known)
+        # It waits for the registrar before it starts its packages, but not for ever.
+        self._lab.wait(lambda: self._lab.ready(known), READY_SECONDS, f"the boot of {known}")
         self._lab.rest(3.0)
         runs = self._among_known("after a restart")
         for run in runs:

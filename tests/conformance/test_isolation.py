@@ -23,7 +23,7 @@ from tests.conformance.steps import (
     wait_for,
 )
 
-MEMORY_PAGES = (64 << 20) >> 16
+MEMORY_PAGES = limits.MAX_MEMORY_BYTES >> 16
 """What the simulation gives a guest."""
 
 

@@ -14,6 +14,7 @@ from nectar_node.config import module_cache
 from net.limits import KEEPALIVE_SECONDS, PING_SECONDS, RECOVERY_SECONDS
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
+from testnet.faults.unsynced import Unsynced
 from testnet.faults.where import Where
 from testnet.lab import Asked, Lab, Level, NodePlan
 from testnet.sim.lab import SimLab
@@ -92,6 +93,29 @@ def test_a_node_that_falls_silent_is_offline_after_keepalive_ping_and_recovery(l
     with open_lab(level, tmp_path / "testnet") as lab:
         boot(lab, (SILENT,))
         with lab.apply(Partition(Where(SILENT))):
+            told = all_told(lab, (SILENT,))
+    check(told[SILENT], "offline", "connection lost", KEEPALIVE_SECONDS + PING_SECONDS + RECOVERY_SECONDS)
+
+
+@contextmanager
+def power_cut(lab: Lab, name: str) -> Iterator[None]:
+    """The host of a node goes without a word. Real ones are cut off first: what their systems say reaches nobody."""
+    if lab.level is Level.SIMULATION:
+        with lab.apply(Unsynced(name)):
+            yield
+        return
+    with lab.apply(Partition(Where(name))), lab.apply(Crash(name)):
+        yield
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("level", Level, ids=lambda level: level.value)
+def test_a_node_whose_host_has_lost_its_power_is_offline_after_keepalive_ping_and_recovery(
+    level: Level, tmp_path: Path
+) -> None:
+    with open_lab(level, tmp_path / "testnet") as lab:
+        boot(lab, (SILENT,))
+        with power_cut(lab, SILENT):
             told = all_told(lab, (SILENT,))
     check(told[SILENT], "offline", "connection lost", KEEPALIVE_SECONDS + PING_SECONDS + RECOVERY_SECONDS)
 

@@ -55,7 +55,7 @@ def write_package(folder: Path, *entries: dict[str, object]) -> Path:
 def install(node: SimNode, simulation: Simulation, package: Package) -> None:
     node.core.install(package, None, simulation.now)
     node.go_on()
-    simulation.settle()
+    simulation.settle_instant()
 
 
 def may_message(kernel: Kernel, holder: str, target: str) -> bool:

@@ -13,7 +13,7 @@ from kernel.address import Address, ProcessId
 from kernel.guest import End, GuestConfig, Poll, Print
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
-from tests.kernel.wasm.guests import GUESTS, MEMORY, arrival, poll, wat
+from tests.kernel.wasm.guests import GUESTS, MEMORY, OUR, arrival, poll, wat
 from tests.kernel.wasm.guests import start as start_plain
 
 WASM = (GUESTS / "output.wasm").read_bytes()
@@ -84,6 +84,34 @@ def test_sleeping_does_not_block_whoever_polls(engine: Engine) -> None:
 
 def test_in_replayable_runs_clock_and_randomness_are_given(replayable: Engine) -> None:
     assert ended(replayable, "random").effects == [Print(0, "2a" * 8), Print(0, "0700000000000000")]
+
+
+CLOCKS = WRITE + '(import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))'
+
+
+def clock_answers(engine: Engine, kind: int) -> tuple[int, bytes]:
+    """The error and the time that a guest gets for a clock."""
+    body = f"{_ASK_CLOCK.format(kind=kind)} (call $receive (i32.const 2048))"
+    guest = engine.load(wat(body, "receive", imports=CLOCKS)).start(
+        GuestConfig(OUR, MEMORY, entropy, clock, monotonic=lambda: 5)
+    )
+    assert isinstance(guest, Fiber)
+    assert poll(guest) is Poll.RECEIVE
+    guest.memory_grew()
+    return guest.memory[200], bytes(guest.memory[128:136])
+
+
+_ASK_CLOCK = "(i32.store8 (i32.const 200) (call $clock (i32.const {kind}) (i64.const 1) (i32.const 128)))"
+
+
+def test_in_replayable_runs_the_wall_clock_and_the_monotonic_one_are_two(replayable: Engine) -> None:
+    assert clock_answers(replayable, 0) == (0, struct.pack("<q", clock()))
+    assert clock_answers(replayable, 1) == (0, struct.pack("<q", 5))
+
+
+@pytest.mark.parametrize("kind", [2, 3])
+def test_there_is_no_clock_of_processor_time(engine: Engine, kind: int) -> None:
+    assert clock_answers(engine, kind)[0] == 8
 
 
 def test_g28_a_guest_without_a_drive_sees_no_files(engine: Engine) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nectar_node.storage.operations import FileStat, Location, Stat
 from testnet.faults.bandwidth import Bandwidth
 from testnet.faults.bit_flips import BitFlips
 from testnet.faults.black_hole import BlackHole
@@ -232,16 +233,32 @@ def test_a_process_sees_the_step_of_the_clock_until_it_ends(engine: Programs, tm
     assert times == [100, 3700, 0, 100]
 
 
-def test_a_node_that_boots_years_ahead_is_believed_again_when_it_has_booted_at_the_right_time(net: Network) -> None:
+def test_a_node_that_boots_years_ahead_is_refused_its_name_and_does_not_run(net: Network) -> None:
     with net.simulation.apply(ClockStep(B, 1e9)):
         net.simulation.restart(B)
         net.simulation.rest(30.0)
-        assert not net.b.ready
-    net.simulation.rest(30.0)
-    assert net.greet().what == "the node does not believe who we are"
-    net.simulation.restart(B)
+        assert B not in net.simulation.nodes
+        assert net.lines(f"{B} does not run: The registrar finds the record of {B} issued in the future")
+    net.simulation.start(B)
     net.simulation.settle()
     assert net.greet() == Told(GREETED, 0.0)
+
+
+def test_a_node_whose_clock_is_set_years_ahead_believes_nobody_until_it_is_set_back(net: Network) -> None:
+    with net.simulation.apply(ClockStep(B, 1e9)):
+        net.simulation.rest(30.0)
+        assert net.greet().what == "the node does not believe who we are"
+    net.simulation.rest(60.0)
+    assert net.greet() == Told(GREETED, 0.0)
+
+
+def test_a_file_that_is_written_after_a_step_of_the_clock_has_its_time(net: Network) -> None:
+    place = Location("/home", ("file",))
+    with net.simulation.apply(ClockStep(B, 3600.0)):
+        net.b.disk.put(place, b"")
+        status = net.b.disk.perform(Stat(place))
+    assert isinstance(status, FileStat)
+    assert status.modified == round((net.simulation.now + 3600.0) * 1e9)
 
 
 def test_a_step_of_the_clock_ends_no_connection(acquainted: Network) -> None:

@@ -271,6 +271,75 @@ def test_a_file_larger_than_all_buffers_arrives(lab: SimLab) -> None:
     assert lab.received(TWO, "large.bin") == data
 
 
+def test_a_host_that_loses_its_power_says_nothing(lab: SimLab) -> None:
+    end = end_of(lab, ONE, TWO)
+    lab.cut_power(TWO)
+    lab.rest(10.0)
+    assert end.open
+    assert not lab.running(TWO)
+
+
+def test_a_host_whose_node_is_killed_says_so(lab: SimLab) -> None:
+    end = end_of(lab, ONE, TWO)
+    lab.crash(TWO)
+    lab.rest(DELAY)
+    assert not end.open
+
+
+def test_what_was_sent_to_a_host_without_power_is_answered_by_a_reset_when_it_is_sent_again(lab: SimLab) -> None:
+    end, sent = end_of(lab, ONE, TWO), lab.now
+    lab.cut_power(TWO)
+    lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 20}}, 25)
+    lab.rest(2.0)
+    lab.start(TWO)
+    lab.wait(lambda: not end.open, 20.0)
+    assert lab.now == pytest.approx(sent + 0.2 + 0.4 + 0.8 + 1.6 + 2 * DELAY)
+
+
+def test_who_says_nothing_to_a_host_that_lost_its_power_meanwhile_hears_of_it_when_it_does(lab: SimLab) -> None:
+    end = end_of(lab, ONE, TWO)
+    lab.rest(1.0)  # nothing is on its way
+    lab.cut_power(TWO)
+    lab.start(TWO)
+    lab.rest(5.0)
+    assert end.open
+    began = lab.now
+    lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 20}}, 25)
+    lab.wait(lambda: not end.open, 20.0)
+    assert lab.now == pytest.approx(began + 2 * DELAY)
+
+
+def test_a_dial_to_a_host_without_power_is_sent_again_until_it_is_there(lab: SimLab) -> None:
+    lab.crash(TWO)
+    lab.rest(10.0)  # the session with it is over
+    lab.cut_power(TWO)
+    began = lab.now
+    lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 20}}, 25)
+    lab.rest(0.5)
+    lab.start(TWO)
+    lab.wait(lambda: "net: connected to one.nec" in lab.simulation.nodes[TWO].log, 20.0)
+    assert lab.now == pytest.approx(began + 1.0 + 4 * DELAY)
+
+
+def test_what_has_not_left_a_host_when_it_loses_its_power_is_lost(lab: SimLab) -> None:
+    with lab.apply(Partition(Where(TWO, ONE, both=False))):
+        asked = lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 5}}, 10)
+        lab.rest(1.0)
+        lab.cut_power(TWO)
+    lab.wait(lambda: asked.outcome is not None, 20.0)
+    assert asked.outcome is not None
+    assert "Failed" in asked.outcome.body
+
+
+def test_faults_judge_a_large_segment_in_pieces(lab: SimLab) -> None:
+    says = Says(PASS)
+    with lab.apply(says):
+        path = lab.share(ONE, lab.chance("file").randbytes(fabric.SEGMENT_BYTES), "large.bin")
+        lab.ask(ONE, "our@file_transfer:file_transfer:sys", order(path), 100)
+    sizes = [len(event.data) for event in says.seen if isinstance(event, Passing)]
+    assert max(sizes) == fabric.PIECE_BYTES
+
+
 def end_of(lab: SimLab, node: str, other: str) -> fabric.End:
     (end,) = [each for each in lab.simulation.nodes[node].ends.values() if each.link.target == other]
     return end
