@@ -44,7 +44,7 @@ from nectar_node.record_store import Written
 from nectar_node.refusals import why_refused
 from nectar_node.start_up import Boot
 from nectar_node.storage.disk import perform
-from nectar_node.storage.operations import Job, Location, Outcome
+from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome
 from nectar_node.trace import Traced
 from nectar_node.world import Installed, Joined, LoadCode, LogLine, NameRefused, Printed, Ready, ShutDown
 from net.directory import Directory, Endpoint
@@ -438,8 +438,7 @@ def _guest_config(drives: Path, address: Address) -> GuestConfig:
     """A guest that uses WASI sees its package's folder in the vfs as `/`, and nothing else of the host (G28)."""
     drive = drives / str(address.process.package_id)
     # A drive that cannot be made keeps the guest from starting; the engine says so.
-    with contextlib.suppress(OSError):
-        drive.mkdir(mode=0o700, exist_ok=True)
+    perform(MakeFolder(Location(str(drives), (drive.name,))))
     return GuestConfig(address, MAX_MEMORY_BYTES, drive=str(drive))
 
 

@@ -356,6 +356,9 @@ class SimNode:
         if line.verbosity > DEFAULT_VERBOSITY:
             return
         self._show(self._log_budget.admit(line, self._simulation.now))
+        self._expect_omitted()
+
+    def _expect_omitted(self) -> None:
         deadline = self._log_budget.next_deadline()
         if deadline is not None and not self._telling_omitted:
             self._telling_omitted = True
@@ -364,6 +367,7 @@ class SimNode:
     def _tell_omitted(self) -> None:
         self._telling_omitted = False
         self._show(self._log_budget.on_timer(self._simulation.now))
+        self._expect_omitted()
 
     def _show(self, lines: list[tuple[str, str]]) -> None:
         self.shown_log += [f"{source}: {shown(text)}" for source, text in lines]

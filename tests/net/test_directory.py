@@ -154,6 +154,16 @@ def test_an_expired_record_is_unknown_and_an_older_one_does_not_take_its_place()
     assert directory.find("ann.test") == newer.record
 
 
+def test_a_record_has_not_expired_if_the_clock_that_said_so_is_set_back() -> None:
+    directory = RegistrarDirectory(GENESIS, [GRANTED.held()])
+    directory.expire(FULL.expires_at + 1e9)
+    directory.expire(FULL.expires_at - 1.0)
+    assert directory.find("ann.test") == FULL
+    assert directory.next_expiry() == FULL.expires_at
+    directory.expire(FULL.expires_at)
+    assert directory.find("ann.test") is None
+
+
 def test_a_record_that_has_expired_before_it_comes_is_not_learned() -> None:
     directory = RegistrarDirectory(GENESIS)
     assert directory.learn_untrusted(GRANTED.encode(), FULL.expires_at) is None

@@ -10,6 +10,7 @@ from net.identity import Identity
 from net.limits import CLOCK_SKEW_SECONDS, MAX_WAITING_GRANTS, RECORD_SECONDS
 from net.peers import NetworkConfig
 from net.registrar import Registrar
+from net.wall_clock import STEP_SECONDS
 from net.wire import Register
 from tests.net.world import (
     GENESIS,
@@ -193,6 +194,59 @@ def test_an_expired_record_is_not_believed_while_the_registrar_is_down() -> None
     world.run(10)
     assert again.headers() == first.headers() == []
     assert (b"two", FailureReason.NO_REGISTRAR) in first.failed()
+
+
+# --- a clock that is set ----------------------------------------------------------------------------------------------
+
+
+def test_a_record_that_expires_by_a_clock_that_is_set_is_not_believed_until_it_is_set_back() -> None:
+    world = World()
+    first = world.add(ANN, cached_directory(BOB), NetworkConfig(wall_clock_offset=10.0))
+    first.network.set_wall_clock(10.0 + RECORD_SECONDS, world.now)
+    assert first.network.record("bob.test") is None
+    first.network.set_wall_clock(10.0, world.now)
+    assert first.network.record("bob.test") == record_of(BOB).record
+
+
+def test_a_node_whose_clock_goes_on_renews_its_record_by_what_it_shows_then() -> None:
+    world = World()
+    registrar = registrar_in(world)
+    node = join(world, ANN)
+    world.settle()
+    for each in (registrar, node):
+        each.network.set_wall_clock(RECORD_SECONDS / 2, world.now)
+    world.settle()
+    record = node.network.record("ann.test")
+    assert record is not None
+    assert (record.sequence, record.issued_at) == (2, RECORD_SECONDS / 2)
+    assert outcome(node) == ["granted", "granted"]
+
+
+def test_a_node_whose_clock_was_ahead_for_a_while_keeps_its_name() -> None:
+    world = World()
+    registrar_in(world)
+    node = join(world, ANN)
+    world.settle()
+    node.network.set_wall_clock(10.0 * RECORD_SECONDS, world.now)
+    world.settle()
+    assert outcome(node)[1:] == [FailureReason.RECORD_FROM_THE_FUTURE]
+    node.network.set_wall_clock(0.0, world.now)
+    world.settle()
+    assert outcome(node)[2:] == ["granted"]
+
+
+def test_a_clock_that_is_slewed_is_worth_a_thought_when_that_adds_up() -> None:
+    world = World()
+    registrar_in(world)
+    node = join(world, ANN)
+    world.settle()
+    for tenth in range(1, 5):
+        node.network.set_wall_clock(tenth / 10, world.now)
+    world.settle()
+    assert outcome(node) == ["granted"]
+    node.network.set_wall_clock(STEP_SECONDS, world.now)
+    world.settle()
+    assert outcome(node) == ["granted", "granted"]
 
 
 # --- the registrar's disk ---------------------------------------------------------------------------------------------

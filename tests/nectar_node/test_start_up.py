@@ -1,0 +1,142 @@
+"""A node starts its packages when the registrar has answered, or has taken too long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import count
+
+import pytest
+
+from kernel.kernel import Kernel
+from nectar_node.installation import EntryOwner, Installer
+from nectar_node.package import read_package
+from nectar_node.refusals import why_refused
+from nectar_node.start_up import JOIN_SECONDS, Boot, StartUp
+from nectar_node.world import BadCode, Installed, Joined, LoadCode, LogLine, NameRefused, Ready, WorldAction
+from net.events import FailureReason
+from testnet.faults.refusal import Refusal
+from testnet.faults.where import Where
+from testnet.lab import PACKAGES
+from testnet.sim.node import NodeSpec
+from testnet.sim.programs import Programs
+from testnet.sim.simulation import REGISTRAR, LinkBehaviour, Simulation
+
+OUR = "our.nec"
+HELLO = PACKAGES / "hello"
+DOWN = why_refused(OUR, FailureReason.UNREACHABLE)
+
+
+@dataclass
+class Booting:
+    """A start-up, and what it has asked for."""
+
+    asked: list[WorldAction] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        ids = count()
+        kernel = Kernel(OUR, lambda: next(ids), [])
+        self.installer = Installer(OUR, kernel.grants, lambda _: None, self.asked.append, lambda *_: None)
+        self.start_up = StartUp(OUR, self.installer, self.asked.append)
+
+    def begin(self, *, registers: bool) -> None:
+        self.start_up.begin(Boot((read_package(HELLO, OUR),), registers), 100.0)
+
+    def kinds(self) -> list[type]:
+        """Of what was asked for since the last time."""
+        kinds = [type(each) for each in self.asked]
+        self.asked.clear()
+        return kinds
+
+    def load_all(self) -> None:
+        """The code of everything turns out to be bad."""
+        for action in [each for each in self.asked if isinstance(each, LoadCode)]:
+            assert isinstance(action.owner, EntryOwner)
+            self.installer.code_loaded(action.owner, BadCode("bad"))
+        self.start_up.installed()
+
+
+@pytest.fixture
+def booting() -> Booting:
+    return Booting()
+
+
+def test_a_node_that_asks_nobody_starts_its_packages_at_once(booting: Booting) -> None:
+    booting.begin(registers=False)
+    assert booting.kinds() == [LoadCode]
+    assert booting.start_up.next_deadline() is None
+
+
+def test_one_that_asks_the_registrar_waits_for_its_answer(booting: Booting) -> None:
+    booting.begin(registers=True)
+    assert booting.kinds() == []
+    booting.start_up.registered()
+    assert booting.kinds() == [Joined, LoadCode]
+
+
+def test_but_not_for_ever(booting: Booting) -> None:
+    booting.begin(registers=True)
+    assert booting.start_up.next_deadline() == 100.0 + JOIN_SECONDS
+    booting.start_up.on_timer(100.0 + JOIN_SECONDS - 0.1)
+    assert booting.asked == []
+    booting.start_up.on_timer(100.0 + JOIN_SECONDS)
+    assert booting.asked[0] == LogLine("net", 0, DOWN)
+    assert booting.kinds() == [LogLine, LoadCode]
+    assert booting.start_up.next_deadline() is None
+
+
+def test_nor_when_it_knows_that_there_will_be_none_soon(booting: Booting) -> None:
+    booting.begin(registers=True)
+    booting.start_up.registration_failed(FailureReason.UNREACHABLE, retries=True)
+    assert booting.kinds() == [LogLine, LoadCode]
+
+
+def test_a_node_that_is_refused_its_name_starts_nothing(booting: Booting) -> None:
+    booting.begin(registers=True)
+    booting.start_up.registration_failed(FailureReason.NAME_TAKEN, retries=False)
+    booting.start_up.on_timer(1000.0)
+    assert booting.asked == [NameRefused(FailureReason.NAME_TAKEN)]
+
+
+def test_it_is_ready_when_its_packages_run_or_cannot_and_says_what_is_wrong(booting: Booting) -> None:
+    booting.begin(registers=True)
+    booting.start_up.registration_failed(FailureReason.UNREACHABLE, retries=True)
+    booting.load_all()
+    assert booting.kinds() == [LogLine, LoadCode, LogLine, Installed, Ready]
+
+
+def test_a_node_without_packages_is_ready_at_once(booting: Booting) -> None:
+    booting.start_up.begin(Boot(), 100.0)
+    assert booting.asked == [Ready(None)]
+
+
+def test_a_registration_that_fails_later_is_logged_and_ends_nothing(booting: Booting) -> None:
+    booting.start_up.begin(Boot(registers=True), 100.0)
+    booting.start_up.registered()
+    booting.start_up.registration_failed(FailureReason.NAME_TAKEN, retries=False)
+    assert booting.kinds() == [Joined, Ready, LogLine]
+
+
+@pytest.fixture
+def simulation() -> Simulation:
+    return Simulation(3, Programs(), LinkBehaviour(0.0, 0.0))
+
+
+def test_a_node_whose_registrar_refuses_dials_runs_its_packages_after_five_seconds(simulation: Simulation) -> None:
+    simulation.rest(1.0)
+    simulation.inject(Refusal(Where(REGISTRAR)))
+    began = simulation.now
+    node = simulation.add(OUR, (HELLO,))
+    simulation.run_until(lambda: node.ready, began + 60.0)
+    assert simulation.now == began + 5.0
+    assert [str(each) for each in node.core.kernel.processes] == ["hello:hello:sys"]
+    assert f"net: {DOWN}" in node.shown_log
+
+
+def test_a_node_whose_name_another_key_holds_does_not_run(simulation: Simulation) -> None:
+    simulation.add(OUR)
+    simulation.settle()
+    simulation.boot(NodeSpec(OUR, (HELLO,), host="other", key="another"))
+    simulation.rest(1.0)
+    assert "other" not in simulation.nodes
+    lines = [line for line in simulation.journal if " other does not run: " in line]
+    assert [line.partition(": ")[2] for line in lines] == [why_refused(OUR, FailureReason.NAME_TAKEN)]
