@@ -22,7 +22,7 @@ from nectar_node.package import Package, read_package
 from nectar_node.record_store import RECORDS_FILE, Contents, Written, read_untrusted, store_key
 from nectar_node.refusals import why_refused
 from nectar_node.start_up import Boot
-from nectar_node.storage.operations import Job, Location, MakeFolder
+from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome
 from nectar_node.trace import Traced
 from nectar_node.world import Installed, Joined, LoadCode, LogLine, NameRefused, Printed, Ready, ShutDown
 from net.directory import Endpoint, RegistrarDirectory
@@ -33,16 +33,13 @@ from net.limits import FAREWELL_SECONDS
 from net.peers import Network, NetworkConfig
 from net.registrar import Registrar
 from testnet.sim.disk import SimDisk
+from testnet.sim.lanes import SimLanes
 from testnet.sim.names import PORT, REGISTRAR, SimulationError
 
 if TYPE_CHECKING:
     from testnet.sim.fabric import End
     from testnet.sim.simulation import Simulation
 
-DISK_SECONDS = 0.002
-"""On average for an operation on a disk; a sync is what takes long on real ones."""
-MANY_LANES = 64
-"""Of which those that are idle are forgotten."""
 POLLS = 1 << 30
 
 
@@ -92,12 +89,6 @@ class SimNode:
         """Of its connections, by their ids."""
         self.crashed = False
         self._simulation = simulation
-        self._disk_chance = simulation.chance("disk", f"{self.host}/{simulation.boots[self.host]}")
-        self._lanes: dict[str, float] = {}
-        """By lane: when the disk has done all that it has been asked there."""
-        self._jobs: dict[int, tuple[float, Job]] = {}
-        """Those that it has not done yet, by number, and when each begins."""
-        self._jobs_begun = 0
         self._wake_at: float | None = None
         self._answers: dict[object, Arrival | Failure] = {}
         """By what they were asked with."""
@@ -105,6 +96,7 @@ class SimNode:
         """What happened while it was paused; None: it is not."""
         self.life = f"{self.host}/{simulation.boots[self.host]}"
         """Its host, and how often it has booted there before."""
+        self._lanes = SimLanes(simulation, self.disk, simulation.chance("disk", self.life), self._job_done)
         self.core = self._make_core(spec)
         if simulation.watches:
             self.core.trace(None, self, simulation.now)
@@ -223,16 +215,13 @@ class SimNode:
 
     def _await_disk(self, limit: float) -> None:
         """Until some job is done; raises SimulationError at `limit`."""
-        left = set(self._jobs)
-        self._simulation.run_until(lambda: self.crashed or not left <= self._jobs.keys(), limit)
+        waiting = self._lanes.waiting
+        self._simulation.run_until(lambda: self.crashed or self._lanes.waiting != waiting, limit)
 
     def end(self) -> None:
-        """It runs no longer. What the disk was doing has been done, or a part of it, or nothing."""
+        """It runs no longer."""
         self.crashed = True
-        for begins, job in self._jobs.values():
-            if begins <= self._simulation.now:
-                self.disk.break_off(job.operation, self._disk_chance)
-        self._jobs.clear()
+        self._lanes.break_off()
         self.core.machine.close()
 
     def clock_stepped(self) -> None:
@@ -373,20 +362,10 @@ class SimNode:
         self.shown_log += [f"{source}: {shown(text)}" for source, text in lines]
 
     def _begin_job(self, job: Job) -> None:
-        """The disk serves a lane beside the others, and in it one job after the other."""
-        now, lanes = self._simulation.now, self._lanes
-        begins = max(lanes.get(job.lane, now), now)
-        done = lanes[job.lane] = begins + self._disk_chance.expovariate(1 / DISK_SECONDS)
-        if len(lanes) > MANY_LANES:
-            self._lanes = {lane: free for lane, free in lanes.items() if free > now}
-        self._jobs_begun += 1
-        number = self._jobs_begun
-        self._jobs[number] = (begins, job)
-        self.at(done, lambda: self._perform(number, job))
+        number, due = self._lanes.submit(job)
+        self.at(due, lambda: self._lanes.perform(number))
 
-    def _perform(self, number: int, job: Job) -> None:
-        del self._jobs[number]
-        outcome = self.disk.perform(job.operation)
+    def _job_done(self, job: Job, outcome: Outcome) -> None:
         self._simulation.note(self.host, f"disk {type(job.operation).__name__} {job.operation.location}")
         self.core.job_done(job, outcome, self._simulation.now)
         self.go_on()
