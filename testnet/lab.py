@@ -20,7 +20,7 @@ Json: TypeAlias = Any
 
 PACKAGES = Path(__file__).resolve().parents[1] / "packages"
 READY_SECONDS = 60.0
-"""In which a network's nodes have joined and run their packages."""
+"""In which a network's nodes have booted."""
 
 
 class Level(Enum):
@@ -88,13 +88,13 @@ class Lab(Nodes, Protocol):
         """A source of randomness of its own for each purpose, from the seed."""
 
     def boot(self, *nodes: NodePlan) -> None:
-        """Start these nodes, and wait until they have joined and run their packages; raises OutOfTime."""
+        """Start these nodes, and wait until they are `ready`; raises OutOfTime."""
 
     def running(self, name: str) -> bool:
         """Whether the node is there: not crashed, not left; a paused one is."""
 
     def ready(self, name: str) -> bool:
-        """Whether it has joined and runs its packages."""
+        """Whether it has booted: its packages run. The registrar has granted its name, or has taken too long."""
 
     def leave(self, name: str) -> None:
         """The node ends in order, as by SIGTERM; `start` boots it again."""

@@ -16,7 +16,8 @@ MOST = 3e9
 class ClockStep:
     """A node's wall clock jumps by `seconds`, back if they are negative, and back to where it was at the end.
 
-    Processes see it at once, the node itself at its next boot. Nothing that waits for a time to pass is affected.
+    Processes see it, and the node itself, by which name records expire. Nothing that waits for a time to pass is
+    affected.
     """
 
     node: NodeName

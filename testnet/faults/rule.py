@@ -146,7 +146,7 @@ class Nodes(Protocol):
     """
 
     def crash(self, host: str) -> object:
-        """The node ends without a word, as by kill -9, if it runs."""
+        """The node ends as by kill -9, if it runs; its host lives."""
 
     def start(self, host: str) -> object:
         """It boots again, if it does not run, with its key, its disk and its packages."""
@@ -158,7 +158,7 @@ class Nodes(Protocol):
         """It goes on, if it is paused."""
 
     def cut_power(self, host: str) -> object:
-        """Its machine ends: as a crash, and what was not synced is not on its disk when it boots again."""
+        """Its machine ends without a word, and what was not synced is not on its disk when it boots again."""
 
     def step_clock(self, host: str, seconds: float) -> object:
         """Its machine's wall clock jumps by so much from where it is, for good."""
