@@ -34,7 +34,11 @@ class Machine:
 
     def append(self, location: Location, owner: object, data: bytes = b"abcd") -> None:
         number, due = self.lanes.submit(Job(Append(location, data), str(location), owner))
-        self.simulation.at(due, lambda: number in self.lanes._jobs and self.lanes.perform(number))
+        self.simulation.at(due, lambda: self._perform(number))
+
+    def _perform(self, number: int) -> None:
+        if self.lanes.waiting:
+            self.lanes.perform(number)
 
 
 def test_the_jobs_of_a_lane_are_done_in_order() -> None:
