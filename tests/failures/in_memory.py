@@ -32,7 +32,7 @@ _HORIZON = 100
 _TRACE = "trace"
 _ASKED, _TOLD = "asked", "told"
 _SOURCES = ("net: ", "kernel: ", "a:probes:sys: ended")
-_REGISTRAR = re.compile(REGISTRAR + "|registration|registrar is")
+_REGISTRAR = re.compile(REGISTRAR + "|registration|[Tt]he registrar ")
 _MIB = 1 << 20
 
 
