@@ -10,7 +10,7 @@ from testnet.faults.rule import Nodes
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """The node ends as by kill -9: its host lives, and lets its connections end. It boots again at the end of this, with
+    """The node ends as by kill -9: its host lives, and lets its connections end. It boots again at the end, with
     its key and its disk."""
 
     node: NodeName
