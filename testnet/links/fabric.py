@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
+from functools import partial
 from random import Random
 
 import trio
@@ -15,6 +16,7 @@ import trio
 from testnet.faults.rule import LOSE, PASS, Answering, Dialing, Event, Fault, Judgement, Link, LinkFault, fresh
 from testnet.faults.where import Where
 from testnet.links import sockets
+from testnet.links.door import Door
 from testnet.links.places import Place
 from testnet.links.rules import Rules
 from testnet.links.stream import Connection, Counts
@@ -22,8 +24,6 @@ from testnet.links.stream import Connection, Counts
 _DROPPED_BYTES = 1 << 16
 _GONE_LOOK_SECONDS = 0.5
 """Between two looks whether a dial that waits has been given up: it costs a descriptor."""
-_LOOK_SECONDS = 0.05
-"""Between two looks whether a node that was down listens again."""
 
 
 class Links:
@@ -37,11 +37,10 @@ class Links:
         self._nursery = nursery
         self._seed = seed
         self._rules = Rules(lambda: trio.current_time() - began)
-        self._places: dict[str, Place] = {}
+        self._doors: dict[str, Door] = {}
+        """By the node's name."""
         self._names: dict[str, str] = {}
         """By host."""
-        self._doors: dict[str, trio.CancelScope] = {}
-        """Of each node's listening."""
         self._open: set[Connection] = set()
         self._numbers = itertools.count(1)
         self._fault_numbers = itertools.count(1)
@@ -52,10 +51,12 @@ class Links:
         return len(self._open)
 
     def add(self, name: str, place: Place) -> None:
-        """The node `name` is at `place`: listen for it from now on. Raises OSError if that cannot be."""
-        if name not in self._places:
-            self._nursery.start_soon(self._serve, sockets.listen(place.front), name)
-        self._places[name] = place
+        """The node `name` is at `place`, and may be dialed from now on. Raises OSError if that cannot be."""
+        if name in self._doors:
+            self._doors[name].occupy(place)
+        else:
+            self._doors[name] = Door(name, place, self._rules, partial(self._let_in, name))
+            self._nursery.start_soon(self._doors[name].serve)
         self._names[place.host] = name
 
     def apply(self, fault: Fault) -> int:
@@ -63,6 +64,7 @@ class Links:
         number = self.reserve()
         if isinstance(fault, LinkFault):
             self._rules.add(number, fresh(fault), Random(f"{self._seed} {number}"))
+            self._look()
         return number
 
     def reserve(self) -> int:
@@ -72,6 +74,7 @@ class Links:
     def remove(self, number: int) -> None:
         """That fault holds no longer."""
         self._rules.remove(number)
+        self._look()
 
     def failed(self, number: int) -> str | None:
         """Why that fault says nothing any more; None: it has not failed."""
@@ -89,40 +92,12 @@ class Links:
         """The counts of each link that has been used."""
         return [{"source": link.source, "target": link.target, **asdict(it)} for link, it in self.counts.items()]
 
-    async def _serve(self, listener: socket.socket, name: str) -> None:
-        """Let others dial the node `name`; refuse them while nothing listens there and no fault says otherwise.
+    def _look(self) -> None:
+        for door in self._doors.values():
+            door.look()
 
-        Whoever has connected to the links cannot be refused any more, only reset. So while a node is down, the links do
-        not listen for it either.
-        """
-        while True:
-            with trio.CancelScope() as self._doors[name]:
-                await self._accept(listener, name)
-            await self._until_wanted(name)
-            listener = await self._listen(name)
-
-    async def _accept(self, listener: socket.socket, target: str) -> None:
-        try:
-            while True:
-                client, host = await sockets.accept(listener)
-                self._nursery.start_soon(self._forward, client, host, target)
-        finally:
-            sockets.close(listener)
-
-    async def _listen(self, name: str) -> socket.socket:
-        """Again, as soon as that can be: there may be no descriptor just now."""
-        while True:
-            with suppress(OSError):
-                return sockets.listen(self._places[name].front)
-            await trio.sleep(_LOOK_SECONDS)
-
-    async def _until_wanted(self, name: str) -> None:
-        while not self._rules.concern(name):
-            with trio.move_on_after(_LOOK_SECONDS):
-                await self._rules.changed()
-            with trio.move_on_after(_LOOK_SECONDS), suppress(OSError):
-                sockets.close(await sockets.connect(self._places[name].endpoint, None))
-                return
+    def _let_in(self, target: str, client: socket.socket, host: str) -> None:
+        self._nursery.start_soon(self._forward, client, host, target)
 
     async def _forward(self, client: socket.socket, host: str, target: str) -> None:
         link = Link(self._names.get(host, host), target)
@@ -157,13 +132,10 @@ class Links:
         has_waited = dialed.delay or self._rules.changes != changes
         if has_waited and sockets.has_gone(client):
             return None
-        place = self._places.get(dialed.host or link.target)
-        try:
-            if place is not None:
-                return await sockets.connect(place.endpoint, _as_source(host))
-        except OSError as error:
-            if isinstance(error, ConnectionRefusedError) and not self._rules.concern(link.target):
-                self._doors[link.target].cancel()
+        door = self._doors.get(dialed.host or link.target)
+        if door is not None:
+            with suppress(OSError):
+                return await door.dial(_as_source(host))
         sockets.reset(client)
         return None
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 import trio
 
 from nectar_node import log
+from testnet.faults.refusal import Refusal
 from testnet.faults.resending import DATA_SECONDS, DIAL_SECONDS, sent_again
 from testnet.faults.rule import (
     HOLD,
@@ -66,8 +67,13 @@ class Rules:
 
     def concern(self, target: str) -> bool:
         """Whether any of them says anything about a link to `target`."""
-        targets = [name for rule in self._rules.values() for name in _targets(_where(rule.fault))]
-        return target in targets or ANY in targets
+        return any(_leads_to(_where(rule.fault), target) for rule in self._rules.values())
+
+    def refuse(self, target: str) -> bool:
+        """Whether whoever dials `target` is refused at once: the first of them that says anything of that, says so."""
+        about = (rule.fault for rule in self._rules.values() if _leads_to(_where(rule.fault), target))
+        first = next(about, None)
+        return isinstance(first, Refusal) and first.where.covers(Link(ANY, target))
 
     async def changed(self) -> None:
         """Wait until others hold than now."""
@@ -119,8 +125,9 @@ def _waits(judgement: Judgement, event: Event) -> bool:
     return judgement.verdict in (HOLD, RESEND)
 
 
-def _targets(where: Where) -> tuple[str, ...]:
-    return (where.source, where.target) if where.both else (where.target,)
+def _leads_to(where: Where, target: str) -> bool:
+    """Whether some link to `target` is among them."""
+    return where.target in (ANY, target) or (where.both and where.source in (ANY, target))
 
 
 def _where(fault: LinkFault) -> Where:

@@ -31,21 +31,19 @@ def listen(endpoint: tuple[str, int]) -> socket.socket:
 
 
 async def accept(listener: socket.socket) -> tuple[socket.socket, str]:
-    """The next connection, and the host it comes from; those that broke meanwhile are passed over."""
-    while True:
-        await trio.lowlevel.wait_readable(listener)
+    """The next connection, and the host it comes from; those that broke meanwhile are passed over. Raises OSError when
+    `listener` is closed."""
+    while listener.fileno() >= 0:
+        await _readable(listener)
         try:
             connection, (host, *_) = listener.accept()
-        except BlockingIOError:
-            continue
         except OSError as error:
-            if error.errno == errno.EBADF:
-                raise
             if error.errno in _OUT_OF_RESOURCES:
                 await trio.sleep(_PAUSE)
             continue
         _prepare(connection)
         return connection, str(host)
+    raise OSError(errno.EBADF, "closed")
 
 
 async def connect(endpoint: tuple[str, int], source: str | None) -> socket.socket:

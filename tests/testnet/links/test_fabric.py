@@ -11,6 +11,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from testnet.faults.partition import Partition
+from testnet.faults.refusal import Refusal
 from testnet.faults.rule import (
     HOLD,
     LOSE,
@@ -28,8 +29,9 @@ from testnet.faults.rule import (
     Reset,
     Verdict,
 )
-from testnet.faults.where import Where
-from testnet.links.places import Place
+from testnet.faults.where import EVERYWHERE, Where
+from testnet.links import sockets
+from testnet.links.places import LoopbackNetwork, Place
 from testnet.links.stream import BUFFER_BYTES
 from tests.testnet.links.rig import TO_B, A, B, Rig, Says, open_rig, receive_all
 
@@ -129,6 +131,58 @@ async def test_a_refused_dial_is_reset(tmp_path: Path, verdict: Verdict) -> None
             with pytest.raises(trio.BrokenResourceError):
                 await stream.receive_some(1)
         assert not rig.accepted
+
+
+@pytest.mark.parametrize("where", [EVERYWHERE, Where(B), Where(target=B, both=False)])
+async def test_who_is_refused_by_everybody_is_so_by_the_operating_system_for_as_long_as_that_holds(
+    tmp_path: Path, where: Where
+) -> None:
+    async with open_rig(tmp_path) as rig, await rig.dial() as stream:
+        await stream.send_all(b"x")
+        assert await stream.receive_some(1) == b"x"
+        first, second = rig.links.apply(Refusal(where)), rig.links.apply(Refusal(where))
+        with pytest.raises(ConnectionRefusedError):
+            await rig.dial()
+        rig.links.remove(first)
+        with pytest.raises(ConnectionRefusedError):
+            await rig.dial()
+        rig.links.remove(second)
+        await (await rig.dial()).aclose()
+        await stream.send_all(b"the first one stays")
+        assert await stream.receive_some(19) == b"the first one stays"
+
+
+async def test_who_some_are_refused_by_others_reach(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        rig.links.apply(Refusal(TO_B))
+        async with await rig.dial() as stream:
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.receive_some(1)
+        elsewhere = await sockets.connect(rig.b.front, LoopbackNetwork.of(tmp_path).place(2).host)
+        async with trio.SocketStream(trio.socket.from_stdlib_socket(elsewhere)) as stream:
+            await stream.send_all(b"x")
+            assert await stream.receive_some(1) == b"x"
+
+
+async def test_a_dial_that_is_late_is_refused_late(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        number = rig.links.apply(Says(Dialing, Delay(1000.0)))
+        rig.links.apply(Refusal())
+        async with await rig.dial() as stream:
+            await wait_all_tasks_blocked(0.01)
+            rig.links.remove(number)
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.receive_some(1)
+
+
+async def test_a_node_that_was_added_again_is_reached_though_its_last_dial_found_nobody(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        rig.links.add(B, Place("127.0.0.1", 1, rig.b.front))  # nobody listens there: the links close their door
+        await refused(rig)
+        rig.links.add(B, rig.b)
+        async with await rig.dial() as stream:
+            await stream.send_all(b"x")
+            assert await stream.receive_some(1) == b"x"
 
 
 async def test_a_lost_dial_is_never_answered(tmp_path: Path) -> None:
@@ -414,12 +468,8 @@ async def test_a_node_is_listened_for_again_when_that_was_not_possible_for_a_mom
         down = Place("127.0.0.1", 1, rig.b.front)  # nobody listens there: the links close their door
         rig.links.add(B, down)
         await refused(rig)
-        rig.accepted.clear()
         with socket.create_server(rig.b.front):
             rig.links.add(B, rig.b)
-            while not rig.accepted:  # the links have seen that it listens again
-                await trio.lowlevel.checkpoint()
-            await wait_all_tasks_blocked()
         await rig.dial_until_it_is_there(rig.b)
 
 
