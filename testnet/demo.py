@@ -1,7 +1,7 @@
 """`python -m testnet.demo [FILE] [--keep]`: a file goes from send.nec to recv.nec, and what happens when things break.
 
 Everything is real: three nodes as operating system processes in a temporary folder, the command line that a user would
-type, and a TCP proxy on the link. The exit code is 1 if any of the steps did not hold.
+type, and the links of a testnet between them. The exit code is 1 if any of the steps did not hold.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from typing import Any
 from nectar_node.cli import output
 from nectar_node.errors import NodeError
 from testnet.cli.testnet import terminated_like_interrupt
+from testnet.faults.reset import ConnectionReset
+from testnet.faults.where import Where
 from testnet.lifeline import hold_lifeline
+from testnet.links.thread import LoopbackLinks, run_loopback_links
 from testnet.local import LocalTestnet
-from testnet.proxy import ThreadedProxy, run_proxy
 
 SENDER = "send.nec"
 RECEIVER = "recv.nec"
@@ -58,15 +60,13 @@ class Demo:
 
     folder: Path
     nodes: LocalTestnet
-    proxy: ThreadedProxy
+    links: LoopbackLinks
     rows: list[tuple[str, str]] = field(default_factory=list)
 
     def start(self) -> None:
-        """A registrar and two nodes, which reach each other through the proxy."""
+        """A registrar and two nodes, which reach each other through the links."""
         began = time.monotonic()
-        behind_proxy = dict(zip((RECEIVER, SENDER), self.proxy.endpoints, strict=True))
-        self.nodes.start((SENDER, RECEIVER), advertise=behind_proxy)
-        self.proxy.forward_to(self.nodes.endpoint(RECEIVER), self.nodes.endpoint(SENDER))
+        self.nodes.start((SENDER, RECEIVER))
         self._record("testnet", f"registrar and 2 nodes ready after {output.duration(time.monotonic() - began)}")
 
     def transfer(self, file: Path) -> None:
@@ -81,21 +81,22 @@ class Demo:
         self._record("BLAKE3", result["hash"])
 
     def transfer_with_cut(self, file: Path) -> None:
-        """The connection is cut half-way; the file arrives all the same, and what had arrived is not sent again."""
+        """A connection breaks on its way; the file arrives all the same, and what had arrived is not sent again."""
         size = file.stat().st_size
-        _heading(f"2. The TCP connection is cut after {size // 2:,} bytes of another {output.size(size)}")
-        before = self.proxy.statistics()
-        self.proxy.cut_after(size // 2)
-        result = self._send(file)
-        after = self.proxy.statistics()
+        byte = size * 2 // 3  # so that its second connection, which carries what is left, comes to no such byte
+        _heading(f"2. The TCP connection is cut at byte {byte:,}, while another {output.size(size)} are sent")
+        self.links.cut(Where(SENDER, RECEIVER))  # bytes are counted from the beginning of a connection
+        before, connections = self.links.counts(SENDER, RECEIVER), self._connections()
+        with self.links.applied(ConnectionReset(byte=byte, where=Where(SENDER, RECEIVER, both=False))):
+            result = self._send(file)
+        after = self.links.counts(SENDER, RECEIVER)
         check_equal(file, Path(result["host_path"]))
-        connections = after["connections"] - before["connections"]
-        if after["cuts"] == before["cuts"] or connections < 1:
+        if after.resets == before.resets or self._connections() == connections:
             raise DemoFailed("the connection was never cut, or nobody connected again")
-        passed = after["towards_first"] - before["towards_first"]
+        passed = after.bytes - before.bytes
         if passed > size * (1 + _FRAMING) + IN_FLIGHT_LIMIT:
             raise DemoFailed(f"{passed:,} bytes passed the link for a file of {size:,}: too much was sent again")
-        self._record("cut", f"at byte {size // 2:,}; connected again, every byte the same")
+        self._record("cut", f"at byte {byte:,}; connected again, every byte the same")
         again = max(0, passed - size)
         self._record("sent twice", f"{output.size(again)} at most, framing included (what was in flight)")
 
@@ -113,6 +114,10 @@ class Demo:
         print(f"hello:hello:sys answers: {json.dumps(answer)}")
         print(f"log of {SENDER}: {output.printable(self._logged('offline'))}")
         self._record("Offline", f"{SENDER}'s process was told so after {output.duration(seconds)}")
+
+    def _connections(self) -> int:
+        """That have been made between the two, whoever dialed."""
+        return sum(self.links.counts(*ends).connections for ends in ((SENDER, RECEIVER), (RECEIVER, SENDER)))
 
     def _logged(self, word: str) -> str:
         lines = [line for line in self.nodes.log(SENDER).splitlines() if "hello:hello:sys" in line and word in line]
@@ -177,17 +182,21 @@ def _folder(keep: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def _nodes(folder: Path, keep: bool) -> Iterator[LocalTestnet]:
+def _testnet(folder: Path, keep: bool) -> Iterator[tuple[LocalTestnet, LoopbackLinks]]:
     place = folder / "testnet"
-    with hold_lifeline(place, None if keep else folder) as lifeline, LocalTestnet(place, lifeline=lifeline) as nodes:
-        yield nodes
+    with (
+        hold_lifeline(place, None if keep else folder) as lifeline,
+        run_loopback_links(place) as links,
+        LocalTestnet(place, links=links, lifeline=lifeline) as nodes,
+    ):
+        yield nodes, links
 
 
 def run(file: Path | None, size: int, keep: bool) -> None:
     """All steps, in a temporary folder; raises DemoFailed and NodeError."""
     began = time.monotonic()
-    with _folder(keep) as folder, _nodes(folder, keep) as nodes, run_proxy() as proxy:
-        demo = Demo(folder, nodes, proxy)
+    with _folder(keep) as folder, _testnet(folder, keep) as (nodes, links):
+        demo = Demo(folder, nodes, links)
         print(f"Starting a testnet: registrar.nec, {SENDER}, {RECEIVER}.", flush=True)
         demo.start()
         demo.transfer(file or write_random_file(folder / "demo.bin", size, SEED))

@@ -11,9 +11,8 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Protocol
 
 from nectar_node.cli import launch
@@ -55,18 +54,10 @@ class LocalTestnet:
         """The same network as the command line sees it."""
         return Network(self.folder)
 
-    def start(
-        self, names: Iterable[str] = (), advertise: Mapping[str, tuple[str, int]] = MappingProxyType({})
-    ) -> LocalTestnet:
-        """Start the registrar and the nodes `names`, those that do not run yet; returns when all are ready.
-
-        Others are told to reach a node at its endpoint in `advertise`, where a proxy may stand.
-        """
+    def start(self, names: Iterable[str] = ()) -> LocalTestnet:
+        """Start the registrar and the nodes `names`, those that do not run yet; returns when all are ready."""
         wanted = dict.fromkeys((REGISTRAR_NAME, *names))
-        for name, endpoint in advertise.items():
-            self._special[name] = replace(self._options(name), advertise=endpoint)
-        down = [(name, self._options(name)) for name in wanted if self.pid(name) is None]
-        self._remember(launch.start(self.network, down))
+        self._launch(*(name for name in wanted if self.pid(name) is None))
         return self
 
     def boot(self, options: Mapping[str, BootOptions]) -> None:
@@ -79,12 +70,12 @@ class LocalTestnet:
         """Start the node `name`, which may be new; `options` are kept for when it is restarted."""
         if options is not None:
             self._special[name] = options
-        self._remember(launch.start(self.network, [(name, self._options(name))]))
+        self._launch(name)
 
     def restart(self, name: str) -> None:
         """Stop the node `name` if it runs, and start it again."""
         self.stop(name)
-        self._remember(launch.start(self.network, [(name, self._options(name))]))
+        self._launch(name)
 
     def stop(self, name: str) -> None:
         """Let the node `name` end in order, if it runs."""
@@ -159,14 +150,21 @@ class LocalTestnet:
         with self.connect(name) as client:
             return client.request(command)
 
-    def _options(self, name: str) -> BootOptions:
-        options = replace(self._special.get(name, self.options), lifeline=self.lifeline)
-        if self.links is None or options.host != LOOPBACK or options.advertise is not None:
-            return options
-        return self.links.connect(name).options(options)
+    def _launch(self, *names: str) -> None:
+        booted = [(name, self._options(name)) for name in names]
+        self._children.update((node.name, node) for node in launch.start(self.network, booted))
+        for name in names:
+            self._linked(name)  # which may have refused dials while it was down
 
-    def _remember(self, started: Iterable[launch.StartedNode]) -> None:
-        self._children.update((node.name, node) for node in started)
+    def _options(self, name: str) -> BootOptions:
+        options, place = replace(self._special.get(name, self.options), lifeline=self.lifeline), self._linked(name)
+        return options if place is None else place.options(options)
+
+    def _linked(self, name: str) -> Place | None:
+        options = self._special.get(name, self.options)
+        if self.links is None or options.host != LOOPBACK or options.advertise is not None:
+            return None
+        return self.links.connect(name)
 
     def _reap(self, name: str) -> None:
         if (child := self._children.pop(name, None)) is not None:

@@ -5,19 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from testnet.faults.quantity import Count
 from testnet.faults.rule import HOLD, PASS, Event, Passing, Verdict
 from testnet.faults.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Bytes stop, and go on when it ends; connections stay, and new ones are made."""
+    """Bytes stop, all or those from a chosen `byte` on, and go on when it ends; connections stay, and new ones are made.
+
+    `byte` is counted from 0 in each direction of each connection; it stops with the piece that it is in.
+    """
 
     where: Where = EVERYWHERE
+    byte: Count = 0
 
     def judge(self, event: Event, chance: Random) -> Verdict:
         """See `LinkFault`."""
-        return HOLD if isinstance(event, Passing) and self.where.covers(event.link) else PASS
+        if not isinstance(event, Passing) or not self.where.covers(event.link):
+            return PASS
+        return HOLD if event.offset + len(event.data) > self.byte else PASS
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -26,4 +33,5 @@ class Stall:
 
     def words(self) -> str:
         """See `Fault`."""
-        return f"bytes stall {self.where.links()}"
+        begin = f" from byte {self.byte} on" if self.byte else ""
+        return f"bytes stall{begin} {self.where.links()}"

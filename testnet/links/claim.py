@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nectar_node.errors import BadInput, CannotListen
 from nectar_node.folder import NodeFolder
-from testnet.links.places import Allocation, LoopbackNetwork, decode_allocation_untrusted
+from testnet.links.places import Allocation, LoopbackNetwork, Place, decode_allocation_untrusted
 
 LINKS_FOLDER = "links"
 _PLACES_FILE = "places.json"
@@ -48,8 +48,16 @@ def read(folder: Path) -> Allocation | None:
         raise BadInput(f"{path} is damaged ({error}): stop the testnet, remove the file, and start again.") from error
 
 
-def write(folder: Path, allocation: Allocation) -> None:
-    """Remember it."""
+def allot(folder: Path, allocation: Allocation, name: str) -> Place:
+    """The place of the node `name` in the testnet in `folder`, which is remembered; raises BadInput if there is none."""
+    known = name in allocation.names
+    place = allocation.place(name)
+    if not known:
+        _write(folder, allocation)
+    return place
+
+
+def _write(folder: Path, allocation: Allocation) -> None:
     path = links_folder(folder).path / _PLACES_FILE
     staging = path.with_name(f".{_PLACES_FILE}.new")
     staging.write_text(json.dumps(allocation.value(), indent=2) + "\n")

@@ -132,10 +132,7 @@ class LinksControl:
 
     def connect(self, name: str) -> Place:
         """The place of the node `name`, for which the links listen from now on; raises CannotListen, BadInput."""
-        known = name in self._allocation.names
-        place = self._allocation.place(name)
-        if not known:
-            claim.write(self._folder, self._allocation)
+        place = claim.allot(self._folder, self._allocation, name)
         try:
             self._links.add(name, place)
         except OSError as error:

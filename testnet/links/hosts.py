@@ -62,10 +62,6 @@ class HostLinks:
         """`Links.cut`."""
         return self.links.cut(where)
 
-    def statistics(self) -> list[dict[str, str | int]]:
-        """`Links.statistics`."""
-        return self.links.statistics()
-
 
 def cut_off(fault: Fault) -> str | None:
     """The node that this fault cuts off from all others; None: it does something else."""

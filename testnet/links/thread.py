@@ -6,17 +6,18 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import trio
 
-from testnet.faults.rule import Fault
+from testnet.faults.rule import Fault, Link
 from testnet.faults.where import Where
 from testnet.links import claim
 from testnet.links.fabric import Links, open_links
 from testnet.links.places import Allocation, Place
+from testnet.links.stream import Counts
 
 _START_TIMEOUT = 10.0
 
@@ -34,15 +35,6 @@ class ThreadedLinks:
         """`Links.add`."""
         self._run(lambda: self._links.add(name, place))
 
-    @contextmanager
-    def applied(self, fault: Fault) -> Iterator[None]:
-        """`fault` holds until the end of this."""
-        number = self.apply(fault)
-        try:
-            yield
-        finally:
-            self.remove(number)
-
     def apply(self, fault: Fault) -> int:
         """`Links.apply`."""
         return self._run(lambda: self._links.apply(fault))
@@ -59,9 +51,9 @@ class ThreadedLinks:
         """`Links.cut`."""
         return self._run(lambda: self._links.cut(where))
 
-    def statistics(self) -> list[dict[str, str | int]]:
-        """`Links.statistics`."""
-        return self._run(self._links.statistics)
+    def counts(self, link: Link) -> Counts:
+        """What has happened on that link until now."""
+        return self._run(lambda: replace(self._links.counts[link]))
 
     def _run(self, call: Callable[[], T]) -> T:
         return trio.from_thread.run_sync(call, trio_token=self._token)
@@ -77,12 +69,18 @@ class LoopbackLinks:
 
     def connect(self, name: str) -> Place:
         """The place of the node `name`, which others reach from now on; raises BadInput, and OSError."""
-        known = name in self.allocation.names
-        place = self.allocation.place(name)
-        if not known:
-            claim.write(self.folder, self.allocation)
+        place = claim.allot(self.folder, self.allocation, name)
         self.links.add(name, place)
         return place
+
+    @contextmanager
+    def applied(self, fault: Fault) -> Iterator[None]:
+        """`fault` holds until the end of this."""
+        number = self.apply(fault)
+        try:
+            yield
+        finally:
+            self.remove(number)
 
     def apply(self, fault: Fault) -> int:
         """`Links.apply`."""
@@ -96,9 +94,9 @@ class LoopbackLinks:
         """`Links.cut`."""
         return self.links.cut(where)
 
-    def statistics(self) -> list[dict[str, str | int]]:
-        """`Links.statistics`."""
-        return self.links.statistics()
+    def counts(self, source: str, target: str) -> Counts:
+        """What has happened on that link until now."""
+        return self.links.counts(Link(source, target))
 
 
 @contextmanager

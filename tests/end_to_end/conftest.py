@@ -7,17 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from testnet.links.thread import run_loopback_links
 from testnet.local import LocalTestnet
-from testnet.proxy import run_proxy
 from tests.end_to_end.lab import RECEIVER, SENDER, Lab
 
 
 @pytest.fixture(scope="session")
 def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("lab") / "testnet"
-    with LocalTestnet(folder) as nodes, run_proxy() as proxy:
-        nodes.start((SENDER, RECEIVER), advertise=dict(zip((RECEIVER, SENDER), proxy.endpoints, strict=True)))
-        yield Lab(nodes, proxy)
+    with run_loopback_links(folder) as links, LocalTestnet(folder, links=links) as nodes:
+        yield Lab(nodes, links)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Two nodes with a proxy between them, and the command line, for the tests in this folder."""
+"""Two nodes with links between them, and the command line, for the tests in this folder."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from testnet.faults.stall import Stall
+from testnet.faults.where import Where
+from testnet.links.stream import PIECE_BYTES
+from testnet.links.thread import LoopbackLinks
 from testnet.local import LocalTestnet
-from testnet.proxy import ThreadedProxy
 
 SENDER = "send.nec"
 RECEIVER = "recv.nec"
@@ -23,6 +27,9 @@ HELLO = "our@hello:hello:sys"
 FILE_TRANSFER = "our@file_transfer:file_transfer:sys"
 LIMIT = 60.0
 """Seconds after which a command is taken to hang; no test waits for it to pass."""
+
+GLANCE = 0.01
+"""Seconds between two looks whether something has come to pass."""
 
 MIB = 1024 * 1024
 
@@ -48,10 +55,12 @@ def random_file(path: Path, size: int) -> Path:
 
 @dataclass
 class Lab:
-    """A testnet of registrar, sender and receiver; the proxy stands between the last two."""
+    """A testnet of registrar, sender and receiver."""
 
     nodes: LocalTestnet
-    proxy: ThreadedProxy
+    links: LoopbackLinks
+    stall: int = 0
+    """The number of the fault that holds what is sent."""
 
     @property
     def folder(self) -> Path:
@@ -67,14 +76,12 @@ class Lab:
         return {path.name for path in self.inbox.iterdir() if not path.name.startswith(".")}
 
     def mend(self) -> None:
-        """Start what does not run and let everything pass."""
-        self.proxy.release()
+        """Start what does not run."""
         self.nodes.start((SENDER, RECEIVER))
-        self.connect()
 
-    def connect(self) -> None:
-        """Let the proxy forward to where the nodes listen now."""
-        self.proxy.forward_to(self.nodes.endpoint(RECEIVER), self.nodes.endpoint(SENDER))
+    def connections(self) -> int:
+        """That have been made between the two, whoever dialed."""
+        return sum(self.links.counts(*ends).connections for ends in ((SENDER, RECEIVER), (RECEIVER, SENDER)))
 
     def nectar(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run one command in this testnet to its end."""
@@ -88,22 +95,30 @@ class Lab:
         return result
 
     @contextmanager
-    def sending(self, file: Path, held_after: int) -> Iterator[subprocess.Popen[str]]:
-        """A transfer that is under way: `held_after` bytes have passed the link, and no more do."""
-        self.proxy.hold_after(held_after)
+    def sending(self, file: Path, stalled_at: int) -> Iterator[subprocess.Popen[str]]:
+        """A transfer that is under way: so many bytes have passed the link, and no more do until `release`."""
+        self.links.cut(Where(SENDER, RECEIVER))  # bytes are counted from the beginning of a connection
+        before = self.links.counts(SENDER, RECEIVER).bytes
+        self.stall = self.links.apply(Stall(Where(SENDER, RECEIVER, both=False), stalled_at))
         arguments = command("send", file, "--from", SENDER, "--to", RECEIVER, folder=self.folder)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         with subprocess.Popen(
             arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         ) as process:
             try:
-                self.proxy.wait_held(LIMIT)
+                while self.links.counts(SENDER, RECEIVER).bytes - before < stalled_at - PIECE_BYTES:
+                    assert process.poll() is None
+                    time.sleep(GLANCE)
                 yield process
             finally:
-                self.proxy.release()
+                self.release()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(LIMIT)
                 process.kill()
+
+    def release(self) -> None:
+        """Let everything pass."""
+        self.links.remove(self.stall)
 
     def ask(self, target: str, body: object, node: str = SENDER, timeout: int = 20) -> Any:
         """Inject a request with a JSON body, and return the response's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from nectar_node.cli.boot_options import DEFAULT_OPTIONS
 from testnet.local import LocalTestnet
 from tests.end_to_end.lab import HELLO, RECEIVER, SENDER, Lab, nectar
 
@@ -39,15 +40,15 @@ def test_a_process_is_told_when_the_other_node_has_stopped(lab: Lab) -> None:
 
 def test_a_node_with_the_right_name_and_the_wrong_key_is_refused(lab: Lab, fresh_network: LocalTestnet) -> None:
     lab.nodes.stop(RECEIVER)
-    fresh_network.start([RECEIVER])
-    lab.proxy.forward_to(fresh_network.endpoint(RECEIVER), lab.nodes.endpoint(SENDER))
-    before = lab.proxy.statistics()["connections"]
+    fresh_network.start()
+    fresh_network.add(RECEIVER, lab.links.connect(RECEIVER).options(DEFAULT_OPTIONS))
+    before = lab.connections()
     answer = lab.ask(HELLO, {"Ask": {"node": RECEIVER, "name": "world", "timeout": 20}}, timeout=25)
     assert answer == {"Failed": {"kind": "Offline"}}
     ended = lab.nectar("message", f"{RECEIVER}@hello:hello:sys", "x", "--node", SENDER)
     assert ended.returncode == 3
     assert "(bad key): " in ended.stderr
-    assert lab.proxy.statistics()["connections"] > before
+    assert lab.connections() > before
     assert "Hello" not in fresh_network.log(RECEIVER)
 
 

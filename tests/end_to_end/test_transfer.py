@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from testnet.faults.reset import ConnectionReset
+from testnet.faults.where import Where
 from tests.end_to_end.lab import FILE_TRANSFER, MIB, RECEIVER, SENDER, Lab, random_file
 
 LARGE = 48 * MIB
@@ -54,22 +56,22 @@ def test_another_file_of_that_name_leaves_the_first_one_alone(lab: Lab, tmp_path
 
 def test_a_cut_in_the_middle_costs_no_more_than_what_was_on_the_way(lab: Lab, tmp_path: Path) -> None:
     file = random_file(tmp_path / "cut.bin", LARGE)
-    before = lab.proxy.statistics()
-    lab.proxy.cut_after(LARGE // 2)
-    result = lab.send(file)
-    after = lab.proxy.statistics()
+    lab.links.cut(Where(SENDER, RECEIVER))  # bytes are counted from the beginning of a connection
+    before, connections = lab.links.counts(SENDER, RECEIVER), lab.connections()
+    with lab.links.applied(ConnectionReset(byte=LARGE * 2 // 3, where=Where(SENDER, RECEIVER, both=False))):
+        result = lab.send(file)
+    after = lab.links.counts(SENDER, RECEIVER)
     assert Path(result["host_path"]).read_bytes() == file.read_bytes()
-    assert after["cuts"] > before["cuts"]
-    assert after["connections"] > before["connections"]
-    assert after["towards_first"] - before["towards_first"] < LARGE * 1.02 + IN_FLIGHT
+    assert after.resets > before.resets
+    assert lab.connections() > connections
+    assert after.bytes - before.bytes < LARGE * 1.02 + IN_FLIGHT
 
 
 def test_a_receiver_that_crashes_has_kept_what_arrived(lab: Lab, tmp_path: Path) -> None:
     file = random_file(tmp_path / "receiver crash.bin", LARGE)
     with lab.sending(file, LARGE // 2) as command:
         lab.nodes.kill(RECEIVER)
-        lab.proxy.forward_to(None)
-        lab.proxy.release()
+        lab.release()
         assert command.wait(30) in (3, 4)
         assert command.stderr is not None
         assert "To resume" in command.stderr.read()
@@ -103,7 +105,7 @@ def test_ctrl_c_stops_both_sides_and_the_same_command_resumes(lab: Lab, tmp_path
         assert command.stdout is not None
         while "Stopping the transfer" not in command.stdout.readline():
             assert command.poll() is None
-        lab.proxy.release()
+        lab.release()
         assert command.wait(30) == 130
         assert command.stderr is not None
         resume = f"nectar send '{file}' --from send.nec --to recv.nec --dir {lab.folder}"
@@ -120,7 +122,7 @@ def test_a_file_that_changes_while_it_is_sent_does_not_arrive(lab: Lab, tmp_path
         with file.open("r+b") as writing:
             writing.seek(-1, os.SEEK_END)
             writing.write(b"x")
-        lab.proxy.release()
+        lab.release()
         assert command.wait(30) == 1
         assert command.stderr is not None
         assert "changed" in command.stderr.read()
