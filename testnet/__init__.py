@@ -1,1 +1,1 @@
-"""A lab for nodes: deterministic first (`sim`), real second (`local`, `proxy`, `namespaces`)."""
+"""A lab for nodes: deterministic first (`sim`), real second (`local`, `links`, `namespaces`)."""

@@ -29,7 +29,6 @@ ONLY_IN = {
         "nectar_node/loading.py",
         "nectar_node/control.py",
         "nectar_node/control_socket.py",
-        "testnet/proxy.py",
         "testnet/links/",
         "testnet/demo.py",
     ),

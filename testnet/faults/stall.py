@@ -12,7 +12,7 @@ from testnet.faults.where import EVERYWHERE, Where
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Bytes stop, all or those from a chosen `byte` on, and go on when it ends; connections stay, and new ones are made.
+    """Bytes stop, those from `byte` on, and go on when it ends; connections stay, and new ones are made.
 
     `byte` is counted from 0 in each direction of each connection; it stops with the piece that it is in.
     """

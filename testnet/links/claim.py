@@ -49,7 +49,7 @@ def read(folder: Path) -> Allocation | None:
 
 
 def allot(folder: Path, allocation: Allocation, name: str) -> Place:
-    """The place of the node `name` in the testnet in `folder`, which is remembered; raises BadInput if there is none."""
+    """The place of the node `name` in the testnet in `folder`, remembered; raises BadInput if there is none left."""
     known = name in allocation.names
     place = allocation.place(name)
     if not known:

@@ -9,7 +9,7 @@ import pytest
 
 from testnet.links.thread import run_loopback_links
 from testnet.local import LocalTestnet
-from tests.end_to_end.lab import RECEIVER, SENDER, Lab
+from tests.end_to_end.lab import Lab
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,8 @@ from nectar_node.config import REGISTRAR_NAME
 from nectar_node.config import Genesis as GenesisFile
 from net.directory import Genesis
 from net.limits import MAX_QUEUED_MESSAGES
+from testnet.links.thread import LoopbackLinks, run_loopback_links
 from testnet.local import LocalTestnet
-from testnet.proxy import ThreadedProxy, run_proxy
 from tests.conformance.lab import OUR, PACKAGE, PROBE, THEIR, SocketProbe
 from tests.conformance.steps import Step, respond, send, wait_for
 from tests.failures.ghosts import Ghosts, run_ghosts
@@ -56,7 +56,7 @@ class Network:
     """What the rows share."""
 
     nodes: LocalTestnet
-    proxy: ThreadedProxy
+    links: LoopbackLinks
     """Before THEIR."""
     ghosts: Ghosts
     pool: ThreadPoolExecutor
@@ -170,21 +170,20 @@ def open_network(folder: Path, rows: list[str]) -> Iterator[Network]:
     """The nodes that these rows need."""
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(3 * len(rows)))
-        proxy = stack.enter_context(run_proxy())
+        links = stack.enter_context(run_loopback_links(folder / "testnet"))
         nodes = stack.enter_context(LocalTestnet(folder / "testnet", BootOptions(packages=())))
         nodes.start()
-        options = _options(folder, rows, proxy.endpoints[0])
+        options = _options(folder, rows, links)
         hidden = options.pop(HIDDEN)
         for each in [pool.submit(nodes.add, name, option) for name, option in options.items()]:
             each.result()
         nodes.add(HIDDEN, hidden)
-        proxy.forward_to(nodes.endpoint(THEIR))
         file = GenesisFile.load(nodes.folder)
         ghosts = stack.enter_context(run_ghosts(Genesis(file.registrar, file.public_key, file.host, file.port)))
-        yield Network(nodes, proxy, ghosts, pool, {**options, HIDDEN: hidden})
+        yield Network(nodes, links, ghosts, pool, {**options, HIDDEN: hidden})
 
 
-def _options(folder: Path, rows: list[str], proxied: tuple[str, int]) -> dict[str, BootOptions]:
+def _options(folder: Path, rows: list[str], links: LoopbackLinks) -> dict[str, BootOptions]:
     """How each node is booted."""
     senders = [_package(folder / "senders", PACKAGE, (GATE, *map(slug, rows)))]
     if QUEUE_FULL in rows:
@@ -193,7 +192,7 @@ def _options(folder: Path, rows: list[str], proxied: tuple[str, int]) -> dict[st
     targets = (_package(folder / "targets", PACKAGE, (*_TARGETS, DEAF)),)
     return {
         OUR: BootOptions(packages=tuple(senders)),
-        THEIR: BootOptions(packages=targets, advertise=proxied),
+        THEIR: links.connect(THEIR).options(BootOptions(packages=targets)),
         PAUSES: BootOptions(packages=targets),
         RESTARTS: BootOptions(packages=targets),
         **{router: BootOptions(packages=()) for router in ROUTERS},

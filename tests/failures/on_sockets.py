@@ -1,4 +1,4 @@
-"""Each row with real nodes: operating system processes over TCP on loopback, real guests, signals and a proxy.
+"""Each row with real nodes: processes over TCP on loopback, real guests, signals, and links to one of them that break.
 
 All rows share one network. Each has a sending process of its own on one node, so most are played at the same time;
 those that break the same node follow each other (`Play.chain`).
@@ -17,6 +17,9 @@ from typing import Any
 from kernel.limits import MAX_ABROAD_MESSAGES
 from nectar_node.config import REGISTRAR_NAME
 from net.limits import MAX_QUEUED_MESSAGES
+from testnet.faults.refusal import Refusal
+from testnet.faults.stall import Stall
+from testnet.faults.where import Where
 from tests.conformance.lab import OUR, THEIR
 from tests.conformance.steps import blob, flood, on_returned, receive, receive_until, respond, send, wait_for
 from tests.failures.ghosts import HOST
@@ -96,17 +99,14 @@ def acquaint(net: Network, row: str, node: str) -> None:
 
 def reset(net: Network, row: str) -> Observed:
     acquaint(net, row, THEIR)
-    net.proxy.cut()
+    net.links.cut(Where(THEIR))
     return net.play(row, at(THEIR))
 
 
 def swallowed_after_the_handshake(net: Network, row: str) -> Observed:
     acquaint(net, row, THEIR)
-    net.proxy.hold_after(0)
-    try:
+    with net.links.applied(Stall(Where(THEIR))):
         return net.play(row, at(THEIR), arrives=False)
-    finally:
-        net.proxy.release()
 
 
 def paused_for(seconds: int, node: str, beside: str | None = None) -> Callable[[Network, str], Observed]:
@@ -200,12 +200,10 @@ def answer_undeliverable(net: Network, row: str) -> Observed:
 
 
 def registrar_down_record_kept(net: Network, row: str) -> Observed:
-    target = net.nodes.endpoint(THEIR)
-    net.proxy.forward_to(None)
-    net.proxy.cut()
-    for node, other in ((OUR, THEIR), (THEIR, OUR)):
-        net.until(lambda node=node, other=other: _apart(net.peer(other, node)))  # type: ignore[misc]
-    net.proxy.forward_to(target)
+    with net.links.applied(Refusal(Where(THEIR))):
+        net.links.cut(Where(THEIR))
+        for node, other in ((OUR, THEIR), (THEIR, OUR)):
+            net.until(lambda node=node, other=other: _apart(net.peer(other, node)))  # type: ignore[misc]
     wait([chain for name, chain in net.chains.items() if name not in (THEIR, PAUSES, REGISTRAR_NAME)])
     net.nodes.kill(REGISTRAR_NAME)
     net.registrar_killed.set()

@@ -4,8 +4,8 @@ python -m tests.net.soak [--cuts 10000] [--real-cuts 60] [--seed S]
 
 Two nodes talk without a pause, both ways, over several streams, with messages from nothing to several records; kernels
 that take late, and a connection that breaks again and again: in the middle of the handshake, of a resume frame, of a
-record, between an acknowledgement and its arrival. First in virtual time, then on real sockets through a proxy that
-resets the connection at a byte. Exits with 1 if a message was lost, doubled, altered or out of order.
+record, between an acknowledgement and its arrival. First in virtual time, then on real sockets through links that
+reset the connection at a byte. Exits with 1 if a message was lost, doubled, altered or out of order.
 """
 
 from __future__ import annotations
@@ -15,13 +15,18 @@ import random
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import trio
 
+from net.directory import Endpoint
 from net.events import Delivered, Failed, NetEvent, Received
 from net.peers import NetworkConfig
 from net.tcp import TcpTransport
-from testnet.proxy import Proxy, open_proxy
+from testnet.faults.rule import PASS, Event, Passing, Reset, Verdict
+from testnet.links.claim import claim
+from testnet.links.fabric import Links, open_links
 from tests.net.test_driver import Owner
 from tests.net.world import Node, Wire, World, identity_of, static_directory
 
@@ -189,41 +194,63 @@ class Soak:
             node.events.clear()
 
 
+@dataclass(frozen=True, slots=True)
+class Doom:
+    """A fault under which every connection breaks, as in a `CutWorld`."""
+
+    _points: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """By connection: before which byte of a direction."""
+
+    def judge(self, event: Event, chance: random.Random) -> Verdict:
+        """See `LinkFault`."""
+        if not isinstance(event, Passing):
+            return PASS
+        left = self._points.setdefault(event.connection, cut_point(chance)) - event.offset
+        return Reset(left) if left <= len(event.data) else PASS
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Fault`."""
+        return ()
+
+    def words(self) -> str:
+        """See `Fault`."""
+        return "every connection breaks"
+
+
 async def soak_sockets(seed: int, cuts: int) -> Ledger:
-    """The conversation on real sockets: two nodes in this process, and a proxy between them."""
+    """The conversation on real sockets: two nodes in this process, and links between them."""
     rng, ledger = random.Random(seed), Ledger()
-    listeners = [await TcpTransport().listen("127.0.0.1", 0) for _ in NAMES]
-    async with open_proxy() as proxy, trio.open_nursery() as nursery:
-        ports = {name: end.endpoint[1] for name, end in zip(NAMES, proxy.ends, strict=True)}
-        owners = [Owner(name, ports, nursery, CONFIG) for name in NAMES]
-        for owner, listener, end in zip(owners, listeners, proxy.ends, strict=True):
-            end.target = ("127.0.0.1", listener.port)
-            nursery.start_soon(owner.driver.serve, listener)
-        while proxy.cuts < cuts:
-            await _talk(rng, ledger, owners, proxy)
-        proxy.cut_after(1 << 40)
-        with trio.move_on_after(REAL_QUIET_SECONDS):
-            while not ledger.complete:
+    with TemporaryDirectory() as folder, claim(Path(folder)) as allocation:
+        places = {name: allocation.place(name) for name in NAMES}
+        listeners = [await TcpTransport().listen(*place.endpoint) for place in places.values()]
+        async with open_links(seed) as links, trio.open_nursery() as nursery:
+            fronts = {name: Endpoint(*place.front) for name, place in places.items()}
+            owners = [Owner(name, fronts, nursery, CONFIG) for name in NAMES]
+            for owner, listener, (name, place) in zip(owners, listeners, places.items(), strict=True):
+                links.add(name, place)
+                nursery.start_soon(owner.driver.serve, listener)
+            doom = links.apply(Doom())
+            while _cuts(links) < cuts:
+                sender, other = rng.sample(range(2), 2)
+                header, stream, blob = ledger.compose(rng, NAMES[sender])
+                owners[sender].send(NAMES[other], header, blob, stream)
+                await trio.sleep(0.002)
                 _note(ledger, owners)
-                await trio.sleep(0.01)
-        ledger.cuts = proxy.cuts
-        nursery.cancel_scope.cancel()
-    for listener in listeners:
-        await listener.aclose()
+            links.remove(doom)
+            with trio.move_on_after(REAL_QUIET_SECONDS):
+                while not ledger.complete:
+                    _note(ledger, owners)
+                    await trio.sleep(0.01)
+            ledger.cuts = _cuts(links)
+            nursery.cancel_scope.cancel()
+        for listener in listeners:
+            await listener.aclose()
     return ledger
 
 
-async def _talk(rng: random.Random, ledger: Ledger, owners: list[Owner], proxy: Proxy) -> None:
-    """Messages, and one cut somewhere in them."""
-    before = proxy.cuts
-    proxy.cut_after(cut_point(rng))
-    with trio.move_on_after(1.0):
-        while proxy.cuts == before:
-            sender, other = rng.sample(range(2), 2)
-            header, stream, blob = ledger.compose(rng, NAMES[sender])
-            owners[sender].send(NAMES[other], header, blob, stream)
-            await trio.sleep(0.002)
-    _note(ledger, owners)
+def _cuts(links: Links) -> int:
+    return sum(counts.resets for counts in links.counts.values())
 
 
 def _note(ledger: Ledger, owners: list[Owner]) -> None:

@@ -37,13 +37,14 @@ LIMIT_SECONDS = 60
 class Owner:
     """What a node does for its network: drain events, keep the timer."""
 
-    def __init__(self, name: str, ports: Mapping[str, int | str], nursery: trio.Nursery, config: NetworkConfig) -> None:
-        """`ports`: of each node the port, or the router that it is behind."""
+    def __init__(
+        self, name: str, places: Mapping[str, Endpoint | str], nursery: trio.Nursery, config: NetworkConfig
+    ) -> None:
+        """`places`: of each node where it is, or the router that it is behind."""
         records = {}
-        for other, port in ports.items():
+        for other, place in places.items():
             identity = identity_of(other)
-            endpoints = (Endpoint("127.0.0.1", port),) if isinstance(port, int) else ()
-            routers = (port,) if isinstance(port, str) else ()
+            endpoints, routers = ((), (place,)) if isinstance(place, str) else ((place,), ())
             record = NameRecord(other, identity.public_key, endpoints, routers, 1, 0, NEVER)
             records[other] = sign_record(record, identity)
         directory = StaticDirectory(records)
@@ -93,9 +94,8 @@ async def two_owners(seconds: float = LIMIT_SECONDS) -> AsyncIterator[tuple[Owne
     with trio.fail_after(seconds):
         listener = await TcpTransport().listen("127.0.0.1", 0)
         async with trio.open_nursery() as nursery:
-            ports: dict[str, int | str] = {"ann.test": listener.port, "bob.test": listener.port}
-            first = Owner("ann.test", ports, nursery, NetworkConfig())
-            second = Owner("bob.test", ports, nursery, NetworkConfig())
+            places = dict.fromkeys(("ann.test", "bob.test"), Endpoint("127.0.0.1", listener.port))
+            first, second = (Owner(name, places, nursery, NetworkConfig()) for name in places)
             nursery.start_soon(second.driver.serve, listener)
             yield first, second, listener, nursery
             nursery.cancel_scope.cancel()
@@ -187,9 +187,10 @@ async def test_a_router_keeps_little_of_what_its_receiver_does_not_read_and_lose
     with trio.fail_after(LIMIT_SECONDS):
         listener = await TcpTransport().listen("127.0.0.1", 0)
         async with trio.open_nursery() as nursery:
-            ports: dict[str, int | str] = {"ann.test": 1, "bob.test": listener.port, "ida.test": "bob.test"}
-            sender, router = (Owner(name, ports, nursery, NetworkConfig()) for name in ("ann.test", "bob.test"))
-            receiver = Owner("ida.test", ports, nursery, NetworkConfig(routers=("bob.test",)))
+            here = Endpoint("127.0.0.1", listener.port)
+            places: dict[str, Endpoint | str] = {"ann.test": here, "bob.test": here, "ida.test": "bob.test"}
+            sender, router = (Owner(name, places, nursery, NetworkConfig()) for name in ("ann.test", "bob.test"))
+            receiver = Owner("ida.test", places, nursery, NetworkConfig(routers=("bob.test",)))
             nursery.start_soon(router.driver.serve, listener)
             receiver.network.register(trio.current_time())
             receiver.turn()

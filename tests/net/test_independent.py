@@ -8,6 +8,7 @@ import pytest
 import trio
 from cryptography.exceptions import InvalidSignature
 
+from net.directory import Endpoint
 from net.events import Close, Delivered, Dial, NetEvent, Outgoing, PeerUp, Received, Writable
 from net.limits import KEEPALIVE_SECONDS, PING_SECONDS
 from net.peers import Network, NetworkConfig
@@ -188,7 +189,8 @@ async def test_it_talks_to_a_node_over_tcp() -> None:
     with trio.fail_after(20):
         listener = await TcpTransport().listen("127.0.0.1", 0)
         async with trio.open_nursery() as nursery:
-            node = Owner(OURS, {OURS: listener.port, THEIRS[1]: 1}, nursery, NetworkConfig())
+            here = Endpoint("127.0.0.1", listener.port)
+            node = Owner(OURS, {OURS: here, THEIRS[1]: here}, nursery, NetworkConfig())
             nursery.start_soon(node.driver.serve, listener)
             peer = Bench(THEIRS[1]).peer
             peer.dial(OURS)

@@ -145,7 +145,7 @@ def test_a_schedule_that_was_made_remembers_nothing() -> None:
             {"between": [A, B]},
             "bandwidth needs the parameter 'bytes_per_second'; it has bytes_per_second, between, node, source, target.",
         ),
-        ("stall", {"where": A}, "stall has no parameter 'where'; it has between, node, source, target."),
+        ("stall", {"where": A}, "stall has no parameter 'where'; it has byte, between, node, source, target."),
         ("bandwidth", {"_free_at": {}}, "bandwidth has no parameter '_free_at'; "),
         ("partitoin", {}, "There is no fault 'partitoin'; did you mean partition? There are bandwidth, bit_flips, "),
         ("x" * 4096, {}, f"There is no fault '{'x' * 60}…'. There are bandwidth, bit_flips, "),

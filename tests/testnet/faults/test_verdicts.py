@@ -38,6 +38,7 @@ from testnet.faults.rule import (
     LinkFault,
     Redirect,
     Reset,
+    Verdict,
     fresh,
 )
 from testnet.faults.slow_handshake import SlowHandshake
@@ -105,6 +106,11 @@ def test_bandwidth_is_about_bytes_alone() -> None:
 
 def test_a_stall_holds_bytes_alone() -> None:
     assert verdicts(Stall(), *EACH_EVENT) == [PASS, PASS, HOLD, PASS]
+
+
+@pytest.mark.parametrize(("byte", "said"), [(99, [HOLD, HOLD]), (100, [PASS, HOLD]), (200, [PASS, PASS])])
+def test_a_stall_begins_with_the_piece_that_has_the_chosen_byte(byte: int, said: list[Verdict]) -> None:
+    assert verdicts(Stall(byte=byte), piece(), piece(offset=100)) == said
 
 
 @pytest.mark.parametrize("fault", [BlackHole(), Partition()])

@@ -11,17 +11,16 @@ import pytest
 from nectar_node.errors import BadInput, CannotListen
 from net.limits import MAX_NAME_BYTES
 from net.names import is_node_name
-from testnet.links.claim import claim, links_folder, read, write
+from testnet.links.claim import allot, claim, links_folder, read
 from testnet.links.places import MAX_NODES, Allocation, LoopbackNetwork
 
 
 def test_a_testnet_keeps_its_network_and_its_nodes_places(tmp_path: Path) -> None:
     assert read(tmp_path) is None
     with claim(tmp_path) as allocation:
-        allocation.place("a.nec")
-        write(tmp_path, allocation)
+        place = allot(tmp_path, allocation, "a.nec")
     with claim(tmp_path) as again:
-        assert (again.network, again.names) == (allocation.network, ["a.nec"])
+        assert (again.network, again.place("a.nec")) == (allocation.network, place)
 
 
 def test_a_new_testnet_goes_out_of_the_way_of_another_one(tmp_path: Path) -> None:
@@ -34,7 +33,7 @@ def test_a_new_testnet_goes_out_of_the_way_of_another_one(tmp_path: Path) -> Non
 def test_a_copy_of_a_testnet_that_runs_says_why_it_cannot(tmp_path: Path) -> None:
     one, copy = tmp_path / "one", tmp_path / "copy"
     with claim(one) as allocation:
-        write(one, allocation)
+        allot(one, allocation, "a.nec")
         shutil.copytree(one, copy)
         with (
             pytest.raises(CannotListen, match=r"are in use, by a copy of it perhaps: stop that one first"),
@@ -61,5 +60,6 @@ def test_as_many_nodes_as_there_can_be_with_names_as_long_as_they_can_be_are_rem
     full = Allocation(network, [f"{'x' * 60}{number:03}.{labels}" for number in range(MAX_NODES)])
     assert all(is_node_name(name) and len(name) == MAX_NAME_BYTES for name in full.names)
     links_folder(tmp_path).path.mkdir()
-    write(tmp_path, full)
+    last = full.names.pop()
+    allot(tmp_path, full, last)
     assert read(tmp_path) == full

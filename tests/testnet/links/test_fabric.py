@@ -415,6 +415,17 @@ async def test_all_connections_of_a_node_can_be_cut_at_once(tmp_path: Path) -> N
             assert await second.receive_some(5) == b"again"
 
 
+async def test_a_connection_can_be_cut_while_its_bytes_are_held(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig, await rig.dial() as stream:
+        rig.links.apply(Says(Passing, HOLD))
+        await stream.send_all(b"x")
+        while not rig.links.cut(Where(B)):
+            await trio.lowlevel.checkpoint()
+        with pytest.raises(trio.BrokenResourceError):
+            await stream.receive_some(1)
+        assert not rig.got
+
+
 async def test_a_side_that_breaks_resets_the_other_one(tmp_path: Path) -> None:
     async with open_rig(tmp_path) as rig, await rig.dial() as stream:
         await stream.send_all(b"x")
