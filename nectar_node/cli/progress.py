@@ -1,6 +1,6 @@
-"""How far a transfer is, for people: a bar on a terminal, plain lines elsewhere.
+"""How far something is, for people: a bar on a terminal, plain lines elsewhere.
 
-`RateMeter` is pure: it is told the time. The two displays know nothing of nodes.
+`RateMeter` is pure: it is told the time. The two displays know nothing of what they show.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
@@ -20,10 +21,20 @@ from nectar_node.cli import output
 RATE_WINDOW = 3.0
 """Seconds over which the shown rate is an average: calm enough to read, quick enough to show a stall."""
 
-LINE_INTERVAL = 1.0
+LINE_INTERVAL = 5.0
 """Seconds between two plain lines."""
+TRANSFER_LINE_INTERVAL = 1.0
+"""The same of a transfer."""
 
 _MAX_SAMPLES = 64
+_LEAST_BAR = 4
+"""Columns; where there are fewer there is none."""
+_BESIDE = 4
+"""Columns: two gaps, and the ^C that a terminal shows. A line that it breaks cannot be drawn over."""
+_SEEN = ("", "sending")
+"""States that a bar has no words for: it moves."""
+_TITLE = TextColumn("{task.description}", markup=False)
+_TEXT = TextColumn("{task.fields[text]}", markup=False)
 
 
 @dataclass(slots=True)
@@ -52,10 +63,10 @@ class RateMeter:
 
 
 class Display(Protocol):
-    """Shows a transfer while it runs."""
+    """Shows how far something is while it runs."""
 
-    def show(self, state: str, done: int, size: int) -> None:
-        """The transfer is in `state`, and `done` of `size` bytes have arrived."""
+    def show(self, done: int, total: int, text: str, state: str = "") -> None:
+        """`done` of `total`; `text` says more. A new `state` is shown at once."""
 
     def note(self, sentence: str) -> None:
         """Print one line above what is shown."""
@@ -67,34 +78,36 @@ class Display(Protocol):
     ) -> None: ...
 
 
-def display(console: Console, title: str, clock: Callable[[], float] = time.monotonic) -> Display:
-    """The display that suits `console`; `title` says what is shown."""
-    return BarDisplay(console, title, clock) if console.is_terminal else LineDisplay(console, title, clock)
+def display(
+    console: Console, title: str, interval: float = LINE_INTERVAL, clock: Callable[[], float] = time.monotonic
+) -> Display:
+    """The display that suits `console`; `title` says what is shown; `interval`: seconds between two plain lines."""
+    title = output.printable(title)
+    return _Bar(console, title) if console.is_terminal else _Lines(console, title, interval, clock)
 
 
-class LineDisplay:
-    """One line each second, and one for each change of state."""
+class _Lines:
+    """One line now and then, and one for each change of state."""
 
-    def __init__(self, console: Console, title: str, clock: Callable[[], float]) -> None:
+    def __init__(self, console: Console, title: str, interval: float, clock: Callable[[], float]) -> None:
         self._console = console
-        self._title = output.printable(title)
+        self._title = title
+        self._interval = interval
         self._clock = clock
-        self._meter = RateMeter()
-        self._last: tuple[str, float] | None = None
+        self._last = ("", clock())
 
-    def show(self, state: str, done: int, size: int) -> None:
-        """Print a line if one is due."""
+    def show(self, done: int, total: int, text: str, state: str = "") -> None:
+        """See `Display`."""
         now = self._clock()
-        self._meter.update(done, now)
-        if self._last is None or state != self._last[0] or now - self._last[1] >= LINE_INTERVAL:
+        if state != self._last[0] or now - self._last[1] >= self._interval:
             self._last = (state, now)
-            self._console.print(f"{self._title}: {state}, {describe(self._meter, done, size)}")
+            self._console.print(f"{self._title}: {state}{', ' if state else ''}{text}")
 
     def note(self, sentence: str) -> None:
-        """Print `sentence`."""
+        """See `Display`."""
         self._console.print(output.printable(sentence))
 
-    def __enter__(self) -> LineDisplay:
+    def __enter__(self) -> _Lines:
         return self
 
     def __exit__(
@@ -103,33 +116,33 @@ class LineDisplay:
         return None
 
 
-class BarDisplay:
-    """A bar that is drawn again and again in the same place."""
+class _Bar:
+    """A bar that is drawn again and again in the same place, and becomes shorter when its text becomes longer."""
 
-    def __init__(self, console: Console, title: str, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._meter = RateMeter()
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[text]}", markup=False),
-            console=console,
-            expand=True,
-        )
-        self._task: TaskID = self._progress.add_task(output.printable(title), total=None, text="starting")
+    def __init__(self, console: Console, title: str) -> None:
+        self._title = title
+        self._longest = 0
+        self._progress = Progress(_TEXT, console=console)
+        self._task: TaskID = self._progress.add_task(title, total=None, text="starting")
+        self._make_room("starting")
 
-    def show(self, state: str, done: int, size: int) -> None:
-        """Move the bar."""
-        self._meter.update(done, self._clock())
-        text = f"{'' if state == 'sending' else f'{state}, '}{describe(self._meter, done, size)}"
-        # An empty file is a whole one: a bar of 0 out of 0 would stay empty.
-        self._progress.update(self._task, completed=done if size else 1, total=size or 1, text=text)
+    def show(self, done: int, total: int, text: str, state: str = "") -> None:
+        """See `Display`."""
+        text = text if state in _SEEN else f"{state}, {text}"
+        self._make_room(text)
+        self._progress.update(self._task, completed=done, total=total, text=text)
+
+    def _make_room(self, text: str) -> None:
+        self._longest = max(self._longest, len(text))
+        left = self._progress.console.width - self._longest - cell_len(self._title) - _BESIDE
+        bar = (BarColumn(bar_width=left),) if left >= _LEAST_BAR else ()
+        self._progress.columns = (*((_TITLE,) if left >= 0 else ()), *bar, _TEXT)
 
     def note(self, sentence: str) -> None:
-        """Print `sentence` above the bar."""
+        """See `Display`."""
         self._progress.console.print(output.printable(sentence))
 
-    def __enter__(self) -> BarDisplay:
+    def __enter__(self) -> _Bar:
         self._progress.start()
         return self
 
@@ -137,6 +150,25 @@ class BarDisplay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+
+
+class TransferDisplay:
+    """Shows a transfer on any display."""
+
+    def __init__(self, display: Display, clock: Callable[[], float] = time.monotonic) -> None:
+        self._display = display
+        self._clock = clock
+        self._meter = RateMeter()
+
+    def show(self, state: str, done: int, size: int) -> None:
+        """The transfer is in `state`, and `done` of `size` bytes have arrived."""
+        self._meter.update(done, self._clock())
+        # An empty file is a whole one: a bar of 0 out of 0 would stay empty.
+        self._display.show(done if size else 1, size or 1, describe(self._meter, done, size), state)
+
+    def note(self, sentence: str) -> None:
+        """See `Display`."""
+        self._display.note(sentence)
 
 
 def describe(meter: RateMeter, done: int, size: int) -> str:

@@ -52,9 +52,9 @@ def send(
         with (
             interrupts() as wanted,
             Transfer.open(order) as transfer,
-            progress.display(console, f"{file.name} → {target}") as display,
+            progress.display(console, f"{file.name} → {target}", progress.TRANSFER_LINE_INTERVAL) as display,
         ):
-            done = transfer.run(display, wanted)
+            done = transfer.run(progress.TransferDisplay(display), wanted)
     except TransferFailed as failure:
         return _report_failure(order, failure, as_json)
     _report(order, done, time.monotonic() - began, as_json)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from nectar_node.cli.client import Answer, ControlClient, ControlError, NodeGone
 from nectar_node.cli.network import Network
-from nectar_node.cli.progress import Display
+from nectar_node.cli.progress import TransferDisplay
 from nectar_node.errors import NodeError
 
 PROCESS = "our@file_transfer:file_transfer:sys"
@@ -145,7 +145,7 @@ class Transfer:
                 with contextlib.suppress(NodeError):
                     questions.request("unshare", path=path)
 
-    def run(self, display: Display, wanted: Interrupts) -> Done:
+    def run(self, display: TransferDisplay, wanted: Interrupts) -> Done:
         """Send the file; raises TransferFailed, also when the user cancels, and NodeError."""
         order = {"id": self.id, "path": self.shared_path, "name": self.order.file.name, "to": self.order.target}
         try:
@@ -159,7 +159,7 @@ class Transfer:
         display.show("done", done.size, done.size)
         return done
 
-    def _follow(self, display: Display, wanted: Interrupts) -> None:
+    def _follow(self, display: TransferDisplay, wanted: Interrupts) -> None:
         """Show the progress until the outcome is there, or the user does not want to wait for it any longer."""
         give_up = None
         while not self.outcome.has_answer(POLL_INTERVAL):

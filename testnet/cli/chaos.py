@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli import options, output
+from nectar_node.cli import options, output, progress
 from nectar_node.cli.network import DEFAULT_FOLDER
 from nectar_node.cli.transfer import interrupts
 from nectar_node.errors import BadInput
@@ -18,7 +18,6 @@ from testnet.chaos.ground import Ground, ground
 from testnet.chaos.plan import draw_rounds
 from testnet.chaos.report import Report, words
 from testnet.chaos.run import run_chaos
-from testnet.cli.counting import counting
 from testnet.cli.seeding import Seed, chosen
 from testnet.sim.files import unless_empty
 
@@ -53,9 +52,9 @@ def chaos(
         interrupts() as wanted,
     ):
         title = f"chaos with seed {drawn}"
-        with counting(output.console(sys.stderr), title) as display:
+        with progress.display(output.console(sys.stderr), title) as shown:
             schedule = draw_rounds(place.nodes, 60 * minutes, drawn)
-            report = run_chaos(place, drawn, 60 * minutes, schedule, display, wanted)
+            report = run_chaos(place, drawn, 60 * minutes, schedule, shown, wanted)
         place.keep = bool(report.violations())
         _publish(report, place, file, as_json)
         return VIOLATED if report.violations() else INTERRUPTED if wanted.count else 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from testnet.cli.counting import counting
+from nectar_node.cli.progress import display
 from testnet.sim.files import journal_file, unless_empty
 from testnet.sim.shrink import Shrinking, shrink
 from testnet.sim.verdict import Verdict
@@ -62,13 +62,13 @@ def _shrink_into(workers: Workers, task: Task, console: Console, files: tuple[Pa
     shrinking = Shrinking(failure.plan)
     interrupted = False
     try:
-        with counting(console, "shrinking") as display:
+        with display(console, "shrinking") as shown:
             shrink(
                 shrinking,
                 task.least_nodes,
                 lambda plan: workers.play(plan).kind == failure.kind,
                 task.max_runs,
-                lambda: display.show(*progress(shrinking, task.max_runs)),
+                lambda: shown.show(*progress(shrinking, task.max_runs)),
             )
     except KeyboardInterrupt:
         interrupted = True

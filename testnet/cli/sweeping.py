@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from nectar_node.cli import output
-from testnet.cli.counting import counting
+from nectar_node.cli.progress import display
 from testnet.cli.shrinking import Shrunk, Task, shrink_plan
 from testnet.scenarios.scenario import Scenario
 from testnet.sim.plans import expand
@@ -58,8 +58,8 @@ def _play(workers: Workers, order: Order, tally: Tally, console: Console) -> Non
     began = time.monotonic()
     plans = (expand(order.scenario, seed, order.nodes) for seed in order.seeds)
     title = order.scenario.name.rpartition("/")[2]
-    with counting(console, title) as display:
-        sweep(workers, plans, tally, order.keep_going, lambda: display.show(*progress(tally, time.monotonic() - began)))
+    with display(console, title) as shown:
+        sweep(workers, plans, tally, order.keep_going, lambda: shown.show(*progress(tally, time.monotonic() - began)))
 
 
 def _shrink(workers: Workers, order: Order, findings: Findings, console: Console) -> None:
