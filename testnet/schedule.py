@@ -11,6 +11,7 @@ from typing import Any
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import BadInput
 from testnet.faults.catalogue import kind_of, make, parameters
+from testnet.faults.fields import nodes_of
 from testnet.faults.rule import Fault
 from testnet.faults.value import shown
 from testnet.faults.where import ANY
@@ -120,7 +121,7 @@ def _step(entry: Any, nodes: Sequence[str], where: str) -> Step:
         fault = make(kind, {key: value for key, value in entry.items() if key not in _TIMES})
     except BadInput as error:
         raise BadInput(f"{where}: {error}") from error
-    for name in fault.names:
+    for name in nodes_of(fault):
         if name not in (ANY, REGISTRAR_NAME, *nodes):
             raise BadInput(f"{where} ({kind}): there is no node {name}; there are {', '.join(nodes)}.")
     return Step(at, until, fault)

@@ -32,11 +32,6 @@ class Bandwidth:
         self._free_at[event.link] = begins + max(more, 0) / self.bytes_per_second
         return Delay(self._free_at[event.link] - event.now)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return self.where.names
-
     def words(self) -> str:
         """See `Fault`."""
         return f"{self.bytes_per_second:,.10g} bytes a second {self.where.links()}"

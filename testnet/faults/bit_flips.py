@@ -33,11 +33,6 @@ class BitFlips:
             data[place] ^= 1 << chance.randrange(8)
         return Alter(bytes(data))
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return self.where.names
-
     def words(self) -> str:
         """See `Fault`."""
         return f"a bit flips in each {self.each} with probability {self.probability:g} {self.where.links()}"

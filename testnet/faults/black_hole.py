@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from testnet.faults.rule import PASS, RESEND, Event, Verdict
+from testnet.faults.rule import Event, Verdict
+from testnet.faults.silence import swallow
 from testnet.faults.where import EVERYWHERE, Where
 
 
@@ -20,12 +21,7 @@ class BlackHole:
 
     def judge(self, event: Event, chance: Random) -> Verdict:
         """See `LinkFault`."""
-        return RESEND if self.where.covers(event.link) else PASS
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return self.where.names
+        return swallow(self.where, event)
 
     def words(self) -> str:
         """See `Fault`."""

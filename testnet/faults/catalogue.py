@@ -11,10 +11,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, cast, get_type_hints
+from typing import Any, cast
 
 from nectar_node.errors import BadInput
 from testnet.faults import FAULTS
+from testnet.faults.fields import parameter_types
 from testnet.faults.own import load
 from testnet.faults.rule import Fault
 from testnet.faults.value import is_supported, objection, shown
@@ -30,7 +31,7 @@ RESERVED = ("kind", "at", "until")
 def make(kind: str, parameters: Mapping[str, object], folder: Path = Path()) -> Fault:
     """The fault of that kind; a path in `kind` begins at `folder`. Raises BadInput, which says what is wrong."""
     found = find(kind, folder)
-    hints = _hints(found)
+    hints = parameter_types(found)
     where = next((name for name, hint in hints.items() if hint is Where), None)
     values: dict[str, object] = dict(parameters)
     links = {name: values.pop(name) for name in PARAMETERS if where is not None and name in values}
@@ -52,19 +53,17 @@ def make(kind: str, parameters: Mapping[str, object], folder: Path = Path()) -> 
 def _check_description(kind: str, fault: Fault) -> None:
     """What everybody asks of a fault, at times when nobody could say any more what is wrong with it."""
     try:
-        words, names = fault.words(), fault.names
+        words = fault.words()
     except Exception as error:
         raise BadInput(f"{kind} cannot be described: {type(error).__name__}: {error}") from error
     if not isinstance(words, str):
         raise BadInput(f"{kind} is no fault: its words() must give a text, and not {shown(words)}.")
-    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
-        raise BadInput(f"{kind} is no fault: its names must be a tuple of names, and not {shown(names)}.")
 
 
 def parameters(fault: Fault) -> dict[str, Any]:
     """What `make` makes it from again, in full, defaults too: JSON values."""
     written: dict[str, Any] = {}
-    for name in _hints(type(fault)):
+    for name in parameter_types(type(fault)):
         value = getattr(fault, name)
         written |= write_where(value) if isinstance(value, Where) else {name: value}
     return written
@@ -85,7 +84,7 @@ def kind_of(fault: Fault) -> str:
 
 def parameter_names(found: type) -> tuple[str, ...]:
     """What `make` takes for this class, in order; those of its links last."""
-    hints = _hints(found)
+    hints = parameter_types(found)
     plain = tuple(name for name, hint in hints.items() if hint is not Where)
     return plain + (PARAMETERS if len(plain) < len(hints) else ())
 
@@ -114,13 +113,12 @@ def find(kind: str, folder: Path = Path()) -> type:
 def _what_it_lacks(found: type) -> str | None:
     if not is_dataclass(found):
         return "it must be a dataclass"
-    missing = [name for name in ("words", "names") if not hasattr(found, name)]
-    if missing:
-        return f"it has no {missing[0]}"
+    if not hasattr(found, "words"):
+        return "it has no words"
     if not (_can(found, "judge") or _can(found, "begin", "end")):
         return "it needs judge(event, chance), or begin(nodes) and end(nodes)"
     try:
-        hints = _hints(found)
+        hints = parameter_types(found)
     except Exception as error:  # the hints are the user's own code
         return f"the types of its fields cannot be read ({error})"
     return next((wrong for name, hint in hints.items() if (wrong := _wrong_field(name, hint, hints))), None)
@@ -142,14 +140,8 @@ def _wrong_field(name: str, hint: Any, hints: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _hints(found: type) -> dict[str, Any]:
-    """The types of the fields that are parameters, in order."""
-    hints = get_type_hints(found, include_extras=True)
-    return {each.name: hints[each.name] for each in fields(found) if each.init}
-
-
 def _check_names(kind: str, found: type, values: Mapping[str, object]) -> None:
-    hints = {name: hint for name, hint in _hints(found).items() if hint is not Where}
+    hints = {name: hint for name, hint in parameter_types(found).items() if hint is not Where}
     unknown = [name for name in values if name not in hints]
     if unknown:
         known = ", ".join(parameter_names(found)) or "none"

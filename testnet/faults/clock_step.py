@@ -31,11 +31,6 @@ class ClockStep:
         """See `NodeFault`."""
         nodes.step_clock(self.node, -self.seconds)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return (self.node,)
-
     def words(self) -> str:
         """See `Fault`."""
         return f"clock of {self.node} steps by {self.seconds:+g} s"

@@ -23,11 +23,6 @@ class Crash:
         """See `NodeFault`."""
         nodes.start(self.node)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return (self.node,)
-
     def words(self) -> str:
         """See `Fault`."""
         return f"kill {self.node}"

@@ -22,11 +22,6 @@ class DiskFull:
         """See `NodeFault`."""
         nodes.free_disk(self.node)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return (self.node,)
-
     def words(self) -> str:
         """See `Fault`."""
         return f"full disk of {self.node}"

@@ -35,11 +35,6 @@ class Impostor:
         """See `LinkFault`."""
         return Redirect(self.host) if isinstance(event, Dialing) and event.link.target == self.node else PASS
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return (self.node,)
-
     def words(self) -> str:
         """See `Fault`."""
         return f"impostor of {self.node}"

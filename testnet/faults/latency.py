@@ -24,11 +24,6 @@ class Latency:
             return PASS
         return Delay(self.seconds + chance.uniform(0.0, self.jitter))
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return self.where.names
-
     def words(self) -> str:
         """See `Fault`."""
         jitter = f" to {self.seconds + self.jitter:g}" if self.jitter else ""

@@ -28,11 +28,6 @@ class Loss:
         begins = isinstance(event, Passing) and event.offset == 0
         return PASS if self._new.setdefault(event.connection, begins) else LOSE
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return self.where.names
-
     def words(self) -> str:
         """See `Fault`."""
         return f"connections are forgotten {self.where.links()}"

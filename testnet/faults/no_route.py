@@ -19,11 +19,6 @@ class NoRoute:
         """See `LinkFault`."""
         return NO_ROUTE if isinstance(event, Dialing) and self.where.covers(event.link) else PASS
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return self.where.names
-
     def words(self) -> str:
         """See `Fault`."""
         return f"no route {self.where.links()}"

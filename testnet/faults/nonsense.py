@@ -35,11 +35,6 @@ class Nonsense:
             return PASS
         return Alter(self._speak(len(event.data), chance))
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return self.where.names
-
     def words(self) -> str:
         """See `Fault`."""
         often = "" if self.probability == 1.0 else f" with probability {self.probability:g}"

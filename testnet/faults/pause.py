@@ -22,11 +22,6 @@ class Pause:
         """See `NodeFault`."""
         nodes.resume(self.node)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return (self.node,)
-
     def words(self) -> str:
         """See `Fault`."""
         return f"pause {self.node}"

@@ -19,11 +19,6 @@ class Refusal:
         """See `LinkFault`."""
         return REFUSE if isinstance(event, Dialing) and self.where.covers(event.link) else PASS
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return self.where.names
-
     def words(self) -> str:
         """See `Fault`."""
         return f"dials refused {self.where.links()}"

@@ -32,11 +32,6 @@ class RegistrarDown:
         """See `LinkFault`."""
         return RESEND if self.how == "unreachable" and self.node in event.link else PASS
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return (self.node,)
-
     def words(self) -> str:
         """See `Fault`."""
         return f"registrar {self.node} {'has crashed' if self.how == 'crash' else 'is unreachable'}"

@@ -43,11 +43,6 @@ class Replay:
             return PASS
         return Alter(_over(event, heard.data))
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return self.where.names
-
     def words(self) -> str:
         """See `Fault`."""
         return f"an earlier connection is replayed {self.where.links()}"

@@ -32,11 +32,6 @@ class ConnectionReset:
             return PASS
         return Reset(chance.randint(0, len(event.data)) if self.byte is None else self.byte - event.offset)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return self.where.names
-
     def words(self) -> str:
         """See `Fault`."""
         place = "" if self.byte is None else f" before byte {self.byte}"

@@ -123,10 +123,6 @@ class Fault(Protocol):
     What it remembers while it holds is in fields that are not parameters (`init=False`), see `fresh`.
     """
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The nodes that it is about; none: all."""
-
     def words(self) -> str:
         """What it does, for people: "partition send.nec from recv.nec"."""
 

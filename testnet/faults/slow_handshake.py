@@ -35,11 +35,6 @@ class SlowHandshake:
         self._free_at[way] = max(event.now, free_at) + slow / self.bytes_per_second
         return Delay(self._free_at[way] - event.now)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return self.where.names
-
     def words(self) -> str:
         """See `Fault`."""
         first = f"the first {self.first_bytes} bytes of each connection"

@@ -26,12 +26,7 @@ class Stall:
             return PASS
         return HOLD if event.offset + len(event.data) > self.byte else PASS
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return self.where.names
-
     def words(self) -> str:
         """See `Fault`."""
-        begin = f" from byte {self.byte} on" if self.byte else ""
-        return f"bytes stall{begin} {self.where.links()}"
+        which = f"bytes from {self.byte} on" if self.byte else "bytes"
+        return f"{which} stall {self.where.links()}"

@@ -23,11 +23,6 @@ class Unsynced:
         """See `NodeFault`."""
         nodes.start(self.node)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return (self.node,)
-
     def words(self) -> str:
         """See `Fault`."""
         return f"power cut of {self.node}"

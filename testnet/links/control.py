@@ -24,6 +24,7 @@ from nectar_node.control_socket import error, request_untrusted
 from nectar_node.errors import BadInput, CannotListen, NodeError
 from net.names import is_node_name
 from testnet.faults.catalogue import kind_of, make, parameters
+from testnet.faults.fields import nodes_of
 from testnet.faults.rule import Fault, NodeFault, Nodes, NotAtThisLevel
 from testnet.faults.value import shown
 from testnet.faults.where import ANY
@@ -191,7 +192,7 @@ class LinksControl:
             raise BadInput("A fault has a kind and parameters.")
         fault = make(kind, given)
         names = self._allocation.names
-        for name in fault.names:
+        for name in nodes_of(fault):
             if name != ANY and name not in names:
                 raise BadInput(f"The links lead to no node {name}, but to {', '.join(names)}.")
         return fault

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from testnet.faults.black_hole import BlackHole
 from testnet.faults.partition import Partition
 from testnet.faults.registrar_down import RegistrarDown
 from testnet.faults.rule import Fault
-from testnet.faults.where import ANY, Where
+from testnet.faults.where import Where
 from testnet.links.places import FRONT_PORT, NODE_PORT, Place
 from testnet.links.thread import ThreadedLinks, run_links
 from testnet.namespaces import HUB, Namespaces
@@ -66,8 +67,8 @@ class HostLinks:
 def cut_off(fault: Fault) -> str | None:
     """The node that this fault cuts off from all others; None: it does something else."""
     match fault:
-        case Partition(Where(source, target, True)) if ANY in (source, target) and source != target:
-            return target if source == ANY else source
+        case Partition(where) | BlackHole(where) if where.both and len(where.names) == 1:
+            return where.names[0]
         case RegistrarDown("unreachable", node):
             return node
     return None

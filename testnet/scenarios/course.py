@@ -8,6 +8,7 @@ from typing import Any
 
 from testnet.faults.clock_step import ClockStep
 from testnet.faults.crash import Crash
+from testnet.faults.fields import nodes_of
 from testnet.faults.impostor import Impostor
 from testnet.faults.pause import Pause
 from testnet.faults.rule import NodeFault
@@ -47,7 +48,7 @@ def may_forget(schedule: Schedule, node: str, at: float) -> bool:
     return any(
         isinstance(step.fault, NodeFault)
         and not isinstance(step.fault, _HARMLESS)
-        and node in step.fault.names
+        and node in nodes_of(step.fault)
         and at <= _over(step)
         for step in schedule
     )

@@ -6,6 +6,7 @@ import json
 
 from kernel.trace import TraceRecord
 from nectar_node.trace_file import record_value
+from testnet.faults.fields import nodes_of
 from testnet.faults.rule import Fault
 
 
@@ -16,8 +17,8 @@ def message(record: TraceRecord) -> str:
 
 def fault_begins(number: int, fault: Fault) -> str:
     """A fault holds from now on."""
-    names = list(fault.names)
-    return f"fault {_compact({'number': number, 'words': fault.words(), 'nodes': names, 'state': 'begins'})}"
+    nodes = nodes_of(fault)
+    return f"fault {_compact({'number': number, 'words': fault.words(), 'nodes': nodes, 'state': 'begins'})}"
 
 
 def fault_ends(number: int) -> str:

@@ -25,6 +25,7 @@ from kernel.wasm.engine import Engine
 from net.directory import Genesis
 from net.handshake import VERSION
 from net.identity import Identity
+from testnet.faults.fields import nodes_of
 from testnet.faults.rule import Fault, LinkFault, NodeFault, Rule, fresh
 from testnet.invariants import Watch
 from testnet.lab import OutOfTime
@@ -219,7 +220,7 @@ class Simulation:
     def inject(self, fault: Fault) -> int:
         """The fault holds from now on; its number, for `withdraw`. Raises SimulationError if it names a node that has
         never been here."""
-        missing = [name for name in fault.names if name not in self.nodes and name not in self.down]
+        missing = [name for name in nodes_of(fault) if name not in self.nodes and name not in self.down]
         if missing:
             raise SimulationError(f"{fault.words()}: there is no node {missing[0]}")
         fault = fresh(fault)

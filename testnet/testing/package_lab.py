@@ -18,6 +18,7 @@ from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import BadInput, NodeError
 from net.names import is_node_name
 from testnet.faults.draw import LINKS, NODES, Drawer, draw_schedule
+from testnet.faults.fields import nodes_of
 from testnet.faults.rule import Fault, NotAtThisLevel
 from testnet.invariants import Violation
 from testnet.lab import READY_SECONDS, Asked, Json, NodePlan, Outcome, OutOfTime
@@ -267,7 +268,7 @@ class PackageLab:
 
     def _check_nodes(self, faults: Sequence[Fault]) -> None:
         for fault in faults:
-            for name in fault.names:
+            for name in nodes_of(fault):
                 self._known(name)
 
     def _check_request(self, node: str, target: str, body: Json) -> None:

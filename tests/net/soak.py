@@ -208,11 +208,6 @@ class Doom:
         left = self._points.setdefault(event.connection, cut_point(chance)) - event.offset
         return Reset(left) if left <= len(event.data) else PASS
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Fault`."""
-        return ()
-
     def words(self) -> str:
         """See `Fault`."""
         return "every connection breaks"

@@ -13,6 +13,7 @@ from testnet.faults.bandwidth import Bandwidth
 from testnet.faults.bit_flips import BitFlips
 from testnet.faults.catalogue import RESERVED, about, find, kind_of, make, parameter_names, parameters
 from testnet.faults.crash import Crash
+from testnet.faults.fields import nodes_of
 from testnet.faults.latency import Latency
 from testnet.faults.partition import Partition
 from testnet.faults.reset import ConnectionReset
@@ -37,10 +38,6 @@ class Late:
     node: str
     seconds: float = 1.0
     _seen: list[int] = field(default_factory=list, init=False, compare=False)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (self.node,)
 
     def judge(self, event: Event, chance: Random) -> Verdict:
         return Delay(self.seconds) if event.link.source == self.node else PASS
@@ -86,9 +83,9 @@ def test_every_fault_says_what_it_does_in_a_line(kind: str) -> None:
 def test_every_fault_names_the_nodes_that_its_parameters_name(kind: str) -> None:
     if "between" in parameter_names(FAULTS[kind]):
         given = {**NEEDED.get(kind, {}), "between": [A, B]}
-        assert make(kind, given).names == (A, B)
+        assert nodes_of(make(kind, given)) == (A, B)
     else:
-        assert len(make(kind, NEEDED.get(kind, {})).names) == 1
+        assert len(nodes_of(make(kind, NEEDED.get(kind, {})))) == 1
 
 
 @pytest.mark.parametrize(
@@ -204,7 +201,6 @@ def test_its_parameters_are_checked_too(file: Path) -> None:
         ("class Late", "class Early", "{file} has no class 'Late'; it has Early."),
         ("@dataclass(frozen=True, slots=True)", "", "{kind} is no fault: it must be a dataclass."),
         ("def words", "def word", "{kind} is no fault: it has no words."),
-        ("def names", "def name", "{kind} is no fault: it has no names."),
         (
             "def judge",
             "def begin",
@@ -250,8 +246,8 @@ def test_a_where_leaves_no_room_for_fields_of_its_parameters(file: Path) -> None
 
 
 def test_what_a_class_of_ones_own_raises_is_a_sentence(file: Path) -> None:
-    check = "    def __post_init__(self) -> None:\n        raise ValueError('not today')\n\n    @property\n"
-    file.write_text(OWN.replace("    @property\n", check))
+    check = "    def __post_init__(self) -> None:\n        raise ValueError('not today')\n\n    def words"
+    file.write_text(OWN.replace("    def words", check))
     assert refusal(f"{file}:Late", {"node": A}) == f"{file}:Late does not take these parameters: not today"
 
 

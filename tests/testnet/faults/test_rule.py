@@ -44,10 +44,6 @@ class Says:
 
     what: Callable[[Event], Verdict]
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        return ()
-
     def words(self) -> str:
         return "says"
 

@@ -37,10 +37,6 @@ class Says:
             return PASS
         return self.verdict(event) if callable(self.verdict) else self.verdict
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.where.names
-
     def words(self) -> str:
         return "as the test says"
 

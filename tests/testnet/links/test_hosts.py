@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from testnet import namespaces
+from testnet.faults.black_hole import BlackHole
 from testnet.faults.partition import Partition
 from testnet.faults.rule import Fault
 from testnet.faults.stall import Stall
@@ -25,10 +26,11 @@ A, B = "a.nec", "b.nec"
         (Partition(Where(A, both=False)), None),
         (Partition(Where(A, B)), None),
         (Partition(), None),
+        (BlackHole(Where(A)), A),
         (Stall(Where(A)), None),
     ],
 )
-def test_a_partition_of_one_node_from_all_others_is_a_cable_that_is_pulled(fault: Fault, node: str | None) -> None:
+def test_what_is_gone_between_one_node_and_all_others_is_a_cable_that_is_pulled(fault: Fault, node: str | None) -> None:
     assert cut_off(fault) == node
 
 

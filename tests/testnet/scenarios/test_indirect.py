@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from testnet.faults.crash import Crash
+from testnet.faults.fields import nodes_of
 from testnet.faults.pause import Pause
 from testnet.scenarios.indirect import INDIRECT
 from testnet.scenarios.scenario import Plan, draw_plan
@@ -34,7 +35,7 @@ def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
 def test_only_one_router_fails_in_what_is_drawn() -> None:
     faults = [step.fault for seed in range(200) for step in draw_plan(INDIRECT, seed).schedule]
     assert len(faults) > 400
-    assert all(ROUTER in fault.names for fault in faults)
+    assert all(ROUTER in nodes_of(fault) for fault in faults)
 
 
 @pytest.mark.parametrize("seconds", [1.0, 18.0])

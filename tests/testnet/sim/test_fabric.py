@@ -53,10 +53,6 @@ class Says:
     about: type = Passing
     seen: list[Event] = field(default_factory=list)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (ONE, TWO)
-
     def judge(self, event: Event, chance: Random) -> Verdict:
         if event.link != (ONE, TWO) or not isinstance(event, self.about):
             return PASS
@@ -73,10 +69,6 @@ class DelaysTheFirst:
 
     seconds: float
     _came: bool = field(default=False, init=False)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (ONE, TWO)
 
     def judge(self, event: Event, chance: Random) -> Verdict:
         if self._came or event.link != (ONE, TWO) or not isinstance(event, Passing):

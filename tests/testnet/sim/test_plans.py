@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nectar_node.errors import BadInput
+from testnet.faults.fields import nodes_of
 from testnet.lab import PACKAGES
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import MAX_NODES, Plan
@@ -112,7 +113,7 @@ def test_a_schedule_can_be_about_the_registrar_which_is_in_every_network(tmp_pat
     file = tmp_path / "faults.toml"
     file.write_text(f"[[fault]]\n{entry}\nat = 3\n")
     plan = with_faults(TRANSFER, expand(TRANSFER, 0), file)
-    assert all("registrar.nec" in step.fault.names for step in plan.schedule)
+    assert all("registrar.nec" in nodes_of(step.fault) for step in plan.schedule)
 
 
 @pytest.mark.parametrize(

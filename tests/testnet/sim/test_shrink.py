@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testnet.faults.crash import Crash
+from testnet.faults.fields import nodes_of
 from testnet.scenarios.scenario import Plan
 from testnet.schedule import Step
 from testnet.sim.shrink import MAX_RUNS, SHORTEST, Shrinking, shrink
@@ -25,7 +26,7 @@ def plan_of(crashes: Sequence[int], numbers: Sequence[int] = (), nodes: Sequence
 
 
 def crashed(plan: Plan) -> set[str]:
-    return {name for step in plan.schedule for name in step.fault.names}
+    return {name for step in plan.schedule for name in nodes_of(step.fault)}
 
 
 def shrunk(plan: Plan, fails: Callable[[Plan], bool], least_nodes: int = 1, runs: int = 10_000) -> Shrinking:
@@ -60,7 +61,7 @@ def test_whatever_it_depends_on_the_smallest_fails_and_nothing_can_be_left_out_o
     first = plan_of(crashes, numbers)
 
     def fails(plan: Plan) -> bool:
-        counts = [step.fault.names for step in plan.schedule], plan.options["numbers"]
+        counts = [nodes_of(step.fault) for step in plan.schedule], plan.options["numbers"]
         return plan == first or sha256(f"{salt} {counts}".encode()).digest()[0] < 90
 
     found = shrunk(first, fails, len(NODES))
