@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -109,28 +109,38 @@ def run_loopback_links(folder: Path, seed: int = 0) -> Iterator[LoopbackLinks]:
 @contextmanager
 def run_links(seed: int = 0, enter: Callable[[], None] = lambda: None) -> Iterator[ThreadedLinks]:
     """Links in a thread of their own, until the end of this; it does `enter` first, and raises what that does."""
-    ready: Future[tuple[ThreadedLinks, Callable[[], None]]] = Future()
+    with run_in_thread(lambda: open_links(seed), enter) as (links, token):
+        yield ThreadedLinks(links, token)
+
+
+@contextmanager
+def run_in_thread(
+    opened: Callable[[], AbstractAsyncContextManager[T]], enter: Callable[[], None] = lambda: None
+) -> Iterator[tuple[T, trio.lowlevel.TrioToken]]:
+    """What `opened` gives, in an event loop in a thread of its own, until the end of this; with the token by which
+    calls get there. The thread does `enter` first; raises what that does."""
+    ready: Future[tuple[T, trio.lowlevel.TrioToken, trio.CancelScope]] = Future()
 
     async def serve() -> None:
-        async with open_links(seed) as links:
-            token = trio.lowlevel.current_trio_token()
+        async with opened() as it:
             with trio.CancelScope() as scope:
-                ready.set_result((ThreadedLinks(links, token), lambda: token.run_sync_soon(scope.cancel)))
+                ready.set_result((it, trio.lowlevel.current_trio_token(), scope))
                 await trio.sleep_forever()
 
     def run() -> None:
         try:
             enter()
-        except Exception as error:
-            ready.set_exception(error)
-        else:
             trio.run(serve)
+        except Exception as error:
+            if ready.done():
+                raise
+            ready.set_exception(error)
 
-    thread = threading.Thread(target=run, name="links")
+    thread = threading.Thread(target=run, name="event loop")
     thread.start()
-    links, stop = ready.result(_START_TIMEOUT)
+    it, token, scope = ready.result(_START_TIMEOUT)
     try:
-        yield links
+        yield it, token
     finally:
-        stop()
+        token.run_sync_soon(scope.cancel)
         thread.join()

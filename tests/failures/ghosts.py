@@ -6,21 +6,20 @@ They run in a thread of their own, with the net's real driver.
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
 from net.directory import Endpoint, Genesis, RegistrarDirectory
-from net.driver import Driver
-from net.events import Close, Dial, NetEvent, Registered, Writable
+from net.events import Registered
 from net.handshake import VERSION
 from net.identity import Identity
-from net.peers import Network, NetworkConfig
+from net.peers import NetworkConfig
 from net.tcp import TcpTransport
+from testnet.links.thread import run_in_thread
+from tests.net.owner import Owner
 
 HOST = "127.0.0.1"
 _PATIENCE = 20.0
@@ -49,7 +48,9 @@ class Ghosts:
                 offset = time.time() - trio.current_time()
                 endpoints = (Endpoint(host, port),)
                 config = NetworkConfig(endpoints=endpoints, register=True, wall_clock_offset=offset)
-                await _Peer(identity, self._genesis, config, nursery).registered.wait()
+                owner = Owner(identity, RegistrarDirectory(self._genesis), config, nursery)
+                owner.turn()
+                await owner.until(Registered)
                 nursery.cancel_scope.cancel()
 
     async def _haunt(self, name: str, right_key: bool, version: int) -> None:
@@ -57,59 +58,19 @@ class Ghosts:
         identity = Identity(name, os.urandom(32))
         await self._register(identity, HOST, listener.port)
         answers = identity if right_key else Identity(name, os.urandom(32))
-        peer = _Peer(answers, self._genesis, NetworkConfig(version=version), self._nursery)
+        peer = Owner(answers, RegistrarDirectory(self._genesis), NetworkConfig(version=version), self._nursery)
         self._nursery.start_soon(peer.driver.serve, listener)
-
-
-class _Peer:
-    """A network without a node."""
-
-    def __init__(self, identity: Identity, genesis: Genesis, config: NetworkConfig, nursery: trio.Nursery) -> None:
-        self.network = Network(identity, RegistrarDirectory(genesis), config, os.urandom, trio.current_time())
-        self.driver = Driver(self.network, TcpTransport(), nursery, self._turn, trio.current_time)
-        self.registered = trio.Event()
-        self._changed = trio.Event()
-        nursery.start_soon(self._keep_time)
-        self._turn()
-
-    def _turn(self) -> None:
-        while (event := self.network.next_event()) is not None:
-            self._handle(event)
-        changed, self._changed = self._changed, trio.Event()
-        changed.set()
-
-    def _handle(self, event: NetEvent) -> None:
-        if isinstance(event, Dial | Close | Writable):
-            self.driver.handle(event)
-        elif isinstance(event, Registered):
-            self.registered.set()
-
-    async def _keep_time(self) -> None:
-        while True:
-            deadline = self.network.next_deadline()
-            with trio.move_on_at(deadline if deadline is not None else float("inf")):
-                await self._changed.wait()
-            if (due := self.network.next_deadline()) is not None and due <= trio.current_time():
-                self.network.on_timer(trio.current_time())
-                self._turn()
 
 
 @contextmanager
 def run_ghosts(genesis: Genesis) -> Iterator[Ghosts]:
     """Until the end of this; they register with the registrar that `genesis` names."""
-    ready: Future[tuple[Ghosts, trio.CancelScope]] = Future()
+    with run_in_thread(_open_nursery) as (nursery, token):
+        yield Ghosts(genesis, nursery, token)
 
-    async def main() -> None:
-        token = trio.lowlevel.current_trio_token()
-        async with trio.open_nursery() as nursery:
-            ready.set_result((Ghosts(genesis, nursery, token), nursery.cancel_scope))
-            await trio.sleep_forever()
 
-    thread = threading.Thread(target=trio.run, args=(main,), name="ghosts")
-    thread.start()
-    ghosts, scope = ready.result()
-    try:
-        yield ghosts
-    finally:
-        ghosts._token.run_sync_soon(scope.cancel)
-        thread.join()
+@asynccontextmanager
+async def _open_nursery() -> AsyncIterator[trio.Nursery]:
+    async with trio.open_nursery() as nursery:
+        yield nursery
+        nursery.cancel_scope.cancel()

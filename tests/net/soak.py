@@ -27,7 +27,7 @@ from net.tcp import TcpTransport
 from testnet.faults.rule import PASS, Event, Passing, Reset, Verdict
 from testnet.links.claim import claim
 from testnet.links.fabric import Links, open_links
-from tests.net.test_driver import Owner
+from tests.net.owner import Owner, owner_of
 from tests.net.world import Node, Wire, World, identity_of, static_directory
 
 NAMES = ("ann.test", "bob.test")
@@ -221,7 +221,7 @@ async def soak_sockets(seed: int, cuts: int) -> Ledger:
         listeners = [await TcpTransport().listen(*place.endpoint) for place in places.values()]
         async with open_links(seed) as links, trio.open_nursery() as nursery:
             fronts = {name: Endpoint(*place.front) for name, place in places.items()}
-            owners = [Owner(name, fronts, nursery, CONFIG) for name in NAMES]
+            owners = [owner_of(name, fronts, nursery, CONFIG) for name in NAMES]
             for owner, listener, (name, place) in zip(owners, listeners, places.items(), strict=True):
                 links.add(name, place)
                 nursery.start_soon(owner.driver.serve, listener)

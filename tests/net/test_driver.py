@@ -1,91 +1,32 @@
 """The driver on real TCP over loopback: two networks, their bytes carried by trio."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 import trio
 import trio.testing
 
-from net.directory import NEVER, Endpoint, NameRecord, StaticDirectory, sign_record
-from net.driver import SEND_BYTES, Driver, _Link
+from net.directory import Endpoint
+from net.driver import SEND_BYTES, _Link
 from net.errors import StreamBroken
 from net.events import (
     Buffer,
-    Close,
     Delivered,
-    Dial,
     Failed,
     FailureReason,
     Hold,
     Log,
-    NetEvent,
-    Outgoing,
     PeerUp,
     Received,
-    Writable,
 )
 from net.limits import HANDSHAKE_SECONDS, KEEPALIVE_SECONDS, MAX_RECORD_BYTES, RELAY_BYTES
-from net.peers import Network, NetworkConfig
+from net.peers import NetworkConfig
 from net.tcp import RECEIVE_BYTES, TcpListener, TcpTransport
 from net.wire import DATA, FIRST, FIRST_HEADER, NO_BLOB
-from tests.net.world import entropy_of, identity_of
+from tests.net.owner import Owner, owner_of
 
 LIMIT_SECONDS = 60
-
-
-class Owner:
-    """What a node does for its network: drain events, keep the timer."""
-
-    def __init__(
-        self, name: str, places: Mapping[str, Endpoint | str], nursery: trio.Nursery, config: NetworkConfig
-    ) -> None:
-        """`places`: of each node where it is, or the router that it is behind."""
-        records = {}
-        for other, place in places.items():
-            identity = identity_of(other)
-            endpoints, routers = ((), (place,)) if isinstance(place, str) else ((place,), ())
-            record = NameRecord(other, identity.public_key, endpoints, routers, 1, 0, NEVER)
-            records[other] = sign_record(record, identity)
-        directory = StaticDirectory(records)
-        self.network = Network(identity_of(name), directory, config, entropy_of(name), trio.current_time())
-        self.driver = Driver(self.network, TcpTransport(), nursery, self.turn, trio.current_time)
-        self.events: list[NetEvent] = []
-        self.changed = trio.Event()
-        nursery.start_soon(self.keep_time)
-
-    def turn(self) -> None:
-        """Drain the network's events."""
-        while (event := self.network.next_event()) is not None:
-            if isinstance(event, Dial | Close | Writable | Hold):
-                self.driver.handle(event)
-            else:
-                self.events.append(event)
-                if isinstance(event, Received):
-                    self.network.taken(event.receipt, trio.current_time())
-        changed, self.changed = self.changed, trio.Event()
-        changed.set()
-
-    async def keep_time(self) -> None:
-        """Call on_timer when it is due."""
-        while True:
-            deadline = self.network.next_deadline()
-            with trio.move_on_at(deadline if deadline is not None else float("inf")):
-                await self.changed.wait()
-            if (deadline := self.network.next_deadline()) is not None and deadline <= trio.current_time():
-                self.network.on_timer(trio.current_time())
-                self.turn()
-
-    def send(self, to: str, header: bytes, blob: bytes | None = None, stream: bytes = b"s") -> None:
-        """Send a message; its token is its header."""
-        self.network.send(Outgoing(to, stream, header, blob, header), trio.current_time())
-        self.turn()
-
-    async def until(self, kind: type, count: int = 1) -> list[NetEvent]:
-        """The events of this kind, once there are so many."""
-        while len(found := [event for event in self.events if isinstance(event, kind)]) < count:
-            await self.changed.wait()
-        return found
 
 
 @asynccontextmanager
@@ -95,7 +36,7 @@ async def two_owners(seconds: float = LIMIT_SECONDS) -> AsyncIterator[tuple[Owne
         listener = await TcpTransport().listen("127.0.0.1", 0)
         async with trio.open_nursery() as nursery:
             places = dict.fromkeys(("ann.test", "bob.test"), Endpoint("127.0.0.1", listener.port))
-            first, second = (Owner(name, places, nursery, NetworkConfig()) for name in places)
+            first, second = (owner_of(name, places, nursery, NetworkConfig()) for name in places)
             nursery.start_soon(second.driver.serve, listener)
             yield first, second, listener, nursery
             nursery.cancel_scope.cancel()
@@ -189,8 +130,8 @@ async def test_a_router_keeps_little_of_what_its_receiver_does_not_read_and_lose
         async with trio.open_nursery() as nursery:
             here = Endpoint("127.0.0.1", listener.port)
             places: dict[str, Endpoint | str] = {"ann.test": here, "bob.test": here, "ida.test": "bob.test"}
-            sender, router = (Owner(name, places, nursery, NetworkConfig()) for name in ("ann.test", "bob.test"))
-            receiver = Owner("ida.test", places, nursery, NetworkConfig(routers=("bob.test",)))
+            sender, router = (owner_of(name, places, nursery, NetworkConfig()) for name in ("ann.test", "bob.test"))
+            receiver = owner_of("ida.test", places, nursery, NetworkConfig(routers=("bob.test",)))
             nursery.start_soon(router.driver.serve, listener)
             receiver.network.register(trio.current_time())
             receiver.turn()

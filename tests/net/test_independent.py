@@ -14,7 +14,7 @@ from net.limits import KEEPALIVE_SECONDS, PING_SECONDS
 from net.peers import Network, NetworkConfig
 from net.tcp import TcpTransport
 from tests.net.independent import Memory, Noise, Peer
-from tests.net.test_driver import Owner
+from tests.net.owner import owner_of
 from tests.net.world import entropy_of, identity_of, static_directory
 
 OURS = "mia.test"
@@ -190,7 +190,7 @@ async def test_it_talks_to_a_node_over_tcp() -> None:
         listener = await TcpTransport().listen("127.0.0.1", 0)
         async with trio.open_nursery() as nursery:
             here = Endpoint("127.0.0.1", listener.port)
-            node = Owner(OURS, {OURS: here, THEIRS[1]: here}, nursery, NetworkConfig())
+            node = owner_of(OURS, {OURS: here, THEIRS[1]: here}, nursery, NetworkConfig())
             nursery.start_soon(node.driver.serve, listener)
             peer = Bench(THEIRS[1]).peer
             peer.dial(OURS)
