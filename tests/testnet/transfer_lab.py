@@ -30,11 +30,11 @@ class FileTransfer:
 
     @staticmethod
     def begin(
-        seed: int, engine: Programs, receiver_disk_bytes: int = 1 << 40, routers: tuple[str, ...] = ()
+        seed: int, programs: Programs, receiver_disk_bytes: int = 1 << 40, routers: tuple[str, ...] = ()
     ) -> FileTransfer:
         """Boot the registrar and both nodes, and wait until they are ready; `routers` are booted too, and the receiver
         is behind them."""
-        simulation = Simulation(seed, engine)
+        simulation = Simulation(seed, programs)
         for router in routers:
             simulation.add(router)
         sender = simulation.add(SENDER, PACKAGES)

@@ -32,8 +32,8 @@ GREETED = f"Hello, Ada, from {B}"
 class Network:
     """a.nec greets b.nec; both are ready, and have not spoken with each other."""
 
-    def __init__(self, engine: Programs, packages: tuple[Path, ...] = (HELLO,)) -> None:
-        self.simulation = Simulation(SEED, engine, LinkBehaviour(0.0, 0.0))
+    def __init__(self, programs: Programs, packages: tuple[Path, ...] = (HELLO,)) -> None:
+        self.simulation = Simulation(SEED, programs, LinkBehaviour(0.0, 0.0))
         for name in (A, B):
             self.simulation.add(name, packages)
         self.simulation.settle()

@@ -43,8 +43,8 @@ SILENCE = 25.0
 
 
 @pytest.fixture
-def net(engine: Programs) -> Network:
-    return Network(engine)
+def net(programs: Programs) -> Network:
+    return Network(programs)
 
 
 @pytest.fixture
@@ -219,9 +219,9 @@ def clock_guest(folder: Path) -> Path:
     return folder
 
 
-def test_a_process_sees_the_step_of_the_clock_until_it_ends(engine: Programs, tmp_path: Path) -> None:
+def test_a_process_sees_the_step_of_the_clock_until_it_ends(programs: Programs, tmp_path: Path) -> None:
     package = clock_guest(tmp_path / "clock")
-    net = Network(engine, (package,))
+    net = Network(programs, (package,))
     net.simulation.rest(99.0 + 1.0 - net.simulation.now)
     times = []
     for fault in (None, ClockStep(B, 3600.0), ClockStep(B, -3600.0), None):
@@ -268,8 +268,8 @@ def test_a_step_of_the_clock_ends_no_connection(acquainted: Network) -> None:
     assert not acquainted.lines("has broken")
 
 
-def test_a_full_disk_takes_nothing_and_the_node_lives(engine: Programs) -> None:
-    transfer = FileTransfer.begin(SEED, engine)
+def test_a_full_disk_takes_nothing_and_the_node_lives(programs: Programs) -> None:
+    transfer = FileTransfer.begin(SEED, programs)
     with transfer.simulation.apply(DiskFull(RECEIVER)):
         refused = transfer.send(b"x" * 1000, "one.bin")
     assert "Done" not in refused
@@ -277,8 +277,8 @@ def test_a_full_disk_takes_nothing_and_the_node_lives(engine: Programs) -> None:
     assert "Done" in transfer.send(b"x" * 1000, "two.bin")
 
 
-def test_a_file_that_was_received_outlives_a_power_cut(engine: Programs) -> None:
-    transfer = FileTransfer.begin(SEED, engine)
+def test_a_file_that_was_received_outlives_a_power_cut(programs: Programs) -> None:
+    transfer = FileTransfer.begin(SEED, programs)
     data = transfer.random_file(300_000)
     assert "Done" in transfer.send(data)
     with transfer.simulation.apply(Unsynced(RECEIVER)):
@@ -286,8 +286,8 @@ def test_a_file_that_was_received_outlives_a_power_cut(engine: Programs) -> None
     assert transfer.received() == data
 
 
-def test_what_was_not_synced_is_gone_after_a_power_cut(engine: Programs) -> None:
-    transfer = FileTransfer.begin(SEED, engine)
+def test_what_was_not_synced_is_gone_after_a_power_cut(programs: Programs) -> None:
+    transfer = FileTransfer.begin(SEED, programs)
     data = transfer.random_file(3_000_000)
     transfer.sender.begin_to_ask(TRANSFER, order("file.bin", transfer.share(data), "file.bin"), 600)
     transfer.simulation.run_until(lambda: "disk WriteAt" in transfer.simulation.journal[-1], 60.0)
@@ -376,11 +376,11 @@ def test_one_fault_within_itself_holds_until_the_outer_one_ends(net: Network) ->
     assert net.greet().what == GREETED
 
 
-def test_a_fault_that_is_used_again_remembers_nothing(engine: Programs) -> None:
+def test_a_fault_that_is_used_again_remembers_nothing(programs: Programs) -> None:
     slow = SlowHandshake(1000.0, where=BETWEEN)
     told = []
     for _ in range(2):
-        net = Network(engine)
+        net = Network(programs)
         with net.simulation.apply(slow):
             told.append(net.greet())
     assert told[0] == told[1]

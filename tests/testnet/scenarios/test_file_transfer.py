@@ -11,32 +11,27 @@ from tests.testnet.transfer_lab import PATIENCE, RECEIVER, TRANSFER, FileTransfe
 SEED = 20260101
 
 
-@pytest.fixture(scope="module")
-def engine() -> Programs:
-    return Programs()
-
-
 @pytest.mark.parametrize("size", [0, 1, 1 << 20, 3_000_000])
-def test_a_file_of_any_size_arrives_byte_for_byte(engine: Programs, size: int) -> None:
-    run = FileTransfer.begin(SEED, engine)
+def test_a_file_of_any_size_arrives_byte_for_byte(programs: Programs, size: int) -> None:
+    run = FileTransfer.begin(SEED, programs)
     data = run.random_file(size)
     answer = run.send(data, "Ünï code & spaces.bin")
     assert answer["Done"]["bytes"] == answer["Done"]["sent"] == size, (SEED, answer)
     assert run.received("Ünï code & spaces.bin") == data
 
 
-def test_g11_no_chunk_enters_the_memory_of_a_guest(engine: Programs) -> None:
-    run = FileTransfer.begin(SEED, engine)
+def test_g11_no_chunk_enters_the_memory_of_a_guest(programs: Programs) -> None:
+    run = FileTransfer.begin(SEED, programs)
     run.send(run.random_file(5_000_000))
     written = [line for line in run.simulation.journal if " disk WriteAt " in line]
     assert len(written) == 3, SEED
     assert run.blob_bytes_loaded() == 0
 
 
-def test_a_file_reaches_a_node_behind_a_router_and_the_run_can_be_replayed(engine: Programs) -> None:
+def test_a_file_reaches_a_node_behind_a_router_and_the_run_can_be_replayed(programs: Programs) -> None:
     digests = []
     for _ in range(2):
-        run = FileTransfer.begin(SEED, engine, routers=("router.nec",))
+        run = FileTransfer.begin(SEED, programs, routers=("router.nec",))
         data = run.random_file(5_000_000)
         run.send(data)
         assert run.received() == data, SEED
@@ -47,25 +42,25 @@ def test_a_file_reaches_a_node_behind_a_router_and_the_run_can_be_replayed(engin
 
 
 def test_a_full_disk_at_the_receiver_is_told_in_one_sentence_and_leaves_nothing_under_the_final_name(
-    engine: Programs,
+    programs: Programs,
 ) -> None:
-    run = FileTransfer.begin(SEED, engine, receiver_disk_bytes=2_000_000)
+    run = FileTransfer.begin(SEED, programs, receiver_disk_bytes=2_000_000)
     answer = run.send(run.random_file(3_000_000))
     assert answer["Failed"]["kind"] == "Disk", (SEED, answer)
     assert RECEIVER in answer["Failed"]["reason"]
     assert run.received() is None
 
 
-def test_a_file_that_is_there_already_is_not_sent_again(engine: Programs) -> None:
-    run = FileTransfer.begin(SEED, engine)
+def test_a_file_that_is_there_already_is_not_sent_again(programs: Programs) -> None:
+    run = FileTransfer.begin(SEED, programs)
     data = run.random_file(3_000_000)
     run.send(data)
     again = run.send(data)
     assert again["Done"]["sent"] == 0, (SEED, again)
 
 
-def test_another_file_of_the_same_name_gets_a_name_of_its_own(engine: Programs) -> None:
-    run = FileTransfer.begin(SEED, engine)
+def test_another_file_of_the_same_name_gets_a_name_of_its_own(programs: Programs) -> None:
+    run = FileTransfer.begin(SEED, programs)
     first, second = run.random_file(1000), run.random_file(1001)
     run.send(first)
     answer = run.send(second)
@@ -73,8 +68,8 @@ def test_another_file_of_the_same_name_gets_a_name_of_its_own(engine: Programs) 
     assert (run.received(), run.received("file (2).bin")) == (first, second)
 
 
-def test_of_two_attempts_at_one_file_the_newer_completes_and_the_older_is_told_so(engine: Programs) -> None:
-    run = FileTransfer.begin(SEED, engine)
+def test_of_two_attempts_at_one_file_the_newer_completes_and_the_older_is_told_so(programs: Programs) -> None:
+    run = FileTransfer.begin(SEED, programs)
     data = run.random_file(20_000_000)
     path = run.share(data)
     first = run.sender.begin_to_ask(TRANSFER, order("first", path, "file.bin"), PATIENCE)
@@ -85,8 +80,8 @@ def test_of_two_attempts_at_one_file_the_newer_completes_and_the_older_is_told_s
     assert run.received() == data
 
 
-def test_a_file_that_is_not_there_is_named_as_its_user_knows_it(engine: Programs) -> None:
-    run = FileTransfer.begin(SEED, engine)
+def test_a_file_that_is_not_there_is_named_as_its_user_knows_it(programs: Programs) -> None:
+    run = FileTransfer.begin(SEED, programs)
     failed = run.offer("/file_transfer:sys/outgoing/none/holiday.mp4", "holiday.mp4")["Failed"]
     assert failed["kind"] == "NotFound", (SEED, failed)
     assert "holiday.mp4" in failed["reason"]
@@ -94,8 +89,8 @@ def test_a_file_that_is_not_there_is_named_as_its_user_knows_it(engine: Programs
 
 
 @pytest.mark.parametrize("name", ["..", ".hidden", "", "a\x00b", "x" * 201])
-def test_no_name_escapes_the_inbox(engine: Programs, name: str) -> None:
-    run = FileTransfer.begin(SEED, engine)
+def test_no_name_escapes_the_inbox(programs: Programs, name: str) -> None:
+    run = FileTransfer.begin(SEED, programs)
     run.sender.disk.put(Location("/home/user", ("f",)), b"data")
     run.sender.core.vfs.mount("/file_transfer:sys/outgoing/x/f", Location("/home/user", ("f",)))
     answer = run.offer("/file_transfer:sys/outgoing/x/f", name)

@@ -27,11 +27,6 @@ DELAY = 0.25
 """Seconds that each piece takes; a power of two, so that sums are exact."""
 
 
-@pytest.fixture(scope="module")
-def programs() -> Programs:
-    return Programs()
-
-
 @pytest.fixture
 def lab(programs: Programs) -> SimLab:
     lab = SimLab(Simulation(20261125, programs, LinkBehaviour(DELAY, DELAY), watches=True))

@@ -18,8 +18,8 @@ A, B = "a.nec", "b.nec"
 
 
 @pytest.fixture
-def lab() -> SimLab:
-    lab = SimLab(Simulation(20261125, Programs()))
+def lab(programs: Programs) -> SimLab:
+    lab = SimLab(Simulation(20261125, programs))
     lab.boot(NodePlan(A), NodePlan(B))
     return lab
 

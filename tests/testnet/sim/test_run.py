@@ -16,11 +16,6 @@ from testnet.sim.run import Result, run
 from tests.testnet.sim.own import HERE
 
 
-@pytest.fixture(scope="module")
-def programs() -> Programs:
-    return Programs()
-
-
 def own(name: str) -> Scenario:
     return find_scenario(f"{HERE}:{name}")
 

@@ -1,4 +1,4 @@
-"""What the tests of this folder share."""
+"""What the tests of the lab share: guests that are compiled once."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from testnet.sim.programs import Programs
 
 
 @pytest.fixture(scope="session")
-def engine() -> Programs:
+def programs() -> Programs:
     return Programs()
