@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +134,15 @@ class ControlClient:
         if timeout is not None and b"\n" not in self._received and not self._has_line(time.monotonic() + timeout):
             return None
         return self._decode(self._read_line(None))
+
+    def follow_to_answer(self, what: str, timeout: float, take: Callable[[Answer], None]) -> Answer:
+        """The answer, when each event before it was given to `take`. Raises as `request` does, and ControlError, which
+        names `what`, if neither comes within `timeout` seconds of the last one."""
+        while (told := self.follow(timeout)) is not None:
+            if not isinstance(told, Event):
+                return told
+            take(told.value)
+        raise ControlError(f"{self.name} did not say in time what became of {what}.")
 
     def _has_line(self, deadline: float) -> bool:
         while b"\n" not in self._received:

@@ -11,7 +11,7 @@ import typer
 
 from nectar_node.cli import options, output, run
 from nectar_node.cli.boot import check_name
-from nectar_node.cli.client import Answer, ControlClient, ControlError, Event
+from nectar_node.cli.client import Answer, ControlError
 from nectar_node.cli.message import EXIT_OFFLINE, EXIT_TIMEOUT
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.config import REGISTRAR_NAME
@@ -67,7 +67,7 @@ def diagnose(
     with network.connect(node) as client:
         client.send("diagnose", name=name)
         try:
-            answer = _follow(client, report)
+            answer = client.follow_to_answer("the diagnosis", _PATIENCE, report.take)
             report.tell_repeats()
         finally:
             report.end_line()
@@ -82,16 +82,6 @@ def diagnose(
         if advice is not None:
             output.complain(advice)
     return _CODES[outcome]
-
-
-def _follow(client: ControlClient, report: _Report) -> Answer:
-    while True:
-        told = client.follow(_PATIENCE)
-        if told is None:
-            raise ControlError(f"{client.name} did not say in time what became of the diagnosis.")
-        if not isinstance(told, Event):
-            return told
-        report.take(told.value)
 
 
 # --- attempts ---------------------------------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from nectar_node.cli import options, output
-from nectar_node.cli.client import Answer, ControlClient, ControlError, Event
+from nectar_node.cli.client import Answer
 from nectar_node.cli.message import EXIT_OFFLINE, EXIT_TIMEOUT, exit_code
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 
@@ -40,7 +41,8 @@ def run(
     printed: list[Answer] = []
     with Network.find(directory).connect(node) as client:
         client.send("run", line=line, timeout=timeout)
-        answer = _follow(client, timeout + _SLACK, printed, show=not as_json)
+        take = partial(_take, printed=printed, show=not as_json)
+        answer = client.follow_to_answer("the script", timeout + _SLACK, take)
     code = exit_code(answer)
     failed = bool(answer.get("failed"))
     if as_json:
@@ -54,18 +56,12 @@ def run(
     return _FAILURES.get(str(answer.get("failure")), FAILED) if failed else code
 
 
-def _follow(client: ControlClient, patience: float, printed: list[Answer], *, show: bool) -> Answer:
-    """The script's answer; what it prints until then is shown, or put into `printed`."""
-    while True:
-        told = client.follow(patience)
-        if told is None:
-            raise ControlError(f"{client.name} did not say in time what became of the script.")
-        if not isinstance(told, Event):
-            return told
-        match told.value:
-            case {"printed": {"verbosity": int(verbosity), "text": str(text)}}:
-                printed.append({"verbosity": verbosity, "text": text})
-                if show and verbosity <= SHOWN_VERBOSITY:
-                    output.say(text)
-            case {"lost": int(count)}:
-                output.complain(f"{count} lines of what it printed came faster than they could be shown, and are lost.")
+def _take(event: Answer, printed: list[Answer], *, show: bool) -> None:
+    """What the script prints is shown, or put into `printed`."""
+    match event:
+        case {"printed": {"verbosity": int(verbosity), "text": str(text)}}:
+            printed.append({"verbosity": verbosity, "text": text})
+            if show and verbosity <= SHOWN_VERBOSITY:
+                output.say(text)
+        case {"lost": int(count)}:
+            output.complain(f"{count} lines of what it printed came faster than they could be shown, and are lost.")

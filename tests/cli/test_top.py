@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +12,7 @@ from nectar_node.cli.main import main
 from nectar_node.cli.top import Load, Sample, Sort, loads
 from tests.cli.real_node import NODE, RealNode
 from tests.cli.served_node import make_network, serve_node
+from tests.cli.terminal import check_screen
 from tests.kernel.wasm.guests import wat
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,33 +94,6 @@ def test_on_a_terminal_it_goes_on_until_q_or_ctrl_c_and_leaves_the_terminal_as_i
     tmp_path: Path, key: bytes
 ) -> None:
     make_network(tmp_path)
-    command = [sys.executable, "-P", "-m", "nectar_node", "top", "--node", "a.nec", "--dir", str(tmp_path)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "60", "LINES": "10"}
-    ours, theirs = pty.openpty()
-    with (
-        serve_node(tmp_path, "a.nec", answers()),
-        subprocess.Popen(
-            ["setsid", "--ctty", *command, "--interval", "0.1"],  # a terminal of its own, for Ctrl-C
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=environment,
-        ) as process,
-    ):
-        os.close(theirs)
-        shown = read_until(ours, b"echo:p:sys")
-        assert b"\x1b[?1049h" in shown
-        os.write(ours, key)
-        shown = read_until(ours, b"\x1b[?1049l")
-        assert process.wait(20) == 0
-        assert b"Traceback" not in shown
-    os.close(ours)
-
-
-def read_until(descriptor: int, wanted: bytes) -> bytes:
-    """What the terminal was sent, up to `wanted`."""
-    shown = b""
-    while wanted not in shown:
-        assert select.select([descriptor], [], [], 30)[0], shown
-        shown += os.read(descriptor, 4096)
-    return shown
+    with serve_node(tmp_path, "a.nec", answers()):
+        words = ("top", "--node", "a.nec", "--dir", str(tmp_path), "--interval", "0.1")
+        check_screen(words, b"echo:p:sys", key)

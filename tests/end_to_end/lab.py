@@ -8,7 +8,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,17 +19,12 @@ from testnet.faults.where import Where
 from testnet.links.stream import PIECE_BYTES
 from testnet.links.thread import LoopbackLinks
 from testnet.local import LocalTestnet
+from tests.waiting import LIMIT, until
 
 SENDER = "send.nec"
 RECEIVER = "recv.nec"
 HELLO = "our@hello:hello:sys"
 FILE_TRANSFER = "our@file_transfer:file_transfer:sys"
-LIMIT = 60.0
-"""Seconds after which a command is taken to hang; no test waits for it to pass."""
-
-GLANCE = 0.01
-"""Seconds between two looks whether something has come to pass."""
-
 MIB = 1024 * 1024
 
 
@@ -106,9 +100,9 @@ class Lab:
             arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         ) as process:
             try:
-                while self.links.counts(SENDER, RECEIVER).bytes - before < stalled_at - PIECE_BYTES:
-                    assert process.poll() is None
-                    time.sleep(GLANCE)
+                most = before + stalled_at - PIECE_BYTES
+                until(lambda: process.poll() is not None or self.links.counts(SENDER, RECEIVER).bytes >= most)
+                assert process.poll() is None
                 yield process
             finally:
                 self.release()

@@ -29,7 +29,8 @@ from net.keyfile import KeyFile, read_key_file, unlock_key_file
 from net.peers import Network, NetworkConfig
 from net.tcp import TcpTransport
 from testnet.local import LocalTestnet
-from tests.end_to_end.lab import LIMIT, command
+from tests.end_to_end.lab import command
+from tests.waiting import LIMIT
 
 GREET = '{"Greet": "x"}'
 HELLO = check_package(Path(__file__).resolve().parents[2] / "packages" / "hello")

@@ -10,8 +10,9 @@ from collections.abc import Callable
 import cbor2
 
 from nectar_node.config import Genesis
-from tests.end_to_end.lab import LIMIT, RECEIVER, Lab
+from tests.end_to_end.lab import RECEIVER, Lab
 from tests.net.independent import Memory, Noise, Peer, granted_key, name_record
+from tests.waiting import LIMIT
 
 NAME = "independent.nec"
 HELLO = b"hello from a second implementation"

@@ -15,7 +15,8 @@ from pathlib import Path
 from nectar_node.config import GENESIS_FILE, REGISTRAR_NAME
 from nectar_node.folder import NodeFolder
 from testnet.local import LocalTestnet
-from tests.end_to_end.lab import LIMIT, SENDER, Lab, command, nectar, random_file
+from tests.end_to_end.lab import SENDER, Lab, command, nectar, random_file
+from tests.waiting import LIMIT
 
 
 def test_up_status_and_down(fresh: Path) -> None:

@@ -7,7 +7,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -47,8 +47,6 @@ FLOODING_PACKAGES = MAX_QUEUED_MESSAGES // MAX_PACKAGE_ABROAD_MESSAGES
 QUEUE_FULL = "queue full"
 _TARGET_NODES = (THEIR, PAUSES, RESTARTS, HIDDEN)
 _TARGETS = ("b", "c")
-_BETWEEN_QUESTIONS = 0.02
-"""Seconds; to ask without a pause would take a core from the nodes."""
 
 
 @dataclass(slots=True)
@@ -139,13 +137,6 @@ class Network:
     def requests(self, node: str, process: str) -> list[tuple[str | None, str | None]]:
         """Source and body of those that a probe has seen."""
         return [(each.source, each.body) for each in SocketProbe(self.nodes, node, process).seen("request")]
-
-    def until(self, done: Callable[[], bool]) -> None:
-        """Ask until it is so."""
-        limit = time.monotonic() + LIMIT
-        while not done():
-            assert time.monotonic() < limit, "it did not come to pass"
-            time.sleep(_BETWEEN_QUESTIONS)
 
     def peer(self, name: str, node: str = OUR) -> dict[str, Any]:
         """What a node says of another one."""

@@ -41,6 +41,7 @@ from tests.failures.network import (
     at,
 )
 from tests.failures.page import NOTHING, Observed
+from tests.waiting import until
 
 NO_ROUTE = "127.255.255.255"
 """Loopback's broadcast address: a connection there fails at once, with no route."""
@@ -125,7 +126,7 @@ def paused_for(seconds: int, node: str, beside: str | None = None) -> Callable[[
             net.nodes.resume(node)
         seen = playing.result()
         again = wait_for(at(node), "", respond("again"), expects=TIMEOUT)
-        net.until(lambda: net.tell(row, again)["outcome"] == "response")  # it heals
+        until(lambda: net.tell(row, again)["outcome"] == "response")  # it heals
         assert (net.probe(row).address, TOLD) in net.requests(node, "b")
         return seen
 
@@ -164,7 +165,7 @@ def restarted_before_it_took_it(net: Network, row: str) -> Observed:
     came_by(net, at(RESTARTS, "c"))  # behind the message: so that has arrived too (G4)
     net.nodes.pause(RESTARTS)
     playing = net.pool.submit(net.play, row, at(RESTARTS), arrives=False)
-    net.until(lambda: int(net.peer(RESTARTS)["queued_messages"]) >= 2)
+    until(lambda: int(net.peer(RESTARTS)["queued_messages"]) >= 2)
     port = net.nodes.endpoint(RESTARTS)[1]
     net.nodes.kill(RESTARTS)
     net.nodes.add(RESTARTS, replace(net.options[RESTARTS], port=port))
@@ -173,7 +174,7 @@ def restarted_before_it_took_it(net: Network, row: str) -> Observed:
 
 def came_by(net: Network, who: str) -> None:
     """Wait until `who` has asked the gate."""
-    net.until(lambda: any(source == who for source, _ in net.requests(OUR, GATE)))
+    until(lambda: any(source == who for source, _ in net.requests(OUR, GATE)))
 
 
 def answer_undeliverable(net: Network, row: str) -> Observed:
@@ -187,9 +188,9 @@ def answer_undeliverable(net: Network, row: str) -> Observed:
     net.nodes.kill(RESTARTS)
     began = time.monotonic()
     net.ask(OUR, GATE, send(answers, "go"), respond("sent"))
-    net.until(lambda: len(answers.seen("returned")) >= 1)
+    until(lambda: len(answers.seen("returned")) >= 1)
     after = time.monotonic() - began
-    net.until(lambda: len(answers.seen("returned")) == 2)
+    until(lambda: len(answers.seen("returned")) == 2)
     first, again = answers.seen("returned")
     assert (first.body, again.body) == ("first", "again")  # G15: the prompt was restored, or this had gone nowhere
     reasons = net.reasons(OUR, answers.address)
@@ -203,7 +204,7 @@ def registrar_down_record_kept(net: Network, row: str) -> Observed:
     with net.links.applied(Refusal(Where(THEIR))):
         net.links.cut(Where(THEIR))
         for node, other in ((OUR, THEIR), (THEIR, OUR)):
-            net.until(lambda node=node, other=other: _apart(net.peer(other, node)))  # type: ignore[misc]
+            until(lambda node=node, other=other: _apart(net.peer(other, node)))  # type: ignore[misc]
     wait([chain for name, chain in net.chains.items() if name not in (THEIR, PAUSES, REGISTRAR_NAME)])
     net.nodes.kill(REGISTRAR_NAME)
     net.registrar_killed.set()
@@ -218,7 +219,7 @@ def registrar_down_no_record(net: Network, row: str) -> Observed:
     assert net.registrar_killed.wait(LIMIT)
     seen = net.play(row, at("unheard-of.nec"))
     for node in (OUR, THEIR):  # their logs say so when they have given it up
-        net.until(lambda node=node: _apart(net.peer(REGISTRAR_NAME, node)))  # type: ignore[misc]
+        until(lambda node=node: _apart(net.peer(REGISTRAR_NAME, node)))  # type: ignore[misc]
     return seen
 
 

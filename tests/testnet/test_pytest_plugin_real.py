@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from nectar_node.cli.network import Network
 from testnet.namespaces import unavailable
 from testnet.sim.journal import read_journal_untrusted
 from tests.testnet.plugin_runs import QUIET, REPEAT, printed, run, seeds_of
+from tests.waiting import until
 
 pytest_plugins = ("pytester",)
 
@@ -210,11 +209,3 @@ def running(base: Path) -> dict[str, int]:
         for name in Network(folder).names()
     )
     return {name: pid for name, pid in found if pid is not None}
-
-
-def until(done: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Look again and again."""
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.05)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,7 @@ from nectar_node.folder import NodeFolder
 from testnet.watch.eyes import NodeEye
 from testnet.watch.look import Letter, State
 from tests.cli.served_node import make_network, serve_node
-from tests.cli.test_top import read_until
+from tests.cli.terminal import check_screen
 
 ROOT = Path(__file__).resolve().parents[3]
 STATUS = {"name": "a.nec", "pid": 1, "boot_id": "x", "uptime": 5.0, "processes": 4, "outstanding": 2, "answered": 9}
@@ -94,26 +91,8 @@ def test_on_a_terminal_it_goes_on_until_q_or_ctrl_c_and_leaves_the_terminal_as_i
     tmp_path: Path, key: bytes
 ) -> None:
     make_network(tmp_path)
-    command = [sys.executable, "-P", "-m", "nectar_node", "testnet", "watch", "--dir", str(tmp_path)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
-    ours, theirs = pty.openpty()
-    with (
-        serve_node(tmp_path, "a.nec", answer),
-        subprocess.Popen(
-            ["setsid", "--ctty", *command, "--interval", "0.1"],  # a terminal of its own, for Ctrl-C
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=environment,
-        ) as process,
-    ):
-        os.close(theirs)
-        assert b"\x1b[?1049h" in read_until(ours, b"running")
-        os.write(ours, key)
-        shown = read_until(ours, b"\x1b[?1049l")
-        assert process.wait(20) == 0
-        assert b"Traceback" not in shown
-    os.close(ours)
+    with serve_node(tmp_path, "a.nec", answer):
+        check_screen(("testnet", "watch", "--dir", str(tmp_path), "--interval", "0.1"), b"running", key)
 
 
 def test_where_there_is_no_testnet_it_says_how_to_start_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
