@@ -109,7 +109,7 @@ class SeesEnough(Progress):
 
 
 def test_files_and_requests_stand_a_kill_a_pause_a_full_disk_and_broken_links(network: Network, traces: Traces) -> None:
-    place = Ground(network, check(network, network.names()), "", traces)
+    place = Ground(network, check(network, network.names()), traces=traces)
     progress = SeesEnough()
     report = run_chaos(place, 5, 600.0, SCHEDULE, progress, progress.wanted)
     assert report.violations() == [], report.evidence()
@@ -187,7 +187,7 @@ def test_what_the_traces_of_its_nodes_show_is_a_violation(tmp_path: Path) -> Non
         never_sent |= {"target": f"b.nec@{ECHO}", "claimed": True, "expects": True, "inherits": False, "body": 1}
         never_sent |= {"blob": None, "reason": None, "beginning": "", "at": time.monotonic()}
         network.place("b.nec").trace.write_text(json.dumps(never_sent) + "\n")
-        report = run_chaos(Ground(network, NODES[:2], "", traces), 5, 0.5, (), Progress(), Interrupts())
+        report = run_chaos(Ground(network, NODES[:2], traces=traces), 5, 0.5, (), Progress(), Interrupts())
     assert report.violations() == [
         f"G3: b.nec took request 7 to b.nec@{ECHO} from a.nec@{ECHO}, who never sent it "
         f"(the traces are in {tmp_path / 'traces'})"
