@@ -10,8 +10,10 @@ from testnet.faults.rule import Nodes
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """The node ends as by kill -9: its host lives, and lets its connections end. It boots again at the end, with
-    its key and its disk."""
+    """The node ends as by kill -9, and boots again at the end of this, with its key and its disk.
+
+    Its host lives, and lets its connections end.
+    """
 
     node: NodeName
 

@@ -10,8 +10,10 @@ from testnet.faults.rule import Nodes
 
 @dataclass(frozen=True, slots=True)
 class Unsynced:
-    """A node's machine loses power: it says nothing more, and what it had not synced is lost. It boots again at the
-    end, and knows of no connection."""
+    """A node's machine loses power: it says nothing more, and what it had not synced is lost.
+
+    It boots again at the end, and knows of no connection.
+    """
 
     node: NodeName
 
