@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ from tests.testnet.plugin_runs import QUIET
 
 LIMIT = 120.0
 """Seconds after which something is taken never to come."""
+GLANCE = 0.02
+"""Seconds between two looks at whether something has come to pass."""
 SCENARIO = '''
 from testnet.faults import Crash, Impostor, Pause
 from testnet.lab import NodePlan
@@ -142,7 +145,7 @@ def test_a_killed_play_leaves_no_process_no_host_and_no_folder(level: Level, tmp
 def test_a_killed_chaos_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
     with lab(tmp_path, "nectar_node", "testnet", "chaos", "--minutes", "10", "--seed", "7") as chaos:
         while chaos.poll() is None and len(list(tmp_path.glob("nectar-chaos-*/nodes/*/control.sock"))) < 4:
-            pass
+            time.sleep(GLANCE)
         kill_and_look(chaos, tmp_path, at_least=6)
     assert [path.name for path in tmp_path.glob("nectar-*")] == []
 
@@ -158,7 +161,7 @@ def test_a_killed_pytest_leaves_no_node(tmp_path: Path) -> None:
 def test_a_lab_that_ends_by_itself_keeps_nothing_waiting(tmp_path: Path) -> None:
     with hold_lifeline(tmp_path / "testnet", tmp_path):
         while not processes(tmp_path, os.getpid()):
-            pass  # a process has no command line yet in the moment in which it begins
+            time.sleep(GLANCE)  # a process has no command line yet in the moment in which it begins
     assert processes(tmp_path, os.getpid()) == []
     assert tmp_path.is_dir()
 

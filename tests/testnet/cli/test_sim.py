@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -163,7 +164,7 @@ def test_ctrl_c_leaves_no_empty_journal_of_a_run(folder: Path) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         while not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text():
-            pass
+            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         assert process.wait() == 130
         assert process.stderr.read() == ""
