@@ -19,11 +19,3 @@ class GuestTrap(KernelError):
 
 class GuestLimit(GuestTrap):
     """The guest's: it asked for more than `limits` allow."""
-
-
-class CapabilityDenied(KernelError):
-    """The caller's: it lacks the capability that the message needs (G18, G19)."""
-
-
-class NoSuchProcess(KernelError):
-    """The caller's: no process of that id runs here."""

@@ -131,7 +131,11 @@ class Kernel:
         self._room = room = Room(self, outcomes, apply=self._apply, send=sending.again)
         outside = Outside(self, outcomes, room)
         calls = Calls(self.grants, self, self.lifecycle)
-        self._handlers: dict[type, Callable[..., None]] = {
+        self._handlers = self._by_event(outside, calls)
+        self._appliers = self._by_effect(sending, calls)
+
+    def _by_event(self, outside: Outside, calls: Calls) -> dict[type, Callable[..., None]]:
+        return {
             Polled: self._on_polled,
             FromPeer: outside.on_from_peer,
             PeerFailed: outside.on_peer_failed,
@@ -149,7 +153,9 @@ class Kernel:
             StateUsed: calls.on_state_used,
             Tick: self._on_tick,
         }
-        self._appliers: dict[type, Callable[..., bool]] = {
+
+    def _by_effect(self, sending: Sending, calls: Calls) -> dict[type, Callable[..., bool]]:
+        return {
             SendRequest: sending.send_request,
             SendResponse: sending.send_response,
             SendAndAwait: sending.send_and_await,

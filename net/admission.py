@@ -1,4 +1,4 @@
-"""Is the other side of a handshake the node that it names? A pure decision; `peers` acts on it."""
+"""Is the other side of a handshake the node that it names? A pure decision; `reception` acts on it."""
 
 from dataclasses import dataclass
 from enum import Enum, auto

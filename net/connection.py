@@ -44,7 +44,7 @@ _HANDSHAKE, _LIVE = Stage.HANDSHAKE, Stage.LIVE
 
 
 class Connection:
-    """See the module's text. `stage`, `session` and the timing fields belong to `peers.Network`."""
+    """See the module's text. `stage`, `session` and the timing fields are set by `reception` and `sessions`."""
 
     __slots__ = (
         "_controls",

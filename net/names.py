@@ -2,9 +2,10 @@
 
 import re
 
-from net.limits import MAX_NAME_BYTES
+from net.limits import MAX_LABEL_BYTES, MAX_NAME_BYTES
 
-_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_LABEL = f"[a-z0-9](?:[a-z0-9-]{{0,{MAX_LABEL_BYTES - 2}}}[a-z0-9])?"
+_NAME = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
 
 
 def is_node_name(name: object) -> bool:

@@ -2,7 +2,7 @@
 
 A probe sends no message. It has the sessions seek a connection as a message would, or pings the one that is there, and
 tells what happens to that peer until a pong has come, the search is given up, or its time is over. Nothing here acts on
-a connection: `peers` and `sessions` report, and this turns it into events. Tests: tests/net/test_probes.py.
+a connection: `sessions` and whoever sees a step report, and this turns it into events. Tests: tests/net/test_probes.py.
 """
 
 from collections.abc import Callable

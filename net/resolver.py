@@ -1,7 +1,7 @@
 """What a node asks its registrar: the records of other nodes, and the grant of its own. No connection is known here.
 
-`peers` carries the frames to the registrar and back; a request is repeated on a new connection until it is answered,
-its time is up, or the registrar cannot be reached. Tests: tests/net/test_resolver.py.
+`sessions` carries the frames to the registrar, `handlers` those that come back; a request is repeated on a new
+connection until it is answered, its time is up, or the registrar cannot be reached. Tests: tests/net/test_resolver.py.
 """
 
 from collections import deque

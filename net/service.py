@@ -1,6 +1,7 @@
 """The registrar's answers to frames. A grant is answered when the node says that its record is on the disk.
 
-Owns who waits for that. Knows connections by their numbers alone; `peers` carries the answers to them.
+Owns who waits for that. Knows connections by their numbers alone; `handlers` sends them the
+answers that are there at once, `peers` those that had to wait.
 """
 
 from collections import Counter

@@ -44,7 +44,7 @@ class Receipt:
 
 
 class Session:
-    """See the module's text. `connection`, `reach` and the flags belong to `peers.Network`."""
+    """See the module's text. `reach`, `attempt` and the flags are set by `sessions`."""
 
     __slots__ = (
         "_binding",
