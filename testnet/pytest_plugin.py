@@ -277,8 +277,8 @@ def testnet(
     request: pytest.FixtureRequest, nectar_level: str, nectar_seed: int, tmp_path: Path
 ) -> Iterator[PackageLab]:
     """The same on real nodes, each an OS process of this machine, which end with the test. They are on loopback, unless
-    the test's marker says otherwise. The invariants are watched in their traces, when the test has passed. It blocks:
-    in an async test call it in a thread."""
+    the test's marker says otherwise. When the test has passed, the invariants are looked for in their traces. It
+    blocks: in an async test call it in a thread."""
     if nectar_level == "simulation":
         pytest.fail("the fixture testnet is on real nodes: take sim or nectar_lab for a simulation", pytrace=False)
     with _network(request, nectar_level, nectar_seed, tmp_path) as lab:

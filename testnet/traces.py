@@ -38,6 +38,8 @@ class Traces:
         self._files: dict[str, Path] = {}
         self._into: dict[int, int] = {}
         """Descriptors of pipes, and of the files into which they are emptied."""
+        self._made: set[Path] = set()
+        """The pipes."""
         self._bytes = 0
         self._lock = threading.Lock()
         """Of whoever empties a pipe."""
@@ -59,9 +61,12 @@ class Traces:
 
     def expect(self, host: str, folder: NodeFolder) -> None:
         """A node is about to boot on `host`, in `folder`, perhaps not for the first time."""
-        if folder.trace.exists():
+        if folder.trace in self._made and folder.trace.exists():
             return
         folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if folder.trace.exists():  # of an earlier network, which has not been ended in order
+            folder.trace.replace(folder.trace.with_name("trace.before"))
+        self._made.add(folder.trace)
         os.mkfifo(folder.trace, 0o600)
         # For writing too: so there is always a writer, and the pipe never at its end.
         pipe = os.open(folder.trace, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)

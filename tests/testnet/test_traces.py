@@ -65,6 +65,14 @@ def test_a_host_whose_folder_is_a_new_one_has_a_new_pipe_and_the_same_file(trace
     assert traces.files["one"].read_bytes() == b"01"
 
 
+def test_a_pipe_that_an_earlier_network_has_left_is_not_taken_for_ours(traces: Traces, tmp_path: Path) -> None:
+    place = NodeFolder(tmp_path / "one")
+    place.path.mkdir()
+    os.mkfifo(place.trace)
+    expected(traces, "one", place.path).write_bytes(b"x")
+    assert traces.catch_up() == 1
+
+
 def test_at_the_end_the_files_are_left_and_no_descriptor(tmp_path: Path) -> None:
     before = set(os.listdir("/proc/self/fd"))
     traces = Traces(tmp_path / "traces")

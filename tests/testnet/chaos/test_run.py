@@ -63,7 +63,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory, traces: Traces) -> Iterator[Network]:
     network = Network(tmp_path_factory.mktemp("chaos") / "testnet")
-    with started(network, NODES, traces):
+    with started(network, NODES, traces=traces):
         yield network
 
 
@@ -182,7 +182,7 @@ def test_a_testnet_that_somebody_stops_meanwhile_stays_down_and_the_report_says_
 
 def test_what_the_traces_of_its_nodes_show_is_a_violation(tmp_path: Path) -> None:
     network = Network(tmp_path / "testnet")
-    with closing(Traces(tmp_path / "traces")) as traces, started(network, NODES[:2], traces):
+    with closing(Traces(tmp_path / "traces")) as traces, started(network, NODES[:2], traces=traces):
         never_sent = {"step": "sent", "id": 7, "parent": None, "root": 7, "source": f"a.nec@{ECHO}"}
         never_sent |= {"target": f"b.nec@{ECHO}", "claimed": True, "expects": True, "inherits": False, "body": 1}
         never_sent |= {"blob": None, "reason": None, "beginning": "", "at": time.monotonic()}
