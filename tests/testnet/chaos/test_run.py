@@ -55,16 +55,18 @@ class Progress:
 
 
 @pytest.fixture(scope="module")
-def traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
-    with closing(Traces(tmp_path_factory.mktemp("traces"))) as traces:
-        yield traces
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory, traces: Traces) -> Iterator[Network]:
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     network = Network(tmp_path_factory.mktemp("chaos") / "testnet")
-    with started(network, NODES, traces=traces):
+    with started(network, NODES):
         yield network
+
+
+@pytest.fixture
+def traced(tmp_path: Path) -> Iterator[Ground]:
+    """One whose nodes write traces."""
+    network = Network(tmp_path / "testnet")
+    with closing(Traces(tmp_path / "traces")) as traces, started(network, NODES, traces=traces):
+        yield Ground(network, NODES, traces=traces)
 
 
 def run(
@@ -108,10 +110,9 @@ class SeesEnough(Progress):
             self.wanted.count = 1
 
 
-def test_files_and_requests_stand_a_kill_a_pause_a_full_disk_and_broken_links(network: Network, traces: Traces) -> None:
-    place = Ground(network, check(network, network.names()), traces=traces)
+def test_files_and_requests_stand_a_kill_a_pause_a_full_disk_and_broken_links(traced: Ground) -> None:
     progress = SeesEnough()
-    report = run_chaos(place, 5, 600.0, SCHEDULE, progress, progress.wanted)
+    report = run_chaos(traced, 5, 600.0, SCHEDULE, progress, progress.wanted)
     assert report.violations() == [], report.evidence()
     assert (report.steps > report.requests.started, report.unwatched) == (True, "")
     assert [held.step for held in report.faults] == list(SCHEDULE)
@@ -121,7 +122,7 @@ def test_files_and_requests_stand_a_kill_a_pause_a_full_disk_and_broken_links(ne
     assert report.healed is not None
     ended = report.requests.answered + report.requests.returned + report.requests.offline + report.requests.timeout
     assert report.requests.started == ended + report.requests.died
-    assert left(network) == []
+    assert left(traced.network) == []
 
 
 def test_whoever_interrupts_it_gets_a_report_and_all_nodes_run(network: Network) -> None:
