@@ -102,7 +102,7 @@ class NodeCore:
             self._serve_peer,
         )
         self._restore(config.kept_capabilities, config.boots)
-        self._store = GrantStore(self.kernel.grants, config.capabilities, self._vouching.snapshot)
+        self._store = GrantStore(self._vouching.version, config.capabilities, self._vouching.snapshot)
         self._timed: tuple[Timed, ...] = (self.machine, network, self._store, self._start_up, *processes)
         self._kernel_actions: dict[type, Callable[..., None]] = {
             ToPeer: self._to_peer,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kernel.grants import Grants
 from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Replace
 
 PAUSE_SECONDS = 1.0
@@ -17,18 +16,19 @@ PAUSE_SECONDS = 1.0
 class GrantStore:
     """See the module's text."""
 
-    def __init__(self, grants: Grants, location: Location, snapshot: Callable[[], bytes]) -> None:
-        """`location`: the file; `snapshot`: what to write."""
-        self._grants = grants
+    def __init__(self, version: Callable[[], int], location: Location, snapshot: Callable[[], bytes]) -> None:
+        """`version`: counts up when there is something else to write; `location`: the file; `snapshot`: what to
+        write."""
+        self._version = version
         self._location = location
         self._snapshot = snapshot
-        self._written = grants.version
+        self._written = version()
         self._writing = False
         self._earliest = 0.0
 
     def next_deadline(self) -> float | None:
         """When `on_timer` has something to write."""
-        return None if self._writing or self._written == self._grants.version else self._earliest
+        return None if self._writing or self._written == self._version() else self._earliest
 
     def on_timer(self, now: float) -> Job | None:
         """The write that is due; its owner is this object."""
@@ -36,14 +36,14 @@ class GrantStore:
         if due is None or due > now:
             return None
         self._writing = True
-        self._written = self._grants.version
+        self._written = self._version()
         self._earliest = now + PAUSE_SECONDS
         return Job(Replace(self._location, self._snapshot()), "capabilities", self)
 
     @property
     def kept(self) -> bool:
         """Whether the file holds everything."""
-        return not self._writing and self._written == self._grants.version
+        return not self._writing and self._written == self._version()
 
     def hurry(self) -> None:
         """Write without the pause: the node goes down."""

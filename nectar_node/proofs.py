@@ -50,6 +50,8 @@ class Proofs:
         self._from: dict[Capability, str] = {}
         """Which node's recent ones a capability is among."""
         self._bytes = 0
+        self.version = 0
+        """Counts up when what is held gets another proof, so that the store has to be written anew."""
 
     def __len__(self) -> int:
         return len(self._held) + len(self._from)
@@ -64,7 +66,13 @@ class Proofs:
         return proofs[capability]
 
     def keep(self, node: str, capability: Capability, proof: Proof) -> None:
-        """`node` has sent this one, which is verified."""
+        """`node` has sent this one, which is verified. What was revoked and issued again comes with another proof; one
+        that is older than what is kept may be worth nothing any more, and takes the place of none."""
+        before = self._peek(capability)
+        if before is not None and before.issue > proof.issue:
+            return
+        if before != proof and self._is_held(capability):
+            self.version += 1
         if capability in self._held:
             self._held[capability] = proof
             return

@@ -219,6 +219,10 @@ class Vouching:
 
     # --- the store (G21) --------------------------------------------------------------------------------------------
 
+    def version(self) -> int:
+        """Counts up when `snapshot` gives something else."""
+        return self._grants.version + self._proofs.version
+
     def snapshot(self) -> bytes:
         """Who holds what, with the proofs of what other nodes issued."""
         return self._file.encode()

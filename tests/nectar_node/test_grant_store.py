@@ -21,7 +21,7 @@ def grants() -> Grants:
 
 @pytest.fixture
 def store(grants: Grants) -> GrantStore:
-    return GrantStore(grants, WHERE, lambda: repr(grants.of(HOLDER)).encode())
+    return GrantStore(lambda: grants.version, WHERE, lambda: repr(grants.of(HOLDER)).encode())
 
 
 def change(grants: Grants, params: str = "1") -> Capability:

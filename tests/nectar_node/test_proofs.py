@@ -103,3 +103,30 @@ def test_g21_the_proofs_of_what_is_held_survive_a_reboot(proofs: Proofs, held: s
     again = Proofs(held.__contains__)
     again.restore(proofs.of_held(held))
     assert again.get(key(0)) == PROOF
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["of this boot", "of the last one"])
+def test_g21_another_proof_of_what_is_held_is_a_change_to_be_kept(
+    proofs: Proofs, held: set[Capability], anew: bool
+) -> None:
+    proofs.keep("bob.test", key(1), PROOF)
+    held.add(key(1))
+    if anew:
+        kept, proofs = proofs.of_held(held), Proofs(held.__contains__)
+        proofs.restore(kept)
+    before = proofs.version
+    proofs.keep("bob.test", key(1), PROOF)
+    assert proofs.version == before
+    proofs.keep("bob.test", key(1), Proof(2, bytes(64)))
+    assert proofs.version > before
+
+
+def test_what_is_not_held_is_no_change_to_be_kept(proofs: Proofs) -> None:
+    proofs.keep("bob.test", key(1), PROOF)
+    assert proofs.version == 0
+
+
+def test_g20_an_older_proof_takes_the_place_of_none(proofs: Proofs) -> None:
+    proofs.keep("bob.test", key(1), Proof(2, bytes(64)))
+    proofs.keep("eve.test", key(1), PROOF)
+    assert proofs.get(key(1)) == Proof(2, bytes(64))
