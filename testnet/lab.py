@@ -132,6 +132,10 @@ class Lab(Nodes, Protocol):
     def received(self, node: str, name: str) -> bytes | None:
         """The file that file_transfer of `node` has received under its final name; None: there is none."""
 
+    def tamper(self, node: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Whoever owns the machine of a node that is down puts something else in the place of its store of capabilities
+        (None: there was none), see `testnet.forgery`."""
+
     def log(self, node: str) -> list[str]:
         """What the node has logged, over all of its boots."""
 

@@ -302,6 +302,12 @@ class SocketLab:
             return (self._drive(node) / "inbox" / name).read_bytes()
         return None
 
+    def tamper(self, node: str, change: Callable[[bytes | None], bytes]) -> None:
+        """See `Lab`."""
+        store = self._folder(node).capabilities
+        store.write_bytes(change(store.read_bytes() if store.exists() else None))
+        self._tell(node, "finds another store of capabilities")
+
     def log(self, node: str) -> list[str]:
         """See `Lab`."""
         with suppress(FileNotFoundError):

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
+from kernel.address import Address
+from kernel.capability import Capability, canonical
 from testnet.faults import draw
+from testnet.forgery import Forgery, forged
 from testnet.lab import Json, Lab, NodePlan, Outcome
 from testnet.scenarios.course import may_forget
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 
 _GUEST, _DOOR, _KERNEL = "our@guest:handoff:sys", "our@door:handoff:sys", "our@kernel:distro:sys"
+_GUEST_ID, _DOOR_ID = Address.parse(_GUEST).process, Address.parse(_DOOR).process
 _PATIENCE = 10
 """Seconds that a guest waits for a door or another guest."""
+_OTHER_DOOR = 10
 _UNSAVED_SECONDS = 2.0
 """A crash may lose what a guest got this shortly before: the store of capabilities is written once a second."""
 
@@ -29,6 +36,10 @@ class Ticket(NamedTuple):
     def value(self) -> dict[str, Any]:
         """As the package says it."""
         return {"node": self.node, "door": self.door}
+
+    def capability(self) -> Capability:
+        """What the door issues."""
+        return canonical(Capability(Address(self.node, _DOOR_ID), json.dumps({"door": self.door})))
 
 
 class Has(Enum):
@@ -95,6 +106,7 @@ class _Story:
             "open": lambda step: self._open(step["guest"], _ticket(step)),
             "break in": lambda step: self._break_in(step["guest"], _ticket(step), step["how"]),
             "restart": lambda step: self._restart(step["guest"]),
+            "forge": lambda step: self._forge(step["guest"], _ticket(step), Forgery(step["how"])),
             "kill": lambda step: self._kill(step["node"]),
         }
 
@@ -177,12 +189,49 @@ class _Story:
             self._opened[guest, ticket] = self._opened.get((guest, ticket), 0) + 1
         return "Opened" in answer["Door"]
 
-    def _restart(self, node: str) -> None:
+    def _restart(self, node: str, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Crash and boot: tickets are kept, and the door counts anew."""
         self._guests[node].crash(self._lab.now)
         self._opened = {key: times for key, times in self._opened.items() if key[1].node != node}
         self._lab.crash(node)
+        meanwhile()
         self._lab.start(node)
+
+    def _forge(self, guest: str, ticket: Ticket, how: Forgery) -> None:
+        """The owner of a guest's node writes a ticket into what its kernel has kept: that believes it, and nobody else
+        does (G20)."""
+        if guest == ticket.node:
+            return  # that door it may open
+        if not self._prepared(guest, ticket, how) or self._guests[guest].has(ticket).opens:
+            return  # it was given one, or may have been
+        store = partial(forged, holder=_GUEST_ID, capability=ticket.capability(), how=how)
+        self._restart(guest, lambda: self._lab.tamper(guest, store))
+        self._await(guest)
+        self._await(ticket.node)
+        opens = self._try(guest, ticket, {"Open": ticket.value() | {"timeout": _PATIENCE}})
+        require(opens is not True, f"{guest} has opened the door {ticket} with a ticket that it forged ({how.value})")
+        for to in self._plan.nodes:
+            if to != guest:
+                self._pass(guest, ticket, to)
+
+    def _prepared(self, guest: str, ticket: Ticket, how: Forgery) -> bool:
+        """Get what the forgery begins with; whether it is there."""
+        fetched = True
+        if how is Forgery.OF_ANOTHER:
+            self._fetch(guest, ticket._replace(door=_OTHER_DOOR))
+        elif how is Forgery.RENEWED:
+            # What is made of a number that was made up itself may be newer than what is issued next.
+            fetched = self._fetch(guest, ticket) and guest not in self._unsteady
+        self._lab.rest(_UNSAVED_SECONDS)
+        if how is Forgery.RENEWED:
+            self._kill(ticket.node)
+        return fetched
+
+    def _await(self, node: str) -> None:
+        """Until it is there again, or faults have kept it from that for long enough."""
+        limit = self._lab.now + _PATIENCE
+        while not self._lab.ready(node) and self._lab.now < limit:
+            self._lab.rest(0.1)
 
     def _kill(self, node: str) -> None:
         """The user of a node ends its door, and boots the node again: all tickets of that door are worthless (G21)."""
@@ -265,13 +314,18 @@ def _step(names: Sequence[str], doors: Sequence[Ticket], chance: Random) -> dict
     ticket = chance.choice(list(doors))
     guest, to = chance.sample(list(names), 2)
     deed = chance.choice(
-        ("fetch", "fetch", "pass", "pass", "pass", "open", "open", "break in", "break in", "restart", "kill")
+        (
+            *("fetch", "fetch", "pass", "pass", "pass", "open", "open"),
+            *("break in", "break in", "forge", "restart", "kill"),
+        )
     )
     step = {"do": deed, "guest": guest} | ticket.value()
     if deed == "pass":
         step["to"] = to
     if deed == "break in":
         step["how"] = chance.choice(("NoTicket", "MadeUp", "OfOurOwn", {"OtherDoor": 3 - ticket.door}))
+    if deed == "forge":
+        step["how"] = chance.choice(list(Forgery)).value
     return step
 
 

@@ -13,7 +13,7 @@ from nectar_node.storage.operations import Location
 from testnet.faults.rule import Fault
 from testnet.lab import READY_SECONDS, Json, Level, NodePlan, Outcome, OutOfTime
 from testnet.sim.names import SimulationError
-from testnet.sim.node import NodeSpec, SimNode
+from testnet.sim.node import NodeSpec, SimNode, capability_store
 from testnet.sim.simulation import NOBODY, Simulation
 
 
@@ -188,6 +188,11 @@ class SimLab:
         """See `Lab`."""
         at = self.simulation.nodes.get(node) or self.simulation.down[node]
         return at.disk.get(Location(f"{node}/vfs", ("file_transfer:sys", "inbox", name)))
+
+    def tamper(self, node: str, change: Callable[[bytes | None], bytes]) -> None:
+        """See `Lab`."""
+        disk, store = self.simulation.down[node].disk, capability_store(node)
+        disk.put(store, change(disk.get(store)))
 
     def log(self, node: str) -> list[str]:
         """See `Lab`."""

@@ -112,7 +112,7 @@ class SimNode:
         config = NetworkConfig(routers=spec.routers, wall_clock_offset=offset, version=spec.version)
         network = Network(identity, directory, config, simulation.chance("net", self.life).randbytes, simulation.now)
         ids = simulation.chance("ids", self.life)
-        capabilities = Location(name, ("capabilities",))
+        capabilities = capability_store(name)
         processes = [entry.process for folder in spec.packages for entry in read_package(folder, name).entries]
         core_config = CoreConfig(
             our=name,
@@ -392,3 +392,8 @@ class SimNode:
         """The id of the only process of that name."""
         (found,) = [id for id in self.core.kernel.processes if id.process == name]
         return found
+
+
+def capability_store(name: str) -> Location:
+    """Of the node of that name, on its disk."""
+    return Location(name, ("capabilities",))

@@ -25,6 +25,41 @@ NODE = (
         "chains",
     ),
     Mutant(
+        "skip-the-capability-signature",
+        "A capability is accepted whoever has signed it, if its issuer's key is known (G20).",
+        "nectar_node/vouching.py",
+        " statement, signature) is True",
+        " statement, signature) is not None",
+        "handoff",
+    ),
+    Mutant(
+        "believe-what-third-nodes-issued",
+        "Only the capabilities that this node has issued are verified (G20).",
+        "nectar_node/vouching.py",
+        "        statement = _statement(issuer, params, issue)\n        return",
+        "        if issuer.node != self._our:\n"
+        "            return True\n"
+        "        statement = _statement(issuer, params, issue)\n"
+        "        return",
+        "handoff",
+    ),
+    Mutant(
+        "sign-without-params",
+        "The signature of a capability is good for everything else that its issuer issues (G20).",
+        "nectar_node/vouching.py",
+        "cbor2.dumps([str(issuer), params, issue])",
+        "cbor2.dumps([str(issuer), issue])",
+        "handoff",
+    ),
+    Mutant(
+        "sign-without-issue",
+        "The signature of a capability that was revoked is good for one that was not (G21).",
+        "nectar_node/vouching.py",
+        "cbor2.dumps([str(issuer), params, issue])",
+        "cbor2.dumps([str(issuer), params])",
+        "handoff",
+    ),
+    Mutant(
         "accept-revoked-capabilities",
         "A capability that was revoked is accepted when it comes back from another node (G21).",
         "nectar_node/vouching.py",

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from kernel.grants import Grants
+from net.peers import Network
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
 from testnet.faults.registrar_down import RegistrarDown
 from testnet.faults.where import Where
-from testnet.scenarios.handoff import HANDOFF
+from testnet.forgery import Forgery
+from testnet.scenarios.handoff import HANDOFF, Ticket
 from testnet.scenarios.scenario import Plan, draw_plan
 from testnet.schedule import Step
 from testnet.sim.programs import Programs
@@ -55,6 +57,18 @@ def test_g21_it_holds_when_a_door_ends_and_tickets_are_fetched_again(programs: P
     assert result.result == PASSED, result.text
 
 
+def test_g21_a_ticket_that_is_fetched_again_after_its_door_has_ended_outlives_a_restart(programs: Programs) -> None:
+    restart = {"do": "restart", "guest": B, "at": 10.0}
+    result = run(plan(FETCH, OPEN, KILL, FETCH | {"at": 7.0}, restart, OPEN | {"at": 12.0}), programs)
+    assert result.result == PASSED, result.text
+
+
+def test_g21_a_ticket_is_worth_what_it_was_when_somebody_passes_on_what_was_revoked(programs: Programs) -> None:
+    back = {"do": "pass", "guest": C, "to": B, "at": 8.0}
+    result = run(plan(FETCH, GIVE, KILL, FETCH | {"at": 7.0}, back, OPEN | {"at": 9.0}), programs)
+    assert result.result == PASSED, result.text
+
+
 def test_it_finds_a_ticket_that_opens_although_its_door_has_ended(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,3 +85,21 @@ def test_it_finds_a_ticket_that_opens_nothing(programs: Programs, monkeypatch: p
     assert result.result == VIOLATED, result.text
     assert result.text.startswith(f"{B}, which holds a ticket for")
     assert result.text.endswith("was turned away")
+
+
+FORGE = {"do": "forge", "guest": C}
+FORGERIES = pytest.mark.parametrize("how", [each.value for each in Forgery])
+
+
+@FORGERIES
+def test_g20_it_holds_when_a_ticket_is_forged(programs: Programs, how: str) -> None:
+    result = run(plan(FETCH, FORGE | {"how": how}, OPEN, GIVE, OPEN_TOO), programs)
+    assert result.result == PASSED, result.text
+
+
+@FORGERIES
+def test_g20_it_finds_a_forged_ticket_that_opens(programs: Programs, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr(Network, "vouched_untrusted", lambda *arguments: True)
+    result = run(plan(FORGE | {"how": how}), programs)
+    assert result.result == VIOLATED, result.text
+    assert result.text == f"{C} has opened the door {Ticket(A, 1)} with a ticket that it forged ({how})"

@@ -1,0 +1,51 @@
+"""What the owner of a node can do to its store of capabilities: its kernel believes what is there, and other nodes must
+not (G20)."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from kernel.address import ProcessId
+from kernel.capability import Capability
+from kernel.grants import Grants
+from nectar_node.grant_file import GrantFile, decode_untrusted
+from nectar_node.proofs import Proof, Proofs
+from net.identity import SIGNATURE_BYTES
+
+_NO_NODE = ""
+"""Whose store it is does not matter: issuers are said in full there."""
+_NOBODYS = Proof(1, bytes(SIGNATURE_BYTES))
+"""Signed by no key."""
+
+
+class Forgery(Enum):
+    """Where the signature of a capability comes from that nobody has issued."""
+
+    MADE_UP = "made up"
+    OF_ANOTHER = "the signature of another one"
+    """Of the same issuer."""
+    RENEWED = "another number of issue"
+    """The same capability was issued, and revoked."""
+
+
+def forged(store: bytes | None, holder: ProcessId, capability: Capability, how: Forgery) -> bytes:
+    """A store as it was, but that `holder` holds `capability` in it, which another node is said to have issued. Where
+    there is no signature to take, it is made up. Raises DamagedStore."""
+    grants = Grants(_NO_NODE)
+    proofs = Proofs(grants.is_held)
+    known: dict[Capability, Proof] = {}
+    if store is not None:
+        held, revoked, known = decode_untrusted(store)
+        grants.restore(held, revoked)
+    grants.grant(holder, [capability])
+    proofs.restore(known | {capability: _proof(known, capability, how)})
+    return GrantFile(_NO_NODE, grants, proofs).encode()
+
+
+def _proof(known: dict[Capability, Proof], capability: Capability, how: Forgery) -> Proof:
+    if how is Forgery.RENEWED and (proof := known.get(capability)) is not None:
+        return Proof(proof.issue + 1, proof.signature)
+    others = (each for each in known if each.issuer == capability.issuer and each != capability)
+    if how is Forgery.OF_ANOTHER and (other := next(others, None)) is not None:
+        return known[other]
+    return _NOBODYS
