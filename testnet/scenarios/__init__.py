@@ -12,6 +12,7 @@ from testnet.scenarios.impostor import IMPOSTOR
 from testnet.scenarios.indirect import INDIRECT
 from testnet.scenarios.registrar_outage import REGISTRAR_OUTAGE
 from testnet.scenarios.restarts import RESTARTS
+from testnet.scenarios.reunions import REUNIONS
 from testnet.scenarios.scenario import Scenario
 from testnet.scenarios.store import STORE
 from testnet.scenarios.workers import WORKERS
@@ -31,6 +32,7 @@ SCENARIOS: dict[str, Scenario] = {
         INDIRECT,
         REGISTRAR_OUTAGE,
         RESTARTS,
+        REUNIONS,
         STORE,
         WORKERS,
     )

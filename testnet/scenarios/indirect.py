@@ -33,9 +33,13 @@ class _Story:
         self._runs = [Run(f"run {number}", **run) for number, run in enumerate(plan.options["runs"])]
 
     def work(self) -> None:
-        """Before the hidden node has dialed anybody the others come to it; then all runs last as long as the faults."""
-        hidden, others = self._nodes[_ROUTERS], self._nodes[_ROUTERS + 1 :]
-        firsts = [Run(f"first from {name}", name, (hidden,), 1, 0, _TIMEOUT) for name in others]
+        """Before a hidden node has dialed anybody the others come to all of them at once; then all runs last as long as
+        the faults."""
+        hidden, others = self._nodes[_ROUTERS:-1], self._nodes[_ROUTERS + 1 :]
+        firsts = [
+            Run(f"first from {name}", name, tuple(each for each in hidden if each != name), 1, 0, _TIMEOUT)
+            for name in others
+        ]
         for run in firsts:
             self._witnesses.begin(run)
         self._witnesses.all_over(firsts, _TIMEOUT + 10.0)

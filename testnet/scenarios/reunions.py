@@ -1,0 +1,160 @@
+"""Nodes that lose each other and find each other at the same moment: of several connections one survives, and what was
+said to a process that has ended is not said to the next one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+from testnet.faults import draw
+from testnet.faults.latency import Latency
+from testnet.faults.loss import Loss
+from testnet.faults.partition import Partition
+from testnet.faults.rule import Fault
+from testnet.faults.where import ANY, Where
+from testnet.lab import Lab, NodePlan
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses
+
+_SECONDS = 15.0
+_TIMEOUT = 20
+_SOON = 5
+"""Seconds: much less than until silence on a connection is noticed."""
+_CALM = 2.0
+"""Seconds after which everybody has found each other again, where nothing else is wrong."""
+_PACES = ((20, 0), (30, 20), (60, 10))
+"""How many, and how many milliseconds apart."""
+_JITTERS = (0.0, 0.05, 0.2)
+"""Seconds by which what is said on one connection may come after what was said later on another one."""
+_MUTES: dict[str, Callable[[Where], Fault]] = {"loss": Loss, "partition": Partition}
+"""By which nobody hears a node any more, nor that it has ended: for ever, or until that comes late."""
+
+
+class _Story:
+    def __init__(self, lab: Lab, plan: Plan) -> None:
+        self._lab = lab
+        self._plan = plan
+        self._witnesses = Witnesses(lab)
+        self._ends: Counter[str] = Counter()
+        """How often each node has ended."""
+        self._talks: list[tuple[Run, int]] = []
+        """With how often its author had ended when it began."""
+        self._deeds: dict[str, Callable[[dict[str, Any]], object]] = {
+            "cut": lambda event: lab.cut(event["node"]),
+            "restart": self._restart,
+        }
+
+    def meet(self) -> None:
+        """For the first time, all at once, while nothing is wrong: so every request is answered."""
+        with self._lab.apply(Latency(jitter=self._plan.options["jitter"])):
+            runs = [self._run(f"{node} meets all", node, 20, 0, _TIMEOUT) for node in self._plan.nodes]
+            self._witnesses.all_answered(runs)
+
+    def work(self) -> None:
+        """Again and again all nodes lose one, and then all of them talk to all others at once."""
+        began = self._lab.now
+        for number, event in enumerate(self._plan.options["events"]):
+            self._lab.rest(max(0.0, began + event["at"] - self._lab.now))
+            self._do(event, f"talk {number}")
+
+    def _do(self, event: dict[str, Any], name: str) -> None:
+        self._deeds[event["do"]](event)
+        count, gap_ms = event["pace"]
+        for author in self._plan.nodes:
+            self._talk(self._run(f"{name} of {author}", author, count, gap_ms, _TIMEOUT))
+
+    def _restart(self, event: dict[str, Any]) -> None:
+        """Whatever it has heard last it has not acknowledged, and nobody knows that it has ended."""
+        node = event["node"]
+        self._lab.cut(node)
+        self._lab.rest(event["after"])
+        with self._lab.apply(_MUTES[event["how"]](Where(node, ANY, both=False))):
+            self._lab.rest(event["mute"])
+            self._ends[node] += 1
+            self._lab.crash(node)
+            self._lab.start(node)
+
+    def _talk(self, run: Run) -> None:
+        self._talks.append((run, self._ends[run.author]))
+        self._witnesses.begin(run)
+
+    def _run(self, name: str, author: str, count: int, gap_ms: int, timeout: int) -> Run:
+        others = tuple(node for node in self._plan.nodes if node != author)
+        return Run(name, author, others, count, gap_ms, timeout)
+
+    def check(self) -> None:
+        """Who has not ended has all outcomes; who is back is heard, also where nobody knows that it was gone."""
+        runs = [run for run, ends in self._talks if ends == self._ends[run.author] and self._witnesses.begun(run)]
+        self._witnesses.all_over(runs, _TIMEOUT + 60.0)
+        for number, event in enumerate(self._plan.options["calm"]):
+            self._do(event, f"calm talk {number}")
+            self._lab.rest(_CALM)
+            runs = [self._run(f"after calm talk {number}, {node}", node, 1, 0, _SOON) for node in self._plan.nodes]
+            self._witnesses.all_answered(runs)
+        for node in self._plan.options["last"]:
+            self._check_return(node)
+        self._witnesses.nothing_wrong(self._plan.nodes)
+
+    def _check_return(self, node: str) -> None:
+        with self._lab.apply(Loss(Where(node, ANY))):
+            self._lab.crash(node)
+            self._lab.start(node)
+            self._lab.wait(lambda: self._lab.ready(node), 30.0, f"that {node} is there again")
+            run = self._run(f"{node} is back", node, 1, 0, _SOON)
+            self._witnesses.begin(run)
+            self._lab.rest(1.0)
+            self._witnesses.all_over([run], 60.0)
+        for target, tally in zip(run.targets, self._witnesses.report(node).of(run), strict=True):
+            require(tally.answered == 1, f"{node} is back, and not heard by {target}: {tally.words()}")
+
+    def outcomes(self) -> Outcomes:
+        """See `Telling`."""
+        return self._witnesses.outcomes()
+
+
+def _begin(lab: Lab, plan: Plan) -> _Story:
+    story = _Story(lab, plan)
+    story.meet()
+    return story
+
+
+def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
+    return tuple(NodePlan(name, (PACKAGE,)) for name in names)
+
+
+def _options(names: Sequence[str], chance: Random) -> Options:
+    """Of any two nodes one chooses the connection: so two come back in the end."""
+    times = sorted(round(chance.uniform(0.0, _SECONDS - 5.0), 3) for _ in range(chance.randint(2, 6)))
+    events = [{"at": at} | _event(names, chance) for at in times]
+    calm = [_restart(names, chance, "partition") for _ in range(3)]
+    last = chance.sample(list(names), 2)
+    return {"jitter": chance.choice(_JITTERS), "events": events, "calm": calm, "last": last}
+
+
+def _event(names: Sequence[str], chance: Random) -> dict[str, Any]:
+    if chance.random() < 0.25:
+        return {"do": "cut", "node": chance.choice(list(names)), "pace": list(chance.choice(_PACES))}
+    return _restart(names, chance, chance.choice(list(_MUTES)))
+
+
+def _restart(names: Sequence[str], chance: Random, how: str) -> dict[str, Any]:
+    """What is lost are connections that there are again; what comes late was said while there were not. And it is for
+    so long that TCP sends again what was lost when there are new connections."""
+    after = round(chance.uniform(0.0, 0.4 if how == "loss" else 0.06), 3)
+    event = {"do": "restart", "node": chance.choice(list(names)), "pace": list(chance.choice(_PACES))}
+    return event | {"how": how, "after": after, "mute": round(chance.uniform(0.5, 0.7), 3)}
+
+
+REUNIONS = Scenario(
+    name="reunions",
+    about="nodes that lose each other and dial each other at once keep one connection, and nothing comes twice",
+    nodes=("a.nec", "b.nec", "c.nec"),
+    topology=_topology,
+    options=_options,
+    begin=_begin,
+    drawers=(draw.latency, draw.reset, draw.loss, draw.partition, draw.stall, draw.refusal, draw.slow_handshake),
+    seconds=_SECONDS,
+    most_nodes=MOST_NODES,
+)
