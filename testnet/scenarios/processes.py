@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from testnet.lab import Json, Lab
 from testnet.scenarios.scenario import require
 
 _KERNEL = "our@kernel:distro:sys"
-_NETWORK = {"issuer": _KERNEL, "params": '"network"'}
+_RIGHTS = [{"issuer": _KERNEL, "params": params} for params in ('"network"', '"messaging"')]
 _PATIENCE = 60
 """Seconds: it may have to be compiled."""
 
 
-def make(lab: Lab, node: str, process: str, wasm: Path, on_exit: str = "None") -> None:
-    """Make a process that may use the network, without running it: what is sent to it waits in its inbox."""
-    wanted = {"id": process, "on_exit": on_exit, "initial_capabilities": [_NETWORK], "public": True}
+def make(lab: Lab, node: str, process: str, wasm: Path, on_exit: Json = "None") -> None:
+    """Make a process that may use the network and the kernel, without running it: what is sent to it waits in its
+    inbox."""
+    wanted = {"id": process, "on_exit": on_exit, "initial_capabilities": _RIGHTS, "public": True}
     _tell(lab, node, {"InitializeProcess": wanted}, "InitializedProcess", wasm.read_bytes())
 
 
 def run(lab: Lab, node: str, process: str) -> None:
     """Run it: it takes what waits."""
     _tell(lab, node, {"RunProcess": process}, "StartedProcess")
+
+
+def running(process: str) -> Json:
+    """An on-exit setting by which that one is run."""
+    return {"Requests": [[_KERNEL, {"body": json.dumps({"RunProcess": process})}]]}
 
 
 def kill(lab: Lab, node: str, process: str) -> None:

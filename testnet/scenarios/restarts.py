@@ -1,4 +1,7 @@
-"""A process that ends whenever it is asked something: it starts again, after ever longer pauses (G14, G22)."""
+"""Processes that end whenever they are asked something: what they have set for that happens, in its time (G14, G22).
+
+And whoever asks a node that says nothing is told so when the time is up, and not later (G7).
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,21 @@ from collections.abc import Sequence
 from random import Random
 
 from testnet.faults import draw
+from testnet.faults.pause import Pause
 from testnet.lab import PACKAGES, Lab, NodePlan, Outcome
 from testnet.scenarios import processes
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses
 
 _PROCESS = "fragile:crash_isolation:sys"
+_TESTATOR, _HEIR = "testator:crash_isolation:sys", "heir:crash_isolation:sys"
+"""When the first ends, the second is run."""
 _CODE = PACKAGES / "crash_isolation" / "pkg" / "decoder.wasm"
+_DIGITS, _DECODED = 1234, 2444
+"""What it is asked without ending, and answers."""
 _TIMEOUT = 30
+_SHORT = 2
+"""The same, for whom it is about that."""
 _LATE = 0.25
 """Seconds after the back-off in which it is there again."""
 _EARLY = 0.05
@@ -26,6 +36,8 @@ class _Story:
         self._plan = plan
         self._node, *self._others = plan.nodes
         self._witnesses = Witnesses(lab)
+        self._back_off = 1.0
+        """Seconds that it waits the next time."""
         processes.make(lab, self._node, _PROCESS, _CODE, "Restart")
         processes.run(lab, self._node, _PROCESS)
 
@@ -35,35 +47,69 @@ class _Story:
         for node in self._others:
             self._witnesses.begin(Run(f"meanwhile from {node}", node, (self._node,), 100, 100, _TIMEOUT))
         self._lab.rest(options["first"])
-        back_off = 1.0
-        self._end()
+        self._end(_PROCESS)
         for _ in range(options["times"]):
-            ended = self._lab.now
-            self._end_again(ended + back_off)
-            waited = self._lab.now - ended
-            require(waited >= back_off - _EARLY, f"{_PROCESS} ran again {waited:.3f} s after its end, not {back_off:g}")
-            back_off *= 2
+            self._end_again(self._back_off)
+            self._back_off *= 2
 
-    def _end(self) -> None:
+    def _end(self, process: str) -> None:
         """Ask it something, by which it ends: that is told at once (G14)."""
         asked_at = self._lab.now
-        outcome = self._ask()
-        require(_is_end(outcome), f"{_PROCESS} ended, and who asked it was told {outcome}")
+        outcome = self._ask(process)
+        require(_is_end(outcome), f"{process} ended, and who asked it was told {outcome}")
         took = self._lab.now - asked_at
-        require(took < 1.0, f"{_PROCESS} ended, and who asked it was told so {took:.3f} s later")
+        require(took < 1.0, f"{process} ended, and who asked it was told so {took:.3f} s later")
 
-    def _end_again(self, due: float) -> None:
-        """The same, as soon as it is there again."""
-        while not _is_end(outcome := self._ask()):
+    def _end_again(self, back_off: float) -> None:
+        """The same, as soon as it is there again: so many seconds after it has ended, which is now."""
+        ended = self._lab.now
+        while not _is_end(outcome := self._ask(_PROCESS)):
             require(outcome.kind == "timeout", f"{_PROCESS} cannot answer, and who asked it was told {outcome}")
-            require(self._lab.now <= due + _LATE, f"{_PROCESS} is not there {_LATE} s after its back-off: {outcome}")
+            late = self._lab.now > ended + back_off + _LATE
+            require(not late, f"{_PROCESS} is not there {_LATE} s after its back-off: {outcome}")
             self._lab.rest(_LATE / 10)
+        waited = self._lab.now - ended
+        require(waited >= back_off - _EARLY, f"{_PROCESS} ran again {waited:.3f} s after its end, not {back_off:g}")
 
-    def _ask(self) -> Outcome:
-        return self._lab.ask(self._node, f"our@{_PROCESS}", "no digits", _TIMEOUT)
+    def _ask(self, process: str) -> Outcome:
+        return self._lab.ask(self._node, f"our@{process}", "no digits", _TIMEOUT)
 
     def check(self) -> None:
-        """Everybody else has been served."""
+        """Everybody else has been served; and what takes its time takes no more."""
+        self._check_others()
+        self._check_timeout()
+        self._check_last_will()
+        self._check_recovery()
+
+    def _check_timeout(self) -> None:
+        """A node that is paused does not answer."""
+        silent, began = self._others[0], self._lab.now
+        with self._lab.apply(Pause(silent)):
+            question = {"Ask": {"node": silent, "name": "nobody", "timeout": _SHORT}}
+            outcome = self._lab.ask(self._node, "our@hello:hello:sys", question, _TIMEOUT)
+        took = self._lab.now - began
+        words = (
+            f"{silent} is silent, and who asked it with a timeout of {_SHORT} s was told {outcome} after {took:.3f} s"
+        )
+        told = isinstance(outcome.body, dict) and outcome.body == {"Failed": {"kind": "Timeout"}}
+        require(told and _SHORT - _EARLY <= took <= _SHORT + _LATE, words)
+
+    def _check_last_will(self) -> None:
+        """The requests that a process has set for its end are sent."""
+        processes.make(self._lab, self._node, _HEIR, _CODE)
+        processes.make(self._lab, self._node, _TESTATOR, _CODE, processes.running(_HEIR))
+        processes.run(self._lab, self._node, _TESTATOR)
+        self._end(_TESTATOR)
+        outcome = self._lab.ask(self._node, f"our@{_HEIR}", _DIGITS, _TIMEOUT)
+        require(outcome.body == _DECODED, f"{_TESTATOR} has ended, and {_HEIR}, which it has run, says {outcome}")
+
+    def _check_recovery(self) -> None:
+        """Who has run for five times the next back-off begins again with the first one."""
+        self._lab.rest(self._back_off + 5 * 2 * self._back_off + 1.0)
+        self._end(_PROCESS)
+        self._end_again(1.0)
+
+    def _check_others(self) -> None:
         self._witnesses.all_over([run for run, _ in self._witnesses.runs], 60.0)
         nodes = self._plan.nodes
         self._witnesses.all_answered([Run(f"after it from {name}", name, nodes, 3, 0, _TIMEOUT) for name in nodes])
@@ -84,7 +130,7 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 def _options(names: Sequence[str], chance: Random) -> Options:
     """The first end comes before the process has run long enough to count as healthy."""
-    return {"first": round(chance.uniform(0.0, 4.0), 3), "times": chance.randint(1, 5)}
+    return {"first": round(chance.uniform(0.0, 4.0), 3), "times": chance.randint(1, 4)}
 
 
 RESTARTS = Scenario(

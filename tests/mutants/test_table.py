@@ -20,6 +20,10 @@ def test_there_are_enough_and_each_has_a_name_of_its_own() -> None:
     assert not [name for name, count in Counter(mutant.name for mutant in MUTANTS).items() if count > 1]
 
 
+def test_the_readme_tells_how_many_there_are() -> None:
+    assert f"one of the {len(MUTANTS)} ways in which `make mutants` breaks\nit" in (ROOT / "README.md").read_text()
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_changes_what_is_there_into_something_that_compiles(mutant: Mutant) -> None:
     source = (ROOT / mutant.file).read_text()
