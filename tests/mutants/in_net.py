@@ -29,7 +29,7 @@ NET = (
         "        failed = self.outbox.fail_begun() if restarted else []\n",
         "        failed: list[object] = []\n",
         "reunions",
-        10,
+        20,
     ),
     Mutant(
         "believe-what-a-former-process-heard",
