@@ -14,11 +14,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import NamedTuple
 
 from kernel.address import Address, ProcessId
 from kernel.kernel import Kernel
 from kernel.lifecycle import RESERVED
+from kernel.message import Envelope
 from kernel.process import Parked
 from kernel.trace import TraceRecord, TraceStep
 from nectar_node.trace_file import Standing
@@ -60,8 +62,8 @@ class _Way:
     """By id: what was sent."""
     latest: int = -1
     """Of those that have arrived."""
-    arrived: set[int] = field(default_factory=set)
-    """Ids."""
+    arrived: dict[int, int] = field(default_factory=dict)
+    """By id: the how manieth it was of all that have arrived anywhere."""
 
 
 class Watch:
@@ -73,6 +75,7 @@ class Watch:
         self._lives: dict[str, _Life] = {}
         """By host and number of the boot, as `SimNode.life`."""
         self._ways: defaultdict[tuple[str, ProcessId, Address], _Way] = defaultdict(_Way)
+        self._arrivals = count()
         self.found: Violation | None = None
         """The first; whoever had `see` called may have gone on after it."""
 
@@ -166,7 +169,7 @@ class Watch:
             raise Violation(f"G4: {target} was given request {record.id} of {source} twice")
         if sent.number < way.latest:
             raise Violation(f"G4: {target} was given request {record.id} of {source} after one that was sent later")
-        way.arrived.add(record.id)
+        way.arrived[record.id] = next(self._arrivals)
         way.latest = sent.number
 
     def _acknowledged(self, record: TraceRecord) -> None:
@@ -175,11 +178,25 @@ class Watch:
         way = self._ways.get((source.node, source.process, target))
         if not _is_system(target) and (way is None or record.id not in way.arrived):
             raise Violation(f"G24: {target.node} has acknowledged request {record.id} of {source}, and never had it")
-        kernel = self._kernel(target.node)
-        process = kernel.processes.get(target.process) if kernel is not None else None
-        for waiter in process.waiters if process is not None else ():
-            if isinstance(waiter, Parked) and (waiter.envelope.id, waiter.envelope.source) == (record.id, source):
-                raise Violation(f"G24: {target} has no room for request {record.id} of {source}, and acknowledged it")
+        if way is not None and self._is_parked(record, way.arrived.get(record.id, 0)):
+            raise Violation(f"G24: {target} has no room for request {record.id} of {source}, and acknowledged it")
+
+    def _is_parked(self, record: TraceRecord, arrival: int) -> bool:
+        """Whether a request that has arrived waits for room. Those that wait do so in the order in which they came, so
+        one that came before the first of them does not; only of others are all looked at, of which there may be
+        thousands."""
+        kernel = self._kernel(record.target.node)
+        process = kernel.processes.get(record.target.process) if kernel is not None else None
+        waiters = process.waiters if process is not None else ()
+        parked = (waiter.envelope for waiter in waiters if isinstance(waiter, Parked))
+        first = next(parked, None)
+        if first is None or arrival < self._arrival(first):
+            return False
+        return any((each.id, each.source) == (record.id, record.source) for each in chain((first,), parked))
+
+    def _arrival(self, envelope: Envelope) -> int:
+        way = self._ways.get((envelope.source.node, envelope.source.process, envelope.target))
+        return 0 if way is None else way.arrived.get(envelope.id, 0)
 
 
 def _is_system(address: Address) -> bool:

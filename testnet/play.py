@@ -7,6 +7,7 @@ from itertools import permutations
 
 from testnet.faults.rule import NotAtThisLevel
 from testnet.lab import Asked, Lab, NodePlan, OutOfTime
+from testnet.scenarios.course import ended
 from testnet.scenarios.scenario import Outcomes, Plan, Scenario, Telling
 from testnet.schedule import Step
 
@@ -79,7 +80,7 @@ def heal(lab: Lab, nodes: Sequence[str], within: float) -> None:
     missing = list(permutations(nodes, 2))
     while missing:
         asked = [(pair, _greet(lab, *pair, limit)) for pair in missing]
-        lab.wait(lambda: all(each.outcome for _, each in asked), _ASK_SECONDS + 5.0, "any outcome of a greeting")  # noqa: B023
+        lab.wait(ended(each for _, each in asked), _ASK_SECONDS + 5.0, "any outcome of a greeting")
         missing = [pair for pair, each in asked if not _greeted(each)]
         if missing and lab.now >= limit:
             pairs = ", ".join(f"{source} does not reach {target}" for source, target in missing)

@@ -72,6 +72,12 @@ def told(lab: Lab, node: str, target: str, body: Json, variant: str) -> Json:
 
 
 def ended(asked: Iterable[Asked]) -> Callable[[], bool]:
-    """For `Lab.wait`: whether all of these have an outcome."""
+    """For `Lab.wait`: whether all of these have an outcome. Asked at every step, so what has ended is not asked again."""
     waiting = list(asked)
-    return lambda: all(each.outcome is not None for each in waiting)
+
+    def done() -> bool:
+        while waiting and waiting[-1].outcome is not None:
+            waiting.pop()
+        return not waiting
+
+    return done
