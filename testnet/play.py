@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import permutations
 
 from testnet.faults.rule import NotAtThisLevel
@@ -14,6 +14,8 @@ from testnet.schedule import Step
 HELLO = "our@hello:hello:sys"
 """In every node of every scenario: tells whether another node is reached."""
 _ASK_SECONDS = 10
+EVERY_PAIR = 16
+"""Nodes, up to which each greets each of the others when the network must have healed: 240 greetings."""
 
 
 def play(lab: Lab, scenario: Scenario, plan: Plan) -> Outcomes:
@@ -27,7 +29,7 @@ def play(lab: Lab, scenario: Scenario, plan: Plan) -> Outcomes:
     story.work()
     lab.rest(max(0.0, began + scenario.seconds - lab.now))
     weather.clear(plan.nodes)
-    heal(lab, plan.nodes, scenario.heals_within)
+    heal(lab, plan.nodes, scenario.heals_within, befallen(plan))
     story.check()
     return story.outcomes() if isinstance(story, Telling) else {}
 
@@ -74,10 +76,32 @@ class Weather:
             self._lab.start(name)
 
 
-def heal(lab: Lab, nodes: Sequence[str], within: float) -> None:
-    """See that all of these nodes reach each other within so many seconds; raises OutOfTime that says who does not."""
+def befallen(plan: Plan) -> frozenset[str]:
+    """The nodes that faults of the plan are about."""
+    return frozenset(name for step in plan.schedule for name in step.fault.names)
+
+
+def to_reach(nodes: Sequence[str], befallen: Collection[str]) -> list[tuple[str, str]]:
+    """Who must reach whom: everybody everybody, as long as those are few. In a large network, where that would be most
+    of the work and thousands of connections that nobody else wants, each must reach the nodes 1, 2, 4, 8 … places after
+    it, and whoever a fault was about must reach, and be reached by, everybody."""
+    everybody = list(permutations(nodes, 2))
+    if len(nodes) <= EVERY_PAIR:
+        return everybody
+    distances = {1 << power for power in range(len(nodes).bit_length())}
+    place = {name: number for number, name in enumerate(nodes)}
+    return [
+        (source, target)
+        for source, target in everybody
+        if source in befallen or target in befallen or (place[target] - place[source]) % len(nodes) in distances
+    ]
+
+
+def heal(lab: Lab, nodes: Sequence[str], within: float, befallen: Collection[str] = ()) -> None:
+    """See that these nodes reach each other within so many seconds (`to_reach` says who whom); raises OutOfTime that says
+    who does not."""
     limit = lab.now + within
-    missing = list(permutations(nodes, 2))
+    missing = to_reach(nodes, befallen)
     while missing:
         asked = [(pair, _greet(lab, *pair, limit)) for pair in missing]
         lab.wait(ended(each for _, each in asked), _ASK_SECONDS + 5.0, "any outcome of a greeting")

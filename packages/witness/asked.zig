@@ -126,7 +126,7 @@ pub fn refusal(wanted: protocol.Begin) ?[]const u8 {
     if (runs.items.len == protocol.max_runs) return "too many runs: Forget some";
     if (find(wanted.run) != null) return "there is a run of that name";
     if (wanted.run.len > protocol.max_run) return "the name of the run is too long";
-    if (wanted.targets.len == 0 or wanted.targets.len > protocol.max_targets) return "1 to 32 targets";
+    if (wanted.targets.len == 0 or wanted.targets.len > protocol.max_targets) return "1 to 200 targets";
     if (wanted.path.len > protocol.max_hops - 1) return "at most 7 nodes in the path";
     if (!texts.allWithin(wanted.targets, protocol.max_node)) return "the name of a target is too long";
     if (!texts.allWithin(wanted.path, protocol.max_node)) return "the name of a node in the path is too long";

@@ -4,7 +4,7 @@
 const std = @import("std");
 
 pub const max_runs = 64;
-pub const max_targets = 32;
+pub const max_targets = 200;
 pub const max_hops = 8;
 pub const max_count = 100_000;
 pub const max_gap_ms = 600_000;

@@ -11,7 +11,7 @@ from testnet.scenarios.scenario import Outcomes, require
 
 PACKAGE = "witness"
 PROCESS = "our@witness:witness:sys"
-MOST_NODES = 32
+MOST_NODES = 200
 """Targets of one run: `max_targets` in packages/witness/protocol.zig."""
 _PATIENCE = 30
 """Seconds in which a witness on a node that nothing is wrong with answers its user."""

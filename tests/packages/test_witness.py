@@ -264,7 +264,7 @@ def test_another_node_can_begin_nothing_and_read_nothing(engine: Programs) -> No
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"targets": []}, "1 to 32 targets"),
+        ({"targets": []}, "1 to 200 targets"),
         ({"targets": [TWO, TWO]}, "each target once"),
         ({"count": 100_001}, "count is at most 100000"),
         ({"path": ["x.nec"] * 8}, "at most 7 nodes in the path"),
