@@ -1,0 +1,47 @@
+"""Schedules that Hypothesis draws: within their bounds, and shrunk to what matters."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import find, given, settings
+
+from nectar_node.errors import BadInput
+from testnet.faults import Crash
+from testnet.faults.draw import LINKS, MACHINES, NODES, WRONG_BYTES
+from testnet.schedule import Schedule, read_steps_untrusted, words
+from testnet.testing.strategies import schedules
+
+NAMES = ("one.nec", "two.nec", "three.nec")
+ALL = (*LINKS, *WRONG_BYTES, *NODES, *MACHINES)
+QUICKLY = settings(deadline=None, database=None, max_examples=2000)
+
+
+@settings(deadline=None, max_examples=50)
+@given(schedules(NAMES, ALL, until=8.0))
+def test_every_schedule_is_one_that_a_file_could_hold(schedule: Schedule) -> None:
+    written = json.loads(json.dumps([step.value() for step in schedule]))
+    assert read_steps_untrusted(written, NAMES, "it") == schedule
+    assert all(0.0 <= step.at < (step.until or 0.0) <= 8.0 for step in schedule)
+
+
+def test_the_one_fault_that_matters_is_left_at_the_simplest_time() -> None:
+    shrunk = find(
+        schedules(NAMES, ALL), lambda schedule: any(isinstance(step.fault, Crash) for step in schedule), settings=QUICKLY
+    )
+    assert words(shrunk) == "t=0 s: crash one.nec until t=0.1 s"
+
+
+def test_a_time_is_no_later_and_no_longer_than_it_must_be() -> None:
+    shrunk = find(
+        schedules(NAMES),
+        lambda schedule: any(step.at >= 3.0 and (step.until or 0.0) - step.at >= 2.0 for step in schedule),
+        settings=QUICKLY,
+    )
+    assert [(step.at, step.until) for step in shrunk] == [(3.0, 5.0)]
+
+
+def test_one_node_has_no_schedule() -> None:
+    with pytest.raises(BadInput, match="two nodes or more"):
+        schedules(("one.nec",))
