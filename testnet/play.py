@@ -98,8 +98,8 @@ def to_reach(nodes: Sequence[str], befallen: Collection[str]) -> list[tuple[str,
 
 
 def heal(lab: Lab, nodes: Sequence[str], within: float, befallen: Collection[str] = ()) -> None:
-    """See that these nodes reach each other within so many seconds (`to_reach` says who whom); raises OutOfTime that says
-    who does not."""
+    """See that these nodes reach each other, as `to_reach` says, within so many seconds; raises OutOfTime that says who
+    does not."""
     limit = lab.now + within
     missing = to_reach(nodes, befallen)
     while missing:

@@ -72,7 +72,8 @@ def told(lab: Lab, node: str, target: str, body: Json, variant: str) -> Json:
 
 
 def ended(asked: Iterable[Asked]) -> Callable[[], bool]:
-    """For `Lab.wait`: whether all of these have an outcome. Asked at every step, so what has ended is not asked again."""
+    """For `Lab.wait`: whether all of these have an outcome. What has one is not asked again: waiting asks at every
+    step."""
     waiting = list(asked)
 
     def done() -> bool:

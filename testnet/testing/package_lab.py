@@ -175,12 +175,21 @@ class PackageLab:
         if len(self._names) < 2:
             raise BadInput("`chaos` is for networks of two nodes and more: boot them first.")
         schedule = draw_schedule(drawers, self._names, seconds, self.lab.chance("chaos", str(next(self._storms))))
+        with self.weather(schedule):
+            yield schedule
+
+    @contextmanager
+    def weather(self, schedule: Schedule) -> Iterator[None]:
+        """The faults of a schedule come and go, their times counted from now; after the block there are none, and every
+        node runs."""
+        __tracebackhide__ = True
+        self._check_nodes([step.fault for step in schedule])
         weather = Weather(self.lab)
         for step in schedule:
             weather.expect(step)
         try:
             with self._remembering():
-                yield schedule
+                yield
         finally:
             weather.clear(self._names)
         self.wait(lambda: all(map(self.lab.ready, self._names)), READY_SECONDS, "the start of all nodes")

@@ -1,0 +1,22 @@
+"""A network in virtual time for one example of a test that runs many: what the fixture `sim` is for one test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from testnet.lab import Level
+from testnet.sim.programs import Programs
+from testnet.testing.package_lab import PackageLab
+from testnet.testing.run import open_run
+
+
+@contextmanager
+def simulation(programs: Programs, seed: int = 0, folders: tuple[Path, ...] = ()) -> Iterator[PackageLab]:
+    """A network in which nothing runs yet. `programs`: the fixture `nectar_programs`, so that processes are compiled
+    once. `folders`: where packages are looked for; none: where pytest was started. Raises Violation at the end if an
+    invariant does not hold."""
+    with open_run(Level.SIMULATION, seed, Path(), programs) as run:
+        yield PackageLab(run, folders or (Path.cwd(),))
+        run.finish()
