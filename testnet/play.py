@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import permutations
 
+from testnet.faults.fields import nodes_of
 from testnet.faults.rule import NotAtThisLevel
 from testnet.lab import Asked, Lab, NodePlan, OutOfTime
 from testnet.scenarios.course import ended
@@ -78,7 +79,7 @@ class Weather:
 
 def befallen(plan: Plan) -> frozenset[str]:
     """The nodes that faults of the plan are about."""
-    return frozenset(name for step in plan.schedule for name in step.fault.names)
+    return frozenset(name for step in plan.schedule for name in nodes_of(step.fault))
 
 
 def to_reach(nodes: Sequence[str], befallen: Collection[str]) -> list[tuple[str, str]]:
