@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nectar_node.cli import launch
-from nectar_node.cli.boot import with_password
 from nectar_node.cli.boot_options import kept_options
 from nectar_node.cli.network import Network
 from testnet import impostors
@@ -37,7 +36,7 @@ class NodeProcesses:
         place = self.network.place(host)
         if place.owner() is not None:
             return None
-        options = replace(with_password(self.network, host, kept_options(place)), lifeline=self.lifeline)
+        options = replace(kept_options(place), lifeline=self.lifeline)
         return launch.start(self.network, [(host, options)])[0]
 
     def stop(self, host: str) -> str | None:

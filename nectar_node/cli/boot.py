@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-import nectar_node
 from kernel.address import check_node
 from kernel.errors import BadAddress
 from nectar_node.cli import launch, output, passwords
 from nectar_node.cli.boot_options import BootOptions
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.config import LOOPBACK, REGISTRAR_NAME, Genesis, NodeConfig, StaticFile
+from nectar_node.cli.node_config import make_config
+from nectar_node.cli.passwords import with_password
+from nectar_node.config import LOOPBACK
 from nectar_node.errors import BadInput
 from net.directory import is_host
 from net.identity import KEY_BYTES
 from net.limits import MAX_ENDPOINTS, MAX_RESERVATIONS
-
-SHIPPED = ("echo", "file_transfer", "hello", "terminal")
-"""What every node runs; the other packages are examples, to be installed by who wants to see them."""
 
 
 def boot(
@@ -72,9 +69,6 @@ def boot(
     trace: Annotated[
         bool, typer.Option("--trace", help="Write what happens to every message to the file `trace` in its folder.")
     ] = False,
-    ready_descriptor: Annotated[int | None, typer.Option(hidden=True)] = None,
-    password_descriptor: Annotated[int | None, typer.Option(hidden=True)] = None,
-    lifeline: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> int:
     """Run the node NAME of the network in D until Ctrl-C or SIGTERM."""
     options = BootOptions(
@@ -87,15 +81,14 @@ def boot(
         password_file=password_file,
         directory=parse_directory(directory, authority),
         trace=trace,
-        password=None if password_descriptor is None else receive_password(password_descriptor),
-        lifeline=lifeline,
     )
     check_name(name)
     if options.routers and options.advertise:
         raise BadInput("A node is either reached at --advertise or through --routers: leave out one of them.")
     if detach:
         return _boot_detached(Network.find(join), name, options)
-    config = make_config(Network(join), name, options, ready_descriptor)
+    network = Network(join)
+    config = make_config(network, name, with_password(network.place(name), options))
     # Only here does the command line load trio and Wasmtime, which costs as much as everything else together.
     from nectar_node.node import run
 
@@ -103,7 +96,7 @@ def boot(
 
 
 def _boot_detached(network: Network, name: str, options: BootOptions) -> int:
-    started = launch.start(network, [(name, with_password(network, name, options))])[0]
+    started = launch.start(network, [(name, options)])[0]
     where = f"on {output.endpoint(list(started.endpoint))}"
     if options.routers:
         where = f"and is reached through {' and '.join(options.routers)}"
@@ -111,42 +104,6 @@ def _boot_detached(network: Network, name: str, options: BootOptions) -> int:
     if started.warning is not None:
         output.complain(started.warning)
     return 0
-
-
-def with_password(network: Network, name: str, options: BootOptions) -> BootOptions:
-    """The options with the password that the node needs: its own process has no terminal to ask at."""
-    place = network.place(name)
-    if place.owner() is not None:
-        return options  # it runs already: nobody need be asked to be told that
-    return replace(options, password=passwords.for_boot(place, options.password_file))
-
-
-def make_config(network: Network, name: str, options: BootOptions, ready_descriptor: int | None) -> NodeConfig:
-    """What the node is told at its start; raises BadInput, or CannotJoin where there is no testnet."""
-    place, password = network.place(name), options.password
-    return NodeConfig(
-        name=name,
-        folder=place,
-        genesis=None if name == REGISTRAR_NAME or options.directory else Genesis.load(network.folder),
-        network_folder=network.folder,
-        host=options.host,
-        port=options.port,
-        advertise=options.advertise,
-        routers=options.routers,
-        reservations=options.reservations,
-        packages=_packages(name, options),
-        ready_descriptor=ready_descriptor,
-        lifeline=options.lifeline,
-        password=passwords.for_boot(place, options.password_file) if password is None else password,
-        trace=options.trace,
-        static=StaticFile(*options.directory) if options.directory is not None else None,
-    )
-
-
-def _packages(name: str, options: BootOptions) -> tuple[Path, ...]:
-    if options.packages is None:
-        return () if name == REGISTRAR_NAME else shipped_packages()
-    return options.packages
 
 
 def check_name(name: str) -> None:
@@ -197,21 +154,9 @@ def parse_directory(file: Path | None, authority: str) -> tuple[Path, bytes] | N
     return file.resolve(), key
 
 
-def receive_password(descriptor: int) -> bytes:
-    """The password that whoever started this process has written into a pipe."""
-    with open(descriptor, "rb") as pipe:
-        return pipe.read(passwords.MAX_PASSWORD_BYTES)
-
-
 def check_package(folder: Path) -> Path:
     """The absolute folder that holds the manifest of the package in `folder`; raises BadInput where there is none."""
     for candidate in (folder, folder / "pkg"):
         if (candidate / "manifest.json").is_file():
             return candidate.resolve()
     raise BadInput(f"{folder} is no package: it holds no manifest.json.")
-
-
-def shipped_packages() -> tuple[Path, ...]:
-    """The packages that come with the node, which every node but the registrar runs unless told otherwise."""
-    beside = Path(nectar_node.__file__).resolve().parent.parent / "packages"
-    return tuple(beside / name / "pkg" for name in SHIPPED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from nectar_node.errors import BadInput
 from nectar_node.folder import NodeFolder
 from net.limits import MAX_RESERVATIONS
 
-_MAX_FILE_BYTES = 1 << 20
+MAX_TOLD_BYTES = 1 << 20
+"""What is read of options that somebody has written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,27 +40,6 @@ class BootOptions:
     """Words before the command that starts the node, such as `ip netns exec NAME`. What they run must become the node:
     keep its process id and its descriptors."""
 
-    def arguments(self) -> list[str]:
-        """The same, as arguments of `nectar boot`; without the password, the lifeline and the prefix."""
-        words = ["--host", self.host, "--port", str(self.port)]
-        if self.advertise is not None:
-            words += ["--advertise", f"{self.advertise[0]}:{self.advertise[1]}"]
-        if self.routers:
-            words += ["--routers", ",".join(self.routers)]
-        if self.reservations != MAX_RESERVATIONS:
-            words += ["--reservations", str(self.reservations)]
-        if self.packages == ():
-            words.append("--no-packages")
-        for package in self.packages or ():
-            words += ["--package", str(package)]
-        if self.password_file is not None:
-            words += ["--password-file", str(self.password_file)]
-        if self.directory is not None:
-            words += ["--directory", str(self.directory[0]), "--authority", self.directory[1].hex()]
-        if self.trace:
-            words.append("--trace")
-        return words
-
 
 DEFAULT_OPTIONS = BootOptions()
 """Of a node that is told nothing."""
@@ -67,7 +47,27 @@ DEFAULT_OPTIONS = BootOptions()
 
 def keep_options(folder: NodeFolder, options: BootOptions) -> None:
     """Write down how the node in `folder` is started, for when it is started again; without password and lifeline."""
-    value = {
+    staging = folder.boot.with_name(f".{folder.boot.name}.new")
+    staging.write_text(json.dumps(_value(options), indent=2) + "\n")
+    staging.replace(folder.boot)
+
+
+def kept_options(folder: NodeFolder) -> BootOptions:
+    """How the node in `folder` was started last, as far as a command did it; raises BadInput if that is damaged."""
+    try:
+        with folder.boot.open("rb") as file:
+            return decode_options_untrusted(file.read(MAX_TOLD_BYTES))
+    except FileNotFoundError:
+        return DEFAULT_OPTIONS
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"{folder.boot} is damaged ({error}): remove it, and {folder.path.name} starts with the usual options."
+        ) from error
+
+
+def _value(options: BootOptions) -> dict[str, Any]:
+    """All but the password and the lifeline, as JSON."""
+    return {
         "host": options.host,
         "port": options.port,
         "advertise": options.advertise,
@@ -79,22 +79,18 @@ def keep_options(folder: NodeFolder, options: BootOptions) -> None:
         "trace": options.trace,
         "prefix": options.prefix,
     }
-    staging = folder.boot.with_name(f".{folder.boot.name}.new")
-    staging.write_text(json.dumps(value, indent=2) + "\n")
-    staging.replace(folder.boot)
 
 
-def kept_options(folder: NodeFolder) -> BootOptions:
-    """How the node in `folder` was started last, as far as a command did it; raises BadInput if that is damaged."""
-    try:
-        with folder.boot.open("rb") as file:
-            return decode_options_untrusted(file.read(_MAX_FILE_BYTES))
-    except FileNotFoundError:
-        return DEFAULT_OPTIONS
-    except (OSError, ValueError) as error:
-        raise BadInput(
-            f"{folder.boot} is damaged ({error}): remove it, and {folder.path.name} starts with the usual options."
-        ) from error
+def encode_told(options: BootOptions) -> bytes:
+    """What `nectar_node.cli.child` is told: the options with the password, without the lifeline."""
+    password = None if options.password is None else options.password.hex()
+    return json.dumps({**_value(options), "password": password}).encode()
+
+
+def decode_told_untrusted(data: bytes) -> BootOptions:
+    """What `encode_told` has written; raises ValueError."""
+    options, password = decode_options_untrusted(data), json.loads(data).get("password")
+    return options if password is None else replace(options, password=bytes.fromhex(str(password)))
 
 
 def decode_options_untrusted(data: bytes) -> BootOptions:

@@ -19,9 +19,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nectar_node.cli.boot_options import BootOptions, keep_options
+from nectar_node.cli.boot_options import BootOptions, encode_told, keep_options
 from nectar_node.cli.logs import last_line
 from nectar_node.cli.network import Network
+from nectar_node.cli.passwords import with_password
 from nectar_node.config import GENESIS_FILE, NODES_FOLDER, REGISTRAR_NAME
 from nectar_node.errors import BadInput, CannotStart, NodeError
 from nectar_node.folder import NodeFolder
@@ -76,11 +77,12 @@ def start(
     started by this call are stopped again then.
     """
     (network.folder / NODES_FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
+    booting = [(name, with_password(network.place(name), options)) for name, options in nodes]  # all prompts come first
     deadline = time.monotonic() + timeout
     started: list[StartedNode] = []
     starting: list[Starting] = []
     try:
-        for name, options in sorted(nodes, key=lambda node: node[0] != REGISTRAR_NAME):
+        for name, options in sorted(booting, key=lambda node: node[0] != REGISTRAR_NAME):
             starting.append(_spawn(network, name, options))
             if name == REGISTRAR_NAME or not (network.folder / GENESIS_FILE).exists():
                 _collect(starting, started, deadline)
@@ -99,31 +101,30 @@ def _spawn(network: Network, name: str, options: BootOptions) -> Starting:
     if (owner := folder.owner()) is not None:
         raise CannotStart(f"{name} is running already, as process {owner}.")
     # -P: nothing in the current folder, which may hold a `net` or a `kernel` of its own, is taken for a part of us.
-    command = [*options.prefix, sys.executable, "-P", "-m", "nectar_node", "boot", name, "--join", str(network.folder)]
-    starting = spawn(name, folder, [*command, *options.arguments()], options.password, options.lifeline)
+    command = [*options.prefix, sys.executable, "-P", "-m", "nectar_node.cli.child", name, str(network.folder)]
+    starting = spawn(name, folder, command, encode_told(options), options.lifeline)
     keep_options(folder, options)
     return starting
 
 
 def spawn(
-    name: str, folder: NodeFolder, command: Sequence[str], password: bytes | None = None, lifeline: int | None = None
+    name: str, folder: NodeFolder, command: Sequence[str], told: bytes = b"", lifeline: int | None = None
 ) -> Starting:
     """Start a process that reports on the descriptor that `--ready-descriptor` names, and logs to `folder`.
 
-    It ends with `lifeline`, a descriptor of ours (`nectar_node.lifeline`), if it is given one. Raises CannotStart if
-    there is no such program.
+    It reads `told` from its standard input, and ends with `lifeline`, a descriptor of ours (`nectar_node.lifeline`), if
+    it is given one. Raises CannotStart if there is no such program.
     """
     folder.path.mkdir(exist_ok=True, mode=0o700)
     ready, reporting = os.pipe()
-    secret = _pipe_with(password)
-    passed = {"--ready-descriptor": reporting, "--password-descriptor": secret, "--lifeline": lifeline}
+    passed = {"--ready-descriptor": reporting, "--lifeline": lifeline}
     given = {option: descriptor for option, descriptor in passed.items() if descriptor is not None}
     command = [*command, *(word for option, descriptor in given.items() for word in (option, str(descriptor)))]
     try:
         with open(os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as log:
             process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=tuple(given.values()),
@@ -138,19 +139,14 @@ def spawn(
         raise
     finally:
         os.close(reporting)
-        if secret is not None:
-            os.close(secret)
+    _tell(process, told)
     return Starting(name, folder, process, ready)
 
 
-def _pipe_with(password: bytes | None) -> int | None:
-    """The end of a pipe from which the password can be read; None: there is none."""
-    if password is None:
-        return None
-    reading, writing = os.pipe()
-    with open(writing, "wb") as pipe:
-        pipe.write(password)  # it is shorter than what a pipe takes at once
-    return reading
+def _tell(process: subprocess.Popen[bytes], told: bytes) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # one that has ended already says why elsewhere
+        pipe.write(told)
 
 
 def _collect(starting: list[Starting], started: list[StartedNode], deadline: float) -> None:

@@ -9,53 +9,46 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
 import typer
 
-from nectar_node.cli import (
-    boot,
-    directory,
-    errors,
-    groups,
-    inspect,
-    keys,
-    logs,
-    message,
-    net,
-    output,
-    run,
-    send,
-    start,
-    top,
-    trace,
-)
+from nectar_node.cli import groups, output
 from nectar_node.errors import BadInput, NodeError
 
 FAILED = 1
 BAD_USAGE = 2
 INTERRUPTED = 130
 
-
-_GROUPS = (("net", net.app), ("keys", keys.app), ("directory", directory.app))
-_COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
-    ("boot", boot.boot),
-    ("send", send.send),
-    ("message", message.message),
-    ("start", start.start),
-    ("kill", start.kill),
-    ("ps", inspect.ps),
-    ("top", top.top),
-    ("peers", inspect.peers),
-    ("errors", errors.errors),
-    ("trace", trace.trace),
-    ("logs", logs.logs),
-)
-_OURS = {"run", *(name for name, _ in _GROUPS), *(name for name, _ in _COMMANDS)}
+_HERE = "nectar_node.cli"
+_GROUPS = ("net", "keys", "directory")
+"""Modules, each with an `app`."""
+_COMMANDS = {
+    "boot": "boot",
+    "send": "send",
+    "message": "message",
+    "start": "start",
+    "kill": "start",
+    "run": "run",
+    "ps": "inspect",
+    "top": "top",
+    "peers": "inspect",
+    "errors": "errors",
+    "trace": "trace",
+    "logs": "logs",
+}
+"""The modules that have functions of these names."""
+# A script's arguments may look like options: those that are none of ours are the script's.
+_SETTINGS: dict[str, dict[str, Any]] = {"run": {"ignore_unknown_options": True}}
 
 
 def build(first: str | None = None) -> typer.Typer:
-    """The command line, with every command in it that may be meant if its `first` word is this."""
+    """The command line, with every command in it that may be meant if its `first` word is this.
+
+    Only those are loaded: all of them together take as long to load as most of them take to run.
+    """
     app = typer.Typer(
         name="nectar",
         help="Run WebAssembly processes on nodes, and pass messages and files between nodes over Noise.",
@@ -64,13 +57,26 @@ def build(first: str | None = None) -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    for group_name, group in (*(() if first in _OURS else groups.find(first)), *_GROUPS):
-        app.add_typer(group, name=group_name)
-    for name, command in _COMMANDS:
-        app.command(name)(command)
-    # A script's arguments may look like options: those that are none of ours are the script's.
-    app.command("run", context_settings={"ignore_unknown_options": True})(run.run)
+    app.callback()(_no_options)
+    ours = [*_GROUPS, *_COMMANDS]
+    if first not in ours:
+        for name, group in groups.find(first):
+            app.add_typer(group, name=name)
+    for name in [first] if first in ours else ours:
+        _add(app, name)
     return app
+
+
+def _no_options() -> None:
+    """Without it, a command that is alone would have no name."""
+
+
+def _add(app: typer.Typer, name: str) -> None:
+    module = import_module(f"{_HERE}.{_COMMANDS.get(name, name)}")
+    if name in _GROUPS:
+        app.add_typer(module.app, name=name)
+    else:
+        app.command(name, context_settings=_SETTINGS.get(name))(getattr(module, name))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

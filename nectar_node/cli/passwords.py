@@ -6,9 +6,11 @@ import getpass
 import os
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from nectar_node.cli import output
+from nectar_node.cli.boot_options import BootOptions
 from nectar_node.errors import BadInput
 from nectar_node.folder import NodeFolder
 from net.errors import KeyFileError
@@ -17,7 +19,7 @@ from net.keyfile import read_key_file
 VARIABLE = "NECTAR_PASSWORD_FILE"
 """The environment variable that names the file with the password."""
 MAX_PASSWORD_BYTES = 4096
-"""What is read of a password file: less than a pipe takes without anybody reading."""
+"""What is read of a password file."""
 
 
 def source(file: Path | None) -> Path | None:
@@ -53,6 +55,16 @@ def for_boot(folder: NodeFolder, file: Path | None) -> bytes | None:
         path = source(file)  # it is made now, or the boot says what is wrong with it
         return read(path) if path is not None else None
     return known(file, folder.path.name) if protected else None
+
+
+def with_password(folder: NodeFolder, options: BootOptions) -> BootOptions:
+    """The options with the password that the node in `folder` needs: its own process may have no terminal to ask at.
+
+    Raises BadInput if it is nowhere to be had.
+    """
+    if folder.owner() is not None or options.password is not None:
+        return options  # one that runs already is not started: nobody need be asked to be told that
+    return replace(options, password=for_boot(folder, options.password_file))
 
 
 def read(path: Path) -> bytes:

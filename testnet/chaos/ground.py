@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nectar_node.cli import launch
-from nectar_node.cli.boot import with_password
-from nectar_node.cli.boot_options import BootOptions, keep_options, kept_options
+from nectar_node.cli.boot_options import keep_options, kept_options
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.cli.transfer import PROCESS
 from nectar_node.config import REGISTRAR_NAME
@@ -115,7 +114,8 @@ def started(
             links.start(lifeline)
             nodes = []
             for name in (REGISTRAR_NAME, *names):
-                options = replace(_options(links, name), lifeline=lifeline)
+                booted = links.connect(name).options(kept_options(network.place(name)))
+                options = replace(booted, lifeline=lifeline)
                 if traces is not None:
                     traces.expect(name, network.place(name))
                     options = replace(options, trace=True)
@@ -125,11 +125,6 @@ def started(
         finally:
             launch.stop(network.place(name) for name in network.names())
             links.stop()
-
-
-def _options(links: LinksProcess, name: str) -> BootOptions:
-    options = links.connect(name).options(kept_options(links.network.place(name)))
-    return with_password(links.network, name, options)
 
 
 def check(network: Network, running: Sequence[str]) -> tuple[str, ...]:

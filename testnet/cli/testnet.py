@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from nectar_node.cli import launch, options, output
-from nectar_node.cli.boot import check_name, with_password
+from nectar_node.cli.boot import check_name
 from nectar_node.cli.boot_options import DEFAULT_OPTIONS, BootOptions
 from nectar_node.cli.client import Answer
 from nectar_node.cli.logs import FOLLOW_INTERVAL, Follower
@@ -70,12 +70,11 @@ def up(
 
 
 def _options(network: Network, name: str, direct: bool) -> BootOptions:
-    options = DEFAULT_OPTIONS
-    if not direct:
-        links = LinksProcess(network)
-        links.start()
-        options = links.connect(name).options(options)
-    return with_password(network, name, options)
+    if direct:
+        return DEFAULT_OPTIONS
+    links = LinksProcess(network)
+    links.start()
+    return links.connect(name).options(DEFAULT_OPTIONS)
 
 
 @contextmanager

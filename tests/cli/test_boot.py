@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.boot import check_package, make_config, parse_endpoint, shipped_packages
+from nectar_node.cli.boot import check_package, parse_endpoint
 from nectar_node.cli.boot_options import BootOptions
 from nectar_node.cli.main import main
 from nectar_node.cli.network import Network
+from nectar_node.cli.node_config import make_config, shipped_packages
+from nectar_node.cli.passwords import with_password
 from nectar_node.config import Genesis
 from nectar_node.errors import BadInput, CannotJoin
 
@@ -19,19 +21,19 @@ GENESIS = Genesis("registrar.nec", bytes(range(32)), "127.0.0.1", 4000)
 
 def test_a_node_is_told_who_grants_names(tmp_path: Path) -> None:
     GENESIS.save(tmp_path)
-    config = make_config(Network(tmp_path), "a.nec", BootOptions(port=9), ready_descriptor=None)
+    config = make_config(Network(tmp_path), "a.nec", BootOptions(port=9))
     assert config.genesis == GENESIS
     assert (config.name, config.port, config.folder.path) == ("a.nec", 9, tmp_path / "nodes" / "a.nec")
 
 
 def test_the_registrar_needs_nobody(tmp_path: Path) -> None:
-    config = make_config(Network(tmp_path), "registrar.nec", BootOptions(), ready_descriptor=None)
+    config = make_config(Network(tmp_path), "registrar.nec", BootOptions())
     assert (config.genesis, config.packages) == (None, ())
 
 
 def test_where_there_is_no_testnet_nobody_can_join(tmp_path: Path) -> None:
     with pytest.raises(CannotJoin, match="There is no testnet"):
-        make_config(Network(tmp_path), "a.nec", BootOptions(), ready_descriptor=None)
+        make_config(Network(tmp_path), "a.nec", BootOptions())
 
 
 def test_the_packages_that_come_with_the_node_have_a_manifest_each() -> None:
@@ -65,7 +67,8 @@ def test_an_endpoint_has_a_host_and_a_port() -> None:
 def test_a_password_is_a_file_without_its_line_end(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("secret word\n")
     options = BootOptions(password_file=tmp_path / "password")
-    config = make_config(Network(tmp_path), "registrar.nec", options, ready_descriptor=None)
+    network = Network(tmp_path)
+    config = make_config(network, "registrar.nec", with_password(network.place("registrar.nec"), options))
     assert config.password == b"secret word"
     assert "secret" not in repr(config)
 
@@ -73,7 +76,7 @@ def test_a_password_is_a_file_without_its_line_end(tmp_path: Path) -> None:
 def test_a_password_file_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
     options = BootOptions(password_file=tmp_path / "none")
     with pytest.raises(BadInput, match="Cannot read the password file"):
-        make_config(Network(tmp_path), "registrar.nec", options, ready_descriptor=None)
+        with_password(Network(tmp_path).place("registrar.nec"), options)
 
 
 @pytest.mark.parametrize("name", ["nec", "a b.nec", "../a.nec", "A.nec", "a.nec/.."])
@@ -102,16 +105,3 @@ def test_what_cannot_be_meant_is_said_before_there_is_a_node(
     assert main(["boot", "a.nec", "--detach", "--join", str(tmp_path), *options]) == 2
     assert told in capsys.readouterr().err
     assert not (tmp_path / "nodes").exists()
-
-
-def test_no_packages_at_all_is_not_the_usual_ones() -> None:
-    assert BootOptions(packages=()).arguments()[-1] == "--no-packages"
-    assert "--no-packages" not in BootOptions().arguments()
-
-
-def test_the_options_survive_the_way_to_another_process(tmp_path: Path) -> None:
-    options = BootOptions("::1", 9, ("h", 2), (tmp_path,), tmp_path / "password")
-    assert options.arguments() == [
-        *("--host", "::1", "--port", "9", "--advertise", "h:2"),
-        *("--package", str(tmp_path), "--password-file", str(tmp_path / "password")),
-    ]

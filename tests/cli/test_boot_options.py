@@ -12,6 +12,8 @@ from nectar_node.cli.boot_options import (
     DEFAULT_OPTIONS,
     BootOptions,
     decode_options_untrusted,
+    decode_told_untrusted,
+    encode_told,
     keep_options,
     kept_options,
 )
@@ -43,6 +45,18 @@ def test_options_that_were_kept_before_there_were_traces_come_back(tmp_path: Pat
     value = json.loads((tmp_path / "boot.json").read_text())
     del value["trace"]
     assert decode_options_untrusted(json.dumps(value).encode()) == replace(EVERYTHING, trace=False)
+
+
+@pytest.mark.parametrize("options", [EVERYTHING, replace(EVERYTHING, password=b"correct \xff"), DEFAULT_OPTIONS])
+def test_the_options_survive_the_way_to_another_process(options: BootOptions) -> None:
+    assert decode_told_untrusted(encode_told(options)) == options
+
+
+@pytest.mark.parametrize("password", ["x", 7, [], {"a": 1}])
+def test_a_password_of_another_shape_is_refused(password: object) -> None:
+    value = json.loads(encode_told(EVERYTHING)) | {"password": password}
+    with pytest.raises(ValueError, match="hexadecimal"):
+        decode_told_untrusted(json.dumps(value).encode())
 
 
 def test_no_password_is_kept(tmp_path: Path) -> None:

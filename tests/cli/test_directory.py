@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from nectar_node.cli.boot import parse_directory
-from nectar_node.cli.boot_options import BootOptions
 from nectar_node.cli.directory import parse_nodes
 from nectar_node.cli.main import main
 from nectar_node.errors import BadInput
@@ -86,8 +85,3 @@ def test_file_and_authority_belong_together(tmp_path: Path) -> None:
     for file, authority in ((None, "11" * 32), (tmp_path, ""), (tmp_path, "11" * 31), (tmp_path, "x")):
         with pytest.raises(BadInput, match="--authority"):
             parse_directory(file, authority)
-
-
-def test_the_options_survive_the_way_to_another_process(tmp_path: Path) -> None:
-    options = BootOptions(directory=(tmp_path, b"\x11" * 32))
-    assert options.arguments()[-4:] == ["--directory", str(tmp_path), "--authority", "11" * 32]

