@@ -14,7 +14,7 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -137,16 +137,18 @@ def _read_capabilities(path: Path) -> bytes | None:
 
 
 async def _main(prepared: _Prepared) -> None:
-    node = Node(prepared)
-    await node.run()
+    # First of all: from here on, whoever ends the node at any moment finds it ending in order.
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        await Node(prepared, signals).run()
 
 
 class Node:
     """A running node."""
 
-    def __init__(self, prepared: _Prepared) -> None:
+    def __init__(self, prepared: _Prepared, signals: AsyncIterator[int]) -> None:
         self.config = prepared.config
         self._prepared = prepared
+        self._signals = signals
         self._loader = Loader(str(prepared.config.folder.drives), partial(load_program, prepared.engine, perform))
         self._started = trio.current_time()
         self._endpoint: tuple[str, int] = (prepared.config.host, 0)
@@ -275,9 +277,8 @@ class Node:
             await self._driver.closed()
 
     async def _watch_signals(self, commands: control.Control) -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for _ in signals:
-                commands.stop.set()
+        async for _ in self._signals:
+            commands.stop.set()
 
     async def _watch_starter(self, commands: control.Control) -> None:
         if self.config.lifeline is not None:

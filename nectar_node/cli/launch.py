@@ -76,8 +76,8 @@ def start(
     Raises CannotStart, AlreadyRunning's sentence included, if one of them is not ready within `timeout` seconds; those
     started by this call are stopped again then.
     """
-    (network.folder / NODES_FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
     booting = [(name, with_password(network.place(name), options)) for name, options in nodes]  # all prompts come first
+    (network.folder / NODES_FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
     deadline = time.monotonic() + timeout
     started: list[StartedNode] = []
     starting: list[Starting] = []

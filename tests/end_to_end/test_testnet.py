@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -16,7 +15,7 @@ from nectar_node.config import GENESIS_FILE, REGISTRAR_NAME
 from nectar_node.folder import NodeFolder
 from testnet.local import LocalTestnet
 from tests.end_to_end.lab import SENDER, Lab, command, nectar, random_file
-from tests.waiting import LIMIT
+from tests.waiting import LIMIT, until
 
 
 def test_up_status_and_down(fresh: Path) -> None:
@@ -217,12 +216,9 @@ def assert_one_sentence(ended: subprocess.CompletedProcess[str]) -> None:
 
 def test_a_node_booted_in_the_foreground_ends_in_order_at_ctrl_c(fresh_network: LocalTestnet) -> None:
     fresh_network.start()
-    ready, reporting = os.pipe()
-    arguments = command("boot", "a.nec", "--join", fresh_network.folder, "--ready-descriptor", str(reporting))
-    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=(reporting,)) as node:
-        os.close(reporting)
-        with open(ready) as report:
-            assert "endpoint" in json.loads(report.readline())
+    arguments = command("boot", "a.nec", "--join", fresh_network.folder)
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as node:
+        until(lambda: fresh_network.place("a.nec").control.exists())
         node.send_signal(signal.SIGINT)
         _, err = node.communicate(timeout=LIMIT)
     assert (node.returncode, err) == (0, b"")
