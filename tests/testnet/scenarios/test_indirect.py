@@ -54,6 +54,6 @@ def test_it_holds_when_connections_to_both_routers_are_lost(programs: Programs, 
 
 
 def test_when_both_routers_fail_it_says_who_is_not_reached(programs: Programs) -> None:
-    result = run(plan((Step(1.0, 15.0, Crash(ROUTER)), Step(1.0, 15.0, Crash(OTHER)))), programs)
+    result = run(plan((Step(5.0, 15.0, Crash(ROUTER)), Step(5.0, 15.0, Crash(OTHER)))), programs)
     assert result.result == VIOLATED, result.text
     assert result.text.startswith(f"one of two routers was there, but {HIDDEN}'s run run 0 to {A}: 30 sent, ")
