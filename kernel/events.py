@@ -100,6 +100,20 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Expect:
+    """Processes are about to be started: what is sent to them waits until `Settled` (`kernel.expected`)."""
+
+    processes: tuple[ProcessId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """They have been started, or will not be."""
+
+    processes: tuple[ProcessId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Kill:
     """The node's user, or a process that may, ends a process; no on-exit runs (G22)."""
 
@@ -181,6 +195,8 @@ Event = (
     | Inject
     | Reply
     | Start
+    | Expect
+    | Settled
     | Kill
     | Initialize
     | Run

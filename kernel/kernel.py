@@ -32,6 +32,7 @@ from kernel.events import (
     Action,
     ChangeOnExit,
     Event,
+    Expect,
     FromPeer,
     GrantCapabilities,
     Initialize,
@@ -46,6 +47,7 @@ from kernel.events import (
     Reply,
     Resume,
     Run,
+    Settled,
     Start,
     StateUsed,
     Tick,
@@ -53,6 +55,7 @@ from kernel.events import (
     ToSystem,
     WithdrawCapabilities,
 )
+from kernel.expected import Expected
 from kernel.grants import Grants
 from kernel.guest import (
     Arrival,
@@ -122,6 +125,7 @@ class Kernel:
         """The time of the current event."""
         self.outstanding = OutstandingTable()
         self.abroad = Abroad()
+        self.expected = Expected()
         self.lifecycle = Lifecycle(self.grants, self, our)
         self.processes = self.lifecycle.processes
         """What runs; for others than the lifecycle not to be changed."""
@@ -143,6 +147,8 @@ class Kernel:
             Inject: outside.on_inject,
             Reply: outside.on_reply,
             Start: self.lifecycle.on_start,
+            Expect: outside.on_expect,
+            Settled: outside.on_settled,
             Kill: self.lifecycle.on_kill,
             Initialize: self.lifecycle.on_initialize,
             Run: self.lifecycle.on_run,
@@ -252,7 +258,7 @@ class Kernel:
     def revoke(self, issuer: Address) -> None:
         """What a process has issued is worth nothing any more, wherever it is (G21)."""
         self.grants.revoke(issuer)
-        strip(self.processes.values(), issuer)
+        strip(self.processes.values(), self.expected.queues(), issuer)
 
     def send_as_ended(self, process: Process) -> None:
         """Send the on-exit requests of a process that has just ended, in its name (G22)."""

@@ -178,8 +178,8 @@ class Lifecycle:
         return None
 
     def is_taken(self, process: ProcessId) -> bool:
-        """Whether it runs, or waits for its restart."""
-        return process in self.processes or process in self._back_off
+        """Whether it runs, waits for its restart, or is about to be started."""
+        return process in self.processes or process in self._back_off or process in self._router.expected
 
     def is_known(self, process: ProcessId) -> bool:
         """Whether it is taken, or being spawned."""

@@ -6,12 +6,12 @@ The router's other half: what it takes in here it hands over, answers or buries 
 from __future__ import annotations
 
 from kernel.address import OUR_NODE, Address
-from kernel.events import FromPeer, Inject, Parcel, PeerFailed, PeerTook, Reply, Taken
+from kernel.events import Expect, FromPeer, Inject, Parcel, PeerFailed, PeerTook, Reply, Settled, Taken
 from kernel.guest import Arrival, Failure
 from kernel.mailbox import Delivery
 from kernel.message import Envelope, Reason, ReplyTo, Request, Response, returned
 from kernel.outcomes import Outcomes
-from kernel.process import Outstanding, Parked
+from kernel.process import Outstanding, Parked, Process
 from kernel.room import Room
 from kernel.router import Router
 
@@ -28,6 +28,7 @@ class Outside:
         self._processes = router.processes
         self._outstanding = router.outstanding
         self._abroad = router.abroad
+        self._expected = router.expected
 
     def on_from_peer(self, event: FromPeer) -> None:
         """A message from another node: to a process that may use the network, when it has room (G19, G24)."""
@@ -36,9 +37,11 @@ class Outside:
             self._router.emit(_new(Taken, (receipt,)))
             self._on_peer_response(envelope)
             return
+        receiver = self._processes.get(envelope.target.process)
+        if receiver is None and self._expected.wait(envelope.target.process, Parked(envelope, receipt)):
+            return  # it comes when that has been started
         if self._router.tracer is not None:
             self._router.tracer.sent(envelope, self._router.now)
-        receiver = self._processes.get(envelope.target.process)
         if receiver is None:
             # Those of this node are there, but not for other nodes.
             local = self._router.is_system(envelope.target.process)
@@ -131,14 +134,19 @@ class Outside:
             else:
                 self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
             return
-        receiver = self._processes.get(target.process)
+        self._place(envelope)
+
+    def _place(self, envelope: Envelope) -> None:
+        """Hand a system process's request to whoever it is for on this node."""
+        target = envelope.target.process
+        receiver = self._processes.get(target)
         if receiver is not None:
-            if reply_to is not None:
-                self._outstanding.entrust(id, receiver, None)
+            if envelope.reply_to is not None:
+                self._outstanding.entrust(envelope.id, receiver, None)
             self._router.put_request(receiver, envelope)
-        elif self._router.is_system(target.process):
+        elif self._router.is_system(target):
             self._router.to_system(envelope)
-        else:
+        elif not self._expected.wait(target, Parked(envelope, None)):
             self._outcomes.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
 
     def on_reply(self, event: Reply) -> None:
@@ -156,3 +164,23 @@ class Outside:
             self._outcomes.deliver(entry, Arrival(envelope.source, response, entry.context, blob), blob)
         else:
             self._outcomes.drop(envelope)
+
+    # --- processes that are about to be started ---------------------------------------------------------------------
+
+    def on_expect(self, event: Expect) -> None:
+        """What is sent to these waits from now on."""
+        self._expected.add(event.processes)
+
+    def on_settled(self, event: Settled) -> None:
+        """They have been started, or will not be: whoever waits for them goes on."""
+        for process in event.processes:
+            for waiter in self._expected.take(process):
+                self._go_on(waiter)
+
+    def _go_on(self, waiter: Process | Parked) -> None:
+        if isinstance(waiter, Process):
+            self._room.retry(waiter)
+        elif waiter.envelope.source.node != self._router.our:
+            self.on_from_peer(FromPeer(*waiter))
+        elif waiter.envelope.reply_to is None or waiter.envelope.id in self._outstanding:
+            self._place(waiter.envelope)  # otherwise it has timed out meanwhile

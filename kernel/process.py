@@ -84,10 +84,12 @@ class Stall(NamedTuple):
 
 
 class Parked(NamedTuple):
-    """A message from a peer that waits for room; its receipt, and so the peer's credit, is held back."""
+    """A message from a peer that waits for room, or for its target to be started; its receipt, and so the peer's
+    credit, is held back. Or a request of a system process that waits for the latter."""
 
     envelope: Envelope
     receipt: object
+    """None for that of a system process."""
 
 
 class Process:

@@ -5,6 +5,7 @@ What a process attaches is checked when it sends; by the time the message is tak
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 from kernel.address import Address
@@ -14,17 +15,23 @@ from kernel.message import Envelope, Request, Response
 from kernel.process import Parked, Process
 
 
-def strip(processes: Iterable[Process], issuer: Address) -> None:
+def strip(processes: Iterable[Process], expected: Iterable[deque[Process | Parked]], issuer: Address) -> None:
     """Leave what `issuer` has issued out of everything that waits for one of these processes, or that one waits to
-    send."""
+    send; and out of what waits in the queues of those that are `expected`."""
     for process in processes:
         if any(_carries(delivery.answer, issuer) for delivery in process.mailbox.deliveries()):
             process.mailbox.replace(lambda delivery: _strip_delivery(delivery, issuer))
         if process.stall is not None:
             process.stall = process.stall._replace(envelope=_strip_envelope(process.stall.envelope, issuer))
-        for index, waiter in enumerate(process.waiters):
-            if isinstance(waiter, Parked):
-                process.waiters[index] = waiter._replace(envelope=_strip_envelope(waiter.envelope, issuer))
+        _strip_parked(process.waiters, issuer)
+    for waiters in expected:
+        _strip_parked(waiters, issuer)
+
+
+def _strip_parked(waiters: deque[Process | Parked], issuer: Address) -> None:
+    for index, waiter in enumerate(waiters):
+        if isinstance(waiter, Parked):
+            waiters[index] = waiter._replace(envelope=_strip_envelope(waiter.envelope, issuer))
 
 
 def _carries(answer: object, issuer: Address) -> bool:

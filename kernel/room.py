@@ -57,11 +57,15 @@ class Room:
         self._moves.append(target)
         self._settle()
 
+    def retry(self, sender: Process) -> None:
+        """What a process waited to send may find its place now."""
+        self._moves.append(sender)
+        self._settle()
+
     def freed(self, sender: Process) -> None:
         """A message of `sender` is no longer on its way to another node, and somebody waits for that."""
         for each in self._abroad.freed(sender):
-            self._moves.append(each)
-            self._settle()
+            self.retry(each)
 
     def _settle(self) -> None:
         """Let all move on who can; what comes of that is added to `_moves`, and done by the same loop."""
@@ -117,4 +121,5 @@ class Room:
         target = self._processes.get(stall.envelope.target.process)
         if target is not None and sender in target.waiters:
             target.waiters.remove(sender)
+        self._router.expected.give_up(stall.envelope.target.process, sender)
         self._abroad.give_up(sender)

@@ -7,6 +7,7 @@ from typing import Protocol
 from kernel.abroad import Abroad
 from kernel.address import Address, ProcessId
 from kernel.events import Action
+from kernel.expected import Expected
 from kernel.grants import Grants
 from kernel.guest import Arrival, Failure
 from kernel.mailbox import Delivery
@@ -28,6 +29,8 @@ class Router(Protocol):
     """The time of the current event."""
     processes: dict[ProcessId, Process]
     """What runs; the lifecycle alone changes it."""
+    expected: Expected
+    """What is about to be started."""
     outstanding: OutstandingTable
     """Requests that wait for an answer."""
     abroad: Abroad

@@ -40,7 +40,7 @@ class Routing:
             receiver = self._processes.get(target.process)
             if receiver is not None:
                 return self._to_process(process, receiver, envelope, context, admitted)
-            self._to_system(process, envelope)
+            return self._to_system(process, envelope, context)
         return True
 
     def _to_process(
@@ -69,17 +69,28 @@ class Routing:
             or self._grants.may_message(sender.address.process, target.address)
         )
 
-    def _to_system(self, process: Process, envelope: Envelope) -> None:
+    def _to_system(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
         """To a system process, or to nobody."""
         target = envelope.target
         public = self._system.get(target.process)
         if public is None:
-            self._outcomes.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
-        elif public or self._grants.may_message(process.address.process, target):
+            return self._to_nobody(process, envelope, context)
+        if public or self._grants.may_message(process.address.process, target):
             self._entrust(envelope, None, process)
             self._router.to_system(envelope)
         else:
             self._outcomes.undeliverable(envelope, Reason.NO_CAPABILITY)
+        return True
+
+    def _to_nobody(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
+        """There is no such process; if it is about to be started, its sender waits for that, unless it has ended and
+        cannot wait."""
+        expected, target = self._router.expected, envelope.target.process
+        if self._processes.get(process.address.process) is process and expected.wait(target, process):
+            process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
+            return False
+        self._outcomes.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
+        return True
 
     def _to_peer(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
         reason = self.barrier(process, envelope)

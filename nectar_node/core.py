@@ -449,7 +449,10 @@ class NodeCore:
         return self.kernel.is_system(holder) or self.kernel.grants.holds(holder, wanted)
 
     def _accepts(self, process: ProcessId) -> bool:
-        """Whether a process is there and may have messages of other nodes (G19)."""
+        """Whether a process is there and may have messages of other nodes (G19). What one that is about to be started
+        will hold is not known yet."""
+        if process in self.kernel.expected:
+            return True
         return process in self.kernel.processes and self.kernel.grants.may_use_network(process)
 
     def _serve_peer(self, envelope: Envelope) -> bool:

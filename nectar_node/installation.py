@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from kernel.address import Address, PackageId, ProcessId
 from kernel.capability import Capability
-from kernel.events import Event, Kill, Launch, Start
+from kernel.events import Event, Expect, Kill, Launch, Settled, Start
 from kernel.grants import Grants
 from kernel.guest import Program
 from nectar_node.package import ManifestEntry, Package
@@ -65,6 +65,11 @@ class Installer:
             return None
         return Location(str(installed.folder), parts)
 
+    def expect(self, packages: Iterable[Package]) -> None:
+        """These are about to be installed: messages to their processes wait until they have been, or could not be."""
+        for package in packages:
+            self._tell(Expect(package.processes))
+
     def install(self, package: Package, token: object, anew: bool) -> None:
         """Begin to install a package; see `NodeCore.install`."""
         installation = _Installation(token, package, anew)
@@ -90,6 +95,7 @@ class Installer:
         self.starting -= 1
         if not installation.failures:
             self._start_all(installation)
+        self._tell(Settled(installation.package.processes))
         self._ask(Installed(installation.token, tuple(installation.failures)))
 
     def _start_all(self, installation: _Installation) -> None:

@@ -64,6 +64,11 @@ class Package:
     unknown_keys: tuple[str, ...] = ()
     """Of the manifest's objects, at most MAX_UNKNOWN_KEYS: they mean nothing, and may be misspelt."""
 
+    @property
+    def processes(self) -> tuple[ProcessId, ...]:
+        """The ids of all its processes."""
+        return tuple(entry.process for entry in self.entries)
+
     def code(self, entry: ManifestEntry) -> Location:
         """Where the code of one of its processes lies on disk."""
         return Location(str(self.folder), tuple(entry.wasm_path.strip("/").split("/")))

@@ -1,7 +1,8 @@
 """The start of a node: it asks for its name, gives the registrar some seconds to answer, and then starts its packages.
 
-Pure. A registrar that is down holds up nobody for long: the node goes on with what it knows, and the net asks again.
-One that refuses the name ends the node, if it has not started its packages yet.
+Pure. Others may reach the node before its packages run: what they send to their processes waits until these have been
+started, or could not be. A registrar that is down holds up nobody for long: the node goes on with what it knows, and
+the net asks again. One that refuses the name ends the node, if it has not started its packages yet.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class StartUp:
     def begin(self, boot: Boot, now: float) -> None:
         """The node has booted, and has asked for its name, if it is to."""
         self._packages = boot.packages
+        self._installer.expect(boot.packages)
         if boot.registers:
             self._stage, self._deadline = _Stage.ASKING, now + JOIN_SECONDS
         else:

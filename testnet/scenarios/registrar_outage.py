@@ -67,16 +67,20 @@ class _Story:
 
     def _restart(self) -> None:
         """A node boots without the registrar: it has kept what it knows of the others, and they of it."""
-        known = self._known[-1]
+        first, known = self._known
         self._lab.crash(known)
         self._lab.start(known)
-        # It waits for the registrar before it starts its packages, but not for ever.
+        # It waits for the registrar before it starts its packages, but not for ever; and what it is asked until then
+        # waits with it.
+        early = Run(f"{first} to {known}, which boots", first, (known,), 5, 100, _TIMEOUT)
+        self._witnesses.begin(early)
         self._lab.wait(lambda: self._lab.ready(known), READY_SECONDS, f"the boot of {known}")
         self._lab.rest(3.0)
         runs = self._among_known("after a restart")
         for run in runs:
             self._witnesses.begin(run)
-        self._over(runs)
+        self._over((early, *runs))
+        self._see([early], lambda tally: tally.timeout == 0, "has reached it before its processes ran")
         self._see(runs, lambda tally: tally.answered == tally.sent, "knows it from before, and is not answered")
 
     def _over(self, runs: Sequence[Run]) -> None:

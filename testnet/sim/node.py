@@ -113,7 +113,7 @@ class SimNode:
         network = Network(identity, directory, config, simulation.chance("net", self.life).randbytes, simulation.now)
         ids = simulation.chance("ids", self.life)
         capabilities = capability_store(name)
-        processes = [entry.process for folder in spec.packages for entry in read_package(folder, name).entries]
+        processes = [process for folder in spec.packages for process in read_package(folder, name).processes]
         core_config = CoreConfig(
             our=name,
             drives=f"{name}/vfs",

@@ -77,6 +77,15 @@ NODE = (
         "handoff",
     ),
     Mutant(
+        "boot-without-expecting-anybody",
+        "What comes to a node before it has started its packages finds no process, and its sender waits in vain (G5).",
+        "nectar_node/start_up.py",
+        "        self._installer.expect(boot.packages)\n",
+        "",
+        "registrar_outage",
+        10,
+    ),
+    Mutant(
         "sync-is-answered-at-once",
         "A guest is told that its file is on the disk before it is.",
         "nectar_node/system/vfs_actions.py",

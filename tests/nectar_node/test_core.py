@@ -22,6 +22,8 @@ from nectar_node.system.terminal import FAILED
 from net.directory import RegistrarDirectory
 from net.identity import Identity
 from net.peers import Network, NetworkConfig
+from testnet.faults.refusal import Refusal
+from testnet.faults.where import Where
 from testnet.sim.simulation import REGISTRAR, SimNode, Simulation
 from tests.conformance.lab import PROBE, SimLab, SimProbe
 from tests.conformance.steps import TRAP, blob, capability, respond, send, spawn, wait_for
@@ -315,6 +317,25 @@ def test_a_guest_says_hello_to_another_node_which_shows_it_and_tells_it_nothing(
     (peer,) = answers(probe, "our@net:distro:sys", {"GetPeer": lab.other.name})
     assert peer is not None
     assert peer.startswith('{"Peer":{"name":"two.nec","state":"up","router":null')
+
+
+def test_g20_a_capability_that_comes_before_its_receiver_has_been_started_is_not_lost(
+    engine: Engine, tmp_path: Path
+) -> None:
+    lab = SimLab(engine, tmp_path, 1)
+    folder = write_package(tmp_path / "late", {"process_name": "b", "request_networking": True, "public": True})
+    shutil.copy(PROBE, folder / "echo.wasm")
+    lab.simulation.add("late.nec", (folder,))
+    lab.rest()
+    probe = lab.probe("a")
+    given = capability(probe, '"right"')
+    lab.simulation.inject(Refusal(Where(REGISTRAR)))
+    receiver = SimProbe(lab, lab.simulation.restart("late.nec"), "b:late:sys")
+    probe.tell(send(receiver, "for you", capabilities=[given]))
+    assert not receiver.running
+    lab.rest()
+    (seen,) = receiver.seen("request")
+    assert (seen.body, seen.capabilities) == ("for you", [given])
 
 
 def test_g18_no_other_system_process_is_there_for_other_nodes(engine: Engine, tmp_path: Path) -> None:

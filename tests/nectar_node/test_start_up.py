@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
 
+from kernel.guest import Arrival
 from kernel.kernel import Kernel
+from kernel.message import Reason
 from nectar_node.installation import EntryOwner, Installer
 from nectar_node.package import read_package
 from nectar_node.refusals import why_refused
 from nectar_node.start_up import JOIN_SECONDS, Boot, StartUp
 from nectar_node.world import BadCode, Installed, Joined, LoadCode, LogLine, NameRefused, Ready, WorldAction
 from net.events import FailureReason
+from net.limits import CREDIT_SHARES, RECOVERY_SECONDS, SESSION_CREDIT_MESSAGES
 from testnet.faults.refusal import Refusal
 from testnet.faults.where import Where
 from testnet.lab import PACKAGES
-from testnet.sim.node import NodeSpec
+from testnet.scenarios.witnesses import Run, Tally, Witnesses
+from testnet.sim.lab import SimLab
+from testnet.sim.node import NodeSpec, SimNode
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import REGISTRAR, LinkBehaviour, Simulation
 
 OUR = "our.nec"
 HELLO = PACKAGES / "hello"
+HELLO_PROCESS = "hello:hello:sys"
 DOWN = why_refused(OUR, FailureReason.UNREACHABLE)
 
 
@@ -140,3 +147,94 @@ def test_a_node_whose_name_another_key_holds_does_not_run(simulation: Simulation
     assert "other" not in simulation.nodes
     lines = [line for line in simulation.journal if " other does not run: " in line]
     assert [line.partition(": ")[2] for line in lines] == [why_refused(OUR, FailureReason.NAME_TAKEN)]
+
+
+# --- whoever reaches a node before its packages run ------------------------------------------------------------------
+
+PEER = "peer.nec"
+WAIT = 5.0
+"""Seconds that a node waits for a registrar that refuses dials."""
+WITNESS = PACKAGES / "witness"
+
+
+@pytest.fixture
+def node(simulation: Simulation) -> SimNode:
+    """A node that a peer knows boots anew, and starts its packages in WAIT."""
+    simulation.add(PEER, (HELLO, WITNESS))
+    simulation.add(OUR, (HELLO, WITNESS))
+    simulation.rest(10.0)
+    simulation.inject(Refusal(Where(REGISTRAR)))
+    return simulation.restart(OUR)
+
+
+def ask_as_user(simulation: Simulation, node: str, body: object, timeout: int) -> object:
+    """What hello of that node answers its user, or why it does not."""
+    outcome = simulation.nodes[node].ask(f"our@{HELLO_PROCESS}", json.dumps(body).encode(), timeout)
+    return json.loads(outcome.message.body) if isinstance(outcome, Arrival) else outcome.error.reason
+
+
+def ask_from_peer(simulation: Simulation, timeout: int) -> object:
+    """What hello of the peer says of its request to hello of ours."""
+    return ask_as_user(simulation, PEER, {"Ask": {"node": OUR, "name": "Ada", "timeout": timeout}}, 60)
+
+
+def test_g5_a_request_of_another_node_is_answered_as_soon_as_the_packages_run(
+    simulation: Simulation, node: SimNode
+) -> None:
+    began = simulation.now
+    assert ask_from_peer(simulation, 30) == {"Answered": {"body": {"Greeting": f"Hello, Ada, from {OUR}"}}}
+    assert simulation.now == began + WAIT
+    assert node.core.dead_letters.count == 0
+
+
+def test_g5_a_request_of_its_user_is_answered_then_too(simulation: Simulation, node: SimNode) -> None:
+    began = simulation.now
+    assert ask_as_user(simulation, OUR, {"Greet": "Ada"}, 30) == {"Greeting": f"Hello, Ada, from {OUR}"}
+    assert simulation.now == began + WAIT
+
+
+def test_g7_neither_waits_longer_than_it_said(simulation: Simulation, node: SimNode) -> None:
+    began = simulation.now
+    assert ask_as_user(simulation, OUR, {"Greet": "Ada"}, 2) is Reason.EXPIRED
+    assert simulation.now == began + 2.0
+    assert ask_from_peer(simulation, 2) == {"Failed": {"kind": "Timeout"}}
+    assert simulation.now == began + 4.0
+
+
+def test_g14_a_request_for_a_package_that_cannot_be_started_finds_no_such_process_then(
+    simulation: Simulation, node: SimNode
+) -> None:
+    began = simulation.now
+    hello = read_package(HELLO, OUR)
+    node.disk.put(hello.code(hello.entries[0]), b"no code")
+    assert ask_as_user(simulation, OUR, {"Greet": "Ada"}, 30) is Reason.NO_SUCH_PROCESS
+    assert simulation.now == began + WAIT
+    assert HELLO_PROCESS not in map(str, node.core.kernel.processes)
+    assert ask_as_user(simulation, OUR, {"Greet": "Ada"}, 30) is Reason.NO_SUCH_PROCESS
+    assert simulation.now == began + WAIT
+
+
+def test_g13_what_waits_in_a_node_that_crashes_was_not_taken_so_its_sender_is_told(
+    simulation: Simulation, node: SimNode
+) -> None:
+    began = simulation.now
+
+    def crash() -> None:
+        simulation.crash(OUR)
+
+    simulation.at(began + 1.0, crash)
+    assert ask_from_peer(simulation, 30) == {"Failed": {"kind": "Offline"}}
+    assert began + 1.0 < simulation.now <= began + 1.0 + RECOVERY_SECONDS
+
+
+def test_g24_a_flood_waits_within_the_peers_credit_and_comes_in_order(simulation: Simulation, node: SimNode) -> None:
+    lab = SimLab(simulation)
+    witness = Witnesses(lab)
+    run = Run("flood", PEER, (OUR,), count=1000, timeout=30)
+    witness.begin(run)
+    lab.rest(WAIT - 1.0)
+    assert [len(queue) for queue in node.core.kernel.expected.queues()] == [0, SESSION_CREDIT_MESSAGES // CREDIT_SHARES]
+    lab.rest(2.0)
+    assert witness.report(PEER).of(run) == [Tally(1000, 1000, 0, 0, 0)]
+    witness.nothing_wrong((OUR, PEER))
+    assert list(node.core.kernel.expected.queues()) == []

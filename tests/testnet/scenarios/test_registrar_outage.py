@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nectar_node.installation import Installer
 from net.registrar import Registrar
 from testnet.faults.registrar_down import RegistrarDown
 from testnet.faults.rule import Nodes
@@ -54,3 +55,12 @@ def test_it_finds_out_if_the_registrar_has_forgotten_who_was_there(
     result = run(plan("crash", late=0.05), programs)
     assert result.result == VIOLATED, result.text
     assert result.text.startswith(f"{A} asks {LATE}, asked for it until the registrar was back: 1 sent, 0 answered")
+
+
+def test_it_finds_out_if_what_comes_before_the_packages_run_reaches_no_process(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Installer, "expect", lambda self, packages: None)
+    result = run(plan("crash", "restart"), programs)
+    assert result.result == VIOLATED, result.text
+    assert result.text.startswith(f"{A} asks {B}, has reached it before its processes ran: 5 sent, 0 answered")
