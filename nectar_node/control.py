@@ -51,6 +51,9 @@ SCRIPT_SECONDS = 30
 """How long a script may take unless its user says otherwise."""
 ROWS_AT_ONCE = 256
 """Processes that `ps` looks at before it lets messages flow again."""
+_AFTER_START = frozenset({"run", "start", "kill"})
+"""Commands about packages and their processes: a node that boots answers them when it has started these. (A message
+waits for its process in the kernel, within its timeout.)"""
 _RESERVED = PackageId("distro", "sys")
 _FAILURES = {FAILED: "failed", OFFLINE: "offline", TIMED_OUT: "timeout"}
 """By the metadata of a script's answer that says why there is no better one."""
@@ -146,13 +149,17 @@ class Client:
 class Control:
     """The commands of one node."""
 
-    def __init__(self, core: NodeCore, status: Callable[[], dict[str, object]], turn: Callable[[], None]) -> None:
-        """`status`: what the driver adds to the status; `turn`: lets the node run after it was told something."""
+    def __init__(
+        self, core: NodeCore, status: Callable[[], dict[str, object]], turn: Callable[[], None], ready: trio.Event
+    ) -> None:
+        """`status`: what the driver adds to the status; `turn`: lets the node run after it was told something; `ready`:
+        set when it has started its packages."""
         self.stop = trio.Event()
         """Set when a client asks the node to shut down."""
         self._core = core
         self._status = status
         self._turn = turn
+        self._ready = ready
         self._shares = 0
         self._commands: dict[str, Callable[[Client, Asked], Awaitable[dict[str, object]]]] = {
             "status": self._on_status,
@@ -181,6 +188,8 @@ class Control:
             command = self._commands.get(str(request.get("command")))
             if command is None:
                 raise BadInput(f"There is no command {str(request.get('command'))[:64]!r}.")
+            if request["command"] in _AFTER_START:
+                await self._ready.wait()
             return {"ok": await command(client, request)}
         except NodeError as refusal:
             return error(refusal)

@@ -157,6 +157,7 @@ class Node:
         """Why the registrar does not grant the name."""
         self._job_ended = trio.Event()
         self._stop = trio.Event()
+        self._ready = trio.Event()
         self._to_write: list[Writable] = []
         self._boot_id = os.urandom(8).hex()
         self._core = _make_core(prepared)
@@ -189,7 +190,7 @@ class Node:
         """Listen, join, boot packages, say that it is ready, and serve until told to stop."""
         listener = await self._listen()
         socket = control_socket.bind(self.config.folder.control)
-        commands = control.Control(self._core, self._status, self._runner.turn)
+        commands = control.Control(self._core, self._status, self._runner.turn, self._ready)
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -373,6 +374,7 @@ class Node:
         self._stop.set()
 
     def _on_ready(self, ready: Ready) -> None:
+        self._ready.set()
         _tell_ready(self.config, {"endpoint": list(self._endpoint), "warning": ready.warning})
 
 
@@ -406,7 +408,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         clock=trio.current_time,
         kept_capabilities=prepared.kept_capabilities,
         kept_records=prepared.kept_records,
-        boots=frozenset(entry.process for package in prepared.packages for entry in package.entries),
+        boots=frozenset(process for package in prepared.packages for process in package.processes),
     )
     return NodeCore(core_config, network)
 

@@ -22,10 +22,11 @@ from nectar_node.core import NodeCore
 from nectar_node.core_config import CoreConfig
 from nectar_node.folder import NodeFolder
 from nectar_node.package import read_package
+from nectar_node.start_up import Boot
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Job, Location, ReadAt
 from nectar_node.trace import Traced
-from nectar_node.world import BadCode, Installed, LoadCode, LogLine, Printed
+from nectar_node.world import BadCode, Installed, LoadCode, LogLine, Printed, Ready
 from net.directory import StaticDirectory
 from net.events import Probed
 from net.identity import Identity
@@ -45,6 +46,7 @@ class RealNode:
         self.folder = NodeFolder(network / NODES_FOLDER / NODE)
         self.log: list[str] = []
         self._engine = engine
+        self._booted = trio.Event()
         roots = (str(self.folder.drives), str(self.folder.state), str(self.folder.records))
         kept = Location(str(self.folder.path), ("capabilities",))
         net = Network(Identity(NODE, bytes(32)), StaticDirectory({}), NetworkConfig(), os.urandom, 0.0)
@@ -55,13 +57,12 @@ class RealNode:
 
     async def serve(self, packages: tuple[str, ...], ready: threading.Event, end: threading.Event) -> None:
         """Run until `end` is set."""
-        commands = control.Control(self.core, lambda: {"endpoint": ["127.0.0.1", 1]}, self._runner.turn)
+        commands = control.Control(self.core, lambda: {"endpoint": ["127.0.0.1", 1]}, self._runner.turn, self._booted)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._runner.run)
             listener = control_socket.bind(self.folder.control)
             nursery.start_soon(control_socket.serve, commands, listener, control.MAX_LINE_BYTES)
-            for name in packages:
-                self.core.install(read_package(PACKAGES / name, NODE), None, trio.current_time())
+            self.core.boot(Boot(tuple(read_package(PACKAGES / name, NODE) for name in packages)), trio.current_time())
             self._runner.turn()
             ready.set()
             await trio.to_thread.run_sync(end.wait)
@@ -85,6 +86,8 @@ class RealNode:
                     control.printed(action)
                 case Probed():
                     control.probed(action)
+                case Ready():
+                    self._booted.set()
                 case LogLine(source, _, text):
                     self.log.append(f"{source}: {text}")
                 case _:

@@ -29,13 +29,16 @@ from net.peers import Network, NetworkConfig
 OUR = "our.nec"
 
 
-def make_control() -> tuple[NodeCore, Control]:
-    """The commands of a node that runs nothing."""
+def make_control(*, boots: bool = False) -> tuple[NodeCore, Control, trio.Event]:
+    """The commands of a node that runs nothing, or `boots` until the event is set."""
     network = Network(Identity(OUR, bytes(32)), StaticDirectory({}), NetworkConfig(), os.urandom, 0.0)
     ids = iter(range(1, 1 << 20))
     roots = ("drives", "state", "records", Location("our", ("capabilities",)))
     core = NodeCore(CoreConfig(OUR, *roots, lambda: next(ids), lambda address: GuestConfig(address, 1 << 20)), network)
-    return core, Control(core, dict, lambda: carry_out(core))
+    ready = trio.Event()
+    if not boots:
+        ready.set()
+    return core, Control(core, dict, lambda: carry_out(core), ready), ready
 
 
 def carry_out(core: NodeCore) -> None:
@@ -48,7 +51,7 @@ def carry_out(core: NodeCore) -> None:
 
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[NodeCore]:
-    core, commands = make_control()
+    core, commands, _ = make_control()
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             listener = control_socket.bind(folder / "control.sock")
@@ -217,7 +220,7 @@ async def test_g16_a_client_is_told_how_many_dead_letters_are_gone(tmp_path: Pat
 
 
 async def test_only_what_is_no_json_is_called_that() -> None:
-    core, commands = make_control()
+    core, commands, _ = make_control()
 
     def broken() -> list[dict[str, object]]:
         raise ValueError("something of ours")
@@ -229,12 +232,36 @@ async def test_only_what_is_no_json_is_called_that() -> None:
 
 @pytest.mark.parametrize("line", [b"{", b"\xff", b"NaN", b'{"command": 1e999}', b"[" * 100_000, b"1" * 5000])
 async def test_what_is_no_json_is_said_to_be_none(line: bytes) -> None:
-    _, commands = make_control()
+    _, commands, _ = make_control()
     answer = await commands.answer_untrusted(Client(nowhere), line)
     error = answer["error"]
     assert isinstance(error, dict)
     assert error["kind"] == "BadInput"
     assert str(error["sentence"]).startswith("A request is one line of JSON: ")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"command": "kill", "address": "our@no:body:sys"},
+        {"command": "start", "package": "/no/package"},
+        {"command": "run", "line": "tool:no:body", "timeout": -1},
+    ],
+    ids=lambda asked: str(asked["command"]),
+)
+async def test_what_is_about_processes_is_answered_when_those_of_the_boot_are_there(asked: dict[str, object]) -> None:
+    _, commands, ready = make_control(boots=True)
+    answers = []
+
+    async def ask_and_note() -> None:
+        answers.append(await commands.answer_untrusted(Client(nowhere), json.dumps(asked).encode()))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask_and_note)
+        await trio.testing.wait_all_tasks_blocked()
+        assert answers == []
+        ready.set()
+    assert [answer.keys() for answer in answers] == [{"error"}]
 
 
 # --- fuzzed ---------------------------------------------------------------------------------------------------------
@@ -256,7 +283,7 @@ REQUESTS = st.builds(lambda c, f: json.dumps({**f, "command": c}).encode(), COMM
 @given(st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()) | REQUESTS)
 def test_whatever_a_client_sends_it_gets_one_answer(line: bytes) -> None:
     async def answer() -> dict[str, object]:
-        _, commands = make_control()
+        _, commands, _ = make_control()
         return await commands.answer_untrusted(Client(nowhere), line)
 
     assert set(trio.run(answer)) <= {"ok", "error"}
