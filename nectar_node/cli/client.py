@@ -26,7 +26,7 @@ MAX_ANSWER_BYTES = 192 * 1024 * 1024
 """A response's blob of 64 MiB in base64 and a body of 10 MiB in which every byte is escaped, and some room."""
 
 CONNECT_TIMEOUT = 5.0
-"""Seconds that a node may take to accept a connection on its control socket."""
+"""Seconds that a node may take to accept a connection on its control socket, or to have one when it boots."""
 
 ANSWER_TIMEOUT = 30.0
 """Seconds that a node may take to answer a command that does not itself wait for something."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import shlex
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from nectar_node.cli import client
 from nectar_node.cli.client import ControlClient, ControlError
 from nectar_node.config import GENESIS_FILE, NODES_FOLDER, REGISTRAR_NAME
 from nectar_node.errors import BadInput, CannotJoin, NotRunning
 from nectar_node.folder import NodeFolder
+
+_GLANCE_SECONDS = 0.02
+"""Between two looks at whether a node that boots listens on its control socket."""
 
 DEFAULT_FOLDER = Path(".nectar")
 """Where a testnet lies unless the user says otherwise, below the current folder."""
@@ -60,20 +65,26 @@ class Network:
         return self.place(name)
 
     def connect(self, name: str) -> ControlClient:
-        """A connection to the running node `name`; raises BadInput, NotRunning or ControlError."""
+        """A connection to the running node `name`, as soon as one that boots listens; raises BadInput, NotRunning or
+        ControlError."""
         folder = self.node(name)
-        try:
-            return ControlClient.connect(name, folder)
-        except PermissionError as error:
-            raise ControlError(f"The control socket {folder.control} belongs to another user.") from error
-        except OSError as error:
-            owner = folder.owner()
-            if owner is None:
-                raise NotRunning(f"{name} is not running: start it with `{self.boot(name, '--detach')}`.") from error
-            raise ControlError(
-                f"{name} runs as process {owner} but does not answer on its control socket: "
-                f"see its log {folder.log}, or end it with `{self.command('testnet down')}`."
-            ) from error
+        deadline = time.monotonic() + client.CONNECT_TIMEOUT
+        while True:
+            try:
+                return ControlClient.connect(name, folder)
+            except PermissionError as error:
+                raise ControlError(f"The control socket {folder.control} belongs to another user.") from error
+            except OSError as error:
+                owner = folder.owner()
+                if owner is None:
+                    start = self.boot(name, "--detach")
+                    raise NotRunning(f"{name} is not running: start it with `{start}`.") from error
+                if time.monotonic() >= deadline:
+                    raise ControlError(
+                        f"{name} runs as process {owner} but does not answer on its control socket: "
+                        f"see its log {folder.log}, or end it with `{self.command('testnet down')}`."
+                    ) from error
+            time.sleep(_GLANCE_SECONDS)
 
     def boot(self, name: str, *options: str) -> str:
         """The command line that starts the node `name`; which signed file it takes, if any, the user knows."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from nectar_node.cli import client
 from nectar_node.cli.client import ControlError
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.errors import BadInput, CannotJoin, NotRunning
@@ -54,7 +56,8 @@ def test_a_socket_that_a_crash_left_behind_is_a_node_that_does_not_run(tmp_path:
         network.connect("send.nec")
 
 
-def test_a_running_node_whose_socket_is_dead_is_told_apart(tmp_path: Path) -> None:
+def test_a_running_node_whose_socket_is_dead_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "CONNECT_TIMEOUT", 0.0)
     network = Network(make_network(tmp_path, "send.nec"))
     lock = network.place("send.nec").acquire()
     try:
@@ -62,6 +65,23 @@ def test_a_running_node_whose_socket_is_dead_is_told_apart(tmp_path: Path) -> No
             network.connect("send.nec")
     finally:
         os.close(lock)
+
+
+def test_a_node_that_boots_is_connected_to_as_soon_as_it_listens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_network(tmp_path, "send.nec")
+    lock = Network(tmp_path).place("send.nec").acquire()
+    with ExitStack() as node:
+
+        def get_on(_: float) -> None:
+            """While somebody waits, it goes from having its lock to listening."""
+            os.close(lock)
+            node.enter_context(serve_node(tmp_path, "send.nec", lambda request: {"ok": {"here": True}}))
+
+        monkeypatch.setattr("nectar_node.cli.network.time.sleep", get_on)
+        with Network(tmp_path).connect("send.nec") as connected:
+            assert connected.request("status") == {"here": True}
 
 
 def test_a_running_node_is_connected_to(tmp_path: Path) -> None:
