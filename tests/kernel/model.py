@@ -40,6 +40,8 @@ class Model:
         self.room_bytes = room_bytes
         self.now = 0.0
         self.lives: dict[str, Life] = {}
+        self.expected: dict[str, list[Life | Message]] = {}
+        """Who is about to be started, and who waits for that, in order; a message is a peer's or the user's."""
         self.restarts: list[Restart] = []
         self.questions: list[Question] = []
         self.dropped = 0
@@ -78,6 +80,21 @@ class Model:
         if name in self.lives:
             self._remove(self.lives[name])
 
+    def expect(self, name: str) -> None:
+        """A process that is not there is about to be started."""
+        self.expected[name] = []
+
+    def settle(self, name: str) -> None:
+        """It has been, or will not be."""
+        for waiter in self.expected.pop(name, []):
+            if isinstance(waiter, Life):
+                self._moves.append(waiter)
+                self._move_on()
+            elif waiter.source == PEER:
+                self.peer_sends(waiter)
+            elif waiter.question is None or waiter.question.open:
+                self._place(waiter)
+
     def polled(self, name: str, steps: list[Step], poll: Poll) -> None:
         """A guest ran: it did these, and then stopped for that reason."""
         life = self.lives[name]
@@ -109,16 +126,26 @@ class Model:
         if target == PEER:
             self._owed_outside(question)
             self.left.append(Outgoing(USER, target, body, blob, question, False, True))
-        elif target in self.lives:
+        else:
+            self._place(message)
+
+    def _place(self, message: Message) -> None:
+        target, question = message.target, message.question
+        assert question is not None
+        if target in self.lives:
             question.owers.append(self.lives[target])
             self._put_request(self.lives[target], message)
+        elif target in self.expected:
+            self.expected[target].append(message)
         else:
             self._undeliverable(message, Reason.NO_SUCH_PROCESS)
 
     def peer_sends(self, message: Message) -> None:
         """Another node's request; its question is the peer's own, one of ours that it was handed, or none."""
         life = self.lives.get(message.target)
-        if life is None:
+        if life is None and message.target in self.expected:
+            self.expected[message.target].append(message)
+        elif life is None:
             self.taken += 1
             self.dead[Reason.NO_SUCH_PROCESS] += 1
         elif self._has_room(life) and not life.waiters:
@@ -279,9 +306,17 @@ class Model:
                 )
             )
         elif target not in self.lives:
-            self._undeliverable(message, Reason.NO_SUCH_PROCESS)
+            return self._route_to_nobody(life, message, context)
         else:
             return self._route_to(life, self.lives[target], message, context, admitted)
+        return True
+
+    def _route_to_nobody(self, life: Life, message: Message, context: bytes | None) -> bool:
+        if message.target in self.expected and self.lives.get(life.name) is life:
+            life.stalled = message, context
+            self.expected[message.target].append(life)
+            return False
+        self._undeliverable(message, Reason.NO_SUCH_PROCESS)
         return True
 
     def _route_to(self, life: Life, receiver: Life, message: Message, context: bytes | None, admitted: bool) -> bool:
@@ -374,10 +409,12 @@ class Model:
 
     def _wait_no_longer(self, life: Life) -> None:
         assert life.stalled is not None
-        target = self.lives.get(life.stalled[0].target)
-        life.stalled = None
+        name, life.stalled = life.stalled[0].target, None
+        target = self.lives.get(name)
         if target is not None and life in target.waiters:
             target.waiters.remove(life)
+        elif life in self.expected.get(name, []):
+            self.expected[name].remove(life)
 
     # --- deliveries -------------------------------------------------------------------------------------------------
 

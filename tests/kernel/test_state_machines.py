@@ -34,6 +34,7 @@ from kernel.events import (
     Continue,
     DeadLetter,
     Event,
+    Expect,
     FromPeer,
     Inject,
     Kill,
@@ -43,6 +44,7 @@ from kernel.events import (
     Polled,
     Reply,
     Resume,
+    Settled,
     Start,
     Taken,
     Tick,
@@ -225,6 +227,12 @@ class Lives(RuleBasedStateMachine):
         self.model.start(name, restarts, last)
         start = Start(Launch(pid(name), NoProgram(), on_exit, public=True), (self.rig.kernel.grants.network,))
         self.tell(start)
+        if name in self.model.expected:
+            self.settle(name)
+
+    def settle(self, name: str) -> None:
+        self.model.settle(name)
+        self.tell(Settled((pid(name),)))
 
     def polled(self, name: str, steps: list[Step], poll: Poll) -> None:
         effects: list[Effect] = [effect_of(step) for step in steps]
@@ -355,6 +363,28 @@ class Lives(RuleBasedStateMachine):
     def user_starts(self, data: st.DataObject, restarts: bool, words: bool) -> None:
         gone = [name for name in self.names if name not in self.model.lives]
         self.launch(data.draw(st.sampled_from(gone or list(self.names)), "whom"), restarts, words)
+
+    def gone(self) -> list[str]:
+        """Who does not run, will not of itself, and is not expected."""
+        restarting = {each.life.name for each in self.model.restarts}
+        there = self.model.lives.keys() | self.model.expected.keys() | restarting
+        return [name for name in self.names if name not in there]
+
+    @precondition(lambda self: self.gone())
+    @rule(data=st.data())
+    def somebody_is_about_to_be_started(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(self.gone()), "who")
+        self.model.expect(name)
+        self.tell(Expect((pid(name),)))
+
+    @precondition(lambda self: self.model.expected)
+    @rule(data=st.data(), starts=st.booleans())
+    def who_was_expected_is_started_or_not(self, data: st.DataObject, starts: bool) -> None:
+        name = data.draw(st.sampled_from(sorted(self.model.expected)), "who")
+        if starts:
+            self.launch(name, restarts=False, words=False)
+        else:
+            self.settle(name)
 
     @rule(seconds=st.sampled_from([0, 1, 5, 60]))
     def time_passes(self, seconds: int) -> None:
