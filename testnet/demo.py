@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nectar_node.cli import output
+from nectar_node.cli import output, streams
 from nectar_node.errors import NodeError
 from testnet.cli.testnet import terminated_like_interrupt
 from testnet.faults.reset import ConnectionReset
@@ -212,6 +212,7 @@ def run(file: Path | None, size: int, keep: bool) -> None:
 
 def main() -> int:
     """Parse the arguments, run, and report the first thing that did not hold."""
+    streams.make_usable()
     parser = argparse.ArgumentParser(prog="python -m testnet.demo", description=__doc__.splitlines()[0])
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="what to send first (default: made up)")
     parser.add_argument("--size", type=int, default=DEFAULT_SIZE, metavar="BYTES", help="of the files that are made up")

@@ -11,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from nectar_node.cli import streams
 from nectar_node.cli.boot_options import MAX_TOLD_BYTES, BootOptions, decode_told_untrusted
 from nectar_node.cli.network import Network
 from nectar_node.cli.node_config import make_config
@@ -20,6 +21,7 @@ from nectar_node.node import run
 
 def main() -> int:
     """Run the node; returns its exit code, and says on standard error what went wrong."""
+    streams.make_usable()
     parser = argparse.ArgumentParser(prog="python -m nectar_node.cli.child", description="Run a node for `nectar`.")
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("folder", type=Path, metavar="FOLDER")

@@ -6,7 +6,6 @@ Exit codes: 0 done or response, 1 it went wrong, 2 bad usage, 3 Offline, 4 Timeo
 from __future__ import annotations
 
 import errno
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from typing import Any
 
 import typer
 
-from nectar_node.cli import groups, output
+from nectar_node.cli import groups, output, streams
 from nectar_node.errors import BadInput, NodeError
 
 FAILED = 1
@@ -81,9 +80,7 @@ def _add(app: typer.Typer, name: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command (`arguments` default to the process's) and return its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets '?', and no traceback
+    streams.make_usable()
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         result = build(words[0] if words else None)(args=words, prog_name="nectar", standalone_mode=False)

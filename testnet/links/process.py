@@ -17,6 +17,7 @@ from pathlib import Path
 import trio
 
 from nectar_node import control_socket, lifeline, log
+from nectar_node.cli import streams
 from nectar_node.cli.network import Network
 from nectar_node.errors import NodeError
 from testnet.links.claim import claim, links_folder
@@ -83,6 +84,7 @@ def _report(ready: int | None, value: dict[str, object]) -> None:
 
 def main() -> int:
     """Parse the arguments and run."""
+    streams.make_usable()
     parser = argparse.ArgumentParser(prog="python -m testnet.links", description="Run the links of a local testnet.")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="of the testnet")
     parser.add_argument("--ready-descriptor", type=int, help=argparse.SUPPRESS)
