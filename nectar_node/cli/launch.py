@@ -84,6 +84,7 @@ def start(
     try:
         for name, options in sorted(booting, key=lambda node: node[0] != REGISTRAR_NAME):
             starting.append(_spawn(network, name, options))
+            tell(starting[-1], encode_told(options))  # until then it boots nothing, and ends if we do
             if name == REGISTRAR_NAME or not (network.folder / GENESIS_FILE).exists():
                 _collect(starting, started, deadline)
         _collect(starting, started, deadline)
@@ -102,20 +103,20 @@ def _spawn(network: Network, name: str, options: BootOptions) -> Starting:
         raise CannotStart(f"{name} is running already, as process {owner}.")
     # -P: nothing in the current folder, which may hold a `net` or a `kernel` of its own, is taken for a part of us.
     command = [*options.prefix, sys.executable, "-P", "-m", "nectar_node.cli.child", name, str(network.folder)]
-    starting = spawn(name, folder, command, encode_told(options), options.lifeline)
-    keep_options(folder, options)
-    return starting
+    try:
+        folder.path.mkdir(exist_ok=True, mode=0o700)
+        keep_options(folder, options)
+    except OSError as error:
+        raise _cannot_start(name, error) from error
+    return spawn(name, folder, command, options.lifeline)
 
 
-def spawn(
-    name: str, folder: NodeFolder, command: Sequence[str], told: bytes = b"", lifeline: int | None = None
-) -> Starting:
+def spawn(name: str, folder: NodeFolder, command: Sequence[str], lifeline: int | None = None) -> Starting:
     """Start a process that reports on the descriptor that `--ready-descriptor` names, and logs to `folder`.
 
-    It reads `told` from its standard input, and ends with `lifeline`, a descriptor of ours (`nectar_node.lifeline`), if
-    it is given one. Raises CannotStart if there is no such program.
+    Its standard input is what `tell` writes. It ends with `lifeline`, a descriptor of ours (`nectar_node.lifeline`), if
+    it is given one. Raises CannotStart if there is no such program, or no log can be written.
     """
-    folder.path.mkdir(exist_ok=True, mode=0o700)
     ready, reporting = os.pipe()
     passed = {"--ready-descriptor": reporting, "--lifeline": lifeline}
     given = {option: descriptor for option, descriptor in passed.items() if descriptor is not None}
@@ -133,19 +134,24 @@ def spawn(
             )
     except OSError as error:
         os.close(ready)
-        raise CannotStart(f"{name} cannot be started: {error.filename}: {error.strerror}.") from error
+        raise _cannot_start(name, error) from error
     except BaseException:
         os.close(ready)
         raise
     finally:
         os.close(reporting)
-    _tell(process, told)
     return Starting(name, folder, process, ready)
 
 
-def _tell(process: subprocess.Popen[bytes], told: bytes) -> None:
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # one that has ended already says why elsewhere
+def _cannot_start(name: str, error: OSError) -> CannotStart:
+    return CannotStart(f"{name} cannot be started: {error.filename}: {error.strerror}.")
+
+
+def tell(starting: Starting, told: bytes) -> None:
+    """Write all of its standard input."""
+    pipe = starting.process.stdin
+    assert pipe is not None
+    with contextlib.suppress(BrokenPipeError), pipe:  # one that has ended already says why elsewhere
         pipe.write(told)
 
 

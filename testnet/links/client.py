@@ -44,8 +44,9 @@ class LinksProcess:
         folder = links_folder(self.network.folder)
         folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         command = [sys.executable, "-P", "-m", "testnet.links", str(self.network.folder)]
-        starting = launch.spawn(_NAME, folder, command, lifeline=lifeline)
+        starting = launch.spawn(_NAME, folder, command, lifeline)
         try:
+            launch.tell(starting, b"")
             launch.await_ready(starting, time.monotonic() + READY_TIMEOUT)
         except BaseException:
             launch.abandon([starting.process])

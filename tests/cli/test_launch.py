@@ -16,9 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nectar_node.cli import launch
+from nectar_node.cli.boot_options import BootOptions
 from nectar_node.cli.launch import decode_report_untrusted, parse_names
+from nectar_node.cli.network import Network
+from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import BadInput, CannotStart
 from nectar_node.folder import NodeFolder
+from tests.waiting import until
 
 _HOLD = """
 import pathlib, signal, sys
@@ -122,3 +126,36 @@ def test_no_descriptor_is_left_open_by_stopping(tmp_path: Path) -> None:
         before = len(os.listdir("/proc/self/fd"))
         launch.stop([folder])
         assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_start_that_cannot_be_remembered_starts_nothing(tmp_path: Path) -> None:
+    network = Network(tmp_path)
+    staging = network.place(REGISTRAR_NAME).path / ".boot.json.new"
+    staging.mkdir(parents=True)
+    with pytest.raises(CannotStart, match=f"registrar.nec cannot be started: {staging}: Is a directory."):
+        launch.start(network, [(REGISTRAR_NAME, BootOptions(packages=(), prefix=told_apart(tmp_path)))])
+    assert not (tmp_path / "pid").exists()
+
+
+def test_a_start_that_is_interrupted_while_the_node_is_told_how_to_boot_leaves_none(tmp_path: Path) -> None:
+    prefix = (*told_apart(tmp_path, "kill -INT $PPID"), "x" * MORE)
+    with pytest.raises(KeyboardInterrupt):
+        launch.start(Network(tmp_path), [(REGISTRAR_NAME, BootOptions(packages=(), prefix=prefix))])
+    until(lambda: has_ended(int((tmp_path / "pid").read_text())))
+
+
+MORE = 100_000
+"""Bytes; more than a pipe holds, so that who writes them waits for who reads them."""
+
+
+def told_apart(folder: Path, then: str = "") -> tuple[str, ...]:
+    """A prefix that writes down the process id; it passes over one more word."""
+    return "/bin/sh", "-c", f'echo $$ > "$0"; shift; {then}\nexec "$@"', str(folder / "pid")
+
+
+def has_ended(pid: int) -> bool:
+    """A child of ours, which may have been waited for already."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
