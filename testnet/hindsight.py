@@ -21,7 +21,7 @@ from nectar_node.trace_file import MAX_LINE_BYTES, BadTrace, Boots, Ends, Line, 
 from testnet.invariants import Violation, Watch
 from testnet.sim.journal import NOBODY
 from testnet.sim.lines import message
-from testnet.traces import MAX_BYTES, Traces
+from testnet.traces import Traces
 
 TURN_SECONDS = 0.01
 """All that a kernel does in one turn has one time for it, and times of their own in its trace: a process that is said
@@ -97,8 +97,8 @@ def look_back(
     """
     hindsight, until = Hindsight(with_journal=with_journal), time.monotonic() - traces.began
     traces.catch_up()
-    if traces.too_long:
-        hindsight.problem = f"The traces of the nodes are longer than {MAX_BYTES >> 30} GiB, and so they are not whole."
+    hindsight.problem = traces.problem
+    if hindsight.problem:
         return hindsight
     try:
         for seen in merge_untrusted(traces.files, traces.began):

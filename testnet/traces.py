@@ -40,7 +40,11 @@ class Traces:
         """Descriptors of pipes, and of the files into which they are emptied."""
         self._made: set[Path] = set()
         """The pipes."""
+        self._put_aside: dict[Path, Path] = {}
+        """Traces that users have let nodes write, and where they are until the end of this."""
         self._bytes = 0
+        self._failure = ""
+        """Why a file could not be written."""
         self._lock = threading.Lock()
         """Of whoever empties a pipe."""
         self._poll = select.epoll()
@@ -55,25 +59,32 @@ class Traces:
         return self._files
 
     @property
-    def too_long(self) -> bool:
-        """Whether they came to more than MAX_BYTES: then they are not whole."""
-        return self._bytes > MAX_BYTES
+    def problem(self) -> str:
+        """Why they are not whole, as a sentence; "": they are. The pipes are emptied all the same."""
+        if self._failure:
+            return f"The traces of the nodes cannot be kept in {self.folder}: {self._failure}."
+        if self._bytes > MAX_BYTES:
+            return f"The traces of the nodes are longer than {MAX_BYTES >> 30} GiB, and so they are not whole."
+        return ""
 
     def expect(self, host: str, folder: NodeFolder) -> None:
         """A node is about to boot on `host`, in `folder`, perhaps not for the first time."""
         if folder.trace in self._made and folder.trace.exists():
             return
         folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if folder.trace.exists():  # of an earlier network, which has not been ended in order
-            folder.trace.replace(folder.trace.with_name("trace.before"))
-        self._made.add(folder.trace)
+        if folder.trace.is_fifo():  # of an earlier network, which has not been ended in order
+            folder.trace.unlink()
+        elif folder.trace.exists():
+            self._put_aside[folder.trace] = folder.trace.replace(folder.trace.with_name("trace.before"))
         os.mkfifo(folder.trace, 0o600)
+        self._made.add(folder.trace)
         # For writing too: so there is always a writer, and the pipe never at its end.
         pipe = os.open(folder.trace, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         with suppress(OSError):
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        begins = 0 if host in self._files else os.O_TRUNC  # there may be one of an earlier network
         file = self._files.setdefault(host, self.folder / host)
-        self._into[pipe] = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._into[pipe] = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | begins, 0o600)
         self._poll.register(pipe, select.EPOLLIN)
 
     def catch_up(self) -> int:
@@ -83,7 +94,7 @@ class Traces:
         return self._bytes
 
     def close(self) -> None:
-        """All nodes have ended: what they wrote is in the files now."""
+        """All nodes have ended: what they wrote is in the files now, and their folders are as they were."""
         if self._poll.closed:
             return
         os.close(self._stop)
@@ -93,6 +104,10 @@ class Traces:
             os.close(descriptor)
         self._into.clear()
         self._poll.close()
+        for pipe in self._made:
+            pipe.unlink(missing_ok=True)
+            if (before := self._put_aside.get(pipe)) is not None:
+                before.replace(pipe)
 
     def _run(self) -> None:
         while True:
@@ -106,11 +121,13 @@ class Traces:
         with self._lock, suppress(BlockingIOError):
             while data := os.read(pipe, _READ_BYTES):
                 self._bytes += len(data)
-                if not self.too_long:
-                    _write(self._into[pipe], data)
+                if not self.problem:
+                    self._keep(self._into[pipe], data)
 
-
-def _write(file: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(file, rest) :]
+    def _keep(self, file: int, data: bytes) -> None:
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(file, rest) :]
+        except OSError as error:
+            self._failure = error.strerror or str(error)

@@ -85,17 +85,17 @@ def _own(tell: Callable[[str], None]) -> Iterator[Ground]:
 @contextmanager
 def _traced(network: Network, names: Sequence[str], temporary: Path | None = None) -> Iterator[Ground]:
     """Within this, the nodes run as in `started`, and write their traces; they do so only this time."""
+    before = {name: kept_options(network.place(name)).trace for name in (REGISTRAR_NAME, *names)}
     with closing(Traces(network.folder / TRACES_FOLDER)) as traces:
         place = Ground(network, tuple(names), scratch=temporary, traces=traces)
         try:
             with started(network, names, traces, temporary) as place.lifeline:
                 yield place
         finally:
-            for name in (REGISTRAR_NAME, *names):
+            for name, trace in before.items():
                 folder = network.place(name)
-                folder.trace.unlink(missing_ok=True)
                 if folder.boot.exists():
-                    keep_options(folder, replace(kept_options(folder), trace=False))
+                    keep_options(folder, replace(kept_options(folder), trace=trace))
             if not place.keep:
                 shutil.rmtree(traces.folder, ignore_errors=True)
 

@@ -183,4 +183,4 @@ def test_a_damaged_last_line_that_is_whole_is_told(nodes: Written) -> None:
 def test_traces_that_are_too_long_to_be_kept_are_told(nodes: Written, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("testnet.traces.MAX_BYTES", 10)
     nodes.write(ONE, boots(ONE), step(1.0, sent()))
-    assert nodes.look().problem == "The traces of the nodes are longer than 1 GiB, and so they are not whole."
+    assert nodes.look().problem.endswith("GiB, and so they are not whole.")

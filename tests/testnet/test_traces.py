@@ -73,6 +73,33 @@ def test_a_pipe_that_an_earlier_network_has_left_is_not_taken_for_ours(traces: T
     assert traces.catch_up() == 1
 
 
+def test_what_a_user_let_a_node_write_is_there_again_at_the_end(tmp_path: Path) -> None:
+    place = NodeFolder(tmp_path / "one")
+    place.path.mkdir()
+    place.trace.write_text("the user's")
+    with closing(Traces(tmp_path / "traces")) as traces:
+        expected(traces, "one", place.path).write_bytes(b"x")
+    assert traces.files["one"].read_bytes() == b"x"
+    assert place.trace.read_text() == "the user's"
+    assert list(place.path.iterdir()) == [place.trace]
+
+
+def test_a_file_that_an_earlier_network_has_left_is_begun_anew(tmp_path: Path) -> None:
+    for text in (b"earlier", b"now"):
+        with closing(Traces(tmp_path / "traces")) as traces:
+            expected(traces, "one", tmp_path / text.decode()).write_bytes(text)
+    assert traces.files["one"].read_bytes() == b"now"
+
+
+def test_a_full_disk_is_told_and_keeps_no_node_waiting(traces: Traces, tmp_path: Path) -> None:
+    (traces.folder / "one").symlink_to("/dev/full")
+    one, two = (expected(traces, name, tmp_path / name) for name in ("one", "two"))
+    one.write_bytes(b"1" * MORE)
+    two.write_bytes(b"2" * MORE)
+    assert traces.catch_up() == 2 * MORE
+    assert traces.problem == f"The traces of the nodes cannot be kept in {traces.folder}: No space left on device."
+
+
 def test_at_the_end_the_files_are_left_and_no_descriptor(tmp_path: Path) -> None:
     before = set(os.listdir("/proc/self/fd"))
     traces = Traces(tmp_path / "traces")

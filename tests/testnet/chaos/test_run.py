@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.boot_options import kept_options
+from nectar_node.cli.boot_options import BootOptions, keep_options, kept_options
 from nectar_node.cli.network import Network
 from nectar_node.cli.transfer import Interrupts
-from nectar_node.errors import BadInput, NotRunning
+from nectar_node.errors import BadInput, CannotStart, NotRunning
 from testnet.chaos.ground import Ground, check, ground, started
 from testnet.chaos.report import Report
 from testnet.chaos.run import run_chaos
@@ -189,10 +189,10 @@ def test_what_the_traces_of_its_nodes_show_is_a_violation(tmp_path: Path) -> Non
         never_sent |= {"blob": None, "reason": None, "beginning": "", "at": time.monotonic()}
         network.place("b.nec").trace.write_text(json.dumps(never_sent) + "\n")
         report = run_chaos(Ground(network, NODES[:2], traces=traces), 5, 0.5, (), Progress(), Interrupts())
-    assert report.violations() == [
+    assert (
         f"G3: b.nec took request 7 to b.nec@{ECHO} from a.nec@{ECHO}, who never sent it "
         f"(the traces are in {tmp_path / 'traces'})"
-    ]
+    ) in report.violations()  # in half a second, on a busy machine, not everybody has asked somebody
 
 
 def test_where_faults_hold_already_or_a_node_is_paused_it_does_not_begin(network: Network) -> None:
@@ -232,6 +232,19 @@ def test_a_testnet_that_is_down_runs_for_as_long_as_it_takes(tmp_path: Path) -> 
     assert not kept_options(network.place("a.nec")).trace
     assert [name for name in network.names() if network.place(name).owner() is not None] == []
     assert LinksProcess(network).pid is None
+
+
+def test_where_nothing_can_start_the_traces_of_users_are_left_alone(tmp_path: Path) -> None:
+    make_network(tmp_path, "registrar.nec", "a.nec", "b.nec")
+    place = Network(tmp_path).place("a.nec")
+    place.trace.write_text("the user's")
+    keep_options(place, BootOptions(trace=True))
+    damaged = tmp_path / "links" / "places.json"
+    damaged.parent.mkdir()
+    damaged.write_text("{")
+    with pytest.raises(CannotStart, match=r"places.json is damaged"), ground(tmp_path, print):
+        raise AssertionError("it began")
+    assert (place.trace.read_text(), kept_options(place).trace) == ("the user's", True)
 
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "1e9"])
