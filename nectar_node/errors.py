@@ -31,3 +31,12 @@ class BadPackage(NodeError):
 
 class CannotStart(NodeError):
     """The world's: a node did not become ready; the message quotes its reason."""
+
+
+def first(group: BaseExceptionGroup[NodeError]) -> NodeError:
+    """The one to show of those that ended an event loop."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, NodeError)
+    return error

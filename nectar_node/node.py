@@ -32,7 +32,7 @@ from nectar_node.code import load_program
 from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig, module_cache
 from nectar_node.core import NodeCore
 from nectar_node.core_config import CoreConfig
-from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError
+from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError, first
 from nectar_node.lanes import Lanes
 from nectar_node.loading import Loader
 from nectar_node.log_budget import LogBudget
@@ -72,7 +72,7 @@ def run(config: NodeConfig) -> int:
         log.rotate(config.folder.log)
         trio.run(_main, _prepare(config))
     except* NodeError as group:
-        error = _first(group)
+        error = first(group)
     if error is None:
         return 0
     _tell_ready(config, {"error": str(error)})
@@ -443,14 +443,6 @@ def _guest_config(drives: Path, address: Address) -> GuestConfig:
     # A drive that cannot be made keeps the guest from starting; the engine says so.
     perform(MakeFolder(Location(str(drives), (drive.name,))))
     return GuestConfig(address, MAX_MEMORY_BYTES, drive=str(drive))
-
-
-def _first(group: BaseExceptionGroup[NodeError]) -> NodeError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, NodeError)
-    return error
 
 
 def _tell_ready(config: NodeConfig, value: dict[str, object]) -> None:

@@ -49,11 +49,17 @@ def read(folder: Path) -> Allocation | None:
 
 
 def allot(folder: Path, allocation: Allocation, name: str) -> Place:
-    """The place of the node `name` in the testnet in `folder`, remembered; raises BadInput if there is none left."""
+    """The place of the node `name` in the testnet in `folder`, remembered; raises BadInput if there is none left, and
+    CannotListen if it cannot be remembered."""
     known = name in allocation.names
     place = allocation.place(name)
     if not known:
-        _write(folder, allocation)
+        try:
+            _write(folder, allocation)
+        except OSError as error:
+            allocation.names.remove(name)
+            where = links_folder(folder).path
+            raise CannotListen(f"The place of {name} cannot be written to {where}: {error.strerror}.") from error
     return place
 
 

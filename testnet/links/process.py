@@ -19,7 +19,7 @@ import trio
 from nectar_node import control_socket, lifeline, log
 from nectar_node.cli import streams
 from nectar_node.cli.network import Network
-from nectar_node.errors import NodeError
+from nectar_node.errors import NodeError, first
 from testnet.links.claim import claim, links_folder
 from testnet.links.control import MAX_LINE_BYTES, LinksControl
 from testnet.links.fabric import open_links
@@ -38,7 +38,10 @@ class Descriptors:
 
 
 def run(folder: Path, given: Descriptors) -> None:
-    """Run the links of the testnet in `folder` until SIGTERM, Ctrl-C or the end of the lifeline; raises NodeError."""
+    """Run the links of the testnet in `folder` until SIGTERM, Ctrl-C or the end of the lifeline.
+
+    Raises NodeError, and groups of them.
+    """
     if given.line is not None:
         lifeline.hold(given.line)
     place = links_folder(folder)
@@ -90,12 +93,16 @@ def main() -> int:
     parser.add_argument("--ready-descriptor", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    error: NodeError | None = None
+    interrupted = False
     try:
         run(arguments.folder, Descriptors(arguments.ready_descriptor, arguments.lifeline))
-    except NodeError as error:
+    except* NodeError as group:
+        error = first(group)
+    except* KeyboardInterrupt:
+        interrupted = True
+    if error is not None:
         print(error, file=sys.stderr)
         _report(arguments.ready_descriptor, {"error": str(error)})
         return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return 130 if interrupted else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from nectar_node.cli.client import ControlError
 from nectar_node.cli.main import main
 from nectar_node.cli.network import Network
-from nectar_node.errors import BadInput, NotRunning
+from nectar_node.errors import BadInput, CannotStart, NotRunning
 from testnet.links.claim import links_folder
 from testnet.links.client import LinksProcess
 from tests.cli.served_node import make_network
@@ -88,3 +90,24 @@ def test_a_testnet_that_is_down_says_how_to_start_it(tmp_path: Path) -> None:
 def test_without_a_testnet_there_are_no_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["testnet", "fault", "list", "--dir", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith(f"There is no testnet in {tmp_path}: start one with")
+
+
+def test_a_place_that_another_program_listens_at_is_one_sentence(links: LinksProcess) -> None:
+    front = links.connect("a.nec").front
+    links.stop()
+    with socket.socket() as other:
+        other.bind(front)
+        with pytest.raises(CannotStart, match=rf"^The links cannot listen at {front[0]} port {front[1]}: Address al"):
+            links.start()
+
+
+def test_a_place_that_cannot_be_written_down_is_given_to_nobody(links: LinksProcess) -> None:
+    staging = links_folder(links.network.folder).path / ".places.json.new"
+    staging.mkdir()
+    with pytest.raises(ControlError, match=rf"^The place of a\.nec cannot be written to {staging.parent}: Is a dir"):
+        links.connect("a.nec")
+    staging.rmdir()
+    place = links.connect("a.nec")
+    links.stop()
+    links.start()
+    assert links.connect("a.nec") == place
