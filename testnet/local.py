@@ -7,7 +7,6 @@ the command line, so that both can be used on one folder at once.
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -172,7 +171,5 @@ class LocalTestnet:
                 child.process.wait(launch.STOP_GRACE)
 
     def _signal(self, name: str, number: signal.Signals) -> None:
-        pid = self.pid(name)
-        if pid is None:
+        if not launch.send_signal(self.place(name), number):
             raise NotRunning(f"{name} is not running.")
-        os.kill(pid, number)

@@ -26,6 +26,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -47,6 +48,8 @@ HUB = "hub"
 _FOLDER = Path("/var/run/netns")
 """Where `ip netns` keeps a file for each namespace."""
 _PREFIX = "nectar"
+_BEGINNING = re.compile(rf"{_PREFIX}-[0-9]+-[0-9]+-")
+"""See `beginning_of`."""
 _HOSTS = IPv4Address("10.1.0.0")
 _HUB_ADDRESSES = IPv4Address("10.2.0.0")
 _NETWORK_BITS = 8
@@ -228,8 +231,11 @@ def beginning_of(pid: int) -> str:
 def remove(beginning: str) -> None:
     """Remove the namespaces whose names begin with what `beginning_of` says, and end what runs in them.
 
-    Raises NoNamespaces if something is left, after the rest has been removed.
+    Raises BadInput for any other beginning, which could be that of others, and NoNamespaces if something is left,
+    after the rest has been removed.
     """
+    if not _BEGINNING.fullmatch(beginning):
+        raise BadInput(f"{beginning!r} is not what the names of the namespaces of one process begin with.")
     _remove(_named(beginning))
 
 

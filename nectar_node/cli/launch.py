@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from nectar_node.cli.boot_options import BootOptions, encode_told, keep_options
@@ -34,6 +35,9 @@ STOP_GRACE = 5.0
 """Seconds between asking a node to stop and killing it."""
 
 _KILL_GRACE = 5.0
+_LOOKS = 20
+_LOOK_PAUSE = 0.01
+"""Seconds between two looks at who holds a lock."""
 _MAX_REPORT_BYTES = 1 << 16
 
 
@@ -220,12 +224,19 @@ def stop(folders: Iterable[NodeFolder], grace: float = STOP_GRACE) -> dict[str, 
     """Stop the nodes that run in `folders`, and remove the sockets that crashed ones left there.
 
     Each is asked by SIGTERM first, and killed after `grace` seconds. Returns how each that ran has ended: "stopped" or
-    "killed". Raises CannotStop if one is still there after that.
+    "killed". Raises CannotStop if one is still there after that, or is out of reach; the others have ended then.
     """
     folders = list(folders)
     ends: dict[str, str] = {}
+    strangers: list[CannotStop] = []
     with contextlib.ExitStack() as stack:
-        running = {folder.path.name: handle for folder in folders if (handle := _handle(folder, stack)) is not None}
+        running: dict[str, int] = {}
+        for folder in folders:
+            try:
+                if (handle := _handle(folder, stack)) is not None:
+                    running[folder.path.name] = handle
+            except CannotStop as error:
+                strangers.append(error)
         for handle in running.values():
             _signal(handle, signal.SIGTERM)
             _signal(handle, signal.SIGCONT)  # one that is paused would not notice
@@ -240,15 +251,20 @@ def stop(folders: Iterable[NodeFolder], grace: float = STOP_GRACE) -> dict[str, 
         remove_leftovers(folder)
     if left := sorted(running.keys() - ends.keys()):
         raise CannotStop(f"{', '.join(left)} did not end even when killed: is a disk or a debugger holding on to it?")
+    if strangers:
+        raise strangers[0]
     return ends
 
 
 class CannotStop(NodeError):
-    """A node outlived SIGKILL, which happens to processes that hang in the operating system."""
+    """A node outlived SIGKILL, which happens to processes that hang in the operating system, or is out of reach."""
 
 
 def kill(folder: NodeFolder) -> bool:
-    """End the node that runs in `folder` as a crash would (SIGKILL); whether one ran. Its socket stays behind."""
+    """End the node that runs in `folder` as a crash would (SIGKILL); whether one ran. Its socket stays behind.
+
+    Raises CannotStop if it is out of reach.
+    """
     with contextlib.ExitStack() as stack:
         handle = _handle(folder, stack)
         if handle is None:
@@ -259,7 +275,10 @@ def kill(folder: NodeFolder) -> bool:
 
 
 def send_signal(folder: NodeFolder, number: signal.Signals) -> bool:
-    """Send a signal to the node that runs in `folder`; whether one ran."""
+    """Send a signal to the node that runs in `folder`; whether one ran.
+
+    Raises CannotStop if it is out of reach.
+    """
     with contextlib.ExitStack() as stack:
         handle = _handle(folder, stack)
         if handle is not None:
@@ -278,18 +297,34 @@ def _handle(folder: NodeFolder, stack: contextlib.ExitStack) -> int | None:
     """A descriptor of the process that runs in `folder`, or None.
 
     Process ids are used again; a descriptor stands for one process for ever. It is that of the node if the lock is
-    still held under the same id once we have it.
+    still held under the same id once we have it, and if that process has the lock open: in a folder that is shared with
+    a container the id may be one that means somebody else here. Raises CannotStop if it is so.
     """
-    while (owner := folder.owner()) is not None:
-        try:
+    for _ in range(_LOOKS):
+        if (owner := folder.owner()) is None:
+            return None
+        with contextlib.suppress(ProcessLookupError):
             handle = os.pidfd_open(owner)
-        except ProcessLookupError:
-            continue
-        if folder.owner() == owner:
-            stack.callback(os.close, handle)
-            return handle
-        os.close(handle)
-    return None
+            if folder.owner() == owner and _has_open(owner, folder.lock):
+                stack.callback(os.close, handle)
+                return handle
+            os.close(handle)
+        time.sleep(_LOOK_PAUSE)  # who has the lock now is about to write its id into it
+    raise CannotStop(
+        f"{folder.path.name} is out of reach: process {owner}, which its lock names, is another one here. "
+        "Stop it where it was started, in its container perhaps."
+    )
+
+
+def _has_open(pid: int, file: Path) -> bool:
+    """Whether the process has a descriptor of that file; False where we may not look."""
+    with contextlib.suppress(OSError):
+        wanted = file.stat()
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # it closes that one just now
+                if os.path.samestat(descriptor.stat(), wanted):
+                    return True
+    return False
 
 
 def _signal(handle: int, number: signal.Signals) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from nectar_node.cli import launch
 from nectar_node.cli.boot_options import BootOptions
-from nectar_node.cli.launch import decode_report_untrusted, parse_names
+from nectar_node.cli.launch import CannotStop, decode_report_untrusted, parse_names
 from nectar_node.cli.network import Network
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import BadInput, CannotStart
@@ -81,6 +81,19 @@ def test_a_process_whose_id_a_dead_node_had_is_left_alone(tmp_path: Path) -> Non
         folder.lock.write_text(str(other.pid))
         assert launch.stop([folder]) == {}
         assert not launch.kill(folder)
+        assert other.poll() is None
+
+
+def test_a_process_that_a_lock_names_but_that_does_not_hold_it_is_left_alone(tmp_path: Path) -> None:
+    there, elsewhere = NodeFolder(tmp_path / "there"), NodeFolder(tmp_path / "elsewhere")
+    with lock_holder(there.path) as node, lock_holder(elsewhere.path), lock_holder(tmp_path / "c.nec") as other:
+        elsewhere.lock.write_text(str(other.pid))
+        with pytest.raises(CannotStop, match=f"^elsewhere is out of reach: process {other.pid}, which its lock names"):
+            launch.stop([elsewhere, there])
+        assert node.wait() == -signal.SIGTERM
+        for out_of_reach in (launch.kill, lambda folder: launch.send_signal(folder, signal.SIGKILL)):
+            with pytest.raises(CannotStop):
+                out_of_reach(elsewhere)
         assert other.poll() is None
 
 

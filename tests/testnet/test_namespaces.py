@@ -245,6 +245,13 @@ def test_what_a_killed_run_has_left_is_removed_and_what_is_in_use_is_not(hosts: 
     assert hosts.command(HUB)[-1] in ours()
 
 
+@pytest.mark.parametrize("beginning", ["", "nectar-", "nectar-1", "nectar-1-2"])
+def test_what_could_be_the_beginning_of_others_removes_nothing(hosts: Namespaces, beginning: str) -> None:
+    with pytest.raises(BadInput, match="is not what the names of the namespaces of one process begin with"):
+        namespaces.remove(beginning)
+    assert Path("/var/run/netns", hosts.command(HUB)[-1]).exists()
+
+
 @pytest.mark.parametrize("name", ["nectar", "nectar-", "nectar-1-2-hub", "nectar-x-1-0-hub", "nectar-1--1-0-hub"])
 def test_a_namespace_that_is_not_named_as_ours_are_is_nobodys_leftover(name: str) -> None:
     assert not namespaces._is_left(name)
