@@ -115,7 +115,10 @@ class NodeConfig:
         return self.genesis is None and self.static is None
 
 
-def module_cache() -> Path:
-    """The folder of compiled code, for all nodes and simulations of this user."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "nectar" / "modules"
+def module_cache() -> Path | None:
+    """The folder of compiled code, for all nodes and simulations of this user; None: the user has no folder at all."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "nectar" / "modules"
+    except RuntimeError:  # no HOME, and nobody knows the user: so it is in some containers
+        return None

@@ -30,7 +30,6 @@ ONLY_IN = {
         "nectar_node/control.py",
         "nectar_node/control_socket.py",
         "testnet/links/",
-        "testnet/demo.py",
     ),
     "wasmtime": ("kernel/wasm/",),
     "ctypes": ("kernel/wasm/", "nectar_node/memory.py", "testnet/namespaces.py"),

@@ -106,25 +106,29 @@ def _spawn(network: Network, name: str, options: BootOptions) -> Starting:
     if (owner := folder.owner()) is not None:
         raise CannotStart(f"{name} is running already, as process {owner}.")
     # -P: nothing in the current folder, which may hold a `net` or a `kernel` of its own, is taken for a part of us.
-    command = [*options.prefix, sys.executable, "-P", "-m", "nectar_node.cli.child", name, str(network.folder)]
+    command = [*options.prefix, sys.executable, "-P", "-m", "nectar_node.cli.child"]
     try:
         folder.path.mkdir(exist_ok=True, mode=0o700)
         keep_options(folder, options)
     except OSError as error:
         raise _cannot_start(name, error) from error
-    return spawn(name, folder, command, options.lifeline)
+    return spawn(name, folder, command, (name, str(network.folder)), options.lifeline)
 
 
-def spawn(name: str, folder: NodeFolder, command: Sequence[str], lifeline: int | None = None) -> Starting:
+def spawn(
+    name: str, folder: NodeFolder, command: Sequence[str], words: Sequence[str], lifeline: int | None = None
+) -> Starting:
     """Start a process that reports on the descriptor that `--ready-descriptor` names, and logs to `folder`.
 
-    Its standard input is what `tell` writes. It ends with `lifeline`, a descriptor of ours (`nectar_node.lifeline`), if
-    it is given one. Raises CannotStart if there is no such program, or no log can be written.
+    `words` go behind all options of the command, and are never taken for some, whatever a folder is called. `tell`
+    writes its standard input. It ends with `lifeline`, a descriptor of ours (`nectar_node.lifeline`), if it is given
+    one. Raises CannotStart if there is no such program, or no log can be written.
     """
     ready, reporting = os.pipe()
     passed = {"--ready-descriptor": reporting, "--lifeline": lifeline}
     given = {option: descriptor for option, descriptor in passed.items() if descriptor is not None}
-    command = [*command, *(word for option, descriptor in given.items() for word in (option, str(descriptor)))]
+    options = (word for option, descriptor in given.items() for word in (option, str(descriptor)))
+    command = [*command, *options, "--", *words]
     try:
         with open(os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as log:
             process = subprocess.Popen(

@@ -43,8 +43,8 @@ class LinksProcess:
             return False
         folder = links_folder(self.network.folder)
         folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        command = [sys.executable, "-P", "-m", "testnet.links", str(self.network.folder)]
-        starting = launch.spawn(_NAME, folder, command, lifeline)
+        command = [sys.executable, "-P", "-m", "testnet.links"]
+        starting = launch.spawn(_NAME, folder, command, [str(self.network.folder)], lifeline)
         try:
             launch.tell(starting, b"")
             launch.await_ready(starting, time.monotonic() + READY_TIMEOUT)

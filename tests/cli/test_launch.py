@@ -22,6 +22,8 @@ from nectar_node.cli.network import Network
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import BadInput, CannotStart
 from nectar_node.folder import NodeFolder
+from testnet.links.client import LinksProcess
+from testnet.local import LocalTestnet
 from tests.waiting import until
 
 _HOLD = """
@@ -148,6 +150,16 @@ def test_a_start_that_cannot_be_remembered_starts_nothing(tmp_path: Path) -> Non
     with pytest.raises(CannotStart, match=f"registrar.nec cannot be started: {staging}: Is a directory."):
         launch.start(network, [(REGISTRAR_NAME, BootOptions(packages=(), prefix=told_apart(tmp_path)))])
     assert not (tmp_path / "pid").exists()
+
+
+def test_a_folder_may_be_called_like_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with LocalTestnet(Path("--help"), BootOptions(packages=())) as nodes:
+        links = LinksProcess(nodes.network)
+        assert links.start()
+        nodes.start()
+        assert links.stop() == "stopped"
+    assert (tmp_path / "--help" / "testnet.json").is_file()
 
 
 def test_a_start_that_is_interrupted_while_the_node_is_told_how_to_boot_leaves_none(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from nectar_node.config import GENESIS_FILE, Genesis
+from nectar_node.config import GENESIS_FILE, Genesis, module_cache
 from nectar_node.errors import CannotJoin
 
 GENESIS = Genesis("registrar.nec", b"k" * 32, "127.0.0.1", 4000)
@@ -44,3 +45,15 @@ def test_whatever_lies_in_the_file_only_cannot_join_escapes(tmp_path: Path, text
     (tmp_path / GENESIS_FILE).write_text(text)
     with pytest.raises(CannotJoin):
         Genesis.load(tmp_path)
+
+
+def test_who_has_no_home_keeps_no_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: int) -> NoReturn:
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    assert module_cache() is None
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert module_cache() == Path("/somewhere/nectar/modules")
