@@ -44,6 +44,8 @@ def run(folder: Path, given: Descriptors) -> None:
     """
     if given.line is not None:
         lifeline.hold(given.line)
+        if lifeline.has_ended(given.line):
+            return  # before anything is made that nobody would remove
     place = links_folder(folder)
     place.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = place.acquire()

@@ -20,6 +20,7 @@ from nectar_node.errors import BadInput, CannotStart, NotRunning
 from testnet.links.claim import links_folder
 from testnet.links.client import LinksProcess
 from tests.cli.served_node import make_network
+from tests.waiting import LIMIT
 
 
 @pytest.fixture
@@ -73,6 +74,16 @@ def test_ctrl_c_at_its_terminal_ends_it_in_order(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
     assert (process.returncode, said) == (0, b"")
+
+
+def test_whoever_has_started_it_is_gone_already_so_it_makes_nothing(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(writing)
+    command = [sys.executable, "-P", "-m", "testnet.links", "--lifeline", str(reading), str(tmp_path)]
+    ended = subprocess.run(command, pass_fds=(reading,), capture_output=True, check=False, timeout=LIMIT)
+    os.close(reading)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_second_one_for_the_same_testnet_is_one_sentence(links: LinksProcess) -> None:
