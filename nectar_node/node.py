@@ -237,7 +237,13 @@ class Node:
         self._endpoint = (config.host, listener.port)
         if config.is_registrar:
             public_key = self._prepared.identity.public_key
-            Genesis(config.name, public_key, *(config.advertise or self._endpoint)).save(config.network_folder)
+            genesis = Genesis(config.name, public_key, *(config.advertise or self._endpoint))
+            try:
+                genesis.save(config.network_folder)
+            except OSError as error:
+                raise CannotStart(
+                    f"{config.network_folder / GENESIS_FILE} cannot be written: {error.strerror}."
+                ) from error
         return listener
 
     def _port_before(self, genesis: Genesis) -> int:

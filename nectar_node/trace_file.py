@@ -38,7 +38,6 @@ MAX_LINE_BYTES = 2 << 20
 _MAX_INTEGER = 1 << 64
 _CLOCK_LOOKS = 10
 """A message between two processes takes some twenty microseconds: their clocks must agree better than that."""
-_CLOCK_LOOKS = 10
 
 
 class BadTrace(BadInput):

@@ -21,8 +21,8 @@ from testnet import namespaces
 def hold_lifeline(folder: Path, temporary: Path | None = None) -> Iterator[int]:
     """Within this, a descriptor that reads as ended when this process is gone, for whatever it starts.
 
-    If it is killed, the testnet in `folder` is stopped, the namespaces of this process are removed, and so is the
-    folder `temporary`.
+    If it is killed, what holds the descriptor in the testnet in `folder` is stopped, the namespaces of this process are
+    removed, and so is the folder `temporary`, whatever runs there.
     """
     reading, writing = os.pipe()
     try:

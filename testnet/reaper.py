@@ -12,7 +12,10 @@ from pathlib import Path
 
 
 def reap(folder: Path, beginning: str, temporary: Path | None) -> None:
-    """Stop what runs in the testnet in `folder`, and remove the namespaces whose names begin so, and `temporary`."""
+    """Stop what runs in the testnet in `folder`, and remove the namespaces whose names begin so, and `temporary`.
+
+    A folder that stays may be used by others by now: there, whatever does not hold the lab's lifeline is left alone.
+    """
     import shutil
     from contextlib import suppress
 
@@ -22,9 +25,11 @@ def reap(folder: Path, beginning: str, temporary: Path | None) -> None:
     from testnet import impostors, namespaces
     from testnet.links.claim import links_folder
 
-    network = Network(folder)
+    network, line = Network(folder), Path(f"/dev/fd/{sys.stdin.fileno()}")
+    places = [links_folder(folder), *(network.place(name) for name in network.names())]
+    running = [(place, pid) for place in places if (pid := place.owner()) is not None]
     with suppress(NodeError):  # whatever does not go keeps nothing else
-        launch.stop([links_folder(folder), *(network.place(name) for name in network.names())])
+        launch.stop(place for place, pid in running if temporary is not None or launch.has_open(pid, line))
     with suppress(NodeError, OSError):
         impostors.dismiss_all(network)
     with suppress(NodeError):

@@ -309,7 +309,7 @@ def _handle(folder: NodeFolder, stack: contextlib.ExitStack) -> int | None:
             return None
         with contextlib.suppress(ProcessLookupError):
             handle = os.pidfd_open(owner)
-            if folder.owner() == owner and _has_open(owner, folder.lock):
+            if folder.owner() == owner and has_open(owner, folder.lock):
                 stack.callback(os.close, handle)
                 return handle
             os.close(handle)
@@ -320,7 +320,7 @@ def _handle(folder: NodeFolder, stack: contextlib.ExitStack) -> int | None:
     )
 
 
-def _has_open(pid: int, file: Path) -> bool:
+def has_open(pid: int, file: Path) -> bool:
     """Whether the process has a descriptor of that file; False where we may not look."""
     with contextlib.suppress(OSError):
         wanted = file.stat()

@@ -6,12 +6,14 @@ import os
 import select
 from pathlib import Path
 
+import pytest
 import trio
 
 from kernel.address import Address, ProcessId
 from kernel.capability import Capability
 from nectar_node.cli.main import main
 from nectar_node.config import NodeConfig
+from nectar_node.errors import CannotStart
 from nectar_node.folder import NodeFolder
 from nectar_node.log import MAX_FILE_BYTES, older
 from nectar_node.log_budget import LINES
@@ -96,3 +98,10 @@ def test_a_node_puts_a_full_log_aside(tmp_path: Path) -> None:
         assert "connected to registrar.nec" in nodes.log("a.nec")
         assert older(log).stat().st_size == MAX_FILE_BYTES
         assert log.stat().st_size < 1000
+
+
+def test_a_registrar_that_cannot_write_the_genesis_file_says_so(tmp_path: Path) -> None:
+    staging = tmp_path / ".testnet.json.new"
+    staging.mkdir()
+    with pytest.raises(CannotStart, match=rf"^{tmp_path}/testnet\.json cannot be written: Is a directory\.$"):
+        LocalTestnet(tmp_path).start()

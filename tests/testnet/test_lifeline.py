@@ -170,13 +170,27 @@ def test_what_an_error_leaves_is_removed_before_the_error_is_told(tmp_path: Path
     nodes = LocalTestnet(tmp_path / "testnet", BootOptions(packages=()))
 
     def fail() -> None:
-        with hold_lifeline(nodes.folder):
+        with hold_lifeline(nodes.folder) as nodes.lifeline:
             nodes.start()
+            nodes.pause("registrar.nec")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
     assert nodes.pid("registrar.nec") is None
+
+
+def test_what_others_have_started_in_its_folder_is_left_alone(tmp_path: Path) -> None:
+    with LocalTestnet(tmp_path / "testnet", BootOptions(packages=())) as nodes:
+
+        def fail() -> None:
+            with hold_lifeline(nodes.folder):
+                nodes.start()
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        assert nodes.status("registrar.nec")["name"] == "registrar.nec"
 
 
 def test_nodes_that_a_lifeline_was_not_given_to_outlive_it(tmp_path: Path) -> None:
