@@ -23,10 +23,11 @@ FLAGS = (
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: the page is not loaded in a browser")
 
 
-def load(page: Path, profile: Path) -> tuple[str, list[str]]:
-    """The document when its script has run, and what the console has."""
+def load(page: Path, profile: Path, width: int = 1400) -> tuple[str, list[str]]:
+    """The document when its script has run in a window that many pixels wide, and what the console has."""
     assert BROWSER is not None
-    command = [BROWSER, *FLAGS, f"--user-data-dir={profile}", "--dump-dom", page.as_uri()]
+    size = f"--window-size={width},900"
+    command = [BROWSER, *FLAGS, f"--user-data-dir={profile}", size, "--dump-dom", page.as_uri()]
     ran = subprocess.run(command, capture_output=True, timeout=120, check=True)
     console = [line for line in ran.stderr.decode(errors="replace").splitlines() if "CONSOLE" in line]
     return ran.stdout.decode(errors="replace"), console
@@ -38,6 +39,15 @@ def test_a_real_run_is_drawn_without_a_word_on_the_console(journal: Journal, tmp
     assert console == [], SEED
     assert f"file_transfer, seed {SEED}</h1>" in document
     assert re.search(r'id="count">\d+ of \d+ shown<', document)
+
+
+@pytest.mark.parametrize("width", [500, 1400])
+def test_there_is_room_to_drag_over_the_whole_run(tmp_path: Path, width: int) -> None:
+    write_report(small(), tmp_path / "page.html")
+    document, _ = load(tmp_path / "page.html", tmp_path / "profile", width)
+    strip = re.search(r'<section id="overview".*?<canvas[^>]* width="(\d+)"', document, re.DOTALL)
+    assert strip is not None
+    assert int(strip[1]) > width / 2
 
 
 def test_an_empty_run_is_drawn_too(tmp_path: Path) -> None:
