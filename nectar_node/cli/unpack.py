@@ -87,7 +87,7 @@ def is_single_file(path: Path) -> bool:
         if path.is_dir():
             return False
         if not path.exists():
-            raise BadInput(f"{path} does not exist.")
+            raise BadInput(f"{path} does not exist: check the path.")
         if not path.is_file():
             raise BadPackage(f"{path} is neither a file nor a folder.")
         with path.open("rb") as file:

@@ -86,7 +86,10 @@ def read_where(kind: str, given: Mapping[str, object]) -> Where:
 
 def _two_ends(kind: str, ends: object) -> tuple[str, str]:
     if not isinstance(ends, list | tuple) or len(ends) != 2:
-        raise BadInput(f'{kind}: between must be the names of two nodes, as ["a.nec", "b.nec"], and not {shown(ends)}.')
+        raise BadInput(
+            f'{kind}: between must be the names of two nodes, as ["a.nec", "b.nec"], or in a command a.nec,b.nec, '
+            f"and not {shown(ends)}."
+        )
     first, second = (_name(kind, "between", end) for end in ends)
     if first == second != ANY:
         raise BadInput(f"{kind}: between names {first} twice.")

@@ -23,7 +23,8 @@ def journal_file(plan: Plan, wanted: Path | None = None, ending: str = "") -> Pa
         with file.open("ab"):
             pass
     except OSError as error:
-        raise BadInput(f"{file} cannot be written: {error.strerror}.") from error
+        advice = "" if wanted is None else " Name another file with -o."
+        raise BadInput(f"{file} cannot be written: {error.strerror}.{advice}") from error
     return file
 
 

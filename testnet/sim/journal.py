@@ -137,7 +137,10 @@ def _check_magic(data: bytes) -> None:
         raise BadJournal(f" is no journal of a simulation: it does not begin with {MAGIC!r}.")
     version = words[1][:20].decode("ascii", "backslashreplace")
     if version != VERSION:
-        raise BadJournal(f" is a journal of version {version}, and this is a reader of version {VERSION}.")
+        raise BadJournal(
+            f" is a journal of version {version}, and this reads version {VERSION}: "
+            "read it with the project that wrote it."
+        )
 
 
 def _events(lines: list[bytes]) -> Iterator[Event]:

@@ -29,11 +29,15 @@ def find_scenario(name: str) -> Scenario:
         return SCENARIOS[name]
     path, colon, own = name.rpartition(":")
     if not colon:
-        raise BadInput(unknown("scenario", name, SCENARIOS, _OWN))
+        if not name.endswith(".py"):
+            raise BadInput(unknown("scenario", name, SCENARIOS, _OWN))
+        path, own = name, ""
     module = load_module(Path(path))
     found = getattr(module, own, None)
     if not isinstance(found, Scenario):
         here = [each for each, value in vars(module).items() if isinstance(value, Scenario)]
+        if here and not own:
+            raise BadInput(f"Which scenario of {path}? Say {' or '.join(f'{path}:{each}' for each in here)}.")
         raise BadInput(f"{path} has no scenario {own!r}; it has {', '.join(here) or 'none'}.")
     return replace(found, name=name)
 

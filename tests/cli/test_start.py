@@ -200,7 +200,9 @@ def test_a_bad_manifest_says_what_is_wrong_in_it(
 def test_a_path_that_is_nothing_is_one_sentence(
     node: RealNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert f"{tmp_path / 'nothing'} does not exist.\n" == refused(node, capsys, tmp_path / "nothing", code=2)
+    assert f"{tmp_path / 'nothing'} does not exist: check the path.\n" == refused(
+        node, capsys, tmp_path / "nothing", code=2
+    )
     assert "holds no manifest.json" in refused(node, capsys, tmp_path)
     (tmp_path / "bad.zip").write_bytes(b"PK\3\4 and no more")
     assert "is no zip" in refused(node, capsys, tmp_path / "bad.zip")

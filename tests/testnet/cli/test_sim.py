@@ -142,7 +142,10 @@ def test_without_a_seed_a_random_one_is_printed_that_gives_the_same_run(capsys: 
         (["run", "file_transfer", "--seed", str(1 << 63)], "Invalid value for '--seed'"),
         (["run", "file_transfer", "--nodes", "1"], "file_transfer runs with 2 to 200 nodes, and not with 1."),
         (["run", "file_transfer", "--faults", "none.toml"], "none.toml cannot be read: No such file or directory."),
-        (["run", "file_transfer", "-o", "none/x"], "none/x cannot be written: No such file or directory."),
+        (
+            ["run", "file_transfer", "-o", "none/x"],
+            "none/x cannot be written: No such file or directory. Name another file with -o.",
+        ),
         (["sweep", "file_transfer", "--seeds", "0"], "Invalid value for '--seeds'"),
         (["sweep", "file_transfer", "--seeds", "9" * 20], "Invalid value for '--seeds'"),
         (["sweep", "file_transfer", "--first", "9" * 20], "Invalid value for '--first'"),

@@ -53,9 +53,14 @@ def test_a_schedule_has_four_ways_to_say_where(given: dict[str, object], where: 
     [
         (
             {"between": [A]},
-            'stall: between must be the names of two nodes, as ["a.nec", "b.nec"], and not [\'a.nec\'].',
+            'stall: between must be the names of two nodes, as ["a.nec", "b.nec"], or in a command a.nec,b.nec, '
+            "and not ['a.nec'].",
         ),
-        ({"between": A}, 'stall: between must be the names of two nodes, as ["a.nec", "b.nec"], and not \'a.nec\'.'),
+        (
+            {"between": A},
+            'stall: between must be the names of two nodes, as ["a.nec", "b.nec"], or in a command a.nec,b.nec, '
+            "and not 'a.nec'.",
+        ),
         ({"between": [A, A]}, "stall: between names a.nec twice."),
         ({"node": "A"}, "stall: node must be a node's name, such as a.nec, or * for all, and not 'A'."),
         ({"source": 7}, "stall: source must be a node's name, such as a.nec, or * for all, and not 7."),

@@ -51,7 +51,11 @@ def test_a_journal_is_read_as_a_run_writes_it(file: Path) -> None:
     ("old", "new", "sentence"),
     [
         ("nectar-", "#!/bin/", "FILE is no journal of a simulation: it does not begin with 'nectar-journal'."),
-        ("journal 1", "journal 2", "FILE is a journal of version 2, and this is a reader of version 1."),
+        (
+            "journal 1",
+            "journal 2",
+            "FILE is a journal of version 2, and this reads version 1: read it with the project that wrote it.",
+        ),
         ('"seed"', '"need"', "FILE, line 1: expected a scenario, a seed, nodes, options and a schedule."),
         ('{"scenario"', '["scenario"', "FILE, line 1: its JSON is broken."),
         ("0.000000000 a", "0.0 a", "FILE, line 2: expected a time with nine decimals, a node and what happened."),

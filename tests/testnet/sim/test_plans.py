@@ -55,6 +55,14 @@ def test_a_scenario_of_ones_own_is_found_in_its_file_and_named_by_it() -> None:
         find_scenario("none.py:FAILS")
 
 
+def test_a_file_without_the_name_of_a_scenario_is_asked_which() -> None:
+    with pytest.raises(BadInput) as error:
+        find_scenario(f"{HERE}")
+    assert str(error.value).startswith(f"Which scenario of {HERE}? Say {HERE}:FAILS or {HERE}:STUCK or ")
+    with pytest.raises(BadInput, match=r"none\.py cannot be read: No such file or directory\."):
+        find_scenario("none.py")
+
+
 @pytest.mark.parametrize("nodes", [-1, 0, 1, MAX_NODES + 1])
 def test_too_few_or_too_many_nodes_are_refused(nodes: int) -> None:
     with pytest.raises(BadInput, match=f"file_transfer runs with 2 to {MAX_NODES} nodes, and not with {nodes}"):
