@@ -86,12 +86,18 @@ def check_level(name: str) -> Level:
 
 
 def _plan(scenario: str, nodes: int | None, seed: int | None) -> tuple[Scenario, Plan]:
-    if os.path.isfile(scenario):  # which no text is too long for
+    if _is_journal(scenario):
         if nodes is not None or seed is not None:
             raise BadInput(f"{scenario} is a journal, which has its own nodes and seed: leave --nodes and --seed out.")
         return plan_of(read_journal_untrusted(Path(scenario)).header, scenario)
     found = find_scenario(scenario)
     return found, expand(found, chosen(seed), nodes)
+
+
+def _is_journal(word: str) -> bool:
+    return word.endswith(".journal") or (
+        os.path.isfile(word) and not word.endswith(".py")
+    )  # no text is too long for it
 
 
 def _played(scenario: Scenario, plan: Plan, level: Level) -> Result:

@@ -81,6 +81,8 @@ def test_what_is_wrong_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> No
     assert fails(capsys, "chat", "--nodes", "500").startswith("chat runs with 2 to 32 nodes")
     assert fails(capsys, "faults.toml").startswith("faults.toml is no journal of a simulation")
     assert "leave --nodes and --seed out" in fails(capsys, "faults.toml", "--seed", "3")
+    assert fails(capsys, "none.journal") == "none.journal cannot be read: No such file or directory."
+    assert fails(capsys, "short.py") == "Which scenario of short.py? Say short.py:FILE_TRANSFER or short.py:SHORT."
 
 
 def test_without_root_the_hosts_of_their_own_are_refused_in_one_sentence(
