@@ -30,7 +30,9 @@ def build(folder: Path, source: str) -> None:
     (package / "manifest.json").write_text(manifest)
     (script,) = blocks("sh")
     (folder / "build.sh").write_text(script)
-    (folder / "test_poll.py").write_text("\n\n".join(blocks("python")))
+    *poll, storms = blocks("python")
+    (folder / "test_poll.py").write_text("\n\n".join(poll))
+    (folder / "test_storms.py").write_text(storms)
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     caches = {f"ZIG_{kind.upper()}_CACHE_DIR": str(ROOT / ".zig-cache" / kind) for kind in ("global", "local")}
     subprocess.run(["sh", "build.sh"], cwd=folder, env={**os.environ, **caches, "PATH": tools, "NECTAR": str(ROOT)})
@@ -72,7 +74,8 @@ def repeats() -> list[str]:
 
 def shown_of_the_run() -> list[str]:
     """What the document shows of that run and must be the same everywhere: its error, its time, its messages."""
-    return re.findall(r"^E +Assertion.*|^time +\d.*|^  \d+\.\d{9} .*", DOCUMENT, re.MULTILINE)
+    part, _ = DOCUMENT.split("\n## 5. The fix\n")
+    return re.findall(r"^E +Assertion.*|^time +\d.*|^  \d+\.\d{9} .*", part, re.MULTILINE)
 
 
 def test_the_first_test_passes(broken: Path) -> None:
@@ -80,7 +83,7 @@ def test_the_first_test_passes(broken: Path) -> None:
 
 
 def test_some_of_the_twenty_seeds_find_the_bug_and_the_one_that_the_document_shows_is_among_them(broken: Path) -> None:
-    found = run(broken, "-k", "gone")
+    found = run(broken, "test_poll.py", "-k", "gone")
     failed, passed = (int(each) for each in re.findall(r"(\d+) failed, (\d+) passed", found)[-1])
     assert failed + passed == 20
     assert len(repeats()) == 1
@@ -98,7 +101,7 @@ def test_the_command_that_the_document_shows_repeats_the_failure_and_passes_afte
 
 
 def test_after_the_fix_all_seeds_pass(mended: Path) -> None:
-    assert "21 passed" in run(mended, "-k", "not sleeps")
+    assert "21 passed" in run(mended, "test_poll.py", "-k", "not sleeps")
 
 
 def test_a_node_that_sleeps_shows_the_bug_every_time(broken: Path) -> None:
@@ -108,3 +111,12 @@ def test_a_node_that_sleeps_shows_the_bug_every_time(broken: Path) -> None:
 
 def test_after_the_fix_the_same_test_passes_on_real_nodes(mended: Path) -> None:
     assert "1 passed" in run(mended, "-k", "sleeps", "--nectar-level", "loopback")
+
+
+def test_hypothesis_shrinks_a_storm_to_the_crash_that_the_document_shows(mended: Path) -> None:
+    pytest.importorskip("hypothesis")
+    found = run(mended, "test_storms.py", "--hypothesis-seed", "1")
+    _, part = DOCUMENT.split("\n## Faults from Hypothesis\n")
+    shown = re.findall(r"^E +(AssertionError: .*|schedule=.*)", part, re.MULTILINE)
+    assert len(shown) == 2
+    assert [line for line in shown if line not in found] == []
