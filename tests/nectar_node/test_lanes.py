@@ -68,7 +68,7 @@ async def test_g23_hashing_large_files_holds_up_nothing_else(tmp_path: Path) -> 
 
 
 async def test_g23_a_folder_deeper_than_the_stack_ends_no_lane(tmp_path: Path) -> None:
-    deep = Location(str(tmp_path), ("d",) + ("a",) * 1500)
+    deep = Location(str(tmp_path), ("d",) + ("a",) * 1050)
     operations: list[Operation] = [MakeFolder(deep), RemoveFolder(Location(str(tmp_path), ("d",)), recursive=True)]
     assert await outcomes_of([Job(each, "d", None) for each in operations], len(operations)) == operations
     assert os.listdir(tmp_path) == []

@@ -20,7 +20,7 @@ def mapped() -> int:
 
 def test_a_run_gives_back_the_memory_of_its_guests_also_of_those_that_crashed() -> None:
     programs = Programs()
-    plan = draw_plan(SCENARIOS["churn"], 3)
+    plan = draw_plan(SCENARIOS["churn"], 22)
     run(plan, programs)
     before = mapped()
     run(plan, programs)
