@@ -32,11 +32,11 @@ class _File:
 class Sender:
     """The files of one node."""
 
-    def __init__(self, stage: Stage, name: str, token: str) -> None:
-        """`token`: a word in the names of all files of this run, and of no others."""
+    def __init__(self, stage: Stage, name: str, prefix: str) -> None:
+        """`prefix`: what the names of all files of this run begin with, and of no others."""
         self._stage = stage
         self._name = name
-        self._token = token
+        self._prefix = prefix
         self._chance = Random(f"{stage.seed}/files/{name}")
         self._number = 0
         self._unsure: list[_File] = []
@@ -50,13 +50,13 @@ class Sender:
             self._stage.finishing.wait(PAUSE)
 
     def sweep(self) -> None:
-        """Look at what has come though nobody was told so."""
+        """Look at what has come though nobody was told so; when all transfers have ended (`testnet.chaos.remains`)."""
         for file in self._unsure:
             self._check(file, must_be_there=False)
 
     def _draw(self) -> _File:
         self._number += 1
-        path = self._stage.scratch / f"chaos-{self._token}-{self._name}-{self._number}.bin"
+        path = self._stage.scratch / f"{self._prefix}{self._name}-{self._number}.bin"
         target = self._chance.choice(self._stage.others(self._name))
         data = self._chance.randbytes(self._chance.choice(SIZES))
         path.write_bytes(data)
@@ -83,6 +83,7 @@ class Sender:
         except NodeError:  # it cannot be asked just now
             with lock:
                 transfers.unended += has_begun
+            self._unsure.append(file)
         finally:
             file.path.unlink(missing_ok=True)
 
@@ -156,12 +157,6 @@ def kind_of_failure(answer: Answer | None) -> str | None:
     except TransferFailed as failure:
         return failure.kind
     return None
-
-
-def partial_files(stage: Stage) -> set[Path]:
-    """What has come of files that are not whole yet."""
-    folders = [stage.network.place(name).drives / "file_transfer:sys" / "inbox" / ".partial" for name in stage.nodes]
-    return {path for folder in folders if folder.is_dir() for path in folder.iterdir()}
 
 
 def _digest(data: bytes) -> bytes:

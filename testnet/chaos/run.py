@@ -14,8 +14,9 @@ from typing import Protocol
 from nectar_node.cli.transfer import Interrupts
 from nectar_node.errors import NodeError
 from testnet.chaos import files
-from testnet.chaos.files import Sender, partial_files
+from testnet.chaos.files import Sender
 from testnet.chaos.ground import Ground
+from testnet.chaos.remains import end_transfers, partial_files
 from testnet.chaos.report import Report
 from testnet.chaos.requests import PROCESS, RUN_SECONDS, TIMEOUT, Author
 from testnet.chaos.stage import Stage
@@ -58,11 +59,12 @@ class Play:
     """All threads of a run."""
 
     def __init__(self, stage: Stage, schedule: Schedule) -> None:
-        token = secrets.token_hex(4)
+        self._prefix = f"chaos-{secrets.token_hex(4)}-"
         self._stage = stage
         self._weather = Weather(stage, schedule)
         self._authors = [Author(stage, name) for name in stage.nodes]
-        self._senders = [Sender(stage, name, token) for name in stage.nodes]
+        self._senders = [Sender(stage, name, self._prefix) for name in stage.nodes]
+        self._threads: list[threading.Thread] = []
 
     def perform(self, seconds: float, display: Shows, wanted: Interrupts) -> None:
         """From the first fault to the last outcome. Whoever interrupts twice waits for no outcome any more."""
@@ -85,10 +87,15 @@ class Play:
         return self._stage.now >= seconds or self._stage.gone
 
     def tidy(self, partial: set[Path]) -> None:
-        """Nothing that was begun goes on, and nothing is left behind."""
+        """Nothing that was begun goes on, no file of ours is wrong, and nothing is left behind."""
         self._stage.finishing.set()
         self._stage.be_patient(0.0)
+        for thread in self._threads:
+            thread.join()
         self._weather.clear()
+        end_transfers(self._stage, self._prefix)
+        for sender in self._senders:
+            sender.sweep()
         for author, name in zip(self._authors, self._stage.nodes, strict=True):
             if author.installed:
                 with contextlib.suppress(NodeError), self._stage.network.connect(name) as client:
@@ -99,8 +106,6 @@ class Play:
     def _check(self) -> None:
         for author in self._authors:
             author.check()
-        for sender in self._senders:
-            sender.sweep()
         if self._stage.traces is not None:
             self._look_back(self._stage.traces)
 
@@ -120,6 +125,7 @@ class Play:
         threads = [threading.Thread(target=self._guarded, args=(each,), name="chaos", daemon=True) for each in what]
         for thread in threads:
             thread.start()
+        self._threads += threads
         return threads
 
     def _guarded(self, what: Callable[[], None]) -> None:

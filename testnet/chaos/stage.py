@@ -12,8 +12,8 @@ from testnet.chaos.report import Report
 from testnet.processes import is_paused
 from testnet.traces import Traces
 
-_ENDS_WITHIN = 2.0
-"""Seconds in which a process is gone whose connections have ended."""
+_ENDS_WITHIN = 60.0
+"""Seconds in which a process is gone whose connections have ended, however busy the machine is."""
 _GLANCE = 0.02
 
 

@@ -60,7 +60,13 @@ def make_network(folder: Path, *names: str) -> Path:
 @contextmanager
 def serve_node(network: Path, name: str, answer: Answerer) -> Iterator[ServedNode]:
     """The node `name`, running in `network` as far as a client can tell."""
-    folder = NodeFolder(network / NODES_FOLDER / name)
+    with serve_folder(NodeFolder(network / NODES_FOLDER / name), answer) as node:
+        yield node
+
+
+@contextmanager
+def serve_folder(folder: NodeFolder, answer: Answerer) -> Iterator[ServedNode]:
+    """What runs in that folder, as far as a client can tell."""
     folder.create()
     lock = folder.acquire()
     node = ServedNode(folder, answer)

@@ -38,7 +38,7 @@ def follow(tmp_path: Path, arrives: Callable[[bytes], bytes | None], outcome: di
         return {"ok": {"outcome": "response", "body": json.dumps(outcome)}}
 
     with serve_node(tmp_path, "a.nec", answer):
-        sender = Sender(stage, "a.nec", "token")
+        sender = Sender(stage, "a.nec", "chaos-token-")
         sender.run()
         sender.sweep()
     assert list(tmp_path.glob("chaos-*")) == []
