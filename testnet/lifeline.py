@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,17 +18,18 @@ from testnet import namespaces
 
 
 @contextmanager
-def hold_lifeline(folder: Path, temporary: Path | None = None) -> Iterator[int]:
+def hold_lifeline(folder: Path, temporary: Path | None = None, nodes: Collection[str] = ()) -> Iterator[int]:
     """Within this, a descriptor that reads as ended when this process is gone, for whatever it starts.
 
-    If it is killed, what holds the descriptor in the testnet in `folder` is stopped, the namespaces of this process are
-    removed, and so is the folder `temporary`, whatever runs there.
+    If it is killed, what holds the descriptor in the testnet in `folder` is stopped, and so are these `nodes` and the
+    links that no other node needs; the namespaces of this process are removed, and so is the folder `temporary`,
+    whatever runs there.
     """
     reading, writing = os.pipe()
     try:
         # A session of its own: what a terminal sends to all that it has started, it sends to us, and we end the reaper.
         with subprocess.Popen(
-            _command(folder, temporary),
+            _command(folder, temporary, nodes),
             stdin=reading,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -43,7 +44,8 @@ def hold_lifeline(folder: Path, temporary: Path | None = None) -> Iterator[int]:
         os.close(reading)
 
 
-def _command(folder: Path, temporary: Path | None) -> list[str]:
+def _command(folder: Path, temporary: Path | None, nodes: Collection[str]) -> list[str]:
     command = [sys.executable, "-P", "-m", "testnet.reaper", str(folder.absolute())]
     command += ["--namespaces", namespaces.beginning_of(os.getpid())]
-    return command if temporary is None else [*command, "--temporary", str(temporary.absolute())]
+    command += [] if temporary is None else ["--temporary", str(temporary.absolute())]
+    return [*command, "--nodes", *nodes]

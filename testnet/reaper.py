@@ -8,13 +8,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 
-def reap(folder: Path, beginning: str, temporary: Path | None) -> None:
+def reap(folder: Path, beginning: str, temporary: Path | None, nodes: Collection[str]) -> None:
     """Stop what runs in the testnet in `folder`, and remove the namespaces whose names begin so, and `temporary`.
 
-    A folder that stays may be used by others by now: there, whatever does not hold the lab's lifeline is left alone.
+    A folder that stays may be used by others by now: there, whatever does not hold the lab's lifeline is left alone,
+    but for these `nodes`, and the links that no other node needs.
     """
     import shutil
     from contextlib import suppress
@@ -24,14 +26,21 @@ def reap(folder: Path, beginning: str, temporary: Path | None) -> None:
     from nectar_node.errors import NodeError
     from testnet import impostors, namespaces
     from testnet.links.claim import links_folder
+    from testnet.links.client import LinksProcess
 
     network, line = Network(folder), Path(f"/dev/fd/{sys.stdin.fileno()}")
     places = [links_folder(folder), *(network.place(name) for name in network.names())]
     running = [(place, pid) for place in places if (pid := place.owner()) is not None]
     with suppress(NodeError):  # whatever does not go keeps nothing else
-        launch.stop(place for place, pid in running if temporary is not None or launch.has_open(pid, line))
+        launch.stop(
+            place
+            for place, pid in running
+            if temporary is not None or place.path.name in nodes or launch.has_open(pid, line)
+        )
     with suppress(NodeError, OSError):
-        impostors.dismiss_all(network)
+        if not (links := LinksProcess(network)).left():
+            links.stop()
+            impostors.dismiss_all(network)
     with suppress(NodeError):
         namespaces.remove(beginning)
     if temporary is not None:
@@ -46,10 +55,11 @@ def main() -> int:
         "--namespaces", required=True, metavar="NAME", help="what the names of its namespaces begin with"
     )
     parser.add_argument("--temporary", type=Path, metavar="FOLDER", help="to be removed")
+    parser.add_argument("--nodes", nargs="*", metavar="NODE", help="to be stopped")
     arguments = parser.parse_args()
     while os.read(sys.stdin.fileno(), 1):
         pass
-    reap(arguments.folder, arguments.namespaces, arguments.temporary)
+    reap(arguments.folder, arguments.namespaces, arguments.temporary, arguments.nodes)
     return 0
 
 

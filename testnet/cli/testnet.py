@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -23,6 +24,7 @@ from testnet.cli import fault, nodes
 from testnet.cli.chaos import chaos
 from testnet.cli.play import play
 from testnet.cli.watch import watch
+from testnet.lifeline import hold_lifeline
 from testnet.links.client import LinksProcess
 from testnet.processes import is_paused
 
@@ -56,9 +58,10 @@ def up(
         output.say("The links between the nodes run again; no faults hold.")
     down = nodes_to_start(network, names, mended)
     news = {name: follow_from_now(network, name) for name in down}
-    with terminated_like_interrupt(), ended_with_the_nodes(links):
+    with terminated_like_interrupt(), held(network, down, detach) as lifeline, ended_with_the_nodes(links):
         began = time.monotonic()
-        started = launch.start(network, [(name, _options(network, name, direct)) for name in down])
+        booting = [(name, replace(_options(network, name, direct), lifeline=lifeline)) for name in down]
+        started = launch.start(network, booting)
         seconds = time.monotonic() - began
         if as_json:
             output.print_json({"nodes": [_started(node) for node in started], "seconds": round(seconds, 3)})
@@ -75,6 +78,17 @@ def _options(network: Network, name: str, direct: bool) -> BootOptions:
     links = LinksProcess(network)
     links.start()
     return links.connect(name).options(DEFAULT_OPTIONS)
+
+
+@contextmanager
+def held(network: Network, down: Sequence[str], detach: bool) -> Iterator[int | None]:
+    """Within this, the lifeline of the nodes that are `down`, with which they end however this process does; None: they
+    are to outlive it."""
+    if detach or not down:
+        yield None
+    else:
+        with hold_lifeline(network.folder, nodes=down) as lifeline:
+            yield lifeline
 
 
 @contextmanager

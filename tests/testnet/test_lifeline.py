@@ -15,13 +15,16 @@ from pathlib import Path
 import pytest
 
 from nectar_node.cli.boot_options import DEFAULT_OPTIONS, BootOptions, encode_told
+from nectar_node.cli.network import Network
 from testnet import namespaces
 from testnet.lab import Level
 from testnet.lifeline import hold_lifeline
+from testnet.links.client import LinksProcess
 from testnet.local import LocalTestnet
 from testnet.processes import NodeProcesses
 from testnet.testing.run import unavailable
 from tests.cli.child import boot_child
+from tests.testnet.cli.lab import Shell
 from tests.testnet.plugin_runs import QUIET
 
 LIMIT = 120.0
@@ -148,6 +151,32 @@ def test_a_killed_chaos_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
             time.sleep(GLANCE)
         kill_and_look(chaos, tmp_path, at_least=6)
     assert [path.name for path in tmp_path.glob("nectar-*")] == []
+
+
+def test_a_killed_up_leaves_no_process(tmp_path: Path) -> None:
+    folder = tmp_path / "testnet"
+    with lab(tmp_path, "nectar_node", "testnet", "up", "--nodes", "a.nec,b.nec", "--dir", str(folder)) as up:
+        await_line(up, "Ready after")
+        NodeProcesses(Network(folder)).pause("a.nec")
+        kill_and_look(up, tmp_path, at_least=5)
+
+
+def test_a_killed_up_leaves_nodes_that_ran_before_and_their_links(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "testnet")
+    network = Network(shell.folder)
+    shell.say("testnet", "up", "--nodes", "a.nec", "--detach")
+    try:
+        before = processes(tmp_path, os.getpid())
+        with lab(tmp_path, "nectar_node", "testnet", "up", "--nodes", "a.nec,b.nec", "--dir", str(shell.folder)) as up:
+            await_line(up, "Ready after")
+            there = set(processes(tmp_path, up.pid)) - set(before)
+            assert len(there) >= 2, "a node, and who ends it"
+            up.send_signal(signal.SIGKILL)
+            await_ends(list(there), "a process outlives the command")
+        assert sorted(processes(tmp_path, os.getpid())) == sorted(before)
+        assert LinksProcess(network).left() == ["registrar.nec", "a.nec"]
+    finally:
+        shell.say("testnet", "down")
 
 
 def test_a_killed_pytest_leaves_no_node(tmp_path: Path) -> None:
