@@ -185,7 +185,7 @@ def _folder(keep: bool) -> Iterator[Path]:
 def _testnet(folder: Path, keep: bool) -> Iterator[tuple[LocalTestnet, LoopbackLinks]]:
     place = folder / "testnet"
     with (
-        hold_lifeline(place, None if keep else folder) as lifeline,
+        hold_lifeline(place, () if keep else (folder,)) as lifeline,
         run_loopback_links(place) as links,
         LocalTestnet(place, links=links, lifeline=lifeline) as nodes,
     ):

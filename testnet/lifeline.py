@@ -18,12 +18,12 @@ from testnet import namespaces
 
 
 @contextmanager
-def hold_lifeline(folder: Path, temporary: Path | None = None, nodes: Collection[str] = ()) -> Iterator[int]:
+def hold_lifeline(folder: Path, temporary: Collection[Path] = (), nodes: Collection[str] = ()) -> Iterator[int]:
     """Within this, a descriptor that reads as ended when this process is gone, for whatever it starts.
 
     If it is killed, what holds the descriptor in the testnet in `folder` is stopped, and so are these `nodes` and the
-    links that no other node needs; the namespaces of this process are removed, and so is the folder `temporary`,
-    whatever runs there.
+    links that no other node needs; the namespaces of this process are removed, and so are the folders and pipes
+    `temporary`, whatever runs there.
     """
     reading, writing = os.pipe()
     try:
@@ -44,8 +44,7 @@ def hold_lifeline(folder: Path, temporary: Path | None = None, nodes: Collection
         os.close(reading)
 
 
-def _command(folder: Path, temporary: Path | None, nodes: Collection[str]) -> list[str]:
+def _command(folder: Path, temporary: Collection[Path], nodes: Collection[str]) -> list[str]:
     command = [sys.executable, "-P", "-m", "testnet.reaper", str(folder.absolute())]
     command += ["--namespaces", namespaces.beginning_of(os.getpid())]
-    command += [] if temporary is None else ["--temporary", str(temporary.absolute())]
-    return [*command, "--nodes", *nodes]
+    return [*command, "--temporary", *(str(path.absolute()) for path in temporary), "--nodes", *nodes]

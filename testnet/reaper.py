@@ -12,7 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 
-def reap(folder: Path, beginning: str, temporary: Path | None, nodes: Collection[str]) -> None:
+def reap(folder: Path, beginning: str, temporary: Collection[Path], nodes: Collection[str]) -> None:
     """Stop what runs in the testnet in `folder`, and remove the namespaces whose names begin so, and `temporary`.
 
     A folder that stays may be used by others by now: there, whatever does not hold the lab's lifeline is left alone,
@@ -30,21 +30,21 @@ def reap(folder: Path, beginning: str, temporary: Path | None, nodes: Collection
 
     network, line = Network(folder), Path(f"/dev/fd/{sys.stdin.fileno()}")
     places = [links_folder(folder), *(network.place(name) for name in network.names())]
+    goes = any(folder.is_relative_to(path) for path in temporary)
     running = [(place, pid) for place in places if (pid := place.owner()) is not None]
     with suppress(NodeError):  # whatever does not go keeps nothing else
-        launch.stop(
-            place
-            for place, pid in running
-            if temporary is not None or place.path.name in nodes or launch.has_open(pid, line)
-        )
+        launch.stop(place for place, pid in running if goes or place.path.name in nodes or launch.has_open(pid, line))
     with suppress(NodeError, OSError):
         if not (links := LinksProcess(network)).left():
             links.stop()
             impostors.dismiss_all(network)
     with suppress(NodeError):
         namespaces.remove(beginning)
-    if temporary is not None:
-        shutil.rmtree(temporary, ignore_errors=True)
+    for path in temporary:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.is_fifo():
+            path.unlink()
 
 
 def main() -> int:
@@ -54,8 +54,8 @@ def main() -> int:
     parser.add_argument(
         "--namespaces", required=True, metavar="NAME", help="what the names of its namespaces begin with"
     )
-    parser.add_argument("--temporary", type=Path, metavar="FOLDER", help="to be removed")
-    parser.add_argument("--nodes", nargs="*", metavar="NODE", help="to be stopped")
+    parser.add_argument("--temporary", type=Path, nargs="*", default=(), metavar="PATH", help="to be removed")
+    parser.add_argument("--nodes", nargs="*", default=(), metavar="NODE", help="to be stopped")
     arguments = parser.parse_args()
     while os.read(sys.stdin.fileno(), 1):
         pass

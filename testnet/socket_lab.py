@@ -360,7 +360,7 @@ def open_socket_lab(
     """
     assert level is not Level.SIMULATION
     with (
-        hold_lifeline(folder, temporary) as lifeline,
+        hold_lifeline(folder, () if temporary is None else (temporary,)) as lifeline,
         run_host_links(seed) if level is Level.NAMESPACES else run_loopback_links(folder, seed) as links,
     ):
         nodes = LocalTestnet(folder, replace(DEFAULT_OPTIONS, trace=True), links, lifeline)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,8 @@ from testnet.traces import TRACES_FOLDER, Traces
 
 _PATIENCE = 5.0
 """Seconds in which a node that nothing is wrong with says what it runs."""
+_PREFIX = "nectar-chaos-"
+"""Of the names of temporary folders."""
 OWN_NODES = ("one.nec", "two.nec", "three.nec")
 
 
@@ -35,7 +37,7 @@ class Ground:
     lifeline: int | None = None
     """What it ends with, if it was started here (`testnet.lifeline`)."""
     scratch: Path | None = None
-    """Where files to send are made; None: where temporary files are."""
+    """Where files to send are made; None: where temporary files are. It goes even if this process is killed."""
     traces: Traces | None = None
     """Of its nodes, from their boot on; None: they ran before."""
     keep: bool = False
@@ -57,20 +59,27 @@ def ground(folder: Path, tell: Callable[[str], None]) -> Iterator[Ground]:
     network = Network.find(folder)
     running = [name for name in network.names() if network.place(name).owner() is not None]
     if running:
-        place = Ground(network, check(network, running))
+        nodes = check(network, running)
         tell(f"The testnet in {folder} runs, and will go on running.")
-        yield place
+        with _scratch() as scratch, hold_lifeline(folder, (scratch,), nodes=()):
+            yield Ground(network, nodes, scratch=scratch)
         return
     names = [name for name in network.names() if name != REGISTRAR_NAME]
     _check_count(names, network)
     tell(f"The testnet in {folder} is down: it starts now, and runs until this is over.")
-    with _traced(network, names) as place:
+    with _scratch() as scratch, _traced(network, names, scratch) as place:
         yield place
 
 
 @contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
+        yield Path(folder)
+
+
+@contextmanager
 def _own(tell: Callable[[str], None]) -> Iterator[Ground]:
-    folder = Path(tempfile.mkdtemp(prefix="nectar-chaos-"))
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     words = f"one of its own, with {len(OWN_NODES)} nodes, starts in {folder}, and runs until this is over"
     tell(f"No testnet runs here: {words}.")
     place = None
@@ -83,13 +92,14 @@ def _own(tell: Callable[[str], None]) -> Iterator[Ground]:
 
 
 @contextmanager
-def _traced(network: Network, names: Sequence[str], temporary: Path | None = None) -> Iterator[Ground]:
+def _traced(network: Network, names: Sequence[str], scratch: Path) -> Iterator[Ground]:
     """Within this, the nodes run as in `started`, and write their traces; they do so only this time."""
     before = {name: kept_options(network.place(name)).trace for name in (REGISTRAR_NAME, *names)}
+    pipes = [network.place(name).trace for name in before]
     with closing(Traces(network.folder / TRACES_FOLDER)) as traces:
-        place = Ground(network, tuple(names), scratch=temporary, traces=traces)
+        place = Ground(network, tuple(names), scratch=scratch, traces=traces)
         try:
-            with started(network, names, traces, temporary) as place.lifeline:
+            with started(network, names, traces, (scratch, traces.folder, *pipes)) as place.lifeline:
                 yield place
         finally:
             for name, trace in before.items():
@@ -102,11 +112,11 @@ def _traced(network: Network, names: Sequence[str], temporary: Path | None = Non
 
 @contextmanager
 def started(
-    network: Network, names: Sequence[str], traces: Traces | None = None, temporary: Path | None = None
+    network: Network, names: Sequence[str], traces: Traces | None = None, temporary: Collection[Path] = ()
 ) -> Iterator[int]:
     """Within this, the registrar and these nodes run, with links between them, and write `traces`; their lifeline.
 
-    If this process is killed, they end, and the folder `temporary` is removed.
+    If this process is killed, they end, and the files and folders `temporary` are removed.
     """
     links = LinksProcess(network)
     with hold_lifeline(network.folder, temporary) as lifeline:

@@ -24,6 +24,7 @@ from testnet.local import LocalTestnet
 from testnet.processes import NodeProcesses
 from testnet.testing.run import unavailable
 from tests.cli.child import boot_child
+from tests.cli.served_node import make_network
 from tests.testnet.cli.lab import Shell
 from tests.testnet.plugin_runs import QUIET
 
@@ -61,6 +62,7 @@ WAITS = Scenario(
     begin=Waits,
 )
 '''
+CHAOS = ("nectar_node", "testnet", "chaos", "--minutes", "10", "--seed", "7")
 TEST = """
 from testnet.faults import Pause
 
@@ -123,6 +125,12 @@ def await_line(process: subprocess.Popen[str], text: str) -> None:
     pytest.fail(f"it has ended: {''.join(said)}")
 
 
+def await_paths(process: subprocess.Popen[str], folder: Path, pattern: str, count: int) -> None:
+    while len(list(folder.glob(pattern))) < count:
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(GLANCE)
+
+
 def kill_and_look(process: subprocess.Popen[str], folder: Path, at_least: int) -> None:
     there = processes(folder, process.pid)
     assert len(there) >= at_least
@@ -146,11 +154,33 @@ def test_a_killed_play_leaves_no_process_no_host_and_no_folder(level: Level, tmp
 
 
 def test_a_killed_chaos_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
-    with lab(tmp_path, "nectar_node", "testnet", "chaos", "--minutes", "10", "--seed", "7") as chaos:
-        while chaos.poll() is None and len(list(tmp_path.glob("nectar-chaos-*/nodes/*/control.sock"))) < 4:
-            time.sleep(GLANCE)
+    with lab(tmp_path, *CHAOS) as chaos:
+        await_paths(chaos, tmp_path, "nectar-chaos-*/nodes/*/control.sock", 4)
         kill_and_look(chaos, tmp_path, at_least=6)
     assert [path.name for path in tmp_path.glob("nectar-*")] == []
+
+
+def test_a_killed_chaos_leaves_a_testnet_that_was_down_as_it_found_it(tmp_path: Path) -> None:
+    folder = make_network(tmp_path / "testnet", "registrar.nec", "a.nec", "b.nec")
+    with lab(tmp_path, *CHAOS, "--dir", str(folder)) as chaos:
+        await_paths(chaos, folder, "nodes/*/control.sock", 3)
+        kill_and_look(chaos, tmp_path, at_least=5)
+    assert [path.name for path in tmp_path.glob("nectar-*")] == []
+    assert [path.name for path in folder.rglob("trace*")] == []
+
+
+def test_a_killed_chaos_leaves_no_folder_beside_a_testnet_that_runs(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "testnet")
+    shell.say("testnet", "up", "--nodes", "a.nec,b.nec", "--detach")
+    try:
+        before = processes(tmp_path, os.getpid())
+        with lab(tmp_path, *CHAOS, "--dir", str(shell.folder)) as chaos:
+            await_paths(chaos, tmp_path, "nectar-chaos-*/*/chaos-*.bin", 1)
+            chaos.kill()
+            await_ends([pid for pid in processes(tmp_path, chaos.pid) if pid not in before], "its reaper is left")
+        assert [path.name for path in tmp_path.glob("nectar-*")] == []
+    finally:
+        shell.say("testnet", "down")
 
 
 def test_a_killed_up_leaves_no_process(tmp_path: Path) -> None:
@@ -188,7 +218,7 @@ def test_a_killed_pytest_leaves_no_node(tmp_path: Path) -> None:
 
 
 def test_a_lab_that_ends_by_itself_keeps_nothing_waiting(tmp_path: Path) -> None:
-    with hold_lifeline(tmp_path / "testnet", tmp_path):
+    with hold_lifeline(tmp_path / "testnet", (tmp_path,)):
         while not processes(tmp_path, os.getpid()):
             time.sleep(GLANCE)  # a process has no command line yet in the moment in which it begins
     assert processes(tmp_path, os.getpid()) == []
