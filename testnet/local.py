@@ -7,7 +7,6 @@ the command line, so that both can be used on one folder at once.
 from __future__ import annotations
 
 import contextlib
-import signal
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from nectar_node.config import LOOPBACK, REGISTRAR_NAME
 from nectar_node.errors import NotRunning
 from nectar_node.folder import NodeFolder
 from testnet.links.places import Place
+from testnet.processes import NodeProcesses
 
 
 class Linked(Protocol):
@@ -89,11 +89,11 @@ class LocalTestnet:
 
     def pause(self, name: str) -> None:
         """Stop the node `name` from being scheduled, as a laptop's lid would; `resume` lets it go on."""
-        self._signal(name, signal.SIGSTOP)
+        self._require(name, NodeProcesses(self.network).pause(name))
 
     def resume(self, name: str) -> None:
         """Undo `pause`."""
-        self._signal(name, signal.SIGCONT)
+        self._require(name, NodeProcesses(self.network).resume(name))
 
     def close(self) -> None:
         """Stop every node of the network, also those that others have started in its folder."""
@@ -170,6 +170,7 @@ class LocalTestnet:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.process.wait(launch.STOP_GRACE)
 
-    def _signal(self, name: str, number: signal.Signals) -> None:
-        if not launch.send_signal(self.place(name), number):
+    @staticmethod
+    def _require(name: str, runs: bool) -> None:
+        if not runs:
             raise NotRunning(f"{name} is not running.")

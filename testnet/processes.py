@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,10 @@ from nectar_node.cli.network import Network
 from testnet import impostors
 from testnet.faults.rule import NotAtThisLevel
 from testnet.links.places import Place
+
+_STOPS_WITHIN = 10.0
+"""Seconds in which a process notices that it is paused, however busy the machine is."""
+_GLANCE = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +83,13 @@ class NodeProcesses:
         impostors.dismiss(self.network, host)
 
     def pause(self, host: str) -> bool:
-        """See `Nodes`; whether it runs."""
-        return launch.send_signal(self.network.place(host), signal.SIGSTOP)
+        """See `Nodes`; whether it runs. It does nothing more when this returns: the signal alone takes its time."""
+        place = self.network.place(host)
+        runs = launch.send_signal(place, signal.SIGSTOP)
+        limit = time.monotonic() + _STOPS_WITHIN
+        while (pid := place.owner()) is not None and not is_paused(pid) and time.monotonic() < limit:
+            time.sleep(_GLANCE)
+        return runs
 
     def resume(self, host: str) -> bool:
         """See `Nodes`; whether it runs."""

@@ -28,8 +28,8 @@ from nectar_node.config import GENESIS_FILE, NODES_FOLDER, REGISTRAR_NAME
 from nectar_node.errors import BadInput, CannotStart, NodeError
 from nectar_node.folder import NodeFolder
 
-READY_TIMEOUT = 30.0
-"""Seconds in which a node must be ready."""
+READY_TIMEOUT = 60.0
+"""Seconds in which a node must be ready, however busy the machine is."""
 
 STOP_GRACE = 5.0
 """Seconds between asking a node to stop and killing it."""

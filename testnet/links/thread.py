@@ -19,7 +19,7 @@ from testnet.links.fabric import Links, open_links
 from testnet.links.places import Allocation, Place
 from testnet.links.stream import Counts
 
-_START_TIMEOUT = 10.0
+_START_TIMEOUT = 60.0
 
 T = TypeVar("T")
 

@@ -26,6 +26,12 @@ def since(lab: Lab, began: float) -> float:
     return lab.now - began - (0.0 if lab.level is Level.SIMULATION else LATE_SECONDS)
 
 
+def soon(lab: Lab) -> int:
+    """Seconds in which nodes find each other again that know of what has happened: much less than until silence on a
+    connection is noticed, and more where real nodes share a busy machine."""
+    return 5 if lab.level is Level.SIMULATION else 15
+
+
 def in_time(lab: Lab, events: Iterable[list[Any]]) -> Iterator[list[Any]]:
     """Each event without its first value, when so many seconds have passed."""
     began = lab.now

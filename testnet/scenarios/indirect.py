@@ -10,15 +10,14 @@ from typing import cast
 from testnet.faults import draw
 from testnet.faults.partition import Partition
 from testnet.faults.where import ANY, Where
-from testnet.lab import Lab, NodePlan
+from testnet.lab import READY_SECONDS, Lab, NodePlan
+from testnet.scenarios.course import soon
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses
 
 _ROUTERS = 2
 _TIMEOUT = 120
 """Seconds: longer than it takes to find out that a router has stopped, and to find another way."""
-_SOON = 5
-"""Seconds: much less than until silence on a connection is noticed."""
 _AWAY = 10.0
 """Seconds: until everybody has given up on a node that has ended."""
 _BLOBS = (0, 0, 1000, 100_000)
@@ -66,11 +65,11 @@ class _Story:
         hidden, others = self._nodes[_ROUTERS], self._nodes[_ROUTERS + 1 :]
         for number, lost in enumerate(self._plan.options["lost"]):
             self._lose(lost, hidden, others)
-            self._lab.wait(lambda: self._lab.ready(hidden), _SOON, f"that {hidden} is there again")
+            self._lab.wait(lambda: self._lab.ready(hidden), READY_SECONDS, f"that {hidden} is there again")
             self._lab.rest(1.0)
             when = f"after loss {number} ({lost})"
-            runs = [Run(f"{when} from {name}", name, (hidden,), 3, 100, _SOON) for name in others]
-            runs.append(Run(f"{when} from {hidden}", hidden, others, 3, 100, _SOON))
+            runs = [Run(f"{when} from {name}", name, (hidden,), 3, 100, soon(self._lab)) for name in others]
+            runs.append(Run(f"{when} from {hidden}", hidden, others, 3, 100, soon(self._lab)))
             self._witnesses.all_answered(runs)
 
     def _lose(self, lost: str, hidden: str, others: Sequence[str]) -> None:

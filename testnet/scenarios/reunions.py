@@ -14,14 +14,13 @@ from testnet.faults.loss import Loss
 from testnet.faults.partition import Partition
 from testnet.faults.rule import Fault
 from testnet.faults.where import ANY, Where
-from testnet.lab import Lab, NodePlan
+from testnet.lab import READY_SECONDS, Lab, NodePlan
+from testnet.scenarios.course import soon
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses
 
 _SECONDS = 15.0
 _TIMEOUT = 20
-_SOON = 5
-"""Seconds: much less than until silence on a connection is noticed."""
 _CALM = 2.0
 """Seconds after which everybody has found each other again, where nothing else is wrong."""
 _PACES = ((20, 0), (30, 20), (60, 10))
@@ -91,7 +90,8 @@ class _Story:
         for number, event in enumerate(self._plan.options["calm"]):
             self._do(event, f"calm talk {number}")
             self._lab.rest(_CALM)
-            runs = [self._run(f"after calm talk {number}, {node}", node, 1, 0, _SOON) for node in self._plan.nodes]
+            when, timeout = f"after calm talk {number}", soon(self._lab)
+            runs = [self._run(f"{when}, {node}", node, 1, 0, timeout) for node in self._plan.nodes]
             self._witnesses.all_answered(runs)
         for node in self._plan.options["last"]:
             self._check_return(node)
@@ -101,8 +101,8 @@ class _Story:
         with self._lab.apply(Loss(Where(node, ANY))):
             self._lab.crash(node)
             self._lab.start(node)
-            self._lab.wait(lambda: self._lab.ready(node), 30.0, f"that {node} is there again")
-            run = self._run(f"{node} is back", node, 1, 0, _SOON)
+            self._lab.wait(lambda: self._lab.ready(node), READY_SECONDS, f"that {node} is there again")
+            run = self._run(f"{node} is back", node, 1, 0, soon(self._lab))
             self._witnesses.begin(run)
             self._lab.rest(1.0)
             self._witnesses.all_over([run], 60.0)

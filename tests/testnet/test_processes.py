@@ -12,7 +12,7 @@ from nectar_node.cli.network import Network
 from testnet.faults.disk_full import DiskFull
 from testnet.faults.rule import NotAtThisLevel
 from testnet.local import LocalTestnet
-from testnet.processes import NodeProcesses
+from testnet.processes import NodeProcesses, is_paused
 from tests.testnet.faults.kinds import ONLY_IN_SIMULATIONS
 
 A = "a.nec"
@@ -41,6 +41,17 @@ def test_a_full_disk_takes_no_bytes_and_the_node_goes_on(testnet: LocalTestnet) 
     fault.end(nodes)
     assert ask_vfs(testnet, file, {"SetLen": 1000}) == "Ok"
     assert testnet.pid(A) == pid
+
+
+def test_a_paused_node_has_stopped_and_a_resumed_one_goes_on(testnet: LocalTestnet) -> None:
+    testnet.start([A])
+    nodes, pid = NodeProcesses(testnet.network), testnet.pid(A)
+    assert pid is not None
+    for _ in range(20):
+        assert nodes.pause(A)
+        assert is_paused(pid)
+        assert nodes.resume(A)
+        assert not is_paused(pid)
 
 
 def test_the_disk_of_a_node_that_does_not_run_is_left_alone(tmp_path: Path) -> None:

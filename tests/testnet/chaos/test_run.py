@@ -27,7 +27,7 @@ from testnet.faults.pause import Pause
 from testnet.faults.where import Where
 from testnet.links.client import LinksProcess
 from testnet.local import LocalTestnet
-from testnet.processes import NodeProcesses, is_paused
+from testnet.processes import NodeProcesses
 from testnet.schedule import Schedule, Step
 from testnet.traces import Traces
 from tests.cli.served_node import make_network
@@ -91,13 +91,6 @@ def left(network: Network) -> list[object]:
     return [*LinksProcess(network).ask("faults")["faults"], *processes, *files]
 
 
-def await_paused(network: Network, name: str) -> None:
-    """A signal takes its time."""
-    deadline = time.monotonic() + 10
-    while not is_paused(network.place(name).owner() or 0):
-        assert time.monotonic() < deadline
-
-
 class SeesEnough(Progress):
     """Interrupts when the last fault holds alone, and a file has come through."""
 
@@ -152,7 +145,6 @@ class Impatient(Progress):
             self.wanted.count = 1
         elif text.startswith("waiting") and self._paused_at is None:
             NodeProcesses(self._network).pause("c.nec")
-            await_paused(self._network, "c.nec")
             self._paused_at = requests
         elif self._paused_at is not None and requests >= self._paused_at + 20:
             self.wanted.count = 2  # a.nec and b.nec take turns with their targets: some of twenty are to c.nec
@@ -203,7 +195,6 @@ def test_where_faults_hold_already_or_a_node_is_paused_it_does_not_begin(network
     links.ask("remove", number=None)
     NodeProcesses(network).pause("a.nec")
     try:
-        await_paused(network, "a.nec")
         with pytest.raises(BadInput, match=r"^a\.nec is paused: `nectar testnet resume a\.nec"):
             check(network, network.names())
     finally:

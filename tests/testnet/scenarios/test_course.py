@@ -1,9 +1,13 @@
-"""Whom a fault may have made forget."""
+"""Whom a fault may have made forget, and how long it takes until nodes have found each other."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
+from net.limits import KEEPALIVE_SECONDS, PING_SECONDS
 from testnet.faults.clock_step import ClockStep
 from testnet.faults.crash import Crash
 from testnet.faults.disk_full import DiskFull
@@ -12,7 +16,8 @@ from testnet.faults.pause import Pause
 from testnet.faults.rule import Fault
 from testnet.faults.unsynced import Unsynced
 from testnet.faults.where import Where
-from testnet.scenarios.course import may_forget
+from testnet.lab import Lab, Level
+from testnet.scenarios.course import may_forget, soon
 from testnet.schedule import Step
 
 ONE, TWO = "one.nec", "two.nec"
@@ -43,3 +48,9 @@ def test_a_process_that_a_full_disk_has_ended_waits_before_it_runs_again() -> No
 
 def test_a_crash_without_an_end_counts_for_ever() -> None:
     assert may_forget((Step(3.0, None, Crash(ONE)),), ONE, 1000.0)
+
+
+@pytest.mark.parametrize(("level", "seconds"), [(Level.SIMULATION, 5), (Level.LOOPBACK, 15), (Level.NAMESPACES, 15)])
+def test_nodes_find_each_other_before_any_of_them_notices_silence(level: Level, seconds: int) -> None:
+    lab = cast(Lab, SimpleNamespace(level=level))
+    assert soon(lab) == seconds < KEEPALIVE_SECONDS + PING_SECONDS
