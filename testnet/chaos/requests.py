@@ -53,7 +53,7 @@ class Author:
         """The witness there is ours."""
 
     def run(self) -> None:
-        """Until nothing new is to begin, and all outcomes are there."""
+        """Until nothing new is to begin, it has asked somebody, and all outcomes are there."""
         while not self._stage.has_no_patience():
             pid = self._stage.network.place(self._name).owner()
             try:
@@ -67,14 +67,14 @@ class Author:
                 break
             except NodeError as error:
                 self._failure = str(error)
-            if self._stage.finishing.is_set() and not self._wanted:
+            if not self._may_begin() and not self._wanted:
                 return
             time.sleep(0.1)
         self._fold("abandoned" if self._stage.abandoned else "lost")
 
     def check(self) -> None:
         """See that the node has asked anything, if there was time for it."""
-        if not self._number and not self._stage.hurried.is_set():
+        if not self._number and not self._stage.hurried.is_set() and not self._stage.gone:
             self._stage.report.problems.append(f"{self._name} has asked nobody: {self._failure}")
 
     def sent(self) -> int:
@@ -95,15 +95,19 @@ class Author:
         while not self._stage.has_no_patience():
             self._look(client)
             complete = self._complete()
-            if complete and (self._stage.finishing.is_set() or len(self._wanted) >= MAX_RUNS):
+            if complete and (not self._may_begin() or len(self._wanted) >= MAX_RUNS):
                 self._fold("lost")
-                if self._stage.finishing.is_set():
+                if not self._may_begin():
                     return
                 self._ask(client, "Forget")
-            if not self._stage.finishing.is_set() and self._all_sent() and len(self._wanted) < MAX_RUNS:
+            if self._may_begin() and self._all_sent() and len(self._wanted) < MAX_RUNS:
                 self._begin(client)
             time.sleep(0.3)
         raise OutOfPatience
+
+    def _may_begin(self) -> bool:
+        """Whether there is to be one more run: at the end too, on a node so slow that it has asked nobody yet."""
+        return not self._stage.finishing.is_set() or not (self._number or self._stage.hurried.is_set())
 
     def _begin(self, client: ControlClient) -> None:
         run = f"{self._stage.seed}-{self._name}-{self._number}"

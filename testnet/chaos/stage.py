@@ -12,8 +12,6 @@ from testnet.chaos.report import Report
 from testnet.processes import is_paused
 from testnet.traces import Traces
 
-_ENDS_WITHIN = 60.0
-"""Seconds in which a process is gone whose connections have ended, however busy the machine is."""
 _GLANCE = 0.02
 
 
@@ -39,6 +37,8 @@ class Stage:
     """The testnet, or what makes its faults, has been stopped by somebody else."""
     abandoned: bool = False
     """The user does not even want to wait for outcomes."""
+    ends_within: float = 60.0
+    """Seconds in which a process is gone whose connections have ended, however busy the machine is."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Of the report's counts."""
     _began: float = field(default_factory=time.monotonic)
@@ -68,7 +68,7 @@ class Stage:
 
     def has_ended(self, name: str, pid: int | None) -> bool:
         """Whether that process of the node, which has hung up, is no more: a node that lives owes an answer."""
-        limit = time.monotonic() + _ENDS_WITHIN
+        limit = time.monotonic() + self.ends_within
         while (owner := self.network.place(name).owner()) == pid and time.monotonic() < limit:
             time.sleep(_GLANCE)
         if owner == pid:

@@ -23,7 +23,7 @@ from testnet.socket_lab import open_socket_lab
 from tests.levels.playing import unavailable
 
 ASKS, CRASHED, UNMET, SILENT = NAMES = ("asks.nec", "crashed.nec", "unmet.nec", "silent.nec")
-EARLY, LATE = 1.0, 4.0
+EARLY, LATE = 1.0, 10.0
 """Seconds by which real nodes may be told sooner, or later, on a busy machine; the next time stated is 15 s away."""
 PATIENCE = 60
 

@@ -49,7 +49,7 @@ def _report(*asked: dict[str, Any]) -> dict[str, Any]:
 
 def follow(tmp_path: Path, witness: FakeWitness, ending: Callable[[Stage], None]) -> Report:
     """What is reported of that witness, which is to begin one run, if `ending` comes after its second look."""
-    stage = Stage(Network(make_network(tmp_path)), NODES, 1, tmp_path, Report(1, NODES, 60.0))
+    stage = Stage(Network(make_network(tmp_path)), NODES, 1, tmp_path, Report(1, NODES, 60.0), ends_within=0.0)
 
     def answer(asked: dict[str, Any]) -> Reply:
         if "Begin" in str(asked.get("body")):
@@ -101,3 +101,27 @@ def test_a_witness_that_has_forgotten_what_it_began_has_ended_and_its_requests_a
     report = follow(tmp_path, FakeWitness(tell), out_of_patience)
     assert report.requests.lost == 5
     assert "the witness on a.nec has ended while its node ran" in report.problems
+
+
+def test_a_node_that_has_asked_nobody_when_nothing_is_to_begin_asks_once_all_the_same(tmp_path: Path) -> None:
+    stage = Stage(Network(make_network(tmp_path)), NODES, 1, tmp_path, Report(1, NODES, 60.0))
+    stage.finishing.set()
+    witness = FakeWitness(lambda run: {"Report": _report({**ROW, "timeout": 6, "run": run})})
+    with serve_node(tmp_path, "a.nec", witness.answer) as node:
+        author = Author(stage, "a.nec")
+        author.run()
+        author.check()
+    assert sum("Begin" in str(asked.get("body")) for asked in node.requests) == 1
+    assert (stage.report.requests.started, stage.report.violations()) == (100, [])
+
+
+def test_whoever_is_in_a_hurry_does_not_wait_for_a_node_to_ask(tmp_path: Path) -> None:
+    stage = Stage(Network(make_network(tmp_path)), NODES, 1, tmp_path, Report(1, NODES, 60.0))
+    stage.finishing.set()
+    stage.hurried.set()
+    with serve_node(tmp_path, "a.nec", FakeWitness(lambda run: None).answer) as node:
+        author = Author(stage, "a.nec")
+        author.run()
+        author.check()
+    assert "Begin" not in str(node.requests)
+    assert stage.report.violations() == []
