@@ -83,18 +83,16 @@ class NodeFolder:
     def acquire(self) -> int:
         """Take the lock for this process until it ends; returns the descriptor. Raises AlreadyRunning."""
         descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        for attempt in range(_LOCK_ATTEMPTS):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                # Somebody who asks whether it runs holds the lock for a moment too (`owner`).
-                if attempt + 1 < _LOCK_ATTEMPTS:
-                    time.sleep(_LOCK_PAUSE)
-        else:
-            owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-            os.close(descriptor)
-            raise AlreadyRunning(f"{self.path.name} is running already, as process {owner}.")
+        refused = 0
+        while not _lock(descriptor, fcntl.LOCK_EX):
+            # Whoever asks whether it runs (`owner`) has the lock for a moment, longer on a busy machine, but shares it.
+            if _lock(descriptor, fcntl.LOCK_SH):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+            elif (refused := refused + 1) == _LOCK_ATTEMPTS:
+                owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+                os.close(descriptor)
+                raise AlreadyRunning(f"{self.path.name} is running already, as process {owner}.")
+            time.sleep(_LOCK_PAUSE)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         return descriptor
@@ -106,11 +104,18 @@ class NodeFolder:
         except FileNotFoundError:
             return None
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
+            if _lock(descriptor, fcntl.LOCK_SH):
+                return None
             text = os.pread(descriptor, 32, 0)
             return int(text) if text.isdigit() else None
-        else:
-            return None
         finally:
             os.close(descriptor)
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    """Take the lock if it is free; whether it was."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

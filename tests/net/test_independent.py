@@ -186,7 +186,7 @@ def test_it_does_not_believe_us_with_another_key() -> None:
 
 
 async def test_it_talks_to_a_node_over_tcp() -> None:
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         listener = await TcpTransport().listen("127.0.0.1", 0)
         async with trio.open_nursery() as nursery:
             here = Endpoint("127.0.0.1", listener.port)

@@ -270,14 +270,14 @@ def test_without_ip_or_root_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch
 def test_nodes_on_hosts_of_their_own_exchange_messages_and_are_stopped_from_outside(
     hosts: Namespaces, nodes: LocalTestnet
 ) -> None:
-    assert outcome(nodes, "a.nec", "b.nec", timeout=20) == "response"
+    assert outcome(nodes, "a.nec", "b.nec", timeout=60) == "response"
     assert nodes.endpoint("b.nec")[0] == hosts.address("b.nec")
     place = os.stat(f"/proc/{nodes.pid('b.nec')}/ns/net").st_ino
     assert place == os.stat(Path("/var/run/netns", hosts.command("b.nec")[-1])).st_ino
 
     nodes.kill("b.nec")
     nodes.start(["b.nec"])
-    assert outcome(nodes, "a.nec", "b.nec", timeout=20) == "response"
+    assert outcome(nodes, "a.nec", "b.nec", timeout=60) == "response"
     pid = nodes.pid("b.nec")
     nodes.stop("b.nec")
     assert not Path(f"/proc/{pid}/ns/net").exists()
@@ -286,23 +286,23 @@ def test_nodes_on_hosts_of_their_own_exchange_messages_and_are_stopped_from_outs
 def test_a_pulled_cable_keeps_the_answer_away_and_when_it_is_back_the_nodes_find_each_other_again(
     hosts: Namespaces, nodes: LocalTestnet
 ) -> None:
-    assert outcome(nodes, "a.nec", "b.nec", timeout=20) == "response"
+    assert outcome(nodes, "a.nec", "b.nec", timeout=60) == "response"
     hosts.take_down("b.nec")
     assert outcome(nodes, "a.nec", "b.nec", timeout=1) == "timeout"
     hosts.bring_up("b.nec")
-    assert outcome(nodes, "a.nec", "b.nec", timeout=30) == "response"
+    assert outcome(nodes, "a.nec", "b.nec", timeout=60) == "response"
 
 
 def test_a_node_behind_a_pulled_cable_that_was_never_met_is_offline(hosts: Namespaces, nodes: LocalTestnet) -> None:
     hosts.take_down("b.nec")
     assert outcome(nodes, "a.nec", "b.nec", timeout=30) == "offline"
     hosts.bring_up("b.nec")
-    assert outcome(nodes, "a.nec", "b.nec", timeout=30) == "response"
+    assert outcome(nodes, "a.nec", "b.nec", timeout=60) == "response"
 
 
 @pytest.mark.long
 def test_a_cable_that_stays_pulled_is_a_lost_connection(hosts: Namespaces, nodes: LocalTestnet) -> None:
-    assert outcome(nodes, "a.nec", "b.nec", timeout=20) == "response"
+    assert outcome(nodes, "a.nec", "b.nec", timeout=60) == "response"
     hosts.take_down("b.nec")
     lost = nodes.message("a.nec", "b.nec@hello:hello:sys", GREET, timeout=40)
     assert (lost["outcome"], lost["reason"]) == ("offline", "connection lost")

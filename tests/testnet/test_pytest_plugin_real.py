@@ -151,7 +151,7 @@ def test_real_nodes_end_when_the_tests_are_interrupted(pytester: pytest.Pytester
             until(lambda: (pytester.path / "booted").exists())
             assert running(pytester.path / "base").keys() == {"registrar.nec", "one.nec"}
             os.killpg(tests.pid, signal.SIGINT)
-            tests.communicate(timeout=30)
+            tests.communicate(timeout=60)
         finally:
             tests.kill()
     until(lambda: running(pytester.path / "base") == {})

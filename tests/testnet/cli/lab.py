@@ -34,7 +34,7 @@ class Shell:
         assert (bool(code), out, err.count("\n")) == (True, "", 1), (code, out, err)
         return code, err.strip()
 
-    def greet(self, source: str, target: str, timeout: int = 5) -> str:
+    def greet(self, source: str, target: str, timeout: int = 60) -> str:
         """How the request from the hello package of one node to that of another has ended."""
         body = json.dumps({"Ask": {"node": target, "name": "x", "timeout": timeout}})
         arguments = ["message", "our@hello:hello:sys", body, "--node", source, "--timeout", str(timeout + 10)]

@@ -162,7 +162,19 @@ def test_what_is_mistyped_is_one_sentence(capsys: pytest.CaptureFixture[str], wo
 
 
 def test_ctrl_c_leaves_no_empty_journal_of_a_run(folder: Path) -> None:
-    command = [sys.executable, "-P", "-m", "nectar_node", "sim", "run", "chat", "--seed", "3"]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "nectar_node",
+        "sim",
+        "run",
+        "chat",
+        "--seed",
+        "3",
+        "--nodes",
+        "32",
+    ]  # which takes long enough
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder) as process:
         assert process.stdout is not None
         assert process.stderr is not None

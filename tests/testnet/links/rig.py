@@ -20,7 +20,7 @@ from testnet.links.places import LoopbackNetwork, Place
 
 A, B = "a.nec", "b.nec"
 TO_B = Where(A, B, both=False)
-LIMIT = 20.0
+LIMIT = 60.0
 """Seconds after which something is taken to hang; no test waits for it to pass."""
 
 

@@ -72,7 +72,7 @@ def test_ctrl_c_at_its_terminal_ends_it_in_order(tmp_path: Path) -> None:
         with open(ready) as report:
             assert "endpoint" in json.loads(report.readline())
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, b"")
 
 
@@ -88,7 +88,7 @@ def test_whoever_has_started_it_is_gone_already_so_it_makes_nothing(tmp_path: Pa
 
 def test_a_second_one_for_the_same_testnet_is_one_sentence(links: LinksProcess) -> None:
     command = [sys.executable, "-P", "-m", "testnet.links", str(links.network.folder)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (ended.returncode, ended.stderr) == (1, f"links is running already, as process {links.pid}.\n")
 
 

@@ -93,7 +93,7 @@ def test_a_worker_ends_with_its_input_in_the_midst_of_a_plan_too() -> None:
         worker.begin(plan("FAILS", 1))
         assert worker.process.stdin is not None
         worker.process.stdin.close()
-        assert worker.process.wait(20) == 0
+        assert worker.process.wait(60) == 0
     finally:
         worker.plan = None
         worker.close()
