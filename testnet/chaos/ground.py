@@ -21,7 +21,7 @@ from testnet.links.client import LinksProcess
 from testnet.processes import is_paused
 from testnet.traces import TRACES_FOLDER, Traces
 
-_PATIENCE = 5.0
+_PATIENCE = 30.0
 """Seconds in which a node that nothing is wrong with says what it runs."""
 _PREFIX = "nectar-chaos-"
 """Of the names of temporary folders."""

@@ -21,11 +21,11 @@ ECHO = "echo:echo:sys"
 """In every node: answers whoever asks."""
 HEALS_WITHIN = 60.0
 """Seconds after the last fault."""
-_ECHO_SECONDS = 2
+_ECHO_SECONDS = 5
 _GLANCE = 0.2
 _AT_ONCE = 32
 """Pairs of nodes that are tried."""
-_BACK_WITHIN = 60.0
+_BACK_WITHIN = 120.0
 """Seconds in which a node boots again."""
 
 

@@ -29,7 +29,7 @@ from testnet.links.client import LinksProcess
 from testnet.processes import is_paused
 
 DEFAULT_NODES = ("send.nec", "recv.nec")
-STATUS_TIMEOUT = 3.0
+STATUS_TIMEOUT = 10.0
 """Seconds that each node may take to say how it is."""
 
 app = typer.Typer(help="Start, show, break and stop a local testnet of nodes.", no_args_is_help=True)

@@ -18,7 +18,7 @@ from testnet.links.places import Place
 
 READY_TIMEOUT = 60.0
 """Seconds in which the links must be ready, however busy the machine is."""
-FAULT_TIMEOUT = 60.0
+FAULT_TIMEOUT = 120.0
 """Seconds in which a fault begins or ends: a node may have to boot."""
 _NAME = "the links"
 
