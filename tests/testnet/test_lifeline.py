@@ -74,15 +74,15 @@ def test_it(testnet):
 """
 
 
-def processes(folder: Path, but: int) -> list[int]:
-    """Those whose command line names something in the folder."""
+def processes(folder: Path, but: int, word: bytes = b"") -> list[int]:
+    """Those whose command line names something in the folder, and has that word."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
         except OSError:  # it ends just now
             continue
-        if os.fsencode(folder) in command and int(process.name) != but:
+        if os.fsencode(folder) in command and word in command and int(process.name) != but:
             found.append(int(process.name))
     return found
 
@@ -173,11 +173,12 @@ def test_a_killed_chaos_leaves_no_folder_beside_a_testnet_that_runs(tmp_path: Pa
     shell = Shell(tmp_path / "testnet")
     shell.say("testnet", "up", "--nodes", "a.nec,b.nec", "--detach")
     try:
-        before = processes(tmp_path, os.getpid())
         with lab(tmp_path, *CHAOS, "--dir", str(shell.folder)) as chaos:
             await_paths(chaos, tmp_path, "nectar-chaos-*/*/chaos-*.bin", 1)
+            reapers = processes(tmp_path, chaos.pid, b"testnet.reaper")
+            assert len(reapers) == 1
             chaos.kill()
-            await_ends([pid for pid in processes(tmp_path, chaos.pid) if pid not in before], "its reaper is left")
+            await_ends(reapers, "its reaper is left")
         assert [path.name for path in tmp_path.glob("nectar-*")] == []
     finally:
         shell.say("testnet", "down")
