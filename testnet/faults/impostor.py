@@ -7,6 +7,7 @@ from random import Random
 
 from testnet.faults.quantity import NodeName
 from testnet.faults.rule import PASS, Dialing, Event, Nodes, Redirect, Verdict
+from testnet.faults.where import Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,11 @@ class Impostor:
     def host(self) -> str:
         """Where the impostor is."""
         return f"impostor.{self.node}"
+
+    @property
+    def where(self) -> Where:
+        """The links that it says anything of."""
+        return Where(target=self.node, both=False)
 
     def begin(self, nodes: Nodes) -> None:
         """See `NodeFault`."""

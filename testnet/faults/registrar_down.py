@@ -9,6 +9,7 @@ from typing import Literal
 from nectar_node.config import REGISTRAR_NAME
 from testnet.faults.quantity import NodeName
 from testnet.faults.rule import PASS, RESEND, Event, Nodes, Verdict
+from testnet.faults.where import NOWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,11 @@ class RegistrarDown:
 
     how: Literal["crash", "unreachable"] = "crash"
     node: NodeName = REGISTRAR_NAME
+
+    @property
+    def where(self) -> Where:
+        """The links that it says anything of. Dials to a registrar that has crashed its host refuses by itself."""
+        return Where(self.node) if self.how == "unreachable" else NOWHERE
 
     def begin(self, nodes: Nodes) -> None:
         """See `NodeFault`."""

@@ -55,6 +55,8 @@ class Where:
 
 EVERYWHERE = Where()
 """All links."""
+NOWHERE = Where("", "")
+"""None: no node has this name."""
 
 
 def write_where(where: Where) -> dict[str, object]:

@@ -10,8 +10,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from testnet.faults.impostor import Impostor
 from testnet.faults.partition import Partition
 from testnet.faults.refusal import Refusal
+from testnet.faults.registrar_down import RegistrarDown
 from testnet.faults.rule import (
     HOLD,
     LOSE,
@@ -23,6 +25,7 @@ from testnet.faults.rule import (
     Delay,
     Dialing,
     Event,
+    Fault,
     Link,
     Passing,
     Redirect,
@@ -173,6 +176,14 @@ async def test_a_dial_that_is_late_is_refused_late(tmp_path: Path) -> None:
             rig.links.remove(number)
             with pytest.raises(trio.BrokenResourceError):
                 await stream.receive_some(1)
+
+
+@pytest.mark.parametrize("fault", [RegistrarDown("crash"), RegistrarDown("crash", B), Impostor(A)], ids=repr)
+async def test_where_nobody_listens_dials_are_refused_whatever_holds_elsewhere(tmp_path: Path, fault: Fault) -> None:
+    async with open_rig(tmp_path) as rig:
+        rig.links.apply(fault)
+        rig.links.add(B, Place("127.0.0.1", 1, rig.b.front))
+        await refused(rig)
 
 
 async def test_a_node_that_was_added_again_is_reached_though_its_last_dial_found_nobody(tmp_path: Path) -> None:
