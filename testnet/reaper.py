@@ -43,7 +43,7 @@ def reap(folder: Path, beginning: str, temporary: Collection[Path], nodes: Colle
     for path in temporary:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif path.is_fifo():
+        elif path.is_fifo():  # a file of that name is somebody else's
             path.unlink()
 
 

@@ -116,7 +116,7 @@ def started(
 ) -> Iterator[int]:
     """Within this, the registrar and these nodes run, with links between them, and write `traces`; their lifeline.
 
-    If this process is killed, they end, and the files and folders `temporary` are removed.
+    If this process is killed, they end, and the pipes and folders `temporary` are removed.
     """
     links = LinksProcess(network)
     with hold_lifeline(network.folder, temporary) as lifeline:

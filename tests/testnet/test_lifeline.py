@@ -253,6 +253,21 @@ def test_what_others_have_started_in_its_folder_is_left_alone(tmp_path: Path) ->
         assert nodes.status("registrar.nec")["name"] == "registrar.nec"
 
 
+def test_of_what_is_temporary_folders_and_pipes_go_and_a_file_stays(tmp_path: Path) -> None:
+    folder, pipe, file = temporary = [tmp_path / name for name in ("folder", "pipe", "file")]
+    folder.mkdir()
+    os.mkfifo(pipe)
+    file.touch()
+
+    def fail() -> None:
+        with hold_lifeline(tmp_path / "testnet", temporary):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_nodes_that_a_lifeline_was_not_given_to_outlive_it(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     with LocalTestnet(tmp_path / "testnet", BootOptions(packages=())) as nodes:
