@@ -209,7 +209,7 @@ fn answered(asked: protocol.Note, target: *Target, response: nectar.Response) vo
         else => return wrong.say("the answer to {f} is {t}", .{ place, answer }),
     };
     if (answer == .Noted) target.answered += 1 else target.returned += 1;
-    const about: protocol.Note = .{ .run = handled.run, .author = handled.author, .number = handled.number };
+    const about = handled.note();
     if (!about.same(asked)) wrong.say("the answer to {f} is for {f}", .{ place, about });
     const passed = texts.with(handled.trail, handled.by);
     if (!texts.startsWith(target.way, passed) or (answer == .Noted and passed.len != target.way.len))

@@ -21,6 +21,7 @@ const Row = struct {
     noted: u32 = 0,
     passed: u32 = 0,
     returned: u32 = 0,
+    lost: u32 = 0,
     last: u32 = 0,
     highest: u32 = 0,
     doubled: u32 = 0,
@@ -73,6 +74,7 @@ const Row = struct {
             .noted = self.noted,
             .passed = self.passed,
             .returned = self.returned,
+            .lost = self.lost,
             .last = self.last,
             .doubled = self.doubled,
             .disordered = self.disordered,
@@ -92,6 +94,13 @@ pub fn count(note: protocol.Note) ?u32 {
 /// One that was passed on has come back.
 pub fn countReturned(index: u32) void {
     if (index < rows.items.len) rows.items[index].returned += 1;
+}
+
+/// Our answer to one has come back.
+pub fn countLost(note: protocol.Note) void {
+    for (rows.items) |*row| if (row.holds(note)) {
+        row.lost += 1;
+    };
 }
 
 pub fn all() []const protocol.Noted {

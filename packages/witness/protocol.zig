@@ -93,6 +93,11 @@ pub const Handled = struct {
     trail: []const []const u8,
     /// The node that answers.
     by: []const u8,
+
+    /// As it came to the node that answers, without its path and its blob.
+    pub fn note(self: Handled) Note {
+        return .{ .run = self.run, .author = self.author, .number = self.number, .trail = self.trail };
+    }
 };
 
 pub const Report = struct {
@@ -130,6 +135,8 @@ pub const Noted = struct {
     passed: u32,
     /// Of those, how many came back.
     returned: u32,
+    /// Answers of ours that came back: whoever waits for them may wait in vain.
+    lost: u32,
     /// The last number that came.
     last: u32,
     /// Numbers that had come before.

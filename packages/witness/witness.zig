@@ -30,8 +30,10 @@ pub fn init(our: nectar.Address) void {
     while (true) switch (nectar.receive()) {
         .request => |request| handle(our, request),
         .response => |response| outcome(our, response.context, .{ .response = response }),
-        // An answer of ours that could not be delivered is its requester's to miss.
-        .send_error => |failed| if (failed.of_request) outcome(our, failed.context, .{ .send_error = failed }),
+        .send_error => |failed| if (failed.of_request)
+            outcome(our, failed.context, .{ .send_error = failed })
+        else
+            lost(failed.body),
     };
 }
 
@@ -114,6 +116,16 @@ fn pass(our: nectar.Address, note: protocol.Note, row: ?u32) void {
         .inherit = true,
         .context = nectar.json.stringify(context),
     });
+}
+
+/// An answer of ours could not be delivered. It is its requester's to miss: we say nothing more, and count it.
+fn lost(body: []const u8) void {
+    const answer = nectar.json.parse(protocol.Answer, body) catch
+        return wrong.say("an answer of ours came back with another body", .{});
+    switch (answer) {
+        .Noted, .Returned => |about| noted.countLost(about.note()),
+        else => {},
+    }
 }
 
 fn handled(our: nectar.Address, note: protocol.Note) protocol.Handled {

@@ -73,7 +73,8 @@ class Report:
         return [self.asked[run.name, target] for target in run.targets]
 
     def count(self, run: Run, trail: Sequence[str], what: str) -> int:
-        """How many of a run came this way and were `noted`, `passed` or `returned` here."""
+        """How many of a run came this way and were `noted`, `passed` or `returned` here, or whose answer was
+        `lost`."""
         rows = [row for row in self.noted if row["run"] == run.name and row["trail"] == list(trail)]
         return sum(int(row[what]) for row in rows)
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from packages.build import PACKAGES, ROOT, compile_guest
+from testnet.faults.black_hole import BlackHole
+from testnet.faults.where import Where
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import SimNode
 from tests.packages.lab import Lab, outcome
@@ -68,7 +70,7 @@ def asked(target: str, sent: int, **counts: int) -> dict[str, object]:
 
 def noted(author: str, trail: list[str], last: int, **counts: int) -> dict[str, object]:
     names: dict[str, object] = {"run": "r", "author": author, "from": (trail or [author])[-1], "trail": trail}
-    nothing: dict[str, object] = {"noted": 0, "passed": 0, "returned": 0, "doubled": 0, "disordered": 0}
+    nothing: dict[str, object] = {"noted": 0, "passed": 0, "returned": 0, "lost": 0, "doubled": 0, "disordered": 0}
     return names | nothing | {"last": last} | counts
 
 
@@ -151,6 +153,20 @@ def test_g14_a_note_that_cannot_be_passed_on_is_returned_to_its_author(engine: P
     lab.simulation.rest(9)
     assert report(lab.node)["asked"] == [asked(TWO, 3, returned=3)]
     assert report(lab.nodes[2])["noted"] == [noted(ONE, [TWO], 2, passed=3, returned=3)]
+    assert silent(*lab.nodes)
+
+
+def test_g15_an_answer_that_comes_back_is_counted_where_it_was_given(engine: Programs) -> None:
+    lab = Lab(engine, ("witness",), (ONE, TWO))
+    begin(lab.node, [TWO], count=3)
+    lab.simulation.rest(1)
+    with lab.simulation.apply(BlackHole(Where(TWO, ONE, both=False))):
+        begin(lab.node, [TWO], run="another", count=3, timeout=60)
+        lab.simulation.rest(40)
+    assert report(lab.node)["asked"][1] == asked(TWO, 3, offline=3) | {"run": "another"}
+    first, second = report(lab.nodes[1])["noted"]
+    assert first == noted(ONE, [], 2, noted=3)
+    assert second == noted(ONE, [], 2, noted=3, lost=3) | {"run": "another"}
     assert silent(*lab.nodes)
 
 
