@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isqrt
 from random import Random
 from typing import cast
 
+from net.limits import MAX_CIRCUITS
 from testnet.faults import draw
 from testnet.faults.partition import Partition
 from testnet.faults.where import ANY, Where
 from testnet.lab import READY_SECONDS, Lab, NodePlan
 from testnet.scenarios.course import soon
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
-from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses
+from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _ROUTERS = 2
+_MOST_HIDDEN = isqrt(MAX_CIRCUITS)
+"""Nodes behind the routers. Each of them and the last node come to all others at once, so any two may have a circuit in
+each direction, and the router that has not failed carries all of these."""
 _TIMEOUT = 120
 """Seconds: longer than it takes to find out that a router has stopped, and to find another way."""
 _AWAY = 10.0
@@ -133,5 +138,5 @@ INDIRECT = Scenario(
         *(_of_it(drawer) for drawer in (*draw.NODES, *draw.MACHINES)),
     ),
     least_nodes=4,
-    most_nodes=MOST_NODES,
+    most_nodes=_ROUTERS + _MOST_HIDDEN + 1,
 )

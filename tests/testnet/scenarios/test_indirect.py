@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 
+from nectar_node.errors import BadInput
+from net.limits import MAX_CIRCUITS, MAX_CIRCUITS_PER_NODE
 from testnet.faults.crash import Crash
 from testnet.faults.fields import nodes_of
 from testnet.faults.pause import Pause
 from testnet.scenarios.indirect import INDIRECT
 from testnet.scenarios.scenario import Plan, draw_plan
 from testnet.schedule import Schedule, Step
+from testnet.sim.plans import expand
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, VIOLATED, run
 
@@ -30,6 +35,23 @@ def plan(schedule: Schedule, *lost: str) -> Plan:
 def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
     result = run(draw_plan(INDIRECT, seed), programs)
     assert result.result == PASSED, (seed, result.text)
+
+
+def test_one_router_can_carry_a_circuit_in_each_direction_between_all_nodes_that_it_may_have() -> None:
+    names = INDIRECT.names(INDIRECT.most_nodes)
+    routers, hidden, last = names[:2], names[2:-1], names[-1]
+    assert sum(node.routers == routers for node in INDIRECT.topology(names)) == len(hidden)
+    directions = list(permutations(hidden, 2)) + [(last, each) for each in hidden]
+    assert len(directions) <= MAX_CIRCUITS
+    assert 2 * len(hidden) <= MAX_CIRCUITS_PER_NODE
+    with pytest.raises(BadInput, match="indirect runs with 4 to 19 nodes, and not with 20"):
+        expand(INDIRECT, 0, INDIRECT.most_nodes + 1)
+
+
+@pytest.mark.long
+def test_it_holds_with_the_most_nodes(programs: Programs) -> None:
+    result = run(draw_plan(INDIRECT, 3, INDIRECT.most_nodes), programs)
+    assert result.result == PASSED, result.text
 
 
 def test_only_one_router_fails_in_what_is_drawn() -> None:

@@ -79,7 +79,7 @@ def _constant(file: str, name: str) -> int:
     [
         ("chat", _constant("chat/chat.zig", "max_members")),
         ("workers", 1 + _constant("pool/board.zig", "max_workers")),
-        *((each, _constant("witness/protocol.zig", "max_targets")) for each in ("impostor", "indirect", "restarts")),
+        *((each, _constant("witness/protocol.zig", "max_targets")) for each in ("impostor", "restarts")),
     ],
 )
 def test_a_scenario_is_refused_more_nodes_than_its_packages_take(scenario: str, most: int) -> None:
