@@ -1,5 +1,5 @@
-"""What the owner of a node can do to its store of capabilities: its kernel believes what is there, and other nodes must
-not (G20)."""
+"""What the owner of a node can make up, and its own node believes, but no other must: capabilities in its store (G20),
+and a record that says that a name is its own."""
 
 from __future__ import annotations
 
@@ -10,12 +10,23 @@ from kernel.capability import Capability
 from kernel.grants import Grants
 from nectar_node.grant_file import GrantFile, decode_untrusted
 from nectar_node.proofs import Proof, Proofs
-from net.identity import SIGNATURE_BYTES
+from net.directory import NEVER, Endpoint, NameRecord, SignedRecord, grant_record, sign_record
+from net.identity import SIGNATURE_BYTES, Identity
 
 _NO_NODE = ""
 """Whose store it is does not matter: issuers are said in full there."""
 _NOBODYS = Proof(1, bytes(SIGNATURE_BYTES))
 """Signed by no key."""
+
+
+_NEWEST = 1 << 62
+"""The sequence of a record that would take the place of any other of its name."""
+
+
+def claim_name(identity: Identity, endpoint: Endpoint) -> SignedRecord:
+    """A record for a name that may be another's, for ever: signed, and granted, by nobody but `identity` itself."""
+    record = NameRecord(identity.name, identity.public_key, (endpoint,), (), _NEWEST, 1, NEVER)
+    return grant_record(sign_record(record, identity), identity)
 
 
 class Forgery(Enum):

@@ -13,9 +13,10 @@ from dataclasses import replace
 from nectar_node.cli import launch
 from nectar_node.cli.boot_options import kept_options
 from nectar_node.cli.network import Network
-from net.directory import NEVER, Endpoint, NameRecord, encode_static_directory, sign_record
+from net.directory import Endpoint, encode_static_directory
 from net.identity import KEY_BYTES, Identity
 from net.keyfile import Keys, create_key_file, seal
+from testnet.forgery import claim_name
 from testnet.links.places import Place
 
 IMPOSTORS_FOLDER = "impostors"
@@ -37,8 +38,7 @@ def start(network: Network, host: str, by: str, place: Place, lifeline: int | No
 
 
 def _directory(identity: Identity, place: Place) -> bytes:
-    record = NameRecord(identity.name, identity.public_key, (Endpoint(*place.endpoint),), (), 1, 1, NEVER)
-    return encode_static_directory([sign_record(record, identity)], identity)
+    return encode_static_directory([claim_name(identity, Endpoint(*place.endpoint))], identity)
 
 
 def dismiss(network: Network, by: str) -> None:

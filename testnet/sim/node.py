@@ -32,6 +32,7 @@ from net.identity import Identity
 from net.limits import FAREWELL_SECONDS
 from net.peers import Network, NetworkConfig
 from net.registrar import Registrar
+from testnet.forgery import claim_name
 from testnet.sim.disk import SimDisk
 from testnet.sim.lanes import SimLanes
 from testnet.sim.names import PORT, REGISTRAR, SimulationError
@@ -59,7 +60,8 @@ class NodeSpec:
     version: int = VERSION
     """Of the protocol."""
     registers: bool = True
-    """Whether it asks the registrar for its name. One that would be refused it does not run if it asks."""
+    """Whether it asks the registrar for its name. One that would be refused it does not run if it asks; so it grants
+    the name itself, and shows that."""
 
 
 class SimNode:
@@ -106,7 +108,9 @@ class SimNode:
         identity = Identity(name, simulation.chance("key", name, *filter(None, [spec.key])).randbytes(32))
         is_registrar = name == REGISTRAR
         kept = self._kept_records(store_key(identity, simulation.genesis.public_key))
-        records = kept.records.values()
+        records = [*kept.records.values()]
+        if not spec.registers:
+            records.append(claim_name(identity, Endpoint(self.host, PORT)).held())
         directory = Registrar(identity, records) if is_registrar else RegistrarDirectory(simulation.genesis, records)
         offset = simulation.clocks[self.host]
         config = NetworkConfig(routers=spec.routers, wall_clock_offset=offset, version=spec.version)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from net.directory import SignedRecord
 from testnet.scenarios.impostor import IMPOSTOR
 from testnet.scenarios.scenario import Plan, draw_plan
 from testnet.sim.programs import Programs
@@ -45,6 +46,15 @@ def test_it_finds_out_if_one_with_the_right_key_was_taken_for_the_real_one(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Simulation, "impersonate", with_the_same_key)
+    result = run(plan(gone=True, known=False), programs)
+    assert result.result == VIOLATED, result.text
+    assert f"from {VICTIM}@witness:witness:sys, who never sent it" in result.text
+
+
+def test_it_finds_out_if_a_record_that_nobody_granted_was_believed(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SignedRecord, "granted_by", lambda self, authority: True)
     result = run(plan(gone=True, known=False), programs)
     assert result.result == VIOLATED, result.text
     assert f"from {VICTIM}@witness:witness:sys, who never sent it" in result.text
