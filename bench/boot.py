@@ -9,7 +9,7 @@ import time
 
 from bench.lab import RECEIVER, SENDER, folder
 from bench.measure import Reference, Result, absolute, in_turns
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 
 NODE_GOAL, TESTNET_GOAL = 1.0, 3.0
 """Seconds."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from bench.lab import RECEIVER, SENDER, folder, make_file, running, send_file
 from bench.measure import Reference, Result, absolute, in_turns
 from nectar_node.cli.client import ControlClient
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 
 SIZE = 1 << 30
 GOAL = 10.0

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 
 SENDER, RECEIVER = "send.nec", "recv.nec"
 TMPFS = Path("/dev/shm")

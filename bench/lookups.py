@@ -21,7 +21,7 @@ from net.directory import Endpoint, HeldRecord, NameRecord, grant_record, sign_r
 from net.identity import Identity
 from net.keyfile import Keys
 from net.limits import RECORD_SECONDS
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 
 NAMES = 100_000
 COUNT = 4_000

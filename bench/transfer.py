@@ -27,7 +27,7 @@ from pathlib import Path
 
 from bench.lab import RECEIVER, SENDER, TMPFS, folder, make_file, program, running, send_file
 from bench.measure import Figure, Reference, Result, Skipped, in_turns, ratio
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 
 SIZE = 1 << 30
 SCP_GOAL, TCP_GOAL = 1.5, 0.3

@@ -26,9 +26,9 @@ from nectar_node.errors import NodeError
 from testnet.cli.testnet import terminated_like_interrupt
 from testnet.faults.reset import ConnectionReset
 from testnet.faults.where import Where
-from testnet.lifeline import hold_lifeline
 from testnet.links.thread import LoopbackLinks, run_loopback_links
-from testnet.local import LocalTestnet
+from testnet.real.lifeline import hold_lifeline
+from testnet.real.local import LocalTestnet
 
 SENDER = "send.nec"
 RECEIVER = "recv.nec"

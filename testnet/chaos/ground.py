@@ -16,10 +16,10 @@ from nectar_node.cli.transfer import PROCESS
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import BadInput, NotRunning
 from testnet.chaos.weather import ECHO
-from testnet.lifeline import hold_lifeline
 from testnet.links.client import LinksProcess
-from testnet.processes import is_paused
-from testnet.traces import TRACES_FOLDER, Traces
+from testnet.real.lifeline import hold_lifeline
+from testnet.real.processes import is_paused
+from testnet.real.traces import TRACES_FOLDER, Traces
 
 _PATIENCE = 30.0
 """Seconds in which a node that nothing is wrong with says what it runs."""
@@ -35,7 +35,7 @@ class Ground:
     network: Network
     nodes: tuple[str, ...]
     lifeline: int | None = None
-    """What it ends with, if it was started here (`testnet.lifeline`)."""
+    """What it ends with, if it was started here (`testnet.real.lifeline`)."""
     scratch: Path | None = None
     """Where files to send are made; None: where temporary files are. It goes even if this process is killed."""
     traces: Traces | None = None

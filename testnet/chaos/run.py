@@ -21,9 +21,9 @@ from testnet.chaos.report import Report
 from testnet.chaos.requests import PROCESS, RUN_SECONDS, TIMEOUT, Author
 from testnet.chaos.stage import Stage
 from testnet.chaos.weather import Weather
-from testnet.hindsight import look_back
+from testnet.real.hindsight import look_back
+from testnet.real.traces import Traces
 from testnet.schedule import Schedule
-from testnet.traces import Traces
 
 MARGIN = 10.0
 """Seconds that an outcome may be late."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from nectar_node.cli.network import Network
 from testnet.chaos.report import Report
-from testnet.processes import is_paused
-from testnet.traces import Traces
+from testnet.real.processes import is_paused
+from testnet.real.traces import Traces
 
 _GLANCE = 0.02
 
@@ -26,7 +26,7 @@ class Stage:
     """A folder for files to send."""
     report: Report
     lifeline: int | None = None
-    """What a node ends with that is booted here (`testnet.lifeline`); None: it outlives us."""
+    """What a node ends with that is booted here (`testnet.real.lifeline`); None: it outlives us."""
     traces: Traces | None = None
     """Of its nodes; None: they write none."""
     finishing: threading.Event = field(default_factory=threading.Event)

@@ -14,7 +14,7 @@ from testnet.chaos.report import Held
 from testnet.chaos.stage import Stage
 from testnet.faults.catalogue import kind_of, parameters
 from testnet.links.client import LinksProcess
-from testnet.processes import NodeProcesses, is_paused
+from testnet.real.processes import NodeProcesses, is_paused
 from testnet.schedule import Schedule, Step
 
 ECHO = "echo:echo:sys"

@@ -10,7 +10,7 @@ from nectar_node.cli import options, output
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.errors import NotRunning
 from testnet.links.client import LinksProcess
-from testnet.processes import NodeProcesses
+from testnet.real.processes import NodeProcesses
 
 Name = Annotated[str, typer.Argument(metavar="NODE", help="The node's name, such as send.nec.")]
 

@@ -15,10 +15,10 @@ import typer
 
 from nectar_node.cli import options, output
 from nectar_node.errors import BadInput
-from testnet import namespaces
 from testnet.cli import sim_text
 from testnet.cli.seeding import Seed, chosen
 from testnet.lab import Level
+from testnet.real import namespaces
 from testnet.result import INTERRUPTED, PASSED, Result
 from testnet.scenarios.scenario import Plan, Scenario
 from testnet.sim.files import journal_file, unless_empty
@@ -101,7 +101,7 @@ def _is_journal(word: str) -> bool:
 
 
 def _played(scenario: Scenario, plan: Plan, level: Level) -> Result:
-    from testnet.real_run import run_real  # it loads trio, which would cost the other commands a tenth of a second
+    from testnet.real.run import run_real  # it loads trio, which would cost the other commands a tenth of a second
 
     return run_real(plan, scenario, level, _tell)
 

@@ -19,14 +19,14 @@ from nectar_node.cli.logs import FOLLOW_INTERVAL, Follower
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import AlreadyRunning, NodeError
-from testnet import impostors
 from testnet.cli import fault, nodes
 from testnet.cli.chaos import chaos
 from testnet.cli.play import play
 from testnet.cli.watch import watch
-from testnet.lifeline import hold_lifeline
 from testnet.links.client import LinksProcess
-from testnet.processes import is_paused
+from testnet.real import impostors
+from testnet.real.lifeline import hold_lifeline
+from testnet.real.processes import is_paused
 
 DEFAULT_NODES = ("send.nec", "recv.nec")
 STATUS_TIMEOUT = 10.0

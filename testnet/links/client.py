@@ -38,7 +38,7 @@ class LinksProcess:
 
     def start(self, lifeline: int | None = None) -> bool:
         """Start it if it does not run; whether it was started. It, and the nodes that it starts, end with `lifeline`
-        (`testnet.lifeline`), if they are given one. Raises CannotStart."""
+        (`testnet.real.lifeline`), if they are given one. Raises CannotStart."""
         if self.pid is not None:
             return False
         folder = links_folder(self.network.folder)

@@ -14,12 +14,12 @@ from testnet.faults.rule import Fault
 from testnet.faults.where import Where
 from testnet.links.places import FRONT_PORT, NODE_PORT, Place
 from testnet.links.thread import ThreadedLinks, run_links
-from testnet.namespaces import HUB, Namespaces
+from testnet.real.namespaces import HUB, Namespaces
 
 
 @dataclass(slots=True)
 class HostLinks:
-    """See `testnet.socket_lab.RealLinks`. What cuts off one node from all others pulls its cable."""
+    """See `testnet.real.lab.RealLinks`. What cuts off one node from all others pulls its cable."""
 
     hosts: Namespaces
     links: ThreadedLinks

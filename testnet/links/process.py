@@ -24,7 +24,7 @@ from testnet.links.claim import claim, links_folder
 from testnet.links.control import MAX_LINE_BYTES, LinksControl
 from testnet.links.fabric import open_links
 from testnet.links.places import Allocation
-from testnet.processes import NodeProcesses
+from testnet.real.processes import NodeProcesses
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class ThreadedLinks:
 
 @dataclass(frozen=True, slots=True)
 class LoopbackLinks:
-    """Those of a testnet on loopback; see `testnet.local.Linked`."""
+    """Those of a testnet on loopback; see `testnet.real.local.Linked`."""
 
     links: ThreadedLinks
     allocation: Allocation

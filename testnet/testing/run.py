@@ -10,16 +10,16 @@ from typing import NamedTuple, Protocol
 from kernel.errors import BadModule
 from nectar_node.errors import BadPackage
 from nectar_node.package import read_package
-from testnet import namespaces
-from testnet.hindsight import Hindsight, look_back
 from testnet.invariants import Violation, Watch
 from testnet.lab import Lab, Level
+from testnet.real import namespaces
+from testnet.real.hindsight import Hindsight, look_back
+from testnet.real.lab import SocketLab, open_socket_lab
 from testnet.sim.journal import time_of
 from testnet.sim.lab import SimLab
 from testnet.sim.programs import Programs
 from testnet.sim.run import finish
 from testnet.sim.simulation import Simulation
-from testnet.socket_lab import SocketLab, open_socket_lab
 
 ANY_NODE = "any.nec"
 """To read a package that is on no node yet."""

@@ -16,7 +16,7 @@ from nectar_node.errors import NodeError
 from nectar_node.folder import NodeFolder
 from testnet.links.claim import links_folder
 from testnet.links.client import LinksProcess
-from testnet.processes import is_paused
+from testnet.real.processes import is_paused
 from testnet.watch.look import (
     Letter,
     LinksLook,

@@ -23,7 +23,7 @@ from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import BadInput, CannotStart
 from nectar_node.folder import NodeFolder
 from testnet.links.client import LinksProcess
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 from tests.waiting import until
 
 _HOLD = """

@@ -12,7 +12,7 @@ import pytest
 
 from nectar_node.cli.boot_options import BootOptions
 from nectar_node.folder import NodeFolder
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 from tests.waiting import until
 
 REGISTRAR = "registrar.nec"

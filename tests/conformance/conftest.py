@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kernel.wasm.engine import Engine
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 from tests.conformance.lab import OUR, THEIR, Lab, SimLab, SocketLab
 
 

@@ -21,7 +21,7 @@ from kernel.process import Process
 from kernel.wasm.engine import Engine
 from nectar_node.cli.boot_options import BootOptions
 from nectar_node.storage.operations import Location
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 from testnet.sim.simulation import LinkBehaviour, NodeSpec, SimNode, Simulation
 from tests.conformance.steps import Step, script
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from testnet.links.thread import run_loopback_links
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 from tests.end_to_end.lab import Lab
 
 

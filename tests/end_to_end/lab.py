@@ -18,7 +18,7 @@ from testnet.faults.stall import Stall
 from testnet.faults.where import Where
 from testnet.links.stream import PIECE_BYTES
 from testnet.links.thread import LoopbackLinks
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 from tests.waiting import LIMIT, until
 
 SENDER = "send.nec"

@@ -28,7 +28,7 @@ from net.identity import Identity
 from net.keyfile import KeyFile, read_key_file, unlock_key_file
 from net.peers import Network, NetworkConfig
 from net.tcp import TcpTransport
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 from tests.end_to_end.lab import command
 from tests.waiting import LIMIT
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nectar_node.cli.boot_options import BootOptions
 from nectar_node.config import REGISTRAR_NAME
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 from tests.end_to_end.lab import nectar
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nectar_node.config import GENESIS_FILE, REGISTRAR_NAME
 from nectar_node.folder import NodeFolder
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 from tests.end_to_end.lab import SENDER, Lab, command, nectar, random_file
 from tests.waiting import LIMIT, until
 

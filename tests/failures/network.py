@@ -22,7 +22,7 @@ from nectar_node.config import Genesis as GenesisFile
 from net.directory import Genesis
 from net.limits import MAX_QUEUED_MESSAGES
 from testnet.links.thread import LoopbackLinks, run_loopback_links
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 from tests.conformance.lab import OUR, PACKAGE, PROBE, THEIR, SocketProbe
 from tests.conformance.steps import Step, respond, send, wait_for
 from tests.failures.ghosts import Ghosts, run_ghosts

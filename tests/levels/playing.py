@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from nectar_node.errors import NodeError
-from testnet import namespaces
 from testnet.lab import Level
-from testnet.real_run import run_real
+from testnet.real import namespaces
+from testnet.real.run import run_real
 from testnet.result import BROKEN, DEADLINE, PASSED, Result
 from testnet.sim.programs import Programs
 from testnet.sim.run import run

@@ -18,7 +18,7 @@ from testnet.faults.pause import Pause
 from testnet.faults.where import Where
 from testnet.invariants import Violation
 from testnet.lab import Lab, Level, NodePlan
-from testnet.real_run import run_real
+from testnet.real.run import run_real
 from testnet.result import BROKEN, INTERRUPTED, VIOLATED
 from testnet.scenarios.scenario import Plan, Scenario
 from tests.levels.playing import unavailable

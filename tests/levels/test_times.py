@@ -17,9 +17,9 @@ from testnet.faults.partition import Partition
 from testnet.faults.unsynced import Unsynced
 from testnet.faults.where import Where
 from testnet.lab import Asked, Lab, Level, NodePlan
+from testnet.real.lab import open_socket_lab
 from testnet.sim.lab import SimLab
 from testnet.sim.simulation import Simulation
-from testnet.socket_lab import open_socket_lab
 from tests.levels.playing import unavailable
 
 ASKS, CRASHED, UNMET, SILENT = NAMES = ("asks.nec", "crashed.nec", "unmet.nec", "silent.nec")

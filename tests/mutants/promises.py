@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from testnet.faults.stall import Stall
 from testnet.faults.where import Where
 from testnet.lab import NodePlan
+from testnet.real.lab import SocketLab
 from testnet.scenarios.scenario import Plan, Scenario
-from testnet.socket_lab import SocketLab
 
 A, B = "a.nec", "b.nec"
 HELLO = "hello:hello:sys"

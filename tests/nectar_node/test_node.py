@@ -20,7 +20,7 @@ from nectar_node.log_budget import LINES
 from nectar_node.node import _make_core, _prepare
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Job
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 from tests.kernel.wasm.guests import wat
 
 PATIENCE_MILLISECONDS = 20_000

@@ -27,7 +27,7 @@ from nectar_node.trace_file import (
     TraceFile,
     decode_line_untrusted,
 )
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 
 HELLO = ProcessId("hello", "hello", "sys")
 SENT = TraceRecord(

@@ -12,7 +12,7 @@ from trio.testing import check_two_way_stream
 from net.driver import SEND_BYTES
 from net.errors import DialFailed, ListenFailed, StreamBroken
 from net.tcp import TcpStream, TcpTransport
-from testnet.namespaces import HUB, Namespaces, unavailable
+from testnet.real.namespaces import HUB, Namespaces, unavailable
 
 MOST_WRITTEN_BYTES = 5 << 19
 """What the kernel takes for a stream that nobody reads: a receive buffer, which Linux makes twice as large as it is

@@ -11,7 +11,7 @@ import pytest
 
 from nectar_node.cli.boot_options import BootOptions
 from packages.build import PACKAGES
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.cli.network import Network
-from testnet.namespaces import unavailable
+from testnet.real.namespaces import unavailable
 from testnet.sim.journal import read_journal_untrusted
 from tests.testnet.plugin_runs import QUIET, REPEAT, printed, run, seeds_of
 from tests.waiting import until

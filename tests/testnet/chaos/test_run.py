@@ -26,10 +26,10 @@ from testnet.faults.partition import Partition
 from testnet.faults.pause import Pause
 from testnet.faults.where import Where
 from testnet.links.client import LinksProcess
-from testnet.local import LocalTestnet
-from testnet.processes import NodeProcesses
+from testnet.real.local import LocalTestnet
+from testnet.real.processes import NodeProcesses
+from testnet.real.traces import Traces
 from testnet.schedule import Schedule, Step
-from testnet.traces import Traces
 from tests.cli.served_node import make_network
 from tests.testnet.cli.lab import Shell
 

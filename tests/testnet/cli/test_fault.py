@@ -15,7 +15,7 @@ from nectar_node.cli.network import Network
 from nectar_node.errors import BadInput
 from testnet.cli.fault import absolute, parse_parameters, parse_where
 from testnet.links.client import LinksProcess
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 from tests.testnet.cli.lab import Shell
 
 ONE, OTHER = "one.nec", "other.nec"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 from tests.testnet.cli.lab import Shell
 
 NAME = "a.nec"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.cli.main import main
-from testnet import namespaces
+from testnet.real import namespaces
 from testnet.sim.journal import read_journal_untrusted
 
 LIMIT = 60.0

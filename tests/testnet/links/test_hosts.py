@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from testnet import namespaces
 from testnet.faults.black_hole import BlackHole
 from testnet.faults.partition import Partition
 from testnet.faults.rule import Fault
 from testnet.faults.stall import Stall
 from testnet.faults.where import Where
 from testnet.links.hosts import HostLinks, cut_off, run_host_links
+from testnet.real import namespaces
 
 A, B = "a.nec", "b.nec"
 

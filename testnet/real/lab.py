@@ -26,18 +26,18 @@ from nectar_node.cli.network import Network
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import NodeError
 from nectar_node.folder import NodeFolder
-from testnet import impostors
 from testnet.faults.rule import Fault, NodeFault
 from testnet.faults.where import Where
 from testnet.lab import Json, Level, NodePlan, Outcome, OutOfTime
-from testnet.lifeline import hold_lifeline
 from testnet.links.hosts import run_host_links
 from testnet.links.thread import run_loopback_links
-from testnet.local import Linked, LocalTestnet
-from testnet.processes import NodeProcesses
+from testnet.real import impostors
+from testnet.real.lifeline import hold_lifeline
+from testnet.real.local import Linked, LocalTestnet
+from testnet.real.processes import NodeProcesses
+from testnet.real.traces import TRACES_FOLDER, Traces
 from testnet.sim.journal import NOBODY
 from testnet.sim.lines import fault_begins, fault_ends
-from testnet.traces import TRACES_FOLDER, Traces
 
 _GLANCE = 0.02
 """Seconds between two looks at whether something has come to pass."""
@@ -354,9 +354,9 @@ def open_socket_lab(
 ) -> Iterator[SocketLab]:
     """A network in `folder` in which nothing runs yet but its links, until the end of this.
 
-    If this process is killed, all of the network goes, and `temporary` with it (`testnet.lifeline`).
+    If this process is killed, all of the network goes, and `temporary` with it (`testnet.real.lifeline`).
 
-    Raises NoNamespaces (`testnet.namespaces.unavailable` says it beforehand) and CannotListen.
+    Raises NoNamespaces (`testnet.real.namespaces.unavailable` says it beforehand) and CannotListen.
     """
     assert level is not Level.SIMULATION
     with (

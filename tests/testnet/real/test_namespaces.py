@@ -16,15 +16,15 @@ from nectar_node.cli.boot import check_package
 from nectar_node.cli.boot_options import BootOptions
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import BadInput, CannotStart
-from testnet import namespaces
-from testnet.local import LocalTestnet
-from testnet.namespaces import HUB, Namespaces, NoNamespaces, remove_leftovers, unavailable
+from testnet.real import namespaces
+from testnet.real.local import LocalTestnet
+from testnet.real.namespaces import HUB, Namespaces, NoNamespaces, remove_leftovers, unavailable
 
 pytestmark = pytest.mark.skipif((reason := unavailable()) is not None, reason=reason or "")
 
 LIMIT = 60.0
 """Seconds after which a command is taken to hang; no test waits for it to pass."""
-HELLO = check_package(Path(__file__).resolve().parents[2] / "packages" / "hello")
+HELLO = check_package(Path(__file__).resolve().parents[3] / "packages" / "hello")
 GREET = '{"Greet": "x"}'
 CONNECT = "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2]))).getpeername()[0])"
 TRY = """
@@ -44,7 +44,7 @@ print(listener.accept()[1][0], flush=True)
 
 KILLED = """
 import subprocess
-from testnet.namespaces import Namespaces
+from testnet.real.namespaces import Namespaces
 with Namespaces() as hosts:
     hosts.add("a.nec")
     command = [*hosts.command("a.nec"), "sh", "-c", "echo; exec sleep 1000"]

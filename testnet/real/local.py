@@ -21,7 +21,7 @@ from nectar_node.config import LOOPBACK, REGISTRAR_NAME
 from nectar_node.errors import NotRunning
 from nectar_node.folder import NodeFolder
 from testnet.links.places import Place
-from testnet.processes import NodeProcesses
+from testnet.real.processes import NodeProcesses
 
 
 class Linked(Protocol):
@@ -44,7 +44,7 @@ class LocalTestnet:
     links: Linked | None = None
     """What stands between nodes that are booted without an address of their own; None: nothing."""
     lifeline: int | None = None
-    """What all nodes end with that are started here (`testnet.lifeline`); None: they outlive us unless stopped."""
+    """What all nodes end with that are started here (`testnet.real.lifeline`); None: they outlive us unless stopped."""
     _children: dict[str, launch.StartedNode] = field(default_factory=dict)
     _special: dict[str, BootOptions] = field(default_factory=dict)
 

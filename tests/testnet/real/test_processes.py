@@ -11,8 +11,8 @@ import pytest
 from nectar_node.cli.network import Network
 from testnet.faults.disk_full import DiskFull
 from testnet.faults.rule import NotAtThisLevel
-from testnet.local import LocalTestnet
-from testnet.processes import NodeProcesses, is_paused
+from testnet.real.local import LocalTestnet
+from testnet.real.processes import NodeProcesses, is_paused
 from tests.testnet.faults.kinds import ONLY_IN_SIMULATIONS
 
 A = "a.nec"

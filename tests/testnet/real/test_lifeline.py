@@ -16,12 +16,12 @@ import pytest
 
 from nectar_node.cli.boot_options import DEFAULT_OPTIONS, BootOptions, encode_told
 from nectar_node.cli.network import Network
-from testnet import namespaces
 from testnet.lab import Level
-from testnet.lifeline import hold_lifeline
 from testnet.links.client import LinksProcess
-from testnet.local import LocalTestnet
-from testnet.processes import NodeProcesses
+from testnet.real import namespaces
+from testnet.real.lifeline import hold_lifeline
+from testnet.real.local import LocalTestnet
+from testnet.real.processes import NodeProcesses
 from testnet.testing.run import unavailable
 from tests.cli.child import boot_child
 from tests.cli.served_node import make_network
@@ -175,7 +175,7 @@ def test_a_killed_chaos_leaves_no_folder_beside_a_testnet_that_runs(tmp_path: Pa
     try:
         with lab(tmp_path, *CHAOS, "--dir", str(shell.folder)) as chaos:
             await_paths(chaos, tmp_path, "nectar-chaos-*/*/chaos-*.bin", 1)
-            reapers = processes(tmp_path, chaos.pid, b"testnet.reaper")
+            reapers = processes(tmp_path, chaos.pid, b"testnet.real.reaper")
             assert len(reapers) == 1
             chaos.kill()
             await_ends(reapers, "its reaper is left")

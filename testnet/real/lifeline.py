@@ -1,8 +1,8 @@
 """What a lab starts in the foreground ends with it, also where the lab is killed and can end nothing any more.
 
 The lab holds the writing end of a pipe, all that it starts has the reading end (`nectar_node.lifeline`), and so nodes
-end in order. What cannot end by itself, such as a paused node or a namespace, `testnet.reaper` removes, in one more
-process with the reading end.
+end in order. What cannot end by itself, such as a paused node or a namespace, `testnet.real.reaper` removes, in one
+more process with the reading end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from testnet import namespaces
+from testnet.real import namespaces
 
 
 @contextmanager
@@ -45,6 +45,6 @@ def hold_lifeline(folder: Path, temporary: Collection[Path] = (), nodes: Collect
 
 
 def _command(folder: Path, temporary: Collection[Path], nodes: Collection[str]) -> list[str]:
-    command = [sys.executable, "-P", "-m", "testnet.reaper", str(folder.absolute())]
+    command = [sys.executable, "-P", "-m", "testnet.real.reaper", str(folder.absolute())]
     command += ["--namespaces", namespaces.beginning_of(os.getpid())]
     return [*command, "--temporary", *(str(path.absolute()) for path in temporary), "--nodes", *nodes]

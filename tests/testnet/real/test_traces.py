@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.folder import NodeFolder
-from testnet.traces import Traces
+from testnet.real.traces import Traces
 
 MORE = 3 << 20
 """Bytes; more than any pipe holds."""

@@ -1,4 +1,4 @@
-"""`python -m testnet.reaper`: waits until a lab is gone, and then removes what is left of it; see `testnet.lifeline`.
+"""`python -m testnet.real.reaper`: waits until a lab is gone, and then removes what is left of it; see `lifeline`.
 
 Nothing is imported before that: most labs end by themselves, and end this too.
 """
@@ -24,9 +24,9 @@ def reap(folder: Path, beginning: str, temporary: Collection[Path], nodes: Colle
     from nectar_node.cli import launch
     from nectar_node.cli.network import Network
     from nectar_node.errors import NodeError
-    from testnet import impostors, namespaces
     from testnet.links.claim import links_folder
     from testnet.links.client import LinksProcess
+    from testnet.real import impostors, namespaces
 
     network, line = Network(folder), Path(f"/dev/fd/{sys.stdin.fileno()}")
     places = [links_folder(folder), *(network.place(name) for name in network.names())]
@@ -49,7 +49,9 @@ def reap(folder: Path, beginning: str, temporary: Collection[Path], nodes: Colle
 
 def main() -> int:
     """Wait for the end of standard input, and reap."""
-    parser = argparse.ArgumentParser(prog="python -m testnet.reaper", description="Remove what a killed lab leaves.")
+    parser = argparse.ArgumentParser(
+        prog="python -m testnet.real.reaper", description="Remove what a killed lab leaves."
+    )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="of the testnet")
     parser.add_argument(
         "--namespaces", required=True, metavar="NAME", help="what the names of its namespaces begin with"

@@ -13,9 +13,9 @@ from pathlib import Path
 from nectar_node.cli import launch
 from nectar_node.cli.boot_options import kept_options
 from nectar_node.cli.network import Network
-from testnet import impostors
 from testnet.faults.rule import NotAtThisLevel
 from testnet.links.places import Place
+from testnet.real import impostors
 
 _STOPS_WITHIN = 10.0
 """Seconds in which a process notices that it is paused, however busy the machine is."""
@@ -30,7 +30,7 @@ class NodeProcesses:
     place: Callable[[str], Place] | None = None
     """Gives a place, which the links know from then on, to the host of an impostor; None: there are no links."""
     lifeline: int | None = None
-    """What those end with that are started here (`testnet.lifeline`); None: they outlive us."""
+    """What those end with that are started here (`testnet.real.lifeline`); None: they outlive us."""
 
     def crash(self, host: str) -> bool:
         """See `Nodes`; whether it ran."""

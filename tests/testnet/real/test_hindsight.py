@@ -13,8 +13,8 @@ import pytest
 from kernel.trace import TraceRecord
 from nectar_node.folder import NodeFolder
 from nectar_node.trace_file import record_value
-from testnet.hindsight import TURN_SECONDS, Hindsight, look_back, merge_untrusted
-from testnet.traces import Traces
+from testnet.real.hindsight import TURN_SECONDS, Hindsight, look_back, merge_untrusted
+from testnet.real.traces import Traces
 from tests.testnet.test_invariants import ANSWERER, ASKER, answered, came, failed, sent
 
 ONE, TWO = ASKER.node, ANSWERER.node
@@ -181,6 +181,6 @@ def test_a_damaged_last_line_that_is_whole_is_told(nodes: Written) -> None:
 
 
 def test_traces_that_are_too_long_to_be_kept_are_told(nodes: Written, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("testnet.traces.MAX_BYTES", 10)
+    monkeypatch.setattr("testnet.real.traces.MAX_BYTES", 10)
     nodes.write(ONE, boots(ONE), step(1.0, sent()))
     assert nodes.look().problem.endswith("GiB, and so they are not whole.")

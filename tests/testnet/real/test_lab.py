@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from kernel.wasm.engine import Engine
-from testnet import namespaces
 from testnet.faults.crash import Crash
 from testnet.faults.impostor import Impostor
 from testnet.faults.latency import Latency
@@ -20,10 +19,11 @@ from testnet.faults.rule import NotAtThisLevel
 from testnet.faults.unsynced import Unsynced
 from testnet.faults.where import Where
 from testnet.lab import Lab, Level, NodePlan, OutOfTime
+from testnet.real import namespaces
+from testnet.real.lab import SocketLab, open_socket_lab
 from testnet.scenarios.course import told
 from testnet.sim.lab import SimLab
 from testnet.sim.simulation import Simulation
-from testnet.socket_lab import SocketLab, open_socket_lab
 
 A, B = "a.nec", "b.nec"
 PLANS = (NodePlan(A, ("hello", "file_transfer")), NodePlan(B, ("hello", "file_transfer")))

@@ -11,14 +11,15 @@ file system: a node's control socket is reached from outside.
 
 All that a run makes lies in namespaces whose names begin with the run's own: `nectar-PID-STARTED-N-`, process id and
 start (in clock ticks since the machine came up: ids are used again) of the process that made it, and a counter.
-Nothing else is ever touched. `close` removes them; after a crash `testnet.lifeline` does, or whoever next makes hosts.
+Nothing else is ever touched. `close` removes them; after a crash `testnet.real.lifeline` does, or whoever next makes
+hosts.
 
 Who has which hardware address is set, and never asked for: a bridge would take another one when a host is added, and
 what a pulled cable keeps from a host would be known to be unreachable after three seconds, which is true of neighbours
 only.
 
 Delay and loss are for a proxy in the hub: `tc netem` is missing in many kernels. Tests:
-tests/testnet/test_namespaces.py.
+tests/testnet/real/test_namespaces.py.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 from nectar_node.cli.boot_options import BootOptions
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import BadInput, CannotStart, NotRunning
-from testnet.local import LocalTestnet
+from testnet.real.local import LocalTestnet
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from kernel.address import ProcessId
 from kernel.trace import TraceRecord
 from nectar_node.trace_file import MAX_LINE_BYTES, BadTrace, Boots, Ends, Line, Runs, Standing, decode_line_untrusted
 from testnet.invariants import Violation, Watch
+from testnet.real.traces import Traces
 from testnet.sim.journal import NOBODY
 from testnet.sim.lines import message
-from testnet.traces import Traces
 
 TURN_SECONDS = 0.01
 """All that a kernel does in one turn has one time for it, and times of their own in its trace: a process that is said
