@@ -36,6 +36,9 @@ def play(lab: Lab, scenario: Scenario, plan: Plan) -> Outcomes:
 
 
 def _with_hello(node: NodePlan) -> NodePlan:
+    """What healing is asked of; a second one would end the first, and what has come to it."""
+    if "hello" in node.packages:
+        return node
     return NodePlan(node.name, (*node.packages, "hello"), node.routers)
 
 

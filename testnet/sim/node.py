@@ -287,10 +287,12 @@ class SimNode:
             self._carry_out()
         deadline = self.core.next_deadline()
         if deadline is not None and (self._wake_at is None or deadline < self._wake_at):
-            self._wake_at = max(deadline, self._simulation.now)
-            self.at(self._wake_at, self._on_deadline)
+            self._wake_at = when = max(deadline, self._simulation.now)
+            self.at(when, lambda: self._on_deadline(when))
 
-    def _on_deadline(self) -> None:
+    def _on_deadline(self, when: float) -> None:
+        if when != self._wake_at:
+            return  # an earlier deadline has come up since; what was due here is due at `_wake_at`, if at all
         self._wake_at = None
         self.core.on_timer(self._simulation.now)
         self.go_on()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nectar_node.core import NodeCore
 from testnet.faults.bit_flips import BitFlips
 from testnet.faults.crash import Crash
 from testnet.faults.pause import Pause
@@ -20,7 +21,7 @@ A, B = "a.nec", "b.nec"
 @pytest.fixture
 def lab(programs: Programs) -> SimLab:
     lab = SimLab(Simulation(20261125, programs))
-    lab.boot(NodePlan(A), NodePlan(B))
+    lab.boot(NodePlan(A, ("hello",)), NodePlan(B, ("hello",)))
     return lab
 
 
@@ -56,6 +57,25 @@ def test_time_never_runs_backwards_also_when_what_happens_lets_it_pass(lab: SimL
     lab.at(0.5, lambda: lab.rest(2.0))
     lab.rest(1.0)
     assert lab.now == pytest.approx(began + 2.5)
+
+
+def test_a_node_that_is_busy_is_not_woken_more_often_afterwards(lab: SimLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deadlines that come up before others and are gone again leave no further wakes at these."""
+    woken: list[tuple[int, float]] = []
+    wake = NodeCore.on_timer
+
+    def counted(core: NodeCore, now: float) -> None:
+        woken.append((id(core), now))
+        wake(core, now)
+
+    monkeypatch.setattr(NodeCore, "on_timer", counted)
+    for _ in range(20):
+        assert lab.ask(A, f"{B}@hello:hello:sys", {"Greet": "Ada"}, timeout=5).kind == "response"
+        lab.rest(0.01)
+    woken.clear()
+    lab.rest(60.0)
+    assert len(woken) > 10
+    assert len(woken) == len(set(woken))
 
 
 def test_the_chance_of_a_fault_is_the_same_whichever_other_faults_there_are(lab: SimLab) -> None:
