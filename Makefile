@@ -14,6 +14,9 @@ RUN := $(VENV)/bin/python
 WORKERS := $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
 READY := $(VENV)/.ready
 
+# What hundreds of processes load is compiled once, also where an image would have each of them do it again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))

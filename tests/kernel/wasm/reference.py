@@ -6,6 +6,7 @@ option None or the value, a list a tuple.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -56,6 +57,7 @@ def cases(kind: Type) -> list[Type | None]:
 NUMBER_SIZES = {Scalar.BOOL: 1, Scalar.U8: 1, Scalar.U32: 4, Scalar.U64: 8}
 
 
+@cache
 def alignment(kind: Type) -> int:
     if isinstance(kind, Scalar):
         return NUMBER_SIZES[kind]
@@ -66,6 +68,7 @@ def alignment(kind: Type) -> int:
     return max(1, *(alignment(payload) for payload in cases(kind) if payload), 1)
 
 
+@cache
 def size(kind: Type) -> int:
     if isinstance(kind, Scalar):
         return NUMBER_SIZES[kind]
@@ -80,6 +83,7 @@ def size(kind: Type) -> int:
     return aligned(payload_at(kind) + largest, alignment(kind))
 
 
+@cache
 def payload_at(kind: Type) -> int:
     return aligned(1, max([1, *(alignment(payload) for payload in cases(kind) if payload)]))
 
