@@ -1,8 +1,9 @@
-"""`python -m nectar_node.cli.child NAME FOLDER`: the node NAME of the network in FOLDER, as `launch` starts it.
+"""The node NAME of the network in FOLDER, as `launch` starts it.
 
-How it boots comes through standard input (`boot_options.encode_told`), where nobody else can read a password. It is a
-program of its own because a node needs nothing of the command line: to load the commands, and what parses their words
-and prints their tables, takes a fifth as long as to load the node.
+That is `python -m nectar_node.program nectar_node.cli.child NAME FOLDER`. How it boots comes through standard input
+(`boot_options.encode_told`), where nobody else can read a password. It is a program of its own because a node needs
+nothing of the command line: to load the commands, and what parses their words and prints their tables, takes a fifth as
+long as to load the node.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from nectar_node.node import run
 def main() -> int:
     """Run the node; returns its exit code, and says on standard error what went wrong."""
     streams.make_usable()
-    parser = argparse.ArgumentParser(prog="python -m nectar_node.cli.child", description="Run a node for `nectar`.")
+    parser = argparse.ArgumentParser(prog="a node of `nectar`", description="Run a node for `nectar`.")
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--ready-descriptor", type=int, help=argparse.SUPPRESS)
@@ -42,7 +43,3 @@ def _told() -> BootOptions:
         return decode_told_untrusted(sys.stdin.buffer.read(MAX_TOLD_BYTES))
     except ValueError as error:
         raise BadInput(f"How to boot cannot be read ({error}): this is for `nectar boot NAME` to start.") from error
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -35,6 +35,7 @@ STOP_GRACE = 5.0
 """Seconds between asking a node to stop and killing it."""
 
 _KILL_GRACE = 5.0
+_NODE = ("nectar_node.program", "nectar_node.cli.child")
 _LOOKS = 20
 _LOOK_PAUSE = 0.01
 """Seconds between two looks at who holds a lock."""
@@ -106,7 +107,7 @@ def _spawn(network: Network, name: str, options: BootOptions) -> Starting:
     if (owner := folder.owner()) is not None:
         raise CannotStart(f"{name} is running already, as process {owner}.")
     # -P: nothing in the current folder, which may hold a `net` or a `kernel` of its own, is taken for a part of us.
-    command = [*options.prefix, sys.executable, "-P", "-m", "nectar_node.cli.child"]
+    command = [*options.prefix, sys.executable, "-P", "-m", *_NODE]
     try:
         folder.path.mkdir(exist_ok=True, mode=0o700)
         keep_options(folder, options)

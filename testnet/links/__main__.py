@@ -2,7 +2,7 @@
 
 import sys
 
-from testnet.links.process import main
+from nectar_node.program import load
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(load("testnet.links.process")())

@@ -1,8 +1,7 @@
-"""`python -m testnet.sim.worker`: plays plans, one after another, in a process of its own.
+"""Plays plans, one after another, in a process of its own (`python -m nectar_node.program testnet.sim.worker`).
 
 Each line of standard input is an order, {"plan": …, "journal": PATH or null}; each line of standard output tells how
-that went. It ends with its input, in the midst of a plan too. What has
-been compiled stays for the next plan.
+that went. It ends with its input, in the midst of a plan too. What has been compiled stays for the next plan.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from testnet.sim.programs import Programs
 from testnet.sim.run import run
 
 
-def main() -> None:
+def main() -> int:
     """Serve until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever gives the orders
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -55,7 +54,3 @@ def _write(result: Result, journal: Path) -> None:
         result.write(journal)
     except OSError as error:
         sys.exit(f"{journal} cannot be written: {error.strerror}.")
-
-
-if __name__ == "__main__":
-    main()

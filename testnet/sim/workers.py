@@ -19,7 +19,7 @@ from testnet.sim.verdict import DIED, Verdict
 _END_SECONDS = 2.0
 """For a process to end by itself when it has nothing more to do."""
 _TAIL_BYTES = 4096
-_COMMAND = (sys.executable, "-P", "-m", "testnet.sim.worker")
+_COMMAND = (sys.executable, "-P", "-m", "nectar_node.program", "testnet.sim.worker")
 
 
 class Worker:

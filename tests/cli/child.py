@@ -11,5 +11,5 @@ LIMIT = 60
 
 def boot_child(words: Sequence[str], told: bytes) -> subprocess.CompletedProcess[bytes]:
     """Until it ends by itself."""
-    command = [sys.executable, "-P", "-m", "nectar_node.cli.child", *words]
+    command = [sys.executable, "-P", "-m", "nectar_node.program", "nectar_node.cli.child", *words]
     return subprocess.run(command, input=told, capture_output=True, timeout=LIMIT, check=False)

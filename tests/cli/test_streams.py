@@ -73,7 +73,7 @@ os.write(opened, b"%d, and %r" % (opened > 2, sys.stdin.read().encode()))
 
 
 def test_a_child_without_an_input_says_that_it_was_told_nothing(tmp_path: Path) -> None:
-    words = [sys.executable, "-P", "-m", "nectar_node.cli.child", "a.nec", str(tmp_path)]
+    words = [sys.executable, "-P", "-m", "nectar_node.program", "nectar_node.cli.child", "a.nec", str(tmp_path)]
     ended = subprocess.run(
         ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *words], stderr=subprocess.PIPE, text=True, check=False
     )

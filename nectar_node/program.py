@@ -1,0 +1,32 @@
+"""`python -m nectar_node.program MODULE WORDS…`: the program in MODULE, whose modules are loaded as a program's are.
+
+Modules, classes and functions stay for as long as a program runs, and no garbage is among them. Nevertheless the
+collector walks through all of them several times while they are loaded, again in each of its full collections, and once
+more at the program's end. Without that, to load a node's modules and to end takes a quarter less time.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import cast
+
+
+def load(module: str) -> Callable[[], int]:
+    """The `main` of that module; what has been loaded by then is never again looked through for garbage.
+
+    Raises what the module raises.
+    """
+    gc.disable()
+    try:
+        return cast(Callable[[], int], import_module(module).main)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+if __name__ == "__main__":
+    del sys.argv[0]
+    sys.exit(load(sys.argv[0])())
