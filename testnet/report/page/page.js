@@ -19,6 +19,7 @@ class Page {
     this.listen();
     readColours();
     this.change();
+    this.drawNow(); // whoever looks at the page as soon as it is loaded sees it drawn
     showDetails(byId("details"), null, this.act());
   }
 

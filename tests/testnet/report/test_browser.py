@@ -19,7 +19,6 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--enable-logging=stderr", "--log-level=0"),
-    "--virtual-time-budget=10000",  # the document is looked at when its frames have been drawn
 )
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: the page is not loaded in a browser")
 
