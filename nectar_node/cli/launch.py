@@ -141,11 +141,10 @@ def spawn(
                 start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
-    except OSError as error:
+    except BaseException as error:
         os.close(ready)
-        raise _cannot_start(name, error) from error
-    except BaseException:
-        os.close(ready)
+        if isinstance(error, OSError):
+            raise _cannot_start(name, error) from error
         raise
     finally:
         os.close(reporting)

@@ -8,7 +8,8 @@ is mended.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from random import Random
@@ -268,3 +269,13 @@ def judge(rules: Sequence[Rule], event: Event) -> Judgement:
             case _:
                 raise FaultFailed(rule.fault, f"{verdict} is no verdict on {type(event).__name__}")
     return Judgement(PASS, delays, data, host)
+
+
+@contextmanager
+def held(fault: Fault, begin: Callable[[Fault], int], end: Callable[[int], None]) -> Iterator[None]:
+    """`fault` holds within this: `begin` says by which number `end` takes it away."""
+    number = begin(fault)
+    try:
+        yield
+    finally:
+        end(number)

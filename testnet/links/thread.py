@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import trio
 
-from testnet.faults.rule import Fault, Link
+from testnet.faults.rule import Fault, Link, held
 from testnet.faults.where import Where
 from testnet.links import claim
 from testnet.links.fabric import Links, open_links
@@ -73,14 +73,9 @@ class LoopbackLinks:
         self.links.add(name, place)
         return place
 
-    @contextmanager
-    def applied(self, fault: Fault) -> Iterator[None]:
+    def applied(self, fault: Fault) -> AbstractContextManager[None]:
         """`fault` holds until the end of this."""
-        number = self.apply(fault)
-        try:
-            yield
-        finally:
-            self.remove(number)
+        return held(fault, self.apply, self.remove)
 
     def apply(self, fault: Fault) -> int:
         """`Links.apply`."""

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import count
@@ -26,7 +26,7 @@ from nectar_node.cli.network import Network
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import NodeError
 from nectar_node.folder import NodeFolder
-from testnet.faults.rule import Fault, NodeFault
+from testnet.faults.rule import Fault, NodeFault, held
 from testnet.faults.where import Where
 from testnet.lab import Json, Level, NodePlan, Outcome, OutOfTime
 from testnet.links.hosts import run_host_links
@@ -205,14 +205,9 @@ class SocketLab:
 
     # --- faults -----------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def apply(self, fault: Fault) -> Iterator[None]:
+    def apply(self, fault: Fault) -> AbstractContextManager[None]:
         """See `Lab`."""
-        number = self.inject(fault)
-        try:
-            yield
-        finally:
-            self.withdraw(number)
+        return held(fault, self.inject, self.withdraw)
 
     def inject(self, fault: Fault) -> int:
         """See `Lab`; raises NotAtThisLevel."""

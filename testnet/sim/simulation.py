@@ -12,8 +12,8 @@ import heapq
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -26,7 +26,7 @@ from net.directory import Genesis
 from net.handshake import VERSION
 from net.identity import Identity
 from testnet.faults.fields import nodes_of
-from testnet.faults.rule import Fault, LinkFault, NodeFault, Rule, fresh
+from testnet.faults.rule import Fault, LinkFault, NodeFault, Rule, fresh, held
 from testnet.invariants import Watch
 from testnet.lab import OutOfTime
 from testnet.sim.fabric import Fabric, LinkBehaviour
@@ -208,14 +208,9 @@ class Simulation:
 
     # --- faults -----------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def apply(self, fault: Fault) -> Iterator[None]:
+    def apply(self, fault: Fault) -> AbstractContextManager[None]:
         """The fault holds within this; several combine, the earliest judges first."""
-        number = self.inject(fault)
-        try:
-            yield
-        finally:
-            self.withdraw(number)
+        return held(fault, self.inject, self.withdraw)
 
     def inject(self, fault: Fault) -> int:
         """The fault holds from now on; its number, for `withdraw`. Raises SimulationError if it names a node that has

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -29,6 +28,7 @@ from testnet.sim.sweep import Tally
 from testnet.sim.verdict import Verdict
 from testnet.sim.workers import Workers
 from tests.testnet.sim.own import FAILS, HERE, fails
+from tests.waiting import until
 
 
 def _failing() -> Iterator[str]:
@@ -178,8 +178,8 @@ def test_ctrl_c_leaves_no_empty_journal_of_a_run(folder: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        while not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text():
-            time.sleep(0.02)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        until(lambda: children.read_text() != "")
         process.send_signal(signal.SIGINT)
         assert process.wait() == 130
         assert process.stderr.read() == ""
