@@ -126,6 +126,7 @@ class Handlers:
         assert isinstance(frame, Lookup | Register)
         if self._service is None:
             raise BadFrame("a request to a node that is no registrar")
+        self._switchboard.check_reads(connection)  # also for a grant, whose answer comes later
         reply = self._service.answer(frame, connection, session.name, self._wall_clock.unix(now))
         if reply is None:
             return

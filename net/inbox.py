@@ -94,6 +94,10 @@ class Inbox:
         self.received_bytes = 0
         """Of messages, so far."""
         self._acks: list[int] = []
+        """Numbers of taken messages whose acknowledgement is not written yet."""
+        self._acks_cost = 0
+        """Credit of those. The peer has it back when it is told, so it is given back when that is written and not
+        before: a peer that does not read can make no more acknowledgements wait than it has credit for messages."""
 
     @property
     def idle(self) -> bool:
@@ -142,7 +146,7 @@ class Inbox:
         """Account for a message that begins."""
         if sequence != self._next:
             raise BadFrame("a message out of sequence")
-        count = len(self._partial) + len(self._untaken)
+        count = len(self._partial) + len(self._untaken) + len(self._acks)
         if count >= self._credit_messages or (count and self._cost + cost > self._credit_bytes):
             raise CreditOverrun("a message beyond its credit")
         self._next += 1
@@ -153,8 +157,8 @@ class Inbox:
         cost = self._untaken.pop(sequence, None)
         if cost is None:
             return False
-        self._cost -= cost
         self._acks.append(sequence)
+        self._acks_cost += cost
         return True
 
     @property
@@ -163,14 +167,16 @@ class Inbox:
         return bool(self._acks)
 
     def take_acks(self) -> tuple[int, ...]:
-        """The acknowledgements that are to be sent."""
+        """The acknowledgements that are to be sent, now; at most as many as the peer has credit for messages."""
         acks = tuple(self._acks)
         self._acks.clear()
+        self._cost -= self._acks_cost
+        self._acks_cost = 0
         return acks
 
     def known(self, incarnation: bytes, epoch: int) -> Known:
         """What the resume frame says; acknowledgements that were not sent are in it, and are not sent again."""
-        self._acks.clear()
+        self.take_acks()
         partial = tuple((sequence, item.received) for sequence, item in self._partial.items())
         return Known(incarnation, epoch, self._next, partial, tuple(self._untaken))
 

@@ -35,7 +35,7 @@ what is there, so this holds a file's chunk; all that is announced weighs on the
 MAX_PEER_BYTES = SESSION_CREDIT_BYTES // 8 * 9 + MAX_BLOB_BYTES // 2 + 4 * MIB
 """Our memory that a peer can fill, whatever it sends, before our kernel takes it: its messages, whose headers grow with
 an eighth to spare; a blob that is being enlarged, which is done by doubling; and the messages' places in our tables,
-one incomplete record, and what the peer was answered and has not read (MAX_REPLIES)."""
+one incomplete record, and what the peer was answered and has not read (MAX_REPLY_BYTES)."""
 
 # --- records and frames ---------------------------------------------------------------------------------------------
 
@@ -54,8 +54,12 @@ HELD_PIECE_OVERHEAD_BYTES = 64
 MAX_CHUNK_WORTH_WAITING = 4096
 """A record is closed rather than filled with a piece of a large message that is smaller than this."""
 
-MAX_REPLIES = 256
-"""Control frames that wait to be written before a peer that asks for more, and does not read, is sent away."""
+PAUSE_REPLY_BYTES = 64 << 10
+"""Control frames that wait to be written, in bytes with HELD_PIECE_OVERHEAD_BYTES for each, before nothing more is read
+from a peer that asks and does not read; half of that, and it is read from again."""
+MAX_REPLY_BYTES = 1 << 20
+"""The same before it is sent away: only what it had sent before the pause can make it so much. It holds the answers to
+all lookups that an honest node asks for at once (MAX_LOOKUPS)."""
 
 # --- names ----------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,17 @@ neighbours.
 
 from net.admission import Admission, Ruling, Verdict
 from net.connection import Connection, Stage
-from net.errors import BadFrame, GoodbyeCode, NoCircuit, NoCredit, NoRoom, NotBelieved, OtherVersion, ProtocolViolation
+from net.errors import (
+    BadFrame,
+    GoodbyeCode,
+    NoCircuit,
+    NoCredit,
+    NoRoom,
+    NotBelieved,
+    NotRead,
+    OtherVersion,
+    ProtocolViolation,
+)
 from net.events import Buffer, FailureReason, Log, Received, RecordStored
 from net.handlers import Handlers
 from net.limits import (
@@ -111,6 +121,8 @@ class Reception:
             if self._relay.due(connection, now):
                 self._switchboard.close(connection, None)
                 self.gone(connection, FailureReason.UNREACHABLE, now)
+        elif connection.holds and not self._is_slow(connection):
+            self.violated(connection, NotRead("it does not read what it is answered"), now)
         elif connection.stage is not Stage.LIVE or (connection.pinged and not self._is_slow(connection)):
             connection.why = "no answer in time"
             self._events.append(Log(f"{connection} ends: silent for too long"))

@@ -20,7 +20,7 @@ from net.limits import (
     MAX_CIRCUITS,
     MAX_CIRCUITS_PER_NODE,
     MAX_CIRCUITS_PER_PAIR,
-    MAX_REPLIES,
+    MAX_REPLY_BYTES,
 )
 from net.session import Session
 from net.switchboard import Switchboard
@@ -90,7 +90,7 @@ class Relay:
             raise NoCircuit(f"{target} has no place here")
         full = self._load[caller] >= MAX_CIRCUITS_PER_NODE or self._load[target] >= MAX_CIRCUITS_PER_NODE
         full = full or self._pairs[caller, target] >= MAX_CIRCUITS_PER_PAIR
-        if full or self._count >= MAX_CIRCUITS or called.controls >= MAX_REPLIES:
+        if full or self._count >= MAX_CIRCUITS or called.control_bytes >= MAX_REPLY_BYTES:
             raise NoCircuit(f"no more circuits between {caller} and {target}")
         circuit = _Circuit(caller, target, self._entropy(TICKET_BYTES), leg)
         self._tickets[circuit.ticket] = circuit

@@ -5,7 +5,7 @@ Knows what a connection is, and nothing of what it is for.
 
 from collections import deque
 
-from net.connection import Connection
+from net.connection import Connection, HoldReason
 from net.directory import Endpoint
 from net.errors import GoodbyeCode, NoRoom
 from net.events import Buffer, Close, Dial, Hold, NetEvent, Writable
@@ -15,7 +15,8 @@ from net.limits import (
     HANDSHAKE_SECONDS,
     MAX_HALF_OPEN,
     MAX_HALF_OPEN_PER_HOST,
-    MAX_REPLIES,
+    MAX_REPLY_BYTES,
+    PAUSE_REPLY_BYTES,
     RELAY_BYTES,
 )
 from net.timers import Timers
@@ -109,10 +110,29 @@ class Switchboard:
             self.queue(connection, Ping())
 
     def reply(self, connection: Connection, frame: Control) -> None:
-        """Send a control frame that the peer has asked for. Raises NoRoom if it asks without ever reading."""
-        if connection.controls >= MAX_REPLIES:
-            raise NoRoom("the peer does not read the answers that it asks for")
+        """Send a control frame that the peer has asked for; nothing more is read from a peer that asks faster than it
+        reads. Raises NoRoom if even that does not help."""
+        self.check_reads(connection)
         self.queue(connection, frame)
+        if connection.control_bytes >= PAUSE_REPLY_BYTES:
+            self.hold(connection, HoldReason.REPLIES)
+
+    def check_reads(self, connection: Connection) -> None:
+        """Raises NoRoom if the peer has been answered as much as may wait for it, and has not read that."""
+        if connection.control_bytes >= MAX_REPLY_BYTES:
+            raise NoRoom("the peer does not read the answers that it asks for")
+
+    def hold(self, connection: Connection, why: HoldReason) -> None:
+        """Read nothing more from it, for that reason."""
+        if not connection.holds:
+            self._events.append(Hold(connection.number, held=True))
+        connection.holds |= why
+
+    def release(self, connection: Connection, why: HoldReason) -> None:
+        """That is no reason any more."""
+        before, connection.holds = connection.holds, connection.holds & ~why
+        if before and not connection.holds:
+            self._events.append(Hold(connection.number, held=False))
 
     def pending(self, number: int, limit: int) -> list[Buffer]:
         """See `peers.Network.pending`."""
@@ -122,6 +142,8 @@ class Switchboard:
         buffers = connection.fill(limit)
         if connection.partner is not None:
             self._unthrottle(connection.partner)
+        if connection.holds & HoldReason.REPLIES and 2 * connection.control_bytes <= PAUSE_REPLY_BYTES:
+            self.release(connection, HoldReason.REPLIES)
         size = sum(map(len, buffers))
         if 2 * size < limit:
             connection.signalled = False  # `fill` gives all there is unless that is more than the limit
@@ -146,16 +168,14 @@ class Switchboard:
         partner = connection.partner
         assert partner is not None
         partner.queue_raw(bytes(data))
-        if partner.raw_bytes > RELAY_BYTES and not connection.throttled:
-            connection.throttled = True
-            self._events.append(Hold(connection.number, held=True))
+        if partner.raw_bytes > RELAY_BYTES:
+            self.hold(connection, HoldReason.RELAY)
         self.signal(partner)
 
     def _unthrottle(self, connection: Connection) -> None:
         partner = connection.partner
-        if connection.throttled and partner is not None and partner.raw_bytes <= RELAY_BYTES // 2:
-            connection.throttled = False
-            self._events.append(Hold(connection.number, held=False))
+        if connection.holds & HoldReason.RELAY and partner is not None and partner.raw_bytes <= RELAY_BYTES // 2:
+            self.release(connection, HoldReason.RELAY)
 
     def _count_half_open(self, connection: Connection) -> None:
         self._half_open.setdefault(connection.host, {})[connection.number] = connection

@@ -20,7 +20,7 @@ from net.events import Close, Dial, Hold, Log, NetEvent, Received, Writable
 from net.limits import (
     FIRST_ALLOCATION_BYTES,
     MAX_RECORD_BYTES,
-    MAX_REPLIES,
+    MAX_REPLY_BYTES,
     MAX_UNREAD_BYTES,
     MESSAGE_OVERHEAD_BYTES,
     RELAY_BYTES,
@@ -51,7 +51,7 @@ CONFIG = NetworkConfig(credit_bytes=200_000, credit_messages=8)
 SIZES = (None, 0, 1, 300, 5000, 70_000)
 """Of blobs; the last takes two records."""
 PAUSES = (0.0, 0.01, 0.1, 1.0, 3.0, 5.0, 21.0)
-CONNECTION_BYTES = MAX_UNREAD_BYTES + 2 * MAX_RECORD_BYTES + (MAX_REPLIES + 4) * 256
+CONNECTION_BYTES = MAX_UNREAD_BYTES + 2 * MAX_RECORD_BYTES + MAX_REPLY_BYTES
 """The most that a connection may hold apart from its session: what is unread, incomplete, or waits to be written."""
 MAX_STEP_BYTES = 2 << 20
 """The most that comes at once here; a driver reads less at a time."""
@@ -463,15 +463,14 @@ def check_memory(network: Network, connections: int) -> None:
             assert connection.raw_bytes <= RELAY_BYTES + MAX_STEP_BYTES, f"{connection} keeps too much of its partner's"
             continue
         held = sum(map(sys.getsizeof, connection.held)) + 8 * len(connection.held)
-        unwritten = sum(map(len, connection._controls)) + sum(map(len, connection._raw))
+        unwritten = connection.control_bytes + sum(map(len, connection._raw))
         assert connection.splitter.held + held + unwritten <= CONNECTION_BYTES, f"{connection} holds too much"
-        assert len(connection._controls) <= MAX_REPLIES + 4
     for session in network._sessions.table.all():
         inbox = session.inbox
         most = max([CONFIG.credit_bytes, *(item.cost for item in inbox._partial.values())])
         assert inbox.cost <= most + max(inbox._untaken.values(), default=0), f"{session} has more than its credit"
-        assert len(inbox._partial) + len(inbox._untaken) <= CONFIG.credit_messages
-        assert len(inbox._acks) <= CONFIG.credit_messages, "acknowledgements that nobody reads"
+        begun = len(inbox._partial) + len(inbox._untaken) + len(inbox._acks)
+        assert begun <= CONFIG.credit_messages, "acknowledgements that nobody reads"
         for item in inbox._partial.values():
             assert len(item.blob) <= max(FIRST_ALLOCATION_BYTES, 2 * item.filled), "memory on the peer's word"
             assert len(item.header) <= item.cost - MESSAGE_OVERHEAD_BYTES

@@ -142,7 +142,7 @@ async def test_a_router_keeps_little_of_what_its_receiver_does_not_read_and_lose
             receiver.driver.handle(Hold(inner.number, held=True))
             blob = bytes(range(256)) * (48 << 12)
             sender.send("ida.test", b"large", blob)
-            while not (throttled := [each for each in router.network._switchboard.all() if each.throttled]):
+            while not (throttled := [each for each in router.network._switchboard.all() if each.holds]):
                 await router.changed.wait()
             await trio.testing.wait_all_tasks_blocked(0.01)
             partner = throttled[0].partner

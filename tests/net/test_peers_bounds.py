@@ -8,6 +8,7 @@ import pytest
 
 from net.connection import Connection
 from net.directory import Endpoint, RegistrarDirectory
+from net.errors import CreditOverrun
 from net.events import Buffer, Close, Dial, Failed, FailureReason, Log, Registered
 from net.inbox import Inbox
 from net.limits import (
@@ -18,6 +19,7 @@ from net.limits import (
     MAX_PEER_BYTES,
     MAX_RECORD_BYTES,
     MESSAGE_OVERHEAD_BYTES,
+    PAUSE_REPLY_BYTES,
     RECOVERY_SECONDS,
     SESSION_CREDIT_BYTES,
     SESSION_CREDIT_MESSAGES,
@@ -25,7 +27,7 @@ from net.limits import (
 from net.peers import NetworkConfig
 from net.records import LENGTH
 from net.registrar import Registrar
-from net.wire import DATA, FIRST, Credit, Data, Ping
+from net.wire import DATA, FIRST, Credit, Data, Ping, encode_control
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, World, host_of, identity_of, pair, static_directory
 
 # --- handshakes -------------------------------------------------------------------------------------------------------
@@ -121,7 +123,8 @@ def hostile_pair() -> tuple[World, Node, Node, Connection]:
 
 def say(world: World, hostile: Node, connection: Connection, *frames: bytes) -> None:
     """Have the hostile peer send frames that its own network would not."""
-    connection._controls.extend(frames)
+    for frame in frames:
+        connection._queue(frame)
     hostile.network._switchboard.signal(connection)
     world.settle()
 
@@ -255,6 +258,75 @@ def test_a_peer_that_does_not_read_is_sent_away_but_not_held_against_it() -> Non
         world.settle()
     assert world.now == 45.0
     assert lines(victim) == ["connection 1 with bob.test ends: it does not read what it is sent"]
+
+
+def test_a_peer_that_never_reads_makes_no_more_acknowledgements_wait_than_it_has_credit_for_messages() -> None:
+    world, victim, hostile, connection = hostile_pair()
+    world.clogged.add(victim.name)
+    numbers = range(2, 2 + 3 * SESSION_CREDIT_MESSAGES)
+    for number in numbers:
+        say(world, hostile, connection, begins(number, 1, b"x"))
+    assert lines(victim)[0] == "connection 1 with bob.test ends: a message beyond its credit"
+    assert len(victim.received()) == 1 + SESSION_CREDIT_MESSAGES
+
+
+def test_credit_comes_back_when_the_acknowledgement_is_written_and_not_before() -> None:
+    inbox = Inbox(2 * (MESSAGE_OVERHEAD_BYTES + 1), 2)
+    for number in (1, 2):
+        inbox.receive(Data(number, (1, None), memoryview(b"x")))
+        inbox.taken(number)
+    assert inbox.cost == 2 * (MESSAGE_OVERHEAD_BYTES + 1)
+    with pytest.raises(CreditOverrun):
+        inbox.receive(Data(3, (1, None), memoryview(b"x")))
+    assert (inbox.take_acks(), inbox.cost) == ((1, 2), 0)
+    assert inbox.receive(Data(3, (1, None), memoryview(b"x"))) is not None
+
+
+def asks(world: World, hostile: Node, connection: Connection, count: int) -> None:
+    """The hostile peer sends so many pings at once."""
+    say(world, hostile, connection, *(encode_control(Ping()) for _ in range(count)))
+
+
+def test_nothing_more_is_read_from_a_peer_that_asks_and_does_not_read_until_it_does() -> None:
+    world, victim, hostile, connection = hostile_pair()
+    number = world.wires[0].ends[0][1] if world.wires[0].ends[0][0] is victim else world.wires[0].ends[1][1]
+    world.clogged.add(victim.name)
+    ours = victim.network._switchboard.get(number)
+    assert ours is not None
+    for _ in range(10):
+        asks(world, hostile, connection, 200)
+    assert PAUSE_REPLY_BYTES <= ours.control_bytes < PAUSE_REPLY_BYTES + 200 * 80
+    world.clogged.clear()
+    while world.held or ours.control_bytes:
+        world._transmit(victim, number)
+        world.settle()
+    assert is_live(victim)
+
+
+def test_a_peer_that_asks_and_never_reads_is_paused_and_then_sent_away() -> None:
+    world, victim, hostile, connection = hostile_pair()
+    world.clogged.add(victim.name)
+    for _ in range(10):
+        asks(world, hostile, connection, 200)
+    hostile.network._switchboard.timers.set(connection.number, None)
+    world.run(19.9)
+    assert is_live(victim)
+    world.run(0.1)
+    assert lines(victim) == ["connection 1 with bob.test ends: it does not read what it is answered"]
+
+
+def test_a_peer_that_asks_for_too_much_at_once_is_sent_away() -> None:
+    world, victim, hostile, connection = hostile_pair()
+    world.clogged.add(victim.name)
+    record = encode_control(Ping()) * 10_000
+    number = world.wires[0].ends[1][1] if world.wires[0].ends[0][0] is hostile else world.wires[0].ends[0][1]
+    for _ in range(2):
+        connection._queue(record)
+        hostile_number = connection.number
+        for buffer in hostile.network.pending(hostile_number, 1 << 20):
+            victim.network.receive(number, bytes(buffer), world.now)
+    world.settle()
+    assert lines(victim) == ["connection 1 with bob.test ends: the peer does not read the answers that it asks for"]
 
 
 def test_a_peer_with_a_stuck_process_keeps_its_connection() -> None:

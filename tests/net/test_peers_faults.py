@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from net.directory import NEVER, Endpoint, NameRecord, StaticDirectory, sign_record
 from net.errors import GoodbyeCode
 from net.events import Close, FailureReason, Log, PeerDown, PeerUp, Received, Writable
-from net.limits import MAX_REPLIES
 from net.peers import NetworkConfig
-from net.wire import Ping
 from tests.net.world import (
     PORT,
     REGISTRAR,
@@ -411,22 +409,6 @@ def test_tampering_anywhere_never_raises_and_never_makes_a_false_message(data: s
         assert set(node.headers()) <= true
         assert len(node.headers()) == len(set(node.headers()))
         assert {event.node for event in node.events if isinstance(event, Received)} <= {first.name, second.name}
-
-
-def test_a_peer_that_asks_and_never_reads_is_sent_away() -> None:
-    world, first, second = pair()
-    world.send(first, second.name, b"up")
-    world.settle()
-    session = first.network._sessions.table.get(second.name)
-    assert session is not None
-    assert session.connection is not None
-    number = world.wires[0].ends[1][1]
-    for _ in range(MAX_REPLIES + 1):
-        session.connection.queue(Ping())
-    for buffer in first.network.pending(session.connection.number, 1 << 20):
-        second.network.receive(number, bytes(buffer), world.now)
-    world.settle()
-    assert any("does not read" in str(event) for event in second.of(Log))
 
 
 def test_a_peer_that_overruns_its_credit_is_sent_away_with_that_code() -> None:

@@ -63,7 +63,7 @@ def test_while_a_pong_is_awaited_nothing_is_asked_that_it_could_be_taken_for_the
     session = second.network._sessions.table.get(first.name)
     assert session is not None
     assert session.connection is not None
-    assert session.connection.controls == 1
+    assert len(session.connection._controls) == 1
     world.clogged.clear()
     world._transmit(second, session.connection.number)
     assert status(first, second.name).round_trip == 3.0
