@@ -1,130 +1,170 @@
-"""How much of each process is on its way to other nodes, and who waits until that is less (G24).
+"""How much is on its way to other nodes, and who waits until that is less (G24).
 
 A message counts from when it is given to the net until the peer's kernel has taken it, or it has failed: for as long
-as it takes up memory here. A process of which too much is on its way is set aside with the rest of its effects, like
-one whose local target has no room (`room`), when it wants to send to another node; it goes on when some of that has
-gone, or its request's timeout passes. Accounts are by name and not by life, so that restarting gains nothing, and
-there is one for the package as well, since a process can spawn others. What system processes send counts for each node
-that it goes to, so that one that asks much and takes no answer does not silence them to all others; beyond the bound it
-fails, since they cannot wait.
+as it takes up memory here. It counts for its pair, a process and the node that it sends to: a node that takes nothing
+holds up what is for it, and nothing else. Pairs go by name and not by life, so that restarting gains nothing. It counts
+for the package and that node as well, since a process can spawn others, and for the node, whose part of all memory that
+is (`memory`).
+
+A process whose pair is full is set aside with the rest of its effects, like one whose local target has no room
+(`room`), when it wants to send a request there; it goes on when some of that has gone, or its request's timeout passes.
+An answer never holds up who gives it: answers are counted by themselves, and one beyond the bound comes back (G15).
+What system processes send fails beyond it, since they cannot wait.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from math import inf
 from weakref import WeakValueDictionary
 
 from kernel import limits
 from kernel.address import PackageId, ProcessId
-from kernel.events import Parcel
+from kernel.memory import UNMETERED, Account, Memory
+from kernel.message import Envelope, Response
 from kernel.process import Process
 
+SYSTEM = ProcessId("", "", "")
+"""Stands for all system processes together."""
 
-class Account:
-    """What is on its way from one process, from all of a package, or from system processes to one node.
 
-    It lives as long as a process or a message does."""
+class Lot:
+    """What is on its way from one sender to one node. It lives as long as a process or a message knows it."""
 
-    __slots__ = ("__weakref__", "bytes", "messages", "most_bytes", "most_messages", "package", "waiters")
+    __slots__ = (
+        "__weakref__",
+        "account",
+        "bytes",
+        "messages",
+        "most_bytes",
+        "most_messages",
+        "node",
+        "outer",
+        "waiters",
+    )
 
-    def __init__(self, most_messages: int, most_bytes: int, package: Account | None = None) -> None:
+    def __init__(self, node: str, most_messages: float, most_bytes: float, outer: Lot | None, account: Account) -> None:
+        self.node = node
         self.most_messages = most_messages
         self.most_bytes = most_bytes
-        self.package = package
-        """That of its package, if this is a process's."""
+        self.outer = outer
+        """What counts for this one counts for that one too."""
+        self.account = account
+        """Who pays for the memory."""
         self.messages = 0
         self.bytes = 0
         self.waiters: deque[Process] = deque()
         """Those that wait for this one, in order."""
 
     def has_room(self) -> bool:
-        """Whether one more message, of any size, may be sent."""
-        return self.messages < self.most_messages and self.bytes < self.most_bytes
+        """Whether one more message, of any size, may be sent. With nothing on its way there is: nothing that goes
+        could wake who waits."""
+        if not self.messages:
+            return True
+        return self.messages < self.most_messages and self.bytes < self.most_bytes and self.account.has_room()
 
 
 class Abroad:
-    """All accounts."""
+    """All of it."""
 
-    def __init__(self) -> None:
-        self._processes: WeakValueDictionary[ProcessId, Account] = WeakValueDictionary()
-        self._packages: WeakValueDictionary[PackageId, Account] = WeakValueDictionary()
-        self._system: dict[str, Account] = {}
-        """By the node to which system processes send."""
-
-    @property
-    def messages(self) -> int:
+    def __init__(self, memory: Memory = UNMETERED) -> None:
+        self._memory = memory
+        self._nodes: WeakValueDictionary[str, Lot] = WeakValueDictionary()
+        self._packages: WeakValueDictionary[tuple[PackageId, str, bool], Lot] = WeakValueDictionary()
+        self._processes: WeakValueDictionary[tuple[ProcessId, str, bool], Lot] = WeakValueDictionary()
+        self.messages = 0
         """On their way from all processes, system processes included."""
-        accounts = (*self._processes.values(), *self._system.values())
-        return sum(account.messages for account in accounts)
 
-    def full(self, sender: Process) -> Account | None:
-        """The account for which a sender has to wait before it sends; None: it need not."""
-        account: Account | None = sender.abroad or self._open(sender)
-        while account is not None:
-            if account.messages >= account.most_messages or account.bytes >= account.most_bytes:
-                return account
-            account = account.package
+    def requests(self, process: ProcessId, node: str) -> int:
+        """Requests of a process that are on their way to a node."""
+        lot = self._processes.get((process, node, False))
+        return 0 if lot is None else lot.messages
+
+    def full(self, envelope: Envelope, sender: Process | None) -> Lot | None:
+        """What a sender has to wait for before it sends this; None: it need not."""
+        lot: Lot | None = self._lot(envelope, sender)
+        while lot is not None:
+            if not lot.has_room():
+                return lot
+            lot = lot.outer
         return None
 
-    def system_may_send(self, node: str) -> bool:
-        """Whether a system process may send to that node."""
-        account = self._system.get(node)
-        return account is None or account.has_room()
+    def sent(self, envelope: Envelope, sender: Process | None, size: int) -> Lot:
+        """A message is on its way; what `gone` is to be told."""
+        first = lot = self._lot(envelope, sender)
+        self.messages += 1
+        while True:
+            lot.messages += 1
+            lot.bytes += size
+            if lot.outer is None:
+                break
+            lot = lot.outer
+        lot.account.add(size + limits.MESSAGE_MEMORY_BYTES)
+        return first
 
-    def sent(self, parcel: Parcel) -> None:
-        """A message is on its way."""
-        sender, size = parcel.sender, parcel.size
-        account: Account | None = self._of_system(parcel) if sender is None else sender.abroad or self._open(sender)
-        while account is not None:
-            account.messages += 1
-            account.bytes += size
-            account = account.package
-
-    def gone(self, parcel: Parcel) -> bool:
+    def gone(self, lot: Lot, size: int) -> bool:
         """It is so no longer; whether anybody waits for that: see `freed`."""
-        sender, size = parcel.sender, parcel.size
-        account: Account | None = self._of_system(parcel) if sender is None else sender.abroad or self._open(sender)
+        self.messages -= 1
         awaited = False
-        while account is not None:
-            account.messages -= 1
-            account.bytes -= size
-            awaited = awaited or bool(account.waiters)
-            account = account.package
-        if sender is None and not self._of_system(parcel).messages:
-            del self._system[parcel.envelope.target.node]
+        while True:
+            lot.messages -= 1
+            lot.bytes -= size
+            awaited = awaited or bool(lot.waiters)
+            if lot.outer is None:
+                break
+            lot = lot.outer
+        lot.account.remove(size + limits.MESSAGE_MEMORY_BYTES)
         return awaited
 
-    def freed(self, sender: Process) -> Iterator[Process]:
-        """The processes that may try again now that a message of `sender` is gone, each after the one before it has
-        tried."""
-        account = sender.abroad or self._open(sender)
-        for each in (account, account.package):
-            while each is not None and each.waiters and each.has_room():
+    def freed(self, lot: Lot) -> Iterator[Process]:
+        """The processes that may try again now that something of it is gone, each after the one before it has tried."""
+        each: Lot | None = lot
+        while each is not None:
+            while each.waiters and each.has_room():
                 yield each.waiters.popleft()
+            each = each.outer
 
     def give_up(self, sender: Process) -> None:
         """It waits no longer."""
-        account = sender.abroad or self._open(sender)
-        for each in (account, account.package):
-            if each is not None and sender in each.waiters:
-                each.waiters.remove(sender)
+        lot = sender.requests_abroad
+        while lot is not None:
+            if sender in lot.waiters:
+                lot.waiters.remove(sender)
+            lot = lot.outer
 
-    def _of_system(self, parcel: Parcel) -> Account:
-        node = parcel.envelope.target.node
-        if node not in self._system:
-            self._system[node] = Account(limits.MAX_ABROAD_MESSAGES, limits.MAX_ABROAD_BYTES)
-        return self._system[node]
+    def _lot(self, envelope: Envelope, sender: Process | None) -> Lot:
+        node = envelope.target.node
+        answer = type(envelope.message) is Response
+        if sender is None:
+            return self._of_process(SYSTEM, node, answer)
+        lot = sender.answers_abroad if answer else sender.requests_abroad
+        if lot is None or lot.node != node:
+            lot = self._of_process(sender.address.process, node, answer)
+            if answer:
+                sender.answers_abroad = lot
+            else:
+                sender.requests_abroad = lot
+        return lot
 
-    def _open(self, sender: Process) -> Account:
-        process = sender.address.process
-        account = self._processes.get(process)
-        if account is None:
-            package = self._packages.get(process.package_id)
-            if package is None:
-                package = Account(limits.MAX_PACKAGE_ABROAD_MESSAGES, limits.MAX_PACKAGE_ABROAD_BYTES)
-                self._packages[process.package_id] = package
-            account = Account(limits.MAX_ABROAD_MESSAGES, limits.MAX_ABROAD_BYTES, package)
-            self._processes[process] = account
-        sender.abroad = account
-        return account
+    def _of_process(self, process: ProcessId, node: str, answer: bool) -> Lot:
+        lot = self._processes.get((process, node, answer))
+        if lot is None:
+            outer = self._of_package(process.package_id, node, answer) if process is not SYSTEM else self._of_node(node)
+            lot = Lot(node, limits.MAX_ABROAD_MESSAGES, limits.MAX_ABROAD_BYTES, outer, UNMETERED)
+            self._processes[process, node, answer] = lot
+        return lot
+
+    def _of_package(self, package: PackageId, node: str, answer: bool) -> Lot:
+        lot = self._packages.get((package, node, answer))
+        if lot is None:
+            most = (limits.MAX_PACKAGE_ABROAD_MESSAGES, limits.MAX_PACKAGE_ABROAD_BYTES)
+            lot = Lot(node, *most, self._of_node(node), UNMETERED)
+            self._packages[package, node, answer] = lot
+        return lot
+
+    def _of_node(self, node: str) -> Lot:
+        lot = self._nodes.get(node)
+        if lot is None:
+            lot = self._nodes[node] = Lot(node, inf, inf, None, self._memory.of_node(node))
+        return lot

@@ -24,6 +24,7 @@ from kernel.message import (
 )
 
 if TYPE_CHECKING:
+    from kernel.abroad import Lot
     from kernel.process import Process
 
 # --- events ---------------------------------------------------------------------------------------------------------
@@ -250,6 +251,8 @@ class Parcel(NamedTuple):
     """Tells this life of the sender from later ones; None: a system process."""
     size: int
     """Bytes that it keeps alive here."""
+    lot: Lot
+    """What it counts for while it is on its way."""
 
 
 class ToPeer(NamedTuple):

@@ -79,6 +79,7 @@ from kernel.guest import (
 )
 from kernel.lifecycle import Lifecycle
 from kernel.mailbox import Delivery
+from kernel.memory import UNMETERED, Memory
 from kernel.message import (
     Envelope,
     LazyLoadBlob,
@@ -107,9 +108,15 @@ _new = tuple.__new__
 class Kernel:
     """The processes of one node and the messages between them."""
 
-    def __init__(self, our: str, fresh_id: Callable[[], int], system: Iterable[tuple[ProcessId, bool]] = ()) -> None:
-        """`fresh_id` gives unpredictable u64s; `system` the system processes of this node and whether each is
-        public."""
+    def __init__(
+        self,
+        our: str,
+        fresh_id: Callable[[], int],
+        system: Iterable[tuple[ProcessId, bool]] = (),
+        memory: Memory = UNMETERED,
+    ) -> None:
+        """`fresh_id` gives unpredictable u64s; `system` the system processes of this node and whether each is public;
+        `memory` pays for what waits."""
         self.our = our
         self.grants = Grants(our)
         self._handed_before = 0
@@ -124,8 +131,9 @@ class Kernel:
         self.now = 0.0
         """The time of the current event."""
         self.outstanding = OutstandingTable()
-        self.abroad = Abroad()
+        self.abroad = Abroad(memory)
         self.expected = Expected()
+        self.memory = memory
         self.lifecycle = Lifecycle(self.grants, self, our)
         self.processes = self.lifecycle.processes
         """What runs; for others than the lifecycle not to be changed."""
@@ -378,6 +386,6 @@ class Kernel:
                 self.tracer.left(envelope, self.now)
         prompt = None if sender is None else sender.prompt
         size = size_of(message, blob) + (0 if context is None else len(context))
-        parcel = _new(Parcel, (envelope, context, prompt, sender, size))
-        self.abroad.sent(parcel)
+        lot = self.abroad.sent(envelope, sender, size)
+        parcel = _new(Parcel, (envelope, context, prompt, sender, size, lot))
         self._actions.append(_new(ToPeer, (parcel,)))

@@ -100,7 +100,9 @@ class Lifecycle:
             self._router.say(process, "is granted fewer capabilities than asked for: it or its package holds too many")
 
     def _make(self, launch: Launch, on_exit: OnExit) -> Process:
-        process = Process(Address(self._our, launch.process), launch, self._router.now)
+        process = Process(
+            Address(self._our, launch.process), launch, self._router.memory.of_process(launch.process), self._router.now
+        )
         process.on_exit = on_exit
         self.processes[launch.process] = process
         self._of_package[launch.process.package_id] += 1

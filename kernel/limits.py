@@ -59,8 +59,11 @@ MAX_OUTSTANDING_BYTES = 512 * MIB
 """The outstanding requests of one process, with context and blob, and those whose error waits in its inbox."""
 MAX_ANSWER_BYTES = 256 * MIB
 """Answers that wait for one process: when they are more, further ones become Timeout."""
+MESSAGE_MEMORY_BYTES = 512
+"""Memory of a message that waits, beside its bytes: a dozen small objects."""
 MAX_ABROAD_MESSAGES = 1024
-"""Messages of one process that are on their way to other nodes; more than enough to keep a distant one busy."""
+"""Requests of one process that are on their way to one other node, and as many answers; more than enough to keep a
+distant one busy."""
 MAX_ABROAD_BYTES = 64 * MIB
 """The same in bytes of what they keep alive; one that is too large for the rest is still sent, or it could never be."""
 MAX_PACKAGE_ABROAD_MESSAGES = 8192

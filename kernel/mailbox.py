@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from kernel import limits
 from kernel.guest import Arrival, Failure
+from kernel.memory import UNMETERED, Account
 from kernel.message import LazyLoadBlob, ReplyTo, size_of
 
 
@@ -34,9 +35,11 @@ class Delivery(NamedTuple):
 class Mailbox:
     """A bounded queue of deliveries."""
 
-    __slots__ = ("_queue", "answer_bytes", "bytes", "error_bytes", "outcomes", "requests")
+    __slots__ = ("_account", "_queue", "answer_bytes", "bytes", "error_bytes", "outcomes", "requests")
 
-    def __init__(self) -> None:
+    def __init__(self, account: Account = UNMETERED) -> None:
+        """`account` pays for what waits."""
+        self._account = account
         self._queue: deque[Delivery] = deque()
         self.requests = 0
         """Requests that wait."""
@@ -55,7 +58,15 @@ class Mailbox:
     def has_room(self) -> bool:
         """Whether one more request, of any size, may come in: one that is too large for the rest of the room is
         still taken, or it could never be."""
-        return self.requests < limits.MAX_INBOX_MESSAGES and self.bytes < limits.MAX_INBOX_BYTES
+        if not self._queue:
+            return True  # also without memory: nothing that it takes could make room for whoever waits
+        if self.requests >= limits.MAX_INBOX_MESSAGES or self.bytes >= limits.MAX_INBOX_BYTES:
+            return False
+        return self._account.has_room()
+
+    def has_room_for_answers(self) -> bool:
+        """Whether one more answer, of any size, may come in."""
+        return self.answer_bytes < limits.MAX_ANSWER_BYTES and self._account.has_room()
 
     def put(self, delivery: Delivery) -> None:
         """Add at the end."""
@@ -63,6 +74,7 @@ class Mailbox:
         if delivery.weight:
             self.bytes += delivery.weight
             self.requests += 1
+            self._account.add(delivery.weight + limits.MESSAGE_MEMORY_BYTES)
         else:
             self._weigh(delivery, 1)
             self.outcomes += 1
@@ -73,6 +85,7 @@ class Mailbox:
         if delivery.weight:
             self.bytes -= delivery.weight
             self.requests -= 1
+            self._account.remove(delivery.weight + limits.MESSAGE_MEMORY_BYTES)
         else:
             self._weigh(delivery, -1)
             self.outcomes -= 1
@@ -81,9 +94,15 @@ class Mailbox:
     def _weigh(self, delivery: Delivery, sign: int) -> None:
         answer = delivery.answer
         if isinstance(answer, Arrival):
-            self.answer_bytes += sign * size_of(answer.message, delivery.blob)
+            size = size_of(answer.message, delivery.blob)
+            self.answer_bytes += sign * size
         else:
-            self.error_bytes += sign * size_of(answer.error.message, delivery.blob)
+            size = size_of(answer.error.message, delivery.blob)
+            self.error_bytes += sign * size
+        if sign > 0:
+            self._account.add(size + limits.MESSAGE_MEMORY_BYTES)
+        else:
+            self._account.remove(size + limits.MESSAGE_MEMORY_BYTES)
 
     def deliveries(self) -> Iterable[Delivery]:
         """All of them, in order; not to be kept."""

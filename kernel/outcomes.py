@@ -6,7 +6,6 @@ An entry that was taken out of the `OutstandingTable` is owed an outcome, and th
 
 from __future__ import annotations
 
-from kernel import limits
 from kernel.address import Address
 from kernel.events import Answered, DeadLetter
 from kernel.guest import Arrival, Failure
@@ -58,7 +57,7 @@ class Outcomes:
     def deliver(self, entry: Outstanding, answer: Arrival | Failure, blob: LazyLoadBlob | None) -> None:
         """The one outcome of a request that has been taken out of the table."""
         owner, router = entry.owner, self._router
-        if owner is not None and owner.mailbox.answer_bytes >= limits.MAX_ANSWER_BYTES and type(answer) is Arrival:
+        if owner is not None and type(answer) is Arrival and not owner.mailbox.has_room_for_answers():
             awaited = owner.waiting is _RESPONSE and owner.awaited == entry.id
             if not awaited:
                 self.dead(self._rebuilt(entry.id, answer, owner.address, None), Reason.INBOX_FULL)

@@ -91,12 +91,12 @@ class Outside:
 
     def _gone(self, parcel: Parcel) -> None:
         """A message is no longer on its way to another node."""
-        if self._abroad.gone(parcel) and parcel.sender is not None:
-            self._room.freed(parcel.sender)
+        if self._abroad.gone(parcel.lot, parcel.size):
+            self._room.freed(parcel.lot)
 
     def _failed(self, parcel: Parcel, reason: Reason) -> None:
         """Give it back with context and prompt, to the life that sent it (G14, G15)."""
-        envelope, context, prompt, life, _ = parcel
+        envelope, context, prompt, life, _, _ = parcel
         message = envelope.message
         if isinstance(message, Request) and message.expects_response is not None:
             entry = self._outstanding.resolve(envelope.id)
@@ -127,7 +127,7 @@ class Outside:
         if self._router.tracer is not None:
             self._router.tracer.sent(envelope, self._router.now)
         if target.node != self._router.our:
-            if self._abroad.system_may_send(target.node):
+            if self._abroad.full(envelope, None) is None:
                 if reply_to is not None:
                     self._outstanding.entrust(id, None, None)
                 self._router.to_peer(envelope, None, None)
@@ -154,7 +154,7 @@ class Outside:
         source, reply_to, response, blob = event
         envelope = Envelope(reply_to.id, Address(self._router.our, source), reply_to.address, None, response, blob)
         if reply_to.address.node != self._router.our:
-            if self._abroad.system_may_send(reply_to.address.node):
+            if self._abroad.full(envelope, None) is None:
                 self._router.to_peer(envelope, None, None)
             else:
                 self._outcomes.dead(envelope, Reason.INBOX_FULL)

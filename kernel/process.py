@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from kernel.address import Address
 from kernel.guest import Effect, End, Poll
 from kernel.mailbox import Mailbox
+from kernel.memory import Account
 from kernel.message import Envelope, LazyLoadBlob, OnExit, ReplyTo, Request
 
 if TYPE_CHECKING:
-    from kernel.abroad import Account
+    from kernel.abroad import Lot
     from kernel.events import Launch
 
 
@@ -96,8 +97,8 @@ class Process:
     """A running process."""
 
     __slots__ = (
-        "abroad",
         "address",
+        "answers_abroad",
         "awaited",
         "blob",
         "launch",
@@ -108,18 +109,20 @@ class Process:
         "outstanding_bytes",
         "owes",
         "prompt",
+        "requests_abroad",
         "stall",
         "started_at",
         "waiters",
         "waiting",
     )
 
-    def __init__(self, address: Address, launch: Launch, now: float) -> None:
+    def __init__(self, address: Address, launch: Launch, account: Account, now: float) -> None:
+        """`account` pays for what waits in its inbox."""
         self.address = address
         self.launch = launch
         self.on_exit: OnExit = launch.on_exit
         self.started_at = now
-        self.mailbox = Mailbox()
+        self.mailbox = Mailbox(account)
         self.waiting = Waiting.NOTHING
         self.awaited = 0
         """The id of the request whose response it awaits, while `waiting` says so."""
@@ -133,8 +136,10 @@ class Process:
         self.stall: Stall | None = None
         self.waiters: deque[Process | Parked] = deque()
         """Whoever waits for room in this mailbox, in order (G4)."""
-        self.abroad: Account | None = None
-        """What of it is on its way to other nodes; none yet if it never sent to any."""
+        self.requests_abroad: Lot | None = None
+        """What counts its requests to the node to which it sent the last one."""
+        self.answers_abroad: Lot | None = None
+        """What counts its answers to the node to which it gave the last one."""
         self.messages = 0
         """Handed to it so far."""
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from kernel.abroad import Lot
 from kernel.events import Taken
 from kernel.guest import Effect, End, Poll
 from kernel.message import Envelope, Reason, Request
@@ -62,9 +63,9 @@ class Room:
         self._moves.append(sender)
         self._settle()
 
-    def freed(self, sender: Process) -> None:
-        """A message of `sender` is no longer on its way to another node, and somebody waits for that."""
-        for each in self._abroad.freed(sender):
+    def freed(self, lot: Lot) -> None:
+        """A message is no longer on its way to another node, and somebody waits for that."""
+        for each in self._abroad.freed(lot):
             self.retry(each)
 
     def _settle(self) -> None:

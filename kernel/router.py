@@ -11,6 +11,7 @@ from kernel.expected import Expected
 from kernel.grants import Grants
 from kernel.guest import Arrival, Failure
 from kernel.mailbox import Delivery
+from kernel.memory import Memory
 from kernel.message import Envelope, LazyLoadBlob, ReplyTo
 from kernel.outstanding import OutstandingTable
 from kernel.process import Process
@@ -33,6 +34,8 @@ class Router(Protocol):
     """What is about to be started."""
     outstanding: OutstandingTable
     """Requests that wait for an answer."""
+    memory: Memory
+    """Who pays for what waits."""
     abroad: Abroad
     """What is on its way to other nodes."""
     tracer: Tracer | None

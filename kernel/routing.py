@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from kernel.abroad import Lot
 from kernel.address import ProcessId
 from kernel.errors import BadAddress
 from kernel.guest import Poll
@@ -97,24 +98,20 @@ class Routing:
         if reason is not None:
             self._outcomes.undeliverable(envelope, reason)
             return True
-        if not self.may_go(process, envelope, context):
-            if process.stall is not None:
-                return False
-            self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
-            return True
+        lot = self._abroad.full(envelope, process)
+        if lot is not None:
+            return self._wait(process, lot, envelope, context)
         self._entrust(envelope, None, process)
         self._router.to_peer(envelope, context, process)
         return True
 
-    def may_go(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
-        """Whether a message may leave the node now; False: too much of its sender is on its way (G24), which is stalled
-        now, unless it has ended and cannot wait."""
-        account = self._abroad.full(process)
-        if account is None:
+    def _wait(self, process: Process, lot: Lot, envelope: Envelope, context: bytes | None) -> bool:
+        """Too much is on its way to that node: the sender is stalled (G24), unless it has ended and cannot wait."""
+        if self._processes.get(process.address.process) is not process:
+            self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
             return True
-        if self._processes.get(process.address.process) is process:
-            process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
-            account.waiters.append(process)
+        process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
+        lot.waiters.append(process)
         return False
 
     def barrier(self, process: Process, envelope: Envelope) -> Reason | None:

@@ -85,13 +85,11 @@ class Sending:
         elif prompt.address.node == self._our:
             self._answer(process, envelope)
         else:
-            return self._answer_peer(process, envelope)
+            self._answer_peer(process, envelope)
         return True
 
     def again(self, process: Process, envelope: Envelope, context: bytes | None, admitted: bool) -> bool:
         """Send what had to wait. `admitted`: its turn has come, whoever else waits."""
-        if isinstance(envelope.message, Response):
-            return self._answer_peer(process, envelope)
         return self._route(process, envelope, context, admitted)
 
     def as_ended(self, process: Process) -> None:
@@ -166,16 +164,16 @@ class Sending:
         else:
             self._return(process, envelope, Reason.PROCESS_ENDED)
 
-    def _answer_peer(self, process: Process, envelope: Envelope) -> bool:
-        """A response to a request of another node; False: it has to wait."""
+    def _answer_peer(self, process: Process, envelope: Envelope) -> None:
+        """A response to a request of another node. It never suspends who gives it (G24): whoever asks there and takes
+        no answers would hold up all others."""
         reason = self._routing.barrier(process, envelope)
-        if reason is not None:
-            self._return(process, envelope, reason)
-        elif self._routing.may_go(process, envelope, None):
+        if reason is None and self._router.abroad.full(envelope, process) is not None:
+            reason = Reason.QUEUE_FULL
+        if reason is None:
             self._router.to_peer(envelope, None, process)
         else:
-            return False
-        return True
+            self._return(process, envelope, reason)
 
     def _return(self, process: Process, envelope: Envelope, reason: Reason) -> None:
         """A response could not be delivered: back to its sender, with the prompt restored (G15)."""

@@ -382,8 +382,9 @@ def test_g21_a_restart_keeps_what_was_held_and_an_end_without_one_does_not(lab: 
 
 def deliver(lab: SimLab, envelope: Envelope, by: int, claims: tuple[Claim, ...] = ()) -> None:
     """A node whose kernel keeps no rules sends a message to `OUR`."""
-    outgoing = Outgoing(OUR, b"stream", encode_header(envelope, claims), None, Parcel(envelope, None, None, None, 0))
     node = lab.nodes[by]
+    parcel = Parcel(envelope, None, None, None, 0, node.core.kernel.abroad.sent(envelope, None, 0))
+    outgoing = Outgoing(OUR, b"stream", encode_header(envelope, claims), None, parcel)
     node.core.network.send(outgoing, lab.now)
     node.core.settle(lab.now)
     node.go_on()

@@ -1,5 +1,7 @@
 """G24 between nodes: a sender waits while too much of it is on its way, and goes on when some of that has gone."""
 
+import gc
+
 import pytest
 
 from kernel import limits
@@ -100,17 +102,77 @@ def test_g24_an_await_that_waited_gets_its_response(rig: Rig) -> None:
     assert rig.bodies("a") == [b"answer"]
 
 
-def test_g24_an_answer_to_another_node_waits_and_still_goes_to_who_asked(rig: Rig) -> None:
+def ask(rig: Rig, id: int, node: str = there("b").node) -> ReplyTo:
+    """A process of another node asks `a`; where the answer goes."""
+    asker = Address(node, pid("b"))
+    asked = Envelope(id, asker, here("a"), ReplyTo(asker, id), Request(False, 9, b"q%d" % id), None, claimed=True)
+    rig.tell(FromPeer(asked, id))
+    return ReplyTo(asker, id)
+
+
+def test_g24_what_waits_for_one_node_holds_up_nothing_for_another(rig: Rig) -> None:
+    rig.start("a", "c")
+    flood(rig, "c", 4)
+    rig.poll("a", *(send(Address("third.nec", pid("b")), b"%d" % number) for number in range(3)))
+    assert (waits(rig, "a"), waits(rig, "c")) == (False, True)
+    rig.poll("a", send(there("b"), b"to whom c waits"))
+    assert left(rig)[-1] == b"to whom c waits"
+
+
+def test_g24_an_answer_goes_although_requests_to_that_node_wait(rig: Rig) -> None:
     rig.start("a")
-    flood(rig, "a", 3)
-    asked = Envelope(77, there("b"), here("a"), ReplyTo(there("b"), 77), Request(False, 9, b"q"), None, claimed=True)
-    rig.tell(FromPeer(asked, "receipt"))
-    rig.poll("a", respond(b"answer"))
-    assert (left(rig), waits(rig, "a")) == ([b"0", b"1", b"2"], True)
-    rig.tell(PeerTook(parcels(rig)[2]))
+    asked = ask(rig, 77)
+    rig.poll("a", *(send(there("b"), b"%d" % number) for number in range(3)), respond(b"answer"))
     answer = parcels(rig)[-1]
-    assert (answer.envelope.id, answer.envelope.message.body, answer.prompt) == (77, b"answer", asked.reply_to)
+    assert (answer.envelope.id, answer.envelope.message.body, answer.prompt) == (77, b"answer", asked)
+
+
+def test_g24_an_answer_beyond_what_a_node_takes_comes_back_and_suspends_nobody(rig: Rig) -> None:
+    rig.start("a")
+    prompts = [ask(rig, id) for id in range(4)]
+    for id in range(4):
+        rig.poll("a", respond(b"answer %d" % id))
+    assert left(rig) == [b"answer 0", b"answer 1", b"answer 2"]
     assert not waits(rig, "a")
+    failure = rig.handed("a")[-1]
+    assert isinstance(failure, Failure)
+    assert (failure.error.kind, failure.error.reason) == (SendErrorKind.TIMEOUT, Reason.QUEUE_FULL)
+    rig.tell(PeerTook(parcels(rig)[0]))
+    rig.poll("a", respond(b"once more"))  # G15: the prompt is the one whose answer came back
+    assert (parcels(rig)[-1].envelope.message.body, parcels(rig)[-1].prompt) == (b"once more", prompts[3])
+
+
+def test_g24_who_takes_no_answers_goes_without_and_others_get_theirs(rig: Rig) -> None:
+    rig.start("a")
+    for id in range(20):
+        ask(rig, id)
+        rig.poll("a", respond(b"to the mute one"))
+        rig.receive("a")  # the error, if it came back
+    ask(rig, 99, "honest.nec")
+    rig.poll("a", respond(b"to the honest one"))
+    assert left(rig) == [b"to the mute one"] * 3 + [b"to the honest one"]
+
+
+def test_g24_answers_of_a_package_to_one_node_are_bounded_too(rig: Rig) -> None:
+    rig.start("a", "c", "d")
+    for name in ("a", "c", "d"):
+        for id in range(3):
+            asker = Address("mute.nec", pid("b"))
+            request = Request(False, 9, b"q")
+            rig.tell(FromPeer(Envelope(id, asker, here(name), ReplyTo(asker, id), request, None, claimed=True), id))
+            rig.poll(name, respond(b"answer"))
+    assert len(left(rig)) == 5
+
+
+def test_g24_nothing_is_kept_of_nodes_to_which_nothing_is_on_its_way(rig: Rig) -> None:
+    rig.start("a")
+    for number in range(50):
+        rig.poll("a", send(Address(f"n{number}.nec", pid("b"))))
+        rig.tell(PeerTook(parcels(rig)[-1]))
+    rig.actions.clear()
+    gc.collect()
+    abroad = rig.kernel.abroad
+    assert (len(abroad._processes), len(abroad._packages), len(abroad._nodes), abroad.messages) == (1, 1, 1, 0)
 
 
 def test_g24_others_are_held_back_only_by_their_own_package(rig: Rig) -> None:
@@ -161,11 +223,9 @@ def test_g24_system_processes_cannot_wait_and_are_told_at_once(rig: Rig) -> None
     assert left(rig) == [b"0", b"1", b"2"]
     (answered,) = (action for action in rig.actions if type(action).__name__ == "Answered")
     assert answered.answer.error.reason is Reason.INBOX_FULL  # type: ignore[union-attr]
-    rig.tell(Reply(CLOCK, ReplyTo(there("b"), 5), Response(False, b"time"), None))
-    assert (left(rig), rig.dead()[-1]) == ([b"0", b"1", b"2"], Reason.INBOX_FULL)
     rig.tell(PeerTook(parcels(rig)[0]))
-    rig.tell(Reply(CLOCK, ReplyTo(there("b"), 5), Response(False, b"time"), None))
-    assert left(rig)[-1] == b"time"
+    rig.tell(Inject(TERMINAL, there("b"), Request(False, 9, b"again"), LazyLoadBlob(None, b""), 5))
+    assert left(rig)[-1] == b"again"
 
 
 def test_g24_a_node_that_takes_no_answers_of_system_processes_silences_them_to_no_other(rig: Rig) -> None:
