@@ -104,6 +104,8 @@ class NodeConfig:
     """A descriptor (`nectar_node.lifeline`): this node ends with whoever has started it."""
     password: bytes | None = field(default=None, repr=False)
     """Of the key file; None: the file is not encrypted."""
+    memory_bytes: int | None = None
+    """The budget for all that waits in the node; None: a quarter of the machine's memory, at most 2 GiB."""
     trace: bool = False
     """Write what happens to every message to `folder.trace`."""
     static: StaticFile | None = None

@@ -211,6 +211,7 @@ class Control:
             "name": self._core.our,
             "pid": os.getpid(),
             "peers": status.peer_rows(self._core, _lead()),
+            "memory": status.memory_row(self._core),
             **self._core.kernel.statistics(),
             "dead_letters": self._core.dead_letters.count,
             "blob_bytes_loaded": self._core.machine.blob_bytes_loaded(),
@@ -219,7 +220,7 @@ class Control:
 
     async def _on_ps(self, _: Client, asked: Asked) -> dict[str, object]:
         if asked.get("address") is None:
-            return {"processes": await self._all_processes()}
+            return {"processes": await self._all_processes(), "memory": status.memory_row(self._core)}
         process = process_untrusted(asked, self._core.our)
         row = status.process_row(self._core, process, trio.current_time())
         if row is None:
@@ -235,7 +236,7 @@ class Control:
         return sorted(rows, key=lambda row: str(row["address"]))
 
     async def _on_peers(self, _: Client, __: Asked) -> dict[str, object]:
-        return {"peers": status.peer_rows(self._core, _lead())}
+        return {"peers": status.peer_rows(self._core, _lead()), "memory": status.memory_row(self._core)}
 
     async def _on_errors(self, _: Client, asked: Asked) -> dict[str, object]:
         after = asked.get("after", 0)

@@ -80,7 +80,8 @@ class NodeCore:
         processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
         self._system = SystemProcesses(processes)
         known = [(each.id, each.public) for each in processes]
-        self.kernel = Kernel(config.our, config.fresh_id, known)
+        self.memory = config.memory
+        self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
         self.machine = Machine(self.kernel, config.guest)
         self._traces = Traces(config.our, config.clock)
         self._vouching = Vouching(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kernel.address import Address, ProcessId
 from kernel.guest import GuestConfig
+from nectar_node.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.record_store import Written
 from nectar_node.storage.operations import Location
 
@@ -29,6 +30,8 @@ class CoreConfig:
     """Unpredictable u64s."""
     guest: Callable[[Address], GuestConfig]
     """What a guest of that address is started with."""
+    memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(DEFAULT_BYTES))
+    """Pays for all that waits in the node; the network is given the same."""
     clock: Callable[[], float] | None = None
     """For the times in traces; None: those of the events."""
     kept_capabilities: bytes | None = None

@@ -37,7 +37,8 @@ from nectar_node.lanes import Lanes
 from nectar_node.loading import Loader
 from nectar_node.log_budget import LogBudget
 from nectar_node.membership import forget_former_key, open_directory, read_keys
-from nectar_node.memory import keep_freed_memory
+from nectar_node.memory import LOOK_SECONDS, Ebb, default_budget, give_back, keep_freed_memory
+from nectar_node.memory_budget import MemoryBudget
 from nectar_node.node_trace import NodeTrace
 from nectar_node.package import Package, read_package
 from nectar_node.record_store import Written
@@ -204,6 +205,7 @@ class Node:
                 nursery.start_soon(control_socket.serve, commands, socket, control.MAX_LINE_BYTES)
                 nursery.start_soon(_check_engine)
                 nursery.start_soon(self._watch_clock)
+                nursery.start_soon(self._watch_memory)
                 nursery.start_soon(self._pass_on_stop, commands)
                 self._boot()
                 await commands.stop.wait()
@@ -267,6 +269,14 @@ class Node:
             await trio.sleep(CLOCK_SECONDS)
             self._core.set_wall_clock(_wall_clock_offset(), trio.current_time())
             self._runner.turn()
+
+    async def _watch_memory(self) -> None:
+        """Give back what a flood has filled, when it is over."""
+        ebb = Ebb(self._core.memory)
+        while True:
+            await trio.sleep(LOOK_SECONDS)
+            if ebb.is_due():
+                await trio.to_thread.run_sync(give_back, abandon_on_cancel=True)
 
     async def _shut_down(self) -> None:
         """Keep what is to be kept, and say goodbye, so that peers need not wait to see whether this node comes back."""
@@ -395,7 +405,9 @@ def _write_lines(lines: Iterable[tuple[str, str]]) -> None:
 
 def _make_core(prepared: _Prepared) -> NodeCore:
     config = prepared.config
+    memory = MemoryBudget(config.memory_bytes or default_budget())
     network_config = NetworkConfig(
+        memory=memory,
         routers=config.routers,
         reservations=config.reservations,
         previous=prepared.previous,
@@ -411,6 +423,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         capabilities=Location(str(folder.path), (folder.capabilities.name,)),
         fresh_id=_FreshIds().take,
         guest=partial(_guest_config, folder.drives),
+        memory=memory,
         clock=trio.current_time,
         kept_capabilities=prepared.kept_capabilities,
         kept_records=prepared.kept_records,

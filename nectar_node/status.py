@@ -22,6 +22,8 @@ from net.identity import fingerprint
 
 MAX_ERROR_ROWS = 1000
 """Dead letters in one answer."""
+MAX_HOLDERS = 10
+"""Those who hold most of the memory, in one answer."""
 BEGINNING_BYTES = 200
 """Of a dead letter's body, in its row."""
 
@@ -103,11 +105,19 @@ def peer_rows(core: NodeCore, lead: float) -> list[Row]:
     return [
         {
             **row,
+            "memory_bytes": core.memory.of("peer", peer.name),
             "since": None if peer.since is None else wall_time(peer.since + lead),
             "last_error_time": None if peer.error is None else wall_time(peer.error.at + lead),
         }
         for row, peer in rows
     ]
+
+
+def memory_row(core: NodeCore) -> Row:
+    """What the node's budget of memory is, how much of it is used, and who holds the most."""
+    memory = core.memory
+    holders = [holding._asdict() for holding in memory.holdings()[:MAX_HOLDERS]]
+    return {"budget_bytes": memory.capacity, "used_bytes": memory.used, "holders": holders}
 
 
 def probe_row(step: ProbeStep) -> Row:

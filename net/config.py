@@ -12,6 +12,7 @@ from net.limits import (
     SESSION_CREDIT_BYTES,
     SESSION_CREDIT_MESSAGES,
 )
+from net.memory import UNMETERED, Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +39,7 @@ class NetworkConfig:
     """What each peer may have unacknowledged here; bounds memory per peer."""
     credit_messages: int = SESSION_CREDIT_MESSAGES
     """The same in messages, at most `limits.SESSION_CREDIT_MESSAGES`."""
+    memory: Memory = UNMETERED
+    """Who pays for what peers have unacknowledged here."""
     version: int = VERSION
     """Of the protocol that it speaks; another one makes a node of another release, for tests."""

@@ -117,6 +117,10 @@ class Paused(ProtocolViolation):
     code = GoodbyeCode.PAUSED
 
 
+class NoMemory(NetError):
+    """Nobody's: there is no memory for a message that begins; it has to wait."""
+
+
 class BadCbor(NetError):
     """The giver's: bytes that are no CBOR, or CBOR of a kind or size that nobody here speaks."""
 

@@ -1,14 +1,15 @@
 """The receiver's side of `streams`: messages as they become whole, and what our kernel has taken of them.
 
-It holds nothing that a peer might fill without having been given credit for it, and it knows no streams: a number is
-all that a message has here.
+It holds nothing that a peer might fill without having been given credit for it, and without an account that pays for
+the memory (`memory`); it knows no streams: a number is all that a message has here.
 """
 
 from typing import NamedTuple
 
-from net.errors import BadFrame, CreditOverrun
+from net.errors import BadFrame, CreditOverrun, NoMemory
 from net.events import Buffer
-from net.limits import FIRST_ALLOCATION_BYTES, MESSAGE_OVERHEAD_BYTES
+from net.limits import FIRST_ALLOCATION_BYTES, MESSAGE_MEMORY_BYTES, MESSAGE_OVERHEAD_BYTES
+from net.memory import UNMETERED, Account
 from net.wire import Data, Known
 
 _new = tuple.__new__
@@ -28,11 +29,15 @@ class Arrived(NamedTuple):
 class _Partial:
     """A message that has begun to arrive. Its memory grows with its bytes, not on the peer's word."""
 
-    __slots__ = ("blob", "blob_length", "filled", "header", "header_length")
+    __slots__ = ("blob", "blob_length", "filled", "header", "header_length", "paid", "since")
 
     def __init__(self, header_length: int, blob_length: int | None) -> None:
         self.header_length = header_length
         self.blob_length = blob_length
+        self.paid = True
+        """Whether the peer's account has it."""
+        self.since: float | None = None
+        """When it was looked at first (`Inbox.oldest`)."""
         self.clear()
 
     def clear(self) -> None:
@@ -82,8 +87,9 @@ class _Partial:
 class Inbox:
     """The messages of one lineage of the peer, from their first frame until our kernel has taken them."""
 
-    def __init__(self, credit_bytes: int, credit_messages: int) -> None:
-        """What the peer may have in here."""
+    def __init__(self, credit_bytes: int, credit_messages: int, account: Account = UNMETERED) -> None:
+        """What the peer may have in here, and who pays for it."""
+        self._account = account
         self._credit_bytes = credit_bytes
         self._credit_messages = credit_messages
         self._next = 1
@@ -91,8 +97,10 @@ class Inbox:
         self._untaken: dict[int, int] = {}
         """Number of each whole message that is not taken, and its credit."""
         self._cost = 0
-        self.received_bytes = 0
-        """Of messages, so far."""
+        self.partial_cost = 0
+        """Credit of the messages that are not whole, in bytes."""
+        self.partial_bytes = 0
+        """Of messages that came in pieces, so far."""
         self._acks: list[int] = []
         """Numbers of taken messages whose acknowledgement is not written yet."""
         self._acks_cost = 0
@@ -116,10 +124,10 @@ class Inbox:
         return self._cost
 
     def receive(self, frame: Data) -> Arrived | None:
-        """Take in a data frame; the message if it makes one whole. Raises BadFrame or CreditOverrun."""
+        """Take in a data frame; the message if it makes one whole. Raises BadFrame, CreditOverrun, or NoMemory, and
+        then nothing has changed."""
         sequence, lengths, chunk = frame
         size = len(chunk)
-        self.received_bytes += size
         partial = self._partial.get(sequence)
         if lengths is None:
             if partial is None or partial.received == 0:
@@ -127,6 +135,9 @@ class Inbox:
         elif partial is not None:
             if partial.received or (partial.header_length, partial.blob_length) != lengths:
                 raise BadFrame("a message that begins twice")
+            if not partial.paid:
+                self._pay(partial.cost)
+                partial.paid = True
         else:
             header_length, blob_length = lengths
             total = header_length if blob_length is None else header_length + blob_length
@@ -136,9 +147,12 @@ class Inbox:
                 blob = None if blob_length is None else bytes(chunk[header_length:])
                 return _new(Arrived, (sequence, bytes(chunk[:header_length]), blob))
             partial = self._partial[sequence] = _Partial(header_length, blob_length)
+            self.partial_cost += partial.cost
+        self.partial_bytes += size
         if not partial.add(chunk):
             return None
         del self._partial[sequence]
+        self.partial_cost -= partial.cost
         self._untaken[sequence] = partial.cost
         return Arrived(sequence, *partial.finish())
 
@@ -149,14 +163,23 @@ class Inbox:
         count = len(self._partial) + len(self._untaken) + len(self._acks)
         if count >= self._credit_messages or (count and self._cost + cost > self._credit_bytes):
             raise CreditOverrun("a message beyond its credit")
+        self._pay(cost)
         self._next += 1
         self._cost += cost
+
+    def _pay(self, cost: int) -> None:
+        """Raises NoMemory."""
+        size = cost + MESSAGE_MEMORY_BYTES
+        if not self._account.may_add(size):
+            raise NoMemory
+        self._account.add(size)
 
     def taken(self, sequence: int) -> bool:
         """Our kernel has taken the message: acknowledge it. Whether it was still to be acknowledged."""
         cost = self._untaken.pop(sequence, None)
         if cost is None:
             return False
+        self._account.remove(cost + MESSAGE_MEMORY_BYTES)
         self._acks.append(sequence)
         self._acks_cost += cost
         return True
@@ -181,9 +204,20 @@ class Inbox:
         return Known(incarnation, epoch, self._next, partial, tuple(self._untaken))
 
     def shrink(self) -> None:
-        """The peer is gone for now: let go of incomplete messages; should it come back, they begin again."""
+        """Let go of incomplete messages: the peer is gone for now, or does not go on with them. They begin again."""
         for partial in self._partial.values():
             partial.clear()
+            partial.since = None
+            if partial.paid:
+                partial.paid = False
+                self._account.remove(partial.cost + MESSAGE_MEMORY_BYTES)
+
+    def oldest(self, now: float) -> float:
+        """When the oldest of the incomplete messages was looked at first; now, if none was before."""
+        for partial in self._partial.values():
+            if partial.since is None:
+                partial.since = now
+        return min((partial.since for partial in self._partial.values() if partial.since is not None), default=now)
 
     def __repr__(self) -> str:
         return f"Inbox({len(self._partial)} partial, {len(self._untaken)} untaken, {self._cost} bytes)"

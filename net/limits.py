@@ -10,6 +10,8 @@ MAX_BLOB_BYTES = 64 * MIB
 """A message's blob."""
 MESSAGE_OVERHEAD_BYTES = 128
 """Added to every message's size in all accounts of credit, so that a flood of empty messages costs credit too."""
+MESSAGE_MEMORY_BYTES = 1024
+"""Memory of a message that waits to be taken, beside its bytes: its place in our tables, and its envelope."""
 MAX_QUEUED_BYTES = 512 * MIB
 """Messages of this node that wait for one peer; beyond it a message fails at once (`FailureReason.QUEUE_FULL`)."""
 MAX_QUEUED_MESSAGES = 65536
@@ -162,9 +164,30 @@ FIRST_BACKOFF_SECONDS = 0.05
 MAX_BACKOFF_SECONDS = 1.0
 """The longest pause between two redials."""
 STALL_SECONDS = 30.0
-"""For so long a live connection may stand still whose peer owes us something (`net.stall`), however well it answers."""
+"""For so long a live connection may stand still whose peer owes us something, however well it answers (`net.stall`,
+`net.progress`)."""
 STALL_BYTES = 4096
 """Bytes of messages in STALL_SECONDS that count as going on: far less than any link that answers pings carries."""
+WHOLE_SECONDS = 7200.0
+"""What a peer has begun has to come at the rate at which all of it would be whole in so long, or it is sent away."""
+PROGRESS_SECONDS = 5.0
+"""Pause between two looks at messages that are not whole, and the time over which the rate is taken while memory is
+scarce; otherwise it is STALL_SECONDS."""
+SCARCE_WHOLE_SECONDS = 60.0
+"""WHOLE_SECONDS while memory is scarce: others wait for it."""
+SCARCE_RATE = 16 << 10
+"""Bytes a second that have to come of messages that are not whole while memory is scarce, at least."""
+OLDEST_FACTOR = 10
+"""No single message may take more than so many times as long as all of them together."""
+DEFERRED_SECONDS = 5.0
+"""For so long a connection is not read whose next message finds no memory; then it ends, and what has come of its
+messages is let go of: two that each wait for the other's memory would wait for ever."""
+DEFERRED_RETRY_SECONDS = 0.05
+"""Pause between two looks whether there is memory by now."""
+MAX_DEFERRED = 64
+"""Connections that wait for memory at once; each keeps what was read and not handled (MAX_DEFERRED_BYTES)."""
+MAX_DEFERRED_BYTES = 2 * MIB
+"""A driver reads half a MiB at a time, and nothing more from a connection that waits."""
 FIRST_PAUSE_SECONDS = 1.0
 """Pause after a peer has broken the protocol, in which it is not let in or dialed; doubles from time to time."""
 MAX_PAUSE_SECONDS = 60.0

@@ -7,6 +7,7 @@ from net.circuits import Circuits
 from net.directory import Directory
 from net.events import NetEvent
 from net.identity import Identity
+from net.memory import Memory
 from net.relay import Relay
 from net.service import Service
 from net.sessions import Sessions
@@ -34,5 +35,7 @@ class Parts:
     """What routers are to this node."""
     service: Service | None
     """What this node is to others as the registrar, if it is that."""
+    memory: Memory
+    """Who pays for what peers have unacknowledged here."""
     wall_clock: WallClock
     """For the issue and expiry of records."""

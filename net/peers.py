@@ -97,6 +97,7 @@ class Network:
                 self._relay,
                 self._circuits,
                 self._service,
+                config.memory,
                 self._wall_clock,
             )
         )
@@ -129,8 +130,9 @@ class Network:
         """The kernel has taken the message of that Received event: acknowledge it, give its credit back."""
         assert isinstance(receipt, Receipt)
         session = receipt.session
-        if session.inbox is receipt.inbox and session.inbox.taken(receipt.sequence) and session.live:
+        if receipt.inbox.taken(receipt.sequence) and session.inbox is receipt.inbox and session.live:
             self._switchboard.signal(session.connection)
+        self._reception.take_deferred(now)
 
     def sign(self, domain: bytes, statement: bytes) -> bytes:
         """This node's signature of `statement` for the purpose `domain`; see `vouched_untrusted`."""
@@ -290,6 +292,7 @@ class Network:
             self._sessions.resolver.next_deadline(),
             self._sessions.probes.next_deadline(),
             self._next_expiry(),
+            self._reception.next_deadline(),
         )
         return min((when for when in clocks if when is not None), default=None)
 
@@ -297,6 +300,7 @@ class Network:
         """Time has passed."""
         while (expiry := self._directory.next_expiry()) is not None and self._wall_clock.when(expiry) <= now:
             self._directory.expire(max(expiry, self._wall_clock.unix(now)))  # however it was rounded
+        self._reception.on_timer(now)
         self._sessions.probes.on_timer(now)  # before the silence of its connection is dealt with
         self._sessions.resolver.on_timer(now)
         self._sessions.serve_resolver(now)

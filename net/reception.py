@@ -6,33 +6,40 @@ neighbours.
 """
 
 from net.admission import Admission, Ruling, Verdict
-from net.connection import Connection, Stage
+from net.connection import Connection, Deferred, HoldReason, Stage
 from net.errors import (
     BadFrame,
     GoodbyeCode,
     NoCircuit,
     NoCredit,
+    NoMemory,
     NoRoom,
     NotBelieved,
     NotRead,
     OtherVersion,
     ProtocolViolation,
+    Stalled,
 )
 from net.events import Buffer, FailureReason, Log, Received, RecordStored
 from net.handlers import Handlers
 from net.limits import (
+    DEFERRED_RETRY_SECONDS,
+    DEFERRED_SECONDS,
     HANDSHAKE_SECONDS,
     HELD_PIECE_OVERHEAD_BYTES,
     KEEPALIVE_SECONDS,
+    MAX_DEFERRED,
+    MAX_DEFERRED_BYTES,
     MAX_PLAINTEXT_BYTES,
     MAX_UNREAD_BYTES,
     PING_SECONDS,
     VERIFY_SECONDS,
 )
 from net.parts import Parts
+from net.progress import Progress
 from net.resolver import Answer
 from net.session import Receipt, Session
-from net.wire import Data, decode_frames_untrusted
+from net.wire import Control, Data, decode_frames_untrusted
 
 _LEG, _LIVE, _SPLICED = Stage.LEG, Stage.LIVE, Stage.SPLICED
 _new = tuple.__new__
@@ -56,6 +63,11 @@ class Reception:
         self._verifying: dict[str, list[int]] = {}
         """Connections that wait for the lookup of a name."""
         self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
+        self._progress = Progress(parts.memory)
+        self._deferred: dict[Connection, None] = {}
+        """Connections whose next message finds no memory, in order."""
+        self._retry_at = 0.0
+        """When to look again whether there is some."""
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:
         """Bytes have come. Raises nothing, whatever they are; `data` is not kept."""
@@ -70,6 +82,9 @@ class Reception:
             return
         try:
             for piece in item.splitter.split(data):
+                if item.deferred is not None:
+                    _put_off(item.deferred, piece)
+                    continue
                 self._piece(item, piece, now)
                 if item.closed:
                     # A leg that was spliced has a successor, whose first piece may be here already.
@@ -105,6 +120,9 @@ class Reception:
         """The peer has broken the protocol: its connection ends, and whoever relied on it carries on."""
         self._events.append(Log(f"{connection} ends: {violation}"))
         connection.why = str(violation)
+        session = connection.session
+        if session is not None and session.connection is connection and isinstance(violation, (Stalled, NoRoom)):
+            session.inbox.shrink()  # at once: others wait for the memory
         self._switchboard.close(connection, violation.code)
         if connection.session is not None and not connection.session.guest:
             self._sessions.punish(connection.session, violation, now)
@@ -121,6 +139,8 @@ class Reception:
             if self._relay.due(connection, now):
                 self._switchboard.close(connection, None)
                 self.gone(connection, FailureReason.UNREACHABLE, now)
+        elif connection.holds & HoldReason.MEMORY:
+            timers.set(connection.number, now + KEEPALIVE_SECONDS)  # `on_timer` sees to it
         elif connection.holds and not self._is_slow(connection):
             self.violated(connection, NotRead("it does not read what it is answered"), now)
         elif connection.stage is not Stage.LIVE or (connection.pinged and not self._is_slow(connection)):
@@ -269,18 +289,100 @@ class Reception:
         if connection.pinged:
             connection.pinged = False
             self._switchboard.timers.set(connection.number, now + KEEPALIVE_SECONDS)
-        for frame in decode_frames_untrusted(into[:length]):
-            if session is None:
-                self._handlers.handle_on_leg(connection, frame, now)
-            elif type(frame) is not Data:
-                self._handlers.handle(connection, session, frame, now)
-            elif connection.stage is not _LIVE:
-                raise BadFrame("a message before the resume frames")
-            else:
-                arrived = session.receive(frame)
-                if arrived is not None:
-                    sequence, header, blob = arrived
-                    receipt = Receipt(session, session.inbox, sequence)
-                    self._events.append(_new(Received, (session.name, header, blob, receipt)))
+        frames = decode_frames_untrusted(into[:length])
+        if session is not None:
+            self._frames(connection, session, frames, now)
+            return
+        for frame in frames:
+            self._handlers.handle_on_leg(connection, frame, now)
             if connection.closed:
                 return
+
+    def _frames(self, connection: Connection, session: Session, frames: list[Data | Control], now: float) -> None:
+        """Handle the frames of a peer, or put them off where one begins a message for which there is no memory. Raises
+        ProtocolViolation."""
+        handled = 0
+        try:
+            for frame in frames:
+                if type(frame) is not Data:
+                    self._handlers.handle(connection, session, frame, now)
+                elif connection.stage is not _LIVE:
+                    raise BadFrame("a message before the resume frames")
+                else:
+                    arrived = session.receive(frame)
+                    if arrived is not None:
+                        sequence, header, blob = arrived
+                        receipt = Receipt(session, session.inbox, sequence)
+                        self._events.append(_new(Received, (session.name, header, blob, receipt)))
+                    else:
+                        self._progress.watch(session, now)
+                if connection.closed:
+                    return
+                handled += 1
+        except NoMemory:
+            self._defer(connection, Deferred(frames[handled:], now))
+
+    # --- memory -----------------------------------------------------------------------------------------------------
+
+    def _defer(self, connection: Connection, deferred: Deferred) -> None:
+        """Read nothing more from a connection, and handle what was read later. Raises NoRoom if too many wait."""
+        if connection not in self._deferred and len(self._deferred) >= MAX_DEFERRED:
+            raise NoRoom("too many peers wait for memory")
+        connection.deferred = deferred
+        self._deferred[connection] = None
+        self._switchboard.hold(connection, HoldReason.MEMORY)
+
+    def take_deferred(self, now: float) -> None:
+        """There may be memory by now for what was put off, in order."""
+        for connection in list(self._deferred):
+            deferred = connection.deferred
+            if deferred is not None and not connection.closed:
+                try:
+                    self._go_on(connection, deferred, now)
+                except ProtocolViolation as violation:
+                    self.violated(connection, violation, now)
+            if connection.closed or connection.deferred is None:
+                del self._deferred[connection]
+                if not connection.closed:
+                    self._switchboard.release(connection, HoldReason.MEMORY)
+
+    def _go_on(self, connection: Connection, deferred: Deferred, now: float) -> None:
+        """Handle what was put off, as far as there is memory. Raises ProtocolViolation."""
+        session = connection.session
+        assert session is not None
+        connection.deferred = None
+        self._frames(connection, session, deferred.frames, now)
+        pieces = deferred.pieces
+        while pieces and connection.deferred is None and not connection.closed:
+            deferred.since = now  # it goes on
+            self._record(connection, pieces.popleft(), self._scratch, now)
+        anew = connection.deferred
+        if anew is not None:
+            anew.pieces, anew.since = pieces, deferred.since
+            anew.bytes = sum(len(piece) + HELD_PIECE_OVERHEAD_BYTES for piece in pieces)
+            if now >= anew.since + DEFERRED_SECONDS:
+                raise NoRoom("there is no memory for its messages")
+
+    def next_deadline(self) -> float | None:
+        """When `on_timer` is to be called."""
+        progress = self._progress.next_deadline()
+        if not self._deferred:
+            return progress
+        return self._retry_at if progress is None else min(progress, self._retry_at)
+
+    def on_timer(self, now: float) -> None:
+        """Time has passed: look after messages that are not whole, and those for which there was no memory."""
+        for session in self._progress.on_timer(now):
+            if session.connection is not None:
+                slow = Stalled("it does not go on with the messages that it has begun")
+                self.violated(session.connection, slow, now)
+        if self._deferred and now >= self._retry_at:
+            self._retry_at = now + DEFERRED_RETRY_SECONDS
+            self.take_deferred(now)
+
+
+def _put_off(deferred: Deferred, piece: Buffer) -> None:
+    """A record that was read behind one that waits for memory. Raises NoRoom if a driver reads on and on."""
+    deferred.add_piece(piece)
+    if deferred.bytes > MAX_DEFERRED_BYTES:
+        raise NoRoom("too much is sent while nothing is read")

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from net.errors import BadFrame
 from net.inbox import Arrived, Inbox
+from net.memory import Account
 from net.reach import Reach
 from net.resolver import Answer
 from net.streams import Outbox
@@ -47,6 +48,7 @@ class Session:
     """See the module's text. `reach`, `attempt` and the flags are set by `sessions`."""
 
     __slots__ = (
+        "_account",
         "_binding",
         "_credit",
         "_epoch",
@@ -75,14 +77,22 @@ class Session:
     )
 
     def __init__(
-        self, name: str, *, arbiter: bool, guest: bool, credit: tuple[int, int], entropy: Callable[[int], bytes]
+        self,
+        name: str,
+        *,
+        arbiter: bool,
+        guest: bool,
+        credit: tuple[int, int],
+        account: Account,
+        entropy: Callable[[int], bytes],
     ) -> None:
         """`guest`: the peer has no registered name yet and may only register. `credit`: bytes and messages that the
-        peer may have unacknowledged."""
+        peer may have unacknowledged; `account` pays for them."""
         self.name = name
         self.arbiter = arbiter
         self.guest = guest
         self._credit = credit
+        self._account = account
         self._incarnation = entropy(INCARNATION_BYTES)
         self._epoch = 0
         self._binding = 0
@@ -92,7 +102,7 @@ class Session:
         self._peer_lineage: tuple[bytes, int] | None = None
         self._peer_credit = (0, 0)
         self.outbox = Outbox()
-        self.inbox = Inbox(*credit)
+        self.inbox = Inbox(*credit, account)
         self.bytes_sent = 0
         """On all its connections, with all overhead."""
         self.bytes_received = 0
@@ -193,7 +203,8 @@ class Session:
         self._peer_incarnation = frame.incarnation
         if lineage != (frame.incarnation, frame.epoch):
             self._peer_lineage = (frame.incarnation, frame.epoch)
-            self.inbox = Inbox(*self._credit)
+            self.inbox.shrink()
+            self.inbox = Inbox(*self._credit, self._account)
         known = None if restarted else frame.known
         if known is not None and (known.incarnation, known.epoch) != (self._incarnation, self._epoch):
             known = None
@@ -212,6 +223,7 @@ class Session:
         """Take the place of another session with the same name: the tokens of what the peer may have seen of it, which
         fail; the rest of what waited there waits here."""
         assert not self.outbox.messages
+        former.inbox.shrink()
         failed = former.outbox.fail_begun()
         self.outbox = former.outbox
         self.up = former.up

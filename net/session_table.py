@@ -18,6 +18,7 @@ class SessionTable:
         self._our = our
         self._routers = config.routers
         self._credit = (config.credit_bytes, config.credit_messages)
+        self._memory = config.memory
         self._switchboard = switchboard
         self._entropy = entropy
         self._by_name: dict[str, Session] = {}
@@ -66,7 +67,8 @@ class SessionTable:
 
     def _new(self, name: str, *, guest: bool) -> Session:
         arbiter = self._our < name
-        return Session(name, arbiter=arbiter, guest=guest, credit=self._credit, entropy=self._entropy)
+        account = self._memory.of_node(name)
+        return Session(name, arbiter=arbiter, guest=guest, credit=self._credit, account=account, entropy=self._entropy)
 
     def __repr__(self) -> str:
         return f"SessionTable({self.all()})"

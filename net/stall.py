@@ -3,8 +3,7 @@
 Looked at whenever the keepalive looks, at least every 20 seconds, so it is found out up to twice that later than after
 `limits.STALL_SECONDS`. Three parts that an honest peer keeps by itself, whatever its processes do:
 
-- A message that it has begun, it goes on with: it has taken credit for it. So as long as one is incomplete, bytes of
-  messages come, STALL_BYTES at least.
+- A message that it has begun, it goes on with: that is `progress`'s.
 - It gives credit for one message at least; how many bytes and when it acknowledges is its processes' affair, and of
   those any number may be stuck for any time (G24).
 - It reads. This one may as well be the network's fault.
@@ -14,21 +13,19 @@ What a stuck peer may hold meanwhile is bounded in any case (`limits.MAX_PEER_BY
 
 from __future__ import annotations
 
-from net.errors import NoCredit, NotRead, Stalled
-from net.limits import STALL_BYTES, STALL_SECONDS
+from net.errors import NoCredit, NotRead
+from net.limits import STALL_SECONDS
 from net.session import Session
 
 
 class Watch:
     """Of one connection."""
 
-    __slots__ = ("_incoming", "_looked", "_starved_since", "_unread", "_written")
+    __slots__ = ("_looked", "_starved_since", "_unread", "_written")
 
     def __init__(self) -> None:
         self._looked = 0.0
         """When, the last time."""
-        self._incoming: tuple[float, int] | None = None
-        """Since when messages are incomplete, and how many bytes of messages had come then."""
         self._starved_since: float | None = None
         self._unread: tuple[float, int] | None = None
         """Since when there is something to write, and how many bytes had been written then."""
@@ -41,33 +38,28 @@ class Watch:
         return writing and session.bytes_sent > self._written
 
     def look(self, session: Session, *, writing: bool, now: float) -> None:
-        """`writing`: there is something to write. Raises Stalled, NoCredit or NotRead."""
-        inbox, outbox = session.inbox, session.outbox
+        """`writing`: there is something to write. Raises NoCredit or NotRead."""
+        outbox = session.outbox
         if now - self._looked > STALL_SECONDS:
-            self._incoming = self._starved_since = self._unread = None  # we ourselves were stopped: it is not to blame
+            self._starved_since = self._unread = None  # we ourselves were stopped: it is not to blame
         self._looked = now
         self._written = session.bytes_sent
-        self._incoming = _since(self._incoming, inbox.incomplete, inbox.received_bytes, STALL_BYTES, now)
-        if _too_long(self._incoming, now):
-            raise Stalled("it does not go on with the messages that it has begun")
         if not outbox.without_credit:
             self._starved_since = None
         elif self._starved_since is None:
             self._starved_since = now
         elif now - self._starved_since >= STALL_SECONDS:
             raise NoCredit("it gives no credit for a single message")
-        self._unread = _since(self._unread, writing, session.bytes_sent, 1, now)
+        self._unread = _since(self._unread, writing, session.bytes_sent, now)
         if _too_long(self._unread, now):
             raise NotRead("it does not read what it is sent")
 
 
-def _since(before: tuple[float, int] | None, due: bool, count: int, least: int, now: float) -> tuple[float, int] | None:
-    """A new window begins when nothing is due, or enough has come of what was."""
+def _since(before: tuple[float, int] | None, due: bool, count: int, now: float) -> tuple[float, int] | None:
+    """A new window begins when nothing is due, or some has gone of what was."""
     if not due:
         return None
-    if before is None or not before[1] <= count < before[1] + least:
-        return now, count
-    return before
+    return (now, count) if before is None or count != before[1] else before
 
 
 def _too_long(window: tuple[float, int] | None, now: float) -> bool:

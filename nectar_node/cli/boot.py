@@ -14,8 +14,10 @@ from nectar_node.cli.boot_options import BootOptions
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.cli.node_config import make_config
 from nectar_node.cli.passwords import with_password
+from nectar_node.cli.sizes import parse_size
 from nectar_node.config import LOOPBACK
 from nectar_node.errors import BadInput
+from nectar_node.memory_budget import LEAST_BYTES
 from net.directory import is_host
 from net.identity import KEY_BYTES
 from net.limits import MAX_ENDPOINTS, MAX_RESERVATIONS
@@ -66,6 +68,13 @@ def boot(
         typer.Option(metavar="FILE", help="Know the others from this file of `nectar directory sign`; no registrar."),
     ] = None,
     authority: Annotated[str, typer.Option(metavar="HEX", help="The public key of who has signed that file.")] = "",
+    memory: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE",
+            help="For all that waits in the node, such as 512MiB; else a quarter of the machine's, at most 2 GiB.",
+        ),
+    ] = "",
     trace: Annotated[
         bool, typer.Option("--trace", help="Write what happens to every message to the file `trace` in its folder.")
     ] = False,
@@ -80,6 +89,7 @@ def boot(
         packages=() if no_packages else tuple(map(check_package, package)) if package else None,
         password_file=password_file,
         directory=parse_directory(directory, authority),
+        memory_bytes=parse_memory(memory) if memory else None,
         trace=trace,
     )
     check_name(name)
@@ -114,6 +124,14 @@ def check_name(name: str) -> None:
         raise BadInput(
             f"{name!r} is no node name: expected labels of a-z, 0-9 and '-' joined by dots, such as some-user.nec."
         ) from error
+
+
+def parse_memory(text: str) -> int:
+    """The node's budget of memory in `text`; raises BadInput."""
+    size = parse_size(text)
+    if size < LEAST_BYTES:
+        raise BadInput(f"--memory {text} is too little: a node needs {output.size(LEAST_BYTES)} for its messages.")
+    return size
 
 
 def parse_endpoint(text: str) -> tuple[str, int]:

@@ -30,6 +30,8 @@ class BootOptions:
     reservations: int = MAX_RESERVATIONS
     directory: tuple[Path, bytes] | None = None
     """The signed file of a network without a registrar, and the key of its authority."""
+    memory_bytes: int | None = None
+    """See `NodeConfig.memory_bytes`."""
     trace: bool = False
     """See `NodeConfig.trace`."""
     password: bytes | None = field(default=None, repr=False)
@@ -76,6 +78,7 @@ def _value(options: BootOptions) -> dict[str, Any]:
         "routers": options.routers,
         "reservations": options.reservations,
         "directory": None if options.directory is None else [str(options.directory[0]), options.directory[1].hex()],
+        "memory": options.memory_bytes,
         "trace": options.trace,
         "prefix": options.prefix,
     }
@@ -107,6 +110,7 @@ def decode_options_untrusted(data: bytes) -> BootOptions:
             routers=tuple(map(_text, value["routers"])),
             reservations=_number(value["reservations"]),
             directory=None if directory is None else (Path(_text(directory[0])), bytes.fromhex(directory[1])),
+            memory_bytes=None if value.get("memory") is None else _number(value["memory"], 1 << 63),
             trace=value.get("trace", False) is True,
             prefix=tuple(map(_text, value["prefix"])),
         )
@@ -120,7 +124,7 @@ def _text(value: Any) -> str:
     return value
 
 
-def _number(value: Any) -> int:
-    if not isinstance(value, int) or not 0 <= value < 1 << 16:
-        raise TypeError(f"{value!r} is no number below 65536")
+def _number(value: Any, end: int = 1 << 16) -> int:
+    if not isinstance(value, int) or not 0 <= value < end:
+        raise TypeError(f"{value!r} is no number below {end}")
     return value

@@ -36,10 +36,11 @@ _PEER_COLUMNS = {
     "bytes_sent": "SENT",
     "bytes_received": "RECEIVED",
     "queue": "QUEUE",
+    "memory_bytes": "MEMORY",
     "since": "SINCE",
     "last_error": "LAST ERROR",
 }
-_PEER_OPTIONAL = ("HOST", "RECEIVED", "SENT", "QUEUE", "SINCE", "RTT", "ROUTE", "LAST ERROR")
+_PEER_OPTIONAL = ("MEMORY", "HOST", "RECEIVED", "SENT", "QUEUE", "SINCE", "RTT", "ROUTE", "LAST ERROR")
 
 
 def ps(
@@ -60,7 +61,8 @@ def ps(
 def peers(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
     """List the nodes that a node knows, and how each is reached. Also since when it is so, and what went wrong last.
 
-    RTT is the time of the last ping and its answer. QUEUE is what the other node has not confirmed yet.
+    RTT is the time of the last ping and its answer. QUEUE is what the other node has not confirmed yet, MEMORY what
+    waits here of it and for it.
     """
     columns = _Columns(_PEER_COLUMNS, _PEER_OPTIONAL, "LAST ERROR", ("LAST ERROR",), _peer_cell)
     return _show(node, directory, ("peers", "peers"), columns, as_json)

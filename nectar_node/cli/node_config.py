@@ -34,6 +34,7 @@ def make_config(
         ready_descriptor=ready_descriptor,
         lifeline=lifeline,
         password=options.password,
+        memory_bytes=options.memory_bytes,
         trace=options.trace,
         static=StaticFile(*options.directory) if options.directory is not None else None,
     )

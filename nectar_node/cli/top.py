@@ -60,6 +60,8 @@ class Sample:
     """Seconds on this computer's clock."""
     rows: dict[str, Answer]
     """By address."""
+    memory: Answer
+    """What waits in the node, and who holds it."""
 
 
 _COLUMNS = (
@@ -71,6 +73,8 @@ _COLUMNS = (
     ("MEMORY", 56),
     ("STATE", 72),
 )
+_LARGEST = 3
+"""Holders of memory that are named."""
 _LEAST_NAME = 12
 """Characters of a process's name."""
 
@@ -87,7 +91,8 @@ def top(
         before = take(client)
         if as_json or not (sys.stdout.isatty() and sys.stdin.isatty()):
             time.sleep(interval)
-            _print_once(loads(before, take(client), sort), as_json)
+            now = take(client)
+            _print_once(loads(before, now, sort), now.memory, as_json)
             return 0
         with contextlib.suppress(KeyboardInterrupt):
             _watch(client, before, sort, interval)
@@ -98,7 +103,7 @@ def _watch(client: ControlClient, before: Sample, sort: Sort, interval: float) -
     console, now = output.console(wrapped=True), before
     with keys() as descriptor, Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
-            live.update(_page(console, client.name, loads(before, now, sort)), refresh=True)
+            live.update(_page(console, client.name, loads(before, now, sort), now.memory), refresh=True)
             if wants_to_quit(descriptor, interval):
                 return
             before, now = now, take(client)
@@ -108,7 +113,9 @@ def take(client: ControlClient) -> Sample:
     """Look at the node now."""
     answer = client.request("ps")
     rows = [row for row in answer.get("processes", ()) if isinstance(row, dict)]
-    return Sample(time.monotonic(), {str(row.get("address")): row for row in rows})
+    memory = answer.get("memory")
+    by_address = {str(row.get("address")): row for row in rows}
+    return Sample(time.monotonic(), by_address, memory if isinstance(memory, dict) else {})
 
 
 def loads(before: Sample, now: Sample, sort: Sort) -> list[Load]:
@@ -153,10 +160,28 @@ def _cells(load: Load) -> tuple[str, ...]:
     )
 
 
-def _print_once(found: Sequence[Load], as_json: bool) -> None:
+def _waiting(memory: Answer) -> str:
+    """What waits in the node, and who holds most of it, in one line."""
+    match memory:
+        case {"used_bytes": int(used), "budget_bytes": int(budget), "holders": list(holders)}:
+            line = f"waiting messages: {output.size(used)} of {output.size(budget)}"
+            largest = [
+                f"{name} {output.size(size)}"
+                for each in holders[:_LARGEST]
+                if isinstance(each, dict)
+                for name, size in [(each.get("name"), each.get("bytes"))]
+                if isinstance(size, int)
+            ]
+            return f"{line}, most by {', '.join(largest)}" if largest else line
+    return ""
+
+
+def _print_once(found: Sequence[Load], memory: Answer, as_json: bool) -> None:
     if as_json:
-        output.print_json({"processes": [_json(load) for load in found]})
+        output.print_json({"processes": [_json(load) for load in found], "memory": memory})
     else:
+        if line := _waiting(memory):
+            output.say(line)
         output.print_table([heading for heading, _ in _COLUMNS], map(_cells, found))
 
 
@@ -171,17 +196,18 @@ def _json(load: Load) -> dict[str, object]:
     }
 
 
-def _page(console: Console, node: str, found: Sequence[Load]) -> Group:
+def _page(console: Console, node: str, found: Sequence[Load], memory: Answer) -> Group:
     """What fits on the screen."""
     total = sum(load.messages or 0 for load in found)
     cpu = sum(load.cpu or 0 for load in found)
     title = f"{node}  {len(found)} processes, {total:.0f} messages/s, {100 * cpu:.0f}% CPU  (q quits)"
-    room = max(1, console.height - 3)
+    room = max(1, console.height - 4)
     rest = f"and {len(found) - room} more" if len(found) > room else ""
     shown = [number for number, (_, least) in enumerate(_COLUMNS) if console.width >= least]
     rows = [[output.one_line(cells[number]) for number in shown] for cells in map(_cells, found[:room])]
     table = _table([_COLUMNS[number][0] for number in shown], rows, console.width)
-    return Group(Text(title, no_wrap=True, overflow="ellipsis"), table, Text(rest))
+    lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in (title, output.one_line(_waiting(memory)))]
+    return Group(*lines, table, Text(rest))
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Table:

@@ -18,6 +18,7 @@ from nectar_node.core import NodeCore
 from nectar_node.core_config import CoreConfig
 from nectar_node.log import DEFAULT_VERBOSITY, shown
 from nectar_node.log_budget import LogBudget
+from nectar_node.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.package import Package, read_package
 from nectar_node.record_store import RECORDS_FILE, Contents, Written, read_untrusted, store_key
 from nectar_node.refusals import why_refused
@@ -62,6 +63,8 @@ class NodeSpec:
     registers: bool = True
     """Whether it asks the registrar for its name. One that would be refused it does not run if it asks; so it grants
     the name itself, and shows that."""
+    memory_bytes: int = DEFAULT_BYTES
+    """The budget for all that waits in it."""
 
 
 class SimNode:
@@ -113,7 +116,8 @@ class SimNode:
             records.append(claim_name(identity, Endpoint(self.host, PORT)).held())
         directory = Registrar(identity, records) if is_registrar else RegistrarDirectory(simulation.genesis, records)
         offset = simulation.clocks[self.host]
-        config = NetworkConfig(routers=spec.routers, wall_clock_offset=offset, version=spec.version)
+        memory = MemoryBudget(spec.memory_bytes)
+        config = NetworkConfig(memory=memory, routers=spec.routers, wall_clock_offset=offset, version=spec.version)
         network = Network(identity, directory, config, simulation.chance("net", self.life).randbytes, simulation.now)
         ids = simulation.chance("ids", self.life)
         capabilities = capability_store(name)
@@ -126,6 +130,7 @@ class SimNode:
             capabilities=capabilities,
             fresh_id=lambda: ids.getrandbits(64),
             guest=self._guest_config,
+            memory=memory,
             kept_capabilities=self.disk.get(capabilities),
             kept_records=kept.written,
             boots=frozenset(processes),

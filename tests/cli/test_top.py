@@ -25,7 +25,7 @@ def row(name: str, **more: Any) -> dict[str, Any]:
 
 
 def sample(at: float, *rows: dict[str, Any]) -> Sample:
-    return Sample(at, {str(each["address"]): each for each in rows})
+    return Sample(at, {str(each["address"]): each for each in rows}, {})
 
 
 BEFORE = sample(10.0, row("a", messages=100, cpu_seconds=1.0), row("b", messages=0, cpu_seconds=5.0))

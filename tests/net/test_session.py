@@ -3,6 +3,7 @@
 import pytest
 
 from net.errors import BadFrame
+from net.memory import UNMETERED
 from net.session import Session
 from net.wire import INCARNATION_BYTES, Known, Resume
 from tests.net.world import entropy_of
@@ -12,7 +13,9 @@ A, B = bytes(INCARNATION_BYTES), b"\1" * INCARNATION_BYTES
 
 def session(*, arbiter: bool = True, guest: bool = False) -> Session:
     """One with somebody."""
-    return Session("bob.test", arbiter=arbiter, guest=guest, credit=(1000, 10), entropy=entropy_of("session"))
+    return Session(
+        "bob.test", arbiter=arbiter, guest=guest, credit=(1000, 10), account=UNMETERED, entropy=entropy_of("session")
+    )
 
 
 def resume(incarnation: bytes = A, epoch: int = 0, binding: int = 0, known: Known | None = None) -> Resume:
