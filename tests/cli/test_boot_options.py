@@ -30,6 +30,7 @@ EVERYTHING = BootOptions(
     reservations=3,
     directory=(Path("/signed"), b"\x11" * 32),
     prefix=("ip", "netns", "exec", "a"),
+    memory_bytes=1 << 30,
     trace=True,
 )
 

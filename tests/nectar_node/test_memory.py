@@ -1,0 +1,44 @@
+"""Freed memory is given back when a flood is over, and not while it may come again."""
+
+from __future__ import annotations
+
+from nectar_node.memory import CALM_LOOKS, TRIMMED_BYTES, Ebb, default_budget
+from nectar_node.memory_budget import DEFAULT_BYTES, LEAST_BYTES, MemoryBudget
+
+
+def looks(ebb: Ebb, count: int) -> list[bool]:
+    """What it says, asked so often."""
+    return [ebb.is_due() for _ in range(count)]
+
+
+def test_after_a_flood_it_is_due_once_and_not_at_once() -> None:
+    budget = MemoryBudget(1 << 30)
+    flood, ebb = budget.of_node("flood.nec"), Ebb(budget)
+    flood.add(TRIMMED_BYTES + 1)
+    assert looks(ebb, 3) == [False] * 3
+    flood.remove(TRIMMED_BYTES)
+    assert looks(ebb, CALM_LOOKS) == [False] * (CALM_LOOKS - 1) + [True]
+    assert looks(ebb, 100) == [False] * 100
+
+
+def test_traffic_that_comes_and_goes_keeps_its_memory() -> None:
+    budget = MemoryBudget(1 << 30)
+    chunk, ebb = budget.of_node("sender.nec"), Ebb(budget)
+    for _ in range(50):
+        chunk.add(TRIMMED_BYTES * 2)
+        assert not ebb.is_due()
+        chunk.remove(TRIMMED_BYTES * 2)
+        assert not ebb.is_due()
+
+
+def test_little_is_not_worth_it() -> None:
+    budget = MemoryBudget(1 << 30)
+    chunk, ebb = budget.of_node("sender.nec"), Ebb(budget)
+    chunk.add(TRIMMED_BYTES - 1)
+    assert not ebb.is_due()
+    chunk.remove(TRIMMED_BYTES - 1)
+    assert looks(ebb, 50) == [False] * 50
+
+
+def test_the_default_is_a_part_of_the_machine_within_its_bounds() -> None:
+    assert LEAST_BYTES <= default_budget() <= DEFAULT_BYTES
