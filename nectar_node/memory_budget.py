@@ -104,7 +104,7 @@ class Account:
         self._group.used -= size
         budget.used -= size
         if not self.used:
-            del budget.holders[self.key]
+            budget.holders.pop(self.key, None)
 
 
 class MemoryBudget:

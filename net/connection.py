@@ -9,6 +9,7 @@ from net.errors import BadHandshake, GoodbyeCode
 from net.events import Buffer
 from net.handshake import FIRST_MESSAGE_BYTES, Greeting, Handshake
 from net.limits import HELD_PIECE_OVERHEAD_BYTES, MAX_HANDSHAKE_BYTES, MAX_PLAINTEXT_BYTES, MAX_RECORD_BYTES, TAG_BYTES
+from net.memory import Account
 from net.records import LENGTH, Opener, Sealer, Splitter
 from net.session import Session
 from net.stall import Watch
@@ -103,6 +104,7 @@ class Connection:
         "opener",
         "owner",
         "partner",
+        "payer",
         "ping_sent",
         "pinged",
         "raw_bytes",
@@ -134,6 +136,8 @@ class Connection:
         """At a router: the circuit's other leg."""
         self.holds = HoldReason.NONE
         """Why the driver was told to read no more from it."""
+        self.payer: Account | None = None
+        """At a router: the caller's, which has what waits to be passed on."""
         self.raw_bytes = 0
         """Memory of what waits to be written and is not encrypted here: handshake messages, and a partner's bytes."""
         self.session: Session | None = None
@@ -219,8 +223,11 @@ class Connection:
 
     def queue_raw(self, data: bytes) -> None:
         """Send bytes as they are, before all records that are not made yet."""
+        size = len(data) + HELD_PIECE_OVERHEAD_BYTES
         self._raw.append(data)
-        self.raw_bytes += len(data) + HELD_PIECE_OVERHEAD_BYTES
+        self.raw_bytes += size
+        if self.payer is not None:
+            self.payer.add(size)
 
     def queue_record(self, frame: Control) -> None:
         """Send a control frame, encrypted now: raw bytes may follow it."""
@@ -234,8 +241,15 @@ class Connection:
         return b"".join(parts)
 
     def _take_raw(self) -> list[bytes]:
+        if self.payer is not None:
+            self.payer.remove(self.raw_bytes)
         parts, self._raw, self.raw_bytes = self._raw, [], 0
         return parts
+
+    def drop(self) -> None:
+        """It is gone: nothing more of it is written."""
+        self.closed = True
+        self._take_raw()
 
     def _seal(self, frame: Control) -> bytes:
         assert self._sealer is not None

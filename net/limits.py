@@ -117,6 +117,8 @@ from the node."""
 RELAY_BYTES = 1 << 20
 """What a router keeps of each direction of a circuit before it stops reading: with a receive more, its memory. Each
 piece counts as HELD_PIECE_OVERHEAD_BYTES more."""
+SCARCE_RELAY_BYTES = 64 << 10
+"""The same where the caller's account has no room for more."""
 CIRCUIT_IDLE_SECONDS = 60.0
 """Silence after which a router ends a circuit; three keepalives of the session within have failed by then."""
 ROUTER_RETRY_SECONDS = 1.0

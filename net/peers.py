@@ -85,7 +85,7 @@ class Network:
             wall_clock=self._wall_clock,
             answered=self._answered,
         )
-        self._relay = Relay(config.reservations, self._switchboard, entropy)
+        self._relay = Relay(config.reservations, self._switchboard, entropy, config.memory)
         self._circuits = Circuits(self._sessions, self._switchboard, self._relay)
         self._reception = Reception(
             Parts(

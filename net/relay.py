@@ -22,6 +22,7 @@ from net.limits import (
     MAX_CIRCUITS_PER_PAIR,
     MAX_REPLY_BYTES,
 )
+from net.memory import UNMETERED, Memory
 from net.session import Session
 from net.switchboard import Switchboard
 from net.wire import TICKET_BYTES, Incoming, Reserved, Spliced
@@ -41,8 +42,11 @@ class _Circuit:
 class Relay:
     """See the module's text."""
 
-    def __init__(self, places: int, switchboard: Switchboard, entropy: Callable[[int], bytes]) -> None:
-        """`places`: nodes that may reserve one."""
+    def __init__(
+        self, places: int, switchboard: Switchboard, entropy: Callable[[int], bytes], memory: Memory = UNMETERED
+    ) -> None:
+        """`places`: nodes that may reserve one. `memory` pays for what waits to be passed on."""
+        self._memory = memory
         self._free = places
         self._switchboard = switchboard
         self._entropy = entropy
@@ -112,6 +116,8 @@ class Relay:
         for each, partner in ((leg, circuit.leg), (circuit.leg, leg)):
             each.queue_record(Spliced())
             each.partner = partner
+            each.payer = self._memory.of_node(circuit.caller)
+            each.payer.add(each.raw_bytes)
             each.stage = Stage.SPLICED
             self._switchboard.timers.set(each.number, now + CIRCUIT_IDLE_SECONDS)
             self._switchboard.signal(each)

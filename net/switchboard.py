@@ -18,6 +18,7 @@ from net.limits import (
     MAX_REPLY_BYTES,
     PAUSE_REPLY_BYTES,
     RELAY_BYTES,
+    SCARCE_RELAY_BYTES,
 )
 from net.timers import Timers
 from net.wire import Control, Ping
@@ -168,13 +169,14 @@ class Switchboard:
         partner = connection.partner
         assert partner is not None
         partner.queue_raw(bytes(data))
-        if partner.raw_bytes > RELAY_BYTES:
+        scarce = partner.payer is not None and not partner.payer.may_add(RELAY_BYTES)
+        if partner.raw_bytes > (SCARCE_RELAY_BYTES if scarce else RELAY_BYTES):
             self.hold(connection, HoldReason.RELAY)
         self.signal(partner)
 
     def _unthrottle(self, connection: Connection) -> None:
         partner = connection.partner
-        if connection.holds & HoldReason.RELAY and partner is not None and partner.raw_bytes <= RELAY_BYTES // 2:
+        if connection.holds & HoldReason.RELAY and partner is not None and 2 * partner.raw_bytes <= RELAY_BYTES:
             self.release(connection, HoldReason.RELAY)
 
     def _count_half_open(self, connection: Connection) -> None:
@@ -194,7 +196,7 @@ class Switchboard:
     def forget(self, connection: Connection) -> None:
         """It is gone."""
         del self._connections[connection.number]
-        connection.closed = True
+        connection.drop()
         self.timers.set(connection.number, None)
         self.handshake_done(connection)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from nectar_node.memory_budget import MemoryBudget
 from net import session_table
 from net.directory import Endpoint, RegistrarDirectory
 from net.events import Hold
@@ -16,6 +17,7 @@ from net.limits import (
     RECOVERY_SECONDS,
     RELAY_BYTES,
     ROUTER_RETRY_SECONDS,
+    SCARCE_RELAY_BYTES,
 )
 from net.peers import NetworkConfig
 from net.registrar import Registrar
@@ -256,3 +258,26 @@ def test_a_caller_that_dribbles_to_a_node_that_does_not_read_costs_a_router_no_m
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert taken < 2 * RELAY_BYTES
+
+
+def test_what_waits_at_a_router_is_paid_for_by_the_caller_and_less_may_wait_when_it_has_no_more() -> None:
+    world = World()
+    world.add(REGISTRAR, Registrar(REGISTRAR))
+    budget = MemoryBudget(8 << 20)
+    router = member(world, "one.test", memory=budget)
+    first = member(world, "ann.test")
+    hidden = indirect(world, routers=("one.test",))
+    world.run(2)
+    world.send(first, hidden.name, b"hello")
+    world.run(1)
+    leg = next(leg for leg in router.network._switchboard.all() if leg.partner and leg.host == host_of(first.name))
+    assert leg.partner is not None
+    leg.partner.signalled = True  # the driver is still writing: it takes nothing more for now
+    budget.of_node("another.test").add(7 << 20)
+    for _ in range(3):
+        router.network.receive(leg.number, bytes(SCARCE_RELAY_BYTES // 2), world.now)
+    assert Hold(leg.number, held=True) in iter(router.network.next_event, None)
+    assert budget.of("peer", first.name) == leg.partner.raw_bytes
+    world.crash(hidden)
+    world.run(2)
+    assert budget.of("peer", first.name) == 0
