@@ -57,6 +57,10 @@ MAX_OUTSTANDING = 65536
 """Requests of one process that wait for an answer, and answers and errors that wait for it; one more traps."""
 MAX_OUTSTANDING_BYTES = 512 * MIB
 """The outstanding requests of one process, with context and blob, and those whose error waits in its inbox."""
+UNPAID_OUTSTANDING_BYTES = 16 << 10
+"""So much of it may differ from what the process's account has."""
+LITTLE_OUTSTANDING_BYTES = 64 << 10
+"""So much a process may have outstanding even when its package has used up its part of the memory."""
 MAX_ANSWER_BYTES = 256 * MIB
 """Answers that wait for one process: when they are more, further ones become Timeout."""
 MESSAGE_MEMORY_BYTES = 512

@@ -14,6 +14,10 @@ from kernel.address import ProcessId
 class Account(Protocol):
     """What one holder has of the budget."""
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether all of its package together has as much as one package may have."""
+
     def has_room(self) -> bool:
         """Whether one more message, of any size, may be added."""
 
@@ -36,6 +40,8 @@ class Memory(Protocol):
 
 class Unmetered:
     """No budget: an account that always has room, and the memory of a kernel that has no other."""
+
+    exhausted = False
 
     def has_room(self) -> bool:
         """Yes."""

@@ -12,10 +12,22 @@ from __future__ import annotations
 import heapq
 from collections import deque
 
+from kernel import limits
 from kernel.process import Outstanding, Process
 
 _STALE_SLACK = 1024
 """Stale deadlines that are tolerated beyond the number of live ones."""
+
+
+def _pay(owner: Process) -> None:
+    """Have the owner's account pay for what is outstanding. Not at every request: that would cost a fiftieth of a round
+    trip, for what is mostly gone at once."""
+    more = owner.outstanding_bytes - owner.outstanding_paid
+    if more > 0:
+        owner.account.add(more)
+    else:
+        owner.account.remove(-more)
+    owner.outstanding_paid = owner.outstanding_bytes
 
 
 class OutstandingTable:
@@ -45,9 +57,12 @@ class OutstandingTable:
     def add(self, entry: Outstanding) -> None:
         """A request was sent that expects a response."""
         self._by_id[entry.id] = entry
-        if entry.owner is not None:
-            entry.owner.outstanding.add(entry.id)
-            entry.owner.outstanding_bytes += entry.size
+        owner = entry.owner
+        if owner is not None:
+            owner.outstanding.add(entry.id)
+            owner.outstanding_bytes += entry.size
+            if owner.outstanding_bytes > owner.outstanding_paid + limits.UNPAID_OUTSTANDING_BYTES:
+                _pay(owner)
         self._queue(entry)
         if self._queued > 2 * len(self._by_id) + _STALE_SLACK:
             self._queues, self._fronts, self._queued = {}, [], 0
@@ -59,9 +74,15 @@ class OutstandingTable:
         entry = self._by_id.pop(id, None)
         if entry is None:
             return None
-        if entry.owner is not None:
-            entry.owner.outstanding.discard(id)
-            entry.owner.outstanding_bytes -= entry.size
+        owner = entry.owner
+        if owner is not None:
+            owner.outstanding.discard(id)
+            owner.outstanding_bytes -= entry.size
+            if (
+                owner.outstanding_paid
+                and owner.outstanding_bytes + limits.UNPAID_OUTSTANDING_BYTES < owner.outstanding_paid
+            ):
+                _pay(owner)
         for holder in entry.holders:
             holder.owes.discard(id)
         return entry
@@ -98,6 +119,7 @@ class OutstandingTable:
         """The owner has ended: nobody wants these outcomes any more."""
         for id in sorted(owner.outstanding):
             self.resolve(id)
+        _pay(owner)
 
     def next_deadline(self) -> float | None:
         """The time at which `expire` has something to return; None: never."""

@@ -97,6 +97,7 @@ class Process:
     """A running process."""
 
     __slots__ = (
+        "account",
         "address",
         "answers_abroad",
         "awaited",
@@ -107,6 +108,7 @@ class Process:
         "on_exit",
         "outstanding",
         "outstanding_bytes",
+        "outstanding_paid",
         "owes",
         "prompt",
         "requests_abroad",
@@ -117,7 +119,6 @@ class Process:
     )
 
     def __init__(self, address: Address, launch: Launch, account: Account, now: float) -> None:
-        """`account` pays for what waits in its inbox."""
         self.address = address
         self.launch = launch
         self.on_exit: OnExit = launch.on_exit
@@ -130,7 +131,11 @@ class Process:
         self.blob: LazyLoadBlob | None = None
         """Of the message being handled (G11)."""
         self.outstanding: set[int] = set()
+        self.account = account
+        """Pays for what waits for it, and for what it waits for."""
         self.outstanding_bytes = 0
+        self.outstanding_paid = 0
+        """Of those, what the account has (`outstanding`)."""
         self.owes: set[int] = set()
         """Ids of outstanding requests, of processes on this node, whose answer this one owes."""
         self.stall: Stall | None = None

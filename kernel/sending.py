@@ -124,7 +124,7 @@ class Sending:
         assert request.expects_response is not None
         entry = Outstanding(id, process, request, target, self._router.now + request.expects_response)
         entry.prompt = process.prompt
-        entry.size = size_of(request, blob)
+        entry.size = size_of(request, blob) + limits.MESSAGE_MEMORY_BYTES
         entry.blob = blob
         if context is not None:
             entry.context = context
@@ -134,11 +134,12 @@ class Sending:
     def _has_too_much(self, process: Process) -> bool:
         """Whether a process has so much outstanding, or so many outcomes unreceived, that it ends here."""
         mailbox = process.mailbox
-        count = len(process.outstanding) + mailbox.outcomes
-        if count < limits.MAX_OUTSTANDING and (
-            process.outstanding_bytes + mailbox.error_bytes < limits.MAX_OUTSTANDING_BYTES
-        ):
-            return False
+        count, size = len(process.outstanding) + mailbox.outcomes, process.outstanding_bytes + mailbox.error_bytes
+        if count < limits.MAX_OUTSTANDING and size < limits.MAX_OUTSTANDING_BYTES:
+            if size < limits.LITTLE_OUTSTANDING_BYTES or not process.account.exhausted:
+                return False
+            self._lifecycle.trap(process, "its package has all the memory for waiting messages that one may have")
+            return True
         self._lifecycle.trap(process, f"it has {count} requests outstanding or outcomes that it does not receive")
         return True
 

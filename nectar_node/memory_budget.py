@@ -67,6 +67,11 @@ class Account:
         self.used = 0
         """Bytes."""
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether all peers, or all processes of its package, have as much as they may have together."""
+        return self._group.used >= self._group.most
+
     def has_room(self) -> bool:
         """Whether it may have one message more, of any size."""
         return self.may_add(1)
