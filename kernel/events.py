@@ -124,6 +124,14 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
+class KillAll:
+    """The node's user ends all these processes in one step: nothing that one of them is about to do, such as to spawn
+    another, happens any more."""
+
+    processes: tuple[ProcessId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Initialize:
     """Make a process without running it: what is sent to it waits in its inbox, in order, until `Run`. Nothing happens
     if its name is reserved or taken (`Lifecycle.objection`)."""
@@ -199,6 +207,7 @@ Event = (
     | Expect
     | Settled
     | Kill
+    | KillAll
     | Initialize
     | Run
     | GrantCapabilities

@@ -23,7 +23,7 @@ promise; test_state_machines.py against an independent model; tests/conformance 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from kernel.abroad import Abroad
 from kernel.address import Address, ProcessId
@@ -38,6 +38,7 @@ from kernel.events import (
     Initialize,
     Inject,
     Kill,
+    KillAll,
     Loaded,
     Output,
     Parcel,
@@ -158,6 +159,7 @@ class Kernel:
             Expect: outside.on_expect,
             Settled: outside.on_settled,
             Kill: self.lifecycle.on_kill,
+            KillAll: self.lifecycle.on_kill_all,
             Initialize: self.lifecycle.on_initialize,
             Run: self.lifecycle.on_run,
             GrantCapabilities: self.lifecycle.on_grant,
@@ -248,25 +250,32 @@ class Kernel:
         process.waiting = Waiting.NOTHING
         self._actions.append(Resume(process.address.process, answer))  # type: ignore[arg-type]
 
-    def bury(self, process: Process) -> None:
-        """A process has ended: tell everybody who waits for it (G14), forget what it waited for."""
-        self._ended += 1
-        self._handed_before += process.messages
+    def hush(self, process: Process) -> None:
+        """A process is about to end: what it waits to send it does not send, nor what it was to do after that."""
         if process.stall is not None:
             self._outcomes.dead(process.stall.envelope, Reason.PROCESS_ENDED)
             self._room.give_up(process)
-        if self.tracer is not None:
-            self.tracer.ended(process.address.process)
-        self.outstanding.release(process)
-        self._outcomes.orphan(process)
-        while process.mailbox:
-            self._outcomes.bury(process, process.mailbox.take())
-        self._room.release(process)
 
-    def revoke(self, issuer: Address) -> None:
-        """What a process has issued is worth nothing any more, wherever it is (G21)."""
-        self.grants.revoke(issuer)
-        strip(self.processes.values(), self.expected.queues(), issuer)
+    def bury(self, ended: Sequence[Process]) -> None:
+        """Processes have ended, together: forget what they waited for, then tell everybody who waits for one of them
+        (G14)."""
+        for process in ended:
+            self._ended += 1
+            self._handed_before += process.messages
+            if self.tracer is not None:
+                self.tracer.ended(process.address.process)
+            self.outstanding.release(process)
+        for process in ended:
+            self._outcomes.orphan(process)
+            while process.mailbox:
+                self._outcomes.bury(process, process.mailbox.take())
+            self._room.release(process)
+
+    def revoke(self, issuers: Collection[Address]) -> None:
+        """What processes have issued is worth nothing any more, wherever it is (G21)."""
+        for issuer in issuers:
+            self.grants.revoke(issuer)
+        strip(self.processes.values(), self.expected.queues(), issuers)
 
     def send_as_ended(self, process: Process) -> None:
         """Send the on-exit requests of a process that has just ended, in its name (G22)."""

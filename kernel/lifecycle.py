@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from kernel import limits
 from kernel.address import Address, PackageId, ProcessId
 from kernel.capability import Capability
+from kernel.descent import Descent, Kin
 from kernel.errors import BadAddress
 from kernel.events import (
     Begin,
@@ -22,6 +24,7 @@ from kernel.events import (
     GrantCapabilities,
     Initialize,
     Kill,
+    KillAll,
     Launch,
     Load,
     Loaded,
@@ -57,6 +60,7 @@ class _Restart(NamedTuple):
     number: int
     launch: Launch
     on_exit: OnExit
+    kin: Kin
 
 
 class Lifecycle:
@@ -69,6 +73,7 @@ class Lifecycle:
         self._our = our
         self._spawning: dict[ProcessId, _Spawning] = {}
         self._restarts: list[_Restart] = []
+        self._descent = Descent()
         self._back_off: dict[ProcessId, float] = {}
         self._of_package: Counter[PackageId] = Counter()
         """Running processes."""
@@ -86,23 +91,25 @@ class Lifecycle:
         self._cancel_spawn(process)
         if process in self.processes:
             self.on_kill(Kill(process))
-        self._restarts = [restart for restart in self._restarts if restart.launch.process != process]
-        heapq.heapify(self._restarts)
+        self._cancel_restarts({process})
         self._grant(process, event.capabilities)
         self._begin(event.launch, event.launch.on_exit)
 
-    def _begin(self, launch: Launch, on_exit: OnExit) -> None:
-        process = self._make(launch, on_exit)
+    def _begin(self, launch: Launch, on_exit: OnExit, kin: Kin | None = None) -> None:
+        """`kin`: of its life, if it is started again."""
+        process = self._make(launch, on_exit, kin)
         self._router.emit(Begin(launch, process.address))
 
     def _grant(self, process: ProcessId, capabilities: tuple[Capability, ...]) -> None:
         if not self._grants.grant(process, capabilities):
             self._router.say(process, "is granted fewer capabilities than asked for: it or its package holds too many")
 
-    def _make(self, launch: Launch, on_exit: OnExit) -> Process:
-        process = Process(
-            Address(self._our, launch.process), launch, self._router.memory.of_process(launch.process), self._router.now
-        )
+    def _make(self, launch: Launch, on_exit: OnExit, kin: Kin | None = None) -> Process:
+        if kin is None:
+            parent = self.processes.get(launch.parent) if launch.parent is not None else None
+            kin = self._descent.born(launch.process, parent.kin if parent is not None else None)
+        account = self._router.memory.of_process(launch.process)
+        process = Process(Address(self._our, launch.process), launch, account, kin, self._router.now)
         process.on_exit = on_exit
         self.processes[launch.process] = process
         self._of_package[launch.process.package_id] += 1
@@ -232,13 +239,14 @@ class Lifecycle:
         """A guest returned or trapped: its on-exit setting applies."""
         if end.trap is not None:
             self._router.say(process.address.process, f"ended: {end.trap}")
-        self._remove(process)
+        self._remove([process])
         if process.on_exit.action is OnExitAction.RESTART:
             self._restart_later(process)
         else:
             if process.on_exit.action is OnExitAction.REQUESTS:
                 self._router.send_as_ended(process)
             self._forget(process.address.process)
+            self._descent.ended(process.kin)
         self._router.emit(Ended(process.address.process))
 
     def _forget(self, process: ProcessId) -> None:
@@ -253,25 +261,57 @@ class Lifecycle:
 
     def on_kill(self, event: Kill) -> None:
         """The user ends a process: no on-exit, and what it issued is revoked (G21), unless the event says otherwise."""
-        self._cancel_spawn(event.process)
-        process = self.processes.get(event.process)
-        self._restarts = [restart for restart in self._restarts if restart.launch.process != event.process]
-        heapq.heapify(self._restarts)
-        if event.revokes:
-            self._router.revoke(Address(self._our, event.process))
-        self._forget(event.process)
-        if process is not None:
-            self._remove(process)
-            self._router.emit(Ended(event.process))
+        self._kill((event.process,), revokes=event.revokes)
 
-    def _remove(self, process: Process) -> None:
-        del self.processes[process.address.process]
-        package = process.address.process.package_id
-        self._of_package[package] -= 1
-        if not self._of_package[package]:
-            del self._of_package[package]
-        self._router.emit(Close(process.address.process))
-        self._router.bury(process)
+    def on_kill_all(self, event: KillAll) -> None:
+        """The user ends several processes in one step."""
+        self._kill(event.processes, revokes=True)
+
+    def _kill(self, killed: Collection[ProcessId], *, revokes: bool) -> None:
+        for process in killed:
+            self._cancel_spawn(process)
+        self._cancel_restarts(set(killed))
+        if revokes:
+            self._router.revoke({Address(self._our, process): None for process in killed})
+        for process in killed:
+            self._forget(process)
+        running = [process for process in map(self.processes.get, killed) if process is not None]
+        self._remove(running)
+        for each in running:
+            self._descent.ended(each.kin)
+            self._router.emit(Ended(each.address.process))
+
+    def _cancel_restarts(self, processes: set[ProcessId]) -> None:
+        """They do not start again."""
+        cancelled = [restart for restart in self._restarts if restart.launch.process in processes]
+        if cancelled:
+            self._restarts = [restart for restart in self._restarts if restart.launch.process not in processes]
+            heapq.heapify(self._restarts)
+        for restart in cancelled:
+            self._descent.ended(restart.kin)
+
+    def _remove(self, ended: Sequence[Process]) -> None:
+        """Take out processes, all of them before anybody is told of one: what others do then must not reach any."""
+        for process in ended:
+            self._router.hush(process)
+        for process in ended:
+            del self.processes[process.address.process]
+            package = process.address.process.package_id
+            self._of_package[package] -= 1
+            if not self._of_package[package]:
+                del self._of_package[package]
+            self._router.emit(Close(process.address.process))
+        self._router.bury(ended)
+
+    # --- families (G22) ---------------------------------------------------------------------------------------------
+
+    def tree(self, chosen: Callable[[ProcessId], bool]) -> tuple[ProcessId, ...]:
+        """The processes whose ids are `chosen` and all that descend from one of them, parents first, also where a
+        process between has ended; those that wait for their restart too."""
+        roots = [process.kin for id, process in self.processes.items() if chosen(id)]
+        roots += [restart.kin for restart in sorted(self._restarts) if chosen(restart.launch.process)]
+        roots += self._descent.ghosts(chosen)
+        return tuple(kin.id for kin in self._descent.below(roots))
 
     # --- restart ----------------------------------------------------------------------------------------------------
 
@@ -282,7 +322,7 @@ class Lifecycle:
             wait = FIRST_BACK_OFF
         self._back_off[id] = min(2 * wait, LONGEST_BACK_OFF)
         self._number += 1
-        heapq.heappush(self._restarts, _Restart(now + wait, self._number, process.launch, process.on_exit))
+        heapq.heappush(self._restarts, _Restart(now + wait, self._number, process.launch, process.on_exit, process.kin))
         self._router.say(id, f"starts again in {wait:g} s")
 
     def next_deadline(self) -> float | None:
@@ -295,12 +335,13 @@ class Lifecycle:
             restart = heapq.heappop(self._restarts)
             process = restart.launch.process
             self._restarted[process] = self._restarted.get(process, 0) + 1
-            self._begin(restart.launch, restart.on_exit)
+            self._begin(restart.launch, restart.on_exit, restart.kin)
 
     def restarts(self, process: ProcessId) -> int:
         """How often it has been started again since somebody started it."""
         return self._restarted.get(process, 0)
 
-    def waiting(self) -> list[tuple[ProcessId, float]]:
+    def waiting(self) -> list[tuple[Launch, float]]:
         """Who waits for a restart, and when that is due, by name."""
-        return sorted((restart.launch.process, restart.at) for restart in self._restarts)
+        waiting = ((restart.launch, restart.at) for restart in self._restarts)
+        return sorted(waiting, key=lambda each: each[0].process)

@@ -38,6 +38,9 @@ MOST = 8 * SLICE
 """Account beyond which it does not grow: so many messages without using up a slice, and it is like any other."""
 QUICK_POLLS = 8
 """Polls of other guests between two slices of busy ones, where these are polled here."""
+DROPS = 64
+"""Guests of ended processes that are dropped without a pause, at 40 microseconds each: of more that end in one step, the
+rest waits, and messages flow meanwhile."""
 
 _PREEMPTED = Poll.PREEMPTED
 
@@ -79,6 +82,10 @@ class Machine:
         self.actions: deque[Action] = deque()
         """What the node has to carry out, in order; whoever does so empties it."""
         self._loaded_by_ended = 0
+        self._ended: deque[Guest] = deque()
+        """Those that wait to be dropped."""
+        self._dropped = 0
+        """Since `run` began last."""
 
     # --- the verbs --------------------------------------------------------------------------------------------------
 
@@ -95,11 +102,14 @@ class Machine:
     @property
     def can_run(self) -> bool:
         """Whether `run` has anything to do."""
-        return bool(self._quick) or (bool(self._busy) and not self._lends)
+        return bool(self._quick or self._ended) or (bool(self._busy) and not self._lends)
 
     def run(self, now: float, polls: int) -> None:
         """Poll guests that can run, at most so many times; where busy guests are lent, also no longer than until the
         first slice that is used up, because what happened meanwhile should not wait for another."""
+        self._dropped = 0
+        while self._ended and self._dropped < DROPS:
+            self._drop(self._ended.popleft())
         quick, busy, tell, perform = self._quick, self._busy, self.kernel.polled, self._perform
         while polls:
             polls -= 1
@@ -193,7 +203,11 @@ class Machine:
         if place is None:
             return
         place.closed = True
-        if not place.lent:
+        if place.lent:
+            return
+        if self._ended or self._dropped >= DROPS:
+            self._ended.append(place.guest)
+        else:
             self._drop(place.guest)
 
     def close(self) -> None:
@@ -203,8 +217,11 @@ class Machine:
             if not place.lent:
                 self._drop(place.guest)
         self._places.clear()
+        while self._ended:
+            self._drop(self._ended.popleft())
 
     def _drop(self, guest: Guest) -> None:
+        self._dropped += 1
         self._loaded_by_ended += guest.statistics().blob_bytes_loaded
         guest.close()
 

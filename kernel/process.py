@@ -14,6 +14,7 @@ from kernel.message import Envelope, LazyLoadBlob, OnExit, ReplyTo, Request
 
 if TYPE_CHECKING:
     from kernel.abroad import Lot
+    from kernel.descent import Kin
     from kernel.events import Launch
 
 
@@ -102,6 +103,7 @@ class Process:
         "answers_abroad",
         "awaited",
         "blob",
+        "kin",
         "launch",
         "mailbox",
         "messages",
@@ -118,9 +120,10 @@ class Process:
         "waiting",
     )
 
-    def __init__(self, address: Address, launch: Launch, account: Account, now: float) -> None:
+    def __init__(self, address: Address, launch: Launch, account: Account, kin: Kin, now: float) -> None:
         self.address = address
         self.launch = launch
+        self.kin = kin
         self.on_exit: OnExit = launch.on_exit
         self.started_at = now
         self.mailbox = Mailbox(account)

@@ -1,4 +1,4 @@
-"""Takes a killed process's capabilities out of messages that are under way (G21).
+"""Takes the capabilities of killed processes out of messages that are under way (G21).
 
 What a process attaches is checked when it sends; by the time the message is taken, its issuer may have been killed.
 """
@@ -6,7 +6,7 @@ What a process attaches is checked when it sends; by the time the message is tak
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from kernel.address import Address
 from kernel.guest import Arrival
@@ -15,39 +15,41 @@ from kernel.message import Envelope, Request, Response
 from kernel.process import Parked, Process
 
 
-def strip(processes: Iterable[Process], expected: Iterable[deque[Process | Parked]], issuer: Address) -> None:
-    """Leave what `issuer` has issued out of everything that waits for one of these processes, or that one waits to
+def strip(
+    processes: Iterable[Process], expected: Iterable[deque[Process | Parked]], issuers: Container[Address]
+) -> None:
+    """Leave what `issuers` have issued out of everything that waits for one of these processes, or that one waits to
     send; and out of what waits in the queues of those that are `expected`."""
     for process in processes:
-        if any(_carries(delivery.answer, issuer) for delivery in process.mailbox.deliveries()):
-            process.mailbox.replace(lambda delivery: _strip_delivery(delivery, issuer))
+        if any(_carries(delivery.answer, issuers) for delivery in process.mailbox.deliveries()):
+            process.mailbox.replace(lambda delivery: _strip_delivery(delivery, issuers))
         if process.stall is not None:
-            process.stall = process.stall._replace(envelope=_strip_envelope(process.stall.envelope, issuer))
-        _strip_parked(process.waiters, issuer)
+            process.stall = process.stall._replace(envelope=_strip_envelope(process.stall.envelope, issuers))
+        _strip_parked(process.waiters, issuers)
     for waiters in expected:
-        _strip_parked(waiters, issuer)
+        _strip_parked(waiters, issuers)
 
 
-def _strip_parked(waiters: deque[Process | Parked], issuer: Address) -> None:
+def _strip_parked(waiters: deque[Process | Parked], issuers: Container[Address]) -> None:
     for index, waiter in enumerate(waiters):
         if isinstance(waiter, Parked):
-            waiters[index] = waiter._replace(envelope=_strip_envelope(waiter.envelope, issuer))
+            waiters[index] = waiter._replace(envelope=_strip_envelope(waiter.envelope, issuers))
 
 
-def _carries(answer: object, issuer: Address) -> bool:
-    return isinstance(answer, Arrival) and any(each.issuer == issuer for each in answer.message.capabilities)
+def _carries(answer: object, issuers: Container[Address]) -> bool:
+    return isinstance(answer, Arrival) and any(each.issuer in issuers for each in answer.message.capabilities)
 
 
-def _strip_delivery(delivery: Delivery, issuer: Address) -> Delivery:
+def _strip_delivery(delivery: Delivery, issuers: Container[Address]) -> Delivery:
     answer = delivery.answer
-    if not isinstance(answer, Arrival) or not _carries(answer, issuer):
+    if not isinstance(answer, Arrival) or not _carries(answer, issuers):
         return delivery
-    return delivery._replace(answer=answer._replace(message=_without(answer.message, issuer)))
+    return delivery._replace(answer=answer._replace(message=_without(answer.message, issuers)))
 
 
-def _strip_envelope(envelope: Envelope, issuer: Address) -> Envelope:
-    return envelope._replace(message=_without(envelope.message, issuer))
+def _strip_envelope(envelope: Envelope, issuers: Container[Address]) -> Envelope:
+    return envelope._replace(message=_without(envelope.message, issuers))
 
 
-def _without(message: Request | Response, issuer: Address) -> Request | Response:
-    return message._replace(capabilities=tuple(each for each in message.capabilities if each.issuer != issuer))
+def _without(message: Request | Response, issuers: Container[Address]) -> Request | Response:
+    return message._replace(capabilities=tuple(each for each in message.capabilities if each.issuer not in issuers))

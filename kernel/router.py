@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from kernel.abroad import Abroad
@@ -56,11 +57,14 @@ class Router(Protocol):
     def answer_call(self, process: Process, answer: object) -> None:
         """Answer the call that a process waits for."""
 
-    def bury(self, process: Process) -> None:
-        """A process has ended: tell whoever waits for it."""
+    def hush(self, process: Process) -> None:
+        """A process is about to end: what it waits to send it does not send."""
 
-    def revoke(self, issuer: Address) -> None:
-        """What a process has issued is worth nothing any more, wherever it is (G21)."""
+    def bury(self, ended: Sequence[Process]) -> None:
+        """Processes have ended, together: tell whoever waits for one of them."""
+
+    def revoke(self, issuers: Collection[Address]) -> None:
+        """What processes have issued is worth nothing any more, wherever it is (G21)."""
 
     def send_as_ended(self, process: Process) -> None:
         """Send the on-exit requests of a process that has just ended."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel import limits
-from kernel.address import OUR_NODE, Address, ProcessId, check_node
+from kernel.address import OUR_NODE, Address, PackageId, ProcessId, check_node
 from kernel.errors import BadAddress
 from kernel.message import LazyLoadBlob, Request
 from nectar_node.errors import BadInput
@@ -87,6 +87,17 @@ def process_untrusted(asked: Asked, our: str) -> ProcessId:
     if address.node not in (OUR_NODE, our):
         raise BadInput(f"{text} is on another node: ask that one, with --node {address.node}.")
     return address.process
+
+
+def killed_untrusted(asked: Asked, our: str) -> ProcessId | PackageId:
+    """The process of this node, or the package, that is to end."""
+    text = str(asked.get("address"))
+    if "@" in text or text.count(":") != 1:
+        return process_untrusted(asked, our)
+    try:
+        return PackageId.parse(text)
+    except BadAddress as error:
+        raise BadInput(f"{error}.") from error
 
 
 def address_untrusted(asked: Asked, our: str) -> Address:

@@ -23,6 +23,7 @@ from nectar_node.asked import (
     Asked,
     address_untrusted,
     denied_untrusted,
+    killed_untrusted,
     line_untrusted,
     message_untrusted,
     node_untrusted,
@@ -353,14 +354,26 @@ class Control:
                 raise BadPackage(f"{entry.process} cannot be started: the name is a system process's. Choose another.")
 
     async def _on_kill(self, _: Client, asked: Asked) -> dict[str, object]:
-        core, process = self._core, process_untrusted(asked, self._core.our)
-        if core.kernel.is_system(process):
-            raise NoSuchProcess(f"{process} is a part of the node: it ends with the node.")
-        if status.process_row(core, process, trio.current_time()) is None:
-            raise NoSuchProcess(_nobody(process, core))
-        core.kill(process, trio.current_time())
+        """Of a package all processes end, with their children; of a process the children do if `tree` is true."""
+        core, now = self._core, trio.current_time()
+        target, with_tree = killed_untrusted(asked, core.our), asked.get("tree") is True
+        if isinstance(target, PackageId):
+            if not (ended := core.kill_tree(target, now)):
+                raise NoSuchProcess(f"No process of {target} runs on {core.our}.")
+            self._turn()
+            return {"package": str(target), "ended": ended, "children": 0}
+        if core.kernel.is_system(target):
+            raise NoSuchProcess(f"{target} is a part of the node: it ends with the node.")
+        family = core.tree(target)
+        if not family or not with_tree and target not in family:
+            raise NoSuchProcess(_nobody(target, core))
+        if with_tree:
+            core.kill_tree(target, now)
+        else:
+            core.kill(target, now)
         self._turn()
-        return {"address": f"{core.our}@{process}"}
+        ended = len(family) if with_tree else 1
+        return {"address": f"{core.our}@{target}", "ended": ended, "children": len(family) - ended}
 
     async def _on_shutdown(self, _: Client, __: Asked) -> dict[str, object]:
         self.stop.set()

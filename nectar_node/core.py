@@ -21,6 +21,7 @@ from kernel.events import (
     Event,
     Inject,
     Kill,
+    KillAll,
     Load,
     Loaded,
     Output,
@@ -89,7 +90,7 @@ class NodeCore:
         )
         self.dead_letters = DeadLetters()
         self._out: deque[WorldAction] = deque()
-        self._installer = Installer(config.our, self.kernel.grants, self._kernel, self._out.append, self.vfs.mount)
+        self._installer = Installer(config.our, self.kernel, self._kernel, self._out.append, self.vfs.mount)
         self._start_up = StartUp(config.our, self._installer, self._out.append)
         self._records = RecordStore(config.records, config.kept_records or Written(), network.records)
         self._peers = Peers(
@@ -309,6 +310,22 @@ class NodeCore:
         self._now = now
         self._kernel(Kill(process))
         self.settle(now)
+
+    def kill_tree(self, target: ProcessId | PackageId, now: float) -> int:
+        """End a process, or all of a package, and whatever descends from them, in one step; how many have ended."""
+        self._now = now
+        ended = self.tree(target)
+        if ended:
+            self._kernel(KillAll(ended))
+        self.settle(now)
+        return len(ended)
+
+    def tree(self, target: ProcessId | PackageId) -> tuple[ProcessId, ...]:
+        """A process, or those of a package, with all that descend from them, as far as they run or wait for their
+        restart: parents first. Also of one that has ended, and has left children."""
+        if isinstance(target, PackageId):
+            return self.kernel.lifecycle.tree(lambda process: process.package_id == target)
+        return self.kernel.lifecycle.tree(lambda process: process == target)
 
     def run_script(self, line: str, timeout: int, token: object, now: float) -> None:
         """Run a script as the line says, for at most `timeout` seconds: `Printed` brings what it prints, `Answered` its

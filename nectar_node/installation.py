@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from kernel.address import Address, PackageId, ProcessId
 from kernel.capability import Capability
-from kernel.events import Event, Expect, Kill, Launch, Settled, Start
-from kernel.grants import Grants
+from kernel.events import Event, Expect, KillAll, Launch, Settled, Start
 from kernel.guest import Program
+from kernel.kernel import Kernel
 from nectar_node.package import ManifestEntry, Package
 from nectar_node.storage.operations import Location, is_part
 from nectar_node.world import BadCode, Installed, LoadCode, LogLine, WorldAction
@@ -40,7 +40,7 @@ class Installer:
     def __init__(
         self,
         our: str,
-        grants: Grants,
+        kernel: Kernel,
         tell: Callable[[Event], None],
         ask: Callable[[WorldAction], None],
         mount: Callable[[str, Location], None],
@@ -51,7 +51,8 @@ class Installer:
         self.starting = 0
         """Packages whose processes' code is still being read or compiled."""
         self._our = our
-        self._grants = grants
+        self._grants = kernel.grants
+        self._lifecycle = kernel.lifecycle
         self._tell = tell
         self._ask = ask
         self._mount = mount
@@ -102,10 +103,11 @@ class Installer:
         package = installation.package
         self.packages[package.id] = package
         self._mount(f"/{package.id}/pkg", Location(str(package.folder), ()))
-        # All of them first: a kill revokes what a process had issued, which others are about to be granted.
-        for entry, _ in installation.loaded:
-            if installation.anew:
-                self._tell(Kill(entry.process))
+        # All of them first: a kill revokes what a process had issued, which others are about to be granted. Children
+        # go with their parents: they are of the package as it was (G22).
+        if installation.anew:
+            family = self._lifecycle.tree(lambda process: process in package.processes)
+            self._tell(KillAll(tuple(dict.fromkeys((*package.processes, *family)))))
         for entry, program in installation.loaded:
             self._start(entry, program)
         for entry, _ in installation.loaded:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from kernel.address import ProcessId
-from kernel.events import DeadLetter
+from kernel.events import DeadLetter, Launch
 from kernel.message import Request
 from kernel.process import Process
 from nectar_node.core import NodeCore
@@ -34,8 +34,8 @@ def process_rows(core: NodeCore, now: float) -> Iterator[Row]:
     """All processes of guests, those that wait for their restart too; others may come and go meanwhile."""
     for process in list(core.kernel.processes.values()):
         yield _running(core, process, now)
-    for waiting, at in core.kernel.lifecycle.waiting():
-        yield _waiting(core, waiting, at - now)
+    for launch, at in core.kernel.lifecycle.waiting():
+        yield _waiting(core, launch, at - now)
 
 
 def process_row(core: NodeCore, process: ProcessId, now: float) -> Row | None:
@@ -43,13 +43,16 @@ def process_row(core: NodeCore, process: ProcessId, now: float) -> Row | None:
     running = core.kernel.processes.get(process)
     if running is not None:
         return _running(core, running, now)
-    return next((_waiting(core, id, at - now) for id, at in core.kernel.lifecycle.waiting() if id == process), None)
+    waiting = (each for each in core.kernel.lifecycle.waiting() if each[0].process == process)
+    return next((_waiting(core, launch, at - now) for launch, at in waiting), None)
 
 
-def _identity(core: NodeCore, process: ProcessId) -> Row:
+def _identity(core: NodeCore, launch: Launch) -> Row:
+    process, parent = launch.process, launch.parent
     held = core.kernel.grants.of(process)
     return {
         "address": f"{core.our}@{process}",
+        "parent": str(parent) if parent is not None else None,
         "restarts": core.kernel.lifecycle.restarts(process),
         "capabilities": [capability_text(each, core.our) for each in held],
     }
@@ -59,7 +62,7 @@ def _running(core: NodeCore, process: Process, now: float) -> Row:
     id, launch = process.address.process, process.launch
     used = core.machine.statistics(id)
     return {
-        **_identity(core, id),
+        **_identity(core, launch),
         "state": process.waiting.value,
         "inbox": len(process.mailbox),
         "inbox_bytes": process.mailbox.bytes,
@@ -71,12 +74,11 @@ def _running(core: NodeCore, process: Process, now: float) -> Row:
         "running_seconds": round(now - process.started_at, 3),
         "public": launch.public,
         "on_exit": process.on_exit.action.name.lower(),
-        "parent": str(launch.parent) if launch.parent is not None else None,
     }
 
 
-def _waiting(core: NodeCore, process: ProcessId, seconds: float) -> Row:
-    return {**_identity(core, process), "state": f"starts again in {max(0.0, seconds):.0f} s"}
+def _waiting(core: NodeCore, launch: Launch, seconds: float) -> Row:
+    return {**_identity(core, launch), "state": f"starts again in {max(0.0, seconds):.0f} s"}
 
 
 def started_rows(core: NodeCore, asked: Package, allowed: Package) -> list[Row]:

@@ -48,13 +48,14 @@ def ps(
     address: Annotated[
         str | None, typer.Argument(metavar="ADDRESS", help="One process, in full: process:package:publisher.")
     ] = None,
+    tree: Annotated[bool, typer.Option("--tree", help="List children below the process that has made them.")] = False,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
     """List the processes of a node, or show one of them in full."""
     if address is not None:
         return _show_one(node, address, directory, as_json)
-    columns = _Columns(_PROCESS_COLUMNS, _PROCESS_OPTIONAL, "PROCESS", (), _cell)
+    columns = _Columns(_PROCESS_COLUMNS, _PROCESS_OPTIONAL, "PROCESS", (), _cell, _as_tree if tree else list)
     return _show(node, directory, ("ps", "processes"), columns, as_json)
 
 
@@ -80,6 +81,8 @@ class _Columns(NamedTuple):
     roomy: Sequence[str]
     """See `output.print_table`."""
     cell: Callable[[Answer, str], str]
+    order: Callable[[list[Answer]], list[Answer]] = list
+    """Of the rows."""
 
 
 def _show(
@@ -124,8 +127,29 @@ def _show_one(node: str, address: str, directory: Path, as_json: bool) -> int:
 
 
 def _rows(answer: Answer, key: str, columns: _Columns) -> list[list[str]]:
-    rows = [row for row in answer.get(key, ()) if isinstance(row, dict)]
+    rows = columns.order([row for row in answer.get(key, ()) if isinstance(row, dict)])
     return [[columns.cell(row, column) for column in columns.headings] for row in rows]
+
+
+def _as_tree(rows: list[Answer]) -> list[Answer]:
+    """Each process before its children, with the number of its ancestors as its `depth`. One whose parent has ended is
+    without any."""
+    there = {_process(row) for row in rows}
+    children: dict[object, list[Answer]] = {}
+    for row in rows:
+        children.setdefault(row.get("parent") if row.get("parent") in there else None, []).append(row)
+    ordered: list[Answer] = []
+    left = [(row, 0) for row in reversed(children.pop(None, []))]
+    while left:
+        row, depth = left.pop()
+        ordered.append({**row, "depth": depth})
+        left += [(child, depth + 1) for child in reversed(children.pop(_process(row), []))]
+    # A process that has the name of an ended parent of one of its ancestors is shown in no tree.
+    return ordered + [row for rest in children.values() for row in rest]
+
+
+def _process(row: Answer) -> str:
+    return str(row.get("address")).rpartition("@")[2]
 
 
 def _peer_cell(row: Answer, column: str) -> str:
@@ -147,7 +171,7 @@ def _peer_cell(row: Answer, column: str) -> str:
 
 def _cell(row: Answer, column: str) -> str:
     if column == "process":
-        return str(row.get("address")).rpartition("@")[2]
+        return "  " * int(row.get("depth", 0)) + _process(row)
     value = row.get(column)
     if column == "state" and "messages" in row:
         return output.short_state(value)

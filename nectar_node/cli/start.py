@@ -98,18 +98,35 @@ def start(
 
 
 def kill(
-    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The process: process:package:publisher.")],
+    address: Annotated[
+        str,
+        typer.Argument(metavar="ADDRESS", help="process:package:publisher, or package:publisher for all of a package."),
+    ],
     node: options.Node,
+    tree: Annotated[bool, typer.Option("--tree", help="Also end its children, theirs, and so on.")] = False,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """End a process of a node, whatever it is doing. It does not start again, and what it issued is revoked."""
-    with Network.find(directory).connect(node) as client:
-        answer = client.request("kill", address=address)
+    """End a process of a node, whatever it is doing. It does not start again, and what it issued is revoked.
+
+    Its children run on, unless you say --tree. Those of a whole package end with it.
+    """
+    place = Network.find(directory)
+    with place.connect(node) as client:
+        answer = client.request("kill", address=address, tree=tree)
     if as_json:
         output.print_json(answer)
+        return 0
+    ended, children = answer.get("ended"), answer.get("children")
+    gone = f"{answer.get('package') or answer.get('address', address)} is gone"
+    if tree or "package" in answer:
+        output.say(f"{gone}, and its children with it: {ended} {'process' if ended == 1 else 'processes'} ended.")
     else:
-        output.say(f"{answer.get('address', address)} is gone.")
+        output.say(f"{gone}.")
+    if children:
+        end = place.command("kill", "--tree", address, "--node", node)
+        run = "1 child of it still runs" if children == 1 else f"{children} children of it still run"
+        output.complain(f"{run}: `{end}` ends them too.")
     return 0
 
 

@@ -42,7 +42,7 @@ class Booting:
     def __post_init__(self) -> None:
         ids = count()
         kernel = Kernel(OUR, lambda: next(ids), [])
-        self.installer = Installer(OUR, kernel.grants, lambda _: None, self.asked.append, lambda *_: None)
+        self.installer = Installer(OUR, kernel, lambda _: None, self.asked.append, lambda *_: None)
         self.start_up = StartUp(OUR, self.installer, self.asked.append)
 
     def begin(self, *, registers: bool) -> None:
