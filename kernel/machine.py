@@ -39,7 +39,7 @@ MOST = 8 * SLICE
 QUICK_POLLS = 8
 """Polls of other guests between two slices of busy ones, where these are polled here."""
 DROPS = 64
-"""Guests of ended processes that are dropped without a pause, at 40 microseconds each: of more that end in one step, the
+"""Guests of ended processes that are dropped without a pause, at 40 microseconds each: where more end in one step, the
 rest waits, and messages flow meanwhile."""
 
 _PREEMPTED = Poll.PREEMPTED

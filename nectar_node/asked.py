@@ -12,6 +12,7 @@ from kernel import limits
 from kernel.address import OUR_NODE, Address, PackageId, ProcessId, check_node
 from kernel.errors import BadAddress
 from kernel.message import LazyLoadBlob, Request
+from nectar_node.consent import Consent
 from nectar_node.errors import BadInput
 from nectar_node.storage.operations import is_part
 
@@ -130,11 +131,26 @@ def line_untrusted(asked: Asked) -> str:
     return line.encode(errors="replace").decode()
 
 
-def denied_untrusted(asked: Asked) -> list[str]:
-    """The capabilities to withhold, as the user wrote them."""
-    denied = asked.get("deny", [])
-    if not isinstance(denied, list) or not all(isinstance(each, str) for each in denied):
-        raise BadInput("deny is an array of texts.")
-    if len(denied) > limits.MAX_CAPABILITIES:
-        raise BadInput(f"At most {limits.MAX_CAPABILITIES} capabilities can be withheld.")
-    return denied
+def consent_untrusted(asked: Asked) -> Consent:
+    """What the user says with the start of a package."""
+    replaces, allows_sys = asked.get("replace", False), asked.get("allow_sys", False)
+    if not isinstance(replaces, bool) or not isinstance(allows_sys, bool):
+        raise BadInput("replace and allow_sys are true or false.")
+    return Consent(_texts(asked, "grant"), _texts(asked, "deny"), replaces, allows_sys)
+
+
+def _texts(asked: Asked, key: str) -> tuple[str, ...]:
+    texts = asked.get(key, [])
+    if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
+        raise BadInput(f"{key} is an array of texts.")
+    if len(texts) > limits.MAX_CAPABILITIES:
+        raise BadInput(f"{key} names at most {limits.MAX_CAPABILITIES} capabilities.")
+    return tuple(texts)
+
+
+def package_untrusted(asked: Asked) -> tuple[Path, Path | None]:
+    """The folder of a package, and the file that it was made from, if it was."""
+    folder, origin = asked.get("package"), asked.get("origin")
+    if not isinstance(folder, str) or not isinstance(origin, str | None):
+        raise BadInput("package is the path of a folder, and origin that of a file.")
+    return Path(folder), None if origin is None else Path(origin)

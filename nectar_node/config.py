@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nectar_node.consent import NOTHING_SAID, Consent
 from nectar_node.errors import CannotJoin
 from nectar_node.folder import NodeFolder
 from net.limits import MAX_RESERVATIONS
@@ -97,6 +98,8 @@ class NodeConfig:
     """How many other nodes this one is a router for."""
     packages: tuple[Path, ...] = ()
     """Package folders (each with a manifest.json) whose processes run from the start."""
+    consent: Consent = NOTHING_SAID
+    """What the user says of these packages."""
     ready_descriptor: int | None = None
     """Written to, and closed, when the node is ready: one line of JSON, {"endpoint": [host, port]}, or
     {"error": sentence}."""

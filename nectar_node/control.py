@@ -10,7 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import trio
@@ -22,11 +22,12 @@ from nectar_node import status
 from nectar_node.asked import (
     Asked,
     address_untrusted,
-    denied_untrusted,
+    consent_untrusted,
     killed_untrusted,
     line_untrusted,
     message_untrusted,
     node_untrusted,
+    package_untrusted,
     process_untrusted,
     shared_file_untrusted,
     timeout_untrusted,
@@ -34,7 +35,8 @@ from nectar_node.asked import (
 from nectar_node.control_socket import error, line_of, request_untrusted
 from nectar_node.core import NodeCore
 from nectar_node.errors import BadInput, BadPackage, NodeError
-from nectar_node.package import Package, parse_capability, read_package, withhold
+from nectar_node.package import Package, read_package
+from nectar_node.review import Reviewed, demand, question_row, review
 from nectar_node.storage.operations import Location
 from nectar_node.system.terminal import FAILED, OFFLINE, TIMED_OUT
 from nectar_node.system.vfs import MAX_MOUNTS
@@ -52,7 +54,7 @@ SCRIPT_SECONDS = 30
 """How long a script may take unless its user says otherwise."""
 ROWS_AT_ONCE = 256
 """Processes that `ps` looks at before it lets messages flow again."""
-_AFTER_START = frozenset({"run", "start", "kill"})
+_AFTER_START = frozenset({"run", "review", "start", "kill"})
 """Commands about packages and their processes: a node that boots answers them when it has started these. (A message
 waits for its process in the kernel, within its timeout.)"""
 _RESERVED = PackageId("distro", "sys")
@@ -173,6 +175,7 @@ class Control:
             "diagnose": self._on_diagnose,
             "share": self._on_share,
             "unshare": self._on_unshare,
+            "review": self._on_review,
             "start": self._on_start,
             "kill": self._on_kill,
             "shutdown": self._on_shutdown,
@@ -325,12 +328,24 @@ class Control:
 
     # --- processes --------------------------------------------------------------------------------------------------
 
+    async def _on_review(self, _: Client, asked: Asked) -> dict[str, object]:
+        """What a start with the same words would have to be told besides."""
+        wanted, reviewed = await self._review(asked)
+        return question_row(wanted, reviewed.question, self._core.our)
+
+    async def _review(self, asked: Asked) -> tuple[Package, Reviewed]:
+        core, (folder, origin) = self._core, package_untrusted(asked)
+        read = await trio.to_thread.run_sync(read_package, folder, core.our)
+        wanted, said = replace(read, origin=origin), consent_untrusted(asked)
+        self._check_startable(wanted)
+        known, installed = core.decisions.of(wanted.id), core.packages.get(wanted.id)
+        return wanted, review(wanted, known, said, core.our, installed)
+
     async def _on_start(self, _: Client, asked: Asked) -> dict[str, object]:
-        our = self._core.our
-        folder = Path(str(asked.get("package")))
-        wanted = await trio.to_thread.run_sync(read_package, folder, our)
-        allowed = withhold(wanted, [parse_capability(each, our) for each in denied_untrusted(asked)], our)
-        self._check_startable(allowed)
+        wanted, reviewed = await self._review(asked)
+        question, allowed, decision = reviewed
+        if question:
+            raise demand(wanted, question, self._core.our)
         before = self._core.packages.get(wanted.id)
         waiter = Waiter()
         self._core.install(allowed, waiter, trio.current_time())
@@ -338,6 +353,8 @@ class Control:
         failures: tuple[tuple[ProcessId, str], ...] = await waiter.wait()
         if failures:
             raise BadPackage(_why_not(wanted, failures))
+        self._core.decide(wanted.id, decision, trio.current_time())
+        self._turn()
         return {
             "package": str(wanted.id),
             "folder": str(wanted.folder),
@@ -365,7 +382,7 @@ class Control:
         if core.kernel.is_system(target):
             raise NoSuchProcess(f"{target} is a part of the node: it ends with the node.")
         family = core.tree(target)
-        if not family or not with_tree and target not in family:
+        if not family or (not with_tree and target not in family):
             raise NoSuchProcess(_nobody(target, core))
         if with_tree:
             core.kill_tree(target, now)

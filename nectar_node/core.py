@@ -37,11 +37,13 @@ from kernel.machine import Machine
 from kernel.message import Buffer, Envelope, LazyLoadBlob, Request
 from nectar_node.core_config import CoreConfig
 from nectar_node.dead_letters import DeadLetters
+from nectar_node.decisions import Decision, Decisions
 from nectar_node.grant_store import GrantStore
 from nectar_node.installation import EntryOwner, Installer
 from nectar_node.package import Package
 from nectar_node.peers import Peers
 from nectar_node.record_store import RecordStore, Written
+from nectar_node.review import without_denied
 from nectar_node.start_up import Boot, StartUp
 from nectar_node.storage.operations import Job, Location, Outcome
 from nectar_node.system.kernel import KernelProcess
@@ -105,7 +107,13 @@ class NodeCore:
         )
         self._restore(config.kept_capabilities, config.boots)
         self._store = GrantStore(self._vouching.version, config.capabilities, self._vouching.snapshot)
-        self._timed: tuple[Timed, ...] = (self.machine, network, self._store, self._start_up, *processes)
+        self.decisions: Decisions = config.kept_decisions
+        """What the user has decided; changed by `decide` alone."""
+        self._decision_store = GrantStore(
+            lambda: self.decisions.version, config.decisions, self.decisions.encode, "decisions"
+        )
+        self._stores = (self._store, self._decision_store)
+        self._timed: tuple[Timed, ...] = (self.machine, network, *self._stores, self._start_up, *processes)
         self._kernel_actions: dict[type, Callable[..., None]] = {
             ToPeer: self._to_peer,
             ToSystem: self._to_system,
@@ -129,7 +137,8 @@ class NodeCore:
             self.network.set_endpoint(boot.endpoint.host, boot.endpoint.port, now)
         elif boot.registers:
             self.network.register(now)
-        self._start_up.begin(boot, now)
+        packages = tuple(without_denied(each, self.decisions.of(each.id), self.our) for each in boot.packages)
+        self._start_up.begin(boot._replace(packages=packages), now)
         self.settle(now)
 
     def set_wall_clock(self, offset: float, now: float) -> None:
@@ -159,18 +168,20 @@ class NodeCore:
         self.settle(now)
 
     def _keep(self, now: float) -> None:
-        write = self._store.on_timer(now)
-        if write is not None:
-            self._out.append(write)
+        for store in self._stores:
+            write = store.on_timer(now)
+            if write is not None:
+                self._out.append(write)
 
     @property
     def kept(self) -> bool:
         """Whether all that is to survive a reboot is on the disk."""
-        return self._store.kept
+        return all(store.kept for store in self._stores)
 
     def keep(self, now: float) -> None:
         """See to it that it will be, at once: the node goes down."""
-        self._store.hurry()
+        for store in self._stores:
+            store.hurry()
         self._keep(now)
 
     def next_action(self) -> WorldAction | None:
@@ -207,8 +218,8 @@ class NodeCore:
         owner = job.owner
         if isinstance(owner, SystemToken):
             self._system.job_done(owner, job, outcome, now)
-        elif owner is self._store:
-            problem = self._store.done(outcome)
+        elif isinstance(owner, GrantStore):
+            problem = owner.done(outcome)
             if problem is not None:
                 self._log("kernel", 0, problem)
         else:
@@ -297,6 +308,12 @@ class NodeCore:
         of their names issued is revoked; otherwise they keep what they held when the node went down (G21)."""
         self._now = now
         self._installer.install(package, token, anew)
+        self.settle(now)
+
+    def decide(self, package: PackageId, decision: Decision, now: float) -> None:
+        """Keep what the user has decided about a package, for the next boot too: it does not get what they denied."""
+        self.decisions.decide(package, decision)
+        self._keep(now)
         self.settle(now)
 
     def inject(self, target: Address, request: Request, blob: LazyLoadBlob | None, token: object, now: float) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kernel.address import Address, ProcessId
 from kernel.guest import GuestConfig
 from nectar_node.memory_budget import DEFAULT_BYTES, MemoryBudget
+from nectar_node.decisions import Decisions
 from nectar_node.record_store import Written
 from nectar_node.storage.operations import Location
 
@@ -26,6 +27,8 @@ class CoreConfig:
     """The folder with the file of the name records, kept for the next boot."""
     capabilities: Location
     """The file of the capability store."""
+    decisions: Location
+    """The file of what the user has decided (`nectar_node.decisions`)."""
     fresh_id: Callable[[], int]
     """Unpredictable u64s."""
     guest: Callable[[Address], GuestConfig]
@@ -38,5 +41,7 @@ class CoreConfig:
     """What that file held at this boot."""
     kept_records: Written | None = None
     """How far the file of the name records went at this boot; None: there is none yet, and it is not protected."""
+    kept_decisions: Decisions = field(default_factory=Decisions)
+    """What that file held at this boot."""
     boots: frozenset[ProcessId] = frozenset()
     """The processes of the packages that are started at this boot: they hold what they held before (G21)."""

@@ -29,6 +29,10 @@ class BadPackage(NodeError):
     """The package's: a process's code is missing, or is none that this node can run."""
 
 
+class NeedsConsent(NodeError):
+    """The user's: a package asks for more than they have said that it may have."""
+
+
 class CannotStart(NodeError):
     """The world's: a node did not become ready; the message quotes its reason."""
 

@@ -51,6 +51,11 @@ class NodeFolder:
         return self.path / "capabilities"
 
     @property
+    def decisions(self) -> Path:
+        """What the user has decided about packages (`nectar_node.decisions`)."""
+        return self.path / "decisions"
+
+    @property
     def control(self) -> Path:
         """The Unix socket of `nectar_node.control`."""
         return self.path / "control.sock"

@@ -1,4 +1,4 @@
-"""Keeps who holds which capability on disk, so that it survives a reboot (G21).
+"""Keeps on disk what survives a reboot: who holds which capability (G21), and what the user has decided.
 
 One file, written whole after a change, at most once in `PAUSE_SECONDS`: a burst of changes is one write. A crash loses
 what changed since: what was granted or revoked within that time may be as it was before.
@@ -16,9 +16,12 @@ PAUSE_SECONDS = 1.0
 class GrantStore:
     """See the module's text."""
 
-    def __init__(self, version: Callable[[], int], location: Location, snapshot: Callable[[], bytes]) -> None:
+    def __init__(
+        self, version: Callable[[], int], location: Location, snapshot: Callable[[], bytes], what: str = "capabilities"
+    ) -> None:
         """`version`: counts up when there is something else to write; `location`: the file; `snapshot`: what to
-        write."""
+        write; `what` it is, for people."""
+        self._what = what
         self._version = version
         self._location = location
         self._snapshot = snapshot
@@ -38,7 +41,7 @@ class GrantStore:
         self._writing = True
         self._written = self._version()
         self._earliest = now + PAUSE_SECONDS
-        return Job(Replace(self._location, self._snapshot()), "capabilities", self)
+        return Job(Replace(self._location, self._snapshot()), self._what, self)
 
     @property
     def kept(self) -> bool:
@@ -55,4 +58,4 @@ class GrantStore:
         if not isinstance(outcome, DiskError):
             return None
         self._written = -1
-        return f"the capabilities cannot be kept: {outcome.text}"
+        return f"the {self._what} cannot be kept: {outcome.text}"

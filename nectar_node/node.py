@@ -32,6 +32,7 @@ from nectar_node.code import load_program
 from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig, module_cache
 from nectar_node.core import NodeCore
 from nectar_node.core_config import CoreConfig
+from nectar_node.decisions_file import read_decisions, write_decisions
 from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError, first
 from nectar_node.lanes import Lanes
 from nectar_node.loading import Loader
@@ -43,6 +44,7 @@ from nectar_node.node_trace import NodeTrace
 from nectar_node.package import Package, read_package
 from nectar_node.record_store import Written
 from nectar_node.refusals import why_refused
+from nectar_node.review import demand, review
 from nectar_node.start_up import Boot
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome
@@ -108,11 +110,22 @@ class _Prepared:
         self.kept_records = records
         self.engine = Engine(module_cache(), replayable=False)
         self.kept_capabilities = _read_capabilities(config.folder.capabilities)
-        self.packages: list[Package] = [read_package(folder, config.name) for folder in config.packages]
+        self.decisions = read_decisions(config.folder, config.name)
+        self.packages: list[Package] = [self._decided(read_package(folder, config.name)) for folder in config.packages]
+        write_decisions(config.folder, self.decisions)
         for package in self.packages:
             if package.unknown_keys:
                 unknown = ", ".join(map(repr, package.unknown_keys))
                 log.write_line("kernel", f"the manifest of {package.id} has keys that mean nothing: {unknown}")
+
+    def _decided(self, package: Package) -> Package:
+        """The package as its user has it; raises NeedsConsent if they have not said enough."""
+        our, before = self.config.name, self.decisions.of(package.id)
+        question, allowed, decision = review(package, before, self.config.consent, our)
+        if question:
+            raise demand(package, question, our)
+        self.decisions.decide(package.id, decision)
+        return allowed
 
 
 def _prepare(config: NodeConfig) -> _Prepared:
@@ -421,12 +434,14 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         state=str(folder.state),
         records=str(folder.records),
         capabilities=Location(str(folder.path), (folder.capabilities.name,)),
+        decisions=Location(str(folder.path), (folder.decisions.name,)),
         fresh_id=_FreshIds().take,
         guest=partial(_guest_config, folder.drives),
         memory=memory,
         clock=trio.current_time,
         kept_capabilities=prepared.kept_capabilities,
         kept_records=prepared.kept_records,
+        kept_decisions=prepared.decisions,
         boots=frozenset(process for package in prepared.packages for process in package.processes),
     )
     return NodeCore(core_config, network)

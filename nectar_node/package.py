@@ -3,7 +3,7 @@
 The shapes are the existing node's. manifest.json: an array of {process_name, process_wasm_path, on_exit,
 request_networking, request_capabilities, grant_capabilities, public}. metadata.json, in the same folder or in the one
 above a `pkg`: {package, publisher, …} of early 2024, or the later {properties: {package_name, publisher, …}, …}; a
-package without one is named by its folder, `package` or `package:publisher`.
+package without one is named by its folder, `package` or `package:publisher`; without a publisher it is of `local`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from kernel.grants import KERNEL_PROCESS
 from kernel.guest import Grant
 from kernel.message import OnExit
 from nectar_node.errors import BadInput, BadPackage
+from nectar_node.shipped import default_publisher
 from nectar_node.storage.operations import Location, is_part
 from nectar_node.system.shapes import Refused, on_exit_untrusted
 
@@ -31,8 +32,6 @@ MAX_ENTRIES = 1024
 """Processes of one package."""
 MAX_UNKNOWN_KEYS = 8
 """Of a manifest, that are told of."""
-DEFAULT_PUBLISHER = "sys"
-"""Of a package that names none."""
 NETWORK_WORD = "network"
 """What people write for the capability to use the network (G19)."""
 
@@ -63,6 +62,13 @@ class Package:
     entries: tuple[ManifestEntry, ...]
     unknown_keys: tuple[str, ...] = ()
     """Of the manifest's objects, at most MAX_UNKNOWN_KEYS: they mean nothing, and may be misspelt."""
+    origin: Path | None = None
+    """The file that `folder` was made from; None: `folder` is the user's own."""
+
+    @property
+    def source(self) -> Path:
+        """Where it came from, as its user knows it."""
+        return self.origin or self.folder
 
     @property
     def processes(self) -> tuple[ProcessId, ...]:
@@ -114,14 +120,14 @@ def _no_json(constant: str) -> NoReturn:
 def _package_id(inner: Path, outer: Path) -> PackageId:
     """From metadata.json, else from the folder's name."""
     name, colon, publisher = outer.name.partition(":")
-    source = outer
+    source, default = outer, default_publisher(inner)
     for path in (inner / "metadata.json", outer / "metadata.json"):
         if path.is_file():
             named = _named_untrusted(_read_json(path), path)
-            name, colon, publisher, source = named[0] or name, ":", named[1] or publisher or DEFAULT_PUBLISHER, path
+            name, colon, publisher, source = named[0] or name, ":", named[1] or publisher or default, path
             break
     try:
-        return PackageId.parse(f"{name}:{publisher if colon else DEFAULT_PUBLISHER}")
+        return PackageId.parse(f"{name}:{publisher if colon else default}")
     except BadAddress as error:
         where = "that path" if source is outer else str(source)
         raise BadPackage(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Annotated
 
@@ -9,15 +10,17 @@ import typer
 
 from kernel.address import check_node
 from kernel.errors import BadAddress
-from nectar_node.cli import launch, output, passwords
+from nectar_node.cli import consent, launch, output, passwords
 from nectar_node.cli.boot_options import BootOptions
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.cli.node_config import make_config
 from nectar_node.cli.passwords import with_password
 from nectar_node.cli.sizes import parse_size
 from nectar_node.config import LOOPBACK
+from nectar_node.consent import NOTHING_SAID, Consent
 from nectar_node.errors import BadInput
 from nectar_node.memory_budget import LEAST_BYTES
+from nectar_node.folder import NodeFolder
 from net.directory import is_host
 from net.identity import KEY_BYTES
 from net.limits import MAX_ENDPOINTS, MAX_RESERVATIONS
@@ -56,6 +59,10 @@ def boot(
         typer.Option(metavar="FOLDER", help="A package to run instead of those that come with the node; repeatable."),
     ] = None,
     no_packages: Annotated[bool, typer.Option("--no-packages", help="Run no package at all.")] = False,
+    grant: consent.Grant = None,
+    deny: consent.Deny = None,
+    replace: consent.Replace = False,
+    allow_sys: consent.AllowSys = False,
     password_file: Annotated[
         Path | None,
         typer.Option(
@@ -95,9 +102,11 @@ def boot(
     check_name(name)
     if options.routers and options.advertise:
         raise BadInput("A node is either reached at --advertise or through --routers: leave out one of them.")
+    network = Network.find(join) if detach else Network(join)
+    said = Consent(tuple(grant or ()), tuple(deny or ()), replace, allow_sys)
+    options = with_consent(network.place(name), options, said)
     if detach:
-        return _boot_detached(Network.find(join), name, options)
-    network = Network(join)
+        return _boot_detached(network, name, options)
     config = make_config(network, name, with_password(network.place(name), options))
     # Only here does the command line load trio and Wasmtime, which costs as much as everything else together.
     from nectar_node.node import run
@@ -114,6 +123,13 @@ def _boot_detached(network: Network, name: str, options: BootOptions) -> int:
     if started.warning is not None:
         output.complain(started.warning)
     return 0
+
+
+def with_consent(folder: NodeFolder, options: BootOptions, said: Consent) -> BootOptions:
+    """The options with what the user of the node in `folder` says of its packages; raises NodeError."""
+    if options.packages is None and said != NOTHING_SAID:
+        raise BadInput("--grant, --deny, --replace and --allow-sys are for the packages that --package names.")
+    return changed(options, consent=consent.for_boot(folder, options.packages or (), said))
 
 
 def check_name(name: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nectar_node.config import LOOPBACK
+from nectar_node.consent import NOTHING_SAID, Consent
 from nectar_node.errors import BadInput
 from nectar_node.folder import NodeFolder
 from net.limits import MAX_RESERVATIONS
@@ -34,6 +35,8 @@ class BootOptions:
     """See `NodeConfig.memory_bytes`."""
     trace: bool = False
     """See `NodeConfig.trace`."""
+    consent: Consent = NOTHING_SAID
+    """What the user says of the packages. It is not kept with the rest: a node keeps what was decided."""
     password: bytes | None = field(default=None, repr=False)
     """Of the key, if it is known already; it goes through a pipe, which no other process can look into."""
     lifeline: int | None = None
@@ -85,15 +88,29 @@ def _value(options: BootOptions) -> dict[str, Any]:
 
 
 def encode_told(options: BootOptions) -> bytes:
-    """What `nectar_node.cli.child` is told: the options with the password, without the lifeline."""
+    """What `nectar_node.cli.child` is told: the options with password and consent, without the lifeline."""
     password = None if options.password is None else options.password.hex()
-    return json.dumps({**_value(options), "password": password}).encode()
+    return json.dumps({**_value(options), "password": password, "consent": asdict(options.consent)}).encode()
 
 
 def decode_told_untrusted(data: bytes) -> BootOptions:
     """What `encode_told` has written; raises ValueError."""
-    options, password = decode_options_untrusted(data), json.loads(data).get("password")
-    return options if password is None else replace(options, password=bytes.fromhex(str(password)))
+    options, told = decode_options_untrusted(data), json.loads(data)
+    password = told.get("password")
+    options = options if password is None else replace(options, password=bytes.fromhex(str(password)))
+    return replace(options, consent=_consent(told["consent"])) if "consent" in told else options
+
+
+def _consent(value: Any) -> Consent:
+    try:
+        return Consent(
+            grant=tuple(map(_text, value["grant"])),
+            deny=tuple(map(_text, value["deny"])),
+            replaces=value["replaces"] is True,
+            allows_sys=value["allows_sys"] is True,
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"it has an unknown shape: {error!r}") from error
 
 
 def decode_options_untrusted(data: bytes) -> BootOptions:

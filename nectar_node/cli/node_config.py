@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nectar_node
 from nectar_node.cli.boot_options import BootOptions
 from nectar_node.cli.network import Network
 from nectar_node.config import REGISTRAR_NAME, Genesis, NodeConfig, StaticFile
+from nectar_node.shipped import SHIPPED_FOLDER
 
 SHIPPED = ("echo", "file_transfer", "hello", "terminal")
 """What every node runs; the other packages are examples, to be installed by who wants to see them."""
@@ -31,6 +31,7 @@ def make_config(
         routers=options.routers,
         reservations=options.reservations,
         packages=_packages(name, options),
+        consent=options.consent,
         ready_descriptor=ready_descriptor,
         lifeline=lifeline,
         password=options.password,
@@ -48,5 +49,4 @@ def _packages(name: str, options: BootOptions) -> tuple[Path, ...]:
 
 def shipped_packages() -> tuple[Path, ...]:
     """The packages that come with the node, which every node but the registrar runs unless told otherwise."""
-    beside = Path(nectar_node.__file__).resolve().parent.parent / "packages"
-    return tuple(beside / name / "pkg" for name in SHIPPED)
+    return tuple(SHIPPED_FOLDER / name / "pkg" for name in SHIPPED)

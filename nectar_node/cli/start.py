@@ -10,10 +10,11 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli import options, output, unpack
-from nectar_node.cli.client import Answer, ControlError
+from nectar_node.cli import consent, options, output, unpack
+from nectar_node.cli.client import Answer, ControlClient, ControlError
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.errors import BadInput
+from nectar_node.consent import Consent
+from nectar_node.errors import BadInput, NeedsConsent
 from nectar_node.package import NETWORK_WORD, parse_capability
 
 START_TIMEOUT = 300.0
@@ -27,9 +28,6 @@ class OnExitChoice(enum.StrEnum):
     RESTART = "restart"
 
 
-Deny = Annotated[
-    list[str] | None, typer.Option(metavar="CAP", help="A capability to withhold, as the table shows it; repeatable.")
-]
 Name = Annotated[
     str | None, typer.Option(metavar="NAME", help="Of a single file: its process, or process:package:publisher.")
 ]
@@ -50,7 +48,10 @@ def start(
         Path, typer.Argument(metavar="PATH", help="A .wasm component or module, or a folder or zip with manifest.json.")
     ],
     node: options.Node,
-    deny: Deny = None,
+    grant: consent.Grant = None,
+    deny: consent.Deny = None,
+    replace: consent.Replace = False,
+    allow_sys: consent.AllowSys = False,
     name: Name = None,
     public: Public = False,
     network: UseNetwork = False,
@@ -61,10 +62,12 @@ def start(
 ) -> int:
     """Start processes on a node. They replace those of the same names: all of them or, if one is no good, none.
 
-    A package says in its manifest.json what its processes ask for; --deny withholds some of it.
+    A package says in its manifest.json what its processes ask for; --deny withholds some of it. What would let it reach
+    other packages or the node itself, it gets only if you agree, or say --grant. Both are remembered.
     """
     place = Network.find(directory)
     folder = place.node(node).path
+    said = Consent((*(grant or ()), *(cap or ())), tuple(deny or ()), replace, allow_sys)
     with place.connect(node) as client:
         if unpack.is_single_file(path):
             network, others = (
@@ -79,11 +82,11 @@ def start(
             )
             prepared = unpack.prepare(path, folder)
         try:
-            answer = client.request(
-                "start", patience=START_TIMEOUT, package=str(prepared.folder.resolve()), deny=deny or []
-            )
-        except (BadInput, ControlError) as error:
+            answer = _start(client, prepared, path, said, as_json)
+        except BaseException as error:
             unpack.discard(prepared)
+            if not isinstance(error, (BadInput, ControlError, NeedsConsent)):
+                raise
             # The user knows nothing of the copy below the node's folder.
             sentence = str(error).replace(str(prepared.folder.resolve()), str(path))
             raise type(error)(sentence) from error
@@ -95,6 +98,18 @@ def start(
     else:
         _print(answer, place, node)
     return 0
+
+
+def _start(client: ControlClient, prepared: unpack.Prepared, path: Path, said: Consent, as_json: bool) -> Answer:
+    folder = str(prepared.folder.resolve())
+    origin = None if path.is_dir() else str(path.resolve())
+
+    def words(said: Consent) -> dict[str, object]:
+        spoken = {"grant": said.grant, "deny": said.deny, "replace": said.replaces, "allow_sys": said.allows_sys}
+        return {"package": folder, "origin": origin, **spoken}
+
+    said = consent.settle(client.request("review", patience=START_TIMEOUT, **words(said)), said, as_json=as_json)
+    return client.request("start", patience=START_TIMEOUT, **words(said))
 
 
 def kill(

@@ -25,7 +25,7 @@ from kernel.address import ProcessId
 from kernel.errors import BadAddress
 from kernel.limits import MAX_MODULE_BYTES
 from nectar_node.errors import BadInput, BadPackage
-from nectar_node.package import DEFAULT_PUBLISHER
+from nectar_node.shipped import LOCAL_PUBLISHER
 from nectar_node.storage.operations import is_part
 
 MAX_ZIP_BYTES = 512 << 20
@@ -107,7 +107,7 @@ def name_for(path: Path, name: str | None) -> ProcessId:
     """The process id for a single file: `name`, whole or only its first part, or the file's name; raises BadInput."""
     chosen = name if name is not None else re.sub(r"[^a-z0-9_.-]+", "-", path.stem.lower()).strip("-")[:63] or "process"
     try:
-        return ProcessId.parse(chosen if ":" in chosen else f"{chosen}:{chosen}:{DEFAULT_PUBLISHER}")
+        return ProcessId.parse(chosen if ":" in chosen else f"{chosen}:{chosen}:{LOCAL_PUBLISHER}")
     except BadAddress as error:
         raise BadInput(f"{error}: --name takes a process's name, or process:package:publisher.") from error
 

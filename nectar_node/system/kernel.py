@@ -5,8 +5,8 @@ the node's user can; but nobody can make a capability out of nothing by it (G21)
 - {"InitializeProcess": {id, on_exit, initial_capabilities, public, wasm_bytes_handle, wit_version}}, with the code as
   blob, makes a process without running it: what is sent to it waits in its inbox until {"RunProcess": id}. It gets at
   most what the requester holds or issues. Its name must be free, not a system process's, and in the requester's own
-  package, unless the requester holds vfs's {"root": true}: a process reaches its package's drives. The requester is its
-  parent: the two may message each other, and the requester holds its messaging capability, to pass it on. Answered
+  package, unless the requester holds vfs's {"root": true}: a process reaches its package's drives; but those of the
+  publisher sys are the node's own, whoever asks. The requester is its parent: the two may message each other, and the requester holds its messaging capability, to pass it on. Answered
   "InitializedProcess" or "InitializeProcessError" (the log says why), the other "StartedProcess" or "RunProcessError".
 - {"GrantCapabilities": {target, capabilities}} gives what the requester holds or issues, or its child issues;
   {"DropCapabilities": {target, capabilities}} takes away.
@@ -43,6 +43,7 @@ from kernel.kernel import Kernel
 from kernel.lifecycle import RESERVED
 from kernel.message import Envelope, OnExit
 from kernel.process import Process, Waiting
+from nectar_node.shipped import OUR_PUBLISHER
 from nectar_node.storage.operations import Job, Outcome
 from nectar_node.system.process import CompileCode, Wish, bare, reply
 from nectar_node.system.shapes import (
@@ -204,6 +205,8 @@ class KernelProcess:
         """Why `requester` may not make a process of that package; None: it may."""
         if process.package_id == requester.package_id or self._is_user(requester):
             return None
+        if process.publisher == OUR_PUBLISHER != requester.publisher:
+            return f"packages of the publisher {OUR_PUBLISHER} are the node's own"
         if self._see().grants.holds(requester, self._root):
             return None
         return "it is of another package, whose drives it would reach"

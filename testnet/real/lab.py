@@ -24,6 +24,7 @@ from nectar_node.cli.boot import check_package
 from nectar_node.cli.boot_options import DEFAULT_OPTIONS
 from nectar_node.cli.network import Network
 from nectar_node.config import REGISTRAR_NAME
+from nectar_node.consent import EVERYTHING
 from nectar_node.errors import NodeError
 from nectar_node.folder import NodeFolder
 from testnet.faults.rule import Fault, NodeFault, held
@@ -109,7 +110,9 @@ class SocketLab:
             self._tell(plan.name, "boots")
             self._expect(plan.name)
             packages = tuple(map(check_package, plan.folders()))
-            options[plan.name] = replace(self.nodes.options, packages=packages, routers=plan.routers)
+            options[plan.name] = replace(
+                self.nodes.options, packages=packages, routers=plan.routers, consent=EVERYTHING
+            )
         self.nodes.boot(options)
 
     def running(self, name: str) -> bool:

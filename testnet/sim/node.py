@@ -16,6 +16,7 @@ from kernel.message import LazyLoadBlob, Request
 from nectar_node.code import load_program
 from nectar_node.core import NodeCore
 from nectar_node.core_config import CoreConfig
+from nectar_node.decisions import Decisions, decode_untrusted
 from nectar_node.log import DEFAULT_VERBOSITY, shown
 from nectar_node.log_budget import LogBudget
 from nectar_node.memory_budget import DEFAULT_BYTES, MemoryBudget
@@ -128,11 +129,13 @@ class SimNode:
             state=f"{name}/state",
             records=f"{name}/records",
             capabilities=capabilities,
+            decisions=decisions_file(name),
             fresh_id=lambda: ids.getrandbits(64),
             guest=self._guest_config,
             memory=memory,
             kept_capabilities=self.disk.get(capabilities),
             kept_records=kept.written,
+            kept_decisions=self._kept_decisions(),
             boots=frozenset(processes),
         )
         return NodeCore(core_config, network)
@@ -140,6 +143,10 @@ class SimNode:
     def _kept_records(self, key: bytes) -> Contents:
         data = self.disk.get(Location(f"{self.name}/records", (RECORDS_FILE,)))
         return Contents({}, Written(key), 0, None) if data is None else read_untrusted(data, key)
+
+    def _kept_decisions(self) -> Decisions:
+        data = self.disk.get(decisions_file(self.name))
+        return Decisions() if data is None else decode_untrusted(data, self.name)
 
     def boot(self) -> None:
         """Begin: ask for the name, and start the packages."""
@@ -403,6 +410,11 @@ class SimNode:
         """The id of the only process of that name."""
         (found,) = [id for id in self.core.kernel.processes if id.process == name]
         return found
+
+
+def decisions_file(name: str) -> Location:
+    """Of what was decided on the node of that name, on its disk."""
+    return Location(name, ("decisions",))
 
 
 def capability_store(name: str) -> Location:

@@ -48,12 +48,15 @@ class RealNode:
         self._engine = engine
         self._booted = trio.Event()
         roots = (str(self.folder.drives), str(self.folder.state), str(self.folder.records))
-        kept = Location(str(self.folder.path), ("capabilities",))
+        kept = (self._file("capabilities"), self._file("decisions"))
         net = Network(Identity(NODE, bytes(32)), StaticDirectory({}), NetworkConfig(), os.urandom, 0.0)
         ids = iter(range(1, 1 << 30))
-        config = CoreConfig(NODE, *roots, kept, lambda: next(ids), lambda address: GuestConfig(address, 1 << 26))
+        config = CoreConfig(NODE, *roots, *kept, lambda: next(ids), lambda address: GuestConfig(address, 1 << 26))
         self.core = NodeCore(config, net)
         self._runner = Runner(self.core, self._carry_out, lambda: None)
+
+    def _file(self, name: str) -> Location:
+        return Location(str(self.folder.path), (name,))
 
     async def serve(self, packages: tuple[str, ...], ready: threading.Event, end: threading.Event) -> None:
         """Run until `end` is set."""

@@ -45,10 +45,10 @@ def test_a_single_file_runs_under_its_name_and_can_be_messaged(
 ) -> None:
     assert nectar(node, "start", ECHO) == 0
     out = capsys.readouterr().out
-    assert out.splitlines()[:2] == ["PROCESS\tASKS FOR\tGRANTED", "echo:echo:sys\tnothing\t-"]
-    assert "Started our@echo:echo:sys: you may message it" in out
-    assert f"nectar message our@echo:echo:sys BODY --node {NODE} --dir {node.network}" in out
-    assert nectar(node, "message", "our@echo:echo:sys", "hi") == 0
+    assert out.splitlines()[:2] == ["PROCESS\tASKS FOR\tGRANTED", "echo:echo:local\tnothing\t-"]
+    assert "Started our@echo:echo:local: you may message it" in out
+    assert f"nectar message our@echo:echo:local BODY --node {NODE} --dir {node.network}" in out
+    assert nectar(node, "message", "our@echo:echo:local", "hi") == 0
     assert capsys.readouterr().out == "hi\n"
 
 
@@ -67,8 +67,8 @@ def test_g17_a_single_file_holds_what_its_user_gives_it_and_nothing_else(
 
 @pytest.mark.parametrize("option", [("--network",), ("--cap", "network"), ("--network", "--cap", "network")])
 def test_g19_the_network_is_an_option_or_a_capability_like_any_other(node: RealNode, option: tuple[str, ...]) -> None:
-    assert nectar(node, "start", ECHO, "--name", "mine:box:sys", *option, "--cap", "timer:distro:sys") == 0
-    assert held(node, "mine:box:sys") == {"network", "timer:distro:sys"}
+    assert nectar(node, "start", ECHO, "--name", "mine:box:local", *option, "--cap", "timer:distro:sys") == 0
+    assert held(node, "mine:box:local") == {"network", "timer:distro:sys"}
 
 
 def test_g21_what_the_user_denies_is_asked_for_and_not_granted(
@@ -95,7 +95,7 @@ def test_a_package_is_a_folder_or_a_zip(node: RealNode, tmp_path: Path, form: st
             for file in folder.iterdir():
                 archive.write(file, file.name)
     assert nectar(node, "start", path) == 0
-    publisher = "some.nec" if form == "zip" else "sys"
+    publisher = "some.nec" if form == "zip" else "local"
     assert running(node) == {"hello:hello:sys", f"echo:box:{publisher}", f"ping:box:{publisher}"}
 
 
@@ -110,7 +110,7 @@ def test_a_package_that_is_started_again_takes_the_place_of_itself_and_its_old_c
         assert nectar(node, "start", tmp_path / "box.zip") == 0
     (copy,) = (node.folder.path / "packages").iterdir()
     assert (copy / "box" / "content").read_bytes() == b"2"
-    assert running(node) == {"hello:hello:sys", "e:box:sys"}
+    assert running(node) == {"hello:hello:sys", "e:box:local"}
 
 
 def test_a_process_that_ends_at_once_was_started_and_says_so(
@@ -119,8 +119,8 @@ def test_a_process_that_ends_at_once_was_started_and_says_so(
     (tmp_path / "brief.wasm").write_bytes(wat("(unreachable)"))
     assert nectar(node, "start", tmp_path / "brief.wasm", "--network") == 0
     out = capsys.readouterr().out
-    assert "brief:brief:sys\tnetwork\tyes" in out
-    assert "our@brief:brief:sys was started and has ended already: `nectar logs --node a.nec --dir " in out
+    assert "brief:brief:local\tnetwork\tyes" in out
+    assert "our@brief:brief:local was started and has ended already: `nectar logs --node a.nec --dir " in out
 
 
 def test_a_package_without_processes_is_installed_and_says_so(
@@ -129,7 +129,7 @@ def test_a_package_without_processes_is_installed_and_says_so(
     (tmp_path / "box").mkdir()
     (tmp_path / "box" / "manifest.json").write_text("[]")
     assert nectar(node, "start", tmp_path / "box") == 0
-    assert "box:sys is installed; it has no processes to start." in capsys.readouterr().out
+    assert "box:local is installed; it has no processes to start." in capsys.readouterr().out
 
 
 # --- mistakes: one sentence, exit code 1, the node untouched --------------------------------------------------------
@@ -151,7 +151,7 @@ def refused(node: RealNode, capsys: pytest.CaptureFixture[str], *arguments: str 
     ("code", "sentence"),
     [
         (b"no wasm at all", "neither a WebAssembly module nor a component"),
-        (ECHO.read_bytes()[:1000], "x:x:sys cannot be started from /x.wasm: "),
+        (ECHO.read_bytes()[:1000], "x:x:local cannot be started from /x.wasm: "),
         (UNKNOWN_IMPORT, "it imports the function 'x' of 'weird', which this node does not offer"),
         (b"", "neither a WebAssembly module nor a component"),
     ],
@@ -176,8 +176,8 @@ def test_of_a_package_with_one_bad_process_none_is_started(
     folder = copy_package("echo", tmp_path / "box")
     (folder / "ping.wasm").unlink()
     sentence = refused(node, capsys, folder)
-    assert "ping:box:sys cannot be started from /ping.wasm: there is no such file" in sentence
-    assert "none of the 2 processes of box:sys has been started" in sentence
+    assert "ping:box:local cannot be started from /ping.wasm: there is no such file" in sentence
+    assert "none of the 2 processes of box:local has been started" in sentence
 
 
 @pytest.mark.parametrize(
@@ -280,12 +280,12 @@ def test_g22_a_process_that_waits_for_its_restart_is_shown_and_can_be_killed(
     node: RealNode, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert nectar(node, "start", DECODER, "--name", "d", "--on-exit", "restart") == 0
-    assert nectar(node, "message", "our@d:d:sys", "3") == 4  # what is cut off makes it trap
+    assert nectar(node, "message", "our@d:d:local", "3") == 4  # what is cut off makes it trap
     capsys.readouterr()
     assert nectar(node, "ps", "--json") == 0
     states = {row["address"]: row["state"] for row in json.loads(capsys.readouterr().out)["processes"]}
-    assert states[f"{NODE}@d:d:sys"].startswith("starts again in ")
-    assert nectar(node, "kill", "d:d:sys") == 0
+    assert states[f"{NODE}@d:d:local"].startswith("starts again in ")
+    assert nectar(node, "kill", "d:d:local") == 0
     assert running(node) == {"hello:hello:sys"}
 
 

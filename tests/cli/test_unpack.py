@@ -186,11 +186,11 @@ def test_however_a_zip_is_damaged_only_bad_package_escapes_and_nothing_half_done
 @pytest.mark.parametrize(
     ("file", "name", "process"),
     [
-        ("echo.wasm", None, "echo:echo:sys"),
-        ("My Échö App!.wasm", None, "my-ch-app:my-ch-app:sys"),
-        ("echo.component.wasm", None, "echo.component:echo.component:sys"),
-        ("???.wasm", None, "process:process:sys"),
-        ("echo.wasm", "other", "other:other:sys"),
+        ("echo.wasm", None, "echo:echo:local"),
+        ("My Échö App!.wasm", None, "my-ch-app:my-ch-app:local"),
+        ("echo.component.wasm", None, "echo.component:echo.component:local"),
+        ("???.wasm", None, "process:process:local"),
+        ("echo.wasm", "other", "other:other:local"),
         ("echo.wasm", "a:b:some.nec", "a:b:some.nec"),
     ],
 )
@@ -211,7 +211,7 @@ def test_a_single_file_becomes_a_package_that_asks_for_what_the_user_says(tmp_pa
     package = read_package(prepared.folder, "our.nec")
     (entry,) = package.entries
     assert (str(entry.process), entry.public, entry.networking, entry.on_exit.action.name) == (
-        "x:x:sys",
+        "x:x:local",
         True,
         True,
         "RESTART",

@@ -20,6 +20,7 @@ from kernel.message import LazyLoadBlob, Reason, Request
 from kernel.process import Process
 from kernel.wasm.engine import Engine
 from nectar_node.cli.boot_options import BootOptions
+from nectar_node.consent import EVERYTHING
 from nectar_node.storage.operations import Location
 from testnet.real.local import LocalTestnet
 from testnet.sim.simulation import LinkBehaviour, NodeSpec, SimNode, Simulation
@@ -75,6 +76,13 @@ class Outcome:
     at: float | None = None
 
 
+def _lay_down(folder: Path) -> None:
+    """What the package of probes is made of, without its manifest."""
+    shutil.copy(PROBE, folder / PROBE.name)
+    name, _, publisher = PACKAGE.partition(":")
+    (folder / "metadata.json").write_text(json.dumps({"package": name, "publisher": publisher}))
+
+
 class Probe(Protocol):
     """One probe in one lab."""
 
@@ -105,7 +113,7 @@ class SimLab:
         self.simulation = Simulation(SEED, engine, behaviour)
         self.folder = folder / PACKAGE.partition(":")[0]
         self.folder.mkdir()
-        shutil.copy(PROBE, self.folder / PROBE.name)
+        _lay_down(self.folder)
         self.nodes = [self.simulation.add(name) for name in (OUR, THEIR, THIRD)[:nodes]]
         self.simulation.settle()
         self.rest()
@@ -305,11 +313,11 @@ class SocketLab:
         """How its nodes are booted; writes the package into `folder`."""
         package = folder / PACKAGE.partition(":")[0]
         package.mkdir(parents=True)
-        shutil.copy(PROBE, package / PROBE.name)
+        _lay_down(package)
         entry = {"process_wasm_path": "/probe.wasm", "on_exit": "None", "request_networking": True, "public": True}
         manifest = [{"process_name": name, **entry} for name in SOCKET_NAMES]
         (package / "manifest.json").write_text(json.dumps(manifest))
-        return BootOptions(packages=(package,))
+        return BootOptions(packages=(package,), consent=EVERYTHING)
 
     def forget(self) -> None:
         """Empty the logs of all probes."""

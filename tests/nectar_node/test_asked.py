@@ -19,15 +19,31 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
-FIELDS = st.sampled_from(["target", "body", "timeout", "blob", "mime", "deny", "address", "line", "name"])
+FIELDS = st.sampled_from(
+    [
+        "target",
+        "body",
+        "timeout",
+        "blob",
+        "mime",
+        "deny",
+        "grant",
+        "replace",
+        "package",
+        "origin",
+        "address",
+        "line",
+        "name",
+    ]
+)
 
 
 @given(st.dictionaries(FIELDS, JSON))
 def test_whatever_is_asked_only_bad_input_escapes(value: dict[str, Any]) -> None:
-    for parse in (asked.message_untrusted, asked.line_untrusted, asked.denied_untrusted):
+    for parse in (asked.message_untrusted, asked.line_untrusted, asked.consent_untrusted, asked.package_untrusted):
         with contextlib.suppress(BadInput):
             parse(value)
-    for parse_for in (asked.process_untrusted, asked.address_untrusted, asked.node_untrusted):
+    for parse_for in (asked.process_untrusted, asked.killed_untrusted, asked.address_untrusted, asked.node_untrusted):
         with contextlib.suppress(BadInput):
             parse_for(value, OUR)
     with contextlib.suppress(BadInput):

@@ -33,7 +33,7 @@ def make_control(*, boots: bool = False) -> tuple[NodeCore, Control, trio.Event]
     """The commands of a node that runs nothing, or `boots` until the event is set."""
     network = Network(Identity(OUR, bytes(32)), StaticDirectory({}), NetworkConfig(), os.urandom, 0.0)
     ids = iter(range(1, 1 << 20))
-    roots = ("drives", "state", "records", Location("our", ("capabilities",)))
+    roots = ("drives", "state", "records", Location("our", ("capabilities",)), Location("our", ("decisions",)))
     core = NodeCore(CoreConfig(OUR, *roots, lambda: next(ids), lambda address: GuestConfig(address, 1 << 20)), network)
     ready = trio.Event()
     if not boots:

@@ -68,7 +68,7 @@ def test_g21_a_package_that_is_installed_again_has_granted_what_its_manifest_say
     engine: Engine, tmp_path: Path
 ) -> None:
     entries: tuple[dict[str, object], ...] = (
-        {"process_name": "a", "grant_capabilities": ["b:app:sys"]},
+        {"process_name": "a", "grant_capabilities": ["b:app:local"]},
         {"process_name": "b"},
     )
     folder = write_package(tmp_path / "app", *entries)
@@ -76,10 +76,10 @@ def test_g21_a_package_that_is_installed_again_has_granted_what_its_manifest_say
     node = simulation.add(OUR, (folder,))
     simulation.settle()
     for _ in range(2):
-        assert may_message(node.core.kernel, "b:app:sys", "a:app:sys")
-        assert not may_message(node.core.kernel, "a:app:sys", "b:app:sys")
+        assert may_message(node.core.kernel, "b:app:local", "a:app:local")
+        assert not may_message(node.core.kernel, "a:app:local", "b:app:local")
         install(node, simulation, read_package(folder, OUR))
-    assert may_message(node.core.kernel, "b:app:sys", "a:app:sys")
+    assert may_message(node.core.kernel, "b:app:local", "a:app:local")
 
 
 def test_a_node_has_its_name_when_the_registrars_disk_has_the_record(engine: Engine) -> None:
@@ -98,7 +98,7 @@ def test_a_node_has_its_name_when_the_registrars_disk_has_the_record(engine: Eng
 
 
 def test_g21_a_package_that_names_itself_like_the_system_starts_nothing(engine: Engine, tmp_path: Path) -> None:
-    folder = write_package(tmp_path / "distro", {"process_name": "vfs"})
+    folder = write_package(tmp_path / "distro:sys", {"process_name": "vfs"})
     simulation = Simulation(SEED, engine)
     node = simulation.add(OUR, (folder,))
     simulation.settle()
@@ -118,7 +118,7 @@ def booted(kept: bytes, boots: frozenset[ProcessId], simulation: Simulation) -> 
     directory = RegistrarDirectory(simulation.genesis)
     chance = simulation.chance("reboot")
     network = Network(Identity(OUR, bytes(32)), directory, NetworkConfig(), chance.randbytes, 0.0)
-    roots = ("vfs", "state", "records", Location("node", ("capabilities",)))
+    roots = ("vfs", "state", "records", Location("node", ("capabilities",)), Location("node", ("decisions",)))
     return NodeCore(CoreConfig(OUR, *roots, lambda: 1, no_guest, kept_capabilities=kept, boots=boots), network)
 
 
@@ -160,9 +160,9 @@ def test_g21_no_script_that_a_process_has_written_gets_the_users_rights(engine: 
     simulation = Simulation(SEED, engine)
     node = simulation.add(OUR)
     simulation.settle()
-    put_script(node, "evil:sys")
-    sentence = f"evil:sys has no scripts, or is not installed on {OUR}."
-    assert run(node, simulation, "tool:evil:sys") == (sentence, FAILED)
+    put_script(node, "evil:local")
+    sentence = f"evil:local has no scripts, or is not installed on {OUR}."
+    assert run(node, simulation, "tool:evil:local") == (sentence, FAILED)
     assert node.core.kernel.processes == {}
 
 
@@ -173,12 +173,12 @@ def test_g21_the_scripts_of_an_installed_package_and_their_code_lie_in_its_folde
     simulation = Simulation(SEED, engine)
     node = simulation.add(OUR, (folder,))
     simulation.settle()
-    put_script(node, "evil:sys")
-    sentence = f"evil:sys has no scripts, or is not installed on {OUR}."
-    assert run(node, simulation, "tool:evil:sys") == (sentence, FAILED)
+    put_script(node, "evil:local")
+    sentence = f"evil:local has no scripts, or is not installed on {OUR}."
+    assert run(node, simulation, "tool:evil:local") == (sentence, FAILED)
     node.disk.put(Location(str(folder), ("scripts.json",)), b'{"tool.wasm": {"root": true}}')
-    sentence = "tool:evil:sys cannot be started: there is no such file."
-    assert run(node, simulation, "tool:evil:sys") == (sentence, FAILED)
+    sentence = "tool:evil:local cannot be started: there is no such file."
+    assert run(node, simulation, "tool:evil:local") == (sentence, FAILED)
 
 
 # --- system processes, reached by real guests -----------------------------------------------------------------------
@@ -330,7 +330,7 @@ def test_g20_a_capability_that_comes_before_its_receiver_has_been_started_is_not
     probe = lab.probe("a")
     given = capability(probe, '"right"')
     lab.simulation.inject(Refusal(Where(REGISTRAR)))
-    receiver = SimProbe(lab, lab.simulation.restart("late.nec"), "b:late:sys")
+    receiver = SimProbe(lab, lab.simulation.restart("late.nec"), "b:late:local")
     probe.tell(send(receiver, "for you", capabilities=[given]))
     assert not receiver.running
     lab.rest()

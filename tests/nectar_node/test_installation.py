@@ -17,7 +17,7 @@ from testnet.sim.simulation import SimNode, Simulation
 
 ECHO = Path(__file__).resolve().parents[2] / "packages" / "echo" / "pkg" / "echo.wasm"
 OUR = "our.nec"
-A, B = ProcessId("a", "pair", "sys"), ProcessId("b", "pair", "sys")
+A, B = ProcessId("a", "pair", "local"), ProcessId("b", "pair", "local")
 TO_B = Capability(Address(OUR, B), MESSAGING)
 SAVED = Capability(Address(OUR, A), '"saved"')
 
@@ -92,7 +92,7 @@ def test_g21_at_a_boot_processes_hold_what_they_held_before(
 
 def test_a_file_of_an_installed_package_lies_in_its_folder_and_no_path_leads_out(node: SimNode, folder: Path) -> None:
     locate = node.core._installer.locate
-    pair = PackageId("pair", "sys")
+    pair = PackageId("pair", "local")
     assert locate(pair, "/x/y.wasm") == Location(str(folder), ("x", "y.wasm"))
     assert [locate(pair, path) for path in ("/../x", "", "/a//b", "/\0")] == [None] * 4
     assert locate(PackageId("other", "sys"), "/x.wasm") is None

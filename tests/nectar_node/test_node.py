@@ -47,7 +47,7 @@ async def test_g21_at_a_boot_a_packages_processes_hold_what_they_held_and_no_oth
     package = tmp_path / "app"
     package.mkdir()
     (package / "manifest.json").write_text('[{"process_name": "main", "process_wasm_path": "/main.wasm"}]')
-    main, child = (ProcessId(name, "app", "sys") for name in ("main", "child"))
+    main, child = (ProcessId(name, "app", "local") for name in ("main", "child"))
     held = Capability(Address("a.nec", main), '"held"')
     folder = NodeFolder(tmp_path / "a.nec")
     config = NodeConfig("a.nec", folder, None, tmp_path, packages=(package,))
@@ -80,9 +80,9 @@ def test_g23_a_process_that_prints_without_end_fills_no_log_and_what_is_left_out
     with LocalTestnet(tmp_path / "testnet") as nodes:
         nodes.start(["a.nec"])
         assert main(["start", str(flood), "--node", "a.nec", "--dir", str(tmp_path / "testnet")]) == 0
-        assert nodes.message("a.nec", "our@flood:flood:sys", "x")["outcome"] == "timeout"
+        assert nodes.message("a.nec", "our@flood:flood:local", "x")["outcome"] == "timeout"
         nodes.stop("a.nec")
-        _, *lines = (entry.split("\n")[0] for entry in nodes.log("a.nec").split(" flood:flood:sys: "))
+        _, *lines = (entry.split("\n")[0] for entry in nodes.log("a.nec").split(" flood:flood:local: "))
     left_out = [int(line.split()[1].replace(",", "")) for line in lines if line.endswith("left out")]
     written = len(lines) - len(left_out)
     assert LINES <= written < 20_001

@@ -34,7 +34,7 @@ ENTRY = {
     "grant_capabilities": ["c:d:sys", {"process": "e:f:sys", "params": "root"}],
     "public": True,
 }
-PACKAGE = PackageId("app", "sys")
+PACKAGE = PackageId("app", "local")
 VFS = Capability(Address(OUR, ProcessId("vfs", "distro", "sys")), MESSAGING)
 READ = Capability(Address(OUR, ProcessId("a", "b", "sys")), '{"kind":"read"}')
 
@@ -48,7 +48,7 @@ def write(folder: Path, manifest: object) -> Path:
 def test_a_manifest_says_what_runs_and_what_it_may_do(tmp_path: Path) -> None:
     package = read_package(write(tmp_path / "app", [ENTRY]), OUR)
     (entry,) = package.entries
-    assert (str(package.id), entry.process) == ("app:sys", ProcessId("main", "app", "sys"))
+    assert (str(package.id), entry.process) == ("app:local", ProcessId("main", "app", "local"))
     assert (entry.wasm_path, entry.on_exit, entry.networking, entry.public) == (
         "/main.wasm",
         ON_EXIT_RESTART,
@@ -72,17 +72,17 @@ def test_a_package_may_keep_its_manifest_in_pkg(tmp_path: Path) -> None:
     inner = write(tmp_path / "app" / "pkg", [ENTRY])
     for folder in (tmp_path / "app", inner):
         package = read_package(folder, OUR)
-        assert (str(package.id), package.folder) == ("app:sys", inner)
+        assert (str(package.id), package.folder) == ("app:local", inner)
 
 
 @pytest.mark.parametrize(
     ("folder", "metadata", "package"),
     [
-        ("app", None, "app:sys"),
+        ("app", None, "app:local"),
         ("app:some-user.nec", None, "app:some-user.nec"),
         ("any", {"package": "chat", "publisher": "template.nec", "version": [0, 1, 0]}, "chat:template.nec"),
         ("any", {"name": "Chat", "properties": {"package_name": "chat", "publisher": "t.os"}}, "chat:t.os"),
-        ("app", {"description": "says nothing of names"}, "app:sys"),
+        ("app", {"description": "says nothing of names"}, "app:local"),
     ],
 )
 def test_a_package_is_named_by_its_metadata_or_else_by_its_folder(
@@ -113,7 +113,7 @@ def test_a_folder_whose_name_is_none_for_a_package_says_what_to_do(tmp_path: Pat
         read_package(write(tmp_path / "My App", [ENTRY]), OUR)
 
 
-@pytest.mark.parametrize("path", ["main.wasm", "/main.wasm", "/app:sys/pkg/main.wasm"])
+@pytest.mark.parametrize("path", ["main.wasm", "/main.wasm", "/app:local/pkg/main.wasm"])
 def test_a_processs_code_is_named_within_the_package_or_by_its_whole_path(tmp_path: Path, path: str) -> None:
     package = read_package(write(tmp_path / "app", [{**ENTRY, "process_wasm_path": path}]), OUR)
     assert package.code(package.entries[0]).parts == ("main.wasm",)

@@ -17,7 +17,7 @@ from testnet.sim.simulation import SimNode, Simulation
 
 OUR = "one.nec"
 PACKAGES = Path(__file__).resolve().parents[2] / "packages"
-DECODER = ProcessId("decoder", "app", "sys")
+DECODER = ProcessId("decoder", "app", "local")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def row(simulation: Simulation, node: SimNode) -> status.Row:
 
 def test_a_running_process_is_shown_with_what_it_holds(simulation: Simulation) -> None:
     found = row(simulation, simulation.nodes[OUR])
-    assert found["address"] == f"{OUR}@decoder:app:sys"
+    assert found["address"] == f"{OUR}@decoder:app:local"
     assert found["capabilities"] == ["network", "vfs:distro:sys"]
     assert (found["state"], found["messages"], found["restarts"]) == ("waiting for a message", 0, 0)
     assert (found["public"], found["on_exit"], found["parent"]) == (True, "restart", None)

@@ -1,0 +1,88 @@
+"""Asks a user at their terminal what a package may do; where nobody can be asked, says exactly what to type."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nectar_node.cli import output
+from nectar_node.consent import Consent
+from nectar_node.errors import NeedsConsent
+from nectar_node.folder import NodeFolder
+
+Grant = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="WHAT",
+        help="Give a package this of what it asks for, without a question: the name of a power, a capability, or all; "
+        "repeatable.",
+    ),
+]
+Deny = Annotated[
+    list[str] | None,
+    typer.Option(metavar="WHAT", help="A capability to withhold, as the table shows it, or a power; repeatable."),
+]
+Replace = Annotated[bool, typer.Option("--replace", help="Take the place of a package that came from elsewhere.")]
+AllowSys = Annotated[
+    bool,
+    typer.Option("--allow-sys", help="For developers of the node: run a package of publisher sys that is not its own."),
+]
+
+
+def settle(row: Mapping[str, Any], said: Consent, *, as_json: bool = False) -> Consent:
+    """What the user says after being asked what `nectar_node.review.question_row` has; raises NeedsConsent."""
+    asks: Sequence[Mapping[str, Any]] = row.get("asks", ())
+    replaces = row.get("replaces")
+    if not asks and replaces is None:
+        return said
+    if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise NeedsConsent(output.one_line(str(row.get("demand"))))
+    package = row.get("package")
+    if asks:
+        output.say(f"{package} asks for what it gets only if you say so:")
+        width = max(len(str(each["power"])) for each in asks)
+        for each in asks:
+            what = f"  {each['power']!s:{width}}  to {each['allows']} ({each['capability']})"
+            output.say(output.one_line(what))
+    if replaces is not None:
+        output.say(
+            output.one_line(f"It takes the place of the {package} from {replaces}, with its files and its state.")
+        )
+    if not _agrees(f"Start {package}{' with that' if asks else ''}? [y/N] "):
+        raise NeedsConsent(f"{package} is not started: you did not say yes. --deny WHAT starts it without some of it.")
+    given = tuple(str(each["capability"]) for each in asks)
+    return replace(said, grant=(*said.grant, *given), replaces=said.replaces or replaces is not None)
+
+
+def _agrees(prompt: str) -> bool:
+    try:
+        return input(prompt).strip().lower() in ("y", "yes")
+    except EOFError:
+        output.say("")
+        return False
+
+
+def for_boot(folder: NodeFolder, packages: Sequence[Path], said: Consent) -> Consent:
+    """The same for packages that a node is to boot with: its own process may have no terminal to ask at.
+
+    Raises NodeError where one of them cannot be started at all.
+    """
+    # Only here, as they take as long to load as the whole command line.
+    from nectar_node.decisions_file import read_decisions
+    from nectar_node.package import read_package
+    from nectar_node.review import question_row, review
+
+    if folder.owner() is not None:
+        return said  # it runs already, and nobody need be asked to be told that
+    our = folder.path.name
+    decisions = read_decisions(folder, our)
+    for path in packages:
+        package = read_package(path, our)
+        reviewed = review(package, decisions.of(package.id), said, our)
+        said = settle(question_row(package, reviewed.question, our), said)
+    return said
