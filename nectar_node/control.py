@@ -353,8 +353,9 @@ class Control:
         failures: tuple[tuple[ProcessId, str], ...] = await waiter.wait()
         if failures:
             raise BadPackage(_why_not(wanted, failures))
-        self._core.decide(wanted.id, decision, trio.current_time())
-        self._turn()
+        if decision is not None:
+            self._core.decide(wanted.id, decision, trio.current_time())
+            self._turn()
         return {
             "package": str(wanted.id),
             "folder": str(wanted.folder),

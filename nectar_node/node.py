@@ -124,7 +124,8 @@ class _Prepared:
         question, allowed, decision = review(package, before, self.config.consent, our)
         if question:
             raise demand(package, question, our)
-        self.decisions.decide(package.id, decision)
+        if decision is not None:
+            self.decisions.decide(package.id, decision)
         return allowed
 
 

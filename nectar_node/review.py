@@ -41,8 +41,8 @@ class Reviewed(NamedTuple):
     question: Question
     package: Package
     """As it may be started once there is no question: without what is denied."""
-    decision: Decision
-    """To be kept then."""
+    decision: Decision | None
+    """To be kept then; None: there is nothing to keep of a package that comes with the node."""
 
 
 def review(
@@ -65,7 +65,9 @@ def review(
     if installed is not None:
         before = str(installed.source)
     replaces = None if before == origin or is_ours or said.replaces else before
-    decision = Decision(origin, frozenset(wish.capability for wish in powerful), denied)
+    decision = None
+    if known is not None or denied or not is_ours:
+        decision = Decision(origin, frozenset(wish.capability for wish in powerful), denied)
     return Reviewed(Question(missing, replaces), withhold(package, denied, our), decision)
 
 

@@ -25,15 +25,15 @@ def check_screen(words: tuple[str, ...], shows: bytes, key: bytes) -> None:
         env=environment,
     ) as process:
         os.close(theirs)
-        assert _ENTER_SCREEN in _read_until(ours, shows)
+        assert _ENTER_SCREEN in read_until(ours, shows)
         os.write(ours, key)
-        shown = _read_until(ours, _LEAVE_SCREEN)
+        shown = read_until(ours, _LEAVE_SCREEN)
         assert process.wait(20) == 0
         assert b"Traceback" not in shown
     os.close(ours)
 
 
-def _read_until(descriptor: int, wanted: bytes) -> bytes:
+def read_until(descriptor: int, wanted: bytes) -> bytes:
     """What the terminal was sent, up to `wanted`."""
     shown = b""
     while wanted not in shown:

@@ -111,7 +111,7 @@ def test_g7_a_timeout_of_0_is_over_at_the_next_turn_unless_the_response_is_there
     silent = tmp_path / "silent.wasm"
     silent.write_bytes(wat("(loop $again (call $receive (i32.const 2048)) (br $again))", "receive"))
     assert main(["start", str(silent), "--node", NODE, "--dir", str(node.network)]) == 0
-    assert main(["message", "our@silent:silent:sys", "x", *where]) == 4
+    assert main(["message", "our@silent:silent:local", "x", *where]) == 4
     assert "Timeout: no response" in capsys.readouterr().err
 
 

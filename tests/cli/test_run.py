@@ -115,7 +115,7 @@ def test_g7_a_timeout_of_0_is_over_at_the_next_turn_unless_the_answer_is_there(
     where = ["--node", NODE, "--dir", str(scripted.network)]
     (tmp_path / "silent.wasm").write_bytes(wat("(loop $on (call $receive (i32.const 2048)) (br $on))", "receive"))
     assert main(["start", str(tmp_path / "silent.wasm"), *where]) == 0
-    assert main(["run", "m", "our@silent:silent:sys", "x", "-a", "5", "--timeout", "0", *where]) == 4
+    assert main(["run", "m", "our@silent:silent:local", "x", "-a", "5", "--timeout", "0", *where]) == 4
     assert capsys.readouterr().err.startswith("Timeout: m has not answered")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from kernel.limits import MAX_ABROAD_MESSAGES, MAX_PACKAGE_ABROAD_MESSAGES
 from nectar_node.cli.boot_options import BootOptions
+from nectar_node.consent import EVERYTHING
 from nectar_node.cli.client import Answer
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.config import Genesis as GenesisFile
@@ -179,21 +180,21 @@ def _options(folder: Path, rows: list[str], links: LoopbackLinks) -> dict[str, B
     senders = [_package(folder / "senders", PACKAGE, (GATE, *map(slug, rows)))]
     if QUEUE_FULL in rows:
         names = tuple(f"flood{number}" for number in range(FLOODERS))
-        senders += [_package(folder, f"flood{number}:sys", names) for number in range(FLOODING_PACKAGES)]
+        senders += [_package(folder, f"flood{number}:local", names) for number in range(FLOODING_PACKAGES)]
     targets = (_package(folder / "targets", PACKAGE, (*_TARGETS, DEAF)),)
     return {
-        OUR: BootOptions(packages=tuple(senders)),
-        THEIR: links.connect(THEIR).options(BootOptions(packages=targets)),
-        PAUSES: BootOptions(packages=targets),
-        RESTARTS: BootOptions(packages=targets),
+        OUR: BootOptions(packages=tuple(senders), consent=EVERYTHING),
+        THEIR: links.connect(THEIR).options(BootOptions(packages=targets, consent=EVERYTHING)),
+        PAUSES: BootOptions(packages=targets, consent=EVERYTHING),
+        RESTARTS: BootOptions(packages=targets, consent=EVERYTHING),
         **{router: BootOptions(packages=()) for router in ROUTERS},
-        HIDDEN: BootOptions(packages=targets, routers=ROUTERS),
+        HIDDEN: BootOptions(packages=targets, routers=ROUTERS, consent=EVERYTHING),
     }
 
 
 def _package(folder: Path, id: str, names: tuple[str, ...]) -> Path:
     """A package of probes, all public."""
-    package = folder / id.partition(":")[0]
+    package = folder / id
     package.mkdir(parents=True)
     shutil.copy(PROBE, package / PROBE.name)
     silent = (DEAF, slug(MUTE))

@@ -270,7 +270,7 @@ def queue_full(net: Network, row: str) -> Observed:
         for package in range(FLOODING_PACKAGES):
             for number in range(FLOODERS):
                 body = json.dumps([flood(at(PAUSES, "c"), MAX_ABROAD_MESSAGES), respond("sent")])
-                net.nodes.message(OUR, f"our@flood{number}:flood{package}:sys", body, TIMEOUT)
+                net.nodes.message(OUR, f"our@flood{number}:flood{package}:local", body, TIMEOUT)
         assert net.peer(PAUSES)["queued_messages"] == MAX_QUEUED_MESSAGES
         return net.play(row, at(PAUSES), arrives=False)
     finally:

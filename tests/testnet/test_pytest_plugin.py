@@ -80,7 +80,7 @@ def test_a_package_is_a_folder_beside_the_test_or_where_pytest_was_started(
     source = """
         def test_boots(sim):
             sim.boot("one.nec", packages=["mine"])
-            assert sim.ask("one.nec", "our@mine:mine:sys", {"Greet": "Ada"}).kind == "response"
+            assert sim.ask("one.nec", "our@mine:mine:local", {"Greet": "Ada"}).kind == "response"
     """
     tests = pytester.mkdir("tests")
     (tests / "test_boots.py").write_text(pytester.makepyfile(source).read_text())
