@@ -5,9 +5,10 @@ the node's user can; but nobody can make a capability out of nothing by it (G21)
 - {"InitializeProcess": {id, on_exit, initial_capabilities, public, wasm_bytes_handle, wit_version}}, with the code as
   blob, makes a process without running it: what is sent to it waits in its inbox until {"RunProcess": id}. It gets at
   most what the requester holds or issues. Its name must be free, not a system process's, and in the requester's own
-  package, unless the requester holds vfs's {"root": true}: a process reaches its package's drives; but those of the
-  publisher sys are the node's own, whoever asks. The requester is its parent: the two may message each other, and the requester holds its messaging capability, to pass it on. Answered
-  "InitializedProcess" or "InitializeProcessError" (the log says why), the other "StartedProcess" or "RunProcessError".
+  package, unless the requester holds vfs's {"root": true}: a process reaches its package's drives. In a package of the
+  publisher sys, which are the node's own, only those packages make one. The requester is its parent: the two may
+  message each other, and the requester holds its messaging capability, to pass it on. Answered "InitializedProcess" or
+  "InitializeProcessError" (the log says why), the other "StartedProcess" or "RunProcessError".
 - {"GrantCapabilities": {target, capabilities}} gives what the requester holds or issues, or its child issues;
   {"DropCapabilities": {target, capabilities}} takes away.
 - {"SetOnExit": {target, on_exit}} is for oneself: the requests are sent with the target's rights, and a child may have

@@ -216,7 +216,7 @@ class PackageLab:
         self, node: str, target: str, body: Json, timeout: int = DEFAULT_TIMEOUT, blob: bytes | None = None
     ) -> Outcome:
         """Send a request in the name of the user of `node`, and wait for its outcome: a response, or Offline or Timeout
-        within `timeout` seconds. `target` is such as "two.nec@counter:counter:local"; "our" stands for `node` itself."""
+        within `timeout` seconds. `target` is such as "two.nec@poll:poll:local"; "our" stands for `node` itself."""
         self._check_request(node, target, body)
         return self.lab.ask(node, target, body, timeout, blob)
 

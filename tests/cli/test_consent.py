@@ -264,7 +264,7 @@ def test_whoever_changes_the_nodes_own_packages_says_so_and_that_it_takes_their_
     assert nectar(node, "start", PACKAGES / "hello") == 0
 
 
-# --- at a terminal -----------------------------------------------------------------------------------------------------
+# --- at a terminal --------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -314,7 +314,7 @@ def test_at_a_terminal_the_place_of_another_package_is_asked_for(node: RealNode,
     assert held(node) == ["network"]
 
 
-# --- boot --------------------------------------------------------------------------------------------------------------
+# --- boot -----------------------------------------------------------------------------------------------------------
 
 
 def test_g26_a_boot_demands_what_a_start_does_and_a_reboot_holds_what_was_decided(

@@ -145,8 +145,10 @@ class SimLab:
         capabilities: tuple[object, ...] = (),
         grants: tuple[str, ...] = (),
         path: str = "/probe.wasm",
+        settles: bool = True,
     ) -> SimProbe:
-        """Start a probe as a package's manifest would, on the node of number `on` if that is given."""
+        """Start a probe as a package's manifest would, on the node of number `on` if that is given. `settles`: wait
+        until all that it does at first is done."""
         entry = {
             "process_name": name,
             "process_wasm_path": path,
@@ -159,7 +161,8 @@ class SimLab:
         node = self.nodes[on] if on is not None else self.other if far else self.our
         (self.folder / "manifest.json").write_text(json.dumps([entry]))
         node.install(self.folder)
-        self.rest()
+        if settles:
+            self.rest()
         return SimProbe(self, node, name)
 
     def file(self, name: str, data: bytes) -> None:

@@ -343,7 +343,7 @@ def test_g21_what_a_process_holds_survives_a_reboot(sockets: SocketLab) -> None:
 
 @pytest.mark.parametrize("name", ["kernel", "net", "vfs", "terminal", "new"])
 def test_g21_the_package_of_the_system_processes_is_reserved(lab: SimLab, name: str) -> None:
-    lab.folder = lab.folder.rename(lab.folder.parent / "distro")
+    (lab.folder / "metadata.json").write_text('{"package": "distro", "publisher": "sys"}')
     lab.probe(name)
     assert read_package(lab.folder, OUR).id.package == "distro"
     assert lab.our.core.kernel.processes == {}

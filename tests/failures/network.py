@@ -16,10 +16,10 @@ from typing import Any
 
 from kernel.limits import MAX_ABROAD_MESSAGES, MAX_PACKAGE_ABROAD_MESSAGES
 from nectar_node.cli.boot_options import BootOptions
-from nectar_node.consent import EVERYTHING
 from nectar_node.cli.client import Answer
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.config import Genesis as GenesisFile
+from nectar_node.consent import EVERYTHING
 from net.directory import Genesis
 from net.limits import MAX_QUEUED_MESSAGES
 from testnet.links.thread import LoopbackLinks, run_loopback_links

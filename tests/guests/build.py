@@ -1,6 +1,6 @@
 """Compiles the guests of the tests: `python tests/guests/build.py`, or with `--check` compares with what is there.
 
-C files become core modules, `echo` a component too; the Zig probe is built as the guests of the packages are. Needs the
+C files become core modules, `echo` a component too; Zig files are built as the guests of the packages are. Needs the
 extra `guests`. The results are committed.
 """
 
@@ -34,9 +34,11 @@ def build(folder: Path) -> list[Path]:
         output = folder / f"{source.stem}.wasm"
         subprocess.run([*COMPILE, "-o", output, source.relative_to(ROOT)], cwd=ROOT, check=True)
         built.append(output)
-    probe = folder / "probe.wasm"
-    compile_guest(HERE / "probe.zig", probe, ROOT / ".zig-cache")
-    return [*built, probe, _component(folder / "echo.wasm", folder / "echo.component.wasm")]
+    for source in sorted(HERE.glob("*.zig")):
+        output = folder / f"{source.stem}.wasm"
+        compile_guest(source, output, ROOT / ".zig-cache")
+        built.append(output)
+    return [*built, _component(folder / "echo.wasm", folder / "echo.component.wasm")]
 
 
 def _component(core: Path, output: Path) -> Path:

@@ -334,7 +334,7 @@ def tools(engine: Programs, tmp_path: Path) -> Terminal:
 
 
 def test_what_a_script_prints_reaches_who_runs_it_and_not_the_log(tools: Terminal) -> None:
-    token = tools.node.begin_script("waits:tools:sys", PATIENCE)
+    token = tools.node.begin_script("waits:tools:local", PATIENCE)
     tools.simulation.run_until(lambda: bool(tools.node.printed), tools.simulation.now + 1)
     assert tools.node.printed == [(token, 0, "hello")]
     assert tools.node.answer(token) is None
@@ -342,35 +342,35 @@ def test_what_a_script_prints_reaches_who_runs_it_and_not_the_log(tools: Termina
 
 
 def test_what_a_script_prints_that_was_sent_as_a_message_is_in_the_log(tools: Terminal) -> None:
-    tools.node.ask("our@terminal:terminal:sys", b"returns:tools:sys", PATIENCE)
-    assert [line.split(":", 1)[1] for line in tools.node.log if "hello" in line] == ["tools:sys: hello"]
+    tools.node.ask("our@terminal:terminal:sys", b"returns:tools:local", PATIENCE)
+    assert [line.split(":", 1)[1] for line in tools.node.log if "hello" in line] == ["tools:local: hello"]
 
 
 def test_a_script_that_is_stopped_is_gone_at_once(tools: Terminal) -> None:
-    token = tools.node.begin_script("waits:tools:sys", PATIENCE)
+    token = tools.node.begin_script("waits:tools:local", PATIENCE)
     tools.simulation.run_until(lambda: bool(tools.processes("tools")), tools.simulation.now + 1)
     tools.node.core.stop_script(token, tools.simulation.now)
     tools.node.go_on()
     answer = tools.node.answer(token)
     assert isinstance(answer, Arrival)
-    assert (answer.message.body, answer.message.metadata) == (b"waits:tools:sys was stopped.", FAILED)
+    assert (answer.message.body, answer.message.metadata) == (b"waits:tools:local was stopped.", FAILED)
     assert tools.processes("tools") == []
 
 
 @pytest.mark.parametrize("name", ["returns", "silent"])
 def test_a_script_that_returns_without_an_answer_says_so(tools: Terminal, name: str) -> None:
-    assert tools.says(f"{name}:tools:sys") == f"{name}:tools:sys ended without an answer."
+    assert tools.says(f"{name}:tools:local") == f"{name}:tools:local ended without an answer."
 
 
 def test_a_script_that_traps_shows_why(tools: Terminal) -> None:
-    assert tools.says("traps:tools:sys") == "traps:tools:sys ended without an answer."
+    assert tools.says("traps:tools:local") == "traps:tools:local ended without an answer."
     printed, trap = (line.text for line in tools.node.printed)
     assert printed == "hello"
     assert "unreachable" in trap
 
 
 def test_a_script_that_does_not_return_after_its_answer_is_killed_a_second_later(tools: Terminal) -> None:
-    answer = tools.node.begin_script("lingers:tools:sys", PATIENCE)
+    answer = tools.node.begin_script("lingers:tools:local", PATIENCE)
     tools.simulation.run_until(lambda: tools.node.answer(answer) is not None, tools.simulation.now + 1)
     answered = tools.simulation.now
     assert len(tools.processes("tools")) == 1
@@ -379,15 +379,15 @@ def test_a_script_that_does_not_return_after_its_answer_is_killed_a_second_later
 
 
 def test_what_a_script_prints_after_its_answer_is_in_the_log(tools: Terminal) -> None:
-    assert tools.run("lingers:tools:sys").message.body == b"hello"
+    assert tools.run("lingers:tools:local").message.body == b"hello"
     assert tools.node.printed == []
     assert len([line for line in tools.node.log if "hello" in line]) == 1
 
 
 def test_a_script_that_is_no_process_or_is_not_there_cannot_be_started(tools: Terminal) -> None:
-    assert tools.fails("broken:tools:sys").startswith("broken:tools:sys cannot be started: ")
-    assert tools.fails("gone:tools:sys") == "gone:tools:sys cannot be started: there is no such file."
-    assert tools.fails("other:tools:sys") == (
-        "tools:sys has no script other: it has broken, gone, lingers, returns, silent, traps, waits."
+    assert tools.fails("broken:tools:local").startswith("broken:tools:local cannot be started: ")
+    assert tools.fails("gone:tools:local") == "gone:tools:local cannot be started: there is no such file."
+    assert tools.fails("other:tools:local") == (
+        "tools:local has no script other: it has broken, gone, lingers, returns, silent, traps, waits."
     )
     assert tools.fails("x:nothing:sys") == "nothing:sys has no scripts, or is not installed on one.nec."
