@@ -1,4 +1,4 @@
-"""`python -m tests.mutants`: break the implementation in every way of the table, and see that some scenario notices.
+"""`python -m tests.mutants`: break the implementation in every way of the table, and see that a scenario or test notices.
 
 First the scenarios have to pass all those seeds on the sources as they are. ONLY=name in the environment, or several
 with commas between, breaks it in those ways alone. Exit code 1 if a mutant survives, its text is not in the sources any
@@ -20,7 +20,7 @@ from rich.table import Table
 
 from tests.mutants.mutant import Mutant, PatternLost
 from tests.mutants.table import MUTANTS
-from tests.mutants.workshop import Finding, HuntFailed, copied, hunt
+from tests.mutants.workshop import Finding, HuntFailed, copied, hunt, run_test
 
 JOBS = 2
 _SURVIVED = "[bold red]SURVIVED[/]"
@@ -48,6 +48,8 @@ def seeds_of(mutants: Iterable[Mutant]) -> dict[str, int]:
     """How many seeds of each scenario have to pass without a mutant."""
     most: dict[str, int] = {}
     for mutant in mutants:
+        if mutant.is_for_test:
+            continue  # those run by themselves, without any mutant
         most[mutant.scenario] = max(mutant.seeds, most.get(mutant.scenario, 0))
     return most
 
@@ -56,11 +58,17 @@ def judge(mutant: Mutant) -> Verdict:
     """Whether its scenario notices."""
     try:
         with copied(mutant) as folder:
-            finding = hunt(folder, mutant.scenario, mutant.seeds)
+            if mutant.is_for_test:
+                finding = run_test(folder, mutant.scenario)
+            else:
+                finding = hunt(folder, mutant.scenario, mutant.seeds)
     except (PatternLost, HuntFailed) as error:
         return Verdict(False, f"[bold red]{escape(str(error))}[/]")
     if not finding.failed:
-        return Verdict(False, f"{_SURVIVED} {mutant.seeds} seeds of {mutant.scenario}")
+        survived = mutant.scenario if mutant.is_for_test else f"{mutant.seeds} seeds of {mutant.scenario}"
+        return Verdict(False, f"{_SURVIVED} {survived}")
+    if mutant.is_for_test:
+        return Verdict(True, f"{mutant.scenario.partition('::')[2]}: {escape(finding.words())}")
     return Verdict(True, f"{mutant.scenario}, seed {finding.seed}: {escape(finding.words())}")
 
 

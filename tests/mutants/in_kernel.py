@@ -202,8 +202,8 @@ KERNEL = (
         "kill-does-not-revoke",
         "What a killed process has issued stays valid (G21).",
         "kernel/lifecycle.py",
-        "        if event.revokes:\n",
-        "        if not event.revokes:\n",
+        "        if revokes:\n",
+        "        if not revokes:\n",
         "handoff",
     ),
     Mutant(

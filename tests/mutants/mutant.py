@@ -24,9 +24,14 @@ class Mutant:
     new: str
     """What takes its place."""
     scenario: str
-    """Is expected to catch it."""
+    """Is expected to catch it: a scenario, or a test, as pytest names it."""
     seeds: int = 30
     """From 1 on, at most: one of them does."""
+
+    @property
+    def is_for_test(self) -> bool:
+        """Whether a test is to catch it."""
+        return "::" in self.scenario
 
     def apply(self, source: str) -> str:
         """The file with the promise broken; raises PatternLost."""

@@ -55,12 +55,29 @@ def copied(mutant: Mutant | None = None) -> Iterator[Path]:
     """A folder with the sources in it, with that mutant's change; raises PatternLost."""
     with tempfile.TemporaryDirectory(prefix="nectar-mutant-") as name:
         folder = Path(name)
-        for room in ROOMS:
+        for room in (*ROOMS, *(("tests",) if mutant is not None and mutant.is_for_test else ())):
             shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__", ".zig-cache"))
         if mutant is not None:
             file = folder / mutant.file
             file.write_text(mutant.apply(file.read_text()))
         yield folder
+
+
+def run_test(folder: Path, test: str) -> Finding:
+    """Run one test against the sources and tests in a folder; raises HuntFailed."""
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=HUNT_SECONDS, env=environment, cwd=folder
+        )
+    except subprocess.TimeoutExpired as error:
+        raise HuntFailed(f"{test}: not over within {HUNT_SECONDS} s") from error
+    if done.returncode not in (0, 1):
+        raise HuntFailed(f"{test}: {(done.stdout.strip() or 'it ended without a word').splitlines()[-1]}")
+    wrong = [line.removeprefix("E ").strip() for line in done.stdout.splitlines() if line.startswith("E ")]
+    return Finding(1, "violated" if done.returncode else "passed", wrong[0] if wrong else "")
 
 
 def hunt(folder: Path, scenario: str, seeds: int) -> Finding:
