@@ -137,9 +137,16 @@ class NodeCore:
             self.network.set_endpoint(boot.endpoint.host, boot.endpoint.port, now)
         elif boot.registers:
             self.network.register(now)
-        packages = tuple(without_denied(each, self.decisions.of(each.id), self.our) for each in boot.packages)
-        self._start_up.begin(boot._replace(packages=packages), now)
+        self._start_up.begin(boot._replace(packages=tuple(map(self._without_denied, boot.packages))), now)
         self.settle(now)
+
+    def _without_denied(self, package: Package) -> Package:
+        """The store may be older than what was decided last."""
+        decision = self.decisions.of(package.id)
+        if decision is not None:
+            for process in package.processes:
+                self.kernel.grants.drop(process, decision.denied)
+        return without_denied(package, decision, self.our)
 
     def set_wall_clock(self, offset: float, now: float) -> None:
         """Unix time is `now` and so much more: somebody may have set the clock of the machine."""

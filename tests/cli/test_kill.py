@@ -1,4 +1,4 @@
-"""What `nectar kill` and `nectar ps --tree` promise of processes and their children, on a real node with real guests."""
+"""What `nectar kill` and `nectar ps --tree` promise of processes and their children, on a real node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m tests.mutants`: break the implementation in every way of the table, and see that a scenario or test notices.
+"""`python -m tests.mutants`: break the implementation in every way of the table, and see that something notices each.
 
 First the scenarios have to pass all those seeds on the sources as they are. ONLY=name in the environment, or several
 with commas between, breaks it in those ways alone. Exit code 1 if a mutant survives, its text is not in the sources any
