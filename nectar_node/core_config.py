@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from kernel.address import Address, ProcessId
 from kernel.guest import GuestConfig
-from nectar_node.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.decisions import Decisions
+from nectar_node.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.record_store import Written
 from nectar_node.storage.operations import Location
 

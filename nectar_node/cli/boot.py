@@ -19,8 +19,8 @@ from nectar_node.cli.sizes import parse_size
 from nectar_node.config import LOOPBACK
 from nectar_node.consent import NOTHING_SAID, Consent
 from nectar_node.errors import BadInput
-from nectar_node.memory_budget import LEAST_BYTES
 from nectar_node.folder import NodeFolder
+from nectar_node.memory_budget import LEAST_BYTES
 from net.directory import is_host
 from net.identity import KEY_BYTES
 from net.limits import MAX_ENDPOINTS, MAX_RESERVATIONS
