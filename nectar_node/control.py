@@ -35,8 +35,9 @@ from nectar_node.asked import (
 from nectar_node.control_socket import error, line_of, request_untrusted
 from nectar_node.core import NodeCore
 from nectar_node.errors import BadInput, BadPackage, NodeError
-from nectar_node.package import Package, read_package
+from nectar_node.package import Package
 from nectar_node.review import Reviewed, demand, question_row, review
+from nectar_node.startable import read_startable
 from nectar_node.storage.operations import Location
 from nectar_node.system.terminal import FAILED, OFFLINE, TIMED_OUT
 from nectar_node.system.vfs import MAX_MOUNTS
@@ -335,7 +336,7 @@ class Control:
 
     async def _review(self, asked: Asked) -> tuple[Package, Reviewed]:
         core, (folder, origin) = self._core, package_untrusted(asked)
-        read = await trio.to_thread.run_sync(read_package, folder, core.our)
+        read = await trio.to_thread.run_sync(read_startable, folder, core.our)
         wanted, said = replace(read, origin=origin), consent_untrusted(asked)
         self._check_startable(wanted)
         known, installed = core.decisions.of(wanted.id), core.packages.get(wanted.id)

@@ -42,6 +42,7 @@ from nectar_node.grant_store import GrantStore
 from nectar_node.installation import EntryOwner, Installer
 from nectar_node.package import Package
 from nectar_node.peers import Peers
+from nectar_node.powers import power_of
 from nectar_node.record_store import RecordStore, Written
 from nectar_node.review import without_denied
 from nectar_node.start_up import Boot, StartUp
@@ -77,7 +78,9 @@ class NodeCore:
         self._events = network.events
         self.vfs = Vfs(config.our, config.drives, self._holds)
         self._state = State(config.state)
-        self._terminal = Terminal(config.our, config.fresh_id, self._locate_installed, self._everybody)
+        self._terminal = Terminal(
+            config.our, config.fresh_id, self._locate_installed, self._everybody, self._may_script
+        )
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, lambda: self.kernel)
         processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
@@ -461,6 +464,12 @@ class NodeCore:
 
     def _locate_installed(self, package: PackageId, path: str) -> Location | None:
         return self._installer.locate(package, path)
+
+    def _may_script(self, package: PackageId, capability: Capability) -> bool:
+        """Whether the user lets the scripts of a package have a capability."""
+        installed = self.packages.get(package)
+        rights = installed.script_rights if installed is not None else None
+        return rights is None or capability in rights or power_of(capability, package) is None
 
     def _use_state(self, action: UseState) -> None:
         self._state.use(action)

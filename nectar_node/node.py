@@ -41,11 +41,12 @@ from nectar_node.membership import forget_former_key, open_directory, read_keys
 from nectar_node.memory import LOOK_SECONDS, Ebb, default_budget, give_back, keep_freed_memory
 from nectar_node.memory_budget import MemoryBudget
 from nectar_node.node_trace import NodeTrace
-from nectar_node.package import Package, read_package
+from nectar_node.package import Package
 from nectar_node.record_store import Written
 from nectar_node.refusals import why_refused
 from nectar_node.review import demand, review
 from nectar_node.start_up import Boot
+from nectar_node.startable import read_startable
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome
 from nectar_node.trace import Traced
@@ -111,7 +112,8 @@ class _Prepared:
         self.engine = Engine(module_cache(), replayable=False)
         self.kept_capabilities = _read_capabilities(config.folder.capabilities)
         self.decisions = read_decisions(config.folder, config.name)
-        self.packages: list[Package] = [self._decided(read_package(folder, config.name)) for folder in config.packages]
+        read = (read_startable(folder, config.name) for folder in config.packages)
+        self.packages = [self._decided(package) for package in read]
         write_decisions(config.folder, self.decisions)
         for package in self.packages:
             if package.unknown_keys:

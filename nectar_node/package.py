@@ -65,6 +65,11 @@ class Package:
     origin: Path | None = None
     """The file that `folder` was made from; None: `folder` is the user's own."""
 
+    scripts: tuple[Capability, ...] = ()
+    """What its scripts ask for (`nectar_node.system.scripts`)."""
+    script_rights: frozenset[Capability] | None = None
+    """Of the powerful capabilities: those that its scripts may get; None: all."""
+
     @property
     def source(self) -> Path:
         """Where it came from, as its user knows it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from kernel.address import PackageId
@@ -16,6 +17,7 @@ from kernel.capability import MESSAGING, NETWORK, Capability
 from kernel.grants import KERNEL_PROCESS
 from nectar_node.package import Package, asked_for
 from nectar_node.system.net import NET
+from nectar_node.system.scripts import all_rights
 from nectar_node.system.terminal import TERMINAL
 from nectar_node.system.vfs import VFS
 
@@ -34,9 +36,10 @@ VFS_DRIVES = Power("vfs-drives", "read or change files of other packages")
 KERNEL = Power("kernel", "end any process, take rights from any, make new ones, and stop the node")
 NETWORKS = Power("net", "see whom this node knows and talks to")
 TERMINALS = Power("terminal", "speak to what runs scripts with all your rights")
+SCRIPTS = Power("scripts-root", "give its scripts, when you run them, all your rights")
 RIGHTS = Power("rights", "use what a process of another package allows only to those whom it trusts")
 
-POWERS = (VFS_ROOT, VFS_DRIVES, KERNEL, NETWORKS, TERMINALS, RIGHTS)
+POWERS = (VFS_ROOT, VFS_DRIVES, KERNEL, NETWORKS, TERMINALS, SCRIPTS, RIGHTS)
 """All there are."""
 
 
@@ -48,16 +51,16 @@ class Wish(NamedTuple):
 
 
 def wishes(package: Package, our: str) -> tuple[Wish, ...]:
-    """What the processes of a package ask for that is powerful, each once, in the manifest's order."""
+    """What the processes and the scripts of a package ask for that is powerful, each once, in their order."""
     return tuple(dict.fromkeys(_wishes(package, our)))
 
 
 def _wishes(package: Package, our: str) -> Iterator[Wish]:
-    for entry in package.entries:
-        for capability in asked_for(entry, our):
-            power = power_of(capability, package.id)
-            if power is not None:
-                yield Wish(capability, power)
+    asked = (capability for entry in package.entries for capability in asked_for(entry, our))
+    for capability in chain(asked, package.scripts):
+        power = power_of(capability, package.id)
+        if power is not None:
+            yield Wish(capability, power)
 
 
 def power_of(capability: Capability, package: PackageId) -> Power | None:
@@ -70,7 +73,7 @@ def power_of(capability: Capability, package: PackageId) -> Power | None:
     if issuer == NET:
         return NETWORKS
     if issuer == TERMINAL:
-        return TERMINALS
+        return SCRIPTS if capability == all_rights(capability.issuer.node) else TERMINALS
     return None if params == MESSAGING or issuer.package_id == package else RIGHTS
 
 

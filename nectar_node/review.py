@@ -10,6 +10,7 @@ Who asks is the command line; a node starts a package only if the command says w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace as changed
 from typing import NamedTuple
 
 from kernel.capability import Capability
@@ -68,15 +69,21 @@ def review(
     decision = None
     if known is not None or denied or not is_ours:
         decision = Decision(origin, frozenset(wish.capability for wish in powerful), denied)
-    return Reviewed(Question(missing, replaces), withhold(package, denied, our), decision)
+    rights = None if is_ours else frozenset(wish.capability for wish in powerful) & frozenset(package.scripts)
+    allowed = changed(_without(package, denied, our), script_rights=rights)
+    return Reviewed(Question(missing, replaces), allowed, decision)
 
 
 def without_denied(package: Package, known: Decision | None, our: str) -> Package:
     """The package without what its user has denied it for good."""
-    return package if known is None else withhold(package, known.denied & _asked(package, our), our)
+    return package if known is None else _without(package, known.denied, our)
 
 
-def _asked(package: Package, our: str) -> frozenset[Capability]:
+def _without(package: Package, denied: frozenset[Capability], our: str) -> Package:
+    return withhold(package, denied & _asked_by_processes(package, our), our)
+
+
+def _asked_by_processes(package: Package, our: str) -> frozenset[Capability]:
     return frozenset(capability for entry in package.entries for capability in asked_for(entry, our))
 
 
@@ -84,10 +91,10 @@ def _denied(
     package: Package, known: Decision | None, said: Consent, our: str
 ) -> tuple[frozenset[Capability], frozenset[Capability]]:
     """What the package does not get, as was said now or before, and what the user has named to be given."""
-    asked = _asked(package, our)
+    asked = _asked_by_processes(package, our) | frozenset(package.scripts)
     wanted = asked if ALL in said.grant else _named(said.grant, package, our) & asked
     denied = _named(said.deny, package, our)
-    withhold(package, denied, our)  # raises for what it does not ask for
+    withhold(package, denied - frozenset(package.scripts), our)  # raises for what it does not ask for
     before = frozenset() if known is None else known.denied & asked
     return denied | (before - wanted), wanted - denied
 

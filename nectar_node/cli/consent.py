@@ -74,15 +74,15 @@ def for_boot(folder: NodeFolder, packages: Sequence[Path], said: Consent) -> Con
     """
     # Only here, as they take as long to load as the whole command line.
     from nectar_node.decisions_file import read_decisions
-    from nectar_node.package import read_package
     from nectar_node.review import question_row, review
+    from nectar_node.startable import read_startable
 
     if folder.owner() is not None:
         return said  # it runs already, and nobody need be asked to be told that
     our = folder.path.name
     decisions = read_decisions(folder, our)
     for path in packages:
-        package = read_package(path, our)
+        package = read_startable(path, our)
         reviewed = review(package, decisions.of(package.id), said, our)
         said = settle(question_row(package, reviewed.question, our), said)
     return said

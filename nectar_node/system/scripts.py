@@ -8,10 +8,12 @@ existing node's packages have it. Its full name is `name:package:publisher`; an 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from kernel.address import PackageId, ProcessId
+from kernel.address import Address, PackageId, ProcessId
+from kernel.capability import Capability
 from kernel.errors import BadAddress
 from nectar_node.errors import BadPackage, NodeError
 from nectar_node.package import ManifestEntry, parse_manifest_untrusted
@@ -102,6 +104,30 @@ def _short(text: str) -> str:
 def parse_scripts_untrusted(data: bytes, script: ProcessId, our: str) -> Script:
     """What scripts.json says of `script`, on the node `our`; raises BadScript."""
     package = script.package_id
+    listed, file = _listed(data, package), f"{script.process}.wasm"
+    if file not in listed:
+        raise BadScript(f"{package} has no script {script.process}: it has {_names(listed)}.")
+    return _script(listed[file], file, script, our)
+
+
+def asked_untrusted(data: bytes, package: PackageId, our: str) -> tuple[Capability, ...]:
+    """What the scripts of a package ask for, each once; of those that make no sense, and cannot be run, nothing."""
+    asked: dict[Capability, None] = {}
+    with suppress(BadScript):
+        for file, settings in _listed(data, package).items():
+            with suppress(BadScript):
+                name = ProcessId(file.removesuffix(".wasm"), package.package, package.publisher)
+                root, entry = _script(settings, file, name, our)
+                asked |= dict.fromkeys((*([all_rights(our)] if root else []), *entry.capabilities))
+    return tuple(asked)
+
+
+def all_rights(our: str) -> Capability:
+    """What `root` stands for where people decide what a package may have; no process is ever given it."""
+    return Capability(Address(our, ProcessId("terminal", "terminal", "sys")), '"root"')
+
+
+def _listed(data: bytes, package: PackageId) -> dict[str, Any]:
     where = f"/{package}/pkg{SCRIPTS_FILE}"
     if len(data) > MAX_SCRIPTS_BYTES:
         raise BadScript(f"{where} is larger than {MAX_SCRIPTS_BYTES >> 20} MiB.")
@@ -111,11 +137,13 @@ def parse_scripts_untrusted(data: bytes, script: ProcessId, our: str) -> Script:
         raise BadScript(f"{where} is no JSON.") from None
     if not isinstance(listed, dict):
         raise BadScript(f"{where} must be an object with the files of scripts as its keys.")
-    file = f"{script.process}.wasm"
-    if file not in listed:
-        raise BadScript(f"{package} has no script {script.process}: it has {_names(listed)}.")
-    settings = listed[file]
+    return listed
+
+
+def _script(settings: object, file: str, script: ProcessId, our: str) -> Script:
+    package = script.package_id
     if not isinstance(settings, dict) or not isinstance(settings.get("root", False), bool):
+        where = f"/{package}/pkg{SCRIPTS_FILE}"
         raise BadScript(f"{where} is wrong: {file} must be an object, and its root true or false.")
     return Script(settings.get("root", False), _entry(settings, package, script, our))
 

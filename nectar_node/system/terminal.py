@@ -8,7 +8,8 @@ is gone: it returns by itself, or is killed after `GRACE_SECONDS`, when the time
 user wants no more of it (`Terminal.stop`).
 
 With `root` a script gets what the node's user may do: use the network, reach every drive, message every system process
-and the processes that run when it starts, those first that its arguments name.
+and the processes that run when it starts, those first that its arguments name. A package's scripts get that, and other
+powerful capabilities, only if the user has let the package have them.
 
 An answer with the metadata `FAILED`, `OFFLINE` or `TIMED_OUT` says why a script was not run, or could not do what it
 was asked: scripts use them too.
@@ -43,6 +44,7 @@ from nectar_node.system.scripts import (
     Aliases,
     BadScript,
     Script,
+    all_rights,
     parse_scripts_untrusted,
 )
 from nectar_node.system.vfs import VFS
@@ -101,9 +103,12 @@ class Terminal:
         fresh_id: Callable[[], int],
         locate: Callable[[PackageId, str], Location | None],
         everybody: Callable[[], Iterable[ProcessId]],
+        may: Callable[[PackageId, Capability], bool] = lambda package, capability: True,
     ) -> None:
         """`fresh_id` gives unpredictable u64s, `locate` the place of a file of an installed package (None: it is not
-        installed), `everybody` the processes of this node, the system's first."""
+        installed), `everybody` the processes of this node, the system's first, `may` whether the user lets the scripts
+        of a package have a capability."""
+        self._may = may
         self._our = our
         self._fresh_id = fresh_id
         self._locate = locate
@@ -161,6 +166,11 @@ class Terminal:
                 raise self._no_scripts(run.script)
             assert isinstance(outcome, bytes)
             run.settings = parse_scripts_untrusted(outcome, run.script, self._our)
+            if run.settings.root and not self._may(run.script.package_id, all_rights(self._our)):
+                raise BadScript(
+                    f"{run.script} wants all your rights, which {run.script.package_id} was not given: start that "
+                    "again with --grant scripts-root."
+                )
         except BadScript as error:
             self._give_up(run, str(error))
         else:
@@ -257,7 +267,7 @@ class Terminal:
         root, entry = run.settings
         if root or entry.networking:
             yield Capability(Address(self._our, KERNEL_PROCESS), NETWORK)
-        yield from entry.capabilities
+        yield from (each for each in entry.capabilities if self._may(run.script.package_id, each))
         if root:
             yield Capability(Address(self._our, VFS), '{"root":true}')
             known = islice(chain(_named(run.arguments, self._our), self._everybody()), limits.MAX_HELD_CAPABILITIES)

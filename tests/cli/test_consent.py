@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -135,6 +136,24 @@ def test_a_client_that_says_nothing_of_power_gets_none_from_the_node(node: RealN
 def test_what_comes_with_the_node_needs_no_question(node: RealNode) -> None:
     for name in ("echo", "hello", "terminal"):
         assert nectar(node, "start", PACKAGES / name) == 0
+
+
+def test_g18_scripts_have_all_rights_of_the_user_only_if_they_say_so(
+    node: RealNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = package(tmp_path / "box")
+    scripts = {"tool.wasm": {"root": True}, "other.wasm": {"requestCapabilities": [KERNEL]}, "bad.wasm": 1}
+    (folder / "scripts.json").write_text(json.dumps(scripts))
+    shutil.copy(ECHO, folder / "tool.wasm")
+    assert nectar(node, "start", folder) == 1
+    assert "--grant scripts-root --grant kernel to" in capsys.readouterr().err
+    assert nectar(node, "start", folder, "--deny", "scripts-root", "--grant", "kernel") == 0
+    capsys.readouterr()
+    assert nectar(node, "run", "tool:box:some.nec", "hello") == 1
+    assert "tool:box:some.nec wants all your rights, which box:some.nec was not given" in capsys.readouterr().err
+    assert nectar(node, "start", folder, "--grant", "scripts-root") == 0
+    assert nectar(node, "run", "tool:box:some.nec", "hello") == 0
+    assert "hello" in capsys.readouterr().out
 
 
 # --- what was decided is kept -----------------------------------------------------------------------------------------
