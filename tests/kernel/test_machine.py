@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from kernel.address import Address, ProcessId
-from kernel.events import Answered, Inject, Kill, Launch, Output, Start
+from kernel.events import Answered, Inject, Kill, KillAll, Launch, Output, Start
 from kernel.guest import Arrival, Failure, GuestConfig
 from kernel.kernel import Kernel
-from kernel.machine import BUSY_FROM, MOST, QUICK_POLLS, Machine
+from kernel.machine import BUSY_FROM, DROPS, MOST, QUICK_POLLS, Machine
 from kernel.message import ON_EXIT_NONE, LazyLoadBlob, Reason, Request
 from kernel.wasm.engine import Engine
 from tests.kernel.wasm.guests import wat
@@ -237,6 +237,23 @@ def test_g23_a_guest_that_is_killed_while_it_is_polled_elsewhere_is_dropped_when
     poll = guest.poll()  # it is still whole
     bench.machine.polled(guest, poll, 0.0)
     assert guest.end is not None
+    assert not bench.machine.can_run
+
+
+def test_g23_when_many_end_in_one_step_their_guests_are_dropped_a_few_at_a_time_and_messages_flow(bench: Bench) -> None:
+    echo = bench.start("echo", (PACKAGES / "echo" / "pkg" / "echo.wasm").read_bytes())
+    many = tuple(bench.start(str(number), RECEIVE_AND_TRAP) for number in range(3 * DROPS))
+    guests = [bench.machine._places[process].guest for process in many]
+    while bench.machine.can_run:
+        bench.run(100)
+    bench.machine.handle(KillAll(many), 0.0)
+    assert [guest.end is not None for guest in guests].count(True) == DROPS
+    bench.ask(echo, b"still here", "asked")
+    bench.run(1)
+    assert "asked" in bench.answers
+    assert [guest.end is not None for guest in guests].count(True) == 2 * DROPS
+    bench.run(1)
+    assert all(guest.end is not None for guest in guests)
     assert not bench.machine.can_run
 
 

@@ -181,6 +181,15 @@ def test_g21_who_holds_every_drive_may_make_processes_of_other_packages(distro: 
     assert other in distro.rig.kernel.processes
 
 
+def test_g21_nobody_elses_process_makes_one_in_a_package_of_the_nodes_own(distro: Distro) -> None:
+    stranger = ProcessId("a", "tests", "some.nec")
+    objection = distro.process._foreign
+    distro.rig.kernel.grants.grant(stranger, [ROOT])
+    assert objection(stranger, ProcessId("main", "other", "some.nec")) is None
+    assert objection(stranger, ProcessId("main", "hello", "sys")) == "packages of the publisher sys are the node's own"
+    assert objection(TERMINAL, ProcessId("main", "hello", "sys")) is None
+
+
 def test_g25_a_file_that_is_no_process_is_an_error_and_a_line_in_the_log(distro: Distro) -> None:
     fields = {"id": str(pid("b")), "on_exit": "None", "initial_capabilities": [], "public": False}
     assert distro.ask({"InitializeProcess": fields}, blob=BAD_CODE) == "InitializeProcessError"
