@@ -246,7 +246,9 @@ class Kernel:
         return id
 
     def answer_call(self, process: Process, answer: object) -> None:
-        """The call that a process waits for has its answer."""
+        """The call that a process waits for has its answer; one that is being ended gets none."""
+        if process.waiting is Waiting.END:
+            return
         process.waiting = Waiting.NOTHING
         self._actions.append(Resume(process.address.process, answer))  # type: ignore[arg-type]
 

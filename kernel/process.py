@@ -27,6 +27,7 @@ class Waiting(enum.Enum):
     CALL = "waiting for the kernel"
     ROOM = "waiting for room in another inbox"
     RUN = "initialized, not run yet"
+    END = "being ended"
 
 
 class Outstanding:

@@ -379,7 +379,7 @@ class Control:
         if isinstance(target, PackageId):
             if not (ended := core.kill_tree(target, now)):
                 raise NoSuchProcess(f"No process of {target} runs on {core.our}.")
-            self._turn()
+            await self._ended()
             return {"package": str(target), "ended": ended, "children": 0}
         if core.kernel.is_system(target):
             raise NoSuchProcess(f"{target} is a part of the node: it ends with the node.")
@@ -390,9 +390,15 @@ class Control:
             core.kill_tree(target, now)
         else:
             core.kill(target, now)
-        self._turn()
+        await self._ended()
         ended = len(family) if with_tree else 1
         return {"address": f"{core.our}@{target}", "ended": ended, "children": len(family) - ended}
+
+    async def _ended(self) -> None:
+        """Return when all are gone that were killed."""
+        self._turn()
+        while self._core.kernel.lifecycle.ending:
+            await trio.lowlevel.checkpoint()
 
     async def _on_shutdown(self, _: Client, __: Asked) -> dict[str, object]:
         self.stop.set()

@@ -101,6 +101,7 @@ def test_g22_those_who_spawn_without_end_and_return_end_with_the_kill_and_none_e
     lab.wait(lambda: len(core.kernel.processes) > 200)
     assert not breeder.running
     assert core.kill_tree(breeder.id, lab.now) > 200
+    assert core.kernel.lifecycle.ending
     lab.our.go_on()
     lab.rest(30)
     assert running(lab) == set()

@@ -6,18 +6,31 @@ import random
 
 import pytest
 
-from kernel import limits
+from kernel import lifecycle, limits
 from kernel.address import ProcessId
 from kernel.capability import Capability
 from kernel.descent import Descent, Kin
-from kernel.events import Begin, Close, Ended, GrantCapabilities, Kill, KillAll, Loaded, Resume
-from kernel.guest import End, Poll, SendRequest, Spawn
+from kernel.events import (
+    Begin,
+    Close,
+    Ended,
+    GrantCapabilities,
+    Initialize,
+    Kill,
+    KillAll,
+    Launch,
+    Loaded,
+    Resume,
+    StateUsed,
+)
+from kernel.guest import End, GetState, Poll, SendRequest, Spawn
 from kernel.message import ON_EXIT_NONE, ON_EXIT_RESTART, OnExit, Reason
 from tests.kernel.rig import NoProgram, Rig, here, pid, send
 
 
-@pytest.fixture
-def rig() -> Rig:
+@pytest.fixture(params=[lifecycle.KILLS_AT_ONCE, 1], ids=["at once", "one by one"])
+def rig(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    monkeypatch.setattr(lifecycle, "KILLS_AT_ONCE", request.param)
     return Rig()
 
 
@@ -37,8 +50,20 @@ def tree(rig: Rig, *names: str) -> list[str]:
     return [id.process for id in rig.kernel.lifecycle.tree(lambda process: process in chosen)]
 
 
-def kill_tree(rig: Rig, *names: str) -> None:
+def doom(rig: Rig, *names: str) -> None:
     rig.tell(KillAll(tuple(pid(name) for name in tree(rig, *names))))
+
+
+def end(rig: Rig) -> None:
+    """Let those end who are to, without time passing."""
+    while rig.kernel.lifecycle.ending:
+        assert rig.kernel.next_deadline() == rig.now
+        rig.tick(rig.now)
+
+
+def kill_tree(rig: Rig, *names: str) -> None:
+    doom(rig, *names)
+    end(rig)
 
 
 def test_g22_a_tree_is_all_that_descend_from_a_process_parents_first(rig: Rig) -> None:
@@ -105,8 +130,9 @@ def test_g22_a_child_that_is_being_spawned_when_the_tree_ends_never_begins(rig: 
     spawn(rig, "a", "b")
     ask_to_spawn(rig, "b", "c")
     begun = len(rig.all(Begin))
-    kill_tree(rig, "a")
+    doom(rig, "a")
     rig.tell(Loaded(pid("c"), NoProgram()))
+    end(rig)
     rig.poll("b", Spawn("d", "/x.wasm", ON_EXIT_NONE, (), (), False), poll=Poll.CALL)  # polled elsewhere meanwhile
     assert (len(rig.all(Begin)), rig.kernel.processes) == (begun, {})
 
@@ -119,9 +145,10 @@ def test_g22_one_that_waits_for_room_at_another_of_its_tree_does_nothing_more(ri
     late = Spawn("late", "/x.wasm", ON_EXIT_NONE, (), (), False)
     rig.poll("a", *full, send(here("b"), b"no room"), late, poll=Poll.ENDED, end=End(None))
     assert rig.kernel.processes[pid("a")].waiting.value == "waiting for room in another inbox"
-    kill_tree(rig, "a")
+    doom(rig, "a")
     rig.tell(Loaded(pid("late"), NoProgram()))
     rig.tick(1000.0)
+    end(rig)
     assert (rig.kernel.processes, rig.kernel.lifecycle.waiting()) == ({}, [])
     assert set(rig.dead()) == {Reason.PROCESS_ENDED}
 
@@ -163,8 +190,42 @@ def test_whoever_keeps_something_for_them_is_told_of_each_end_once(rig: Rig) -> 
     for child in ("b", "c"):
         spawn(rig, "a", child)
     kill_tree(rig, "a")
-    for kind in (Close, Ended):
-        assert [action.process.process for action in rig.all(kind)] == ["a", "b", "c"]  # type: ignore[union-attr]
+    assert [action.process.process for action in rig.all(Ended)] == ["a", "b", "c"]  # type: ignore[union-attr]
+    assert {action.process.process for action in rig.all(Close)} == {"a", "b", "c"}  # type: ignore[union-attr]
+
+
+def test_g22_who_is_to_end_is_told_nothing_more_and_makes_nobody_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lifecycle, "KILLS_AT_ONCE", 1)
+    rig = Rig()
+    rig.start("a", "asker")
+    for child in ("b", "c"):
+        spawn(rig, "a", child)
+    rig.poll("c", GetState(), poll=Poll.CALL)
+    token = rig.use_of_state()
+    rig.kernel.grants.grant(pid("asker"), [Capability(here("b"), '"messaging"')])
+    doom(rig, "a")
+    told = len(rig.all(Resume))
+    rig.tell(StateUsed(token, b"state"))
+    rig.poll("asker", send(here("b"), b"late", expects=60))
+    rig.tell(Initialize(Launch(pid("made"), NoProgram(), ON_EXIT_NONE, public=True, parent=pid("b")), ()))
+    rig.tell(Initialize(Launch(pid("c"), NoProgram(), ON_EXIT_NONE, public=True), ()))
+    assert len(rig.all(Resume)) == told
+    end(rig)
+    assert [id.process for id in rig.kernel.processes] == ["asker"]
+    assert rig.bodies("asker") == [b"late"]
+
+
+def test_g22_who_is_started_anew_while_its_former_tree_ends_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "KILLS_AT_ONCE", 1)
+    rig = Rig()
+    rig.start("a")
+    spawn(rig, "a", "b")
+    rig.tell(KillAll((pid("a"), pid("never"), pid("b"))))
+    rig.start("a", "never")
+    end(rig)
+    assert [id.process for id in rig.kernel.processes] == ["a", "never"]
 
 
 # --- what is remembered of those that have ended ------------------------------------------------------------------
