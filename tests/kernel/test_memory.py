@@ -109,9 +109,7 @@ def test_g24_a_node_that_has_all_that_peers_may_have_holds_up_what_is_for_it_alo
     assert rig.budget.of("peer", "third.nec") > 0
 
 
-def test_g23_who_keeps_too_much_outstanding_for_its_package_ends_and_quiet_processes_of_it_go_on() -> (
-    None
-):
+def test_g23_who_keeps_too_much_outstanding_for_its_package_ends_and_quiet_processes_of_it_go_on() -> None:
     rig = Metered(8 * MIB)
     rig.start("greedy", "quiet", "sink")
     for number in range(8):
