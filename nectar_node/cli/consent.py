@@ -72,13 +72,13 @@ def for_boot(folder: NodeFolder, packages: Sequence[Path], said: Consent) -> Con
 
     Raises NodeError where one of them cannot be started at all.
     """
+    if not packages or folder.owner() is not None:
+        return said  # nobody need be asked to be told that it runs already
     # Only here, as they take as long to load as the whole command line.
     from nectar_node.decisions_file import read_decisions
     from nectar_node.review import question_row, review
     from nectar_node.startable import read_startable
 
-    if folder.owner() is not None:
-        return said  # it runs already, and nobody need be asked to be told that
     our = folder.path.name
     decisions = read_decisions(folder, our)
     for path in packages:
