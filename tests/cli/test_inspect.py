@@ -57,8 +57,8 @@ HOUR = datetime(2026, 1, 2, 3, 4, tzinfo=UTC).astimezone().strftime("%H:%M")
         ("ps", {"processes": [PROCESS]}, "hello:hello:sys\tidle\t3\t0\t2.0 MiB\t0.25 s\t2\t2\tyes\trestart"),
         (
             "peers",
-            {"peers": [PEER]},
-            "b.nec\tup\tdirect\t400 µs\t127.0.0.1\t2.0 KiB\t0 B\t2, 9 B\t{0}\t{0} 127.0.0.1:9876: refused",
+            {"peers": [{**PEER, "memory_bytes": 1536}]},
+            "b.nec\tup\tdirect\t400 µs\t127.0.0.1\t2.0 KiB\t0 B\t2, 9 B\t1.5 KiB\t{0}\t{0} 127.0.0.1:9876: refused",
         ),
     ],
 )
@@ -150,7 +150,7 @@ def test_ps_shows_restarts_and_capabilities_on_80_columns_and_the_name_on_any(
 @pytest.mark.parametrize(
     ("width", "heading"),
     [
-        (140, "NAME STATE ROUTE RTT HOST SENT RECEIVED QUEUE SINCE LAST ERROR"),
+        (140, "NAME STATE ROUTE RTT HOST SENT RECEIVED QUEUE MEMORY SINCE LAST ERROR"),
         (100, "NAME STATE ROUTE RTT SINCE LAST ERROR"),
         (80, "NAME STATE ROUTE RTT LAST ERROR"),
         (40, "NAME STATE"),

@@ -21,6 +21,7 @@ from nectar_node import control, control_socket
 from nectar_node.control import MAX_EVENT_BYTES, MAX_EVENTS, Client, Control, Feed
 from nectar_node.core import NodeCore
 from nectar_node.core_config import CoreConfig
+from nectar_node.memory_budget import DEFAULT_BYTES
 from nectar_node.storage.operations import Location
 from net.directory import StaticDirectory
 from net.identity import Identity
@@ -86,8 +87,9 @@ async def test_a_socket_deep_in_the_file_system_works_too(tmp_path: Path) -> Non
 
 async def test_a_connection_may_ask_many_times(tmp_path: Path) -> None:
     async with served(tmp_path), await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:
-        assert (await ask(stream, command="ps"))["ok"] == {"processes": []}
-        assert (await ask(stream, command="peers"))["ok"] == {"peers": []}
+        memory = {"budget_bytes": DEFAULT_BYTES, "used_bytes": 0, "holders": []}
+        assert (await ask(stream, command="ps"))["ok"] == {"processes": [], "memory": memory}
+        assert (await ask(stream, command="peers"))["ok"] == {"peers": [], "memory": memory}
         assert (await ask(stream, command="nonsense"))["error"]["kind"] == "BadInput"
 
 
