@@ -4,6 +4,8 @@ A leg is a connection to a router. Once it is spliced, its bytes belong to anoth
 to the node at the other end, which then begins like any other, with a handshake. The router's part is `relay`.
 """
 
+from collections.abc import Callable
+
 from net.connection import Connection, Stage
 from net.errors import BadFrame, NoCircuit
 from net.events import Log
@@ -50,16 +52,16 @@ class Circuits:
         leg.owner = None
         self._answering.add(leg.number)
 
-    def spliced(self, leg: Connection, frame: Spliced, now: float) -> None:
+    def spliced(self, leg: Connection, frame: Spliced, now: float, make_room: Callable[[str, float], bool]) -> None:
         """The router has connected us with the other end: the handshake with that begins.
 
-        Raises BadFrame where it could not have, NoCircuit if too many handshakes are unfinished.
+        `make_room`: see `reception.Reception`. Raises BadFrame where it could not have, NoCircuit if there is none.
         """
         circuit = leg.handshake.circuit
         if circuit is None or leg.dialed is None:
             raise BadFrame("a spliced frame out of place")
         calling = isinstance(circuit, Connect)
-        if not calling and not self._switchboard.has_room(leg.host):
+        if not calling and not make_room(leg.host, now):
             raise NoCircuit("too many unfinished handshakes")
         handshake = self._sessions.handshake(initiator=calling)
         inner = Connection(leg.number, handshake, dialed=leg.owner if calling else None, host=leg.host, now=now)

@@ -6,6 +6,7 @@ from net.directory import Endpoint
 from net.handshake import VERSION
 from net.identity import Identity
 from net.limits import (
+    MAX_CONNECTIONS,
     MAX_RESERVATIONS,
     RECORD_SECONDS,
     RECOVERY_SECONDS,
@@ -41,5 +42,7 @@ class NetworkConfig:
     """The same in messages, at most `limits.SESSION_CREDIT_MESSAGES`."""
     memory: Memory = UNMETERED
     """Who pays for what peers have unacknowledged here."""
+    connections: int = MAX_CONNECTIONS
+    """As many, dialed ones included, may there be before others' are refused: each needs a file descriptor."""
     version: int = VERSION
     """Of the protocol that it speaks; another one makes a node of another release, for tests."""

@@ -41,7 +41,8 @@ class Gone(Protocol):
 class Handlers:
     """See the module's text."""
 
-    def __init__(self, parts: Parts, gone: Gone) -> None:
+    def __init__(self, parts: Parts, gone: Gone, make_room: Callable[[str, float], bool]) -> None:
+        """`make_room`: see `reception.Reception`."""
         self._events = parts.events
         self._switchboard = parts.switchboard
         self._sessions = parts.sessions
@@ -51,6 +52,7 @@ class Handlers:
         self._registrar = parts.directory.genesis.name if parts.directory.genesis is not None else None
         self._wall_clock = parts.wall_clock
         self._gone = gone
+        self._make_room = make_room
 
     def handle(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         """A control frame of a peer that is believed. Raises ProtocolViolation."""
@@ -62,7 +64,7 @@ class Handlers:
     def handle_on_leg(self, leg: Connection, frame: Data | Control, now: float) -> None:
         """A frame on a leg of a circuit: only its router says anything there. Raises ProtocolViolation."""
         if isinstance(frame, Spliced):
-            self._circuits.spliced(leg, frame, now)
+            self._circuits.spliced(leg, frame, now, self._make_room)
         elif isinstance(frame, Goodbye):
             self._events.append(self._circuits.goodbye(leg, frame))
             leg.why = f"the router says: {code_name(frame.code)}"

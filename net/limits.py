@@ -88,14 +88,23 @@ MAX_KEY_FILE_BYTES = 4096
 
 # --- connections ----------------------------------------------------------------------------------------------------
 
-MAX_HALF_OPEN_PER_HOST = 512
+MAX_HALF_OPEN_PER_HOST = 1024
 """Accepted connections from one address whose handshake is not finished: 500 nodes behind one address, as in a testnet,
-may dial at once. Each takes 13 KiB with its tasks, and while it sends, at most MAX_HANDSHAKE_BYTES more."""
-MAX_HALF_OPEN = 1024
+may dial at once, beside an attacker there (`net.half_open`). Each takes 13 KiB with its tasks, and while it sends, at
+most MAX_HANDSHAKE_BYTES more."""
+MAX_HALF_OPEN = 2048
 """The same over all addresses."""
+FIRST_MESSAGE_SECONDS = 0.1
+"""For so long a connection that has sent nothing is left in peace; if one of these bounds is reached, an older one is
+the first to make room for a newcomer. A dialer sends its first message with the packet that opens the connection, or
+right behind it."""
 HALF_OPEN_SECONDS = 1.0
-"""For so long a handshake is left in peace; an older one makes room for a newcomer if one of these bounds is reached.
-One that is honest takes milliseconds, so whoever fills the bounds has to do so again every second."""
+"""The same for a handshake that has begun: one that is honest takes two round trips."""
+HALF_OPEN_PART = 4
+"""Of all connections that a node may have, unfinished ones are at most one part in so many: neither they nor those that
+are finished leave no room for the others."""
+MAX_CONNECTIONS = 1 << 14
+"""Of a node, where descriptors are plenty: MAX_SESSIONS, with unfinished ones and legs of circuits."""
 MAX_SESSIONS = 4096
 """Peers that are remembered at once; the idle one that was used longest ago goes first."""
 MAX_PROBES = 16

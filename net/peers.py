@@ -73,7 +73,7 @@ class Network:
         self._config = config
         self._events: deque[NetEvent] = deque()
         self._service = Service(directory, self._events.append) if isinstance(directory, Registrar) else None
-        self._switchboard = Switchboard(self._events)
+        self._switchboard = Switchboard(self._events, entropy, config.connections)
         self._wall_clock = WallClock(config.wall_clock_offset)
         self._sessions = Sessions(
             identity,
@@ -239,20 +239,11 @@ class Network:
         return self._switchboard.new_number()
 
     def accepted(self, connection: int, host: str, now: float) -> None:
-        """Somebody at `host` has connected. It may be closed at once, if too many handshakes are unfinished."""
-        if self._down or not (self._switchboard.has_room(host) or self._made_room(host, now)):
+        """Somebody at `host` has connected. It is closed at once if there is no room for it (`net.half_open`)."""
+        if self._down or not self._reception.make_room(host, now):
             self._events.append(Close(connection))
         else:
             self._switchboard.accept(connection, host, self._sessions.handshake(initiator=False), now)
-
-    def _made_room(self, host: str, now: float) -> bool:
-        """End a handshake that takes too long, for one with that host; whether there was any."""
-        stale = self._switchboard.in_the_way(host, now)
-        if stale is None:
-            return False
-        self._switchboard.close(stale, GoodbyeCode.BUSY)
-        self._reception.gone(stale, FailureReason.UNREACHABLE, now)
-        return True
 
     def connected(self, connection: int, now: float) -> None:
         """The connection that a Dial event asked for is there."""

@@ -59,7 +59,7 @@ class Reception:
         self._directory = parts.directory
         self._wall_clock = parts.wall_clock
         self._admission = Admission(parts.identity, parts.directory)
-        self._handlers = Handlers(parts, self.gone)
+        self._handlers = Handlers(parts, self.gone, self.make_room)
         self._verifying: dict[str, list[int]] = {}
         """Connections that wait for the lookup of a name."""
         self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
@@ -95,6 +95,17 @@ class Reception:
             item.check_expected()
         except ProtocolViolation as violation:
             self.violated(item, violation, now)
+
+    def make_room(self, host: str, now: float) -> bool:
+        """See that one more handshake with that host may begin; whether it may."""
+        if self._switchboard.has_room(host):
+            return True
+        crowded_out = self._switchboard.in_the_way(host, now)
+        if crowded_out is None:
+            return False
+        self._switchboard.close(crowded_out, GoodbyeCode.BUSY)
+        self.gone(crowded_out, FailureReason.UNREACHABLE, now)
+        return True
 
     # --- connections end --------------------------------------------------------------------------------------------
 
@@ -184,7 +195,7 @@ class Reception:
         if connection.stage >= _LEG:
             self._record(connection, piece, self._scratch, now)
         elif connection.stage is Stage.HANDSHAKE:
-            connection.met = connection.met or self._switchboard.new_meeting()
+            self._switchboard.spoke(connection)
             greeting = connection.read_handshake_untrusted(piece)
             if greeting is not None:
                 connection.stage = Stage.VERIFYING
@@ -211,6 +222,7 @@ class Reception:
             return
         if ruling.verdict is Verdict.BELIEVED:
             self._sessions.check_pause(ruling.name, now)
+        self._check_room(connection, ruling.name)
         if answer is not None:
             self._switchboard.timers.set(connection.number, now + HANDSHAKE_SECONDS)
         if connection.dialed is not None:
@@ -227,6 +239,14 @@ class Reception:
             self._sessions.choose(session, connection)
         self._switchboard.signal(connection)
         self._read_held(connection, now)
+
+    def _check_room(self, connection: Connection, name: str) -> None:
+        """Raises NoRoom if there is none for a connection that has come. It may take the place of another that this
+        peer has."""
+        session = self._sessions.table.get(name)
+        replaces = session is not None and session.connection is not None
+        if connection.dialed is None and not replaces and self._switchboard.is_full:
+            raise NoRoom("no room for another connection")
 
     def _is_leg(self, connection: Connection, ruling: Ruling, now: float) -> bool:
         """Whether the connection is to be a leg of a circuit; then it is seen to. Raises ProtocolViolation."""

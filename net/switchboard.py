@@ -4,17 +4,18 @@ Knows what a connection is, and nothing of what it is for.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from net.connection import Connection, HoldReason
 from net.directory import Endpoint
 from net.errors import GoodbyeCode, NoRoom
 from net.events import Buffer, Close, Dial, Hold, NetEvent, Writable
+from net.half_open import HalfOpen
 from net.handshake import Handshake
 from net.limits import (
-    HALF_OPEN_SECONDS,
+    HALF_OPEN_PART,
     HANDSHAKE_SECONDS,
     MAX_HALF_OPEN,
-    MAX_HALF_OPEN_PER_HOST,
     MAX_REPLY_BYTES,
     PAUSE_REPLY_BYTES,
     RELAY_BYTES,
@@ -29,15 +30,14 @@ _new = tuple.__new__
 class Switchboard:
     """See the module's text."""
 
-    def __init__(self, events: deque[NetEvent]) -> None:
-        """`events`: where Dial, Close and Writable go."""
+    def __init__(self, events: deque[NetEvent], entropy: Callable[[int], bytes], most: int) -> None:
+        """`events`: where Dial, Close and Writable go; `most`: see `NetworkConfig.connections`."""
         self._events = events
         self._connections: dict[int, Connection] = {}
         self._next_number = 1
         self._meetings = 0
-        self._half_open: dict[str, dict[int, Connection]] = {}
-        """By host, oldest first."""
-        self._half_open_total = 0
+        self._half_open = HalfOpen(entropy, max(1, min(MAX_HALF_OPEN, most // HALF_OPEN_PART)))
+        self._most_others = most - self._half_open.most
         self.timers: Timers[int] = Timers()
         """One deadline per connection."""
 
@@ -62,24 +62,28 @@ class Switchboard:
 
     def has_room(self, host: str) -> bool:
         """Whether one more handshake with that host may begin."""
-        mine = len(self._half_open.get(host, ()))
-        return self._half_open_total < MAX_HALF_OPEN and mine < MAX_HALF_OPEN_PER_HOST
+        return self._half_open.has_room(host)
 
     def in_the_way(self, host: str, now: float) -> Connection | None:
-        """An unfinished handshake that has to make room for one with that host; None: all are too young for that.
+        """An unfinished handshake that has to make room for one with that host; None: all are finished."""
+        return self._half_open.in_the_way(host, now)
 
-        It is the oldest of that host's, if it has too many, otherwise of the host that has the most.
-        """
-        mine = self._half_open.get(host, {})
-        most = mine if len(mine) >= MAX_HALF_OPEN_PER_HOST else max(self._half_open.values(), key=len)
-        oldest = next(iter(most.values()))
-        return oldest if oldest.last_heard <= now - HALF_OPEN_SECONDS else None
+    @property
+    def is_full(self) -> bool:
+        """Whether there are so many connections that none shall be added whose handshake is finished."""
+        return len(self._connections) - len(self._half_open) >= self._most_others
+
+    def spoke(self, connection: Connection) -> None:
+        """The other side's first handshake message has come."""
+        if not connection.met:
+            connection.met = self.new_meeting()
+            self._half_open.spoke(connection)
 
     def accept(self, number: int, host: str, handshake: Handshake, now: float) -> None:
         """A connection has come from `host`, for which `has_room` was true."""
         connection = Connection(number, handshake, dialed=None, host=host, now=now)
         self._connections[number] = connection
-        self._count_half_open(connection)
+        self._half_open.add(connection)
         self.timers.set(number, now + HANDSHAKE_SECONDS)
 
     def dial(self, name: str, endpoint: Endpoint, handshake: Handshake, *, until: float, now: float) -> Connection:
@@ -161,7 +165,7 @@ class Switchboard:
         successor.splitter = connection.splitter
         self._connections[successor.number] = successor
         if successor.half_open:
-            self._count_half_open(successor)
+            self._half_open.add(successor)
             self.timers.set(successor.number, now + HANDSHAKE_SECONDS)
 
     def relay(self, connection: Connection, data: Buffer) -> None:
@@ -179,19 +183,11 @@ class Switchboard:
         if connection.holds & HoldReason.RELAY and partner is not None and 2 * partner.raw_bytes <= RELAY_BYTES:
             self.release(connection, HoldReason.RELAY)
 
-    def _count_half_open(self, connection: Connection) -> None:
-        self._half_open.setdefault(connection.host, {})[connection.number] = connection
-        self._half_open_total += 1
-
     def handshake_done(self, connection: Connection) -> None:
         """It does not count against the caps of unfinished handshakes any more."""
         if connection.half_open:
             connection.half_open = False
-            self._half_open_total -= 1
-            mine = self._half_open[connection.host]
-            del mine[connection.number]
-            if not mine:
-                del self._half_open[connection.host]
+            self._half_open.remove(connection)
 
     def forget(self, connection: Connection) -> None:
         """It is gone."""

@@ -9,12 +9,10 @@ import pytest
 from net.connection import Connection
 from net.directory import Endpoint, RegistrarDirectory
 from net.errors import CreditOverrun
-from net.events import Buffer, Close, Dial, Failed, FailureReason, Log, Registered
+from net.events import Buffer, Dial, Failed, FailureReason, Log, Registered
 from net.inbox import Inbox
 from net.limits import (
     MAX_BLOB_BYTES,
-    MAX_HALF_OPEN,
-    MAX_HALF_OPEN_PER_HOST,
     MAX_HEADER_BYTES,
     MAX_PEER_BYTES,
     MAX_RECORD_BYTES,
@@ -33,53 +31,8 @@ from tests.net.world import GENESIS, PORT, REGISTRAR, Node, World, host_of, iden
 # --- handshakes -------------------------------------------------------------------------------------------------------
 
 
-def test_half_open_handshakes_are_capped_per_host() -> None:
-    _, first, _ = pair()
-    network = first.network
-    numbers = [network.new_connection() for _ in range(MAX_HALF_OPEN_PER_HOST + 1)]
-    for number in numbers:
-        network.accepted(number, "one host", 0.0)
-    assert network.next_event() == Close(numbers[-1])
-    other = network.new_connection()
-    network.accepted(other, "another host", 0.0)
-    assert network.next_event() is None
-    network.lost(numbers[0], 0.0)
-    again = network.new_connection()
-    network.accepted(again, "one host", 0.0)
-    assert network.next_event() is None
-
-
-def test_a_handshake_of_a_second_makes_room_for_a_newcomer() -> None:
-    _, first, _ = pair()
-    network = first.network
-    numbers = [network.new_connection() for _ in range(MAX_HALF_OPEN_PER_HOST)]
-    for number in numbers:
-        network.accepted(number, "one host", 10.0)
-    for when, closed in ((10.9, "newcomer"), (11.0, "oldest"), (11.0, "second oldest"), (11.5, "third oldest")):
-        newcomer = network.new_connection()
-        network.accepted(newcomer, "one host", when)
-        expected = {
-            "newcomer": newcomer,
-            **dict(zip(("oldest", "second oldest", "third oldest"), numbers, strict=False)),
-        }
-        assert list(iter(network.next_event, None)) == [Close(expected[closed])]
-
-
-def test_when_all_places_are_taken_the_host_with_most_of_them_makes_room() -> None:
-    _, first, _ = pair()
-    network = first.network
-    hosts = ["few"] + ["many"] * MAX_HALF_OPEN_PER_HOST + ["more"] * (MAX_HALF_OPEN - MAX_HALF_OPEN_PER_HOST - 1)
-    numbers = {network.new_connection(): host for host in hosts}
-    for number, host in numbers.items():
-        network.accepted(number, host, 0.0)
-    network.accepted(network.new_connection(), "a newcomer", 1.0)
-    (close,) = iter(network.next_event, None)
-    assert isinstance(close, Close)
-    assert numbers[close.connection] == "many"
-
-
 def test_finished_handshakes_do_not_count_as_half_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("net.switchboard.MAX_HALF_OPEN_PER_HOST", 3)
+    monkeypatch.setattr("net.half_open.MAX_HALF_OPEN_PER_HOST", 3)
     world, first, second = pair()
     for index in range(3 + 5):
         world.send(second, first.name, b"%d" % index)
@@ -105,6 +58,33 @@ def test_500_nodes_that_dial_one_at_once_all_get_in_and_none_twice() -> None:
     assert [len(node.dials) for node in nodes] == [1] * 500
     statistics = hub.network.statistics()
     assert (statistics["connections"], statistics["sessions"], statistics["live"], world.now) == (500, 500, 500, 0.0)
+
+
+def test_where_connections_are_few_whoever_finds_none_is_told_so_and_gets_in_when_one_ends() -> None:
+    world = World()
+    identities = [identity_of(f"n{index}.test") for index in range(5)]
+    known = static_directory(identity_of("hub.test"), *identities)
+    hub = world.add(identity_of("hub.test"), known, NetworkConfig(connections=4))
+    nodes = [world.add(identity, known, port=None) for identity in identities]
+    for node in nodes[:4]:
+        world.send(node, hub.name, node.name.encode())
+        world.settle()
+    assert hub.headers() == [node.name.encode() for node in nodes[:3]]
+    assert f"{hub.name} ends connection 1: busy" in lines(nodes[3])
+    world.crash(nodes[0])
+    world.run(RECOVERY_SECONDS)
+    assert hub.headers()[3:] == [nodes[3].name.encode()]
+
+
+def test_where_connections_are_few_a_peer_may_replace_its_own() -> None:
+    world = World()
+    known = static_directory(identity_of("hub.test"), identity_of("bob.test"))
+    hub = world.add(identity_of("hub.test"), known, NetworkConfig(connections=2))
+    world.send(world.add(identity_of("bob.test"), known, port=None), hub.name, b"before")
+    world.settle()
+    world.send(world.add(identity_of("bob.test"), known, port=None), hub.name, b"after its restart")
+    world.settle()
+    assert hub.headers() == [b"before", b"after its restart"]
 
 
 # --- peers that stand still -------------------------------------------------------------------------------------------

@@ -207,7 +207,7 @@ def check_books(network: Network) -> None:
     assert sum(relay._load.values()) == 2 * len(circuits)
     assert relay._free + len(relay._places) == network._config.reservations
     assert set(map(id, relay._tickets.values())) <= set(circuits)
-    assert switchboard._half_open_total == sum(each.half_open for each in connections)
+    assert len(switchboard._half_open) == sum(each.half_open for each in connections)
     assert all(each.number in switchboard.timers._deadlines for each in connections)
     for session in sessions.table.all():
         check_session(network, session)

@@ -7,6 +7,7 @@ from collections import deque
 import pytest
 
 from net.config import NetworkConfig
+from net.limits import MAX_CONNECTIONS
 from net.session_table import SessionTable
 from net.switchboard import Switchboard
 
@@ -18,7 +19,8 @@ def table(monkeypatch: pytest.MonkeyPatch) -> SessionTable:
     """One with room for two."""
     monkeypatch.setattr("net.session_table.MAX_SESSIONS", 2)
     config = NetworkConfig(routers=(ROUTER,))
-    return SessionTable("m.test", config, Switchboard(deque()), lambda size: bytes(size))
+    switchboard = Switchboard(deque(), bytes, MAX_CONNECTIONS)
+    return SessionTable("m.test", config, switchboard, lambda size: bytes(size))
 
 
 def names(table: SessionTable) -> list[str]:
