@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nectar_node import own_files
 from nectar_node.consent import NOTHING_SAID, Consent
-from nectar_node.errors import CannotJoin
+from nectar_node.errors import CannotJoin, NotOurs
 from nectar_node.folder import NodeFolder
 from net.limits import MAX_RESERVATIONS
 
@@ -16,6 +18,7 @@ GENESIS_FILE = "testnet.json"
 NODES_FOLDER = "nodes"
 REGISTRAR_NAME = "registrar.nec"
 LOOPBACK = "127.0.0.1"
+_MAX_GENESIS_BYTES = 1 << 16
 _MEND = "Remove this one file and run `nectar testnet up`: the registrar writes it anew, and nothing is lost."
 
 
@@ -31,28 +34,21 @@ class Genesis:
     port: int
 
     def save(self, folder: Path) -> None:
-        """Write the genesis file of the network in `folder`, whole or not at all."""
+        """Write the genesis file of the network in `folder`, whole or not at all. Raises NotOurs and OSError."""
         value = {
             "registrar": self.registrar,
             "public_key": self.public_key.hex(),
             "host": self.host,
             "port": self.port,
         }
-        content = json.dumps(value, indent=2) + "\n"
-        path = folder / GENESIS_FILE
-        staging = path.with_name(f".{GENESIS_FILE}.new")
-        with staging.open("w") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        staging.replace(path)
+        own_files.write(folder / GENESIS_FILE, (json.dumps(value, indent=2) + "\n").encode())
 
     @staticmethod
     def load(folder: Path) -> Genesis:
-        """Read the genesis file of the network in `folder`; raises CannotJoin."""
+        """Read the genesis file of the network in `folder`; raises CannotJoin and NotOurs."""
         path = folder / GENESIS_FILE
         try:
-            value = json.loads(path.read_text())
+            value = json.loads(own_files.read(path, _MAX_GENESIS_BYTES))
             key = bytes.fromhex(value["public_key"])
             genesis = Genesis(str(value["registrar"]), key, str(value["host"]), int(value["port"]))
         except FileNotFoundError:
@@ -121,9 +117,15 @@ class NodeConfig:
 
 
 def module_cache() -> Path | None:
-    """The folder of compiled code, for all nodes and simulations of this user; None: the user has no folder at all."""
+    """The folder of compiled code, for all nodes and simulations of this user; None: the user has none,
+    or not alone."""
     base = os.environ.get("XDG_CACHE_HOME")
     try:
-        return (Path(base) if base else Path.home() / ".cache") / "nectar" / "modules"
-    except RuntimeError:  # no HOME, and nobody knows the user: so it is in some containers
+        folder = (Path(base) if base else Path.home() / ".cache") / "nectar" / "modules"
+        own_files.make_folder(folder)  # what is in it is run
+    except (RuntimeError, OSError):  # no HOME, and nobody knows the user: so it is in some containers
         return None
+    except NotOurs as error:
+        print(f"Compiled code is not kept: {error}", file=sys.stderr)
+        return None
+    return folder

@@ -11,12 +11,15 @@ import json
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import trio
 
 from kernel.json_text import parse_untrusted
+from nectar_node import own_files
+from nectar_node.descriptors import MAX_CLIENTS
 from nectar_node.errors import BadInput, CannotListen, NodeError
 
 MAX_WAITING_LINES = 16
@@ -62,28 +65,29 @@ def error(error: NodeError) -> dict[str, object]:
 
 
 def bind(path: Path) -> trio.socket.SocketType:
-    """The listening socket at `path`, in place of one that a crash left; raises CannotListen.
+    """The listening socket at `path`, in place of one that a crash left; raises CannotListen and NotOurs.
 
     Bound through a descriptor of its folder: a Unix socket's path is limited to 108 bytes, a folder's is not.
     """
-    path.unlink(missing_ok=True)
+    own_files.remove(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     before = os.umask(0o177)
     try:
-        listener.bind(f"/proc/self/fd/{folder}/{path.name}")
+        with own_files.folder(path.parent) as folder:
+            listener.bind(f"/proc/self/fd/{folder}/{path.name}")
         listener.listen(64)
     except OSError as error:
         listener.close()
         raise CannotListen(f"The control socket {path} cannot be made: {error.strerror}.") from error
     finally:
         os.umask(before)
-        os.close(folder)
     return trio.socket.from_stdlib_socket(listener)
 
 
-async def serve(answering: Answering[C], listener: trio.socket.SocketType, max_line_bytes: int) -> None:
-    """Answer clients until cancelled; one that sends a longer line than this is hung up on."""
+async def serve(
+    answering: Answering[C], listener: trio.socket.SocketType, max_line_bytes: int, most: int = MAX_CLIENTS
+) -> None:
+    """Answer clients until cancelled, `most` at once; one that sends a longer line than this is hung up on."""
     async with trio.open_nursery() as nursery:
         while True:
             try:
@@ -91,7 +95,16 @@ async def serve(answering: Answering[C], listener: trio.socket.SocketType, max_l
             except OSError:
                 await trio.sleep(_ACCEPT_PAUSE_SECONDS)  # no descriptor is free; one may be soon
                 continue
-            nursery.start_soon(_serve_one, answering, trio.SocketStream(connection), max_line_bytes)
+            if len(nursery.child_tasks) < most:
+                nursery.start_soon(_serve_one, answering, trio.SocketStream(connection), max_line_bytes)
+            else:
+                _turn_away(connection, most)
+
+
+def _turn_away(connection: trio.socket.SocketType, most: int) -> None:
+    sentence = f"It serves {most} commands already, and no more at once: end some of them, then try again."
+    with socket.socket(fileno=connection.detach()) as plain, suppress(OSError):
+        plain.send(line_of(error(NodeError(sentence))), socket.MSG_DONTWAIT)
 
 
 async def _serve_one(answering: Answering[C], stream: trio.SocketStream, max_line_bytes: int) -> None:

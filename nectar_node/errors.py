@@ -9,6 +9,10 @@ class BadInput(NodeError):
     """The caller's: something typed or configured is wrong (exit code 2)."""
 
 
+class NotOurs(BadInput):
+    """The caller's: somebody else could have made or changed what is in that folder (`nectar_node.own_files`)."""
+
+
 class AlreadyRunning(NodeError):
     """The caller's: the folder's node runs already."""
 

@@ -12,7 +12,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from nectar_node import own_files
 from nectar_node.errors import AlreadyRunning
+from nectar_node.log import older
 
 _LOCK_ATTEMPTS = 20
 _LOCK_PAUSE = 0.01
@@ -81,13 +83,21 @@ class NodeFolder:
         return self.path / "lock"
 
     def create(self) -> None:
-        """Make the folder and those below it, readable by their user only."""
-        for folder in (self.path, self.records, self.drives, self.state):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Make the folder and those below it, or see that they are ours, and the files that the node relies on.
+
+        Raises NotOurs and OSError; see `nectar_node.own_files`.
+        """
+        own_files.make_folder(self.path)
+        own_files.check(self.key, secret=True)
+        for file in (self.capabilities, self.log, older(self.log), self.boot):
+            own_files.check(file)
+        for folder in (self.records, self.drives, self.state):
+            own_files.check(folder)
+            own_files.make_folder(folder)
 
     def acquire(self) -> int:
-        """Take the lock for this process until it ends; returns the descriptor. Raises AlreadyRunning."""
-        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Take the lock for this process until it ends; returns the descriptor. Raises AlreadyRunning and NotOurs."""
+        descriptor = own_files.open_file(self.lock, os.O_RDWR | os.O_CREAT)
         refused = 0
         while not _lock(descriptor, fcntl.LOCK_EX):
             # Whoever asks whether it runs (`owner`) has the lock for a moment, longer on a busy machine, but shares it.
@@ -103,9 +113,9 @@ class NodeFolder:
         return descriptor
 
     def owner(self) -> int | None:
-        """The process id of the node that runs in this folder; None: no node does."""
+        """The process id of the node that runs in this folder; None: no node does. Raises NotOurs."""
         try:
-            descriptor = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = own_files.open_file(self.lock, os.O_RDONLY)
         except FileNotFoundError:
             return None
         try:

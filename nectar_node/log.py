@@ -13,6 +13,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from nectar_node import own_files
+from nectar_node.errors import NotOurs
+
 DEFAULT_VERBOSITY = 1
 MAX_LINE = 4000
 """Characters of one line's text; what is cut ends with `…`."""
@@ -36,7 +39,7 @@ def shown(text: str) -> str:
 def write_line(source: str, text: str) -> None:
     """Write `text` under the time of day and its source; from any thread."""
     stamp = time.strftime("%H:%M:%S")
-    with _lock, suppress(OSError):  # a full disk or a closed pipe: the node is worth more than its log
+    with _lock, suppress(OSError, NotOurs):  # a full disk or a closed pipe: the node is worth more than its log
         if _rotated is not None:
             _rotate_if_full(_rotated)
         sys.stdout.write(f"{stamp} {source}: {shown(text)}\n")
@@ -64,7 +67,8 @@ def _rotate_if_full(path: Path) -> None:
     if status.st_size < MAX_FILE_BYTES:
         return
     fresh = path.with_name(f".{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    own_files.remove(fresh)
+    descriptor = own_files.open_file(fresh, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         path.replace(older(path))
         fresh.replace(path)

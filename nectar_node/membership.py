@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from nectar_node import log
+from nectar_node import log, own_files
 from nectar_node.config import NodeConfig, StaticFile
 from nectar_node.errors import BadInput
 from nectar_node.record_store import RECORDS_FILE, Written, store_key
@@ -66,6 +66,7 @@ def open_directory(config: NodeConfig, keys: Keys) -> tuple[Directory, Written]:
 def _static_directory(name: str, file: StaticFile, public_key: bytes) -> StaticDirectory:
     """The directory of a network without a registrar; raises BadInput if this node has no place in it."""
     try:
+        own_files.check_named_file(file.path)
         with file.path.open("rb") as opened:
             data = opened.read(MAX_STATIC_FILE_BYTES + 1)
         found = directory.decode_static_directory_untrusted(data, file.authority)

@@ -6,10 +6,8 @@ socket. Nothing here decides: what the core wants is carried out, what happens i
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import resource
 import signal
 import struct
 import sys
@@ -27,12 +25,13 @@ from kernel.guest import GuestConfig
 from kernel.limits import MAX_MEMORY_BYTES
 from kernel.runner import Runner
 from kernel.wasm.engine import Engine, self_check
-from nectar_node import control, control_socket, lifeline, log
+from nectar_node import control, control_socket, descriptors, lifeline, log, own_files
 from nectar_node.code import load_program
 from nectar_node.config import GENESIS_FILE, Genesis, NodeConfig, module_cache
 from nectar_node.core import NodeCore
 from nectar_node.core_config import CoreConfig
 from nectar_node.decisions_file import read_decisions, write_decisions
+from nectar_node.descriptors import Budget
 from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError, first
 from nectar_node.lanes import Lanes
 from nectar_node.loading import Loader
@@ -56,7 +55,7 @@ from net.driver import Driver
 from net.errors import ListenFailed
 from net.events import Close, Dial, FailureReason, Hold, Probed, Writable
 from net.keyfile import Keys
-from net.limits import FAREWELL_SECONDS
+from net.limits import FAREWELL_SECONDS, MAX_CONNECTIONS
 from net.peers import Network, NetworkConfig
 from net.tcp import TcpListener, TcpTransport
 
@@ -68,13 +67,14 @@ _IDS_AT_ONCE = 512
 def run(config: NodeConfig) -> int:
     """Run one node until SIGTERM, SIGINT or a shutdown command; returns the exit code and prints what went wrong."""
     keep_freed_memory()
-    _allow_all_descriptors()
+    os.umask(0o077)  # what guests make is for nobody else either
     error: NodeError | None = None
     try:
         if _is_orphan(config):
             return 0  # before anything is made that nobody would remove
+        budget = descriptors.allow_all()
         log.rotate(config.folder.log)
-        trio.run(_main, _prepare(config))
+        trio.run(_main, _prepare(config, budget))
     except* NodeError as group:
         error = first(group)
     if error is None:
@@ -92,18 +92,14 @@ def _is_orphan(config: NodeConfig) -> bool:
     return lifeline.has_ended(config.lifeline)
 
 
-def _allow_all_descriptors() -> None:
-    """Use as many file descriptors as the system lets this user: peers, clients and guests' files share them."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
 class _Prepared:
     """What a node has before it waits for anything."""
 
-    def __init__(self, config: NodeConfig, lock: int, keys: Keys, directory: Directory, records: Written) -> None:
+    def __init__(
+        self, config: NodeConfig, budget: Budget, lock: int, keys: Keys, directory: Directory, records: Written
+    ) -> None:
         self.config = config
+        self.budget = budget
         self.lock = lock
         self.identity = keys.identity
         self.previous = keys.previous
@@ -131,7 +127,7 @@ class _Prepared:
         return allowed
 
 
-def _prepare(config: NodeConfig) -> _Prepared:
+def _prepare(config: NodeConfig, budget: Budget) -> _Prepared:
     folder = config.folder
     try:
         folder.create()
@@ -140,13 +136,13 @@ def _prepare(config: NodeConfig) -> _Prepared:
         raise BadInput(f"{folder.path} cannot be used: {error.strerror}.") from error
     keys = read_keys(config)
     directory, kept_records = open_directory(config, keys)
-    return _Prepared(config, lock, keys, directory, kept_records)
+    return _Prepared(config, budget, lock, keys, directory, kept_records)
 
 
 def _read_capabilities(path: Path) -> bytes | None:
     """The capability store as the last boot left it; None: there is none yet."""
     try:
-        return path.read_bytes()
+        return own_files.read(path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -169,7 +165,7 @@ class Node:
         self._loader = Loader(str(prepared.config.folder.drives), partial(load_program, prepared.engine, perform))
         self._started = trio.current_time()
         self._endpoint: tuple[str, int] = (prepared.config.host, 0)
-        self._transport = TcpTransport()
+        self._transport = TcpTransport(prepared.budget.connections)
         self._refusal: FailureReason | None = None
         """Why the registrar does not grant the name."""
         self._job_ended = trio.Event()
@@ -218,7 +214,8 @@ class Node:
                 nursery.start_soon(self._watch_starter, commands)
                 nursery.start_soon(self._runner.run)
                 nursery.start_soon(self._driver.serve, listener)
-                nursery.start_soon(control_socket.serve, commands, socket, control.MAX_LINE_BYTES)
+                clients = self._prepared.budget.clients
+                nursery.start_soon(control_socket.serve, commands, socket, control.MAX_LINE_BYTES, clients)
                 nursery.start_soon(_check_engine)
                 nursery.start_soon(self._watch_clock)
                 nursery.start_soon(self._watch_memory)
@@ -231,7 +228,7 @@ class Node:
                 nursery.cancel_scope.cancel()
         finally:
             _write_lines(self._log_budget.close())
-            self.config.folder.control.unlink(missing_ok=True)
+            own_files.remove(self.config.folder.control)
             socket.close()
 
     async def _listen(self) -> TcpListener:
@@ -325,7 +322,12 @@ class Node:
 
     def _status(self) -> dict[str, object]:
         uptime = trio.current_time() - self._started
-        return {"endpoint": list(self._endpoint), "boot_id": self._boot_id, "uptime": round(uptime, 3)}
+        return {
+            "endpoint": list(self._endpoint),
+            "boot_id": self._boot_id,
+            "uptime": round(uptime, 3),
+            "descriptors": {"used": descriptors.used(), "limit": self._prepared.budget.limit},
+        }
 
     # --- what the core wants ----------------------------------------------------------------------------------------
 
@@ -428,6 +430,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         reservations=config.reservations,
         previous=prepared.previous,
         wall_clock_offset=_wall_clock_offset(),
+        connections=min(MAX_CONNECTIONS, prepared.budget.accepted),
     )
     network = Network(prepared.identity, prepared.directory, network_config, os.urandom, trio.current_time())
     folder = config.folder

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from nectar_node import log
+from nectar_node import log, own_files
 from nectar_node.errors import BadInput
 from nectar_node.record_store import Contents, DamagedStore, Written, read_untrusted
 from net.directory import HeldRecord
@@ -57,9 +57,9 @@ def read_cache(path: Path, key: bytes, former: bytes | None = None) -> Kept:
 
 
 def _read(path: Path, key: bytes) -> Contents:
-    """What is in the file; nothing if there is none. Raises DamagedStore."""
+    """What is in the file; nothing if there is none. Raises DamagedStore and NotOurs."""
     try:
-        return read_untrusted(path.read_bytes(), key)
+        return read_untrusted(own_files.read(path), key)
     except FileNotFoundError:
         return Contents({}, Written(key), 0, None)
     except OSError as error:

@@ -31,6 +31,7 @@ from kernel.errors import BadAddress
 from kernel.json_text import parse_untrusted
 from kernel.kernel import Kernel
 from kernel.trace import TraceRecord, TraceStep
+from nectar_node import own_files
 from nectar_node.errors import BadInput
 
 MAX_LINE_BYTES = 2 << 20
@@ -103,7 +104,7 @@ class TraceFile:
         """Append to the file, which is made if it is not there; `clock`: that of the records. Raises BadInput."""
         try:
             # Without waiting: a pipe that nobody reads is an error, and not for ever.
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+            descriptor = own_files.open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, pipe=True)
         except OSError as error:
             why = "nobody reads that pipe; remove it" if error.errno == errno.ENXIO else error.strerror
             raise BadInput(f"The trace cannot be written to {path}: {why}.") from error

@@ -220,6 +220,7 @@ def _write(path: Path, file: KeyFile, settle: Callable[[Path, Path], None]) -> N
             staging.unlink()
         descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as output:
+            os.fchmod(descriptor, 0o600)  # what the umask has left of that
             output.write(file.encode())
             output.flush()
             os.fsync(output.fileno())

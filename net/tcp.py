@@ -1,15 +1,17 @@
 """TCP on trio. The one place that sees OSError and trio's stream errors; it maps each once."""
 
 import errno
+import os
 import socket as stdlib_socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from operator import index
 
 import trio
 
 from net.errors import DialFailed, ListenFailed, StreamBroken
 from net.events import Buffer
+from net.limits import MAX_CONNECTIONS
 from net.source import leads_to, only_address
 
 SOCKET_BUFFER_BYTES = 1 << 20
@@ -48,6 +50,24 @@ def _plain(socket: trio.socket.SocketType) -> stdlib_socket.socket:
     return plain
 
 
+class Places:
+    """Of the connections of one transport: each needs a file descriptor, and others need some too."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    def take(self) -> bool:
+        """One more, if there is room for it; whether there was."""
+        if self._free <= 0:
+            return False
+        self._free -= 1
+        return True
+
+    def give_back(self) -> None:
+        """One has ended."""
+        self._free += 1
+
+
 class TcpStream:
     """An open TCP connection. See `transport.Stream`.
 
@@ -56,9 +76,13 @@ class TcpStream:
     and one more round of the scheduler, together a third of all that its way through the driver costs.
     """
 
-    def __init__(self, socket: stdlib_socket.socket, buffer: memoryview) -> None:
-        """`socket` is connected and does not block; any number of streams may share `buffer`, of RECEIVE_BYTES."""
+    def __init__(self, socket: stdlib_socket.socket, buffer: memoryview, places: Places) -> None:
+        """`socket` is connected and does not block; any number of streams may share `buffer`, of RECEIVE_BYTES.
+
+        The place that was taken for it goes back when it is closed.
+        """
         self._socket = socket
+        self._places = places
         self._view = buffer
         with _mapped():
             socket.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
@@ -129,16 +153,19 @@ class TcpStream:
         if self._socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
+            self._places.give_back()
         await trio.lowlevel.checkpoint()
 
 
 class TcpListener:
     """A listening TCP socket. See `transport.Listener`."""
 
-    def __init__(self, socket: trio.socket.SocketType, buffer: memoryview, source: str | None) -> None:
-        """`socket` listens; `buffer` is for the streams that come of it; `source`: see there."""
+    def __init__(self, socket: trio.socket.SocketType, buffer: memoryview, source: str | None, places: Places) -> None:
+        """`socket` listens; `buffer` and `places` are for the streams that come of it; `source`: see there."""
         self._socket = socket
         self._buffer = buffer
+        self._places = places
+        self._spare: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self.source = source
         """The address that whoever listens here can dial from (`TcpTransport.dial_from`), if it is a single one."""
         self._port = int(socket.getsockname()[1])
@@ -149,23 +176,50 @@ class TcpListener:
         return self._port
 
     async def accept(self) -> TcpStream:
-        """See `transport.Listener`. A connection that broke before it was accepted is passed over."""
+        """See `transport.Listener`. A connection that broke before it was accepted is passed over.
+
+        One for which there is no place is closed at once: who dialed sees that, and need not wait.
+        """
         while True:
             try:
                 socket, _ = await self._socket.accept()
-                return TcpStream(_plain(socket), self._buffer)
+                if not self._places.take():
+                    socket.close()
+                    continue
+                return _stream(_plain(socket), self._buffer, self._places)
             except trio.ClosedResourceError as error:
                 raise StreamBroken("the listener is closed") from error
             except OSError as error:
                 if error.errno in _OUT_OF_RESOURCES:
+                    self._refuse_all()
                     await trio.sleep(_ACCEPT_PAUSE_SECONDS)
                 elif error.errno == errno.EBADF:
                     raise StreamBroken("the listener is closed") from error
             except StreamBroken:
-                socket.close()
+                continue
+
+    def _refuse_all(self) -> None:
+        """There is no descriptor for any of those that wait: close them, with the one that is kept for this."""
+        self._give_up_spare()
+        plain = stdlib_socket.socket(fileno=self._socket.fileno())
+        try:
+            while True:
+                plain.accept()[0].close()
+        except OSError:
+            pass  # none waits any more, or somebody else has taken that descriptor
+        finally:
+            plain.detach()
+            with suppress(OSError):
+                self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    def _give_up_spare(self) -> None:
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
 
     async def aclose(self) -> None:
         """See `transport.Listener`."""
+        self._give_up_spare()
         self._socket.close()
         await trio.lowlevel.checkpoint()
 
@@ -173,7 +227,9 @@ class TcpListener:
 class TcpTransport:
     """TCP. See `transport.Transport`."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_CONNECTIONS) -> None:
+        """`most`: connections at once, in both directions."""
+        self._places = Places(most)
         self._buffer = memoryview(bytearray(RECEIVE_BYTES))
         self._source: str | None = None
 
@@ -194,19 +250,29 @@ class TcpTransport:
             # UnicodeError: a name that cannot be encoded for DNS, such as one with a label of 64 characters.
             raise DialFailed(f"{host}: {error}") from error
         for family, kind, protocol, _, address in addresses:
-            socket = trio.socket.socket(family, kind, protocol)
+            if not self._places.take():
+                raise DialFailed("no place is left for another connection")
             try:
-                await self._bind(socket, str(address[0]))
-                await socket.connect(address)
-                return TcpStream(_plain(socket), self._buffer)
+                return await self._connect((family, kind, protocol), address)
             except (OSError, StreamBroken, DialFailed) as error:
                 refused = isinstance(error, ConnectionRefusedError)
                 reason = f"{host} port {port}: {error}"
-                socket.close()
-            except trio.Cancelled:
+        raise DialFailed(reason, refused=refused)
+
+    async def _connect(self, kind: tuple[int, int, int], address: tuple[str | int | bytes, ...]) -> TcpStream:
+        """Raises OSError, StreamBroken and DialFailed; the place is given back then."""
+        try:
+            socket = trio.socket.socket(*kind)
+            try:
+                await self._bind(socket, str(address[0]))
+                await socket.connect(address)
+            except BaseException:
                 socket.close()
                 raise
-        raise DialFailed(reason, refused=refused)
+        except BaseException:
+            self._places.give_back()
+            raise
+        return _stream(_plain(socket), self._buffer, self._places)
 
     async def _bind(self, socket: trio.socket.SocketType, target: str) -> None:
         """Let the connection come from our source, if we have one that leads to the address `target`."""
@@ -237,7 +303,17 @@ class TcpTransport:
         except OSError as error:
             socket.close()
             raise _listen_failed(host, port, error) from error
-        return TcpListener(socket, self._buffer, only_address(str(each[0]) for *_, each in addresses))
+        return TcpListener(socket, self._buffer, only_address(str(each[0]) for *_, each in addresses), self._places)
+
+
+def _stream(socket: stdlib_socket.socket, buffer: memoryview, places: Places) -> TcpStream:
+    """Raises StreamBroken if it is broken already; its place is given back then."""
+    try:
+        return TcpStream(socket, buffer, places)
+    except StreamBroken:
+        socket.close()
+        places.give_back()
+        raise
 
 
 def _listen_failed(host: str, port: int, error: OSError | UnicodeError) -> ListenFailed:

@@ -103,6 +103,7 @@ def boot(
     if options.routers and options.advertise:
         raise BadInput("A node is either reached at --advertise or through --routers: leave out one of them.")
     network = Network.find(join) if detach else Network(join)
+    network.secure()
     said = Consent(tuple(grant or ()), tuple(deny or ()), replace, allow_sys)
     options = with_consent(network.place(name), options, said)
     if detach:

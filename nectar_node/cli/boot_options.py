@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from nectar_node import own_files
 from nectar_node.config import LOOPBACK
 from nectar_node.consent import NOTHING_SAID, Consent
 from nectar_node.errors import BadInput
@@ -52,16 +53,13 @@ DEFAULT_OPTIONS = BootOptions()
 
 def keep_options(folder: NodeFolder, options: BootOptions) -> None:
     """Write down how the node in `folder` is started, for when it is started again; without password and lifeline."""
-    staging = folder.boot.with_name(f".{folder.boot.name}.new")
-    staging.write_text(json.dumps(_value(options), indent=2) + "\n")
-    staging.replace(folder.boot)
+    own_files.write(folder.boot, (json.dumps(_value(options), indent=2) + "\n").encode())
 
 
 def kept_options(folder: NodeFolder) -> BootOptions:
     """How the node in `folder` was started last, as far as a command did it; raises BadInput if that is damaged."""
     try:
-        with folder.boot.open("rb") as file:
-            return decode_options_untrusted(file.read(MAX_TOLD_BYTES))
+        return decode_options_untrusted(own_files.read(folder.boot, MAX_TOLD_BYTES))
     except FileNotFoundError:
         return DEFAULT_OPTIONS
     except (OSError, ValueError) as error:

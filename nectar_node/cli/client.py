@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import select
 import socket
 import time
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from nectar_node import own_files
 from nectar_node.errors import BadInput, NodeError
 from nectar_node.folder import NodeFolder
 
@@ -89,18 +89,17 @@ class ControlClient:
 
     @classmethod
     def connect(cls, name: str, folder: NodeFolder) -> ControlClient:
-        """Connect to the node `name` whose folder is `folder`; raises OSError where nobody listens there."""
+        """Connect to the node `name` whose folder is `folder`; raises OSError where nobody listens there,
+        and NotOurs."""
         # A Unix socket's path holds at most 107 bytes; through a descriptor of its folder, any depth of folder will do.
-        directory = os.open(folder.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            connection.settimeout(CONNECT_TIMEOUT)
-            connection.connect(f"/proc/self/fd/{directory}/{folder.control.name}")
-        except OSError:
-            connection.close()
-            raise
-        finally:
-            os.close(directory)
+        with own_files.folder(folder.path) as directory:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                connection.settimeout(CONNECT_TIMEOUT)
+                connection.connect(f"/proc/self/fd/{directory}/{folder.control.name}")
+            except OSError:
+                connection.close()
+                raise
         return cls(name, connection)
 
     def request(self, command: str, *, patience: float | None = ANSWER_TIMEOUT, **arguments: object) -> Answer:
@@ -118,6 +117,8 @@ class ControlClient:
         try:
             self._connection.settimeout(ANSWER_TIMEOUT)
             self._connection.sendall(line)
+        except BrokenPipeError:
+            return  # its last words, if it had any, wait to be received
         except OSError as error:
             raise self._gone() from error
 

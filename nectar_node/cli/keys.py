@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from nectar_node import own_files
 from nectar_node.cli import options, output, passwords
 from nectar_node.cli.boot import check_name
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
@@ -42,7 +43,7 @@ def new(
 ) -> int:
     """Make the key of a node before its first boot."""
     check_name(name)
-    network = Network(directory)
+    network = _network(directory)
     if network.place(name).key.exists():
         raise BadInput(
             f"{name} has a key already: change it with `{network.command('keys rotate', name)}`, "
@@ -61,7 +62,8 @@ def new(
 @app.command()
 def show(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
     """Show the public key of a node; needs no password."""
-    folder = Network(directory).node(name)
+    folder = _network(directory).node(name)
+    own_files.check(folder.key, secret=True)
     with errors_told():
         file = read_key_file(folder.key)
     previous = file.previous.public_key.hex() if file.previous is not None else None
@@ -86,9 +88,10 @@ def export(
     directory: options.Directory = DEFAULT_FOLDER,
 ) -> int:
     """Copy the key of a node into FILE, for another machine. The copy is protected as the key is."""
-    folder = Network(directory).node(name)
+    folder = _network(directory).node(name)
     if file.is_dir():
         raise BadInput(f"{file} is a folder: name the file in it that is to be the copy.")
+    own_files.check(folder.key, secret=True)
     with errors_told():
         key = read_key_file(folder.key)
         create_key_file(file, key)
@@ -104,7 +107,7 @@ def import_(
     """Give a node the key in FILE. The file says whose it is; a key that is there is never replaced."""
     with errors_told():
         key = read_key_file(file)
-    network = Network(directory)
+    network = _network(directory)
     with _changing(network.place(key.name)) as folder:
         create_key_file(folder.key, key)
     output.say(f"{key.name} has the key {key.key.public_key.hex()}: it must run in one place only.")
@@ -123,7 +126,7 @@ def passwd(
 ) -> int:
     """Protect the key of a node with a new password, or with none."""
     _one_of(no_password, new_password_file, "--new-password-file")
-    with _changing(Network(directory).node(name)) as folder:
+    with _changing(_network(directory).node(name)) as folder:
         keys, _ = unlock(folder, password_file)
         password = None if no_password else passwords.chosen(new_password_file, name)
         write_key_file(folder.key, seal(keys, password, os.urandom))
@@ -134,7 +137,7 @@ def passwd(
 @app.command()
 def rotate(name: Name, password_file: PasswordFile = None, directory: options.Directory = DEFAULT_FOLDER) -> int:
     """Give a node a new key. The former one signs the change, and is forgotten once the registrar has granted it."""
-    network = Network(directory)
+    network = _network(directory)
     if name == REGISTRAR_NAME:
         raise BadInput(f"The key of {name} is what its whole network trusts, so it cannot change: start a new network.")
     with _changing(network.node(name)) as folder:
@@ -148,6 +151,12 @@ def rotate(name: Name, password_file: PasswordFile = None, directory: options.Di
         write_key_file(folder.key, seal(Keys(identity, keys.identity), password, os.urandom))
     output.say(f"{name} has the key {identity.public_key.hex()}: the registrar grants it at the node's next boot.")
     return 0
+
+
+def _network(directory: Path) -> Network:
+    network = Network(directory)
+    network.secure()
+    return network
 
 
 def _one_of(no_password: bool, file: Path | None, option: str) -> None:
@@ -166,7 +175,8 @@ def unlock(folder: NodeFolder, password_file: Path | None) -> tuple[Keys, bytes 
 def _changing(folder: NodeFolder) -> Iterator[NodeFolder]:
     """The folder of a node that does not run, and does not start meanwhile. Raises AlreadyRunning and BadInput."""
     name = folder.path.name
-    folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own_files.make_folder(folder.path)
+    own_files.check(folder.key, secret=True)
     try:
         lock = folder.acquire()
     except AlreadyRunning as error:

@@ -20,12 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from nectar_node import own_files
 from nectar_node.cli.boot_options import BootOptions, encode_told, keep_options
 from nectar_node.cli.logs import last_line
 from nectar_node.cli.network import Network
 from nectar_node.cli.passwords import with_password
-from nectar_node.config import GENESIS_FILE, NODES_FOLDER, REGISTRAR_NAME
-from nectar_node.errors import BadInput, CannotStart, NodeError
+from nectar_node.config import GENESIS_FILE, REGISTRAR_NAME
+from nectar_node.errors import BadInput, CannotStart, NodeError, NotOurs
 from nectar_node.folder import NodeFolder
 
 READY_TIMEOUT = 60.0
@@ -82,7 +83,10 @@ def start(
     started by this call are stopped again then.
     """
     booting = [(name, with_password(network.place(name), options)) for name, options in nodes]  # all prompts come first
-    (network.folder / NODES_FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        network.create()
+    except OSError as error:
+        raise _cannot_start(nodes[0][0], error) from error
     deadline = time.monotonic() + timeout
     started: list[StartedNode] = []
     starting: list[Starting] = []
@@ -109,7 +113,7 @@ def _spawn(network: Network, name: str, options: BootOptions) -> Starting:
     # -P: nothing in the current folder, which may hold a `net` or a `kernel` of its own, is taken for a part of us.
     command = [*options.prefix, sys.executable, "-P", "-m", *_NODE]
     try:
-        folder.path.mkdir(exist_ok=True, mode=0o700)
+        own_files.make_folder(folder.path)
         keep_options(folder, options)
     except OSError as error:
         raise _cannot_start(name, error) from error
@@ -131,7 +135,7 @@ def spawn(
     options = (word for option, descriptor in given.items() for word in (option, str(descriptor)))
     command = [*command, *options, "--", *words]
     try:
-        with open(os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as log:
+        with open(own_files.open_file(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "wb") as log:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -228,19 +232,20 @@ def stop(folders: Iterable[NodeFolder], grace: float = STOP_GRACE) -> dict[str, 
     """Stop the nodes that run in `folders`, and remove the sockets that crashed ones left there.
 
     Each is asked by SIGTERM first, and killed after `grace` seconds. Returns how each that ran has ended: "stopped" or
-    "killed". Raises CannotStop if one is still there after that, or is out of reach; the others have ended then.
+    "killed". Raises CannotStop if one is still there after that, or is out of reach, and NotOurs; the others have ended
+    then.
     """
     folders = list(folders)
     ends: dict[str, str] = {}
-    strangers: list[CannotStop] = []
+    strangers: dict[NodeFolder, NodeError] = {}
     with contextlib.ExitStack() as stack:
         running: dict[str, int] = {}
         for folder in folders:
             try:
                 if (handle := _handle(folder, stack)) is not None:
                     running[folder.path.name] = handle
-            except CannotStop as error:
-                strangers.append(error)
+            except (CannotStop, NotOurs) as error:
+                strangers[folder] = error
         for handle in running.values():
             _signal(handle, signal.SIGTERM)
             _signal(handle, signal.SIGCONT)  # one that is paused would not notice
@@ -252,11 +257,12 @@ def stop(folders: Iterable[NodeFolder], grace: float = STOP_GRACE) -> dict[str, 
         for name in _await_ends(stubborn, _KILL_GRACE):
             ends[name] = "killed"
     for folder in folders:
-        remove_leftovers(folder)
+        if folder not in strangers:
+            remove_leftovers(folder)
     if left := sorted(running.keys() - ends.keys()):
         raise CannotStop(f"{', '.join(left)} did not end even when killed: is a disk or a debugger holding on to it?")
     if strangers:
-        raise strangers[0]
+        raise next(iter(strangers.values()))
     return ends
 
 
@@ -293,8 +299,7 @@ def send_signal(folder: NodeFolder, number: signal.Signals) -> bool:
 def remove_leftovers(folder: NodeFolder) -> None:
     """Remove the control socket in `folder` if its node has crashed."""
     if folder.owner() is None:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            folder.control.unlink()
+        own_files.remove(folder.control)
 
 
 def _handle(folder: NodeFolder, stack: contextlib.ExitStack) -> int | None:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from nectar_node import own_files
 from nectar_node.cli import client
 from nectar_node.cli.client import ControlClient, ControlError
 from nectar_node.config import GENESIS_FILE, NODES_FOLDER, REGISTRAR_NAME
@@ -28,11 +29,28 @@ class Network:
 
     @staticmethod
     def find(folder: Path) -> Network:
-        """The network in `folder`; raises CannotJoin where there is none."""
+        """The network in `folder`; raises CannotJoin where there is none, NotOurs where it is another user's."""
         network = Network(folder)
+        network.secure()
         if not network.exists():
             raise CannotJoin(f"There is no testnet in {folder}: start one with `{network.command('testnet up')}`.")
         return network
+
+    def create(self) -> None:
+        """Make the folder, or see that it is ours. Raises NotOurs and OSError."""
+        self.secure()
+        own_files.make_folder(self.folder / NODES_FOLDER)
+
+    def secure(self) -> None:
+        """See that the folder, if it is there, is ours, and that nobody else writes into it.
+
+        Raises NotOurs, and BadInput if that cannot be seen.
+        """
+        try:
+            own_files.tighten(self.folder)
+            own_files.tighten(self.folder / NODES_FOLDER)
+        except OSError as error:
+            raise BadInput(f"{self.folder} cannot be used: {error.strerror}.") from error
 
     def exists(self) -> bool:
         """Whether a registrar has ever listened, or a node been made, here."""

@@ -24,6 +24,7 @@ from pathlib import Path
 from kernel.address import ProcessId
 from kernel.errors import BadAddress
 from kernel.limits import MAX_MODULE_BYTES
+from nectar_node import own_files
 from nectar_node.errors import BadInput, BadPackage
 from nectar_node.shipped import LOCAL_PUBLISHER
 from nectar_node.storage.operations import is_part
@@ -166,7 +167,7 @@ def _make(node: Path, name: str, digest: bytes, fill: Callable[[Path], None]) ->
     final = node / PACKAGES_FOLDER / hashlib.sha256(name.encode() + b"/" + digest).hexdigest()[:16]
     if final.is_dir():
         return Prepared(final / name, None)
-    final.parent.mkdir(mode=0o700, exist_ok=True)
+    own_files.make_folder(final.parent)
     made = Path(tempfile.mkdtemp(prefix=".new-", dir=final.parent))
     try:
         (made / name).mkdir()

@@ -18,6 +18,7 @@ from blake3 import blake3
 
 from kernel.message import Buffer
 from nectar_node import log
+from nectar_node.descriptors import insist
 from nectar_node.storage.archive import BadArchive, read_archive_untrusted, unpack_untrusted
 from nectar_node.storage.operations import (
     MAX_LISTED,
@@ -74,7 +75,7 @@ _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in a drive must n
 def perform(operation: Operation) -> Outcome:
     """Carry out `operation`; what the disk refuses is an outcome, not an exception."""
     try:
-        return _PERFORMERS[type(operation)](operation)
+        return insist(lambda: _PERFORMERS[type(operation)](operation))
     except OSError as error:
         fault = _FAULTS.get(error.errno or 0, DiskFault.OTHER)
         return DiskError(fault, error.strerror or str(error))

@@ -52,6 +52,7 @@ def up(
 ) -> int:
     """Start a registrar and nodes. Without --detach, show their logs until Ctrl-C and stop them then."""
     network = Network(directory)
+    network.secure()
     links = LinksProcess(network)
     mended = links.pid is None and bool(links.left()) and links.start()
     if mended and not as_json:
@@ -184,7 +185,7 @@ def _show_news(logs: dict[str, Follower], width: int) -> None:
 
 @app.command()
 def status(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """Show the nodes: name, process, endpoint, peers, Wasm processes."""
+    """Show the nodes: name, process, endpoint, peers, Wasm processes, and how many file descriptors each uses."""
     network = Network.find(directory)
     nodes = [node_status(network, name) for name in network.names()]
     links = LinksProcess(network)
@@ -199,11 +200,13 @@ def status(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJso
             output.endpoint(node.get("endpoint")),
             _peers(node),
             output.cell(node, "processes"),
+            _files(node),
         )
         for node in nodes
     ]
-    columns = ("NODE", "STATE", "PID", "ENDPOINT", "PEERS", "PROCESSES")
-    output.print_table(columns, rows, ("STATE", "PID", "ENDPOINT", "PROCESSES"), ("PID", "ENDPOINT", "PROCESSES"))
+    columns = ("NODE", "STATE", "PID", "ENDPOINT", "PEERS", "PROCESSES", "FILES")
+    unbroken = ("STATE", "PID", "ENDPOINT", "PROCESSES", "FILES")
+    output.print_table(columns, rows, unbroken, ("FILES", "PID", "ENDPOINT", "PROCESSES"))
     _tell_of_links(links, network.command("testnet fault list"))
     return 0
 
@@ -248,6 +251,13 @@ def _peers(node: Answer) -> str:
         return "-"
     connected = [str(peer["name"]) for peer in peers if isinstance(peer, dict) and peer.get("state") == "up"]
     return ", ".join(connected) or "none"
+
+
+def _files(node: Answer) -> str:
+    match node:
+        case {"descriptors": {"used": int(used), "limit": int(limit)}}:
+            return f"{used} of {limit}"
+    return "-"
 
 
 @app.command()

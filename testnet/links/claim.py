@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nectar_node import own_files
 from nectar_node.errors import BadInput, CannotListen
 from nectar_node.folder import NodeFolder
 from testnet.links.places import Allocation, LoopbackNetwork, Place, decode_allocation_untrusted
@@ -28,7 +29,7 @@ def links_folder(folder: Path) -> NodeFolder:
 @contextmanager
 def claim(folder: Path) -> Iterator[Allocation]:
     """The network of the testnet in `folder` is this process's until the end of this; raises CannotListen, BadInput."""
-    links_folder(folder).path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own_files.make_folder(links_folder(folder).path)
     known = read(folder)
     networks = [LoopbackNetwork.of(folder, number) for number in range(_ATTEMPTS)] if known is None else [known.network]
     network, claimed = _take(networks, folder)
@@ -40,8 +41,7 @@ def read(folder: Path) -> Allocation | None:
     """What is remembered; raises BadInput if that is damaged. None: nothing."""
     path = links_folder(folder).path / _PLACES_FILE
     try:
-        with path.open("rb") as file:
-            return decode_allocation_untrusted(json.loads(file.read(_MAX_FILE_BYTES)))
+        return decode_allocation_untrusted(json.loads(own_files.read(path, _MAX_FILE_BYTES)))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
@@ -65,9 +65,7 @@ def allot(folder: Path, allocation: Allocation, name: str) -> Place:
 
 def _write(folder: Path, allocation: Allocation) -> None:
     path = links_folder(folder).path / _PLACES_FILE
-    staging = path.with_name(f".{_PLACES_FILE}.new")
-    staging.write_text(json.dumps(allocation.value(), indent=2) + "\n")
-    staging.replace(path)
+    own_files.write(path, (json.dumps(allocation.value(), indent=2) + "\n").encode())
 
 
 def _take(networks: list[LoopbackNetwork], folder: Path) -> tuple[LoopbackNetwork, socket.socket]:

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from nectar_node import own_files
 from nectar_node.cli import launch
 from nectar_node.cli.boot_options import kept_options
 from nectar_node.cli.client import ControlClient
@@ -42,7 +43,8 @@ class LinksProcess:
         if self.pid is not None:
             return False
         folder = links_folder(self.network.folder)
-        folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.network.secure()
+        own_files.make_folder(folder.path)
         command = [sys.executable, "-P", "-m", "testnet.links"]
         starting = launch.spawn(_NAME, folder, command, [str(self.network.folder)], lifeline)
         try:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import trio
 
-from nectar_node import control_socket, lifeline, log
+from nectar_node import control_socket, lifeline, log, own_files
 from nectar_node.cli import streams
 from nectar_node.cli.network import Network
 from nectar_node.errors import NodeError, first
@@ -47,14 +47,14 @@ def run(folder: Path, given: Descriptors) -> None:
         if lifeline.has_ended(given.line):
             return  # before anything is made that nobody would remove
     place = links_folder(folder)
-    place.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own_files.make_folder(place.path)
     lock = place.acquire()
     try:
         log.rotate(place.log)
         with claim(folder) as allocation:
             trio.run(_serve, folder, allocation, given)
     finally:
-        place.control.unlink(missing_ok=True)
+        own_files.remove(place.control)
         os.close(lock)
 
 

@@ -10,6 +10,7 @@ import os
 import shutil
 from dataclasses import replace
 
+from nectar_node import own_files
 from nectar_node.cli import launch
 from nectar_node.cli.boot_options import kept_options
 from nectar_node.cli.network import Network
@@ -30,7 +31,7 @@ def start(network: Network, host: str, by: str, place: Place, lifeline: int | No
     own.place(host).create()
     create_key_file(own.place(host).key, seal(Keys(identity, None), None, os.urandom))
     directory = own.folder / _DIRECTORY_FILE
-    directory.write_bytes(_directory(identity, place))
+    own_files.write(directory, _directory(identity, place))
     kept = kept_options(network.place(host))
     alone = (directory.absolute(), identity.public_key)
     options = replace(kept, routers=(), password_file=None, directory=alone, lifeline=lifeline)

@@ -55,6 +55,7 @@ class LocalTestnet:
 
     def start(self, names: Iterable[str] = ()) -> LocalTestnet:
         """Start the registrar and the nodes `names`, those that do not run yet; returns when all are ready."""
+        self.network.secure()
         wanted = dict.fromkeys((REGISTRAR_NAME, *names))
         self._launch(*(name for name in wanted if self.pid(name) is None))
         return self

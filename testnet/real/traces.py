@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from nectar_node import own_files
 from nectar_node.folder import NodeFolder
 
 MAX_BYTES = 1 << 30
@@ -31,7 +32,7 @@ class Traces:
 
     def __init__(self, folder: Path) -> None:
         """`folder`: for the files; made if it is not there."""
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        own_files.make_folder(folder)
         self.folder = folder
         self.began = time.monotonic()
         """All of it is younger."""
@@ -71,7 +72,7 @@ class Traces:
         """A node is about to boot on `host`, in `folder`, perhaps not for the first time."""
         if folder.trace in self._made and folder.trace.exists():
             return
-        folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        own_files.make_folder(folder.path)
         if folder.trace.is_fifo():  # of an earlier network, which has not been ended in order
             folder.trace.unlink()
         elif folder.trace.exists():
@@ -84,7 +85,7 @@ class Traces:
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         begins = 0 if host in self._files else os.O_TRUNC  # there may be one of an earlier network
         file = self._files.setdefault(host, self.folder / host)
-        self._into[pipe] = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | begins, 0o600)
+        self._into[pipe] = own_files.open_file(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | begins)
         self._poll.register(pipe, select.EPOLLIN)
 
     def catch_up(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from nectar_node import own_files
 from nectar_node.errors import BadInput
 from testnet.scenarios.scenario import Plan
 
@@ -19,7 +20,7 @@ def journal_file(plan: Plan, wanted: Path | None = None, ending: str = "") -> Pa
     file = wanted or DEFAULT_FOLDER / f"{_stem(plan)}{ending}.journal"
     try:
         if wanted is None:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            own_files.make_folder(file.parent)
         with file.open("ab"):
             pass
     except OSError as error:

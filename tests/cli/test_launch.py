@@ -147,7 +147,9 @@ def test_a_start_that_cannot_be_remembered_starts_nothing(tmp_path: Path) -> Non
     network = Network(tmp_path)
     staging = network.place(REGISTRAR_NAME).path / ".boot.json.new"
     staging.mkdir(parents=True)
-    with pytest.raises(CannotStart, match=f"registrar.nec cannot be started: {staging}: Is a directory."):
+    with pytest.raises(
+        CannotStart, match=f"registrar.nec cannot be started: {staging.with_name('boot.json')}: Is a directory."
+    ):
         launch.start(network, [(REGISTRAR_NAME, BootOptions(packages=(), prefix=told_apart(tmp_path)))])
     assert not (tmp_path / "pid").exists()
 

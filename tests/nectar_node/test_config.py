@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from nectar_node.config import GENESIS_FILE, Genesis, module_cache
-from nectar_node.errors import CannotJoin
+from nectar_node.errors import CannotJoin, NotOurs
 
 GENESIS = Genesis("registrar.nec", b"k" * 32, "127.0.0.1", 4000)
 
@@ -45,6 +46,33 @@ def test_whatever_lies_in_the_file_only_cannot_join_escapes(tmp_path: Path, text
     (tmp_path / GENESIS_FILE).write_text(text)
     with pytest.raises(CannotJoin):
         Genesis.load(tmp_path)
+
+
+def test_a_genesis_file_that_others_could_have_altered_is_no_trust_anchor(tmp_path: Path) -> None:
+    GENESIS.save(tmp_path)
+    path = tmp_path / GENESIS_FILE
+    path.chmod(0o666)
+    with pytest.raises(NotOurs, match=rf"{path} can be written by everybody: see that .* `chmod go-w {path}`"):
+        Genesis.load(tmp_path)
+    elsewhere = path.rename(tmp_path / "elsewhere")
+    elsewhere.chmod(0o600)
+    path.symlink_to(elsewhere)
+    with pytest.raises(NotOurs, match=rf"{path} is a link"):
+        Genesis.load(tmp_path)
+    with pytest.raises(NotOurs, match=rf"{path} is a link"):
+        GENESIS.save(tmp_path)
+
+
+def test_compiled_code_is_not_taken_from_where_others_could_have_put_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cache = tmp_path / "nectar" / "modules"
+    assert module_cache() == cache
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (cache, cache.parent)] == [0o700, 0o700]
+    cache.chmod(0o777)
+    assert module_cache() is None
+    assert f"Compiled code is not kept: {cache} can be written by everybody" in capsys.readouterr().err
 
 
 def test_who_has_no_home_keeps_no_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.errors import AlreadyRunning
+from nectar_node.errors import AlreadyRunning, NotOurs
 from nectar_node.folder import NodeFolder
 
 HOLD = """
@@ -43,6 +43,40 @@ def hold(folder: NodeFolder) -> subprocess.Popen[str]:
 
 def test_a_folder_is_readable_by_its_user_only(folder: NodeFolder) -> None:
     assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    "link", ["log", "log.1", "key", "boot.json", "capabilities", "records", "vfs", "state", "lock"]
+)
+def test_no_link_in_it_is_followed(tmp_path: Path, link: str) -> None:
+    folder = NodeFolder(tmp_path / "one.nec")
+    folder.path.mkdir(mode=0o700)
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (folder.path / link).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NotOurs, match=rf"{folder.path / link} is a link, which is not followed here: remove it"):
+        (folder.acquire if link == "lock" else folder.create)()
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize("file", ["key", "boot.json", "capabilities"])
+def test_what_others_could_have_altered_is_refused(folder: NodeFolder, file: str) -> None:
+    (folder.path / file).touch()
+    (folder.path / file).chmod(0o666)
+    with pytest.raises(NotOurs, match=rf"can be written by everybody: .*`chmod go-w {folder.path / file}`"):
+        folder.create()
+
+
+def test_a_key_that_others_could_have_read_is_refused(folder: NodeFolder) -> None:
+    folder.key.touch()
+    folder.key.chmod(0o644)
+    with pytest.raises(NotOurs, match=rf"is a secret that everybody can read: `chmod 600 {folder.key}`"):
+        folder.create()
+
+
+def test_a_folder_into_which_others_could_have_put_something_is_refused(folder: NodeFolder) -> None:
+    folder.drives.chmod(0o777)
+    with pytest.raises(NotOurs, match=rf"{folder.drives} can be written by everybody"):
+        folder.create()
 
 
 def test_nobody_owns_a_folder_that_was_never_used(folder: NodeFolder) -> None:

@@ -13,6 +13,7 @@ from kernel.address import Address, ProcessId
 from kernel.capability import Capability
 from nectar_node.cli.main import main
 from nectar_node.config import NodeConfig
+from nectar_node.descriptors import share
 from nectar_node.errors import CannotStart
 from nectar_node.folder import NodeFolder
 from nectar_node.log import MAX_FILE_BYTES, older
@@ -52,7 +53,7 @@ async def test_g21_at_a_boot_a_packages_processes_hold_what_they_held_and_no_oth
     folder = NodeFolder(tmp_path / "a.nec")
     config = NodeConfig("a.nec", folder, None, tmp_path, packages=(package,))
     for boot in (1, 2):
-        prepared = _prepare(config)
+        prepared = _prepare(config, share(1024, 10))
         core = _make_core(prepared)
         if boot == 1:
             for process in (main, child):
