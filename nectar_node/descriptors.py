@@ -78,7 +78,8 @@ def limit() -> int:
 def used() -> int:
     """How many it has, without those in reserve."""
     try:
-        return len(os.listdir("/proc/self/fd")) - 1 - RESERVE.held  # one was there for listing them
+        found = insist(lambda: len(os.listdir("/proc/self/fd")))
+        return found - 1 - RESERVE.held  # one was there for listing them
     except OSError:
         return 0  # no /proc, or no descriptor to look into it
 
@@ -112,6 +113,11 @@ class Reserve:
                 yield
             finally:
                 self._fill()
+
+    def refill(self) -> None:
+        """Take back those that others took while they were free."""
+        with self._lock:
+            self._fill()
 
     def _fill(self) -> None:
         with suppress(OSError):

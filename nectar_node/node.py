@@ -280,6 +280,7 @@ class Node:
         """Tell the core when somebody has set the machine's clock, or the machine has slept."""
         while True:
             await trio.sleep(CLOCK_SECONDS)
+            descriptors.RESERVE.refill()
             self._core.set_wall_clock(_wall_clock_offset(), trio.current_time())
             self._runner.turn()
 

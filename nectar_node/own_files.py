@@ -49,6 +49,15 @@ def folder(path: Path, *, make: bool = False) -> Iterator[int]:
         os.close(descriptor)
 
 
+@contextmanager
+def _folder(path: Path) -> Iterator[int]:
+    descriptor = _open_folder(path)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def make_folder(path: Path) -> None:
     """See that there is a folder, and that it is ours. Raises NotOurs and OSError."""
     with folder(path, make=True):
@@ -130,14 +139,19 @@ def open_file(path: Path, flags: int, *, pipe: bool = False) -> int:
 
     Raises NotOurs, and OSError if it is not there.
     """
-    with folder(path.parent) as within, _named(path):
-        return insist(lambda: _open_file(within, path, flags, pipe=pipe))
+    with _named(path):
+        return insist(lambda: _open_file(path, flags, pipe=pipe))
 
 
-def _open_file(within: int, path: Path, flags: int, *, pipe: bool) -> int:
-    if flags & os.O_CREAT:
-        with suppress(FileExistsError):
-            return _create(within, path.name, flags)
+def _open_file(path: Path, flags: int, *, pipe: bool = False) -> int:
+    with _folder(path.parent) as within:
+        if flags & os.O_CREAT:
+            with suppress(FileExistsError):
+                return _create(within, path.name, flags)
+        return _open_existing(within, path, flags, pipe=pipe)
+
+
+def _open_existing(within: int, path: Path, flags: int, *, pipe: bool) -> int:
     before = _look(within, path)
     if not (stat.S_ISREG(before.st_mode) or (pipe and stat.S_ISFIFO(before.st_mode))):
         raise NotOurs(f"{path} is no file: move it away, or choose another --dir.")
@@ -161,8 +175,13 @@ def _create(within: int, name: str, flags: int) -> int:
 
 def read(path: Path, limit: int | None = None) -> bytes:
     """What is in a file of ours, at most `limit` bytes of it. Raises NotOurs, and OSError if it is not there."""
-    with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
-        return file.read(-1 if limit is None else limit)
+    with _named(path):
+        return insist(lambda: _read(path, -1 if limit is None else limit))
+
+
+def _read(path: Path, limit: int) -> bytes:
+    with os.fdopen(_open_file(path, os.O_RDONLY), "rb") as file:
+        return file.read(limit)
 
 
 def write(path: Path, data: bytes) -> None:
@@ -176,7 +195,7 @@ def write(path: Path, data: bytes) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     staging = f".{path.name}.new"
-    with folder(path.parent) as within:
+    with _folder(path.parent) as within:
         with suppress(FileNotFoundError):
             _look(within, path)  # what others have put there stays for whoever looks into it
         with suppress(FileNotFoundError):
