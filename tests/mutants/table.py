@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tests.mutants.in_consent import CONSENT
+from tests.mutants.in_defences import DEFENCES
 from tests.mutants.in_kernel import KERNEL
 from tests.mutants.in_net import NET
 from tests.mutants.in_node import NODE
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = (*KERNEL, *NET, *NODE, *CONSENT)
+MUTANTS: tuple[Mutant, ...] = (*KERNEL, *NET, *NODE, *CONSENT, *DEFENCES)
 """By name unique."""
