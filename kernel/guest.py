@@ -10,6 +10,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from kernel.limits import MAX_GUEST_FILES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -204,6 +206,8 @@ class GuestConfig(NamedTuple):
     """A host folder that the guest sees as `/` (G28); None: no folder."""
     monotonic: Callable[[], int] | None = None
     """Nanoseconds, for the one that nobody can set; None: as `clock`."""
+    files: int = MAX_GUEST_FILES
+    """Files of the drive that the guest may have open at once, where it uses WASI preview 1."""
 
 
 class Program(Protocol):

@@ -42,6 +42,8 @@ MAX_MEMORY_BYTES = 512 * MIB
 """A guest's linear memory, all of its memories together."""
 MAX_TABLE_ELEMENTS = 1 << 20
 """A guest's tables."""
+MAX_GUEST_FILES = 64
+"""Files that one guest has open through WASI: each takes a descriptor, and the whole node shares those."""
 MAX_WASM_STACK_BYTES = 512 * 1024
 """A guest's own stack; deeper recursion traps."""
 MAX_EFFECT_BYTES = 64 * MIB

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple, TypeVar
 
+from kernel.limits import MAX_GUEST_FILES
 from nectar_node.errors import CannotStart
 
 RESERVED = 12
@@ -44,6 +45,11 @@ class Budget(NamedTuple):
     """Of the control socket."""
     guests: int
     """Drives of guests that use WASI, and what these open there."""
+
+    @property
+    def files_of_a_guest(self) -> int:
+        """What one of them may have open: no guest uses up the part of all."""
+        return max(1, min(MAX_GUEST_FILES, self.guests // 4))
 
 
 def share(limit: int, used: int) -> Budget:

@@ -443,7 +443,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         capabilities=Location(str(folder.path), (folder.capabilities.name,)),
         decisions=Location(str(folder.path), (folder.decisions.name,)),
         fresh_id=_FreshIds().take,
-        guest=partial(_guest_config, folder.drives),
+        guest=partial(_guest_config, folder.drives, prepared.budget.files_of_a_guest),
         memory=memory,
         clock=trio.current_time,
         kept_capabilities=prepared.kept_capabilities,
@@ -478,12 +478,12 @@ class _FreshIds:
         return self._ids.pop()
 
 
-def _guest_config(drives: Path, address: Address) -> GuestConfig:
+def _guest_config(drives: Path, files: int, address: Address) -> GuestConfig:
     """A guest that uses WASI sees its package's folder in the vfs as `/`, and nothing else of the host (G28)."""
     drive = drives / str(address.process.package_id)
     # A drive that cannot be made keeps the guest from starting; the engine says so.
     perform(MakeFolder(Location(str(drives), (drive.name,))))
-    return GuestConfig(address, MAX_MEMORY_BYTES, drive=str(drive))
+    return GuestConfig(address, MAX_MEMORY_BYTES, drive=str(drive), files=files)
 
 
 def _tell_ready(config: NodeConfig, value: dict[str, object]) -> None:

@@ -15,7 +15,8 @@ table and then runs the guest's life: `_initialize`, then `init` with the text o
 
 WASI's fd_write passes through it too. What goes to stdout and stderr is the host's; writing to a file is Wasmtime's
 WASI. (That has a hook for standard streams, but calls it on a thread of its own at some later time: a panic's message
-could come after the guest's end, or never.)
+could come after the guest's end, or never.) What opens and closes files passes through it as well, and is counted: each
+open one takes a file descriptor of the whole node, and Wasmtime sets no bound.
 
 Owns the adapter's text. The few functions that are of neither kind do not pass through here: guests import the host's.
 """
@@ -44,7 +45,8 @@ PAUSE = "pause"
 """The host function that suspends a guest that has emitted its share."""
 
 RUN = "run"
-"""The export that runs the guest: (cabi_realloc, init, _initialize or null, file writer or null, code of the text)."""
+"""The export that runs the guest: (cabi_realloc, init, _initialize or null, FILE_FUNCTIONS or nulls, code of the text,
+how many files it may have open)."""
 
 WASI = "wasi_snapshot_preview1"
 """The module name of WASI preview 1."""
@@ -55,15 +57,47 @@ FD_WRITE = "fd_write"
 FD_WRITE_NUMBERS = ("i32",) * 4, ("i32",)
 """Its core params and results."""
 
-FILES_WAT = f"""(module $nectar_files
-  (import "guest" "memory" (memory 0))
-  (import "{WASI}" "{FD_WRITE}" (func $fd_write (param i32 i32 i32 i32) (result i32)))
-  (export "memory" (memory 0))
-  (func (export "{FD_WRITE}") (param i32 i32 i32 i32) (result i32)
-    (call $fd_write (local.get 0) (local.get 1) (local.get 2) (local.get 3))))"""
-"""The file writer, for guests with a drive: WASI looks for the memory in its caller's exports."""
+PATH_OPEN, FD_CLOSE = "path_open", "fd_close"
+FILE_FUNCTIONS = {
+    FD_WRITE: "i32 i32 i32 i32",
+    PATH_OPEN: "i32 i32 i32 i32 i32 i64 i64 i32 i32",
+    FD_CLOSE: "i32",
+}
+"""WASI's functions that pass through the adapter where there is a drive, and their core params; the result is i32. Not
+fd_renumber: it does not tell whether it has closed a file, so one that it has closed counts on."""
 
-_BAD_FILE = 8
+_FIRST_FILE_SLOT = 3
+"""In the private table; those of FILE_FUNCTIONS in their order."""
+
+
+def _arguments(name: str) -> str:
+    return " ".join(f"(local.get {index})" for index in range(len(FILE_FUNCTIONS[name].split())))
+
+
+def _slot(name: str) -> int:
+    return _FIRST_FILE_SLOT + list(FILE_FUNCTIONS).index(name)
+
+
+def _files_wat() -> str:
+    imports = "\n".join(
+        f'  (import "{WASI}" "{name}" (func ${name} (param {params}) (result i32)))'
+        for name, params in FILE_FUNCTIONS.items()
+    )
+    exports = "\n".join(
+        f'  (func (export "{name}") (param {params}) (result i32) (call ${name} {_arguments(name)}))'
+        for name, params in FILE_FUNCTIONS.items()
+    )
+    return f"""(module $nectar_files
+  (import "guest" "memory" (memory 0))
+{imports}
+  (export "memory" (memory 0))
+{exports})"""
+
+
+FILES_WAT = _files_wat()
+"""The files' module, for guests with a drive: WASI looks for the memory in its caller's exports."""
+
+_BAD_FILE, _TOO_MANY_FILES = 8, 33
 """WASI errno."""
 
 ALTERNATIVE_CODES = ("i32",) * (BATCH + 1)
@@ -118,10 +152,16 @@ def adapter_wat(interface: Interface) -> str:
   (type $realloc (func (param i32 i32 i32 i32) (result i32)))
   (type $init (func (param i32 i32)))
   (type $initialize (func))
-  (table $guest 4 funcref)
+  (type $path_open (func (param {FILE_FUNCTIONS[PATH_OPEN]}) (result i32)))
+  (type $fd_close (func (param {FILE_FUNCTIONS[FD_CLOSE]}) (result i32)))
+  (table $guest {_FIRST_FILE_SLOT + len(FILE_FUNCTIONS)} funcref)
+  (global $open (mut i32) (i32.const 0))
+  (global $most (mut i32) (i32.const 0))
 {exports}
 {_SETTLE}
 {_WRITE}
+{_OPEN}
+{_CLOSE}
 {_RUN})
 """
 
@@ -170,17 +210,38 @@ _WRITE = f"""  (func (export "{FD_WRITE}")
     (param $fd i32) (param $from i32) (param $count i32) (param $written i32) (result i32)
     (if (i32.lt_u (i32.sub (local.get $fd) (i32.const 1)) (i32.const 2)) (then
       (return (call $output (local.get $fd) (local.get $from) (local.get $count) (local.get $written)))))
-    (if (ref.is_null (table.get $guest (i32.const 3))) (then (return (i32.const {_BAD_FILE}))))
+    (if (ref.is_null (table.get $guest (i32.const {_slot(FD_WRITE)}))) (then (return (i32.const {_BAD_FILE}))))
     (call_indirect $guest (type $realloc)
-      (local.get $fd) (local.get $from) (local.get $count) (local.get $written) (i32.const 3)))"""
+      (local.get $fd) (local.get $from) (local.get $count) (local.get $written) (i32.const {_slot(FD_WRITE)})))"""
+
+_OPEN = f"""  (func (export "{PATH_OPEN}") (param {FILE_FUNCTIONS[PATH_OPEN]}) (result i32)
+    (local $errno i32)
+    (if (ref.is_null (table.get $guest (i32.const {_slot(PATH_OPEN)}))) (then (return (i32.const {_BAD_FILE}))))
+    (if (i32.ge_s (global.get $open) (global.get $most)) (then (return (i32.const {_TOO_MANY_FILES}))))
+    (local.set $errno
+      (call_indirect $guest (type $path_open) {_arguments(PATH_OPEN)} (i32.const {_slot(PATH_OPEN)})))
+    (if (i32.eqz (local.get $errno)) (then (global.set $open (i32.add (global.get $open) (i32.const 1)))))
+    (local.get $errno))"""
+
+
+_CLOSE = f"""  (func (export "{FD_CLOSE}") (param {FILE_FUNCTIONS[FD_CLOSE]}) (result i32)
+    (local $errno i32)
+    (if (ref.is_null (table.get $guest (i32.const {_slot(FD_CLOSE)}))) (then (return (i32.const {_BAD_FILE}))))
+    (local.set $errno
+      (call_indirect $guest (type $fd_close) {_arguments(FD_CLOSE)} (i32.const {_slot(FD_CLOSE)})))
+    (if (i32.eqz (local.get $errno)) (then (global.set $open (i32.sub (global.get $open) (i32.const 1)))))
+    (local.get $errno))"""
+
 
 _RUN = f"""  (func (export "{RUN}")
-    (param $realloc funcref) (param $init funcref) (param $initialize funcref) (param $files funcref)
-    (param $code i32)
+    (param $realloc funcref) (param $init funcref) (param $initialize funcref)
+    {" ".join(f"(param $file_{name} funcref)" for name in FILE_FUNCTIONS)}
+    (param $code i32) (param $files i32)
     (local $text i32)
     (table.set $guest (i32.const 0) (local.get $realloc))
     (table.set $guest (i32.const 1) (local.get $init))
-    (table.set $guest (i32.const 3) (local.get $files))
+    {" ".join(f"(table.set $guest (i32.const {_slot(name)}) (local.get $file_{name}))" for name in FILE_FUNCTIONS)}
+    (global.set $most (local.get $files))
     (if (i32.eqz (ref.is_null (local.get $initialize))) (then
       (table.set $guest (i32.const 2) (local.get $initialize))
       (call_indirect $guest (type $initialize) (i32.const 2))))

@@ -140,7 +140,7 @@ class Cells(ctypes.Structure):
         ("files", bindings.wasmtime_instance_t),
         ("memory", bindings.wasmtime_extern_t),
         ("export", bindings.wasmtime_extern_t),
-        ("args", bindings.wasmtime_val_t * 5),
+        ("args", bindings.wasmtime_val_t * 8),
     )
     trap: int | None
     error: int | None

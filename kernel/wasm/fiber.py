@@ -33,7 +33,7 @@ from kernel import limits
 from kernel.errors import BadModule, GuestTrap
 from kernel.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Print
 from kernel.wasm import capi
-from kernel.wasm.adapter import FD_WRITE, RUN, WASI
+from kernel.wasm.adapter import FD_WRITE, FILE_FUNCTIONS, RUN, WASI
 from kernel.wasm.lower import BATCH, Lower, Lowered, Plain, lower_text
 from kernel.wasm.ticker import TICK_SECONDS
 from kernel.wasm.traps import describe
@@ -349,8 +349,9 @@ class Fiber:
         name = code.interface
         capi.check(capi.linker_define_instance(linker, self._context, name, len(name), byref(cells, capi.ADAPTER)))
         if code.uses_wasi:
-            self._export(capi.ADAPTER, FD_WRITE)
-            self._define(WASI, FD_WRITE, capi.EXPORT)
+            for each in FILE_FUNCTIONS if self.config.drive is not None else (FD_WRITE,):
+                self._export(capi.ADAPTER, each)
+                self._define(WASI, each, capi.EXPORT)
         self._future = self._instantiate(code.module, capi.INSTANCE)
 
     def _begin_run(self) -> None:
@@ -361,13 +362,17 @@ class Fiber:
             self._funcref(slot, capi.INSTANCE, name)
         self._export(capi.INSTANCE, "memory", capi.MEMORY)
         self._look_at_memory()
-        args[3].kind = capi.FUNCREF
-        if code.uses_wasi and self.config.drive is not None:
+        has_files = code.uses_wasi and self.config.drive is not None
+        if has_files:
             self._instantiate_files()
-            self._funcref(3, capi.FILES, FD_WRITE)
+        for slot, name in enumerate(FILE_FUNCTIONS, 3):
+            args[slot].kind = capi.FUNCREF
+            if has_files:
+                self._funcref(slot, capi.FILES, name)
         self.lowered = lower_text(str(self.config.our).encode())
-        args[4].kind = capi.I32
-        args[4].of.i32 = self.lowered.codes[0]
+        for slot, number in enumerate((self.lowered.codes[0], self.config.files), 3 + len(FILE_FUNCTIONS)):
+            args[slot].kind = capi.I32
+            args[slot].of.i32 = number
         found = self._export(capi.ADAPTER, RUN)
         assert found, "the adapter exports it"
         self._future = capi.call_async(
@@ -382,14 +387,14 @@ class Fiber:
         )
 
     def _instantiate_files(self) -> None:
-        # In the guest's linker, fd_write is the adapter's; a fresh one has Wasmtime's.
+        # In the guest's linker, its functions are the adapter's; a fresh one has Wasmtime's.
         capi.linker_delete(self._linker)
         self._linker = capi.linker_clone(self._code.linker)
         self._define("guest", "memory", capi.MEMORY)
         future = self._instantiate(self._code.files, capi.FILES)
         done = capi.poll(future)
         capi.future_delete(future)
-        assert done, "the file writer has no start function"
+        assert done, "the files' module has no start function"
         assert not self._cells.trap
         capi.check(self._cells.error)
 

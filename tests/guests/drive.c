@@ -1,6 +1,7 @@
 // Does with files what it is asked, and answers with what came of it: "write PATH TEXT", "read PATH", "list PATH",
-// "link TARGET PATH", "move FROM TO", "fds", "env".
+// "link TARGET PATH", "move FROM TO", "fds", "env", "hoard PATH" (open it until that is refused: how often), "free".
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -67,6 +68,19 @@ static void do_env(void) {
   snprintf(answer, sizeof answer, "%u variables, %u arguments", numbers[0], numbers[2]);
 }
 
+static int hoarded[1024], hoard_size;
+
+static void do_hoard(const char *path) {
+  int before = hoard_size;
+  while (hoard_size < 1024 && (hoarded[hoard_size] = open(path, O_RDONLY)) >= 0) hoard_size++;
+  snprintf(answer, sizeof answer, "%d, errno %d", hoard_size - before, errno);
+}
+
+static void do_free(void) {
+  while (hoard_size) close(hoarded[--hoard_size]);
+  strcpy(answer, "free");
+}
+
 static void obey(char *text) {
   char *word = strsep(&text, " "), *first = strsep(&text, " ");
   answer[0] = 0;
@@ -77,6 +91,8 @@ static void obey(char *text) {
   else if (!strcmp(word, "move")) strcpy(answer, rename(first, text) ? "refused" : "moved");
   else if (!strcmp(word, "fds")) do_fds();
   else if (!strcmp(word, "env")) do_env();
+  else if (!strcmp(word, "hoard")) do_hoard(first);
+  else if (!strcmp(word, "free")) do_free();
 }
 
 EXPORT("init") void init(const char *our, size_t size) {

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import wasmtime
 
-from kernel.wasm.adapter import FILES_WAT, adapter_wasm, needs_adapter
+from kernel.wasm.adapter import FILE_FUNCTIONS, FILES_WAT, adapter_wasm, needs_adapter
 from kernel.wasm.component import imports_untrusted
 from kernel.wasm.wit import INTERFACES
 
@@ -15,7 +15,7 @@ def test_it_exports_what_leaves_effects_or_returns_through_memory_and_nothing_el
     interface = INTERFACES[module]
     adapter = wasmtime.Module(wasmtime.Engine(), adapter_wasm(interface))
     functions = {function.name for function in interface.functions if needs_adapter(function)}
-    assert {export.name for export in adapter.exports} == {*functions, "run", "fd_write"}
+    assert {export.name for export in adapter.exports} == {*functions, "run", *FILE_FUNCTIONS}
     assert {"send-request", "send-response", "print-to-terminal", "receive"} < functions
     assert not {"set-state", "clear-state", "has-blob"} & functions
 
@@ -32,4 +32,4 @@ def test_the_table_of_the_guests_functions_is_out_of_reach() -> None:
 
 def test_the_file_writer_shows_wasi_the_guests_memory() -> None:
     writer = wasmtime.Module(wasmtime.Engine(), bytes(wasmtime.wat2wasm(FILES_WAT)))
-    assert {export.name for export in writer.exports} == {"memory", "fd_write"}
+    assert {export.name for export in writer.exports} == {"memory", *FILE_FUNCTIONS}

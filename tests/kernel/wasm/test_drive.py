@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kernel.guest import GuestConfig, Poll, SendResponse
+from kernel.limits import MAX_GUEST_FILES
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
 from tests.kernel.wasm.guests import GUESTS, MEMORY, OUR, arrival, poll
@@ -47,6 +48,21 @@ def test_g28_a_guest_writes_and_reads_its_drive(drive: Drive) -> None:
     assert drive.ask("write /note.txt some text") == "written"
     assert drive.ask("read /note.txt") == "some text"
     assert (drive.folder / "note.txt").read_text() == "some text"
+
+
+def test_g28_a_guest_has_so_many_files_open_and_gets_wasis_error_for_more(drive: Drive) -> None:
+    too_many = 33
+    (drive.folder / "file").touch()
+    before = len(os.listdir("/proc/self/fd"))
+    assert drive.ask("hoard /file") == f"{MAX_GUEST_FILES}, errno {too_many}"
+    assert drive.ask("hoard /file") == f"0, errno {too_many}"
+    assert drive.ask("read /file") == "refused"
+    assert len(os.listdir("/proc/self/fd")) == before + MAX_GUEST_FILES
+    assert drive.ask("free") == "free"
+    assert len(os.listdir("/proc/self/fd")) == before
+    for _ in range(2 * MAX_GUEST_FILES):
+        assert drive.ask("write /file text") == "written"
+    assert drive.ask("hoard /file") == f"{MAX_GUEST_FILES}, errno {too_many}"
 
 
 def test_g28_what_the_node_puts_into_the_drive_is_there(drive: Drive) -> None:
