@@ -42,15 +42,10 @@ class Network:
         own_files.make_folder(self.folder / NODES_FOLDER)
 
     def secure(self) -> None:
-        """See that the folder, if it is there, is ours, and that nobody else writes into it.
-
-        Raises NotOurs, and BadInput if that cannot be seen.
-        """
-        try:
-            own_files.tighten(self.folder)
-            own_files.tighten(self.folder / NODES_FOLDER)
-        except OSError as error:
-            raise BadInput(f"{self.folder} cannot be used: {error.strerror}.") from error
+        """See that the folder, if it is there, is ours, and that nobody else writes into it. Raises NotOurs and
+        OSError."""
+        own_files.tighten(self.folder)
+        own_files.tighten(self.folder / NODES_FOLDER)
 
     def exists(self) -> bool:
         """Whether a registrar has ever listened, or a node been made, here."""

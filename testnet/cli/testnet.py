@@ -185,7 +185,10 @@ def _show_news(logs: dict[str, Follower], width: int) -> None:
 
 @app.command()
 def status(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """Show the nodes: name, process, endpoint, peers, Wasm processes, and how many file descriptors each uses."""
+    """Show the nodes: name, process, endpoint, peers, Wasm processes.
+
+    FILES is how many file descriptors each uses, of how many it may have.
+    """
     network = Network.find(directory)
     nodes = [node_status(network, name) for name in network.names()]
     links = LinksProcess(network)
