@@ -1,8 +1,12 @@
 """TCP streams keep trio's promises of a stream, and raise this package's errors only."""
 
+import os
+import resource
 import subprocess
 import sys
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 import trio
@@ -220,3 +224,93 @@ async def test_little_of_what_nobody_reads_leaves_our_hands() -> None:
     assert written < MOST_WRITTEN_BYTES
     await first.aclose()
     await second.aclose()
+
+
+# --- places -----------------------------------------------------------------------------------------------------------
+
+
+async def test_beyond_its_places_a_transport_dials_nobody_until_one_is_free() -> None:
+    listener = await TcpTransport().listen("127.0.0.1", 0)
+    transport = TcpTransport(1)
+    stream = await transport.connect("127.0.0.1", listener.port)
+    with pytest.raises(DialFailed, match="no place is left for another connection"):
+        await transport.connect("127.0.0.1", listener.port)
+    await stream.aclose()
+    await (await transport.connect("127.0.0.1", listener.port)).aclose()
+    await listener.aclose()
+
+
+async def test_a_dial_that_fails_takes_no_place() -> None:
+    listener = await TcpTransport().listen("127.0.0.1", 0)
+    port = listener.port
+    await listener.aclose()
+    transport = TcpTransport(1)
+    for _ in range(3):
+        with pytest.raises(DialFailed, match="refused"):
+            await transport.connect("127.0.0.1", port)
+
+
+async def test_beyond_its_places_whoever_connects_is_turned_away_at_once_and_others_let_in_later() -> None:
+    transport, others = TcpTransport(1), TcpTransport()
+    listener = await transport.listen("127.0.0.1", 0)
+    accepted: list[TcpStream] = []
+
+    async def accept() -> None:
+        while True:
+            accepted.append(await listener.accept())
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(accept)
+            first, second = [await others.connect("127.0.0.1", listener.port) for _ in range(2)]
+            assert await ends(second)
+            assert len(accepted) == 1
+            await accepted[0].aclose()
+            third = await others.connect("127.0.0.1", listener.port)
+            await third.send_all(b"let in")
+            while len(accepted) < 2:
+                await trio.lowlevel.checkpoint()
+            assert bytes(await accepted[1].receive_some()) == b"let in"
+            nursery.cancel_scope.cancel()
+    for each in (first, second, third, *accepted, listener):
+        await each.aclose()
+
+
+async def test_without_descriptors_whoever_connects_is_turned_away_at_once() -> None:
+    listener = await TcpTransport().listen("127.0.0.1", 0)
+    dialer = await TcpTransport().connect("127.0.0.1", listener.port)
+    with trio.fail_after(60), no_descriptors():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listener.accept)
+            assert await ends(dialer)
+            nursery.cancel_scope.cancel()
+    await dialer.aclose()
+    again = await TcpTransport().connect("127.0.0.1", listener.port)
+    await (await listener.accept()).aclose()
+    await again.aclose()
+    await listener.aclose()
+
+
+async def ends(stream: TcpStream) -> bool:
+    """Whether the other side closes it, and has sent nothing."""
+    try:
+        return not await stream.receive_some()
+    except StreamBroken:
+        return True
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Within this, not one is free."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
+    taken: list[int] = []
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
