@@ -272,8 +272,9 @@ async def test_beyond_its_places_whoever_connects_is_turned_away_at_once_and_oth
                 await trio.lowlevel.checkpoint()
             assert bytes(await accepted[1].receive_some()) == b"let in"
             nursery.cancel_scope.cancel()
-    for each in (first, second, third, *accepted, listener):
+    for each in (first, second, third, *accepted):
         await each.aclose()
+    await listener.aclose()
 
 
 async def test_without_descriptors_whoever_connects_is_turned_away_at_once() -> None:
