@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nectar_node import own_files
 from nectar_node.decisions import MAX_DECISIONS_BYTES, DamagedDecisions, Decisions, decode_untrusted
 from nectar_node.errors import BadInput
 from nectar_node.folder import NodeFolder
@@ -11,10 +12,9 @@ from nectar_node.storage.operations import DiskError, Location, Replace
 
 def read_decisions(folder: NodeFolder, our: str) -> Decisions:
     """What was decided on the node `our` in `folder`; raises BadInput: a node that has forgotten what is denied must
-    not give it."""
+    not give it. NotOurs is one."""
     try:
-        with folder.decisions.open("rb") as file:
-            return decode_untrusted(file.read(MAX_DECISIONS_BYTES + 1), our)
+        return decode_untrusted(own_files.read(folder.decisions, MAX_DECISIONS_BYTES + 1), our)
     except FileNotFoundError:
         return Decisions()
     except (OSError, DamagedDecisions) as error:

@@ -89,7 +89,7 @@ class NodeFolder:
         """
         own_files.make_folder(self.path)
         own_files.check(self.key, secret=True)
-        for file in (self.capabilities, self.log, older(self.log), self.boot):
+        for file in (self.capabilities, self.decisions, self.log, older(self.log), self.boot):
             own_files.check(file)
         for folder in (self.records, self.drives, self.state):
             own_files.check(folder)

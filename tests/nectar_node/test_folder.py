@@ -46,7 +46,7 @@ def test_a_folder_is_readable_by_its_user_only(folder: NodeFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    "link", ["log", "log.1", "key", "boot.json", "capabilities", "records", "vfs", "state", "lock"]
+    "link", ["log", "log.1", "key", "boot.json", "capabilities", "decisions", "records", "vfs", "state", "lock"]
 )
 def test_no_link_in_it_is_followed(tmp_path: Path, link: str) -> None:
     folder = NodeFolder(tmp_path / "one.nec")
