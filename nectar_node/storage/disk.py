@@ -31,6 +31,7 @@ from nectar_node.storage.operations import (
     Extend,
     FileStat,
     FileType,
+    FreeSpace,
     Hash,
     ListFolder,
     Location,
@@ -47,6 +48,7 @@ from nectar_node.storage.operations import (
     Sync,
     Unpack,
     WriteAt,
+    growth,
     new_file_name,
 )
 
@@ -283,6 +285,11 @@ def _hash(operation: Hash) -> bytes:
     return hasher.digest()
 
 
+def _free_space(operation: FreeSpace) -> int:
+    disk = os.statvfs(operation.location.root)
+    return growth(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
+
+
 def _blocks(descriptor: int) -> Iterator[memoryview]:
     """A file's content as far as it reaches now: somebody may add to it meanwhile, without end. Each is valid until the
     next."""
@@ -361,6 +368,7 @@ _PERFORMERS: dict[type, Callable[[Any], Outcome]] = {
     Rename: _rename,
     SetLength: _set_length,
     Sync: _sync,
+    FreeSpace: _free_space,
     Hash: _hash,
     Replace: _replace,
     Extend: _extend,

@@ -22,6 +22,7 @@ from nectar_node.storage.operations import (
     DiskFault,
     FileStat,
     FileType,
+    FreeSpace,
     Hash,
     ListFolder,
     Location,
@@ -281,5 +282,8 @@ ACTIONS: dict[str, Action] = {
     "CopyFile": Action("read", lambda call: Copy(call.location, _target(call)), second=True),
     "Len": Action("read", lambda call: Stat(call.location), _answer_len),
     "SetLen": Action("write", lambda call: SetLength(call.location, number_untrusted(call.argument))),
+    "FreeSpace": Action(
+        "read", lambda call: FreeSpace(call.location), lambda call, outcome: ({"FreeSpace": outcome}, None)
+    ),
     "Hash": Action("read", lambda call: Hash(call.location), _answer_hash),
 }

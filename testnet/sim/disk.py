@@ -29,6 +29,7 @@ from nectar_node.storage.operations import (
     Extend,
     FileStat,
     FileType,
+    FreeSpace,
     Hash,
     ListFolder,
     Location,
@@ -45,6 +46,7 @@ from nectar_node.storage.operations import (
     Sync,
     Unpack,
     WriteAt,
+    growth,
     new_file_name,
 )
 
@@ -145,6 +147,7 @@ class SimDisk:
             Rename: self._rename,
             SetLength: self._set_length,
             Sync: self._sync,
+            FreeSpace: self._free_space,
             Hash: lambda operation: blake3(bytes(self._file(operation.location).data)).digest(),
             Replace: lambda operation: self._replace(operation.location, operation.data),
             Extend: self._extend,
@@ -246,6 +249,9 @@ class SimDisk:
     def _reserve(self, more: int) -> None:
         if more > 0 and (self.full or self._used() + more > self.capacity):
             raise _RefusedError(_FULL)
+
+    def _free_space(self, operation: FreeSpace) -> int:
+        return growth(0 if self.full else max(0, self.capacity - self._used()), self.capacity)
 
     def _used(self) -> int:
         return sum(len(file.data) for file in self._live.files.values())

@@ -25,6 +25,7 @@ from nectar_node.storage.operations import (
     Extend,
     FileStat,
     FileType,
+    FreeSpace,
     Hash,
     ListFolder,
     Location,
@@ -42,6 +43,7 @@ from nectar_node.storage.operations import (
     Unpack,
     WriteAt,
     file_name,
+    growth,
     is_part,
 )
 from testnet.sim.disk import SimDisk
@@ -142,6 +144,18 @@ def test_rename_moves_a_folder_with_what_is_in_it(disk: Perform, at: At) -> None
     assert disk(Rename(at("a"), at("empty"))) is None
     assert disk(ReadAt(at("empty", "b", "f"), 0, 9)) == b"x"
     assert fault(disk(Stat(at("a")))) is DiskFault.NOT_FOUND
+
+
+def test_free_space_is_told_of_a_disk_and_not_of_what_is_there(disk: Perform, at: At) -> None:
+    free = disk(FreeSpace(at("not", "there")))
+    assert isinstance(free, int)
+    assert free > 0
+
+
+def test_a_disk_keeps_a_twentieth_as_its_floor_and_at_most_a_gibibyte() -> None:
+    assert growth(100, 1000) == 50
+    assert growth(49, 1000) == 0
+    assert growth(5 << 40, 10 << 40) == (5 << 40) - (1 << 30)
 
 
 def test_copy_replaces_what_was_there_and_leaves_the_first(disk: Perform, at: At) -> None:

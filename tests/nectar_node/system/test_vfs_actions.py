@@ -59,6 +59,15 @@ def test_close_file_is_ok_even_if_the_file_is_gone(drives: Drives) -> None:
     assert drives.ask(FILE, "CloseFile") == "Ok"
 
 
+def test_free_space_is_what_files_may_still_grow_by_and_keeps_a_floor(drives: Drives) -> None:
+    floor = drives.disk.capacity // 20
+    assert drives.ask(f"{DRIVE}/not there", "FreeSpace") == {"FreeSpace": drives.disk.capacity - floor}
+    drives.ask(FILE, "Write", b"x" * 1000)
+    assert drives.ask(DRIVE, "FreeSpace") == {"FreeSpace": drives.disk.capacity - floor - 1000}
+    drives.disk.full = True
+    assert drives.ask(DRIVE, "FreeSpace") == {"FreeSpace": 0}
+
+
 def test_write_sets_the_whole_file(drives: Drives) -> None:
     assert drives.ask(FILE, "Write", b"long content") == "Ok"
     assert drives.ask(FILE, "Write", b"short") == "Ok"
