@@ -13,7 +13,7 @@ pub const max_candidates = 1000;
 /// Make the folders if they do not exist; a text says what is wrong.
 pub fn prepare(our: nectar.ProcessId) ?[]const u8 {
     const drive = folder(our);
-    inline for (.{ .{ drive, .CreateDrive }, .{ nectar.format("{s}/.partial", .{drive}), .CreateDirAll } }) |step| {
+    inline for (.{ .{ drive, .CreateDrive }, .{ partialFolder(our), .CreateDirAll } }) |step| {
         const reply = vfs.ask(step[0], step[1]);
         if (reply != .Ok) {
             nectar.print(0, "cannot make {s}: {s}", .{ step[0], reply.problem().text });
@@ -23,16 +23,50 @@ pub fn prepare(our: nectar.ProcessId) ?[]const u8 {
     return null;
 }
 
-fn folder(our: nectar.ProcessId) []const u8 {
+pub fn folder(our: nectar.ProcessId) []const u8 {
     return nectar.format("/{s}:{s}/inbox", .{ our.package, our.publisher });
 }
 
-/// The same for the same version of the same file from the same node, different for all else.
+/// Where files are while they arrive.
+pub fn partialFolder(our: nectar.ProcessId) []const u8 {
+    return nectar.format("{s}/.partial", .{folder(our)});
+}
+
+/// The same for the same version of the same file from the same node, different for all else. Begins with what
+/// `ownerMark` gives for the node.
 pub fn partialPath(our: nectar.ProcessId, node: []const u8, offer: protocol.Offer) []const u8 {
-    var digest: [std.crypto.hash.sha2.Sha256.digest_length]u8 = undefined;
     const identity = nectar.format("{s}\x00{s}\x00{d}\x00{d}", .{ node, offer.name, offer.size, offer.modified });
-    std.crypto.hash.sha2.Sha256.hash(identity, &digest, .{});
-    return nectar.format("{s}/.partial/{x}", .{ folder(our), digest[0..16] });
+    const digest = sha256(identity);
+    return nectar.format("{s}/{s}-{x}", .{ partialFolder(our), ownerMark(node), digest[0..16] });
+}
+
+/// What tells the partial files of one node from those of all others.
+pub fn ownerMark(node: []const u8) []const u8 {
+    const digest = sha256(node);
+    return nectar.format("{x}", .{digest[0..8]});
+}
+
+fn sha256(text: []const u8) [std.crypto.hash.sha2.Sha256.digest_length]u8 {
+    var digest: [std.crypto.hash.sha2.Sha256.digest_length]u8 = undefined;
+    std.crypto.hash.sha2.Sha256.hash(text, &digest, .{});
+    return digest;
+}
+
+pub const Usage = struct { bytes: u64, files: u64 };
+
+/// What the inbox holds, files that are still coming aside; a text says why that cannot be told.
+pub fn usage(our: nectar.ProcessId) union(enum) { usage: Usage, problem: []const u8 } {
+    var sum: Usage = .{ .bytes = 0, .files = 0 };
+    const listed = vfs.ask(folder(our), .ReadDir);
+    if (listed != .ReadDir) return .{ .problem = listed.problem().text };
+    for (listed.ReadDir) |entry| if (entry.file_type == .File) switch (vfs.ask(entry.path, .Metadata)) {
+        .Metadata => |file| {
+            sum.bytes +|= file.len;
+            sum.files += 1;
+        },
+        else => {}, // removed meanwhile
+    };
+    return .{ .usage = sum };
 }
 
 /// Why `name` cannot be a file's name here; null: it can.
@@ -59,20 +93,27 @@ pub fn path(our: nectar.ProcessId, name: []const u8) []const u8 {
     return nectar.format("{s}/{s}", .{ folder(our), name });
 }
 
-/// Rename `partial` to the first free candidate for `name`, and answer the current request with the outcome.
-pub fn store(our: nectar.ProcessId, partial: []const u8, name: []const u8) void {
-    if (badName(name)) |reason| return protocol.respond(.{ .Err = reason });
+/// Rename `partial` to the first free candidate for `name`, and answer the current request with the outcome; whether it
+/// is done.
+pub fn store(our: nectar.ProcessId, partial: []const u8, name: []const u8) bool {
+    const answer = rename(our, partial, name);
+    protocol.respond(answer);
+    return answer == .Stored;
+}
+
+fn rename(our: nectar.ProcessId, partial: []const u8, name: []const u8) protocol.Answer {
+    if (badName(name)) |reason| return .{ .Err = reason };
     for (0..max_candidates) |index| {
         const chosen = candidate(name, @intCast(index));
         const destination = path(our, chosen);
         switch (vfs.ask(destination, .Metadata)) {
             .Metadata => continue,
-            .Err => |err| if (err.kind != .NotFound) return protocol.respond(.{ .Err = err.text }),
-            else => |reply| return protocol.respond(.{ .Err = reply.problem().text }),
+            .Err => |err| if (err.kind != .NotFound) return .{ .Err = err.text },
+            else => |reply| return .{ .Err = reply.problem().text },
         }
         const renamed = vfs.ask(partial, .{ .Rename = .{ .new_path = destination } });
-        if (renamed != .Ok) return protocol.respond(.{ .Err = renamed.problem().text });
-        return protocol.respond(.{ .Stored = .{ .name = chosen, .path = destination } });
+        if (renamed != .Ok) return .{ .Err = renamed.problem().text };
+        return .{ .Stored = .{ .name = chosen, .path = destination } };
     }
-    protocol.respond(.{ .Err = "there are too many files of that name" });
+    return .{ .Err = "there are too many files of that name" };
 }

@@ -1,37 +1,64 @@
 //! Sends files to file_transfer on other nodes, and receives them, resuming what was interrupted.
 //!
 //! Main decides and keeps account; one worker per transfer and side moves the bytes (`sender.zig`, `receiver.zig`).
-//! `protocol.zig` has the messages. Received files go to this package's drive `inbox`; while they arrive they are in
+//! `protocol.zig` has the messages, `policy.zig` what the user lets in, `offers.zig` what they are asked about,
+//! `transfers.zig` who has a place. Received files go to this package's drive `inbox`; while they arrive they are in
 //! its folder `.partial`, under a name derived from who sends what, so that a second attempt finds what the first one
-//! left.
+//! left (`leftovers.zig`).
 
 const std = @import("std");
 const nectar = @import("nectar");
 const inbox = @import("inbox.zig");
+const leftovers = @import("leftovers.zig");
+const offers = @import("offers.zig");
+const policy = @import("policy.zig");
 const protocol = @import("protocol.zig");
 const transfers = @import("transfers.zig");
+const vfs = @import("vfs.zig");
 
 const respond = protocol.respond;
 
 const max_id_bytes = 200;
-const max_nodes = 1000;
+const tick_milliseconds = 1000;
+/// Seconds between two looks at what is too old.
+const sweep_seconds = 60;
 
 var our: nectar.Address = undefined;
-var policy: protocol.Policy = .{};
+/// Whether a tick is on its way.
+var ticking = false;
 
 pub fn init(address: nectar.Address) !void {
     our = address;
-    loadPolicy();
+    policy.load();
     _ = inbox.prepare(our.process); // again with each offer; here it shows early in the log what is wrong
-    while (true) switch (nectar.receive()) {
-        .request => |request| try handle(request),
-        .response => |response| try stopped(response.context),
-        .send_error => |failed| try stopped(failed.context),
-    };
+    while (true) {
+        switch (nectar.receive()) {
+            .request => |request| try handle(request),
+            .response => |response| try outcome(response.context),
+            .send_error => |failed| try outcome(failed.context),
+        }
+        tickWhileNeeded();
+    }
+}
+
+/// While there is nothing whose time counts, there is no tick.
+fn tickWhileNeeded() void {
+    if (ticking or (transfers.running(.receiving) == 0 and !offers.any())) return;
+    ticking = true;
+    protocol.arm(tick_milliseconds);
+}
+
+fn outcome(context: ?[]const u8) !void {
+    const known = protocol.Context.parse(context) orelse return stopped(context);
+    if (known.purpose != .tick) return;
+    ticking = false;
+    transfers.tick();
+    if (transfers.clock % sweep_seconds == 0) offers.expire(false);
 }
 
 const not_understood = "not a request that file_transfer understands";
 const not_for_others = "only processes of this node may ask this";
+const for_the_user = "only the user of this node may ask this";
 
 fn handle(request: nectar.Request) !void {
     const message = nectar.json.parse(protocol.ToMain, request.body) catch {
@@ -43,23 +70,71 @@ fn handle(request: nectar.Request) !void {
     switch (message) {
         .Offer => |offer| return consider(offer, request.source),
         .Alive => |alive| return forwardAlive(alive.worker, request.source.node),
-        .Report => |report| if (worker) return transfers.put(request.source.process, report),
-        .Store => |file| if (worker) return inbox.store(our.process, file.partial, file.name),
-        else => if (local) return handleUser(message),
+        .Report => |report| if (worker) return reported(request.source.process, report),
+        .Ended => if (worker) return ended(request.source.process),
+        .Store => |file| if (worker) return store(file.partial, file.name),
+        .Policy, .GetPolicy, .Offers, .Accept, .Refuse => if (local and isUser(request.source.process)) {
+            return handleUser(message);
+        } else if (request.wantsAnswer()) return respond(.{ .Err = for_the_user }),
+        else => if (local) return handleLocal(message),
     }
     if (request.wantsAnswer()) respond(.{ .Err = not_for_others });
 }
 
-fn handleUser(message: protocol.ToMain) !void {
+fn isUser(process: nectar.ProcessId) bool {
+    return process.eql(nectar.Address.local("terminal:terminal:sys").process);
+}
+
+fn handleLocal(message: protocol.ToMain) !void {
     switch (message) {
         .Send => |job| try send(job),
         .Status => |wanted| status(wanted.id),
         .Cancel => |wanted| cancel(wanted.id),
-        .Policy => |new| try setPolicy(new),
-        .GetPolicy => respond(.{ .Policy = policy }),
         .List => try listAll(),
         else => unreachable, // handled by our caller
     }
+}
+
+fn handleUser(message: protocol.ToMain) !void {
+    switch (message) {
+        .Policy => |new| {
+            try policy.set(new);
+            if (policy.current().accept != .ask) offers.expire(true);
+            leftovers.trim(policy.maxLeftoverBytes());
+        },
+        .GetPolicy => respond(.{ .Policy = policy.current() }),
+        .Offers => respond(.{ .Offers = try offers.all() }),
+        .Accept => |wanted| offers.decide(wanted.id, .accepted),
+        .Refuse => |wanted| offers.decide(wanted.id, .refused),
+        else => unreachable, // handled by our caller
+    }
+}
+
+fn reported(worker: nectar.ProcessId, report: protocol.Report) !void {
+    const over = report.state.over() and if (transfers.byWorker(worker)) |known| !known.report.state.over() else true;
+    try transfers.put(worker, report);
+    if (!report.state.over()) leftovers.take(report.partial);
+    if (over and report.direction == .receiving) try leave(report.partial, report.state == .done);
+}
+
+/// Its last report may be missing, if it has trapped.
+fn ended(worker: nectar.ProcessId) !void {
+    const known = transfers.byWorker(worker) orelse return;
+    if (known.report.state.over()) return;
+    known.report.state = .failed;
+    if (known.report.direction == .receiving) try leave(known.report.partial, false);
+}
+
+/// Nobody writes the partial file any more.
+fn leave(partial: []const u8, done: bool) !void {
+    if (done) offers.forget(partial);
+    if (!transfers.isWritten(partial)) try leftovers.leave(partial, policy.maxLeftoverBytes());
+}
+
+fn store(partial: []const u8, name: []const u8) void {
+    if (inbox.store(our.process, partial, name)) if (transfers.writing(partial)) |transfer| {
+        policy.stored(transfer.report.size);
+    };
 }
 
 fn send(job: protocol.Send) !void {
@@ -72,7 +147,7 @@ fn send(job: protocol.Send) !void {
     if (transfers.byId(job.id)) |known| if (!known.report.state.over()) {
         return refuse(nectar.format("a transfer with the id '{s}' is running", .{job.id}));
     };
-    if (transfers.full()) {
+    if (!transfers.maySend()) {
         return refuse("too many transfers are running; run the same command again when some have ended");
     }
     const worker = spawnWorker() orelse return refuse("the worker for the transfer could not be started");
@@ -116,12 +191,23 @@ fn order(worker: nectar.ProcessId, message: protocol.ToWorker, inherit: bool) vo
 /// Another node wants to send us a file. This is also the second half of `stopped`.
 fn consider(offer: protocol.Offer, from: nectar.Address) !void {
     if (decline(offer, from.node)) |reason| return respond(.{ .Refused = .{ .kind = .Refused, .reason = reason } });
+    const partial = inbox.partialPath(our.process, from.node, offer);
+    if (policy.of(from.node) == .ask) {
+        if (try askUser(partial, from.node, offer)) |refused| return respond(.{ .Refused = refused });
+    }
+    if (transfers.writing(partial)) |older| return stop(older.worker, offer, from);
+    const place = transfers.place(from.node);
+    if (full(place, from.node)) |refused| return respond(.{ .Refused = refused });
     if (inbox.prepare(our.process)) |problem| {
         const reason = nectar.format("{s} cannot store files: {s}", .{ our.node, problem });
         return respond(.{ .Refused = .{ .kind = .Disk, .reason = reason } });
     }
-    const partial = inbox.partialPath(our.process, from.node, offer);
-    if (transfers.writing(partial)) |older| return stop(older.worker, offer, from);
+    try leftovers.load(our.process, transfers.isWritten);
+    if (policy.inboxFull(our, offer.size)) |reason| {
+        return respond(.{ .Refused = .{ .kind = .Disk, .reason = reason } });
+    }
+    if (noRoom(partial, from.node, offer.size)) |refused| return respond(.{ .Refused = refused });
+    if (place == .of and !place.of.displaced) displace(place.of);
     const worker = spawnWorker() orelse {
         const reason = nectar.format("{s} could not start a worker", .{our.node});
         return respond(.{ .Refused = .{ .kind = .Other, .reason = reason } });
@@ -132,23 +218,93 @@ fn consider(offer: protocol.Offer, from: nectar.Address) !void {
         .peer = from.node,
         .name = offer.name,
         .partial = partial,
+        .bytes = leftovers.has(partial),
         .size = offer.size,
+        .resumed_from = leftovers.has(partial),
     });
+    leftovers.take(partial);
     order(worker, .{ .Receive = .{ .offer = offer, .from = nectar.format("{f}", .{from}), .partial = partial } }, true);
 }
 
-/// Why we do not take it.
+/// Why we do not take it, whatever else happens here.
 fn decline(offer: protocol.Offer, node: []const u8) ?[]const u8 {
-    if (!policy.accept.allows(node)) return nectar.format("{s} accepts no files from {s}", .{ our.node, node });
-    if (policy.max_size) |max| if (offer.size > max) {
-        return nectar.format("{s} accepts files of up to {d} bytes, this one has {d}", .{ our.node, max, offer.size });
-    };
+    if (policy.of(node) == .refuse) return nectar.format("{s} accepts no files from {s}", .{ our.node, node });
+    if (policy.tooLarge(our.node, offer.size)) |reason| return reason;
     if (inbox.badName(offer.name)) |reason| {
         return nectar.format("{s} does not accept the name: {s}", .{ our.node, reason });
     }
     if (offer.id.len == 0 or offer.id.len > max_id_bytes) return "the transfer's id must have 1 to 200 bytes";
-    if (transfers.full()) return nectar.format("too many transfers are running on {s}", .{our.node});
     return null;
+}
+
+/// What the sender hears as long as the user has not accepted it; null: they have.
+fn askUser(partial: []const u8, node: []const u8, offer: protocol.Offer) !?protocol.Refused {
+    const verdict = try offers.verdict(partial, node, offer) orelse {
+        const many = "too many offers wait for an answer of the user of {s}; run the same command again later";
+        return waiting(.Refused, protocol.max_again, nectar.format(many, .{our.node}));
+    };
+    return switch (verdict) {
+        .accepted => null,
+        .pending => .{
+            .kind = .Refused,
+            .reason = nectar.format("{s} asks its user first; run the same command again once they have accepted", .{our.node}),
+            .again = protocol.again_asked,
+            .note = nectar.format("{s} asks its user whether to accept the file", .{our.node}),
+        },
+        .refused => .{
+            .kind = .Refused,
+            .reason = nectar.format("the user of {s} does not accept {s}", .{ our.node, offer.name }),
+        },
+    };
+}
+
+fn full(place: transfers.Place, node: []const u8) ?protocol.Refused {
+    const words = switch (place) {
+        .free, .of => return null,
+        .too_many => nectar.format("{d} transfers from {s} to {s} are running", .{ transfers.max_of_node, node, our.node }),
+        .none => nectar.format("too many transfers are running on {s}", .{our.node}),
+    };
+    return waiting(.Other, protocol.again_busy, words);
+}
+
+fn waiting(kind: protocol.Kind, again: u32, words: []const u8) protocol.Refused {
+    return .{ .kind = kind, .reason = words, .again = again, .note = words };
+}
+
+/// Why there is no room for the file on the disk; makes it, if others hold room that they make nothing of.
+fn noRoom(partial: []const u8, node: []const u8, size: u64) ?protocol.Refused {
+    const needed = size -| leftovers.has(partial);
+    const mark = inbox.ownerMark(node);
+    while (true) {
+        const free = switch (vfs.ask(inbox.folder(our.process), .FreeSpace)) {
+            .FreeSpace => |free| free,
+            else => |reply| {
+                const words = nectar.format("{s} cannot store files: {s}", .{ our.node, reply.problem().text });
+                return .{ .kind = .Disk, .reason = words };
+            },
+        };
+        const room = free -| transfers.promised();
+        if (needed <= room) return null;
+        const missing = needed - room;
+        const left = leftovers.reclaimable(mark, needed, partial);
+        if (missing > transfers.stalled() +| left) {
+            const shown = .{ our.node, protocol.shownBytes(needed), protocol.shownBytes(room) };
+            const words = nectar.format("{s} has no room for {s}: {s} are free", shown);
+            // It waits if others are to have what it needs, and may fail or be stopped.
+            if (needed <= free +| left) return waiting(.Disk, protocol.again_busy, words);
+            return .{ .kind = .Disk, .reason = words };
+        }
+        if (transfers.longestStalled()) |victim| displace(victim) else leftovers.makeRoom(missing, mark, needed, partial);
+    }
+}
+
+/// Its place is needed. It may still write what is on its way to the disk, see `transfers.writing`.
+fn displace(transfer: *transfers.Transfer) void {
+    transfer.displaced = true;
+    const idle = transfer.isIdle();
+    const why = if (idle) "nothing came for a while" else "others have fewer";
+    const reason = nectar.format("{s} gave its place to another transfer: {s}", .{ our.node, why });
+    order(transfer.worker, .{ .Displace = .{ .reason = reason } }, false);
 }
 
 /// The context of a Stop: the offer that waits for its outcome.
@@ -169,9 +325,9 @@ fn stop(worker: nectar.ProcessId, offer: protocol.Offer, from: nectar.Address) v
 
 /// The older attempt has stopped writing, or is no more: the prompt is again the offer that waited for this.
 fn stopped(context: ?[]const u8) !void {
-    const waiting = nectar.json.parse(Waiting, context orelse return) catch return;
-    if (transfers.byWorker(try nectar.ProcessId.parse(waiting.worker))) |older| older.report.state = .failed;
-    try consider(waiting.offer, try nectar.Address.parse(waiting.from));
+    const unstopped = nectar.json.parse(Waiting, context orelse return) catch return;
+    try ended(try nectar.ProcessId.parse(unstopped.worker));
+    try consider(unstopped.offer, try nectar.Address.parse(unstopped.from));
 }
 
 fn forwardAlive(text: []const u8, node: []const u8) void {
@@ -189,6 +345,7 @@ fn status(id: []const u8) void {
         .bytes = report.bytes,
         .size = report.size,
         .resumed_from = report.resumed_from,
+        .note = report.note,
     } });
 }
 
@@ -213,36 +370,4 @@ fn listAll() !void {
         .resumed_from = transfer.report.resumed_from,
     };
     respond(.{ .List = listed });
-}
-
-fn setPolicy(new: protocol.Policy) !void {
-    if (new.accept == .nodes and new.accept.nodes.len > max_nodes) return respond(.{ .Err = "at most 1000 nodes" });
-    nectar.setState(nectar.json.stringify(new));
-    try adopt(new);
-    respond(.Ok);
-}
-
-fn loadPolicy() void {
-    const state = nectar.getState() orelse return;
-    const saved = nectar.json.parse(protocol.Policy, state) catch {
-        // Nobody but we wrote it, so the disk is at fault; nothing is accepted until the user decides anew.
-        nectar.print(0, "the saved policy cannot be read: no files are accepted until a policy is set", .{});
-        policy = .{ .accept = .none };
-        return;
-    };
-    adopt(saved) catch @panic("out of memory");
-}
-
-/// Keep `new` beyond the message that it came with.
-fn adopt(new: protocol.Policy) !void {
-    if (policy.accept == .nodes) {
-        for (policy.accept.nodes) |node| nectar.allocator.free(node);
-        nectar.allocator.free(policy.accept.nodes);
-    }
-    policy = new;
-    if (new.accept == .nodes) {
-        const nodes = try nectar.allocator.alloc([]const u8, new.accept.nodes.len);
-        for (nodes, new.accept.nodes) |*copy, node| copy.* = try nectar.allocator.dupe(u8, node);
-        policy.accept = .{ .nodes = nodes };
-    }
 }

@@ -10,6 +10,10 @@
 //!     sending worker ── Alive ──▶ main of the other node ── Alive (inherits) ──▶ receiving worker
 //!     the sending worker answers the user's Send: Done or Failed
 //!
+//! A Refused or GiveUp with `again` is not the end: the sender waits for so many seconds and offers the file again. So
+//! does one whose user is asked first, or that finds no place free. Nodes from before that take it for the end, and
+//! its reason tells their user to run the same command again.
+//!
 //! Alive goes by way of main because messages between two processes keep their order: sent to the worker itself it
 //! would wait behind megabytes of chunks. Either worker ends the transfer with GiveUp, which wants no answer.
 
@@ -26,10 +30,18 @@ pub const window = 8;
 /// Chunks that a sender reads at once for a receiver, which may be somebody else's program.
 pub const max_reads = 64;
 pub const max_chunk_bytes = 4 << 20;
+/// What a receiver asks for at least: it would be kept busy by files that come byte by byte.
+pub const min_chunk_bytes = 64 << 10;
 
 pub const tick_milliseconds = 100;
 pub const alive_every_ticks = 20;
 pub const silence_ticks = 300;
+
+/// Seconds until an offer is made again: to one whose user is asked, to one who has no place free now.
+pub const again_asked = 2;
+pub const again_busy = 5;
+/// What a sender waits at most, whatever the other node says.
+pub const max_again = 60;
 
 /// Seconds.
 pub const timeout = struct {
@@ -48,6 +60,8 @@ pub const timeout = struct {
 pub const Kind = enum { Offline, Timeout, Refused, Changed, NotFound, Disk, Cancelled, Superseded, Other };
 pub const State = enum {
     starting,
+    /// Until the offer may be made again.
+    waiting,
     sending,
     checking,
     done,
@@ -67,44 +81,56 @@ pub const Id = struct { id: []const u8 };
 pub const Offer = struct { id: []const u8, name: []const u8, size: u64, modified: i64, chunk: u32 };
 /// `from`: the address of the sending worker.
 pub const Receive = struct { offer: Offer, from: []const u8, partial: []const u8 };
-pub const GiveUp = struct { kind: Kind, reason: []const u8, discard: bool = false };
+/// `again`: seconds after which the transfer may go on with a new offer; 0: it is over.
+pub const GiveUp = struct { kind: Kind, reason: []const u8, discard: bool = false, again: u32 = 0 };
+/// `again`: seconds after which the offer may be made again; 0: it is over. `note`: what the sender waits for.
+pub const Refused = struct { kind: Kind, reason: []const u8, again: u32 = 0, note: []const u8 = "" };
 
 /// Whose offers are accepted.
 pub const Accept = union(enum) {
     all,
     none,
+    ask,
+    /// None but those: how it was said before there was `Policy.from`.
     nodes: []const []const u8,
-
-    pub fn allows(self: Accept, node: []const u8) bool {
-        switch (self) {
-            .all => return true,
-            .none => return false,
-            .nodes => |nodes| {
-                for (nodes) |allowed| if (std.mem.eql(u8, allowed, node)) return true;
-                return false;
-            },
-        }
-    }
 
     pub fn fromJson(scanner: *json.Scanner) json.Error!Accept {
         if (try scanner.peekNextTokenType() == .array_begin) {
             return .{ .nodes = try json.read([]const []const u8, scanner) };
         }
-        return switch (try json.read(enum { all, none }, scanner)) {
+        return switch (try json.read(enum { all, none, ask }, scanner)) {
             .all => .all,
             .none => .none,
+            .ask => .ask,
         };
     }
 
     pub fn toJson(self: Accept, writer: *std.Io.Writer) json.WriteError!void {
         switch (self) {
-            .all, .none => try json.write(@as([]const u8, @tagName(self)), writer),
+            .all, .none, .ask => try json.write(@as([]const u8, @tagName(self)), writer),
             .nodes => |nodes| try json.write(nodes, writer),
         }
     }
 };
 
-pub const Policy = struct { accept: Accept = .all, max_size: ?u64 = null };
+/// What the user of a node lets in.
+pub const Policy = struct {
+    /// 0: saved before files had a greatest size unless the user gave one.
+    version: u32 = 0,
+    /// What becomes of offers from all nodes that are not in `from`.
+    accept: Accept = .all,
+    /// Nodes whose offers are accepted in any case. Their names are proven.
+    from: []const []const u8 = &.{},
+    /// Bytes of one file; null: as many as there is room for.
+    max_size: ?u64 = default_max_size,
+    /// Bytes of all files in the inbox, those that are still coming with what they will have; null: no limit.
+    max_total: ?u64 = null,
+    /// Files in the inbox, counted the same way.
+    max_files: ?u64 = null,
+
+    pub const current_version = 1;
+    pub const default_max_size = 64 << 30;
+};
 
 /// What a worker tells its main, which answers Status and List from it; complete, so that a restarted main learns all
 /// of it again.
@@ -119,6 +145,10 @@ pub const Report = struct {
     bytes: u64 = 0,
     size: u64 = 0,
     resumed_from: u64 = 0,
+    /// A receiver's: it is at work itself, and waits for nothing from the sender.
+    busy: bool = false,
+    /// What a sender waits for.
+    note: []const u8 = "",
 };
 
 /// Requests to main.
@@ -127,14 +157,22 @@ pub const ToMain = union(enum) {
     Send: Send,
     Status: Id,
     Cancel: Id,
+    List,
+    // From the node's user.
     Policy: Policy,
     GetPolicy,
-    List,
+    /// The offers about which the user is asked.
+    Offers,
+    /// Take or refuse one of them: its number, or the name of its file if it is the only one of that name.
+    Accept: Id,
+    Refuse: Id,
     // From other nodes.
     Offer: Offer,
     Alive: struct { worker: []const u8 },
     // From our own workers.
     Report: Report,
+    /// It is no more, however that came.
+    Ended,
     /// Give `partial` its final name: main does it, one at a time, so that no two transfers choose the same.
     Store: struct { partial: []const u8, name: []const u8 },
 };
@@ -148,6 +186,8 @@ pub const ToWorker = union(enum) {
     Cancel,
     /// A newer attempt waits for the partial file: answer when it is no longer written to.
     Stop,
+    /// Its place is needed for another transfer.
+    Displace: struct { reason: []const u8 },
     Alive,
     // From the worker on the other node.
     /// Look for the file under its name and the `after` next ones, then pull it.
@@ -165,12 +205,13 @@ pub const Answer = union(enum) {
     // To users.
     Done: Done,
     Failed: Failed,
-    Status: struct { state: State, bytes: u64, size: u64, resumed_from: u64 },
+    Status: struct { state: State, bytes: u64, size: u64, resumed_from: u64, note: []const u8 },
     Policy: Policy,
+    Offers: []const Offered,
     List: []const Listed,
     // To an Offer.
     Accepted: struct { have: u64 },
-    Refused: struct { kind: Kind, reason: []const u8 },
+    Refused: Refused,
     // To a Begin.
     Received: struct { hash: [32]u8 },
     /// There is already a file of that size; `next` is what to put into the next Begin if its hash is not the right
@@ -186,6 +227,19 @@ pub const Answer = union(enum) {
     // To a Stop.
     Stopped,
 };
+
+/// An offer about which the user is asked, or was.
+pub const Offered = struct {
+    id: u64,
+    peer: []const u8,
+    name: []const u8,
+    size: u64,
+    verdict: Verdict,
+    /// Seconds since the sender last asked: it does so every `again_asked` seconds while it waits.
+    silent: u64,
+};
+
+pub const Verdict = enum { pending, accepted, refused };
 
 pub const Listed = struct {
     id: []const u8,
@@ -242,9 +296,13 @@ pub const Context = extern struct {
 
 /// Have a tick delivered. Its outcome, whatever it is, puts back the prompt under which it was armed.
 pub fn armTick() void {
+    arm(tick_milliseconds);
+}
+
+pub fn arm(comptime milliseconds: u32) void {
     nectar.send(.{
         .target = timer,
-        .body = std.fmt.comptimePrint("{{\"SetTimer\":{d}}}", .{tick_milliseconds}),
+        .body = std.fmt.comptimePrint("{{\"SetTimer\":{d}}}", .{milliseconds}),
         .expects_response = timeout.local,
         .context = Context.of(.tick),
     });
@@ -263,6 +321,17 @@ pub fn presentable(text: []const u8) []const u8 {
         byte.* = '?';
     };
     return copy;
+}
+
+/// A number of bytes for people: 1536 is `1.5 KiB`.
+pub fn shownBytes(count: u64) []const u8 {
+    const units = [_][]const u8{ "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+    var unit: usize = 0;
+    var shift: u6 = 0;
+    while (unit + 1 < units.len and count >> shift >= 1024) : (unit += 1) shift += 10;
+    if (unit == 0) return nectar.format("{d} B", .{count});
+    const tenths = @as(u128, count) * 10 >> shift;
+    return nectar.format("{d}.{d} {s}", .{ tenths / 10, tenths % 10, units[unit] });
 }
 
 /// `… : 43% has arrived`, if anything has.

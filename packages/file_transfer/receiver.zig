@@ -29,6 +29,8 @@ pub const Receiver = struct {
     written: u64 = 0,
     resumed_from: u64 = 0,
     in_flight: u32 = 0,
+    /// The disk works on a sync or a hash.
+    working: bool = false,
     pulling: bool = false,
     /// What we last said we have, in answer to a Begin.
     answered: ?struct { hash: [32]u8, existing: ?u32 } = null,
@@ -36,7 +38,7 @@ pub const Receiver = struct {
     probing: u32 = 0,
     stopping: bool = false,
     silent_ticks: u32 = 0,
-    reported: ?struct { protocol.State, u64 } = null,
+    reported: ?struct { protocol.State, u64, bool } = null,
 
     /// The whole transfer; the current prompt is the Offer.
     pub fn run(our: nectar.Address, main: nectar.Address, job: protocol.Receive) !void {
@@ -101,12 +103,16 @@ pub const Receiver = struct {
                 respond(.{ .Alive = .{ .bytes = self.written } });
             },
             .Cancel => {
-                self.giveUp(.Cancelled, format("the transfer was cancelled on {s}", .{self.our.node}));
+                self.giveUp(.Cancelled, format("the transfer was cancelled on {s}", .{self.our.node}), 0);
+                self.end(.failed);
+            },
+            .Displace => |why| if (!self.stopping) {
+                self.giveUp(.Other, why.reason, protocol.again_busy);
                 self.end(.failed);
             },
             .Stop => {
                 self.stopping = true;
-                self.giveUp(.Superseded, "a newer attempt to send the same file took over");
+                self.giveUp(.Superseded, "a newer attempt to send the same file took over", 0);
                 // vfs does it after all that was sent to it before: its outcome, under the prompt of the Stop, says
                 // that nothing more will be written.
                 vfs.start(self.partial, .SyncAll, protocol.timeout.local, Context.of(.stop), false);
@@ -149,6 +155,7 @@ pub const Receiver = struct {
                 .Metadata => |file| if (file.len == self.offer.size and file.file_type == .File) {
                     self.probing = index;
                     self.state = .checking;
+                    self.working = true;
                     return vfs.start(path, .Hash, protocol.timeout.hash, Context.of(.have), false);
                 },
                 else => break, // free; if it is something worse, storing the file will say so
@@ -190,12 +197,13 @@ pub const Receiver = struct {
             self.in_flight += 1;
         }
         if (self.written == self.offer.size) {
+            self.working = true;
             vfs.start(self.partial, .SyncAll, protocol.timeout.disk, Context.of(.sync), false);
         }
     }
 
     fn chunkBytes(self: *Receiver) u64 {
-        return @max(1, @min(protocol.chunk_bytes, self.offer.chunk));
+        return @max(protocol.min_chunk_bytes, @min(protocol.chunk_bytes, self.offer.chunk));
     }
 
     /// Hand the blob of the message being handled to vfs.
@@ -227,6 +235,7 @@ pub const Receiver = struct {
                 self.pump();
             },
             .sync => {
+                self.working = false;
                 if (reply != .Ok) return self.failDisk(reply.problem());
                 self.check();
             },
@@ -250,10 +259,12 @@ pub const Receiver = struct {
             else => |reply| return self.failDisk(reply.problem()),
         }
         self.state = .checking;
+        self.working = true;
         vfs.start(self.partial, .Hash, protocol.timeout.hash, Context.of(.hash), false);
     }
 
     fn hashed(self: *Receiver, hash: [32]u8, existing: ?u32) void {
+        self.working = false;
         self.answered = .{ .hash = hash, .existing = existing };
         if (existing) |index| return respond(.{ .Have = .{ .hash = hash, .next = index + 1 } });
         respond(.{ .Received = .{ .hash = hash } });
@@ -321,8 +332,8 @@ pub const Receiver = struct {
     }
 
     /// To the sender, whatever it waits for.
-    fn giveUp(self: *Receiver, kind: protocol.Kind, reason: []const u8) void {
-        const message: protocol.ToWorker = .{ .GiveUp = .{ .kind = kind, .reason = reason } };
+    fn giveUp(self: *Receiver, kind: protocol.Kind, reason: []const u8, again: u32) void {
+        const message: protocol.ToWorker = .{ .GiveUp = .{ .kind = kind, .reason = reason, .again = again } };
         nectar.send(.{ .target = self.peer, .body = nectar.json.stringify(message) });
     }
 
@@ -352,8 +363,9 @@ pub const Receiver = struct {
     }
 
     fn report(self: *Receiver) void {
-        if (self.reported) |last| if (last[0] == self.state and last[1] == self.written) return;
-        self.reported = .{ self.state, self.written };
+        const busy = self.working or self.next_write > self.written;
+        if (self.reported) |last| if (last[0] == self.state and last[1] == self.written and last[2] == busy) return;
+        self.reported = .{ self.state, self.written, busy };
         const message: protocol.ToMain = .{ .Report = .{
             .id = format("{s}/{s}", .{ self.peer.node, self.offer.id }),
             .direction = .receiving,
@@ -364,6 +376,7 @@ pub const Receiver = struct {
             .bytes = self.written,
             .size = self.offer.size,
             .resumed_from = self.resumed_from,
+            .busy = busy,
         } };
         nectar.send(.{ .target = self.main, .body = nectar.json.stringify(message) });
     }

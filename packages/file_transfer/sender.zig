@@ -5,6 +5,9 @@
 //! an outcome of a request is handled that was itself sent under it: the Offer, Begin, Commit, Alive, the hash, or a
 //! tick. Chunk requests, Cancel and GiveUp come with other prompts or none: what they bring about is noted in
 //! `trouble`, and the next tick acts on it.
+//!
+//! Where the other node says that the offer may be made again, it is, until that node takes it or the user has enough.
+//! Each offer begins an attempt: outcomes of what was asked for in an earlier one concern nobody.
 
 const std = @import("std");
 const nectar = @import("nectar");
@@ -29,6 +32,14 @@ pub const Sender = struct {
     /// Bytes that the receiver has on its disk.
     bytes: u64 = 0,
     resumed_from: u64 = 0,
+    /// The same of the first attempt that was accepted.
+    first_resumed_from: ?u64 = null,
+    /// In the contexts of what the peer is asked for.
+    attempt: u32 = 0,
+    /// Ticks until the next one, while there is none.
+    wait_ticks: u32 = 0,
+    /// What is waited for meanwhile.
+    wait_note: []const u8 = "",
     /// Chunks being read.
     reads: u32 = 0,
     ticks: u32 = 0,
@@ -37,7 +48,8 @@ pub const Sender = struct {
     trouble: ?Trouble = null,
 
     const Theirs = union(enum) { received: [32]u8, have: struct { hash: [32]u8, next: u32 } };
-    const Trouble = struct { kind: protocol.Kind, reason: []const u8, tell_peer: bool };
+    /// `again`: seconds until the next attempt; 0: it is the end.
+    const Trouble = struct { kind: protocol.Kind, reason: []const u8, tell_peer: bool, again: u32 = 0 };
 
     /// The whole transfer; the current prompt is the Send.
     pub fn run(our: nectar.Address, main: nectar.Address, job: protocol.Send) !void {
@@ -79,13 +91,29 @@ pub const Sender = struct {
     }
 
     fn offer(self: *Sender) void {
+        self.attempt += 1;
         self.tell(.{ .node = self.job.to, .process = self.main.process }, protocol.ToMain{ .Offer = .{
             .id = self.job.id,
             .name = self.job.name,
             .size = self.file.len,
             .modified = self.file.modified,
             .chunk = protocol.max_chunk_bytes,
-        } }, protocol.timeout.offer, Context.of(.offer));
+        } }, protocol.timeout.offer, .offer);
+    }
+
+    /// Offer the file again after so many seconds; what the peer had to say so far is void.
+    fn wait(self: *Sender, seconds: u32, note_text: []const u8) void {
+        self.attempt += 1;
+        self.peer = null;
+        self.theirs = null;
+        self.trouble = null;
+        self.alive_outstanding = false;
+        self.state = .waiting;
+        self.reported = null; // the note may be another one
+        const capped: u32 = @max(1, @min(seconds, protocol.max_again));
+        self.wait_ticks = capped * 1000 / protocol.tick_milliseconds;
+        nectar.allocator.free(self.wait_note);
+        self.wait_note = nectar.allocator.dupe(u8, protocol.presentable(note_text)) catch @panic("out of memory");
     }
 
     /// What the peer, or main, asks.
@@ -102,7 +130,12 @@ pub const Sender = struct {
         if (!request.source.eql(peer)) return;
         switch (message) {
             .Chunk => |chunk| self.read(chunk.offset, chunk.length, chunk.have),
-            .GiveUp => |given| self.note(given.kind, given.reason, false),
+            .GiveUp => |given| self.noteTrouble(.{
+                .kind = given.kind,
+                .reason = given.reason,
+                .tell_peer = false,
+                .again = given.again,
+            }),
             else => if (request.wantsAnswer()) respond(.{ .Err = "not understood" }),
         }
     }
@@ -125,7 +158,7 @@ pub const Sender = struct {
             .tick => self.tick(),
             .read => self.chunkRead(vfs.parse(response.body)),
             .hash => self.hashed(vfs.parse(response.body)),
-            .offer, .begin, .commit, .alive => {
+            .offer, .begin, .commit, .alive => if (context.offset == self.attempt) {
                 const answer = protocol.parseAnswer(response.body);
                 switch (context.purpose) {
                     .offer => try self.offered(answer, response.source),
@@ -143,7 +176,7 @@ pub const Sender = struct {
             .tick => self.tick(),
             .read => self.chunkRead(vfs.unanswered(kind)),
             .hash => self.hashed(vfs.unanswered(kind)),
-            .offer, .begin, .commit, .alive => self.lost(kind),
+            .offer, .begin, .commit, .alive => if (context.offset == self.attempt) self.lost(kind),
             else => {},
         }
     }
@@ -157,10 +190,15 @@ pub const Sender = struct {
                 self.bytes = self.resumed_from;
                 self.state = .sending;
                 // While the bytes are on their way: vfs reads chunks beside it.
-                vfs.start(self.job.path, .Hash, protocol.timeout.hash, Context.of(.hash), false);
+                if (self.first_resumed_from == null) {
+                    vfs.start(self.job.path, .Hash, protocol.timeout.hash, Context.of(.hash), false);
+                }
+                self.first_resumed_from = self.first_resumed_from orelse self.resumed_from;
                 self.begin(0);
             },
-            .Refused => |refused| self.fail(refused.kind, protocol.presentable(refused.reason)),
+            .Refused => |refused| if (refused.again > 0) {
+                self.wait(refused.again, if (refused.note.len > 0) refused.note else refused.reason);
+            } else self.fail(refused.kind, protocol.presentable(refused.reason)),
             else => self.confused(),
         }
     }
@@ -169,7 +207,7 @@ pub const Sender = struct {
         self.theirs = null;
         self.state = .sending;
         const message: protocol.ToWorker = .{ .Begin = .{ .after = after } };
-        self.tell(self.peer.?, message, protocol.timeout.transfer, Context.of(.begin));
+        self.tell(self.peer.?, message, protocol.timeout.transfer, .begin);
     }
 
     /// Answers the Chunk: its prompt is back. The bytes go by as the blob.
@@ -215,7 +253,7 @@ pub const Sender = struct {
             .have => |have| if (!std.mem.eql(u8, &have.hash, &ours)) return self.begin(have.next),
         }
         const message: protocol.ToWorker = .{ .Commit = .{ .hash = ours } };
-        self.tell(self.peer.?, message, protocol.timeout.disk, Context.of(.commit));
+        self.tell(self.peer.?, message, protocol.timeout.disk, .commit);
     }
 
     fn changed(self: *Sender) ?[]const u8 {
@@ -232,7 +270,7 @@ pub const Sender = struct {
     fn committed(self: *Sender, answer: protocol.Answer) void {
         switch (answer) {
             .Stored => |stored| {
-                const sent = if (self.theirs.? == .have) 0 else self.file.len - self.resumed_from;
+                const sent = if (self.theirs.? == .have) 0 else self.file.len - self.first_resumed_from.?;
                 respond(.{ .Done = .{
                     .name = protocol.presentable(stored.name),
                     .bytes = self.file.len,
@@ -264,16 +302,21 @@ pub const Sender = struct {
     fn tick(self: *Sender) void {
         if (self.trouble) |trouble| {
             if (trouble.tell_peer) return self.abandon(trouble.kind, trouble.reason, false);
-            return self.fail(trouble.kind, trouble.reason);
+            if (trouble.again == 0) return self.fail(trouble.kind, trouble.reason);
+            self.wait(trouble.again, trouble.reason);
         }
         self.ticks +%= 1;
+        if (self.wait_ticks > 0) {
+            self.wait_ticks -= 1;
+            if (self.wait_ticks == 0) self.offer();
+        }
         if (self.peer) |peer| if (self.ticks % protocol.alive_every_ticks == 0 and !self.alive_outstanding) {
             self.alive_outstanding = true;
             self.tell(
                 .{ .node = self.job.to, .process = self.main.process },
                 protocol.ToMain{ .Alive = .{ .worker = format("{f}", .{peer.process}) } },
                 protocol.timeout.alive,
-                Context.of(.alive),
+                .alive,
             );
         };
         self.report();
@@ -282,20 +325,33 @@ pub const Sender = struct {
 
     /// Something that ends the transfer at the next tick; the first counts.
     fn note(self: *Sender, kind: protocol.Kind, reason: []const u8, tell_peer: bool) void {
-        if (self.trouble != null) return;
-        const kept = nectar.allocator.dupe(u8, protocol.presentable(reason)) catch @panic("out of memory");
-        self.trouble = .{ .kind = kind, .reason = kept, .tell_peer = tell_peer };
+        self.noteTrouble(.{ .kind = kind, .reason = reason, .tell_peer = tell_peer });
+    }
+
+    fn noteTrouble(self: *Sender, trouble: Trouble) void {
+        // One that is not the end gives way to one that is: the user may have enough meanwhile.
+        if (self.trouble) |known| if (known.again == 0 or trouble.again > 0) return;
+        self.trouble = trouble;
+        self.trouble.?.reason = nectar.allocator.dupe(u8, protocol.presentable(trouble.reason)) catch
+            @panic("out of memory");
+    }
+
+    /// The peer has no more to do with it: act on what is noted, if that says why.
+    fn ends(self: *Sender) bool {
+        const trouble = self.trouble orelse return false;
+        if (trouble.again > 0) self.wait(trouble.again, trouble.reason) else self.fail(trouble.kind, trouble.reason);
+        return true;
     }
 
     /// The receiver gave up in answer to Begin or Commit; what is noted of it or of us says more exactly why.
     fn failedThere(self: *Sender, failed: protocol.Failed) void {
-        if (self.trouble) |trouble| return self.fail(trouble.kind, trouble.reason);
+        if (self.ends()) return;
         self.bytes = @min(failed.received, self.file.len);
         self.fail(failed.kind, protocol.presentable(failed.reason));
     }
 
     fn lost(self: *Sender, kind: nectar.SendErrorKind) void {
-        if (self.trouble) |trouble| return self.fail(trouble.kind, trouble.reason);
+        if (self.ends()) return;
         const offline = "{s} is offline; run the same command again when it is back{s}";
         const silent = "{s} does not answer, or runs no file_transfer; run the same command again later{s}";
         const about = .{ self.job.to, self.arrived() };
@@ -337,12 +393,19 @@ pub const Sender = struct {
         return protocol.arrived(self.bytes, self.file.len);
     }
 
-    fn tell(_: *Sender, target: nectar.Address, message: anytype, seconds: u64, context: []const u8) void {
+    fn tell(
+        self: *Sender,
+        target: nectar.Address,
+        message: anytype,
+        seconds: u64,
+        purpose: Context.Purpose,
+    ) void {
+        const context: Context = .{ .purpose = purpose, .offset = self.attempt };
         nectar.send(.{
             .target = target,
             .body = nectar.json.stringify(message),
             .expects_response = seconds,
-            .context = context,
+            .context = std.mem.asBytes(&context),
         });
     }
 
@@ -358,6 +421,7 @@ pub const Sender = struct {
             .bytes = self.bytes,
             .size = self.file.len,
             .resumed_from = self.resumed_from,
+            .note = if (self.state == .waiting) self.wait_note else "",
         } };
         nectar.send(.{ .target = self.main, .body = nectar.json.stringify(message) });
     }

@@ -16,19 +16,26 @@ pub const Action = union(enum) {
     /// The bytes are the request's blob.
     WriteAt: struct { offset: u64 },
     SyncAll,
+    ReadDir,
+    /// Bytes that our files may still grow by.
+    FreeSpace,
     /// BLAKE3 of the whole file; may take long.
     Hash,
     Rename: struct { new_path: []const u8 },
     RemoveFile,
 };
 
-pub const Metadata = struct { file_type: enum { File, Directory }, len: u64, modified: i64 = 0 };
+pub const FileType = enum { File, Directory };
+pub const Metadata = struct { file_type: FileType, len: u64, modified: i64 = 0 };
+pub const Entry = struct { path: []const u8, file_type: FileType };
 
 pub const Reply = union(enum) {
     Ok,
     Read,
     Metadata: Metadata,
     Hash: [32]u8,
+    ReadDir: []const Entry,
+    FreeSpace: u64,
     Err: Problem,
 
     /// Why this is not what was asked for.

@@ -21,6 +21,12 @@ pub fn init(our: nectar.Address) !void {
         .request => |request| {
             if (!request.source.samePackage(our)) continue;
             const order = nectar.json.parse(protocol.ToWorker, request.body) catch continue;
+            // Whatever becomes of us, our place does not stay taken.
+            const ended: nectar.OnExitRequest = .{
+                .target = request.source,
+                .body = nectar.json.stringify(protocol.ToMain.Ended),
+            };
+            nectar.setOnExit(.{ .requests = &.{ended} });
             switch (order) {
                 .Send => |job| return Sender.run(our, request.source, job),
                 .Receive => |job| return Receiver.run(our, request.source, job),
