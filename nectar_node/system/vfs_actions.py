@@ -115,9 +115,13 @@ def _io_error(text: str, path: str) -> Refused:
     return Refused({"IOError": {"error": text, "path": path}})
 
 
+def _bad_bytes(path: str) -> Refused:
+    return Refused({"BadBytes": {"action": "write", "path": path}})
+
+
 def _data(call: Call) -> Buffer:
     if call.blob is None:
-        raise Refused({"BadBytes": {"action": "write", "path": call.path}})
+        raise _bad_bytes(call.path)
     return call.blob.bytes
 
 
@@ -137,7 +141,11 @@ def _plan_read_at(call: Call) -> Operation:
 
 
 def _plan_write_at(call: Call) -> Operation:
-    return WriteAt(call.location, number_untrusted(field_untrusted(call.argument, "offset")), _data(call))
+    offset = number_untrusted(field_untrusted(call.argument, "offset"))
+    data = _data(call)
+    if "length" in call.argument and len(data) != number_untrusted(call.argument["length"]):
+        raise _bad_bytes(call.path)
+    return WriteAt(call.location, offset, data)
 
 
 def _plan_read_exact(call: Call) -> Operation:

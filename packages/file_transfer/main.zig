@@ -19,13 +19,13 @@ const vfs = @import("vfs.zig");
 const respond = protocol.respond;
 
 const max_id_bytes = 200;
-const tick_milliseconds = 1000;
 /// Seconds between two looks at what is too old.
-const sweep_seconds = 60;
+const sweep_seconds = 30;
 
 var our: nectar.Address = undefined;
-/// Whether a tick is on its way.
+/// Whether a tick is on its way: of each second, while files are received; of `sweep_seconds`, while offers wait.
 var ticking = false;
+var sweeping = false;
 
 pub fn init(address: nectar.Address) !void {
     our = address;
@@ -43,17 +43,30 @@ pub fn init(address: nectar.Address) !void {
 
 /// While there is nothing whose time counts, there is no tick.
 fn tickWhileNeeded() void {
-    if (ticking or (transfers.running(.receiving) == 0 and !offers.any())) return;
-    ticking = true;
-    protocol.arm(tick_milliseconds);
+    if (!ticking and transfers.running(.receiving) > 0) {
+        ticking = true;
+        protocol.arm(1000, .tick);
+    }
+    if (!sweeping and offers.any()) {
+        sweeping = true;
+        protocol.arm(1000 * sweep_seconds, .sweep);
+    }
 }
 
 fn outcome(context: ?[]const u8) !void {
     const known = protocol.Context.parse(context) orelse return stopped(context);
-    if (known.purpose != .tick) return;
-    ticking = false;
-    transfers.tick();
-    if (transfers.clock % sweep_seconds == 0) offers.expire(false);
+    switch (known.purpose) {
+        .tick => {
+            ticking = false;
+            transfers.tick();
+        },
+        .sweep => {
+            sweeping = false;
+            if (!ticking) transfers.clock += sweep_seconds;
+            offers.expire(false);
+        },
+        else => {},
+    }
 }
 
 const not_understood = "not a request that file_transfer understands";

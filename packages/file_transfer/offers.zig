@@ -17,7 +17,7 @@ const kept_seconds = 24 * 3600;
 /// The same of one that was refused: within them the sender hears the same again, and the user nothing.
 const refused_seconds = 3600;
 /// Seconds after which a sender that has not asked again has gone.
-const gone_seconds = 10;
+const gone_seconds = 60;
 
 const Pending = struct {
     number: u64,

@@ -22,16 +22,26 @@ const nectar = @import("nectar");
 
 const json = nectar.json;
 
-/// Bytes per chunk: large enough that a message costs nothing beside its bytes, small enough to share a connection.
+/// Bytes of a chunk, at most: large enough that a message costs nothing beside its bytes, small enough to share a
+/// connection.
 pub const chunk_bytes = 2 << 20;
-/// Chunks that are asked for, or received and not yet written. With `chunk_bytes` this bounds the memory of a
-/// transfer.
-pub const window = 8;
+/// What a receiver asks for at least: it would be kept busy by files that come byte by byte.
+pub const min_chunk_bytes = 64 << 10;
+/// Bytes that are asked for, or received and not yet written: the memory of a transfer. They begin in the middle, grow
+/// with each chunk that comes quickly, and shrink with one that comes slowly, so that something arrives every few
+/// seconds however slow the way is: who gets on is told by that from who does not.
+pub const window = struct {
+    pub const least = min_chunk_bytes;
+    pub const first = 1 << 20;
+    pub const most = 8 * chunk_bytes;
+    /// Chunks in it, until it is full of the largest.
+    pub const chunks = 4;
+    pub const quick_ticks = 10;
+    pub const slow_ticks = 30;
+};
 /// Chunks that a sender reads at once for a receiver, which may be somebody else's program.
 pub const max_reads = 64;
 pub const max_chunk_bytes = 4 << 20;
-/// What a receiver asks for at least: it would be kept busy by files that come byte by byte.
-pub const min_chunk_bytes = 64 << 10;
 
 pub const tick_milliseconds = 100;
 pub const alive_every_ticks = 20;
@@ -260,15 +270,19 @@ pub fn respond(answer: Answer) void {
     nectar.respond(.{ .body = nectar.json.stringify(answer) });
 }
 
-/// What a request was for, as its context. The numbers are those of a chunk.
+/// What a request was for, as its context. The numbers are those of a chunk, or the attempt's as `offset`.
 pub const Context = extern struct {
     offset: u64 = 0,
     length: u32 = 0,
+    /// The tick in which it was asked for.
+    asked: u32 = 0,
     purpose: Purpose,
+    unused: u32 = 0,
 
     pub const Purpose = enum(u32) {
         idle,
         tick,
+        sweep,
         alive,
         offer,
         begin,
@@ -296,15 +310,16 @@ pub const Context = extern struct {
 
 /// Have a tick delivered. Its outcome, whatever it is, puts back the prompt under which it was armed.
 pub fn armTick() void {
-    arm(tick_milliseconds);
+    arm(tick_milliseconds, .tick);
 }
 
-pub fn arm(comptime milliseconds: u32) void {
+/// The same of another length and purpose.
+pub fn arm(comptime milliseconds: u32, comptime purpose: Context.Purpose) void {
     nectar.send(.{
         .target = timer,
         .body = std.fmt.comptimePrint("{{\"SetTimer\":{d}}}", .{milliseconds}),
-        .expects_response = timeout.local,
-        .context = Context.of(.tick),
+        .expects_response = 2 * timeout.local,
+        .context = Context.of(purpose),
     });
 }
 

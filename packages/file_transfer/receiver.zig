@@ -28,7 +28,10 @@ pub const Receiver = struct {
     next_write: u64 = 0,
     written: u64 = 0,
     resumed_from: u64 = 0,
-    in_flight: u32 = 0,
+    /// Bytes.
+    in_flight: u64 = 0,
+    window: u64 = protocol.window.first,
+    ticks: u32 = 0,
     /// The disk works on a sync or a hash.
     working: bool = false,
     pulling: bool = false,
@@ -180,9 +183,15 @@ pub const Receiver = struct {
 
     /// Keep the window full; when all is written, make it durable.
     fn pump(self: *Receiver) void {
-        while (self.in_flight < protocol.window and self.next_chunk < self.offer.size) {
+        while (self.next_chunk < self.offer.size) {
             const length: u32 = @intCast(@min(self.chunkBytes(), self.offer.size - self.next_chunk));
-            const context: Context = .{ .purpose = .chunk, .offset = self.next_chunk, .length = length };
+            if (self.in_flight > 0 and self.in_flight + length > self.window) break;
+            const context: Context = .{
+                .purpose = .chunk,
+                .offset = self.next_chunk,
+                .length = length,
+                .asked = self.ticks,
+            };
             nectar.send(.{
                 .target = self.peer,
                 .body = nectar.json.stringify(protocol.ToWorker{ .Chunk = .{
@@ -194,7 +203,7 @@ pub const Receiver = struct {
                 .context = std.mem.asBytes(&context),
             });
             self.next_chunk += length;
-            self.in_flight += 1;
+            self.in_flight += length;
         }
         if (self.written == self.offer.size) {
             self.working = true;
@@ -203,7 +212,15 @@ pub const Receiver = struct {
     }
 
     fn chunkBytes(self: *Receiver) u64 {
-        return @max(protocol.min_chunk_bytes, @min(protocol.chunk_bytes, self.offer.chunk));
+        const most = @min(protocol.chunk_bytes, self.offer.chunk);
+        return @max(protocol.min_chunk_bytes, @min(most, self.window / protocol.window.chunks));
+    }
+
+    /// A chunk has come that was asked for so many ticks ago.
+    fn adapt(self: *Receiver, length: u32, ticks: u32) void {
+        const window = protocol.window;
+        if (ticks <= window.quick_ticks) self.window = @min(window.most, self.window + length);
+        if (ticks > window.slow_ticks) self.window = @max(window.least, self.window / 2);
     }
 
     /// Hand the blob of the message being handled to vfs.
@@ -220,8 +237,9 @@ pub const Receiver = struct {
         // Out of order it would leave a hole, and the file's length would no longer say what has arrived.
         if (context.offset != self.next_write) return self.fail(.Other, "the chunks arrived out of order");
         self.next_write += context.length;
+        self.adapt(context.length, self.ticks - context.asked);
         const write: Context = .{ .purpose = .write, .offset = context.offset, .length = context.length };
-        const write_at: vfs.Action = .{ .WriteAt = .{ .offset = context.offset } };
+        const write_at: vfs.Action = .{ .WriteAt = .{ .offset = context.offset, .length = context.length } };
         vfs.start(self.partial, write_at, protocol.timeout.disk, std.mem.asBytes(&write), true);
     }
 
@@ -229,9 +247,9 @@ pub const Receiver = struct {
         if (self.stopping) return;
         switch (context.purpose) {
             .write => {
-                if (reply != .Ok) return self.failDisk(reply.problem());
+                if (reply != .Ok) return self.failWrite(reply.problem());
                 self.written += context.length;
-                self.in_flight -= 1;
+                self.in_flight -= context.length;
                 self.pump();
             },
             .sync => {
@@ -246,16 +264,19 @@ pub const Receiver = struct {
         }
     }
 
+    /// A chunk has another length than asked for if the file became shorter meanwhile, or if nobody means to send it.
+    fn failWrite(self: *Receiver, problem: vfs.Problem) void {
+        if (problem.kind != .Changed) return self.failDisk(problem);
+        self.discard();
+        self.fail(.Changed, format(
+            "{s} changed on {s} while it was being sent; run the same command again",
+            .{ self.offer.name, self.peer.node },
+        ));
+    }
+
     fn check(self: *Receiver) void {
         switch (vfs.ask(self.partial, .Metadata)) {
-            // A chunk may be shorter than asked for if the file became shorter meanwhile.
-            .Metadata => |file| if (file.len != self.offer.size) {
-                self.discard();
-                return self.fail(.Changed, format(
-                    "{s} changed on {s} while it was being sent; run the same command again",
-                    .{ self.offer.name, self.peer.node },
-                ));
-            },
+            .Metadata => |file| if (file.len != self.offer.size) return self.failWrite(.{ .kind = .Changed, .text = "" }),
             else => |reply| return self.failDisk(reply.problem()),
         }
         self.state = .checking;
@@ -310,6 +331,7 @@ pub const Receiver = struct {
     }
 
     fn tick(self: *Receiver) void {
+        self.ticks += 1;
         self.silent_ticks += 1;
         if (self.silent_ticks > protocol.silence_ticks and !self.stopping) {
             const line = "{s} has gone silent; {s} stays as far as it has arrived";

@@ -13,8 +13,8 @@ pub const Action = union(enum) {
     OpenFile: struct { create: bool },
     /// Answered Read, with the bytes in the blob; fewer at the end of the file.
     ReadAt: struct { offset: u64, length: u32 },
-    /// The bytes are the request's blob.
-    WriteAt: struct { offset: u64 },
+    /// The bytes are the request's blob, which must have that length.
+    WriteAt: struct { offset: u64, length: u32 },
     SyncAll,
     ReadDir,
     /// Bytes that our files may still grow by.
@@ -57,6 +57,7 @@ pub const Problem = struct {
     const Known = union(enum) {
         NotFound: nectar.json.Raw,
         IOError: struct { @"error": []const u8 },
+        BadBytes: nectar.json.Raw,
     };
 
     pub fn fromJson(scanner: *nectar.json.Scanner) nectar.json.Error!Problem {
@@ -66,6 +67,7 @@ pub const Problem = struct {
         };
         return switch (known) {
             .NotFound => .{ .kind = .NotFound, .text = "not found" },
+            .BadBytes => .{ .kind = .Changed, .text = "other bytes came than were asked for" },
             .IOError => |io| of(io.@"error", .Disk),
         };
     }

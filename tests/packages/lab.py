@@ -19,14 +19,18 @@ class Lab:
     """Nodes that all run the same packages. What is said to them is said to the first one, or to `where`."""
 
     def __init__(
-        self, engine: Programs, packages: tuple[str | Path, ...], nodes: tuple[str, ...] = ("one.nec",)
+        self,
+        engine: Programs,
+        packages: tuple[str | Path, ...],
+        nodes: tuple[str, ...] = ("one.nec",),
+        disk_bytes: int = 1 << 40,
     ) -> None:
-        """`packages`: names of those that come with the node, and folders of others."""
+        """`packages`: names of those that come with the node, and folders of others; `disk_bytes`: of each node."""
         self.simulation = Simulation(SEED, engine)
         folders = tuple(PACKAGES / name for name in packages)
         self._names = nodes
         for name in nodes:
-            self.simulation.add(name, folders)
+            self.simulation.add(name, folders, disk_bytes)
         self.simulation.settle()
 
     @property

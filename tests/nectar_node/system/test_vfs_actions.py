@@ -82,6 +82,15 @@ def test_write_all_and_the_first_packages_write_at_write_at_the_cursor(drives: D
     assert content(drives) == b"123def"
 
 
+def test_write_at_with_a_length_writes_no_other_bytes_than_were_meant(drives: Drives) -> None:
+    drives.ask(FILE, "Write", b"abcdef")
+    assert drives.ask(FILE, {"WriteAt": {"offset": 4, "length": 2}}, b"xy") == "Ok"
+    refused = {"Err": {"BadBytes": {"action": "write", "path": FILE}}}
+    for data in (b"", b"1", b"123"):
+        assert drives.ask(FILE, {"WriteAt": {"offset": 0, "length": 2}}, data) == refused
+    assert content(drives) == b"abcdxy"
+
+
 def test_write_at_with_an_offset_moves_no_cursor(drives: Drives) -> None:
     drives.ask(FILE, "Write", b"abcdef")
     assert drives.ask(FILE, {"WriteAt": {"offset": 4}}, b"xy") == "Ok"

@@ -24,7 +24,7 @@ def test_g11_no_chunk_enters_the_memory_of_a_guest(programs: Programs) -> None:
     run = FileTransfer.begin(SEED, programs)
     run.send(run.random_file(5_000_000))
     written = [line for line in run.simulation.journal if " disk WriteAt " in line]
-    assert len(written) == 3, SEED
+    assert len(written) > 3, SEED
     assert run.blob_bytes_loaded() == 0
 
 
