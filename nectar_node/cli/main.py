@@ -22,7 +22,7 @@ BAD_USAGE = 2
 INTERRUPTED = 130
 
 _HERE = "nectar_node.cli"
-_GROUPS = ("net", "keys", "directory")
+_GROUPS = ("net", "keys", "directory", "inbox")
 """Modules, each with an `app`."""
 _COMMANDS = {
     "boot": "boot",

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nectar_node.cli import output
 from nectar_node.cli.client import Answer, ControlClient, ControlError, NodeGone
 from nectar_node.cli.network import Network
 from nectar_node.cli.progress import TransferDisplay
@@ -57,6 +58,8 @@ class Progress:
     """Bytes that the other side holds."""
     size: int
     resumed_from: int
+    note: str = ""
+    """What it waits for, while it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,7 @@ class Transfer:
     def _follow(self, display: TransferDisplay, wanted: Interrupts) -> None:
         """Show the progress until the outcome is there, or the user does not want to wait for it any longer."""
         give_up = None
+        told = ""
         while not self.outcome.has_answer(POLL_INTERVAL):
             now = time.monotonic()
             if wanted.count and give_up is None:
@@ -173,6 +177,9 @@ class Transfer:
                 raise TransferFailed("Cancelled", sentence, self.received)
             if (state := decode_progress_untrusted(self._ask("Status"))) is not None:
                 self.received = state.received
+                if state.note and state.note != told:
+                    display.note(f"{output.sentence(state.note)} Waiting; Ctrl-C gives up.")
+                told = state.note
                 display.show(state.state, state.received, state.size or self.order.size)
 
     def _ask(self, question: str) -> Answer:
@@ -200,9 +207,17 @@ def decode_progress_untrusted(answer: Answer) -> Progress | None:
     """The progress in the answer to `Status`; None where there is none in it (yet). Raises ControlError."""
     if answer.get("outcome") != "response":
         return None
-    match _decode(answer):
-        case {"Status": {"state": str(state), "bytes": int(received), "size": int(size), "resumed_from": int(resumed)}}:
-            return Progress(state, received, size, resumed)
+    match decode(answer):
+        case {
+            "Status": {
+                "state": str(state),
+                "bytes": int(received),
+                "size": int(size),
+                "resumed_from": int(resumed),
+                **more,
+            }
+        }:
+            return Progress(state, received, size, resumed, str(more.get("note", "")))
         case _:
             return None
 
@@ -210,7 +225,7 @@ def decode_progress_untrusted(answer: Answer) -> Progress | None:
 def decode_outcome_untrusted(answer: Answer) -> Done:
     """The end of a transfer in the response to `Send`; raises TransferFailed, also for one that makes no sense."""
     try:
-        value = _decode(answer)
+        value = decode(answer)
     except ControlError as error:
         raise TransferFailed("Other", str(error)) from error
     match value:
@@ -226,7 +241,8 @@ def decode_outcome_untrusted(answer: Answer) -> Done:
             raise TransferFailed("Other", "The package file_transfer gave an answer of unknown shape.")
 
 
-def _decode(answer: Answer) -> object:
+def decode(answer: Answer) -> object:
+    """The JSON of a response; raises ControlError."""
     try:
         value: object = json.loads(str(answer.get("body")))
     except (ValueError, RecursionError) as error:

@@ -29,6 +29,7 @@ class SendingNode:
 
     outcome: Reply
     on_status: Any = None
+    note: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     end: threading.Event = field(default_factory=threading.Event)
 
@@ -53,7 +54,8 @@ class SendingNode:
             self.on_status()
         else:
             self.end.set()
-        return injected({"Status": {"state": "sending", "bytes": 6, "size": 10, "resumed_from": 6}})
+        state = "waiting" if self.note else "sending"
+        return injected({"Status": {"state": state, "bytes": 6, "size": 10, "resumed_from": 6, "note": self.note}})
 
 
 @pytest.fixture
@@ -133,6 +135,16 @@ def test_a_failure_as_json_says_the_same(tmp_path: Path, file: Path, capsys: pyt
     result = json.loads(capsys.readouterr().out)
     assert (result["failed"], result["reason"], result["received"]) == ("Offline", "Gone.", 6)
     assert result["resume"].startswith("nectar send ")
+
+
+def test_what_a_transfer_waits_for_is_one_sentence(
+    tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = SendingNode(injected({"Done": DONE}), note="recv.nec asks its user whether to accept the file")
+    assert send(tmp_path / "net", file, answer) == 0
+    text = capsys.readouterr().out
+    assert text.count("recv.nec asks its user whether to accept the file. Waiting; Ctrl-C gives up.") == 1
+    assert "a file.txt → recv.nec: waiting, 6 B of 10 B (60%)" in text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -152,13 +152,13 @@ def test_who_has_lost_its_place_goes_on_where_it_was_as_soon_as_there_is_room(en
     assert inbox.user("List", HONEST)["List"][0]["resumed_from"] > 10 * MIB
 
 
-def test_a_place_of_a_worker_that_has_died_is_free_again(inbox: InboxLab) -> None:
-    taken = inbox.taken(inbox.offer("a.bin", MIB))
+def test_places_of_workers_that_were_killed_are_free_again(inbox: InboxLab) -> None:
     node = inbox.lab.at(RECEIVER)
-    node.core.kill(taken.worker.process, inbox.now)
-    node.go_on()
-    inbox.lab.simulation.rest(1.0)
-    assert inbox.receiving(EVIL) in ([], [each for each in inbox.receiving(EVIL) if each["name"] == "a.bin"])
+    for number in range(MAX_OF_NODE):
+        node.core.kill(inbox.taken(inbox.offer(f"{number}.bin", MIB, HONEST), HONEST).worker.process, inbox.now)
+        node.go_on()
+    inbox.lab.simulation.rest(IDLE)
+    assert "Done" in inbox.send(inbox.data(1000), within=AT_ONCE), SEED
 
 
 # --- what is left ---------------------------------------------------------------------------------------------------

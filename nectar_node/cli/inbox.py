@@ -1,0 +1,334 @@
+"""`nectar inbox`: whose files a node accepts, how large and how many, and the offers about which its user is asked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nectar_node.cli import options, output
+from nectar_node.cli.boot import check_name
+from nectar_node.cli.client import ControlError
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.cli.sizes import parse_size
+from nectar_node.cli.transfer import PROCESS, decode
+from nectar_node.errors import BadInput, NodeError
+
+app = typer.Typer(help="Decide whose files a node accepts.", no_args_is_help=True, rich_markup_mode=None)
+policy_app = typer.Typer(
+    help="Show whose files a node accepts, how large and how many; `set` changes it.", rich_markup_mode=None
+)
+app.add_typer(policy_app, name="policy")
+
+NO_LIMIT = "none"
+"""Instead of a limit, or of names."""
+ACCEPT = ("all", "ask", "none")
+_PATIENCE = 10
+"""Seconds for the process to answer."""
+_GONE_SECONDS = 60
+"""After which a sender that has not asked again has gone: it does so every two seconds, and is seen every thirty."""
+
+Which = Annotated[str, typer.Argument(metavar="ID|NAME", help="The offer's number, or the name of its file.")]
+Limit = Annotated[str | None, typer.Option(metavar="SIZE", help="Such as 10GiB; none: no limit.")]
+
+
+class Refused(NodeError):
+    """The process's: it cannot do what the user wants, and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a node lets in."""
+
+    accept: str
+    """all, ask or none: what becomes of the files of all who are not in `names`."""
+    names: tuple[str, ...]
+    max_size: int | None
+    """Bytes of a file; None: as many as there is room for."""
+    max_total: int | None
+    """Bytes in the inbox."""
+    max_files: int | None
+    """Files in the inbox."""
+
+    def value(self) -> dict[str, object]:
+        """As the process writes it, and `--json`."""
+        return {
+            "accept": self.accept,
+            "from": list(self.names),
+            "max_size": self.max_size,
+            "max_total": self.max_total,
+            "max_files": self.max_files,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A file that somebody wants to send."""
+
+    id: int
+    peer: str
+    name: str
+    size: int
+    verdict: str
+    """pending, accepted or refused."""
+    silent: int
+    """Seconds since its sender last asked."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether its sender does not wait any more."""
+        return self.silent > _GONE_SECONDS
+
+    def value(self) -> dict[str, object]:
+        """For `--json`."""
+        return {
+            "id": self.id,
+            "from": self.peer,
+            "name": self.name,
+            "size": self.size,
+            "verdict": self.verdict,
+            "sender_waits": not self.gone,
+        }
+
+    def state(self) -> str:
+        """In words."""
+        if self.verdict != "pending":
+            return self.verdict
+        return f"its sender left {output.duration(self.silent)} ago" if self.gone else "waits for you"
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+
+@policy_app.callback(invoke_without_command=True)
+def policy(
+    context: typer.Context,
+    node: Annotated[str | None, typer.Option(metavar="NAME", help="The node to ask, such as recv.nec.")] = None,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Show whose files a node accepts, how large and how many; `set` changes it."""
+    if context.invoked_subcommand is not None:
+        return 0
+    if node is None:
+        raise BadInput("Which node? Name it with --node, such as --node recv.nec.")
+    network = Network.find(directory)
+    _show(network, node, decode_policy_untrusted(_ask(network, node, "GetPolicy")), as_json)
+    return 0
+
+
+@policy_app.command("set")
+def set_(
+    node: options.Node,
+    accept: Annotated[
+        str | None, typer.Option(metavar="all|ask|none", help="What becomes of files from those not named by --from.")
+    ] = None,
+    names: Annotated[
+        str | None, typer.Option("--from", metavar="NAMES", help="Accept files of these in any case: a.nec,b.nec.")
+    ] = None,
+    max_size: Limit = None,
+    max_total: Limit = None,
+    max_files: Annotated[str | None, typer.Option(metavar="N", help="Files in the inbox; none: no limit.")] = None,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Change it: what is not named stays as it is. It is kept when the node restarts.
+
+    --max-size is for one file, --max-total for all in the inbox. The disk's free space is a limit in any case.
+    """
+    if accept is None and names is None and max_size is None and max_total is None and max_files is None:
+        raise BadInput("There is nothing to change: say --accept, --from, --max-size, --max-total or --max-files.")
+    if accept is not None and accept not in ACCEPT:
+        raise BadInput(f"--accept is {', '.join(ACCEPT[:-1])} or {ACCEPT[-1]}, not {accept!r}.")
+    named = None if names is None else parse_names(names)
+    sizes = [None if text is None else parse_limit(text) for text in (max_size, max_total)]
+    count = None if max_files is None else parse_count(max_files)
+    network = Network.find(directory)
+    new = decode_policy_untrusted(_ask(network, node, "GetPolicy"))
+    new = new if accept is None else replace(new, accept=accept)
+    new = new if named is None else replace(new, names=named)
+    new = new if max_size is None else replace(new, max_size=sizes[0])
+    new = new if max_total is None else replace(new, max_total=sizes[1])
+    new = new if max_files is None else replace(new, max_files=count)
+    if named and new.accept == "all":
+        raise BadInput(
+            f"{node} accepts files from everybody: say --accept ask or --accept none for all who are not named."
+        )
+    _show(network, node, decode_policy_untrusted(_ask(network, node, {"Policy": new.value()})), as_json)
+    return 0
+
+
+@app.command("list")
+def list_(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
+    """Show the files that others want to send, and about which you are asked."""
+    network = Network.find(directory)
+    offers = decode_offers_untrusted(_ask(network, node, "Offers"))
+    if as_json:
+        output.print_json({"offers": [each.value() for each in offers]})
+    elif not offers:
+        output.say(f"No file waits for an answer of the user of {node}.")
+    else:
+        rows = [(str(each.id), each.peer, each.name, output.size(each.size), each.state()) for each in offers]
+        output.print_table(("ID", "FROM", "FILE", "SIZE", "STATE"), rows, ("ID", "SIZE"))
+    return 0
+
+
+@app.command()
+def accept(
+    which: Which, node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False
+) -> int:
+    """Let the file come."""
+    return _decide("Accept", which, node, directory, as_json)
+
+
+@app.command()
+def refuse(
+    which: Which, node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False
+) -> int:
+    """Let its sender know that you do not want the file. For an hour you are not asked about it again."""
+    return _decide("Refuse", which, node, directory, as_json)
+
+
+def _decide(verdict: str, which: str, node: str, directory: Path, as_json: bool) -> int:
+    offers = decode_offers_untrusted(_ask(Network.find(directory), node, {verdict: {"id": which}}))
+    if as_json:
+        output.print_json({"offers": [each.value() for each in offers]})
+        return 0
+    for each in offers:
+        output.say(_consequence(each))
+    return 0
+
+
+def _consequence(offer: Offer) -> str:
+    what = f"{offer.name} ({output.size(offer.size)})"
+    if offer.verdict == "refused":
+        return f"{offer.peer} is told that you do not want {what}."
+    if offer.gone:
+        return f"{offer.peer} does not wait any more: {what} comes when it is sent again, within a day."
+    return f"{offer.peer} sends {what} now."
+
+
+def _show(network: Network, node: str, policy: Policy, as_json: bool) -> None:
+    if as_json:
+        output.print_json(policy.value())
+        return
+    output.say(sentence(node, policy))
+    if policy.accept != "none" or policy.names:
+        output.say(limits(policy))
+    if policy.accept == "ask":
+        output.say(f"Who waits for an answer: {network.command('inbox list', '--node', node)}")
+
+
+def sentence(node: str, policy: Policy) -> str:
+    """Whose files are accepted, in words."""
+    names = ", ".join(policy.names)
+    if policy.accept == "all":
+        return f"{node} accepts files from everybody."
+    if policy.accept == "ask":
+        return f"{node} asks you about each file{f', unless it comes from {names}' if names else ''}."
+    return f"{node} accepts files from {names} alone." if names else f"{node} accepts no files."
+
+
+def limits(policy: Policy) -> str:
+    """How much is accepted, in words."""
+    held = [
+        *([output.size(policy.max_total)] if policy.max_total is not None else []),
+        *([f"{policy.max_files:,} files"] if policy.max_files is not None else []),
+    ]
+    size = "of any size" if policy.max_size is None else f"of up to {output.size(policy.max_size)}"
+    inbox = f"; its inbox holds at most {' and '.join(held)}" if held else ""
+    return f"They may be {size}, as far as the disk has room{inbox}."
+
+
+# --- what is typed --------------------------------------------------------------------------------------------------
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Names of nodes, joined by commas, or `none`; raises BadInput."""
+    if text == NO_LIMIT:
+        return ()
+    names = tuple(dict.fromkeys(each.strip() for each in text.split(",")))
+    for name in names:
+        check_name(name)
+    return names
+
+
+def parse_limit(text: str) -> int | None:
+    """A size, or `none`; raises BadInput."""
+    return None if text == NO_LIMIT else parse_size(text)
+
+
+def parse_count(text: str) -> int | None:
+    """A number, or `none`; raises BadInput."""
+    if text == NO_LIMIT:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise BadInput(f"{text!r} is no number of files: give one such as 1000, or none.")
+    return int(text)
+
+
+# --- what comes back ------------------------------------------------------------------------------------------------
+
+
+def _ask(network: Network, node: str, body: object) -> object:
+    """What file_transfer of the node answers; raises NodeError."""
+    text = json.dumps(body, ensure_ascii=False)
+    with network.connect(node) as client:
+        answer = client.request("message", target=PROCESS, body=text, timeout=_PATIENCE, blob=None, mime=None)
+    if answer.get("outcome") != "response":
+        raise ControlError(
+            f"The package file_transfer did not answer on {node} ({answer.get('reason')}): "
+            f"see `{network.command('ps', '--node', node)}`."
+        )
+    match decode(answer):
+        case {"Err": str(reason)}:
+            raise Refused(output.sentence(reason))
+        case value:
+            return value
+
+
+_UNKNOWN = "The package file_transfer gave an answer of unknown shape: it may be another version."
+
+
+def decode_policy_untrusted(value: object) -> Policy:
+    """The policy in an answer; raises ControlError."""
+    match value:
+        case {
+            "Policy": {
+                "accept": str(accept),
+                "from": list(names),
+                "max_size": int() | None as size,
+                "max_total": int() | None as total,
+                "max_files": int() | None as files,
+            }
+        }:
+            return Policy(accept, tuple(map(str, names)), size, total, files)
+        case _:
+            raise ControlError(_UNKNOWN)
+
+
+def decode_offers_untrusted(value: object) -> list[Offer]:
+    """The offers in an answer; raises ControlError."""
+    match value:
+        case {"Offers": list(offers)}:
+            return [_decode_offer_untrusted(each) for each in offers]
+        case _:
+            raise ControlError(_UNKNOWN)
+
+
+def _decode_offer_untrusted(value: object) -> Offer:
+    match value:
+        case {
+            "id": int(id),
+            "peer": str(peer),
+            "name": str(name),
+            "size": int(size),
+            "verdict": str(verdict),
+            "silent": int(silent),
+        }:
+            return Offer(id, peer, name, size, verdict, silent)
+        case _:
+            raise ControlError(_UNKNOWN)
