@@ -7,6 +7,7 @@ from testnet.scenarios.chat import CHAT
 from testnet.scenarios.churn import CHURN
 from testnet.scenarios.file_transfer import CUT_FILES, FILE_TRANSFER
 from testnet.scenarios.flood import FLOOD
+from testnet.scenarios.greedy import GREEDY
 from testnet.scenarios.handoff import HANDOFF
 from testnet.scenarios.impostor import IMPOSTOR
 from testnet.scenarios.indirect import INDIRECT
@@ -27,6 +28,7 @@ SCENARIOS: dict[str, Scenario] = {
         CUT_FILES,
         FILE_TRANSFER,
         FLOOD,
+        GREEDY,
         HANDOFF,
         IMPOSTOR,
         INDIRECT,

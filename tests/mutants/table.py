@@ -7,7 +7,8 @@ from tests.mutants.in_defences import DEFENCES
 from tests.mutants.in_kernel import KERNEL
 from tests.mutants.in_net import NET
 from tests.mutants.in_node import NODE
+from tests.mutants.in_packages import PACKAGES
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = (*KERNEL, *NET, *NODE, *CONSENT, *DEFENCES)
+MUTANTS: tuple[Mutant, ...] = (*KERNEL, *NET, *NODE, *CONSENT, *DEFENCES, *PACKAGES)
 """By name unique."""

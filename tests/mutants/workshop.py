@@ -18,6 +18,8 @@ from tests.mutants.mutant import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("kernel", "net", "nectar_node", "testnet", "packages")
+_SDK = "sdk"
+"""Is copied for a guest that has to be compiled."""
 HUNT = Path(__file__).with_name("hunt.py")
 HUNT_SECONDS = 240
 """Of real time, for all seeds of one mutant."""
@@ -52,7 +54,8 @@ class Finding:
 
 @contextmanager
 def copied(mutant: Mutant | None = None) -> Iterator[Path]:
-    """A folder with the sources in it, with that mutant's change; raises PatternLost."""
+    """A folder with the sources in it, with that mutant's change, compiled if it is a guest's; raises PatternLost, and
+    HuntFailed for one that does not compile."""
     with tempfile.TemporaryDirectory(prefix="nectar-mutant-") as name:
         folder = Path(name)
         for room in (*ROOMS, *(("tests",) if mutant is not None and mutant.is_for_test else ())):
@@ -60,6 +63,9 @@ def copied(mutant: Mutant | None = None) -> Iterator[Path]:
         if mutant is not None:
             file = folder / mutant.file
             file.write_text(mutant.apply(file.read_text()))
+            if file.suffix == ".zig":
+                shutil.copytree(ROOT / _SDK, folder / _SDK)
+                _compile(folder, file.parent.name)
         yield folder
 
 
@@ -80,13 +86,26 @@ def run_test(folder: Path, test: str) -> Finding:
     return Finding(1, "violated" if done.returncode else "passed", wrong[0] if wrong else "")
 
 
+def _compile(folder: Path, package: str) -> None:
+    """The guests of a package, in a process that imports the copied sources; raises HuntFailed."""
+    build = "import sys; from pathlib import Path; from packages.build import GUESTS, build; "
+    build += "build(Path(sys.argv[1]), guests={sys.argv[2]: GUESTS[sys.argv[2]]})"
+    command = [sys.executable, "-c", build, str(folder / ".zig-cache"), package]
+    done = subprocess.run(command, capture_output=True, text=True, env=_environment(folder), cwd=folder)
+    if done.returncode != 0:
+        raise HuntFailed(f"{package} does not compile: {(done.stderr.strip() or 'no word of why').splitlines()[0]}")
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(folder)}
+
+
 def hunt(folder: Path, scenario: str, seeds: int) -> Finding:
     """Play seeds in a process of its own until one fails; raises HuntFailed."""
     command = [sys.executable, str(HUNT), str(folder), scenario, str(seeds)]
-    environment = os.environ | {"PYTHONPATH": str(folder)}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=HUNT_SECONDS, env=environment, cwd=folder
+            command, capture_output=True, text=True, timeout=HUNT_SECONDS, env=_environment(folder), cwd=folder
         )
     except subprocess.TimeoutExpired as error:
         raise HuntFailed(f"{scenario}: not all of {seeds} seeds were played within {HUNT_SECONDS} s") from error
