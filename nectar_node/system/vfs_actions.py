@@ -3,7 +3,8 @@
 Shapes are those of the existing node, the early ones (2024) and the later ones where they differ: {"ReadExact": n} and
 {"ReadExact": {"length": n}}; {"Seek": {"seek_from": {"Start": n}}}, answered {"SeekFrom": n}, and
 {"Seek": {"Start": n}}, answered {"SeekFrom": {"new_offset": n}}. "WriteAll", and the first packages' "WriteAt", write
-at the cursor. ReadAt and WriteAt with an offset, which move no cursor, are ours. Errors: {"Err": …}, with early names.
+at the cursor. FreeSpace is ours, and so are ReadAt and WriteAt with an offset, which move no cursor. Errors:
+{"Err": …}, with early names.
 """
 
 from __future__ import annotations

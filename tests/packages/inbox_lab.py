@@ -58,6 +58,7 @@ class InboxLab:
     def __init__(self, engine: Programs, others: tuple[str, ...] = (EVIL,), disk_bytes: int = 1 << 40) -> None:
         self.lab = Lab(engine, ("file_transfer",), (RECEIVER, HONEST, *others), disk_bytes)
         self._shared = 0
+        self._order: dict[str, object] = {}
 
     @property
     def now(self) -> float:
@@ -88,8 +89,12 @@ class InboxLab:
         node.disk.put(host, data)
         path = f"/file_transfer:sys/outgoing/{self._shared}/{name}"
         node.core.vfs.mount(path, host)
-        order = {"Send": {"id": f"{name} {self._shared}", "path": path, "name": name, "to": RECEIVER}}
-        return self.lab.begin(f"our@{TRANSFER}", order, PATIENCE, sender)
+        self._order = {"Send": {"id": f"{name} {self._shared}", "path": path, "name": name, "to": RECEIVER}}
+        return self.begin_again(sender)
+
+    def begin_again(self, sender: str = HONEST) -> object:
+        """It does so once more, with the file that was begun last."""
+        return self.lab.begin(f"our@{TRANSFER}", self._order, PATIENCE, sender)
 
     def end(self, sending: object, within: float = 60.0) -> Any:
         """How it ended."""
