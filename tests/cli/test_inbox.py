@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nectar_node.cli.client import ControlError
@@ -186,6 +186,7 @@ values = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(values)
 def test_no_answer_causes_another_error(value: object) -> None:
     for decode in (decode_policy_untrusted, decode_offers_untrusted):

@@ -372,11 +372,12 @@ def test_a_node_has_few_offers_waiting_and_hides_nobody_elses(asking: InboxLab) 
     assert (HONEST, "file.bin", 1000) in listed
 
 
-def test_an_offer_that_nobody_answers_is_forgotten_a_day_after_its_sender_has_gone(asking: InboxLab) -> None:
+def test_an_offer_that_was_refused_is_refused_for_an_hour_after_its_sender_has_last_asked(asking: InboxLab) -> None:
     asking.answers([asking.offer("a.bin", MIB)])
+    asking.user({"Refuse": {"id": "1"}})
     for node in (HONEST, EVIL):
         asking.lab.simulation.crash(node)
-    asking.lab.simulation.rest(23 * 3600.0)
-    assert waiting(asking)
-    asking.lab.simulation.rest(2 * 3600.0)
-    assert waiting(asking) == []
+    asking.lab.simulation.rest(0.9 * 3600.0)
+    assert [each["verdict"] for each in asking.user("Offers")["Offers"]] == ["refused"]
+    asking.lab.simulation.rest(0.2 * 3600.0)
+    assert asking.user("Offers") == {"Offers": []}
