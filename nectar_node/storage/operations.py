@@ -19,7 +19,7 @@ MAX_DEPTH = 100
 """Names in a path that a process may write: the way to each is walked at every operation."""
 MAX_NAME_BYTES = 255
 """One name, as Linux's file systems have it."""
-MAX_FLOOR_BYTES = 1 << 30
+MAX_FLOOR_BYTES = 1 << 29
 """Of each disk one twentieth, and at most so much, is never promised to anybody: the node's own files need room too."""
 MAX_LISTED = 16_384
 """Entries of a folder that can be listed: their list as JSON takes the node's only thread 20 milliseconds."""

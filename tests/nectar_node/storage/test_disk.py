@@ -152,10 +152,10 @@ def test_free_space_is_told_of_a_disk_and_not_of_what_is_there(disk: Perform, at
     assert free > 0
 
 
-def test_a_disk_keeps_a_twentieth_as_its_floor_and_at_most_a_gibibyte() -> None:
+def test_a_disk_keeps_a_twentieth_as_its_floor_and_at_most_half_a_gibibyte() -> None:
     assert growth(100, 1000) == 50
     assert growth(49, 1000) == 0
-    assert growth(5 << 40, 10 << 40) == (5 << 40) - (1 << 30)
+    assert growth(5 << 40, 10 << 40) == (5 << 40) - (1 << 29)
 
 
 def test_copy_replaces_what_was_there_and_leaves_the_first(disk: Perform, at: At) -> None:
