@@ -118,7 +118,7 @@ def test_who_sends_a_byte_now_and_then_does_not_keep_the_room_for_a_large_file(e
         slow = inbox.begin(b"", "large.bin", EVIL)
         simulation.rest(50.0)
         assert inbox.status("large.bin 1", EVIL)["bytes"] > 5 * MIB
-        inbox.taken(inbox.offer("more.bin", 1024 * MIB, HONEST), HONEST)
+        inbox.taken(inbox.offer("more.bin", 2 * GIB, HONEST), HONEST)
         assert inbox.receiving(EVIL) == []
     assert inbox.lab.answer(slow) is None, "it waits"
 
