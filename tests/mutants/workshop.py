@@ -73,10 +73,9 @@ def run_test(folder: Path, test: str) -> Finding:
     """Run one test against the sources and tests in a folder; raises HuntFailed."""
     shutil.copy(ROOT / "pyproject.toml", folder)
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
-    environment = os.environ | {"PYTHONPATH": str(folder)}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=HUNT_SECONDS, env=environment, cwd=folder
+            command, capture_output=True, text=True, timeout=HUNT_SECONDS, env=_environment(folder), cwd=folder
         )
     except subprocess.TimeoutExpired as error:
         raise HuntFailed(f"{test}: not over within {HUNT_SECONDS} s") from error
