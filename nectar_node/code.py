@@ -27,8 +27,8 @@ def load_program(compiler: Compiler, perform: Callable[[Operation], Outcome], so
     code = perform(ReadAt(source, 0, MAX_MODULE_BYTES + 1)) if isinstance(source, Location) else bytes(source)
     if isinstance(code, DiskError):
         return BadCode("there is no such file" if code.fault is DiskFault.NOT_FOUND else code.text)
-    assert isinstance(code, bytes)
+    assert isinstance(code, (bytes, bytearray))
     try:
-        return compiler.load(code)
+        return compiler.load(bytes(code))
     except BadModule as error:
         return BadCode(str(error))

@@ -12,6 +12,7 @@ from nectar_node import own_files
 from nectar_node.consent import NOTHING_SAID, Consent
 from nectar_node.errors import CannotJoin, NotOurs
 from nectar_node.folder import NodeFolder
+from nectar_node.storage.ledger import DEFAULT_QUOTAS, Quotas
 from net.limits import MAX_RESERVATIONS
 
 GENESIS_FILE = "testnet.json"
@@ -109,6 +110,8 @@ class NodeConfig:
     """Write what happens to every message to `folder.trace`."""
     static: StaticFile | None = None
     """The directory of a network without a registrar."""
+    quotas: Quotas = DEFAULT_QUOTAS
+    """What its packages may have on the disk."""
 
     @property
     def is_registrar(self) -> bool:

@@ -34,7 +34,7 @@ from kernel.events import (
 from kernel.guest import Guest, Poll, Program, SpawnError
 from kernel.kernel import Kernel
 from kernel.machine import Machine
-from kernel.message import Buffer, Envelope, LazyLoadBlob, Request
+from kernel.message import Buffer, Envelope, LazyLoadBlob, ReplyTo, Request
 from nectar_node.core_config import CoreConfig
 from nectar_node.dead_letters import DeadLetters
 from nectar_node.decisions import Decision, Decisions
@@ -46,7 +46,7 @@ from nectar_node.powers import power_of
 from nectar_node.record_store import RecordStore, Written
 from nectar_node.review import without_denied
 from nectar_node.start_up import Boot, StartUp
-from nectar_node.storage.operations import Job, Location, Outcome
+from nectar_node.storage.operations import Job, Location, Outcome, StopJob
 from nectar_node.system.kernel import KernelProcess
 from nectar_node.system.net import Net
 from nectar_node.system.process import CompileCode, FetchCode, SystemProcess, SystemToken
@@ -76,7 +76,7 @@ class NodeCore:
         self.our = config.our
         self.network = network
         self._events = network.events
-        self.vfs = Vfs(config.our, config.drives, self._holds)
+        self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until)
         self._state = State(config.state)
         self._terminal = Terminal(
             config.our, config.fresh_id, self._locate_installed, self._everybody, self._may_script
@@ -419,7 +419,7 @@ class NodeCore:
         while (wish := process.next_action()) is not None:
             if isinstance(wish, Job):
                 self._out.append(wish._replace(owner=SystemToken(process.id, wish.owner)))
-            elif isinstance(wish, (LogLine, ShutDown)):
+            elif isinstance(wish, (StopJob, LogLine, ShutDown)):
                 self._out.append(wish)
             elif isinstance(wish, FetchCode):
                 self._load_code(SystemToken(process.id, wish.token), wish.package, wish.path)
@@ -498,6 +498,11 @@ class NodeCore:
     def _holds(self, holder: ProcessId, wanted: Capability) -> bool:
         """Whether a process holds a capability; the node's user, who speaks through system processes, holds all."""
         return self.kernel.is_system(holder) or self.kernel.grants.holds(holder, wanted)
+
+    def _awaited_until(self, reply_to: ReplyTo) -> float | None:
+        """When a requester of this node gets Timeout; None: it is not known here."""
+        entry = self.kernel.outstanding.get(reply_to.id) if reply_to.address.node == self.our else None
+        return None if entry is None else entry.deadline
 
     def _accepts(self, process: ProcessId) -> bool:
         """Whether a process is there and may have messages of other nodes (G19). What one that is about to be started

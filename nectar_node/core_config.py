@@ -10,6 +10,7 @@ from kernel.guest import GuestConfig
 from nectar_node.decisions import Decisions
 from nectar_node.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.record_store import Written
+from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Location
 
 
@@ -43,5 +44,7 @@ class CoreConfig:
     """How far the file of the name records went at this boot; None: there is none yet, and it is not protected."""
     kept_decisions: Decisions = field(default_factory=Decisions)
     """What that file held at this boot."""
+    ledger: Ledger = field(default_factory=Ledger)
+    """What packages have on the disk; its driver keeps it."""
     boots: frozenset[ProcessId] = frozenset()
     """The processes of the packages that are started at this boot: they hold what they held before (G21)."""

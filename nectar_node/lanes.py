@@ -1,70 +1,108 @@
-"""Carries out disk jobs on worker threads: in order within a lane, lanes beside each other.
-
-All jobs that wait in a lane go to a thread together: a hop costs as much as reading 200 KB, and a transfer has
-several chunks in flight.
-"""
+"""Carries out disk jobs on worker threads, in the order and in the turns that `storage.turns` says."""
 
 from __future__ import annotations
 
-from collections import deque
+import time
 from collections.abc import Callable
 
 import trio
 
-from nectar_node.storage.disk import perform
-from nectar_node.storage.operations import Copy, Hash, Job, Outcome, Unpack
+from nectar_node.storage.disk import begin, perform
+from nectar_node.storage.ledger import Ledger
+from nectar_node.storage.operations import STOPPED, Job, Outcome, StopJob, may_be_long
+from nectar_node.storage.steps import Steps
+from nectar_node.storage.turns import COUNTER, LONG_AT_ONCE, SHORT_AT_ONCE, Turn, Turns
 
-DISK_THREADS = 4
-"""Lanes that are served at once."""
-LONG = (Hash, Copy, Unpack)
-"""Operations that may take minutes."""
-LONG_THREADS = 2
-"""Of these at once; on threads of their own, since nobody else shall wait for them."""
-JOBS_PER_HOP = 4
-"""Jobs of one lane done in one go; more would delay the first one's answer. A hash goes alone: the files of one lane
-shall not keep a thread from those of another."""
+SLICE_SECONDS = 0.02
+"""After which a long job lets others have their turn: a hop to a thread and back is a hundredth of it."""
+STOP_SECONDS = 1.0
+"""How long a node that goes down waits for slices to end, so that no temporary file is left; a sync may hang."""
 
 
 class Lanes:
     """The disk jobs of one node."""
 
-    def __init__(self, done: Callable[[Job, Outcome], None]) -> None:
+    def __init__(self, ledger: Ledger, done: Callable[[Job, Outcome], None]) -> None:
         """`done` gets every job's outcome, on the trio thread."""
+        self._ledger = ledger
         self._done = done
-        self._waiting: dict[str, deque[Job]] = {}
-        self._threads = trio.CapacityLimiter(DISK_THREADS)
-        self._long = trio.CapacityLimiter(LONG_THREADS)
+        self._turns: Turns[Steps] = Turns(ledger, self._given_up)
+        self._threads = trio.CapacityLimiter(SHORT_AT_ONCE + LONG_AT_ONCE)
         self._nursery: trio.Nursery | None = None
+        self._at_work: set[trio.CancelScope] = set()
+        self._stopping = False
 
     def submit(self, job: Job) -> None:
         """Carry out a job after those of its lane that are there already."""
-        assert self._nursery is not None
-        waiting = self._waiting.get(job.lane)
-        if waiting is not None:
-            waiting.append(job)
-            return
-        self._waiting[job.lane] = deque([job])
-        self._nursery.start_soon(self._serve, job.lane)
+        self._turns.submit(job)
+        self._go_on()
+
+    def stop(self, action: StopJob) -> None:
+        """Give up a job."""
+        self._turns.stop(action.ticket)
+        self._go_on()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled."""
+        """Serve until cancelled; then give up what is begun."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
-            await trio.sleep_forever()
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._stopping = True  # slices that are being carried out see it, and give up what they do
+                for scope in self._at_work:
+                    scope.deadline = trio.current_time() + STOP_SECONDS
+                left = [steps for _, steps in self._turns.begun if steps is not None]
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_SECONDS):
+                    await trio.to_thread.run_sync(_stop_all, left, abandon_on_cancel=True)
 
-    async def _serve(self, lane: str) -> None:
-        waiting = self._waiting[lane]
-        while waiting:
-            long = isinstance(waiting[0].operation, LONG)
-            limiter = self._long if long else self._threads
-            jobs = [waiting.popleft() for _ in range(1 if long else min(len(waiting), JOBS_PER_HOP))]
-            # Abandoned when the node stops: a hash may take seconds, and what is durable survives any end.
-            outcomes = await trio.to_thread.run_sync(_perform_all, jobs, limiter=limiter, abandon_on_cancel=True)
-            for job, outcome in zip(jobs, outcomes, strict=True):
-                self._done(job, outcome)
-        del self._waiting[lane]
+    def _go_on(self) -> None:
+        assert self._nursery is not None
+        while not self._stopping and (turn := self._turns.take()) is not None:
+            self._nursery.start_soon(self._carry_out, turn)
+
+    def _given_up(self, job: Job) -> None:
+        assert self._nursery is not None
+        self._nursery.start_soon(self._tell_stopped, job)  # whoever has stopped it is not told within that
+
+    async def _tell_stopped(self, job: Job) -> None:
+        self._done(job, STOPPED)
+
+    async def _carry_out(self, turn: Turn[Steps]) -> None:
+        # Not ended by the node's end before it has seen to it that nothing half-made is left.
+        with trio.CancelScope(shield=True) as scope:
+            self._at_work.add(scope)
+            outcomes = await trio.to_thread.run_sync(self._slice, turn, limiter=self._threads, abandon_on_cancel=True)
+        self._at_work.discard(scope)
+        if scope.cancelled_caught or self._stopping:
+            return
+        if outcomes is None:
+            self._turns.done(turn, turn.steps)
+        else:
+            self._turns.done(turn, None)
+            for job, outcome in zip(turn.jobs, outcomes, strict=True):
+                if job.owner is not COUNTER:
+                    self._done(job, outcome)
+        self._go_on()
+
+    def _slice(self, turn: Turn[Steps]) -> list[Outcome] | None:
+        """On a thread: the outcomes; None: it goes on with another slice."""
+        job = turn.jobs[0]
+        if turn.steps is None and not may_be_long(job.operation):
+            return [perform(job.operation, self._ledger) for job in turn.jobs]
+        steps = turn.steps or begin(job.operation, self._ledger)
+        until = time.monotonic() + SLICE_SECONDS
+        while not turn.stop and not self._stopping:
+            if steps.step():
+                return [steps.outcome]
+            if time.monotonic() >= until:
+                turn.steps = steps
+                return None
+        steps.stop()
+        return [STOPPED]
 
 
-def _perform_all(jobs: list[Job]) -> list[Outcome]:
-    return [perform(job.operation) for job in jobs]
+def _stop_all(left: list[Steps]) -> None:
+    for steps in left:
+        steps.stop()

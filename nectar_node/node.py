@@ -47,7 +47,8 @@ from nectar_node.review import demand, review
 from nectar_node.start_up import Boot
 from nectar_node.startable import read_startable
 from nectar_node.storage.disk import perform
-from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome
+from nectar_node.storage.ledger import Ledger
+from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, StopJob
 from nectar_node.trace import Traced
 from nectar_node.world import Installed, Joined, LoadCode, LogLine, NameRefused, Printed, Ready, ShutDown
 from net.directory import Directory, Endpoint
@@ -105,6 +106,7 @@ class _Prepared:
         self.previous = keys.previous
         self.directory = directory
         self.kept_records = records
+        self.ledger = Ledger(str(config.folder.drives), str(config.folder.state), config.quotas)
         self.engine = Engine(module_cache(), replayable=False)
         self.kept_capabilities = _read_capabilities(config.folder.capabilities)
         self.decisions = read_decisions(config.folder, config.name)
@@ -179,13 +181,14 @@ class Node:
         self._trace = NodeTrace(self.config, self._core, trio.current_time)
         self._log_budget = LogBudget()
         self._telling_omitted = False
-        self._lanes = Lanes(self._job_done)
+        self._lanes = Lanes(prepared.ledger, self._job_done)
         self._carriers: dict[type, Callable[..., None]] = {
             Dial: self._handle_connection,
             Close: self._handle_connection,
             Hold: self._handle_connection,
             Writable: self._to_write.append,
             Job: self._lanes.submit,
+            StopJob: self._lanes.stop,
             LoadCode: self._load_code,
             LogLine: self._log,
             Answered: self._answered,
@@ -450,6 +453,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         kept_records=prepared.kept_records,
         kept_decisions=prepared.decisions,
         boots=frozenset(process for package in prepared.packages for process in package.processes),
+        ledger=prepared.ledger,
     )
     return NodeCore(core_config, network)
 

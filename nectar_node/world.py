@@ -1,6 +1,6 @@
 """What the core asks of the world, as values: its driver carries them out.
 
-Those of the net (`Dial`, `Close`, `Writable`, `Hold`, `Probed`), of the disk (`Job`) and of traces (`Traced`) are
+Those of the net (`Dial`, `Close`, `Writable`, `Hold`, `Probed`), of the disk (`Job`, `StopJob`) and of traces (`Traced`) are
 defined where they come from.
 """
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from kernel.address import ProcessId
 from kernel.events import Answered
 from kernel.message import Buffer
-from nectar_node.storage.operations import Job, Location
+from nectar_node.storage.operations import Job, Location, StopJob
 from nectar_node.trace import Traced
 from net.events import Close, Dial, FailureReason, Hold, Probed, Writable
 
@@ -94,6 +94,7 @@ WorldAction = (
     | Writable
     | Hold
     | Job
+    | StopJob
     | LoadCode
     | LogLine
     | Printed

@@ -56,15 +56,29 @@ class Entry(NamedTuple):
     """CRC-32, as the directory says."""
 
 
-def read_archive_untrusted(data: Buffer) -> list[Entry]:
-    """The entries of an archive all of which can be unpacked; raises BadArchive."""
+def entries_untrusted(data: Buffer) -> list[Entry]:
+    """The entries of an archive, whose contents nobody has looked at yet; raises BadArchive."""
     view = memoryview(data)
     entries = _read_directory_untrusted(view)
     if sum(entry.length for entry in entries) > MAX_UNPACKED_BYTES:
         raise BadArchive(f"unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB")
+    return entries
+
+
+def verify_untrusted(data: Buffer, entries: list[Entry]) -> Iterator[None]:
+    """See whether all of them can be unpacked, piece by piece, so that nothing is written of an archive that turns out
+    to be damaged at its end; raises BadArchive."""
+    view = memoryview(data)
     for entry in entries:
         for _ in unpack_untrusted(view, entry):
-            pass  # so that nothing is written of an archive that turns out to be damaged at its end
+            yield
+
+
+def read_archive_untrusted(data: Buffer) -> list[Entry]:
+    """The entries of an archive all of which can be unpacked; raises BadArchive."""
+    entries = entries_untrusted(data)
+    for _ in verify_untrusted(data, entries):
+        pass
     return entries
 
 
@@ -87,7 +101,7 @@ def _read_directory_untrusted(view: memoryview) -> list[Entry]:
     count, size, start = _find_end_untrusted(view)
     if count > MAX_ENTRIES:
         raise BadArchive(f"has more than {MAX_ENTRIES} entries")
-    entries, position, end = [], start, start + size
+    entries, used, position, end = list[Entry](), list[tuple[int, int]](), start, start + size
     for _ in range(count):
         if position + _DIRECTORY.size > end:
             raise BadArchive("is damaged: its directory is cut off")
@@ -97,10 +111,22 @@ def _read_directory_untrusted(view: memoryview) -> list[Entry]:
             raise BadArchive("is damaged: its directory is cut off")
         name = bytes(view[position + _DIRECTORY.size :][: fields[10]])
         entry = _entry_untrusted(fields, name)
+        used.append((entry.offset, entry.offset + _LOCAL.size + entry.packed))
         if entry.parts:
             entries.append(entry)
         position = after
+    _check_overlaps(used, start)
     return entries
+
+
+def _check_overlaps(used: list[tuple[int, int]], end: int) -> None:
+    """No byte of an archive is part of two entries, or of one and the directory: with those, a few kilobytes become
+    gigabytes. Raises BadArchive."""
+    before = 0
+    for start, after in sorted(used):
+        if start < before or after > end:
+            raise BadArchive("has entries that overlap")
+        before = after
 
 
 def _find_end_untrusted(view: memoryview) -> tuple[int, int, int]:

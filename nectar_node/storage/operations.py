@@ -217,6 +217,27 @@ class Unpack:
     data: Buffer
 
 
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Count what a package has on the disk (`storage.ledger`). Outcome: `Usage`."""
+
+    package: str
+    location: Location
+    """The folder of its drives, which may be missing."""
+    states: Location
+    """The folder of all saved states."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Outcome: `Surveyed`."""
+
+    location: Location
+    """The folder of all drives."""
+    states: Location
+    """The folder of all saved states."""
+
+
 Operation = (
     ReadAt
     | WriteAt
@@ -237,6 +258,8 @@ Operation = (
     | Replace
     | Extend
     | Unpack
+    | Measure
+    | Survey
 )
 
 
@@ -254,6 +277,26 @@ class FileStat(NamedTuple):
     """Nanoseconds since 1970, as the disk's clock says."""
 
 
+class Usage(NamedTuple):
+    """What a package has on the disk."""
+
+    bytes: int
+    """Of all its files and states, each as long as it appears: holes count."""
+    files: int
+    """Files and folders in its drives, and states."""
+
+
+class Surveyed(NamedTuple):
+    """What there is on the disk."""
+
+    packages: list[str]
+    """Those that have drives or states, sorted."""
+    free: int
+    """Bytes that may still be written."""
+    total: int
+    """Bytes of the whole disk."""
+
+
 class DiskFault(enum.Enum):
     """Why an operation failed."""
 
@@ -262,6 +305,7 @@ class DiskFault(enum.Enum):
     FULL = "no space left on the disk"
     EXISTS = "exists already"
     BAD_ARCHIVE = "the archive cannot be unpacked"
+    STOPPED = "nobody waits for it any more"
     OTHER = "other"
 
 
@@ -274,7 +318,14 @@ class DiskError:
     """The operating system's words, or why it cannot be done."""
 
 
-Outcome = bytes | int | FileStat | list[tuple[str, FileType]] | DiskError | None
+STOPPED = DiskError(DiskFault.STOPPED, DiskFault.STOPPED.value)
+"""The outcome of what was given up (`StopJob`): nothing half-made is left of it."""
+
+Outcome = bytes | bytearray | int | FileStat | list[tuple[str, FileType]] | Usage | Surveyed | DiskError | None
+
+
+NO_TICKET = 0
+"""Of a job that nobody stops."""
 
 
 class Job(NamedTuple):
@@ -284,3 +335,35 @@ class Job(NamedTuple):
     lane: str
     owner: object
     """Opaque to the driver."""
+    party: str = ""
+    """The package whose turn it takes (`storage.turns`); empty: the node itself."""
+    ticket: int = NO_TICKET
+    """By which it can be stopped; unique among those that are not done."""
+
+
+class StopJob(NamedTuple):
+    """Give up a job, wherever it is: its outcome comes as ever, and is STOPPED unless it was done already."""
+
+    ticket: int
+
+
+STEP_BYTES = 1 << 20
+"""Read or written between two moments at which an operation can be put off. Fits into a core's cache; one thread then
+hashes 4 GB/s, reading included, and leaves the others alone."""
+LONG_BYTES = 4 * STEP_BYTES
+"""Read or written by an operation that goes in one piece, as a transfer's chunks do, which are no longer."""
+_WHOLE_FILES = (Hash, Copy, Unpack, Measure)
+
+
+def is_long(operation: Operation) -> bool:
+    """Whether an operation takes more than a moment, as a rule: it leaves the threads for short ones alone."""
+    if isinstance(operation, (WriteAt, Append, Replace)):
+        return len(operation.data) > LONG_BYTES
+    return isinstance(operation, _WHOLE_FILES)
+
+
+def may_be_long(operation: Operation) -> bool:
+    """Whether an operation may take more than a moment: it is carried out in steps."""
+    if isinstance(operation, ReadAt):
+        return operation.length > LONG_BYTES
+    return isinstance(operation, (ListFolder, RemoveFolder, Rename, Survey)) or is_long(operation)

@@ -13,7 +13,7 @@ from kernel.address import PackageId, ProcessId
 from kernel.events import Event, Reply
 from kernel.guest import Arrival, Failure, Program
 from kernel.message import Buffer, Envelope, LazyLoadBlob, Request, Response
-from nectar_node.storage.operations import Job, Outcome
+from nectar_node.storage.operations import Job, Outcome, StopJob
 from nectar_node.world import BadCode, LogLine, ShutDown
 
 
@@ -43,7 +43,7 @@ class CompileCode(NamedTuple):
     token: object
 
 
-Wish = Event | Job | FetchCode | CompileCode | LogLine | ShutDown
+Wish = Event | Job | StopJob | FetchCode | CompileCode | LogLine | ShutDown
 """What a system process wants done. Of the kernel's events mostly `Reply`; also `Inject`, `Start`, `Kill`, …"""
 
 

@@ -107,7 +107,7 @@ class State:
                 operation = Replace(location, state)
             case StateAction.CLEAR:
                 operation = RemoveFile(location)
-        self._wishes.append(Job(operation, f"state {process}", owner))
+        self._wishes.append(Job(operation, f"state {process}", owner, str(process.package_id)))
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
         """The disk has done it, or could not."""
@@ -116,8 +116,8 @@ class State:
         if isinstance(outcome, DiskError):
             missing = outcome.fault is DiskFault.NOT_FOUND
             problem = None if missing else f"its state cannot be used: {outcome.text}"
-        elif isinstance(outcome, bytes):
-            state = outcome
+        elif isinstance(outcome, (bytes, bytearray)):
+            state = bytes(outcome)
         if isinstance(owner, UseState):
             self._wishes.append(StateUsed(owner.token, state, problem))
             return

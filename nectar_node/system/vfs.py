@@ -7,8 +7,8 @@ on. Paths are checked here, and cursors kept: one of its own for each file that 
 an offset, until it closes the file or ends.
 
 Operations on one path are done in the order in which they were asked for (`vfs_queue`), hashes aside: those only read,
-take seconds, and would hold up everybody else. Those of one package are done one after another: a file may be
-as long as the disk has room for, and the others' are to have their turn.
+take seconds, and would hold up everybody else. Packages take turns (`storage.turns`). What takes long is given up when
+its requester has got Timeout for it, or has ended (`vfs_waits`); nobody is answered then, for nobody waits.
 
 A mount puts a host file or folder at a path, read-only: that is how a user lets a process read one file of theirs, and
 how a package's own folder becomes its drive `pkg`. That name is kept for mounts: where none is, only who holds the
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from kernel.address import Address, PackageId, ProcessId
@@ -29,11 +29,12 @@ from kernel.errors import BadAddress
 from kernel.events import GrantCapabilities
 from kernel.guest import Arrival, Failure, Program
 from kernel.message import Buffer, Envelope, LazyLoadBlob
-from nectar_node.storage.operations import MAX_DEPTH, DiskError, Job, Location, Outcome, is_part
+from nectar_node.storage.operations import MAX_DEPTH, DiskError, Job, Location, Outcome, StopJob, is_part
 from nectar_node.system.process import Wish, bare, metadata_bytes, reply
 from nectar_node.system.shapes import Refused, dump, field_untrusted, load_untrusted, text_untrusted
 from nectar_node.system.vfs_actions import ACTIONS, Action, Call, parse_untrusted, refusal
 from nectar_node.system.vfs_queue import Pending, VfsQueue
+from nectar_node.system.vfs_waits import AwaitedUntil, Waits
 from nectar_node.world import BadCode, LogLine
 
 VFS = ProcessId("vfs", "distro", "sys")
@@ -80,8 +81,15 @@ class Vfs:
     public = False
     remote = False
 
-    def __init__(self, our: str, root: str, holds: Callable[[ProcessId, Capability], bool]) -> None:
-        """`root`: the folder of all drives; `holds`: whether a process holds a capability."""
+    def __init__(
+        self,
+        our: str,
+        root: str,
+        holds: Callable[[ProcessId, Capability], bool],
+        awaited_until: AwaitedUntil = lambda _: None,
+    ) -> None:
+        """`root`: the folder of all drives; `holds`: whether a process holds a capability; `awaited_until`: when the
+        requester of a request of this node gets Timeout, if that is known."""
         self._address = Address(our, VFS)
         self._root = root
         self._holds = holds
@@ -89,6 +97,7 @@ class Vfs:
         self._mounts: dict[str, Location] = {}
         self._cursors: dict[ProcessId, dict[str, int]] = {}
         self._queue: VfsQueue[_Task] = VfsQueue()
+        self._waits = Waits[_Task](awaited_until)
         self._wishes: deque[Wish] = deque()
 
     # --- mounts -----------------------------------------------------------------------------------------------------
@@ -117,7 +126,7 @@ class Vfs:
     def receive(self, envelope: Envelope, now: float) -> None:
         """Take a request, to be done when its turn comes, or refuse it."""
         try:
-            self._take_untrusted(envelope)
+            self._take_untrusted(envelope, now)
         except Refused as refused:
             self._answer(envelope, {"Err": refused.value}, None)
         self._go_on()
@@ -126,7 +135,9 @@ class Vfs:
         """Answer a request whose operation is done."""
         pending = job.owner
         assert isinstance(pending, Pending)
-        self._finish(pending.task, outcome)
+        self._waits.over(pending)
+        if not pending.stopped:
+            self._finish(pending.task, outcome)
         self._queue.finished(pending)
         self._go_on()
 
@@ -139,15 +150,22 @@ class Vfs:
         raise AssertionError("vfs sends no requests")
 
     def ended(self, process: ProcessId, now: float) -> None:
-        """Its cursors are gone."""
+        """Its cursors are gone, and what it waited for is given up."""
         self._cursors.pop(process, None)
+        self._stop(self._waits.ended(process))
 
     def next_deadline(self) -> float | None:
-        """It has no timers."""
-        return None
+        """When somebody gets Timeout for what has not been done yet."""
+        return self._waits.next_deadline()
 
     def on_timer(self, now: float) -> None:
-        """It has no timers."""
+        """Give up what nobody waits for any more."""
+        self._stop(self._waits.expired(now))
+
+    def _stop(self, given_up: Iterable[Pending[_Task]]) -> None:
+        for pending in given_up:
+            pending.stopped = True
+            self._wishes.append(StopJob(pending.ticket))
 
     def next_action(self) -> Wish | None:
         """The next answer or disk job."""
@@ -155,7 +173,7 @@ class Vfs:
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
-    def _take_untrusted(self, envelope: Envelope) -> None:
+    def _take_untrusted(self, envelope: Envelope, now: float) -> None:
         caller = envelope.source.process
         path, action, argument = parse_untrusted(load_untrusted(envelope.message.body, MAX_BODY_BYTES))
         location = self._permitted(caller, path, action.right)
@@ -169,12 +187,16 @@ class Vfs:
         cursors = self._cursors.setdefault(caller, {}) if action.moves is not None else {}
         task = _Task(bare(envelope), action, Call(path, location, argument, envelope.blob, target, 0), cursors)
         # By the place on the disk: one place has many spellings.
-        place = f"hash {caller.package_id}" if action is ACTIONS["Hash"] else str(location)
+        place = f"hash {caller.package_id} {location}" if action is ACTIONS["Hash"] else str(location)
         places = (place,) if target is None or target == location else (place, str(target))
         weight = _PARSED * len(envelope.message.body) + metadata_bytes(envelope)
         weight += len(envelope.blob.bytes) if envelope.blob is not None else 0
-        alone = action.moves is not None or len(places) > 1
-        self._queue.put(Pending(task, places, alone, caller, weight))
+        # What can be given up goes alone too: what waits for it here costs nothing to give up.
+        alone = action.moves is not None or len(places) > 1 or action.stops
+        pending = Pending(task, places, alone, caller, weight)
+        if action.stops:
+            self._waits.add(pending, envelope, now, sent_is_done=action is ACTIONS["Write"])
+        self._queue.put(pending)
 
     def _refuse_to_queue(self, caller: ProcessId, path: str) -> None:
         if self._queue.first_refusal(caller):
@@ -184,16 +206,21 @@ class Vfs:
     def _go_on(self) -> None:
         """Give the disk what may be done now."""
         while (pending := self._queue.next()) is not None:
+            if pending.stopped:
+                self._queue.finished(pending)
+                continue
             task = pending.task
             call = task.call._replace(cursor=task.cursors.get(pending.places[0], 0))
             pending.task = task._replace(call=call)
             try:
                 operation = task.action.plan(call)
             except Refused as refused:
+                self._waits.over(pending)
                 self._answer(task.envelope, {"Err": refused.value}, None)
                 self._queue.finished(pending)
             else:
-                self._wishes.append(Job(operation, pending.places[0], pending))
+                party = str(pending.caller.package_id)
+                self._wishes.append(Job(operation, pending.places[0], pending, party, pending.ticket))
 
     def _finish(self, task: _Task, outcome: Outcome) -> None:
         envelope, action, call, cursors = task

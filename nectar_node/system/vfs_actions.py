@@ -87,6 +87,8 @@ class Action(NamedTuple):
     """Where the cursor stands afterwards, of an action that uses it."""
     second: bool = False
     """Whether the argument holds a `new_path`, to be written."""
+    stops: bool = False
+    """Whether it is given up when nobody waits for it any more: it takes long, and is then as if never asked for."""
 
 
 def parse_untrusted(value: object) -> tuple[str, Action, Any]:
@@ -171,7 +173,7 @@ def _plan_unpack(call: Call) -> Operation:
 # --- answers --------------------------------------------------------------------------------------------------------
 
 
-def _answer_read(call: Call, outcome: bytes) -> Answer:
+def _answer_read(call: Call, outcome: bytes | bytearray) -> Answer:
     if len(outcome) > _MOST:
         raise _io_error(f"the file is longer than a blob can be ({_MOST} bytes): read it in pieces", call.path)
     return "Read", outcome
@@ -266,7 +268,7 @@ ACTIONS: dict[str, Action] = {
     "CreateFile, or open it": Action("write", lambda call: Create(call.location), moves=_start),
     "OpenFile": Action("read", lambda call: Stat(call.location), moves=_start),
     "CloseFile": Action("read", lambda call: Stat(call.location), moves=_start),
-    "Write": Action("write", lambda call: Replace(call.location, _data(call))),
+    "Write": Action("write", lambda call: Replace(call.location, _data(call)), stops=True),
     "WriteAll": Action(
         "write", lambda call: WriteAt(call.location, call.cursor, _data(call)), moves=_after_what_was_written
     ),
@@ -275,7 +277,7 @@ ACTIONS: dict[str, Action] = {
     "SyncAll": Action("write", lambda call: Sync(call.location)),
     "Read": Action("read", lambda call: ReadAt(call.location, 0, _MOST + 1), _answer_read),
     "ReadAt": Action("read", _plan_read_at, _answer_read),
-    "ReadDir": Action("read", lambda call: ListFolder(call.location), _answer_list),
+    "ReadDir": Action("read", lambda call: ListFolder(call.location), _answer_list, stops=True),
     "ReadToEnd": Action("read", lambda call: _read_from_cursor(call, _MOST), _answer_read, _after_what_was_read),
     "ReadExact": Action("read", _plan_read_exact, _answer_exact, _after_what_was_read),
     "ReadToString": Action(
@@ -284,15 +286,15 @@ ACTIONS: dict[str, Action] = {
     "Seek": Action("read", lambda call: Stat(call.location), _answer_seek, _sought),
     "RemoveFile": Action("write", lambda call: RemoveFile(call.location)),
     "RemoveDir": Action("write", lambda call: RemoveFolder(call.location, recursive=False)),
-    "RemoveDirAll": Action("write", lambda call: RemoveFolder(call.location, recursive=True)),
+    "RemoveDirAll": Action("write", lambda call: RemoveFolder(call.location, recursive=True), stops=True),
     "Rename": Action("write", lambda call: Rename(call.location, _target(call)), second=True),
     "Metadata": Action("read", lambda call: Stat(call.location), _answer_metadata),
-    "AddZip": Action("write", _plan_unpack),
-    "CopyFile": Action("read", lambda call: Copy(call.location, _target(call)), second=True),
+    "AddZip": Action("write", _plan_unpack, stops=True),
+    "CopyFile": Action("read", lambda call: Copy(call.location, _target(call)), second=True, stops=True),
     "Len": Action("read", lambda call: Stat(call.location), _answer_len),
     "SetLen": Action("write", lambda call: SetLength(call.location, number_untrusted(call.argument))),
     "FreeSpace": Action(
         "read", lambda call: FreeSpace(call.location), lambda call, outcome: ({"FreeSpace": outcome}, None)
     ),
-    "Hash": Action("read", lambda call: Hash(call.location), _answer_hash),
+    "Hash": Action("read", lambda call: Hash(call.location), _answer_hash, stops=True),
 }

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from kernel.address import ProcessId
+from nectar_node.storage.operations import NO_TICKET
 
 MAX_REQUESTS = 4096
 """Requests of one process that wait or are being done."""
@@ -34,6 +35,10 @@ class Pending(Generic[T]):
     caller: ProcessId
     weight: int
     """Bytes that it keeps alive."""
+    ticket: int = NO_TICKET
+    """By which its job can be stopped."""
+    stopped: bool = False
+    """Nobody waits for it any more."""
 
 
 @dataclass(slots=True)

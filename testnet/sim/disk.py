@@ -7,6 +7,7 @@ folders at once, as in every file system with a journal.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ from typing import Any
 from blake3 import blake3
 
 from kernel.message import Buffer
-from nectar_node.storage.archive import BadArchive, Entry, read_archive_untrusted, unpack_untrusted
+from nectar_node.storage.archive import BadArchive, Entry, entries_untrusted, unpack_untrusted, verify_untrusted
+from nectar_node.storage.ledger import Account, Ledger, OverQuota
 from nectar_node.storage.operations import (
     MAX_LISTED,
     MAX_NAME_BYTES,
@@ -34,6 +36,7 @@ from nectar_node.storage.operations import (
     ListFolder,
     Location,
     MakeFolder,
+    Measure,
     Operation,
     Outcome,
     ReadAt,
@@ -43,12 +46,17 @@ from nectar_node.storage.operations import (
     Replace,
     SetLength,
     Stat,
+    Survey,
+    Surveyed,
     Sync,
     Unpack,
+    Usage,
     WriteAt,
     growth,
     new_file_name,
 )
+from nectar_node.storage.steps import Steps, Work
+from testnet.sim.content import File, new_file
 
 _NOT_FOUND = DiskError(DiskFault.NOT_FOUND, "No such file or directory")
 _FULL = DiskError(DiskFault.FULL, "No space left on device")
@@ -71,34 +79,10 @@ class _RefusedError(Exception):
 
 
 @dataclass(slots=True)
-class _File:
-    data: bytearray = field(default_factory=bytearray)
-    modified: int = 0
-    synced: bytearray = field(default_factory=bytearray)
-    """Its content when it was last synced."""
-    clean: int = 0
-    """So many bytes of its beginning have not changed since then."""
-
-    def changes(self, start: int) -> None:
-        """From there on it is not as it was synced."""
-        self.clean = min(self.clean, start)
-
-    def sync(self) -> None:
-        """Its content is on the disk itself."""
-        self.synced[self.clean :] = self.data[self.clean :]
-        self.clean = len(self.data)
-
-    def lose_unsynced(self) -> None:
-        """Its content is what was synced."""
-        self.data[self.clean :] = self.synced[self.clean :]
-        self.clean = len(self.data)
-
-
-@dataclass(slots=True)
 class _Tree:
     """What is where."""
 
-    files: dict[Path, _File] = field(default_factory=dict)
+    files: dict[Path, File] = field(default_factory=dict)
     folders: set[Path] = field(default_factory=set)
 
     def move(self, old: Path, new: Path) -> None:
@@ -112,19 +96,14 @@ class _Tree:
         self.folders = {each for each in self.folders if each[: len(path)] != path}
 
 
-def _new_file(data: Buffer, modified: int) -> _File:
-    """One whose content is synced."""
-    file = _File(bytearray(data), modified)
-    file.sync()
-    return file
-
-
 class SimDisk:
     """One node's files."""
 
-    def __init__(self, clock: Callable[[], float], capacity: int = 1 << 40) -> None:
+    def __init__(self, clock: Callable[[], float], capacity: int = 1 << 40, ledger: Ledger | None = None) -> None:
         """`clock` gives the virtual time in seconds; `capacity` is in bytes, for all files together."""
         self.capacity = capacity
+        self.ledger = ledger or Ledger()
+        """Of the node's boot."""
         self.full = False
         """It takes no more bytes, whatever its capacity."""
         self._clock = clock
@@ -142,29 +121,34 @@ class SimDisk:
             MakeFolder: self._make_folder,
             Stat: self._stat,
             ListFolder: self._list_folder,
+            Measure: self._measure,
+            Survey: self._survey,
             RemoveFile: self._remove_file,
             RemoveFolder: self._remove_folder,
             Rename: self._rename,
             SetLength: self._set_length,
             Sync: self._sync,
             FreeSpace: self._free_space,
-            Hash: lambda operation: blake3(bytes(self._file(operation.location).data)).digest(),
-            Replace: lambda operation: self._replace(operation.location, operation.data),
+            Replace: lambda operation: self._replace(operation.location, new_file(operation.data, 0)),
             Extend: self._extend,
             Append: self._append,
             CreateFolder: self._create_folder,
-            Copy: self._copy,
-            Unpack: self._unpack,
         }
+        self._in_steps: dict[type, Callable[[Any], Work]] = {Hash: self._hash, Copy: self._copy, Unpack: self._unpack}
 
     def perform(self, operation: Operation) -> Outcome:
         """Carry out `operation`."""
-        try:
-            return self._performers[type(operation)](operation)
-        except _RefusedError as refusal:
-            return refusal.error
-        except BadArchive as error:
-            return DiskError(DiskFault.BAD_ARCHIVE, f"the archive {error}")
+        return self.begin(operation).finish()
+
+    def begin(self, operation: Operation) -> Steps:
+        """The same step by step: nothing is done before the first one."""
+        return Steps(self._begin(operation), _refusal)
+
+    def _begin(self, operation: Operation) -> Work:
+        in_steps = self._in_steps.get(type(operation))
+        if in_steps is not None:
+            return (yield from in_steps(operation))
+        return self._performers[type(operation)](operation)
 
     def break_off(self, operation: Operation, chance: Random) -> None:
         """Whoever carries out `operation` is killed meanwhile: all of it is done, or nothing, or a part."""
@@ -172,7 +156,7 @@ class SimDisk:
         if done == 1.0:
             self.perform(operation)
         elif done > 0.0:
-            with suppress(_RefusedError, BadArchive):
+            with suppress(_RefusedError, BadArchive, OverQuota):
                 self._perform_in_part(operation, done)
 
     def _perform_in_part(self, operation: Operation, share: float) -> None:
@@ -183,14 +167,14 @@ class SimDisk:
             case Append(location, data):
                 self._append(Append(location, _beginning(data, share)))
             case Extend(location, length, data):
-                self._set_length(SetLength(location, min(length, len(self._file(location).data))))
+                self._set_length(SetLength(location, min(length, len(self._file(location)))))
                 self._append(Append(location, _beginning(data, share)))
             case Replace(location, data):
                 self._leave_unfinished(location, _beginning(data, share))
             case Copy(location, target):
-                self._leave_unfinished(target, _beginning(self._file(location).data, share))
+                self._leave_unfinished(target, _beginning(self._file(location).content(), share))
             case Unpack(location, data):
-                entries = read_archive_untrusted(data)
+                entries = entries_untrusted(data)
                 self._unpack_entries(location, data, entries[: int(len(entries) * share)])
 
     def _leave_unfinished(self, location: Location, data: bytes) -> None:
@@ -203,7 +187,7 @@ class SimDisk:
     def put(self, location: Location, data: bytes) -> None:
         """Lay down a file, as the world outside would."""
         path = _path(location)
-        file = _new_file(data, self._time())
+        file = new_file(data, self._time())
         for tree in (self._live, self._kept):
             tree.folders.update(_above(path))
             tree.files[path] = file
@@ -227,12 +211,12 @@ class SimDisk:
     def get(self, location: Location) -> bytes | None:
         """A file's content; None: there is no such file."""
         file = self._live.files.get(_path(location))
-        return bytes(file.data) if file is not None else None
+        return file.content() if file is not None else None
 
     def _time(self) -> int:
         return round(self._clock() * 1e9)
 
-    def _file(self, location: Location) -> _File:
+    def _file(self, location: Location) -> File:
         path = _path(location)
         if path in self._live.folders or len(location.parts) == 0:
             raise _RefusedError(_A_FOLDER)
@@ -246,15 +230,22 @@ class SimDisk:
         if len(path) > 1 and path not in self._live.folders:
             raise _RefusedError(_NOT_FOUND)
 
-    def _reserve(self, more: int) -> None:
-        if more > 0 and (self.full or self._used() + more > self.capacity):
+    def _reserve(self, account: Account, more: int, wanted: int, files: int = 0) -> None:
+        """Let something be as many bytes longer, of which `wanted` are written."""
+        used = self._used() if more > 0 or wanted else 0
+        if more > 0 and (self.full or used + more > self.capacity):
             raise _RefusedError(_FULL)
+        account.check_room(wanted, self.capacity - used, self.capacity)
+        account.claim(more, files)
+
+    def _account(self, path: Path) -> Account:
+        return self.ledger.account_of(Location(path[0], path[1:]))
 
     def _free_space(self, operation: FreeSpace) -> int:
         return growth(0 if self.full else max(0, self.capacity - self._used()), self.capacity)
 
     def _used(self) -> int:
-        return sum(len(file.data) for file in self._live.files.values())
+        return sum(map(len, self._live.files.values()))
 
     def _sync_folder(self, folder: Path) -> None:
         """Its entries are on the disk itself."""
@@ -267,31 +258,29 @@ class SimDisk:
         kept.files.update((path, file) for path, file in live.files.items() if path[:-1] == folder)
 
     def _read_at(self, operation: ReadAt) -> bytes:
-        data = self._file(operation.location).data
-        return bytes(data[operation.offset : operation.offset + operation.length])
+        return self._file(operation.location).read(operation.offset, operation.length)
 
     def _write_at(self, operation: WriteAt) -> None:
-        file = self._file(operation.location)
-        end = operation.offset + len(operation.data)
-        file.changes(min(operation.offset, len(file.data)))
-        self._reserve(end - len(file.data))
-        if len(file.data) < end:
-            file.data.extend(bytes(end - len(file.data)))
-        file.data[operation.offset : end] = operation.data
+        self._write(operation.location, operation.offset, operation.data)
+
+    def _write(self, location: Location, offset: int, data: Buffer) -> None:
+        file, size = self._file(location), len(data)
+        if size:
+            self._reserve(self.ledger.account_of(location), max(0, offset + size - len(file)), size)
+        file.write(offset, data)
         file.modified = self._time()
 
     def _append(self, operation: Append) -> int:
-        end = len(self._file(operation.location).data)
-        self._write_at(WriteAt(operation.location, end, operation.data))
+        end = len(self._file(operation.location))
+        self._write(operation.location, end, operation.data)
         return end + len(operation.data)
 
     def _extend(self, operation: Extend) -> None:
         file = self._file(operation.location)
-        if len(file.data) < operation.length:
+        if len(file) < operation.length:
             raise _RefusedError(_SHORTER)
-        del file.data[operation.length :]
-        file.changes(operation.length)
-        self._write_at(WriteAt(operation.location, operation.length, operation.data))
+        file.set_length(operation.length)
+        self._write(operation.location, operation.length, operation.data)
         file.sync()
 
     def _create(self, operation: Create) -> None:
@@ -299,10 +288,14 @@ class SimDisk:
         self._folder(path[:-1])
         if path in self._live.folders:
             raise _RefusedError(_A_FOLDER)
-        file = self._live.files.setdefault(path, _File(modified=self._time()))
+        account = self._account(path)
+        if path not in self._live.files:
+            account.claim(0, 1)
+            self._live.files[path] = File(modified=self._time())
+        file = self._live.files[path]
         if operation.cut_off:
-            file.data.clear()
-            file.changes(0)
+            account.settle(-len(file))
+            file.set_length(0)
             file.modified = self._time()
 
     def _make_folder(self, operation: MakeFolder) -> None:
@@ -315,13 +308,17 @@ class SimDisk:
     def _make_folders(self, path: Path) -> None:
         if any(each in self._live.files for each in (*_above(path), path)):
             raise _RefusedError(_NO_FOLDER)
-        self._live.folders.update([*_above(path), path])
+        for folder in (*_above(path), path):
+            if folder not in self._live.folders:
+                self._account(folder).claim(0, 1)
+                self._live.folders.add(folder)
 
     def _create_folder(self, operation: CreateFolder) -> None:
         path = _path(operation.location)
         self._folder(path[:-1])
         if path in self._live.folders or path in self._live.files:
             raise _RefusedError(_EXISTS)
+        self._account(path).claim(0, 1)
         self._live.folders.add(path)
         self._sync_folder(path[:-1])
 
@@ -329,7 +326,7 @@ class SimDisk:
         if _path(operation.location) in self._live.folders:
             return FileStat(FileType.DIRECTORY, 0, 0)
         file = self._file(operation.location)
-        return FileStat(FileType.FILE, len(file.data), file.modified)
+        return FileStat(FileType.FILE, len(file), file.modified)
 
     def _list_folder(self, operation: ListFolder) -> list[tuple[str, FileType]]:
         path = _path(operation.location)
@@ -341,8 +338,9 @@ class SimDisk:
         return listed
 
     def _remove_file(self, operation: RemoveFile) -> None:
-        self._file(operation.location)
-        del self._live.files[_path(operation.location)]
+        path = _path(operation.location)
+        self._account(path).settle(-len(self._file(operation.location)), -1)
+        del self._live.files[path]
 
     def _remove_folder(self, operation: RemoveFolder) -> None:
         path = _path(operation.location)
@@ -350,6 +348,8 @@ class SimDisk:
         below = [p for p in (*self._live.files, *self._live.folders) if p[: len(path)] == path and p != path]
         if below and not operation.recursive:
             raise _RefusedError(_NOT_EMPTY)
+        size, files = self._usage(path)
+        self._account(path).settle(-size, -files)
         self._live.remove(path)
         self._removed.add(path)
 
@@ -362,6 +362,7 @@ class SimDisk:
         self._folder(target[:-1])
         if target in self._live.folders:
             raise _RefusedError(_A_FOLDER)
+        self._moves(path, target)
         del self._live.files[path]
         self._live.files[target] = file
         self._kept.remove(path)
@@ -377,16 +378,76 @@ class SimDisk:
             raise _RefusedError(_INVALID)
         if any(each[:-1] == target for each in (*self._live.files, *self._live.folders)):
             raise _RefusedError(_NOT_EMPTY)
+        self._moves(path, target)
         self._live.move(path, target)
         self._kept.remove(target)
         self._kept.move(path, target)
         self._sync_folder(target[:-1])
 
-    def _copy(self, operation: Copy) -> None:
-        self._replace(operation.target, bytes(self._file(operation.location).data))
+    def _moves(self, path: Path, target: Path) -> None:
+        """What is at `path` is about to be at `target`, in the place of what is there."""
+        giver, taker = self._account(path), self._account(target)
+        if giver is not taker:
+            moved = self._usage(path)
+            taker.claim(*moved)
+            giver.settle(-moved.bytes, -moved.files)
+        if target != path and (target in self._live.files or target in self._live.folders):
+            replaced = self._usage(target)
+            taker.settle(-replaced.bytes, -replaced.files)
 
-    def _unpack(self, operation: Unpack) -> None:
-        self._unpack_entries(operation.location, operation.data, read_archive_untrusted(operation.data))
+    def _usage(self, path: Path) -> Usage:
+        """What is there and below."""
+        depth = len(path)
+        sizes = [len(file) for each, file in self._live.files.items() if each[:depth] == path]
+        folders = sum(each[:depth] == path for each in self._live.folders)
+        return Usage(sum(sizes), len(sizes) + folders)
+
+    def _measure(self, operation: Measure) -> Usage:
+        path = _path(operation.location)
+        below = self._usage(path)
+        root = operation.states.root
+        states = [
+            len(file)
+            for each, file in self._live.files.items()
+            if len(each) == 2 and each[0] == root and self.ledger.has_state(operation.package, each[1])
+        ]
+        files = below.files - (path in self._live.folders) + len(states)
+        used = Usage(below.bytes + sum(states), files)
+        self.ledger.account(operation.package).count(used)
+        return used
+
+    def _survey(self, operation: Survey) -> Surveyed:
+        roots = operation.location.root, operation.states.root
+        names = {(root, name) for root, name, *_ in (*self._live.files, *self._live.folders) if root in roots}
+        packages = {self.ledger.package_of(Location(root, (name,))) for root, name in names}
+        return Surveyed(sorted(filter(None, packages)), self.capacity - self._used(), self.capacity)
+
+    def _hash(self, operation: Hash) -> Work:
+        hasher = blake3()
+        for block in self._file(operation.location).blocks():
+            hasher.update(block)
+            yield
+        return hasher.digest()
+
+    def _copy(self, operation: Copy) -> Work:
+        source = self._file(operation.location)
+        copied = bytearray()
+        for block in source.blocks():
+            if len(copied) < len(source.data):
+                copied += block
+            yield
+        file = new_file(copied, 0)
+        file.set_length(len(source))
+        file.sync()
+        self._replace(operation.target, file)
+        return None
+
+    def _unpack(self, operation: Unpack) -> Work:
+        entries = entries_untrusted(operation.data)
+        for _ in verify_untrusted(operation.data, entries):
+            yield
+        self._unpack_entries(operation.location, operation.data, entries)
+        return None
 
     def _unpack_entries(self, into: Location, data: Buffer, entries: Iterable[Entry]) -> None:
         for entry in entries:
@@ -396,38 +457,55 @@ class SimDisk:
                 content = b"".join(unpack_untrusted(data, entry))
                 location = Location(into.root, into.parts + entry.parts)
                 self._create(Create(location, cut_off=True))
-                self._write_at(WriteAt(location, 0, content))
+                self._write(location, 0, content)
 
     def _set_length(self, operation: SetLength) -> None:
-        file = self._file(operation.location)
-        self._reserve(operation.length - len(file.data))
-        file.changes(min(operation.length, len(file.data)))
-        if operation.length < len(file.data):
-            del file.data[operation.length :]
-        else:
-            file.data.extend(bytes(operation.length - len(file.data)))
+        file, length = self._file(operation.location), operation.length
+        account, more = self.ledger.account_of(operation.location), length - len(file)
+        self._reserve(account, max(0, more), max(0, more))
+        account.settle(min(0, more))
+        file.set_length(length)
         file.modified = self._time()
 
     def _sync(self, operation: Sync) -> None:
         self._file(operation.location).sync()
         self._sync_folder(_path(operation.location)[:-1])
 
-    def _replace(self, location: Location, data: Buffer) -> None:
+    def _replace(self, location: Location, file: File) -> None:
         path = _path(location)
         self._folder(path[:-1])
         if path in self._live.folders:
             raise _RefusedError(_A_FOLDER)
         if self._unfinished:
             self._forget_unfinished(path)
-        self._reserve(len(data))
-        self._live.files[path] = _new_file(data, self._time())
+        before = self._live.files.get(path)
+        more = len(file) - (0 if before is None else len(before))
+        if len(file) > 0 and (self.full or self._used() + len(file) > self.capacity):
+            raise _RefusedError(_FULL)
+        self._reserve(self._account(path), more, len(file), before is None)
+        file.modified = self._time()
+        self._live.files[path] = file
         self._sync_folder(path[:-1])
 
     def _forget_unfinished(self, path: Path) -> None:
         unfinished = (*path[:-1], new_file_name(path[-1]))
         if unfinished in self._unfinished:
             self._unfinished.discard(unfinished)
-            self._live.files.pop(unfinished, None)
+            left = self._live.files.pop(unfinished, None)
+            if left is not None:
+                self._account(unfinished).settle(-len(left), -1)
+
+
+def _refusal(error: Exception) -> DiskError:
+    match error:
+        case _RefusedError():
+            return error.error
+        case OverQuota():
+            full = error.errno in (errno.EDQUOT, errno.ENOSPC)
+            return DiskError(DiskFault.FULL if full else DiskFault.OTHER, error.strerror or str(error))
+        case BadArchive():
+            return DiskError(DiskFault.BAD_ARCHIVE, f"the archive {error}")
+    raise error
 
 
 def _beginning(data: Buffer, share: float) -> bytes:

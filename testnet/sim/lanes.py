@@ -1,4 +1,4 @@
-"""A simulated node's disk jobs: in order within a lane, lanes beside each other, as on the threads of a real one."""
+"""A simulated node's disk jobs, in the order and in the turns of a real one's, each slice of its own virtual time."""
 
 from __future__ import annotations
 
@@ -6,59 +6,102 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
-from nectar_node.storage.operations import Job, Outcome
+from nectar_node.storage.operations import STOPPED, Job, Outcome, StopJob, may_be_long
+from nectar_node.storage.steps import Steps
+from nectar_node.storage.turns import COUNTER, Turn, Turns
 from testnet.sim.disk import SimDisk
 
 if TYPE_CHECKING:
     from testnet.sim.simulation import Simulation
 
 DISK_SECONDS = 0.002
-"""On average for an operation on a disk; a sync is what takes long on real ones."""
-_MANY = 64
-"""Lanes, of which those that are idle are forgotten."""
+"""On average for an operation on a disk, or a slice of one; a sync is what takes long on real ones."""
+STEPS_IN_SLICE = 1
+"""Of which each is a MiB of a file that is hashed or copied: half a gigabyte in a virtual second."""
 
 
 class SimLanes:
     """Of one boot of one node."""
 
     def __init__(
-        self, simulation: Simulation, disk: SimDisk, chance: Random, done: Callable[[Job, Outcome], None]
+        self,
+        simulation: Simulation,
+        disk: SimDisk,
+        chance: Random,
+        done: Callable[[Job, Outcome], None],
+        at: Callable[[float, Callable[[], None]], None],
     ) -> None:
-        """`done` gets every job's outcome; `chance` draws how long each takes."""
+        """`done` gets every job's outcome; `chance` draws how long each takes; `at` lets something happen then."""
         self._simulation = simulation
         self._disk = disk
         self._chance = chance
         self._done = done
-        self._free: dict[str, float] = {}
-        """By lane: when it has done all that it has been asked."""
-        self._jobs: dict[int, tuple[float, Job]] = {}
-        """Those that are not done yet, by number, and when each begins."""
-        self._submitted = 0
-
-    @property
-    def waiting(self) -> int:
+        self._at = at
+        self._turns: Turns[Steps] = Turns(disk.ledger, self._given_up)
+        self._at_work: dict[Turn[Steps], Job] = {}
+        """What is being carried out, and the job of it that it is about."""
+        self._broken_off = False
+        self.waiting = 0
         """Jobs that are not done."""
-        return len(self._jobs)
 
-    def submit(self, job: Job) -> tuple[int, float]:
-        """Carry out a job after those of its lane that are there already: its number, and when `perform` is due."""
-        now = self._simulation.now
-        begins = max(self._free.get(job.lane, now), now)
-        due = self._free[job.lane] = begins + self._chance.expovariate(1 / DISK_SECONDS)
-        if len(self._free) > _MANY:
-            self._free = {lane: free for lane, free in self._free.items() if free > now}
-        self._submitted += 1
-        self._jobs[self._submitted] = (begins, job)
-        return self._submitted, due
+    def submit(self, job: Job) -> None:
+        """Carry out a job after those of its lane that are there already."""
+        self.waiting += 1
+        self._turns.submit(job)
+        self._go_on()
 
-    def perform(self, number: int) -> None:
+    def stop(self, action: StopJob) -> None:
+        """Give up a job."""
+        self._turns.stop(action.ticket)
+        self._go_on()
+
+    def _given_up(self, job: Job) -> None:
+        self._at(self._simulation.now, lambda: self._tell(job, STOPPED))
+
+    def _tell(self, job: Job, outcome: Outcome) -> None:
+        if job.owner is not COUNTER:
+            self.waiting -= 1
+            self._done(job, outcome)
+
+    def _go_on(self) -> None:
+        while (turn := self._turns.take()) is not None:
+            self._begin(turn, 0)
+
+    def _begin(self, turn: Turn[Steps], done: int) -> None:
+        """The next job of a turn, of which so many are done."""
+        self._at_work[turn] = turn.jobs[done]
+        due = self._simulation.now + self._chance.expovariate(1 / DISK_SECONDS)
+        self._at(due, lambda: self._carry_out(turn, done))
+
+    def _carry_out(self, turn: Turn[Steps], done: int) -> None:
         """It is due."""
-        _, job = self._jobs.pop(number)
-        self._done(job, self._disk.perform(job.operation))
+        if self._broken_off:
+            return
+        job = turn.jobs[done]
+        steps, outcome = self._slice(turn, job)
+        if steps is None and done + 1 < len(turn.jobs):
+            self._begin(turn, done + 1)
+        else:
+            del self._at_work[turn]
+            self._turns.done(turn, steps)
+        if steps is None:
+            self._tell(job, outcome)
+        self._go_on()
+
+    def _slice(self, turn: Turn[Steps], job: Job) -> tuple[Steps | None, Outcome]:
+        """What goes on with another slice, or None and the outcome."""
+        if turn.steps is None and not may_be_long(job.operation):
+            return None, self._disk.perform(job.operation)
+        steps = turn.steps or self._disk.begin(job.operation)
+        if turn.stop:
+            steps.stop()
+        elif not any(steps.step() for _ in range(STEPS_IN_SLICE)):
+            return steps, None
+        return None, steps.outcome
 
     def break_off(self) -> None:
         """The node ends. What a lane was doing has been done, or a part of it, or nothing; nobody hears of it."""
-        for begins, job in self._jobs.values():
-            if begins <= self._simulation.now:
-                self._disk.break_off(job.operation, self._chance)
-        self._jobs.clear()
+        self._broken_off = True
+        put_off = [job for job, steps in self._turns.begun if steps is not None]
+        for job in (*self._at_work.values(), *put_off):
+            self._disk.break_off(job.operation, self._chance)

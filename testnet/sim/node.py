@@ -24,7 +24,8 @@ from nectar_node.package import Package, read_package
 from nectar_node.record_store import RECORDS_FILE, Contents, Written, read_untrusted, store_key
 from nectar_node.refusals import why_refused
 from nectar_node.start_up import Boot
-from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome
+from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
+from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, StopJob
 from nectar_node.trace import Traced
 from nectar_node.world import Installed, Joined, LoadCode, LogLine, NameRefused, Printed, Ready, ShutDown
 from net.directory import Endpoint, RegistrarDirectory
@@ -61,6 +62,8 @@ class NodeSpec:
     """Another text gives it another key."""
     version: int = VERSION
     """Of the protocol."""
+    quotas: Quotas = DEFAULT_QUOTAS
+    """Of its packages on its disk."""
     registers: bool = True
     """Whether it asks the registrar for its name. One that would be refused it does not run if it asks; so it grants
     the name itself, and shows that."""
@@ -102,7 +105,9 @@ class SimNode:
         """What happened while it was paused; None: it is not."""
         self.life = f"{self.host}/{simulation.boots[self.host]}"
         """Its host, and how often it has booted there before."""
-        self._lanes = SimLanes(simulation, self.disk, simulation.chance("disk", self.life), self._job_done)
+        self.disk.ledger = self.ledger = Ledger(f"{name}/vfs", f"{name}/state", spec.quotas)
+        chance = simulation.chance("disk", self.life)
+        self._lanes = SimLanes(simulation, self.disk, chance, self._job_done, self.at)
         self.core = self._make_core(spec)
         if simulation.watches:
             self.core.trace(None, self, simulation.now)
@@ -137,6 +142,7 @@ class SimNode:
             kept_records=kept.written,
             kept_decisions=self._kept_decisions(),
             boots=frozenset(processes),
+            ledger=self.ledger,
         )
         return NodeCore(core_config, network)
 
@@ -322,7 +328,9 @@ class SimNode:
                 case Hold(connection, held):
                     fabric.hold(self, connection, held)
                 case Job():
-                    self._begin_job(action)
+                    self._lanes.submit(action)
+                case StopJob():
+                    self._lanes.stop(action)
                 case LoadCode():
                     self.at(self._simulation.now, lambda load=action: self._load(load))  # type: ignore[misc]
                 case LogLine():
@@ -378,10 +386,6 @@ class SimNode:
 
     def _show(self, lines: list[tuple[str, str]]) -> None:
         self.shown_log += [f"{source}: {shown(text)}" for source, text in lines]
-
-    def _begin_job(self, job: Job) -> None:
-        number, due = self._lanes.submit(job)
-        self.at(due, lambda: self._lanes.perform(number))
 
     def _job_done(self, job: Job, outcome: Outcome) -> None:
         self._simulation.note(self.host, f"disk {type(job.operation).__name__} {job.operation.location}")

@@ -14,6 +14,7 @@ import pytest
 from blake3 import blake3
 
 from nectar_node.storage import disk as real
+from nectar_node.storage import long_operations
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import (
     Append,
@@ -350,7 +351,7 @@ def test_a_folder_is_removed_with_all_that_is_in_it_and_nothing_that_links_lead_
 
 
 def test_a_large_folder_is_emptied_a_few_entries_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(real, "_LISTED_AT_ONCE", 3)
+    monkeypatch.setattr(long_operations, "_LISTED_AT_ONCE", 3)
     for number in range(10):
         (tmp_path / "d" / f"{number}" / "in" / "ner").mkdir(parents=True)
         (tmp_path / "d" / f"{number}" / "f").write_text("x")
@@ -360,7 +361,7 @@ def test_a_large_folder_is_emptied_a_few_entries_at_a_time(tmp_path: Path, monke
 
 
 def test_g23_a_folder_that_never_gets_empty_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(real, "_MOST_LISTINGS", 3)
+    monkeypatch.setattr(long_operations, "_MOST_LISTINGS", 3)
     (tmp_path / "d" / "a" / "b" / "c" / "d").mkdir(parents=True)
     folder = Location(str(tmp_path), ("d",))
     assert perform(RemoveFolder(folder, recursive=True)) == DiskError(DiskFault.OTHER, "the folder does not get empty")
@@ -398,7 +399,7 @@ def test_g23_what_is_no_regular_file_is_neither_read_nor_written(tmp_path: Path,
 def test_g23_a_folder_with_too_many_entries_is_not_listed(
     disk: Perform, at: At, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("nectar_node.storage.disk", "testnet.sim.disk"):
+    for module in ("nectar_node.storage.long_operations", "testnet.sim.disk"):
         monkeypatch.setattr(f"{module}.MAX_LISTED", 2)
     for name in ("a", "b"):
         disk(Create(at(name)))
@@ -433,10 +434,10 @@ def test_a_file_for_any_id_has_a_name_of_its_own() -> None:
 def test_g23_what_nobody_has_foreseen_is_an_outcome_and_a_line_in_the_log(
     at: At, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def deep(_: Operation) -> Outcome:
-        return deep(_)
+    def deep(_: Operation, ledger: object) -> Outcome:
+        return deep(_, ledger)
 
-    monkeypatch.setitem(real._PERFORMERS, Stat, deep)
+    monkeypatch.setitem(real._SHORT, Stat, deep)
     assert perform(Stat(at("f"))) == DiskError(DiskFault.OTHER, "the node could not do it: its log says why")
     line = capsys.readouterr().out
     assert line.count("\n") == 1

@@ -16,7 +16,7 @@ from kernel.events import Begin, Close, Launch, Reply, Start
 from kernel.grants import KERNEL_PROCESS
 from kernel.guest import OurCapabilities, Poll
 from kernel.message import ON_EXIT_NONE, ON_EXIT_RESTART, Envelope, LazyLoadBlob, ReplyTo, Request
-from nectar_node.storage.operations import Job
+from nectar_node.storage.operations import Job, StopJob
 from nectar_node.system.kernel import MAX_BODY_BYTES, MAX_COMPILING, KernelProcess
 from nectar_node.system.process import CompileCode, FetchCode
 from nectar_node.world import BadCode, LogLine, ShutDown
@@ -67,7 +67,7 @@ class Distro:
                     self.lines.append(f"{source}: {text}")
                 case ShutDown():
                     self.ends = True
-                case Job() | FetchCode():
+                case Job() | StopJob() | FetchCode():
                     raise AssertionError(wish)
                 case _:
                     self.rig.tell(wish)

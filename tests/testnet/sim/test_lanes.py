@@ -27,18 +27,13 @@ class Machine:
         self.disk = SimDisk(lambda: 0.0)
         self.disk.perform(Create(F, cut_off=False))
         self.disk.perform(Create(G, cut_off=False))
-        self.lanes = SimLanes(self.simulation, self.disk, Random(self.seed), self._note)
+        self.lanes = SimLanes(self.simulation, self.disk, Random(self.seed), self._note, self.simulation.at)
 
     def _note(self, job: Job, outcome: Outcome) -> None:
         self.done.append(job.owner)
 
     def append(self, location: Location, owner: object, data: bytes = b"abcd") -> None:
-        number, due = self.lanes.submit(Job(Append(location, data), str(location), owner))
-        self.simulation.at(due, lambda: self._perform(number))
-
-    def _perform(self, number: int) -> None:
-        if self.lanes.waiting:
-            self.lanes.perform(number)
+        self.lanes.submit(Job(Append(location, data), str(location), owner))
 
 
 def test_the_jobs_of_a_lane_are_done_in_order() -> None:

@@ -1,0 +1,207 @@
+"""How much each package has on the disk, and how much it may have (G23).
+
+An account is changed with every operation that changes files, by whoever carries it out: before it takes anything, so
+that two at once cannot both take what is left. It is worth nothing until its package has been counted (`Measure`) in
+this boot: what a crash has left, or somebody has put there, is in no book. So it is too for a package whose guests
+write to its folder by WASI, past all of this: it is counted again and again (`nectar_node.disk_use`).
+
+Counted are the files and folders below a package's folder of drives, each file as long as it appears, holes included,
+and the saved states of its processes.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from dataclasses import dataclass, field
+
+from nectar_node.storage.operations import (
+    Append,
+    Copy,
+    Create,
+    CreateFolder,
+    Location,
+    MakeFolder,
+    Measure,
+    Operation,
+    RemoveFile,
+    RemoveFolder,
+    Rename,
+    Replace,
+    SetLength,
+    Unpack,
+    Usage,
+    WriteAt,
+)
+
+GIB = 1 << 30
+DEFAULT_BYTES = 4 * GIB
+"""A package's quota; room for the files that people send, and not for all of a disk."""
+DEFAULT_FILES = 100_000
+"""Files and folders of one package, of which each takes a block and an inode: counting so many takes a second."""
+DEFAULT_FLOOR = GIB // 2
+"""Bytes of the disk that are kept free for the node's own files, such as its log and its capabilities."""
+FLOOR_SHARE = 20
+"""On a small disk the floor is this part of it."""
+LONG_IDS = "(long ids)"
+"""Has the states whose files' names do not tell whose they are: those of processes with ids that are too long for a
+file's name, which publishers with more than 127 characters have."""
+
+_AT_LOCATION = (WriteAt, Append, Create, MakeFolder, CreateFolder, RemoveFile, RemoveFolder, SetLength, Replace, Unpack)
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """What packages may have on the disk of one node."""
+
+    bytes: int = DEFAULT_BYTES
+    files: int = DEFAULT_FILES
+    floor: int | None = None
+    """Bytes that stay free; None: `DEFAULT_FLOOR`, or less on a small disk."""
+    packages: tuple[tuple[str, int], ...] = ()
+    """Packages with another quota, in bytes."""
+
+    def floor_of(self, total: int) -> int:
+        """Bytes that stay free of a disk with so many."""
+        return min(DEFAULT_FLOOR, total // FLOOR_SHARE) if self.floor is None else self.floor
+
+
+DEFAULT_QUOTAS = Quotas()
+
+
+class OverQuota(OSError):
+    """The package's: it may have no more."""
+
+
+@dataclass(slots=True)
+class Account:
+    """Of one package. Thread-safe."""
+
+    quota: Usage
+    text: str
+    """Says that it is used up."""
+    quotas: Quotas
+    used: Usage = Usage(0, 0)
+    known: bool = False
+    """It has been counted in this boot."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def claim(self, bytes: int, files: int = 0) -> None:
+        """Take so much more, or less; raises OverQuota, and nothing is taken."""
+        with self._lock:
+            used, quota = self.used, self.quota
+            if not self.known and (bytes > 0 or files > 0):
+                raise OverQuota(errno.EIO, "the node cannot count what the package has: its log says why")
+            if bytes > 0 and used.bytes + bytes > quota.bytes:
+                raise OverQuota(errno.EDQUOT, self.text)
+            if files > 0 and used.files + files > quota.files:
+                raise OverQuota(errno.EDQUOT, f"the package may have no more than {quota.files} files and folders")
+            self.used = Usage(used.bytes + bytes, used.files + files)
+
+    def settle(self, bytes: int, files: int = 0) -> None:
+        """It has turned out to be so much more, or less."""
+        if bytes or files:
+            with self._lock:
+                self.used = Usage(self.used.bytes + bytes, self.used.files + files)
+
+    def count(self, used: Usage) -> None:
+        """That is what is there."""
+        with self._lock:
+            self.used, self.known = used, True
+
+    def check_room(self, wanted: int, free: int, total: int) -> None:
+        """Whether so many bytes may be written to a disk with so many; raises OverQuota.
+
+        Also those that a file has already: they may be holes, and some file systems write nothing in place.
+        """
+        if wanted and free - wanted < self.quotas.floor_of(total):
+            raise OverQuota(errno.ENOSPC, "the disk is full, but for what the node keeps free for itself")
+
+
+class _Uncounted(Account):
+    """What is the node's own."""
+
+    __slots__ = ()
+
+    def claim(self, bytes: int, files: int = 0) -> None:
+        """Anything."""
+
+    def settle(self, bytes: int, files: int = 0) -> None:
+        """Nothing to do."""
+
+    def check_room(self, wanted: int, free: int, total: int) -> None:
+        """The floor is there for it."""
+
+
+UNCOUNTED = _Uncounted(Usage(0, 0), "", Quotas(), known=True)
+
+
+class Ledger:
+    """The accounts of one node. Thread-safe."""
+
+    def __init__(self, drives: str = "", states: str = "", quotas: Quotas = DEFAULT_QUOTAS) -> None:
+        """`drives`, `states`: the roots that have packages' files in them; without them, nothing is counted."""
+        self.quotas = quotas
+        self._drives = drives
+        self._states = states
+        self._own = dict(quotas.packages)
+        self._accounts: dict[str, Account] = {}
+        self._lock = threading.Lock()
+
+    def package_of(self, location: Location) -> str | None:
+        """Whose account has what is there; None: nobody's."""
+        root, parts = location
+        if not parts or not root:
+            return None
+        if root == self._drives:
+            return parts[0]
+        if root == self._states:
+            return parts[0].partition(":")[2] or LONG_IDS
+        return None
+
+    def account_of(self, location: Location) -> Account:
+        """Where a file or folder there counts; a package's folder of drives itself counts nowhere."""
+        package = self.package_of(location)
+        if package is None or (location.root == self._drives and len(location.parts) == 1):
+            return UNCOUNTED
+        return self.account(package)
+
+    def account(self, package: str) -> Account:
+        """The package's, whether it has anything or not."""
+        account = self._accounts.get(package)
+        if account is None:
+            with self._lock:
+                account = self._accounts.setdefault(package, self._open(package))
+        return account
+
+    def _open(self, package: str) -> Account:
+        size = self._own.get(package, self.quotas.bytes)
+        text = f"the package's quota of {size} bytes is used up"
+        return Account(Usage(size, self.quotas.files), text, self.quotas)
+
+    def is_known(self, package: str) -> bool:
+        """Whether it has been counted in this boot."""
+        account = self._accounts.get(package)
+        return account is not None and account.known
+
+    def changed(self, operation: Operation) -> tuple[str, ...]:
+        """The packages of whose files an operation makes more or fewer."""
+        if isinstance(operation, _AT_LOCATION):
+            locations: tuple[Location, ...] = (operation.location,)
+        elif isinstance(operation, Copy):
+            locations = (operation.target,)
+        elif isinstance(operation, Rename):
+            locations = (operation.location, operation.target)
+        else:
+            return ()
+        found = [package for each in locations if (package := self.package_of(each)) is not None]
+        return tuple(dict.fromkeys(found))
+
+    def measure(self, package: str) -> Measure:
+        """What counts it."""
+        return Measure(package, Location(self._drives, (package,)), Location(self._states, ()))
+
+    def has_state(self, package: str, name: str) -> bool:
+        """Whether the file of that name, in the folder of all states, is of that package."""
+        return self.package_of(Location(self._states, (name,))) == package
+

@@ -1,0 +1,465 @@
+"""The operations of the real disk that may take long, as generators: each `yield` is the end of a step.
+
+A generator that is closed has been given up: it leaves no temporary file and no claim in an account.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Generator, Iterator
+from itertools import count, islice
+
+from blake3 import blake3
+
+from nectar_node.storage.archive import Entry, entries_untrusted, unpack_untrusted, verify_untrusted
+from nectar_node.storage.ledger import Account, Ledger
+from nectar_node.storage.opened import (
+    FILE,
+    FOLDER,
+    check_room,
+    folder_of,
+    growing,
+    make_folders,
+    opened,
+    size_in,
+    write_all,
+)
+from nectar_node.storage.operations import (
+    LONG_BYTES,
+    MAX_LISTED,
+    STEP_BYTES,
+    Copy,
+    FileType,
+    Hash,
+    ListFolder,
+    Location,
+    Measure,
+    ReadAt,
+    RemoveFolder,
+    Rename,
+    Replace,
+    Survey,
+    Surveyed,
+    Unpack,
+    Usage,
+    WriteAt,
+    new_file_name,
+)
+from nectar_node.storage.steps import Work
+
+_ENTRIES = 256
+"""Of folders, that are looked at or removed in one step."""
+_LISTED_AT_ONCE = 10_000
+"""Entries of a folder that is being emptied."""
+_MOST_LISTINGS = 1_000_000
+"""Times that a folder is listed while it is being emptied: somebody may add to it meanwhile, without end."""
+_DEEPEST = 256
+"""Folders in folders that are counted; the vfs makes none so deep."""
+_ANY_QUOTA = 1 << 62
+_ZEROS = memoryview(bytes(STEP_BYTES))
+
+
+def read_at(operation: ReadAt, _: Ledger) -> Work:
+    """See `ReadAt`."""
+    with opened(operation.location, os.O_RDONLY) as file:
+        length = min(operation.length, file.length - operation.offset)
+        if length <= LONG_BYTES:
+            return os.pread(file.descriptor, min(operation.length, LONG_BYTES), operation.offset)
+        data = bytearray(length)
+        view, done = memoryview(data), 0
+        while done < length:
+            read = os.preadv(file.descriptor, [view[done : done + STEP_BYTES]], operation.offset + done)
+            if not read:
+                break
+            done += read
+            yield
+        view.release()
+        del data[done:]
+        return data
+
+
+def write_at(operation: WriteAt, ledger: Ledger) -> Work:
+    """See `WriteAt`."""
+    rest, offset = memoryview(operation.data), operation.offset
+    account, size = ledger.account_of(operation.location), len(rest)
+    with opened(operation.location, os.O_WRONLY) as file, growing(account, file, offset + size if size else 0, size):
+        while rest:
+            written = os.pwrite(file.descriptor, rest[:LONG_BYTES], offset)
+            rest, offset = rest[written:], offset + written
+            if rest:
+                yield
+    return None
+
+
+def list_folder(operation: ListFolder, _: Ledger) -> Work:
+    """See `ListFolder`."""
+    with folder_of(operation.location) as (folder, name):
+        descriptor = os.open(name, FOLDER, dir_fd=folder)
+    listed: list[tuple[str, FileType]] = []
+    try:
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                if len(listed) == MAX_LISTED:
+                    raise OSError(errno.EOVERFLOW, f"the folder has more than {MAX_LISTED} entries")
+                kind = FileType.DIRECTORY if entry.is_dir(follow_symlinks=False) else FileType.FILE
+                listed.append((entry.name, kind))
+                if not len(listed) % _ENTRIES:
+                    yield
+    finally:
+        os.close(descriptor)
+    return sorted(listed, key=lambda pair: pair[0])
+
+
+# --- removing -------------------------------------------------------------------------------------------------------
+
+
+def remove_folder(operation: RemoveFolder, ledger: Ledger) -> Work:
+    """See `RemoveFolder`."""
+    account = ledger.account_of(operation.location)
+    with folder_of(operation.location) as (folder, name):
+        if operation.recursive:
+            yield from _empty(folder, name, account)
+        os.rmdir(name, dir_fd=folder)
+        account.settle(0, -1)
+    return None
+
+
+def _empty(folder: int, name: str, account: Account) -> Iterator[None]:
+    """Remove all that is in a folder, however deep.
+
+    A folder in a folder is first moved up beside the outermost ones, so that neither the stack nor the descriptors
+    grow with the depth, and no way leads back up that somebody could bend meanwhile.
+    """
+    unique = os.urandom(8).hex()
+    names = (f".{unique}.{number}" for number in count())
+    outer = os.open(name, FOLDER, dir_fd=folder)
+    try:
+        for number, (each, is_folder) in enumerate(_listed_anew(outer), 1):
+            if is_folder:
+                yield from _move_up(outer, each, names, account)
+                os.rmdir(each, dir_fd=outer)
+                account.settle(0, -1)
+            else:
+                _unlink(outer, each, account)
+            if not number % _ENTRIES:
+                yield
+    finally:
+        os.close(outer)
+
+
+def _move_up(outer: int, name: str, names: Iterator[str], account: Account) -> Iterator[None]:
+    """Remove all files in a folder, and move the folders in it to its own, under `names`."""
+    inner = os.open(name, FOLDER, dir_fd=outer)
+    try:
+        for number, (each, is_folder) in enumerate(_listed_anew(inner), 1):
+            if is_folder:
+                os.rename(each, next(names), src_dir_fd=inner, dst_dir_fd=outer)
+            else:
+                _unlink(inner, each, account)
+            if not number % _ENTRIES:
+                yield
+    finally:
+        os.close(inner)
+
+
+def _unlink(folder: int, name: str, account: Account) -> None:
+    size = size_in(folder, name)
+    os.unlink(name, dir_fd=folder)
+    account.settle(-(size or 0), -1)
+
+
+def _listed_anew(folder: int) -> Iterator[tuple[str, bool]]:
+    """What is in a folder, and whether that is a folder, until nothing is: whoever asks removes each. A few at a time:
+    a folder that changes while it is read may hold back some, and one can be large."""
+    for _ in range(_MOST_LISTINGS):
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in islice(entries, _LISTED_AT_ONCE)]
+        if not found:
+            return
+        yield from found
+    raise OSError(errno.EBUSY, "the folder does not get empty")
+
+
+def rename(operation: Rename, ledger: Ledger) -> Work:
+    """See `Rename`. What goes to another package counts there."""
+    giver, taker = ledger.account_of(operation.location), ledger.account_of(operation.target)
+    with (
+        folder_of(operation.location) as (folder, name),
+        folder_of(operation.target) as (target_folder, target_name),
+    ):
+        moved = (yield from _count(operation.location)) if giver is not taker else Usage(0, 0)
+        replaced = _replaced(folder, name, target_folder, target_name)
+        taker.claim(*moved)
+        try:
+            os.rename(name, target_name, src_dir_fd=folder, dst_dir_fd=target_folder)
+        except OSError:
+            taker.settle(-moved.bytes, -moved.files)
+            raise
+        giver.settle(-moved.bytes, -moved.files)
+        taker.settle(-replaced.bytes, -replaced.files)
+        os.fsync(target_folder)
+    return None
+
+
+def _replaced(folder: int, name: str, target_folder: int, target_name: str) -> Usage:
+    """What a rename makes an end of."""
+    size = size_in(target_folder, target_name)
+    if size is None:
+        return Usage(0, 0)
+    try:
+        moved = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return Usage(0, 0)  # as the rename will say
+    there = os.stat(target_name, dir_fd=target_folder, follow_symlinks=False)
+    return Usage(0, 0) if os.path.samestat(moved, there) else Usage(size, 1)
+
+
+# --- whole files ----------------------------------------------------------------------------------------------------
+
+
+def hash_file(operation: Hash, _: Ledger) -> Work:
+    """See `Hash`."""
+    hasher = blake3()
+    with opened(operation.location, os.O_RDONLY) as file:
+        for block in _blocks(file.descriptor):
+            hasher.update(block)
+            yield
+    return hasher.digest()
+
+
+def _blocks(descriptor: int) -> Iterator[memoryview]:
+    """A file's content as far as it reaches now: somebody may add to it meanwhile, without end. Each is valid until the
+    next. Holes are not read."""
+    block, end = memoryview(bytearray(STEP_BYTES)), os.fstat(descriptor).st_size
+    position = data = hole = 0
+    while position < end:
+        if position >= hole:
+            data, hole = _next_data(descriptor, position, end)
+        if position < data:
+            piece = _ZEROS[: min(data - position, STEP_BYTES)]
+        else:
+            piece = block[: os.preadv(descriptor, [block[: min(end - position, STEP_BYTES)]], position)]
+            if not piece:
+                return
+        position += len(piece)
+        yield piece
+
+
+def _next_data(descriptor: int, position: int, end: int) -> tuple[int, int]:
+    """Where the next bytes are that are no hole, and where they end."""
+    try:
+        data = min(os.lseek(descriptor, position, os.SEEK_DATA), end)
+        return data, os.lseek(descriptor, data, os.SEEK_HOLE) if data < end else end
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return end, end  # a hole to the end, or it was cut off
+        return position, end  # a file system that knows of no holes
+
+
+@contextlib.contextmanager
+def _replacing(location: Location, account: Account, length: int) -> Iterator[int]:
+    """A descriptor for a file's new content, of `length` bytes; it takes the place of the old one at the end, if all
+    went well."""
+    with folder_of(location) as (folder, name):
+        temporary = new_file_name(name)
+        before, left = size_in(folder, name), size_in(folder, temporary)
+        check_room(account, folder, length)
+        more = length - (before or 0), int(before is None)
+        account.claim(*more)
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | FILE, 0o600, dir_fd=folder)
+        except OSError:
+            account.settle(-more[0], -more[1])
+            raise
+        account.settle(-(left or 0), -(left is not None))  # what a crash has left is written over
+        try:
+            yield descriptor
+            os.fsync(descriptor)
+            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            account.settle(-more[0], -more[1])
+            os.unlink(temporary, dir_fd=folder)  # the bytes of one that did not fit would fill the disk
+            raise
+        finally:
+            os.close(descriptor)
+        os.fsync(folder)
+
+
+def replace(operation: Replace, ledger: Ledger) -> Work:
+    """See `Replace`."""
+    rest = memoryview(operation.data)
+    with _replacing(operation.location, ledger.account_of(operation.location), len(rest)) as descriptor:
+        while rest:
+            write_all(descriptor, rest[:LONG_BYTES])
+            rest = rest[LONG_BYTES:]
+            if rest:
+                yield
+    return None
+
+
+def copy(operation: Copy, ledger: Ledger) -> Work:
+    """See `Copy`. Holes are written out: a sparse file may be larger than any disk."""
+    account = ledger.account_of(operation.target)
+    with opened(operation.location, os.O_RDONLY) as source:
+        with folder_of(operation.target) as (folder, _):
+            room = os.fstatvfs(folder)
+        if source.length > room.f_bavail * room.f_frsize:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with _replacing(operation.target, account, source.length) as target:
+            written = 0
+            for block in _blocks(source.descriptor):
+                write_all(target, block[: source.length - written])
+                written += len(block)
+                yield
+            if written < source.length:
+                account.settle(min(written, source.length) - source.length)  # it was cut off meanwhile
+    return None
+
+
+# --- archives -------------------------------------------------------------------------------------------------------
+
+
+def unpack(operation: Unpack, ledger: Ledger) -> Work:
+    """See `Unpack`. All files are written beside what is there first, and then take their places."""
+    into, account = operation.location, ledger.account_of(operation.location)
+    entries = entries_untrusted(operation.data)
+    for _ in verify_untrusted(operation.data, entries):
+        yield
+    make_folders(into, ledger, synced=False)
+    files = dict(enumerate(entry for entry in entries if not entry.is_folder))
+    with _staging(into, account, files) as folder:
+        for number, entry in files.items():
+            descriptor = os.open(str(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | FILE, 0o600, dir_fd=folder)
+            try:
+                for piece in unpack_untrusted(operation.data, entry):
+                    write_all(descriptor, piece)
+                    yield
+            finally:
+                os.close(descriptor)
+        for parts in dict.fromkeys(entry.parts if entry.is_folder else entry.parts[:-1] for entry in entries):
+            make_folders(Location(into.root, into.parts + parts), ledger, synced=False)
+        for entry in files.values():
+            with contextlib.suppress(FileNotFoundError), opened(_place_of(entry, into), os.O_WRONLY):
+                pass  # what is there is a file that may be replaced
+        for number, entry in list(files.items()):
+            _take_its_place(folder, str(number), into, entry, account)
+            del files[number]
+    return None
+
+
+def _place_of(entry: Entry, into: Location) -> Location:
+    return Location(into.root, into.parts + entry.parts)
+
+
+def _take_its_place(folder: int, name: str, into: Location, entry: Entry, account: Account) -> None:
+    with folder_of(_place_of(entry, into)) as (target, target_name):
+        before = size_in(target, target_name)
+        os.rename(name, target_name, src_dir_fd=folder, dst_dir_fd=target)
+        account.settle(-(before or 0), -(before is not None))
+
+
+@contextlib.contextmanager
+def _staging(into: Location, account: Account, files: dict[int, Entry]) -> Iterator[int]:
+    """A folder for these files, which count from now on: those of them that are left at the end go with it."""
+    with folder_of(Location(into.root, (*into.parts, "."))) as (outer, _):
+        name = new_file_name("archive")
+        if size_in(outer, name) is not None:  # a crash has left it
+            for _step in _empty(outer, name, account):
+                pass
+            os.rmdir(name, dir_fd=outer)
+            account.settle(0, -1)
+        size = sum(entry.length for entry in files.values())
+        check_room(account, outer, size)
+        account.claim(size, len(files))
+        try:
+            os.mkdir(name, 0o700, dir_fd=outer)
+            descriptor = os.open(name, FOLDER, dir_fd=outer)
+            try:
+                yield descriptor
+            finally:
+                for number in files:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(str(number), dir_fd=descriptor)
+                os.close(descriptor)
+                os.rmdir(name, dir_fd=outer)
+        finally:
+            account.settle(-sum(entry.length for entry in files.values()), -len(files))
+
+
+# --- counting -------------------------------------------------------------------------------------------------------
+
+
+def measure(operation: Measure, ledger: Ledger) -> Work:
+    """See `Measure`; the package's account is set to it."""
+    drives = yield from _count(operation.location, itself=False)
+    states = yield from _count_states(operation, ledger)
+    used = Usage(drives.bytes + states.bytes, drives.files + states.files)
+    ledger.account(operation.package).count(used)
+    return used
+
+
+def _count_states(operation: Measure, ledger: Ledger) -> Generator[None, None, Usage]:
+    size = files = 0
+    with contextlib.suppress(FileNotFoundError), folder_of(Location(operation.states.root, (".",))) as (folder, _):
+        with os.scandir(folder) as entries:
+            for number, entry in enumerate(entries, 1):
+                if ledger.has_state(operation.package, entry.name):
+                    size += size_in(folder, entry.name) or 0
+                    files += 1
+                if not number % _ENTRIES:
+                    yield
+    return Usage(size, files)
+
+
+def _count(location: Location, *, itself: bool = True) -> Generator[None, None, Usage]:
+    """What is there and below. Folders and files that go away meanwhile are not counted, or are."""
+    with folder_of(location) as (folder, name):
+        size = size_in(folder, name)
+    if size is None:
+        return Usage(0, 0)
+    files, looked = int(itself), 0
+    folders: list[tuple[str, ...]] = [()]
+    while folders:
+        below = folders.pop()
+        if len(below) > _DEEPEST:
+            return Usage(_ANY_QUOTA, _ANY_QUOTA)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            for name, is_folder, bytes in _list_sizes(Location(location.root, location.parts + below)):
+                files += 1
+                size += bytes
+                if is_folder:
+                    folders.append((*below, name))
+                looked += 1
+                if not looked % _ENTRIES:
+                    yield
+        yield
+    return Usage(size, files)
+
+
+def _list_sizes(location: Location) -> Iterator[tuple[str, bool, int]]:
+    with folder_of(location) as (folder, name):
+        descriptor = os.open(name, FOLDER, dir_fd=folder)
+    try:
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                yield entry.name, is_folder, 0 if is_folder else size_in(descriptor, entry.name) or 0
+    finally:
+        os.close(descriptor)
+
+
+def survey(operation: Survey, ledger: Ledger) -> Work:
+    """See `Survey`."""
+    names = set[str]()
+    for location in (operation.location, operation.states):
+        with folder_of(Location(location.root, (*location.parts, "."))) as (folder, _), os.scandir(folder) as entries:
+            for number, entry in enumerate(entries, 1):
+                package = ledger.package_of(Location(location.root, (entry.name,)))
+                if package is not None:
+                    names.add(package)
+                if not number % _ENTRIES:
+                    yield
+    room = os.statvfs(operation.location.root)
+    return Surveyed(sorted(names), room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize)

@@ -1,0 +1,123 @@
+"""Opening what a location names, component by component and without following links, so that none leads out of it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kernel.message import Buffer
+from nectar_node.storage.ledger import UNCOUNTED, Account, Ledger
+from nectar_node.storage.operations import Location
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in a drive must not hang the thread that opens it
+
+
+class Opened(NamedTuple):
+    """A regular file."""
+
+    descriptor: int
+    length: int
+    """When it was opened."""
+
+
+@contextlib.contextmanager
+def folder_of(location: Location) -> Iterator[tuple[int, str]]:
+    """The descriptor of the folder that holds the location's last part, and that part."""
+    descriptor = os.open(location.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in location.parts[:-1]:
+            inner = os.open(part, FOLDER, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor, location.parts[-1] if location.parts else "."
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def opened(location: Location, flags: int) -> Iterator[Opened]:
+    """A file there, which is closed again."""
+    with folder_of(location) as (folder, name):
+        descriptor = os.open(name, flags | FILE, 0o600, dir_fd=folder)
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "is a directory")
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "is no regular file")  # whose end might never come
+        yield Opened(descriptor, found.st_size)
+    finally:
+        os.close(descriptor)
+
+
+def size_in(folder: int, name: str) -> int | None:
+    """The bytes of a file in a folder, as accounts have them; None: there is nothing of that name."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
+def check_room(account: Account, descriptor: int, wanted: int) -> None:
+    """Whether the disk has room for so many bytes; raises OverQuota."""
+    if wanted and account is not UNCOUNTED:
+        room = os.fstatvfs(descriptor)
+        account.check_room(wanted, room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize)
+
+
+@contextlib.contextmanager
+def growing(account: Account, file: Opened, end: int, wanted: int) -> Iterator[None]:
+    """A file becomes as long as `end`, if it is not already, with `wanted` bytes written; raises OverQuota."""
+    check_room(account, file.descriptor, wanted)
+    more = max(0, end - file.length)
+    if more:
+        account.claim(more)
+    try:
+        yield
+    except BaseException:
+        account.settle(os.fstat(file.descriptor).st_size - file.length - more)
+        raise
+
+
+def write_all(descriptor: int, data: Buffer) -> None:
+    """Write all of it where the descriptor stands."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def make_folders(location: Location, ledger: Ledger, *, synced: bool) -> None:
+    """Those of the location's names that are missing. `synced`: what is durable in one of them can be reached after a
+    crash of the machine."""
+    descriptor = os.open(location.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for depth, part in enumerate(location.parts, 1):
+            try:
+                inner = os.open(part, FOLDER, dir_fd=descriptor)
+            except FileNotFoundError:
+                account = ledger.account_of(Location(location.root, location.parts[:depth]))
+                with contextlib.suppress(FileExistsError):
+                    make_folder_in(descriptor, part, account, synced=synced)
+                inner = os.open(part, FOLDER, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+    finally:
+        os.close(descriptor)
+
+
+def make_folder_in(folder: int, name: str, account: Account, *, synced: bool) -> None:
+    """Make one that is not there yet."""
+    account.claim(0, 1)
+    try:
+        os.mkdir(name, 0o700, dir_fd=folder)
+    except OSError:
+        account.settle(0, -1)
+        raise
+    if synced:
+        os.fsync(folder)

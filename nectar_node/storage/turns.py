@@ -1,0 +1,282 @@
+"""Whose disk job is next: in order within a lane, packages in turns, long jobs slice by slice. Pure.
+
+A driver takes a `Turn`, carries out a slice of it and says so. Short jobs and long ones have threads of their own, so
+that no short one waits for a long one; among each kind the packages take turns, whoever had nothing to do until now
+first. So a package's job waits for at most one slice of each other package that has work, however much that is (G23).
+One that was first goes behind the others with what it asks next: asking for one thing after another gains it nothing.
+
+What changes a package's files waits until it is known how much it has (`ledger`), and that is counted while none of
+them is changed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Generic, TypeVar
+
+from nectar_node.storage.ledger import Ledger
+from nectar_node.storage.operations import NO_TICKET, Job, Measure, is_long, may_be_long
+
+SHORT_AT_ONCE = 4
+"""Turns with short jobs that are carried out at once."""
+LONG_AT_ONCE = 2
+"""The same of long ones: each keeps a core busy while it runs."""
+JOBS_PER_TURN = 4
+"""Short jobs of one lane done in one go: a hop to a thread costs as much as reading 200 KB, and a transfer has several
+chunks in flight. More would delay the first one's answer."""
+BEGUN_OF_PARTY = 4
+"""Long jobs of one package that are begun and not done: each holds two descriptors."""
+
+COUNTER = object()
+"""The owner of a `Measure` that nobody but us has asked for."""
+
+S = TypeVar("S")
+
+
+@dataclass(slots=True, eq=False)
+class _Lane(Generic[S]):
+    name: str
+    waiting: deque[Job] = field(default_factory=deque)
+    """The first of them is the one that is begun, if one is."""
+    steps: S | None = None
+    """Of the one that is begun."""
+    going: int = 0
+    """How many of the first ones are being carried out."""
+    stopped: bool = False
+    """The first of them is to be given up."""
+    counted: bool = False
+    """It has waited until what it changes was counted, or could not be."""
+
+
+@dataclass(slots=True, eq=False)
+class Turn(Generic[S]):
+    """What is to be done now."""
+
+    lane: _Lane[S]
+    jobs: list[Job]
+    """Short ones, one after the other, or one that is carried out slice by slice."""
+    party: str
+    long: bool
+    steps: S | None
+    """What an earlier slice of it has left; None: none has begun."""
+    stop: bool
+    """Give it up."""
+
+
+class _Rotation(Generic[S]):
+    """Lanes with something to do, and the packages they are of, in turns."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, deque[_Lane[S]]] = {}
+        self._fresh: deque[str] = deque()
+        """Those that had nothing to do when they last had a turn, or never had one."""
+        self._others: deque[str] = deque()
+
+    def put(self, lane: _Lane[S], party: str) -> None:
+        lanes = self._lanes.get(party)
+        if lanes is None:
+            lanes = self._lanes[party] = deque()
+            self._fresh.append(party)
+        lanes.append(lane)
+
+    def take(self) -> _Lane[S] | None:
+        while self._fresh or self._others:
+            party = (self._fresh or self._others).popleft()
+            lanes = self._lanes[party]
+            if lanes:
+                self._others.append(party)  # also if that was all: it is not fresh again before its turn has come
+                return lanes.popleft()
+            del self._lanes[party]
+        return None
+
+
+@dataclass(slots=True, eq=False)
+class _Changing(Generic[S]):
+    """What goes on with one package's files."""
+
+    jobs: int = 0
+    """Those that change them and are begun."""
+    counter: _Lane[S] | None = None
+    """The lane whose first job is to count them, or does so; nobody changes them then."""
+    waiting: deque[_Lane[S]] = field(default_factory=deque)
+
+
+class Turns(Generic[S]):
+    """All jobs that are not done; `S` is what a slice leaves behind for the next one."""
+
+    def __init__(self, ledger: Ledger, given_up: Callable[[Job], None]) -> None:
+        """`given_up` gets a job that was stopped before it was begun."""
+        self._ledger = ledger
+        self._given_up = given_up
+        self._lanes: dict[str, _Lane[S]] = {}
+        self._short: _Rotation[S] = _Rotation()
+        self._long: _Rotation[S] = _Rotation()
+        self._going = {False: 0, True: 0}
+        """Turns that are being carried out, by whether they are long."""
+        self._begun: Counter[str] = Counter()
+        """By party: its jobs that may be long and are begun."""
+        self._later: dict[str, deque[_Lane[S]]] = {}
+        """By party: lanes whose first job waits for one of those."""
+        self._changing: dict[str, _Changing[S]] = {}
+        """By package."""
+        self._tickets: dict[int, _Lane[S]] = {}
+
+    def submit(self, job: Job) -> None:
+        """Something is to be done, after what is in its lane already."""
+        lane = self._lanes.get(job.lane)
+        if lane is None:
+            lane = self._lanes[job.lane] = _Lane(job.lane)
+        if job.ticket != NO_TICKET:
+            self._tickets[job.ticket] = lane
+        lane.waiting.append(job)
+        if len(lane.waiting) == 1:
+            self._ready(lane)
+
+    def take(self) -> Turn[S] | None:
+        """What is to be done now, beside what is being done; None: nothing, or enough is."""
+        for long, rotation, most in ((False, self._short, SHORT_AT_ONCE), (True, self._long, LONG_AT_ONCE)):
+            while self._going[long] < most and (lane := rotation.take()) is not None:
+                turn = self._begin(lane, long)
+                if turn is not None:
+                    lane.going = len(turn.jobs)
+                    self._going[long] += 1
+                    return turn
+        return None
+
+    def done(self, turn: Turn[S], steps: S | None) -> None:
+        """A turn is over; `steps`: what its job has left for the next slice; None: all of its jobs are done."""
+        self._going[turn.long] -= 1
+        lane = turn.lane
+        lane.going, lane.steps = 0, steps
+        if steps is not None:
+            self._long.put(lane, turn.party)
+            return
+        lane.stopped = False
+        for job in turn.jobs:
+            lane.waiting.popleft()
+            self._end(job)
+        self._go_on(lane)
+
+    def stop(self, ticket: int) -> None:
+        """Give up a job; nothing happens if it is done, or short and being done."""
+        lane = self._tickets.get(ticket)
+        if lane is None:
+            return
+        place, job = next((place, job) for place, job in enumerate(lane.waiting) if job.ticket == ticket)
+        if place == 0:
+            lane.stopped = True  # when it has its turn
+        elif place >= lane.going:
+            lane.waiting.remove(job)
+            del self._tickets[ticket]
+            self._given_up(job)
+
+    @property
+    def begun(self) -> list[tuple[Job, S | None]]:
+        """Jobs that have been begun, and are not done; what the last slice has left of those that none is done of."""
+        return [
+            (job, None if lane.going else lane.steps)
+            for lane in self._lanes.values()
+            for job in islice(lane.waiting, lane.going or (lane.steps is not None))
+        ]
+
+    def _ready(self, lane: _Lane[S]) -> None:
+        first = lane.waiting[0]
+        (self._long if is_long(first.operation) else self._short).put(lane, first.party)
+
+    def _begin(self, lane: _Lane[S], long: bool) -> Turn[S] | None:
+        """The next turn of a lane; None: it has none now, and comes back when it has."""
+        job = lane.waiting[0]
+        if lane.steps is not None:
+            return Turn(lane, [job], job.party, long, lane.steps, lane.stopped)
+        if lane.stopped:
+            lane.stopped = False
+            lane.waiting.popleft()
+            del self._tickets[job.ticket]
+            self._given_up(job)
+            self._go_on(lane)
+            return None
+        slow = may_be_long(job.operation)
+        if not self._may_begin(lane, job, slow):
+            return None
+        jobs = [job]
+        if not slow and len(lane.waiting) > 1:
+            packages = self._ledger.changed(job.operation)
+            for other in islice(lane.waiting, 1, JOBS_PER_TURN):
+                also = self._ledger.changed(other.operation)
+                if other.party != job.party or may_be_long(other.operation) or (also and also != packages):
+                    break
+                for package in also:
+                    self._changing[package].jobs += 1
+                jobs.append(other)
+        return Turn(lane, jobs, job.party, long, None, False)
+
+    def _may_begin(self, lane: _Lane[S], job: Job, slow: bool) -> bool:
+        """Whether a lane's first job may be begun, which then counts as begun; otherwise it waits for others."""
+        operation = job.operation
+        if isinstance(operation, Measure):
+            changing = self._changing.setdefault(operation.package, _Changing())
+            changing.counter = lane
+            return not changing.jobs
+        if slow and self._begun[job.party] >= BEGUN_OF_PARTY:
+            self._later.setdefault(job.party, deque()).append(lane)
+            return False
+        packages = self._ledger.changed(operation)
+        for package in packages:
+            if not self._may_change(package, lane, job.party):
+                return False
+        lane.counted = False
+        for package in packages:
+            self._changing.setdefault(package, _Changing()).jobs += 1
+        if slow:
+            self._begun[job.party] += 1
+        return True
+
+    def _may_change(self, package: str, lane: _Lane[S], party: str) -> bool:
+        changing = self._changing.get(package)
+        if changing is None or changing.counter is None:
+            if lane.counted or self._ledger.is_known(package):
+                return True
+            changing = self._changing.setdefault(package, _Changing())
+            count = self._ledger.measure(package)
+            self.submit(Job(count, count_lane(package), COUNTER, party))
+            changing.counter = self._lanes[count_lane(package)]
+        changing.waiting.append(lane)
+        return False
+
+    def _end(self, job: Job) -> None:
+        """It is done."""
+        if job.ticket != NO_TICKET:
+            self._tickets.pop(job.ticket, None)
+        operation = job.operation
+        if isinstance(operation, Measure):
+            for lane in self._changing.pop(operation.package).waiting:
+                lane.counted = True
+                self._ready(lane)
+            return
+        if may_be_long(operation):
+            self._begun -= Counter([job.party])  # which forgets those without any
+            if (later := self._later.get(job.party)) is not None:
+                self._ready(later.popleft())
+                if not later:
+                    del self._later[job.party]
+        for package in self._ledger.changed(operation):
+            changing = self._changing[package]
+            changing.jobs -= 1
+            if not changing.jobs and changing.counter is not None:
+                self._ready(changing.counter)
+            elif not changing.jobs:
+                del self._changing[package]
+
+    def _go_on(self, lane: _Lane[S]) -> None:
+        if lane.waiting:
+            self._ready(lane)
+        else:
+            del self._lanes[lane.name]
+
+
+def count_lane(package: str) -> str:
+    """The lane of every `Measure` of a package."""
+    return f"count {package}"
