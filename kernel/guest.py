@@ -213,6 +213,9 @@ class GuestConfig(NamedTuple):
 class Program(Protocol):
     """Compiled code, ready to be started any number of times."""
 
+    opens_files: bool
+    """Whether it imports what of WASI makes and opens files: its guests write to their drive by themselves."""
+
     def start(self, config: GuestConfig) -> Guest:
         """A new guest that has not run yet.
 

@@ -42,7 +42,7 @@ from nectar_node.storage.operations import Location
 from nectar_node.system.terminal import FAILED, OFFLINE, TIMED_OUT
 from nectar_node.system.vfs import MAX_MOUNTS
 from nectar_node.trace import Traced
-from nectar_node.world import Printed
+from nectar_node.world import DiskUsed, Printed
 from net.events import Probed, ProbeEnded
 
 MAX_LINE_BYTES = 128 << 20
@@ -169,6 +169,7 @@ class Control:
             "status": self._on_status,
             "ps": self._on_ps,
             "peers": self._on_peers,
+            "df": self._on_df,
             "errors": self._on_errors,
             "message": self._on_message,
             "trace": self._on_trace,
@@ -248,6 +249,15 @@ class Control:
         if not isinstance(after, int) or isinstance(after, bool):
             raise BadInput("after is the number of a dead letter.")
         return status.error_rows(self._core, after, _lead())
+
+    async def _on_df(self, _: Client, __: Asked) -> dict[str, object]:
+        waiter = Waiter()
+        self._core.ask_disk_use(waiter, trio.current_time())
+        self._turn()
+        used: DiskUsed = await waiter.wait()
+        if used.problem is not None:
+            raise DiskUnknown(f"What is on the disk cannot be counted: {used.problem}.")
+        return status.disk_rows(used)
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
@@ -433,6 +443,16 @@ def probed(action: Probed) -> None:
 
 
 # --- in words -------------------------------------------------------------------------------------------------------
+
+
+class DiskUnknown(NodeError):
+    """The operating system's: it does not tell what the node's folder has."""
+
+
+def disk_used(action: DiskUsed) -> None:
+    """What somebody wanted to know of the disk."""
+    assert isinstance(action.token, Waiter)
+    action.token.set(action)
 
 
 class NoSuchProcess(NodeError):

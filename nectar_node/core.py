@@ -31,13 +31,14 @@ from kernel.events import (
     ToSystem,
     UseState,
 )
-from kernel.guest import Guest, Poll, Program, SpawnError
+from kernel.guest import Guest, GuestConfig, Poll, Program, SpawnError
 from kernel.kernel import Kernel
 from kernel.machine import Machine
 from kernel.message import Buffer, Envelope, LazyLoadBlob, ReplyTo, Request
 from nectar_node.core_config import CoreConfig
 from nectar_node.dead_letters import DeadLetters
 from nectar_node.decisions import Decision, Decisions
+from nectar_node.disk_use import DISK_USE, DiskUse
 from nectar_node.grant_store import GrantStore
 from nectar_node.installation import EntryOwner, Installer
 from nectar_node.package import Package
@@ -88,7 +89,9 @@ class NodeCore:
         known = [(each.id, each.public) for each in processes]
         self.memory = config.memory
         self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
-        self.machine = Machine(self.kernel, config.guest)
+        self.machine = Machine(self.kernel, self._configure)
+        self._configuration = config.guest
+        self._disk_use = DiskUse(config.ledger, self.machine.statistics)
         self._traces = Traces(config.our, config.clock)
         self._vouching = Vouching(
             config.our, network, self.kernel.grants, lambda text: self._log("kernel", 0, text), self._accepts
@@ -116,7 +119,14 @@ class NodeCore:
             lambda: self.decisions.version, config.decisions, self.decisions.encode, "decisions"
         )
         self._stores = (self._store, self._decision_store)
-        self._timed: tuple[Timed, ...] = (self.machine, network, *self._stores, self._start_up, *processes)
+        self._timed: tuple[Timed, ...] = (
+            self.machine,
+            network,
+            *self._stores,
+            self._start_up,
+            self._disk_use,
+            *processes,
+        )
         self._kernel_actions: dict[type, Callable[..., None]] = {
             ToPeer: self._to_peer,
             ToSystem: self._to_system,
@@ -174,6 +184,8 @@ class NodeCore:
         self._system.on_timer(now)
         self.network.on_timer(now)
         self._start_up.on_timer(now)
+        self._disk_use.on_timer(now)
+        self._look_at_disk_use()
         self._keep(now)
         self.settle(now)
 
@@ -232,6 +244,9 @@ class NodeCore:
             problem = owner.done(outcome)
             if problem is not None:
                 self._log("kernel", 0, problem)
+        elif isinstance(owner, DISK_USE):
+            self._disk_use.done(job, outcome, now)
+            self._look_at_disk_use()
         else:
             assert owner is self._records
             self._peers.records_written(outcome, now)
@@ -368,6 +383,12 @@ class NodeCore:
         self._system.stirred.append(self._terminal)
         self.settle(now)
 
+    def ask_disk_use(self, token: object, now: float) -> None:
+        """Count what each package has on the disk: `DiskUsed` tells it."""
+        self._disk_use.ask(token)
+        self._look_at_disk_use()
+        self.settle(now)
+
     def _everybody(self) -> tuple[ProcessId, ...]:
         """The processes of this node, the system's first."""
         return (*self._system.by_id, *self.kernel.processes)
@@ -428,6 +449,20 @@ class NodeCore:
             else:
                 self._kernel(wish)
 
+    def _look_at_disk_use(self) -> None:
+        while (wish := self._disk_use.next_action()) is not None:
+            if isinstance(wish, Kill):
+                self._kernel(wish)
+            else:
+                self._out.append(wish)
+
+    def _configure(self, address: Address) -> GuestConfig:
+        """What a guest that is about to run is started with."""
+        config, process = self._configuration(address), address.process
+        if config.drive is not None and self.kernel.processes[process].launch.program.opens_files:
+            self._disk_use.starts(process, self._now)
+        return config
+
     def _kernel(self, event: Event) -> None:
         self.machine.handle(event, self._now)
 
@@ -484,6 +519,7 @@ class NodeCore:
 
     def _ended(self, action: Ended) -> None:
         self._system.ended(action.process, self._now)
+        self._disk_use.ended(action.process)
 
     def _output(self, action: Output) -> None:
         user = self._terminal.user_of(action.process)

@@ -50,7 +50,17 @@ from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, StopJob
 from nectar_node.trace import Traced
-from nectar_node.world import Installed, Joined, LoadCode, LogLine, NameRefused, Printed, Ready, ShutDown
+from nectar_node.world import (
+    DiskUsed,
+    Installed,
+    Joined,
+    LoadCode,
+    LogLine,
+    NameRefused,
+    Printed,
+    Ready,
+    ShutDown,
+)
 from net.directory import Directory, Endpoint
 from net.driver import Driver
 from net.errors import ListenFailed
@@ -196,6 +206,7 @@ class Node:
             Traced: self._traced,
             Printed: control.printed,
             Probed: control.probed,
+            DiskUsed: control.disk_used,
             Joined: self._on_joined,
             NameRefused: self._on_refused,
             Ready: self._on_ready,

@@ -1,5 +1,5 @@
-"""The node's state as rows of JSON: what `ps`, `peers`, `errors`, `trace`, `net diagnose` and `start`
-are answered with. Changes nothing.
+"""The node's state as rows of JSON: what `ps`, `peers`, `df`, `errors`, `trace`, `net diagnose` and
+`start` are answered with. Changes nothing.
 
 The core's times run from an arbitrary point; `lead` is what has to be added for the time since 1970, in seconds.
 """
@@ -16,7 +16,9 @@ from kernel.message import Request
 from kernel.process import Process
 from nectar_node.core import NodeCore
 from nectar_node.package import Package, asked_for, capability_text
+from nectar_node.storage.ledger import NO_QUOTA
 from nectar_node.trace import TraceRecord
+from nectar_node.world import DiskUsed
 from net.events import AttemptFailed, Dialed, Dialing, NameFound, NameMissing, Pinged, Pinging, ProbeStep, Proven
 from net.identity import fingerprint
 
@@ -99,6 +101,29 @@ def started_rows(core: NodeCore, asked: Package, allowed: Package) -> list[Row]:
             }
         )
     return rows
+
+
+def disk_rows(used: DiskUsed) -> Row:
+    """What each package has on the disk and may have, in bytes; `quota_bytes` is None where there is no bound."""
+    return {
+        "packages": [
+            {
+                "package": row.package,
+                "bytes": row.used.bytes,
+                "files": row.used.files,
+                "quota_bytes": None if row.quota.bytes == NO_QUOTA else row.quota.bytes,
+                "quota_files": row.quota.files,
+                "drive_bytes": row.used.bytes - row.states.bytes,
+                "drive_files": row.used.files - row.states.files,
+                "state_bytes": row.states.bytes,
+                "states": row.states.files,
+            }
+            for row in used.packages
+        ],
+        "free": used.free,
+        "total": used.total,
+        "floor": used.floor,
+    }
 
 
 def peer_rows(core: NodeCore, lead: float) -> list[Row]:

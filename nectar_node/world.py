@@ -12,7 +12,7 @@ from typing import NamedTuple
 from kernel.address import ProcessId
 from kernel.events import Answered
 from kernel.message import Buffer
-from nectar_node.storage.operations import Job, Location, StopJob
+from nectar_node.storage.operations import Job, Location, StopJob, Usage
 from nectar_node.trace import Traced
 from net.events import Close, Dial, FailureReason, Hold, Probed, Writable
 
@@ -83,6 +83,31 @@ class Ready:
     """Why it has no place in its network yet, as one sentence."""
 
 
+class PackageUse(NamedTuple):
+    """What one package has on the disk."""
+
+    package: str
+    used: Usage
+    """In all."""
+    states: Usage
+    """Of these, the saved states, when it was last counted."""
+    quota: Usage
+
+
+class DiskUsed(NamedTuple):
+    """The answer to `NodeCore.ask_disk_use`."""
+
+    token: object
+    packages: tuple[PackageUse, ...]
+    free: int
+    """Bytes of the disk."""
+    total: int
+    floor: int
+    """Bytes of those that are free which packages cannot have."""
+    problem: str | None
+    """Why nothing can be told."""
+
+
 @dataclass(frozen=True, slots=True)
 class ShutDown:
     """A process that may has asked the node to end, as its user could."""
@@ -105,5 +130,6 @@ WorldAction = (
     | Ready
     | Traced
     | Probed
+    | DiskUsed
     | ShutDown
 )

@@ -27,6 +27,7 @@ from kernel.wasm.wit import INTERFACES, Function, Kind
 
 _WASI = re.compile(r"wasi:(cli|clocks|filesystem|io|random|sockets)/[a-z0-9-]+@0\.2\.[0-9]+")
 """What is offered of WASI 0.2."""
+_FILES = "wasi:filesystem/"
 _MAX_ITEMS = 4096
 """Imports, exports, or functions of one interface; a real component has less than a hundred."""
 _Callback = _ffi.wasmtime_component_func_callback_t
@@ -39,8 +40,9 @@ Act: TypeAlias = Callable[[ThreadedGuest, list[Any], int], Any]
 class ThreadedProgram:
     """A compiled component, ready to be started any number of times; a `kernel.guest.Program`."""
 
-    def __init__(self, code: ThreadedCode) -> None:
+    def __init__(self, code: ThreadedCode, opens_files: bool) -> None:
         self._code = code
+        self.opens_files = opens_files
 
     def start(self, config: GuestConfig) -> Guest:
         """A new guest, of which nothing has run yet. Raises BadModule if too many run already."""
@@ -72,7 +74,8 @@ class Components:
                 with root.add_instance(name) as instance:
                     for function, signature in functions:
                         keep.append(_define(instance, function, signature, self._current))
-        return ThreadedProgram(ThreadedCode(engine, linker, component, self._current, self._places, tuple(keep)))
+        code = ThreadedCode(engine, linker, component, self._current, self._places, tuple(keep))
+        return ThreadedProgram(code, any(name.startswith(_FILES) for name in imports))
 
 
 def _functions(name: str, declared: object, compiler: Compiler) -> list[tuple[Function, FuncType]]:

@@ -45,6 +45,9 @@ _CACHE_FORMAT = 1
 _DEFAULT_INTERFACE = INTERFACES["nectar:process/standard@0.7.0"]
 """For programs that call no host function; they still have an `init`."""
 
+_PATHS = "path_"
+"""How the names of WASI's functions begin that take a path: nothing else makes or opens a file."""
+
 _EXPORTS = {
     "init": ((["i32", "i32"], []), True),
     "cabi_realloc": ((["i32", "i32", "i32", "i32"], ["i32"]), True),
@@ -56,8 +59,9 @@ _EXPORTS = {
 class FiberProgram:
     """A compiled core module, ready to be started any number of times; a `kernel.guest.Program`."""
 
-    def __init__(self, code: Code) -> None:
+    def __init__(self, code: Code, opens_files: bool) -> None:
         self._code = code
+        self.opens_files = opens_files
 
     def start(self, config: GuestConfig) -> Guest:
         """A new guest, of which nothing has run yet, not even a start function: that happens in its polls.
@@ -113,7 +117,8 @@ class Engine:
     def _load(self, wasm: bytes) -> FiberProgram | ThreadedProgram:
         core = core_module_untrusted(wasm)
         try:
-            interface, uses_wasi = _check_imports(core)
+            interface, wasi = _check_imports(core)
+            uses_wasi = bool(wasi)
             _check_for_init(core)
         except BadModule as refusal:
             if not is_component(wasm):
@@ -139,7 +144,8 @@ class Engine:
                 ticker=self.ticker,
                 running=self._running,
                 keep=(self._engine, module, self._files, linked.keep),
-            )
+            ),
+            any(name.startswith(_PATHS) for name in wasi),
         )
 
     def close(self) -> None:
@@ -220,12 +226,12 @@ class Engine:
         capi.instance_pre_delete(_instance_pre(linked.check, module))
 
 
-def _check_imports(core: bytes) -> tuple[Interface, bool]:
-    """Which interface a core module imports and whether it uses WASI; raises BadModule for anything else."""
-    interface, uses_wasi = None, False
+def _check_imports(core: bytes) -> tuple[Interface, list[str]]:
+    """Which interface a core module imports, and what of WASI; raises BadModule for anything else."""
+    interface, wasi = None, list[str]()
     for module, name, kind in imports_untrusted(core):
         if module == WASI:
-            uses_wasi = True
+            wasi.append(name)
             continue
         known = INTERFACES.get(module)
         if known is None or kind != "function" or not known.function(name):
@@ -233,7 +239,7 @@ def _check_imports(core: bytes) -> tuple[Interface, bool]:
         if interface not in (None, known):
             raise BadModule(f"it imports two versions of one interface: {interface.module} and {module}")
         interface = known
-    return interface or _DEFAULT_INTERFACE, uses_wasi
+    return interface or _DEFAULT_INTERFACE, wasi
 
 
 def _check_for_init(core: bytes) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace as changed
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kernel.address import check_node
+from kernel.address import PackageId, check_node
 from kernel.errors import BadAddress
 from nectar_node.cli import consent, launch, output, passwords
 from nectar_node.cli.boot_options import BootOptions
@@ -21,6 +22,7 @@ from nectar_node.consent import NOTHING_SAID, Consent
 from nectar_node.errors import BadInput
 from nectar_node.folder import NodeFolder
 from nectar_node.memory_budget import LEAST_BYTES
+from nectar_node.storage.ledger import DEFAULT_BYTES, DEFAULT_FILES, DEFAULT_QUOTAS, NO_QUOTA, Quotas
 from net.directory import is_host
 from net.identity import KEY_BYTES
 from net.limits import MAX_ENDPOINTS, MAX_RESERVATIONS
@@ -85,6 +87,23 @@ def boot(
     trace: Annotated[
         bool, typer.Option("--trace", help="Write what happens to every message to the file `trace` in its folder.")
     ] = False,
+    quota: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[PACKAGE=]SIZE",
+            help="What each package may have on the disk, such as 4GiB, or one: app:some.nec=10GiB; repeatable.",
+        ),
+    ] = None,
+    max_files: Annotated[
+        int, typer.Option(metavar="N", min=0, max=NO_QUOTA, help="Files and folders that each package may have.")
+    ] = DEFAULT_FILES,
+    disk_floor: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE",
+            help="What packages leave free of the disk. Unless it is said: 512MiB, or a twentieth of a small disk.",
+        ),
+    ] = "",
 ) -> int:
     """Run the node NAME of the network in D until Ctrl-C or SIGTERM."""
     options = BootOptions(
@@ -98,6 +117,7 @@ def boot(
         directory=parse_directory(directory, authority),
         memory_bytes=parse_memory(memory) if memory else None,
         trace=trace,
+        quotas=parse_quotas(quota or (), max_files, disk_floor),
     )
     check_name(name)
     if options.routers and options.advertise:
@@ -171,6 +191,21 @@ def parse_routers(name: str, text: str) -> tuple[str, ...]:
     if len(routers) > MAX_ENDPOINTS:
         raise BadInput(f"A node has at most {MAX_ENDPOINTS} routers.")
     return routers
+
+
+def parse_quotas(texts: Sequence[str], files: int, floor: str) -> Quotas:
+    """What packages may have, from the texts of --quota and --disk-floor; raises BadInput."""
+    size, packages = DEFAULT_BYTES, list(DEFAULT_QUOTAS.packages)
+    for text in texts:
+        package, equals, number = text.rpartition("=")
+        if not equals:
+            size = parse_size(number)
+            continue
+        try:
+            packages.append((str(PackageId.parse(package)), parse_size(number)))
+        except BadAddress as error:
+            raise BadInput(f"{package!r} is no package: expected one such as app:some.nec=10GiB.") from error
+    return Quotas(size, files, parse_size(floor) if floor else None, tuple(packages))
 
 
 def parse_directory(file: Path | None, authority: str) -> tuple[Path, bytes] | None:

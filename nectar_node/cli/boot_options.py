@@ -12,6 +12,7 @@ from nectar_node.config import LOOPBACK
 from nectar_node.consent import NOTHING_SAID, Consent
 from nectar_node.errors import BadInput
 from nectar_node.folder import NodeFolder
+from nectar_node.storage.ledger import DEFAULT_QUOTAS, Quotas
 from net.limits import MAX_RESERVATIONS
 
 MAX_TOLD_BYTES = 1 << 20
@@ -38,6 +39,8 @@ class BootOptions:
     """See `NodeConfig.trace`."""
     consent: Consent = NOTHING_SAID
     """What the user says of the packages. It is not kept with the rest: a node keeps what was decided."""
+    quotas: Quotas = DEFAULT_QUOTAS
+    """Of its packages."""
     password: bytes | None = field(default=None, repr=False)
     """Of the key, if it is known already; it goes through a pipe, which no other process can look into."""
     lifeline: int | None = None
@@ -81,6 +84,7 @@ def _value(options: BootOptions) -> dict[str, Any]:
         "directory": None if options.directory is None else [str(options.directory[0]), options.directory[1].hex()],
         "memory": options.memory_bytes,
         "trace": options.trace,
+        "quotas": asdict(options.quotas),
         "prefix": options.prefix,
     }
 
@@ -127,10 +131,21 @@ def decode_options_untrusted(data: bytes) -> BootOptions:
             directory=None if directory is None else (Path(_text(directory[0])), bytes.fromhex(directory[1])),
             memory_bytes=None if value.get("memory") is None else _number(value["memory"], 1 << 63),
             trace=value.get("trace", False) is True,
+            quotas=_quotas(value["quotas"]) if "quotas" in value else DEFAULT_QUOTAS,
             prefix=tuple(map(_text, value["prefix"])),
         )
     except (KeyError, IndexError, TypeError, RecursionError) as error:
         raise ValueError(f"it has an unknown shape: {error!r}") from error
+
+
+def _quotas(value: Any) -> Quotas:
+    floor = value["floor"]
+    return Quotas(
+        bytes=_number(value["bytes"], 1 << 63),
+        files=_number(value["files"], 1 << 63),
+        floor=None if floor is None else _number(floor, 1 << 63),
+        packages=tuple((_text(each[0]), _number(each[1], 1 << 63)) for each in value["packages"]),
+    )
 
 
 def _text(value: Any) -> str:

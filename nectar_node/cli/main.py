@@ -34,6 +34,7 @@ _COMMANDS = {
     "ps": "inspect",
     "top": "top",
     "peers": "inspect",
+    "df": "df",
     "errors": "errors",
     "trace": "trace",
     "logs": "logs",

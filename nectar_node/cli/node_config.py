@@ -37,6 +37,7 @@ def make_config(
         password=options.password,
         memory_bytes=options.memory_bytes,
         trace=options.trace,
+        quotas=options.quotas,
         static=StaticFile(*options.directory) if options.directory is not None else None,
     )
 

@@ -29,6 +29,7 @@ from nectar_node.storage.operations import (
     Rename,
     Replace,
     SetLength,
+    Survey,
     Unpack,
     Usage,
     WriteAt,
@@ -47,6 +48,11 @@ LONG_IDS = "(long ids)"
 """Has the states whose files' names do not tell whose they are: those of processes with ids that are too long for a
 file's name, which publishers with more than 127 characters have."""
 
+NO_QUOTA = 1 << 62
+"""Bytes: more than any disk has."""
+FILE_TRANSFER = "file_transfer:sys"
+"""A part of the node, with the files that its user is sent: what it may have is for its own rules, and for the floor."""
+
 _AT_LOCATION = (WriteAt, Append, Create, MakeFolder, CreateFolder, RemoveFile, RemoveFolder, SetLength, Replace, Unpack)
 
 
@@ -58,8 +64,8 @@ class Quotas:
     files: int = DEFAULT_FILES
     floor: int | None = None
     """Bytes that stay free; None: `DEFAULT_FLOOR`, or less on a small disk."""
-    packages: tuple[tuple[str, int], ...] = ()
-    """Packages with another quota, in bytes."""
+    packages: tuple[tuple[str, int], ...] = ((FILE_TRANSFER, NO_QUOTA),)
+    """Packages with another quota, in bytes; the last one of a package counts."""
 
     def floor_of(self, total: int) -> int:
         """Bytes that stay free of a disk with so many."""
@@ -82,6 +88,8 @@ class Account:
     """Says that it is used up."""
     quotas: Quotas
     used: Usage = Usage(0, 0)
+    states: Usage = Usage(0, 0)
+    """Of these, the saved states, when it was last counted."""
     known: bool = False
     """It has been counted in this boot."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -104,10 +112,13 @@ class Account:
             with self._lock:
                 self.used = Usage(self.used.bytes + bytes, self.used.files + files)
 
-    def count(self, used: Usage) -> None:
-        """That is what is there."""
+    def count(self, drives: Usage, states: Usage) -> tuple[Usage, Usage]:
+        """That is what is there: in all, and how much of it nobody has asked for (`Counted`)."""
+        used = Usage(drives.bytes + states.bytes, drives.files + states.files)
         with self._lock:
-            self.used, self.known = used, True
+            before = self.used if self.known else used
+            self.used, self.states, self.known = used, states, True
+        return used, Usage(used.bytes - before.bytes, used.files - before.files)
 
     def check_room(self, wanted: int, free: int, total: int) -> None:
         """Whether so many bytes may be written to a disk with so many; raises OverQuota.
@@ -200,6 +211,10 @@ class Ledger:
     def measure(self, package: str) -> Measure:
         """What counts it."""
         return Measure(package, Location(self._drives, (package,)), Location(self._states, ()))
+
+    def survey(self) -> Survey:
+        """What finds everybody."""
+        return Survey(Location(self._drives, ()), Location(self._states, ()))
 
     def has_state(self, package: str, name: str) -> bool:
         """Whether the file of that name, in the folder of all states, is of that package."""

@@ -31,6 +31,7 @@ from nectar_node.storage.operations import (
     MAX_LISTED,
     STEP_BYTES,
     Copy,
+    Counted,
     FileType,
     Hash,
     ListFolder,
@@ -395,9 +396,7 @@ def measure(operation: Measure, ledger: Ledger) -> Work:
     """See `Measure`; the package's account is set to it."""
     drives = yield from _count(operation.location, itself=False)
     states = yield from _count_states(operation, ledger)
-    used = Usage(drives.bytes + states.bytes, drives.files + states.files)
-    ledger.account(operation.package).count(used)
-    return used
+    return Counted(*ledger.account(operation.package).count(drives, states), *_room(operation.location.root))
 
 
 def _count_states(operation: Measure, ledger: Ledger) -> Generator[None, None, Usage]:
@@ -461,5 +460,10 @@ def survey(operation: Survey, ledger: Ledger) -> Work:
                     names.add(package)
                 if not number % _ENTRIES:
                     yield
-    room = os.statvfs(operation.location.root)
-    return Surveyed(sorted(names), room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize)
+    return Surveyed(sorted(names), *_room(operation.location.root))
+
+
+def _room(folder: str) -> tuple[int, int]:
+    """Free bytes and all bytes of the disk that has it."""
+    room = os.statvfs(folder)
+    return room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize

@@ -219,7 +219,7 @@ class Unpack:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Count what a package has on the disk (`storage.ledger`). Outcome: `Usage`."""
+    """Count what a package has on the disk (`storage.ledger`). Outcome: `Counted`."""
 
     package: str
     location: Location
@@ -286,15 +286,25 @@ class Usage(NamedTuple):
     """Files and folders in its drives, and states."""
 
 
+class Counted(NamedTuple):
+    """What a package was found to have."""
+
+    used: Usage
+    unasked: Usage
+    """How much more that is than its account had; nothing if that was not known."""
+    free: int
+    """Bytes of the disk."""
+    total: int
+
+
 class Surveyed(NamedTuple):
     """What there is on the disk."""
 
     packages: list[str]
     """Those that have drives or states, sorted."""
     free: int
-    """Bytes that may still be written."""
+    """Bytes of the disk."""
     total: int
-    """Bytes of the whole disk."""
 
 
 class DiskFault(enum.Enum):
@@ -321,7 +331,7 @@ class DiskError:
 STOPPED = DiskError(DiskFault.STOPPED, DiskFault.STOPPED.value)
 """The outcome of what was given up (`StopJob`): nothing half-made is left of it."""
 
-Outcome = bytes | bytearray | int | FileStat | list[tuple[str, FileType]] | Usage | Surveyed | DiskError | None
+Outcome = bytes | bytearray | int | FileStat | list[tuple[str, FileType]] | Counted | Surveyed | DiskError | None
 
 
 NO_TICKET = 0

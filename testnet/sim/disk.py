@@ -24,6 +24,7 @@ from nectar_node.storage.operations import (
     MAX_NAME_BYTES,
     Append,
     Copy,
+    Counted,
     Create,
     CreateFolder,
     DiskError,
@@ -402,7 +403,7 @@ class SimDisk:
         folders = sum(each[:depth] == path for each in self._live.folders)
         return Usage(sum(sizes), len(sizes) + folders)
 
-    def _measure(self, operation: Measure) -> Usage:
+    def _measure(self, operation: Measure) -> Counted:
         path = _path(operation.location)
         below = self._usage(path)
         root = operation.states.root
@@ -411,10 +412,10 @@ class SimDisk:
             for each, file in self._live.files.items()
             if len(each) == 2 and each[0] == root and self.ledger.has_state(operation.package, each[1])
         ]
-        files = below.files - (path in self._live.folders) + len(states)
-        used = Usage(below.bytes + sum(states), files)
-        self.ledger.account(operation.package).count(used)
-        return used
+        drives = Usage(below.bytes, below.files - (path in self._live.folders))
+        account = self.ledger.account(operation.package)
+        counted = account.count(drives, Usage(sum(states), len(states)))
+        return Counted(*counted, self.capacity - self._used(), self.capacity)
 
     def _survey(self, operation: Survey) -> Surveyed:
         roots = operation.location.root, operation.states.root

@@ -27,7 +27,17 @@ from nectar_node.start_up import Boot
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
 from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, StopJob
 from nectar_node.trace import Traced
-from nectar_node.world import Installed, Joined, LoadCode, LogLine, NameRefused, Printed, Ready, ShutDown
+from nectar_node.world import (
+    DiskUsed,
+    Installed,
+    Joined,
+    LoadCode,
+    LogLine,
+    NameRefused,
+    Printed,
+    Ready,
+    ShutDown,
+)
 from net.directory import Endpoint, RegistrarDirectory
 from net.events import Close, Dial, DialFailure, Hold, Probed, Writable
 from net.handshake import VERSION
@@ -88,6 +98,8 @@ class SimNode:
         self.printed: list[Printed] = []
         self.traced: list[Traced] = []
         self.probed: list[Probed] = []
+        self.disk_uses: dict[object, DiskUsed] = {}
+        """By what they were asked with."""
         self.joined = False
         """Whether the registrar has granted its name."""
         self.ready = False
@@ -181,6 +193,14 @@ class SimNode:
         answer = self.answer(token)
         assert answer is not None
         return answer
+
+    def disk_use(self, seconds: float = 60.0) -> DiskUsed:
+        """Count what each package has on the disk, and let virtual time pass until that is known."""
+        token = object()
+        self.core.ask_disk_use(token, self._simulation.now)
+        self.go_on()
+        self._simulation.run_until(lambda: token in self.disk_uses, self._simulation.now + seconds)
+        return self.disk_uses.pop(token)
 
     def begin_script(self, line: str, timeout: int) -> object:
         """Run a script in the user's name; `printed` has what it prints, and `answer` the outcome of what is returned,
@@ -346,6 +366,8 @@ class SimNode:
                     self.traced.append(action)
                 case Probed():
                     self.probed.append(action)
+                case DiskUsed(token):
+                    self.disk_uses[token] = action
                 case ShutDown():
                     self.at(self._simulation.now, lambda: self._leave())
                 case Installed(_, failures):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from nectar_node.cli.boot_options import (
 )
 from nectar_node.errors import BadInput
 from nectar_node.folder import NodeFolder
+from nectar_node.storage.ledger import DEFAULT_QUOTAS, Quotas
 
 EVERYTHING = BootOptions(
     host="127.5.6.2",
@@ -32,6 +34,7 @@ EVERYTHING = BootOptions(
     prefix=("ip", "netns", "exec", "a"),
     memory_bytes=1 << 30,
     trace=True,
+    quotas=Quotas(bytes=1 << 40, files=7, floor=0, packages=(("app:some.nec", 1 << 50),)),
 )
 
 
@@ -41,11 +44,12 @@ def test_options_that_are_kept_come_back(tmp_path: Path, options: BootOptions) -
     assert kept_options(NodeFolder(tmp_path)) == options
 
 
-def test_options_that_were_kept_before_there_were_traces_come_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "usual"), [("trace", False), ("quotas", DEFAULT_QUOTAS)])
+def test_options_that_were_kept_before_there_were_some_come_back(tmp_path: Path, name: str, usual: Any) -> None:
     keep_options(NodeFolder(tmp_path), EVERYTHING)
     value = json.loads((tmp_path / "boot.json").read_text())
-    del value["trace"]
-    assert decode_options_untrusted(json.dumps(value).encode()) == replace(EVERYTHING, trace=False)
+    del value[name]
+    assert decode_options_untrusted(json.dumps(value).encode()) == replace(EVERYTHING, **{name: usual})
 
 
 @pytest.mark.parametrize("options", [EVERYTHING, replace(EVERYTHING, password=b"correct \xff"), DEFAULT_OPTIONS])
@@ -88,6 +92,10 @@ def test_a_damaged_file_of_options_is_one_sentence(tmp_path: Path, content: str)
         {"packages": 1},
         {"routers": None},
         {"reservations": -1},
+        {"quotas": {}},
+        {"quotas": {"bytes": -1, "files": 1, "floor": None, "packages": []}},
+        {"quotas": {"bytes": 1, "files": 1, "floor": "1", "packages": []}},
+        {"quotas": {"bytes": 1, "files": 1, "floor": 1, "packages": [["app:sys"]]}},
         {"directory": ["/x", "no hex"]},
         {"prefix": [[]]},
     ],

@@ -27,6 +27,7 @@ COMMANDS = (
     "ps",
     "top",
     "peers",
+    "df",
     "errors",
     "trace",
     "logs",

@@ -36,6 +36,8 @@ def there(name: str) -> Address:
 class NoProgram:
     """Code that is never run: at this level the test says what a guest does."""
 
+    opens_files = False
+
     def start(self, config: GuestConfig) -> Guest:
         raise AssertionError("the kernel does not start guests")
 
