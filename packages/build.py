@@ -25,6 +25,7 @@ GUESTS: Guests = {
     "awaiting": ("main", "job", "registry"),
     "chat": ("chat",),
     "crash_isolation": ("main", "decoder"),
+    "disk_user": ("main",),
     "echo": ("echo", "ping"),
     "file_transfer": ("main", "worker"),
     "handoff": ("door", "guest"),

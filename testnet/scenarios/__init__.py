@@ -5,6 +5,7 @@ from __future__ import annotations
 from testnet.scenarios.chains import CHAINS, CUT_CHAINS
 from testnet.scenarios.chat import CHAT
 from testnet.scenarios.churn import CHURN
+from testnet.scenarios.crowded_disk import CROWDED_DISK
 from testnet.scenarios.file_transfer import CUT_FILES, FILE_TRANSFER
 from testnet.scenarios.flood import FLOOD
 from testnet.scenarios.greedy import GREEDY
@@ -24,6 +25,7 @@ SCENARIOS: dict[str, Scenario] = {
         CHAINS,
         CHAT,
         CHURN,
+        CROWDED_DISK,
         CUT_CHAINS,
         CUT_FILES,
         FILE_TRANSFER,

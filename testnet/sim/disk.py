@@ -447,6 +447,10 @@ class SimDisk:
         entries = entries_untrusted(operation.data)
         for _ in verify_untrusted(operation.data, entries):
             yield
+        account, files = self.ledger.account_of(operation.location), [each for each in entries if not each.is_folder]
+        size = sum(entry.length for entry in files)
+        self._reserve(account, size, size, len(files))
+        account.settle(-size, -len(files))  # each counts when it is there, which they all are at once
         self._unpack_entries(operation.location, operation.data, entries)
         return None
 
