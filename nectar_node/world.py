@@ -1,7 +1,7 @@
 """What the core asks of the world, as values: its driver carries them out.
 
-Those of the net (`Dial`, `Close`, `Writable`, `Hold`, `Probed`), of the disk (`Job`, `StopJob`) and of traces (`Traced`) are
-defined where they come from.
+Those of the net (`Dial`, `Close`, `Writable`, `Hold`, `Probed`), of the disk (`Job`, `StopJob`) and of traces
+(`Traced`) are defined where they come from.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ DEFAULT_FLOOR = GIB // 2
 FLOOR_SHARE = 20
 """On a small disk the floor is this part of it."""
 LONG_IDS = "(long ids)"
-"""Has the states whose files' names do not tell whose they are: those of processes with ids that are too long for a
-file's name, which publishers with more than 127 characters have."""
+"""Has the states whose files' names do not tell whose they are: of processes with ids that are too long for a file's
+name, which publishers with more than 127 characters have."""
 
 NO_QUOTA = 1 << 62
 """Bytes: more than any disk has."""
@@ -73,6 +73,7 @@ class Quotas:
 
 
 DEFAULT_QUOTAS = Quotas()
+NOTHING = Usage(0, 0)
 
 
 class OverQuota(OSError):
@@ -87,8 +88,8 @@ class Account:
     text: str
     """Says that it is used up."""
     quotas: Quotas
-    used: Usage = Usage(0, 0)
-    states: Usage = Usage(0, 0)
+    used: Usage = NOTHING
+    states: Usage = NOTHING
     """Of these, the saved states, when it was last counted."""
     known: bool = False
     """It has been counted in this boot."""
@@ -144,7 +145,7 @@ class _Uncounted(Account):
         """The floor is there for it."""
 
 
-UNCOUNTED = _Uncounted(Usage(0, 0), "", Quotas(), known=True)
+UNCOUNTED = _Uncounted(NOTHING, "", Quotas(), known=True)
 
 
 class Ledger:
@@ -219,4 +220,3 @@ class Ledger:
     def has_state(self, package: str, name: str) -> bool:
         """Whether the file of that name, in the folder of all states, is of that package."""
         return self.package_of(Location(self._states, (name,))) == package
-

@@ -401,14 +401,17 @@ def measure(operation: Measure, ledger: Ledger) -> Work:
 
 def _count_states(operation: Measure, ledger: Ledger) -> Generator[None, None, Usage]:
     size = files = 0
-    with contextlib.suppress(FileNotFoundError), folder_of(Location(operation.states.root, (".",))) as (folder, _):
-        with os.scandir(folder) as entries:
-            for number, entry in enumerate(entries, 1):
-                if ledger.has_state(operation.package, entry.name):
-                    size += size_in(folder, entry.name) or 0
-                    files += 1
-                if not number % _ENTRIES:
-                    yield
+    with (
+        contextlib.suppress(FileNotFoundError),
+        folder_of(Location(operation.states.root, (".",))) as (folder, _),
+        os.scandir(folder) as entries,
+    ):
+        for number, entry in enumerate(entries, 1):
+            if ledger.has_state(operation.package, entry.name):
+                size += size_in(folder, entry.name) or 0
+                files += 1
+            if not number % _ENTRIES:
+                yield
     return Usage(size, files)
 
 

@@ -1,8 +1,8 @@
 """Who waits for the vfs to do what takes long, and until when.
 
 A requester waits until it gets Timeout, or ends, in whatever way. Where the request continues somebody else's (G10),
-that one's time counts. What was sent without waiting for an answer is awaited as long as its sender runs; a `Write` even
-then, as what has been sent is done: it is bounded.
+that one's time counts. What was sent without waiting for an answer is awaited as long as its sender runs; a `Write` is
+done even then, as all is that was sent and is bounded.
 """
 
 from __future__ import annotations

@@ -109,7 +109,9 @@ class _Story:
         took = self.lab.now - began
         right = outcome.outcome is not None and "Hash" in outcome.outcome.body
         require(right, f"a small file's hash: {outcome.outcome}")
-        require(took <= limit, f"a small file's hash took {took:.1f} s behind some that nobody waits for, not {limit} s")
+        require(
+            took <= limit, f"a small file's hash took {took:.1f} s behind some that nobody waits for, not {limit} s"
+        )
 
 
 def beg(lab: Lab, node: str, path: str, action: Json, *, seconds: int = AWHILE, bytes: int = 0) -> Asked:
@@ -130,15 +132,16 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 def _options(names: Sequence[str], chance: Random) -> Options:
     """Bursts of the greedy one's, and copies of the honest one's among them."""
     events: list[list[Any]] = [[round(chance.uniform(0.0, 1.5), 3), "run", 1] for _ in range(chance.randint(1, 4))]
-    for _ in range(chance.randint(2, 10)):
-        events.append([round(chance.uniform(0.0, 1.5), 3), chance.choice(KINDS), chance.randint(1, MANY)])
-    events.append([round(chance.uniform(0.0, 1.5), 3), "sparse", 1])
+    kinds = ["sparse", *(chance.choice(KINDS) for _ in range(chance.randint(2, 10)))]
+    events += [[round(chance.uniform(0.0, 1.5), 3), kind, chance.randint(1, MANY)] for kind in kinds]
     return {"events": sorted(events)}
 
 
 def _begin(lab: Lab, plan: Plan) -> _Story:
     node = plan.nodes[0]
-    files = [f"{DRIVE}/{name}" for name in ("sparse", "filled", "small", *(f"hole {number}" for number in range(HOLES)))]
+    files = [
+        f"{DRIVE}/{name}" for name in ("sparse", "filled", "small", *(f"hole {number}" for number in range(HOLES)))
+    ]
     steps: list[tuple[str, Json]] = [(DRIVE, "CreateDrive"), *((file, "CreateFile") for file in files)]
     steps += [(file, {"SetLen": HOLE_BYTES}) for file in files[3:]]
     for path, action in steps:

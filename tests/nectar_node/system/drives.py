@@ -12,7 +12,7 @@ from kernel.address import Address, ProcessId
 from kernel.capability import Capability, canonical
 from kernel.events import GrantCapabilities, Reply
 from kernel.message import Envelope, LazyLoadBlob, ReplyTo, Request
-from nectar_node.storage.operations import Job
+from nectar_node.storage.operations import STOPPED, Job, StopJob
 from nectar_node.system.vfs import VFS, Vfs
 from nectar_node.world import LogLine
 from testnet.sim.disk import SimDisk
@@ -34,13 +34,20 @@ class Drives:
 
     def __init__(self) -> None:
         self.held: set[tuple[ProcessId, Capability]] = set()
-        self.vfs = Vfs(OUR, "drives", lambda holder, wanted: (holder, canonical(wanted)) in self.held)
+        self.awaited: dict[ReplyTo, float] = {}
+        """Until when, where the kernel knows."""
+        self.vfs = Vfs(OUR, "drives", self._holds, self.awaited.get)
         self.disk = SimDisk(lambda: 1.0, capacity=1 << 28)
         self.jobs: list[Job] = []
         """All there were."""
         self.undone: deque[Job] = deque()
+        self.stopped: list[int] = []
+        """The tickets of jobs that are to be given up."""
         self.lines: list[LogLine] = []
         self.replies: list[Reply] = []
+
+    def _holds(self, holder: ProcessId, wanted: Capability) -> bool:
+        return (holder, canonical(wanted)) in self.held
 
     def hold(self, holder: ProcessId, params: str) -> None:
         """Let a process hold a capability of the vfs."""
@@ -66,6 +73,8 @@ class Drives:
                     self.held.update((holder, each) for each in capabilities)
                 case LogLine():
                     self.lines.append(wish)
+                case StopJob(ticket):
+                    self.stopped.append(ticket)
                 case Job():
                     self.jobs.append(wish)
                     self.undone.append(wish)
@@ -73,9 +82,19 @@ class Drives:
                     raise AssertionError(wish)
 
     def work(self) -> None:
-        """Do one job."""
+        """Do one job, or give it up."""
         job = self.undone.popleft()
-        self.vfs.done(job, self.disk.perform(job.operation), 0.0)
+        self.vfs.done(job, STOPPED if job.ticket in self.stopped else self.disk.perform(job.operation), 0.0)
+        self.look()
+
+    def pass_to(self, time: float) -> None:
+        """Let it be that time."""
+        self.vfs.on_timer(time)
+        self.look()
+
+    def end(self, process: ProcessId) -> None:
+        """A process has ended."""
+        self.vfs.ended(process, 0.0)
         self.look()
 
     def ask_raw(self, body: bytes, blob: LazyLoadBlob | None = None, source: ProcessId = APP) -> Reply | None:
