@@ -45,13 +45,13 @@ DEFAULT_FLOOR = GIB // 2
 FLOOR_SHARE = 20
 """On a small disk the floor is this part of it."""
 LONG_IDS = "(long ids)"
-"""Has the states whose files' names do not tell whose they are: of processes with ids that are too long for a file's
+"""Has the states whose files do not tell by their names whose they are: of processes with ids too long for a file's
 name, which publishers with more than 127 characters have."""
 
 NO_QUOTA = 1 << 62
 """Bytes: more than any disk has."""
 FILE_TRANSFER = "file_transfer:sys"
-"""A part of the node, with the files that its user is sent: what it may have is for its own rules, and for the floor."""
+"""A part of the node, with the files that its user is sent: what it may have is for its own rules and the floor."""
 
 _AT_LOCATION = (WriteAt, Append, Create, MakeFolder, CreateFolder, RemoveFile, RemoveFolder, SetLength, Replace, Unpack)
 
