@@ -31,6 +31,7 @@ class Lanes:
         self._nursery: trio.Nursery | None = None
         self._at_work: set[trio.CancelScope] = set()
         self._stopping = False
+        self._telling = False
 
     def submit(self, job: Job) -> None:
         """Carry out a job after those of its lane that are there already."""
@@ -59,8 +60,8 @@ class Lanes:
 
     def _go_on(self) -> None:
         assert self._nursery is not None
-        while not self._stopping and (turn := self._turns.take()) is not None:
-            self._nursery.start_soon(self._carry_out, turn)
+        while not self._stopping and not self._telling and (turn := self._turns.take()) is not None:
+            self._nursery.start_soon(self._work, turn)
 
     def _given_up(self, job: Job) -> None:
         assert self._nursery is not None
@@ -69,22 +70,29 @@ class Lanes:
     async def _tell_stopped(self, job: Job) -> None:
         self._done(job, STOPPED)
 
-    async def _carry_out(self, turn: Turn[Steps]) -> None:
+    async def _work(self, turn: Turn[Steps] | None) -> None:
+        """Carry out a turn, and others for as long as there are some: to begin another task costs as much as a hop."""
         # Not ended by the node's end before it has seen to it that nothing half-made is left.
         with trio.CancelScope(shield=True) as scope:
             self._at_work.add(scope)
-            outcomes = await trio.to_thread.run_sync(self._slice, turn, limiter=self._threads, abandon_on_cancel=True)
+            while turn is not None and not self._stopping:
+                done = await trio.to_thread.run_sync(self._slice, turn, limiter=self._threads, abandon_on_cancel=True)
+                if self._stopping:
+                    break
+                self._turns.done(turn, turn.steps if done is None else None)
+                self._tell(turn, done or [])
+                turn = self._turns.take()
+                self._go_on()
         self._at_work.discard(scope)
-        if scope.cancelled_caught or self._stopping:
-            return
-        if outcomes is None:
-            self._turns.done(turn, turn.steps)
-        else:
-            self._turns.done(turn, None)
-            for job, outcome in zip(turn.jobs, outcomes, strict=True):
+
+    def _tell(self, turn: Turn[Steps], outcomes: list[Outcome]) -> None:
+        self._telling = True  # what is asked for meanwhile is begun by whoever tells, and needs no other task
+        try:
+            for job, outcome in zip(turn.jobs, outcomes, strict=False):
                 if job.owner is not COUNTER:
                     self._done(job, outcome)
-        self._go_on()
+        finally:
+            self._telling = False
 
     def _slice(self, turn: Turn[Steps]) -> list[Outcome] | None:
         """On a thread: the outcomes; None: it goes on with another slice."""

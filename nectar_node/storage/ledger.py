@@ -53,7 +53,9 @@ NO_QUOTA = 1 << 62
 FILE_TRANSFER = "file_transfer:sys"
 """A part of the node, with the files that its user is sent: what it may have is for its own rules and the floor."""
 
-_AT_LOCATION = (WriteAt, Append, Create, MakeFolder, CreateFolder, RemoveFile, RemoveFolder, SetLength, Replace, Unpack)
+_AT_LOCATION = frozenset(
+    (WriteAt, Append, Create, MakeFolder, CreateFolder, RemoveFile, RemoveFolder, SetLength, Replace, Unpack)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,16 +200,16 @@ class Ledger:
 
     def changed(self, operation: Operation) -> tuple[str, ...]:
         """The packages of whose files an operation makes more or fewer."""
-        if isinstance(operation, _AT_LOCATION):
-            locations: tuple[Location, ...] = (operation.location,)
-        elif isinstance(operation, Copy):
-            locations = (operation.target,)
-        elif isinstance(operation, Rename):
-            locations = (operation.location, operation.target)
-        else:
-            return ()
-        found = [package for each in locations if (package := self.package_of(each)) is not None]
-        return tuple(dict.fromkeys(found))
+        if type(operation) in _AT_LOCATION:
+            package = self.package_of(operation.location)
+            return () if package is None else (package,)
+        if isinstance(operation, Copy):
+            package = self.package_of(operation.target)
+            return () if package is None else (package,)
+        if isinstance(operation, Rename):
+            both = (self.package_of(each) for each in (operation.location, operation.target))
+            return tuple(dict.fromkeys(package for package in both if package is not None))
+        return ()
 
     def measure(self, package: str) -> Measure:
         """What counts it."""

@@ -362,18 +362,21 @@ STEP_BYTES = 1 << 20
 hashes 4 GB/s, reading included, and leaves the others alone."""
 LONG_BYTES = 4 * STEP_BYTES
 """Read or written by an operation that goes in one piece, as a transfer's chunks do, which are no longer."""
-_WHOLE_FILES = (Hash, Copy, Unpack, Measure)
+_WHOLE_FILES = frozenset((Hash, Copy, Unpack, Measure))
+_WRITES = frozenset((WriteAt, Append, Replace))
+_MAY_BE_LONG = frozenset((ListFolder, RemoveFolder, Rename, Survey))
 
 
 def is_long(operation: Operation) -> bool:
     """Whether an operation takes more than a moment, as a rule: it leaves the threads for short ones alone."""
-    if isinstance(operation, (WriteAt, Append, Replace)):
-        return len(operation.data) > LONG_BYTES
-    return isinstance(operation, _WHOLE_FILES)
+    kind = type(operation)
+    if kind in _WRITES:
+        return len(operation.data) > LONG_BYTES  # type: ignore[union-attr]
+    return kind in _WHOLE_FILES
 
 
 def may_be_long(operation: Operation) -> bool:
     """Whether an operation may take more than a moment: it is carried out in steps."""
-    if isinstance(operation, ReadAt):
+    if type(operation) is ReadAt:
         return operation.length > LONG_BYTES
-    return isinstance(operation, (ListFolder, RemoveFolder, Rename, Survey)) or is_long(operation)
+    return type(operation) in _MAY_BE_LONG or is_long(operation)

@@ -229,7 +229,10 @@ class Turns(Generic[S]):
                 return False
         lane.counted = False
         for package in packages:
-            self._changing.setdefault(package, _Changing()).jobs += 1
+            changing = self._changing.get(package)
+            if changing is None:
+                changing = self._changing[package] = _Changing()
+            changing.jobs += 1
         if slow:
             self._begun[job.party] += 1
         return True
