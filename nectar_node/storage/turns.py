@@ -22,8 +22,11 @@ from nectar_node.storage.operations import NO_TICKET, Job, Measure, is_long, may
 
 SHORT_AT_ONCE = 4
 """Turns with short jobs that are carried out at once."""
-LONG_AT_ONCE = 2
+LONG_AT_ONCE = 3
 """The same of long ones: each keeps a core busy while it runs."""
+LEFT_TO_OTHERS = 1
+"""Of these and of those, a thread that one package never has: a sync of what it has written takes as long as the disk
+does, and is no slice."""
 JOBS_PER_TURN = 4
 """Short jobs of one lane done in one go: a hop to a thread costs as much as reading 200 KB, and a transfer has several
 chunks in flight. More would delay the first one's answer."""
@@ -69,7 +72,10 @@ class Turn(Generic[S]):
 class _Rotation(Generic[S]):
     """Lanes with something to do, and the packages they are of, in turns."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._going: Counter[str] = Counter()
+        """By party: its turns that are being carried out."""
         self._lanes: dict[str, deque[_Lane[S]]] = {}
         self._fresh: deque[str] = deque()
         """Those that had nothing to do when they last had a turn, or never had one."""
@@ -83,14 +89,26 @@ class _Rotation(Generic[S]):
         lanes.append(lane)
 
     def take(self) -> _Lane[S] | None:
-        while self._fresh or self._others:
+        if self._going.total() == self._threads:
+            return None
+        for _ in range(len(self._lanes)):
             party = (self._fresh or self._others).popleft()
             lanes = self._lanes[party]
-            if lanes:
-                self._others.append(party)  # also if that was all: it is not fresh again before its turn has come
+            if not lanes:
+                del self._lanes[party]
+                continue
+            self._others.append(party)  # also if that was all: it is not fresh again before its turn has come
+            if self._going[party] < self._threads - LEFT_TO_OTHERS:
                 return lanes.popleft()
-            del self._lanes[party]
         return None
+
+    def begins(self, party: str) -> None:
+        self._going[party] += 1
+
+    def ends(self, party: str) -> None:
+        self._going[party] -= 1
+        if not self._going[party]:
+            del self._going[party]
 
 
 @dataclass(slots=True, eq=False)
@@ -112,10 +130,8 @@ class Turns(Generic[S]):
         self._ledger = ledger
         self._given_up = given_up
         self._lanes: dict[str, _Lane[S]] = {}
-        self._short: _Rotation[S] = _Rotation()
-        self._long: _Rotation[S] = _Rotation()
-        self._going = {False: 0, True: 0}
-        """Turns that are being carried out, by whether they are long."""
+        self._short: _Rotation[S] = _Rotation(SHORT_AT_ONCE)
+        self._long: _Rotation[S] = _Rotation(LONG_AT_ONCE)
         self._begun: Counter[str] = Counter()
         """By party: its jobs that may be long and are begun."""
         self._later: dict[str, deque[_Lane[S]]] = {}
@@ -137,18 +153,18 @@ class Turns(Generic[S]):
 
     def take(self) -> Turn[S] | None:
         """What is to be done now, beside what is being done; None: nothing, or enough is."""
-        for long, rotation, most in ((False, self._short, SHORT_AT_ONCE), (True, self._long, LONG_AT_ONCE)):
-            while self._going[long] < most and (lane := rotation.take()) is not None:
+        for long, rotation in ((False, self._short), (True, self._long)):
+            while (lane := rotation.take()) is not None:
                 turn = self._begin(lane, long)
                 if turn is not None:
                     lane.going = len(turn.jobs)
-                    self._going[long] += 1
+                    rotation.begins(turn.party)
                     return turn
         return None
 
     def done(self, turn: Turn[S], steps: S | None) -> None:
         """A turn is over; `steps`: what its job has left for the next slice; None: all of its jobs are done."""
-        self._going[turn.long] -= 1
+        (self._long if turn.long else self._short).ends(turn.party)
         lane = turn.lane
         lane.going, lane.steps = 0, steps
         if steps is not None:
@@ -229,10 +245,9 @@ class Turns(Generic[S]):
                 return False
         lane.counted = False
         for package in packages:
-            changing = self._changing.get(package)
-            if changing is None:
-                changing = self._changing[package] = _Changing()
-            changing.jobs += 1
+            if package not in self._changing:
+                self._changing[package] = _Changing()
+            self._changing[package].jobs += 1
         if slow:
             self._begun[job.party] += 1
         return True
