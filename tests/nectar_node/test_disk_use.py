@@ -153,6 +153,9 @@ def test_g28_a_guest_that_writes_more_than_its_quota_by_wasi_is_ended_and_the_lo
     entry = {"process_wasm_path": "/drive.wasm", "on_exit": "Restart", "public": True}
     manifest = [{"process_name": name, **entry} for name in ("one", "two")]
     (package / "manifest.json").write_text(json.dumps(manifest))
+    (package / "metadata.json").write_text(
+        json.dumps({"properties": {"package_name": "files", "publisher": "some.nec"}})
+    )
     options = BootOptions(packages=(package,), quotas=Quotas(bytes=QUOTA))
     with LocalTestnet(tmp_path / "testnet") as nodes:
         nodes.boot({NODE: options})
@@ -161,7 +164,7 @@ def test_g28_a_guest_that_writes_more_than_its_quota_by_wasi_is_ended_and_the_lo
             """Whether it still can."""
             if not nodes.processes(NODE):
                 return False
-            answer = nodes.message(NODE, "our@one:files:sys", f"write /f{number} {'x' * 900}", 5)
+            answer = nodes.message(NODE, "our@one:files:some.nec", f"write /f{number} {'x' * 900}", 5)
             return bool(answer["outcome"] == "response")
 
         assert all(write(number) for number in range(3))  # 2700 bytes
@@ -170,9 +173,9 @@ def test_g28_a_guest_that_writes_more_than_its_quota_by_wasi_is_ended_and_the_lo
         until(lambda: not nodes.processes(NODE))
         for name in ("one", "two"):
             assert (
-                f"{name}:files:sys: is ended: its package has 3600 bytes on the disk, and may have {QUOTA}"
+                f"{name}:files:some.nec: is ended: its package has 3600 bytes on the disk, and may have {QUOTA}"
                 in nodes.log(NODE)
             )
         with nodes.connect(NODE) as client:
             (row,) = client.request("df")["packages"]
-        assert (row["package"], row["bytes"], row["files"], row["quota_bytes"]) == ("files:sys", 3600, 4, QUOTA)
+        assert (row["package"], row["bytes"], row["files"], row["quota_bytes"]) == ("files:some.nec", 3600, 4, QUOTA)
