@@ -9,7 +9,7 @@ import trio
 
 from nectar_node.storage.disk import begin, perform
 from nectar_node.storage.ledger import Ledger
-from nectar_node.storage.operations import STOPPED, Job, Outcome, StopJob, may_be_long
+from nectar_node.storage.operations import STOPPED, Job, Outcome, Replace, StopJob, may_be_long
 from nectar_node.storage.steps import Steps
 from nectar_node.storage.turns import COUNTER, LONG_AT_ONCE, SHORT_AT_ONCE, Turn, Turns
 
@@ -97,7 +97,9 @@ class Lanes:
     def _slice(self, turn: Turn[Steps]) -> list[Outcome] | None:
         """On a thread: the outcomes; None: it goes on with another slice."""
         job = turn.jobs[0]
-        if turn.steps is None and not may_be_long(job.operation):
+        # What the node itself must keep is done in one go, which finds a descriptor where there is none (`perform`).
+        at_once = not may_be_long(job.operation) or (isinstance(job.operation, Replace) and not job.party)
+        if at_once:
             return [perform(job.operation, self._ledger) for job in turn.jobs]
         steps = turn.steps or begin(job.operation, self._ledger)
         until = time.monotonic() + SLICE_SECONDS
