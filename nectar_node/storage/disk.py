@@ -54,7 +54,6 @@ from nectar_node.storage.operations import (
     Sync,
     Unpack,
     WriteAt,
-    growth,
 )
 from nectar_node.storage.steps import Steps, Work
 
@@ -179,9 +178,10 @@ def _sync(operation: Sync, _: Ledger) -> None:
         os.fsync(folder)  # a new file is in it only then
 
 
-def _free_space(operation: FreeSpace, _: Ledger) -> int:
+def _free_space(operation: FreeSpace, ledger: Ledger) -> int:
     disk = os.statvfs(operation.location.root)
-    return growth(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
+    account = ledger.account_of(operation.location)
+    return account.growth(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
 
 
 def _extend(operation: Extend, _: Ledger) -> None:

@@ -20,6 +20,7 @@ from nectar_node.storage.operations import (
     Copy,
     Create,
     CreateFolder,
+    FreeSpace,
     Location,
     MakeFolder,
     Measure,
@@ -54,7 +55,7 @@ FILE_TRANSFER = "file_transfer:sys"
 """A part of the node, with the files that its user is sent: what it may have is for its own rules and the floor."""
 
 _AT_LOCATION = frozenset(
-    (WriteAt, Append, Create, MakeFolder, CreateFolder, RemoveFile, RemoveFolder, SetLength, Replace, Unpack)
+    (WriteAt, Append, Create, MakeFolder, CreateFolder, RemoveFile, RemoveFolder, SetLength, Replace, Unpack, FreeSpace)
 )
 
 
@@ -123,6 +124,10 @@ class Account:
             self.used, self.states, self.known = used, states, True
         return used, Usage(used.bytes - before.bytes, used.files - before.files)
 
+    def growth(self, free: int, total: int) -> int:
+        """By how many bytes its files may grow on a disk with so many."""
+        return max(0, min(free - self.quotas.floor_of(total), self.quota.bytes - self.used.bytes))
+
     def check_room(self, wanted: int, free: int, total: int) -> None:
         """Whether so many bytes may be written to a disk with so many; raises OverQuota.
 
@@ -147,7 +152,7 @@ class _Uncounted(Account):
         """The floor is there for it."""
 
 
-UNCOUNTED = _Uncounted(NOTHING, "", Quotas(), known=True)
+UNCOUNTED = _Uncounted(Usage(NO_QUOTA, NO_QUOTA), "", Quotas(), known=True)
 
 
 class Ledger:
@@ -199,7 +204,7 @@ class Ledger:
         return account is not None and account.known
 
     def changed(self, operation: Operation) -> tuple[str, ...]:
-        """The packages of whose files an operation makes more or fewer."""
+        """The packages of whose files an operation makes more or fewer, or must know how many there are."""
         if type(operation) in _AT_LOCATION:
             package = self.package_of(operation.location)
             return () if package is None else (package,)

@@ -19,8 +19,6 @@ MAX_DEPTH = 100
 """Names in a path that a process may write: the way to each is walked at every operation."""
 MAX_NAME_BYTES = 255
 """One name, as Linux's file systems have it."""
-MAX_FLOOR_BYTES = 1 << 29
-"""Of each disk one twentieth, and at most so much, is never promised to anybody: the node's own files need room too."""
 MAX_LISTED = 16_384
 """Entries of a folder that can be listed: their list as JSON takes the node's only thread 20 milliseconds."""
 
@@ -175,7 +173,8 @@ class Sync:
 
 @dataclass(frozen=True, slots=True)
 class FreeSpace:
-    """Outcome: the bytes that files on the disk of `location` may still grow by (`growth`). It need not be there."""
+    """Outcome: the bytes that files on the disk of `location` may still grow by, as quota and floor allow. It need
+    not be there."""
 
     location: Location
 
@@ -261,11 +260,6 @@ Operation = (
     | Measure
     | Survey
 )
-
-
-def growth(free: int, capacity: int) -> int:
-    """How many of the `free` bytes of a disk may be promised: all but its floor."""
-    return max(0, free - min(capacity // 20, MAX_FLOOR_BYTES))
 
 
 class FileStat(NamedTuple):

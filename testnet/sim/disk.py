@@ -53,7 +53,6 @@ from nectar_node.storage.operations import (
     Unpack,
     Usage,
     WriteAt,
-    growth,
     new_file_name,
 )
 from nectar_node.storage.steps import Steps, Work
@@ -243,7 +242,8 @@ class SimDisk:
         return self.ledger.account_of(Location(path[0], path[1:]))
 
     def _free_space(self, operation: FreeSpace) -> int:
-        return growth(0 if self.full else max(0, self.capacity - self._used()), self.capacity)
+        free = 0 if self.full else self.capacity - self._used()
+        return self.ledger.account_of(operation.location).growth(free, self.capacity)
 
     def _used(self) -> int:
         return sum(map(len, self._live.files.values()))

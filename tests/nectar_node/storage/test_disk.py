@@ -16,6 +16,7 @@ from blake3 import blake3
 from nectar_node.storage import disk as real
 from nectar_node.storage import long_operations
 from nectar_node.storage.disk import perform
+from nectar_node.storage.ledger import UNCOUNTED, Ledger
 from nectar_node.storage.operations import (
     Append,
     Copy,
@@ -44,7 +45,6 @@ from nectar_node.storage.operations import (
     Unpack,
     WriteAt,
     file_name,
-    growth,
     is_part,
 )
 from testnet.sim.disk import SimDisk
@@ -154,9 +154,11 @@ def test_free_space_is_told_of_a_disk_and_not_of_what_is_there(disk: Perform, at
 
 
 def test_a_disk_keeps_a_twentieth_as_its_floor_and_at_most_half_a_gibibyte() -> None:
-    assert growth(100, 1000) == 50
-    assert growth(49, 1000) == 0
-    assert growth(5 << 40, 10 << 40) == (5 << 40) - (1 << 29)
+    account = Ledger("vfs", "state").account("app:sys")
+    assert account.growth(100, 1000) == 50
+    assert account.growth(49, 1000) == 0
+    assert account.growth(5 << 40, 10 << 40) == account.quota.bytes
+    assert UNCOUNTED.growth(5 << 40, 10 << 40) == (5 << 40) - (1 << 29)
 
 
 def test_copy_replaces_what_was_there_and_leaves_the_first(disk: Perform, at: At) -> None:
