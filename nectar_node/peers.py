@@ -24,6 +24,7 @@ from net.events import (
     Hold,
     Log,
     LookedUp,
+    NamesFreed,
     NetEvent,
     Outgoing,
     PeerDown,
@@ -93,8 +94,9 @@ class Peers:
             PeerUp: self._peer_up,
             PeerDown: self._peer_down,
             Registered: lambda _: start_up.registered(),
-            RegistrationFailed: lambda event: start_up.registration_failed(event.reason, retries=event.retries),
+            RegistrationFailed: start_up.registration_failed,
             RecordStored: self._keep_record,
+            NamesFreed: self._let_go,
             LookedUp: self._looked_up,
             Probed: ask,
         }
@@ -188,7 +190,11 @@ class Peers:
         self._log(1, f"lost {event.node}: {event.reason}")
 
     def _keep_record(self, event: RecordStored) -> None:
-        self._store.put(event.record)
+        self._store.put(event.record, event.use)
+        self._write_records()
+
+    def _let_go(self, _: NamesFreed) -> None:
+        self._store.freed()
         self._write_records()
 
     def _write_records(self) -> None:

@@ -144,6 +144,8 @@ def take_batch(waiting: deque[HeldRecord]) -> list[HeldRecord]:
     room = MAX_BATCH_BYTES - 16
     while waiting and (room := room - _cost(waiting[0])) >= 0:
         taken.append(waiting.popleft())
+    if waiting and len(taken) > 1 and not taken[-1].encoded:
+        waiting.appendleft(taken.pop())  # the use of an invitation, and the record that it was for is the next
     return taken
 
 
@@ -175,19 +177,33 @@ class RecordStore:
         self._everything = everything
         self._waiting: deque[HeldRecord] = deque()
         self._writing: list[HeldRecord] = []
+        self._busy = False
+        """Whether a write is under way."""
+        self._shrinks = False
+        """Whether the file is to be written anew, for what is in it and not needed any more."""
         self._after = (0, 0)
         """Length and entries of the file when the write under way is done."""
 
-    def put(self, record: HeldRecord) -> None:
-        """Keep a record; `done` tells when it is durable."""
+    def put(self, record: HeldRecord, use: HeldRecord | None = None) -> None:
+        """Keep a record; `done` tells when it is durable. `use`: of an invitation; it is kept too, both or neither."""
+        if use is not None:
+            self._waiting.append(use)
         self._waiting.append(record)
+
+    def freed(self) -> None:
+        """The directory has forgotten records: the file may be worth writing anew, though nothing is to be added."""
+        if self._entries >= LEAST_SUPERSEDED:
+            self._rewrite_at = 2 * len(self._everything()) + LEAST_SUPERSEDED
+            self._shrinks = self._entries >= self._rewrite_at
 
     def next_job(self) -> Job | None:
         """The write that is to be done now; its owner is this object."""
-        if self._writing or not self._waiting:
+        if self._busy or not (self._waiting or self._shrinks):
             return None
+        self._busy = True
         self._writing = take_batch(self._waiting)
-        if self._length == 0 or self._superseded():
+        if self._length == 0 or self._shrinks or self._superseded():
+            self._shrinks = False
             return self._rewrite()
         data = b"".join(_batches(self._writing, self._length, self._key))
         self._after = (self._length + len(data), self._entries + len(self._writing))
@@ -195,7 +211,7 @@ class RecordStore:
 
     def done(self, outcome: Outcome) -> Settled:
         """The write is done."""
-        settled, self._writing = self._writing, []
+        settled, self._writing, self._busy = self._writing, [], False
         if not isinstance(outcome, DiskError):
             self._length, self._entries = self._after
             return Settled(settled, None)

@@ -29,11 +29,31 @@ SENTENCES = {
         "The registrar finds the record of {name} issued in the future: "
         "set this machine's clock, which is ahead, or the registrar's."
     ),
-    FailureReason.REGISTRAR_FULL: "The registrar grants no more names: {name} needs another network.",
+    FailureReason.REGISTRAR_FULL: "The registrar grants no more names for now: try again tomorrow with {name}.",
+    FailureReason.TRY_LATER: (
+        "The registrar takes in no more from this address, or of {name}, for now, so nobody new can find {name}: "
+        "it is asked again in {seconds} s. With an invitation (`--invitation`) a new name need not wait."
+    ),
+    FailureReason.KEY_HAS_NAMES: (
+        "The key of {name} has as many names as one may: let each node make a key of its own, or import another one."
+    ),
+    FailureReason.INVITATION_NEEDED: (
+        "This network takes in {name} by invitation only: ask its owner for one "
+        "(`nectar testnet invite` makes it there), and boot with `--invitation TOKEN`."
+    ),
+    FailureReason.INVITATION_REFUSED: (
+        "The registrar does not accept the invitation of {name}: it has expired, is for another name or network, or is "
+        "not copied whole. Ask for another one."
+    ),
+    FailureReason.INVITATION_USED: (
+        "The invitation of {name} has been used as often as it may: ask the network's owner for another one."
+    ),
 }
 
 
-def why_refused(name: str, reason: FailureReason) -> str:
-    """Why the node `name` has no place in its network, or not yet."""
+def why_refused(name: str, reason: FailureReason, seconds: int | None = None) -> str:
+    """Why the node `name` has no place in its network, or not yet; `seconds`: until it asks again, if that was said."""
     sentence = SENTENCES.get(reason)
-    return sentence.format(name=name) if sentence is not None else f"The registrar does not accept {name}: {reason}."
+    if sentence is None:
+        return f"The registrar does not accept {name}: {reason}."
+    return sentence.format(name=name, seconds=seconds)

@@ -16,7 +16,7 @@ from nectar_node.package import Package
 from nectar_node.refusals import why_refused
 from nectar_node.world import Joined, LogLine, NameRefused, Ready, WorldAction
 from net.directory import Endpoint
-from net.events import FailureReason
+from net.events import FailureReason, RegistrationFailed
 
 JOIN_SECONDS = 10.0
 """How long a node that boots waits for the registrar before it says so and goes on trying."""
@@ -69,15 +69,15 @@ class StartUp:
         if self._stage is _Stage.ASKING:
             self._start(None)
 
-    def registration_failed(self, reason: FailureReason, *, retries: bool) -> None:
-        """It has not; `retries`: the net goes on asking by itself."""
+    def registration_failed(self, failed: RegistrationFailed) -> None:
+        """It has not."""
         if self._stage is not _Stage.ASKING:
-            self._log(reason)
-        elif retries:
-            self._start(reason)
+            self._log(failed)
+        elif failed.retries:
+            self._start(failed)
         else:
             self._stage, self._deadline = _Stage.REFUSED, None
-            self._ask(NameRefused(reason))
+            self._ask(NameRefused(failed.reason))
 
     def next_deadline(self) -> float | None:
         """When the registrar has been waited for long enough."""
@@ -86,7 +86,7 @@ class StartUp:
     def on_timer(self, now: float) -> None:
         """Go on without it, if it has."""
         if self._deadline is not None and self._deadline <= now:
-            self._start(FailureReason.UNREACHABLE)
+            self._start(RegistrationFailed(FailureReason.UNREACHABLE, retries=True))
 
     def installed(self) -> None:
         """Some package has been installed, or could not be."""
@@ -94,7 +94,7 @@ class StartUp:
             self._stage = _Stage.READY
             self._ask(Ready(self._warning))
 
-    def _start(self, why_not: FailureReason | None) -> None:
+    def _start(self, why_not: RegistrationFailed | None) -> None:
         """`why_not`: why the node has no place in its network yet."""
         self._stage, self._deadline = _Stage.STARTING, None
         if why_not is not None:
@@ -103,7 +103,7 @@ class StartUp:
             self._installer.install(package, None, anew=False)
         self.installed()
 
-    def _log(self, reason: FailureReason) -> str:
-        text = why_refused(self._our, reason)
+    def _log(self, failed: RegistrationFailed) -> str:
+        text = why_refused(self._our, failed.reason, failed.seconds)
         self._ask(LogLine("net", 0, text))
         return text

@@ -35,7 +35,10 @@ class NetworkConfig:
     wall_clock_offset: float = 0.0
     """Unix time minus `now`, for the issue and expiry of records; `Network.set_wall_clock` changes it later."""
     record_seconds: int = RECORD_SECONDS
-    """From the issue of this node's record to its expiry; it is renewed at half of that."""
+    """From the issue of this node's record to its expiry, once the name is not new any more; it is renewed at half of
+    that."""
+    invitation: bytes | None = None
+    """To show to the registrar (`net.invitation`)."""
     credit_bytes: int = SESSION_CREDIT_BYTES
     """What each peer may have unacknowledged here; bounds memory per peer."""
     credit_messages: int = SESSION_CREDIT_MESSAGES

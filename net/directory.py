@@ -6,6 +6,8 @@ signed static file, and the cache of what a registrar has granted. Asking the re
 
 A record expires at a Unix time. Whoever owns a directory tells it when one has (`next_expiry`, `expire`); from then on
 its name counts as unknown, but an older record does not take its place. If that clock is set back, it has not expired.
+Some time later the name is free (`free_at`), and the record is forgotten. Whoever has the record can compute when, so
+the registrar's next grant of the name, to another key perhaps, is believed by all, and by nobody before.
 """
 
 import math
@@ -19,12 +21,19 @@ from net.cbor import loads_untrusted
 from net.errors import BadCbor, BadNameRecord, ForgedNameRecord
 from net.identity import KEY_BYTES, SIGNATURE_BYTES, Identity, verify_untrusted
 from net.limits import (
+    CLOCK_SKEW_SECONDS,
+    DOUBT_SECONDS,
+    FIRST_RECORD_SECONDS,
     MAX_CACHED_RECORDS,
     MAX_ENDPOINTS,
     MAX_HOST_BYTES,
     MAX_NAME_RECORD_BYTES,
+    MAX_READ_RECORDS,
     MAX_REGISTERED_NAMES,
     MAX_STATIC_FILE_BYTES,
+    SUDDEN_SECONDS,
+    UNUSED_NAME_SECONDS,
+    USED_NAME_SECONDS,
 )
 from net.names import is_node_name
 from net.timers import Timers
@@ -38,6 +47,12 @@ _GRANT = b"nectar/1 grant"
 _STATIC = b"nectar/1 static directory"
 _STATIC_MAGIC = "nectar static directory 1"
 _MAX_INTEGER = NEVER
+_BODY_STARTS = {0x58: 3, 0x59: 4}
+"""Where the body of an encoded record begins, by the kind of length that it has."""
+_BODY_BEGINS, _KEY_BEGINS = b"\x88\x01", b"\x58\x20"
+"""Eight fields, the first of which is the version; a string of 32 bytes."""
+_SHORT_NAMES, _LONG_NAME = tuple(_BODY_BEGINS + bytes((0x60 + size,)) for size in range(24)), 0x78
+"""How a body begins by the length of its name; the kind of text that has its length in a byte of its own."""
 _MAX_RECORD_ITEMS = 64
 """Of a record: eight fields, and as many endpoints and routers as it may name."""
 
@@ -71,6 +86,16 @@ class NameRecord:
     expires_at: int
     """Unix time in seconds: from then on nobody believes the record."""
 
+    @property
+    def established(self) -> bool:
+        """Whether it lasts longer than the registrar grants to a name that is new: its node has been there before."""
+        return self.expires_at - self.issued_at > FIRST_RECORD_SECONDS
+
+    @property
+    def free_at(self) -> int:
+        """The Unix time from which on the name is anybody's, unless a newer record has come by then."""
+        return self.expires_at + (USED_NAME_SECONDS if self.established else UNUSED_NAME_SECONDS)
+
 
 class HeldRecord(NamedTuple):
     """A record that was found valid, encoded, with what is needed to keep it without reading it again."""
@@ -83,6 +108,20 @@ class HeldRecord(NamedTuple):
     """As in the record."""
     encoded: bytes
     """As `decode_record_untrusted` reads it."""
+
+    def read(self) -> NameRecord:
+        """What it says."""
+        return read_record_untrusted(self.encoded).record
+
+    def public_key(self) -> bytes:
+        """The same of the key alone: a hundredth of the time, if the record is spelled as ours are."""
+        encoded, size = self.encoded, len(self.name)
+        start = _BODY_STARTS.get(encoded[1], 0)
+        head = _SHORT_NAMES[size] if size < len(_SHORT_NAMES) else _BODY_BEGINS + bytes((_LONG_NAME, size))
+        end = start + len(head) + size
+        if start and encoded.startswith(head, start) and encoded.startswith(_KEY_BEGINS, end):
+            return encoded[end + 2 : end + 2 + KEY_BYTES]
+        return self.read().public_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,40 +273,62 @@ class Genesis:
         return NameRecord(self.name, self.public_key, (Endpoint(self.host, self.port),), (), 0, 0, NEVER)
 
 
+def follows(record: NameRecord, known: NameRecord) -> bool:
+    """Whether `record` was granted when the name was free again, after all that `known` stands for; whoever has it now
+    need not be who had it then, and counts from 1 again."""
+    return record.issued_at >= known.free_at
+
+
+def _replaces(record: HeldRecord, known: HeldRecord) -> bool:
+    """Which of two records of one name holds, whatever their order of coming."""
+    new, old = record.read(), known.read()
+    if follows(new, old):
+        return True
+    return new.sequence > old.sequence and not follows(old, new)
+
+
 class RecordTable:
     """Records by name, and when they expire. Holds them encoded: reading all of a large network would take long."""
 
-    def __init__(self, records: Iterable[HeldRecord] = ()) -> None:
+    def __init__(self, records: Iterable[HeldRecord] = (), *, frees: bool = True) -> None:
+        """`frees`: names become free, and their records are forgotten then; else they stay for ever."""
         self._held: dict[str, HeldRecord] = {}
         self._read: dict[str, NameRecord] = {}
         """Those that somebody has asked for."""
-        self._expiries: Timers[str] = Timers()
+        self._frees = frees
+        self._deadlines: Timers[str] = Timers()
+        """Of each name: when its record expires; and then, when it is free."""
         self._expired: set[str] = set()
+        self._doubted: set[str] = set()
+        """Those of them that the clock says are free, who knows since when: see `limits.DOUBT_SECONDS`."""
         self._at = -math.inf
         """The Unix time that it was last told of."""
         for record in records:
             self.put(record)
 
     def put(self, record: HeldRecord) -> bool:
-        """Take in a record that was found valid; False: one of its name is there with this sequence number or a higher
-        one."""
+        """Take in a record that was found valid; False: one of its name is there that holds."""
         name, known = record.name, self._held.pop(record.name, None)
-        if known is not None and known.sequence >= record.sequence:
+        if known is not None and not _replaces(record, known):
             self._held[name] = known
             return False
         self._held[name] = record
         self._read.pop(name, None)
         self._expired.discard(name)
-        self._expiries.set(name, record.expires_at if record.expires_at < NEVER else None)
+        self._doubted.discard(name)
+        self._deadlines.set(name, record.expires_at if record.expires_at < NEVER else None)
         return True
 
     def forget_oldest(self) -> None:
         """Take out the record that was put in first."""
-        name = next(iter(self._held))
-        del self._held[name]
+        self._forget(next(iter(self._held)))
+
+    def _forget(self, name: str) -> HeldRecord:
         self._read.pop(name, None)
         self._expired.discard(name)
-        self._expiries.set(name, None)
+        self._doubted.discard(name)
+        self._deadlines.set(name, None)
+        return self._held.pop(name)
 
     def held(self, name: str) -> HeldRecord | None:
         """The record of `name`, even if it has expired."""
@@ -280,31 +341,45 @@ class RecordTable:
 
     def find(self, name: str) -> NameRecord | None:
         """What the record of `name` says; None if there is none or it has expired."""
-        encoded = self.signed(name)
-        if encoded is not None and name not in self._read:
-            self._read[name] = read_record_untrusted(encoded).record
-        return self._read.get(name)
+        found = self._read.get(name)
+        if found is None and self.signed(name) is not None:
+            if len(self._read) >= MAX_READ_RECORDS:
+                del self._read[next(iter(self._read))]
+            found = self._read[name] = self._held[name].read()
+        return found
 
     def next_expiry(self) -> float | None:
-        """The Unix time at which the next record expires."""
-        return self._expiries.next()
+        """The Unix time at which the next record expires, or the next name is free."""
+        return self._deadlines.next()
 
-    def expire(self, at: float) -> None:
-        """It is the Unix time `at`: what expires until then counts as unknown."""
+    def expire(self, at: float) -> list[HeldRecord]:
+        """It is the Unix time `at`: what expires until then counts as unknown; return what is free, and forgotten."""
         if at < self._at:
             self._believe_again(at)
         self._at = at
-        while (name := self._expiries.pop_due(at)) is not None:
-            self._expired.add(name)
-            self._read.pop(name, None)
+        freed: list[HeldRecord] = []
+        while (name := self._deadlines.pop_due(at)) is not None:
+            if name not in self._expired:
+                self._expired.add(name)
+                self._read.pop(name, None)
+                self._deadlines.set(name, self._held[name].read().free_at if self._frees else None)
+            elif name not in self._doubted and at > self._held[name].read().free_at + SUDDEN_SECONDS:
+                self._doubted.add(name)
+                self._deadlines.set(name, at + DOUBT_SECONDS)
+            else:
+                freed.append(self._forget(name))
+        return freed
 
     def _believe_again(self, at: float) -> None:
-        """The clock has been set back, before the expiry of some that had expired."""
+        """The clock has been set back, before the expiry of some that had expired, or the time to doubt some."""
         for name in sorted(self._expired):
-            expires_at = self._held[name].expires_at
-            if expires_at > at:
+            held = self._held[name]
+            if held.expires_at > at:
                 self._expired.discard(name)
-                self._expiries.set(name, expires_at)
+                self._deadlines.set(name, held.expires_at)
+            elif name in self._doubted:
+                self._deadlines.set(name, held.read().free_at)
+        self._doubted.clear()
 
     def records(self) -> list[HeldRecord]:
         """All, expired ones too."""
@@ -334,8 +409,9 @@ class Directory(Protocol):
     def next_expiry(self) -> float | None:
         """The Unix time at which `expire` is to be called."""
 
-    def expire(self, at: float) -> None:
-        """It is the Unix time `at`: what expires until then counts as unknown."""
+    def expire(self, at: float) -> list[str]:
+        """It is the Unix time `at`: what expires until then counts as unknown. Returns names that are free, and have
+        been forgotten."""
 
     def records(self) -> list[HeldRecord]:
         """All that is to be kept for the next boot."""
@@ -345,7 +421,7 @@ class StaticDirectory:
     """The directory of a signed file: it knows all there is to know."""
 
     def __init__(self, records: dict[str, SignedRecord]) -> None:
-        self._table = RecordTable(signed.held() for signed in records.values())
+        self._table = RecordTable((signed.held() for signed in records.values()), frees=False)
 
     @property
     def genesis(self) -> None:
@@ -369,9 +445,9 @@ class StaticDirectory:
         """See `Directory`."""
         return self._table.next_expiry()
 
-    def expire(self, at: float) -> None:
+    def expire(self, at: float) -> list[str]:
         """See `Directory`."""
-        self._table.expire(at)
+        return [held.name for held in self._table.expire(at)]
 
     def records(self) -> list[HeldRecord]:
         """None: the file is there at the next boot too."""
@@ -440,8 +516,11 @@ class RegistrarDirectory:
             raise BadNameRecord("the registrar has not granted the record")
         if signed.record.name == self._genesis.name:
             raise BadNameRecord("the registrar's own record is fixed")
-        held = signed.held()
-        if held.expires_at <= at or not self._table.put(held):
+        held, known = signed.held(), self._table.held(signed.record.name)
+        early = signed.record.issued_at > at + CLOCK_SKEW_SECONDS
+        if held.expires_at <= at or (early and known is not None and follows(signed.record, known.read())):
+            return None  # it is not valid any more, or, says our clock, the name is not free yet
+        if not self._table.put(held):
             return None
         if len(self._table) > MAX_CACHED_RECORDS:
             self._table.forget_oldest()
@@ -451,9 +530,9 @@ class RegistrarDirectory:
         """See `Directory`."""
         return self._table.next_expiry()
 
-    def expire(self, at: float) -> None:
+    def expire(self, at: float) -> list[str]:
         """See `Directory`."""
-        self._table.expire(at)
+        return [held.name for held in self._table.expire(at)]
 
     def records(self) -> list[HeldRecord]:
         """See `Directory`."""

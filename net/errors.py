@@ -133,10 +133,14 @@ class ForgedNameRecord(BadNameRecord):
     """The giver's: a name record that is not signed by its own key."""
 
 
+class BadInvitation(NetError):
+    """The giver's: a token that is no invitation of this registrar; the message says why, without a full stop."""
+
+
 class RegistrationRefused(NetError):
     """The applicant's: the registrar does not grant the record; `code` goes over the wire."""
 
-    code: ClassVar[int] = 0
+    code: int = 0
 
 
 class RecordInvalid(RegistrationRefused):
@@ -192,6 +196,50 @@ class RecordNotKept(RegistrationRefused):
     """The registrar's: its disk does not take the record, so the name is not granted. A later attempt may succeed."""
 
     code = 9
+
+
+class RecordTooLong(RegistrationRefused):
+    """The name is new, or nearly, so its record may last `limits.FIRST_RECORD_SECONDS` at most, and its body have
+    `limits.MAX_FIRST_RECORD_BYTES`."""
+
+    code = 10
+
+
+class KeyHasNames(RegistrationRefused):
+    """The key holds as many names as one may (`limits.MAX_NAMES_PER_KEY`)."""
+
+    code = 11
+
+
+class InvitationNeeded(RegistrationRefused):
+    """The name is new, and the registrar grants such only to whoever shows an invitation."""
+
+    code = 12
+
+
+class InvitationRefused(RegistrationRefused):
+    """The invitation is none of this registrar's, has expired, or is for another name."""
+
+    code = 13
+
+
+class InvitationUsed(RegistrationRefused):
+    """The invitation has been used as often as it may."""
+
+    code = 14
+
+
+RETRY_CODE = 1 << 16
+"""A refusal's code from this on says: not yet, again in (code - RETRY_CODE) seconds. One number, so that a node that
+knows no such codes reads a reason that it does not know, and no malformed frame."""
+
+
+class TryLater(RegistrationRefused):
+    """The address has taken as many new names, or the name has changed as often, as it may for now."""
+
+    def __init__(self, text: str, seconds: int) -> None:
+        super().__init__(f"{text}: again in {seconds} s")
+        self.code = RETRY_CODE + seconds
 
 
 class KeyFileError(NetError):

@@ -58,6 +58,16 @@ class FailureReason(StrEnum):
     """Registration only: the registrar grants no more names."""
     RECORD_NOT_KEPT = "record not kept"
     """Registration only: the registrar's disk does not take the record."""
+    TRY_LATER = "try later"
+    """Registration only: too many new names have come from this node's address, or its record has changed too often."""
+    KEY_HAS_NAMES = "key has names"
+    """Registration only: this node's key has as many names as one may."""
+    INVITATION_NEEDED = "invitation needed"
+    """Registration only: the name is new, and the network takes in only who shows an invitation."""
+    INVITATION_REFUSED = "invitation refused"
+    """Registration only: the invitation is none of this registrar's, has expired, or is for another name."""
+    INVITATION_USED = "invitation used"
+    """Registration only: the invitation has been used as often as it may."""
     RECORD_REFUSED = "record refused"
     """Registration only: the registrar does not accept the record, for a reason that this node does not know."""
 
@@ -195,7 +205,10 @@ class RegistrationFailed:
     reason: FailureReason
     """Why."""
     retries: bool
-    """Whether the network tries again by itself (it does if the registrar could not be reached, or its disk fails)."""
+    """Whether the network tries again by itself (it does if the registrar could not be reached, its disk fails, or it
+    says when)."""
+    seconds: int | None = None
+    """With TRY_LATER: until it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +218,13 @@ class RecordStored:
 
     record: HeldRecord
     """Give them all to the directory at the next boot."""
+    use: HeldRecord | None = None
+    """The use of an invitation: to be kept together with the record, both or neither, and in the same way."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamesFreed:
+    """Some names are free, and the directory has forgotten their records: what keeps them may let go of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +396,7 @@ NetEvent: TypeAlias = (
     | Registered
     | RegistrationFailed
     | RecordStored
+    | NamesFreed
     | LookedUp
     | Probed
     | Log

@@ -49,6 +49,7 @@ class Handlers:
         self._relay = parts.relay
         self._circuits = parts.circuits
         self._service = parts.service
+        self._directory = parts.directory
         self._registrar = parts.directory.genesis.name if parts.directory.genesis is not None else None
         self._wall_clock = parts.wall_clock
         self._gone = gone
@@ -137,17 +138,18 @@ class Handlers:
         self._switchboard.reply(connection, reply)
 
     def _on_reserve(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
-        # A guest is about to register, and asks again.
-        reserved = Reserved(accepted=False) if session.guest else self._relay.reserve(session)
+        record = self._directory.find(session.name)
+        if session.guest or record is None or session.connection is None:
+            reserved = Reserved(accepted=False)  # it is about to register, and asks again
+        else:
+            reserved = self._relay.reserve(session, record.public_key)
         self._switchboard.reply(connection, reserved)
 
     def _on_reserved(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         assert isinstance(frame, Reserved)
         if session.name not in self._sessions.routers:
             raise BadFrame("a place at a node that is not our router")
-        if not frame.accepted:
-            self._events.append(Log(f"{session.name} has no place for this node; it is asked again"))
-            self._sessions.not_reserved(session, now)
+        self._sessions.reserved(session, now, accepted=frame.accepted)
 
     def _on_incoming(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         assert isinstance(frame, Incoming)

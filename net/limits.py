@@ -71,6 +71,9 @@ MAX_LABEL_BYTES = 63
 """One label of a node's name (G1)."""
 MAX_NAME_RECORD_BYTES = 4096
 """A signed name record, encoded."""
+MAX_FIRST_RECORD_BYTES = 1024
+"""The body of one of a name that is new: a name, an endpoint and a router of the longest names, or many of usual ones.
+What names that are never used take of a registrar is a quarter of what it would be."""
 MAX_ENDPOINTS = 8
 """Endpoints in a name record; also the cap for its routers."""
 MAX_HOST_BYTES = 255
@@ -79,6 +82,38 @@ MAX_CACHED_RECORDS = 65536
 """Records that a node remembers; the oldest go first."""
 MAX_REGISTERED_NAMES = 1 << 20
 """Names that a registrar grants."""
+MAX_NAMES_PER_KEY = 8
+"""Names that one key may hold: a node has one; a few more, for who runs some under one key. Keys are to be had for
+nothing, so it is addresses that bound the rest."""
+NAMES_AT_ONCE = 64
+"""New names that one public address (of IPv6: one network of 64 bits) may take at once..."""
+NAME_SECONDS = 60.0
+"""...and the time until it may take one more. A household, or an office, seldom brings so many nodes on one day; who
+brings more shows an invitation."""
+SITE_NAMES_AT_ONCE = 256
+"""The same for an IPv6 site (48 bits), which has 65,536 such networks..."""
+SITE_NAME_SECONDS = 15.0
+"""...and the time until it may take one more."""
+LOCAL_NAMES_AT_ONCE = 4096
+"""The same for this machine, and for an address of a private network: a testnet of some thousand nodes..."""
+LOCAL_NAME_SECONDS = 10.0
+"""...and the time until it may take one more: a flood from there that never ends holds 73,000 names that are never used
+(see UNUSED_NAME_SECONDS), far from MAX_REGISTERED_NAMES."""
+CHANGES_AT_ONCE = 32
+"""Changes of one name's record at once: a node registers at each boot, if it listens elsewhere than before..."""
+CHANGE_SECONDS = 10.0
+"""...and the time until it may change once more; each is a signature, and an entry in a file that is written anew when
+most entries are superseded."""
+MAX_REMEMBERED_ORIGINS = 65536
+"""Addresses, and as many names, of which a registrar remembers what they took lately; about 10 MB each."""
+MAX_READ_RECORDS = 4096
+"""Records that a table also holds decoded, of those that were asked for last: 2 KB each."""
+MAX_INVITATION_BYTES = 512
+"""An invitation with a name of MAX_NAME_BYTES, and room to spare."""
+MAX_INVITATION_USES = 1 << 20
+"""Names that one invitation may be good for: all of a registrar's."""
+MAX_RETRY_SECONDS = 24 * 3600
+"""The longest pause that a registrar may ask a node to make."""
 MAX_WAITING_GRANTS = 8
 """Registrations of one connection whose record is not on the registrar's disk yet; a node has one at a time."""
 MAX_STATIC_FILE_BYTES = 64 * MIB
@@ -114,6 +149,8 @@ MAX_LOOKUPS = 1024
 
 # --- routers --------------------------------------------------------------------------------------------------------
 
+MAX_PLACES_PER_KEY = 2
+"""Places of one key at a router: a node needs one."""
 MAX_RESERVATIONS = 64
 """Nodes for which a router keeps a place; the default of `NetworkConfig.reservations`."""
 MAX_CIRCUITS = 256
@@ -138,6 +175,24 @@ ROUTER_RETRY_SECONDS = 1.0
 RECORD_SECONDS = 30 * 24 * 3600
 """From a record's issue to its expiry, and the most that a registrar grants. So long a node is found after it was last
 there, and at most so long a key that was stolen, and changed since, deceives nodes that cannot ask the registrar."""
+FIRST_RECORD_SECONDS = 7 * 24 * 3600
+"""The same for a name that is new: what is registered once and never used is soon free again."""
+PROVEN_SECONDS = 8 * 3600
+"""Age of the record of a new name at which its node asks for one of RECORD_SECONDS: who boots on two days gets it, who
+takes names by the thousand has to come back..."""
+LEAST_PROVEN_SECONDS = 6 * 3600
+"""...and at which the registrar grants it: the two clocks may differ, by less than the difference."""
+UNUSED_NAME_SECONDS = 24 * 3600
+"""From the expiry of a record of FIRST_RECORD_SECONDS, or less, until its name is free for everybody. More than clocks
+differ: nobody believes the old record when there can be a new one."""
+USED_NAME_SECONDS = 90 * 24 * 3600
+"""The same for a record that lasts longer, which its node has got after PROVEN_SECONDS: whoever goes away for a season
+keeps the name."""
+SUDDEN_SECONDS = 60
+"""A name whose time to be free has passed by more than this, when that is noticed, was not seen to run out: the clock
+has jumped, or the node has just been started..."""
+DOUBT_SECONDS = 3600
+"""...and then it is kept for so long, in which a wrong clock may be set right."""
 CLOCK_SKEW_SECONDS = 3600
 """How far a node's clock may be ahead of the registrar's."""
 RENEWAL_SLACK_SECONDS = 1

@@ -27,6 +27,7 @@ from net.events import (
     Failed,
     FailureReason,
     LookedUp,
+    NamesFreed,
     NetEvent,
     Outgoing,
     Probed,
@@ -40,6 +41,7 @@ from net.limits import (
     SESSION_CREDIT_MESSAGES,
 )
 from net.names import is_node_name
+from net.own_routers import Place
 from net.parts import Parts
 from net.reception import Reception
 from net.registrar import Registrar
@@ -105,7 +107,7 @@ class Network:
         """Names that the node has asked for."""
         self._endpoints = config.endpoints
         self._down = False
-        directory.expire(self._wall_clock.unix(now))
+        self._expire(self._wall_clock.unix(now))
         if config.register:
             self.register(now)
 
@@ -202,7 +204,7 @@ class Network:
         """Unix time minus `now` is `offset`: somebody may have set the machine's clock, or it has slept. What has
         expired by it is believed no longer, and again when it is set back; this node's own record is looked after."""
         if self._wall_clock.set(offset):
-            self._directory.expire(self._wall_clock.unix(now))
+            self._expire(self._wall_clock.unix(now))
             self._sessions.resolver.renew(now)
             self._sessions.serve_resolver(now)
 
@@ -290,7 +292,7 @@ class Network:
     def on_timer(self, now: float) -> None:
         """Time has passed."""
         while (expiry := self._directory.next_expiry()) is not None and self._wall_clock.when(expiry) <= now:
-            self._directory.expire(max(expiry, self._wall_clock.unix(now)))  # however it was rounded
+            self._expire(max(expiry, self._wall_clock.unix(now)))  # however it was rounded
         self._reception.on_timer(now)
         self._sessions.probes.on_timer(now)  # before the silence of its connection is dealt with
         self._sessions.resolver.on_timer(now)
@@ -301,6 +303,12 @@ class Network:
                 self._reception.due(connection, now)
         while (name := self._sessions.timers.pop_due(now)) is not None:
             self._sessions.due(name, now)
+
+    def _expire(self, at: float) -> None:
+        freed = self._directory.expire(at)
+        if freed:
+            self._sessions.table.forget(freed)
+            self._events.append(NamesFreed())
 
     def _next_expiry(self) -> float | None:
         expiry = self._directory.next_expiry()
@@ -320,6 +328,10 @@ class Network:
     def peers(self) -> list[PeerStatus]:
         """What is known of each node that there is a session with, by name."""
         return [session.status() for session in sorted(self._sessions.table.all(), key=lambda session: session.name)]
+
+    def routers(self) -> dict[str, Place]:
+        """What this node has at each of its routers: it is reached through those that keep a place."""
+        return self._sessions.routers.places()
 
     def statistics(self) -> dict[str, int]:
         """Numbers for status pages."""

@@ -2,10 +2,17 @@
 
 A grant has two steps, so that no crash can make it give one name to two nodes: `register_untrusted` decides, and from
 then on the name is not to be had by anybody else; nobody sees the grant before `settle` says that it is on the disk.
+
+Names cost nothing to make, so what strangers may take is bounded by where they come from (`newcomers`), and a name that
+nobody uses is free again some time later (`directory.NameRecord.free_at`). Tests: tests/net/test_registrar.py,
+tests/net/test_registrar_hostile.py.
 """
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 
+from net.allowance import Allowance
 from net.directory import (
     HeldRecord,
     NameRecord,
@@ -20,29 +27,58 @@ from net.errors import (
     BadSignature,
     ForeignKey,
     ForgedNameRecord,
+    KeyHasNames,
     NameTaken,
     RecordExpired,
     RecordFromTheFuture,
     RecordInvalid,
+    RecordTooLong,
     RegistrarFull,
     StaleSequence,
+    TryLater,
 )
 from net.identity import Identity
-from net.limits import CLOCK_SKEW_SECONDS, MAX_REGISTERED_NAMES, RECORD_SECONDS
+from net.limits import (
+    CHANGE_SECONDS,
+    CHANGES_AT_ONCE,
+    CLOCK_SKEW_SECONDS,
+    LEAST_PROVEN_SECONDS,
+    MAX_FIRST_RECORD_BYTES,
+    MAX_NAMES_PER_KEY,
+    MAX_REGISTERED_NAMES,
+    MAX_REMEMBERED_ORIGINS,
+    RECORD_SECONDS,
+)
+from net.newcomers import Newcomers, is_use
 
 
 class Registrar:
     """All names of a network and who has them. It is the directory of the node that it runs on."""
 
     def __init__(
-        self, identity: Identity, records: Iterable[HeldRecord] = (), max_names: int = MAX_REGISTERED_NAMES
+        self,
+        identity: Identity,
+        records: Iterable[HeldRecord] = (),
+        max_names: int = MAX_REGISTERED_NAMES,
+        *,
+        by_invitation: bool = False,
+        own_hosts: Iterable[str] = (),
     ) -> None:
-        """`records`: what was granted and kept before."""
+        """`records`: what was granted and kept before. `by_invitation`: a new name is for who shows an invitation.
+        `own_hosts`: addresses of this machine."""
+        records = list(records)
         self._identity = identity
         self._max_names = max_names
-        self._table = RecordTable(records)
+        uses = [each for each in records if not each.encoded]
+        self._table = RecordTable([each for each in records if each.encoded] if uses else records)
+        self._newcomers = Newcomers(identity.public_key, uses, by_invitation, own_hosts)
+        self._changes: Allowance[str] = Allowance(CHANGES_AT_ONCE, CHANGE_SECONDS, MAX_REMEMBERED_ORIGINS)
+        self._names_of = Counter([_short(held.public_key()) for held in self._table.records()])
+        """How many records each key has, those included that are not on the disk yet."""
         self._pending: dict[str, list[SignedRecord]] = {}
         """Grants that are not on the disk yet, by name, in order."""
+        self._uses: dict[HeldRecord, HeldRecord] = {}
+        """Of invitations, for grants that nobody has asked about with `use_of` yet."""
 
     @property
     def genesis(self) -> None:
@@ -71,16 +107,27 @@ class Registrar:
         """See `directory.Directory`."""
         return self._table.next_expiry()
 
-    def expire(self, at: float) -> None:
-        """See `directory.Directory`. An expired name stays with its key."""
-        self._table.expire(at)
+    def expire(self, at: float) -> list[str]:
+        """See `directory.Directory`. An expired name stays with its key until it is free."""
+        freed = self._table.expire(at)
+        for held in freed:
+            self._release(held.public_key())
+        return [*(held.name for held in freed), *self._newcomers.expire(at)]
 
-    def register_untrusted(self, data: bytes, name: str, proves: Callable[[bytes], bool], at: float) -> HeldRecord:
+    def register_untrusted(
+        self,
+        data: bytes,
+        name: str,
+        proves: Callable[[bytes], bool],
+        at: float,
+        host: str = "",
+        invitation: bytes | None = None,
+    ) -> HeldRecord:
         """Decide on a record at the Unix time `at`; return it countersigned. The applicant has proven `name` and the
-        key that `proves` accepts.
+        key that `proves` accepts, comes from `host`, and shows `invitation`.
 
         What is returned is kept already (`signed` has it) if it is the very record that holds; otherwise `settle` is to
-        follow. Raises RegistrationRefused; each of its kinds says when.
+        follow, for it and for what `use_of` has. Raises RegistrationRefused; each of its kinds says when.
         """
         signed = _decode_untrusted(data)
         record = signed.record
@@ -101,24 +148,67 @@ class Registrar:
             return known.held()
         else:
             _check_change(known, signed)
+        self._check_bounds(signed, known.record if known is not None else None, at)
+        use = None
+        if known is None:
+            use = self._newcomers.admit_untrusted(name, host, invitation, at)
+        else:
+            self._changes.take(name, at)
         granted = grant_record(signed, self._identity)
+        held = granted.held()
+        if use is not None:
+            self._uses[held] = use
         self._pending.setdefault(name, []).append(granted)
-        return granted.held()
+        self._names_of[_short(record.public_key)] += 1
+        return held
+
+    def _check_bounds(self, signed: SignedRecord, known: NameRecord | None, at: float) -> None:
+        """See that the applicant may have such a record, with that key. Raises RegistrationRefused."""
+        record = signed.record
+        proven = known is not None and (known.established or known.issued_at + LEAST_PROVEN_SECONDS <= at)
+        if not proven and record.issued_at < at - CLOCK_SKEW_SECONDS:
+            raise RecordExpired(f"{record.name} is new, and its record claims to be old")
+        if not proven and (record.established or len(signed.body) > MAX_FIRST_RECORD_BYTES):
+            raise RecordTooLong(f"{record.name} is new, and its record lasts longer, or is longer, than such may be")
+        new_holder = known is None or known.public_key != record.public_key
+        if new_holder and self._names_of[_short(record.public_key)] >= MAX_NAMES_PER_KEY:
+            raise KeyHasNames(f"the key of {record.name} has {MAX_NAMES_PER_KEY} names")
+        wait = self._changes.wait(record.name, at) if known is not None else 0.0
+        if wait:
+            raise TryLater(f"{record.name} has changed too often", math.ceil(wait))
+
+    def use_of(self, granted: HeldRecord) -> HeldRecord | None:
+        """What is to be kept together with a grant that is news: that an invitation has been used for it; None: none
+        has."""
+        return self._uses.pop(granted, None)
 
     def settle(self, record: HeldRecord, *, kept: bool) -> None:
         """The disk has a record that was granted, or does not, and then it is as if nobody had asked for it."""
+        if is_use(record):
+            self._newcomers.settle(record, kept=kept)
+            return
         pending = self._pending.get(record.name, [])
         left = [each for each in pending if each.record.sequence != record.sequence]
         if left:
             self._pending[record.name] = left
         else:
             self._pending.pop(record.name, None)
-        if kept:
-            self._table.put(record)
+        former = self._table.held(record.name)
+        if not (kept and self._table.put(record)):
+            self._release(record.public_key())
+        elif former is not None:
+            self._release(former.public_key())
+
+    def _release(self, key: bytes) -> None:
+        """A key has one record less."""
+        short = _short(key)
+        self._names_of[short] -= 1
+        if self._names_of[short] <= 0:
+            del self._names_of[short]
 
     def records(self) -> list[HeldRecord]:
-        """All that was granted and kept."""
-        return self._table.records()
+        """All that was granted and kept, and how often invitations have been used."""
+        return [*self._newcomers.uses(), *self._table.records()]
 
     def _newest(self, name: str) -> SignedRecord | None:
         pending = self._pending.get(name)
@@ -129,6 +219,11 @@ class Registrar:
 
     def __repr__(self) -> str:
         return f"Registrar({self._identity.name}, {len(self._table)} names)"
+
+
+def _short(key: bytes) -> int:
+    """Eight bytes of a key, to count by: who finds two keys that share them has broken neither."""
+    return int.from_bytes(key[:8], "big")
 
 
 def _decode_untrusted(data: bytes) -> SignedRecord:

@@ -5,7 +5,7 @@ the router too and shows the ticket that it was given. Then the router splices t
 passes bytes, in which the two nodes make a handshake and a session of their own. It can neither read nor forge them,
 and encrypts nothing. Rejected: messages of many pairs within the session with the router, which would be encrypted
 twice on each hop and need a credit of its own for each pair; here TCP holds back who is too fast. The ends' part is
-`circuits`. Tests: tests/net/test_routers.py.
+`circuits`; who has a place is `places`'. Tests: tests/net/test_routers.py.
 """
 
 from collections import Counter
@@ -23,6 +23,7 @@ from net.limits import (
     MAX_REPLY_BYTES,
 )
 from net.memory import UNMETERED, Memory
+from net.places import Places
 from net.session import Session
 from net.switchboard import Switchboard
 from net.wire import TICKET_BYTES, Incoming, Reserved, Spliced
@@ -47,10 +48,9 @@ class Relay:
     ) -> None:
         """`places`: nodes that may reserve one. `memory` pays for what waits to be passed on."""
         self._memory = memory
-        self._free = places
+        self._places = Places(places)
         self._switchboard = switchboard
         self._entropy = entropy
-        self._places: dict[str, Session] = {}
         self._tickets: dict[bytes, _Circuit] = {}
         """Circuits that wait for the target's leg."""
         self._circuits: dict[int, _Circuit] = {}
@@ -63,32 +63,31 @@ class Relay:
 
     @property
     def places(self) -> list[str]:
-        """Nodes that have reserved one, oldest first."""
-        return list(self._places)
+        """Nodes that have reserved one, the one that was called, or came, longest ago first."""
+        return self._places.names()
 
     @property
     def circuits(self) -> int:
         """How many there are, those included that wait for their second leg."""
         return self._count
 
-    def reserve(self, session: Session) -> Reserved:
-        """Keep a place for the peer as long as its session's connection is there."""
-        if session.name not in self._places:
-            if not self._free:
-                return Reserved(accepted=False)
-            self._free -= 1
-        self._places[session.name] = session
-        return Reserved(accepted=True)
+    def reserve(self, session: Session, key: bytes) -> Reserved:
+        """Keep a place for the peer, whose key this is, as long as its session's connection is there, and no other
+        address has more right to it."""
+        assert session.connection is not None
+        accepted, evicted = self._places.take(session, session.connection.host, key)
+        loser = evicted.connection if evicted is not None else None
+        if loser is not None and loser.control_bytes < MAX_REPLY_BYTES:
+            self._switchboard.queue(loser, Reserved(accepted=False))
+        return Reserved(accepted)
 
     def withdraw(self, session: Session) -> None:
         """It has lost its connection. A guest's has no place, though it may bear the name of a node that has one."""
-        if self._places.get(session.name) is session:
-            del self._places[session.name]
-            self._free += 1
+        self._places.leave(session)
 
     def connect(self, leg: Connection, caller: str, target: str, now: float) -> None:
         """`caller` wants to be connected to `target`. Raises NoCircuit."""
-        session = self._places.get(target)
+        session = self._places.call(target)
         called = session.connection if session is not None and session.live else None
         if called is None or caller == target:
             raise NoCircuit(f"{target} has no place here")
@@ -145,4 +144,4 @@ class Relay:
                 self._switchboard.close(leg, GoodbyeCode.NO_CIRCUIT)
 
     def __repr__(self) -> str:
-        return f"Relay({len(self._places)} places, {self._count} circuits)"
+        return f"Relay({len(self.places)} places, {self._count} circuits)"

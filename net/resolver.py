@@ -10,20 +10,30 @@ from enum import Enum, auto
 
 from net.directory import Directory, Endpoint, NameRecord, read_record_untrusted, sign_record
 from net.errors import (
+    RETRY_CODE,
     BadSignature,
     ForeignKey,
+    InvitationNeeded,
+    InvitationRefused,
+    InvitationUsed,
+    KeyHasNames,
     NameTaken,
     RecordExpired,
     RecordFromTheFuture,
     RecordNotKept,
+    RecordTooLong,
     RegistrarFull,
     StaleSequence,
 )
 from net.events import FailureReason, Log, NetEvent, RecordStored, Registered, RegistrationFailed
 from net.identity import Identity
 from net.limits import (
+    CLOCK_SKEW_SECONDS,
+    FIRST_RECORD_SECONDS,
     LOOKUP_SECONDS,
     MAX_LOOKUPS,
+    MAX_RETRY_SECONDS,
+    PROVEN_SECONDS,
     RECORD_SECONDS,
     REGISTRATION_RETRY_SECONDS,
     RENEWAL_SLACK_SECONDS,
@@ -32,6 +42,8 @@ from net.timers import Timers
 from net.wall_clock import WallClock
 from net.wire import Control, Found, Granted, Lookup, Refused, Register
 
+_ASKED_AGAIN = (StaleSequence.code, RecordTooLong.code)
+"""Refusals after which there is another record to be asked for."""
 _MAX_STALE = 3
 """Times that a registration that lost a race against another of this node is tried again."""
 _REGISTRATION = ""
@@ -45,6 +57,10 @@ REASONS = {
     RecordExpired.code: FailureReason.RECORD_EXPIRED,
     RecordFromTheFuture.code: FailureReason.RECORD_FROM_THE_FUTURE,
     RecordNotKept.code: FailureReason.RECORD_NOT_KEPT,
+    KeyHasNames.code: FailureReason.KEY_HAS_NAMES,
+    InvitationNeeded.code: FailureReason.INVITATION_NEEDED,
+    InvitationRefused.code: FailureReason.INVITATION_REFUSED,
+    InvitationUsed.code: FailureReason.INVITATION_USED,
 }
 """What the registrar's refusals are to this node; the others are RECORD_REFUSED."""
 
@@ -72,17 +88,22 @@ class Resolver:
         previous: Identity | None = None,
         wall_clock: WallClock | None = None,
         record_seconds: int = RECORD_SECONDS,
+        invitation: bytes | None = None,
     ) -> None:
         """`previous`: the identity with the key that the name had before, if this boot changes it. `record_seconds`:
-        the lifetime of this node's record."""
+        the lifetime of this node's record, once the registrar grants one that is longer than a first one.
+        `invitation`: to show to the registrar (`net.invitation`)."""
         self._identity = identity
         self._directory = directory
         self._emit = emit
         self._previous = previous
         self._wall_clock = wall_clock or WallClock(0.0)
         self._record_seconds = record_seconds
-        self._sequence = 0
-        """The highest number of a record of this node that the registrar has shown."""
+        self._invitation = invitation
+        self._newest: NameRecord | None = None
+        """The record of this node, with the highest number, that the registrar has shown; it may have expired."""
+        self._is_new = False
+        """Whether the registrar has said that the name is too new for a record that lasts long."""
         self._signed: tuple[NameRecord, bytes] | None = None
         """The latest record that this node has signed: it asks for the same again until it is granted or overtaken."""
         self._requests: dict[int, Lookup | Register] = {}
@@ -205,7 +226,7 @@ class Resolver:
             self._registered(held)
         else:
             self.own_record = self._sign(held, now)
-            self._registering = self._ask(Register(self._next_request, self.own_record))
+            self._registering = self._ask(Register(self._next_request, self.own_record, self._invitation))
             self._timers.set(_REGISTRATION, now + LOOKUP_SECONDS)
 
     # --- helpers ---
@@ -234,16 +255,22 @@ class Resolver:
         if learned is not None:
             self._emit(RecordStored(learned))
         if name == self._identity.name:
-            self._sequence = max(self._sequence, read_record_untrusted(data).record.sequence)
+            shown = read_record_untrusted(data).record
+            if self._newest is None or shown.sequence > self._newest.sequence:
+                self._newest = shown
 
     def _registration_answered(self, frame: Granted | Refused, now: float) -> None:
         held = self._directory.find(self._identity.name)
         if isinstance(frame, Granted) and held is not None and self._is_wanted(held, now):
             self._registered(held)
-        elif (isinstance(frame, Granted) or frame.code == StaleSequence.code) and self._stale < _MAX_STALE:
-            # Another registration of ours came in between, of an earlier boot or of an endpoint that has changed.
+        elif (isinstance(frame, Granted) or frame.code in _ASKED_AGAIN) and self._stale < _MAX_STALE:
+            # Another registration of ours came in between, of an earlier boot or of an endpoint that has changed; or
+            # the registrar's clock is behind, or somebody has had the name before us, and it is new all the same.
             self._stale += 1
+            self._is_new = isinstance(frame, Refused) and frame.code == RecordTooLong.code
             self.look_up(self._identity.name, now)
+        elif isinstance(frame, Refused) and frame.code >= RETRY_CODE:
+            self._refused_for_now(min(MAX_RETRY_SECONDS, max(1, frame.code - RETRY_CODE)), now)
         else:
             code = frame.code if isinstance(frame, Refused) else StaleSequence.code
             reason = REASONS.get(code, FailureReason.RECORD_REFUSED)
@@ -254,11 +281,15 @@ class Resolver:
         assert record is not None
         self.own_record = record
         self._emit(Registered(record))
-        half_life = held.expires_at - self._record_seconds / 2
-        self._timers.set(_REGISTRATION, self._wall_clock.when(half_life))
+        self._is_new = False
+        self._timers.set(_REGISTRATION, self._wall_clock.when((held.issued_at + held.expires_at) / 2))
 
     def _registration_unavailable(self, now: float) -> None:
         self._registration_failed(FailureReason.UNREACHABLE, now, retries=True)
+
+    def _refused_for_now(self, seconds: int, now: float) -> None:
+        self._emit(RegistrationFailed(FailureReason.TRY_LATER, True, seconds))
+        self._timers.set(_REGISTRATION, now + seconds)
 
     def _registration_failed(self, reason: FailureReason, now: float, *, retries: bool) -> None:
         self._emit(RegistrationFailed(reason, retries))
@@ -269,18 +300,26 @@ class Resolver:
     def _is_wanted(self, held: NameRecord, now: float) -> bool:
         """Whether this record of ours is the one to have, and need not be renewed yet."""
         left = held.expires_at - self._wall_clock.unix(now)
-        if left < self._record_seconds / 2 + RENEWAL_SLACK_SECONDS:
+        if left < (held.expires_at - held.issued_at) / 2 + RENEWAL_SLACK_SECONDS:
             return False
         return held.public_key == self._identity.public_key and (held.endpoints, held.routers) == self._wanted
 
     def _sign(self, held: NameRecord | None, now: float) -> bytes:
         """A record that may take the place of `held` and of all that the registrar has shown."""
         assert self._wanted is not None
-        sequence = 1 + max(self._sequence, held.sequence if held is not None else 0)
-        if self._signed is not None and self._signed[0].sequence >= sequence and self._is_wanted(self._signed[0], now):
-            return self._signed[1]
+        known = max(filter(None, (held, self._newest)), key=lambda record: record.sequence, default=None)
+        sequence = 1 + (known.sequence if known is not None else 0)
         issued_at = max(0, int(self._wall_clock.unix(now)))
+        seconds = self._record_seconds
+        if known is None or self._is_new or not (known.established or known.issued_at + PROVEN_SECONDS <= issued_at):
+            seconds = min(seconds, FIRST_RECORD_SECONDS)
+        if self._signed is not None:
+            signed, encoded = self._signed
+            fits = signed.sequence >= sequence and signed.expires_at - signed.issued_at <= seconds
+            fits = fits and issued_at - signed.issued_at < CLOCK_SKEW_SECONDS / 2  # an older one is not for a new name
+            if fits and self._is_wanted(signed, now):
+                return encoded
         name, key = self._identity.name, self._identity.public_key
-        record = NameRecord(name, key, *self._wanted, sequence, issued_at, issued_at + self._record_seconds)
+        record = NameRecord(name, key, *self._wanted, sequence, issued_at, issued_at + seconds)
         self._signed = (record, sign_record(record, self._identity, self._previous).encode())
         return self._signed[1]

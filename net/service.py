@@ -46,7 +46,9 @@ class Service:
             raise NoRoom("too many registrations at once")
         try:
             proves = connection.handshake.proves
-            granted = self._registrar.register_untrusted(request.record, name, proves, at)
+            granted = self._registrar.register_untrusted(
+                request.record, name, proves, at, connection.host, request.invitation
+            )
         except RegistrationRefused as refusal:
             return Refused(request.request, refusal.code)
         if self._registrar.signed(name) == granted.encoded:
@@ -57,7 +59,7 @@ class Service:
     def _wait(self, granted: HeldRecord, connection: int, request: int) -> None:
         if granted not in self._waiting:
             self._waiting[granted] = []
-            self._emit(RecordStored(granted))
+            self._emit(RecordStored(granted, self._registrar.use_of(granted)))
         self._waiting[granted].append((connection, request))
         self._waits[connection] += 1
 

@@ -1,6 +1,6 @@
 """The sessions of one node, by the names of the peers: never more than it has room for, unless none can be spared."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from net.config import NetworkConfig
 from net.limits import MAX_SESSIONS
@@ -48,6 +48,13 @@ class SessionTable:
         """Remove the session with `name` and return it."""
         return self._by_name.pop(name, None)
 
+    def forget(self, names: Iterable[str]) -> None:
+        """These names are nobody's any more: their sessions go, where that costs nothing."""
+        awaited = self._awaited()
+        for session in filter(None, map(self._by_name.get, names)):
+            if session.idle and not self._is_wanted(session, awaited):
+                del self._by_name[session.name]
+
     def admit(self, session: Session) -> None:
         """Add one that was a guest. Where no room can be made it is one more: then all are connected, or wanted."""
         self._make_room()
@@ -58,12 +65,18 @@ class SessionTable:
         whose resume frame is awaited is not such, and a router of ours is not either: nobody reaches us without."""
         if len(self._by_name) < MAX_SESSIONS:
             return True
-        awaited = {connection.session for connection in self._switchboard.all()}
+        awaited = self._awaited()
         for session in self._by_name.values():
-            if session.idle and session not in awaited and session.name not in self._routers:
+            if session.idle and not self._is_wanted(session, awaited):
                 del self._by_name[session.name]
                 return True
         return False
+
+    def _awaited(self) -> set[Session | None]:
+        return {connection.session for connection in self._switchboard.all()}
+
+    def _is_wanted(self, session: Session, awaited: set[Session | None]) -> bool:
+        return session in awaited or session.name in self._routers
 
     def _new(self, name: str, *, guest: bool) -> Session:
         arbiter = self._our < name

@@ -71,6 +71,7 @@ class Sessions:
             previous=config.previous,
             wall_clock=wall_clock,
             record_seconds=config.record_seconds,
+            invitation=config.invitation,
         )
 
     def admit(self, session: Session, connection: Connection, now: float) -> None:
@@ -175,9 +176,13 @@ class Sessions:
         if session.connection is not None:
             self._switchboard.queue(session.connection, Reserve())
 
-    def not_reserved(self, session: Session, now: float) -> None:
-        """The router has no place for us: ask again in a while."""
-        self.timers.set(session.name, now + ROUTER_RETRY_SECONDS)
+    def reserved(self, session: Session, now: float, *, accepted: bool) -> None:
+        """The router keeps a place for us; or it has none, or none any more: then it is asked again in a while."""
+        if not accepted:
+            self.timers.set(session.name, now + ROUTER_RETRY_SECONDS)
+        news = self.routers.answered(session.name, accepted=accepted)
+        if news is not None:
+            self._events.append(Log(news))
 
     # --- misbehaviour ---
 
@@ -205,6 +210,8 @@ class Sessions:
         self._note_end(connection, reason, now)
         if session is not None and session.connection is connection:
             session.unbind()
+            if session.name in self.routers:
+                self.routers.lost(session.name)
             if connection.via is not None and not farewell:
                 self._distrust(session, connection.via)
             if session.reach is None and not session.looking:

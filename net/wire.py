@@ -17,6 +17,7 @@ from net.limits import (
     MAX_BLOB_BYTES,
     MAX_CREDIT_BYTES,
     MAX_HEADER_BYTES,
+    MAX_INVITATION_BYTES,
     MAX_NAME_RECORD_BYTES,
     SESSION_CREDIT_MESSAGES,
 )
@@ -155,6 +156,9 @@ class Register:
     """Comes back with the answer."""
     record: bytes
     """The signed record."""
+    invitation: bytes | None = None
+    """An invitation (`net.invitation`), if the node has one; without, the frame is as short as it was before there were
+    any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +252,12 @@ def _resume_fields(frame: Control) -> list[object]:
     return [1, frame.incarnation, frame.epoch, frame.binding, frame.credit_bytes, frame.credit_messages, state]
 
 
+def _register_fields(frame: Control) -> list[object]:
+    assert isinstance(frame, Register)
+    shown = [] if frame.invitation is None else [frame.invitation]
+    return [9, frame.request, frame.record, *shown]
+
+
 def _fields(kind: int, *names: str) -> Callable[[Control], list[object]]:
     return lambda frame: [kind, *(getattr(frame, name) for name in names)]
 
@@ -260,7 +270,7 @@ _FIELDS: dict[type, Callable[[Control], list[object]]] = {
     Goodbye: _fields(6, "code"),
     Lookup: _fields(7, "request", "name"),
     Found: _fields(8, "request", "record"),
-    Register: _fields(9, "request", "record"),
+    Register: _register_fields,
     Granted: _fields(10, "request", "record"),
     Refused: _fields(11, "request", "code"),
     Reserve: _fields(12),
@@ -414,6 +424,10 @@ def _decode_register(fields: list[object]) -> Control:
     match fields:
         case [request, bytes(record)] if len(record) <= MAX_NAME_RECORD_BYTES:
             return Register(_number(request), record)
+        case [request, bytes(record), bytes(invitation)] if (
+            len(record) <= MAX_NAME_RECORD_BYTES and len(invitation) <= MAX_INVITATION_BYTES
+        ):
+            return Register(_number(request), record, invitation)
     raise BadFrame("a malformed register frame")
 
 

@@ -8,6 +8,7 @@ can of what was accepted: mostly that it survives another encoding.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import cbor2
@@ -32,6 +33,7 @@ from net.errors import (
     BadCbor,
     BadFrame,
     BadHandshake,
+    BadInvitation,
     BadNameRecord,
     BadRecord,
     CreditOverrun,
@@ -42,8 +44,15 @@ from net.events import Outgoing
 from net.handshake import Accept, Connect, Greeting, Handshake, decode_greeting_untrusted, encode_greeting
 from net.identity import Identity, verify_untrusted
 from net.inbox import Inbox
+from net.invitation import (
+    Invitation,
+    invitation_text,
+    parse_invitation_untrusted,
+    read_invitation_untrusted,
+    sign_invitation,
+)
 from net.keyfile import CHEAP, Keys, decode_key_file_untrusted, seal
-from net.limits import MAX_PLAINTEXT_BYTES
+from net.limits import FIRST_RECORD_SECONDS, MAX_PLAINTEXT_BYTES
 from net.peers import Network, NetworkConfig
 from net.records import Opener, Sealer
 from net.registrar import Registrar
@@ -165,6 +174,23 @@ def name_record(data: bytes) -> None:
         return
     assert found is not None
     assert decode_record_untrusted(granted.encoded).record == found.record
+
+
+def invitation(data: bytes) -> None:
+    """A token, as it comes over the wire and as people paste it; one whose body the registrar has signed, too."""
+    signed = cbor2.dumps([data, REGISTRAR.sign(b"nectar/1 invitation", data)])
+    for token in (data, signed):
+        with suppress(BadInvitation):
+            found = read_invitation_untrusted(token, REGISTRAR.public_key)
+            assert read_invitation_untrusted(sign_invitation(found, REGISTRAR), REGISTRAR.public_key) == found
+        registrar = Registrar(REGISTRAR, by_invitation=True)
+        with suppress(RegistrationRefused):
+            proves = ANN.public_key.__eq__
+            granted = registrar.register_untrusted(_FIRST.encode(), ANN.name, proves, 0.0, "192.0.2.1", token)
+            assert registrar.use_of(granted) is not None
+    with suppress(BadInvitation):
+        token = parse_invitation_untrusted(data.decode(errors="replace"))
+        assert parse_invitation_untrusted(invitation_text(token)) == token
 
 
 def record_body(data: bytes) -> None:
@@ -338,6 +364,9 @@ _DATA = (
     + b"blob",
 )
 _RECORD = record_of(ANN)
+_FIRST = record_of(ANN, seconds=FIRST_RECORD_SECONDS)
+"""What a registrar grants to a name that is new."""
+_TOKEN = sign_invitation(Invitation(bytes(16), 1, 1000, ANN.name), REGISTRAR)
 _SIGNED = ANN.public_key + ANN.sign(b"domain", b"message") + b"message"
 _SOURCE, _TARGET = (Address(f"{name}.test", ProcessId("a", "b", "sys")) for name in ("bob", "ann"))
 _CLAIM = Claim(_SOURCE, '{"a":1}', 0, bytes(64))
@@ -363,8 +392,9 @@ TARGETS: dict[str, Target] = {
             for circuit in (None, Connect("bob.test"), Accept(_ID))
         ),
     ),
-    "name record": Target(name_record, (_RECORD.encode(), grant_record(_RECORD, REGISTRAR).encode())),
-    "record body": Target(record_body, (_RECORD.body,)),
+    "name record": Target(name_record, (_RECORD.encode(), grant_record(_FIRST, REGISTRAR).encode())),
+    "invitation": Target(invitation, (_TOKEN, cbor2.loads(_TOKEN)[0], invitation_text(_TOKEN).encode())),
+    "record body": Target(record_body, (_RECORD.body, _FIRST.body)),
     "static file": Target(
         static_file,
         (encode_static_directory([_RECORD], REGISTRAR), grant_record(record_of(BOB), REGISTRAR).encode()),

@@ -9,7 +9,7 @@ from nectar_node.peers import REASONS
 from net.events import FailureReason
 from net.resolver import REASONS as REFUSALS
 
-OF_A_REGISTRATION = {*REFUSALS.values(), FailureReason.RECORD_REFUSED}
+OF_A_REGISTRATION = {*REFUSALS.values(), FailureReason.RECORD_REFUSED, FailureReason.TRY_LATER}
 
 
 def test_g16_every_reason_for_which_the_net_returns_a_message_has_one_of_its_own() -> None:

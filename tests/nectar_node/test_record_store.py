@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nectar_node import record_store
 from nectar_node.errors import BadInput
 from nectar_node.record_store import (
+    LEAST_SUPERSEDED,
     MAX_BATCH_BYTES,
     DamagedStore,
     RecordStore,
@@ -250,3 +251,47 @@ def test_no_bytes_make_the_reader_raise_anything_else(data: bytes) -> None:
     assert read_untrusted(head + data, KEY).records == {}
     with pytest.raises(DamagedStore):
         read_untrusted(data, KEY)
+
+
+# --- records that are forgotten, and uses of invitations -------------------------------------------------------------
+
+
+def test_the_file_shrinks_when_names_are_free_though_nobody_registers(rig: Rig) -> None:
+    rig.keep(record("kept"), *(record(f"n{number}") for number in range(2 * LEAST_SUPERSEDED)))
+    before = len(rig.path.read_bytes())
+    del rig.directory["n0"]
+    rig.store.freed()
+    assert rig.store.next_job() is None
+    rig.directory = {"kept": record("kept")}
+    rig.store.freed()
+    job = rig.store.next_job()
+    assert job is not None
+    assert rig.store.next_job() is None
+    assert rig.store.done(perform(job.operation)) == ([], None)
+    assert rig.store.next_job() is None
+    assert len(rig.path.read_bytes()) < before / 100
+    assert rig.read() == {"kept": record("kept")}
+
+
+def test_a_use_of_an_invitation_goes_into_one_batch_with_the_record_that_it_was_for() -> None:
+    use = HeldRecord("invitation ab", 1, 1000, b"")
+    for size in range(3900, 4097):
+        waiting = deque(record(str(number), size=size) for number in range(MAX_BATCH_BYTES // 3900))
+        waiting.insert(-1, use)
+        while batch := take_batch(waiting):
+            assert batch[-1] != use
+
+
+def test_uses_alone_are_written_too() -> None:
+    waiting = deque([HeldRecord("invitation ab", 1, 1000, b"")])
+    assert len(take_batch(waiting)) == 1
+    assert not waiting
+
+
+def test_a_use_is_durable_with_its_record(rig: Rig) -> None:
+    use = HeldRecord("invitation ab", 1, 1000, b"")
+    rig.store.put(record("a"), use)
+    job = rig.store.next_job()
+    assert job is not None
+    assert rig.store.done(perform(job.operation)) == ([use, record("a")], None)
+    assert rig.read() == {use.name: use, "a": record("a")}

@@ -8,8 +8,10 @@ from net.resolver import REASONS
 
 
 def test_every_refusal_of_a_registrar_has_a_sentence_of_its_own_that_says_what_to_do() -> None:
-    sentences = {reason: why_refused("a.nec", reason) for reason in (*REASONS.values(), FailureReason.UNREACHABLE)}
-    assert len(set(sentences.values())) == len(sentences) == 9
+    reasons = (*REASONS.values(), FailureReason.UNREACHABLE, FailureReason.TRY_LATER)
+    sentences = {reason: why_refused("a.nec", reason, 42) for reason in reasons}
+    assert len(set(sentences.values())) == len(sentences) == 14
+    assert "in 42 s" in sentences[FailureReason.TRY_LATER]
     for sentence in sentences.values():
         assert "a.nec" in sentence
         assert ":" in sentence

@@ -16,7 +16,7 @@ from nectar_node.package import read_package
 from nectar_node.refusals import why_refused
 from nectar_node.start_up import JOIN_SECONDS, Boot, StartUp
 from nectar_node.world import BadCode, Installed, Joined, LoadCode, LogLine, NameRefused, Ready, WorldAction
-from net.events import FailureReason
+from net.events import FailureReason, RegistrationFailed
 from net.limits import CREDIT_SHARES, RECOVERY_SECONDS, SESSION_CREDIT_MESSAGES
 from testnet.faults.refusal import Refusal
 from testnet.faults.where import Where
@@ -93,20 +93,20 @@ def test_but_not_for_ever(booting: Booting) -> None:
 
 def test_nor_when_it_knows_that_there_will_be_none_soon(booting: Booting) -> None:
     booting.begin(registers=True)
-    booting.start_up.registration_failed(FailureReason.UNREACHABLE, retries=True)
+    booting.start_up.registration_failed(RegistrationFailed(FailureReason.UNREACHABLE, retries=True))
     assert booting.kinds() == [LogLine, LoadCode]
 
 
 def test_a_node_that_is_refused_its_name_starts_nothing(booting: Booting) -> None:
     booting.begin(registers=True)
-    booting.start_up.registration_failed(FailureReason.NAME_TAKEN, retries=False)
+    booting.start_up.registration_failed(RegistrationFailed(FailureReason.NAME_TAKEN, retries=False))
     booting.start_up.on_timer(1000.0)
     assert booting.asked == [NameRefused(FailureReason.NAME_TAKEN)]
 
 
 def test_it_is_ready_when_its_packages_run_or_cannot_and_says_what_is_wrong(booting: Booting) -> None:
     booting.begin(registers=True)
-    booting.start_up.registration_failed(FailureReason.UNREACHABLE, retries=True)
+    booting.start_up.registration_failed(RegistrationFailed(FailureReason.UNREACHABLE, retries=True))
     booting.load_all()
     assert booting.kinds() == [LogLine, LoadCode, LogLine, Installed, Ready]
 
@@ -119,7 +119,7 @@ def test_a_node_without_packages_is_ready_at_once(booting: Booting) -> None:
 def test_a_registration_that_fails_later_is_logged_and_ends_nothing(booting: Booting) -> None:
     booting.start_up.begin(Boot(registers=True), 100.0)
     booting.start_up.registered()
-    booting.start_up.registration_failed(FailureReason.NAME_TAKEN, retries=False)
+    booting.start_up.registration_failed(RegistrationFailed(FailureReason.NAME_TAKEN, retries=False))
     assert booting.kinds() == [Joined, Ready, LogLine]
 
 

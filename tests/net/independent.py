@@ -45,9 +45,9 @@ def frames_of(record: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def name_record(name: str, seed: bytes, now: int) -> bytes:
-    """A signed record of a node that listens nowhere, for 30 days."""
+    """A signed record of a node that listens nowhere, for 7 days: its name is new."""
     key = Ed25519PrivateKey.from_private_bytes(seed)
-    body = cbor2.dumps([1, name, public(key), [], [], 1, now, now + 30 * 86400])
+    body = cbor2.dumps([1, name, public(key), [], [], 1, now, now + 7 * 86400])
     return cbor2.dumps([body, key.sign(b"nectar/1 name record\0" + body), None, None])
 
 

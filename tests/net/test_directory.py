@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from net.directory import (
     Endpoint,
+    HeldRecord,
     NameRecord,
+    RecordTable,
     RegistrarDirectory,
     SignedRecord,
     decode_record_untrusted,
@@ -19,6 +21,7 @@ from net.directory import (
     sign_record,
 )
 from net.errors import BadNameRecord, ForgedNameRecord
+from net.limits import CLOCK_SKEW_SECONDS, FIRST_RECORD_SECONDS, UNUSED_NAME_SECONDS
 from tests.net.world import GENESIS, REGISTRAR, identity_of, record_of
 
 ANN = identity_of("ann.test")
@@ -146,7 +149,8 @@ def test_an_expired_record_is_unknown_and_an_older_one_does_not_take_its_place()
     directory.expire(FULL.expires_at - 0.1)
     assert directory.find("ann.test") == FULL
     directory.expire(FULL.expires_at)
-    assert (directory.find("ann.test"), directory.signed("ann.test"), directory.next_expiry()) == (None, None, None)
+    assert (directory.find("ann.test"), directory.signed("ann.test")) == (None, None)
+    assert directory.next_expiry() == FULL.free_at
     older = grant_record(record_of(ANN, sequence=FULL.sequence - 1), REGISTRAR)
     assert directory.learn_untrusted(older.encode(), 0.0) is None
     newer = grant_record(record_of(ANN, sequence=FULL.sequence + 1), REGISTRAR)
@@ -206,3 +210,75 @@ def test_a_static_directory_with_a_record_taken_out_is_bad() -> None:
 def test_no_bytes_make_the_static_decoder_raise_anything_else(data: bytes) -> None:
     with pytest.raises(BadNameRecord):
         decode_static_directory_untrusted(data, REGISTRAR.public_key)
+
+
+# --- names that change hands -----------------------------------------------------------------------------------------
+
+THIEF = identity_of("ann.test", "thief")
+FIRST = record_of(ANN, 57, seconds=FIRST_RECORD_SECONDS)
+FREE_AT = FIRST_RECORD_SECONDS + UNUSED_NAME_SECONDS
+
+
+def regranted(issued_at: int, sequence: int = 1) -> HeldRecord:
+    """The record of who has got Ann's name after her."""
+    return grant_record(record_of(THIEF, sequence, issued_at=issued_at, seconds=100), REGISTRAR).held()
+
+
+def test_a_name_has_a_new_holder_whose_record_was_issued_when_it_was_free_whatever_its_number() -> None:
+    directory = RegistrarDirectory(GENESIS, [grant_record(FIRST, REGISTRAR).held()])
+    early, late = regranted(FREE_AT - 1), regranted(FREE_AT)
+    assert directory.learn_untrusted(early.encoded, FREE_AT) is None
+    assert directory.learn_untrusted(late.encoded, FREE_AT) == late
+    record = directory.find("ann.test")
+    assert record is not None
+    assert record.public_key == THIEF.public_key
+
+
+def test_and_who_had_it_before_does_not_get_it_back_with_an_old_record_of_a_higher_number() -> None:
+    directory = RegistrarDirectory(GENESIS, [regranted(FREE_AT)])
+    # By a clock that is days behind: by any other the old one has expired.
+    assert directory.learn_untrusted(grant_record(FIRST, REGISTRAR).encode(), 0.0) is None
+    record = directory.find("ann.test")
+    assert record is not None
+    assert record.public_key == THIEF.public_key
+
+
+def test_a_node_believes_no_new_holder_while_the_name_is_not_free_by_its_own_clock() -> None:
+    directory = RegistrarDirectory(GENESIS, [grant_record(FIRST, REGISTRAR).held()])
+    new = regranted(FREE_AT)
+    assert directory.learn_untrusted(new.encoded, FREE_AT - CLOCK_SKEW_SECONDS - 1) is None
+    assert directory.learn_untrusted(new.encoded, FREE_AT - CLOCK_SKEW_SECONDS) == new
+
+
+def test_a_record_of_a_free_name_is_forgotten() -> None:
+    directory = RegistrarDirectory(GENESIS, [grant_record(FIRST, REGISTRAR).held()])
+    directory.expire(FIRST_RECORD_SECONDS)
+    assert directory.expire(FREE_AT - 1) == []
+    assert directory.expire(FREE_AT) == ["ann.test"]
+    assert directory.records() == []
+    assert directory.next_expiry() is None
+
+
+def test_a_static_directory_forgets_nothing() -> None:
+    data = encode_static_directory([FIRST], REGISTRAR)
+    directory = decode_static_directory_untrusted(data, REGISTRAR.public_key)
+    assert directory.expire(FREE_AT + 1e9) == []
+    directory.expire(0.0)
+    assert directory.find("ann.test") == FIRST.record
+
+
+def test_the_key_in_a_record_is_found_without_reading_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = identity_of(f"{'n' * 60}.{'n' * 60}.test")
+    records = [GRANTED.held(), FIRST.held(), *(grant_record(record_of(who), REGISTRAR).held() for who in (BOB, long))]
+    oddly_spelled = replace(FIRST, body=b"\x98\x08" + FIRST.body[1:]).held()
+    assert oddly_spelled.public_key() == ANN.public_key
+    monkeypatch.setattr(HeldRecord, "read", lambda _: None)
+    assert [each.public_key() for each in records] == [each.public_key for each in (ANN, ANN, BOB, long)]
+
+
+def test_only_the_records_that_were_asked_for_last_are_kept_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("net.directory.MAX_READ_RECORDS", 1)
+    table = RecordTable([FIRST.held(), record_of(BOB).held()])
+    for _ in range(2):
+        assert (table.find("ann.test"), table.find("bob.test")) == (FIRST.record, record_of(BOB).record)
+        assert list(table._read) == ["bob.test"]

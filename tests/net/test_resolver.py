@@ -4,19 +4,26 @@ import pytest
 
 from net.directory import Endpoint, RegistrarDirectory, decode_record_untrusted, grant_record
 from net.errors import (
+    RETRY_CODE,
     BadNameRecord,
     BadSignature,
     ForeignKey,
+    InvitationNeeded,
+    InvitationRefused,
+    InvitationUsed,
+    KeyHasNames,
     NameTaken,
     RecordExpired,
     RecordFromTheFuture,
     RecordInvalid,
     RecordNotKept,
+    RecordTooLong,
     RegistrarFull,
     RegistrationRefused,
     StaleSequence,
 )
 from net.events import FailureReason, NetEvent, Registered, RegistrationFailed
+from net.limits import FIRST_RECORD_SECONDS, MAX_RETRY_SECONDS, PROVEN_SECONDS, RECORD_SECONDS
 from net.resolver import Answer, Resolver
 from net.wall_clock import WallClock
 from net.wire import Found, Granted, Lookup, Refused, Register
@@ -118,6 +125,10 @@ def test_a_registration_that_lost_a_race_is_tried_again_three_times() -> None:
         (RecordExpired, FailureReason.RECORD_EXPIRED),
         (RecordFromTheFuture, FailureReason.RECORD_FROM_THE_FUTURE),
         (RecordNotKept, FailureReason.RECORD_NOT_KEPT),
+        (KeyHasNames, FailureReason.KEY_HAS_NAMES),
+        (InvitationNeeded, FailureReason.INVITATION_NEEDED),
+        (InvitationRefused, FailureReason.INVITATION_REFUSED),
+        (InvitationUsed, FailureReason.INVITATION_USED),
     ],
 )
 def test_every_refusal_has_its_own_reason(refusal: type[RegistrationRefused], reason: FailureReason) -> None:
@@ -174,3 +185,81 @@ def test_a_grant_of_another_record_does_not_confuse_it() -> None:
     with pytest.raises(BadNameRecord):
         item.receive_untrusted(Granted(2, granted(record_of(BOB).encode())), 0.0)
     assert events == []
+
+
+# --- how long a record is asked for, and when again ------------------------------------------------------------------
+
+
+def asked(item: Resolver, present: bytes | None, at: float = 0.0) -> Register:
+    """What is registered by who is shown `present`."""
+    item.register(HERE, (), at)
+    request = item.next_frame()
+    assert isinstance(request, Lookup)
+    item.receive_untrusted(Found(request.request, present), at)
+    answer = item.next_answer()
+    assert answer is not None
+    item.answer_registration(answer[1], at)
+    frame = item.next_frame()
+    assert isinstance(frame, Register)
+    return frame
+
+
+def seconds_of(frame: Register) -> int:
+    """How long the record lasts."""
+    record = decode_record_untrusted(frame.record).record
+    return record.expires_at - record.issued_at
+
+
+@pytest.mark.parametrize(
+    ("issued_at", "lasts", "seconds"),
+    [
+        (None, 0, FIRST_RECORD_SECONDS),
+        (1001 - PROVEN_SECONDS, FIRST_RECORD_SECONDS, FIRST_RECORD_SECONDS),
+        (1000 - PROVEN_SECONDS, FIRST_RECORD_SECONDS, RECORD_SECONDS),
+        (1000 - PROVEN_SECONDS, 1, RECORD_SECONDS),
+        (1000, FIRST_RECORD_SECONDS + 1, RECORD_SECONDS),
+    ],
+    ids=("new", "young", "proven", "expired", "established"),
+)
+def test_a_node_asks_for_a_long_record_when_its_name_is_not_new(
+    issued_at: int | None, lasts: int, seconds: int
+) -> None:
+    events: list[NetEvent] = []
+    ahead = PROVEN_SECONDS
+    item = Resolver(ANN, RegistrarDirectory(GENESIS), events.append, wall_clock=WallClock(1000.0 + ahead))
+    present = None if issued_at is None else record_of(ANN, issued_at=issued_at + ahead, seconds=lasts).encode()
+    assert seconds_of(asked(item, None if present is None else granted(present))) == seconds
+
+
+def test_a_node_that_hears_that_its_name_is_new_asks_for_a_short_record_at_once() -> None:
+    events: list[NetEvent] = []
+    item = Resolver(ANN, RegistrarDirectory(GENESIS), events.append, wall_clock=WallClock(1e6))
+    first = asked(item, granted(record_of(ANN).encode()))
+    assert seconds_of(first) == RECORD_SECONDS
+    item.receive_untrusted(Refused(first.request, RecordTooLong.code), 0.0)
+    again = asked(item, None)
+    assert seconds_of(again) == FIRST_RECORD_SECONDS
+    item.receive_untrusted(Granted(again.request, granted(again.record)), 0.0)
+    assert events[-1] == Registered(granted(again.record))
+
+
+def test_a_node_that_is_told_to_come_later_does_so_then_and_not_before() -> None:
+    item, events = resolver()
+    frame = asked(item, None)
+    item.receive_untrusted(Refused(frame.request, RETRY_CODE + 42), 3.0)
+    assert events[-1] == RegistrationFailed(FailureReason.TRY_LATER, retries=True, seconds=42)
+    assert item.next_deadline() == 45.0
+    item.on_timer(45.0)
+    assert isinstance(item.next_frame(), Lookup)
+
+
+def test_nobody_is_made_to_wait_for_longer_than_a_day() -> None:
+    item, events = resolver()
+    item.receive_untrusted(Refused(asked(item, None).request, RETRY_CODE + (1 << 60)), 0.0)
+    assert events[-1] == RegistrationFailed(FailureReason.TRY_LATER, retries=True, seconds=MAX_RETRY_SECONDS)
+
+
+def test_an_invitation_is_shown_whenever_the_name_is_registered() -> None:
+    events: list[NetEvent] = []
+    item = Resolver(ANN, RegistrarDirectory(GENESIS), events.append, invitation=b"token")
+    assert asked(item, None).invitation == b"token"

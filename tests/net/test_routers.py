@@ -407,7 +407,7 @@ def test_a_router_that_connects_somebody_else_gains_nothing() -> None:
     world, first, hidden = network()
     impostor = indirect(world, "mallory.test", ("one.test",))
     world.run(2)
-    places = world.nodes["one.test"].network._relay._places
+    places = world.nodes["one.test"].network._relay._places._places
     places[hidden.name] = places[impostor.name]
     relay = world.nodes["one.test"].network._relay
     honest = relay.accept

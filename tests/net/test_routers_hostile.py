@@ -8,7 +8,7 @@ import pytest
 from nectar_node.memory_budget import MemoryBudget
 from net import session_table
 from net.directory import Endpoint, RegistrarDirectory
-from net.events import Hold
+from net.events import Hold, Log
 from net.handshake import Connect
 from net.limits import (
     HANDSHAKE_SECONDS,
@@ -19,6 +19,7 @@ from net.limits import (
     ROUTER_RETRY_SECONDS,
     SCARCE_RELAY_BYTES,
 )
+from net.own_routers import Place
 from net.peers import NetworkConfig
 from net.registrar import Registrar
 from net.wire import Reserved
@@ -281,3 +282,50 @@ def test_what_waits_at_a_router_is_paid_for_by_the_caller_and_less_may_wait_when
     world.crash(hidden)
     world.run(2)
     assert budget.of("peer", first.name) == 0
+
+
+# --- places -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_honest_node_has_a_place_though_one_client_wants_them_all_and_all_can_see_who_has_one() -> None:
+    world = World()
+    world.add(REGISTRAR, Registrar(REGISTRAR))
+    router = member(world, "one.test", reservations=6)
+    crowd = [identity_of(f"x{number}.test") for number in range(8)]
+    nodes = []
+    for who in crowd:
+        settings = NetworkConfig(routers=("one.test",), register=True)
+        nodes.append(world.add(who, RegistrarDirectory(GENESIS), settings, port=None))
+        world.hosts[id(nodes[-1])] = "client"
+    world.run(2)
+    assert len(router.network._relay.places) == 6
+    hidden, first = indirect(world, routers=("one.test",)), member(world, "ann.test")
+    world.run(2)
+    assert hidden.network.routers() == {"one.test": Place.HELD}
+    held = [node for node in nodes if node.network.routers()["one.test"] is Place.HELD]
+    assert sorted(router.network._relay.places) == sorted([hidden.name, *(node.name for node in held)])
+    assert len(held) == 5
+    world.send(first, hidden.name, b"hello")
+    world.run(1)
+    assert hidden.headers() == [b"hello"]
+    world.run(10)
+    assert hidden.network.routers() == {"one.test": Place.HELD}
+
+
+def test_a_node_whose_place_has_gone_to_another_address_asks_again_and_gets_one_when_there_is_one() -> None:
+    world = World()
+    world.add(REGISTRAR, Registrar(REGISTRAR))
+    router = member(world, "one.test", reservations=2)
+    first, second = (indirect(world, name, ("one.test",)) for name in ("x1.test", "x2.test"))
+    for node in (first, second):
+        world.hosts[id(node)] = "client"
+    world.run(2)
+    hidden = indirect(world, routers=("one.test",))
+    world.run(2)
+    (loser,) = (node for node in (first, second) if node.network.routers()["one.test"] is Place.REFUSED)
+    told = [event.text for event in loser.of(Log) if isinstance(event, Log) and "no place" in event.text]
+    assert told == ["one.test has no place for this node; it is asked again"]
+    world.crash(hidden)
+    world.run(ROUTER_RETRY_SECONDS + 0.1)
+    assert loser.network.routers() == {"one.test": Place.HELD}
+    assert set(router.network._relay.places) == {"x1.test", "x2.test"}

@@ -5,6 +5,7 @@ every message has one outcome, and messages pass again, whether or not the bad r
 """
 
 import random
+from collections import Counter
 
 import pytest
 
@@ -128,7 +129,8 @@ class Torture:
                 switchboard.signal(victim)
             case 2 if len(relay.places) > 1:
                 first, second = relay.places[:2]
-                relay._places[first], relay._places[second] = relay._places[second], relay._places[first]
+                places = relay._places._places
+                places[first], places[second] = places[second], places[first]
             case 3:
                 circuit = relay._tickets.get(ticket)
                 if circuit is not None:
@@ -196,6 +198,16 @@ class Torture:
             assert b"%d" % number in self.world.nodes[target].headers(), f"{number}: {sender.name} to {target}"
 
 
+def check_places(network: Network) -> None:
+    """There are no more than there may be, and each is counted once."""
+    places = network._relay._places
+    held = places._places.values()
+    assert len(held) <= network._config.reservations
+    assert places._of_key == Counter(each.key for each in held)
+    assert places._of_origin == Counter(each.origin for each in held)
+    assert places._sizes == Counter(places._of_origin.values())
+
+
 def check_books(network: Network) -> None:
     """The tables agree with each other; every connection and every episode has somebody who ends it."""
     relay, switchboard, sessions = network._relay, network._switchboard, network._sessions
@@ -205,7 +217,7 @@ def check_books(network: Network) -> None:
     circuits = {id(circuit): circuit for circuit in relay._circuits.values()}
     assert relay.circuits == len(circuits)
     assert sum(relay._load.values()) == 2 * len(circuits)
-    assert relay._free + len(relay._places) == network._config.reservations
+    check_places(network)
     assert set(map(id, relay._tickets.values())) <= set(circuits)
     assert len(switchboard._half_open) == sum(each.half_open for each in connections)
     assert all(each.number in switchboard.timers._deadlines for each in connections)

@@ -35,6 +35,7 @@ CONTROLS: list[wire.Control] = [
     wire.Found(1, None),
     wire.Found(2, b"record"),
     wire.Register(3, b"record"),
+    wire.Register(3, b"record", b"token"),
     wire.Granted(4, b"record"),
     wire.Refused(5, 2),
     wire.Reserve(),
@@ -68,6 +69,10 @@ def test_the_documented_vectors_are_the_bytes(name: str, data: bytes) -> None:
 def test_every_kind_of_frame_has_a_documented_vector() -> None:
     kinds = {type(frame).__name__.lower() for frame in CONTROLS} | {"data"}
     assert {name for name, _ in documented()} == kinds
+
+
+def test_who_has_no_invitation_writes_the_frame_that_was_there_before_any() -> None:
+    assert wire.encode_control(wire.Register(3, b"\1\2")).hex() == "00000006830903420102"
 
 
 def test_each_frame_is_legal_where_the_document_says() -> None:

@@ -66,10 +66,13 @@ def host_of(name: str) -> str:
     return f"host-{name}"
 
 
-def record_of(identity: Identity, sequence: int = 1, port: int = PORT) -> SignedRecord:
+def record_of(
+    identity: Identity, sequence: int = 1, port: int = PORT, *, issued_at: int = 0, seconds: int = RECORD_SECONDS
+) -> SignedRecord:
     """A signed record with the node's one endpoint."""
     endpoints = (Endpoint(host_of(identity.name), port),)
-    record = NameRecord(identity.name, identity.public_key, endpoints, (), sequence, 0, RECORD_SECONDS)
+    expires_at = issued_at + seconds
+    record = NameRecord(identity.name, identity.public_key, endpoints, (), sequence, issued_at, expires_at)
     return sign_record(record, identity)
 
 
@@ -153,6 +156,8 @@ class World:
         self.on_wire: Callable[[Wire], None] = lambda wire: None
         """Called for each new wire, to make it a bad one."""
         self.generation: dict[str, int] = defaultdict(int)
+        self.hosts: dict[int, str] = {}
+        """By the id of a node: the address that others see it come from, if that is not its own."""
         self.held: dict[tuple[int, int], list[bytes]] = {}
         """What waits for a node that reads nothing from that connection for now."""
 
@@ -244,10 +249,11 @@ class World:
                     node.network.taken(receipt, self.now)
                 else:
                     node.untaken.append(receipt)
-            case RecordStored(record):
+            case RecordStored(record, use):
                 node.events.append(event)
-                if node.disk != "hangs":
-                    node.network.record_kept(record, self.now, kept=node.disk == "works")
+                for each in (use, record):
+                    if each is not None and node.disk != "hangs":
+                        node.network.record_kept(each, self.now, kept=node.disk == "works")
             case _:
                 node.events.append(event)
 
@@ -274,7 +280,7 @@ class World:
         self.open[(id(node), connection)] = wire
         self.open[(id(other), number)] = wire
         self.on_wire(wire)
-        other.network.accepted(number, host_of(node.name), self.now)
+        other.network.accepted(number, self.hosts.get(id(node), host_of(node.name)), self.now)
         node.network.connected(connection, self.now)
 
     def _close(self, node: Node, connection: int, farewell: bytes) -> None:

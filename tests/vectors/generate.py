@@ -5,6 +5,7 @@ python -m tests.vectors.generate [--check]
 What is in the file, all bytes as hex:
   frames     every kind of frame, whole, as it stands in a record
   records    name records and their signatures, with the secret keys that made them
+  invitations  tokens, with the registrar's key that signs them
   handshake  one handshake with all secrets: pieces, payloads, hashes, the keys of both directions
   session    all bytes of two connections between the same two nodes, piece by piece, with the frames in each record:
              resume, messages both ways, acknowledgements, a break in the middle of a message, resume, ping, goodbye
@@ -20,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from net.directory import Endpoint, NameRecord, SignedRecord, grant_record, sign_record
+from net.errors import TryLater
 from net.handshake import Accept, Connect, Handshake
 from net.identity import Identity
-from net.limits import KEEPALIVE_SECONDS
+from net.invitation import Invitation, invitation_text, sign_invitation
+from net.limits import FIRST_RECORD_SECONDS, KEEPALIVE_SECONDS
 from net.peers import Network, NetworkConfig
 from net.records import Sealer
 from net.wire import (
@@ -71,7 +74,8 @@ def frames() -> list[Json]:
         *(Resume(TICKET, 0, 1, 1 << 27, 2048, None), Resume(TICKET, 2, 7, 1 << 27, 2048, known)),
         *(Ack((1, 2, 300)), Credit(1 << 27, 2048), Ping(), Pong(), Goodbye(2)),
         *(Lookup(1, DIALER.name), Found(1, None), Found(1, granted)),
-        *(Register(3, own.encode()), Granted(3, granted), Refused(3, 2)),
+        *(Register(3, own.encode()), Register(3, own.encode(), _token()), Granted(3, granted), Refused(3, 2)),
+        Refused(3, TryLater("busy", 60).code),
         *(Reserve(), Reserved(True), Incoming(TICKET, DIALER.name), Spliced()),
     ]
     found = [{"frame": type(each).__name__.lower(), "bytes": encode_control(each).hex()} for each in controls]
@@ -83,6 +87,30 @@ def frames() -> list[Json]:
         ("begins, with nothing in it", FIRST_HEADER.pack(DATA, FIRST, 0, 4, 0, NO_BLOB), b""),
     ):
         found.append({"frame": "data", "what": name, "bytes": (head + body).hex()})
+    return found
+
+
+def _token() -> bytes:
+    """An invitation, for one name."""
+    return sign_invitation(Invitation(TICKET, 2, FIRST_RECORD_SECONDS, DIALER.name), REGISTRAR)
+
+
+def invitations() -> list[Json]:
+    """Tokens, what they say, and how people copy them."""
+    found = []
+    for invitation in (Invitation(TICKET, 1, 0, None), Invitation(TICKET, 2, FIRST_RECORD_SECONDS, DIALER.name)):
+        token = sign_invitation(invitation, REGISTRAR)
+        found.append(
+            {
+                "id": invitation.id.hex(),
+                "uses": invitation.uses,
+                "expires_at": invitation.expires_at,
+                "name": invitation.name,
+                "public_key": REGISTRAR.public_key.hex(),
+                "bytes": token.hex(),
+                "text": invitation_text(token),
+            }
+        )
     return found
 
 
@@ -255,6 +283,7 @@ def vectors() -> Json:
         "about": "Test vectors of docs/wire.md; made by `make vectors`. Bytes are hex.",
         "frames": frames(),
         "records": records(),
+        "invitations": invitations(),
         "handshakes": [handshake(None), handshake(Connect("cid.test")), handshake(Accept(TICKET))],
         "session": session(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import struct
@@ -16,6 +17,7 @@ from net import wire
 from net.directory import decode_record_untrusted
 from net.errors import BadFrame
 from net.handshake import Accept, Connect, Greeting, encode_greeting
+from net.invitation import parse_invitation_untrusted, read_invitation_untrusted
 from tests.net.independent import NO_BLOB, Cipher, Memory, Noise, Peer, frames_of, public
 from tests.net.test_handshake import (
     HANDSHAKE_HASH,
@@ -228,6 +230,10 @@ def test_the_frames_records_and_greetings_are_as_the_grammar_says() -> None:
         assert accepts("signed-fields", bytes.fromhex(vector["bytes"])), vector
     for circuit in (None, Connect("cid.test"), Accept(bytes(16))):
         assert accepts("greeting", encode_greeting(Greeting("ann.test", bytes(64), b"record", circuit)))
+    for vector in STORED["invitations"]:
+        token = bytes.fromhex(vector["bytes"])
+        assert accepts("signed-invitation", token), vector
+        assert accepts("terms", cbor2.loads(token)[0]), vector
 
 
 @pytest.mark.parametrize(
@@ -248,3 +254,17 @@ def test_the_grammar_refuses_what_the_code_refuses(fields: list[object]) -> None
     with pytest.raises(BadFrame):
         wire.decode_control_untrusted(cbor2.dumps(fields))
     assert not accepts("control", cbor2.dumps(fields))
+
+
+@pytest.mark.parametrize("vector", STORED["invitations"], ids=lambda each: str(each["name"]))
+def test_an_invitation_is_what_its_fields_say_signed_by_the_registrar(vector: dict[str, Any]) -> None:
+    token, key = bytes.fromhex(vector["bytes"]), bytes.fromhex(vector["public_key"])
+    body, signature = cbor2.loads(token)
+    Ed25519PublicKey.from_public_bytes(key).verify(signature, b"nectar/1 invitation\0" + body)
+    fields = [1, bytes.fromhex(vector["id"]), vector["uses"], vector["expires_at"], vector["name"]]
+    assert cbor2.loads(body) == fields
+    text = base64.urlsafe_b64encode(token).decode().rstrip("=")
+    assert vector["text"] == f"nectar-invitation-1.{text}"
+    assert parse_invitation_untrusted(vector["text"]) == token
+    invitation = read_invitation_untrusted(token, key)
+    assert [1, invitation.id, invitation.uses, invitation.expires_at, invitation.name] == fields

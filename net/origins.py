@@ -1,0 +1,76 @@
+"""Where a connection comes from, as far as that costs somebody something: the units by which strangers are bounded.
+
+An IPv4 address is one, and of IPv6 the 64 bits that a host is given whole; who has a site's 48 bits has 65,536 of
+those, so a site is bounded too.
+"""
+
+from enum import Enum, auto
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import NamedTuple
+
+_PRIVATE = tuple(
+    map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10"))
+)
+"""RFC 1918, RFC 3927, RFC 4193, and the link-local addresses of RFC 4291."""
+_HOST_SHIFT, _SITE_SHIFT = 64, 80
+"""Bits of an IPv6 address that name what is within a host's network, and within a site."""
+
+
+class Reach(Enum):
+    """How much a unit is."""
+
+    HOST = auto()
+    """A public address, or a name."""
+    SITE = auto()
+    """Many of those, in one hand."""
+    LOCAL = auto()
+    """This machine, or an address of a private network: a whole testnet may be behind it."""
+
+
+class Origin(NamedTuple):
+    """One unit."""
+
+    key: str
+    """Two are the same if their keys are."""
+    reach: Reach
+
+
+@lru_cache(4096)
+def address_of(host: str) -> str:
+    """The unit of one host at the other end: its IPv4 address, or its network's 64 bits of IPv6."""
+    address = _parse(host)
+    if isinstance(address, IPv6Address) and not address.is_loopback:
+        return f"{IPv6Address(int(address) >> _HOST_SHIFT << _HOST_SHIFT)}/64"
+    return host if address is None else str(address)
+
+
+@lru_cache(4096)
+def origins_of(host: str) -> tuple[Origin, ...]:
+    """All units that a host belongs to. All loopback addresses are one: who has one of them has them all."""
+    address = _parse(host)
+    if address is None:
+        return (Origin(host, Reach.HOST),)
+    if address.is_loopback:
+        return (Origin("loopback", Reach.LOCAL),)
+    if any(address in network for network in _PRIVATE if network.version == address.version):
+        return (Origin(address_of(host), Reach.LOCAL),)
+    unit = Origin(address_of(host), Reach.HOST)
+    if isinstance(address, IPv4Address):
+        return (unit,)
+    return (unit, Origin(f"{IPv6Address(int(address) >> _SITE_SHIFT << _SITE_SHIFT)}/48", Reach.SITE))
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether only this machine reaches itself there."""
+    address = _parse(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def _parse(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that `host` is; None: it is a name."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
