@@ -33,6 +33,8 @@ class Genesis:
     """Its Ed25519 key, 32 bytes."""
     host: str
     port: int
+    by_invitation: bool = False
+    """Whether a new name is for who shows an invitation. For people: it is the registrar that sees to it."""
 
     def save(self, folder: Path) -> None:
         """Write the genesis file of the network in `folder`, whole or not at all. Raises NotOurs and OSError."""
@@ -41,6 +43,7 @@ class Genesis:
             "public_key": self.public_key.hex(),
             "host": self.host,
             "port": self.port,
+            "by_invitation": self.by_invitation,
         }
         own_files.write(folder / GENESIS_FILE, (json.dumps(value, indent=2) + "\n").encode())
 
@@ -51,10 +54,11 @@ class Genesis:
         try:
             value = json.loads(own_files.read(path, _MAX_GENESIS_BYTES))
             key = bytes.fromhex(value["public_key"])
-            genesis = Genesis(str(value["registrar"]), key, str(value["host"]), int(value["port"]))
+            by_invitation = value.get("by_invitation", False) is True  # older files do not say
+            genesis = Genesis(str(value["registrar"]), key, str(value["host"]), int(value["port"]), by_invitation)
         except FileNotFoundError:
             raise CannotJoin(f"There is no testnet in {folder}: start one with `nectar testnet up`.") from None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CannotJoin(f"{path} is damaged ({error}). {_MEND}") from error
         if len(key) != 32 or not any(key):
             raise CannotJoin(f"{path} is damaged: it holds no key of a registrar. {_MEND}")
@@ -108,6 +112,10 @@ class NodeConfig:
     """The budget for all that waits in the node; None: a quarter of the machine's memory, at most 2 GiB."""
     trace: bool = False
     """Write what happens to every message to `folder.trace`."""
+    invitation: bytes | None = field(default=None, repr=False)
+    """To show to the registrar (`net.invitation`)."""
+    by_invitation: bool = False
+    """The registrar's: a new name is for who shows an invitation."""
     static: StaticFile | None = None
     """The directory of a network without a registrar."""
     quotas: Quotas = DEFAULT_QUOTAS

@@ -218,6 +218,7 @@ class Control:
             "pid": os.getpid(),
             "peers": status.peer_rows(self._core, _lead()),
             "memory": status.memory_row(self._core),
+            "routers": status.router_rows(self._core),
             **self._core.kernel.statistics(),
             "dead_letters": self._core.dead_letters.count,
             "blob_bytes_loaded": self._core.machine.blob_bytes_loaded(),

@@ -56,7 +56,8 @@ def open_directory(config: NodeConfig, keys: Keys) -> tuple[Directory, Written]:
         return _static_directory(config.name, config.static, identity.public_key), Written()
     if genesis is None:
         kept = read_names(path, store_key(identity, identity.public_key))
-        return Registrar(identity, kept.records), kept.written
+        own = (config.host,)
+        return Registrar(identity, kept.records, by_invitation=config.by_invitation, own_hosts=own), kept.written
     former = store_key(keys.previous, genesis.public_key) if keys.previous is not None else None
     kept = read_cache(path, store_key(identity, genesis.public_key), former)
     known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)

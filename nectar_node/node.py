@@ -67,6 +67,7 @@ from net.errors import ListenFailed
 from net.events import Close, Dial, FailureReason, Hold, Probed, Writable
 from net.keyfile import Keys
 from net.limits import FAREWELL_SECONDS, MAX_CONNECTIONS
+from net.origins import is_this_machine
 from net.peers import Network, NetworkConfig
 from net.tcp import TcpListener, TcpTransport
 
@@ -266,7 +267,8 @@ class Node:
         self._endpoint = (config.host, listener.port)
         if config.is_registrar:
             public_key = self._prepared.identity.public_key
-            genesis = Genesis(config.name, public_key, *(config.advertise or self._endpoint))
+            where = config.advertise or self._endpoint
+            genesis = Genesis(config.name, public_key, *where, by_invitation=config.by_invitation)
             try:
                 genesis.save(config.network_folder)
             except OSError as error:
@@ -424,7 +426,21 @@ class Node:
 
     def _on_ready(self, ready: Ready) -> None:
         self._ready.set()
-        _tell_ready(self.config, {"endpoint": list(self._endpoint), "warning": ready.warning})
+        warning = ready.warning or open_to_all(self.config)
+        _tell_ready(self.config, {"endpoint": list(self._endpoint), "warning": warning})
+
+
+def open_to_all(config: NodeConfig) -> str | None:
+    """What the owner of a registrar is told that strangers can reach, as one sentence; None: they cannot."""
+    host, _ = config.advertise or (config.host, 0)
+    if not config.is_registrar or config.by_invitation or is_this_machine(host):
+        return None
+    text = (
+        f"Whoever reaches {host} can take names in this network: start {config.name} with --invite-only, "
+        "and let people in with `nectar testnet invite`."
+    )
+    log.write_line("net", text)
+    return text
 
 
 def _wall_clock_offset() -> float:
@@ -445,6 +461,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         reservations=config.reservations,
         previous=prepared.previous,
         wall_clock_offset=_wall_clock_offset(),
+        invitation=config.invitation,
         connections=min(MAX_CONNECTIONS, prepared.budget.accepted),
     )
     network = Network(prepared.identity, prepared.directory, network_config, os.urandom, trio.current_time())

@@ -127,12 +127,14 @@ def disk_rows(used: DiskUsed) -> Row:
 
 
 def peer_rows(core: NodeCore, lead: float) -> list[Row]:
-    """The nodes that this one has a session with, or had lately; times are those since 1970, as texts."""
-    rows = zip(core.peers(), core.network.peers(), strict=True)
+    """The nodes that this one has a session with, or had lately; times are those since 1970, as texts. `place`: see
+    `router_rows`."""
+    rows, places = zip(core.peers(), core.network.peers(), strict=True), core.network.routers()
     return [
         {
             **row,
             "memory_bytes": core.memory.of("peer", peer.name),
+            "place": places[peer.name].value if peer.name in places else None,
             "since": None if peer.since is None else wall_time(peer.since + lead),
             "last_error_time": None if peer.error is None else wall_time(peer.error.at + lead),
         }
@@ -145,6 +147,11 @@ def memory_row(core: NodeCore) -> Row:
     memory = core.memory
     holders = [holding._asdict() for holding in memory.holdings()[:MAX_HOLDERS]]
     return {"budget_bytes": memory.capacity, "used_bytes": memory.used, "holders": holders}
+
+
+def router_rows(core: NodeCore) -> list[Row]:
+    """The routers of this node, and what it has there: it is reached through those that keep a place (`held`)."""
+    return [{"name": name, "place": place.value} for name, place in core.network.routers().items()]
 
 
 def probe_row(step: ProbeStep) -> Row:

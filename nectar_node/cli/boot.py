@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace as changed
 from pathlib import Path
 from typing import Annotated
@@ -12,20 +13,35 @@ import typer
 from kernel.address import PackageId, check_node
 from kernel.errors import BadAddress
 from nectar_node.cli import consent, launch, output, passwords
-from nectar_node.cli.boot_options import BootOptions
+from nectar_node.cli.boot_options import BootOptions, as_before
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.cli.node_config import make_config
 from nectar_node.cli.passwords import with_password
 from nectar_node.cli.sizes import parse_size
-from nectar_node.config import LOOPBACK
+from nectar_node.config import LOOPBACK, REGISTRAR_NAME
 from nectar_node.consent import NOTHING_SAID, Consent
 from nectar_node.errors import BadInput
 from nectar_node.folder import NodeFolder
 from nectar_node.memory_budget import LEAST_BYTES
 from nectar_node.storage.ledger import DEFAULT_BYTES, DEFAULT_FILES, DEFAULT_QUOTAS, NO_QUOTA, Quotas
 from net.directory import is_host
+from net.errors import BadInvitation
 from net.identity import KEY_BYTES
-from net.limits import MAX_ENDPOINTS, MAX_RESERVATIONS
+from net.invitation import parse_invitation_untrusted
+from net.limits import MAX_ENDPOINTS, MAX_INVITATION_BYTES, MAX_RESERVATIONS
+from net.own_routers import Place
+
+INVITATION_VARIABLE = "NECTAR_INVITATION"
+"""The environment variable with an invitation."""
+PLACES_SECONDS = 6.0
+"""In which a node's routers answer, or it knows that they cannot be reached (`net.limits.RECOVERY_SECONDS`)."""
+_GLANCE_SECONDS = 0.05
+_NO_PLACE = {
+    Place.AWAITED: "has not answered yet",
+    Place.REFUSED: "has no place for it",
+    Place.UNREACHABLE: "cannot be reached",
+}
+"""Why a router is no way to a node, behind the router's name."""
 
 
 def boot(
@@ -84,6 +100,22 @@ def boot(
             help="For all that waits in the node, such as 512MiB; else a quarter of the machine's, at most 2 GiB.",
         ),
     ] = "",
+    invitation: Annotated[
+        str,
+        typer.Option(
+            metavar="TOKEN",
+            envvar=INVITATION_VARIABLE,
+            help="Shown to the registrar, if the name is new: of `nectar testnet invite`; @FILE: what is in FILE.",
+            show_envvar=False,
+        ),
+    ] = "",
+    invite_only: Annotated[
+        bool | None,
+        typer.Option(
+            "--invite-only/--open",
+            help=f"{REGISTRAR_NAME} only: give new names to who shows an invitation, or to all; else as before.",
+        ),
+    ] = None,
     trace: Annotated[
         bool, typer.Option("--trace", help="Write what happens to every message to the file `trace` in its folder.")
     ] = False,
@@ -118,8 +150,12 @@ def boot(
         memory_bytes=parse_memory(memory) if memory else None,
         trace=trace,
         quotas=parse_quotas(quota or (), max_files, disk_floor),
+        invitation=parse_invitation(invitation) if invitation else None,
+        invite_only=invite_only,
     )
     check_name(name)
+    if invite_only is not None and name != REGISTRAR_NAME:
+        raise BadInput(f"Only {REGISTRAR_NAME} gives names away: leave out --invite-only and --open for {name}.")
     if options.routers and options.advertise:
         raise BadInput("A node is either reached at --advertise or through --routers: leave out one of them.")
     network = Network.find(join) if detach else Network(join)
@@ -128,6 +164,8 @@ def boot(
     options = with_consent(network.place(name), options, said)
     if detach:
         return _boot_detached(network, name, options)
+    if name == REGISTRAR_NAME:
+        options = as_before(network.folder, network.place(name), options)
     config = make_config(network, name, with_password(network.place(name), options))
     # Only here does the command line load trio and Wasmtime, which costs as much as everything else together.
     from nectar_node.node import run
@@ -137,10 +175,10 @@ def boot(
 
 def _boot_detached(network: Network, name: str, options: BootOptions) -> int:
     started = launch.start(network, [(name, options)])[0]
-    where = f"on {output.endpoint(list(started.endpoint))}"
     if options.routers:
-        where = f"and is reached through {' and '.join(options.routers)}"
-    output.say(f"{name} runs as process {started.process.pid} {where}.")
+        tell_places(name, started.process.pid, await_places(network, name))
+    else:
+        output.say(f"{name} runs as process {started.process.pid} on {output.endpoint(list(started.endpoint))}.")
     if started.warning is not None:
         output.complain(started.warning)
     return 0
@@ -151,6 +189,44 @@ def with_consent(folder: NodeFolder, options: BootOptions, said: Consent) -> Boo
     if options.packages is None and said != NOTHING_SAID:
         raise BadInput("--grant, --deny, --replace and --allow-sys are for the packages that --package names.")
     return changed(options, consent=consent.for_boot(folder, options.packages or (), said))
+
+
+def tell_places(name: str, pid: int, places: Mapping[str, str]) -> None:
+    """Say through which of its routers the node `name` is reached, and what is wrong with the others."""
+    ways = [router for router, place in places.items() if place == Place.HELD]
+    reached = f"is reached through {' and '.join(ways)}" if ways else "cannot be reached yet"
+    output.say(f"{name} runs as process {pid} and {reached}.")
+    for router, place in places.items():
+        if place != Place.HELD:
+            output.complain(f"{router} {_NO_PLACE[Place(place)]}: {name} asks it again.")
+
+
+def await_places(network: Network, name: str) -> dict[str, str]:
+    """What the node `name`, which has just booted, has at each of its routers (`net.own_routers.Place`), when all have
+    answered or cannot be reached, or PLACES_SECONDS have passed."""
+    deadline = time.monotonic() + PLACES_SECONDS
+    with network.connect(name) as client:
+        while True:
+            rows = client.request("status").get("routers")
+            found = {str(row["name"]): str(row["place"]) for row in rows} if isinstance(rows, list) else {}
+            if Place.AWAITED not in found.values() or time.monotonic() >= deadline:
+                return found
+            time.sleep(_GLANCE_SECONDS)
+
+
+def parse_invitation(text: str) -> bytes:
+    """The token in `text`, or in the file that it names behind an @; raises BadInput."""
+    try:
+        if text.startswith("@"):
+            with Path(text[1:]).open("rb") as file:
+                text = file.read(4 * MAX_INVITATION_BYTES).decode(errors="replace")
+        return parse_invitation_untrusted(text)
+    except OSError as error:
+        raise BadInput(f"Cannot read the invitation in {text[1:]}: {error.strerror}.") from error
+    except BadInvitation as error:
+        raise BadInput(
+            f"That is no invitation ({error}): copy it as `nectar testnet invite` has printed it."
+        ) from error
 
 
 def check_name(name: str) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nectar_node import own_files
-from nectar_node.config import LOOPBACK
+from nectar_node.config import LOOPBACK, Genesis
 from nectar_node.consent import NOTHING_SAID, Consent
-from nectar_node.errors import BadInput
+from nectar_node.errors import BadInput, CannotJoin
 from nectar_node.folder import NodeFolder
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Quotas
 from net.limits import MAX_RESERVATIONS
@@ -41,6 +42,10 @@ class BootOptions:
     """What the user says of the packages. It is not kept with the rest: a node keeps what was decided."""
     quotas: Quotas = DEFAULT_QUOTAS
     """Of its packages."""
+    invitation: bytes | None = field(default=None, repr=False)
+    """See `NodeConfig.invitation`."""
+    invite_only: bool | None = None
+    """The registrar's: whether new names are for who shows an invitation; None: as it was the last time."""
     password: bytes | None = field(default=None, repr=False)
     """Of the key, if it is known already; it goes through a pipe, which no other process can look into."""
     lifeline: int | None = None
@@ -71,6 +76,18 @@ def kept_options(folder: NodeFolder) -> BootOptions:
         ) from error
 
 
+def as_before(network_folder: Path, folder: NodeFolder, options: BootOptions) -> BootOptions:
+    """The options of the registrar in `folder`, where they do not say whether new names are for who shows an
+    invitation: as it was the last time, by what was written down, or by the genesis file. Raises BadInput."""
+    if options.invite_only is not None:
+        return options
+    before = kept_options(folder).invite_only
+    if before is None:
+        with contextlib.suppress(CannotJoin):
+            before = Genesis.load(network_folder).by_invitation
+    return replace(options, invite_only=before is True)
+
+
 def _value(options: BootOptions) -> dict[str, Any]:
     """All but the password and the lifeline, as JSON."""
     return {
@@ -85,6 +102,8 @@ def _value(options: BootOptions) -> dict[str, Any]:
         "memory": options.memory_bytes,
         "trace": options.trace,
         "quotas": asdict(options.quotas),
+        "invitation": None if options.invitation is None else options.invitation.hex(),
+        "invite_only": options.invite_only,
         "prefix": options.prefix,
     }
 
@@ -120,6 +139,7 @@ def decode_options_untrusted(data: bytes) -> BootOptions:
     try:
         value = json.loads(data)
         advertise, packages, directory = (value[key] for key in ("advertise", "packages", "directory"))
+        invitation, invite_only = value.get("invitation"), value.get("invite_only")
         return BootOptions(
             host=_text(value["host"]),
             port=_number(value["port"]),
@@ -132,6 +152,8 @@ def decode_options_untrusted(data: bytes) -> BootOptions:
             memory_bytes=None if value.get("memory") is None else _number(value["memory"], 1 << 63),
             trace=value.get("trace", False) is True,
             quotas=_quotas(value["quotas"]) if "quotas" in value else DEFAULT_QUOTAS,
+            invitation=None if invitation is None else bytes.fromhex(_text(invitation)),
+            invite_only=None if invite_only is None else invite_only is True,
             prefix=tuple(map(_text, value["prefix"])),
         )
     except (KeyError, IndexError, TypeError, RecursionError) as error:

@@ -40,6 +40,13 @@ _PEER_COLUMNS = {
     "since": "SINCE",
     "last_error": "LAST ERROR",
 }
+_PLACES = {
+    "held": "keeps a place",
+    "refused": "no place",
+    "awaited": "asked for a place",
+    "unreachable": "no place",
+}
+"""What a router of the node has said: others reach it through those that keep a place."""
 _PEER_OPTIONAL = ("MEMORY", "HOST", "RECEIVED", "SENT", "QUEUE", "SINCE", "RTT", "ROUTE", "LAST ERROR")
 
 
@@ -62,8 +69,9 @@ def ps(
 def peers(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
     """List the nodes that a node knows, and how each is reached. Also since when it is so, and what went wrong last.
 
-    RTT is the time of the last ping and its answer. QUEUE is what the other node has not confirmed yet, MEMORY what
-    waits here of it and for it.
+    Of the node's own routers STATE says whether they keep a place: through these others reach it. RTT is the time of
+    the last ping and its answer. QUEUE is what the other node has not confirmed yet, MEMORY what waits here
+    of it and for it.
     """
     columns = _Columns(_PEER_COLUMNS, _PEER_OPTIONAL, "LAST ERROR", ("LAST ERROR",), _peer_cell)
     return _show(node, directory, ("peers", "peers"), columns, as_json)
@@ -154,6 +162,8 @@ def _process(row: Answer) -> str:
 
 def _peer_cell(row: Answer, column: str) -> str:
     match column, row:
+        case "state", {"state": str(state), "place": str(place)}:
+            return f"{state}, {_PLACES.get(place, place)}"
         case "route", {"state": "up", "router": str(router)}:
             return f"via {router}"
         case "route", {"state": "up"}:

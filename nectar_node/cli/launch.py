@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nectar_node import own_files
-from nectar_node.cli.boot_options import BootOptions, encode_told, keep_options
+from nectar_node.cli.boot_options import BootOptions, as_before, encode_told, keep_options
 from nectar_node.cli.logs import last_line
 from nectar_node.cli.network import Network
 from nectar_node.cli.passwords import with_password
@@ -82,7 +82,7 @@ def start(
     Raises CannotStart, AlreadyRunning's sentence included, if one of them is not ready within `timeout` seconds; those
     started by this call are stopped again then.
     """
-    booting = [(name, with_password(network.place(name), options)) for name, options in nodes]  # all prompts come first
+    booting = [(name, _completed(network, name, options)) for name, options in nodes]  # all prompts come first
     try:
         network.create()
     except OSError as error:
@@ -104,6 +104,13 @@ def start(
         for node in starting:
             os.close(node.ready)
     return started
+
+
+def _completed(network: Network, name: str, options: BootOptions) -> BootOptions:
+    """With the password of its key, and what the registrar was told the last time."""
+    place = network.place(name)
+    options = as_before(network.folder, place, options) if name == REGISTRAR_NAME else options
+    return with_password(place, options)
 
 
 def _spawn(network: Network, name: str, options: BootOptions) -> Starting:

@@ -307,7 +307,8 @@ _BY_FAILURE = {
         "new key that its old one has not signed."
     ),
     ("router", "unreachable"): (
-        "{router} is there, but has no session with {name}, or no room for another circuit: see that {name} runs."
+        "{router} is there, but keeps no place for {name}, or has no room for another circuit: see that {name} runs, "
+        "and what `nectar peers` says of {router} there."
     ),
     ("handshake", "other version"): "Let {node} and {name} run the same version of nectar.",
     ("handshake", "unreachable"): (

@@ -38,6 +38,8 @@ def make_config(
         memory_bytes=options.memory_bytes,
         trace=options.trace,
         quotas=options.quotas,
+        invitation=options.invitation,
+        by_invitation=name == REGISTRAR_NAME and options.invite_only is True,
         static=StaticFile(*options.directory) if options.directory is not None else None,
     )
 

@@ -21,6 +21,7 @@ from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import AlreadyRunning, NodeError
 from testnet.cli import fault, nodes
 from testnet.cli.chaos import chaos
+from testnet.cli.invite import invite, invited
 from testnet.cli.play import play
 from testnet.cli.watch import watch
 from testnet.links.client import LinksProcess
@@ -47,6 +48,13 @@ def up(
     direct: Annotated[
         bool, typer.Option("--direct", help="Put nothing between the nodes; then there are no faults of links.")
     ] = False,
+    invite_only: Annotated[
+        bool | None,
+        typer.Option(
+            "--invite-only/--open",
+            help="Whether who joins needs an invitation (`nectar testnet invite`); else as the last time.",
+        ),
+    ] = None,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
@@ -61,8 +69,8 @@ def up(
     news = {name: follow_from_now(network, name) for name in down}
     with terminated_like_interrupt(), held(network, down, detach) as lifeline, ended_with_the_nodes(links):
         began = time.monotonic()
-        booting = [(name, replace(_options(network, name, direct), lifeline=lifeline)) for name in down]
-        started = launch.start(network, booting)
+        booting = {name: replace(_options(network, name, direct), lifeline=lifeline) for name in down}
+        started = launch.start(network, list(invited(network, booting, invite_only).items()))
         seconds = time.monotonic() - began
         if as_json:
             output.print_json({"nodes": [_started(node) for node in started], "seconds": round(seconds, 3)})
@@ -281,5 +289,5 @@ def down(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson 
 
 
 app.add_typer(fault.app, name="fault")
-for command in (watch, chaos, play, nodes.kill, nodes.pause, nodes.resume, nodes.restart):
+for command in (invite, watch, chaos, play, nodes.kill, nodes.pause, nodes.resume, nodes.restart):
     app.command()(command)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.boot import check_package, parse_endpoint
+from nectar_node.cli.boot import await_places, check_package, parse_endpoint, parse_invitation, tell_places
 from nectar_node.cli.boot_options import BootOptions
 from nectar_node.cli.main import main
 from nectar_node.cli.network import Network
@@ -15,6 +16,9 @@ from nectar_node.cli.node_config import make_config, shipped_packages
 from nectar_node.cli.passwords import with_password
 from nectar_node.config import Genesis
 from nectar_node.errors import BadInput, CannotJoin
+from nectar_node.node import open_to_all
+from net.invitation import invitation_text
+from tests.cli.served_node import make_network, serve_node
 
 GENESIS = Genesis("registrar.nec", bytes(range(32)), "127.0.0.1", 4000)
 
@@ -96,6 +100,9 @@ def test_a_name_that_is_no_node_name_is_bad_usage(
         (("--routers", "b.nec,b.nec"), "a router twice"),
         (("--routers", "b.nec", "--advertise", "h:1"), "leave out one of them"),
         (("--package", "nowhere"), "is no package"),
+        (("--invitation", "nectar-invitation-1.$"), "That is no invitation"),
+        (("--invitation", "@nowhere"), "Cannot read the invitation in nowhere"),
+        (("--invite-only",), "Only registrar.nec gives names away"),
     ],
 )
 def test_what_cannot_be_meant_is_said_before_there_is_a_node(
@@ -105,3 +112,64 @@ def test_what_cannot_be_meant_is_said_before_there_is_a_node(
     assert main(["boot", "a.nec", "--detach", "--join", str(tmp_path), *options]) == 2
     assert told in capsys.readouterr().err
     assert not (tmp_path / "nodes").exists()
+
+
+# --- invitations, and who reaches the node ----------------------------------------------------------------------------
+
+
+def test_an_invitation_is_a_token_or_a_file_that_holds_one(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(invitation_text(b"token") + "\n")
+    for text in (invitation_text(b"token"), f"@{tmp_path / 'token'}"):
+        assert parse_invitation(text) == b"token"
+
+
+def test_a_node_shows_its_invitation_and_only_the_registrar_demands_any(tmp_path: Path) -> None:
+    GENESIS.save(tmp_path)
+    options = BootOptions(invitation=b"token", invite_only=True)
+    node, registrar = (make_config(Network(tmp_path), name, options) for name in ("a.nec", "registrar.nec"))
+    assert (node.invitation, node.by_invitation, registrar.by_invitation) == (b"token", False, True)
+    assert "token" not in repr(node)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_a_registrar_that_only_this_machine_reaches_is_not_warned(host: str, tmp_path: Path) -> None:
+    config = make_config(Network(tmp_path), "registrar.nec", BootOptions(host=host))
+    assert open_to_all(config) is None
+
+
+def test_a_registrar_that_strangers_reach_is_warned_unless_it_demands_invitations(tmp_path: Path) -> None:
+    for options in (BootOptions(host="0.0.0.0"), BootOptions(advertise=("192.0.2.1", 1))):
+        told = open_to_all(make_config(Network(tmp_path), "registrar.nec", options))
+        assert told is not None
+        assert "--invite-only" in told
+        by_invitation = replace(options, invite_only=True)
+        assert open_to_all(make_config(Network(tmp_path), "registrar.nec", by_invitation)) is None
+
+
+def test_a_node_is_said_to_be_reached_through_those_routers_alone_that_keep_a_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_network(tmp_path)
+    looks = iter((["awaited", "awaited", "held"], ["held", "refused", "held"]))
+
+    def status(_: object) -> dict[str, object]:
+        places = zip(("r1.nec", "r2.nec", "r3.nec"), next(looks), strict=True)
+        return {"ok": {"routers": [{"name": name, "place": place} for name, place in places]}}
+
+    with serve_node(tmp_path, "a.nec", status):
+        tell_places("a.nec", 12, await_places(Network(tmp_path), "a.nec"))
+    told = capsys.readouterr()
+    assert told.out == "a.nec runs as process 12 and is reached through r1.nec and r3.nec.\n"
+    assert told.err == "r2.nec has no place for it: a.nec asks it again.\n"
+
+
+def test_a_node_that_no_router_keeps_a_place_for_is_not_said_to_be_reached(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell_places("a.nec", 12, {"r1.nec": "unreachable", "r2.nec": "awaited"})
+    told = capsys.readouterr()
+    assert told.out == "a.nec runs as process 12 and cannot be reached yet.\n"
+    assert told.err.splitlines() == [
+        "r1.nec cannot be reached: a.nec asks it again.",
+        "r2.nec has not answered yet: a.nec asks it again.",
+    ]

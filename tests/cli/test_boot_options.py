@@ -12,12 +12,14 @@ import pytest
 from nectar_node.cli.boot_options import (
     DEFAULT_OPTIONS,
     BootOptions,
+    as_before,
     decode_options_untrusted,
     decode_told_untrusted,
     encode_told,
     keep_options,
     kept_options,
 )
+from nectar_node.config import Genesis
 from nectar_node.errors import BadInput
 from nectar_node.folder import NodeFolder
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Quotas
@@ -35,6 +37,8 @@ EVERYTHING = BootOptions(
     memory_bytes=1 << 30,
     trace=True,
     quotas=Quotas(bytes=1 << 40, files=7, floor=0, packages=(("app:some.nec", 1 << 50),)),
+    invitation=b"\x22" * 99,
+    invite_only=True,
 )
 
 
@@ -44,7 +48,9 @@ def test_options_that_are_kept_come_back(tmp_path: Path, options: BootOptions) -
     assert kept_options(NodeFolder(tmp_path)) == options
 
 
-@pytest.mark.parametrize(("name", "usual"), [("trace", False), ("quotas", DEFAULT_QUOTAS)])
+@pytest.mark.parametrize(
+    ("name", "usual"), [("trace", False), ("quotas", DEFAULT_QUOTAS), ("invitation", None), ("invite_only", None)]
+)
 def test_options_that_were_kept_before_there_were_some_come_back(tmp_path: Path, name: str, usual: Any) -> None:
     keep_options(NodeFolder(tmp_path), EVERYTHING)
     value = json.loads((tmp_path / "boot.json").read_text())
@@ -98,6 +104,8 @@ def test_a_damaged_file_of_options_is_one_sentence(tmp_path: Path, content: str)
         {"quotas": {"bytes": 1, "files": 1, "floor": 1, "packages": [["app:sys"]]}},
         {"directory": ["/x", "no hex"]},
         {"prefix": [[]]},
+        {"invitation": 7},
+        {"invitation": "no hex"},
     ],
 )
 def test_options_of_another_shape_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
@@ -105,3 +113,24 @@ def test_options_of_another_shape_are_refused(tmp_path: Path, change: dict[str, 
     value = json.loads((tmp_path / "boot.json").read_text())
     with pytest.raises(ValueError, match=r"shape|hexadecimal"):
         decode_options_untrusted(json.dumps(value | change).encode())
+
+
+# --- a registrar that goes on as it was -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kept", "genesis", "outcome"), [(True, False, True), (False, True, False), (None, True, True)]
+)
+def test_a_registrar_that_is_not_told_demands_invitations_as_before(
+    tmp_path: Path, kept: bool | None, genesis: bool, outcome: bool
+) -> None:
+    Genesis("registrar.nec", b"k" * 32, "h", 1, genesis).save(tmp_path)
+    if kept is not None:
+        keep_options(NodeFolder(tmp_path), BootOptions(invite_only=kept))
+    assert as_before(tmp_path, NodeFolder(tmp_path), BootOptions()).invite_only is outcome
+    for told in (True, False):
+        assert as_before(tmp_path, NodeFolder(tmp_path), BootOptions(invite_only=told)).invite_only is told
+
+
+def test_a_new_registrar_takes_in_everybody(tmp_path: Path) -> None:
+    assert as_before(tmp_path, NodeFolder(tmp_path), BootOptions()).invite_only is False

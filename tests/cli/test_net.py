@@ -127,7 +127,7 @@ def test_a_session_that_is_there_is_said_to_be_there(tmp_path: Path, capsys: pyt
             [RECORD, DIALING, DIALED, failed("router", "unreachable", "the router says: no circuit", "r.nec")],
             "unreachable",
             ["router     carries it no further: the router says: no circuit"],
-            "r.nec is there, but has no session with b.nec",
+            "r.nec is there, but keeps no place for b.nec",
         ),
         (
             [RECORD, DIALING, DIALED, failed("handshake", "unreachable", "no answer in time")],

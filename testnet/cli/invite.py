@@ -1,0 +1,145 @@
+"""`nectar testnet invite`: lets somebody take a name in a network whose registrar demands an invitation."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nectar_node.cli import options, output, passwords
+from nectar_node.cli.boot import check_name
+from nectar_node.cli.boot_options import DEFAULT_OPTIONS, BootOptions, as_before
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.cli.node_config import make_config
+from nectar_node.config import REGISTRAR_NAME, Genesis
+from nectar_node.errors import BadInput, CannotJoin
+from nectar_node.membership import read_keys
+from net.errors import KeyFileError, KeyFileMissing
+from net.identity import Identity
+from net.invitation import ID_BYTES, Invitation, invitation_text, sign_invitation
+from net.keyfile import unlock_key_file
+from net.limits import MAX_INVITATION_USES
+
+START_SECONDS = 3600
+"""How long the invitation is good with which the nodes of a testnet start that its owner starts himself."""
+MAX_PERIOD_SECONDS = 10 * 365 * 24 * 3600
+_PERIOD = re.compile(r"([0-9]{1,9})([smhdw])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
+
+
+def invite(
+    uses: Annotated[
+        int, typer.Option(metavar="N", min=1, max=MAX_INVITATION_USES, help="New names it is good for.")
+    ] = 1,
+    expires: Annotated[str, typer.Option(metavar="TIME", help="How long it is good: 30m, 12h, 7d, 2w.")] = "7d",
+    name: Annotated[str, typer.Option(metavar="NAME", help="The one name that it is good for; default: any.")] = "",
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help=f"Holds the password of the registrar's key; else {passwords.VARIABLE} names it, or a prompt asks.",
+        ),
+    ] = None,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Print a token with which somebody else joins.
+
+    That is, with `nectar boot NAME --invitation TOKEN`. Whoever has it may use it. It is signed with the registrar's
+    key, so it is made where that is.
+    """
+    if name:
+        check_name(name)
+        if uses > 1:
+            raise BadInput(f"An invitation for {name} alone is good for one name: leave out --uses or --name.")
+    network = Network.find(directory)
+    seconds = parse_period(expires)
+    owner = registrar_of(network, passwords.for_boot(network.place(REGISTRAR_NAME), password_file))
+    invitation = make_invitation(uses, seconds, name or None)
+    text = invitation_text(sign_invitation(invitation, owner))
+    if as_json:
+        output.print_json(
+            {"invitation": text, "uses": uses, "expires_at": invitation.expires_at, "name": invitation.name}
+        )
+        return 0
+    output.say(text)
+    if not is_by_invitation(network):
+        up = network.command("testnet up", "--invite-only")
+        output.complain(f"This network takes in anybody, with or without it: start its registrar with `{up}`.")
+    return 0
+
+
+def invited(network: Network, booting: dict[str, BootOptions], invite_only: bool | None) -> dict[str, BootOptions]:
+    """How nodes are started, by their names, where the owner of the network does it: if it demands invitations, with
+    one. `invite_only`: whether it is to from now on; None: as before. Raises BadInput."""
+    registrar = booting.get(REGISTRAR_NAME)
+    if registrar is None:
+        demanded = is_by_invitation(network)
+        if invite_only not in (None, demanded):
+            raise BadInput(f"{REGISTRAR_NAME} runs already: stop it first, with `{network.command('testnet down')}`.")
+        registrar = DEFAULT_OPTIONS
+    else:
+        place = network.place(REGISTRAR_NAME)
+        registrar = as_before(network.folder, place, replace(registrar, invite_only=invite_only))
+        registrar = passwords.with_password(place, registrar)
+        booting = {**booting, REGISTRAR_NAME: registrar}
+        demanded = registrar.invite_only is True
+    others = [name for name in booting if name != REGISTRAR_NAME]
+    if not (demanded and others):
+        return booting
+    owner = _owner(network, registrar)
+    token = sign_invitation(make_invitation(len(others), START_SECONDS, None), owner)
+    return booting | {name: replace(booting[name], invitation=token) for name in others}
+
+
+def _owner(network: Network, options: BootOptions) -> Identity:
+    """The registrar with its key, which is made if there is none, as at its first boot."""
+    place = network.place(REGISTRAR_NAME)
+    if place.key.exists():
+        return registrar_of(network, options.password or passwords.for_boot(place, options.password_file))
+    try:
+        network.create()
+        place.create()
+    except OSError as error:
+        raise BadInput(f"{place.path} cannot be used: {error.strerror}.") from error
+    return read_keys(make_config(network, REGISTRAR_NAME, options)).identity
+
+
+def is_by_invitation(network: Network) -> bool:
+    """Whether the network's genesis file says that a new name takes an invitation."""
+    try:
+        return Genesis.load(network.folder).by_invitation
+    except CannotJoin:
+        return False
+
+
+def make_invitation(uses: int, seconds: int, name: str | None) -> Invitation:
+    """A new one, for so long from now on."""
+    return Invitation(os.urandom(ID_BYTES), uses, int(time.time()) + seconds, name)
+
+
+def registrar_of(network: Network, password: bytes | None) -> Identity:
+    """Who grants the names of the network, with its key; raises BadInput."""
+    path = network.place(REGISTRAR_NAME).key
+    try:
+        return unlock_key_file(path, password).identity
+    except KeyFileMissing as error:
+        raise BadInput(
+            f"The key of {REGISTRAR_NAME} is not in {network.folder}: invitations are made where the registrar runs."
+        ) from error
+    except KeyFileError as error:
+        raise BadInput(f"The registrar's key cannot be used: {error}.") from error
+
+
+def parse_period(text: str) -> int:
+    """Seconds; raises BadInput."""
+    match = _PERIOD.fullmatch(text.strip())
+    seconds = int(match[1]) * _UNITS[match[2]] if match is not None else 0
+    if not 0 < seconds <= MAX_PERIOD_SECONDS:
+        raise BadInput(f"{text!r} is no time to be good for: expected 30m, 12h, 7d or 2w, at most ten years.")
+    return seconds
