@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
+REGISTRAR_TESTS = "tests/net/test_registrar_hostile.py::"
+
 NET = (
     Mutant(
         "forget-what-came-at-reconnect",
@@ -166,7 +168,7 @@ NET = (
         "registrar-forgets-at-restart",
         "The registrar has forgotten the names that it granted when it boots again.",
         "net/registrar.py",
-        "        self._table = RecordTable(records)\n",
+        "        self._table = RecordTable([each for each in records if each.encoded] if uses else records)\n",
         "        self._table = RecordTable()\n",
         "registrar_outage",
     ),
@@ -174,8 +176,8 @@ NET = (
         "router-calls-the-wrong-node",
         "A router that keeps places for several nodes calls the last of them, whichever is wanted.",
         "net/relay.py",
-        "        session = self._places.get(target)\n",
-        "        session = next(reversed(self._places.values()), None)\n",
+        "        session = self._places.call(target)\n",
+        "        session = self._places.call(next(reversed(self._places.names()), target))\n",
         "indirect",
     ),
     Mutant(
@@ -193,5 +195,54 @@ NET = (
         "            each.partner = partner\n",
         "            each.partner = leg\n",
         "indirect",
+    ),
+    Mutant(
+        "names-without-end-for-an-address",
+        "A registrar grants an address as many new names as it asks for.",
+        "net/newcomers.py",
+        "        wait = max(self._allowances[each.reach].wait(each.key, at) for each in origins)\n",
+        "        wait = 0.0\n",
+        f"{REGISTRAR_TESTS}test_honest_nodes_get_their_names_at_once_while_ten_clients_take_all_that_they_can",
+    ),
+    Mutant(
+        "names-are-free-when-their-records-expire",
+        "A name that has been used is anybody's as soon as its record has expired.",
+        "net/directory.py",
+        "        return self.expires_at + (USED_NAME_SECONDS if self.established else UNUSED_NAME_SECONDS)\n",
+        "        return self.expires_at\n",
+        f"{REGISTRAR_TESTS}test_a_name_that_is_used_gets_long_records_and_stays_for_a_season_after_the_last",
+    ),
+    Mutant(
+        "names-are-never-free",
+        "A registrar keeps the names of nodes that never come back.",
+        "net/directory.py",
+        "                freed.append(self._forget(name))\n",
+        "                pass\n",
+        f"{REGISTRAR_TESTS}test_honest_nodes_get_their_names_at_once_while_ten_clients_take_all_that_they_can",
+    ),
+    Mutant(
+        "anybody-invites",
+        "An invitation counts whoever has signed it.",
+        "net/invitation.py",
+        "        case [bytes(body), bytes(signature)] if verify_untrusted(owner, _DOMAIN, body, signature):\n",
+        "        case [bytes(body), bytes()]:\n",
+        f"{REGISTRAR_TESTS}test_who_is_not_the_registrar_lets_nobody_in",
+    ),
+    Mutant(
+        "an-invitation-is-good-for-ever",
+        "A registrar does not count how often an invitation is used.",
+        "net/newcomers.py",
+        "        if used >= invitation.uses:\n",
+        "        if used > MAX_REMEMBERED_ORIGINS:\n",
+        f"{REGISTRAR_TESTS}test_a_network_by_invitation_takes_in_whoever_shows_one_and_nobody_else",
+    ),
+    Mutant(
+        "a-place-is-kept-whoever-wants-one",
+        "A router keeps all its places for the address that came first.",
+        "net/places.py",
+        "        if greediest < mine + 2:\n",
+        "        if greediest < mine + 2 * self._most:\n",
+        "tests/net/test_routers_hostile.py::"
+        "test_an_honest_node_has_a_place_though_one_client_wants_them_all_and_all_can_see_who_has_one",
     ),
 )
