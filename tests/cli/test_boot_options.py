@@ -55,7 +55,8 @@ def test_options_that_were_kept_before_there_were_some_come_back(tmp_path: Path,
     keep_options(NodeFolder(tmp_path), EVERYTHING)
     value = json.loads((tmp_path / "boot.json").read_text())
     del value[name]
-    assert decode_options_untrusted(json.dumps(value).encode()) == replace(EVERYTHING, **{name: usual})
+    field = {"memory": "memory_bytes"}.get(name, name)
+    assert decode_options_untrusted(json.dumps(value).encode()) == replace(EVERYTHING, **{field: usual})
 
 
 @pytest.mark.parametrize("options", [EVERYTHING, replace(EVERYTHING, password=b"correct \xff"), DEFAULT_OPTIONS])
