@@ -85,7 +85,8 @@ class NodeCore:
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, lambda: self.kernel)
         processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
-        self._system = SystemProcesses(processes)
+        self._out: deque[WorldAction] = deque()
+        self._system = SystemProcesses(processes, self._out.append)
         known = [(each.id, each.public) for each in processes]
         self.memory = config.memory
         self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
@@ -97,7 +98,6 @@ class NodeCore:
             config.our, network, self.kernel.grants, lambda text: self._log("kernel", 0, text), self._accepts
         )
         self.dead_letters = DeadLetters()
-        self._out: deque[WorldAction] = deque()
         self._installer = Installer(config.our, self.kernel, self._kernel, self._out.append, self.vfs.mount)
         self._start_up = StartUp(config.our, self._installer, self._out.append)
         self._records = RecordStore(config.records, config.kept_records or Written(), network.records)
@@ -125,7 +125,7 @@ class NodeCore:
             *self._stores,
             self._start_up,
             self._disk_use,
-            *processes,
+            self._system,
         )
         self._kernel_actions: dict[type, Callable[..., None]] = {
             ToPeer: self._to_peer,
@@ -437,7 +437,7 @@ class NodeCore:
             self._out.extend(self._traces.take())
 
     def _drain(self, process: SystemProcess) -> None:
-        while (wish := process.next_action()) is not None:
+        while (wish := self._system.next_wish(process, self._now)) is not None:
             if isinstance(wish, Job):
                 self._out.append(wish._replace(owner=SystemToken(process.id, wish.owner)))
             elif isinstance(wish, (StopJob, LogLine, ShutDown)):
@@ -507,8 +507,7 @@ class NodeCore:
         return rights is None or capability in rights or power_of(capability, package) is None
 
     def _use_state(self, action: UseState) -> None:
-        self._state.use(action)
-        self._system.stirred.append(self._state)
+        self._system.use_state(self._state, action, self._now)
 
     def _answered(self, action: Answered) -> None:
         token = action.token

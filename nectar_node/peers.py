@@ -15,6 +15,7 @@ from nectar_node.storage.operations import Outcome
 from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header, stream_and_inbox
 from nectar_node.vouching import Vouching
 from nectar_node.world import LogLine, WorldAction
+from net.containment import told
 from net.events import (
     Close,
     Delivered,
@@ -34,6 +35,7 @@ from net.events import (
     RecordStored,
     Registered,
     RegistrationFailed,
+    Unforeseen,
     Writable,
 )
 from net.peers import Network
@@ -99,6 +101,7 @@ class Peers:
             NamesFreed: self._let_go,
             LookedUp: self._looked_up,
             Probed: ask,
+            Unforeseen: ask,
         }
 
     def send(self, parcel: Parcel, now: float) -> None:
@@ -107,8 +110,13 @@ class Peers:
         _, source, target, _, message, blob, _ = envelope
         stream, inbox = stream_and_inbox(source.process, target.process, type(message) is Response)
         bytes_of_blob: Buffer | None = blob.bytes if blob is not None else None
-        claims = self._vouching.sign(envelope) if message.capabilities else ()
-        header = encode_header(envelope, claims)
+        try:
+            claims = self._vouching.sign(envelope) if message.capabilities else ()
+            header = encode_header(envelope, claims)
+        except Exception as error:
+            self._ask(Unforeseen(f"a message to {target.node}", tuple(told(error))))
+            self._network.events.append(Failed(parcel, FailureReason.CONNECTION_LOST))
+            return
         self._network.send(_new(Outgoing, (target.node, stream, header, bytes_of_blob, parcel, inbox)), now)
 
     def handle(self, event: NetEvent, now: float) -> None:
@@ -138,6 +146,7 @@ class Peers:
                 "bytes_received": peer.bytes_received,
                 "queued_messages": peer.queued_messages,
                 "queued_bytes": peer.queued_bytes,
+                "failures": peer.failures,
                 "last_error": None if peer.error is None else peer.error.text,
             }
             for peer in self._network.peers()
@@ -153,14 +162,23 @@ class Peers:
             self._log(0, f"{node} sent a message that cannot be read: {error}")
             self._network.taken(receipt, self._now)
             return
+        except Exception as error:  # whatever it is, it is of this one node
+            self._network.fail(node, error, self._now)
+            return
         if claims or self._vouching.waits(envelope):
-            self._vouching.receive(envelope, claims, receipt, self._now)
+            try:
+                self._vouching.receive(envelope, claims, receipt, self._now)
+            except Exception as error:
+                self._network.fail(node, error, self._now)
             self._pass_vouched()
         else:
             self._pass_in(envelope, receipt)
 
     def _looked_up(self, event: LookedUp) -> None:
-        self._vouching.looked_up(event.name, self._now)
+        try:
+            self._vouching.looked_up(event.name, self._now)
+        except Exception as error:
+            self._network.fail(event.name, error, self._now)
         self._pass_vouched()
 
     def _pass_vouched(self) -> None:

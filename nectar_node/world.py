@@ -1,7 +1,7 @@
 """What the core asks of the world, as values: its driver carries them out.
 
-Those of the net (`Dial`, `Close`, `Writable`, `Hold`, `Probed`), of the disk (`Job`, `StopJob`) and of traces
-(`Traced`) are defined where they come from.
+Those of the net (`Dial`, `Close`, `Writable`, `Hold`, `Probed`, `Unforeseen`), of the disk (`Job`, `StopJob`) and of
+traces (`Traced`) are defined where they come from.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kernel.events import Answered
 from kernel.message import Buffer
 from nectar_node.storage.operations import Job, Location, StopJob, Usage
 from nectar_node.trace import Traced
-from net.events import Close, Dial, FailureReason, Hold, Probed, Writable
+from net.events import Close, Dial, FailureReason, Hold, Probed, Unforeseen, Writable
 
 
 class LogLine(NamedTuple):
@@ -132,4 +132,5 @@ WorldAction = (
     | Probed
     | DiskUsed
     | ShutDown
+    | Unforeseen
 )

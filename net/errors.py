@@ -33,6 +33,8 @@ class GoodbyeCode(IntEnum):
     """The peer answers, but does not go on with its messages, gives no credit, or does not read."""
     PAUSED = 12
     """The peer has broken the protocol, and is not let in for a while."""
+    INTERNAL = 13
+    """This side failed: it is no fault of the peer's."""
 
 
 class NetError(Exception):

@@ -243,6 +243,16 @@ class Log:
     """Without a full stop, bounded, no bytes of a peer but its checked name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unforeseen:
+    """Our own code has failed, and what was being done has ended (`containment`)."""
+
+    what: str
+    """What it was, in words."""
+    traceback: tuple[str, ...]
+    """Line by line."""
+
+
 # --- what a probe is told (`Network.probe`) -------------------------------------------------------------------------
 
 
@@ -400,5 +410,6 @@ NetEvent: TypeAlias = (
     | LookedUp
     | Probed
     | Log
+    | Unforeseen
 )
 """Everything that `Network.next_event` returns."""

@@ -9,7 +9,7 @@ ones are safest: of handshakes that last a time T, while places come free at a r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from net.connection import Connection
@@ -75,6 +75,15 @@ class HalfOpen:
         self._total -= 1
         if not crowd.all:
             del self._crowds[connection.host]
+
+    def mend(self, connections: Iterable[Connection]) -> None:
+        """See `containment`: these are all connections."""
+        self._crowds, self._total = {}, 0
+        for connection in connections:
+            if connection.half_open:
+                self.add(connection)
+                if connection.met:
+                    self.spoke(connection)
 
     def has_room(self, host: str) -> bool:
         """Whether one more with that host may begin."""

@@ -88,6 +88,7 @@ class Handlers:
             self._sessions.replaced(session, old)
         self._events.extend(Delivered(token) for token in delivered)
         self._events.extend(Failed(token, FailureReason.PEER_RESTARTED) for token in failed)
+        session.outbox.leaving = ()
         self._relay.withdraw(session)  # on each connection it asks anew for its place, if it still wants one
         self._sessions.live(session, connection, now)
 
@@ -95,6 +96,7 @@ class Handlers:
         assert isinstance(frame, Ack)
         for token in session.outbox.acknowledge(frame.sequences):
             self._events.append(_new(Delivered, (token,)))
+        session.outbox.leaving = ()
         if session.outbox.writable:
             self._switchboard.signal(connection)
 

@@ -212,6 +212,13 @@ class Inbox:
                 partial.paid = False
                 self._account.remove(partial.cost + MESSAGE_MEMORY_BYTES)
 
+    def abandon(self) -> None:
+        """Our own code has failed: nothing of it is to be relied on, and what it was paid for is given back."""
+        self.shrink()
+        self._partial.clear()
+        while self._untaken:
+            self._account.remove(self._untaken.popitem()[1] + MESSAGE_MEMORY_BYTES)
+
     def oldest(self, now: float) -> float:
         """When the oldest of the incomplete messages was looked at first; now, if none was before."""
         for partial in self._partial.values():

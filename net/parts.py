@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from net.circuits import Circuits
+from net.containment import Containment
 from net.directory import Directory
 from net.events import NetEvent
 from net.identity import Identity
@@ -39,3 +40,5 @@ class Parts:
     """Who pays for what peers have unacknowledged here."""
     wall_clock: WallClock
     """For the issue and expiry of records."""
+    containment: Containment
+    """For what our own code fails at."""

@@ -58,6 +58,7 @@ class Reception:
         self._circuits = parts.circuits
         self._directory = parts.directory
         self._wall_clock = parts.wall_clock
+        self._containment = parts.containment
         self._admission = Admission(parts.identity, parts.directory)
         self._handlers = Handlers(parts, self.gone, self.make_room)
         self._verifying: dict[str, list[int]] = {}
@@ -288,7 +289,25 @@ class Reception:
         for number in self._verifying.pop(name, []):
             connection = self._switchboard.get(number)
             if connection is not None and connection.stage is Stage.VERIFYING:
-                self._verify_or_end(connection, now, answer)
+                try:
+                    self._verify_or_end(connection, now, answer)
+                except Exception as error:
+                    self._containment.within(number, error, now)
+
+    def mend(self, now: float) -> None:
+        """See `containment`."""
+        waiting = {name: [*map(self._switchboard.get, numbers)] for name, numbers in self._verifying.items()}
+        self._verifying = {}
+        for name, connections in waiting.items():
+            left = [each.number for each in connections if each is not None and each.stage is Stage.VERIFYING]
+            if left:
+                self._verifying[name] = left
+        self._deferred = {each: None for each in self._deferred if not each.closed}
+        for connection in self._switchboard.all():
+            if connection.deferred is not None:
+                self._deferred[connection] = None
+            else:
+                self._switchboard.release(connection, HoldReason.MEMORY)
 
     def _distrust(self, name: str, now: float) -> None:
         """A record was learned: a connection with a key that the name has no longer ends. Of two nodes that claim one
@@ -361,6 +380,8 @@ class Reception:
                     self._go_on(connection, deferred, now)
                 except ProtocolViolation as violation:
                     self.violated(connection, violation, now)
+                except Exception as error:
+                    self._containment.within(connection.number, error, now)
             if connection.closed or connection.deferred is None:
                 del self._deferred[connection]
                 if not connection.closed:

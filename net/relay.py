@@ -39,6 +39,18 @@ class _Circuit:
     other: Connection | None = None
     """The target's, once it is there."""
 
+    @property
+    def legs(self) -> list[Connection]:
+        """Those that are there."""
+        return [self.leg] if self.other is None else [self.leg, self.other]
+
+
+def _is_whole(circuit: _Circuit) -> bool:
+    """Whether its legs are there, and pass their bytes to each other if there are two."""
+    legs, spliced = circuit.legs, circuit.other is not None
+    stage = Stage.SPLICED if spliced else Stage.LEG
+    return all(not leg.closed and leg.stage is stage and (leg.partner is not None) is spliced for leg in legs)
+
 
 class Relay:
     """See the module's text."""
@@ -141,6 +153,23 @@ class Relay:
         for leg in (circuit.leg, circuit.other):
             if leg is not None and not leg.closed:
                 del self._circuits[leg.number]
+                self._switchboard.close(leg, GoodbyeCode.NO_CIRCUIT)
+
+    def mend(self, now: float) -> None:
+        """See `containment`."""
+        places = {name: session for name, session in self._places.items() if session.connection is not None}
+        self._free += len(self._places) - len(places)
+        self._places = places
+        known = {id(each): each for each in (*self._tickets.values(), *self._circuits.values())}
+        whole = [each for each in known.values() if _is_whole(each)]
+        self._tickets = {each.ticket: each for each in whole if each.other is None}
+        self._circuits = {leg.number: each for each in whole for leg in each.legs}
+        self._load = Counter(name for each in whole for name in (each.caller, each.target))
+        self._pairs = Counter((each.caller, each.target) for each in whole)
+        self._count = len(whole)
+        for leg in self._switchboard.all():
+            ours = leg.dialed is None and leg.stage in (Stage.LEG, Stage.SPLICED)
+            if ours and leg.number not in self._circuits:
                 self._switchboard.close(leg, GoodbyeCode.NO_CIRCUIT)
 
     def __repr__(self) -> str:

@@ -112,7 +112,8 @@ class Resolver:
         self._outgoing: deque[Control] = deque()
         self._answers: deque[tuple[str, Answer]] = deque()
         self._timers: Timers[str] = Timers()
-        self._wanted: tuple[tuple[Endpoint, ...], tuple[str, ...]] | None = None
+        self.wanted: tuple[tuple[Endpoint, ...], tuple[str, ...]] | None = None
+        """What the registrar is to know: this node's endpoints and routers."""
         self._registering: int | None = None
         self._stale = 0
         self.own_record: bytes | None = directory.signed(identity.name)
@@ -135,7 +136,7 @@ class Resolver:
         the record is renewed at half its lifetime."""
         if self._directory.genesis is None:
             return
-        self._wanted = (endpoints, routers)
+        self.wanted = endpoints, routers
         self._stale = 0
         held = self._directory.find(self._identity.name)
         if held is None or not self._is_wanted(held, now):
@@ -144,8 +145,8 @@ class Resolver:
 
     def renew(self, now: float) -> None:
         """The wall clock has been set: see whether the record that this node has registered is still the right one."""
-        if self._wanted is not None and self._registering is None:
-            self.register(*self._wanted, now)
+        if self.wanted is not None and self._registering is None:
+            self.register(*self.wanted, now)
 
     def next_frame(self) -> Control | None:
         """A frame for the registrar."""
@@ -167,8 +168,8 @@ class Resolver:
             elif self._registering is not None:
                 self._drop_registration()
                 self._registration_unavailable(now)
-            elif self._wanted is not None:
-                self.register(*self._wanted, now)
+            elif self.wanted is not None:
+                self.register(*self.wanted, now)
 
     # --- the session with the registrar ---
 
@@ -196,6 +197,28 @@ class Resolver:
             self._drop_registration()
             self._registration_unavailable(now)
 
+    def asks(self, name: str) -> bool:
+        """Whether a lookup of `name` is under way, or its answer not fetched yet."""
+        return name in self._by_name or any(name == answered for answered, _ in self._answers)
+
+    def mend(self, now: float) -> None:
+        """See `containment`: what is under way has a request and a deadline, and is asked again."""
+        for name in [name for name, request in self._by_name.items() if request not in self._requests]:
+            del self._by_name[name]
+            self._answers.append((name, Answer.UNAVAILABLE))
+        known = {*self._by_name.values(), self._registering}
+        self._requests = {number: request for number, request in self._requests.items() if number in known}
+        if self._registering not in self._requests:
+            self._registering = None
+        for name in self._by_name:
+            if name not in self._timers:
+                self._timers.set(name, now + LOOKUP_SECONDS)
+        asked = self.wanted is not None and self._directory.genesis is not None
+        registers = asked and not self.asks(self._identity.name)
+        if registers and _REGISTRATION not in self._timers:
+            self._timers.set(_REGISTRATION, now + REGISTRATION_RETRY_SECONDS)
+        self.connected()
+
     def receive_untrusted(self, frame: Found | Granted | Refused, now: float) -> None:
         """An answer of the registrar; one that answers nothing is ignored, since it may have been repeated.
 
@@ -217,7 +240,7 @@ class Resolver:
 
     def answer_registration(self, answer: Answer, now: float) -> None:
         """The lookup of this node's own name has ended: the second step of a registration."""
-        if self._wanted is None or self._registering is not None:
+        if self.wanted is None or self._registering is not None:
             return
         held = self._directory.find(self._identity.name)
         if answer is Answer.UNAVAILABLE:
@@ -302,11 +325,11 @@ class Resolver:
         left = held.expires_at - self._wall_clock.unix(now)
         if left < (held.expires_at - held.issued_at) / 2 + RENEWAL_SLACK_SECONDS:
             return False
-        return held.public_key == self._identity.public_key and (held.endpoints, held.routers) == self._wanted
+        return held.public_key == self._identity.public_key and (held.endpoints, held.routers) == self.wanted
 
     def _sign(self, held: NameRecord | None, now: float) -> bytes:
         """A record that may take the place of `held` and of all that the registrar has shown."""
-        assert self._wanted is not None
+        assert self.wanted is not None
         known = max(filter(None, (held, self._newest)), key=lambda record: record.sequence, default=None)
         sequence = 1 + (known.sequence if known is not None else 0)
         issued_at = max(0, int(self._wall_clock.unix(now)))
@@ -320,6 +343,6 @@ class Resolver:
             if fits and self._is_wanted(signed, now):
                 return encoded
         name, key = self._identity.name, self._identity.public_key
-        record = NameRecord(name, key, *self._wanted, sequence, issued_at, issued_at + seconds)
+        record = NameRecord(name, key, *self.wanted, sequence, issued_at, issued_at + seconds)
         self._signed = (record, sign_record(record, self._identity, self._previous).encode())
         return self._signed[1]

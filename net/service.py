@@ -58,10 +58,16 @@ class Service:
 
     def _wait(self, granted: HeldRecord, connection: int, request: int) -> None:
         if granted not in self._waiting:
+            self._emit(
+                RecordStored(granted, self._registrar.use_of(granted))
+            )  # first: what nobody stores nobody settles
             self._waiting[granted] = []
-            self._emit(RecordStored(granted, self._registrar.use_of(granted)))
         self._waiting[granted].append((connection, request))
         self._waits[connection] += 1
+
+    def mend(self, now: float) -> None:
+        """See `containment`."""
+        self._waits = Counter(connection for waiting in self._waiting.values() for connection, _ in waiting)
 
     def kept(self, record: HeldRecord, *, kept: bool) -> list[Reply]:
         """The disk has a record, or does not: the answers to all that wait for it."""

@@ -153,6 +153,7 @@ class Session:
             bytes_received=self.bytes_received,
             queued_messages=self.outbox.messages,
             queued_bytes=self.outbox.bytes,
+            failures=vitals.failures,
             error=vitals.error,
         )
 
@@ -228,6 +229,12 @@ class Session:
         self.outbox = former.outbox
         self.up = former.up
         return failed
+
+    def succeed(self, former: "Session") -> None:
+        """Begin anew where the other one has failed: keep what is for people, and the order of connections."""
+        self.vitals = former.vitals
+        self.bytes_sent, self.bytes_received = former.bytes_sent, former.bytes_received
+        self._met = former._met
 
     def receive(self, frame: Data) -> Arrived | None:
         """A piece of a message; the message if it is whole now. Raises BadFrame or CreditOverrun."""

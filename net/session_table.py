@@ -57,8 +57,16 @@ class SessionTable:
 
     def admit(self, session: Session) -> None:
         """Add one that was a guest. Where no room can be made it is one more: then all are connected, or wanted."""
-        self._make_room()
+        if session.name not in self._by_name:
+            self._make_room()
         self._by_name[session.name] = session
+
+    def renew(self, session: Session) -> None:
+        """Put one that knows nothing of its peer in the place of this one, if it has one."""
+        if self._by_name.get(session.name) is session:
+            fresh = self._new(session.name, guest=False)
+            fresh.succeed(session)
+            self._by_name[session.name] = fresh
 
     def _make_room(self) -> bool:
         """Forget the oldest peer that can be forgotten at no cost, if there are too many; False: there is none. One

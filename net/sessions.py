@@ -8,9 +8,21 @@ from collections.abc import Callable
 
 from net.config import NetworkConfig
 from net.connection import Connection, Stage
+from net.containment import Containment
 from net.directory import Directory, Endpoint
 from net.errors import GoodbyeCode, Paused, ProtocolViolation
-from net.events import Dialing, Failed, FailureReason, Log, NameFound, NetEvent, PeerDown, PeerUp, ProbeOutcome
+from net.events import (
+    Delivered,
+    Dialing,
+    Failed,
+    FailureReason,
+    Log,
+    NameFound,
+    NetEvent,
+    PeerDown,
+    PeerUp,
+    ProbeOutcome,
+)
 from net.handshake import Circuit, Connect, Handshake
 from net.identity import Identity
 from net.limits import KEEPALIVE_SECONDS, MAX_ENDPOINTS, PING_SECONDS, ROUTER_RETRY_SECONDS
@@ -23,6 +35,7 @@ from net.session import Session
 from net.session_table import SessionTable
 from net.switchboard import Switchboard
 from net.timers import Timers
+from net.vitals import PeerState
 from net.wall_clock import WallClock
 from net.ways import Ways
 from net.wire import Reserve
@@ -41,9 +54,10 @@ class Sessions:
         events: deque[NetEvent],
         switchboard: Switchboard,
         wall_clock: WallClock,
+        containment: Containment,
         answered: Callable[[str, Answer, float], None],
     ) -> None:
-        """`answered` is told of every lookup that has ended: name, outcome, now. (Eight parameters, since this is one
+        """`answered` is told of every lookup that has ended: name, outcome, now. (Nine parameters, since this is one
         half of `peers.Network`, and made there alone.)"""
         self._identity = identity
         self._directory = directory
@@ -52,10 +66,13 @@ class Sessions:
         self._static = entropy(32)
         self._events = events
         self._switchboard = switchboard
+        self._containment = containment
         self._answered = answered
         self._genesis = directory.genesis
         self.table = SessionTable(identity.name, config, switchboard, entropy)
         self.routers = OwnRouters(config.routers)
+        self.keeps_routers = False
+        """Whether there is to be a session with each of them."""
         self._seekers: dict[str, set[str]] = {}
         """Names that are being looked up, and whose sessions wait for that."""
         self._ways = Ways(identity.name, directory)
@@ -77,7 +94,7 @@ class Sessions:
     def admit(self, session: Session, connection: Connection, now: float) -> None:
         """A guest has got its name: it is a peer from now on. If the name has a session already, with a former key or
         since before its record expired, that one ends, and what waits in it goes on with the guest."""
-        former = self.table.take(session.name)
+        former = self.table.get(session.name)
         if former is not None:
             self._supersede(former, session)
         self.table.admit(session)
@@ -88,6 +105,7 @@ class Sessions:
     def _supersede(self, former: Session, session: Session) -> None:
         failed = session.inherit(former)
         self._events.extend(Failed(token, FailureReason.PEER_RESTARTED) for token in failed)
+        session.outbox.leaving = ()
         for connection in self._switchboard.all():
             if connection.session is former or connection.number == former.attempt:
                 self._switchboard.close(connection, GoodbyeCode.REPLACED)
@@ -334,6 +352,75 @@ class Sessions:
             session.unbind()
             self._give_up(session, FailureReason.SHUTDOWN, now)
 
+    # --- what our own failures leave (`containment`) ---
+
+    def reset(self, session: Session, now: float) -> None:
+        """Let it begin anew, whatever state it is in: its connections end, and what waits in it comes back."""
+        for connection in self._switchboard.all():
+            if connection.session is session or connection.number == session.attempt:
+                self._switchboard.abandon(connection, GoodbyeCode.INTERNAL)
+        told = {id(event.token) for event in self._events if isinstance(event, Delivered | Failed)}
+        unsettled = [token for token in session.outbox.salvage() if id(token) not in told]
+        self._events.extend(Failed(token, FailureReason.CONNECTION_LOST) for token in unsettled)
+        session.inbox.abandon()
+        session.unbind()
+        session.reach, session.attempt = None, None
+        session.looking.clear()
+        if self.table.get(session.name) is session:  # no guest, and none that has begun anew before
+            self.timers.set(session.name, None)
+            self.table.renew(session)
+        if session.up:
+            session.up = False
+            self._events.append(PeerDown(session.name, FailureReason.CONNECTION_LOST))
+        vitals = session.vitals
+        vitals.failures += 1
+        vitals.failed("this node failed: its log says why", now)
+        vitals.enter(PeerState.IDLE, now)
+
+    def blame(self, name: str | None) -> None:
+        """Our own code has failed while it dealt with that peer, if it has a name."""
+        session = self.table.get(name) if name is not None else None
+        if session is not None:
+            session.vitals.failures += 1
+
+    def mend(self, now: float) -> None:
+        """See `containment`."""
+        for session in self.table.all():
+            if self._is_stranded(session):
+                self.reset(session, now)
+        for connection in self._switchboard.all():
+            if connection.stage in (Stage.WAITING, Stage.LIVE) and not self._is_bound(connection):
+                self._switchboard.abandon(connection, GoodbyeCode.INTERNAL)
+        for name in self.routers.names if self.keeps_routers else ():
+            self.table.obtain(name)
+        self._seekers = {}
+        for session in self.table.all():
+            for name in session.looking:
+                self._seekers.setdefault(name, set()).add(session.name)
+            idle = session.connection is None and session.reach is None and not session.looking
+            if idle and session.name in self.routers and session.name not in self.timers and not self._down:
+                self.timers.set(session.name, now)
+        self.resolver.mend(now)
+
+    def _is_bound(self, connection: Connection) -> bool:
+        session = connection.session
+        return session is not None and (session.guest or session is self.table.get(session.name))
+
+    def _is_stranded(self, session: Session) -> bool:
+        """Whether it is half done, or nothing would carry it on any more."""
+        connection = session.connection
+        if session.outbox.leaving:
+            return True
+        if connection is not None:
+            return self._switchboard.get(connection.number) is not connection or connection.session is not session
+        if session.live:
+            return True
+        if session.looking:
+            return not all(self.resolver.asks(name) for name in session.looking)
+        if session.reach is not None:
+            return self._switchboard.get(session.attempt) is None and session.name not in self.timers
+        return bool(session.outbox.messages)
+
     def _is_registrar(self, session: Session) -> bool:
         return self._genesis is not None and session.name == self._genesis.name
 
@@ -381,6 +468,7 @@ class Sessions:
         if session.name in self.routers and not self._down:
             self._retry_router(session, reason, now)
         self._events.extend(Failed(token, reason) for token in session.give_up())
+        session.outbox.leaving = ()
         if not session.vitals.explained:
             session.vitals.failed(reason, now)
         session.vitals.gave_up = True
@@ -447,13 +535,19 @@ class Sessions:
             session = self.table.get(seeker)
             if session is None or name not in session.looking:
                 continue
-            session.looking.discard(name)
-            if name == seeker:
-                session.looked_up = answer
-                self.probes.looked_up(name, self._directory.find(name), answer)
-            if not session.looking:
-                self._reach_on(session, now)
+            try:
+                self._found_for(session, name, answer, now)
+            except Exception as error:
+                self._containment.session(session, error, now)
         self._answered(name, answer, now)
+
+    def _found_for(self, session: Session, name: str, answer: Answer, now: float) -> None:
+        session.looking.discard(name)
+        if name == session.name:
+            session.looked_up = answer
+            self.probes.looked_up(name, self._directory.find(name), answer)
+        if not session.looking:
+            self._reach_on(session, now)
 
     def _reach_on(self, session: Session, now: float) -> None:
         """The lookups that an episode waited for have ended."""

@@ -23,6 +23,7 @@ is small, a single bulk stream cannot use what is there. Tests: tests/net/test_s
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 from net.errors import BadFrame
 from net.events import Buffer
@@ -91,6 +92,8 @@ class Outbox:
         """Of all messages in here."""
         self.messages = 0
         """Count of all messages in here."""
+        self.leaving: Sequence[_Message] = ()
+        """Messages that are being taken out: until whoever does so has told their outcome, and empties this."""
 
     @property
     def full(self) -> bool:
@@ -169,6 +172,7 @@ class Outbox:
             messages.append(message)
         if len(set(sequences)) < len(sequences):
             raise BadFrame("an acknowledgement that names a message twice")
+        self.leaving = messages
         for message in messages:
             self._forget(message)
         if self._shares.starved:
@@ -185,6 +189,7 @@ class Outbox:
         following = known.next if known is not None else 1
         partial = dict(known.partial) if known is not None else {}
         untaken = frozenset(known.untaken) if known is not None else frozenset()
+        self.leaving = [*self.leaving, *self._begun.values()]
         delivered: list[object] = []
         again: list[_Message] = []
         for sequence, message in sorted(self._begun.items()):
@@ -213,7 +218,7 @@ class Outbox:
 
     def fail_begun(self) -> list[object]:
         """Give up all of which the peer may have seen anything; return the tokens. What remains counts from 1 again."""
-        begun = list(self._begun.values())
+        self.leaving = begun = list(self._begun.values())
         for message in begun:
             waiting = message.stream.waiting
             if waiting and waiting[0] is message:
@@ -226,6 +231,7 @@ class Outbox:
     def fail_all(self) -> list[object]:
         """Give up everything; return the tokens, begun messages first, then stream by stream."""
         tokens = self.fail_begun()
+        self.leaving = [*self.leaving, *(message for stream in self._streams.values() for message in stream.waiting)]
         for stream in self._streams.values():
             tokens.extend(message.token for message in stream.waiting)
             for message in stream.waiting:
@@ -235,6 +241,13 @@ class Outbox:
         self._shares.forget_waiters()
         self._unwritten_bytes = self._unwritten_messages = self.bytes = self.messages = 0
         return tokens
+
+    def salvage(self) -> list[object]:
+        """The tokens of all whose outcome nobody has told, once each, whatever state this is in; it is empty then."""
+        waiting = (message for stream in self._streams.values() for message in stream.waiting)
+        found = {id(each): each for each in (*self.leaving, *self._begun.values(), *waiting)}
+        self.__init__()  # type: ignore[misc]  # nothing of it is to be relied on
+        return [message.token for message in found.values()]
 
     def _begin(self, message: _Message) -> bool:
         """Give the message a number if credit allows; otherwise note that its stream waits."""

@@ -191,6 +191,7 @@ class Switchboard:
 
     def forget(self, connection: Connection) -> None:
         """It is gone."""
+        connection.closed = True
         del self._connections[connection.number]
         connection.drop()
         self.timers.set(connection.number, None)
@@ -198,9 +199,27 @@ class Switchboard:
 
     def close(self, connection: Connection, code: GoodbyeCode | None) -> None:
         """End it, with a goodbye if the peer can read one."""
-        farewell = connection.farewell(code)
+        # In this order: whatever fails here, the driver hears of the end of what is gone.
+        self._events.append(Close(connection.number, connection.farewell(code)))
         self.forget(connection)
+
+    def abandon(self, connection: Connection, code: GoodbyeCode | None) -> None:
+        """End it after our own code has failed, in whatever state it is."""
+        try:
+            farewell = connection.farewell(code)
+        except Exception:  # it may be the goodbye that fails
+            farewell = b""
         self._events.append(Close(connection.number, farewell))
+        self._connections.pop(connection.number, None)
+        connection.drop()
+
+    def mend(self, now: float) -> None:
+        """See `containment`."""
+        self._half_open.mend(self._connections.values())
+        for connection in self._connections.values():
+            if connection.number not in self.timers:
+                self.timers.set(connection.number, now + HANDSHAKE_SECONDS)
+            self.signal(connection)
 
     def __repr__(self) -> str:
         return f"Switchboard({self.all()})"

@@ -28,6 +28,10 @@ class Timers(Generic[K]):
             self._heap = [(when, count, key) for key, (when, count) in self._deadlines.items()]
             heapq.heapify(self._heap)
 
+    def __contains__(self, key: K) -> bool:
+        """Whether `key` has a deadline."""
+        return key in self._deadlines
+
     def next(self) -> float | None:
         """The earliest deadline, None if there is none."""
         while self._heap:

@@ -35,7 +35,7 @@ class PeerError(NamedTuple):
 class Vitals:
     """Of one peer; belongs to its session."""
 
-    __slots__ = ("error", "gave_up", "round_trip", "since", "state")
+    __slots__ = ("error", "failures", "gave_up", "round_trip", "since", "state")
 
     def __init__(self) -> None:
         self.state = PeerState.IDLE
@@ -44,6 +44,8 @@ class Vitals:
         self.round_trip: float | None = None
         """The last one measured, in seconds."""
         self.error: PeerError | None = None
+        self.failures = 0
+        """How often this node's own code has failed while it dealt with the peer."""
         self.gave_up = False
         """Whether the last search for a connection found none."""
 
@@ -85,5 +87,7 @@ class PeerStatus:
     """That it has not acknowledged."""
     queued_bytes: int
     """Their size."""
+    failures: int
+    """How often this node's own code has failed while it dealt with the peer (`containment`)."""
     error: PeerError | None
     """The last one; it stays when the peer is back."""

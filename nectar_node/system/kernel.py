@@ -46,7 +46,7 @@ from kernel.message import Envelope, OnExit
 from kernel.process import Process, Waiting
 from nectar_node.shipped import OUR_PUBLISHER
 from nectar_node.storage.operations import Job, Outcome
-from nectar_node.system.process import CompileCode, Wish, bare, reply
+from nectar_node.system.process import SORRY, Cause, CompileCode, SystemToken, Wish, bare, reply
 from nectar_node.system.shapes import (
     Refused,
     bad_request,
@@ -100,7 +100,9 @@ class KernelProcess:
         self._see = kernel
         self._waiting: deque[Envelope | _Compiled] = deque()
         self._wishes: deque[Wish] = deque()
-        self._compiling = 0
+        self._compiling: list[_Birth] = []
+        self._looked_at: Envelope | _Compiled | None = None
+        """What `next_action` is looking at."""
         self._root = canonical(Capability(Address(our, VFS), '{"root":true}'))
         self._actions: dict[str, Callable[[Envelope, Any], object | None]] = {
             "InitializeProcess": self._initialize,
@@ -126,7 +128,7 @@ class KernelProcess:
     def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
         """The code of a new process is compiled, or cannot be; looked at in its turn too."""
         assert isinstance(token, _Birth)
-        self._compiling -= 1
+        self._compiling = [birth for birth in self._compiling if birth is not token]
         self._waiting.append(_Compiled(token, program))
 
     def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
@@ -146,12 +148,27 @@ class KernelProcess:
     def next_action(self) -> Wish | None:
         """The next thing that it wants done."""
         while not self._wishes and self._waiting:
-            first = self._waiting.popleft()
+            self._looked_at = first = self._waiting.popleft()
             if isinstance(first, Envelope):
                 self._handle_untrusted(first)
             else:
                 self._make(*first)
+            self._looked_at = None
         return self._wishes.popleft() if self._wishes else None
+
+    def recover(self, cause: Cause, now: float) -> None:
+        """Answer the request that was looked at, or whose code has come."""
+        failed: object = self._looked_at
+        if cause is not None:
+            failed = cause.token if isinstance(cause, SystemToken) else cause
+        if isinstance(failed, _Compiled):
+            failed = failed.birth
+        if isinstance(failed, _Birth):
+            failed = failed.envelope
+        self._looked_at = None
+        if isinstance(failed, Envelope):
+            self._compiling = [birth for birth in self._compiling if birth.envelope.id != failed.id]
+            self._answer(failed, {"Err": {"BadRequest": {"error": SORRY}}})
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -176,13 +193,13 @@ class KernelProcess:
         if envelope.blob is None:
             raise bad_request("the process's code must be the blob")
         problem = self._see().lifecycle.objection(process) or self._foreign(requester, process)
-        if problem is None and self._compiling >= MAX_COMPILING:
+        if problem is None and len(self._compiling) >= MAX_COMPILING:
             problem = f"{MAX_COMPILING} processes are being compiled already"
         if problem is not None:
             self._say(requester, f"cannot initialize {process}: {problem}")
             return "InitializeProcessError"
-        self._compiling += 1
         birth = _Birth(bare(envelope), process, on_exit, argument.get("public") is True, capabilities)
+        self._compiling.append(birth)
         self._wishes.append(CompileCode(envelope.blob.bytes, birth))
         return None  # answered when it is compiled
 

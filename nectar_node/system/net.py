@@ -20,7 +20,7 @@ from kernel.address import ProcessId
 from kernel.guest import Arrival, Failure, Program
 from kernel.message import Envelope
 from nectar_node.storage.operations import Job, Outcome
-from nectar_node.system.process import Wish, reply
+from nectar_node.system.process import SORRY, Cause, Wish, reply
 from nectar_node.system.shapes import Refused, bad_request, dump, text_untrusted, variant_untrusted
 from nectar_node.world import BadCode, LogLine
 from net.directory import NameRecord
@@ -106,6 +106,11 @@ class Net:
     def next_action(self) -> Wish | None:
         """The next answer or line."""
         return self._wishes.popleft() if self._wishes else None
+
+    def recover(self, cause: Cause, now: float) -> None:
+        """Answer a request that failed."""
+        if isinstance(cause, Envelope):
+            self._answer(cause, dump({"Err": SORRY}))
 
     # --- hello ------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from kernel.address import PackageId, ProcessId
-from kernel.events import Event, Reply
+from kernel.events import Event, Reply, UseState
 from kernel.guest import Arrival, Failure, Program
 from kernel.message import Buffer, Envelope, LazyLoadBlob, Request, Response
 from nectar_node.storage.operations import Job, Outcome, StopJob
@@ -47,6 +47,13 @@ Wish = Event | Job | StopJob | FetchCode | CompileCode | LogLine | ShutDown
 """What a system process wants done. Of the kernel's events mostly `Reply`; also `Inject`, `Start`, `Kill`, …"""
 
 
+Cause = Envelope | UseState | Job | SystemToken | None
+"""What a system process was told when its code failed: a request, a call, a disk job, what came of something that it
+waits for. None: something else."""
+SORRY = "the node failed: its log says why"
+"""The error of a request whose handling has failed."""
+
+
 class SystemProcess(Protocol):
     """A process written in Python."""
 
@@ -79,6 +86,10 @@ class SystemProcess(Protocol):
 
     def next_action(self) -> Wish | None:
         """What it wants done, in order; None: nothing more."""
+
+    def recover(self, cause: Cause, now: float) -> None:
+        """Its own code has failed at that: end that alone, with an error that whoever asked knows, and bring what is
+        counted in line with what is there."""
 
 
 def bare(envelope: Envelope) -> Envelope:

@@ -1,26 +1,34 @@
 """The system processes of one node, and which of them are to be asked what they want.
 
 Most messages concern none of them, so none is asked unless it was told something: whoever tells one anything does so
-here. What they want is for the core to carry out.
+here. What they want is for the core to carry out. An exception of one's code ends what it was told, and nothing else.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 
 from kernel.address import ProcessId
+from kernel.events import UseState
 from kernel.guest import Arrival, Failure, Program
 from kernel.message import Envelope
 from nectar_node.storage.operations import Job, Outcome
-from nectar_node.system.process import SystemProcess, SystemToken
+from nectar_node.system.process import Cause, SystemProcess, SystemToken, Wish
+from nectar_node.system.state import State
 from nectar_node.world import BadCode
+from net.containment import told
+from net.events import Unforeseen
 
 
 class SystemProcesses:
     """See the module's text."""
 
-    def __init__(self, processes: Iterable[SystemProcess]) -> None:
+    def __init__(self, processes: Iterable[SystemProcess], tell: Callable[[Unforeseen], None]) -> None:
+        """`tell` is told of every failure of their own code."""
+        self._tell = tell
+        self.failures: Counter[ProcessId] = Counter()
+        """How often the code of each has failed."""
         self.by_id = {each.id: each for each in processes}
         """Not to be changed."""
         self.stirred: deque[SystemProcess] = deque()
@@ -30,44 +38,105 @@ class SystemProcesses:
         """Give a request of this node to the process that it is for, if there is one."""
         process = self.by_id.get(envelope.target.process)
         if process is not None:
-            process.receive(envelope, now)
-            self.stirred.append(process)
+            self._receive(process, envelope, now)
 
     def serve_peer(self, envelope: Envelope, now: float) -> bool:
         """Give a request of another node to the process that it is for; False: to none that serves others."""
         process = self.by_id.get(envelope.target.process)
         if process is None or not process.remote:
             return False
-        process.receive(envelope, now)
-        self.stirred.append(process)
+        self._receive(process, envelope, now)
         return True
+
+    def _receive(self, process: SystemProcess, envelope: Envelope, now: float) -> None:
+        self.stirred.append(process)
+        try:
+            process.receive(envelope, now)
+        except Exception as error:
+            self._failed(process, envelope, error, now)
+
+    def use_state(self, state: State, wanted: UseState, now: float) -> None:
+        """Let a process of a guest use its saved state."""
+        self.stirred.append(state)
+        try:
+            state.use(wanted)
+        except Exception as error:
+            self._failed(state, wanted, error, now)
 
     def answered(self, token: SystemToken, answer: Arrival | Failure, now: float) -> None:
         """A request that one of them sent has its outcome."""
         process = self.by_id[token.process]
-        process.answered(token.token, answer, now)
         self.stirred.append(process)
+        try:
+            process.answered(token.token, answer, now)
+        except Exception as error:
+            self._failed(process, token, error, now)
 
     def job_done(self, token: SystemToken, job: Job, outcome: Outcome, now: float) -> None:
         """A disk job that one of them wanted is done."""
-        process = self.by_id[token.process]
-        process.done(job._replace(owner=token.token), outcome, now)
+        process, own = self.by_id[token.process], job._replace(owner=token.token)
         self.stirred.append(process)
+        try:
+            process.done(own, outcome, now)
+        except Exception as error:
+            self._failed(process, own, error, now)
 
     def code_fetched(self, token: SystemToken, program: Program | BadCode, now: float) -> None:
         """Code that one of them wanted is there, or is not."""
         process = self.by_id[token.process]
-        process.code_fetched(token.token, program, now)
         self.stirred.append(process)
+        try:
+            process.code_fetched(token.token, program, now)
+        except Exception as error:
+            self._failed(process, token, error, now)
 
     def ended(self, ended: ProcessId, now: float) -> None:
         """A process of a guest has ended."""
         for process in self.by_id.values():
-            process.ended(ended, now)
             self.stirred.append(process)
+            try:
+                process.ended(ended, now)
+            except Exception as error:
+                self._failed(process, None, error, now)
 
     def on_timer(self, now: float) -> None:
         """Time has passed."""
         for process in self.by_id.values():
-            process.on_timer(now)
             self.stirred.append(process)
+            try:
+                process.on_timer(now)
+            except Exception as error:
+                self._failed(process, None, error, now)
+
+    def next_deadline(self) -> float | None:
+        """When `on_timer` has something to do."""
+        first = None
+        for process in self.by_id.values():
+            try:
+                deadline = process.next_deadline()
+            except Exception as error:
+                self._note(process, error)
+            else:
+                if deadline is not None and (first is None or deadline < first):
+                    first = deadline
+        return first
+
+    def next_wish(self, process: SystemProcess, now: float) -> Wish | None:
+        """What one of them wants done; None: nothing more."""
+        while True:
+            try:
+                return process.next_action()
+            except Exception as error:
+                self._failed(process, None, error, now)
+
+    def _failed(self, process: SystemProcess, cause: Cause, error: Exception, now: float) -> None:
+        """Its code has failed: what it was told ends, and nothing else."""
+        self._note(process, error)
+        try:
+            process.recover(cause, now)
+        except Exception as again:  # whoever asked learns of it when its time is up
+            self._note(process, again)
+
+    def _note(self, process: SystemProcess, error: Exception) -> None:
+        self.failures[process.id] += 1
+        self._tell(Unforeseen(str(process.id), tuple(told(error))))

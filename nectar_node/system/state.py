@@ -29,7 +29,7 @@ from nectar_node.storage.operations import (
     Replace,
     file_name,
 )
-from nectar_node.system.process import Wish, bare, metadata_bytes, reply
+from nectar_node.system.process import SORRY, Cause, Wish, bare, metadata_bytes, reply
 from nectar_node.system.shapes import Refused, bad_request, dump, load_untrusted, variant_untrusted
 from nectar_node.world import BadCode, LogLine
 
@@ -66,7 +66,10 @@ class State:
         """`root`: the folder of all saved states."""
         self._root = root
         self._wishes: deque[Wish] = deque()
+        self._open: dict[int, _Owner] = {}
+        """By the ids of their envelopes: those who wait for the disk."""
         self._waiting: Counter[ProcessId] = Counter()
+        """How many of those each process has."""
         self._bytes = 0
 
     def use(self, wanted: UseState) -> None:
@@ -83,19 +86,21 @@ class State:
                     raise Refused({"BadBytes": {"action": name}})
                 data = envelope.blob.bytes
             owner = _Owner(bare(envelope), name, len(data) + metadata_bytes(envelope))
-            self._count(envelope.source.process, owner.weight)
+            self._count(owner)
             self._ask(envelope.source.process, _ACTIONS[name], data, owner)
         except Refused as refusal:
             self._answer(envelope, {"Err": refusal.value}, None)
 
-    def _count(self, process: ProcessId, weight: int) -> None:
+    def _count(self, owner: _Owner) -> None:
+        process = owner.envelope.source.process
         if self._bytes >= MAX_WAITING_BYTES:
             raise Refused({"IOError": {"error": "too much waits for the disk already"}})
         if self._waiting[process] >= MAX_WAITING:
             self._wishes.append(LogLine(str(process), 0, "uses its state by message faster than the disk can follow"))
             raise Refused({"IOError": {"error": f"{MAX_WAITING} requests of yours wait for the disk already"}})
+        self._open[owner.envelope.id] = owner
         self._waiting[process] += 1
-        self._bytes += weight
+        self._bytes += owner.weight
 
     def _ask(self, process: ProcessId, action: StateAction, state: Buffer, owner: object) -> None:
         location = Location(self._root, (file_name(str(process)),))
@@ -123,6 +128,7 @@ class State:
             return
         assert isinstance(owner, _Owner)
         envelope, name, weight = owner
+        self._open.pop(envelope.id, None)
         self._bytes -= weight
         self._waiting -= Counter([envelope.source.process])  # which forgets those without any
         if problem is not None:
@@ -153,6 +159,19 @@ class State:
     def next_action(self) -> Wish | None:
         """The next answer or disk job."""
         return self._wishes.popleft() if self._wishes else None
+
+    def recover(self, cause: Cause, now: float) -> None:
+        """Answer a request or a call that failed."""
+        failed = cause.owner if isinstance(cause, Job) else cause
+        if isinstance(failed, _Owner):
+            failed = failed.envelope
+        if isinstance(failed, UseState):
+            self._wishes.append(StateUsed(failed.token, None, f"its state cannot be used: {SORRY}"))
+        elif isinstance(failed, Envelope):
+            self._open.pop(failed.id, None)
+            self._answer(failed, {"Err": {"IOError": {"error": SORRY}}}, None)
+        self._waiting = Counter(owner.envelope.source.process for owner in self._open.values())
+        self._bytes = sum(owner.weight for owner in self._open.values())
 
     def _answer(self, envelope: Envelope, value: object, state: Buffer | None) -> None:
         blob = LazyLoadBlob(None, state) if state is not None else None

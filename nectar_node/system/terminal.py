@@ -37,7 +37,7 @@ from kernel.grants import KERNEL_PROCESS
 from kernel.guest import Arrival, Failure, Program
 from kernel.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, Reason, Request, Response
 from nectar_node.storage.operations import DiskError, Job, Location, Outcome, ReadAt
-from nectar_node.system.process import FetchCode, SystemToken, Wish, bare
+from nectar_node.system.process import SORRY, Cause, FetchCode, SystemToken, Wish, bare
 from nectar_node.system.scripts import (
     MAX_SCRIPTS_BYTES,
     SCRIPTS_FILE,
@@ -225,6 +225,23 @@ class Terminal:
     def next_action(self) -> Wish | None:
         """The next thing to do."""
         return self._wishes.popleft() if self._wishes else None
+
+    def recover(self, cause: Cause, now: float) -> None:
+        """End the run that failed, or answer the request."""
+        if isinstance(cause, Envelope):
+            runs = [run for run in self._runs.values() if run.requester.id == cause.id]
+            self._reply(cause, f"{SORRY}.".capitalize().encode(), FAILED, None)
+        elif cause is None:
+            runs = [run for run in self._runs.values() if run.deadline <= now or (run.ended and run.answered)]
+        else:
+            number = cause.owner if isinstance(cause, Job) else getattr(cause, "token", None)
+            runs = [run for run in self._runs.values() if run.number == number]
+        for run in runs:
+            self._reply(run.requester, f"{SORRY}.".capitalize().encode(), FAILED, None)
+            del self._runs[run.number]
+            if run.process is not None:
+                self._wishes.append(Kill(run.process))
+        self._processes = {run.process: run for run in self._runs.values() if run.process is not None}
 
     # --- a run, from the line to the end ----------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from kernel.events import Reply
 from kernel.guest import Arrival, Failure, Program
 from kernel.message import Envelope, Request
 from nectar_node.storage.operations import Job, Outcome
-from nectar_node.system.process import bare, metadata_bytes, reply
+from nectar_node.system.process import SORRY, Cause, bare, metadata_bytes, reply
 from nectar_node.world import BadCode
 
 TIMER = ProcessId("timer", "distro", "sys")
@@ -107,11 +107,12 @@ class Timer:
     def on_timer(self, now: float) -> None:
         """Answer what has expired."""
         while self._due and self._due[0][0] <= now:
-            _, number = heapq.heappop(self._due)
+            number = self._due[0][1]
             expired = self._running.get(number)
             if expired is not None:
-                self._take_off(expired.source.process, number)
                 self._answer(expired, b"")
+                self._take_off(expired.source.process, number)
+            heapq.heappop(self._due)
 
     def _take_off(self, process: ProcessId, number: int) -> None:
         del self._running[number]
@@ -120,6 +121,27 @@ class Timer:
         if not numbers:
             del self._of[process]
         self._of_package -= Counter([process.package_id])  # which forgets those without any
+
+    def recover(self, cause: Cause, now: float) -> None:
+        """End the timer that was being dealt with."""
+        if isinstance(cause, Envelope):
+            self._fail(cause)
+        elif self._due and self._due[0][0] <= now:
+            first = self._running.get(heapq.heappop(self._due)[1])
+            if first is not None:
+                self._fail(first)
+        set_off = {number for _, number in self._due}
+        for number in [each for each in self._running if each not in set_off]:
+            self._fail(self._running[number])
+        self._of = {}
+        for number, envelope in self._running.items():
+            self._of.setdefault(envelope.source.process, set()).add(number)
+        self._of_package = Counter(envelope.source.process.package_id for envelope in self._running.values())
+
+    def _fail(self, envelope: Envelope) -> None:
+        for number in [each for each, kept in self._running.items() if kept.reply_to == envelope.reply_to]:
+            del self._running[number]
+        self._answer(envelope, json.dumps({"Err": SORRY}).encode())
 
     def next_action(self) -> Reply | None:
         """The next answer."""

@@ -30,7 +30,7 @@ from kernel.events import GrantCapabilities
 from kernel.guest import Arrival, Failure, Program
 from kernel.message import Buffer, Envelope, LazyLoadBlob
 from nectar_node.storage.operations import MAX_DEPTH, DiskError, Job, Location, Outcome, StopJob, is_part
-from nectar_node.system.process import Wish, bare, metadata_bytes, reply
+from nectar_node.system.process import SORRY, Cause, Wish, bare, metadata_bytes, reply
 from nectar_node.system.shapes import Refused, dump, field_untrusted, load_untrusted, text_untrusted
 from nectar_node.system.vfs_actions import ACTIONS, Action, Call, parse_untrusted, refusal
 from nectar_node.system.vfs_queue import Pending, VfsQueue
@@ -98,6 +98,8 @@ class Vfs:
         self._cursors: dict[ProcessId, dict[str, int]] = {}
         self._queue: VfsQueue[_Task] = VfsQueue()
         self._waits = Waits[_Task](awaited_until)
+        self._planned: Pending[_Task] | None = None
+        """What `_go_on` is looking at."""
         self._wishes: deque[Wish] = deque()
 
     # --- mounts -----------------------------------------------------------------------------------------------------
@@ -136,6 +138,8 @@ class Vfs:
         pending = job.owner
         assert isinstance(pending, Pending)
         self._waits.over(pending)
+        if pending not in self._queue:
+            return  # it has failed here, and has been answered
         if not pending.stopped:
             self._finish(pending.task, outcome)
         self._queue.finished(pending)
@@ -170,6 +174,20 @@ class Vfs:
     def next_action(self) -> Wish | None:
         """The next answer or disk job."""
         return self._wishes.popleft() if self._wishes else None
+
+    def recover(self, cause: Cause, now: float) -> None:
+        """Answer a request that failed."""
+        failed: object = cause.owner if isinstance(cause, Job) else cause
+        if self._planned is not None:
+            failed, self._planned = self._planned, None
+        if isinstance(failed, Pending):
+            failed = failed.task.envelope
+        number = failed.id if isinstance(failed, Envelope) else None
+        for pending in self._queue.mend(lambda task: task.envelope.id == number):
+            self._waits.over(pending)
+        if isinstance(failed, Envelope):
+            self._answer(failed, {"Err": {"IOError": {"error": SORRY, "path": ""}}}, None)
+        self._go_on()
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -209,6 +227,7 @@ class Vfs:
             if pending.stopped:
                 self._queue.finished(pending)
                 continue
+            self._planned = pending
             task = pending.task
             call = task.call._replace(cursor=task.cursors.get(pending.places[0], 0))
             pending.task = task._replace(call=call)
@@ -221,6 +240,7 @@ class Vfs:
             else:
                 party = str(pending.caller.package_id)
                 self._wishes.append(Job(operation, pending.places[0], pending, party, pending.ticket))
+            self._planned = None
 
     def _finish(self, task: _Task, outcome: Outcome) -> None:
         envelope, action, call, cursors = task

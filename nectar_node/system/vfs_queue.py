@@ -8,6 +8,7 @@ known only when the one before is done, and those that concern two places. Bound
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -39,6 +40,10 @@ class Pending(Generic[T]):
     """By which its job can be stopped."""
     stopped: bool = False
     """Nobody waits for it any more."""
+    goes: bool = False
+    """It may be done now."""
+    given: bool = False
+    """`VfsQueue.next` has given it."""
 
 
 @dataclass(slots=True)
@@ -59,6 +64,8 @@ class VfsQueue(Generic[T]):
     """What is to be done, and what may be done now."""
 
     def __init__(self) -> None:
+        self._all: dict[Pending[T], None] = {}
+        """In the order in which they came."""
         self._places: dict[str, _Place[T]] = {}
         self._usage: dict[ProcessId, _Usage] = {}
         self._bytes = 0
@@ -81,6 +88,7 @@ class VfsQueue(Generic[T]):
 
     def put(self, pending: Pending[T]) -> None:
         """Something is to be done, after what is to be done at its places already."""
+        self._all[pending] = None
         usage = self._usage.setdefault(pending.caller, _Usage())
         usage.requests += 1
         usage.bytes += pending.weight
@@ -91,10 +99,41 @@ class VfsQueue(Generic[T]):
 
     def next(self) -> Pending[T] | None:
         """What may be done now; None: nothing. Each comes once, and is `finished` some time later."""
-        return self._ready.popleft() if self._ready else None
+        if not self._ready:
+            return None
+        pending = self._ready.popleft()
+        pending.given = True
+        return pending
+
+    def __contains__(self, pending: Pending[T]) -> bool:
+        """Whether it is to be done, or being done."""
+        return pending in self._all
+
+    def mend(self, failed: Callable[[T], bool]) -> list[Pending[T]]:
+        """Our own code has failed: forget those that it has failed at, and count anew; those that are forgotten."""
+        left, forgotten = [], []
+        for each in self._all:
+            (forgotten if failed(each.task) else left).append(each)
+        self._all = dict.fromkeys(left)
+        self._places, self._usage, self._bytes = {}, {}, 0
+        for pending in left:
+            usage = self._usage.setdefault(pending.caller, _Usage())
+            usage.requests += 1
+            usage.bytes += pending.weight
+            self._bytes += pending.weight
+            for name in pending.places:
+                place = self._places.setdefault(name, _Place())
+                if pending.goes:
+                    place.going, place.alone = place.going + 1, pending.alone
+                else:
+                    place.waiting.append(pending)
+        self._ready = deque(each for each in left if each.goes and not each.given)
+        self._advance(tuple(self._places))
+        return forgotten
 
     def finished(self, pending: Pending[T]) -> None:
         """It is done, or will not be."""
+        del self._all[pending]
         usage = self._usage[pending.caller]
         usage.requests -= 1
         usage.bytes -= pending.weight
@@ -128,6 +167,7 @@ class VfsQueue(Generic[T]):
         )
 
     def _go(self, pending: Pending[T]) -> None:
+        pending.goes = True
         for name in pending.places:
             place = self._places[name]
             place.waiting.popleft()

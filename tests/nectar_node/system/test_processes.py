@@ -21,7 +21,7 @@ def timer() -> Timer:
 
 @pytest.fixture
 def processes(timer: Timer) -> SystemProcesses:
-    return SystemProcesses((timer, State("state")))
+    return SystemProcesses((timer, State("state")), lambda _: None)
 
 
 def request(target: ProcessId) -> Envelope:

@@ -1,0 +1,132 @@
+"""One exception at one call, to see that what it ends is the smallest thing that can end.
+
+Every call that is made from a file of certain folders is a *site*: a line, and what it calls, in Python or in C. A run
+in which nothing is raised counts how often each is reached; an injection raises at one of these times. A site is drawn
+first, and then one of its times, so that what happens once in a run is met as often as what happens a thousand times.
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from types import FrameType
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[2]
+
+
+class Site(NamedTuple):
+    """A call in the source."""
+
+    file: str
+    """Below the root of the sources."""
+    caller: str
+    """The function that calls."""
+    line: int
+    """In the file."""
+    called: str
+    """What is called."""
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}, in {self.caller}: the call of {self.called}"
+
+
+class Injected(Exception):
+    """What nobody has foreseen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """Raise at a site, the `time`th time that it is reached within a step, both counted from 1 on."""
+
+    site: Site
+    step: int
+    time: int
+
+    def __str__(self) -> str:
+        return f"{self.site}, for the {self.time}. time in step {self.step}"
+
+
+Reached = dict[Site, list[int]]
+"""By site: the step of each time that it was reached."""
+
+
+def draw(chance: Random, reached: Reached) -> Injection:
+    """One of those that a run without any has reached."""
+    site = chance.choice(sorted(reached))
+    index = chance.randrange(len(reached[site]))
+    step = reached[site][index]
+    return Injection(site, step, 1 + index - bisect_left(reached[site], step))
+
+
+class Probe:
+    """Watches the calls of a run, and raises at one of them.
+
+    A run is cut into steps, of whatever kind: to watch calls takes many times as long as what is watched, so only the
+    step is watched in which something is to be raised.
+    """
+
+    def __init__(
+        self, folders: tuple[str, ...], beginning: Callable[..., None], injection: Injection | None = None
+    ) -> None:
+        """`folders` of the sources, such as `net`: what is called from there counts, but within `beginning`, which makes
+        what is tested. None: nothing is raised."""
+        self._beginning = beginning.__code__
+        self._begins = 0
+        self._folders = tuple(str(ROOT / folder) + "/" for folder in folders)
+        self._injection = injection
+        self._seen: dict[str, str | None] = {}
+        self.reached: Reached = {}
+        """With nothing to raise."""
+        self.raised = False
+        self._step = 0
+        self._times = 0
+        """How often the site has been reached in its step."""
+
+    def begin_step(self) -> None:
+        """The run comes to the next step; it ends with `end`."""
+        self._step += 1
+        injection = self._injection
+        if injection is None or (injection.step == self._step and not self.raised):
+            sys.setprofile(self._on_event)
+        elif injection.step == self._step - 1:
+            sys.setprofile(None)
+
+    def end(self) -> None:
+        """Nothing is watched any more."""
+        sys.setprofile(None)
+
+    def _on_event(self, frame: FrameType, event: str, argument: Any) -> None:
+        if frame.f_code is self._beginning and event in ("call", "return"):
+            self._begins += 1 if event == "call" else -1
+        if self._begins:
+            return
+        if event == "call":
+            caller, called = frame.f_back, frame.f_code.co_name
+        elif event == "c_call":
+            caller, called = frame, argument.__name__
+        else:
+            return
+        if caller is None or (file := self._file(caller)) is None:
+            return
+        site = Site(file, caller.f_code.co_qualname, caller.f_lineno, called)
+        injection = self._injection
+        if injection is None:
+            self.reached.setdefault(site, []).append(self._step)
+        elif site == injection.site:
+            self._times += 1
+            if self._times == injection.time:
+                self.raised = True
+                sys.setprofile(None)
+                raise Injected(str(injection))
+
+    def _file(self, frame: FrameType) -> str | None:
+        name = frame.f_code.co_filename
+        if name not in self._seen:
+            inside = any(name.startswith(folder) for folder in self._folders)
+            self._seen[name] = str(Path(name).relative_to(ROOT)) if inside else None
+        return self._seen[name]
