@@ -154,10 +154,16 @@ class Control:
     """The commands of one node."""
 
     def __init__(
-        self, core: NodeCore, status: Callable[[], dict[str, object]], turn: Callable[[], None], ready: trio.Event
+        self,
+        core: NodeCore,
+        status: Callable[[], dict[str, object]],
+        turn: Callable[[], None],
+        ready: trio.Event,
+        note: Callable[[str, Exception], None],
     ) -> None:
         """`status`: what the driver adds to the status; `turn`: lets the node run after it was told something; `ready`:
-        set when it has started its packages."""
+        set when it has started its packages; `note`: writes down what our own code has failed at."""
+        self._note = note
         self.stop = trio.Event()
         """Set when a client asks the node to shut down."""
         self._core = core
@@ -199,14 +205,22 @@ class Control:
             return {"ok": await command(client, request)}
         except NodeError as refusal:
             return error(refusal)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise  # the client went away
+        except Exception as failure:
+            self._note("a command", failure)
+            return error(NodeError("The node could not do that: its log says why."))
 
     def forget(self, client: Client) -> None:
         """A client has gone away."""
-        for path in list(client.shares):
-            self._take_back(client, path)
-        if client.feeds:
+        try:
+            for path in list(client.shares):
+                self._take_back(client, path)
             for feed, end in client.feeds.items():
                 end(feed)
+        except Exception as failure:
+            self._note("a client's end", failure)
+        if client.feeds:
             client.feeds.clear()
             self._turn()
 
@@ -221,6 +235,7 @@ class Control:
             "routers": status.router_rows(self._core),
             **self._core.kernel.statistics(),
             "dead_letters": self._core.dead_letters.count,
+            "failures": self._core.failures,
             "blob_bytes_loaded": self._core.machine.blob_bytes_loaded(),
             **self._status(),
         }

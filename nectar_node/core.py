@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol
 
 from kernel.address import Address, PackageId, ProcessId
 from kernel.capability import Capability
@@ -50,7 +51,7 @@ from nectar_node.start_up import Boot, StartUp
 from nectar_node.storage.operations import Job, Location, Outcome, StopJob
 from nectar_node.system.kernel import KernelProcess
 from nectar_node.system.net import Net
-from nectar_node.system.process import CompileCode, FetchCode, SystemProcess, SystemToken
+from nectar_node.system.process import SORRY, CompileCode, FetchCode, SystemProcess, SystemToken
 from nectar_node.system.processes import SystemProcesses
 from nectar_node.system.shapes import Refused
 from nectar_node.system.state import State
@@ -59,7 +60,9 @@ from nectar_node.system.timer import Timer
 from nectar_node.system.vfs import Vfs
 from nectar_node.trace import Traces
 from nectar_node.vouching import Vouching
-from nectar_node.world import BadCode, LoadCode, LogLine, Printed, ShutDown, WorldAction
+from nectar_node.world import BadCode, LoadCode, LogLine, Printed, ShutDown, Torn, WorldAction
+from net.containment import told
+from net.events import Unforeseen
 from net.peers import Network
 
 
@@ -70,8 +73,29 @@ class Timed(Protocol):
         """When it has something to do."""
 
 
+P = ParamSpec("P")
+
+
+def _guarded(method: Callable[Concatenate[NodeCore, P], None]) -> Callable[Concatenate[NodeCore, P], None]:
+    """What fails in there may leave anything half done. (`settle` and `run`, which are called for every message, see
+    to that themselves.)"""
+
+    @wraps(method)
+    def guarded(core: NodeCore, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(core, *args, **kwargs)
+        except Exception as error:
+            core._tear(f"it was told {method.__name__}", error)
+
+    return guarded
+
+
 class NodeCore:
-    """A whole node without its driver."""
+    """A whole node without its driver.
+
+    What goes wrong in its own code ends the smallest thing that can end: a connection (`net.containment`), or what a
+    system process was asked (`system.processes`). Where that is not known, it is `torn`.
+    """
 
     def __init__(self, config: CoreConfig, network: Network) -> None:
         self.our = config.our
@@ -139,9 +163,12 @@ class NodeCore:
             Ended: self._ended,
         }
         self._now = 0.0
+        self.torn: Torn | None = None
+        """Why nothing is passed on any more: the node has to begin anew. What is told from then on does nothing."""
 
     # --- what the world tells ---------------------------------------------------------------------------------------
 
+    @_guarded
     def boot(self, boot: Boot, now: float) -> None:
         """Ask for the name, and start the packages when that is answered, or has taken too long; they keep what they
         held when the node went down (G21). `Ready` tells when they have been started."""
@@ -161,6 +188,7 @@ class NodeCore:
                 self.kernel.grants.drop(process, decision.denied)
         return without_denied(package, decision, self.our)
 
+    @_guarded
     def set_wall_clock(self, offset: float, now: float) -> None:
         """Unix time is `now` and so much more: somebody may have set the clock of the machine."""
         self.network.set_wall_clock(offset, now)
@@ -168,6 +196,8 @@ class NodeCore:
 
     def next_deadline(self) -> float | None:
         """When `on_timer` has something to do; None: not before the next event."""
+        if self.torn is not None:
+            return None
         earliest = math.inf
         for each in self._timed:
             deadline = each.next_deadline()
@@ -175,6 +205,7 @@ class NodeCore:
                 earliest = deadline
         return None if earliest == math.inf else earliest
 
+    @_guarded
     def on_timer(self, now: float) -> None:
         """Do what is due."""
         self._now = now
@@ -218,22 +249,27 @@ class NodeCore:
     @property
     def can_run(self) -> bool:
         """Whether `run` has anything to do."""
-        return self.machine.can_run
+        return self.torn is None and self.machine.can_run
 
     def run(self, now: float, polls: int) -> None:
         """Let guests run, at most so many polls."""
-        self.machine.run(now, polls)
+        try:
+            self.machine.run(now, polls)
+        except Exception as error:
+            self._tear("guests ran", error)
         self.settle(now)
 
     def take_busy(self) -> Guest | None:
         """A guest that keeps using up its slices, to be polled on another thread; None: there is none."""
         return self.machine.take_busy()
 
+    @_guarded
     def polled(self, guest: Guest, poll: Poll, now: float) -> None:
         """A busy guest that was lent out has been polled."""
         self.machine.polled(guest, poll, now)
         self.settle(now)
 
+    @_guarded
     def job_done(self, job: Job, outcome: Outcome, now: float) -> None:
         """A disk job is done."""
         self._now = now
@@ -262,6 +298,7 @@ class NodeCore:
         for process in grants.snapshot()[0].keys() - boots:
             grants.forget(process)
 
+    @_guarded
     def code_loaded(self, load: LoadCode, program: Program | BadCode, now: float) -> None:
         """Code is there, or is not."""
         self._now = now
@@ -308,6 +345,11 @@ class NodeCore:
         self.network.dial_failed(connection, reason, now)
         self.settle(now)
 
+    def failed(self, connection: int, error: Exception, now: float) -> None:
+        """The driver's own code has failed at a connection, which is gone."""
+        self.network.failed(connection, error, now)
+        self.settle(now)
+
     def lost(self, connection: int, now: float) -> None:
         """A connection is gone."""
         self.network.lost(connection, now)
@@ -327,6 +369,7 @@ class NodeCore:
 
     # --- what the user asks -----------------------------------------------------------------------------------------
 
+    @_guarded
     def install(self, package: Package, token: object, now: float, *, anew: bool = True) -> None:
         """Make a package's folder its drive `pkg`, and start its processes with what the manifest asks for, all or
         none of them; `Installed` tells when that is done. `anew`: they hold nothing else, and what earlier processes
@@ -335,18 +378,21 @@ class NodeCore:
         self._installer.install(package, token, anew)
         self.settle(now)
 
+    @_guarded
     def decide(self, package: PackageId, decision: Decision, now: float) -> None:
         """Keep what the user has decided about a package, for the next boot too: it does not get what they denied."""
         self.decisions.decide(package, decision)
         self._keep(now)
         self.settle(now)
 
+    @_guarded
     def inject(self, target: Address, request: Request, blob: LazyLoadBlob | None, token: object, now: float) -> None:
         """Send a request in the user's name; `Answered` brings the outcome if it expects a response."""
         self._now = now
         self._kernel(Inject(TERMINAL, target, request, blob, token))
         self.settle(now)
 
+    @_guarded
     def kill(self, process: ProcessId, now: float) -> None:
         """End a process; no on-exit runs."""
         self._now = now
@@ -355,12 +401,16 @@ class NodeCore:
 
     def kill_tree(self, target: ProcessId | PackageId, now: float) -> int:
         """End a process, or all of a package, and whatever descends from them, in one step; how many have ended."""
-        self._now = now
         ended = self.tree(target)
         if ended:
-            self._kernel(KillAll(ended))
-        self.settle(now)
+            self._kill_all(ended, now)
         return len(ended)
+
+    @_guarded
+    def _kill_all(self, processes: tuple[ProcessId, ...], now: float) -> None:
+        self._now = now
+        self._kernel(KillAll(processes))
+        self.settle(now)
 
     def tree(self, target: ProcessId | PackageId) -> tuple[ProcessId, ...]:
         """A process, or those of a package, with all that descend from them, as far as they run or wait for their
@@ -369,6 +419,7 @@ class NodeCore:
             return self.kernel.lifecycle.tree(lambda process: process.package_id == target)
         return self.kernel.lifecycle.tree(lambda process: process == target)
 
+    @_guarded
     def run_script(self, line: str, timeout: int, token: object, now: float) -> None:
         """Run a script as the line says, for at most `timeout` seconds: `Printed` brings what it prints, `Answered` its
         answer, or Timeout."""
@@ -377,10 +428,10 @@ class NodeCore:
         self._kernel(Inject(TERMINAL, Address(self.our, TERMINAL), request, None, token))
         self.settle(now)
 
+    @_guarded
     def stop_script(self, token: object, now: float) -> None:
         """End the script that was run with this token, if it has not answered yet: `Answered` says so."""
-        self._terminal.stop(token)
-        self._system.stirred.append(self._terminal)
+        self._system.stop_script(self._terminal, token, now)
         self.settle(now)
 
     def ask_disk_use(self, token: object, now: float) -> None:
@@ -393,6 +444,7 @@ class NodeCore:
         """The processes of this node, the system's first."""
         return (*self._system.by_id, *self.kernel.processes)
 
+    @_guarded
     def trace(self, address: Address | None, token: object, now: float) -> None:
         """Follow all lineages that touch `address`; with None, every one. `Traced` brings their records until
         `untrace`."""
@@ -400,18 +452,21 @@ class NodeCore:
         self.kernel.tracer = self._traces.tracer
         self.settle(now)
 
+    @_guarded
     def untrace(self, token: object, now: float) -> None:
         """Follow them no longer."""
         self._traces.leave(token)
         self.kernel.tracer = self._traces.tracer
         self.settle(now)
 
+    @_guarded
     def probe(self, name: str, token: object, now: float) -> None:
         """See how another node is reached, without a message: `Probed` brings each step, until its `ProbeEnded` or
         `stop_probe`."""
         self.network.probe(name, token, now)
         self.settle(now)
 
+    @_guarded
     def stop_probe(self, token: object, now: float) -> None:
         """Tell nothing more about it."""
         self.network.stop_probe(token)
@@ -422,19 +477,33 @@ class NodeCore:
     def settle(self, now: float) -> None:
         """Pass on what kernel, net and system processes want of each other, until nobody wants anything more."""
         self._now = now
+        if self.torn is not None:
+            return
         actions, stirred, events = self.machine.actions, self._system.stirred, self._events
-        while True:
-            while actions:
-                action = actions.popleft()
-                self._kernel_actions[type(action)](action)
-            while stirred:
-                self._drain(stirred.popleft())
-            if events:
-                self._peers.handle(events.popleft(), now)
-            elif not actions:
-                break
-        if self.kernel.tracer is not None:
-            self._out.extend(self._traces.take())
+        at: object = None
+        try:
+            while True:
+                while actions:
+                    at = action = actions.popleft()
+                    self._kernel_actions[type(action)](action)
+                while stirred:
+                    at = process = stirred.popleft()
+                    self._drain(process)
+                if events:
+                    at = event = events.popleft()
+                    self._peers.handle(event, now)
+                elif not actions:
+                    break
+            if self.kernel.tracer is not None:
+                self._out.extend(self._traces.take())
+        except Exception as error:
+            self._tear(f"it carried out {type(at).__name__}", error)
+
+    def _tear(self, what: str, error: Exception) -> None:
+        """The node's own code has failed outside of what can be ended alone, and nobody knows what is half done."""
+        if self.torn is None:
+            self.torn = Torn(what, error)
+            self._out.append(self.torn)
 
     def _drain(self, process: SystemProcess) -> None:
         while (wish := self._system.next_wish(process, self._now)) is not None:
@@ -492,6 +561,9 @@ class NodeCore:
             location = self._locate_installed(package, path) if installed else self.vfs.locate(package, path)
         except Refused as refusal:
             location, problem = None, f"{path} is no path: {refusal.value}"
+        except Exception as error:
+            self._out.append(Unforeseen(f"the start of {path} of {package}", tuple(told(error))))
+            location, problem = None, SORRY
         if location is None:
             self._code_loaded(LoadCode(Location(self.our, ()), owner), BadCode(problem))
         else:
@@ -548,6 +620,12 @@ class NodeCore:
 
     def _serve_peer(self, envelope: Envelope) -> bool:
         return self._system.serve_peer(envelope, self._now)
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How often the node's own code has failed, in its net and in each of its system processes."""
+        counted = {str(process): count for process, count in self._system.failures.items()}
+        return {"net": self.network.failures, **counted}
 
     def peers(self) -> list[dict[str, object]]:
         """The nodes this one has a session with, for status pages."""

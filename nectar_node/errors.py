@@ -41,6 +41,21 @@ class CannotStart(NodeError):
     """The world's: a node did not become ready; the message quotes its reason."""
 
 
+class OwnFailure(NodeError):
+    """Ours: the node's own code has failed, and what it holds may be half done. It begins anew (`EX_SOFTWARE`)."""
+
+
+EX_SOFTWARE = 70
+"""Exit code of a node that has ended so; `sysexits.h` has it for an internal error."""
+
+
+def exit_code(error: NodeError) -> int:
+    """Of a node that ends with it."""
+    if isinstance(error, OwnFailure):
+        return EX_SOFTWARE
+    return 2 if isinstance(error, BadInput) else 1
+
+
 def first(group: BaseExceptionGroup[NodeError]) -> NodeError:
     """The one to show of those that ended an event loop."""
     error: BaseException = group

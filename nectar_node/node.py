@@ -12,7 +12,7 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +32,16 @@ from nectar_node.core import NodeCore
 from nectar_node.core_config import CoreConfig
 from nectar_node.decisions_file import read_decisions, write_decisions
 from nectar_node.descriptors import Budget
-from nectar_node.errors import BadInput, CannotJoin, CannotListen, CannotStart, NodeError, first
+from nectar_node.errors import (
+    BadInput,
+    CannotJoin,
+    CannotListen,
+    CannotStart,
+    NodeError,
+    OwnFailure,
+    exit_code,
+    first,
+)
 from nectar_node.lanes import Lanes
 from nectar_node.loading import Loader
 from nectar_node.log_budget import LogBudget
@@ -49,8 +58,10 @@ from nectar_node.startable import read_startable
 from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, StopJob
+from nectar_node.system.process import SORRY
 from nectar_node.trace import Traced
 from nectar_node.world import (
+    BadCode,
     DiskUsed,
     Installed,
     Joined,
@@ -60,11 +71,13 @@ from nectar_node.world import (
     Printed,
     Ready,
     ShutDown,
+    Torn,
 )
+from net.containment import told
 from net.directory import Directory, Endpoint
 from net.driver import Driver
 from net.errors import ListenFailed
-from net.events import Close, Dial, FailureReason, Hold, Probed, Writable
+from net.events import Close, Dial, FailureReason, Hold, Probed, Unforeseen, Writable
 from net.keyfile import Keys
 from net.limits import FAREWELL_SECONDS, MAX_CONNECTIONS
 from net.origins import is_this_machine
@@ -73,6 +86,10 @@ from net.tcp import TcpListener, TcpTransport
 
 CLOCK_SECONDS = 5.0
 """Pause between two looks at the machine's clock: name records live for days."""
+AGAIN_SECONDS = 1.0
+"""Pause before a task that our own code has failed at begins anew."""
+MAX_TRACEBACK_LINES = 100
+"""Of one failure in the log."""
 _IDS_AT_ONCE = 512
 
 
@@ -89,11 +106,15 @@ def run(config: NodeConfig) -> int:
         trio.run(_main, _prepare(config, budget))
     except* NodeError as group:
         error = first(group)
+    except* Exception as group:
+        for line in told(group):
+            log.write_line("node", line)
+        error = OwnFailure(f"{config.name} goes down: its own code has failed. Its log says why.")
     if error is None:
         return 0
     _tell_ready(config, {"error": str(error)})
     sys.stderr.write(f"{error}\n")
-    return 2 if isinstance(error, BadInput) else 1
+    return exit_code(error)
 
 
 def _is_orphan(config: NodeConfig) -> bool:
@@ -182,6 +203,8 @@ class Node:
         self._refusal: FailureReason | None = None
         """Why the registrar does not grant the name."""
         self._job_ended = trio.Event()
+        self._torn: Torn | None = None
+        """Why it goes down by itself."""
         self._stop = trio.Event()
         self._ready = trio.Event()
         self._to_write: list[Writable] = []
@@ -212,34 +235,38 @@ class Node:
             NameRefused: self._on_refused,
             Ready: self._on_ready,
             ShutDown: lambda _: self._stop.set(),
+            Unforeseen: self._unforeseen,
+            Torn: self._tear,
         }
 
     async def run(self) -> None:
         """Listen, join, boot packages, say that it is ready, and serve until told to stop."""
         listener = await self._listen()
         socket = control_socket.bind(self.config.folder.control)
-        commands = control.Control(self._core, self._status, self._runner.turn, self._ready)
+        commands = control.Control(self._core, self._status, self._turn, self._ready, self._note)
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 clock = trio.lowlevel.current_clock().current_time  # what trio.current_time() asks, five calls later
-                self._driver = Driver(self._core, self._transport, nursery, self._runner.turn, clock)
+                self._driver = Driver(self._core, self._transport, nursery, self._turn, clock)
                 await nursery.start(self._lanes.run)
                 nursery.start_soon(self._watch_signals, commands)
                 nursery.start_soon(self._watch_starter, commands)
-                nursery.start_soon(self._runner.run)
+                nursery.start_soon(self._run_guests)
                 nursery.start_soon(self._driver.serve, listener)
                 clients = self._prepared.budget.clients
                 nursery.start_soon(control_socket.serve, commands, socket, control.MAX_LINE_BYTES, clients)
                 nursery.start_soon(_check_engine)
-                nursery.start_soon(self._watch_clock)
-                nursery.start_soon(self._watch_memory)
+                nursery.start_soon(self._again, "the watch over the clock", self._watch_clock)
+                nursery.start_soon(self._again, "the watch over the memory", self._watch_memory)
                 nursery.start_soon(self._pass_on_stop, commands)
                 self._boot()
                 await commands.stop.wait()
                 if self._refusal is not None:
                     raise CannotJoin(why_refused(self.config.name, self._refusal))
                 await self._shut_down()
+                if self._torn is not None:
+                    raise OwnFailure(f"{self.config.name} goes down: {self._torn.what}, and failed. Its log says why.")
                 nursery.cancel_scope.cancel()
         finally:
             _write_lines(self._log_budget.close())
@@ -290,7 +317,7 @@ class Node:
         reached = None if config.routers else Endpoint(*(config.advertise or self._endpoint))
         boot = Boot(tuple(self._prepared.packages), config.genesis is not None, reached)
         self._core.boot(boot, trio.current_time())
-        self._runner.turn()
+        self._turn()
 
     async def _watch_clock(self) -> None:
         """Tell the core when somebody has set the machine's clock, or the machine has slept."""
@@ -298,7 +325,7 @@ class Node:
             await trio.sleep(CLOCK_SECONDS)
             descriptors.RESERVE.refill()
             self._core.set_wall_clock(_wall_clock_offset(), trio.current_time())
-            self._runner.turn()
+            self._turn()
 
     async def _watch_memory(self) -> None:
         """Give back what a flood has filled, when it is over."""
@@ -310,18 +337,45 @@ class Node:
 
     async def _shut_down(self) -> None:
         """Keep what is to be kept, and say goodbye, so that peers need not wait to see whether this node comes back."""
-        with trio.move_on_after(FAREWELL_SECONDS):
-            while not self._core.kept:
-                self._core.keep(trio.current_time())
-                self._carry_out()
-                await self._job_ended.wait()
+        for step in (self._keep, self._say_goodbye):
+            try:
+                with trio.move_on_after(FAREWELL_SECONDS):
+                    await step()
+            except Exception as error:
+                self._note("the end of the node", error)
+
+    async def _keep(self) -> None:
+        while not self._core.kept:
+            self._core.keep(trio.current_time())
+            self._carry_out()
+            await self._job_ended.wait()
+
+    async def _say_goodbye(self) -> None:
         self._trace.end()
         self._core.network.shutdown(trio.current_time())
         self._core.settle(trio.current_time())
+        if self._torn is not None:  # the core passes nothing on any more
+            for event in self._core.network.events:
+                if isinstance(event, Close):
+                    self._driver.handle(event)
         self._carry_out()
         self._flush()
-        with trio.move_on_after(FAREWELL_SECONDS):
-            await self._driver.closed()
+        await self._driver.closed()
+
+    async def _run_guests(self) -> None:
+        try:
+            await self._runner.run()
+        except Exception as error:
+            self._tear(Torn("it ran guests", error))
+
+    async def _again(self, what: str, task: Callable[[], Awaitable[None]]) -> None:
+        """Do something beside all else, and begin it anew when our own code fails at it."""
+        while True:
+            try:
+                return await task()
+            except Exception as error:
+                self._note(what, error)
+                await trio.sleep(AGAIN_SECONDS)
 
     async def _watch_signals(self, commands: control.Control) -> None:
         async for _ in self._signals:
@@ -352,7 +406,26 @@ class Node:
         actions, carriers = self._actions, self._carriers
         while actions:
             action = actions.popleft()
-            carriers[type(action)](action)
+            try:
+                carriers[type(action)](action)
+            except Exception as error:
+                self._note(type(action).__name__, error)
+
+    def _note(self, what: str, error: BaseException) -> None:
+        """Our own code has failed at something that nothing else depends on: the log says so."""
+        self._unforeseen(Unforeseen(what, tuple(told(error))))
+
+    def _unforeseen(self, failure: Unforeseen) -> None:
+        self._log(LogLine("node", 0, f"failed at {failure.what}, please report it:"))
+        for line in failure.traceback[:MAX_TRACEBACK_LINES]:
+            self._log(LogLine("node", 0, line))
+
+    def _tear(self, torn: Torn) -> None:
+        """The core may be half done: the node goes down in order."""
+        if self._torn is None:
+            self._torn = torn
+            self._note(f"what may be half done: {torn.what}", torn.error)
+            self._stop.set()
 
     def _flush(self) -> None:
         """Write once for all that a turn has brought: an acknowledgement then goes with the answer behind it."""
@@ -376,7 +449,7 @@ class Node:
 
     def _job_done(self, job: Job, outcome: Outcome) -> None:
         self._core.job_done(job, outcome, trio.current_time())
-        self._runner.turn()
+        self._turn()
         self._job_ended.set()
         self._job_ended = trio.Event()
 
@@ -384,9 +457,20 @@ class Node:
         self._nursery.start_soon(self._load_elsewhere, load)
 
     async def _load_elsewhere(self, load: LoadCode) -> None:
-        program = await self._loader.load(load.source)
+        try:
+            program = await self._loader.load(load.source)
+        except Exception as error:
+            self._note("the start of a program", error)
+            program = BadCode(SORRY)
         self._core.code_loaded(load, program, trio.current_time())
-        self._runner.turn()
+        self._turn()
+
+    def _turn(self) -> None:
+        """Let the core run; what fails in there may leave anything half done."""
+        try:
+            self._runner.turn()
+        except Exception as error:
+            self._tear(Torn("it let guests run", error))
 
     def _log(self, line: LogLine) -> None:
         if line.verbosity > log.DEFAULT_VERBOSITY:
@@ -394,7 +478,7 @@ class Node:
         _write_lines(self._log_budget.admit(line, trio.current_time()))
         if self._log_budget.next_deadline() is not None and not self._telling_omitted:
             self._telling_omitted = True
-            self._nursery.start_soon(self._tell_omitted)
+            self._nursery.start_soon(self._again, "the log", self._tell_omitted)
 
     async def _tell_omitted(self) -> None:
         """Say what the log's budget has left out, as long as it owes that."""

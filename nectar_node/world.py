@@ -109,6 +109,15 @@ class DiskUsed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Torn:
+    """The node's own code has failed, and anything may be half done: it goes down in order, and begins anew."""
+
+    what: str
+    """What was being done, such as `it carried out ToPeer`."""
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
 class ShutDown:
     """A process that may has asked the node to end, as its user could."""
 
@@ -133,4 +142,5 @@ WorldAction = (
     | DiskUsed
     | ShutDown
     | Unforeseen
+    | Torn
 )

@@ -22,6 +22,8 @@ from net.events import Close, FailureReason, NetEvent, Unforeseen
 from net.session import Session
 from net.switchboard import Switchboard
 
+WHY = "this node failed: its log says why"
+"""What is said of a connection or a session that ends so."""
 PAUSE_SECONDS = 1.0
 """What concerns all connections and has failed is not tried again sooner: it would fail again, over and over."""
 
@@ -62,8 +64,19 @@ class Containment:
             self._events.append(Close(number))  # perhaps only the driver has it
         else:
             self._switchboard.abandon(connection, None if silent else GoodbyeCode.INTERNAL)
-            connection.why = "this node failed: its log says why"
+            connection.why = WHY
             self._let_go(connection, now)
+
+    def broken(self, number: int, error: Exception, now: float) -> None:
+        """Something failed at that connection outside of here: it has broken, and nothing is torn."""
+        connection = self._switchboard.get(number)
+        self.note(f"connection {number}" if connection is None else str(connection), error)
+        if connection is not None:
+            self._switchboard.abandon(connection, None)
+            connection.why = WHY
+            self.blame(connection.owner if connection.session is None else connection.session.name)
+            self.gone(connection, FailureReason.UNREACHABLE, now)
+        self.mend(now)
 
     def within(self, number: int, error: Exception, now: float) -> None:
         """The same in the midst of something else, after which the tables are mended."""

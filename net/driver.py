@@ -1,5 +1,8 @@
 """(trio) Carries bytes and connections between a `Network` and a transport. Decides nothing.
 
+What our own code fails with here ends the connection at which it failed, as if that had broken, and is told to the
+network (`containment`).
+
 Whoever owns the network drains its events and hands `Dial`, `Close`, `Writable` and `Hold` to `handle`; after
 everything that the driver has fed into the network it calls `turn`, so that the owner drains again and re-arms its
 timer.
@@ -20,6 +23,8 @@ SEND_BYTES = 1 << 18
 TURN_BYTES = 1 << 20
 """Written or read in a row while that goes without waiting: half a millisecond of loopback, and a round of trio's
 scheduler, which costs as much as encrypting 64 KiB, for every fourth piece of a large message and not for each."""
+ACCEPT_PAUSE_SECONDS = 0.1
+"""After our own code has failed to accept a connection."""
 SLOW_RATE = 1 << 18
 """Bytes a second below which a link is slow. It is given a record at a time, so that the network sees how it goes on:
 it takes a connection for dead on which nothing goes for `limits.PING_SECONDS`."""
@@ -43,6 +48,9 @@ class Port(Protocol):
     def lost(self, connection: int, now: float) -> None:
         """See `peers.Network`."""
 
+    def failed(self, connection: int, error: Exception, now: float) -> None:
+        """See `peers.Network`."""
+
     def receive(self, connection: int, data: Buffer, now: float) -> None:
         """See `peers.Network`."""
 
@@ -53,7 +61,7 @@ class Port(Protocol):
 class _Link:
     """One connection as the driver knows it."""
 
-    __slots__ = ("closing", "farewell", "grace", "released", "rest", "scope", "stream", "wake", "writing")
+    __slots__ = ("closing", "failure", "farewell", "grace", "released", "rest", "scope", "stream", "wake", "writing")
 
     def __init__(self) -> None:
         self.scope = trio.CancelScope()
@@ -71,6 +79,8 @@ class _Link:
         """Nothing is read until then."""
         self.rest: list[Buffer] = []
         """What `transmit` could not write, for the writer."""
+        self.failure: Exception | None = None
+        """What our own code has failed with."""
 
 
 class Driver:
@@ -105,7 +115,7 @@ class Driver:
             case Hold(connection, held):
                 self._hold(connection, held)
             case Close(connection, farewell):
-                if (closing := self._links.get(connection)) is not None:
+                if (closing := self._links.get(connection)) is not None and not closing.closing:
                     closing.closing = True
                     closing.farewell = farewell
                     closing.wake.set()
@@ -127,10 +137,16 @@ class Driver:
         link = self._links.get(connection)
         if link is None:
             return
-        stream = link.stream
-        if stream is None or link.writing or link.closing or link.wake.is_set():
+        if link.stream is None or link.writing or link.closing or link.wake.is_set():
             link.wake.set()
             return
+        try:
+            self._write_now(connection, link, link.stream)
+        except Exception as error:
+            link.failure = error
+            link.scope.cancel()
+
+    def _write_now(self, connection: int, link: _Link, stream: Stream) -> None:
         written = 0
         while written < SEND_BYTES:
             buffers = self._port.pending(connection, SEND_BYTES)
@@ -155,7 +171,7 @@ class Driver:
             await self._one_less.wait()
 
     def _forget(self, connection: int) -> None:
-        del self._links[connection]
+        self._links.pop(connection, None)
         one_less, self._one_less = self._one_less, trio.Event()
         one_less.set()
 
@@ -166,6 +182,10 @@ class Driver:
                 stream = await listener.accept()
             except StreamBroken:
                 return
+            except Exception as error:  # the next one may be accepted
+                self._port.failed(0, error, self._clock())
+                await trio.sleep(ACCEPT_PAUSE_SECONDS)
+                continue
             connection = self._port.new_connection()
             link = self._links[connection] = _Link()
             self._port.accepted(connection, stream.host, self._clock())
@@ -180,9 +200,14 @@ class Driver:
                 stream = await self._transport.connect(host, port)
             except DialFailed as failure:
                 reason = DialFailure.REFUSED if failure.refused else str(failure)
+            except Exception as error:
+                link.failure = error
         if stream is None:
             self._forget(connection)
-            self._port.dial_failed(connection, reason, self._clock())
+            if link.failure is None:
+                self._port.dial_failed(connection, reason, self._clock())
+            else:
+                self._port.failed(connection, link.failure, self._clock())
         else:
             link = self._links[connection] = _Link()
             self._port.connected(connection, self._clock())
@@ -190,7 +215,7 @@ class Driver:
         self._turn()
 
     async def _pump(self, connection: int, link: _Link, stream: Stream) -> None:
-        """Both directions of a connection, until either ends."""
+        """Both directions of a connection, until either ends. What our own code fails with ends this one alone."""
         link.stream = stream
         try:
             with link.scope:
@@ -198,12 +223,23 @@ class Driver:
                     nursery.start_soon(self._write, connection, link, stream, nursery.cancel_scope)
                     await self._read(connection, link, stream)
                     nursery.cancel_scope.cancel()
+        except Exception as error:
+            link.failure = error
         finally:
+            await self._close(link, stream)
+            self._forget(connection)
+        if link.failure is None:
+            self._port.lost(connection, self._clock())
+        else:
+            self._port.failed(connection, link.failure, self._clock())
+        self._turn()
+
+    async def _close(self, link: _Link, stream: Stream) -> None:
+        try:
             with trio.CancelScope(shield=True):
                 await stream.aclose()
-            self._forget(connection)
-        self._port.lost(connection, self._clock())
-        self._turn()
+        except Exception as error:
+            link.failure = link.failure or error
 
     async def _read(self, connection: int, link: _Link, stream: Stream) -> None:
         while True:

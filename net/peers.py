@@ -223,16 +223,16 @@ class Network:
     def probe(self, name: str, token: object, now: float) -> None:
         """See whether the node `name` can be reached, without a message: as a message would seek a connection, or by a
         ping on the session that is there. `Probed` events tell each step, the last one is a `ProbeEnded`."""
-        if self._down or not is_node_name(name) or name == self._identity.name:
-            reason = FailureReason.SHUTDOWN if self._down else FailureReason.NO_SUCH_NAME
-            self._events.append(Probed(token, ProbeEnded(ProbeOutcome.OFFLINE, reason)))
-        else:
-            try:
+        try:
+            if self._down or not is_node_name(name) or name == self._identity.name:
+                reason = FailureReason.SHUTDOWN if self._down else FailureReason.NO_SUCH_NAME
+                self._events.append(Probed(token, ProbeEnded(ProbeOutcome.OFFLINE, reason)))
+            else:
                 self._sessions.probe(name, token, now)
-            except Exception as error:
-                self.fail(name, error, now)
-                self._sessions.probes.stop(token)
-                self._events.append(Probed(token, ProbeEnded(ProbeOutcome.OFFLINE, FailureReason.CONNECTION_LOST)))
+        except Exception as error:
+            self.fail(name, error, now)
+            self._sessions.probes.stop(token)
+            self._events.append(Probed(token, ProbeEnded(ProbeOutcome.OFFLINE, FailureReason.CONNECTION_LOST)))
 
     def stop_probe(self, token: object) -> None:
         """Tell nothing more about that probe."""
@@ -343,6 +343,10 @@ class Network:
             self._reception.ended(connection, code, now, str(reason))
         except Exception as error:
             self._containment.connection(connection, error, now)
+
+    def failed(self, connection: int, error: Exception, now: float) -> None:
+        """The driver's own code has failed at that connection, and has ended it."""
+        self._containment.broken(connection, error, now)
 
     def lost(self, connection: int, now: float) -> None:
         """The connection has ended, in whatever way."""
@@ -476,8 +480,12 @@ class Network:
             "incoming_bytes": sum(session.inbox.cost for session in sessions),
             "places": len(self._relay.places),
             "circuits": self._relay.circuits,
-            "failures": self._containment.count,
         }
+
+    @property
+    def failures(self) -> int:
+        """How often our own code has failed so far."""
+        return self._containment.count
 
     def __repr__(self) -> str:
         return f"Network({self._identity.name}, {self._sessions}, {self._switchboard})"

@@ -383,7 +383,7 @@ class Reception:
                 except Exception as error:
                     self._containment.within(connection.number, error, now)
             if connection.closed or connection.deferred is None:
-                del self._deferred[connection]
+                self._deferred.pop(connection, None)
                 if not connection.closed:
                     self._switchboard.release(connection, HoldReason.MEMORY)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from net.config import NetworkConfig
 from net.connection import Connection, Stage
-from net.containment import Containment
+from net.containment import WHY, Containment
 from net.directory import Directory, Endpoint
 from net.errors import GoodbyeCode, Paused, ProtocolViolation
 from net.events import (
@@ -374,7 +374,7 @@ class Sessions:
             self._events.append(PeerDown(session.name, FailureReason.CONNECTION_LOST))
         vitals = session.vitals
         vitals.failures += 1
-        vitals.failed("this node failed: its log says why", now)
+        vitals.failed(WHY, now)
         vitals.enter(PeerState.IDLE, now)
 
     def blame(self, name: str | None) -> None:

@@ -16,6 +16,7 @@ from kernel.message import Envelope
 from nectar_node.storage.operations import Job, Outcome
 from nectar_node.system.process import Cause, SystemProcess, SystemToken, Wish
 from nectar_node.system.state import State
+from nectar_node.system.terminal import Terminal
 from nectar_node.world import BadCode
 from net.containment import told
 from net.events import Unforeseen
@@ -62,6 +63,14 @@ class SystemProcesses:
             state.use(wanted)
         except Exception as error:
             self._failed(state, wanted, error, now)
+
+    def stop_script(self, terminal: Terminal, user: object, now: float) -> None:
+        """The user wants no more of a script."""
+        self.stirred.append(terminal)
+        try:
+            terminal.stop(user)
+        except Exception as error:
+            self._failed(terminal, None, error, now)
 
     def answered(self, token: SystemToken, answer: Arrival | Failure, now: float) -> None:
         """A request that one of them sent has its outcome."""

@@ -7,3 +7,7 @@ PORT = 9000
 
 class SimulationError(Exception):
     """A simulation did not do what was asked within its virtual time."""
+
+
+class OwnFailure(Exception):
+    """The code of a node that we ship has failed; the message has the traceback."""

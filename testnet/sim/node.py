@@ -37,9 +37,10 @@ from nectar_node.world import (
     Printed,
     Ready,
     ShutDown,
+    Torn,
 )
 from net.directory import Endpoint, RegistrarDirectory
-from net.events import Close, Dial, DialFailure, Hold, Probed, Writable
+from net.events import Close, Dial, DialFailure, Hold, Probed, Unforeseen, Writable
 from net.handshake import VERSION
 from net.identity import Identity
 from net.limits import FAREWELL_SECONDS
@@ -380,6 +381,10 @@ class SimNode:
                     self.at(self._simulation.now, self._give_up)
                 case Ready():
                     self.ready = True
+                case Unforeseen():
+                    self._simulation.fail(self, action)
+                case Torn(_, error):
+                    raise error
 
     def _leave(self) -> None:
         self._simulation.leave(self.host)

@@ -23,6 +23,7 @@ from blake3 import blake3
 from kernel.trace import TraceRecord
 from kernel.wasm.engine import Engine
 from net.directory import Genesis
+from net.events import Unforeseen
 from net.handshake import VERSION
 from net.identity import Identity
 from testnet.faults.fields import nodes_of
@@ -31,7 +32,7 @@ from testnet.invariants import Watch
 from testnet.lab import OutOfTime
 from testnet.sim.fabric import Fabric, LinkBehaviour
 from testnet.sim.lines import fault_begins, fault_ends, message
-from testnet.sim.names import PORT, REGISTRAR, SimulationError
+from testnet.sim.names import PORT, REGISTRAR, OwnFailure, SimulationError
 from testnet.sim.node import NodeSpec, SimNode
 from testnet.sim.programs import Programs
 
@@ -68,6 +69,8 @@ class Simulation:
         self.watches = watches
         self._watch: Watch | None = None
         self.fabric = Fabric(self, behaviour or LinkBehaviour())
+        self.contained: list[Unforeseen] | None = None
+        """What the nodes' own code has failed at; None: that ends the simulation, since it is to be found."""
         self.deadline = math.inf
         """Virtual seconds at which it is stopped."""
         self._faults: dict[int, Fault] = {}
@@ -311,6 +314,13 @@ class Simulation:
         self.note(node.host, message(record))
         if self._watch is not None:
             self._watch.see(node.life, record)
+
+    def fail(self, node: SimNode, failure: Unforeseen) -> None:
+        """The own code of a node has failed, which the node itself outlives; raises OwnFailure unless that is wanted."""
+        self.note(node.host, f"fails: {failure.what}")
+        if self.contained is None:
+            raise OwnFailure("\n".join((f"{node.host} failed at {failure.what}:", *failure.traceback)))
+        self.contained.append(failure)
 
     def digest(self) -> str:
         """One number for the whole journal."""

@@ -60,7 +60,13 @@ class RealNode:
 
     async def serve(self, packages: tuple[str, ...], ready: threading.Event, end: threading.Event) -> None:
         """Run until `end` is set."""
-        commands = control.Control(self.core, lambda: {"endpoint": ["127.0.0.1", 1]}, self._runner.turn, self._booted)
+        commands = control.Control(
+            self.core,
+            lambda: {"endpoint": ["127.0.0.1", 1]},
+            self._runner.turn,
+            self._booted,
+            lambda _, error: self.log.append(repr(error)),
+        )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._runner.run)
             listener = control_socket.bind(self.folder.control)

@@ -30,16 +30,21 @@ from net.peers import Network, NetworkConfig
 OUR = "our.nec"
 
 
-def make_control(*, boots: bool = False) -> tuple[NodeCore, Control, trio.Event]:
+def make_control(*, boots: bool = False, noted: list[str] | None = None) -> tuple[NodeCore, Control, trio.Event]:
     """The commands of a node that runs nothing, or `boots` until the event is set."""
     network = Network(Identity(OUR, bytes(32)), StaticDirectory({}), NetworkConfig(), os.urandom, 0.0)
     ids = iter(range(1, 1 << 20))
     roots = ("drives", "state", "records", Location("our", ("capabilities",)), Location("our", ("decisions",)))
     core = NodeCore(CoreConfig(OUR, *roots, lambda: next(ids), lambda address: GuestConfig(address, 1 << 20)), network)
     ready = trio.Event()
+
+    def note(_: str, error: Exception) -> None:
+        assert noted is not None, error
+        noted.append(repr(error))
+
     if not boots:
         ready.set()
-    return core, Control(core, dict, lambda: carry_out(core), ready), ready
+    return core, Control(core, dict, lambda: carry_out(core), ready, note), ready
 
 
 def carry_out(core: NodeCore) -> None:
@@ -221,15 +226,19 @@ async def test_g16_a_client_is_told_how_many_dead_letters_are_gone(tmp_path: Pat
         assert (answer["lost"], len(answer["errors"]), answer["next"]) == (4, 1, 8)
 
 
-async def test_only_what_is_no_json_is_called_that() -> None:
-    core, commands, _ = make_control()
+async def test_what_our_own_code_fails_at_ends_the_command_alone_and_is_noted() -> None:
+    noted: list[str] = []
+    core, commands, _ = make_control(noted=noted)
 
     def broken() -> list[dict[str, object]]:
         raise ValueError("something of ours")
 
     core.peers = broken  # type: ignore[method-assign]
-    with pytest.raises(ValueError, match="something of ours"):
-        await commands.answer_untrusted(Client(nowhere), b'{"command": "peers"}')
+    client = Client(nowhere)
+    answer = await commands.answer_untrusted(client, b'{"command": "peers"}')
+    assert answer == {"error": {"kind": "NodeError", "sentence": "The node could not do that: its log says why."}}
+    assert noted == ["ValueError('something of ours')"]
+    assert "ok" in await commands.answer_untrusted(client, b'{"command": "ps"}')
 
 
 @pytest.mark.parametrize("line", [b"{", b"\xff", b"NaN", b'{"command": 1e999}', b"[" * 100_000, b"1" * 5000])

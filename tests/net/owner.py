@@ -9,7 +9,7 @@ import trio
 
 from net.directory import NEVER, Directory, Endpoint, NameRecord, StaticDirectory, sign_record
 from net.driver import Driver
-from net.events import Close, Dial, Hold, NetEvent, Outgoing, Received, Writable
+from net.events import Close, Dial, Hold, NetEvent, Outgoing, Received, Unforeseen, Writable
 from net.identity import Identity
 from net.peers import Network, NetworkConfig
 from net.tcp import TcpTransport
@@ -30,6 +30,8 @@ class Owner:
         self.network = Network(identity, directory, config, entropy, trio.current_time())
         self.driver = Driver(self.network, TcpTransport(), nursery, self.turn, trio.current_time)
         self.events: list[NetEvent] = []
+        self.tolerant = False
+        """Whether our own code may fail."""
         self.changed = trio.Event()
         nursery.start_soon(self.keep_time)
 
@@ -40,6 +42,8 @@ class Owner:
                 self.driver.handle(event)
             else:
                 self.events.append(event)
+                if isinstance(event, Unforeseen):
+                    assert self.tolerant, "\n".join(event.traceback)
                 if isinstance(event, Received):
                     self.network.taken(event.receipt, trio.current_time())
         changed, self.changed = self.changed, trio.Event()

@@ -33,6 +33,7 @@ from net.events import (
     Outgoing,
     Received,
     RecordStored,
+    Unforeseen,
     Writable,
 )
 from net.identity import Identity
@@ -149,6 +150,8 @@ class World:
         self.listening: dict[tuple[str, int], Node] = {}
         self.clogged: set[str] = set()
         """Nodes whose bytes nobody takes."""
+        self.tolerant = False
+        """Whether a node's own code may fail."""
         self.silent: set[tuple[str, int]] = set()
         """Endpoints that swallow a dial."""
         self.wires: list[Wire] = []
@@ -249,6 +252,9 @@ class World:
                     node.network.taken(receipt, self.now)
                 else:
                     node.untaken.append(receipt)
+            case Unforeseen(what, traceback):
+                node.events.append(event)
+                assert self.tolerant, "\n".join((f"{node.name} failed at {what}:", *traceback))
             case RecordStored(record, use):
                 node.events.append(event)
                 for each in (use, record):
