@@ -258,7 +258,11 @@ class Control:
         return sorted(rows, key=lambda row: str(row["address"]))
 
     async def _on_peers(self, _: Client, __: Asked) -> dict[str, object]:
-        return {"peers": status.peer_rows(self._core, _lead()), "memory": status.memory_row(self._core)}
+        return {
+            "peers": status.peer_rows(self._core, _lead()),
+            "memory": status.memory_row(self._core),
+            "failures": self._core.network.failures,
+        }
 
     async def _on_errors(self, _: Client, asked: Asked) -> dict[str, object]:
         after = asked.get("after", 0)

@@ -11,6 +11,7 @@ import gc
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from types import ModuleType
 from typing import cast
 
 
@@ -19,9 +20,14 @@ def load(module: str) -> Callable[[], int]:
 
     Raises what the module raises.
     """
+    return cast(Callable[[], int], load_module(module).main)
+
+
+def load_module(module: str) -> ModuleType:
+    """The same for a module; raises what that raises."""
     gc.disable()
     try:
-        return cast(Callable[[], int], import_module(module).main)
+        return import_module(module)
     finally:
         gc.freeze()
         gc.enable()

@@ -12,7 +12,7 @@ import typer
 
 from kernel.address import PackageId, check_node
 from kernel.errors import BadAddress
-from nectar_node.cli import consent, launch, output, passwords
+from nectar_node.cli import consent, launch, output, passwords, supervisor
 from nectar_node.cli.boot_options import BootOptions, as_before
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.cli.node_config import make_config
@@ -116,6 +116,9 @@ def boot(
             help=f"{REGISTRAR_NAME} only: give new names to who shows an invitation, or to all; else as before.",
         ),
     ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Do not start the node again when its own code has failed.")
+    ] = False,
     trace: Annotated[
         bool, typer.Option("--trace", help="Write what happens to every message to the file `trace` in its folder.")
     ] = False,
@@ -152,6 +155,7 @@ def boot(
         quotas=parse_quotas(quota or (), max_files, disk_floor),
         invitation=parse_invitation(invitation) if invitation else None,
         invite_only=invite_only,
+        once=once,
     )
     check_name(name)
     if invite_only is not None and name != REGISTRAR_NAME:
@@ -167,18 +171,16 @@ def boot(
     if name == REGISTRAR_NAME:
         options = as_before(network.folder, network.place(name), options)
     config = make_config(network, name, with_password(network.place(name), options))
-    # Only here does the command line load trio and Wasmtime, which costs as much as everything else together.
-    from nectar_node.node import run
-
-    return run(config)
+    # Only there are trio and Wasmtime loaded, which costs as much as everything else together.
+    return supervisor.run_once(config) if once else supervisor.run_supervised(config)
 
 
 def _boot_detached(network: Network, name: str, options: BootOptions) -> int:
     started = launch.start(network, [(name, options)])[0]
     if options.routers:
-        tell_places(name, started.process.pid, await_places(network, name))
+        tell_places(name, started.pid, await_places(network, name))
     else:
-        output.say(f"{name} runs as process {started.process.pid} on {output.endpoint(list(started.endpoint))}.")
+        output.say(f"{name} runs as process {started.pid} on {output.endpoint(list(started.endpoint))}.")
     if started.warning is not None:
         output.complain(started.warning)
     return 0

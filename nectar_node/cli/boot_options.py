@@ -46,6 +46,8 @@ class BootOptions:
     """See `NodeConfig.invitation`."""
     invite_only: bool | None = None
     """The registrar's: whether new names are for who shows an invitation; None: as it was the last time."""
+    once: bool = False
+    """It is not started again when its own code has failed (`supervisor`)."""
     password: bytes | None = field(default=None, repr=False)
     """Of the key, if it is known already; it goes through a pipe, which no other process can look into."""
     lifeline: int | None = None
@@ -104,6 +106,7 @@ def _value(options: BootOptions) -> dict[str, Any]:
         "quotas": asdict(options.quotas),
         "invitation": None if options.invitation is None else options.invitation.hex(),
         "invite_only": options.invite_only,
+        "once": options.once,
         "prefix": options.prefix,
     }
 
@@ -154,6 +157,7 @@ def decode_options_untrusted(data: bytes) -> BootOptions:
             quotas=_quotas(value["quotas"]) if "quotas" in value else DEFAULT_QUOTAS,
             invitation=None if invitation is None else bytes.fromhex(_text(invitation)),
             invite_only=None if invite_only is None else invite_only is True,
+            once=value.get("once", False) is True,
             prefix=tuple(map(_text, value["prefix"])),
         )
     except (KeyError, IndexError, TypeError, RecursionError) as error:

@@ -16,8 +16,8 @@ from nectar_node.cli import streams
 from nectar_node.cli.boot_options import MAX_TOLD_BYTES, BootOptions, decode_told_untrusted
 from nectar_node.cli.network import Network
 from nectar_node.cli.node_config import make_config
+from nectar_node.cli.supervisor import run_once, run_supervised
 from nectar_node.errors import BadInput, NodeError
-from nectar_node.node import run
 
 
 def main() -> int:
@@ -35,7 +35,7 @@ def main() -> int:
     except NodeError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, BadInput) else 1
-    return run(config)
+    return run_once(config) if options.once else run_supervised(config)
 
 
 def _told() -> BootOptions:

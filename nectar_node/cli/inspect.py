@@ -63,7 +63,8 @@ def ps(
     if address is not None:
         return _show_one(node, address, directory, as_json)
     columns = _Columns(_PROCESS_COLUMNS, _PROCESS_OPTIONAL, "PROCESS", (), _cell, _as_tree if tree else list)
-    return _show(node, directory, ("ps", "processes"), columns, as_json)
+    _show(node, directory, ("ps", "processes"), columns, as_json)
+    return 0
 
 
 def peers(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
@@ -74,7 +75,15 @@ def peers(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_
     of it and for it.
     """
     columns = _Columns(_PEER_COLUMNS, _PEER_OPTIONAL, "LAST ERROR", ("LAST ERROR",), _peer_cell)
-    return _show(node, directory, ("peers", "peers"), columns, as_json)
+    answer = _show(node, directory, ("peers", "peers"), columns, as_json)
+    failures = answer.get("failures")
+    if failures and not as_json:
+        rows = [row for row in answer["peers"] if row.get("failures")]
+        whom = "".join(f", with {row['name']} {row['failures']}" for row in rows)
+        output.complain(
+            f"The code of {node} itself has failed {failures} times at connections{whom}: its log says why."
+        )
+    return 0
 
 
 class _Columns(NamedTuple):
@@ -99,18 +108,18 @@ def _show(
     query: tuple[str, str],
     columns: _Columns,
     as_json: bool,
-) -> int:
-    """`query`: the command, and the key of its answer's rows."""
+) -> Answer:
+    """The answer. `query`: the command, and the key of its answer's rows."""
     command, key = query
     with Network.find(directory).connect(node) as client:
         answer = client.request(command)
     if as_json:
         output.print_json(answer)
-        return 0
+        return answer
     headings = tuple(columns.headings.values())
     unbroken = [heading for heading in headings if heading != columns.broken]
     output.print_table(headings, _rows(answer, key, columns), unbroken, columns.optional, columns.roomy)
-    return 0
+    return answer
 
 
 def _show_one(node: str, address: str, directory: Path, as_json: bool) -> int:

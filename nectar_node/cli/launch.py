@@ -49,6 +49,9 @@ class StartedNode:
 
     name: str
     process: subprocess.Popen[bytes]
+    """What has started the node, and ends with it (`supervisor`)."""
+    pid: int
+    """The node's."""
     endpoint: tuple[str, int]
     """Where it listens."""
     warning: str | None
@@ -177,7 +180,8 @@ def tell(starting: Starting, told: bytes) -> None:
 def _collect(starting: list[Starting], started: list[StartedNode], deadline: float) -> None:
     while starting:
         node = starting[0]
-        started.append(StartedNode(node.name, node.process, *await_ready(node, deadline)))
+        ready = await_ready(node, deadline)
+        started.append(StartedNode(node.name, node.process, node.folder.owner() or node.process.pid, *ready))
         os.close(starting.pop(0).ready)
 
 
@@ -247,10 +251,12 @@ def stop(folders: Iterable[NodeFolder], grace: float = STOP_GRACE) -> dict[str, 
     strangers: dict[NodeFolder, NodeError] = {}
     with contextlib.ExitStack() as stack:
         running: dict[str, int] = {}
+        supervisors: dict[str, int] = {}
         for folder in folders:
             try:
                 if (handle := _handle(folder, stack)) is not None:
                     running[folder.path.name] = handle
+                    supervisors.update(_supervisor(folder, stack))
             except (CannotStop, NotOurs) as error:
                 strangers[folder] = error
         for handle in running.values():
@@ -263,6 +269,7 @@ def stop(folders: Iterable[NodeFolder], grace: float = STOP_GRACE) -> dict[str, 
             _signal(handle, signal.SIGKILL)
         for name in _await_ends(stubborn, _KILL_GRACE):
             ends[name] = "killed"
+        _await_ends(supervisors, _KILL_GRACE)
     for folder in folders:
         if folder not in strangers:
             remove_leftovers(folder)
@@ -286,8 +293,10 @@ def kill(folder: NodeFolder) -> bool:
         handle = _handle(folder, stack)
         if handle is None:
             return False
+        supervisors = _supervisor(folder, stack)
         _signal(handle, signal.SIGKILL)
         _await_ends({folder.path.name: handle}, _KILL_GRACE)
+        _await_ends(supervisors, _KILL_GRACE)
     return True
 
 
@@ -330,6 +339,19 @@ def _handle(folder: NodeFolder, stack: contextlib.ExitStack) -> int | None:
         f"{folder.path.name} is out of reach: process {owner}, which its lock names, is another one here. "
         "Stop it where it was started, in its container perhaps."
     )
+
+
+def _supervisor(folder: NodeFolder, stack: contextlib.ExitStack) -> dict[str, int]:
+    """A descriptor of the process that has started the node in `folder` and ends when it does, by the folder's name;
+    none, where there is no such. The two are told by the same command, since one is a copy of the other."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        owner = Path(f"/proc/{folder.owner()}")
+        parent = int(owner.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+        handle = os.pidfd_open(parent)
+        stack.callback(os.close, handle)
+        if owner.joinpath("cmdline").read_bytes() == Path(f"/proc/{parent}/cmdline").read_bytes():
+            return {folder.path.name: handle}
+    return {}
 
 
 def has_open(pid: int, file: Path) -> bool:

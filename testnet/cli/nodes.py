@@ -51,9 +51,9 @@ def restart(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: 
         if warning is not None:
             output.complain(warning)
     if as_json:
-        output.print_json({"name": name, "state": "running", "pid": node.process.pid, "endpoint": list(node.endpoint)})
+        output.print_json({"name": name, "state": "running", "pid": node.pid, "endpoint": list(node.endpoint)})
     else:
-        output.say(f"{name} runs as process {node.process.pid} on {where}.")
+        output.say(f"{name} runs as process {node.pid} on {where}.")
     return 0
 
 

@@ -113,7 +113,7 @@ def ended_with_the_nodes(links: LinksProcess) -> Iterator[None]:
 
 def _tell(network: Network, started: list[launch.StartedNode], seconds: float, detach: bool) -> None:
     for node in started:
-        output.say(f"{node.name} runs as process {node.process.pid} on {output.endpoint(list(node.endpoint))}.")
+        output.say(f"{node.name} runs as process {node.pid} on {output.endpoint(list(node.endpoint))}.")
         if node.warning is not None:
             output.complain(node.warning)
     if started:
@@ -141,7 +141,7 @@ def nodes_to_start(network: Network, names: str, may_be_none: bool = False) -> l
 
 
 def _started(node: launch.StartedNode) -> dict[str, object]:
-    return {"name": node.name, "pid": node.process.pid, "endpoint": list(node.endpoint), "warning": node.warning}
+    return {"name": node.name, "pid": node.pid, "endpoint": list(node.endpoint), "warning": node.warning}
 
 
 @contextmanager
