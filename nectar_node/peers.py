@@ -216,7 +216,11 @@ class Peers:
         self._write_records()
 
     def _write_records(self) -> None:
-        job = self._store.next_job()
+        try:
+            job = self._store.next_job()
+        except Exception as error:  # the next record is another occasion
+            self._ask(Unforeseen("the file of name records", tuple(told(error))))
+            return
         if job is not None:
             self._ask(job)
 

@@ -71,10 +71,16 @@ class Probe:
     """
 
     def __init__(
-        self, folders: tuple[str, ...], beginning: Callable[..., None], injection: Injection | None = None
+        self,
+        folders: tuple[str, ...],
+        beginning: Callable[..., None],
+        injection: Injection | None = None,
+        *,
+        guards: tuple[str, ...] = (),
     ) -> None:
         """`folders` of the sources, such as `net`: what is called from there counts, but within `beginning`, which makes
-        what is tested. None: nothing is raised."""
+        what is tested, and in the functions `guards`, which catch what is raised. None: nothing is raised."""
+        self._guards = guards
         self._beginning = beginning.__code__
         self._begins = 0
         self._folders = tuple(str(ROOT / folder) + "/" for folder in folders)
@@ -83,12 +89,15 @@ class Probe:
         self.reached: Reached = {}
         """With nothing to raise."""
         self.raised = False
+        self._over = False
         self._step = 0
         self._times = 0
         """How often the site has been reached in its step."""
 
     def begin_step(self) -> None:
-        """The run comes to the next step; it ends with `end`."""
+        """The run comes to the next step."""
+        if self._over:
+            return
         self._step += 1
         injection = self._injection
         if injection is None or (injection.step == self._step and not self.raised):
@@ -98,6 +107,7 @@ class Probe:
 
     def end(self) -> None:
         """Nothing is watched any more."""
+        self._over = True
         sys.setprofile(None)
 
     def _on_event(self, frame: FrameType, event: str, argument: Any) -> None:
@@ -112,6 +122,8 @@ class Probe:
         else:
             return
         if caller is None or (file := self._file(caller)) is None:
+            return
+        if caller.f_code.co_qualname.startswith(self._guards):
             return
         site = Site(file, caller.f_code.co_qualname, caller.f_lineno, called)
         injection = self._injection
