@@ -8,6 +8,7 @@ everything that the driver has fed into the network it calls `turn`, so that the
 timer.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -105,6 +106,12 @@ class Driver:
 
     def handle(self, event: Dial | Close | Writable | Hold) -> None:
         """Do what the network asks for."""
+        try:
+            self._handle(event)
+        except Exception as error:
+            self._break(event.connection, error)
+
+    def _handle(self, event: Dial | Close | Writable | Hold) -> None:
         match event:
             case Dial(connection, host, port):
                 link = self._links[connection] = _Link()
@@ -134,19 +141,28 @@ class Driver:
 
         A small message then costs no switch to the writer's task and back, which is as much as its encryption.
         """
-        link = self._links.get(connection)
-        if link is None:
-            return
-        if link.stream is None or link.writing or link.closing or link.wake.is_set():
-            link.wake.set()
-            return
         try:
-            self._write_now(connection, link, link.stream)
+            self._transmit(connection)
         except Exception as error:
+            self._break(connection, error)
+
+    def _break(self, connection: int, error: Exception) -> None:
+        """Our own code has failed at a connection: whoever carries it ends it, if there is somebody."""
+        link = self._links.get(connection)
+        if link is None or link.stream is None:
+            self._failed(connection, error)
+        else:
             link.failure = error
             link.scope.cancel()
 
-    def _write_now(self, connection: int, link: _Link, stream: Stream) -> None:
+    def _transmit(self, connection: int) -> None:
+        link = self._links.get(connection)
+        if link is None:
+            return
+        stream = link.stream
+        if stream is None or link.writing or link.closing or link.wake.is_set():
+            link.wake.set()
+            return
         written = 0
         while written < SEND_BYTES:
             buffers = self._port.pending(connection, SEND_BYTES)
@@ -179,67 +195,87 @@ class Driver:
         """Accept connections until the listener is closed."""
         while True:
             try:
-                stream = await listener.accept()
+                await self._accept(listener)
             except StreamBroken:
                 return
             except Exception as error:  # the next one may be accepted
-                self._port.failed(0, error, self._clock())
+                self._failed(0, error)
                 await trio.sleep(ACCEPT_PAUSE_SECONDS)
-                continue
+
+    async def _accept(self, listener: Listener) -> None:
+        """One connection. Raises StreamBroken if there will be no more."""
+        stream = await listener.accept()
+        connection = 0
+        try:
             connection = self._port.new_connection()
             link = self._links[connection] = _Link()
             self._port.accepted(connection, stream.host, self._clock())
             self._nursery.start_soon(self._pump, connection, link, stream)
-            self._turn()
+        except Exception as error:
+            await self._close(stream)
+            self._failed(connection, error)
+        self._turn()
 
     async def _dial(self, connection: int, link: _Link, host: str, port: int) -> None:
         stream: Stream | None = None
         reason: str = DialFailure.UNREACHABLE
-        with link.scope:
-            try:
-                stream = await self._transport.connect(host, port)
-            except DialFailed as failure:
-                reason = DialFailure.REFUSED if failure.refused else str(failure)
-            except Exception as error:
-                link.failure = error
-        if stream is None:
-            self._forget(connection)
-            if link.failure is None:
+        try:
+            with link.scope:
+                try:
+                    stream = await self._transport.connect(host, port)
+                except DialFailed as failure:
+                    reason = DialFailure.REFUSED if failure.refused else str(failure)
+            if self._links.get(connection) is not link:  # it has failed meanwhile
+                if stream is not None:
+                    await self._close(stream)
+            elif stream is None:
+                self._forget(connection)
                 self._port.dial_failed(connection, reason, self._clock())
             else:
-                self._port.failed(connection, link.failure, self._clock())
-        else:
-            link = self._links[connection] = _Link()
-            self._port.connected(connection, self._clock())
-            self._nursery.start_soon(self._pump, connection, link, stream)
+                link = self._links[connection] = _Link()
+                self._port.connected(connection, self._clock())
+                self._nursery.start_soon(self._pump, connection, link, stream)
+        except Exception as error:
+            if stream is not None:
+                await self._close(stream)
+            self._failed(connection, error)
         self._turn()
 
     async def _pump(self, connection: int, link: _Link, stream: Stream) -> None:
-        """Both directions of a connection, until either ends. What our own code fails with ends this one alone."""
-        link.stream = stream
+        """A connection, until it ends. What our own code fails with ends this one alone."""
         try:
-            with link.scope:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._write, connection, link, stream, nursery.cancel_scope)
-                    await self._read(connection, link, stream)
-                    nursery.cancel_scope.cancel()
-        except Exception as error:
-            link.failure = error
-        finally:
-            await self._close(link, stream)
-            self._forget(connection)
-        if link.failure is None:
-            self._port.lost(connection, self._clock())
-        else:
-            self._port.failed(connection, link.failure, self._clock())
-        self._turn()
-
-    async def _close(self, link: _Link, stream: Stream) -> None:
-        try:
-            with trio.CancelScope(shield=True):
-                await stream.aclose()
+            await self._carry(connection, link, stream)
         except Exception as error:
             link.failure = link.failure or error
+        finally:
+            await self._close(stream)
+        try:
+            if link.failure is None:
+                self._forget(connection)
+                self._port.lost(connection, self._clock())
+            else:
+                self._failed(connection, link.failure)
+        except Exception as error:
+            self._failed(connection, error)
+        self._turn()
+
+    async def _carry(self, connection: int, link: _Link, stream: Stream) -> None:
+        """Both directions of a connection, until either ends."""
+        link.stream = stream
+        with link.scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, connection, link, stream, nursery.cancel_scope)
+                await self._read(connection, link, stream)
+                nursery.cancel_scope.cancel()
+
+    async def _close(self, stream: Stream) -> None:
+        with trio.CancelScope(shield=True), contextlib.suppress(Exception):  # what fails here has ended all the same
+            await stream.aclose()
+
+    def _failed(self, connection: int, error: Exception) -> None:
+        """Our own code has failed at a connection, which is over."""
+        self._forget(connection)
+        self._port.failed(connection, error, self._clock())
 
     async def _read(self, connection: int, link: _Link, stream: Stream) -> None:
         while True:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
+_WITH = frozenset({"__enter__", "__exit__", "__aenter__", "__aexit__"})
+"""Nothing is raised in these: what trio does in them cannot be left half done."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -73,17 +74,18 @@ class Probe:
     def __init__(
         self,
         folders: tuple[str, ...],
-        beginning: Callable[..., None],
+        beginning: type,
         injection: Injection | None = None,
         *,
         guards: tuple[str, ...] = (),
     ) -> None:
-        """`folders` of the sources, such as `net`: what is called from there counts, but within `beginning`, which makes
-        what is tested, and in the functions `guards`, which catch what is raised. None: nothing is raised."""
+        """`folders` of the sources, or files, such as `net`: what is called from there counts, but not while a `beginning` is
+        made, which is what is tested, nor in functions whose names begin like one of the `guards`, which catch what is
+        raised. None: nothing is raised."""
         self._guards = guards
-        self._beginning = beginning.__code__
+        self._beginning: CodeType = beginning.__init__.__code__  # type: ignore[misc]
         self._begins = 0
-        self._folders = tuple(str(ROOT / folder) + "/" for folder in folders)
+        self._folders = tuple(str(ROOT / each) + ("" if each.endswith(".py") else "/") for each in folders)
         self._injection = injection
         self._seen: dict[str, str | None] = {}
         self.reached: Reached = {}
@@ -121,7 +123,7 @@ class Probe:
             caller, called = frame, argument.__name__
         else:
             return
-        if caller is None or (file := self._file(caller)) is None:
+        if caller is None or called in _WITH or (file := self._file(caller)) is None:
             return
         if caller.f_code.co_qualname.startswith(self._guards):
             return

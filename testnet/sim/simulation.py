@@ -316,7 +316,7 @@ class Simulation:
             self._watch.see(node.life, record)
 
     def fail(self, node: SimNode, failure: Unforeseen) -> None:
-        """The own code of a node has failed, which the node itself outlives; raises OwnFailure unless that is wanted."""
+        """A node's own code has failed, which the node outlives; raises OwnFailure unless that is wanted."""
         self.note(node.host, f"fails: {failure.what}")
         if self.contained is None:
             raise OwnFailure("\n".join((f"{node.host} failed at {failure.what}:", *failure.traceback)))

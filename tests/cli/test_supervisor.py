@@ -151,6 +151,6 @@ def test_a_real_node_that_native_code_has_ended_comes_back_and_one_that_was_kill
 
 def _answers(nodes: LocalTestnet) -> bool:
     try:
-        return nodes.status("a.nec")["pid"] == nodes.pid("a.nec")
+        return bool(nodes.status("a.nec")["pid"] == nodes.pid("a.nec"))
     except NodeError:
         return False

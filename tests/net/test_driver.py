@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from random import Random
 
 import pytest
 import trio
 import trio.testing
 
 from net.directory import Endpoint
-from net.driver import SEND_BYTES, _Link
+from net.driver import SEND_BYTES, Driver, _Link
 from net.errors import StreamBroken
 from net.events import (
     Buffer,
@@ -24,6 +25,7 @@ from net.limits import HANDSHAKE_SECONDS, KEEPALIVE_SECONDS, MAX_RECORD_BYTES, R
 from net.peers import NetworkConfig
 from net.tcp import RECEIVE_BYTES, TcpListener, TcpTransport
 from net.wire import DATA, FIRST, FIRST_HEADER, NO_BLOB
+from testnet.sim.injection import Injection, Probe, draw
 from tests.net.owner import Owner, owner_of
 
 LIMIT_SECONDS = 60
@@ -214,3 +216,60 @@ async def test_what_is_written_to_a_slow_link_is_taken_a_record_at_a_time(
         nursery.start_soon(first.driver._pump, 99, link, _SlowLink())
         await trio.sleep(6.5)
         assert asked == [SEND_BYTES] + [MAX_RECORD_BYTES] * 7
+
+
+# --- our own failures ---------------------------------------------------------------------------------------------
+
+GUARDS = tuple(
+    f"Driver.{name}"
+    for name in ("handle", "transmit", "_break", "closed", "serve", "_dial", "_pump", "_close", "_failed")
+)
+"""What catches exceptions; and what `Node` does each alone."""
+
+
+async def play_with(injection: Injection | None) -> Probe:
+    """Messages pass both ways over three connections, one after another; some call of the driver fails. Each message
+    has one outcome, and what is sent afterwards arrives."""
+    probe = Probe(("net/driver.py",), Driver, injection, guards=GUARDS)
+    async with two_owners(3600.0) as (first, second, _, _):
+        first.tolerant = second.tolerant = True
+        probe.begin_step()
+        try:
+            for number in range(3):
+                first.send("bob.test", b"a%d" % number, bytes(300_000))
+                second.send("ann.test", b"b%d" % number)
+                for owner, token in ((first, b"a%d" % number), (second, b"b%d" % number)):
+                    await outcome(owner, token)
+                for link in list(first.driver._links.values()):
+                    link.scope.cancel()
+                await trio.testing.wait_all_tasks_blocked()
+        finally:
+            probe.end()
+        first.send("bob.test", b"last")
+        await outcome(first, b"last")
+        assert Delivered(b"last") in first.events
+        for owner in (first, second):
+            told = [event.token for event in owner.events if isinstance(event, Delivered | Failed)]
+            assert len(told) == len(set(told)), "a message has two outcomes"
+        failures = first.network.failures + second.network.failures
+        assert failures == probe.raised, "what fails is written down, once"
+    return probe
+
+
+async def outcome(owner: Owner, token: bytes) -> None:
+    """Until there is one."""
+    while not any(event.token == token for event in owner.events if isinstance(event, Delivered | Failed)):
+        await owner.changed.wait()
+
+
+async def test_g5_an_exception_anywhere_in_the_driver_ends_no_more_than_a_connection(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    reached = (await play_with(None)).reached
+    for seed in range(20):
+        injection = draw(Random(seed), reached)
+        try:
+            await play_with(injection)
+        except Exception as error:
+            error.add_note(f"injection seed {seed}: {injection}")
+            raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,7 +102,7 @@ class Play:
     """One run of the scenario; what came of each request, and when."""
 
     def __init__(self, programs: Programs, injection: Injection | None) -> None:
-        self.probe = Probe((NET, SYSTEM), SimNode.__init__, injection, guards=_GUARDS)
+        self.probe = Probe((NET, SYSTEM), SimNode, injection, guards=_GUARDS)
         self.simulation = Simulation(1, programs, LinkBehaviour(0.001, 0.0))
         self.simulation.contained = []
         self.outcomes: list[tuple[Asked, object, float]] = []
@@ -146,9 +147,7 @@ class Play:
             return len(times) == len(tokens)
 
         self._until(all_there, LIMIT + 1.0)
-        return [
-            (each, _shown(nodes[each.node].answer(tokens[each.node, id(each)])), times[id(each)]) for each in asked
-        ]
+        return [(each, _shown(nodes[each.node].answer(tokens[each.node, id(each)])), times[id(each)]) for each in asked]
 
     def _run_scripts(self) -> None:
         node = self.simulation.nodes[A]
@@ -156,16 +155,21 @@ class Play:
             self.probe.begin_step()
             token = node.begin_script(line, LIMIT)
             began = self.simulation.now
-            self._until(lambda token=token: node.answer(token) is not None, LIMIT + 1.0)
+            self._until(partial(_is_answered, node, token), LIMIT + 1.0)
             asked = Asked(A, "our@terminal:terminal:sys", line)
             self.outcomes.append((asked, _shown(node.answer(token)), self.simulation.now - began))
 
     def _until(self, done: Callable[[], bool], seconds: float) -> None:
         simulation, end = self.simulation, self.simulation.now + seconds
         while not done():
-            assert simulation._heap and simulation._heap[0][0] <= end, "something has no outcome"
+            assert simulation._heap, "something has no outcome, and never will"
+            assert simulation._heap[0][0] <= end, "something has no outcome"
             self.probe.begin_step()
             simulation.step()
+
+
+def _is_answered(node: SimNode, token: object) -> bool:
+    return node.answer(token) is not None
 
 
 def _healthy(node: str) -> list[Asked]:
