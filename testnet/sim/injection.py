@@ -15,8 +15,9 @@ from random import Random
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-_WITH = frozenset({"__enter__", "__exit__", "__aenter__", "__aexit__"})
-"""Nothing is raised in these: what trio does in them cannot be left half done."""
+_SPARED = frozenset({"__enter__", "__exit__", "__aenter__", "__aexit__", "__instancecheck__"})
+"""Nothing is raised in these: what trio does in the first ones cannot be left half done, and C code ignores what comes
+of the last one."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -123,7 +124,7 @@ class Probe:
             caller, called = frame, argument.__name__
         else:
             return
-        if caller is None or called in _WITH or (file := self._file(caller)) is None:
+        if caller is None or called in _SPARED or (file := self._file(caller)) is None:
             return
         if caller.f_code.co_qualname.startswith(self._guards):
             return

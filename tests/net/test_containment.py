@@ -17,7 +17,7 @@ from net.directory import Endpoint, RegistrarDirectory
 from net.events import FailureReason, NetEvent, Unforeseen
 from net.peers import Network, NetworkConfig
 from net.registrar import Registrar
-from testnet.sim.injection import Injection, Probe, Reached
+from testnet.sim.injection import Injected, Injection, Probe, Reached
 from tests.injections import play_seeds
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, World, host_of, identity_of, pair
 
@@ -28,7 +28,14 @@ LONG_SEEDS = range(1_000, 9_000)
 ANN, BOB, CAT, ROD = "ann.test", "bob.test", "cat.test", "rod.test"
 NAMES = (ANN, BOB, CAT)
 """Those who talk; the other one is the router."""
-_GUARDS = ("Network.new_connection", "Identity.__", "RecordTable.__", "Registrar.__", "RegistrarDirectory.__")
+_GUARDS = (
+    "Network.new_connection",
+    "Network.next_event",
+    "Identity.__",
+    "RecordTable.__",
+    "Registrar.__",
+    "RegistrarDirectory.__",
+)
 """What makes a network, and what its driver sees to (`net.driver`)."""
 
 
@@ -153,6 +160,15 @@ def test_g5_an_exception_anywhere_in_the_net_ends_no_more_than_a_session(reached
 @pytest.mark.long
 def test_g5_an_exception_anywhere_in_the_net_ends_no_more_than_a_session_many_times(reached: Reached) -> None:
     play_seeds(LONG_SEEDS, reached, lambda injection: Play(injection).problems())
+
+
+@pytest.mark.parametrize("left_out", ["sessions.Sessions.reset", "containment.Containment.mend"])
+def test_the_seeds_notice_it_where_containment_is_left_out(
+    left_out: str, reached: Reached, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"net.{left_out}", lambda *_: None)
+    with pytest.raises((AssertionError, Injected), match="injection seed|line"):
+        play_seeds(SEEDS, reached, lambda injection: Play(injection).problems())
 
 
 def fail(*_: object, **__: object) -> None:
