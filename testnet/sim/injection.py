@@ -80,9 +80,9 @@ class Probe:
         *,
         guards: tuple[str, ...] = (),
     ) -> None:
-        """`folders` of the sources, or files, such as `net`: what is called from there counts, but not while a `beginning` is
-        made, which is what is tested, nor in functions whose names begin like one of the `guards`, which catch what is
-        raised. None: nothing is raised."""
+        """`folders` of the sources, or files, such as `net`: what is called from there counts, but not while a
+        `beginning` is made, which is what is tested, nor in functions whose names begin like one of the `guards`, which
+        catch what is raised. None: nothing is raised."""
         self._guards = guards
         self._beginning: CodeType = beginning.__init__.__code__  # type: ignore[misc]
         self._begins = 0

@@ -88,7 +88,7 @@ def test_a_simulation_finds_what_a_real_node_would_outlive(
     node = simulation.boot(NodeSpec("a.nec", ()))
     simulation.settle()
     monkeypatch.setattr("nectar_node.system.vfs.Vfs._take_untrusted", fail)
-    with pytest.raises(OwnFailure, match="a.nec failed at vfs:distro:sys"):
+    with pytest.raises(OwnFailure, match=r"a\.nec failed at vfs:distro:sys"):
         node.ask("our@vfs:distro:sys", b"{}", 5)
 
 
