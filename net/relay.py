@@ -170,7 +170,7 @@ class Relay:
         for leg in self._switchboard.all():
             ours = leg.dialed is None and leg.stage in (Stage.LEG, Stage.SPLICED)
             if ours and leg.number not in self._circuits:
-                self._switchboard.close(leg, GoodbyeCode.NO_CIRCUIT)
+                self._switchboard.abandon(leg, GoodbyeCode.NO_CIRCUIT)
 
     def __repr__(self) -> str:
         return f"Relay({len(self.places)} places, {self._count} circuits)"

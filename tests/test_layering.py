@@ -33,7 +33,7 @@ ONLY_IN = {
         "testnet/links/",
     ),
     "wasmtime": ("kernel/wasm/",),
-    "ctypes": ("kernel/wasm/", "nectar_node/memory.py", "testnet/real/namespaces.py"),
+    "ctypes": ("kernel/wasm/", "nectar_node/memory.py", "nectar_node/cli/supervisor.py", "testnet/real/namespaces.py"),
     "noise": ("net/handshake.py",),
 }
 """Where else a library would mean that something decides and waits in one place."""
