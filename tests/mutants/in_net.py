@@ -245,4 +245,12 @@ NET = (
         "tests/net/test_routers_hostile.py::"
         "test_an_honest_node_has_a_place_though_one_client_wants_them_all_and_all_can_see_who_has_one",
     ),
+    Mutant(
+        "what-our-own-failure-ends-is-told-to-nobody",
+        "When our own code has failed at a session, nobody is told what became of what was under way in it (G5).",
+        "net/sessions.py",
+        "        self._events.extend(Failed(token, FailureReason.CONNECTION_LOST) for token in unsettled)\n",
+        "",
+        "tests/net/test_containment.py::test_the_peer_is_told_that_it_is_no_fault_of_its_own_and_messages_come_back",
+    ),
 )

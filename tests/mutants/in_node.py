@@ -120,4 +120,13 @@ NODE = (
         "crowded_disk",
         3,
     ),
+    Mutant(
+        "a-system-process-that-fails-answers-nobody",
+        "Whoever asked something that a system process's own code fails at waits until the time is up.",
+        "nectar_node/system/processes.py",
+        "            process.recover(cause, now)\n",
+        "            pass\n",
+        "tests/nectar_node/test_own_failure.py"
+        "::test_a_request_that_a_system_process_fails_at_is_answered_at_once_and_nothing_else_ends",
+    ),
 )

@@ -162,11 +162,10 @@ def test_g5_an_exception_anywhere_in_the_net_ends_no_more_than_a_session_many_ti
     play_seeds(LONG_SEEDS, reached, lambda injection: Play(injection).problems())
 
 
-@pytest.mark.parametrize("left_out", ["sessions.Sessions.reset", "containment.Containment.mend"])
-def test_the_seeds_notice_it_where_containment_is_left_out(
-    left_out: str, reached: Reached, monkeypatch: pytest.MonkeyPatch
+def test_the_seeds_notice_it_where_a_session_does_not_begin_anew(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"net.{left_out}", lambda *_: None)
+    monkeypatch.setattr("net.sessions.Sessions.reset", lambda *_: None)
     with pytest.raises((AssertionError, Injected), match=r"injection seed|, line "):
         play_seeds(SEEDS, reached, lambda injection: Play(injection).problems())
 
