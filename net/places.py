@@ -81,6 +81,13 @@ class Places:
         self._places[name] = place
         return place.session
 
+    def mend(self) -> None:
+        """See `containment`: nodes that are not connected have none, and all counts are what they are counts of."""
+        self._places = {name: each for name, each in self._places.items() if each.session.connection is not None}
+        self._of_key = Counter(each.key for each in self._places.values())
+        self._of_origin = Counter(each.origin for each in self._places.values())
+        self._sizes = Counter(self._of_origin.values())
+
     def _remove(self, name: str) -> None:
         place = self._places.pop(name)
         self._of_key[place.key] -= 1

@@ -157,9 +157,7 @@ class Relay:
 
     def mend(self, now: float) -> None:
         """See `containment`."""
-        places = {name: session for name, session in self._places.items() if session.connection is not None}
-        self._free += len(self._places) - len(places)
-        self._places = places
+        self._places.mend()
         known = {id(each): each for each in (*self._tickets.values(), *self._circuits.values())}
         whole = [each for each in known.values() if _is_whole(each)]
         self._tickets = {each.ticket: each for each in whole if each.other is None}

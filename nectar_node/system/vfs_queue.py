@@ -111,7 +111,8 @@ class VfsQueue(Generic[T]):
 
     def mend(self, failed: Callable[[T], bool]) -> list[Pending[T]]:
         """Our own code has failed: forget those that it has failed at, and count anew; those that are forgotten."""
-        left, forgotten = [], []
+        left: list[Pending[T]] = []
+        forgotten: list[Pending[T]] = []
         for each in self._all:
             (forgotten if failed(each.task) else left).append(each)
         self._all = dict.fromkeys(left)
