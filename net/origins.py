@@ -5,7 +5,6 @@ those, so a site is bounded too.
 """
 
 from enum import Enum, auto
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
@@ -36,7 +35,6 @@ class Origin(NamedTuple):
     reach: Reach
 
 
-@lru_cache(4096)
 def address_of(host: str) -> str:
     """The unit of one host at the other end: its IPv4 address, or its network's 64 bits of IPv6."""
     address = _parse(host)
@@ -45,7 +43,6 @@ def address_of(host: str) -> str:
     return host if address is None else str(address)
 
 
-@lru_cache(4096)
 def origins_of(host: str) -> tuple[Origin, ...]:
     """All units that a host belongs to. All loopback addresses are one: who has one of them has them all."""
     address = _parse(host)

@@ -94,7 +94,7 @@ async def test_a_connection_may_ask_many_times(tmp_path: Path) -> None:
     async with served(tmp_path), await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:
         memory = {"budget_bytes": DEFAULT_BYTES, "used_bytes": 0, "holders": []}
         assert (await ask(stream, command="ps"))["ok"] == {"processes": [], "memory": memory}
-        assert (await ask(stream, command="peers"))["ok"] == {"peers": [], "memory": memory}
+        assert (await ask(stream, command="peers"))["ok"] == {"peers": [], "memory": memory, "failures": 0}
         assert (await ask(stream, command="nonsense"))["error"]["kind"] == "BadInput"
 
 
