@@ -8,6 +8,7 @@ from testnet.faults.black_hole import BlackHole
 from testnet.faults.clock_step import ClockStep
 from testnet.faults.crash import Crash
 from testnet.faults.disk_full import DiskFull
+from testnet.faults.hostile_peer import HostilePeer
 from testnet.faults.impostor import Impostor
 from testnet.faults.latency import Latency
 from testnet.faults.loss import Loss
@@ -30,6 +31,7 @@ FAULTS: dict[str, type] = {
     "clock_step": ClockStep,
     "crash": Crash,
     "disk_full": DiskFull,
+    "hostile_peer": HostilePeer,
     "impostor": Impostor,
     "latency": Latency,
     "loss": Loss,

@@ -136,6 +136,17 @@ class LinkFault(Fault, Protocol):
         """What becomes of `event`, on whatever link it is. `chance` is this fault's own, from the seed."""
 
 
+class Attack(NamedTuple):
+    """What a hostile peer does, see `testnet.faults.hostile_peer`."""
+
+    node: str
+    """It is attacked."""
+    behaviour: str
+    process: str
+    """A public one there, which is asked."""
+    seed: int
+
+
 class Nodes(Protocol):
     """What can be done to the nodes of a network, at whatever level; raises NotAtThisLevel where it cannot.
 
@@ -171,6 +182,12 @@ class Nodes(Protocol):
 
     def dismiss(self, host: str) -> object:
         """The node that `impersonate` has booted at `host` ends for ever."""
+
+    def attack(self, attack: Attack, by: str) -> object:
+        """A hostile peer that is called `by` begins with that."""
+
+    def call_off(self, by: str) -> object:
+        """It leaves, with all of its connections."""
 
 
 @runtime_checkable

@@ -13,11 +13,11 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from blake3 import blake3
 
-from net.events import DialFailure
+from net.events import Buffer, DialFailure
 from testnet.faults.resending import DATA_SECONDS, DIAL_SECONDS, sent_again
 from testnet.faults.rule import (
     PASS,
@@ -36,7 +36,6 @@ from testnet.faults.rule import (
 )
 
 if TYPE_CHECKING:
-    from testnet.sim.node import SimNode
     from testnet.sim.simulation import Simulation
 
 SEGMENT_BYTES = 1 << 18
@@ -56,6 +55,75 @@ class LinkBehaviour:
     most_delay: float = 0.02
 
 
+class Carried(Protocol):
+    """What has bytes for connections: a node's core, or an attacker."""
+
+    def new_connection(self) -> int:
+        """See `net.peers.Network`."""
+
+    def pending(self, connection: int, limit: int) -> list[Buffer]:
+        """See `net.peers.Network`."""
+
+    def settle(self, now: float) -> None:
+        """Pass on what its parts want of each other."""
+
+
+class Wired(Protocol):
+    """Whoever has ends of connections; see `SimNode` and `testnet.hostile.attacker`."""
+
+    @property
+    def core(self) -> Carried:
+        """What has bytes for its connections."""
+
+    @property
+    def name(self) -> str:
+        """As links have it."""
+
+    @property
+    def host(self) -> str:
+        """As the journal has it."""
+
+    @property
+    def address(self) -> str:
+        """That others see it dial from."""
+
+    @property
+    def window(self) -> int:
+        """Bytes that are on their way to it on one connection, and that it has not read."""
+
+    @property
+    def crashed(self) -> bool:
+        """Whether it has ended."""
+
+    @property
+    def ends(self) -> dict[int, End]:
+        """Of its connections, by their numbers."""
+
+    def at(self, when: float, what: Callable[[], None]) -> None:
+        """Let something happen to it then."""
+
+    def happens(self, what: Callable[[], None]) -> None:
+        """Something happens to it now."""
+
+    def accepted(self, connection: int, host: str) -> None:
+        """Somebody has connected to it."""
+
+    def connected(self, connection: int) -> None:
+        """It is connected to whom it dialed."""
+
+    def dial_failed(self, connection: int, failure: DialFailure) -> None:
+        """It is not."""
+
+    def receive(self, connection: int, data: bytes) -> None:
+        """Bytes have come."""
+
+    def lost(self, connection: int) -> None:
+        """A connection is gone."""
+
+    def go_on(self) -> None:
+        """Let it run until it waits."""
+
+
 @dataclass(slots=True, eq=False)
 class _Flight:
     """Something that arrives late."""
@@ -72,7 +140,7 @@ class _Flight:
 class End:
     """One node's end of a connection."""
 
-    node: SimNode
+    node: Wired
     connection: int
     link: Link
     """What leaves here takes this one."""
@@ -99,6 +167,11 @@ class End:
     """The node reads nothing from it for now."""
     unread: deque[tuple[bytes, int] | None] = field(default_factory=deque)
     """What has arrived, each piece with how many bytes of `under_way` it was; None: the end of the connection."""
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes nothing more from its node for now."""
+        return self.peer is not None and self.under_way >= self.peer.node.window
 
 
 @dataclass(slots=True, eq=False)
@@ -177,7 +250,7 @@ class Fabric:
 
     # --- connections begin ------------------------------------------------------------------------------------------
 
-    def dial(self, node: SimNode, connection: int, host: str) -> None:
+    def dial(self, node: Wired, connection: int, host: str) -> None:
         """A node wants a connection."""
         self._connections += 1
         end = End(node, connection, Link(node.name, host), self._connections)
@@ -226,7 +299,7 @@ class Fabric:
         theirs = End(other, other.core.new_connection(), mine.link.back, mine.number, mine)
         mine.peer = theirs
         other.ends[theirs.connection] = theirs
-        other.happens(lambda: other.accepted(theirs.connection, mine.node.host))
+        other.happens(lambda: other.accepted(theirs.connection, mine.node.address))
         self._later(mine, lambda: mine.node.connected(mine.connection) if mine.open else None)
 
     def _fail(self, end: End, failure: DialFailure) -> None:
@@ -244,10 +317,10 @@ class Fabric:
 
     # --- bytes travel -----------------------------------------------------------------------------------------------
 
-    def transmit(self, node: SimNode, connection: int) -> None:
+    def transmit(self, node: Wired, connection: int) -> None:
         """Take what a node has for a connection, as far as there is room for it."""
         end = node.ends.get(connection)
-        if end is None or end.peer is None or end.under_way >= BUFFER_BYTES:
+        if end is None or end.peer is None or end.full:
             return
         data = b"".join(node.core.pending(connection, SEGMENT_BYTES))
         if not data:
@@ -389,7 +462,7 @@ class Fabric:
             end.leaving.append(None)
             self._let_go(end)
 
-    def hold(self, node: SimNode, connection: int, held: bool) -> None:
+    def hold(self, node: Wired, connection: int, held: bool) -> None:
         """A node wants to read nothing from a connection for now, or wants to read again."""
         end = node.ends.get(connection)
         if end is None:
@@ -412,14 +485,14 @@ class Fabric:
         """The other side has read so many bytes of this end's."""
         if end is None:
             return
-        full = end.under_way >= BUFFER_BYTES
+        full = end.full
         end.under_way -= count
         if full and end.open:
             end.node.at(self._world.now, lambda: self._transmit_on(end))
 
     # --- connections end --------------------------------------------------------------------------------------------
 
-    def close(self, node: SimNode, connection: int, farewell: bytes) -> None:
+    def close(self, node: Wired, connection: int, farewell: bytes) -> None:
         """A node closes a connection, with last bytes."""
         end = node.ends.pop(connection, None)
         if end is None:
@@ -427,13 +500,13 @@ class Fabric:
         end.open = False
         if end.peer is None:
             return
-        if farewell and end.under_way < BUFFER_BYTES:
+        if farewell and not end.full:
             self._put(end, farewell)
         if end.unread:
             end.leaving.clear()  # who closes without having read all resets, and what has not left yet is lost
         self._reset(end)
 
-    def cut(self, node: SimNode) -> None:
+    def cut(self, node: Wired) -> None:
         """All connections of a node break, for both ends at once."""
         for end in list(node.ends.values()):
             for each in (end.peer, end):
@@ -441,7 +514,7 @@ class Fabric:
                     each.leaving.clear()
                     each.node.happens(lambda each=each: self._lose(each))  # type: ignore[misc]
 
-    def abandon(self, node: SimNode) -> None:
+    def abandon(self, node: Wired) -> None:
         """A node is gone, and its host lets its connections end."""
         for connection in list(node.ends):
             self.close(node, connection, b"")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from kernel.guest import Arrival
 from nectar_node.storage.operations import Location
-from testnet.faults.rule import Fault
+from testnet.faults.rule import Attack, Fault
 from testnet.lab import READY_SECONDS, Json, Level, NodePlan, Outcome, OutOfTime
 from testnet.sim.names import SimulationError
 from testnet.sim.node import NodeSpec, SimNode, capability_store
@@ -117,6 +117,14 @@ class SimLab:
     def dismiss(self, host: str) -> None:
         """See `Nodes`."""
         self.simulation.dismiss(host)
+
+    def attack(self, attack: Attack, by: str) -> None:
+        """See `Nodes`."""
+        self.simulation.attack(attack, by)
+
+    def call_off(self, by: str) -> None:
+        """See `Nodes`."""
+        self.simulation.call_off(by)
 
     def cut(self, name: str) -> None:
         """See `Lab`."""

@@ -48,11 +48,11 @@ from net.peers import Network, NetworkConfig
 from net.registrar import Registrar
 from testnet.forgery import claim_name
 from testnet.sim.disk import SimDisk
+from testnet.sim.fabric import BUFFER_BYTES, End
 from testnet.sim.lanes import SimLanes
 from testnet.sim.names import PORT, REGISTRAR, SimulationError
 
 if TYPE_CHECKING:
-    from testnet.sim.fabric import End
     from testnet.sim.simulation import Simulation
 
 POLLS = 1 << 30
@@ -85,12 +85,14 @@ class NodeSpec:
 class SimNode:
     """One node core and its part of the world, from one boot to its end."""
 
+    window = BUFFER_BYTES
+
     def __init__(self, simulation: Simulation, spec: NodeSpec, disk: SimDisk | None = None) -> None:
         """`disk`: of an earlier boot."""
         name = spec.name
         self.spec = spec
         self.name = name
-        self.host = spec.host or name
+        self.host = self.address = spec.host or name
         self.log: list[str] = []
         self.shown_log: list[str] = []
         """What of it a real node's log has."""

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from kernel.address import ProcessId
 from kernel.trace import TraceRecord
 from kernel.wasm.engine import Engine
 from net.directory import Genesis
@@ -27,7 +28,9 @@ from net.events import Unforeseen
 from net.handshake import VERSION
 from net.identity import Identity
 from testnet.faults.fields import nodes_of
-from testnet.faults.rule import Fault, LinkFault, NodeFault, Rule, fresh, held
+from testnet.faults.rule import Attack, Fault, LinkFault, NodeFault, Rule, fresh, held
+from testnet.hostile.attacker import SimAttacker
+from testnet.hostile.behaviours import MODEST, Order
 from testnet.invariants import Watch
 from testnet.lab import OutOfTime
 from testnet.sim.fabric import Fabric, LinkBehaviour
@@ -73,6 +76,8 @@ class Simulation:
         """What the nodes' own code has failed at; None: that ends the simulation, since it is to be found."""
         self.deadline = math.inf
         """Virtual seconds at which it is stopped."""
+        self._attackers: dict[str, SimAttacker] = {}
+        """By what they are called: those that are at it."""
         self._faults: dict[int, Fault] = {}
         """By number: those that hold."""
         self._numbers = count(1)
@@ -199,6 +204,19 @@ class Simulation:
         self.leave(host)
         del self.down[host]
         self.boots[host] += 1
+
+    def attack(self, attack: Attack, by: str) -> None:
+        """A hostile peer that is called `by` begins with that: as much as shows what there is to see, and no more."""
+        registrar = attack.node == REGISTRAR
+        order = Order(attack.behaviour, attack.node, ProcessId.parse(attack.process), MODEST, registrar)
+        self.note(by, f"attacks {attack.node}")
+        self._attackers[by] = SimAttacker(self, by, order)
+
+    def call_off(self, by: str) -> None:
+        """It leaves, with all of its connections."""
+        attacker = self._attackers.pop(by)
+        self.note(by, f"leaves: {attacker.core.deeds.words()}")
+        attacker.end()
 
     def _node(self, host: str) -> SimNode:
         """As it is, or as it was when it ended."""

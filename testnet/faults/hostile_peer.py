@@ -1,0 +1,78 @@
+"""Somebody with a name of its own attacks a node, correct in every byte."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from testnet.faults.quantity import Count, NodeName
+from testnet.faults.rule import Attack, Nodes
+
+Conduct: TypeAlias = Literal[
+    "acknowledges_all_but_one",
+    "floods_huge",
+    "floods_tiny",
+    "grants_everything",
+    "grants_nothing",
+    "half_open",
+    "looks_up",
+    "never_acknowledges",
+    "never_reads",
+    "offers_exabytes",
+    "one_byte_missing",
+    "redials",
+    "registers_names",
+    "takes_places",
+    "trickles",
+]
+"""See `testnet.hostile.behaviours`, one class each."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostilePeer:
+    """A peer with a registered name speaks the protocol correctly, and chooses the worst that it lets it choose.
+
+    It joins, attacks `node` in the way of `behaviour`, and leaves at the end. What it asks, it asks the public process
+    `process` there. `seed` tells several of one kind apart: all that they choose comes from it.
+    """
+
+    node: NodeName
+    behaviour: Conduct = "never_acknowledges"
+    process: str = "hello:hello:sys"
+    seed: Count = 0
+
+    @property
+    def host(self) -> str:
+        """Where it is, and what it is called."""
+        return f"{self.behaviour.replace('_', '-')}-{self.seed}.{self.node}"
+
+    def begin(self, nodes: Nodes) -> None:
+        """See `NodeFault`."""
+        nodes.attack(Attack(self.node, self.behaviour, self.process, self.seed), by=self.host)
+
+    def end(self, nodes: Nodes) -> None:
+        """See `NodeFault`."""
+        nodes.call_off(self.host)
+
+    def words(self) -> str:
+        """See `Fault`."""
+        return f"a hostile peer of {self.node} that {_WORDS[self.behaviour]}"
+
+
+_WORDS: dict[str, str] = {
+    "acknowledges_all_but_one": "acknowledges all answers but one",
+    "floods_huge": "sends the largest messages",
+    "floods_tiny": "sends the smallest messages",
+    "grants_everything": "gives a terabyte of credit, and acknowledges late",
+    "grants_nothing": "gives no credit",
+    "half_open": "opens connections and says nothing",
+    "looks_up": "asks and pings, and reads no answer",
+    "never_acknowledges": "acknowledges no answer",
+    "never_reads": "reads nothing",
+    "offers_exabytes": "offers files of four exabytes",
+    "one_byte_missing": "leaves out the last byte of each message",
+    "redials": "dials again and again",
+    "registers_names": "takes one name after the other",
+    "takes_places": "takes a router's places",
+    "trickles": "announces the largest messages and lets them trickle",
+}

@@ -1,0 +1,426 @@
+"""What hostile peers do. Each is a small state machine that plays on one connection: correct in every byte, and the
+worst at every choice that the protocol leaves to a peer.
+
+A behaviour is moved every `peer.TICK_SECONDS`, is told what has become whole, and says what it wants to send; the
+connection (`line`) keeps it within its credit. How much it does is its strength: against real nodes as much as goes, in
+a simulation just more than the bounds that it tries, so that a run stays short.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from random import Random
+from typing import ClassVar
+
+from kernel.address import Address, ProcessId
+from kernel.message import Envelope, ReplyTo, Request
+from nectar_node.translate import encode_header
+from net.limits import MAX_BLOB_BYTES, MAX_CREDIT_BYTES, SESSION_CREDIT_MESSAGES
+from net.wire import Lookup, Ping, Reserve
+from testnet.hostile.line import Line, Opened
+
+_TRICKLE_SECONDS = 12.0
+"""Between two pieces of a message that trickles."""
+_TRICKLE_BYTES = 4096
+"""Of one piece: as much as `net.limits.STALL_BYTES` once demanded in thirty seconds."""
+_EXABYTES = 1 << 62
+"""The size of a file that is offered, in bytes."""
+_TALE = 60_000
+"""Bytes of a name that a greeting repeats."""
+_FAR = 600
+"""Seconds that it gives an answer."""
+_NOBODY = ProcessId("nobody", "nobody", "nobody")
+_NET = ProcessId("net", "distro", "sys")
+_FILES = ProcessId("file_transfer", "file_transfer", "sys")
+_SELF = ProcessId("main", "hostile", "evil")
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """How much of it."""
+
+    tiny: int
+    """Tiny messages in one move."""
+    most_tiny: int
+    """In all, of one connection."""
+    requests: int
+    """That are asked, and whose answers are not taken."""
+    offers: int
+    """Of files."""
+    huge: int
+    """Bytes of a large message."""
+    most_huge: int
+    """Bytes of such messages in all, of one connection."""
+    pinned: int
+    """Bytes of messages that are never whole, of one connection."""
+    unread: int
+    """Bytes of answers that are asked for and not read, before the rest."""
+    connections: int
+    """At once, that come to nothing."""
+    dials: int
+    """In all, of whoever dials again and again."""
+    names: int
+    """That are taken from the registrar."""
+    places: int
+    """At a router: names of one attacker."""
+
+
+MODEST = Strength(
+    tiny=1500,
+    most_tiny=10_500,
+    requests=1200,
+    offers=300,
+    huge=2 << 20,
+    most_huge=8 << 20,
+    pinned=40 << 20,
+    unread=200_000,
+    connections=560,
+    dials=100,
+    names=120,
+    places=70,
+)
+"""For a simulation: just beyond 8191 acknowledgements, 1024 messages of a process that are abroad, 256 transfers, 512
+handshakes of an address, and 64 places."""
+FULL = Strength(
+    tiny=1000,
+    most_tiny=1 << 40,
+    requests=5000,
+    offers=1500,
+    huge=MAX_BLOB_BYTES,
+    most_huge=1 << 40,
+    pinned=1 << 40,
+    unread=8 << 20,
+    connections=600,
+    dials=1 << 40,
+    names=50_000,
+    places=100,
+)
+"""Against real nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who is attacked, how, and how much."""
+
+    behaviour: str
+    """One of BEHAVIOURS."""
+    target: str
+    """A node's name."""
+    process: ProcessId = ProcessId("hello", "hello", "sys")  # noqa: RUF009  # it is immutable
+    """A public one there, which requests go to."""
+    strength: Strength = FULL
+    registrar: bool = False
+    """Whether the target is the registrar, which answers look-ups."""
+
+
+class Behaviour:
+    """See the module's text. This one is honest: it takes what comes, and acknowledges it."""
+
+    credit: ClassVar[tuple[int, int]] = (MAX_CREDIT_BYTES, SESSION_CREDIT_MESSAGES)
+    """Bytes and messages that the other side is given."""
+    speaks: ClassVar[bool] = True
+    """Whether its connections come to a handshake."""
+    at_once: ClassVar[bool] = False
+    """Whether a connection that has ended is dialed again in the same moment, and not at the next move."""
+    keeps_names: ClassVar[bool] = True
+    """Whether it does something under the names that it takes."""
+
+    def __init__(self, line: Line, order: Order, chance: Random) -> None:
+        self.line = line
+        self.order = order
+        self.strength = order.strength
+        self.chance = chance
+        self.holds = False
+        """Whether nothing is read for now."""
+        self.leaves = False
+        """Whether the connection is to end."""
+        self.asked = 0
+
+    @staticmethod
+    def personas(strength: Strength) -> int:
+        """Names under which it comes."""
+        return 1
+
+    def begin(self, now: float) -> None:
+        """The connection is live."""
+
+    def move(self, now: float) -> None:
+        """Time has passed."""
+
+    def arrived(self, numbers: list[int]) -> None:
+        """Messages have become whole."""
+        self.line.acknowledge(numbers)
+
+    # --- what it may send -------------------------------------------------------------------------------------------
+
+    def header(self, target: ProcessId, body: bytes, *, answered: bool = True) -> bytes:
+        """Of a request to a process there."""
+        id = self.chance.getrandbits(64)
+        source = Address(self.line.identity.name, _SELF)
+        reply_to = ReplyTo(source, id) if answered else None
+        request = Request(False, _FAR if answered else None, body)
+        return encode_header(Envelope(id, source, Address(self.order.target, target), reply_to, request))
+
+    def ask(self, body: bytes | None = None) -> bool:
+        """A request to the public process; whether there was credit for it."""
+        target = _NET if self.order.registrar else self.order.process
+        sent = self.line.send(self.header(target, b'{"Greet":"a"}' if body is None else body))
+        self.asked += sent is not None
+        return sent is not None
+
+    def tiny(self, count: int) -> int:
+        """So many of the smallest messages, as far as there is credit: to nobody, or to the net, which shows them to
+        people; how many were sent."""
+        header = self.header(self.chance.choice((_NOBODY, _NET)), b"", answered=False)
+        for sent in range(count):
+            if self.line.send(header) is None:
+                return sent
+        return count
+
+
+class AcknowledgesAllButOne(Behaviour):
+    """Asks and asks, and acknowledges every answer but the first."""
+
+    _first = True
+
+    def move(self, now: float) -> None:
+        """Ask for more."""
+        if self.asked < 2 * self.strength.requests:
+            for _ in range(self.strength.requests // 8):
+                self.ask()
+
+    def arrived(self, numbers: list[int]) -> None:
+        """Take them."""
+        self.line.acknowledge(numbers[1:] if self._first else numbers)
+        self._first = False
+
+
+class FloodsHuge(Behaviour):
+    """Sends the largest messages that there are to a public process, as fast as they are taken."""
+
+    _sent = 0
+
+    def move(self, now: float) -> None:
+        """One more, and another if there is credit."""
+        header = self.header(self.order.process, b"{}", answered=self.chance.random() < 0.5)
+        size = self.strength.huge
+        for _ in range(2):
+            if self._sent < self.strength.most_huge and self.line.send(header, size) is not None:
+                self._sent += size
+
+
+class FloodsTiny(Behaviour):
+    """Sends the smallest messages that there are, as fast as they are taken."""
+
+    _sent = 0
+
+    def move(self, now: float) -> None:
+        """As many as there is credit for."""
+        if self._sent < self.strength.most_tiny // 2:
+            self._sent += self.tiny(self.strength.tiny)
+
+
+class GrantsEverything(Behaviour):
+    """Gives a terabyte of credit, asks for as much as it gets, and acknowledges it when it has had all."""
+
+    def __init__(self, line: Line, order: Order, chance: Random) -> None:
+        super().__init__(line, order, chance)
+        self._kept: list[int] = []
+
+    def move(self, now: float) -> None:
+        """Ask for more, and now and then take what has come."""
+        tale = json.dumps({"Greet": "a" * _TALE}).encode()
+        if self.asked * _TALE < self.strength.most_huge:
+            for _ in range(max(1, self.strength.unread // _TALE)):
+                self.ask(tale)
+        if self.chance.random() < 0.1:
+            self.line.acknowledge(self._kept)
+            self._kept = []
+
+    def arrived(self, numbers: list[int]) -> None:
+        """Take them later."""
+        self._kept += numbers
+
+
+class GrantsNothing(Behaviour):
+    """Asks and asks, and gives no credit for a single answer."""
+
+    credit = (0, 0)
+
+    def move(self, now: float) -> None:
+        """Ask, as long as there is anything to gain."""
+        if self.asked < self.strength.requests:
+            for _ in range(self.strength.requests // 4):
+                self.ask()
+
+
+class HalfOpen(Behaviour):
+    """Opens connections on which it says nothing, and opens each again when it is closed."""
+
+    speaks = False
+
+
+class LooksUp(Behaviour):
+    """Asks the registrar for names, pings, and reads no answer."""
+
+    def begin(self, now: float) -> None:
+        """Read nothing from now on."""
+        self.holds = True
+
+    def move(self, now: float) -> None:
+        """As much as goes, until it is cut."""
+        for _ in range(self.strength.tiny // 16):
+            if self.order.registrar:
+                self.line.say(Lookup(self.chance.getrandbits(32), self.order.target))
+            self.line.say(Ping())
+
+
+class NeverAcknowledges(Behaviour):
+    """Asks and asks, reads every answer, and acknowledges none."""
+
+    def move(self, now: float) -> None:
+        """Ask for more."""
+        if self.asked < self.strength.requests:
+            for _ in range(self.strength.requests // 4):
+                self.ask()
+
+    def arrived(self, numbers: list[int]) -> None:
+        """Leave them where they are."""
+
+
+class NeverReads(Behaviour):
+    """Asks for much and reads nothing, while it goes on sending tiny messages, which are all acknowledged: it trusts
+    that they are, since it does not read that either. Now and then it reads a little, and begins anew."""
+
+    _sent = 0
+    _pause = 0
+
+    def begin(self, now: float) -> None:
+        """Fill what the other side can write into."""
+        self.holds = True
+        tale = json.dumps({"Greet": "a" * _TALE}).encode()
+        for _ in range(1 + self.strength.unread // _TALE):
+            self.ask(tale)
+
+    def move(self, now: float) -> None:
+        """A burst of messages that the other side takes at once."""
+        if self.holds and self._sent < self.strength.most_tiny:
+            self.line.trust_that_all_was_taken()
+            self._sent += self.tiny(self.strength.tiny)
+        self._pause += 1
+        self.holds = self._pause % 12 != 11
+
+
+class OffersExabytes(Behaviour):
+    """Offers files of four exabytes, and sends no byte of any that is accepted."""
+
+    def move(self, now: float) -> None:
+        """One offer after the other; those that were refused again."""
+        for _ in range(self.strength.offers // 6):
+            if self.asked >= 2 * self.strength.offers:
+                return
+            name = f"{self.chance.getrandbits(64):x}.bin"
+            offer = {"id": name, "name": name, "size": _EXABYTES, "modified": 1, "chunk": 1 << 21}
+            if self.line.send(self.header(_FILES, json.dumps({"Offer": offer}).encode())) is None:
+                return
+            self.asked += 1
+
+
+class OneByteMissing(Behaviour):
+    """Sends messages up to all of its credit, each but for its last byte; one of them trickles on."""
+
+    def __init__(self, line: Line, order: Order, chance: Random) -> None:
+        super().__init__(line, order, chance)
+        self._trickle: Opened | None = None
+        self._next = 0.0
+        self._pinned = 0
+
+    def move(self, now: float) -> None:
+        """As long as there is credit, another one."""
+        header = self.header(self.order.process, b"{}")
+        if self._trickle is None:
+            self._trickle = self.line.send(header, 1 << 20, (1 << 20) - _TRICKLE_BYTES)
+        while self._pinned < self.strength.pinned:
+            size = min(self.strength.huge, self.line.room - len(header) - 256, self.strength.pinned - self._pinned)
+            if size < 1 or self.line.send(header, size, 1) is None:
+                break
+            self._pinned += size
+        if self._trickle is not None and now >= self._next:
+            self._next = now + _TRICKLE_SECONDS
+            self.line.go_on(self._trickle, min(_TRICKLE_BYTES, self._trickle.total - self._trickle.until - 1))
+
+
+class Redials(Behaviour):
+    """Ends each connection as soon as it is live, and dials again at once."""
+
+    at_once = True
+
+    def begin(self, now: float) -> None:
+        """That was it."""
+        self.leaves = True
+
+
+class RegistersNames(Behaviour):
+    """Takes one name after the other from the registrar, and does nothing with them."""
+
+    keeps_names = False
+
+    @staticmethod
+    def personas(strength: Strength) -> int:
+        """As many as there are to be had."""
+        return strength.names
+
+
+class TakesPlaces(Behaviour):
+    """Comes under many names, and takes a place at the router for each."""
+
+    @staticmethod
+    def personas(strength: Strength) -> int:
+        """One for each place."""
+        return strength.places
+
+    def begin(self, now: float) -> None:
+        """Ask for it."""
+        self.line.say(Reserve())
+
+
+class Trickles(Behaviour):
+    """Announces messages of the largest size up to all of its credit, of which 4 KiB come every 12 seconds."""
+
+    def __init__(self, line: Line, order: Order, chance: Random) -> None:
+        super().__init__(line, order, chance)
+        self._opened: list[Opened] = []
+        self._next = 0.0
+
+    def move(self, now: float) -> None:
+        """Announce, and let one go on."""
+        header = self.header(self.order.process, b"{}")
+        while (size := min(MAX_BLOB_BYTES, self.line.room - len(header) - 256)) > 1 << 16:
+            message = self.line.send(header, size, size - 1)
+            if message is None:
+                break
+            self._opened.append(message)
+        if self._opened and now >= self._next:
+            self._next = now + _TRICKLE_SECONDS
+            self.line.go_on(self.chance.choice(self._opened), _TRICKLE_BYTES)
+
+
+BEHAVIOURS: dict[str, type[Behaviour]] = {
+    "acknowledges_all_but_one": AcknowledgesAllButOne,
+    "floods_huge": FloodsHuge,
+    "floods_tiny": FloodsTiny,
+    "grants_everything": GrantsEverything,
+    "grants_nothing": GrantsNothing,
+    "half_open": HalfOpen,
+    "looks_up": LooksUp,
+    "never_acknowledges": NeverAcknowledges,
+    "never_reads": NeverReads,
+    "offers_exabytes": OffersExabytes,
+    "one_byte_missing": OneByteMissing,
+    "redials": Redials,
+    "registers_names": RegistersNames,
+    "takes_places": TakesPlaces,
+    "trickles": Trickles,
+}
+"""By the name that a fault says."""

@@ -1,0 +1,328 @@
+"""One attacker: it gets names from the registrar as anybody does, dials whom it attacks, and lets a behaviour choose.
+
+Sans-IO, and with the same calls and events as `net.peers.Network`, so what carries a node's bytes carries an
+attacker's: the simulator's fabric, and `net.driver`. Time is told to it, and all chance comes from its seed. It never
+ends by itself: a name that is refused, a dial that fails and a connection that is cut are tried again at the next tick.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from random import Random
+from typing import TypeAlias
+
+from net.directory import Endpoint, Genesis, NameRecord, decode_record_untrusted, sign_record
+from net.errors import NetError
+from net.events import Buffer, Close, Dial, Hold, Writable
+from net.identity import KEY_BYTES, Identity
+from net.limits import RECORD_SECONDS
+from net.wire import Control, Data, Found, Goodbye, Granted, Lookup, Ping, Pong, Refused, Register
+from testnet.hostile.behaviours import BEHAVIOURS, Behaviour, Order
+from testnet.hostile.line import Line, Stage
+
+TICK_SECONDS = 0.25
+"""Between two moves of a behaviour."""
+_REGISTERS, _LOOKS_UP = 1, 2
+"""Numbers of requests to the registrar."""
+_NAME_BYTES = 5
+"""Of chance in a name."""
+_ENTERING = 8
+"""Names that it asks for at once."""
+
+Action: TypeAlias = Dial | Close | Writable | Hold
+
+
+@dataclass(slots=True)
+class Persona:
+    """A name that the attacker has."""
+
+    identity: Identity
+    record: bytes | None = None
+    """As granted."""
+
+
+class _Purpose(Enum):
+    ENTER = auto()
+    """A persona asks the registrar for its name, and for where the target is."""
+    ATTACK = auto()
+    SILENT = auto()
+    """It is there, and nothing is ever said on it."""
+
+
+@dataclass(slots=True)
+class _Contact:
+    line: Line
+    persona: Persona
+    purpose: _Purpose
+    behaviour: Behaviour | None = None
+    """Plays on it, from when it is live."""
+    signalled: bool = False
+
+
+@dataclass(slots=True)
+class Deeds:
+    """What it has come to, for people."""
+
+    names: int = 0
+    """That were granted."""
+    refused: int = 0
+    """Names that were not."""
+    dials: int = 0
+    live: int = 0
+    """Connections on which messages could pass."""
+    cut: dict[int, int] = field(default_factory=dict)
+    """By the code of the goodbye: connections that the other side has ended."""
+    broken: int = 0
+    """Connections that ended without a word, or that could not be had."""
+
+    def words(self) -> str:
+        """For people."""
+        cuts = ", ".join(f"{count} by goodbye {code}" for code, count in sorted(self.cut.items()))
+        names = f"{self.names} names" + (f" ({self.refused} refused)" if self.refused else "")
+        ends = [cuts, f"{self.broken} without a word" if self.broken else ""]
+        ended = "; ended: " + ", ".join(filter(None, ends)) if any(ends) else ""
+        return f"{names}, {self.dials} dials, {self.live} live connections{ended}"
+
+
+class HostilePeer:
+    """See the module's text; it is driven as a `net.peers.Network` is."""
+
+    def __init__(self, order: Order, genesis: Genesis, chance: Random, *, unix: float, now: float) -> None:
+        """`unix`: what has to be added to `now` for the time since 1970."""
+        self.order = order
+        self.deeds = Deeds()
+        self.actions: deque[Action] = deque()
+        """What the driver has to do, in order."""
+        self._kind = BEHAVIOURS[order.behaviour]
+        self._genesis = genesis
+        self._chance = chance
+        self._unix = unix
+        self._endpoint: Endpoint | None = None
+        """Of the target."""
+        if order.target == genesis.name:
+            self._endpoint = Endpoint(genesis.host, genesis.port)
+        self._personas: list[Persona] = []
+        """Those that have their names."""
+        self._contacts: dict[int, _Contact] = {}
+        self._numbers = 0
+        self._due = now
+        self._now = now
+
+    # --- what the driver tells --------------------------------------------------------------------------------------
+
+    def new_connection(self) -> int:
+        """A number for a connection."""
+        self._numbers += 1
+        return self._numbers
+
+    def accepted(self, connection: int, host: str, now: float) -> None:
+        """It listens nowhere."""
+        self.actions.append(Close(connection))
+
+    def connected(self, connection: int, now: float) -> None:
+        """A dial has come through."""
+        contact = self._contacts.get(connection)
+        if contact is not None:
+            contact.line.begin()
+            self._signal(contact)
+
+    def dial_failed(self, connection: int, reason: str, now: float) -> None:
+        """A dial has not."""
+        self.lost(connection, now)
+
+    def lost(self, connection: int, now: float) -> None:
+        """A connection has ended."""
+        contact = self._contacts.pop(connection, None)
+        if contact is not None:
+            self.deeds.broken += 1
+            self._ended(contact, now)
+
+    def receive(self, connection: int, data: Buffer, now: float) -> None:
+        """Bytes have come."""
+        self._now = now
+        contact = self._contacts.get(connection)
+        if contact is None:
+            return
+        was_live = contact.line.stage is Stage.LIVE
+        try:
+            frames = contact.line.receive(bytes(data))
+        except NetError:  # whoever answers there is not who it is taken for
+            self._close(contact)
+            self._ended(contact, now)
+            return
+        if contact.line.stage is Stage.LIVE and not was_live:
+            self._live(contact, now)
+        for frame in frames:
+            self._heard(contact, frame, now)
+        if connection in self._contacts:
+            self._arrived(contact)
+            self._carry_out(contact)
+
+    def pending(self, connection: int, limit: int) -> list[Buffer]:
+        """About `limit` bytes that are to be written now."""
+        contact = self._contacts.get(connection)
+        if contact is None:
+            return []
+        buffers: list[Buffer] = [*contact.line.take(limit)]
+        if not contact.line.waits:
+            contact.signalled = False
+        return buffers
+
+    def next_deadline(self) -> float | None:
+        """When `on_timer` is to be called."""
+        return self._due
+
+    def on_timer(self, now: float) -> None:
+        """Time has passed: its next move."""
+        self._now = now
+        if now < self._due:
+            return
+        self._due = now + TICK_SECONDS
+        self._enter_more(now)
+        self._dial_more(now)
+        for contact in list(self._contacts.values()):
+            if contact.behaviour is not None:
+                contact.behaviour.move(now)
+                self._carry_out(contact)
+
+    def leave(self) -> None:
+        """All of its connections end, without a word or with one."""
+        for contact in list(self._contacts.values()):
+            if contact.line.stage is Stage.LIVE and not contact.line.held and self._chance.random() < 0.5:
+                contact.line.say(Goodbye(0))
+            self._close(contact, farewell=True)
+
+    # --- names ------------------------------------------------------------------------------------------------------
+
+    def _enter_more(self, now: float) -> None:
+        wanted = self._kind.personas(self.order.strength)
+        have = len(self._personas) if self._kind.keeps_names else self.deeds.names
+        entering = sum(contact.purpose is _Purpose.ENTER for contact in self._contacts.values())
+        for _ in range(min(wanted - have, _ENTERING) - entering):
+            self._dial(self._new_persona(now), _Purpose.ENTER, Endpoint(self._genesis.host, self._genesis.port))
+
+    def _new_persona(self, now: float) -> Persona:
+        name = f"{chr(ord('a') + self._chance.randrange(26))}{self._chance.randbytes(_NAME_BYTES).hex()}.evil"
+        return Persona(Identity(name, self._chance.randbytes(KEY_BYTES)))
+
+    def _own_record(self, identity: Identity, now: float) -> bytes:
+        issued = max(1, int(now + self._unix))
+        record = NameRecord(identity.name, identity.public_key, (), (), 1, issued, issued + RECORD_SECONDS)
+        return sign_record(record, identity).encode()
+
+    def _registrar_says(self, contact: _Contact, frame: Granted | Refused | Found, now: float) -> None:
+        if isinstance(frame, Refused):
+            self.deeds.refused += 1
+            self._close(contact)
+            return
+        if isinstance(frame, Granted):
+            self.deeds.names += 1
+            contact.persona.record = frame.record
+        elif frame.record is not None:
+            endpoints = decode_record_untrusted(frame.record).record.endpoints
+            self._endpoint = endpoints[0] if endpoints else None
+        if self._endpoint is None:
+            contact.line.say(Lookup(_LOOKS_UP, self.order.target))
+            return
+        if self._kind.keeps_names:
+            self._personas.append(contact.persona)
+        if self.order.target == self._genesis.name and self._kind.keeps_names:
+            contact.purpose = _Purpose.ATTACK
+            self._plays(contact, now)
+        else:
+            self._close(contact)
+
+    # --- connections ------------------------------------------------------------------------------------------------
+
+    def _dial_more(self, now: float) -> None:
+        """One connection for each name, and as many silent ones as the behaviour wants."""
+        if self._endpoint is None:
+            return
+        busy = {id(contact.persona) for contact in self._contacts.values() if contact.purpose is _Purpose.ATTACK}
+        for persona in self._personas if self._kind.speaks else ():
+            if id(persona) not in busy:
+                self._dial(persona, _Purpose.ATTACK, self._endpoint)
+        if self._personas and not self._kind.speaks:
+            silent = sum(contact.purpose is _Purpose.SILENT for contact in self._contacts.values())
+            for _ in range(self.order.strength.connections - silent):
+                self._dial(self._personas[0], _Purpose.SILENT, self._endpoint)
+
+    def _dial(self, persona: Persona, purpose: _Purpose, endpoint: Endpoint) -> None:
+        number = self.new_connection()
+        enters = purpose is _Purpose.ENTER
+        target = self._genesis.name if enters else self.order.target
+        shown = persona.record or self._own_record(persona.identity, self._now)
+        line = Line(number, persona.identity, shown, target, self._chance.randbytes, self._kind.credit)
+        line.speaks = purpose is not _Purpose.SILENT
+        self._contacts[number] = _Contact(line, persona, purpose)
+        self.deeds.dials += 1
+        self.actions.append(Dial(number, endpoint.host, endpoint.port))
+
+    def _live(self, contact: _Contact, now: float) -> None:
+        if contact.purpose is _Purpose.ENTER:
+            contact.line.say(Register(_REGISTERS, self._own_record(contact.persona.identity, now)))
+        else:
+            self._plays(contact, now)
+
+    def _plays(self, contact: _Contact, now: float) -> None:
+        self.deeds.live += 1
+        contact.behaviour = self._kind(contact.line, self.order, self._chance)
+        contact.behaviour.begin(now)
+
+    def _heard(self, contact: _Contact, frame: Data | Control, now: float) -> None:
+        match frame:
+            case Ping():
+                contact.line.say(Pong())
+            case Goodbye(code):
+                self.deeds.cut[code] = self.deeds.cut.get(code, 0) + 1
+                self._close(contact)
+                self._ended(contact, now)
+            case Granted() | Refused() | Found() if contact.purpose is _Purpose.ENTER:
+                self._registrar_says(contact, frame, now)
+
+    def _arrived(self, contact: _Contact) -> None:
+        numbers = contact.line.arrived()
+        if not numbers:
+            return
+        if contact.behaviour is not None:
+            contact.behaviour.arrived(numbers)
+        else:
+            contact.line.acknowledge(numbers)
+
+    def _carry_out(self, contact: _Contact) -> None:
+        """What the behaviour wants of its connection."""
+        line, behaviour = contact.line, contact.behaviour
+        if line.number not in self._contacts:
+            return
+        if behaviour is not None and behaviour.leaves:
+            self._close(contact)
+            self._ended(contact, self._now)
+            return
+        if behaviour is not None and behaviour.holds != line.held:
+            line.held = behaviour.holds
+            self.actions.append(Hold(line.number, line.held))
+        self._signal(contact)
+
+    def _ended(self, contact: _Contact, now: float) -> None:
+        if self._kind.at_once and contact.purpose is _Purpose.ATTACK and self._endpoint is not None:
+            if self.deeds.dials < self.order.strength.dials:
+                self._dial(contact.persona, _Purpose.ATTACK, self._endpoint)
+
+    def _close(self, contact: _Contact, *, farewell: bool = False) -> None:
+        self._contacts.pop(contact.line.number, None)
+        last = b"".join(contact.line.take(1)) if farewell else b""
+        self.actions.append(Close(contact.line.number, last))
+
+    def _signal(self, contact: _Contact) -> None:
+        if contact.line.waits and not contact.signalled:
+            contact.signalled = True
+            self.actions.append(Writable(contact.line.number))
+
+    def settle(self, now: float) -> None:
+        """It has nothing to pass on, as a node has."""
+
+    def __repr__(self) -> str:
+        return f"HostilePeer({self.order.behaviour} of {self.order.target}, {self.deeds.words()})"
+
