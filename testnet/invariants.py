@@ -24,6 +24,7 @@ from kernel.message import Envelope
 from kernel.process import Parked
 from kernel.trace import TraceRecord, TraceStep
 from nectar_node.trace_file import Standing
+from testnet.hostile.names import is_hostile
 
 MAX_OUTSTANDING_SHOWN = 5
 _NAMES = {TraceStep.ANSWERED: "was answered", TraceStep.FAILED: "failed"}
@@ -156,6 +157,8 @@ class Watch:
 
     def _arrived(self, life: _Life, record: TraceRecord) -> None:
         source, target = record.source, record.target
+        if is_hostile(source.node):
+            return  # its kernel is not watched: it has none
         way = self._ways.get((source.node, source.process, target))
         sent = None if way is None else way.order.get(record.id)
         if way is None or sent is None:
@@ -175,6 +178,8 @@ class Watch:
     def _acknowledged(self, record: TraceRecord) -> None:
         """The net of the requester has been told that the target's node has taken it."""
         source, target = record.source, record.target
+        if is_hostile(target.node):
+            return  # what it acknowledges it may have thrown away
         way = self._ways.get((source.node, source.process, target))
         if not _is_system(target) and (way is None or record.id not in way.arrived):
             raise Violation(f"G24: {target.node} has acknowledged request {record.id} of {source}, and never had it")

@@ -61,6 +61,15 @@ class Outcome(NamedTuple):
     """Of an error (G16)."""
 
 
+class Holding(NamedTuple):
+    """What a node holds because of others."""
+
+    memory: int
+    """Bytes: in a simulation those that net and kernel account for, of a real node all that are resident."""
+    counts: dict[str, int]
+    """By what is counted: in a simulation connections, bytes, processes and the like; of a real node fewer of these."""
+
+
 class Asked(Protocol):
     """A request that has been sent in the name of a node's user."""
 
@@ -138,6 +147,9 @@ class Lab(Nodes, Protocol):
 
     def log(self, node: str) -> list[str]:
         """What the node has logged, over all of its boots."""
+
+    def holding(self, node: str) -> Holding:
+        """What a node that runs holds just now."""
 
     def note(self, text: str) -> None:
         """Something for whoever reads the journal."""

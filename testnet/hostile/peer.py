@@ -21,6 +21,7 @@ from net.limits import RECORD_SECONDS
 from net.wire import Control, Data, Found, Goodbye, Granted, Lookup, Ping, Pong, Refused, Register
 from testnet.hostile.behaviours import BEHAVIOURS, Behaviour, Order
 from testnet.hostile.line import Line, Stage
+from testnet.hostile.names import SUFFIX
 
 TICK_SECONDS = 0.25
 """Between two moves of a behaviour."""
@@ -204,7 +205,7 @@ class HostilePeer:
             self._dial(self._new_persona(now), _Purpose.ENTER, Endpoint(self._genesis.host, self._genesis.port))
 
     def _new_persona(self, now: float) -> Persona:
-        name = f"{chr(ord('a') + self._chance.randrange(26))}{self._chance.randbytes(_NAME_BYTES).hex()}.evil"
+        name = f"{chr(ord('a') + self._chance.randrange(26))}{self._chance.randbytes(_NAME_BYTES).hex()}{SUFFIX}"
         return Persona(Identity(name, self._chance.randbytes(KEY_BYTES)))
 
     def _own_record(self, identity: Identity, now: float) -> bytes:

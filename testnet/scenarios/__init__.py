@@ -10,6 +10,7 @@ from testnet.scenarios.file_transfer import CUT_FILES, FILE_TRANSFER
 from testnet.scenarios.flood import FLOOD
 from testnet.scenarios.greedy import GREEDY
 from testnet.scenarios.handoff import HANDOFF
+from testnet.scenarios.hostile import HOSTILE
 from testnet.scenarios.impostor import IMPOSTOR
 from testnet.scenarios.indirect import INDIRECT
 from testnet.scenarios.registrar_outage import REGISTRAR_OUTAGE
@@ -32,6 +33,7 @@ SCENARIOS: dict[str, Scenario] = {
         FLOOD,
         GREEDY,
         HANDOFF,
+        HOSTILE,
         IMPOSTOR,
         INDIRECT,
         REGISTRAR_OUTAGE,

@@ -80,6 +80,8 @@ class Scenario:
     """When all nodes are ready."""
     drawers: tuple[Drawer, ...] = ()
     """Of faults that it must stand."""
+    draw: Callable[[Sequence[str], float, Random], Schedule] | None = None
+    """Draws its faults, of nodes with these names and within so many seconds, in place of `drawers`."""
     seconds: float = 20.0
     """How long there are faults, from the beginning of the work."""
     heals_within: float = 60.0
@@ -101,7 +103,11 @@ def draw_plan(scenario: Scenario, seed: int, nodes: int | None = None) -> Plan:
     """Expand a seed. Most faults are left out of most runs, so that what a few do together is seen as well."""
     names = scenario.names(nodes)
     options = scenario.options(names, Random(f"{seed}/options"))
-    schedule = draw_schedule(scenario.drawers, names, scenario.seconds, Random(f"{seed}/schedule"))
+    chance = Random(f"{seed}/schedule")
+    if scenario.draw is not None:
+        schedule = scenario.draw(names, scenario.seconds, chance)
+    else:
+        schedule = draw_schedule(scenario.drawers, names, scenario.seconds, chance)
     return Plan(scenario.name, seed, names, options, schedule)
 
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from kernel.guest import Arrival
 from nectar_node.storage.operations import Location
 from testnet.faults.rule import Attack, Fault
-from testnet.lab import READY_SECONDS, Json, Level, NodePlan, Outcome, OutOfTime
+from testnet.lab import READY_SECONDS, Holding, Json, Level, NodePlan, Outcome, OutOfTime
+from testnet.sim.holding import holding
 from testnet.sim.names import SimulationError
 from testnet.sim.node import NodeSpec, SimNode, capability_store
 from testnet.sim.simulation import NOBODY, Simulation
@@ -206,6 +207,10 @@ class SimLab:
         """See `Lab`."""
         now = self.simulation.nodes.get(node)
         return [*self.simulation.logs[node], *(now.shown_log if now is not None else [])]
+
+    def holding(self, node: str) -> Holding:
+        """See `Lab`."""
+        return holding(self.simulation.nodes[node])
 
     def note(self, text: str) -> None:
         """See `Lab`."""

@@ -1,0 +1,269 @@
+"""Hostile peers, while honest nodes go about their business: that takes no more than five times as long as before.
+
+All that honest nodes do is one course, which they go through while all is quiet and again, and again, while there are
+hostile peers. So the reference is of the same network and the same requests, at every level.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import get_args
+
+from nectar_node.config import REGISTRAR_NAME
+from testnet.faults.hostile_peer import Conduct, HostilePeer
+from testnet.lab import Asked, Holding, Json, Lab, Level, NodePlan, Outcome
+from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.schedule import Schedule, Step, ordered
+
+CHAT = "our@chat:chat:sys"
+HELLO = "hello:hello:sys"
+FILES = "our@file_transfer:file_transfer:sys"
+SLOWER = 5.0
+"""Times, at most: how long a request takes while there are hostile peers, against the same without them (p99)."""
+LEAST_SECONDS = {Level.SIMULATION: 0.1, Level.LOOPBACK: 1.0, Level.NAMESPACES: 1.0}
+"""A request may take so long in any case."""
+JOIN_SECONDS = {Level.SIMULATION: 5.0, Level.LOOPBACK: 20.0, Level.NAMESPACES: 20.0}
+"""In which a node boots, has its name and its place at its router, and is reached, whoever attacks."""
+PATIENCE = 30
+"""Seconds that anybody waits for an outcome."""
+COURSE_SECONDS = 5.0
+GONE_SECONDS = 30.0
+"""After which nothing of the hostile peers is left."""
+MEMORY_BYTES = {Level.SIMULATION: 64 << 20, Level.LOOPBACK: 2 << 30, Level.NAMESPACES: 2 << 30}
+"""What a node may hold for others: in a simulation what it accounts for, of real ones all that is resident."""
+LEFT_BYTES = {Level.SIMULATION: 0, Level.LOOPBACK: 200 << 20, Level.NAMESPACES: 200 << 20}
+"""What it may hold more afterwards than before."""
+_LOOK_SECONDS = 1.0
+_SIZES = (0, 1000, 65_536, 300_000)
+_HONEST = ("connections", "live sessions", "places", "circuits")
+"""Of these an honest node that joins, and the greetings with which the network has healed, make some."""
+_MORE = 8
+"""How many, at most."""
+_AT_THE_REGISTRAR: tuple[Conduct, ...] = ("looks_up", "registers_names")
+"""Only who grants names can be attacked so."""
+_ANYWHERE: tuple[Conduct, ...] = ("floods_tiny", "half_open", "never_reads", "redials", "trickles")
+
+
+@dataclass(slots=True)
+class _Request:
+    """Something that a user has asked for."""
+
+    kind: str
+    words: str
+    right: Callable[[Outcome], bool]
+    """Whether that is the outcome that it must have."""
+    began: float
+    asked: Asked
+    seconds: float | None = None
+    """After which it had its outcome; None: it has none."""
+
+
+@dataclass(slots=True)
+class _Requests:
+    """What the users of honest nodes have asked for, and when each had its outcome."""
+
+    lab: Lab
+    when: str
+    all: list[_Request] = field(default_factory=list)
+    _waiting: list[_Request] = field(default_factory=list)
+
+    def begin(self, kind: str, node: str, target: str, body: Json, right: Callable[[Outcome], bool]) -> None:
+        """The user of a node asks for something."""
+        asked = self.lab.begin(node, target, body, PATIENCE)
+        request = _Request(kind, f"{node}'s {kind} {self.when}", right, self.lab.now, asked)
+        self.all.append(request)
+        self._waiting.append(request)
+
+    def over(self) -> bool:
+        """Whether all that were begun have their outcomes; while `Lab.wait` asks, each is seen when it comes."""
+        for request in self._waiting:
+            if request.asked.outcome is not None:
+                request.seconds = self.lab.now - request.began
+        self._waiting = [request for request in self._waiting if request.seconds is None]
+        return not self._waiting
+
+    def check(self) -> None:
+        """Each has had the outcome that it must have."""
+        for request in self.all:
+            outcome = request.asked.outcome
+            assert outcome is not None
+            shown = f"{outcome.kind} {outcome.reason or str(outcome.body)[:200]}"
+            require(request.right(outcome), f"{request.words} had a wrong outcome: {shown}")
+
+
+class _Story:
+    """Made when all is quiet."""
+
+    def __init__(self, lab: Lab, plan: Plan) -> None:
+        self._lab = lab
+        self._plan = plan
+        self._nodes = plan.nodes
+        self._courses = 0
+        self._most: defaultdict[str, int] = defaultdict(int)
+        """By node: the most memory that it held."""
+        for node in self._nodes:
+            outcome = lab.ask(node, CHAT, {"Join": {"members": list(self._nodes)}}, 60)
+            require(outcome.body == "Joined", f"{node} did not join the chat: {outcome}")
+        self._join("early.nec")
+        self._course("at first")  # everybody meets everybody
+        self._usual = _p99([self._course("while all was quiet")])
+        lab.rest(1.0)
+        self._before = {node: lab.holding(node) for node in self._watched}
+        self._over = False
+
+    @property
+    def _watched(self) -> tuple[str, ...]:
+        return (REGISTRAR_NAME, *self._nodes)
+
+    def work(self) -> None:
+        """The same again and again, and a node that joins in the midst of it."""
+        began = self._lab.now
+        self._look()
+        courses: list[_Requests] = []
+        for number in range(self._plan.options["courses"]):
+            self._lab.rest(max(0.0, began + number * COURSE_SECONDS - self._lab.now))
+            if number == self._plan.options["joins"]:
+                self._join("late.nec")
+            courses.append(self._course("under attack"))
+            self._check_times(courses)
+        self._over = True
+
+    def _course(self, when: str) -> _Requests:
+        """Go through the course, and see that all had the right outcomes."""
+        self._courses += 1
+        requests = _Requests(self._lab, when)
+        begun = []
+        for at, kind, source, target, size in self._plan.options["course"]:
+            begin = self._beginning(requests, kind, source, target, size)
+            self._lab.at(at, lambda begin=begin: begun.append(begin()))  # type: ignore[misc]
+        course = self._plan.options["course"]
+        what = f"the outcome of all that honest nodes asked for {when}"
+        self._lab.wait(lambda: requests.over() and len(begun) == len(course), COURSE_SECONDS + PATIENCE + 15.0, what)
+        requests.check()
+        return requests
+
+    def _beginning(
+        self, requests: _Requests, kind: str, source: str, target: str, size: int
+    ) -> Callable[[], None]:
+        match kind:
+            case "greeting":
+                return lambda: requests.begin(kind, source, f"{target}@{HELLO}", {"Greet": "Ada"}, _greeted)
+            case "line":
+                others = sorted(set(self._nodes) - {source})
+                return lambda: requests.begin(kind, source, CHAT, {"Say": "hello"}, _heard_by(others))
+            case _:
+                return lambda: self._send_file(requests, source, target, size)
+
+    def _send_file(self, requests: _Requests, source: str, target: str, size: int) -> None:
+        name = f"{self._courses}-{len(requests.all)}.bin"
+        data = self._lab.chance("file", name).randbytes(size)
+        order = {"Send": {"id": name, "path": self._lab.share(source, data, name), "name": name, "to": target}}
+        lab = self._lab
+        requests.begin("file", source, FILES, order, lambda outcome: _done(outcome) and lab.received(target, name) == data)
+
+    def _join(self, name: str) -> None:
+        """A node boots that is reached through the first one alone."""
+        began, limit = self._lab.now, JOIN_SECONDS[self._lab.level]
+        self._lab.boot(NodePlan(name, ("hello",), (self._nodes[0],)))
+        while not _greeted(outcome := self._lab.ask(self._nodes[1], f"{name}@{HELLO}", {"Greet": "Ada"}, PATIENCE)):
+            late = self._lab.now >= began + limit
+            require(not late, f"{name} boots behind {self._nodes[0]}, and is not reached: {outcome.reason}")
+            self._lab.rest(0.5)
+        seconds = self._lab.now - began
+        require(seconds <= limit, f"{name} was reached {seconds:.1f} s after its boot, and not within {limit:g} s")
+
+    def _look(self) -> None:
+        """How much do the nodes hold, every second?"""
+        limit = MEMORY_BYTES[self._lab.level]
+        for node in self._watched if not self._over else ():
+            require(self._lab.running(node), f"{node} has ended")
+            memory = self._lab.holding(node).memory
+            require(memory <= limit, f"{node} holds {memory >> 20} MiB for others, of {limit >> 20} that it may")
+        if not self._over:
+            self._lab.at(_LOOK_SECONDS, self._look)
+
+    def _check_times(self, courses: Sequence[_Requests]) -> None:
+        for kind, seconds in _p99(courses).items():
+            usual = max(self._usual[kind], LEAST_SECONDS[self._lab.level] / SLOWER)
+            words = f"a {kind} took {seconds:.3f} s (p99) under attack, and {usual:.3f} s while all was quiet"
+            require(seconds <= SLOWER * usual, words)
+
+    def check(self) -> None:
+        """They are gone, and so is all that they made the nodes hold."""
+        self._lab.rest(GONE_SECONDS)
+        for node in self._watched:
+            self._check_left(node, self._before[node], self._lab.holding(node))
+
+    def _check_left(self, node: str, before: Holding, after: Holding) -> None:
+        text = f"{GONE_SECONDS:g} s after all hostile peers had left, {node} has"
+        for what, count in after.counts.items():
+            usual = before.counts[what] + (_MORE if what in _HONEST else 0)
+            require(count <= usual, f"{text} {what}: {count}, and {before.counts[what]} before")
+        most = before.memory + LEFT_BYTES[self._lab.level]
+        require(after.memory <= most, f"{text} {after.memory >> 20} MiB in use, and {before.memory >> 20} before")
+
+
+def _p99(courses: Iterable[_Requests]) -> dict[str, float]:
+    """By kind of request: the 99th percentile of the seconds that they took."""
+    taken: defaultdict[str, list[float]] = defaultdict(list)
+    for request in (request for course in courses for request in course.all):
+        assert request.seconds is not None
+        taken[request.kind].append(request.seconds)
+    return {kind: sorted(seconds)[math.ceil(0.99 * len(seconds)) - 1] for kind, seconds in taken.items()}
+
+
+def _greeted(outcome: Outcome) -> bool:
+    return outcome.kind == "response" and "Greeting" in outcome.body
+
+
+def _done(outcome: Outcome) -> bool:
+    return outcome.kind == "response" and "Done" in outcome.body
+
+
+def _heard_by(others: Sequence[str]) -> Callable[[Outcome], bool]:
+    return lambda outcome: outcome.kind == "response" and sorted(outcome.body.get("Said", {}).get("heard", ())) == others
+
+
+def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
+    return tuple(NodePlan(name, ("hello", "chat", "file_transfer")) for name in names)
+
+
+def _options(names: Sequence[str], chance: Random) -> Options:
+    """The first node is attacked most, so it takes part in everything."""
+    course: list[list[object]] = []
+    for kind in ("greeting",) * 10 + ("line",) * 2 + ("file",) * 2:
+        pair = [names[0], chance.choice(list(names[1:]))]
+        chance.shuffle(pair)
+        course.append([round(chance.uniform(0.0, COURSE_SECONDS - 1.0), 3), kind, *pair, chance.choice(_SIZES)])
+    return {"course": sorted(course), "courses": 4, "joins": chance.choice((1, 2, None))}
+
+
+def _attackers(nodes: Sequence[str], seconds: float, chance: Random) -> Schedule:
+    """One to three, most of them of the first node; the longest stay as long as there are faults."""
+    steps = []
+    for seed in range(chance.choice((1, 1, 1, 2, 3))):
+        behaviour: Conduct = chance.choice(get_args(Conduct))
+        node = nodes[0] if behaviour == "takes_places" or chance.random() < 0.7 else chance.choice(list(nodes))
+        if behaviour in _AT_THE_REGISTRAR or (behaviour in _ANYWHERE and chance.random() < 0.2):
+            node = REGISTRAR_NAME
+        at = round(chance.uniform(0.0, 4.0), 3)
+        until = round(min(seconds, at + chance.uniform(6.0, seconds)), 3)
+        steps.append(Step(at, until, HostilePeer(node, behaviour, seed=seed)))
+    return ordered(steps)
+
+
+HOSTILE = Scenario(
+    name="hostile",
+    about="while hostile peers do the worst that the protocol lets them do, honest nodes are served, and all ends with it",
+    nodes=("victim.nec", "friend.nec"),
+    topology=_topology,
+    options=_options,
+    begin=_Story,
+    draw=_attackers,
+    seconds=20.0,
+    most_nodes=32,
+)

@@ -1,0 +1,30 @@
+"""What a simulated node holds because of others: what goes again when they have gone."""
+
+from __future__ import annotations
+
+from net.vitals import PeerState
+from testnet.hostile.names import is_hostile
+from testnet.lab import Holding
+from testnet.sim.node import SimNode
+
+
+def holding(node: SimNode) -> Holding:
+    """The figures of its net and its kernel; its memory is the sum of all that these account for bytes."""
+    net, kernel = node.core.network.statistics(), node.core.kernel
+    mailboxes = [process.mailbox for process in kernel.processes.values()]
+    waiting = sum(mailbox.bytes for mailbox in mailboxes)
+    strangers = [peer for peer in node.core.network.peers() if is_hostile(peer.name)]
+    counts = {
+        "connections": net["connections"],
+        "live sessions": net["live"],
+        "live sessions with hostile peers": sum(peer.state is PeerState.UP for peer in strangers),
+        "messages for others": net["outgoing_messages"],
+        "bytes for others": net["outgoing_bytes"],
+        "bytes of others": net["incoming_bytes"],
+        "places": net["places"],
+        "circuits": net["circuits"],
+        "messages abroad": kernel.statistics()["abroad"],
+        "processes": len(kernel.processes),
+        "messages in inboxes": sum(map(len, mailboxes)),
+    }
+    return Holding(net["outgoing_bytes"] + net["incoming_bytes"] + waiting, counts)
