@@ -30,6 +30,8 @@ ONLY_IN = {
         "nectar_node/loading.py",
         "nectar_node/control.py",
         "nectar_node/control_socket.py",
+        "testnet/hostile/process.py",
+        "testnet/hostile/sockets.py",
         "testnet/links/",
     ),
     "wasmtime": ("kernel/wasm/",),

@@ -20,12 +20,13 @@ from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.config import REGISTRAR_NAME
 from nectar_node.errors import AlreadyRunning, NodeError
 from testnet.cli import fault, nodes
+from testnet.cli.attack import attack
 from testnet.cli.chaos import chaos
 from testnet.cli.invite import invite, invited
 from testnet.cli.play import play
 from testnet.cli.watch import watch
 from testnet.links.client import LinksProcess
-from testnet.real import impostors
+from testnet.real import attackers, impostors
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.processes import is_paused
 
@@ -109,6 +110,7 @@ def ended_with_the_nodes(links: LinksProcess) -> Iterator[None]:
         if not links.left():
             links.stop()
             impostors.dismiss_all(links.network)
+            attackers.call_off_all(links.network)
 
 
 def _tell(network: Network, started: list[launch.StartedNode], seconds: float, detach: bool) -> None:
@@ -278,6 +280,7 @@ def down(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson 
     ends = launch.stop(network.place(name) for name in network.names())
     links = LinksProcess(network).stop()
     impostors.dismiss_all(network)
+    attackers.call_off_all(network)
     if as_json:
         output.print_json({"folder": str(directory), "ended": ends, "links": links})
         return 0
@@ -289,5 +292,5 @@ def down(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson 
 
 
 app.add_typer(fault.app, name="fault")
-for command in (invite, watch, chaos, play, nodes.kill, nodes.pause, nodes.resume, nodes.restart):
+for command in (invite, watch, chaos, attack, play, nodes.kill, nodes.pause, nodes.resume, nodes.restart):
     app.command()(command)

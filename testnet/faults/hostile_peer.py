@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from testnet.faults.quantity import Count, NodeName
+from testnet.faults.quantity import Count, NodeName, ProcessName
 from testnet.faults.rule import Attack, Nodes
 
 Conduct: TypeAlias = Literal[
@@ -38,7 +38,7 @@ class HostilePeer:
 
     node: NodeName
     behaviour: Conduct = "never_acknowledges"
-    process: str = "hello:hello:sys"
+    process: ProcessName = "hello:hello:sys"
     seed: Count = 0
 
     @property

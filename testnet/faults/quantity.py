@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
+from kernel.address import ProcessId
+from kernel.errors import BadAddress
 from net.names import is_node_name
 from testnet.faults.value import shown
 
@@ -38,10 +40,24 @@ class NodeNamed:
         return None if is_node_name(value) else f"must be a node's name, such as a.nec, and not {shown(value)}"
 
 
-Constraint: TypeAlias = Range | NodeNamed
+@dataclass(frozen=True, slots=True)
+class ProcessNamed:
+    """Names that a process can have."""
+
+    def objection(self, value: object) -> str | None:
+        """See `Range`."""
+        try:
+            ProcessId.parse(str(value))
+        except BadAddress:
+            return f"must be a process, such as hello:hello:sys, and not {shown(value)}"
+        return None
+
+
+Constraint: TypeAlias = Range | NodeNamed | ProcessNamed
 Seconds = Annotated[float, Range(0.0)]
 Probability = Annotated[float, Range(0.0, 1.0)]
 Rate = Annotated[float, Range(1.0)]
 """Bytes a second."""
 Count = Annotated[int, Range(0)]
 NodeName = Annotated[str, NodeNamed()]
+ProcessName = Annotated[str, ProcessNamed()]

@@ -60,6 +60,8 @@ class Strength:
     """At once, that come to nothing."""
     dials: int
     """In all, of whoever dials again and again."""
+    silent: int
+    """In all, of whoever says nothing then."""
     names: int
     """That are taken from the registrar."""
     places: int
@@ -69,15 +71,16 @@ class Strength:
 MODEST = Strength(
     tiny=1500,
     most_tiny=10_500,
-    requests=1200,
+    requests=1100,
     offers=300,
     huge=2 << 20,
-    most_huge=8 << 20,
+    most_huge=4 << 20,
     pinned=40 << 20,
     unread=200_000,
     connections=560,
-    dials=100,
-    names=120,
+    dials=60,
+    silent=1100,
+    names=80,
     places=70,
 )
 """For a simulation: just beyond 8191 acknowledgements, 1024 messages of a process that are abroad, 256 transfers, 512
@@ -93,6 +96,7 @@ FULL = Strength(
     unread=8 << 20,
     connections=600,
     dials=1 << 40,
+    silent=1 << 40,
     names=50_000,
     places=100,
 )
@@ -217,7 +221,7 @@ class FloodsTiny(Behaviour):
 
     def move(self, now: float) -> None:
         """As many as there is credit for."""
-        if self._sent < self.strength.most_tiny // 2:
+        if self._sent < self.strength.most_tiny // 4:
             self._sent += self.tiny(self.strength.tiny)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from net.errors import BadHandshake
 from net.handshake import Handshake
 from net.identity import Identity
 from net.limits import MAX_PLAINTEXT_BYTES, MESSAGE_OVERHEAD_BYTES, SESSION_CREDIT_MESSAGES, TAG_BYTES
@@ -95,9 +96,10 @@ class Line:
         """Whether it begins a handshake at all when it is there."""
         self._credit = credit
         self._incarnation = entropy(INCARNATION_BYTES)
-        self._handshake = Handshake(identity, record, initiator=True, static=entropy(32), entropy=entropy)
+        self._entropy = entropy
+        self._record = record
+        self._handshake: Handshake | None = None
         self._splitter = Splitter()
-        self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
         self._raw: list[bytes] = []
@@ -121,15 +123,22 @@ class Line:
         """The connection is there."""
         self.stage = Stage.HANDSHAKE
         if self.speaks:
+            static = self._entropy(32)
+            self._handshake = Handshake(
+                self.identity, self._record, initiator=True, static=static, entropy=self._entropy
+            )
             self._put(self._handshake.begin())
 
     def _put(self, piece: bytes) -> None:
         self._raw.append(LENGTH.pack(len(piece)) + piece)
 
     def _greeted(self, piece: bytes) -> None:
-        self._handshake.read_untrusted(piece)
-        self._put(self._handshake.write())
-        self._sealer, self._opener = self._handshake.split()
+        handshake = self._handshake
+        if handshake is None:
+            raise BadHandshake("an answer to nothing")
+        handshake.read_untrusted(piece)
+        self._put(handshake.write())
+        self._sealer, self._opener = handshake.split()
         self.stage = Stage.WAITING
         if self.identity.name < self.target:  # we are the arbiter
             self.say(self._resume(1))
@@ -146,8 +155,9 @@ class Line:
             if self._opener is None:
                 self._greeted(bytes(piece))
                 continue
-            length = self._opener.open_untrusted(piece, self._scratch)
-            for frame in decode_frames_untrusted(self._scratch[:length]):
+            plain = memoryview(bytearray(len(piece)))
+            length = self._opener.open_untrusted(piece, plain)
+            for frame in decode_frames_untrusted(plain[:length]):
                 self._look(frame)
                 found.append(frame._replace(chunk=memoryview(b"")) if isinstance(frame, Data) else frame)
         return found
@@ -231,12 +241,12 @@ class Line:
         taken, self._raw = self._raw, []
         size = sum(map(len, taken))
         while self._sealer is not None and size < limit and (self._frames or self._bulk):
-            record = self._record(self._sealer)
+            record = self._seal(self._sealer)
             taken.append(record)
             size += len(record)
         return taken
 
-    def _record(self, sealer: Sealer) -> bytes:
+    def _seal(self, sealer: Sealer) -> bytes:
         """As many frames as one record holds."""
         parts: list[bytes] = []
         size = 0

@@ -8,7 +8,7 @@ ends by itself: a name that is refused, a dial that fails and a connection that 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum, auto
 from random import Random
 from typing import TypeAlias
@@ -77,6 +77,10 @@ class Deeds:
     """By the code of the goodbye: connections that the other side has ended."""
     broken: int = 0
     """Connections that ended without a word, or that could not be had."""
+
+    def value(self) -> dict[str, object]:
+        """As JSON."""
+        return {**asdict(self), "cut": {str(code): count for code, count in sorted(self.cut.items())}}
 
     def words(self) -> str:
         """For people."""
@@ -171,7 +175,7 @@ class HostilePeer:
             contact.signalled = False
         return buffers
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """When `on_timer` is to be called."""
         return self._due
 
@@ -247,7 +251,8 @@ class HostilePeer:
                 self._dial(persona, _Purpose.ATTACK, self._endpoint)
         if self._personas and not self._kind.speaks:
             silent = sum(contact.purpose is _Purpose.SILENT for contact in self._contacts.values())
-            for _ in range(self.order.strength.connections - silent):
+            strength = self.order.strength
+            for _ in range(min(strength.connections - silent, strength.silent - self.deeds.dials)):
                 self._dial(self._personas[0], _Purpose.SILENT, self._endpoint)
 
     def _dial(self, persona: Persona, purpose: _Purpose, endpoint: Endpoint) -> None:
@@ -307,9 +312,9 @@ class HostilePeer:
         self._signal(contact)
 
     def _ended(self, contact: _Contact, now: float) -> None:
-        if self._kind.at_once and contact.purpose is _Purpose.ATTACK and self._endpoint is not None:
-            if self.deeds.dials < self.order.strength.dials:
-                self._dial(contact.persona, _Purpose.ATTACK, self._endpoint)
+        again = self._kind.at_once and contact.purpose is _Purpose.ATTACK
+        if again and self._endpoint is not None and self.deeds.dials < self.order.strength.dials:
+            self._dial(contact.persona, _Purpose.ATTACK, self._endpoint)
 
     def _close(self, contact: _Contact, *, farewell: bool = False) -> None:
         self._contacts.pop(contact.line.number, None)
@@ -326,4 +331,3 @@ class HostilePeer:
 
     def __repr__(self) -> str:
         return f"HostilePeer({self.order.behaviour} of {self.order.target}, {self.deeds.words()})"
-

@@ -27,15 +27,16 @@ from nectar_node.config import REGISTRAR_NAME
 from nectar_node.consent import EVERYTHING
 from nectar_node.errors import NodeError
 from nectar_node.folder import NodeFolder
-from testnet.faults.rule import Fault, NodeFault, held
+from testnet.faults.rule import Attack, Fault, NodeFault, held
 from testnet.faults.where import Where
-from testnet.lab import Json, Level, NodePlan, Outcome, OutOfTime
+from testnet.hostile.names import is_hostile
+from testnet.lab import Holding, Json, Level, NodePlan, Outcome, OutOfTime
 from testnet.links.hosts import run_host_links
 from testnet.links.thread import run_loopback_links
-from testnet.real import impostors
+from testnet.real import attackers, impostors
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.local import Linked, LocalTestnet
-from testnet.real.processes import NodeProcesses
+from testnet.real.processes import NodeProcesses, resident_bytes
 from testnet.real.traces import TRACES_FOLDER, Traces
 from testnet.sim.journal import NOBODY
 from testnet.sim.lines import fault_begins, fault_ends
@@ -193,6 +194,29 @@ class SocketLab:
         self._processes.dismiss(host)
         self._tell(host, "leaves")
 
+    def attack(self, attack: Attack, by: str) -> None:
+        """See `Nodes`; it is on a host of its own where nodes are."""
+        self._processes.attack(attack, by)
+        self._tell(by, f"attacks {attack.node}")
+
+    def call_off(self, by: str) -> None:
+        """See `Nodes`."""
+        self._processes.call_off(by)
+        self._tell(by, "leaves")
+
+    def holding(self, node: str) -> Holding:
+        """See `Lab`."""
+        with self._network(node).connect(node) as client:
+            peers, processes = client.request("peers")["peers"], client.request("ps")["processes"]
+        live = [peer["name"] for peer in peers if peer["state"] == "up"]
+        counts = {
+            "live sessions": len(live),
+            "live sessions with hostile peers": sum(map(is_hostile, live)),
+            "processes": len(processes),
+        }
+        owner = self._folder(node).owner()
+        return Holding(0 if owner is None else resident_bytes(owner), counts)
+
     @property
     def _processes(self) -> NodeProcesses:
         return NodeProcesses(self.nodes.network, self.links.connect, self.nodes.lifeline)
@@ -321,6 +345,7 @@ class SocketLab:
         self._pool.shutdown(cancel_futures=True)
         try:
             impostors.dismiss_all(self.nodes.network)
+            attackers.call_off_all(self.nodes.network)
         finally:
             try:
                 self.nodes.close()

@@ -13,9 +13,9 @@ from pathlib import Path
 from nectar_node.cli import launch
 from nectar_node.cli.boot_options import kept_options
 from nectar_node.cli.network import Network
-from testnet.faults.rule import NotAtThisLevel
+from testnet.faults.rule import Attack, NotAtThisLevel
 from testnet.links.places import Place
-from testnet.real import impostors
+from testnet.real import attackers, impostors
 
 _STOPS_WITHIN = 10.0
 """Seconds in which a process notices that it is paused, however busy the machine is."""
@@ -28,7 +28,8 @@ class NodeProcesses:
 
     network: Network
     place: Callable[[str], Place] | None = None
-    """Gives a place, which the links know from then on, to the host of an impostor; None: there are no links."""
+    """Gives a place, which the links know from then on, to the host of an impostor or a hostile peer; None: there
+    are no links."""
     lifeline: int | None = None
     """What those end with that are started here (`testnet.real.lifeline`); None: they outlive us."""
 
@@ -82,6 +83,15 @@ class NodeProcesses:
         """See `Nodes`."""
         impostors.dismiss(self.network, host)
 
+    def attack(self, attack: Attack, by: str) -> None:
+        """See `Nodes`; with as much as goes."""
+        where = self.place(by) if self.place is not None else None
+        attackers.start(self.network, attack, by, where, self.lifeline)
+
+    def call_off(self, by: str) -> None:
+        """See `Nodes`."""
+        attackers.call_off(self.network, by)
+
     def pause(self, host: str) -> bool:
         """See `Nodes`; whether it runs. It does nothing more when this returns: the signal alone takes its time."""
         place = self.network.place(host)
@@ -102,3 +112,11 @@ def is_paused(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
     except OSError:
         return False
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a process that is in RAM; 0 where there is no /proc, or no such process."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0

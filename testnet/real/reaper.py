@@ -26,7 +26,7 @@ def reap(folder: Path, beginning: str, temporary: Collection[Path], nodes: Colle
     from nectar_node.errors import NodeError
     from testnet.links.claim import links_folder
     from testnet.links.client import LinksProcess
-    from testnet.real import impostors, namespaces
+    from testnet.real import attackers, impostors, namespaces
 
     network, line = Network(folder), Path(f"/dev/fd/{sys.stdin.fileno()}")
     places = [links_folder(folder), *(network.place(name) for name in network.names())]
@@ -38,6 +38,7 @@ def reap(folder: Path, beginning: str, temporary: Collection[Path], nodes: Colle
         if not (links := LinksProcess(network)).left():
             links.stop()
             impostors.dismiss_all(network)
+            attackers.call_off_all(network)
     with suppress(NodeError):
         namespaces.remove(beginning)
     for path in temporary:

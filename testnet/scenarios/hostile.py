@@ -146,9 +146,7 @@ class _Story:
         requests.check()
         return requests
 
-    def _beginning(
-        self, requests: _Requests, kind: str, source: str, target: str, size: int
-    ) -> Callable[[], None]:
+    def _beginning(self, requests: _Requests, kind: str, source: str, target: str, size: int) -> Callable[[], None]:
         match kind:
             case "greeting":
                 return lambda: requests.begin(kind, source, f"{target}@{HELLO}", {"Greet": "Ada"}, _greeted)
@@ -163,7 +161,9 @@ class _Story:
         data = self._lab.chance("file", name).randbytes(size)
         order = {"Send": {"id": name, "path": self._lab.share(source, data, name), "name": name, "to": target}}
         lab = self._lab
-        requests.begin("file", source, FILES, order, lambda outcome: _done(outcome) and lab.received(target, name) == data)
+        requests.begin(
+            "file", source, FILES, order, lambda outcome: _done(outcome) and lab.received(target, name) == data
+        )
 
     def _join(self, name: str) -> None:
         """A node boots that is reached through the first one alone."""
@@ -225,7 +225,9 @@ def _done(outcome: Outcome) -> bool:
 
 
 def _heard_by(others: Sequence[str]) -> Callable[[Outcome], bool]:
-    return lambda outcome: outcome.kind == "response" and sorted(outcome.body.get("Said", {}).get("heard", ())) == others
+    return lambda outcome: (
+        outcome.kind == "response" and sorted(outcome.body.get("Said", {}).get("heard", ())) == others
+    )
 
 
 def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
@@ -258,7 +260,7 @@ def _attackers(nodes: Sequence[str], seconds: float, chance: Random) -> Schedule
 
 HOSTILE = Scenario(
     name="hostile",
-    about="while hostile peers do the worst that the protocol lets them do, honest nodes are served, and all ends with it",
+    about="while hostile peers do the worst that they may, honest nodes are served, and nothing of it is left",
     nodes=("victim.nec", "friend.nec"),
     topology=_topology,
     options=_options,

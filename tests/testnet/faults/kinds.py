@@ -7,7 +7,7 @@ from tests.testnet.faults.events import A
 NEEDED: dict[str, dict[str, object]] = {
     "bandwidth": {"bytes_per_second": 1000.0},
     "clock_step": {"node": A, "seconds": -3600.0},
-    **{kind: {"node": A} for kind in ("crash", "disk_full", "impostor", "pause", "unsynced")},
+    **{kind: {"node": A} for kind in ("crash", "disk_full", "hostile_peer", "impostor", "pause", "unsynced")},
 }
 """Parameters that have no default, by kind."""
 ONLY_IN_SIMULATIONS = ("cut_power", "step_clock")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from testnet.faults.rule import Attack
+
 
 class NotedNodes:
     """See `testnet.faults.rule.Nodes`."""
@@ -39,6 +41,12 @@ class NotedNodes:
 
     def dismiss(self, host: str) -> None:
         self._note(f"dismiss {host}")
+
+    def attack(self, attack: Attack, by: str) -> None:
+        self._note(f"attack {attack.node} by {by}")
+
+    def call_off(self, by: str) -> None:
+        self._note(f"call off {by}")
 
     def _note(self, text: str) -> None:
         if self.refuses is not None:

@@ -1,0 +1,93 @@
+"""`nectar testnet attack`: hostile peers against a node of a running testnet, for some seconds."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Annotated, get_args
+
+import typer
+
+from kernel.address import ProcessId
+from kernel.errors import BadAddress
+from nectar_node.cli import options, output, progress
+from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.errors import BadInput, NotRunning
+from testnet.cli.seeding import Seed, chosen
+from testnet.faults.hostile_peer import Conduct, HostilePeer
+from testnet.hostile.behaviours import Order
+from testnet.hostile.peer import Deeds
+from testnet.hostile.sockets import attack_for, is_registrar
+from testnet.unknown import unknown
+
+ALL = "all"
+MAX_SECONDS = 24 * 3600.0
+MAX_ATTACKERS = 64
+_BEHAVIOURS: tuple[str, ...] = get_args(Conduct)
+ENDED = 1
+"""The exit code if the node has."""
+
+
+def attack(
+    node: Annotated[str, typer.Option(metavar="NODE", help="The node that is attacked, such as a.nec.")],
+    behaviour: Annotated[
+        str,
+        typer.Option(metavar="B,…", help=f"What the hostile peers do, one each: {', '.join(_BEHAVIOURS)}; or all."),
+    ] = ALL,
+    seconds: Annotated[float, typer.Option("--for", metavar="SECONDS", help="They leave then.")] = 20.0,
+    seed: Seed = None,
+    process: Annotated[
+        str, typer.Option(metavar="PROCESS", help="A public process there, which requests go to.")
+    ] = "hello:hello:sys",
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Attack a node with hostile peers, which are correct in every byte and choose the worst that they may.
+
+    They take names from the registrar and speak the protocol as docs/wire.md says. With `nectar testnet fault add
+    hostile_peer` one attacks in the background. Exit code: 0, or 1 if the node has ended meanwhile.
+    """
+    conducts = behaviours(behaviour)
+    network = Network.find(directory)
+    place = network.node(node)
+    if (owner := place.owner()) is None:
+        raise NotRunning(f"{node} is not running: start it with `{network.command('testnet restart', node)}`.")
+    if not (math.isfinite(seconds) and 0 < seconds <= MAX_SECONDS):
+        raise BadInput(f"--for {seconds:g} is no time to attack: give more than 0 and at most {MAX_SECONDS:.0f}.")
+    drawn = chosen(seed)
+    orders = [Order(each, node, _process(process), registrar=is_registrar(node)) for each in conducts]
+    with progress.display(output.console(sys.stderr), f"attack on {node} with seed {drawn}"):
+        deeds = attack_for(directory, orders, drawn, seconds)
+    lives = place.owner() == owner
+    _tell(node, drawn, dict(zip(conducts, deeds, strict=True)), lives=lives, as_json=as_json)
+    return 0 if lives else ENDED
+
+
+def behaviours(words: str) -> list[Conduct]:
+    """Those that `words` names, with commas between them; raises BadInput."""
+    found: list[Conduct] = []
+    for word in _BEHAVIOURS if words == ALL else [each.strip() for each in words.split(",")]:
+        known: list[Conduct] = [each for each in get_args(Conduct) if each == word]
+        if not known:
+            raise BadInput(unknown("behaviour", word, _BEHAVIOURS, "all"))
+        found += known
+    if len(found) > MAX_ATTACKERS:
+        raise BadInput(f"{len(found)} hostile peers are too many at once: {MAX_ATTACKERS} are the most.")
+    return found
+
+
+def _process(text: str) -> ProcessId:
+    try:
+        return ProcessId.parse(text)
+    except BadAddress as error:
+        raise BadInput(f"--process: {error}, such as hello:hello:sys.") from error
+
+
+def _tell(node: str, seed: int, deeds: dict[Conduct, Deeds], *, lives: bool, as_json: bool) -> None:
+    if as_json:
+        rows = [{"behaviour": each, **found.value()} for each, found in deeds.items()]
+        output.print_json({"node": node, "seed": seed, "running": lives, "peers": rows})
+        return
+    for each, found in deeds.items():
+        output.say(f"{HostilePeer(node, each).words()}: {found.words()}.")
+    output.say(f"{node} runs on." if lives else f"{node} has ended meanwhile.")

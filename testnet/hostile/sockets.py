@@ -1,0 +1,113 @@
+"""(trio) Hostile peers over TCP: the bytes of each are carried by what carries a node's."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import trio
+
+from nectar_node.config import REGISTRAR_NAME
+from nectar_node.config import Genesis as GenesisFile
+from net.directory import Genesis
+from net.driver import Driver
+from net.tcp import TcpTransport
+from testnet.hostile.behaviours import Order
+from testnet.hostile.peer import Deeds, HostilePeer
+
+_LEAVES_WITHIN = 2.0
+"""Seconds that their connections may take to end."""
+
+
+class _Driven:
+    """One attacker and what drives it."""
+
+    def __init__(self, peer: HostilePeer, nursery: trio.Nursery, source: str | None) -> None:
+        self.peer = peer
+        transport = TcpTransport()
+        transport.dial_from(source)
+        self._driver = Driver(peer, transport, nursery, self._turn, trio.current_time)
+
+    def _turn(self) -> None:
+        actions = self.peer.actions
+        while actions:
+            self._driver.handle(actions.popleft())
+
+    async def play(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            await trio.sleep_until(self.peer.next_deadline())
+            self.peer.on_timer(trio.current_time())
+            self._turn()
+
+    async def leave(self) -> None:
+        """Its connections end."""
+        self.peer.leave()
+        self._turn()
+        await self._driver.closed()
+
+
+def genesis_of(folder: Path) -> Genesis:
+    """Of the testnet in `folder`; raises CannotJoin."""
+    found = GenesisFile.load(folder)
+    return Genesis(found.registrar, found.public_key, found.host, found.port)
+
+
+async def attack(
+    folder: Path, orders: Sequence[Order], seed: int, until: trio.Event, source: str | None = None
+) -> list[Deeds]:
+    """Attack nodes of the testnet in `folder`, until told otherwise, from the address `source` if there is one; what
+    each has come to. Raises CannotJoin."""
+    genesis = genesis_of(folder)
+    async with trio.open_nursery() as carriers:
+        driven = [_Driven(_peer(order, genesis, seed), carriers, source) for order in orders]
+        async with trio.open_nursery() as players:
+            for each in driven:
+                players.start_soon(each.play)
+            await until.wait()
+            players.cancel_scope.cancel()
+        with trio.move_on_after(_LEAVES_WITHIN):
+            async with trio.open_nursery() as leaving:
+                for each in driven:
+                    leaving.start_soon(each.leave)
+        carriers.cancel_scope.cancel()
+    return [each.peer.deeds for each in driven]
+
+
+def _peer(order: Order, genesis: Genesis, seed: int) -> HostilePeer:
+    now = trio.current_time()
+    chance = Random(f"{seed}/{order.behaviour}/{time.time_ns()}")
+    return HostilePeer(order, genesis, chance, unix=time.time() - now, now=now)
+
+
+def attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float) -> list[Deeds]:
+    """The same for whoever has no event loop, for so many seconds."""
+    take_descriptors()
+    return trio.run(_attack_for, folder, orders, seed, seconds)
+
+
+async def _attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float) -> list[Deeds]:
+    until = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_set_after, seconds, until)
+        return await attack(folder, orders, seed, until)
+    raise AssertionError("a nursery does not end by itself while its body runs")
+
+
+async def _set_after(seconds: float, event: trio.Event) -> None:
+    await trio.sleep(seconds)
+    event.set()
+
+
+def take_descriptors() -> None:
+    """As many as there are for this process: an attacker has hundreds of connections."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def is_registrar(name: str) -> bool:
+    """Whether that node answers look-ups."""
+    return name == REGISTRAR_NAME
