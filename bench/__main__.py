@@ -16,6 +16,7 @@ from bench import (
     chaos,
     fair,
     handshake,
+    hostile,
     idle,
     latency,
     local,
@@ -40,6 +41,7 @@ BENCHES: dict[str, Callable[[], list[Result]]] = {
     "latency": latency.run,
     "fair": fair.run,
     "handshake": handshake.run,
+    "hostile": hostile.run,
     "idle": idle.run,
     "start": start.run,
     "scale": scale.run,
@@ -55,14 +57,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measure this node, each figure beside a reference.")
     parser.add_argument("name", nargs="*", help=f"which: {', '.join(BENCHES)}; all if none is named")
     parser.add_argument("--minutes", type=float, default=chaos.MINUTES, metavar="M", help="how long chaos takes")
+    parser.add_argument("--quick", action="store_true", help="hostile looks at memory after 10 s, and not after 60")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args()
     unknown = [name for name in chosen.name if name not in BENCHES]
     if unknown:
         parser.error(f"there is no figure {unknown[0]!r}; there are {', '.join(BENCHES)}")
+    benches = BENCHES | {"chaos": lambda: chaos.run(chosen.minutes)}
+    if chosen.quick:
+        benches["hostile"] = lambda: hostile.run(hostile.QUICK_SECONDS)
     results: list[Result] = []
     for name in chosen.name or BENCHES:
-        taken = chaos.run(chosen.minutes) if name == "chaos" else BENCHES[name]()
+        taken = benches[name]()
         results += taken
         if not chosen.json:
             for result in taken:

@@ -76,7 +76,7 @@ class Simulation:
         """What the nodes' own code has failed at; None: that ends the simulation, since it is to be found."""
         self.deadline = math.inf
         """Virtual seconds at which it is stopped."""
-        self._attackers: dict[str, SimAttacker] = {}
+        self.attackers: dict[str, SimAttacker] = {}
         """By what they are called: those that are at it."""
         self._faults: dict[int, Fault] = {}
         """By number: those that hold."""
@@ -210,11 +210,11 @@ class Simulation:
         registrar = attack.node == REGISTRAR
         order = Order(attack.behaviour, attack.node, ProcessId.parse(attack.process), MODEST, registrar)
         self.note(by, f"attacks {attack.node}")
-        self._attackers[by] = SimAttacker(self, by, order)
+        self.attackers[by] = SimAttacker(self, by, order)
 
     def call_off(self, by: str) -> None:
         """It leaves, with all of its connections."""
-        attacker = self._attackers.pop(by)
+        attacker = self.attackers.pop(by)
         self.note(by, f"leaves: {attacker.core.deeds.words()}")
         attacker.end()
 
