@@ -101,7 +101,11 @@ def test_the_command_that_the_document_shows_repeats_the_failure_and_passes_afte
 
 
 def test_after_the_fix_all_seeds_pass(mended: Path) -> None:
-    assert "21 passed" in run(mended, "test_poll.py", "-k", "not sleeps")
+    assert "21 passed" in run(mended, "test_poll.py", "-k", "not sleeps and not hostile")
+
+
+def test_hostile_peers_change_no_vote(mended: Path) -> None:
+    assert "3 passed" in run(mended, "test_poll.py", "-k", "hostile")
 
 
 def test_a_node_that_sleeps_shows_the_bug_every_time(broken: Path) -> None:

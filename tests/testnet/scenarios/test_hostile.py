@@ -1,0 +1,52 @@
+"""The scenario hostile: honest nodes notice nothing of hostile peers, and it finds out where they would."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kernel.abroad import Abroad
+from testnet.faults.hostile_peer import Conduct, HostilePeer
+from testnet.scenarios.hostile import HOSTILE
+from testnet.scenarios.scenario import Plan, draw_plan
+from testnet.schedule import Step, ordered
+from testnet.sim.names import REGISTRAR
+from testnet.sim.programs import Programs
+from testnet.sim.run import PASSED, VIOLATED, run
+
+VICTIM, FRIEND = HOSTILE.nodes
+
+
+def plan(*attacks: tuple[Conduct, str]) -> Plan:
+    """These peers, for twelve seconds."""
+    steps = [Step(1.0, 13.0, HostilePeer(node, behaviour, seed=seed)) for seed, (behaviour, node) in enumerate(attacks)]
+    return replace(draw_plan(HOSTILE, 1), schedule=ordered(steps))
+
+
+def test_it_holds_without_any(programs: Programs) -> None:
+    result = run(plan(), programs)
+    assert result.result == PASSED, result.text
+
+
+HELD: tuple[tuple[Conduct, str], ...] = (
+    ("acknowledges_all_but_one", VICTIM),
+    ("floods_huge", FRIEND),
+    ("grants_nothing", VICTIM),
+    ("never_acknowledges", VICTIM),
+    ("redials", REGISTRAR),
+)
+
+
+def test_it_holds_with_several_at_once(programs: Programs) -> None:
+    result = run(plan(*HELD), programs)
+    assert result.result == PASSED, result.text
+
+
+def test_it_finds_out_if_a_peer_that_acknowledges_nothing_silences_a_process(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    per_node = Abroad._of_process
+    monkeypatch.setattr(Abroad, "_of_process", lambda self, process, node, answer: per_node(self, process, "", answer))
+    result = run(plan(("never_acknowledges", VICTIM)), programs)
+    assert result.result == VIOLATED, result.text
