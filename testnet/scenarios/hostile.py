@@ -24,8 +24,8 @@ HELLO = "hello:hello:sys"
 FILES = "our@file_transfer:file_transfer:sys"
 SLOWER = 5.0
 """Times, at most: how long a request takes while there are hostile peers, against the same without them (p99)."""
-LEAST_SECONDS = {Level.SIMULATION: 0.1, Level.LOOPBACK: 1.0, Level.NAMESPACES: 1.0}
-"""A request may take so long in any case."""
+LEAST_SECONDS = {Level.SIMULATION: 0.1, Level.LOOPBACK: 5.0, Level.NAMESPACES: 5.0}
+"""A request may take so long in any case: hostile peers and real nodes share the cores of one machine."""
 JOIN_SECONDS = {Level.SIMULATION: 5.0, Level.LOOPBACK: 20.0, Level.NAMESPACES: 20.0}
 """In which a node boots, has its name and its place at its router, and is reached, whoever attacks."""
 PATIENCE = 30
