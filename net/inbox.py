@@ -43,7 +43,7 @@ class _Partial:
     def clear(self) -> None:
         """Forget all bytes."""
         self.header = bytearray()
-        self.blob = bytearray(min(self.blob_length or 0, FIRST_ALLOCATION_BYTES))
+        self.blob = bytearray()
         self.filled = 0
 
     @property
@@ -72,6 +72,8 @@ class _Partial:
     def _store(self, chunk: memoryview) -> None:
         """Into the memory that was set aside; behind that by appending, which grows the block where it lies or moves
         its pages. Setting aside ever larger blocks instead took more time than decrypting what goes there."""
+        if chunk and not self.filled:
+            self.blob = bytearray(min(self.blob_length or 0, FIRST_ALLOCATION_BYTES))
         room = len(self.blob) - self.filled
         if room:
             with memoryview(self.blob) as view:
@@ -122,6 +124,12 @@ class Inbox:
     def cost(self) -> int:
         """Credit in use, in bytes."""
         return self._cost
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory of the messages that are not taken, as far as they have come."""
+        partial = sum(len(each.header) + len(each.blob) for each in self._partial.values())
+        return partial + sum(self._untaken.values())
 
     def receive(self, frame: Data) -> Arrived | None:
         """Take in a data frame; the message if it makes one whole. Raises BadFrame, CreditOverrun, or NoMemory, and

@@ -477,7 +477,7 @@ class Network:
             "live": sum(session.live for session in sessions),
             "outgoing_messages": sum(session.outbox.messages for session in sessions),
             "outgoing_bytes": sum(session.outbox.bytes for session in sessions),
-            "incoming_bytes": sum(session.inbox.cost for session in sessions),
+            "incoming_bytes": sum(session.inbox.held_bytes for session in sessions),
             "places": len(self._relay.places),
             "circuits": self._relay.circuits,
         }

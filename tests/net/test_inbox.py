@@ -13,7 +13,17 @@ from net.wire import Data
 def test_memory_is_not_given_on_the_peers_word() -> None:
     inbox = Inbox(1 << 30, 1000)
     inbox.receive(Data(1, (1, MAX_BLOB_BYTES), memoryview(b"h")))
-    assert len(inbox._partial[1].blob) == FIRST_ALLOCATION_BYTES
+    assert inbox.held_bytes == 1
+    inbox.receive(Data(1, None, memoryview(b"b")))
+    assert inbox.held_bytes == 1 + FIRST_ALLOCATION_BYTES
+
+
+def test_of_what_is_not_whole_nothing_is_left_in_memory_when_the_peer_has_gone() -> None:
+    inbox = Inbox(1 << 30, 1000)
+    for number in (1, 2, 3):
+        inbox.receive(Data(number, (1, MAX_BLOB_BYTES), memoryview(b"hblob")))
+    inbox.shrink()
+    assert inbox.held_bytes == 0
 
 
 @pytest.mark.parametrize(
