@@ -44,6 +44,8 @@ class NodePlan:
     """Names of those in `packages/`, or folders."""
     routers: tuple[str, ...] = ()
     """If there are any, it is reached through these alone."""
+    memory_bytes: int | None = None
+    """Its budget for all that waits in it; None: what a node usually has."""
 
     def folders(self) -> tuple[Path, ...]:
         """Of its packages."""
@@ -65,7 +67,9 @@ class Holding(NamedTuple):
     """What a node holds because of others."""
 
     memory: int
-    """Bytes: in a simulation those that net and kernel account for, of a real node all that are resident."""
+    """Bytes: in a simulation those of messages in net and kernel, of a real node all that are resident."""
+    most: int
+    """The bytes that it may hold: in a simulation its budget, of a real node that and what it has besides."""
     counts: dict[str, int]
     """By what is counted: in a simulation connections, bytes, processes and the like; of a real node fewer of these."""
 

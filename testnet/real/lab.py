@@ -27,6 +27,7 @@ from nectar_node.config import REGISTRAR_NAME
 from nectar_node.consent import EVERYTHING
 from nectar_node.errors import NodeError
 from nectar_node.folder import NodeFolder
+from nectar_node.memory_budget import LEAST_BYTES
 from testnet.faults.rule import Attack, Fault, NodeFault, held
 from testnet.faults.where import Where
 from testnet.hostile.names import is_hostile
@@ -45,6 +46,8 @@ _GLANCE = 0.02
 """Seconds between two looks at whether something has come to pass."""
 _GONE = Outcome("timeout", reason="the node has ended")
 _STARTS_AT_ONCE = 16
+BESIDES_BYTES = 1 << 30
+"""What a node may have in memory beside its budget: code, guests, and what is freed and not given back."""
 _SHOWN = 200
 """Characters of a body in the journal."""
 
@@ -111,8 +114,13 @@ class SocketLab:
             self._tell(plan.name, "boots")
             self._expect(plan.name)
             packages = tuple(map(check_package, plan.folders()))
+            memory = None if plan.memory_bytes is None else max(plan.memory_bytes, LEAST_BYTES)
             options[plan.name] = replace(
-                self.nodes.options, packages=packages, routers=plan.routers, consent=EVERYTHING
+                self.nodes.options,
+                packages=packages,
+                routers=plan.routers,
+                consent=EVERYTHING,
+                memory_bytes=memory,
             )
         self.nodes.boot(options)
 
@@ -207,15 +215,16 @@ class SocketLab:
     def holding(self, node: str) -> Holding:
         """See `Lab`."""
         with self._network(node).connect(node) as client:
-            peers, processes = client.request("peers")["peers"], client.request("ps")["processes"]
-        live = [peer["name"] for peer in peers if peer["state"] == "up"]
+            told, processes = client.request("peers"), client.request("ps")["processes"]
+        live = [peer["name"] for peer in told["peers"] if peer["state"] == "up"]
         counts = {
             "live sessions": len(live),
             "live sessions with hostile peers": sum(map(is_hostile, live)),
             "processes": len(processes),
         }
+        most = told["memory"]["budget_bytes"] + BESIDES_BYTES
         owner = self._folder(node).owner()
-        return Holding(0 if owner is None else resident_bytes(owner), counts)
+        return Holding(0 if owner is None else resident_bytes(owner), most, counts)
 
     @property
     def _processes(self) -> NodeProcesses:

@@ -33,8 +33,9 @@ PATIENCE = 30
 COURSE_SECONDS = 5.0
 GONE_SECONDS = 30.0
 """After which nothing of the hostile peers is left."""
-MEMORY_BYTES = {Level.SIMULATION: 64 << 20, Level.LOOPBACK: 2 << 30, Level.NAMESPACES: 2 << 30}
-"""What a node may hold for others: in a simulation what it accounts for, of real ones all that is resident."""
+MEMORY_BYTES = 32 << 20
+"""The budget of a node in a simulation; the smallest that a real one may be told is larger. One hostile peer alone
+would fill it."""
 LEFT_BYTES = {Level.SIMULATION: 0, Level.LOOPBACK: 200 << 20, Level.NAMESPACES: 200 << 20}
 """What it may hold more afterwards than before."""
 _LOOK_SECONDS = 1.0
@@ -103,8 +104,6 @@ class _Story:
         self._plan = plan
         self._nodes = plan.nodes
         self._courses = 0
-        self._most: defaultdict[str, int] = defaultdict(int)
-        """By node: the most memory that it held."""
         for node in self._nodes:
             outcome = lab.ask(node, CHAT, {"Join": {"members": list(self._nodes)}}, 60)
             require(outcome.body == "Joined", f"{node} did not join the chat: {outcome}")
@@ -178,11 +177,11 @@ class _Story:
 
     def _look(self) -> None:
         """How much do the nodes hold, every second?"""
-        limit = MEMORY_BYTES[self._lab.level]
         for node in self._watched if not self._over else ():
             require(self._lab.running(node), f"{node} has ended")
-            memory = self._lab.holding(node).memory
-            require(memory <= limit, f"{node} holds {memory >> 20} MiB for others, of {limit >> 20} that it may")
+            held = self._lab.holding(node)
+            words = f"{node} holds {held.memory >> 20} MiB for others, of {held.most >> 20} that it may"
+            require(held.memory <= held.most, words)
         if not self._over:
             self._lab.at(_LOOK_SECONDS, self._look)
 
@@ -231,7 +230,7 @@ def _heard_by(others: Sequence[str]) -> Callable[[Outcome], bool]:
 
 
 def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, ("hello", "chat", "file_transfer")) for name in names)
+    return tuple(NodePlan(name, ("hello", "chat", "file_transfer"), memory_bytes=MEMORY_BYTES) for name in names)
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:

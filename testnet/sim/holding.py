@@ -9,7 +9,7 @@ from testnet.sim.node import SimNode
 
 
 def holding(node: SimNode) -> Holding:
-    """The figures of its net and its kernel; its memory is the sum of all that these account for bytes."""
+    """The figures of its net and its kernel; its memory is the sum of all bytes that are there."""
     net, kernel = node.core.network.statistics(), node.core.kernel
     mailboxes = [process.mailbox for process in kernel.processes.values()]
     waiting = sum(mailbox.bytes for mailbox in mailboxes)
@@ -24,7 +24,9 @@ def holding(node: SimNode) -> Holding:
         "places": net["places"],
         "circuits": net["circuits"],
         "messages abroad": kernel.statistics()["abroad"],
+        "bytes that somebody pays for": node.core.memory.used,
         "processes": len(kernel.processes),
         "messages in inboxes": sum(map(len, mailboxes)),
     }
-    return Holding(net["outgoing_bytes"] + net["incoming_bytes"] + waiting, counts)
+    held = net["outgoing_bytes"] + net["incoming_bytes"] + waiting
+    return Holding(held, node.core.memory.capacity, counts)

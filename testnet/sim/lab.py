@@ -9,6 +9,7 @@ from random import Random
 from typing import NamedTuple
 
 from kernel.guest import Arrival
+from nectar_node.memory_budget import DEFAULT_BYTES
 from nectar_node.storage.operations import Location
 from testnet.faults.rule import Attack, Fault
 from testnet.lab import READY_SECONDS, Holding, Json, Level, NodePlan, Outcome, OutOfTime
@@ -63,7 +64,8 @@ class SimLab:
     def boot(self, *nodes: NodePlan) -> None:
         """See `Lab`."""
         for plan in nodes:
-            self.simulation.boot(NodeSpec(plan.name, plan.folders(), routers=plan.routers))
+            memory = DEFAULT_BYTES if plan.memory_bytes is None else plan.memory_bytes
+            self.simulation.boot(NodeSpec(plan.name, plan.folders(), routers=plan.routers, memory_bytes=memory))
         self.wait(lambda: all(self.ready(plan.name) for plan in nodes), READY_SECONDS, "the start of all nodes")
 
     def running(self, name: str) -> bool:
