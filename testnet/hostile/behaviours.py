@@ -80,7 +80,7 @@ MODEST = Strength(
     connections=560,
     dials=60,
     silent=1100,
-    names=80,
+    names=48,
     places=70,
 )
 """For a simulation: just beyond 8191 acknowledgements, 1024 messages of a process that are abroad, 256 transfers, 512
@@ -190,8 +190,8 @@ class AcknowledgesAllButOne(Behaviour):
 
     def move(self, now: float) -> None:
         """Ask for more."""
-        if self.asked < 2 * self.strength.requests:
-            for _ in range(self.strength.requests // 8):
+        if self.asked < self.strength.requests // 2:
+            for _ in range(self.strength.requests // 16):
                 self.ask()
 
     def arrived(self, numbers: list[int]) -> None:

@@ -236,7 +236,7 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 def _options(names: Sequence[str], chance: Random) -> Options:
     """The first node is attacked most, so it takes part in everything."""
     course: list[list[object]] = []
-    for kind in ("greeting",) * 10 + ("line",) * 2 + ("file",) * 2:
+    for kind in ("greeting",) * 10 + ("line",) * 2 + ("file",):
         pair = [names[0], chance.choice(list(names[1:]))]
         chance.shuffle(pair)
         course.append([round(chance.uniform(0.0, COURSE_SECONDS - 1.0), 3), kind, *pair, chance.choice(_SIZES)])
