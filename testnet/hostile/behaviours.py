@@ -66,6 +66,8 @@ class Strength:
     """That are taken from the registrar."""
     places: int
     """At a router: names of one attacker."""
+    refused_seconds: float
+    """Until it asks for a name again, when one was refused."""
 
 
 MODEST = Strength(
@@ -80,11 +82,12 @@ MODEST = Strength(
     connections=560,
     dials=60,
     silent=1100,
-    names=48,
+    names=100,
     places=70,
+    refused_seconds=5.0,
 )
 """For a simulation: just beyond 8191 acknowledgements, 1024 messages of a process that are abroad, 256 transfers, 512
-handshakes of an address, and 64 places."""
+handshakes of an address, and 64 places or names."""
 FULL = Strength(
     tiny=1000,
     most_tiny=1 << 40,
@@ -99,6 +102,7 @@ FULL = Strength(
     silent=1 << 40,
     names=50_000,
     places=100,
+    refused_seconds=0.0,
 )
 """Against real nodes."""
 

@@ -112,6 +112,8 @@ class HostilePeer:
         """Those that have their names."""
         self._contacts: dict[int, _Contact] = {}
         self._numbers = 0
+        self._enters_at = now
+        """When it may ask for names."""
         self._due = now
         self._now = now
 
@@ -202,6 +204,8 @@ class HostilePeer:
     # --- names ------------------------------------------------------------------------------------------------------
 
     def _enter_more(self, now: float) -> None:
+        if now < self._enters_at:
+            return
         wanted = self._kind.personas(self.order.strength)
         have = len(self._personas) if self._kind.keeps_names else self.deeds.names
         entering = sum(contact.purpose is _Purpose.ENTER for contact in self._contacts.values())
@@ -220,6 +224,7 @@ class HostilePeer:
     def _registrar_says(self, contact: _Contact, frame: Granted | Refused | Found, now: float) -> None:
         if isinstance(frame, Refused):
             self.deeds.refused += 1
+            self._enters_at = now + self.order.strength.refused_seconds
             self._close(contact)
             return
         if isinstance(frame, Granted):

@@ -40,6 +40,9 @@ LEFT_BYTES = {Level.SIMULATION: 0, Level.LOOPBACK: 200 << 20, Level.NAMESPACES: 
 """What it may hold more afterwards than before."""
 _LOOK_SECONDS = 1.0
 _SIZES = (0, 1000, 65_536, 300_000)
+_NAMES = 66
+"""That whoever is after names, or places, gets from one address within the run, and one for an honest node."""
+_AFTER_NAMES: tuple[Conduct, ...] = ("registers_names", "takes_places")
 _HONEST = ("connections", "live sessions", "places", "circuits")
 """Of these an honest node that joins, and the greetings with which the network has healed, make some."""
 _MORE = 8
@@ -197,10 +200,17 @@ class _Story:
         for node in self._watched:
             self._check_left(node, self._before[node], self._lab.holding(node))
 
+    def _more(self, what: str) -> int:
+        """How much more of it there may be afterwards."""
+        if what == "names":
+            conducts = [step.fault.behaviour for step in self._plan.schedule if isinstance(step.fault, HostilePeer)]
+            return sum(_NAMES if conduct in _AFTER_NAMES else 2 for conduct in conducts) + 1
+        return _MORE if what in _HONEST else 0
+
     def _check_left(self, node: str, before: Holding, after: Holding) -> None:
         text = f"{GONE_SECONDS:g} s after all hostile peers had left, {node} has"
         for what, count in after.counts.items():
-            usual = before.counts[what] + (_MORE if what in _HONEST else 0)
+            usual = before.counts[what] + self._more(what)
             require(count <= usual, f"{text} {what}: {count}, and {before.counts[what]} before")
         most = before.memory + LEFT_BYTES[self._lab.level]
         require(after.memory <= most, f"{text} {after.memory >> 20} MiB in use, and {before.memory >> 20} before")

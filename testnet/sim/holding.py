@@ -5,6 +5,7 @@ from __future__ import annotations
 from net.vitals import PeerState
 from testnet.hostile.names import is_hostile
 from testnet.lab import Holding
+from testnet.sim.names import REGISTRAR
 from testnet.sim.node import SimNode
 
 
@@ -28,5 +29,7 @@ def holding(node: SimNode) -> Holding:
         "processes": len(kernel.processes),
         "messages in inboxes": sum(map(len, mailboxes)),
     }
+    if node.name == REGISTRAR:
+        counts["names"] = len(node.core.network.records())
     held = net["outgoing_bytes"] + net["incoming_bytes"] + waiting
     return Holding(held, node.core.memory.capacity, counts)
