@@ -58,6 +58,8 @@ class Strength:
     """Bytes of answers that are asked for and not read, before the rest."""
     connections: int
     """At once, that come to nothing."""
+    silent_seconds: float
+    """That such a one lasts: a node leaves a young one in peace (`net.limits.HALF_OPEN_SECONDS`)."""
     dials: int
     """In all, of whoever dials again and again."""
     silent: int
@@ -80,6 +82,7 @@ MODEST = Strength(
     pinned=40 << 20,
     unread=200_000,
     connections=560,
+    silent_seconds=10.0,
     dials=60,
     silent=1100,
     names=100,
@@ -98,6 +101,7 @@ FULL = Strength(
     pinned=1 << 40,
     unread=8 << 20,
     connections=600,
+    silent_seconds=0.75,
     dials=1 << 40,
     silent=1 << 40,
     names=50_000,
@@ -264,7 +268,7 @@ class GrantsNothing(Behaviour):
 
 
 class HalfOpen(Behaviour):
-    """Opens connections on which it says nothing, and opens each again when it is closed."""
+    """Opens connections on which it says nothing, and new ones before those are old enough to make room for others."""
 
     speaks = False
 

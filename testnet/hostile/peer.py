@@ -57,6 +57,7 @@ class _Contact:
     line: Line
     persona: Persona
     purpose: _Purpose
+    since: float
     behaviour: Behaviour | None = None
     """Plays on it, from when it is live."""
     signalled: bool = False
@@ -145,6 +146,10 @@ class HostilePeer:
         if contact is not None:
             self.deeds.broken += 1
             self._ended(contact, now)
+
+    def failed(self, connection: int, error: Exception, now: float) -> None:
+        """The driver's or our own code has failed: that is no part of any attack."""
+        raise error
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:
         """Bytes have come."""
@@ -255,10 +260,17 @@ class HostilePeer:
             if id(persona) not in busy:
                 self._dial(persona, _Purpose.ATTACK, self._endpoint)
         if self._personas and not self._kind.speaks:
-            silent = sum(contact.purpose is _Purpose.SILENT for contact in self._contacts.values())
-            strength = self.order.strength
-            for _ in range(min(strength.connections - silent, strength.silent - self.deeds.dials)):
-                self._dial(self._personas[0], _Purpose.SILENT, self._endpoint)
+            self._open_silent(self._personas[0], self._endpoint, now)
+
+    def _open_silent(self, persona: Persona, endpoint: Endpoint, now: float) -> None:
+        """As many as it has at once; the old ones go."""
+        strength = self.order.strength
+        silent = [contact for contact in self._contacts.values() if contact.purpose is _Purpose.SILENT]
+        old = [contact for contact in silent if contact.since <= now - strength.silent_seconds]
+        for contact in old:
+            self._close(contact)
+        for _ in range(min(strength.connections - len(silent) + len(old), strength.silent - self.deeds.dials)):
+            self._dial(persona, _Purpose.SILENT, endpoint)
 
     def _dial(self, persona: Persona, purpose: _Purpose, endpoint: Endpoint) -> None:
         number = self.new_connection()
@@ -267,7 +279,7 @@ class HostilePeer:
         shown = persona.record or self._own_record(persona.identity, self._now)
         line = Line(number, persona.identity, shown, target, self._chance.randbytes, self._kind.credit)
         line.speaks = purpose is not _Purpose.SILENT
-        self._contacts[number] = _Contact(line, persona, purpose)
+        self._contacts[number] = _Contact(line, persona, purpose, self._now)
         self.deeds.dials += 1
         self.actions.append(Dial(number, endpoint.host, endpoint.port))
 
