@@ -205,7 +205,8 @@ class SocketLab:
     def attack(self, attack: Attack, by: str) -> None:
         """See `Nodes`; it is on a host of its own where nodes are."""
         self._processes.attack(attack, by)
-        self._tell(by, f"attacks {attack.node}")
+        self._tell(by, "boots")
+        self._tell(by, f"note attacks {attack.node}")
 
     def call_off(self, by: str) -> None:
         """See `Nodes`."""

@@ -209,13 +209,15 @@ class Simulation:
         """A hostile peer that is called `by` begins with that: as much as shows what there is to see, and no more."""
         registrar = attack.node == REGISTRAR
         order = Order(attack.behaviour, attack.node, ProcessId.parse(attack.process), MODEST, registrar)
-        self.note(by, f"attacks {attack.node}")
+        self.note(by, "boots")
+        self.note(by, f"note attacks {attack.node}")
         self.attackers[by] = SimAttacker(self, by, order)
 
     def call_off(self, by: str) -> None:
         """It leaves, with all of its connections."""
         attacker = self.attackers.pop(by)
-        self.note(by, f"leaves: {attacker.core.deeds.words()}")
+        self.note(by, f"note {attacker.core.deeds.words()}")
+        self.note(by, "leaves")
         attacker.end()
 
     def _node(self, host: str) -> SimNode:

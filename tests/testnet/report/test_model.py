@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
+from testnet.faults.hostile_peer import HostilePeer
 from testnet.report.events import Record, meaning
 from testnet.report.model import Message, draw
-from testnet.sim.journal import Journal
+from testnet.scenarios.hostile import HOSTILE
+from testnet.scenarios.scenario import draw_plan
+from testnet.schedule import Step
+from testnet.sim.journal import Journal, read_journal_untrusted
+from testnet.sim.programs import Programs
+from testnet.sim.run import run
 from tests.testnet.report.conftest import SEED
 from tests.testnet.report.small import ASKED, ASKER, small, step
 
@@ -161,3 +169,13 @@ def test_in_a_real_run_a_transfers_lineage_covers_both_nodes(journal: Journal) -
     for each in draw(journal).messages:
         lineages.setdefault(each.root, set()).update((each.sender, each.receiver))
     assert max(map(len, lineages.values())) >= 2, SEED
+
+
+def test_a_hostile_peer_is_a_lane_and_a_band_over_the_node_that_it_attacks(tmp_path: Path) -> None:
+    fault = HostilePeer("victim.nec", "trickles")
+    plan = replace(draw_plan(HOSTILE, 1), schedule=(Step(1.0, 7.0, fault),))
+    path = tmp_path / "hostile.journal"
+    run(plan, Programs()).write(path)
+    picture = draw(read_journal_untrusted(path))
+    assert fault.host in picture.nodes
+    assert [(band.words, band.nodes) for band in picture.bands] == [(fault.words(), ("victim.nec",))]
