@@ -42,8 +42,8 @@ PEAK_GOAL = 2048.0
 AFTER_GOAL = 50.0
 """MiB that it may have more, a minute after they have left."""
 AFTER_SECONDS = 60.0
-QUICK_SECONDS = 10.0
-"""The same for whoever only wants to have a look."""
+QUICK_SECONDS, QUICK_GOAL = 10.0, 200.0
+"""The same for whoever only wants to have a look: seconds, and MiB."""
 WARM_SECONDS = 5.0
 """That they have to come in."""
 ATTACK_SECONDS = 600.0
@@ -181,7 +181,8 @@ def _rate(attacked: _Load, quiet: _Load) -> Figure:
 
 def _memory(before: int, peak: int, left: int, after: float) -> Iterator[Figure]:
     yield _mib("hostile memory, peak", peak, PEAK_GOAL, before)
-    yield _mib(f"hostile memory, {after:g} s after", left, AFTER_GOAL, before)
+    goal = AFTER_GOAL if after >= AFTER_SECONDS else QUICK_GOAL
+    yield _mib(f"hostile memory, {after:g} s after", left, goal, before)
 
 
 def _mib(name: str, count: int, goal: float, before: int) -> Figure:
