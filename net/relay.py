@@ -103,9 +103,11 @@ class Relay:
         called = session.connection if session is not None and session.live else None
         if called is None or caller == target:
             raise NoCircuit(f"{target} has no place here")
-        full = self._load[caller] >= MAX_CIRCUITS_PER_NODE or self._load[target] >= MAX_CIRCUITS_PER_NODE
+        full = self._load[caller] >= MAX_CIRCUITS_PER_NODE or called.control_bytes >= MAX_REPLY_BYTES
         full = full or self._pairs[caller, target] >= MAX_CIRCUITS_PER_PAIR
-        if full or self._count >= MAX_CIRCUITS or called.control_bytes >= MAX_REPLY_BYTES:
+        if not full and self._load[target] >= MAX_CIRCUITS_PER_NODE:
+            full = not self._made_room(leg.host, target)
+        if full or (self._count >= MAX_CIRCUITS and not self._made_room(leg.host)):
             raise NoCircuit(f"no more circuits between {caller} and {target}")
         circuit = _Circuit(caller, target, self._entropy(TICKET_BYTES), leg)
         self._tickets[circuit.ticket] = circuit
@@ -115,6 +117,21 @@ class Relay:
         self._count += 1
         self._switchboard.timers.set(leg.number, now + HANDSHAKE_SECONDS)
         self._switchboard.queue(called, Incoming(circuit.ticket, caller))
+
+    def _made_room(self, host: str, node: str | None = None) -> bool:
+        """End a circuit, of `node` if there is one, for a caller from the address `host`: the oldest of the address
+        that has the most. Names are to be had for nothing, so callers share circuits by where they come from. False:
+        nobody has more than that one would have."""
+        circuits = [each for number, each in self._circuits.items() if number == each.leg.number]
+        crowd = [each for each in circuits if node is None or node in (each.caller, each.target)]
+        shares = Counter(each.leg.host for each in crowd)
+        crowding, most = shares.most_common(1)[0]
+        if most <= shares[host] + 1:
+            return False
+        oldest = next(each for each in crowd if each.leg.host == crowding)
+        self._switchboard.close(oldest.leg, GoodbyeCode.NO_CIRCUIT)
+        self.gone(oldest.leg)
+        return True
 
     def accept(self, leg: Connection, name: str, ticket: bytes, now: float) -> None:
         """The leg of a node that is called: splice. Raises NoCircuit."""

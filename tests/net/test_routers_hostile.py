@@ -243,6 +243,28 @@ def test_a_caller_that_floods_a_node_with_circuits_keeps_no_other_from_it() -> N
     assert hidden.headers() == [b"hello"]
 
 
+def test_callers_from_one_address_keep_no_other_from_a_node_however_many_names_they_have() -> None:
+    world, first, hidden = network(routers=("one.test",))
+    names = [f"mallory{number}.test" for number in range(MAX_CIRCUITS_PER_NODE // MAX_CIRCUITS_PER_PAIR)]
+    callers = [member(world, name) for name in names]
+    for mallory in callers:
+        for name in ("one.test", hidden.name):
+            world.nodes[name].network.look_up(mallory.name, world.now)
+            mallory.network.look_up(name, world.now)
+    world.run(1)
+    for mallory in callers:
+        flood(world, mallory, "one.test", hidden.name, MAX_CIRCUITS_PER_PAIR)
+        world.run(0.05)
+    relay = world.nodes["one.test"].network._relay
+    assert relay.circuits == MAX_CIRCUITS_PER_NODE
+    for circuit in relay._circuits.values():
+        circuit.leg.host = host_of(names[0])
+    world.send(first, hidden.name, b"hello")
+    world.run(0.5)
+    assert hidden.headers() == [b"hello"]
+    assert relay.circuits == MAX_CIRCUITS_PER_NODE
+
+
 def test_a_caller_that_dribbles_to_a_node_that_does_not_read_costs_a_router_no_more_memory_than_others() -> None:
     world, first, hidden = network(routers=("one.test",))
     world.send(first, hidden.name, b"hello")
