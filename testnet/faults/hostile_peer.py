@@ -22,6 +22,7 @@ Conduct: TypeAlias = Literal[
     "one_byte_missing",
     "redials",
     "registers_names",
+    "takes_circuits",
     "takes_places",
     "trickles",
 ]
@@ -73,6 +74,7 @@ _WORDS: dict[str, str] = {
     "one_byte_missing": "leaves out the last byte of each message",
     "redials": "dials again and again",
     "registers_names": "takes one name after the other",
+    "takes_circuits": "takes the circuits through which it is reached",
     "takes_places": "takes a router's places",
     "trickles": "announces the largest messages and lets them trickle",
 }

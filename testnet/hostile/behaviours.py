@@ -16,7 +16,7 @@ from typing import ClassVar
 from kernel.address import Address, ProcessId
 from kernel.message import Envelope, ReplyTo, Request
 from nectar_node.translate import encode_header
-from net.limits import MAX_BLOB_BYTES, MAX_CREDIT_BYTES, SESSION_CREDIT_MESSAGES
+from net.limits import MAX_BLOB_BYTES, MAX_CIRCUITS_PER_PAIR, MAX_CREDIT_BYTES, SESSION_CREDIT_MESSAGES
 from net.wire import Lookup, Ping, Reserve
 from testnet.hostile.line import Line, Opened
 
@@ -68,6 +68,8 @@ class Strength:
     """That are taken from the registrar."""
     places: int
     """At a router: names of one attacker."""
+    callers: int
+    """Names of one attacker that are connected to a node behind a router."""
     refused_seconds: float
     """Until it asks for a name again, when one was refused."""
 
@@ -87,10 +89,11 @@ MODEST = Strength(
     silent=1100,
     names=100,
     places=70,
+    callers=17,
     refused_seconds=5.0,
 )
 """For a simulation: just beyond 8191 acknowledgements, 1024 messages of a process that are abroad, 256 transfers, 512
-handshakes of an address, and 64 places or names."""
+handshakes of an address, 64 places or names, and 64 circuits."""
 FULL = Strength(
     tiny=1000,
     most_tiny=1 << 40,
@@ -106,6 +109,7 @@ FULL = Strength(
     silent=1 << 40,
     names=50_000,
     places=100,
+    callers=64,
     refused_seconds=0.0,
 )
 """Against real nodes."""
@@ -135,6 +139,8 @@ class Behaviour:
     """Whether its connections come to a handshake."""
     at_once: ClassVar[bool] = False
     """Whether a connection that has ended is dialed again in the same moment, and not at the next move."""
+    lines: ClassVar[int] = 1
+    """Connections under each name, where the target is behind a router."""
     keeps_names: ClassVar[bool] = True
     """Whether it does something under the names that it takes."""
 
@@ -384,6 +390,18 @@ class RegistersNames(Behaviour):
         return strength.names
 
 
+class TakesCircuits(Behaviour):
+    """Comes under many names, has a router connect each of them to the node that is behind it, as often as goes, and
+    says nothing to that node."""
+
+    lines = MAX_CIRCUITS_PER_PAIR
+
+    @staticmethod
+    def personas(strength: Strength) -> int:
+        """As many as take all circuits of the node."""
+        return strength.callers
+
+
 class TakesPlaces(Behaviour):
     """Comes under many names, and takes a place at the router for each."""
 
@@ -432,6 +450,7 @@ BEHAVIOURS: dict[str, type[Behaviour]] = {
     "one_byte_missing": OneByteMissing,
     "redials": Redials,
     "registers_names": RegistersNames,
+    "takes_circuits": TakesCircuits,
     "takes_places": TakesPlaces,
     "trickles": Trickles,
 }

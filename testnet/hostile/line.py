@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from net.errors import BadHandshake
-from net.handshake import Handshake
+from net.handshake import Circuit, Handshake
 from net.identity import Identity
 from net.limits import MAX_PLAINTEXT_BYTES, MESSAGE_OVERHEAD_BYTES, SESSION_CREDIT_MESSAGES, TAG_BYTES
 from net.records import LENGTH, Opener, Sealer, Splitter
@@ -29,6 +29,7 @@ from net.wire import (
     Credit,
     Data,
     Resume,
+    Spliced,
     decode_frames_untrusted,
     encode_control,
 )
@@ -84,8 +85,10 @@ class Line:
         target: str,
         entropy: Callable[[int], bytes],
         credit: tuple[int, int],
+        circuit: Circuit | None = None,
     ) -> None:
-        """`record`: shown in the handshake. `credit`: bytes and messages that the other side is given."""
+        """`record`: shown in the handshake. `credit`: bytes and messages that the other side is given. `circuit`: it is
+        to be a leg of one, at a router."""
         self.number = number
         self.identity = identity
         self.target = target
@@ -98,6 +101,9 @@ class Line:
         self._incarnation = entropy(INCARNATION_BYTES)
         self._entropy = entropy
         self._record = record
+        self._circuit = circuit
+        self._spliced = False
+        """The bytes that come are those of the node at the other end of the circuit: nobody reads them."""
         self._handshake: Handshake | None = None
         self._splitter = Splitter()
         self._sealer: Sealer | None = None
@@ -125,7 +131,7 @@ class Line:
         if self.speaks:
             static = self._entropy(32)
             self._handshake = Handshake(
-                self.identity, self._record, initiator=True, static=static, entropy=self._entropy
+                self.identity, self._record, initiator=True, static=static, entropy=self._entropy, circuit=self._circuit
             )
             self._put(self._handshake.begin())
 
@@ -140,7 +146,7 @@ class Line:
         self._put(handshake.write())
         self._sealer, self._opener = handshake.split()
         self.stage = Stage.WAITING
-        if self.identity.name < self.target:  # we are the arbiter
+        if self._circuit is None and self.identity.name < self.target:  # we are the arbiter
             self.say(self._resume(1))
 
     def _resume(self, binding: int) -> Resume:
@@ -151,7 +157,11 @@ class Line:
     def receive(self, data: bytes) -> list[Data | Control]:
         """Bytes have come: the frames in them. Raises ProtocolViolation if they are none."""
         found: list[Data | Control] = []
+        if self._spliced:
+            return found
         for piece in self._splitter.split(data):
+            if self._spliced:
+                break
             if self._opener is None:
                 self._greeted(bytes(piece))
                 continue
@@ -169,6 +179,8 @@ class Line:
                     self.say(self._resume(frame.binding))
                 self.credit_bytes, self.credit_messages = frame.credit_bytes, frame.credit_messages
                 self.stage = Stage.LIVE
+            case Spliced():
+                self._spliced = True
             case Credit():
                 self.credit_bytes, self.credit_messages = frame.credit_bytes, frame.credit_messages
             case Ack():

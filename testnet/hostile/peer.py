@@ -7,7 +7,7 @@ ends by itself: a name that is refused, a dial that fails and a connection that 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
 from enum import Enum, auto
 from random import Random
@@ -16,6 +16,7 @@ from typing import TypeAlias
 from net.directory import Endpoint, Genesis, NameRecord, decode_record_untrusted, sign_record
 from net.errors import NetError
 from net.events import Buffer, Close, Dial, Hold, Writable
+from net.handshake import Connect
 from net.identity import KEY_BYTES, Identity
 from net.limits import RECORD_SECONDS
 from net.wire import Control, Data, Found, Goodbye, Granted, Lookup, Ping, Pong, Refused, Register
@@ -106,7 +107,9 @@ class HostilePeer:
         self._chance = chance
         self._unix = unix
         self._endpoint: Endpoint | None = None
-        """Of the target."""
+        """Where it dials: of the target, or of the target's router."""
+        self._dialed = order.target
+        """The name of who is there."""
         if order.target == genesis.name:
             self._endpoint = Endpoint(genesis.host, genesis.port)
         self._personas: list[Persona] = []
@@ -236,10 +239,11 @@ class HostilePeer:
             self.deeds.names += 1
             contact.persona.record = frame.record
         elif frame.record is not None:
-            endpoints = decode_record_untrusted(frame.record).record.endpoints
-            self._endpoint = endpoints[0] if endpoints else None
+            record = decode_record_untrusted(frame.record).record
+            self._endpoint = record.endpoints[0] if record.endpoints else None
+            self._dialed = record.routers[0] if record.routers and not record.endpoints else record.name
         if self._endpoint is None:
-            contact.line.say(Lookup(_LOOKS_UP, self.order.target))
+            contact.line.say(Lookup(_LOOKS_UP, self._dialed))
             return
         if self._kind.keeps_names:
             self._personas.append(contact.persona)
@@ -252,12 +256,13 @@ class HostilePeer:
     # --- connections ------------------------------------------------------------------------------------------------
 
     def _dial_more(self, now: float) -> None:
-        """One connection for each name, and as many silent ones as the behaviour wants."""
+        """As many connections for each name as the behaviour wants, or as many silent ones."""
         if self._endpoint is None:
             return
-        busy = {id(contact.persona) for contact in self._contacts.values() if contact.purpose is _Purpose.ATTACK}
+        lines = Counter(id(each.persona) for each in self._contacts.values() if each.purpose is _Purpose.ATTACK)
+        most = self._kind.lines if self._dialed != self.order.target else 1
         for persona in self._personas if self._kind.speaks else ():
-            if id(persona) not in busy:
+            for _ in range(most - lines[id(persona)]):
                 self._dial(persona, _Purpose.ATTACK, self._endpoint)
         if self._personas and not self._kind.speaks:
             self._open_silent(self._personas[0], self._endpoint, now)
@@ -275,9 +280,10 @@ class HostilePeer:
     def _dial(self, persona: Persona, purpose: _Purpose, endpoint: Endpoint) -> None:
         number = self.new_connection()
         enters = purpose is _Purpose.ENTER
-        target = self._genesis.name if enters else self.order.target
+        target = self._genesis.name if enters else self._dialed
+        circuit = None if enters or target == self.order.target else Connect(self.order.target)
         shown = persona.record or self._own_record(persona.identity, self._now)
-        line = Line(number, persona.identity, shown, target, self._chance.randbytes, self._kind.credit)
+        line = Line(number, persona.identity, shown, target, self._chance.randbytes, self._kind.credit, circuit)
         line.speaks = purpose is not _Purpose.SILENT
         self._contacts[number] = _Contact(line, persona, purpose, self._now)
         self.deeds.dials += 1

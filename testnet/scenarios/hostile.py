@@ -38,11 +38,13 @@ MEMORY_BYTES = 32 << 20
 would fill it."""
 LEFT_BYTES = {Level.SIMULATION: 0, Level.LOOPBACK: 200 << 20, Level.NAMESPACES: 200 << 20}
 """What it may hold more afterwards than before."""
+_LISTEN = 2
+"""Nodes that are reached by themselves."""
 _LOOK_SECONDS = 1.0
 _SIZES = (0, 1000, 65_536, 300_000)
 _NAMES = 66
 """That whoever is after names, or places, gets from one address within the run, and one for an honest node."""
-_AFTER_NAMES: tuple[Conduct, ...] = ("registers_names", "takes_places")
+_AFTER_NAMES: tuple[Conduct, ...] = ("registers_names", "takes_circuits", "takes_places")
 _HONEST = ("connections", "live sessions", "places", "circuits")
 """Of these an honest node that joins, and the greetings with which the network has healed, make some."""
 _MORE = 8
@@ -110,7 +112,6 @@ class _Story:
         for node in self._nodes:
             outcome = lab.ask(node, CHAT, {"Join": {"members": list(self._nodes)}}, 60)
             require(outcome.body == "Joined", f"{node} did not join the chat: {outcome}")
-        self._join("early.nec")
         self._course("at first")  # everybody meets everybody
         self._usual = _p99([self._course("while all was quiet")])
         lab.rest(1.0)
@@ -168,13 +169,16 @@ class _Story:
         )
 
     def _join(self, name: str) -> None:
-        """A node boots that is reached through the first one alone."""
+        """A node boots that is reached through the first one alone, and reaches others that are."""
         began, limit = self._lab.now, JOIN_SECONDS[self._lab.level]
         self._lab.boot(NodePlan(name, ("hello",), (self._nodes[0],)))
         while not _greeted(outcome := self._lab.ask(self._nodes[1], f"{name}@{HELLO}", {"Greet": "Ada"}, PATIENCE)):
             late = self._lab.now >= began + limit
             require(not late, f"{name} boots behind {self._nodes[0]}, and is not reached: {outcome.reason}")
             self._lab.rest(0.5)
+        for hidden in self._nodes[_LISTEN:]:
+            outcome = self._lab.ask(name, f"{hidden}@{HELLO}", {"Greet": "Ada"}, PATIENCE)
+            require(_greeted(outcome), f"{name} does not reach {hidden} behind {self._nodes[0]}: {outcome.reason}")
         seconds = self._lab.now - began
         require(seconds <= limit, f"{name} was reached {seconds:.1f} s after its boot, and not within {limit:g} s")
 
@@ -240,7 +244,12 @@ def _heard_by(others: Sequence[str]) -> Callable[[Outcome], bool]:
 
 
 def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, ("hello", "chat", "file_transfer"), memory_bytes=MEMORY_BYTES) for name in names)
+    """Those after the second are reached through the first."""
+    packages = ("hello", "chat", "file_transfer")
+    return tuple(
+        NodePlan(name, packages, () if number < _LISTEN else (names[0],), MEMORY_BYTES)
+        for number, name in enumerate(names)
+    )
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
@@ -250,7 +259,7 @@ def _options(names: Sequence[str], chance: Random) -> Options:
         pair = [names[0], chance.choice(list(names[1:]))]
         chance.shuffle(pair)
         course.append([round(chance.uniform(0.0, COURSE_SECONDS - 1.0), 3), kind, *pair, chance.choice(_SIZES)])
-    return {"course": sorted(course), "courses": 4, "joins": chance.choice((1, 2, None))}
+    return {"course": sorted(course), "courses": 4, "joins": chance.choice((0, 1, 2, None))}
 
 
 def _attackers(nodes: Sequence[str], seconds: float, chance: Random) -> Schedule:
@@ -258,7 +267,9 @@ def _attackers(nodes: Sequence[str], seconds: float, chance: Random) -> Schedule
     steps = []
     for seed in range(chance.choice((1, 1, 1, 2, 3))):
         behaviour: Conduct = chance.choice(get_args(Conduct))
-        node = nodes[0] if behaviour == "takes_places" or chance.random() < 0.7 else chance.choice(list(nodes))
+        node = nodes[0] if behaviour == "takes_places" or chance.random() < 0.7 else chance.choice(nodes[:_LISTEN])
+        if behaviour == "takes_circuits":
+            node = nodes[-1]
         if behaviour in _AT_THE_REGISTRAR or (behaviour in _ANYWHERE and chance.random() < 0.2):
             node = REGISTRAR_NAME
         at = round(chance.uniform(0.0, 4.0), 3)
@@ -270,7 +281,7 @@ def _attackers(nodes: Sequence[str], seconds: float, chance: Random) -> Schedule
 HOSTILE = Scenario(
     name="hostile",
     about="while hostile peers do the worst that they may, honest nodes are served, and nothing of it is left",
-    nodes=("victim.nec", "friend.nec"),
+    nodes=("victim.nec", "friend.nec", "hidden.nec"),
     topology=_topology,
     options=_options,
     begin=_Story,

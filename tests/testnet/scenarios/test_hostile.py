@@ -15,7 +15,7 @@ from testnet.sim.names import REGISTRAR
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, VIOLATED, run
 
-VICTIM, FRIEND = HOSTILE.nodes
+VICTIM, FRIEND, HIDDEN = HOSTILE.nodes
 
 
 def plan(*attacks: tuple[Conduct, str]) -> Plan:
@@ -35,6 +35,7 @@ HELD: tuple[tuple[Conduct, str], ...] = (
     ("grants_nothing", VICTIM),
     ("never_acknowledges", VICTIM),
     ("redials", REGISTRAR),
+    ("takes_circuits", HIDDEN),
 )
 
 
