@@ -70,6 +70,8 @@ class Strength:
     """At a router: names of one attacker."""
     callers: int
     """Names of one attacker that are connected to a node behind a router."""
+    circuits: int
+    """That it has made for these, in all."""
     refused_seconds: float
     """Until it asks for a name again, when one was refused."""
 
@@ -90,6 +92,7 @@ MODEST = Strength(
     names=100,
     places=70,
     callers=17,
+    circuits=160,
     refused_seconds=5.0,
 )
 """For a simulation: just beyond 8191 acknowledgements, 1024 messages of a process that are abroad, 256 transfers, 512
@@ -110,6 +113,7 @@ FULL = Strength(
     names=50_000,
     places=100,
     callers=64,
+    circuits=1 << 40,
     refused_seconds=0.0,
 )
 """Against real nodes."""

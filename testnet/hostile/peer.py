@@ -261,6 +261,8 @@ class HostilePeer:
             return
         lines = Counter(id(each.persona) for each in self._contacts.values() if each.purpose is _Purpose.ATTACK)
         most = self._kind.lines if self._dialed != self.order.target else 1
+        if most > 1 and self.deeds.dials >= self.order.strength.circuits:
+            return
         for persona in self._personas if self._kind.speaks else ():
             for _ in range(most - lines[id(persona)]):
                 self._dial(persona, _Purpose.ATTACK, self._endpoint)

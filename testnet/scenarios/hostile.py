@@ -112,6 +112,9 @@ class _Story:
         for node in self._nodes:
             outcome = lab.ask(node, CHAT, {"Join": {"members": list(self._nodes)}}, 60)
             require(outcome.body == "Joined", f"{node} did not join the chat: {outcome}")
+        for hidden in self._nodes[_LISTEN:]:
+            for node in self._nodes[:_LISTEN]:
+                self._meet(node, hidden, lab.now + JOIN_SECONDS[lab.level])
         self._course("at first")  # everybody meets everybody
         self._usual = _p99([self._course("while all was quiet")])
         lab.rest(1.0)
@@ -172,15 +175,19 @@ class _Story:
         """A node boots that is reached through the first one alone, and reaches others that are."""
         began, limit = self._lab.now, JOIN_SECONDS[self._lab.level]
         self._lab.boot(NodePlan(name, ("hello",), (self._nodes[0],)))
-        while not _greeted(outcome := self._lab.ask(self._nodes[1], f"{name}@{HELLO}", {"Greet": "Ada"}, PATIENCE)):
-            late = self._lab.now >= began + limit
-            require(not late, f"{name} boots behind {self._nodes[0]}, and is not reached: {outcome.reason}")
-            self._lab.rest(0.5)
+        self._meet(self._nodes[1], name, began + limit)
         for hidden in self._nodes[_LISTEN:]:
             outcome = self._lab.ask(name, f"{hidden}@{HELLO}", {"Greet": "Ada"}, PATIENCE)
             require(_greeted(outcome), f"{name} does not reach {hidden} behind {self._nodes[0]}: {outcome.reason}")
         seconds = self._lab.now - began
         require(seconds <= limit, f"{name} was reached {seconds:.1f} s after its boot, and not within {limit:g} s")
+
+    def _meet(self, node: str, hidden: str, limit: float) -> None:
+        """One greets another that has just booted behind the first one, as soon as it has its place there."""
+        while not _greeted(outcome := self._lab.ask(node, f"{hidden}@{HELLO}", {"Greet": "Ada"}, PATIENCE)):
+            late = self._lab.now >= limit
+            require(not late, f"{hidden} boots behind {self._nodes[0]}, and is not reached: {outcome.reason}")
+            self._lab.rest(0.5)
 
     def _look(self) -> None:
         """How much do the nodes hold, every second?"""
