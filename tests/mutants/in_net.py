@@ -278,6 +278,6 @@ NET = (
         "        self._epoch += 1\n        self.inbox.shrink()\n",
         "        self._epoch += 1\n",
         "hostile",
-        40,
+        60,
     ),
 )
