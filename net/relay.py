@@ -23,6 +23,7 @@ from net.limits import (
     MAX_REPLY_BYTES,
 )
 from net.memory import UNMETERED, Memory
+from net.origins import address_of
 from net.places import Places
 from net.session import Session
 from net.switchboard import Switchboard
@@ -124,11 +125,11 @@ class Relay:
         nobody has more than that one would have."""
         circuits = [each for number, each in self._circuits.items() if number == each.leg.number]
         crowd = [each for each in circuits if node is None or node in (each.caller, each.target)]
-        shares = Counter(each.leg.host for each in crowd)
+        shares = Counter(address_of(each.leg.host) for each in crowd)
         crowding, most = shares.most_common(1)[0]
-        if most <= shares[host] + 1:
+        if most <= shares[address_of(host)] + 1:
             return False
-        oldest = next(each for each in crowd if each.leg.host == crowding)
+        oldest = next(each for each in crowd if address_of(each.leg.host) == crowding)
         self._switchboard.close(oldest.leg, GoodbyeCode.NO_CIRCUIT)
         self.gone(oldest.leg)
         return True
