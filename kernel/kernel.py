@@ -377,7 +377,8 @@ class Kernel:
             self.give(receiver, arrival, reply_to, reply_to is None, blob)
             return
         weight = size_of(message, blob) + 1
-        receiver.mailbox.put(_new(Delivery, (arrival, reply_to, reply_to is None, blob, weight)))
+        delivery = _new(Delivery, (arrival, reply_to, reply_to is None, blob, weight))
+        receiver.mailbox.put(delivery, None if source.node == self.our else source.node)
 
     # --- what leaves the kernel -------------------------------------------------------------------------------------
 

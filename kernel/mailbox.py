@@ -1,4 +1,4 @@
-"""What waits for one process: bounded and in order (G4, G24).
+"""What waits for one process: bounded, and in order from each node (G4, G24); nodes take turns.
 
 Requests count against the bounds. Responses and errors do not: refusing one would break G5. They are bounded from the
 other end: a process whose outstanding requests and waiting outcomes reach `limits.MAX_OUTSTANDING` may send no more.
@@ -8,11 +8,11 @@ many, further requests end as Timeout.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from kernel import limits
+from kernel.fair_queue import FairQueue
 from kernel.guest import Arrival, Failure
 from kernel.memory import UNMETERED, Account
 from kernel.message import LazyLoadBlob, ReplyTo, size_of
@@ -40,7 +40,7 @@ class Mailbox:
     def __init__(self, account: Account = UNMETERED) -> None:
         """`account` pays for what waits."""
         self._account = account
-        self._queue: deque[Delivery] = deque()
+        self._queue: FairQueue[Delivery] = FairQueue()
         self.requests = 0
         """Requests that wait."""
         self.bytes = 0
@@ -68,48 +68,49 @@ class Mailbox:
         """Whether one more answer, of any size, may come in."""
         return self.answer_bytes < limits.MAX_ANSWER_BYTES and self._account.has_room()
 
-    def put(self, delivery: Delivery) -> None:
-        """Add at the end."""
-        self._queue.append(delivery)
-        if delivery.weight:
-            self.bytes += delivery.weight
-            self.requests += 1
-            self._account.add(delivery.weight + limits.MESSAGE_MEMORY_BYTES)
-        else:
-            self._weigh(delivery, 1)
-            self.outcomes += 1
+    def put(self, delivery: Delivery, node: str | None = None) -> None:
+        """Add at the end of what has come from a node; None: this one."""
+        self._queue.put(node, delivery)
+        self._count(delivery, 1)
 
     def take(self) -> Delivery:
-        """Remove the first; raises IndexError if there is none."""
-        delivery = self._queue.popleft()
-        if delivery.weight:
-            self.bytes -= delivery.weight
-            self.requests -= 1
-            self._account.remove(delivery.weight + limits.MESSAGE_MEMORY_BYTES)
-        else:
-            self._weigh(delivery, -1)
-            self.outcomes -= 1
+        """Remove the next; raises IndexError if there is none."""
+        delivery = self._queue.take()
+        self._count(delivery, -1)
         return delivery
 
-    def _weigh(self, delivery: Delivery, sign: int) -> None:
-        answer = delivery.answer
-        if isinstance(answer, Arrival):
-            size = size_of(answer.message, delivery.blob)
-            self.answer_bytes += sign * size
+    def _count(self, delivery: Delivery, sign: int) -> None:
+        """It comes (1) or goes (-1)."""
+        size = delivery.weight
+        if size:
+            self.bytes += sign * size
+            self.requests += sign
         else:
-            size = size_of(answer.error.message, delivery.blob)
-            self.error_bytes += sign * size
+            answer = delivery.answer
+            self.outcomes += sign
+            if isinstance(answer, Arrival):
+                size = size_of(answer.message, delivery.blob)
+                self.answer_bytes += sign * size
+            else:
+                size = size_of(answer.error.message, delivery.blob)
+                self.error_bytes += sign * size
         if sign > 0:
             self._account.add(size + limits.MESSAGE_MEMORY_BYTES)
         else:
             self._account.remove(size + limits.MESSAGE_MEMORY_BYTES)
 
     def deliveries(self) -> Iterable[Delivery]:
-        """All of them, in order; not to be kept."""
+        """All of them, in order from each node; not to be kept."""
         return self._queue
 
     def replace(self, change: Callable[[Delivery], Delivery]) -> None:
         """Put another delivery of the same kind in each one's place."""
-        deliveries = [self.take() for _ in range(len(self._queue))]
-        for delivery in deliveries:
-            self.put(change(delivery))
+
+        def replaced(delivery: Delivery) -> Delivery:
+            other = change(delivery)
+            if other is not delivery:
+                self._count(delivery, -1)
+                self._count(other, 1)
+            return other
+
+        self._queue.replace(replaced)

@@ -77,7 +77,8 @@ class Outcomes:
         if waiting is Waiting.ROOM and owner.stall is not None and owner.stall.envelope.id == entry.id:
             router.unstall(owner, delivery)
         else:
-            owner.mailbox.put(delivery)
+            from_peer = type(answer) is Arrival and answer.source.node != router.our
+            owner.mailbox.put(delivery, answer.source.node if from_peer else None)  # type: ignore[union-attr]
 
     def _trace(self, entry: Outstanding, answer: Arrival | Failure) -> None:
         tracer, now = self._router.tracer, self._router.now

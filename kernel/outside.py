@@ -52,7 +52,7 @@ class Outside:
             self._router.emit(_new(Taken, (receipt,)))
             self._router.put_request(receiver, envelope)
         else:
-            receiver.waiters.append(Parked(envelope, receipt))
+            receiver.waiters.put(envelope.source.node, Parked(envelope, receipt))
 
     def _refuse(self, event: FromPeer, reason: Reason) -> None:
         self._router.emit(Taken(event.receipt))

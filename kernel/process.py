@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from kernel.address import Address
+from kernel.fair_queue import FairQueue
 from kernel.guest import Effect, End, Poll
 from kernel.mailbox import Mailbox
 from kernel.memory import Account
@@ -143,8 +144,8 @@ class Process:
         self.owes: set[int] = set()
         """Ids of outstanding requests, of processes on this node, whose answer this one owes."""
         self.stall: Stall | None = None
-        self.waiters: deque[Process | Parked] = deque()
-        """Whoever waits for room in this mailbox, in order (G4)."""
+        self.waiters: FairQueue[Process | Parked] = FairQueue()
+        """Whoever waits for room in this mailbox, in order (G4); nodes take turns."""
         self.requests_abroad: Lot | None = None
         """What counts its requests to the node to which it sent the last one."""
         self.answers_abroad: Lot | None = None

@@ -25,15 +25,16 @@ def strip(
             process.mailbox.replace(lambda delivery: _strip_delivery(delivery, issuers))
         if process.stall is not None:
             process.stall = process.stall._replace(envelope=_strip_envelope(process.stall.envelope, issuers))
-        _strip_parked(process.waiters, issuers)
+        process.waiters.replace(lambda waiter: _strip_waiter(waiter, issuers))
     for waiters in expected:
-        _strip_parked(waiters, issuers)
+        for index, waiter in enumerate(waiters):
+            waiters[index] = _strip_waiter(waiter, issuers)
 
 
-def _strip_parked(waiters: deque[Process | Parked], issuers: Container[Address]) -> None:
-    for index, waiter in enumerate(waiters):
-        if isinstance(waiter, Parked):
-            waiters[index] = waiter._replace(envelope=_strip_envelope(waiter.envelope, issuers))
+def _strip_waiter(waiter: Process | Parked, issuers: Container[Address]) -> Process | Parked:
+    if isinstance(waiter, Parked):
+        return waiter._replace(envelope=_strip_envelope(waiter.envelope, issuers))
+    return waiter
 
 
 def _carries(answer: object, issuers: Container[Address]) -> bool:

@@ -49,8 +49,7 @@ class Room:
 
     def release(self, target: Process) -> None:
         """A process has ended: whoever waited for room there waits no longer."""
-        self._moves.extend(target.waiters)
-        target.waiters.clear()
+        self._moves.extend(target.waiters.drain())
         self._settle()
 
     def free(self, target: Process) -> None:
@@ -89,7 +88,7 @@ class Room:
     def _admit(self, target: Process) -> None:
         """A mailbox has room again: let in whoever waits, in order."""
         while target.waiters and target.mailbox.has_room():
-            waiter = target.waiters.popleft()
+            waiter = target.waiters.take()
             if isinstance(waiter, Parked):
                 self._router.emit(Taken(waiter.receipt))
                 self._router.put_request(target, waiter.envelope)
@@ -120,7 +119,7 @@ class Room:
         stall, sender.stall = sender.stall, None
         assert stall is not None
         target = self._processes.get(stall.envelope.target.process)
-        if target is not None and sender in target.waiters:
-            target.waiters.remove(sender)
+        if target is not None:
+            target.waiters.discard(None, sender)
         self._router.expected.give_up(stall.envelope.target.process, sender)
         self._abroad.give_up(sender)

@@ -57,7 +57,7 @@ class Routing:
             self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
         else:
             process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
-            receiver.waiters.append(process)
+            receiver.waiters.put(None, process)
             return False
         return True
 

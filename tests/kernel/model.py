@@ -152,7 +152,7 @@ class Model:
             self.taken += 1
             self._put_request(life, message)
         else:
-            life.waiters.append(message)
+            life.waiters.append(message, from_peer=True)
 
     def outside_answers(self, out: Outgoing, body: bytes, blob: LazyLoadBlob | None) -> None:
         """Another node or a system process answers what left."""
@@ -216,9 +216,8 @@ class Model:
             if not question.owers and question.open:
                 self._fail(question, Reason.PROCESS_ENDED)
         self.dead[Reason.PROCESS_ENDED] += sum(each.handed.kind in ("request", "response") for each in life.inbox)
-        life.inbox.clear()
-        self._moves.extend(life.waiters)
-        life.waiters.clear()
+        life.inbox.all()
+        self._moves.extend(life.waiters.all())
         self._move_on()
 
     # --- polls ------------------------------------------------------------------------------------------------------
@@ -232,7 +231,7 @@ class Model:
         if life.poll is Poll.RECEIVE:
             life.mode = Mode.RECEIVING
             if life.inbox:
-                self._hand(life, life.inbox.pop(0))
+                self._hand(life, life.inbox.pop())
                 self._moves.append(Freed(life))
                 self._move_on()
         elif life.poll is Poll.PREEMPTED:
@@ -377,7 +376,7 @@ class Model:
 
     def _admit(self, life: Life) -> None:
         while life.waiters and self._has_room(life):
-            waiter = life.waiters.pop(0)
+            waiter = life.waiters.pop()
             if isinstance(waiter, Message):
                 self.taken += 1
                 self._put_request(life, waiter)
@@ -426,7 +425,8 @@ class Model:
         if life.mode is Mode.RECEIVING:
             self._hand(life, delivery)
         else:
-            life.inbox.append(delivery)
+            handed = delivery.handed
+            life.inbox.append(delivery, from_peer=handed.kind in ("request", "response") and handed.other == PEER)
 
     def _hand(self, life: Life, delivery: Delivery) -> None:
         if not delivery.news:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Generic, TypeVar
 
 from kernel.guest import Poll
 from kernel.message import LazyLoadBlob
+
+T = TypeVar("T")
 
 PEER = "peer"
 """A process of another node."""
@@ -75,6 +79,45 @@ class Handed:
     blob: LazyLoadBlob | None
 
 
+class Fair(Generic[T]):
+    """What is here and what is from the other node, each in its order; the two take turns (G24)."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[bool, T]] = []
+        """Whether it is from there, and it."""
+        self.turns: list[bool] = []
+        """Whose turn it is, of those who have something."""
+
+    def append(self, item: T, *, from_peer: bool = False) -> None:
+        self.entries.append((from_peer, item))
+        if from_peer not in self.turns:
+            self.turns.append(from_peer)
+
+    def pop(self) -> T:
+        turn = self.turns.pop(0)
+        item = next(item for side, item in self.entries if side is turn)
+        self.entries.remove((turn, item))
+        if any(side is turn for side, _ in self.entries):
+            self.turns.append(turn)
+        return item
+
+    def remove(self, item: T) -> None:
+        """Of this node's."""
+        self.entries.remove((False, item))
+        if not any(side is False for side, _ in self.entries):
+            self.turns.remove(False)
+
+    def all(self) -> list[T]:
+        """By whose turn it is, and empty from then on."""
+        return [self.pop() for _ in self.entries[:]]
+
+    def __iter__(self) -> Iterator[T]:
+        return (item for _, item in self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
 @dataclass(frozen=True, eq=False)
 class Delivery:
     """The same in an inbox, with the prompt that it brings; `news`: nobody waits, the prompt stays (G9)."""
@@ -135,7 +178,7 @@ class Life:
     """Its on-exit requests; they neither inherit nor expect anything."""
     began: float
     mode: Mode = Mode.RUNNING
-    inbox: list[Delivery] = field(default_factory=list)
+    inbox: Fair[Delivery] = field(default_factory=Fair)
     prompt: Question | None = None
     blob: LazyLoadBlob | None = None
     awaited: Question | None = None
@@ -144,8 +187,8 @@ class Life:
     poll: Poll = Poll.RECEIVE
     """How its poll ended, once all steps are done."""
     stalled: tuple[Message, bytes | None] | None = None
-    waiters: list[Life | Message] = field(default_factory=list)
-    """Who waits for room here, in order; a message is a peer's."""
+    waiters: Fair[Life | Message] = field(default_factory=Fair)
+    """Who waits for room here; a message is a peer's."""
 
 
 @dataclass(frozen=True, eq=False)

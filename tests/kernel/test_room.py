@@ -7,11 +7,12 @@ import itertools
 import pytest
 
 from kernel import limits
+from kernel.address import Address
 from kernel.capability import Capability
-from kernel.events import Kill
+from kernel.events import FromPeer, Kill
 from kernel.guest import End, Poll, SendAndAwait, SendRequest, SetOnExit
-from kernel.message import LazyLoadBlob, OnExit, OnExitAction, OnExitRequest, Reason, Request
-from tests.kernel.rig import Rig, here, pid, respond, send
+from kernel.message import Envelope, LazyLoadBlob, OnExit, OnExitAction, OnExitRequest, Reason, Request
+from tests.kernel.rig import Rig, here, pid, respond, send, there
 
 
 @pytest.fixture
@@ -126,3 +127,20 @@ def test_g22_on_exit_requests_that_find_no_room_are_dead_letters(rig: Rig, monke
     assert rig.dead() == [Reason.INBOX_FULL, Reason.INBOX_FULL]
     rig.receive("t")
     assert rig.bodies("t") == [b"0", b"last"]
+
+
+def test_g24_a_node_that_floods_a_process_delays_another_node_by_a_message_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 4)
+    rig = Rig()
+    rig.start("a")
+    rig.poll("a", poll=Poll.PREEMPTED)
+    for number in range(100):
+        request = Request(False, None, b"flood %d" % number)
+        rig.tell(FromPeer(Envelope(number, there("b"), here("a"), None, request, None, claimed=True), number))
+    honest = Address("honest.nec", pid("b"))
+    rig.tell(FromPeer(Envelope(200, honest, here("a"), None, Request(False, None, b"honest"), None, claimed=True), "r"))
+    while b"honest" not in rig.bodies("a"):
+        rig.receive("a")
+    assert len(rig.bodies("a")) <= 6

@@ -1,0 +1,77 @@
+"""A queue in which lanes take turns: first in, first out within each, and none waits for another to be empty.
+
+So whoever floods a process from another node delays its messages by one of its own at a time, and not by all of them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class FairQueue(Generic[T]):
+    """See the module's text."""
+
+    __slots__ = ("_lanes", "_size", "_turns")
+
+    def __init__(self) -> None:
+        self._lanes: dict[str | None, deque[T]] = {}
+        """Those that are not empty."""
+        self._turns: deque[str | None] = deque()
+        """The lanes, the next one first."""
+        self._size = 0
+
+    def put(self, lane: str | None, item: T) -> None:
+        """Add at the end of a lane."""
+        queue = self._lanes.get(lane)
+        if queue is None:
+            queue = self._lanes[lane] = deque()
+            self._turns.append(lane)
+        queue.append(item)
+        self._size += 1
+
+    def take(self) -> T:
+        """Remove the first of the lane whose turn it is; raises IndexError if there is none."""
+        turns = self._turns
+        lane = turns[0]
+        queue = self._lanes[lane]
+        item = queue.popleft()
+        self._size -= 1
+        if not queue:
+            del self._lanes[lane]
+            turns.popleft()
+        elif len(turns) > 1:
+            turns.rotate(-1)
+        return item
+
+    def discard(self, lane: str | None, item: T) -> None:
+        """Remove an item from a lane, if it is in it."""
+        queue = self._lanes.get(lane)
+        if queue is None or item not in queue:
+            return
+        queue.remove(item)
+        self._size -= 1
+        if not queue:
+            del self._lanes[lane]
+            self._turns.remove(lane)
+
+    def replace(self, change: Callable[[T], T]) -> None:
+        """Put another item in each one's place."""
+        for lane, queue in self._lanes.items():
+            self._lanes[lane] = deque(map(change, queue))
+
+    def drain(self) -> Iterator[T]:
+        """Take all, until there is none."""
+        while self._size:
+            yield self.take()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[T]:
+        """All of them, lane by lane."""
+        for queue in self._lanes.values():
+            yield from queue
