@@ -49,8 +49,8 @@ class HoldReason(IntFlag):
     """The circuit's other leg takes no more."""
     REPLIES = 2
     """The peer asks, and does not read what it is answered."""
-    MEMORY = 4
-    """There is no memory for its next message (`Connection.deferred`)."""
+    BACKLOG = 4
+    """What was read before is not handled yet (`backlog`)."""
 
 
 _HANDSHAKE, _LIVE = Stage.HANDSHAKE, Stage.LIVE
@@ -58,7 +58,7 @@ _HANDSHAKE, _LIVE = Stage.HANDSHAKE, Stage.LIVE
 
 
 class Deferred:
-    """What was read from a connection and waits until there is memory for it."""
+    """What was read from a connection and is handled later (`backlog`)."""
 
     __slots__ = ("bytes", "frames", "pieces", "since")
 
@@ -155,7 +155,7 @@ class Connection:
         self.watch = Watch()
         self.splitter = Splitter()
         self.deferred: Deferred | None = None
-        """What waits until there is memory."""
+        """What was read and is not handled yet."""
         self.held: list[bytes] = []
         """Records that came before it was decided whether the peer is believed."""
         self.held_bytes = 0

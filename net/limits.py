@@ -53,6 +53,9 @@ MAX_UNREAD_BYTES = 4 * (MAX_RECORD_BYTES + 2)
 """What a peer may send before we have decided whether we believe its name; it has to say no more than one resume."""
 HELD_PIECE_OVERHEAD_BYTES = 64
 """Added to each piece of it, for what Python needs to hold it: a flood of empty ones is bounded too."""
+MAX_CONTROLS = 2048
+"""Control frames in one record: twice as many as an honest node has to ask for at once (MAX_LOOKUPS). All of a record
+are read before any of them is handled."""
 MAX_CHUNK_WORTH_WAITING = 4096
 """A record is closed rather than filled with a piece of a large message that is smaller than this."""
 
@@ -250,8 +253,12 @@ DEFERRED_SECONDS = 5.0
 messages is let go of: two that each wait for the other's memory would wait for ever."""
 DEFERRED_RETRY_SECONDS = 0.05
 """Pause between two looks whether there is memory by now."""
+FRAMES_AT_ONCE = 64
+"""Frames of one connection that are handled before others have their turn: a few milliseconds of work. As many small
+requests as an honest node has under way pass at once."""
 MAX_DEFERRED = 64
-"""Connections that wait for memory at once; each keeps what was read and not handled (MAX_DEFERRED_BYTES)."""
+"""Connections that wait for memory at once, and those that wait for their turn; each keeps what was read and not
+handled (MAX_DEFERRED_BYTES). Beyond it nobody waits for a turn."""
 MAX_DEFERRED_BYTES = 2 * MIB
 """A driver reads half a MiB at a time, and nothing more from a connection that waits."""
 FIRST_PAUSE_SECONDS = 1.0

@@ -167,7 +167,7 @@ class Network:
         except Exception as error:
             self.fail(receipt.session.name if isinstance(receipt, Receipt) else "", error, now)
         try:
-            self._reception.take_deferred(now)
+            self._reception.backlog.feed(now)
         except Exception as error:
             self._containment.part("what waits for memory", error, now)
 

@@ -6,7 +6,8 @@ neighbours.
 """
 
 from net.admission import Admission, Ruling, Verdict
-from net.connection import Connection, Deferred, HoldReason, Stage
+from net.backlog import Backlog
+from net.connection import Connection, HoldReason, Stage
 from net.errors import (
     BadFrame,
     GoodbyeCode,
@@ -23,13 +24,10 @@ from net.errors import (
 from net.events import Buffer, FailureReason, Log, Received, RecordStored
 from net.handlers import Handlers
 from net.limits import (
-    DEFERRED_RETRY_SECONDS,
-    DEFERRED_SECONDS,
+    FRAMES_AT_ONCE,
     HANDSHAKE_SECONDS,
     HELD_PIECE_OVERHEAD_BYTES,
     KEEPALIVE_SECONDS,
-    MAX_DEFERRED,
-    MAX_DEFERRED_BYTES,
     MAX_PLAINTEXT_BYTES,
     MAX_UNREAD_BYTES,
     PING_SECONDS,
@@ -65,10 +63,15 @@ class Reception:
         """Connections that wait for the lookup of a name."""
         self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
         self._progress = Progress(parts.memory)
-        self._deferred: dict[Connection, None] = {}
-        """Connections whose next message finds no memory, in order."""
-        self._retry_at = 0.0
-        """When to look again whether there is some."""
+        self._left = FRAMES_AT_ONCE
+        """Frames that may still be handled before others have their turn."""
+        self.backlog = Backlog(
+            parts.switchboard,
+            parts.containment,
+            frames=self._frames,
+            record=lambda connection, record, now: self._record(connection, record, self._scratch, now),
+            violated=self.violated,
+        )
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:
         """Bytes have come. Raises nothing, whatever they are; `data` is not kept."""
@@ -81,10 +84,11 @@ class Reception:
             item.last_heard = now
             self._switchboard.relay(item, data)
             return
+        self._left = FRAMES_AT_ONCE
         try:
             for piece in item.splitter.split(data):
                 if item.deferred is not None:
-                    _put_off(item.deferred, piece)
+                    self.backlog.put(item, piece)
                     continue
                 self._piece(item, piece, now)
                 if item.closed:
@@ -151,7 +155,7 @@ class Reception:
             if self._relay.due(connection, now):
                 self._switchboard.close(connection, None)
                 self.gone(connection, FailureReason.UNREACHABLE, now)
-        elif connection.holds & HoldReason.MEMORY:
+        elif connection.holds & HoldReason.BACKLOG:
             timers.set(connection.number, now + KEEPALIVE_SECONDS)  # `on_timer` sees to it
         elif connection.holds and not self._is_slow(connection):
             self.violated(connection, NotRead("it does not read what it is answered"), now)
@@ -271,6 +275,9 @@ class Reception:
     def _read_held(self, connection: Connection, now: float) -> None:
         held, connection.held = connection.held, []
         for record in held:
+            if connection.deferred is not None:
+                self.backlog.put(connection, record)
+                continue
             # Not in the scratch: this may run from within the handling of another connection's record.
             self._record(connection, record, memoryview(bytearray(len(record))), now)
             if connection.closed:
@@ -302,12 +309,7 @@ class Reception:
             left = [each.number for each in connections if each is not None and each.stage is Stage.VERIFYING]
             if left:
                 self._verifying[name] = left
-        self._deferred = {each: None for each in self._deferred if not each.closed}
-        for connection in self._switchboard.all():
-            if connection.deferred is not None:
-                self._deferred[connection] = None
-            else:
-                self._switchboard.release(connection, HoldReason.MEMORY)
+        self.backlog.mend()
 
     def _distrust(self, name: str, now: float) -> None:
         """A record was learned: a connection with a key that the name has no longer ends. Of two nodes that claim one
@@ -330,19 +332,27 @@ class Reception:
             self._switchboard.timers.set(connection.number, now + KEEPALIVE_SECONDS)
         frames = decode_frames_untrusted(into[:length])
         if session is not None:
-            self._frames(connection, session, frames, now)
+            self._frames(connection, frames, now)
             return
         for frame in frames:
             self._handlers.handle_on_leg(connection, frame, now)
             if connection.closed:
                 return
 
-    def _frames(self, connection: Connection, session: Session, frames: list[Data | Control], now: float) -> None:
-        """Handle the frames of a peer, or put them off where one begins a message for which there is no memory. Raises
+    def _frames(self, connection: Connection, frames: list[Data | Control], now: float) -> None:
+        """Handle the frames of a peer, as far as it is its turn and there is memory; the rest is put off. Raises
         ProtocolViolation."""
-        handled = 0
+        session = connection.session
+        assert session is not None
+        left, handled = self._left, 0
+        if len(frames) > left and not self.backlog.has_turns():
+            left = len(frames)
         try:
             for frame in frames:
+                if handled == left:
+                    self._left = 0
+                    self.backlog.queue(connection, frames[handled:], now)
+                    return
                 if type(frame) is not Data:
                     self._handlers.handle(connection, session, frame, now)
                 elif connection.stage is not _LIVE:
@@ -359,57 +369,15 @@ class Reception:
                     return
                 handled += 1
         except NoMemory:
-            self._defer(connection, Deferred(frames[handled:], now))
+            self.backlog.starve(connection, frames[handled:], now)
+        self._left = max(0, left - handled)
 
-    # --- memory -----------------------------------------------------------------------------------------------------
-
-    def _defer(self, connection: Connection, deferred: Deferred) -> None:
-        """Read nothing more from a connection, and handle what was read later. Raises NoRoom if too many wait."""
-        if connection not in self._deferred and len(self._deferred) >= MAX_DEFERRED:
-            raise NoRoom("too many peers wait for memory")
-        connection.deferred = deferred
-        self._deferred[connection] = None
-        self._switchboard.hold(connection, HoldReason.MEMORY)
-
-    def take_deferred(self, now: float) -> None:
-        """There may be memory by now for what was put off, in order."""
-        for connection in list(self._deferred):
-            deferred = connection.deferred
-            if deferred is not None and not connection.closed:
-                try:
-                    self._go_on(connection, deferred, now)
-                except ProtocolViolation as violation:
-                    self.violated(connection, violation, now)
-                except Exception as error:
-                    self._containment.within(connection.number, error, now)
-            if connection.closed or connection.deferred is None:
-                self._deferred.pop(connection, None)
-                if not connection.closed:
-                    self._switchboard.release(connection, HoldReason.MEMORY)
-
-    def _go_on(self, connection: Connection, deferred: Deferred, now: float) -> None:
-        """Handle what was put off, as far as there is memory. Raises ProtocolViolation."""
-        session = connection.session
-        assert session is not None
-        connection.deferred = None
-        self._frames(connection, session, deferred.frames, now)
-        pieces = deferred.pieces
-        while pieces and connection.deferred is None and not connection.closed:
-            deferred.since = now  # it goes on
-            self._record(connection, pieces.popleft(), self._scratch, now)
-        anew = connection.deferred
-        if anew is not None:
-            anew.pieces, anew.since = pieces, deferred.since
-            anew.bytes = sum(len(piece) + HELD_PIECE_OVERHEAD_BYTES for piece in pieces)
-            if now >= anew.since + DEFERRED_SECONDS:
-                raise NoRoom("there is no memory for its messages")
+    # --- time passes ------------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
         """When `on_timer` is to be called."""
-        progress = self._progress.next_deadline()
-        if not self._deferred:
-            return progress
-        return self._retry_at if progress is None else min(progress, self._retry_at)
+        clocks = (self._progress.next_deadline(), self.backlog.next_deadline())
+        return min((when for when in clocks if when is not None), default=None)
 
     def on_timer(self, now: float) -> None:
         """Time has passed: look after messages that are not whole, and those for which there was no memory."""
@@ -417,13 +385,5 @@ class Reception:
             if session.connection is not None:
                 slow = Stalled("it does not go on with the messages that it has begun")
                 self.violated(session.connection, slow, now)
-        if self._deferred and now >= self._retry_at:
-            self._retry_at = now + DEFERRED_RETRY_SECONDS
-            self.take_deferred(now)
-
-
-def _put_off(deferred: Deferred, piece: Buffer) -> None:
-    """A record that was read behind one that waits for memory. Raises NoRoom if a driver reads on and on."""
-    deferred.add_piece(piece)
-    if deferred.bytes > MAX_DEFERRED_BYTES:
-        raise NoRoom("too much is sent while nothing is read")
+        self._left = FRAMES_AT_ONCE
+        self.backlog.on_timer(now)

@@ -15,6 +15,7 @@ from net.cbor import loads_untrusted
 from net.errors import BadCbor, BadFrame
 from net.limits import (
     MAX_BLOB_BYTES,
+    MAX_CONTROLS,
     MAX_CREDIT_BYTES,
     MAX_HEADER_BYTES,
     MAX_INVITATION_BYTES,
@@ -283,7 +284,7 @@ _FIELDS: dict[type, Callable[[Control], list[object]]] = {
 def decode_frames_untrusted(plaintext: memoryview) -> list[Data | Control]:
     """All frames of a record, in order. Raises BadFrame if any is malformed or there is none."""
     frames: list[Data | Control] = []
-    position = 0
+    position = controls = 0
     size = len(plaintext)
     while position < size:
         if size - position < _FRAME_BYTES:
@@ -300,6 +301,9 @@ def decode_frames_untrusted(plaintext: memoryview) -> list[Data | Control]:
         elif kind == ACK:
             frames.append(_ack_untrusted(plaintext[begin:end]))
         else:
+            controls += 1
+            if controls > MAX_CONTROLS:
+                raise BadFrame("a record with too many control frames")
             frames.append(decode_control_untrusted(bytes(plaintext[begin:end])))
         position = end
     if not frames:

@@ -57,7 +57,7 @@ class Crowd:
 
 def deferred(crowd: Crowd) -> int:
     """Connections of the victim that wait for memory."""
-    return len(crowd.victim.network._reception._deferred)
+    return len(crowd.victim.network._reception.backlog._starved)
 
 
 def test_a_message_for_which_there_is_no_memory_waits_until_there_is() -> None:

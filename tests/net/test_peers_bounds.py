@@ -13,6 +13,7 @@ from net.events import Buffer, Dial, Failed, FailureReason, Log, Registered
 from net.inbox import Inbox
 from net.limits import (
     MAX_BLOB_BYTES,
+    MAX_CONTROLS,
     MAX_HEADER_BYTES,
     MAX_PEER_BYTES,
     MAX_RECORD_BYTES,
@@ -298,13 +299,12 @@ def test_a_peer_that_asks_and_never_reads_is_paused_and_then_sent_away() -> None
 def test_a_peer_that_asks_for_too_much_at_once_is_sent_away() -> None:
     world, victim, hostile, connection = hostile_pair()
     world.clogged.add(victim.name)
-    record = encode_control(Ping()) * 10_000
     number = world.wires[0].ends[1][1] if world.wires[0].ends[0][0] is hostile else world.wires[0].ends[0][1]
-    for _ in range(2):
-        connection._queue(record)
-        hostile_number = connection.number
-        for buffer in hostile.network.pending(hostile_number, 1 << 20):
-            victim.network.receive(number, bytes(buffer), world.now)
+    at_once = b""
+    for _ in range(10):
+        connection._queue(encode_control(Ping()) * MAX_CONTROLS)
+        at_once += b"".join(map(bytes, hostile.network.pending(connection.number, 1 << 20)))
+    victim.network.receive(number, at_once, world.now)
     world.settle()
     assert lines(victim) == ["connection 1 with bob.test ends: the peer does not read the answers that it asks for"]
 

@@ -209,6 +209,9 @@ class World:
                 while (event := node.network.next_event()) is not None:
                     busy = True
                     self._handle(node, event)
+                if node.network.next_deadline() == 0.0:
+                    busy = True
+                    node.network.on_timer(self.now)  # much was read at once: the next part of it
 
     def run(self, seconds: float) -> None:
         """Let time pass, from deadline to deadline."""
@@ -240,7 +243,7 @@ class World:
             case Writable(connection):
                 self._transmit(node, connection)
             case Hold(connection, True):
-                self.held[(id(node), connection)] = []
+                self.held.setdefault((id(node), connection), [])
             case Hold(connection, False):
                 for data in self.held.pop((id(node), connection), []):
                     node.network.receive(connection, data, self.now)
@@ -318,8 +321,9 @@ class World:
             self.cut(wire)
 
     def _arrive(self, node: Node, connection: int, data: bytes) -> None:
-        if (id(node), connection) in self.held:
-            self.held[(id(node), connection)].append(data)
+        ours = node.network._switchboard.get(connection)
+        if (ours is not None and ours.holds) or (id(node), connection) in self.held:
+            self.held.setdefault((id(node), connection), []).append(data)
         else:
             node.network.receive(connection, data, self.now)
 

@@ -1,0 +1,147 @@
+"""What was read from connections and not handled yet: for want of memory, or because others have their turn first.
+
+A message that begins finds no memory: nothing more is read from its connection until there is some, or for
+`limits.DEFERRED_SECONDS`; then the connection ends. Much was read at once that is a lot of work, such as ten thousand
+tiny messages: a part of it is handled, and the rest when others have had a turn, one connection at a time, so that one
+who floods a node makes nobody wait for more than a part. What waits is copied, since a driver reads into one buffer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from net.connection import Connection, Deferred, HoldReason
+from net.containment import Containment
+from net.errors import NoRoom, ProtocolViolation
+from net.events import Buffer
+from net.limits import (
+    DEFERRED_RETRY_SECONDS,
+    DEFERRED_SECONDS,
+    HELD_PIECE_OVERHEAD_BYTES,
+    MAX_DEFERRED,
+    MAX_DEFERRED_BYTES,
+)
+from net.switchboard import Switchboard
+from net.wire import Control, Data
+
+Frames = list[Data | Control]
+
+
+class Backlog:
+    """See the module's text."""
+
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        containment: Containment,
+        *,
+        frames: Callable[[Connection, Frames, float], None],
+        record: Callable[[Connection, Buffer, float], None],
+        violated: Callable[[Connection, ProtocolViolation, float], None],
+    ) -> None:
+        """`frames` and `record` handle what waited, and may put off the rest of it; they raise ProtocolViolation.
+        `violated` ends a connection."""
+        self._switchboard = switchboard
+        self._containment = containment
+        self._frames = frames
+        self._record = record
+        self._violated = violated
+        self._starved: dict[Connection, None] = {}
+        """Those that wait for memory, in order."""
+        self._turns: deque[Connection] = deque()
+        """Those that wait for their turn."""
+        self._retry_at = 0.0
+        """When to look again whether there is memory."""
+
+    def has_turns(self) -> bool:
+        """Whether one more connection may wait for its turn."""
+        return len(self._turns) < MAX_DEFERRED
+
+    def starve(self, connection: Connection, frames: Frames, now: float) -> None:
+        """There is no memory for the first of these. Raises NoRoom if too many wait."""
+        if connection not in self._starved and len(self._starved) >= MAX_DEFERRED:
+            raise NoRoom("too many peers wait for memory")
+        self._starved[connection] = None
+        connection.deferred = Deferred(frames, now)
+        self._switchboard.hold(connection, HoldReason.BACKLOG)
+
+    def queue(self, connection: Connection, frames: Frames, now: float) -> None:
+        """These are handled when others have had their turn."""
+        self._turns.append(connection)
+        connection.deferred = Deferred(frames, now)
+        self._switchboard.hold(connection, HoldReason.BACKLOG)
+
+    def put(self, connection: Connection, piece: Buffer) -> None:
+        """A record that was read behind what waits. Raises NoRoom if a driver reads on and on."""
+        deferred = connection.deferred
+        assert deferred is not None
+        deferred.add_piece(piece)
+        if deferred.bytes > MAX_DEFERRED_BYTES:
+            raise NoRoom("too much is sent while nothing is read")
+
+    # --- time passes ------------------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float | None:
+        """When `on_timer` is to be called; at once, while somebody waits for a turn."""
+        if self._turns:
+            return 0.0
+        return self._retry_at if self._starved else None
+
+    def on_timer(self, now: float) -> None:
+        """Let the next one have its turn, and see whether there is memory."""
+        if self._turns:
+            self._resume(self._turns.popleft(), now)
+        if self._starved and now >= self._retry_at:
+            self._retry_at = now + DEFERRED_RETRY_SECONDS
+            self.feed(now)
+
+    def feed(self, now: float) -> None:
+        """There may be memory by now for those that wait for it."""
+        for connection in list(self._starved):
+            del self._starved[connection]
+            self._resume(connection, now)
+
+    def mend(self) -> None:
+        """See `containment`: whoever has something that waits is in a queue, and nobody else is held."""
+        waiting = {each for each in self._switchboard.all() if each.deferred is not None}
+        self._starved = {each: None for each in self._starved if each in waiting}
+        self._turns = deque(each for each in self._turns if each in waiting)
+        self._turns.extend(waiting.difference(self._starved, self._turns))
+        for connection in self._switchboard.all():
+            if connection.deferred is None:
+                self._switchboard.release(connection, HoldReason.BACKLOG)
+
+    def _resume(self, connection: Connection, now: float) -> None:
+        deferred = connection.deferred
+        if connection.closed or deferred is None:
+            return
+        try:
+            self._go_on(connection, deferred, now)
+        except ProtocolViolation as violation:
+            self._violated(connection, violation, now)
+        except Exception as error:
+            self._containment.within(connection.number, error, now)
+        if not connection.closed and connection.deferred is None:
+            self._switchboard.release(connection, HoldReason.BACKLOG)
+
+    def _go_on(self, connection: Connection, deferred: Deferred, now: float) -> None:
+        """Handle what waited, until something of it has to wait again. Raises ProtocolViolation."""
+        frames, pieces, since = len(deferred.frames), deferred.pieces, deferred.since
+        connection.deferred = None
+        self._frames(connection, deferred.frames, now)
+        while pieces and connection.deferred is None and not connection.closed:
+            frames, since = 0, now
+            self._record(connection, pieces.popleft(), now)
+        anew = connection.deferred
+        if anew is None:
+            return
+        anew.pieces = pieces
+        anew.bytes = sum(len(piece) + HELD_PIECE_OVERHEAD_BYTES for piece in pieces)
+        if connection in self._starved and len(anew.frames) == frames:
+            anew.since = since  # nothing of it could be handled
+            if now >= since + DEFERRED_SECONDS:
+                raise NoRoom("there is no memory for its messages")
+
+    def __repr__(self) -> str:
+        return f"Backlog({len(self._starved)} wait for memory, {len(self._turns)} for a turn)"
