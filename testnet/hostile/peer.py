@@ -18,7 +18,7 @@ from net.errors import NetError
 from net.events import Buffer, Close, Dial, Hold, Writable
 from net.handshake import Connect
 from net.identity import KEY_BYTES, Identity
-from net.limits import RECORD_SECONDS
+from net.limits import FIRST_RECORD_SECONDS
 from net.wire import Control, Data, Found, Goodbye, Granted, Lookup, Ping, Pong, Refused, Register
 from testnet.hostile.behaviours import BEHAVIOURS, Behaviour, Order
 from testnet.hostile.line import Line, Stage
@@ -226,7 +226,7 @@ class HostilePeer:
 
     def _own_record(self, identity: Identity, now: float) -> bytes:
         issued = max(1, int(now + self._unix))
-        record = NameRecord(identity.name, identity.public_key, (), (), 1, issued, issued + RECORD_SECONDS)
+        record = NameRecord(identity.name, identity.public_key, (), (), 1, issued, issued + FIRST_RECORD_SECONDS)
         return sign_record(record, identity).encode()
 
     def _registrar_says(self, contact: _Contact, frame: Granted | Refused | Found, now: float) -> None:
