@@ -42,9 +42,9 @@ def attack(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Attack a node with hostile peers, which are correct in every byte and choose the worst that they may.
+    """Attack a node with hostile peers, and show how it fares.
 
-    They take names from the registrar and speak the protocol as docs/wire.md says. With `nectar testnet fault add
+    They are correct in every byte and choose the worst that they may. They take names from the registrar and speak the protocol as docs/wire.md says. With `nectar testnet fault add
     hostile_peer` one attacks in the background. Exit code: 0, or 1 if the node has ended meanwhile.
     """
     conducts = behaviours(behaviour)

@@ -238,6 +238,7 @@ def test_it_finds_answers_for_another_number_by_another_node_or_that_came_anothe
     (folder / "liar.zig").write_text(LIAR)
     compile_guest(folder / "liar.zig", folder / "witness.wasm", ROOT / ".zig-cache")
     shutil.copy(PACKAGES / "witness" / "pkg" / "manifest.json", folder)
+    (folder / "metadata.json").write_text(json.dumps({"package": "witness", "publisher": "sys"}))
     lab = Lab(engine, ("witness",))
     lab.simulation.add(TWO, (folder,))
     lab.simulation.settle()
