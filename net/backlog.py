@@ -18,10 +18,10 @@ from net.events import Buffer
 from net.limits import (
     DEFERRED_RETRY_SECONDS,
     DEFERRED_SECONDS,
-    HELD_PIECE_OVERHEAD_BYTES,
     MAX_DEFERRED,
     MAX_DEFERRED_BYTES,
 )
+from net.session import Session
 from net.switchboard import Switchboard
 from net.wire import Control, Data
 
@@ -39,14 +39,17 @@ class Backlog:
         frames: Callable[[Connection, Frames, float], None],
         record: Callable[[Connection, Buffer, float], None],
         violated: Callable[[Connection, ProtocolViolation, float], None],
+        excuse: Callable[[Session, float, float], None],
     ) -> None:
         """`frames` and `record` handle what waited, and may put off the rest of it; they raise ProtocolViolation.
-        `violated` ends a connection."""
+        `violated` ends a connection; `excuse` is told when it is read from again: session, since when it was not, now.
+        """
         self._switchboard = switchboard
         self._containment = containment
         self._frames = frames
         self._record = record
         self._violated = violated
+        self._excuse = excuse
         self._starved: dict[Connection, None] = {}
         """Those that wait for memory, in order."""
         self._turns: deque[Connection] = deque()
@@ -97,10 +100,22 @@ class Backlog:
             self.feed(now)
 
     def feed(self, now: float) -> None:
-        """There may be memory by now for those that wait for it."""
+        """There may be memory by now for those that wait for it. This is called whenever a message is taken: for who
+        still finds none, it costs next to nothing."""
         for connection in list(self._starved):
+            if self._finds_none(connection, now):
+                continue
             del self._starved[connection]
             self._resume(connection, now)
+
+    @staticmethod
+    def _finds_none(connection: Connection, now: float) -> bool:
+        """Whether a connection still has to wait for memory, and may."""
+        deferred, session = connection.deferred, connection.session
+        if connection.closed or deferred is None or session is None or now >= deferred.since + DEFERRED_SECONDS:
+            return False
+        first = deferred.frames[0]
+        return type(first) is Data and not session.inbox.has_memory(first)
 
     def mend(self) -> None:
         """See `containment`: whoever has something that waits is in a queue, and nobody else is held."""
@@ -124,20 +139,21 @@ class Backlog:
             self._containment.within(connection.number, error, now)
         if not connection.closed and connection.deferred is None:
             self._switchboard.release(connection, HoldReason.BACKLOG)
+            if connection.session is not None:
+                self._excuse(connection.session, deferred.began, now)
 
     def _go_on(self, connection: Connection, deferred: Deferred, now: float) -> None:
         """Handle what waited, until something of it has to wait again. Raises ProtocolViolation."""
-        frames, pieces, since = len(deferred.frames), deferred.pieces, deferred.since
+        frames, since = len(deferred.frames), deferred.since
         connection.deferred = None
         self._frames(connection, deferred.frames, now)
-        while pieces and connection.deferred is None and not connection.closed:
+        while deferred.pieces and connection.deferred is None and not connection.closed:
             frames, since = 0, now
-            self._record(connection, pieces.popleft(), now)
+            self._record(connection, deferred.take_piece(), now)
         anew = connection.deferred
         if anew is None:
             return
-        anew.pieces = pieces
-        anew.bytes = sum(len(piece) + HELD_PIECE_OVERHEAD_BYTES for piece in pieces)
+        anew.follow(deferred)
         if connection in self._starved and len(anew.frames) == frames:
             anew.since = since  # nothing of it could be handled
             if now >= since + DEFERRED_SECONDS:

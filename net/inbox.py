@@ -182,6 +182,12 @@ class Inbox:
             raise NoMemory
         self._account.add(size)
 
+    def has_memory(self, frame: Data) -> bool:
+        """Whether there is memory by now for a message at whose first frame `receive` has raised NoMemory."""
+        assert frame.lengths is not None
+        header_length, blob_length = frame.lengths
+        return self._account.may_add(header_length + (blob_length or 0) + MESSAGE_OVERHEAD_BYTES + MESSAGE_MEMORY_BYTES)
+
     def taken(self, sequence: int) -> bool:
         """Our kernel has taken the message: acknowledge it. Whether it was still to be acknowledged."""
         cost = self._untaken.pop(sequence, None)

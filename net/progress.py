@@ -4,7 +4,8 @@ Whoever sends a message all but its last byte, and then a few bytes now and then
 messages of a peer are incomplete, what comes of them has to come at a rate at which all of them would be whole within
 `limits.WHOLE_SECONDS`; and within a minute while memory is scarce, since others wait for it then. Only what belongs to
 incomplete messages counts, and no single one may lie about for much longer than all of them take. Times in which
-nothing could flow do not count: the peer is away, or we read nothing from it.
+nothing could flow do not count: the peer is away, or what we have read is not handled yet (`backlog`). That we read
+nothing from a peer which does not read our answers is its own doing, and does count.
 
 Pure. Tests: tests/net/test_progress.py.
 """
@@ -27,7 +28,7 @@ from net.session import Session
 class _Window:
     """Since when it is counted what has come."""
 
-    __slots__ = ("bytes", "cost", "since")
+    __slots__ = ("bytes", "cost", "held", "since")
 
     def __init__(self, session: Session, now: float) -> None:
         session.inbox.oldest(now)  # from now on
@@ -36,6 +37,8 @@ class _Window:
         """Of incomplete messages, until then."""
         self.cost = session.inbox.partial_cost
         """Of what had begun then."""
+        self.held = 0.0
+        """Seconds since then in which nothing was read, since what was read before had to wait."""
 
 
 class Progress:
@@ -54,6 +57,12 @@ class Progress:
             if self._next is None:
                 self._next = now + PROGRESS_SECONDS
 
+    def excuse(self, session: Session, began: float, now: float) -> None:
+        """Nothing was read from that peer from `began` until `now`, since what was read had to wait (`backlog`)."""
+        window = self._windows.get(session)
+        if window is not None:
+            window.held += now - max(began, window.since)
+
     def next_deadline(self) -> float | None:
         """When `on_timer` is to be called."""
         return self._next
@@ -65,10 +74,9 @@ class Progress:
         was_stopped = now > self._next + PROGRESS_SECONDS  # we ourselves: nobody is to blame
         found = []
         for session, window in list(self._windows.items()):
-            connection = session.connection
-            if not session.inbox.incomplete:
-                del self._windows[session]
-            elif was_stopped or not session.live or connection is None or connection.holds:
+            if not session.inbox.incomplete or not session.live:
+                del self._windows[session]  # until a piece comes again
+            elif was_stopped:
                 self._windows[session] = _Window(session, now)
             elif self._is_too_slow(session, window, now):
                 del self._windows[session]
@@ -85,7 +93,10 @@ class Progress:
             return False
         if now - oldest > OLDEST_FACTOR * whole_seconds:
             return True
-        seconds = now - window.since
+        seconds = now - window.since - window.held
+        deferred = session.connection.deferred if session.connection is not None else None
+        if deferred is not None:
+            seconds -= now - max(deferred.began, window.since)
         if seconds < (PROGRESS_SECONDS if scarce else STALL_SECONDS):
             return False
         least = SCARCE_RATE if scarce else STALL_BYTES / STALL_SECONDS

@@ -71,6 +71,7 @@ class Reception:
             frames=self._frames,
             record=lambda connection, record, now: self._record(connection, record, self._scratch, now),
             violated=self.violated,
+            excuse=self._progress.excuse,
         )
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:

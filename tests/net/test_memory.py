@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from nectar_node.memory_budget import MemoryBudget
-from net.connection import Connection
+from net.connection import Connection, Deferred
 from net.events import Failed, Received
-from net.limits import DEFERRED_RETRY_SECONDS, DEFERRED_SECONDS, MAX_DEFERRED
+from net.limits import DEFERRED_RETRY_SECONDS, DEFERRED_SECONDS, HELD_PIECE_OVERHEAD_BYTES, MAX_DEFERRED
 from net.peers import NetworkConfig
 from tests.net.test_peers_bounds import begins, goes_on, lines, say
 from tests.net.world import Node, World, identity_of, static_directory
@@ -104,6 +108,42 @@ def test_no_more_wait_than_there_is_room_for_what_they_have_sent() -> None:
         crowd.begin(peer, 9 * MIB)
     assert deferred(crowd) == MAX_DEFERRED
     assert sum(not crowd.is_up(peer) for peer in crowd.peers) == 10
+
+
+def test_who_waits_for_memory_is_not_dealt_with_at_every_message_that_others_send(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crowd = Crowd(40)
+    honest = crowd.peers[-1]
+    crowd.fill(crowd.peers[:-1])
+    for peer in crowd.peers[:-1]:
+        crowd.begin(peer, 9 * MIB, 3)
+    assert deferred(crowd) == 39
+    put_off: list[Deferred] = []
+
+    def put(*args: Any) -> Deferred:
+        put_off.append(Deferred(*args))
+        return put_off[-1]
+
+    monkeypatch.setattr("net.backlog.Deferred", put)
+    for number in range(100):
+        crowd.world.send(honest, crowd.victim.name, b"%d" % number, bytes(1000))
+    crowd.world.run(DEFERRED_RETRY_SECONDS)
+    assert crowd.victim.headers()[-1] == b"99"
+    assert len(put_off) <= 100  # the honest one's own
+
+
+def test_records_behind_one_that_waits_are_looked_at_once_each_as_it_goes_on() -> None:
+    crowd = Crowd(2)
+    greedy, waiting = crowd.peers
+    crowd.begin(greedy, 4 * MIB)
+    crowd.begin(waiting, 4 * MIB)
+    item = next(iter(crowd.victim.network._reception.backlog._starved))
+    for piece in (b"x" * 100, b"y" * 50):
+        assert item.deferred is not None
+        item.deferred.add_piece(piece)
+    assert item.deferred is not None
+    assert (item.deferred.take_piece(), item.deferred.bytes) == (b"x" * 100, 50 + HELD_PIECE_OVERHEAD_BYTES)
 
 
 def test_what_a_peer_had_begun_costs_nothing_any_more_when_it_is_gone() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from nectar_node.memory_budget import MemoryBudget
 from net.connection import Connection
-from net.limits import PROGRESS_SECONDS, STALL_SECONDS
+from net.limits import DEFERRED_RETRY_SECONDS, PROGRESS_SECONDS, STALL_SECONDS
 from net.peers import NetworkConfig
+from net.wire import Ping, encode_control
+from tests.net.test_memory import Crowd, deferred
 from tests.net.test_peers_bounds import begins, goes_on, is_live, lines, say
 from tests.net.world import Node, World, pair
 
@@ -84,3 +86,53 @@ def test_a_message_that_begins_just_before_the_look_is_not_held_against_a_peer()
         number += 1
     assert is_live(victim), lines(victim)
     assert len(victim.headers()) == 21
+
+
+def test_who_is_not_read_because_it_does_not_read_our_answers_is_not_excused() -> None:
+    world, victim, hostile, connection = meet(MemoryBudget(2048 * MIB))
+    say(world, hostile, connection, *(begins(number, 10 * MIB, b"x") for number in range(2, 13)))
+    number = world.wires[0].ends[world.wires[0].ends[1][0] is victim][1]
+    held = victim.network._switchboard.get(number)
+    assert held is not None
+    world.clogged.add(victim.name)
+    say(world, hostile, connection, *[encode_control(Ping())] * 1200)
+    assert held.holds
+    while is_live(victim):
+        world.run(1)
+        if not held.closed:  # it reads them, slowly, and asks for more
+            world._carry(victim, number, b"".join(victim.network.pending(number, 1)))
+            say(world, hostile, connection, *[encode_control(Ping())] * 1200)
+        assert world.now <= STALL_SECONDS
+    assert "it does not go on with the messages that it has begun" in lines(victim)[0]
+
+
+def test_who_is_put_off_at_every_look_is_not_excused_for_the_time_between() -> None:
+    crowd = Crowd(1, 64 * MIB)
+    peer, number = crowd.peers[0], 3
+    session = peer.network._sessions.table.get(crowd.victim.name)
+    assert session is not None
+    session.outbox.acknowledge = lambda sequences: []  # type: ignore[method-assign]
+    crowd.begin(peer, 9 * MIB)
+    others = crowd.budget.of_node("others.test")
+    while crowd.is_up(peer):
+        crowd.world.run(PROGRESS_SECONDS - 0.1)
+        others.add(64 * MIB)
+        say(crowd.world, peer, crowd.connection(peer), begins(number, 100, bytes(100)))
+        assert deferred(crowd) == 1
+        crowd.world.run(0.1)
+        others.remove(64 * MIB)
+        crowd.world.run(DEFERRED_RETRY_SECONDS)
+        assert deferred(crowd) == 0
+        crowd.world.now = round(crowd.world.now - DEFERRED_RETRY_SECONDS, 3)
+        number += 1
+        assert crowd.world.now <= STALL_SECONDS + 2 * PROGRESS_SECONDS
+
+
+def test_nothing_is_kept_of_a_peer_that_has_left_in_the_midst_of_a_message() -> None:
+    world, victim, hostile, connection = meet(MemoryBudget(2048 * MIB))
+    say(world, hostile, connection, begins(2, 1000, b"x"))
+    progress = victim.network._reception._progress
+    assert progress.next_deadline() is not None
+    world.crash(hostile)
+    world.run(PROGRESS_SECONDS)
+    assert (repr(progress), progress.next_deadline()) == ("Progress(0 peers)", None)
