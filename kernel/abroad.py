@@ -22,7 +22,7 @@ from weakref import WeakValueDictionary
 from kernel import limits
 from kernel.address import PackageId, ProcessId
 from kernel.memory import UNMETERED, Account, Memory
-from kernel.message import Envelope, Response
+from kernel.message import Envelope, Response, size_of
 from kernel.process import Process
 
 SYSTEM = ProcessId("", "", "")
@@ -82,13 +82,16 @@ class Abroad:
         return 0 if lot is None else lot.messages
 
     def full(self, envelope: Envelope, sender: Process | None) -> Lot | None:
-        """What a sender has to wait for before it sends this; None: it need not."""
-        lot: Lot | None = self._lot(envelope, sender)
-        while lot is not None:
-            if not lot.has_room():
-                return lot
+        """What a sender has to wait for before it sends this; None: it need not. If nothing of that is on its way,
+        nothing that goes would wake it."""
+        lot = self._lot(envelope, sender)
+        while lot.has_room():
+            if lot.outer is None:
+                size = size_of(envelope.message, envelope.blob)
+                small = size < limits.SMALL_MESSAGE_BYTES
+                return None if small or lot.account.may_add(size + limits.MESSAGE_MEMORY_BYTES) else lot
             lot = lot.outer
-        return None
+        return lot
 
     def sent(self, envelope: Envelope, sender: Process | None, size: int) -> Lot:
         """A message is on its way; what `gone` is to be told."""
@@ -122,7 +125,12 @@ class Abroad:
         each: Lot | None = lot
         while each is not None:
             while each.waiters and each.has_room():
-                yield each.waiters.popleft()
+                process = each.waiters.popleft()
+                before = process.stall
+                yield process
+                if each.waiters and each.waiters[-1] is process and process.waits_still(before):
+                    each.waiters.rotate(1)  # there is no memory for what it sends yet: it stays the first
+                    break
             each = each.outer
 
     def give_up(self, sender: Process) -> None:

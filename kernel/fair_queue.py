@@ -58,6 +58,11 @@ class FairQueue(Generic[T]):
             del self._lanes[lane]
             self._turns.remove(lane)
 
+    def last_is_first(self, lane: str | None) -> None:
+        """The last of a lane keeps the place that it had before it was taken."""
+        if lane in self._lanes:
+            self._lanes[lane].rotate(1)
+
     def replace(self, change: Callable[[T], T]) -> None:
         """Put another item in each one's place."""
         for lane, queue in self._lanes.items():

@@ -65,6 +65,9 @@ LITTLE_OUTSTANDING_BYTES = 64 << 10
 """So much a process may have outstanding even when its package has used up its part of the memory."""
 MAX_ANSWER_BYTES = 256 * MIB
 """Answers that wait for one process: when they are more, further ones become Timeout."""
+SMALL_MESSAGE_BYTES = 16 << 10
+"""What is smaller is always taken by who has nothing else that waits. A larger one has to find memory: as many such as
+there are processes, or names of nodes, would be beyond any budget."""
 MESSAGE_MEMORY_BYTES = 512
 """Memory of a message that waits, beside its bytes: a dozen small objects."""
 MAX_ABROAD_MESSAGES = 1024

@@ -64,9 +64,13 @@ class Mailbox:
             return False
         return self._account.has_room()
 
-    def has_room_for_answers(self) -> bool:
-        """Whether one more answer, of any size, may come in."""
-        return self.answer_bytes < limits.MAX_ANSWER_BYTES and self._account.has_room()
+    def has_memory(self, size: int) -> bool:
+        """Whether there is memory for one more, of so many bytes."""
+        return size < limits.SMALL_MESSAGE_BYTES or self._account.may_add(size + limits.MESSAGE_MEMORY_BYTES)
+
+    def has_room_for_answer(self, size: int) -> bool:
+        """Whether one more answer, of so many bytes, may come in."""
+        return self.answer_bytes < limits.MAX_ANSWER_BYTES and self._account.has_room() and self.has_memory(size)
 
     def put(self, delivery: Delivery, node: str | None = None) -> None:
         """Add at the end of what has come from a node; None: this one."""

@@ -21,6 +21,9 @@ class Account(Protocol):
     def has_room(self) -> bool:
         """Whether one more message, of any size, may be added."""
 
+    def may_add(self, size: int) -> bool:
+        """Whether it may have so many bytes more."""
+
     def add(self, size: int) -> None:
         """It holds so many bytes more."""
 
@@ -44,6 +47,10 @@ class Unmetered:
     exhausted = False
 
     def has_room(self) -> bool:
+        """Yes."""
+        return True
+
+    def may_add(self, size: int) -> bool:
         """Yes."""
         return True
 

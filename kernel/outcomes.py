@@ -21,6 +21,7 @@ from kernel.message import (
     SendErrorKind,
     is_claim,
     kind_of,
+    size_of,
 )
 from kernel.process import Outstanding, Process, Waiting
 from kernel.router import Router
@@ -57,9 +58,9 @@ class Outcomes:
     def deliver(self, entry: Outstanding, answer: Arrival | Failure, blob: LazyLoadBlob | None) -> None:
         """The one outcome of a request that has been taken out of the table."""
         owner, router = entry.owner, self._router
-        if owner is not None and type(answer) is Arrival and not owner.mailbox.has_room_for_answers():
-            awaited = owner.waiting is _RESPONSE and owner.awaited == entry.id
-            if not awaited:
+        if owner is not None and type(answer) is Arrival:
+            awaited = owner.waiting is _RECEIVE or (owner.waiting is _RESPONSE and owner.awaited == entry.id)
+            if not awaited and not owner.mailbox.has_room_for_answer(size_of(answer.message, blob)):
                 self.dead(self._rebuilt(entry.id, answer, owner.address, None), Reason.INBOX_FULL)
                 self.fail(entry, Reason.INBOX_FULL)
                 return

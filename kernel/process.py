@@ -153,5 +153,9 @@ class Process:
         self.messages = 0
         """Handed to it so far."""
 
+    def waits_still(self, before: Stall | None) -> bool:
+        """Whether it waits to send the same message as before it has tried."""
+        return self.stall is not None and before is not None and self.stall.envelope is before.envelope
+
     def __repr__(self) -> str:
         return f"<Process {self.address} {self.waiting.value}, {len(self.mailbox)} in the inbox>"

@@ -93,7 +93,11 @@ class Room:
                 self._router.emit(Taken(waiter.receipt))
                 self._router.put_request(target, waiter.envelope)
             else:
+                before = waiter.stall
                 self._retry(waiter, admitted=True)
+                if waiter.waits_still(before):
+                    target.waiters.last_is_first(None)  # there is no memory for it yet
+                    return
 
     def _retry(self, sender: Process, *, admitted: bool) -> None:
         """Send what a process waited to send, and go on with the rest of its effects."""

@@ -9,9 +9,9 @@ from kernel.address import ProcessId
 from kernel.errors import BadAddress
 from kernel.guest import Poll
 from kernel.json_text import is_json
-from kernel.message import Envelope, Reason
+from kernel.message import Envelope, Reason, size_of
 from kernel.outcomes import Outcomes
-from kernel.process import Process, Stall
+from kernel.process import Process, Stall, Waiting
 from kernel.router import Router
 
 
@@ -49,17 +49,25 @@ class Routing:
     ) -> bool:
         if not (receiver.launch.public or self._may_message(process, receiver)):
             self._outcomes.undeliverable(envelope, Reason.NO_CAPABILITY)
-        elif receiver.mailbox.has_room() and (admitted or not receiver.waiters):
+        elif self._has_room(receiver, envelope) and (admitted or not receiver.waiters):
             self._entrust(envelope, receiver, process)
             self._router.put_request(receiver, envelope)
-        elif receiver is process or self._processes.get(process.address.process) is not process:
-            # It would wait for itself, or has ended and cannot wait.
+        elif receiver is process or not receiver.mailbox or self._processes.get(process.address.process) is not process:
+            # It would wait for itself; or for memory, and nothing that is taken there would wake it; or it has ended
+            # and cannot wait.
             self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
         else:
             process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
             receiver.waiters.put(None, process)
             return False
         return True
+
+    @staticmethod
+    def _has_room(receiver: Process, envelope: Envelope) -> bool:
+        mailbox = receiver.mailbox
+        if receiver.waiting is Waiting.RECEIVE:
+            return True  # it is given the message at once
+        return mailbox.has_room() and mailbox.has_memory(size_of(envelope.message, envelope.blob))
 
     def _may_message(self, sender: Process, target: Process) -> bool:
         launch = target.launch
@@ -106,8 +114,9 @@ class Routing:
         return True
 
     def _wait(self, process: Process, lot: Lot, envelope: Envelope, context: bytes | None) -> bool:
-        """Too much is on its way to that node: the sender is stalled (G24), unless it has ended and cannot wait."""
-        if self._processes.get(process.address.process) is not process:
+        """Too much is on its way to that node: the sender is stalled (G24), unless it has ended and cannot wait, or
+        there is no memory for what would be the first, and so nothing to wait for."""
+        if not lot.messages or self._processes.get(process.address.process) is not process:
             self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
             return True
         process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
