@@ -101,8 +101,8 @@ class NodeCore:
         self.our = config.our
         self.network = network
         self._events = network.events
-        self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until)
-        self._state = State(config.state)
+        self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until, config.memory)
+        self._state = State(config.state, config.memory)
         self._terminal = Terminal(
             config.our, config.fresh_id, self._locate_installed, self._everybody, self._may_script
         )

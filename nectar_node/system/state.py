@@ -16,6 +16,7 @@ from kernel.address import ProcessId
 from kernel.events import StateAction, StateUsed, UseState
 from kernel.guest import Arrival, Failure, Program
 from kernel.limits import MAX_STATE_BYTES
+from kernel.memory import UNMETERED, Memory
 from kernel.message import Buffer, Envelope, LazyLoadBlob
 from nectar_node.storage.operations import (
     DiskError,
@@ -62,9 +63,10 @@ class State:
     public = False
     remote = False
 
-    def __init__(self, root: str) -> None:
-        """`root`: the folder of all saved states."""
+    def __init__(self, root: str, memory: Memory = UNMETERED) -> None:
+        """`root`: the folder of all saved states; `memory` pays for what waits."""
         self._root = root
+        self._memory = memory
         self._wishes: deque[Wish] = deque()
         self._open: dict[int, _Owner] = {}
         """By the ids of their envelopes: those who wait for the disk."""
@@ -98,6 +100,10 @@ class State:
         if self._waiting[process] >= MAX_WAITING:
             self._wishes.append(LogLine(str(process), 0, "uses its state by message faster than the disk can follow"))
             raise Refused({"IOError": {"error": f"{MAX_WAITING} requests of yours wait for the disk already"}})
+        account = self._memory.of_process(process)
+        if not account.may_add(owner.weight):
+            raise Refused({"IOError": {"error": "too much waits for the disk already"}})
+        account.add(owner.weight)
         self._open[owner.envelope.id] = owner
         self._waiting[process] += 1
         self._bytes += owner.weight
@@ -128,7 +134,8 @@ class State:
             return
         assert isinstance(owner, _Owner)
         envelope, name, weight = owner
-        self._open.pop(envelope.id, None)
+        if self._open.pop(envelope.id, None) is not None:
+            self._memory.of_process(envelope.source.process).remove(weight)
         self._bytes -= weight
         self._waiting -= Counter([envelope.source.process])  # which forgets those without any
         if problem is not None:
@@ -168,7 +175,9 @@ class State:
         if isinstance(failed, UseState):
             self._wishes.append(StateUsed(failed.token, None, f"its state cannot be used: {SORRY}"))
         elif isinstance(failed, Envelope):
-            self._open.pop(failed.id, None)
+            owner = self._open.pop(failed.id, None)
+            if owner is not None:
+                self._memory.of_process(failed.source.process).remove(owner.weight)
             self._answer(failed, {"Err": {"IOError": {"error": SORRY}}}, None)
         self._waiting = Counter(owner.envelope.source.process for owner in self._open.values())
         self._bytes = sum(owner.weight for owner in self._open.values())

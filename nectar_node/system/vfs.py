@@ -28,6 +28,7 @@ from kernel.capability import Capability, canonical
 from kernel.errors import BadAddress
 from kernel.events import GrantCapabilities
 from kernel.guest import Arrival, Failure, Program
+from kernel.memory import UNMETERED, Memory
 from kernel.message import Buffer, Envelope, LazyLoadBlob
 from nectar_node.storage.operations import MAX_DEPTH, DiskError, Job, Location, Outcome, StopJob, is_part
 from nectar_node.system.process import SORRY, Cause, Wish, bare, metadata_bytes, reply
@@ -87,16 +88,17 @@ class Vfs:
         root: str,
         holds: Callable[[ProcessId, Capability], bool],
         awaited_until: AwaitedUntil = lambda _: None,
+        memory: Memory = UNMETERED,
     ) -> None:
         """`root`: the folder of all drives; `holds`: whether a process holds a capability; `awaited_until`: when the
-        requester of a request of this node gets Timeout, if that is known."""
+        requester of a request of this node gets Timeout, if that is known; `memory` pays for what waits."""
         self._address = Address(our, VFS)
         self._root = root
         self._holds = holds
         self._everything = canonical(Capability(self._address, '{"root":true}'))
         self._mounts: dict[str, Location] = {}
         self._cursors: dict[ProcessId, dict[str, int]] = {}
-        self._queue: VfsQueue[_Task] = VfsQueue()
+        self._queue: VfsQueue[_Task] = VfsQueue(memory)
         self._waits = Waits[_Task](awaited_until)
         self._planned: Pending[_Task] | None = None
         """What `_go_on` is looking at."""
@@ -200,15 +202,15 @@ class Vfs:
             target = self._permitted(caller, text_untrusted(field_untrusted(argument, "new_path")), "write")
         if action is ACTIONS["CreateDrive"]:
             location = Location(location.root, location.parts[:2])
-        if not self._queue.has_room(caller):
+        weight = _PARSED * len(envelope.message.body) + metadata_bytes(envelope)
+        weight += len(envelope.blob.bytes) if envelope.blob is not None else 0
+        if not self._queue.has_room(caller, weight):
             self._refuse_to_queue(caller, path)
         cursors = self._cursors.setdefault(caller, {}) if action.moves is not None else {}
         task = _Task(bare(envelope), action, Call(path, location, argument, envelope.blob, target, 0), cursors)
         # By the place on the disk: one place has many spellings.
         place = f"hash {caller.package_id} {location}" if action is ACTIONS["Hash"] else str(location)
         places = (place,) if target is None or target == location else (place, str(target))
-        weight = _PARSED * len(envelope.message.body) + metadata_bytes(envelope)
-        weight += len(envelope.blob.bytes) if envelope.blob is not None else 0
         # What can be given up goes alone too: what waits for it here costs nothing to give up.
         alone = action.moves is not None or len(places) > 1 or action.stops
         pending = Pending(task, places, alone, caller, weight)

@@ -2,7 +2,8 @@
 
 What is asked of one place is done in the order in which it was asked for. Most requests may be on their way to the disk
 together, since the disk keeps their order. Some must go alone: those that use a cursor, because where they begin is
-known only when the one before is done, and those that concern two places. Bounded for each caller and in all (G23).
+known only when the one before is done, and those that concern two places. Bounded for each caller and in all (G23), and
+paid for by the caller's account of the node's memory.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from kernel.address import ProcessId
+from kernel.memory import UNMETERED, Account, Memory
 from nectar_node.storage.operations import NO_TICKET
 
 MAX_REQUESTS = 4096
@@ -55,6 +57,7 @@ class _Place(Generic[T]):
 
 @dataclass(slots=True)
 class _Usage:
+    account: Account
     requests: int = 0
     bytes: int = 0
     told: bool = False
@@ -63,7 +66,9 @@ class _Usage:
 class VfsQueue(Generic[T]):
     """What is to be done, and what may be done now."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory = UNMETERED) -> None:
+        """`memory` pays for what waits."""
+        self._memory = memory
         self._all: dict[Pending[T], None] = {}
         """In the order in which they came."""
         self._places: dict[str, _Place[T]] = {}
@@ -71,9 +76,12 @@ class VfsQueue(Generic[T]):
         self._bytes = 0
         self._ready: deque[Pending[T]] = deque()
 
-    def has_room(self, caller: ProcessId) -> bool:
-        """Whether one more request of `caller` may come."""
+    def has_room(self, caller: ProcessId, weight: int = 0) -> bool:
+        """Whether one more request of `caller`, which keeps so many bytes alive, may come."""
         usage = self._usage.get(caller)
+        account = self._memory.of_process(caller) if usage is None else usage.account
+        if not account.may_add(weight):
+            return False
         if usage is None:
             return self._bytes < MAX_ALL_BYTES
         return usage.requests < MAX_REQUESTS and usage.bytes < MAX_BYTES and self._bytes < MAX_ALL_BYTES
@@ -89,13 +97,19 @@ class VfsQueue(Generic[T]):
     def put(self, pending: Pending[T]) -> None:
         """Something is to be done, after what is to be done at its places already."""
         self._all[pending] = None
-        usage = self._usage.setdefault(pending.caller, _Usage())
-        usage.requests += 1
-        usage.bytes += pending.weight
-        self._bytes += pending.weight
+        self._count(pending)
         for name in pending.places:
             self._places.setdefault(name, _Place()).waiting.append(pending)
         self._advance(pending.places)
+
+    def _count(self, pending: Pending[T]) -> None:
+        usage = self._usage.get(pending.caller)
+        if usage is None:
+            usage = self._usage[pending.caller] = _Usage(self._memory.of_process(pending.caller))
+        usage.requests += 1
+        usage.bytes += pending.weight
+        usage.account.add(pending.weight)
+        self._bytes += pending.weight
 
     def next(self) -> Pending[T] | None:
         """What may be done now; None: nothing. Each comes once, and is `finished` some time later."""
@@ -116,12 +130,11 @@ class VfsQueue(Generic[T]):
         for each in self._all:
             (forgotten if failed(each.task) else left).append(each)
         self._all = dict.fromkeys(left)
+        for usage in self._usage.values():
+            usage.account.remove(usage.bytes)
         self._places, self._usage, self._bytes = {}, {}, 0
         for pending in left:
-            usage = self._usage.setdefault(pending.caller, _Usage())
-            usage.requests += 1
-            usage.bytes += pending.weight
-            self._bytes += pending.weight
+            self._count(pending)
             for name in pending.places:
                 place = self._places.setdefault(name, _Place())
                 if pending.goes:
@@ -138,6 +151,7 @@ class VfsQueue(Generic[T]):
         usage = self._usage[pending.caller]
         usage.requests -= 1
         usage.bytes -= pending.weight
+        usage.account.remove(pending.weight)
         self._bytes -= pending.weight
         if not usage.requests:
             del self._usage[pending.caller]

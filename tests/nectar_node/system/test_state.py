@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from kernel.address import Address, ProcessId
 from kernel.events import Reply, StateAction, StateUsed, UseState
+from kernel.memory import UNMETERED, Memory
 from kernel.message import Envelope, LazyLoadBlob, ReplyTo, Request
+from nectar_node.memory_budget import MemoryBudget
 from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, MakeFolder
 from nectar_node.system.state import MAX_BODY_BYTES, MAX_WAITING, STATE, State
 from nectar_node.world import LogLine
@@ -24,8 +26,8 @@ ROOT = "state"
 class Saved:
     """The saved states, on a disk in memory."""
 
-    def __init__(self) -> None:
-        self.state = State(ROOT)
+    def __init__(self, memory: Memory = UNMETERED) -> None:
+        self.state = State(ROOT, memory)
         self.disk = SimDisk(lambda: 1.0)
         self.disk.perform(MakeFolder(Location(ROOT, ())))
         self.lines: list[LogLine] = []
@@ -154,3 +156,22 @@ def test_g23_a_body_that_is_long_to_read_is_refused_unread() -> None:
 @given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()), st.none() | st.binary(max_size=4))
 def test_whatever_a_process_sends_it_gets_one_answer(body: bytes, blob: bytes | None) -> None:
     assert "Err" in Saved().ask_raw(body, blob)
+
+
+def test_what_waits_for_the_disk_is_paid_for_by_its_process_and_refused_when_there_is_no_memory() -> None:
+    budget = MemoryBudget(64 << 20)
+    saved = Saved(budget)
+    state, address = bytes(8 << 20), Address(OUR, APP)
+    for number in range(9):
+        body = json.dumps({"SetState": str(APP)}).encode()
+        reply_to = ReplyTo(address, number)
+        request = Envelope(
+            number, address, Address(OUR, STATE), reply_to, Request(False, 5, body), LazyLoadBlob(None, state)
+        )
+        saved.state.receive(request, 0.0)
+    assert 8 << 20 < budget.used <= 32 << 20
+    answers = [json.loads(answer.response.body) for answer in saved.carry_out() if isinstance(answer, Reply)]
+    assert answers.count("SetState") == 9 - answers.count(
+        {"Err": {"IOError": {"error": "too much waits for the disk already"}}}
+    )
+    assert (0 < answers.count("SetState") < 9, budget.used) == (True, 0)

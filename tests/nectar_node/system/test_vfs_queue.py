@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.address import ProcessId
+from nectar_node.memory_budget import MemoryBudget
 from nectar_node.system.vfs_queue import MAX_ALL_BYTES, MAX_BYTES, MAX_REQUESTS, Pending, VfsQueue
 
 APP = ProcessId("main", "app", "sys")
@@ -104,6 +105,22 @@ def test_g23_all_processes_together_have_room_for_so_many_bytes() -> None:
     for number in range(MAX_ALL_BYTES // MAX_BYTES):
         put(queue, number, "a", caller=APP._replace(process=str(number)), weight=MAX_BYTES)
     assert not queue.has_room(OTHER)
+
+
+def test_what_waits_is_paid_for_by_its_caller_until_it_is_done() -> None:
+    budget = MemoryBudget(256 << 20)
+    queue: VfsQueue[int] = VfsQueue(budget)
+    taken = 0
+    while queue.has_room(APP, 8 << 20):
+        put(queue, taken, "a", weight=8 << 20)
+        taken += 1
+    assert 64 << 20 <= budget.used < 128 << 20  # half of it is for one package
+    assert queue.has_room(OTHER, 8 << 20)
+    queue.mend(lambda task: task == 0)
+    assert budget.of("process", str(APP)) == (taken - 1) * (8 << 20)
+    for pending in ready(queue).values():
+        queue.finished(pending)
+    assert (taken, budget.used) == (8, 0)
 
 
 def test_a_refusal_is_told_of_once_until_nothing_waits_any_more() -> None:
