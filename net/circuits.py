@@ -10,7 +10,7 @@ from net.connection import Connection, Stage
 from net.errors import BadFrame, NoCircuit
 from net.events import Log
 from net.handshake import Accept, Circuit, Connect
-from net.limits import HANDSHAKE_SECONDS, MAX_CIRCUITS_PER_NODE
+from net.limits import HANDSHAKE_SECONDS, MAX_CALLS_PER_ROUTER
 from net.relay import Relay
 from net.session import Session
 from net.sessions import Sessions
@@ -25,8 +25,8 @@ class Circuits:
         self._sessions = sessions
         self._switchboard = switchboard
         self._relay = relay
-        self._answering: set[int] = set()
-        """Legs that were dialed because somebody calls."""
+        self._answering: dict[int, str] = {}
+        """Legs that were dialed because somebody calls: through which router."""
 
     def admit(self, connection: Connection, circuit: Circuit, peer: str, now: float) -> None:
         """A leg whose peer is the node that it says: ours, or one that a router is asked for. Raises NoCircuit."""
@@ -43,14 +43,15 @@ class Circuits:
         if session.guest or session.name not in self._sessions.routers:
             raise BadFrame("a call from a node that is not our router")
         endpoint = self._sessions.endpoint(session)
-        self._answering = {number for number in self._answering if self._switchboard.get(number) is not None}
-        if endpoint is None or len(self._answering) >= MAX_CIRCUITS_PER_NODE:
+        there = {number: by for number, by in self._answering.items() if self._switchboard.get(number) is not None}
+        self._answering = there
+        if endpoint is None or sum(by == session.name for by in there.values()) >= MAX_CALLS_PER_ROUTER:
             return  # the caller tries again, or another router
         handshake = self._sessions.handshake(initiator=True, circuit=Accept(frame.ticket))
         until = now + HANDSHAKE_SECONDS
         leg = self._switchboard.dial(session.name, endpoint, handshake, until=until, now=now)
         leg.owner = None
-        self._answering.add(leg.number)
+        self._answering[leg.number] = session.name
 
     def spliced(self, leg: Connection, frame: Spliced, now: float, make_room: Callable[[str, float], bool]) -> None:
         """The router has connected us with the other end: the handshake with that begins.

@@ -159,7 +159,10 @@ MAX_RESERVATIONS = 64
 MAX_CIRCUITS = 256
 """Circuits of a router at once, those that wait for their second leg too."""
 MAX_CIRCUITS_PER_NODE = 64
-"""The same for one node, as caller and as called: no node uses up a router alone. Also what a node answers at once."""
+"""The same for one node, as caller and as called: no node uses up a router alone."""
+MAX_CALLS_PER_ROUTER = 2 * MAX_CIRCUITS_PER_NODE
+"""Calls through one router that a node answers at once. The router counts circuits too; but when it ends some to make
+room for others, these may call before the node has heard of the ends."""
 MAX_CIRCUITS_PER_PAIR = 4
 """Of one caller to one node: their session needs one, and another while it is renewed. So that no caller keeps others
 from the node."""

@@ -12,6 +12,7 @@ from net.events import Hold, Log
 from net.handshake import Connect
 from net.limits import (
     HANDSHAKE_SECONDS,
+    MAX_CALLS_PER_ROUTER,
     MAX_CIRCUITS_PER_NODE,
     MAX_CIRCUITS_PER_PAIR,
     RECOVERY_SECONDS,
@@ -22,7 +23,7 @@ from net.limits import (
 from net.own_routers import Place
 from net.peers import NetworkConfig
 from net.registrar import Registrar
-from net.wire import Reserved
+from net.wire import TICKET_BYTES, Incoming, Reserved
 from tests.net.test_routers import INDIRECT, ROUTERS, flip, indirect, member, network, router_of
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, World, host_of, identity_of
 
@@ -263,6 +264,39 @@ def test_callers_from_one_address_keep_no_other_from_a_node_however_many_names_t
     world.run(0.5)
     assert hidden.headers() == [b"hello"]
     assert relay.circuits == MAX_CIRCUITS_PER_NODE
+
+
+def test_a_node_answers_calls_through_one_router_though_callers_have_taken_all_circuits_of_another() -> None:
+    world, first, hidden = network()
+    names = [f"mallory{number}.test" for number in range(MAX_CIRCUITS_PER_NODE // MAX_CIRCUITS_PER_PAIR)]
+    callers = [member(world, name) for name in names]
+    for caller in (*callers, first):
+        for name in (*ROUTERS, hidden.name):
+            world.nodes[name].network.look_up(caller.name, world.now)
+            caller.network.look_up(name, world.now)
+    world.run(1)
+    for mallory in callers:
+        flood(world, mallory, ROUTERS[0], hidden.name, MAX_CIRCUITS_PER_PAIR)
+        world.run(0.05)
+    assert circuits_with_both_legs(world, ROUTERS[0]) == MAX_CIRCUITS_PER_NODE
+    flood(world, first, ROUTERS[1], hidden.name, 1)
+    world.run(0.5)
+    assert circuits_with_both_legs(world, ROUTERS[1]) == 1
+
+
+def test_a_node_answers_calls_that_are_there_before_the_ends_of_those_that_they_replace() -> None:
+    world, _, hidden = network(routers=("one.test",))
+    circuits, session = hidden.network._circuits, hidden.network._sessions.table.get("one.test")
+    assert session is not None
+    for call in range(2 * MAX_CIRCUITS_PER_NODE + 1):
+        circuits.call(session, Incoming(call.to_bytes(TICKET_BYTES, "big"), "mallory.test"), world.now)
+    assert len(circuits._answering) == MAX_CALLS_PER_ROUTER == 2 * MAX_CIRCUITS_PER_NODE
+
+
+def circuits_with_both_legs(world: World, router: str) -> int:
+    """Those of a router whose ends are connected with each other."""
+    circuits = world.nodes[router].network._relay._circuits.values()
+    return len({id(each) for each in circuits if each.other is not None})
 
 
 def test_a_caller_that_dribbles_to_a_node_that_does_not_read_costs_a_router_no_more_memory_than_others() -> None:
