@@ -24,8 +24,8 @@ ALL = "all"
 MAX_SECONDS = 24 * 3600.0
 MAX_ATTACKERS = 64
 _BEHAVIOURS: tuple[str, ...] = get_args(Conduct)
-ENDED = 1
-"""The exit code if the node has."""
+FAILED = 1
+"""The exit code if the node has ended, or if nothing has attacked it."""
 
 
 def attack(
@@ -44,8 +44,9 @@ def attack(
 ) -> int:
     """Attack a node with hostile peers, and show how it fares.
 
-    They are correct in every byte and choose the worst that they may. They take names from the registrar and speak the protocol as docs/wire.md says. With `nectar testnet fault add
-    hostile_peer` one attacks in the background. Exit code: 0, or 1 if the node has ended meanwhile.
+    They are correct in every byte and choose the worst that they may. They take names from the registrar and speak the
+    protocol as docs/wire.md says. With `nectar testnet fault add hostile_peer` one attacks in the background. Exit code:
+    0, or 1 if the node has ended meanwhile, or if none of them has got a name.
     """
     conducts = behaviours(behaviour)
     network = Network.find(directory)
@@ -60,7 +61,10 @@ def attack(
         deeds = attack_for(directory, orders, drawn, seconds)
     lives = place.owner() == owner
     _tell(node, drawn, dict(zip(conducts, deeds, strict=True)), lives=lives, as_json=as_json)
-    return 0 if lives else ENDED
+    if not any(each.names for each in deeds):
+        output.complain(f"Nothing has attacked {node}: the registrar has given no name to any hostile peer.")
+        return FAILED
+    return 0 if lives else FAILED
 
 
 def behaviours(words: str) -> list[Conduct]:

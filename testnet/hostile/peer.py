@@ -87,10 +87,15 @@ class Deeds:
     def words(self) -> str:
         """For people."""
         cuts = ", ".join(f"{count} by goodbye {code}" for code, count in sorted(self.cut.items()))
-        names = f"{self.names} names" + (f" ({self.refused} refused)" if self.refused else "")
+        names = _counted(self.names, "name") + (f" ({self.refused} refused)" if self.refused else "")
         ends = [cuts, f"{self.broken} without a word" if self.broken else ""]
         ended = "; ended: " + ", ".join(filter(None, ends)) if any(ends) else ""
-        return f"{names}, {self.dials} dials, {self.live} live connections{ended}"
+        dials, live = _counted(self.dials, "dial"), _counted(self.live, "live connection")
+        return f"{names}, {dials}, {live}{ended}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 class HostilePeer:

@@ -84,9 +84,13 @@ def _peer(order: Order, genesis: Genesis, seed: int) -> HostilePeer:
 
 
 def attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float) -> list[Deeds]:
-    """The same for whoever has no event loop, for so many seconds."""
+    """The same for whoever has no event loop, for so many seconds. Raises KeyboardInterrupt, and no group of it."""
     take_descriptors()
-    return trio.run(_attack_for, folder, orders, seed, seconds)
+    try:
+        return trio.run(_attack_for, folder, orders, seed, seconds)
+    except* KeyboardInterrupt:
+        pass
+    raise KeyboardInterrupt
 
 
 async def _attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float) -> list[Deeds]:

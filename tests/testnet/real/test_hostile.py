@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,24 @@ def test_a_node_that_all_kinds_attack_at_once_lives_and_answers_who_is_honest(ne
     assert (attack.returncode, told["running"]) == (0, True)
     assert [peer["behaviour"] for peer in told["peers"]] == list(get_args(Conduct))
     assert all(peer["names"] for peer in told["peers"])
+
+
+def test_an_attack_that_is_interrupted_ends_with_130_and_no_traceback(net: LocalTestnet) -> None:
+    command = [sys.executable, "-m", "nectar_node", "testnet", "attack", "--node", A, "--behaviour", "grants_nothing"]
+    before = {peer["name"] for peer in net.status(A)["peers"]}
+    with subprocess.Popen([*command, "--dir", str(net.folder)], stderr=subprocess.PIPE, text=True) as attack:
+        while not any(is_hostile(name) for name in {peer["name"] for peer in net.status(A)["peers"]} - before):
+            assert attack.poll() is None
+        attack.send_signal(signal.SIGINT)
+        _, said = attack.communicate(timeout=PATIENCE)
+    assert (attack.returncode, "Traceback" in said) == (130, False), said
+
+
+def test_an_attack_whose_peers_have_got_no_name_is_none(net: LocalTestnet) -> None:
+    command = [sys.executable, "-m", "nectar_node", "testnet", "attack", "--node", A, "--for", "0.001"]
+    attack = subprocess.run([*command, "--dir", str(net.folder)], capture_output=True, text=True, check=False)
+    assert attack.returncode == 1
+    assert attack.stderr.startswith(f"Nothing has attacked {A}: ")
 
 
 def test_one_attacks_beside_the_testnet_until_it_is_called_off(net: LocalTestnet) -> None:
