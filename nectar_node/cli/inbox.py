@@ -238,9 +238,9 @@ def limits(policy: Policy) -> str:
         *([output.size(policy.max_total)] if policy.max_total is not None else []),
         *([f"{policy.max_files:,} files"] if policy.max_files is not None else []),
     ]
-    size = "of any size" if policy.max_size is None else f"of up to {output.size(policy.max_size)}"
+    size = "be of any size" if policy.max_size is None else f"have up to {output.size(policy.max_size)}"
     inbox = f"; its inbox holds at most {' and '.join(held)}" if held else ""
-    return f"They may be {size}, as far as the disk has room{inbox}."
+    return f"Each file may {size}, as far as the disk has room{inbox}."
 
 
 # --- what is typed --------------------------------------------------------------------------------------------------

@@ -222,7 +222,7 @@ def _epitaph(node: Starting) -> str:
     with contextlib.suppress(subprocess.TimeoutExpired):
         node.process.wait(1)
     reason = last_line(node.folder.log) or f"exit code {node.process.returncode}"
-    return f"{node.name} ended before it was ready ({reason}): its log is {node.folder.log}."
+    return f"{node.name} ended before it was ready ({reason.removesuffix('.')}): its log is {node.folder.log}."
 
 
 def abandon(processes: Iterable[subprocess.Popen[bytes]]) -> None:

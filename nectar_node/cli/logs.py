@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from nectar_node import own_files
 from nectar_node.cli import options, output
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.log import older
@@ -32,6 +33,8 @@ def logs(
 ) -> int:
     """Print the log of a node."""
     log = Network.find(directory).node(node).log
+    for file in (log, older(log)):
+        own_files.check(file)  # a link could show any other file of this user
     follower = everything(log) if lines is None else tail(log, lines)
     if not log.exists() and not follow:
         output.complain(f"{node} has no log yet: a node in the foreground writes to its terminal instead.")

@@ -71,7 +71,7 @@ def inbox(process: Process, tmp_path: Path) -> Inbox:
 def test_the_policy_is_shown_in_sentences(inbox: Inbox, capsys: pytest.CaptureFixture[str]) -> None:
     assert inbox("policy") == 0
     assert capsys.readouterr().out == (
-        "recv.nec accepts files from everybody.\nThey may be of up to 64.0 GiB, as far as the disk has room.\n"
+        "recv.nec accepts files from everybody.\nEach file may have up to 64.0 GiB, as far as the disk has room.\n"
     )
 
 
@@ -96,7 +96,7 @@ def test_what_is_set_is_changed_and_the_rest_stays(
     text = capsys.readouterr().out
     assert "recv.nec asks you about each file, unless it comes from a.nec, b.nec." in text
     assert (
-        "They may be of up to 10.0 GiB, as far as the disk has room; its inbox holds at most 50.0 GiB and 1,000 files."
+        "Each file may have up to 10.0 GiB, as far as the disk has room; its inbox holds at most 50.0 GiB and 1,000 files."
         in text
     )
     assert "nectar inbox list --node recv.nec" in text

@@ -111,3 +111,13 @@ def test_the_last_line_that_says_something_is_found(tmp_path: Path, text: str, l
 
 def test_a_missing_log_has_no_last_line(tmp_path: Path) -> None:
     assert last_line(tmp_path / "log") == ""
+
+
+def test_a_log_that_is_a_link_is_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = logged(tmp_path, "")
+    (tmp_path / "secret").write_text("secret\n")
+    log.unlink()
+    log.symlink_to(tmp_path / "secret")
+    assert main(["logs", "--node", "a.nec", "--dir", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, "is a link" in err) == ("", True)
