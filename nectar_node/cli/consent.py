@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +50,7 @@ def settle(row: Mapping[str, Any], said: Consent, *, as_json: bool = False) -> C
         width = max(len(str(each["power"])) for each in asks)
         for each in asks:
             what = f"  {each['power']!s:{width}}  to {each['allows']} ({each['capability']})"
-            output.say(output.one_line(what))
+            output.say(_hanging(output.one_line(what), width + 4))
     if replaces is not None:
         output.say(
             output.one_line(f"It takes the place of the {package} from {replaces}, with its files and its state.")
@@ -57,6 +59,13 @@ def settle(row: Mapping[str, Any], said: Consent, *, as_json: bool = False) -> C
         raise NeedsConsent(f"{package} is not started: you did not say yes. --deny WHAT starts it without some of it.")
     given = tuple(str(each["capability"]) for each in asks)
     return replace(said, grant=(*said.grant, *given), replaces=said.replaces or replaces is not None)
+
+
+def _hanging(text: str, indent: int) -> str:
+    """`text` broken between words at the width of the terminal; all lines but the first are indented."""
+    columns = max(indent + 20, shutil.get_terminal_size().columns)
+    lines = textwrap.wrap(text, columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines)
 
 
 def _agrees(prompt: str) -> bool:

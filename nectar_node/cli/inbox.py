@@ -239,7 +239,7 @@ def limits(policy: Policy) -> str:
         *([f"{policy.max_files:,} files"] if policy.max_files is not None else []),
     ]
     size = "be of any size" if policy.max_size is None else f"have up to {output.size(policy.max_size)}"
-    inbox = f"; its inbox holds at most {' and '.join(held)}" if held else ""
+    inbox = f"; the inbox holds at most {' and '.join(held)}" if held else ""
     return f"Each file may {size}, as far as the disk has room{inbox}."
 
 

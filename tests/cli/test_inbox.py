@@ -96,8 +96,8 @@ def test_what_is_set_is_changed_and_the_rest_stays(
     text = capsys.readouterr().out
     assert "recv.nec asks you about each file, unless it comes from a.nec, b.nec." in text
     assert (
-        "Each file may have up to 10.0 GiB, as far as the disk has room; its inbox holds at most 50.0 GiB and 1,000 files."
-        in text
+        "Each file may have up to 10.0 GiB, as far as the disk has room; "
+        "the inbox holds at most 50.0 GiB and 1,000 files." in text
     )
     assert "nectar inbox list --node recv.nec" in text
     assert (
