@@ -159,15 +159,16 @@ class Abroad:
         lot = self._processes.get((process, node, answer))
         if lot is None:
             outer = self._of_package(process.package_id, node, answer) if process is not SYSTEM else self._of_node(node)
-            lot = Lot(node, limits.MAX_ABROAD_MESSAGES, limits.MAX_ABROAD_BYTES, outer, UNMETERED)
+            most = limits.MAX_ABROAD_ANSWERS if answer else limits.MAX_ABROAD_MESSAGES
+            lot = Lot(node, most, limits.MAX_ABROAD_BYTES, outer, UNMETERED)
             self._processes[process, node, answer] = lot
         return lot
 
     def _of_package(self, package: PackageId, node: str, answer: bool) -> Lot:
         lot = self._packages.get((package, node, answer))
         if lot is None:
-            most = (limits.MAX_PACKAGE_ABROAD_MESSAGES, limits.MAX_PACKAGE_ABROAD_BYTES)
-            lot = Lot(node, *most, self._of_node(node), UNMETERED)
+            most = limits.MAX_PACKAGE_ABROAD_ANSWERS if answer else limits.MAX_PACKAGE_ABROAD_MESSAGES
+            lot = Lot(node, most, limits.MAX_PACKAGE_ABROAD_BYTES, self._of_node(node), UNMETERED)
             self._packages[package, node, answer] = lot
         return lot
 

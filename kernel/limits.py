@@ -71,12 +71,16 @@ there are processes, or names of nodes, would be beyond any budget."""
 MESSAGE_MEMORY_BYTES = 512
 """Memory of a message that waits, beside its bytes: a dozen small objects."""
 MAX_ABROAD_MESSAGES = 1024
-"""Requests of one process that are on their way to one other node, and as many answers; more than enough to keep a
-distant one busy."""
+"""Requests of one process that are on their way to one other node; more than enough to keep a distant one busy."""
+MAX_ABROAD_ANSWERS = 16_384
+"""The same of answers. Whoever gives them cannot wait, so this holds what an honest node may ask at once: the requests
+of four full inboxes."""
 MAX_ABROAD_BYTES = 64 * MIB
 """The same in bytes of what they keep alive; one that is too large for the rest is still sent, or it could never be."""
 MAX_PACKAGE_ABROAD_MESSAGES = 8192
 """The same of all processes of a package: an eighth of what may wait for one peer."""
+MAX_PACKAGE_ABROAD_ANSWERS = 32_768
+"""The same of answers: half of what may wait for one peer."""
 MAX_PACKAGE_ABROAD_BYTES = 128 * MIB
 """The same in bytes: a quarter of what may wait for one peer."""
 MAX_HELD_CAPABILITIES = 4096

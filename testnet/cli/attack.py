@@ -45,8 +45,8 @@ def attack(
     """Attack a node with hostile peers, and show how it fares.
 
     They are correct in every byte and choose the worst that they may. They take names from the registrar and speak the
-    protocol as docs/wire.md says. With `nectar testnet fault add hostile_peer` one attacks in the background. Exit code:
-    0, or 1 if the node has ended meanwhile, or if none of them has got a name.
+    protocol as docs/wire.md says. With `nectar testnet fault add hostile_peer` one attacks in the background. Exit
+    code: 0, or 1 if the node has ended meanwhile, or if none of them has got a name.
     """
     conducts = behaviours(behaviour)
     network = Network.find(directory)

@@ -215,6 +215,7 @@ def test_g24_a_full_inbox_holds_up_no_other_process_of_that_node(lab: SimLab) ->
 @pytest.fixture
 def little_abroad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_ABROAD_MESSAGES", 40)
+    monkeypatch.setattr(limits, "MAX_ABROAD_ANSWERS", 40)
 
 
 @pytest.mark.usefixtures("small_inbox", "little_abroad")

@@ -28,7 +28,9 @@ from tests.kernel.rig import CLOCK, TERMINAL, Rig, here, pid, respond, send, the
 def rig(monkeypatch: pytest.MonkeyPatch) -> Rig:
     """A kernel that lets three messages of a process, and five of a package, be on their way."""
     monkeypatch.setattr(limits, "MAX_ABROAD_MESSAGES", 3)
+    monkeypatch.setattr(limits, "MAX_ABROAD_ANSWERS", 3)
     monkeypatch.setattr(limits, "MAX_PACKAGE_ABROAD_MESSAGES", 5)
+    monkeypatch.setattr(limits, "MAX_PACKAGE_ABROAD_ANSWERS", 5)
     return Rig()
 
 

@@ -92,8 +92,10 @@ def test_a_file_that_an_earlier_network_has_left_is_begun_anew(tmp_path: Path) -
 
 
 def test_a_full_disk_is_told_and_keeps_no_node_waiting(traces: Traces, tmp_path: Path) -> None:
-    (traces.folder / "one").symlink_to("/dev/full")
     one, two = (expected(traces, name, tmp_path / name) for name in ("one", "two"))
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, next(iter(traces._into.values())))
+    os.close(full)
     one.write_bytes(b"1" * MORE)
     two.write_bytes(b"2" * MORE)
     assert traces.catch_up() == 2 * MORE
