@@ -6,8 +6,8 @@ from nectar_node.cli import options, output
 from nectar_node.cli.client import Answer
 from nectar_node.cli.network import DEFAULT_FOLDER, Network
 
-_HEADINGS = ("PACKAGE", "USED", "QUOTA", "FULL", "FILES", "MOST", "DRIVES", "STATES")
-_OPTIONAL = ("STATES", "DRIVES", "MOST", "FILES")
+_HEADINGS = ("PACKAGE", "USED", "QUOTA", "FULL", "FILES", "MAX FILES", "DRIVES", "STATES")
+_OPTIONAL = ("STATES", "DRIVES", "MAX FILES", "FILES")
 """What a narrow terminal has no room for, in this order."""
 
 
@@ -15,8 +15,8 @@ def df(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_jso
     """Show what each package has of a node's disk, and may have.
 
     USED is what its drives and the saved states of its processes have, each file as long as it appears. QUOTA is how
-    much that may be, and FULL which part of it is used. FILES counts files, folders and states, and MOST is how many
-    there may be.
+    much that may be, and FULL which part of it is used. FILES counts files, folders and states, and MAX FILES is how
+    many there may be.
     """
     with Network.find(directory).connect(node) as client:
         answer = client.request("df")
