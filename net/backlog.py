@@ -28,6 +28,11 @@ from net.wire import Control, Data
 Frames = list[Data | Control]
 
 
+def _holds(connection: Connection) -> int:
+    """Bytes of messages of its peer that are here."""
+    return connection.session.inbox.cost if connection.session is not None else 0
+
+
 class Backlog:
     """See the module's text."""
 
@@ -62,9 +67,14 @@ class Backlog:
         return len(self._turns) < MAX_DEFERRED
 
     def starve(self, connection: Connection, frames: Frames, now: float) -> None:
-        """There is no memory for the first of these. Raises NoRoom if too many wait."""
+        """There is no memory for the first of these. If too many wait, whoever holds most has to go; raises NoRoom if
+        none of the others holds more than this one."""
         if connection not in self._starved and len(self._starved) >= MAX_DEFERRED:
-            raise NoRoom("too many peers wait for memory")
+            greediest = max(self._starved, key=_holds)
+            if _holds(greediest) <= _holds(connection):
+                raise NoRoom("too many peers wait for memory")
+            del self._starved[greediest]
+            self._violated(greediest, NoRoom("too many peers wait for memory, and it holds most"), now)
         self._starved[connection] = None
         connection.deferred = Deferred(frames, now)
         self._switchboard.hold(connection, HoldReason.BACKLOG)
@@ -103,7 +113,7 @@ class Backlog:
         """There may be memory by now for those that wait for it. This is called whenever a message is taken: for who
         still finds none, it costs next to nothing."""
         for connection in list(self._starved):
-            if self._finds_none(connection, now):
+            if connection not in self._starved or self._finds_none(connection, now):
                 continue
             del self._starved[connection]
             self._resume(connection, now)
@@ -119,10 +129,10 @@ class Backlog:
 
     def mend(self) -> None:
         """See `containment`: whoever has something that waits is in a queue, and nobody else is held."""
-        waiting = {each for each in self._switchboard.all() if each.deferred is not None}
+        waiting = {each: None for each in self._switchboard.all() if each.deferred is not None}
         self._starved = {each: None for each in self._starved if each in waiting}
-        self._turns = deque(each for each in self._turns if each in waiting)
-        self._turns.extend(waiting.difference(self._starved, self._turns))
+        turns = {each: None for each in self._turns if each in waiting and each not in self._starved}
+        self._turns = deque(turns | {each: None for each in waiting if each not in self._starved})
         for connection in self._switchboard.all():
             if connection.deferred is None:
                 self._switchboard.release(connection, HoldReason.BACKLOG)

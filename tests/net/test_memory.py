@@ -192,3 +192,18 @@ def test_whoever_does_not_go_on_while_memory_is_scarce_is_sent_away_at_once() ->
         for peer in filter(crowd.is_up, crowd.peers):
             crowd.go_on(peer, 400)
     assert not crowd.budget.scarce
+
+
+def test_when_too_many_wait_whoever_holds_most_gives_way_to_one_that_holds_nothing() -> None:
+    crowd = Crowd(MAX_DEFERRED + 1, 64 * MIB)
+    *greedy, honest = crowd.peers
+    for peer in greedy:
+        crowd.begin(peer, 200_000 if peer is not greedy[7] else 300_000)
+    for peer in greedy:
+        crowd.begin(peer, 11 * MIB, number=3)
+    crowd.budget.of_node("somebody.test").add(crowd.budget.capacity - crowd.budget.used)
+    before = deferred(crowd)
+    crowd.begin(honest, 11 * MIB)
+    assert (before, deferred(crowd)) == (MAX_DEFERRED, MAX_DEFERRED)
+    assert crowd.is_up(honest)
+    assert not crowd.is_up(greedy[7])
