@@ -48,10 +48,18 @@ KERNEL = (
     Mutant(
         "last-in-first-out",
         "What came last to an inbox is handed over first (G4).",
-        "kernel/mailbox.py",
-        "        delivery = self._queue.popleft()\n",
-        "        delivery = self._queue.pop()\n",
+        "kernel/fair_queue.py",
+        "        item = queue.popleft()\n",
+        "        item = queue.pop()\n",
         "chains",
+    ),
+    Mutant(
+        "nodes-do-not-take-turns",
+        "A node that floods a process has all of its messages handed over before any of another node's (G24).",
+        "kernel/fair_queue.py",
+        "            turns.rotate(-1)\n",
+        "            pass\n",
+        "tests/kernel/test_room.py::test_g24_a_node_that_floods_a_process_delays_another_node_by_a_message_at_a_time",
     ),
     Mutant(
         "timeout-counts-twice",
@@ -132,9 +140,9 @@ KERNEL = (
         "acknowledge-before-taking",
         "A message whose process has no room is acknowledged before it is taken (G24).",
         "kernel/outside.py",
-        "            receiver.waiters.append(Parked(envelope, receipt))",
+        "            receiver.waiters.put(envelope.source.node, Parked(envelope, receipt))",
         "            self._router.emit(_new(Taken, (receipt,)))\n"
-        "            receiver.waiters.append(Parked(envelope, receipt))",
+        "            receiver.waiters.put(envelope.source.node, Parked(envelope, receipt))",
         "flood",
         5,
     ),

@@ -280,4 +280,21 @@ NET = (
         "hostile",
         60,
     ),
+    Mutant(
+        "a-flood-is-handled-whole",
+        "All that one connection sends at once is handled before anybody else has a turn.",
+        "net/reception.py",
+        "                if handled == left:\n",
+        "                if handled < 0:\n",
+        "tests/net/test_backlog.py"
+        "::test_much_that_was_read_at_once_is_handled_in_parts_and_those_who_send_it_take_turns",
+    ),
+    Mutant(
+        "a-trickle-is-progress",
+        "Whoever sends a few bytes now and then of what it has begun may hold the memory for all of it.",
+        "net/progress.py",
+        "        if inbox.partial_bytes - window.bytes < rate * seconds:\n",
+        "        if inbox.partial_bytes == window.bytes:\n",
+        "tests/net/test_progress.py::test_a_trickle_beside_much_memory_is_no_progress",
+    ),
 )
