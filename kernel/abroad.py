@@ -85,13 +85,18 @@ class Abroad:
         """What a sender has to wait for before it sends this; None: it need not. If nothing of that is on its way,
         nothing that goes would wake it."""
         lot = self._lot(envelope, sender)
-        while lot.has_room():
-            if lot.outer is None:
-                size = size_of(envelope.message, envelope.blob)
-                small = size < limits.SMALL_MESSAGE_BYTES
-                return None if small or lot.account.may_add(size + limits.MESSAGE_MEMORY_BYTES) else lot
+        while lot.outer is not None:  # what `has_room` says, without the calls: this is asked for every message
+            if lot.messages >= lot.most_messages or (lot.messages and lot.bytes >= lot.most_bytes):
+                return lot
             lot = lot.outer
-        return lot
+        if lot.messages and not lot.account.has_room():
+            return lot
+        message = envelope.message
+        if envelope.blob is None and message.metadata is None and len(message.body) < limits.SMALL_MESSAGE_BYTES:
+            return None
+        size = size_of(message, envelope.blob)
+        small = size < limits.SMALL_MESSAGE_BYTES
+        return None if small or lot.account.may_add(size + limits.MESSAGE_MEMORY_BYTES) else lot
 
     def sent(self, envelope: Envelope, sender: Process | None, size: int) -> Lot:
         """A message is on its way; what `gone` is to be told."""

@@ -19,7 +19,7 @@ class FairQueue(Generic[T]):
 
     def __init__(self) -> None:
         self._lanes: dict[str | None, deque[T]] = {}
-        """Those that are not empty."""
+        """Those that are not empty, and the one that was the last to become so: most queues never have another."""
         self._turns: deque[str | None] = deque()
         """The lanes, the next one first."""
         self._size = 0
@@ -30,21 +30,25 @@ class FairQueue(Generic[T]):
         if queue is None:
             queue = self._lanes[lane] = deque()
             self._turns.append(lane)
+        elif not queue and len(self._turns) > 1:
+            self._turns.rotate(-1)  # it is the first, and comes after those that were here before it
         queue.append(item)
         self._size += 1
 
     def take(self) -> T:
         """Remove the first of the lane whose turn it is; raises IndexError if there is none."""
         turns = self._turns
-        lane = turns[0]
-        queue = self._lanes[lane]
+        queue = self._lanes[turns[0]]
+        if not queue and len(turns) > 1:
+            del self._lanes[turns.popleft()]
+            queue = self._lanes[turns[0]]
         item = queue.popleft()
         self._size -= 1
-        if not queue:
-            del self._lanes[lane]
-            turns.popleft()
-        elif len(turns) > 1:
-            turns.rotate(-1)
+        if len(turns) > 1:
+            if queue:
+                turns.rotate(-1)
+            else:
+                del self._lanes[turns.popleft()]
         return item
 
     def discard(self, lane: str | None, item: T) -> None:

@@ -74,7 +74,8 @@ class Account:
 
     def has_room(self) -> bool:
         """Whether it may have one message more, of any size."""
-        return self.may_add(1)
+        budget = self._budget
+        return budget.used < budget.plenty or self._has_share(1)
 
     def may_add(self, size: int) -> bool:
         """Whether it may have so many bytes more."""

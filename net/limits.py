@@ -256,9 +256,9 @@ DEFERRED_SECONDS = 5.0
 messages is let go of: two that each wait for the other's memory would wait for ever."""
 DEFERRED_RETRY_SECONDS = 0.05
 """Pause between two looks whether there is memory by now."""
-FRAMES_AT_ONCE = 64
-"""Frames of one connection that are handled before others have their turn: a few milliseconds of work. As many small
-requests as an honest node has under way pass at once."""
+FRAMES_AT_ONCE = 128
+"""Frames of one connection that are handled before others have their turn: a few milliseconds of work. The
+small requests that an honest node has under way pass at once, and their answers."""
 MAX_DEFERRED = 64
 """Connections that wait for memory at once, and those that wait for their turn; each keeps what was read and not
 handled (MAX_DEFERRED_BYTES). Beyond it nobody waits for a turn."""

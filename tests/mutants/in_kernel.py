@@ -57,8 +57,8 @@ KERNEL = (
         "nodes-do-not-take-turns",
         "A node that floods a process has all of its messages handed over before any of another node's (G24).",
         "kernel/fair_queue.py",
-        "            turns.rotate(-1)\n",
-        "            pass\n",
+        "                turns.rotate(-1)\n",
+        "                pass\n",
         "tests/kernel/test_room.py::test_g24_a_node_that_floods_a_process_delays_another_node_by_a_message_at_a_time",
     ),
     Mutant(
