@@ -18,6 +18,8 @@ from net.events import Buffer
 from net.limits import (
     DEFERRED_RETRY_SECONDS,
     DEFERRED_SECONDS,
+    FRAMES_AT_ONCE,
+    FRAMES_IN_A_CROWD,
     MAX_DEFERRED,
     MAX_DEFERRED_BYTES,
 )
@@ -43,16 +45,19 @@ class Backlog:
         *,
         frames: Callable[[Connection, Frames, float], None],
         record: Callable[[Connection, Buffer, float], None],
+        begin_turn: Callable[[], None],
         violated: Callable[[Connection, ProtocolViolation, float], None],
         excuse: Callable[[Session, float, float], None],
     ) -> None:
         """`frames` and `record` handle what waited, and may put off the rest of it; they raise ProtocolViolation.
+        `begin_turn` is called before those of another connection.
         `violated` ends a connection; `excuse` is told when it is read from again: session, since when it was not, now.
         """
         self._switchboard = switchboard
         self._containment = containment
         self._frames = frames
         self._record = record
+        self._begin_turn = begin_turn
         self._violated = violated
         self._excuse = excuse
         self._starved: dict[Connection, None] = {}
@@ -65,6 +70,10 @@ class Backlog:
     def has_turns(self) -> bool:
         """Whether one more connection may wait for its turn."""
         return len(self._turns) < MAX_DEFERRED
+
+    def frames_at_once(self) -> int:
+        """How many frames of a connection may be handled now."""
+        return FRAMES_IN_A_CROWD if self._turns else FRAMES_AT_ONCE
 
     def starve(self, connection: Connection, frames: Frames, now: float) -> None:
         """There is no memory for the first of these. If too many wait, whoever holds most has to go; raises NoRoom if
@@ -104,7 +113,9 @@ class Backlog:
     def on_timer(self, now: float) -> None:
         """Let the next one have its turn, and see whether there is memory."""
         if self._turns:
-            self._resume(self._turns.popleft(), now)
+            connection = self._turns.popleft()
+            self._begin_turn()
+            self._resume(connection, now)
         if self._starved and now >= self._retry_at:
             self._retry_at = now + DEFERRED_RETRY_SECONDS
             self.feed(now)

@@ -259,6 +259,8 @@ DEFERRED_RETRY_SECONDS = 0.05
 FRAMES_AT_ONCE = 128
 """Frames of one connection that are handled before others have their turn: a few milliseconds of work. The
 small requests that an honest node has under way pass at once, and their answers."""
+FRAMES_IN_A_CROWD = 16
+"""The same while others wait for their turn: half a millisecond, which everybody else waits for each of them."""
 MAX_DEFERRED = 64
 """Connections that wait for memory at once, and those that wait for their turn; each keeps what was read and not
 handled (MAX_DEFERRED_BYTES). Beyond it nobody waits for a turn."""

@@ -71,6 +71,7 @@ class Reception:
             frames=self._frames,
             record=lambda connection, record, now: self._record(connection, record, self._scratch, now),
             violated=self.violated,
+            begin_turn=self._begin_turn,
             excuse=self._progress.excuse,
         )
 
@@ -85,7 +86,7 @@ class Reception:
             item.last_heard = now
             self._switchboard.relay(item, data)
             return
-        self._left = FRAMES_AT_ONCE
+        self._begin_turn()
         try:
             for piece in item.splitter.split(data):
                 if item.deferred is not None:
@@ -101,6 +102,9 @@ class Reception:
             item.check_expected()
         except ProtocolViolation as violation:
             self.violated(item, violation, now)
+
+    def _begin_turn(self) -> None:
+        self._left = self.backlog.frames_at_once()
 
     def make_room(self, host: str, now: float) -> bool:
         """See that one more handshake with that host may begin; whether it may."""
@@ -386,5 +390,4 @@ class Reception:
             if session.connection is not None:
                 slow = Stalled("it does not go on with the messages that it has begun")
                 self.violated(session.connection, slow, now)
-        self._left = FRAMES_AT_ONCE
         self.backlog.on_timer(now)
