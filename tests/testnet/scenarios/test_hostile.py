@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from kernel import limits
 from kernel.abroad import Abroad
 from testnet.faults.hostile_peer import Conduct, HostilePeer
 from testnet.scenarios.hostile import HOSTILE
@@ -47,6 +48,7 @@ def test_it_holds_with_several_at_once(programs: Programs) -> None:
 def test_it_finds_out_if_a_peer_that_acknowledges_nothing_silences_a_process(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(limits, "MAX_ABROAD_ANSWERS", 1024)  # which this peer can make wait
     per_node = Abroad._of_process
     monkeypatch.setattr(Abroad, "_of_process", lambda self, process, node, answer: per_node(self, process, "", answer))
     result = run(plan(("never_acknowledges", VICTIM)), programs)

@@ -21,7 +21,7 @@ NODES = 5
 """As many as the largest scenario has."""
 SEED = 20260113
 """Its floods are not the longest."""
-LARGEST = "flood"
+LARGEST = "reunions"
 """Of the scenarios, by events."""
 HASH_SEEDS = {LARGEST: "1", "churn": "12345", "file_transfer": "random"}
 """What Python's hashes begin with in the other process that plays a scenario."""
