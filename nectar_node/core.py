@@ -360,6 +360,10 @@ class NodeCore:
         self.network.receive(connection, data, now)
         self.settle(now)
 
+    def peer(self, connection: int) -> str:
+        """Who is there, as far as that is proven; "" before."""
+        return self.network.peer(connection)
+
     def pending(self, connection: int, limit: int) -> list[Buffer]:
         """Bytes for a connection, about `limit` of them; none: nothing now."""
         buffers = self.network.pending(connection, limit)

@@ -6,6 +6,7 @@ socket. Nothing here decides: what the core wants is carried out, what happens i
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -46,7 +47,15 @@ from nectar_node.lanes import Lanes
 from nectar_node.loading import Loader
 from nectar_node.log_budget import LogBudget
 from nectar_node.membership import forget_former_key, open_directory, read_keys
-from nectar_node.memory import LOOK_SECONDS, Ebb, default_budget, give_back, keep_freed_memory
+from nectar_node.memory import (
+    LOOK_SECONDS,
+    Ebb,
+    Pace,
+    collect_by_pace,
+    default_budget,
+    give_back,
+    keep_freed_memory,
+)
 from nectar_node.memory_budget import MemoryBudget
 from nectar_node.node_trace import NodeTrace
 from nectar_node.package import Package
@@ -96,6 +105,7 @@ _IDS_AT_ONCE = 512
 def run(config: NodeConfig) -> int:
     """Run one node until SIGTERM, SIGINT or a shutdown command; returns the exit code and prints what went wrong."""
     keep_freed_memory()
+    collect_by_pace()
     os.umask(0o077)  # what guests make is for nobody else either
     error: NodeError | None = None
     try:
@@ -328,11 +338,15 @@ class Node:
             self._turn()
 
     async def _watch_memory(self) -> None:
-        """Give back what a flood has filled, when it is over."""
-        ebb = Ebb(self._core.memory)
+        """Collect garbage at a pace, and give back what a flood has filled when it is over."""
+        ebb, pace = Ebb(self._core.memory), Pace(trio.current_time())
         while True:
             await trio.sleep(LOOK_SECONDS)
-            if ebb.is_due():
+            is_over, began = ebb.is_due(), trio.current_time()
+            if is_over or pace.is_due(began):
+                gc.collect()
+                pace.collected(trio.current_time() - began, trio.current_time())
+            if is_over:
                 await trio.to_thread.run_sync(give_back, abandon_on_cancel=True)
 
     async def _shut_down(self) -> None:

@@ -18,6 +18,7 @@ from net.errors import DialFailed, StreamBroken
 from net.events import Buffer, Close, Dial, DialFailure, Hold, Writable
 from net.limits import FAREWELL_SECONDS, MAX_RECORD_BYTES
 from net.transport import Listener, Stream, Transport
+from net.turns import STRANGERS, Flow, Turns
 
 SEND_BYTES = 1 << 18
 """Encrypted and written at a time: few calls, and little that a small message would have to wait behind."""
@@ -26,6 +27,8 @@ TURN_BYTES = 1 << 20
 scheduler, which costs as much as encrypting 64 KiB, for every fourth piece of a large message and not for each."""
 ACCEPT_PAUSE_SECONDS = 0.1
 """After our own code has failed to accept a connection."""
+PIECE_BYTES = 1 << 17
+"""Read of a busy peer at once, when others wait."""
 SLOW_RATE = 1 << 18
 """Bytes a second below which a link is slow. It is given a record at a time, so that the network sees how it goes on:
 it takes a connection for dead on which nothing goes for `limits.PING_SECONDS`."""
@@ -52,6 +55,9 @@ class Port(Protocol):
     def failed(self, connection: int, error: Exception, now: float) -> None:
         """See `peers.Network`."""
 
+    def peer(self, connection: int) -> str:
+        """See `peers.Network`."""
+
     def receive(self, connection: int, data: Buffer, now: float) -> None:
         """See `peers.Network`."""
 
@@ -62,9 +68,26 @@ class Port(Protocol):
 class _Link:
     """One connection as the driver knows it."""
 
-    __slots__ = ("closing", "failure", "farewell", "grace", "released", "rest", "scope", "stream", "wake", "writing")
+    __slots__ = (
+        "closing",
+        "failure",
+        "farewell",
+        "flow",
+        "grace",
+        "peer",
+        "released",
+        "rest",
+        "scope",
+        "stream",
+        "wake",
+        "writing",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, flow: Flow) -> None:
+        self.peer = STRANGERS
+        """The name that has been proven there."""
+        self.flow = flow
+        """That of this peer."""
         self.scope = trio.CancelScope()
         """Of everything that is done for the connection."""
         self.wake = trio.Event()
@@ -103,6 +126,8 @@ class Driver:
         self._clock = clock
         self._links: dict[int, _Link] = {}
         self._one_less = trio.Event()
+        self._turns = Turns(clock)
+        nursery.start_soon(self._turns.run)
 
     def handle(self, event: Dial | Close | Writable | Hold) -> None:
         """Do what the network asks for."""
@@ -114,7 +139,7 @@ class Driver:
     def _handle(self, event: Dial | Close | Writable | Hold) -> None:
         match event:
             case Dial(connection, host, port):
-                link = self._links[connection] = _Link()
+                link = self._new_link(connection)
                 link.grace = 0.0
                 self._nursery.start_soon(self._dial, connection, link, host, port)
             case Writable(connection):
@@ -163,6 +188,14 @@ class Driver:
         if stream is None or link.writing or link.closing or link.wake.is_set():
             link.wake.set()
             return
+        if self._turns.crowded and self._turns.tokens(link.flow) <= 0:
+            link.wake.set()
+            return
+        began = self._clock()
+        self._write_now(connection, link, stream)
+        self._used(connection, link, began)
+
+    def _write_now(self, connection: int, link: _Link, stream: Stream) -> None:
         written = 0
         while written < SEND_BYTES:
             buffers = self._port.pending(connection, SEND_BYTES)
@@ -186,6 +219,16 @@ class Driver:
         while self._links:
             await self._one_less.wait()
 
+    def _new_link(self, connection: int) -> _Link:
+        link = self._links[connection] = _Link(self._turns.flow(STRANGERS))
+        return link
+
+    def _used(self, connection: int, link: _Link, since: float) -> None:
+        """Something has been done for a connection since then."""
+        self._turns.used(link.flow, since)
+        if link.peer is STRANGERS and (peer := self._port.peer(connection)):
+            link.peer, link.flow = peer, self._turns.flow(peer)
+
     def _forget(self, connection: int) -> None:
         self._links.pop(connection, None)
         one_less, self._one_less = self._one_less, trio.Event()
@@ -208,7 +251,7 @@ class Driver:
         connection = 0
         try:
             connection = self._port.new_connection()
-            link = self._links[connection] = _Link()
+            link = self._new_link(connection)
             self._port.accepted(connection, stream.host, self._clock())
             self._nursery.start_soon(self._pump, connection, link, stream)
         except Exception as error:
@@ -232,7 +275,7 @@ class Driver:
                 self._forget(connection)
                 self._port.dial_failed(connection, reason, self._clock())
             else:
-                link = self._links[connection] = _Link()
+                link = self._new_link(connection)
                 self._port.connected(connection, self._clock())
                 self._nursery.start_soon(self._pump, connection, link, stream)
         except Exception as error:
@@ -282,18 +325,29 @@ class Driver:
             if link.released is not None:
                 await link.released.wait()
             try:
-                data = await stream.receive_some()
+                data = await self._receive(link, stream)
             except StreamBroken:
                 return
             if not data:
                 return
-            self._port.receive(connection, data, self._clock())
+            began = self._clock()
+            self._port.receive(connection, data, began)
             self._turn()
             taken = len(data)
-            while SEND_BYTES <= taken < TURN_BYTES and link.released is None and (data := stream.receive_now()):
+            while SEND_BYTES <= taken < TURN_BYTES and link.released is None and not self._turns.crowded:
+                if not (data := stream.receive_now()):
+                    break
                 self._port.receive(connection, data, self._clock())
                 self._turn()
                 taken += len(data)
+            self._used(connection, link, began)
+
+    async def _receive(self, link: _Link, stream: Stream) -> Buffer:
+        await stream.readable()
+        if not self._turns.alone(link.flow):
+            await self._turns.take(link.flow)
+        most = PIECE_BYTES if self._turns.crowded else None
+        return stream.receive_now(most) or await stream.receive_some(most)
 
     async def _write(self, connection: int, link: _Link, stream: Stream, scope: trio.CancelScope) -> None:
         try:
@@ -302,7 +356,13 @@ class Driver:
                 link.wake = trio.Event()
                 link.writing = True
                 in_a_row, limit = 0, SEND_BYTES
-                while buffers := link.rest or self._port.pending(connection, limit):
+                while True:
+                    if not self._turns.alone(link.flow):
+                        await self._turns.take(link.flow)
+                    began = self._clock()
+                    if not (buffers := link.rest or self._port.pending(connection, limit)):
+                        break
+                    self._used(connection, link, began)
                     link.rest = []
                     for buffer in buffers:
                         sent = stream.send_now(buffer) if in_a_row < TURN_BYTES else 0

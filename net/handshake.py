@@ -55,6 +55,12 @@ class Noise:
         protocol.handshake_state.e = klass.from_private_bytes(ephemeral)
         self.remote_static: bytes | None = None
 
+    def __del__(self) -> None:
+        """The library's objects refer to each other in a circle. Cut, they are freed at once: thirty objects for each
+        dial that comes to nothing, and a flood of those made the collector stop a node for a second and more."""
+        vars(self._connection.noise_protocol).clear()
+        vars(self._connection).clear()
+
     @property
     def hash(self) -> bytes:
         """The handshake hash so far (Noise section 5.2)."""
@@ -187,7 +193,11 @@ class Handshake:
         self._record = record
         self.circuit = circuit
         self.initiator = initiator
-        self._state: Noise | None = Noise(initiator=initiator, static=static, ephemeral=entropy(32))
+        self._static = static
+        self._ephemeral = entropy(32)
+        self._state: Noise | None = None
+        """Made when it is needed: who connects and says nothing costs no arithmetic."""
+        self._is_split = False
         self._remote_static: bytes | None = None
         self._greeting: Greeting | None = None
         self._signed_hash = b""
@@ -197,11 +207,13 @@ class Handshake:
     @property
     def finished(self) -> bool:
         """Whether all three messages have passed."""
-        return self._state is None or self._state.finished
+        return self._is_split or (self._state is not None and self._state.finished)
 
     @property
     def _noise(self) -> Noise:
-        assert self._state is not None, "nothing is read or written after the split"
+        assert not self._is_split, "nothing is read or written after the split"
+        if self._state is None:
+            self._state = Noise(initiator=self.initiator, static=self._static, ephemeral=self._ephemeral)
         return self._state
 
     def begin(self) -> bytes:
@@ -244,5 +256,5 @@ class Handshake:
         """What encrypts and decrypts the records, after the last message. Nothing can be read or written from then on:
         the state of the handshake, 4 KiB of each session, is let go of; `proves` still works."""
         sealer_and_opener = self._noise.split()
-        self._state = None
+        self._state, self._is_split = None, True
         return sealer_and_opener

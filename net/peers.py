@@ -362,6 +362,11 @@ class Network:
         except Exception as error:
             self._containment.connection(connection, error, now)
 
+    def peer(self, connection: int) -> str:
+        """The node that has proven its name on that connection; "" before."""
+        item = self._switchboard.get(connection)
+        return item.session.name if item is not None and item.session is not None else ""
+
     def pending(self, connection: int, limit: int) -> list[Buffer]:
         """About `limit` bytes that are to be written now, encrypted just now. Less than half of that: it is all there
         is, and a Writable event tells when there is more."""

@@ -133,10 +133,20 @@ class TcpStream:
             except (OSError, trio.ClosedResourceError) as error:
                 raise StreamBroken(str(error)) from error
 
-    def receive_now(self) -> Buffer:
+    async def readable(self) -> None:
         """See `transport.Stream`."""
+        if self._socket.fileno() < 0:
+            raise StreamBroken("the stream is closed")
         try:
-            return self._view[: self._socket.recv_into(self._view)]
+            await trio.lowlevel.wait_readable(self._socket)
+        except (OSError, trio.ClosedResourceError) as error:
+            raise StreamBroken(str(error) or "the stream is closed") from error
+
+    def receive_now(self, max_bytes: int | None = None) -> Buffer:
+        """See `transport.Stream`."""
+        most = RECEIVE_BYTES if max_bytes is None else min(max_bytes, RECEIVE_BYTES)
+        try:
+            return self._view[: self._socket.recv_into(self._view, most)]
         except OSError:
             return b""
 

@@ -26,7 +26,10 @@ class Stream(Protocol):
         """Some bytes, or none at the end of the stream; valid until the caller next waits for anything. Raises
         StreamBroken."""
 
-    def receive_now(self) -> Buffer:
+    async def readable(self) -> None:
+        """Come back when `receive_some` need not wait. Raises StreamBroken."""
+
+    def receive_now(self, max_bytes: int | None = None) -> Buffer:
         """Bytes that are there already, valid until the next call; none if there are none, or no more: `receive_some`
         tells which, and what is wrong with the stream."""
 

@@ -24,6 +24,7 @@ ONLY_IN = {
         "net/driver.py",
         "net/tcp.py",
         "net/transport.py",
+        "net/turns.py",
         "nectar_node/node.py",
         "nectar_node/lanes.py",
         "nectar_node/lifeline.py",

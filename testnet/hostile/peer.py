@@ -180,6 +180,10 @@ class HostilePeer:
             self._arrived(contact)
             self._carry_out(contact)
 
+    def peer(self, connection: int) -> str:
+        """It serves nobody before others."""
+        return ""
+
     def pending(self, connection: int, limit: int) -> list[Buffer]:
         """About `limit` bytes that are to be written now."""
         contact = self._contacts.get(connection)

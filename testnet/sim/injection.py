@@ -15,9 +15,9 @@ from random import Random
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-_SPARED = frozenset({"__enter__", "__exit__", "__aenter__", "__aexit__", "__instancecheck__"})
-"""Nothing is raised in these: what trio does in the first ones cannot be left half done, and C code ignores what comes
-of the last one."""
+_SPARED = frozenset({"__enter__", "__exit__", "__aenter__", "__aexit__", "__instancecheck__", "__del__"})
+"""Nothing is raised in these: what trio does in the first ones cannot be left half done, and the interpreter drops what
+comes out of the last two."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -126,7 +126,7 @@ class Probe:
             return
         if caller is None or called in _SPARED or (file := self._file(caller)) is None:
             return
-        if caller.f_code.co_qualname.startswith(self._guards):
+        if caller.f_code.co_name in _SPARED or caller.f_code.co_qualname.startswith(self._guards):
             return
         site = Site(file, caller.f_code.co_qualname, caller.f_lineno, called)
         injection = self._injection

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from nectar_node.memory import CALM_LOOKS, TRIMMED_BYTES, Ebb, default_budget
+import gc
+
+from nectar_node.memory import CALM_LOOKS, PACE, TRIMMED_BYTES, Ebb, Pace, collect_by_pace, default_budget
 from nectar_node.memory_budget import DEFAULT_BYTES, LEAST_BYTES, MemoryBudget
 
 
@@ -42,3 +44,24 @@ def test_little_is_not_worth_it() -> None:
 
 def test_the_default_is_a_part_of_the_machine_within_its_bounds() -> None:
     assert LEAST_BYTES <= default_budget() <= DEFAULT_BYTES
+
+
+def test_all_objects_are_looked_through_at_once_and_then_at_a_pace() -> None:
+    pace = Pace(10.0)
+    assert pace.is_due(10.0)
+    pace.collected(0.25, 11.0)
+    assert not pace.is_due(11.0 + PACE * 0.25 - 0.01)
+    assert pace.is_due(11.0 + PACE * 0.25)
+
+
+def test_the_interpreter_does_not_begin_to_look_through_all_objects_by_itself() -> None:
+    usual = gc.get_threshold()
+    try:
+        collect_by_pace()
+        assert gc.get_threshold()[:2] == usual[:2]
+        before = gc.get_stats()[2]["collections"]
+        kept: list[list[object]] = [[] for _ in range(1_000_000)]
+        assert gc.get_stats()[2]["collections"] == before
+        del kept
+    finally:
+        gc.set_threshold(*usual)

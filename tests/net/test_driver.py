@@ -24,6 +24,7 @@ from net.events import (
 from net.limits import HANDSHAKE_SECONDS, KEEPALIVE_SECONDS, MAX_RECORD_BYTES, RELAY_BYTES
 from net.peers import NetworkConfig
 from net.tcp import RECEIVE_BYTES, TcpListener, TcpTransport
+from net.turns import Flow
 from net.wire import DATA, FIRST, FIRST_HEADER, NO_BLOB
 from testnet.sim.injection import Injection, Probe, draw
 from tests.net.owner import Owner, owner_of
@@ -186,7 +187,10 @@ class _SlowLink:
         await trio.sleep_forever()
         raise AssertionError
 
-    def receive_now(self) -> bytes:
+    async def readable(self) -> None:
+        await trio.sleep_forever()
+
+    def receive_now(self, max_bytes: int | None = None) -> bytes:
         return b""
 
     def send_now(self, data: Buffer) -> int:
@@ -210,7 +214,7 @@ async def test_what_is_written_to_a_slow_link_is_taken_a_record_at_a_time(
             return [bytes(limit)]
 
         first.network.pending = pending  # type: ignore[method-assign]
-        link = _Link()
+        link = _Link(Flow(trio.current_time()))
         link.wake.set()
         first.driver._links[99] = link
         nursery.start_soon(first.driver._pump, 99, link, _SlowLink())

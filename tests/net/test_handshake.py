@@ -1,5 +1,6 @@
 """The Noise handshake against published vectors, and the proof of a node's name in it."""
 
+import gc
 import warnings
 import weakref
 
@@ -234,3 +235,27 @@ def test_after_the_split_the_handshakes_state_is_gone_and_the_proof_is_not() -> 
     assert state() is None
     assert (acceptor.finished, acceptor.proves(identity_of("ann.test").public_key)) == (True, True)
     assert not acceptor.proves(identity_of("bob.test").public_key)
+
+
+@pytest.mark.parametrize("messages", range(4))
+def test_a_handshake_that_is_given_up_leaves_nothing_that_only_the_collector_frees(messages: int) -> None:
+    dialer, acceptor = handshakes()
+    if messages > 0:
+        acceptor.read_untrusted(dialer.begin())
+    if messages > 1:
+        dialer.read_untrusted(acceptor.write())
+    if messages > 2:
+        acceptor.read_untrusted(dialer.write())
+    protocols = [weakref.ref(each._noise._connection.noise_protocol) for each in (dialer, acceptor)]
+    gc.disable()  # a flood of dials would make garbage by the hundred thousand, whose collection stops the node
+    try:
+        del dialer, acceptor
+        assert [each() for each in protocols] == [None, None]
+    finally:
+        gc.enable()
+
+
+def test_whoever_is_dialed_makes_no_keys_before_the_first_message_is_there() -> None:
+    _, acceptor = handshakes()
+    assert acceptor._state is None
+    assert not acceptor.finished

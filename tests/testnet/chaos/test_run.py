@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -185,10 +184,15 @@ def test_a_testnet_that_somebody_stops_meanwhile_stays_down_and_the_report_says_
 def test_what_the_traces_of_its_nodes_show_is_a_violation(tmp_path: Path) -> None:
     network = Network(tmp_path / "testnet")
     with closing(Traces(tmp_path / "traces")) as traces, started(network, NODES[:2], traces=traces):
+        NodeProcesses(network).pause("b.nec")  # whatever it writes next is younger
+        traces.catch_up()
+        lines = traces.files["b.nec"].read_text().splitlines()
+        last = max((json.loads(line).get("at", traces.began) for line in lines), default=traces.began)
         never_sent = {"step": "sent", "id": 7, "parent": None, "root": 7, "source": f"a.nec@{ECHO}"}
         never_sent |= {"target": f"b.nec@{ECHO}", "claimed": True, "expects": True, "inherits": False, "body": 1}
-        never_sent |= {"blob": None, "reason": None, "beginning": "", "at": time.monotonic()}
+        never_sent |= {"blob": None, "reason": None, "beginning": "", "at": last}
         network.place("b.nec").trace.write_text(json.dumps(never_sent) + "\n")
+        NodeProcesses(network).resume("b.nec")
         report = run_chaos(Ground(network, NODES[:2], traces=traces), 5, 0.5, (), Progress(), Interrupts())
     assert report.violations() == [
         f"G3: b.nec took request 7 to b.nec@{ECHO} from a.nec@{ECHO}, who never sent it "
