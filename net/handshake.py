@@ -58,8 +58,10 @@ class Noise:
     def __del__(self) -> None:
         """The library's objects refer to each other in a circle. Cut, they are freed at once: thirty objects for each
         dial that comes to nothing, and a flood of those made the collector stop a node for a second and more."""
-        vars(self._connection.noise_protocol).clear()
-        vars(self._connection).clear()
+        connection = getattr(self, "_connection", None)  # there is none if it could not be made
+        if connection is not None:
+            vars(connection.noise_protocol).clear()
+            vars(connection).clear()
 
     @property
     def hash(self) -> bytes:
