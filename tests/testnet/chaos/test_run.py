@@ -187,7 +187,7 @@ def test_what_the_traces_of_its_nodes_show_is_a_violation(tmp_path: Path) -> Non
         NodeProcesses(network).pause("b.nec")  # whatever it writes next is younger
         traces.catch_up()
         lines = traces.files["b.nec"].read_text().splitlines()
-        last = max((json.loads(line).get("at", traces.began) for line in lines), default=traces.began)
+        last = max((json.loads(line).get("at", traces.began) for line in lines if line), default=traces.began)
         never_sent = {"step": "sent", "id": 7, "parent": None, "root": 7, "source": f"a.nec@{ECHO}"}
         never_sent |= {"target": f"b.nec@{ECHO}", "claimed": True, "expects": True, "inherits": False, "body": 1}
         never_sent |= {"blob": None, "reason": None, "beginning": "", "at": last}
