@@ -79,14 +79,14 @@ format: $(READY) ## format the code and mend what the linter can
 	@$(RUN) -m ruff check --fix .
 
 .PHONY: bench
-bench: $(READY) ## measure, each figure beside its reference (ARGS=… goes to bench)
+bench: $(READY) ## measure, each figure beside its reference (ARGS=--markdown writes docs/performance.md)
 	@$(RUN) -m bench $(ARGS)
 
 .PHONY: docs
 docs: $(VENV)/.docs ## build the documentation into site/; a broken link or an undocumented public name fails
 	@$(RUN) -m pytest tests/test_docs.py
 	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs --quiet build --strict
-	@echo "The pages are in site/; begin with site/index.html."
+	@echo "The pages are in site/, beginning with site/index.html; for the search, serve them: python3 -m http.server -d site"
 
 .PHONY: chaos
 chaos: $(READY) ## real nodes under faults for MINUTES=10, beside as long without (SEED is the same each time)
