@@ -85,7 +85,8 @@ bench: $(READY) ## measure, each figure beside its reference (ARGS=--markdown wr
 .PHONY: docs
 docs: $(VENV)/.docs ## build the documentation into site/; a broken link or an undocumented public name fails
 	@$(RUN) -m pytest tests/test_docs.py
-	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs --quiet build --strict
+	@# Not --quiet: with it, warnings are not counted, and nothing is strict.
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 	@echo "The pages are in site/, beginning with site/index.html; for the search, serve them: python3 -m http.server -d site"
 
 .PHONY: chaos
