@@ -79,8 +79,15 @@ format: $(READY) ## format the code and mend what the linter can
 	@$(RUN) -m ruff check --fix .
 
 .PHONY: bench
-bench: $(READY) ## measure, each figure beside its reference (ARGS=… goes to bench)
+bench: $(READY) ## measure, each figure beside its reference (ARGS=--markdown writes docs/performance.md)
 	@$(RUN) -m bench $(ARGS)
+
+.PHONY: docs
+docs: $(VENV)/.docs ## build the documentation into site/; a broken link or an undocumented public name fails
+	@$(RUN) -m pytest tests/test_docs.py
+	@# Not --quiet: with it, warnings are not counted, and nothing is strict.
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
+	@echo "The pages are in site/, beginning with site/index.html; for the search, serve them: python3 -m http.server -d site"
 
 .PHONY: chaos
 chaos: $(READY) ## real nodes under faults for MINUTES=10, beside as long without (SEED is the same each time)
@@ -98,7 +105,7 @@ guests: $(READY) ## rebuild the guest binaries, to the same bytes
 .PHONY: clean
 clean: ## remove what was made here: .venv, caches, and a stopped testnet's folder
 	@if [ -d .nectar ] && [ -x $(RUN) ]; then $(RUN) -m nectar_node testnet down; fi
-	rm -rf $(VENV) .nectar .mypy_cache .ruff_cache .pytest_cache .hypothesis .zig-cache zig-out *.egg-info
+	rm -rf $(VENV) site .nectar .mypy_cache .ruff_cache .pytest_cache .hypothesis .zig-cache zig-out *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml
@@ -106,4 +113,8 @@ $(READY): pyproject.toml
 	@if ! [ -x $(RUN) ]; then rm -rf $(VENV); $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "Python's venv module is missing: on Debian, apt-get install python3-venv." >&2; exit 1; }; fi
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev,guests]'
+	@touch $@
+
+$(VENV)/.docs: $(READY)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@

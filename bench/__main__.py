@@ -1,4 +1,4 @@
-"""`python -m bench [NAME …] [--json]`."""
+"""`python -m bench [NAME …] [--json | --markdown]`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from bench import (
@@ -21,6 +21,7 @@ from bench import (
     latency,
     local,
     lookups,
+    markdown,
     remote,
     routed,
     scale,
@@ -52,14 +53,16 @@ BENCHES: dict[str, Callable[[], list[Result]]] = {
 }
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Take the figures that are named, or all."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure this node, each figure beside a reference.")
     parser.add_argument("name", nargs="*", help=f"which: {', '.join(BENCHES)}; all if none is named")
     parser.add_argument("--minutes", type=float, default=chaos.MINUTES, metavar="M", help="how long chaos takes")
     parser.add_argument("--quick", action="store_true", help="hostile looks at memory after 10 s, and not after 60")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    chosen = parser.parse_args()
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object")
+    form.add_argument("--markdown", action="store_true", help="write docs/performance.md; print the section of some")
+    chosen = parser.parse_args(arguments)
     unknown = [name for name in chosen.name if name not in BENCHES]
     if unknown:
         parser.error(f"there is no figure {unknown[0]!r}; there are {', '.join(BENCHES)}")
@@ -70,14 +73,25 @@ def main() -> int:
     for name in chosen.name or BENCHES:
         taken = benches[name]()
         results += taken
-        if not chosen.json:
+        if not (chosen.json or chosen.markdown):
             for result in taken:
                 _show(result)
     if chosen.json:
         print(json.dumps({result.name: asdict(result) for result in results}, indent=2))
+    elif chosen.markdown:
+        _write(markdown.section(results, markdown.this_machine(), markdown.today()), whole=not chosen.name)
     elif not chosen.name:
         print(f"\n{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     return 0
+
+
+def _write(figures: str, whole: bool) -> None:
+    """Into the page, which has all figures of one machine; those of a run that took some of them are printed."""
+    if not whole:
+        print(figures)
+        return
+    markdown.PAGE.write_text(markdown.replaced(markdown.PAGE.read_text(), figures))
+    print(f"{markdown.PAGE} has these figures now.")
 
 
 def _show(result: Result) -> None:

@@ -20,8 +20,9 @@ def test_there_are_enough_and_each_has_a_name_of_its_own() -> None:
     assert not [name for name, count in Counter(mutant.name for mutant in MUTANTS).items() if count > 1]
 
 
-def test_the_readme_tells_how_many_there_are() -> None:
-    assert f"one of the {len(MUTANTS)} ways in which `make mutants` breaks\nit" in (ROOT / "README.md").read_text()
+def test_the_page_on_simulation_tells_how_many_there_are() -> None:
+    page = (ROOT / "docs/simulation.md").read_text()
+    assert f"one of the {len(MUTANTS)} ways in which `make mutants` breaks the node" in page
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

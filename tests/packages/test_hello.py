@@ -15,7 +15,7 @@ from tests.packages.lab import Lab
 
 HELLO, GREETER = "our@hello:hello:sys", "our@greeter:greeter:local"
 MANIFEST = [{"process_name": "greeter", "process_wasm_path": "/greeter.wasm", "public": True}]
-DOCUMENTS = ("README.md", "docs/writing-a-process.md", "sdk/zig/README.md")
+DOCUMENTS = ("docs/writing-a-process.md", "sdk/zig/README.md")
 PATIENCE = 5
 
 

@@ -1,0 +1,111 @@
+"""The figures as a section of docs/performance.md, with the machine, the date and the interpreter that they are of."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from bench.measure import Result, Skipped
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+"""The section is what is between these lines of the page."""
+TITLES = {
+    "transfer": "1 GiB from file to file between two nodes, whole command",
+    "transfer_tcp": "the same",
+    "transfer_disk": "the same on a disk",
+    "local": "request and response between two Wasm processes of a node",
+    "local_1mib": "the same with 1 MiB bodies",
+    "blob_loaded": "a 1 MiB blob that is loaded",
+    "blob_inherited": "a 16 MiB blob inherited through three processes",
+    "remote": "request and response between Wasm processes on two nodes",
+    "remote_window": "64 of them under way",
+    "routed": "a file through a router",
+    "stream_tcp": "large blobs from memory to memory of two nodes",
+    "stream_cipher": "the same",
+    "latency": "99th percentile of an echo while four guests spin",
+    "latency_cores": "two guests that spin",
+    "fair": "99th percentile of a small request while 1 GiB flows on the same session",
+    "handshake": "from dial to first message",
+    "handshake_crowd": "500 nodes that dial one at once",
+    "idle": "an idle session, of 1,000 on one node",
+    "start": "from spawn to the first message handled",
+    "scale_memory": "10,000 idle processes, memory of each",
+    "scale_spawn": "10,000 idle processes, time to spawn each",
+    "scale_ring": "a message through a ring of all of them, a hop",
+    "boot": "a node is ready",
+    "boot_testnet": "a testnet of three is ready",
+    "lookups": "look-ups at a registrar with 100,000 names",
+    "lookup_time": "one of them",
+    "registrar_start": "that registrar starts",
+    "sim_speed": "virtual time in a simulated file transfer between five nodes, with faults",
+    "sim_seeds": "seeds of small scenarios, swept on both cores",
+    "sim_crowd_memory": "each of 100 nodes in one simulation",
+    "sim_crowd_boot": "the same, to boot",
+}
+"""What a figure is of, in words; one that is not here is called by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What figures depend on beside the code."""
+
+    processor: str
+    cores: int
+    system: str
+    interpreter: str
+
+    def __str__(self) -> str:
+        return f"{self.processor}, {self.cores} cores, {self.system}, {self.interpreter}"
+
+
+def this_machine() -> Machine:
+    """The one that this runs on."""
+    return Machine(
+        _processor(Path("/proc/cpuinfo")) or platform.machine(),
+        os.cpu_count() or 1,
+        f"{platform.system()} {platform.release()}",
+        f"{platform.python_implementation()} {platform.python_version()}",
+    )
+
+
+def _processor(information: Path) -> str | None:
+    if not information.is_file():
+        return None
+    names = (line.partition(":")[2].strip() for line in information.read_text().splitlines() if "model name" in line)
+    return next(names, None)
+
+
+def today() -> date:
+    """In UTC, so that the page does not depend on where the machine is."""
+    return datetime.now(UTC).date()
+
+
+def section(results: Iterable[Result], machine: Machine, taken: date) -> str:
+    """The section: when and where, then a table with a row for each figure."""
+    rows = [_row(result) for result in results]
+    head = ["| figure | value (least to greatest) | against | goal |", "|---|---|---|---|"]
+    return "\n".join(["## Figures", "", f"Taken on {taken.isoformat()}: {machine}.", "", *head, *rows])
+
+
+def _row(result: Result) -> str:
+    title = TITLES.get(result.name, result.name)
+    if isinstance(result, Skipped):
+        return f"| {title} | not taken: {result.why} | | |"
+    value = f"{result.median:g} {result.unit} ({result.min:g} to {result.max:g})"
+    reference = result.reference
+    against = "" if reference is None else f"{reference.name}: {reference.median:g} {reference.unit}"
+    return f"| {title} | {value} | {against} | {result.goal}{'' if result.met else ': **missed**'} |"
+
+
+def replaced(page: str, figures: str) -> str:
+    """The page with this section instead of its own. Raises ValueError if it does not say where that is."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"The page has no section between {BEGIN} and {END}.")
+    return f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}"

@@ -1,0 +1,83 @@
+"""The pages and the docstrings: nothing public is undocumented, and no page names what is not there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("kernel", "net", "nectar_node", "testnet")
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "sdk/**/*.md", "packages/*/*.md")
+    for path in ROOT.glob(pattern)
+    if ".venv" not in path.parts
+)
+README_LINES = 120
+PATHS_BELOW = ("kernel/", "net/", "nectar_node/", "testnet/", "tests/", "bench/", "docs/", "packages/", "sdk/")
+"""What text between backticks begins with if it is a path of the repository."""
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def undocumented(path: Path) -> Iterator[str]:
+    """The public names of a module that have no docstring; the module itself, if it has none."""
+    tree = ast.parse(path.read_text())
+    where = str(path.relative_to(ROOT))
+    if ast.get_docstring(tree) is None:
+        yield where
+    yield from (f"{where}: {name}" for name in _undocumented_in(tree, ""))
+
+
+def _undocumented_in(node: ast.AST, prefix: str) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, Definition):
+            if child.name.startswith("_"):
+                continue
+            if ast.get_docstring(child) is None:
+                yield prefix + child.name
+            if isinstance(child, ast.ClassDef):
+                yield from _undocumented_in(child, f"{prefix}{child.name}.")
+        elif isinstance(child, ast.If | ast.Try):
+            yield from _undocumented_in(child, prefix)
+
+
+def prose(page: Path) -> str:
+    """The text of a page without its blocks of code."""
+    return re.sub(r"^(`{3,}).*?^\1", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_has_a_docstring(room: str) -> None:
+    assert [name for path in sorted((ROOT / room).rglob("*.py")) for name in undocumented(path)] == []
+
+
+def test_what_has_no_docstring_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.test_docs.ROOT", tmp_path)
+    (tmp_path / "x.py").write_text("class A:\n  '''An A.'''\n  def b(self): ...\n  def _c(self): ...\ndef _d(): ...\n")
+    assert list(undocumented(tmp_path / "x.py")) == ["x.py", "x.py: A.b"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", prose(page))
+    assert [link for link in links if ":" not in link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_paths_that_a_page_names_are_there(page: Path) -> None:
+    named = [text for text in re.findall(r"`([^`\s]+)`", prose(page)) if text.startswith(PATHS_BELOW)]
+    assert [text for text in named if not (ROOT / text).exists()] == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) < README_LINES
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_an_installed_package_says_that_it_is_typed(room: str) -> None:
+    assert (ROOT / room / "py.typed").is_file()
+    assert f'{room} = ["py.typed"]' in (ROOT / "pyproject.toml").read_text()
