@@ -41,11 +41,11 @@ from nectar_node.world import (
 )
 from net.directory import Endpoint, RegistrarDirectory
 from net.events import Close, Dial, DialFailure, Hold, Probed, Unforeseen, Writable
-from net.handshake import VERSION
 from net.identity import Identity
 from net.limits import FAREWELL_SECONDS
 from net.peers import Network, NetworkConfig
 from net.registrar import Registrar
+from net.wire import VERSION
 from testnet.forgery import claim_name
 from testnet.sim.disk import SimDisk
 from testnet.sim.fabric import BUFFER_BYTES, End
