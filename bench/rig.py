@@ -10,11 +10,12 @@ import trio
 
 from bench.guests import PACKAGE, PUBLISHER
 from kernel.address import Address, ProcessId
-from kernel.events import Answered, Inject, Launch, Start, Tick
+from kernel.events import Answered, Inject, Start, Tick
 from kernel.guest import Arrival, Failure, Guest, GuestConfig, Poll, Program
 from kernel.kernel import Kernel
 from kernel.machine import Machine
 from kernel.message import ON_EXIT_NONE, LazyLoadBlob, Request
+from kernel.process import Launch
 from kernel.runner import Runner
 from kernel.wasm.engine import Engine
 

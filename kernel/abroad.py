@@ -14,55 +14,18 @@ What system processes send fails beyond it, since they cannot wait.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from math import inf
 from weakref import WeakValueDictionary
 
 from kernel import limits
 from kernel.address import PackageId, ProcessId
-from kernel.memory import UNMETERED, Account, Memory
+from kernel.memory import UNMETERED, Memory
 from kernel.message import Envelope, Response, size_of
-from kernel.process import Process
+from kernel.process import Lot, Process
 
 SYSTEM = ProcessId("", "", "")
 """Stands for all system processes together."""
-
-
-class Lot:
-    """What is on its way from one sender to one node. It lives as long as a process or a message knows it."""
-
-    __slots__ = (
-        "__weakref__",
-        "account",
-        "bytes",
-        "messages",
-        "most_bytes",
-        "most_messages",
-        "node",
-        "outer",
-        "waiters",
-    )
-
-    def __init__(self, node: str, most_messages: float, most_bytes: float, outer: Lot | None, account: Account) -> None:
-        self.node = node
-        self.most_messages = most_messages
-        self.most_bytes = most_bytes
-        self.outer = outer
-        """What counts for this one counts for that one too."""
-        self.account = account
-        """Who pays for the memory."""
-        self.messages = 0
-        self.bytes = 0
-        self.waiters: deque[Process] = deque()
-        """Those that wait for this one, in order."""
-
-    def has_room(self) -> bool:
-        """Whether one more message, of any size, may be sent. With nothing on its way there is: nothing that goes
-        could wake who waits."""
-        if not self.messages:
-            return True
-        return self.messages < self.most_messages and self.bytes < self.most_bytes and self.account.has_room()
 
 
 class Abroad:

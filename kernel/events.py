@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from kernel.address import Address, PackageId, ProcessId
 from kernel.capability import Capability
@@ -22,10 +22,7 @@ from kernel.message import (
     Request,
     Response,
 )
-
-if TYPE_CHECKING:
-    from kernel.abroad import Lot
-    from kernel.process import Process
+from kernel.process import Launch, Lot, Process
 
 # --- events ---------------------------------------------------------------------------------------------------------
 
@@ -78,18 +75,6 @@ class Reply(NamedTuple):
     reply_to: ReplyTo
     response: Response
     blob: LazyLoadBlob | None
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """How a process is started; kept for its restarts (G22)."""
-
-    process: ProcessId
-    program: Program
-    on_exit: OnExit
-    public: bool
-    parent: ProcessId | None = None
-    """The process that spawned it; the two may message each other (G18)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,6 @@ from kernel.events import (
     Initialize,
     Kill,
     KillAll,
-    Launch,
     Load,
     Loaded,
     Run,
@@ -37,7 +36,7 @@ from kernel.grants import Grants
 from kernel.guest import End, Spawn, SpawnError
 from kernel.json_text import is_json
 from kernel.message import OnExit, OnExitAction
-from kernel.process import Process, Waiting
+from kernel.process import Launch, Process, Waiting
 from kernel.router import Router
 
 FIRST_BACK_OFF = 1.0

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from kernel.address import Address
+from kernel.address import Address, ProcessId
+from kernel.descent import Kin
 from kernel.fair_queue import FairQueue
-from kernel.guest import Effect, End, Poll
+from kernel.guest import Effect, End, Poll, Program
 from kernel.mailbox import Mailbox
 from kernel.memory import Account
 from kernel.message import Envelope, LazyLoadBlob, OnExit, ReplyTo, Request
 
-if TYPE_CHECKING:
-    from kernel.abroad import Lot
-    from kernel.descent import Kin
-    from kernel.events import Launch
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a process is started; kept for its restarts (G22)."""
+
+    process: ProcessId
+    program: Program
+    on_exit: OnExit
+    public: bool
+    parent: ProcessId | None = None
+    """The process that spawned it; the two may message each other (G18)."""
 
 
 class Waiting(enum.Enum):
@@ -94,6 +103,42 @@ class Parked(NamedTuple):
     envelope: Envelope
     receipt: object
     """None for that of a system process."""
+
+
+class Lot:
+    """What is on its way from one sender to one node. It lives as long as a process or a message knows it."""
+
+    __slots__ = (
+        "__weakref__",
+        "account",
+        "bytes",
+        "messages",
+        "most_bytes",
+        "most_messages",
+        "node",
+        "outer",
+        "waiters",
+    )
+
+    def __init__(self, node: str, most_messages: float, most_bytes: float, outer: Lot | None, account: Account) -> None:
+        self.node = node
+        self.most_messages = most_messages
+        self.most_bytes = most_bytes
+        self.outer = outer
+        """What counts for this one counts for that one too."""
+        self.account = account
+        """Who pays for the memory."""
+        self.messages = 0
+        self.bytes = 0
+        self.waiters: deque[Process] = deque()
+        """Those that wait for this one, in order."""
+
+    def has_room(self) -> bool:
+        """Whether one more message, of any size, may be sent. With nothing on its way there is: nothing that goes
+        could wake who waits."""
+        if not self.messages:
+            return True
+        return self.messages < self.most_messages and self.bytes < self.most_bytes and self.account.has_room()
 
 
 class Process:

@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from kernel.abroad import Lot
 from kernel.events import Taken
 from kernel.guest import Effect, End, Poll
 from kernel.message import Envelope, Reason, Request
 from kernel.outcomes import Outcomes
-from kernel.process import Parked, Process, Waiting
+from kernel.process import Lot, Parked, Process, Waiting
 from kernel.router import Router
 
 Apply = Callable[[Process, Iterable[Effect], Poll, End | None], None]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 
-from kernel.abroad import Lot
 from kernel.address import ProcessId
 from kernel.errors import BadAddress
 from kernel.guest import Poll
 from kernel.json_text import is_json
 from kernel.message import Envelope, Reason, size_of
 from kernel.outcomes import Outcomes
-from kernel.process import Process, Stall, Waiting
+from kernel.process import Lot, Process, Stall, Waiting
 from kernel.router import Router
 
 

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from kernel.address import Address, PackageId, ProcessId
 from kernel.capability import Capability
-from kernel.events import Event, Expect, KillAll, Launch, Settled, Start
+from kernel.events import Event, Expect, KillAll, Settled, Start
 from kernel.guest import Program
 from kernel.kernel import Kernel
+from kernel.process import Launch
 from nectar_node.package import ManifestEntry, Package
 from nectar_node.storage.operations import Location, is_part
 from nectar_node.world import BadCode, Installed, LoadCode, LogLine, WorldAction

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from kernel.address import ProcessId
-from kernel.events import DeadLetter, Launch
+from kernel.events import DeadLetter
 from kernel.message import Request
-from kernel.process import Process
+from kernel.process import Launch, Process
 from nectar_node.core import NodeCore
 from nectar_node.package import Package, asked_for, capability_text
 from nectar_node.storage.ledger import NO_QUOTA

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from net.connection import Connection
 from net.directory import Directory, HeldRecord, decode_record_untrusted
 from net.errors import BadNameRecord, NotBelieved, UnknownName
 from net.identity import Identity
+from net.reach import Answer
 from net.registrar import Registrar
-from net.resolver import Answer
+from net.session import Connection
 
 
 class Verdict(Enum):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from net.connection import Connection, Deferred, HoldReason
+from net.connection import Deferred, HoldReason
 from net.containment import Containment
 from net.errors import NoRoom, ProtocolViolation
 from net.events import Buffer
@@ -23,7 +23,7 @@ from net.limits import (
     MAX_DEFERRED,
     MAX_DEFERRED_BYTES,
 )
-from net.session import Session
+from net.session import Connection, Session
 from net.switchboard import Switchboard
 from net.wire import Control, Data
 

@@ -6,13 +6,13 @@ to the node at the other end, which then begins like any other, with a handshake
 
 from collections.abc import Callable
 
-from net.connection import Connection, Stage
+from net.connection import Stage
 from net.errors import BadFrame, NoCircuit
 from net.events import Log
 from net.handshake import Accept, Circuit, Connect
 from net.limits import HANDSHAKE_SECONDS, MAX_CALLS_PER_ROUTER
 from net.relay import Relay
-from net.session import Session
+from net.session import Connection, Session
 from net.sessions import Sessions
 from net.switchboard import Switchboard
 from net.wire import Goodbye, Incoming, Spliced

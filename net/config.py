@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from net.directory import Endpoint
-from net.handshake import VERSION
 from net.identity import Identity
 from net.limits import (
     MAX_CONNECTIONS,
@@ -14,6 +13,7 @@ from net.limits import (
     SESSION_CREDIT_MESSAGES,
 )
 from net.memory import UNMETERED, Memory
+from net.wire import VERSION
 
 
 @dataclass(frozen=True, slots=True)

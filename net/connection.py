@@ -1,17 +1,18 @@
-"""One connection to a peer: its handshake, then its records. Knows no session's rules and makes no decision."""
+"""A channel to a peer: its handshake, then its records. Knows no session's rules and makes no decision."""
 
 from collections import deque
 from collections.abc import Iterable
 from enum import IntEnum, IntFlag
+from typing import Protocol
 
 from net.directory import Endpoint
 from net.errors import BadHandshake, GoodbyeCode
 from net.events import Buffer
 from net.handshake import FIRST_MESSAGE_BYTES, Greeting, Handshake
+from net.inbox import Inbox
 from net.limits import HELD_PIECE_OVERHEAD_BYTES, MAX_HANDSHAKE_BYTES, MAX_PLAINTEXT_BYTES, MAX_RECORD_BYTES, TAG_BYTES
 from net.memory import Account
 from net.records import LENGTH, Opener, Sealer, Splitter
-from net.session import Session
 from net.stall import Watch
 from net.streams import Outbox
 from net.wire import Control, Data, Goodbye, encode_acks, encode_control
@@ -38,7 +39,7 @@ class Stage(IntEnum):
     LIVE = 5
     """Messages pass."""
     SPLICED = 6
-    """At a router: the bytes are two other nodes', and go to `Connection.partner` as they are."""
+    """At a router: the bytes are two other nodes', and go to `session.Connection.partner` as they are."""
 
 
 class HoldReason(IntFlag):
@@ -95,8 +96,16 @@ class Deferred:
         self.pieces, self.bytes, self.began = former.pieces, former.bytes, former.began
 
 
-class Connection:
-    """See the module's text. `stage`, `session` and the timing fields are set by `reception` and `sessions`."""
+class Carried(Protocol):
+    """The session whose messages a channel carries."""
+
+    name: str
+    inbox: Inbox
+    outbox: Outbox
+
+
+class Channel:
+    """See the module's text. `stage` and the timing fields are set by `reception` and `sessions`."""
 
     __slots__ = (
         "_controls",
@@ -119,7 +128,6 @@ class Connection:
         "number",
         "opener",
         "owner",
-        "partner",
         "payer",
         "ping_sent",
         "pinged",
@@ -148,15 +156,13 @@ class Connection:
         """Where it was dialed."""
         self.via: str | None = None
         """The router whose circuit it is."""
-        self.partner: Connection | None = None
-        """At a router: the circuit's other leg."""
         self.holds = HoldReason.NONE
         """Why the driver was told to read no more from it."""
         self.payer: Account | None = None
         """At a router: the caller's, which has what waits to be passed on."""
         self.raw_bytes = 0
         """Memory of what waits to be written and is not encrypted here: handshake messages, and a partner's bytes."""
-        self.session: Session | None = None
+        self.session: Carried | None = None
         self.greeting: Greeting | None = None
         self.closed = False
         self.half_open = dialed is None
@@ -356,4 +362,4 @@ class Connection:
         return f"connection {self.number} with {self.peer}"
 
     def __repr__(self) -> str:
-        return f"Connection({self.number}, {self.peer}, {self.stage.name})"
+        return f"{type(self).__name__}({self.number}, {self.peer}, {self.stage.name})"

@@ -16,10 +16,9 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 
-from net.connection import Connection
 from net.errors import GoodbyeCode
 from net.events import Close, FailureReason, NetEvent, Unforeseen
-from net.session import Session
+from net.session import Connection, Session
 from net.switchboard import Switchboard
 
 WHY = "this node failed: its log says why"

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from net.connection import Connection
 from net.limits import FIRST_MESSAGE_SECONDS, HALF_OPEN_SECONDS, MAX_HALF_OPEN_PER_HOST
+from net.session import Connection
 
 _LOT_BYTES = 4
 """Of each of two lots: the bias by 2^32 not being a multiple of the number of places is below one in a million."""

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from net.connection import Connection, Stage
+from net.connection import Stage
 from net.errors import BadFrame, BadNameRecord, GoodbyeCode
 from net.events import Delivered, Failed, FailureReason, Log
 from net.parts import Parts
-from net.session import Session
+from net.session import Connection, Session
 from net.wire import (
     Ack,
     Control,

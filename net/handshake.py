@@ -22,11 +22,10 @@ from net.identity import SIGNATURE_BYTES, Identity, verify_untrusted
 from net.limits import MAX_HANDSHAKE_BYTES, MAX_NAME_RECORD_BYTES
 from net.names import is_node_name
 from net.records import Opener, Sealer
-from net.wire import TICKET_BYTES
+from net.wire import TICKET_BYTES, VERSION
 
 PROTOCOL = b"Noise_XX_25519_ChaChaPoly_BLAKE2s"
 PROLOGUE = b"nectar/1"
-VERSION = 1
 _MAX_ITEMS = 16
 """Of a greeting: the array and its five fields, and room for those of another version."""
 FIRST_MESSAGE_BYTES = 32

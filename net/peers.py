@@ -45,10 +45,10 @@ from net.limits import (
 from net.names import is_node_name
 from net.own_routers import Place
 from net.parts import Parts
+from net.reach import Answer
 from net.reception import Reception
 from net.registrar import Registrar
 from net.relay import Relay
-from net.resolver import Answer
 from net.service import Service
 from net.session import Receipt
 from net.sessions import Sessions

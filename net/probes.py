@@ -7,7 +7,7 @@ a connection: `sessions` and whoever sees a step report, and this turns it into 
 
 from collections.abc import Callable
 
-from net.connection import Connection, Stage
+from net.connection import Stage
 from net.directory import NameRecord
 from net.events import (
     AttemptFailed,
@@ -26,9 +26,10 @@ from net.events import (
     ProbeStep,
     Proven,
 )
-from net.handshake import VERSION
 from net.limits import MAX_PROBES, PING_SECONDS, PROBE_SECONDS
-from net.resolver import Answer
+from net.reach import Answer
+from net.session import Connection
+from net.wire import VERSION
 
 _STAGES = {
     Stage.DIALING: AttemptStage.DIAL,

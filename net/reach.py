@@ -6,6 +6,7 @@ itself: each method returns the next step. Tests: tests/net/test_reach.py.
 
 from collections import deque
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TypeAlias
 
 from net.directory import Endpoint
@@ -29,6 +30,17 @@ _BY_WEIGHT = (
     FailureReason.REFUSED,
 )
 """Of the reasons of one round, the first of these is told."""
+
+
+class Answer(Enum):
+    """How a lookup ended."""
+
+    KNOWN = auto()
+    """The directory has the newest record."""
+    UNKNOWN = auto()
+    """There is no such name."""
+    UNAVAILABLE = auto()
+    """The registrar could not be asked; the directory may have a record all the same."""
 
 
 @dataclass(frozen=True, slots=True)

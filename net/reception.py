@@ -7,7 +7,7 @@ neighbours.
 
 from net.admission import Admission, Ruling, Verdict
 from net.backlog import Backlog
-from net.connection import Connection, HoldReason, Stage
+from net.connection import HoldReason, Stage
 from net.errors import (
     BadFrame,
     GoodbyeCode,
@@ -35,8 +35,8 @@ from net.limits import (
 )
 from net.parts import Parts
 from net.progress import Progress
-from net.resolver import Answer
-from net.session import Receipt, Session
+from net.reach import Answer
+from net.session import Connection, Receipt, Session
 from net.wire import Control, Data, decode_frames_untrusted
 
 _LEG, _LIVE, _SPLICED = Stage.LEG, Stage.LIVE, Stage.SPLICED
@@ -184,13 +184,14 @@ class Reception:
     def _is_slow(self, connection: Connection) -> bool:
         """Whether a pong may yet come to a live connection: the ping is behind much else on a slow link."""
         assert connection.session is not None
-        return connection.watch.writes_on(connection.session, writing=connection.signalled)
+        return connection.watch.writes_on(connection.session.bytes_sent, writing=connection.signalled)
 
     def _gets_on(self, connection: Connection, now: float) -> bool:
         """Whether a live connection does; otherwise it has ended now."""
-        assert connection.session is not None
+        session = connection.session
+        assert session is not None
         try:
-            connection.watch.look(connection.session, writing=connection.signalled, now=now)
+            connection.watch.look(session.outbox, session.bytes_sent, writing=connection.signalled, now=now)
         except ProtocolViolation as violation:
             self.violated(connection, violation, now)
             return False

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from net.connection import Connection, Stage
+from net.connection import Stage
 from net.errors import GoodbyeCode, NoCircuit
 from net.limits import (
     CIRCUIT_IDLE_SECONDS,
@@ -25,7 +25,7 @@ from net.limits import (
 from net.memory import UNMETERED, Memory
 from net.origins import address_of
 from net.places import Places
-from net.session import Session
+from net.session import Connection, Session
 from net.switchboard import Switchboard
 from net.wire import TICKET_BYTES, Incoming, Reserved, Spliced
 

@@ -6,7 +6,6 @@ connection until it is answered, its time is up, or the registrar cannot be reac
 
 from collections import deque
 from collections.abc import Callable
-from enum import Enum, auto
 
 from net.directory import Directory, Endpoint, NameRecord, read_record_untrusted, sign_record
 from net.errors import (
@@ -38,6 +37,7 @@ from net.limits import (
     REGISTRATION_RETRY_SECONDS,
     RENEWAL_SLACK_SECONDS,
 )
+from net.reach import Answer
 from net.timers import Timers
 from net.wall_clock import WallClock
 from net.wire import Control, Found, Granted, Lookup, Refused, Register
@@ -63,17 +63,6 @@ REASONS = {
     InvitationUsed.code: FailureReason.INVITATION_USED,
 }
 """What the registrar's refusals are to this node; the others are RECORD_REFUSED."""
-
-
-class Answer(Enum):
-    """How a lookup ended."""
-
-    KNOWN = auto()
-    """The directory has the newest record."""
-    UNKNOWN = auto()
-    """There is no such name."""
-    UNAVAILABLE = auto()
-    """The registrar could not be asked; the directory may have a record all the same."""
 
 
 class Resolver:

@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
-from net.connection import Connection
 from net.directory import HeldRecord
 from net.errors import NoRoom, RecordNotKept, RegistrationRefused
 from net.events import NetEvent, RecordStored
 from net.limits import MAX_WAITING_GRANTS
 from net.registrar import Registrar
+from net.session import Connection
 from net.wire import Control, Found, Granted, Lookup, Refused, Register
 
 

@@ -17,20 +17,19 @@ in which the handshakes began keeps one of a process that has ended from undoing
 Tests: tests/net/test_session.py, tests/net/test_peers_faults.py.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
+from collections.abc import Callable
+
+from net.connection import Channel
 from net.errors import BadFrame
+from net.handshake import Handshake
 from net.inbox import Arrived, Inbox
 from net.memory import Account
-from net.reach import Reach
-from net.resolver import Answer
+from net.reach import Answer, Reach
 from net.streams import Outbox
 from net.vitals import PeerState, PeerStatus, Vitals
 from net.wire import INCARNATION_BYTES, Credit, Data, Resume
-
-if TYPE_CHECKING:
-    from net.connection import Connection
 
 
 class Receipt:
@@ -38,10 +37,23 @@ class Receipt:
 
     __slots__ = ("inbox", "sequence", "session")
 
-    def __init__(self, session: "Session", inbox: Inbox, sequence: int) -> None:
+    def __init__(self, session: Session, inbox: Inbox, sequence: int) -> None:
         self.session = session
         self.inbox = inbox
         self.sequence = sequence
+
+
+class Connection(Channel):
+    """A connection and the session that it carries, which `reception` sets once the peer is believed."""
+
+    __slots__ = ("partner",)
+    session: Session | None
+
+    def __init__(self, number: int, handshake: Handshake, *, dialed: str | None, host: str, now: float) -> None:
+        """The parameters are those of a `Channel`."""
+        super().__init__(number, handshake, dialed=dialed, host=host, now=now)
+        self.partner: Connection | None = None
+        """At a router: the circuit's other leg."""
 
 
 class Session:
@@ -163,7 +175,7 @@ class Session:
         quiet = self.connection is None and self.reach is None and not self.looking and not self.up
         return quiet and not self.outbox.messages and self.inbox.idle
 
-    def choose(self, connection: "Connection") -> Resume:
+    def choose(self, connection: Connection) -> Resume:
         """The arbiter takes `connection`; what it says first."""
         assert self.arbiter
         self._binding += 1
@@ -181,7 +193,7 @@ class Session:
             return met > self._met
         return frame.binding > self._binding
 
-    def answer(self, connection: "Connection", binding: int) -> Resume:
+    def answer(self, connection: Connection, binding: int) -> Resume:
         """The side that follows takes the connection on which it was spoken to; what it says."""
         assert not self.arbiter
         self._met = max(self._met, connection.met)
@@ -220,7 +232,7 @@ class Session:
         self.outbox.set_credit(*self._peer_credit)
         return Credit(*self._credit)
 
-    def inherit(self, former: "Session") -> list[object]:
+    def inherit(self, former: Session) -> list[object]:
         """Take the place of another session with the same name: the tokens of what the peer may have seen of it, which
         fail; the rest of what waited there waits here."""
         assert not self.outbox.messages
@@ -230,7 +242,7 @@ class Session:
         self.up = former.up
         return failed
 
-    def succeed(self, former: "Session") -> None:
+    def succeed(self, former: Session) -> None:
         """Begin anew where the other one has failed: keep what is for people, and the order of connections."""
         self.vitals = former.vitals
         self.bytes_sent, self.bytes_received = former.bytes_sent, former.bytes_received

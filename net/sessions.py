@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from net.config import NetworkConfig
-from net.connection import Connection, Stage
+from net.connection import Stage
 from net.containment import WHY, Containment
 from net.directory import Directory, Endpoint
 from net.errors import GoodbyeCode, Paused, ProtocolViolation
@@ -29,9 +29,9 @@ from net.limits import KEEPALIVE_SECONDS, MAX_ENDPOINTS, PING_SECONDS, ROUTER_RE
 from net.own_routers import OwnRouters
 from net.penalties import Penalties
 from net.probes import Probes
-from net.reach import GiveUp, LookUp, Reach, Step, Try, Wait
-from net.resolver import Answer, Resolver
-from net.session import Session
+from net.reach import Answer, GiveUp, LookUp, Reach, Step, Try, Wait
+from net.resolver import Resolver
+from net.session import Connection, Session
 from net.session_table import SessionTable
 from net.switchboard import Switchboard
 from net.timers import Timers

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from net.errors import NoCredit, NotRead
 from net.limits import STALL_SECONDS
-from net.session import Session
+from net.streams import Outbox
 
 
 class Watch:
@@ -32,25 +32,25 @@ class Watch:
         self._written = 0
         """How many bytes had been written when it was looked at last."""
 
-    def writes_on(self, session: Session, *, writing: bool) -> bool:
+    def writes_on(self, bytes_sent: int, *, writing: bool) -> bool:
         """Whether more waits to be written than goes at once, and some has gone since the last look. To a peer that is
         dead or does not read nothing goes any more, as soon as the buffers below are full."""
-        return writing and session.bytes_sent > self._written
+        return writing and bytes_sent > self._written
 
-    def look(self, session: Session, *, writing: bool, now: float) -> None:
-        """`writing`: there is something to write. Raises NoCredit or NotRead."""
-        outbox = session.outbox
+    def look(self, outbox: Outbox, bytes_sent: int, *, writing: bool, now: float) -> None:
+        """`bytes_sent`: on all connections of the session; `writing`: there is something to write. Raises NoCredit or
+        NotRead."""
         if now - self._looked > STALL_SECONDS:
             self._starved_since = self._unread = None  # we ourselves were stopped: it is not to blame
         self._looked = now
-        self._written = session.bytes_sent
+        self._written = bytes_sent
         if not outbox.without_credit:
             self._starved_since = None
         elif self._starved_since is None:
             self._starved_since = now
         elif now - self._starved_since >= STALL_SECONDS:
             raise NoCredit("it gives no credit for a single message")
-        self._unread = _since(self._unread, writing, session.bytes_sent, now)
+        self._unread = _since(self._unread, writing, bytes_sent, now)
         if _too_long(self._unread, now):
             raise NotRead("it does not read what it is sent")
 

@@ -6,7 +6,7 @@ Knows what a connection is, and nothing of what it is for.
 from collections import deque
 from collections.abc import Callable
 
-from net.connection import Connection, HoldReason
+from net.connection import HoldReason
 from net.directory import Endpoint
 from net.errors import GoodbyeCode, NoRoom
 from net.events import Buffer, Close, Dial, Hold, NetEvent, Writable
@@ -21,6 +21,7 @@ from net.limits import (
     RELAY_BYTES,
     SCARCE_RELAY_BYTES,
 )
+from net.session import Connection
 from net.timers import Timers
 from net.wire import Control, Ping
 

@@ -24,6 +24,8 @@ from net.limits import (
 )
 from net.names import is_node_name
 
+VERSION = 1
+"""Of the protocol, as both sides say it in the handshake."""
 CONTROL, DATA, ACK = 0, 1, 2
 FIRST = 1
 """The flag of a data frame with which a message begins."""

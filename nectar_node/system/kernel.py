@@ -29,21 +29,13 @@ from typing import Any, NamedTuple
 
 from kernel.address import Address, ProcessId
 from kernel.capability import MESSAGING, Capability, canonical
-from kernel.events import (
-    ChangeOnExit,
-    GrantCapabilities,
-    Initialize,
-    Kill,
-    Launch,
-    Run,
-    WithdrawCapabilities,
-)
+from kernel.events import ChangeOnExit, GrantCapabilities, Initialize, Kill, Run, WithdrawCapabilities
 from kernel.grants import KERNEL_PROCESS
 from kernel.guest import Arrival, Failure, Program
 from kernel.kernel import Kernel
 from kernel.lifecycle import RESERVED
 from kernel.message import Envelope, OnExit
-from kernel.process import Process, Waiting
+from kernel.process import Launch, Process, Waiting
 from nectar_node.shipped import OUR_PUBLISHER
 from nectar_node.storage.operations import Job, Outcome
 from nectar_node.system.process import SORRY, Cause, CompileCode, SystemToken, Wish, bare, reply

@@ -32,10 +32,11 @@ from kernel import limits
 from kernel.address import OUR_NODE, Address, PackageId, ProcessId
 from kernel.capability import MESSAGING, NETWORK, Capability
 from kernel.errors import BadAddress
-from kernel.events import GrantCapabilities, Inject, Kill, Launch, Reply, Start
+from kernel.events import GrantCapabilities, Inject, Kill, Reply, Start
 from kernel.grants import KERNEL_PROCESS
 from kernel.guest import Arrival, Failure, Program
 from kernel.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, Reason, Request, Response
+from kernel.process import Launch
 from nectar_node.storage.operations import DiskError, Job, Location, Outcome, ReadAt
 from nectar_node.system.process import SORRY, Cause, FetchCode, SystemToken, Wish, bare
 from nectar_node.system.scripts import (

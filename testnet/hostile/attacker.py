@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from net.directory import Genesis
 from net.events import Close, Dial, DialFailure, Hold, Writable
 from testnet.hostile.behaviours import Order
 from testnet.hostile.peer import HostilePeer
-
-if TYPE_CHECKING:
-    from testnet.sim.fabric import End
-    from testnet.sim.simulation import Simulation
+from testnet.sim.fabric import End, Fabric
+from testnet.sim.timeline import Timeline
 
 WINDOW_BYTES = 1 << 16
 """What its host takes of a connection that it does not read: it makes its socket's buffer small, as anybody may."""
+
+
+class Surroundings(Timeline, Protocol):
+    """What an attacker needs of its simulation."""
+
+    @property
+    def fabric(self) -> Fabric:
+        """Carries its bytes."""
+
+    @property
+    def genesis(self) -> Genesis:
+        """Of the network that it attacks."""
 
 
 class SimAttacker:
@@ -22,7 +33,7 @@ class SimAttacker:
 
     window = WINDOW_BYTES
 
-    def __init__(self, simulation: Simulation, name: str, order: Order) -> None:
+    def __init__(self, simulation: Surroundings, name: str, order: Order) -> None:
         """`name`: what it is called, and where it is."""
         self.name = self.host = self.address = name
         self.ends: dict[int, End] = {}

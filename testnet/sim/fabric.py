@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from blake3 import blake3
 
@@ -34,9 +34,7 @@ from testnet.faults.rule import (
     judge,
     still_late,
 )
-
-if TYPE_CHECKING:
-    from testnet.sim.simulation import Simulation
+from testnet.sim.timeline import Timeline
 
 SEGMENT_BYTES = 1 << 18
 """What a link takes from a node at once."""
@@ -186,10 +184,18 @@ class _Attempt:
     """It is sent again as TCP does; else it goes on when it may."""
 
 
+class Surroundings(Timeline, Protocol):
+    """What the fabric needs of its simulation."""
+
+    @property
+    def nodes(self) -> Mapping[str, Wired]:
+        """By host: the nodes that run."""
+
+
 class Fabric:
     """All connections of a network, and the faults that hold."""
 
-    def __init__(self, world: Simulation, behaviour: LinkBehaviour) -> None:
+    def __init__(self, world: Surroundings, behaviour: LinkBehaviour) -> None:
         self.behaviour = behaviour
         self.rules: list[Rule] = []
         """Those of the links that hold now; followed by `changed`."""

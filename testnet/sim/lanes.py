@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING
 
 from nectar_node.storage.operations import STOPPED, Job, Outcome, StopJob, may_be_long
 from nectar_node.storage.steps import Steps
 from nectar_node.storage.turns import COUNTER, Turn, Turns
 from testnet.sim.disk import SimDisk
-
-if TYPE_CHECKING:
-    from testnet.sim.simulation import Simulation
+from testnet.sim.timeline import Timeline
 
 DISK_SECONDS = 0.002
 """On average for an operation on a disk, or a slice of one; a sync is what takes long on real ones."""
@@ -25,14 +22,14 @@ class SimLanes:
 
     def __init__(
         self,
-        simulation: Simulation,
+        timeline: Timeline,
         disk: SimDisk,
         chance: Random,
         done: Callable[[Job, Outcome], None],
         at: Callable[[float, Callable[[], None]], None],
     ) -> None:
         """`done` gets every job's outcome; `chance` draws how long each takes; `at` lets something happen then."""
-        self._simulation = simulation
+        self._timeline = timeline
         self._disk = disk
         self._chance = chance
         self._done = done
@@ -56,7 +53,7 @@ class SimLanes:
         self._go_on()
 
     def _given_up(self, job: Job) -> None:
-        self._at(self._simulation.now, lambda: self._tell(job, STOPPED))
+        self._at(self._timeline.now, lambda: self._tell(job, STOPPED))
 
     def _tell(self, job: Job, outcome: Outcome) -> None:
         if job.owner is not COUNTER:
@@ -70,7 +67,7 @@ class SimLanes:
     def _begin(self, turn: Turn[Steps], done: int) -> None:
         """The next job of a turn, of which so many are done."""
         self._at_work[turn] = turn.jobs[done]
-        due = self._simulation.now + self._chance.expovariate(1 / DISK_SECONDS)
+        due = self._timeline.now + self._chance.expovariate(1 / DISK_SECONDS)
         self._at(due, lambda: self._carry_out(turn, done))
 
     def _carry_out(self, turn: Turn[Steps], done: int) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from kernel.address import Address, ProcessId
 from kernel.events import Answered
 from kernel.guest import Arrival, Failure, GuestConfig
 from kernel.limits import MAX_MEMORY_BYTES
 from kernel.message import LazyLoadBlob, Request
+from kernel.trace import TraceRecord
+from kernel.wasm.engine import Engine
 from nectar_node.code import load_program
 from nectar_node.core import NodeCore
 from nectar_node.core_config import CoreConfig
@@ -39,21 +41,20 @@ from nectar_node.world import (
     ShutDown,
     Torn,
 )
-from net.directory import Endpoint, RegistrarDirectory
+from net.directory import Endpoint, Genesis, RegistrarDirectory
 from net.events import Close, Dial, DialFailure, Hold, Probed, Unforeseen, Writable
-from net.handshake import VERSION
 from net.identity import Identity
 from net.limits import FAREWELL_SECONDS
 from net.peers import Network, NetworkConfig
 from net.registrar import Registrar
+from net.wire import VERSION
 from testnet.forgery import claim_name
 from testnet.sim.disk import SimDisk
-from testnet.sim.fabric import BUFFER_BYTES, End
+from testnet.sim.fabric import BUFFER_BYTES, End, Fabric
 from testnet.sim.lanes import SimLanes
 from testnet.sim.names import PORT, REGISTRAR, SimulationError
-
-if TYPE_CHECKING:
-    from testnet.sim.simulation import Simulation
+from testnet.sim.programs import Programs
+from testnet.sim.timeline import Timeline
 
 POLLS = 1 << 30
 
@@ -82,12 +83,58 @@ class NodeSpec:
     """The budget for all that waits in it."""
 
 
+class Surroundings(Timeline, Protocol):
+    """What a node needs of its simulation."""
+
+    @property
+    def engine(self) -> Engine | Programs:
+        """Compiles its guests."""
+
+    @property
+    def fabric(self) -> Fabric:
+        """Carries its bytes."""
+
+    @property
+    def genesis(self) -> Genesis:
+        """Of its network."""
+
+    @property
+    def boots(self) -> Mapping[str, int]:
+        """By host: how often the node has booted before."""
+
+    @property
+    def clocks(self) -> Mapping[str, float]:
+        """By host: seconds that its wall clock is ahead of the network's time; every host has one."""
+
+    @property
+    def watches(self) -> bool:
+        """Whether the journal has every step of every message."""
+
+    def wall_clock(self, host: str) -> float:
+        """Unix time as a host has it."""
+
+    def run_until(self, done: Callable[[], bool], deadline: float) -> None:
+        """Let things happen until something holds."""
+
+    def observe(self, node: SimNode, record: TraceRecord) -> None:
+        """Take a step of a message at a node."""
+
+    def fail(self, node: SimNode, failure: Unforeseen) -> None:
+        """Take what a node's own code has failed at."""
+
+    def leave(self, host: str) -> object:
+        """End a node that shuts down."""
+
+    def crash(self, host: str) -> object:
+        """End a node at once, without a word."""
+
+
 class SimNode:
     """One node core and its part of the world, from one boot to its end."""
 
     window = BUFFER_BYTES
 
-    def __init__(self, simulation: Simulation, spec: NodeSpec, disk: SimDisk | None = None) -> None:
+    def __init__(self, simulation: Surroundings, spec: NodeSpec, disk: SimDisk | None = None) -> None:
         """`disk`: of an earlier boot."""
         name = spec.name
         self.spec = spec

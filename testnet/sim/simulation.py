@@ -25,8 +25,8 @@ from kernel.trace import TraceRecord
 from kernel.wasm.engine import Engine
 from net.directory import Genesis
 from net.events import Unforeseen
-from net.handshake import VERSION
 from net.identity import Identity
+from net.wire import VERSION
 from testnet.faults.fields import nodes_of
 from testnet.faults.rule import Attack, Fault, LinkFault, NodeFault, Rule, fresh, held
 from testnet.hostile.attacker import SimAttacker

@@ -14,10 +14,10 @@ import trio
 
 from net.directory import Endpoint, Genesis, RegistrarDirectory
 from net.events import Registered
-from net.handshake import VERSION
 from net.identity import Identity
 from net.peers import NetworkConfig
 from net.tcp import TcpTransport
+from net.wire import VERSION
 from testnet.links.thread import run_in_thread
 from tests.net.owner import Owner
 

@@ -6,10 +6,11 @@ from itertools import count
 
 from kernel.address import Address, ProcessId
 from kernel.capability import Capability
-from kernel.events import Action, DeadLetter, Event, FromPeer, Launch, Polled, Resume, Start, Tick, ToPeer, UseState
+from kernel.events import Action, DeadLetter, Event, FromPeer, Polled, Resume, Start, Tick, ToPeer, UseState
 from kernel.guest import Arrival, Effect, End, Failure, Guest, GuestConfig, Poll, SendRequest, SendResponse
 from kernel.kernel import Kernel
 from kernel.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, OnExit, Reason, ReplyTo, Request, Response
+from kernel.process import Launch
 
 OUR = "our.nec"
 THEIR = "their.nec"

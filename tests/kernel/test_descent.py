@@ -10,21 +10,10 @@ from kernel import lifecycle, limits
 from kernel.address import ProcessId
 from kernel.capability import Capability
 from kernel.descent import Descent, Kin
-from kernel.events import (
-    Begin,
-    Close,
-    Ended,
-    GrantCapabilities,
-    Initialize,
-    Kill,
-    KillAll,
-    Launch,
-    Loaded,
-    Resume,
-    StateUsed,
-)
+from kernel.events import Begin, Close, Ended, GrantCapabilities, Initialize, Kill, KillAll, Loaded, Resume, StateUsed
 from kernel.guest import End, GetState, Poll, SendRequest, Spawn
 from kernel.message import ON_EXIT_NONE, ON_EXIT_RESTART, OnExit, Reason
+from kernel.process import Launch
 from tests.kernel.rig import NoProgram, Rig, here, pid, send
 
 

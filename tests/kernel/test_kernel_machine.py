@@ -23,7 +23,6 @@ from kernel.events import (
     FromPeer,
     Inject,
     Kill,
-    Launch,
     Parcel,
     PeerFailed,
     Polled,
@@ -36,6 +35,7 @@ from kernel.events import (
 )
 from kernel.guest import Arrival, Effect, End, Failure, Poll, SendAndAwait
 from kernel.message import ON_EXIT_NONE, ON_EXIT_RESTART, Envelope, Reason, Request, Response
+from kernel.process import Launch
 from tests.kernel.rig import CLOCK, OUR, TERMINAL, THEIR, NoProgram, Rig, here, pid, respond, send, there
 
 NAMES = "abcd"

@@ -16,7 +16,6 @@ from kernel.events import (
     GrantCapabilities,
     Initialize,
     Kill,
-    Launch,
     Loaded,
     Output,
     Resume,
@@ -27,6 +26,7 @@ from kernel.events import (
 )
 from kernel.guest import Arrival, Poll, SetOnExit, Spawn, SpawnError
 from kernel.message import ON_EXIT_NONE, ON_EXIT_RESTART, LazyLoadBlob, OnExit, OnExitAction, OnExitRequest, Request
+from kernel.process import Launch
 from tests.kernel.rig import CLOCK, OUR, TERMINAL, THEIR, VFS, NoProgram, Rig, here, pid
 
 ISSUED = Capability(here("b"), '{"kind":"read"}')

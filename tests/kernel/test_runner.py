@@ -11,11 +11,12 @@ import pytest
 import trio
 
 from kernel.address import Address, ProcessId
-from kernel.events import Answered, Inject, Kill, Launch, Start, Tick
+from kernel.events import Answered, Inject, Kill, Start, Tick
 from kernel.guest import Arrival, Failure, Guest, GuestConfig, Poll
 from kernel.kernel import Kernel
 from kernel.machine import Machine
 from kernel.message import ON_EXIT_NONE, Reason, Request
+from kernel.process import Launch
 from kernel.runner import Runner
 from kernel.wasm.engine import Engine
 from tests.kernel.wasm.guests import receiver, wat

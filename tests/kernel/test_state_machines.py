@@ -38,7 +38,6 @@ from kernel.events import (
     FromPeer,
     Inject,
     Kill,
-    Launch,
     Parcel,
     PeerFailed,
     Polled,
@@ -65,6 +64,7 @@ from kernel.message import (
     Request,
     Response,
 )
+from kernel.process import Launch
 from tests.kernel.model import Model
 from tests.kernel.model_values import (
     NOBODY,

@@ -10,7 +10,6 @@ from math import inf
 
 import pytest
 
-from net.connection import Connection
 from net.events import Close, Delivered, Dial, NetEvent, Outgoing, Received, Writable
 from net.half_open import HalfOpen
 from net.handshake import FIRST_MESSAGE_BYTES, Handshake
@@ -23,6 +22,7 @@ from net.limits import (
 )
 from net.peers import Network, NetworkConfig
 from net.records import LENGTH
+from net.session import Connection
 from tests.net.world import LIMIT, entropy_of, identity_of, pair, static_directory
 
 SHARED = "one host"

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from nectar_node.memory_budget import MemoryBudget
-from net.connection import Connection, Deferred
+from net.connection import Deferred
 from net.events import Failed, Received
 from net.limits import DEFERRED_RETRY_SECONDS, DEFERRED_SECONDS, HELD_PIECE_OVERHEAD_BYTES, MAX_DEFERRED
 from net.peers import NetworkConfig
+from net.session import Connection
 from tests.net.test_peers_bounds import begins, goes_on, lines, say
 from tests.net.world import Node, World, identity_of, static_directory
 

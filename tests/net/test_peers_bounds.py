@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from net.connection import Connection
 from net.directory import Endpoint, RegistrarDirectory
 from net.errors import CreditOverrun
 from net.events import Buffer, Dial, Failed, FailureReason, Log, Registered
@@ -26,6 +25,7 @@ from net.limits import (
 from net.peers import NetworkConfig
 from net.records import LENGTH
 from net.registrar import Registrar
+from net.session import Connection
 from net.wire import DATA, FIRST, Credit, Data, Ping, encode_control
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, World, host_of, identity_of, pair, static_directory
 

@@ -24,9 +24,10 @@ from net.events import (
     ProbeStep,
     Proven,
 )
-from net.handshake import VERSION, Handshake, Noise
+from net.handshake import Handshake, Noise
 from net.limits import MAX_PROBES, PING_SECONDS, PROBE_SECONDS, RECOVERY_SECONDS
 from net.names import is_node_name
+from net.wire import VERSION
 from tests.net.test_peers_registrar import join, registrar_in
 from tests.net.test_routers import network
 from tests.net.world import (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nectar_node.memory_budget import MemoryBudget
-from net.connection import Connection
 from net.limits import DEFERRED_RETRY_SECONDS, PROGRESS_SECONDS, STALL_SECONDS
 from net.peers import NetworkConfig
+from net.session import Connection
 from net.wire import Ping, encode_control
 from tests.net.test_memory import Crowd, deferred
 from tests.net.test_peers_bounds import begins, goes_on, is_live, lines, say

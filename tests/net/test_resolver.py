@@ -24,7 +24,8 @@ from net.errors import (
 )
 from net.events import FailureReason, NetEvent, Registered, RegistrationFailed
 from net.limits import FIRST_RECORD_SECONDS, MAX_RETRY_SECONDS, PROVEN_SECONDS, RECORD_SECONDS
-from net.resolver import Answer, Resolver
+from net.reach import Answer
+from net.resolver import Resolver
 from net.wall_clock import WallClock
 from net.wire import Found, Granted, Lookup, Refused, Register
 from tests.net.world import GENESIS, REGISTRAR, cached_directory, identity_of, record_of

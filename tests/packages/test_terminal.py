@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from kernel.address import ProcessId
-from kernel.events import Launch, Start
+from kernel.events import Start
 from kernel.guest import Arrival, Failure
 from kernel.message import ON_EXIT_NONE, LazyLoadBlob, SendErrorKind
+from kernel.process import Launch
 from nectar_node.storage.operations import Location
 from nectar_node.system.terminal import FAILED, OFFLINE, TIMED_OUT
 from packages.build import PACKAGES

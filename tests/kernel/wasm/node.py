@@ -13,7 +13,6 @@ from kernel.events import (
     DeadLetter,
     Inject,
     Kill,
-    Launch,
     Load,
     Loaded,
     Output,
@@ -29,6 +28,7 @@ from kernel.guest import Arrival, Failure, GuestConfig, Program, SpawnError
 from kernel.kernel import Kernel
 from kernel.machine import Machine
 from kernel.message import ON_EXIT_NONE, LazyLoadBlob, OnExit, Reason, Request
+from kernel.process import Launch
 
 OUR = "our.nec"
 USER = ProcessId("terminal", "terminal", "sys")

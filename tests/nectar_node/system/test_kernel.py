@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from kernel import limits
 from kernel.address import Address, ProcessId
 from kernel.capability import Capability
-from kernel.events import Begin, Close, Launch, Reply, Start
+from kernel.events import Begin, Close, Reply, Start
 from kernel.grants import KERNEL_PROCESS
 from kernel.guest import OurCapabilities, Poll
 from kernel.message import ON_EXIT_NONE, ON_EXIT_RESTART, Envelope, LazyLoadBlob, ReplyTo, Request
+from kernel.process import Launch
 from nectar_node.storage.operations import Job, StopJob
 from nectar_node.system.kernel import MAX_BODY_BYTES, MAX_COMPILING, KernelProcess
 from nectar_node.system.process import CompileCode, FetchCode

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kernel import limits
 from kernel.address import Address, PackageId, ProcessId
 from kernel.capability import MESSAGING, NETWORK, Capability
-from kernel.events import GrantCapabilities, Inject, Kill, Launch, Reply, Start
+from kernel.events import GrantCapabilities, Inject, Kill, Reply, Start
 from kernel.guest import Arrival, Failure
 from kernel.message import (
     ON_EXIT_NONE,
@@ -25,6 +25,7 @@ from kernel.message import (
     SendError,
     SendErrorKind,
 )
+from kernel.process import Launch
 from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, ReadAt
 from nectar_node.system.process import FetchCode, SystemToken, Wish
 from nectar_node.system.scripts import MAX_SCRIPTS_BYTES

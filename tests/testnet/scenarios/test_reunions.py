@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from net.connection import Connection
-from net.session import Session
+from net.session import Connection, Session
 from net.sessions import Sessions
 from net.streams import Outbox
 from testnet.scenarios.reunions import REUNIONS
