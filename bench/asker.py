@@ -14,14 +14,14 @@ from pathlib import Path
 import trio
 
 from bench.lookups import name_of
-from nectar_node.config import Genesis
-from net import directory
-from net.directory import RegistrarDirectory
-from net.driver import Driver
-from net.events import Close, Dial, LookedUp, NetEvent, Registered, Writable
-from net.identity import Identity
-from net.peers import Network, NetworkConfig
-from net.tcp import TcpTransport
+from nectar_node.contract.config import GenesisFile
+from net.contract.events import Close, Dial, LookedUp, NetEvent, Registered, Writable
+from net.io.driver import Driver
+from net.io.tcp import TcpTransport
+from net.names import directory
+from net.names.directory import RegistrarDirectory
+from net.names.identity import Identity
+from net.peering.network import Network, NetworkConfig
 
 
 class Asker:
@@ -71,7 +71,7 @@ class Asker:
 async def main(*arguments: str) -> float:
     """Look-ups a second."""
     folder, count, outstanding = arguments
-    genesis = Genesis.load(Path(folder))
+    genesis = GenesisFile.load(Path(folder))
     known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)
     async with trio.open_nursery() as nursery:
         asker = Asker(known, nursery)

@@ -7,7 +7,7 @@ import time
 from bench.guests import echo, loader, relay
 from bench.measure import Result, in_turns, ratio
 from bench.rig import Rig, number, rig
-from kernel.address import ProcessId
+from kernel.contract.address import ProcessId
 
 LOADED_GOAL = 2.0
 """Times copying as many bytes once."""

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from bench.lab import folder
 from bench.measure import Figure, Reference, Result
-from nectar_node.cli.network import Network
-from nectar_node.cli.transfer import Interrupts
-from testnet.chaos.ground import OWN_NODES, Ground, started
+from nectar_node.launcher.file_transfer import Interrupts
+from nectar_node.launcher.local_network import LocalNetwork
+from testnet.chaos.fault_player import HEALS_WITHIN
+from testnet.chaos.nodes import OWN_NODES, Ground, started
 from testnet.chaos.plan import draw_rounds
 from testnet.chaos.report import Report
 from testnet.chaos.run import run_chaos
-from testnet.chaos.weather import HEALS_WITHIN
-from testnet.schedule import Schedule
+from testnet.faults.schedule import Schedule
 
 SEED = 5
 MINUTES = 0.5
@@ -41,7 +41,7 @@ class Silent:
 
 
 def _play(place: Path, schedule: Schedule, minutes: float) -> Report:
-    network = Network(place)
+    network = LocalNetwork(place)
     with started(network, OWN_NODES) as line:
         return run_chaos(Ground(network, OWN_NODES, line), SEED, 60 * minutes, schedule, Silent(), Interrupts())
 

@@ -20,13 +20,13 @@ from hashlib import blake2b
 import trio
 
 from bench.measure import resident_kib
-from net.config import NetworkConfig
-from net.directory import NEVER, Endpoint, NameRecord, SignedRecord, StaticDirectory, sign_record
-from net.driver import Driver
-from net.events import Close, Delivered, Dial, Failed, NetEvent, Outgoing, Received, Writable
-from net.identity import Identity
-from net.peers import Network
-from net.tcp import TcpTransport
+from net.contract.config import NetworkConfig
+from net.contract.events import Close, Delivered, Dial, Failed, NetEvent, Outgoing, Received, Writable
+from net.io.driver import Driver
+from net.io.tcp import TcpTransport
+from net.names.directory import NEVER, Endpoint, NameRecord, SignedRecord, StaticDirectory, sign_record
+from net.names.identity import Identity
+from net.peering.network import Network
 
 SERVER = "server.nec"
 

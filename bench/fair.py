@@ -2,11 +2,11 @@
 
 What a small message waits for: a pass of each node's event loop, of which none takes more than 2 ms of CPU time beside
 such a flow and the 99th percentile is 1.1 to 1.4; records that are encrypted and not written
-(`net.driver.SEND_BYTES`); and what the kernels of both sides hold, which was 4 MiB when the receiver lagged and is 2.2
-(`net.tcp.UNSENT_BYTES`). With both networks in one process, where nothing else runs in between, it takes 0.7 ms at the
-median and 1.3 at the 99th percentile behind 2 MiB blobs, eight in flight; receiving 128 or 256 KiB at a time instead
-of 512 made that 3.8 to 4.7. The rest is whether a core is free: on a machine that is busy with something else, this
-figure says more about that.
+(`net.io.driver.SEND_BYTES`); and what the kernels of both sides hold, which was 4 MiB when the receiver lagged and is
+2.2 (`net.io.tcp.UNSENT_BYTES`). With both networks in one process, where nothing else runs in between, it takes 0.7 ms
+at the median and 1.3 at the 99th percentile behind 2 MiB blobs, eight in flight; receiving 128 or 256 KiB at a time
+instead of 512 made that 3.8 to 4.7. The rest is whether a core is free: on a machine that is busy with something else,
+this figure says more about that.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.lab import RECEIVER, SENDER, folder, make_file, running, send_file
 from bench.measure import Reference, Result, absolute, in_turns
-from nectar_node.cli.client import ControlClient
+from nectar_node.launcher.client import ControlClient
 from testnet.real.local import LocalTestnet
 
 SIZE = 1 << 30

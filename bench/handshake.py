@@ -15,9 +15,9 @@ from noise.connection import Keypair, NoiseConnection
 
 from bench.crowd import SERVER, Member, arrive, directory, member, server
 from bench.measure import Result, absolute, in_turns, ratio
-from net.directory import StaticDirectory
-from net.events import NetEvent, Received
-from net.tcp import TcpListener, TcpTransport
+from net.contract.events import NetEvent, Received
+from net.io.tcp import TcpListener, TcpTransport
+from net.names.directory import StaticDirectory
 
 GOAL = 3.0
 """Times two Noise handshakes."""

@@ -27,11 +27,11 @@ from threading import Event, Thread
 
 from bench.lab import RECEIVER, SENDER, ping, running
 from bench.measure import Figure, Reference, Result
-from nectar_node.config import REGISTRAR_NAME
+from nectar_node.contract.config import REGISTRAR_NAME
 from testnet.hostile.behaviours import BEHAVIOURS, Order
 from testnet.hostile.sockets import attack_for
 from testnet.real.local import LocalTestnet
-from testnet.real.processes import resident_bytes
+from testnet.real.nodes.processes import resident_bytes
 
 PEERS = 20
 SEED = 7

@@ -25,9 +25,9 @@ apart in most guests' memory, and trying costs more than it gains). What would g
 sends in a memory of the adapter's own, read once for each poll; but that is a second memory for every guest, two more
 of the mappings and several more of the KiB that each of ten thousand can have.
 
-Tried once and not pursued: compiling `kernel.kernel`, `machine`, `routing`, `room`, `abroad` and `mailbox` with mypyc
-takes seconds, and on another machine brought 0.51 to 0.60 of their speed. It stumbles over named tuples whose fields
-are of built-in types and over tests that reach into private state, and it needs a C compiler wherever a node is
+Tried once and not pursued: compiling `kernel.router.kernel`, `machine`, `routing` and `mailbox` and what they use with
+mypyc takes seconds, and on another machine brought 0.51 to 0.60 of their speed. It stumbles over named tuples whose
+fields are of built-in types and over tests that reach into private state, and it needs a C compiler wherever a node is
 installed.
 """
 

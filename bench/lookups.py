@@ -13,14 +13,14 @@ import time
 
 from bench.lab import folder, program
 from bench.measure import Reference, Result, absolute, in_turns, ratio
-from nectar_node.config import REGISTRAR_NAME
-from nectar_node.record_store import RecordStore, Written, store_key
+from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.peers.record_store import RecordStore, Written, store_key
 from nectar_node.storage.disk import perform
-from net import keyfile
-from net.directory import Endpoint, HeldRecord, NameRecord, grant_record, sign_record
-from net.identity import Identity
-from net.keyfile import Keys
-from net.limits import RECORD_SECONDS
+from net.base.limits import RECORD_SECONDS
+from net.names import keyfile
+from net.names.directory import Endpoint, HeldRecord, NameRecord, grant_record, sign_record
+from net.names.identity import Identity
+from net.names.keyfile import Keys
 from testnet.real.local import LocalTestnet
 
 NAMES = 100_000

@@ -9,13 +9,13 @@ from itertools import count
 import trio
 
 from bench.guests import PACKAGE, PUBLISHER
-from kernel.address import Address, ProcessId
-from kernel.events import Answered, Inject, Start, Tick
-from kernel.guest import Arrival, Failure, Guest, GuestConfig, Poll, Program
-from kernel.kernel import Kernel
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.events import Answered, Inject, Start, Tick
+from kernel.contract.guest import Arrival, Failure, Guest, GuestConfig, Poll, Program
+from kernel.contract.message import ON_EXIT_NONE, LazyLoadBlob, Request
+from kernel.contract.process import Launch
 from kernel.machine import Machine
-from kernel.message import ON_EXIT_NONE, LazyLoadBlob, Request
-from kernel.process import Launch
+from kernel.router.kernel import Kernel
 from kernel.runner import Runner
 from kernel.wasm.engine import Engine
 

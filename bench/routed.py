@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bench.lab import RECEIVER, SENDER, folder, make_file, running, send_file
 from bench.measure import Result, in_turns, ratio
-from nectar_node.cli.boot_options import BootOptions
+from nectar_node.launcher.boot_options import BootOptions
 
 SIZE = 512 << 20
 GOAL = 0.5

@@ -17,17 +17,17 @@ from random import Random
 
 from bench.lab import SENDER, running
 from bench.measure import Reference, Result, absolute, in_turns, resident_kib
-from testnet.lab import NodePlan
-from testnet.play import HELLO
+from testnet.model.lab import NodePlan
+from testnet.runs.plans import expand
+from testnet.runs.play import HELLO
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan
-from testnet.sim.lab import SimLab
-from testnet.sim.plans import expand
 from testnet.sim.programs import Programs
 from testnet.sim.run import run as play
+from testnet.sim.sim_lab import SimLab
 from testnet.sim.simulation import Simulation
-from testnet.sim.sweep import Tally, sweep
-from testnet.sim.workers import Workers
+from testnet.sweep.sweep import Tally, sweep
+from testnet.sweep.workers import Workers
 
 SPEED_GOAL = 100.0
 """Virtual seconds in one of a processor: a simulation waits for nothing, so on a machine that does nothing else, in a

@@ -12,9 +12,9 @@ import time
 from bench.guests import PACKAGE, PUBLISHER, echo
 from bench.measure import Reference, Result, absolute, in_turns
 from bench.rig import OUR, Rig, rig
-from kernel.address import Address, ProcessId
-from kernel.events import Kill
-from kernel.guest import GuestConfig, Poll, Program
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.events import Kill
+from kernel.contract.guest import GuestConfig, Poll, Program
 
 GOAL = 1.0
 """Milliseconds beyond instantiation."""

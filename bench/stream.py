@@ -11,9 +11,9 @@ and that is when the last one is acknowledged.
 The goal against the cipher was missed, and cannot be met over this machine's loopback: the cipher makes 5 GB a second
 on each core, of which bare trio TCP, without any cipher, reaches 0.4.
 
-Done: a large blob grows by appending (`net.inbox`), where zeroed blocks of twice the size had cost page faults and
-copies, a quarter of the receiver's time. Both sides go on without waiting while the socket takes or has bytes
-(`net.driver`), which took the receiver from 1.1 to 1.7 GB.
+Done: a large blob grows by appending (`net.session.inbox`), where zeroed blocks of twice the size had cost page faults
+and copies, a quarter of the receiver's time. Both sides go on without waiting while the socket takes or has bytes
+(`net.io.driver`), which took the receiver from 1.1 to 1.7 GB.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ chunks flow, 0.35 for the receiver's hash of the finished file. While chunks flo
 busy. A profile has 15 to 18 percent of each node in ChaCha20-Poly1305, about as much in copies, 8 in the sender's
 hash, and the largest part in Python.
 
-Keeping freed memory (`nectar_node.memory`) raised 320 to 360 MB/s to 420. Larger chunks gave a little more; 16
-instead of 8 in flight, TCP's own buffer sizes, and smaller reads and writes gave nothing that stood out of the
+Keeping freed memory (`nectar_node.driver.allocator`) raised 320 to 360 MB/s to 420. Larger chunks gave a little more;
+16 instead of 8 in flight, TCP's own buffer sizes, and smaller reads and writes gave nothing that stood out of the
 noise. BLAKE3 on several threads was dropped: its idle threads yield in a loop, and the sender has no core to spare.
 """
 

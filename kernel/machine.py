@@ -15,19 +15,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from kernel.address import Address, ProcessId
-from kernel.errors import BadModule, GuestTrap
-from kernel.events import (
-    Action,
-    Begin,
-    Close,
-    Continue,
-    Event,
-    Polled,
-    Resume,
-)
-from kernel.guest import End, Guest, GuestConfig, GuestStatistics, Poll
-from kernel.kernel import Kernel
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.errors import BadModule, GuestTrap
+from kernel.contract.events import Action, Begin, Close, Continue, Event, Polled, Resume
+from kernel.contract.guest import End, Guest, GuestConfig, GuestStatistics, Poll
+from kernel.router.kernel import Kernel
 
 SLICE = 8
 """What a slice that is used up adds to a guest's account; a message takes away 1."""

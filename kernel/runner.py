@@ -26,7 +26,7 @@ from typing import Protocol
 
 import trio
 
-from kernel.guest import Guest, Poll
+from kernel.contract.guest import Guest, Poll
 
 POLLS_PER_TURN = 256
 """About two milliseconds of messages; others wait no longer than that."""

@@ -1,5 +1,6 @@
 """The node: the one place that knows both kernel and net.
 
-`core` composes the pure parts, `node` drives them with trio, `system/` holds the system processes, `control` the Unix
-socket that the command line in `cli/` speaks to.
+Floors, from below; a folder imports only folders below it: `base`, `storage`, `contract`, `packages`, `system` and
+`peers`, `core`, `control`, `driver`; and for who types commands `console`, `launcher`, `cli`, which of the others know
+`base` to `packages`.
 """

@@ -21,13 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nectar_node.cli import output, streams
-from nectar_node.errors import NodeError
+from nectar_node.base.errors import NodeError
+from nectar_node.console import output, streams
 from testnet.cli.testnet import terminated_like_interrupt
 from testnet.faults.reset import ConnectionReset
-from testnet.faults.where import Where
-from testnet.links.thread import LoopbackLinks, run_loopback_links
+from testnet.model.where import Where
 from testnet.real.lifeline import hold_lifeline
+from testnet.real.links.thread import LoopbackLinks, run_loopback_links
 from testnet.real.local import LocalTestnet
 
 SENDER = "send.nec"

@@ -1,4 +1,5 @@
-"""Wasm guests: the only place that knows Wasmtime. `Engine(…).load(wasm).start(config)` is a `kernel.guest.Guest`.
+"""Wasm guests: the only place that knows Wasmtime. `Engine(…).load(wasm).start(config)` is a
+`kernel.contract.guest.Guest`.
 
 Tables:    `wit`, the interfaces in every version, as data.
 Pure:      `component` (reads a .wasm), `abi` (layouts), `lift` and `lower` (compiled from them by way of `source`),

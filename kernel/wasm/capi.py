@@ -19,7 +19,7 @@ import wasmtime
 from wasmtime import _bindings as bindings
 from wasmtime import _ffi
 
-from kernel.errors import BadModule
+from kernel.contract.errors import BadModule
 
 VALUE_BYTES = ctypes.sizeof(bindings.wasmtime_val_t)
 VALUE_OFFSET = bindings.wasmtime_val_t.of.offset

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import wasmtime
 
-from kernel import limits
-from kernel.errors import BadModule
+from kernel.contract import limits
+from kernel.contract.errors import BadModule
 from kernel.wasm import capi
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kernel import limits
-from kernel.errors import BadModule
+from kernel.contract import limits
+from kernel.contract.errors import BadModule
 
 _CORE = b"\0asm\x01\0\0\0"
 _COMPONENT = b"\0asm\x0d\0\x01\0"

@@ -16,10 +16,10 @@ from typing import Any, TypeAlias
 from wasmtime import WasmtimeError, _ffi
 from wasmtime.component import Component, ComponentInstanceType, FuncType, Linker, String
 
-from kernel import limits
-from kernel.address import OUR_NODE
-from kernel.errors import BadModule, GuestTrap
-from kernel.guest import Guest, GuestConfig, SendAndAwait
+from kernel.contract import limits
+from kernel.contract.address import OUR_NODE
+from kernel.contract.errors import BadModule, GuestTrap
+from kernel.contract.guest import Guest, GuestConfig, SendAndAwait
 from kernel.wasm.compiler import Compiler
 from kernel.wasm.threaded import Current, ThreadedCode, ThreadedGuest
 from kernel.wasm.values import Read, Tally, Write, reader, writer
@@ -38,7 +38,7 @@ Act: TypeAlias = Callable[[ThreadedGuest, list[Any], int], Any]
 
 
 class ThreadedProgram:
-    """A compiled component, ready to be started any number of times; a `kernel.guest.Program`."""
+    """A compiled component, ready to be started any number of times; a `kernel.contract.guest.Program`."""
 
     def __init__(self, code: ThreadedCode, opens_files: bool) -> None:
         self._code = code

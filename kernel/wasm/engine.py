@@ -21,11 +21,11 @@ from weakref import WeakValueDictionary
 
 import wasmtime
 
-from kernel import limits
-from kernel.address import Address, ProcessId
-from kernel.errors import BadModule, KernelError
-from kernel.guest import Arrival, Guest, GuestConfig, Poll, Program
-from kernel.message import Request
+from kernel.contract import limits
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.errors import BadModule, KernelError
+from kernel.contract.guest import Arrival, Guest, GuestConfig, Poll, Program
+from kernel.contract.message import Request
 from kernel.wasm import capi
 from kernel.wasm.adapter import FILES_WAT, WASI, adapter_wasm
 from kernel.wasm.compiler import Compiled, Compiler
@@ -57,7 +57,7 @@ _EXPORTS = {
 
 
 class FiberProgram:
-    """A compiled core module, ready to be started any number of times; a `kernel.guest.Program`."""
+    """A compiled core module, ready to be started any number of times; a `kernel.contract.guest.Program`."""
 
     def __init__(self, code: Code, opens_files: bool) -> None:
         self._code = code

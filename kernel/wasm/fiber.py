@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING
 
 import wasmtime
 
-from kernel import limits
-from kernel.errors import BadModule, GuestTrap
-from kernel.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Print
+from kernel.contract import limits
+from kernel.contract.errors import BadModule, GuestTrap
+from kernel.contract.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Print
 from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, FILE_FUNCTIONS, RUN, WASI
 from kernel.wasm.lower import BATCH, Lower, Lowered, Plain, lower_text
@@ -41,7 +41,7 @@ from kernel.wasm.traps import describe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel.message import LazyLoadBlob
+    from kernel.contract.message import LazyLoadBlob
     from kernel.wasm.ticker import Ticker
 
 FUEL = 1 << 62
@@ -96,7 +96,7 @@ class Code:
 
 
 class Fiber:
-    """A `kernel.guest.Guest`; made by `engine.Engine.load(…).start(…)`."""
+    """A `kernel.contract.guest.Guest`; made by `engine.Engine.load(…).start(…)`."""
 
     __slots__ = (
         "_cells",
@@ -173,10 +173,12 @@ class Fiber:
             self._drop()
             raise
 
-    # --- kernel.guest.Guest -------------------------------------------------------------------------------------------
+    # --- kernel.contract.guest.Guest
+    # -------------------------------------------------------------------------------------------
 
     def poll(self) -> Poll:
-        """See `kernel.guest.Guest.poll`; gives up the GIL while the guest runs. From any thread, one at a time."""
+        """See `kernel.contract.guest.Guest.poll`; gives up the GIL while the guest runs. From any thread, one at a
+        time."""
         if self._pending is not None:
             return self._pending
         if self.effects:
@@ -218,7 +220,8 @@ class Fiber:
         return self._pending or _PREEMPTED
 
     def resume(self, answer: object) -> None:
-        """See `kernel.guest.Guest.resume`; lowers the answer now, and copies it into the guest in its next poll."""
+        """See `kernel.contract.guest.Guest.resume`; lowers the answer now, and copies it into the guest in its next
+        poll."""
         assert self._pending in _WAITING, f"{self} waits for no answer"
         if type(answer) is Arrival:
             self.blob = blob = answer.blob
@@ -236,14 +239,14 @@ class Fiber:
         self._ready[0] = 1
 
     def close(self) -> None:
-        """See `kernel.guest.Guest.close`; must not be called while another thread polls."""
+        """See `kernel.contract.guest.Guest.close`; must not be called while another thread polls."""
         if self.end is None:
             self.end = End("killed")
             self._pending = Poll.ENDED
         self._drop()
 
     def statistics(self) -> GuestStatistics:
-        """See `kernel.guest.Guest.statistics`."""
+        """See `kernel.contract.guest.Guest.statistics`."""
         if self._store:
             self._look_at_memory()
         seconds = None if self._code.ticker is None else self._seconds

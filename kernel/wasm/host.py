@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Any, TypeAlias
 
-from kernel.address import OUR_NODE
-from kernel.errors import GuestTrap
-from kernel.guest import Poll, SendAndAwait
-from kernel.limits import MAX_EFFECT_BYTES, MAX_EFFECTS
-from kernel.message import LazyLoadBlob
+from kernel.contract.address import OUR_NODE
+from kernel.contract.errors import GuestTrap
+from kernel.contract.guest import Poll, SendAndAwait
+from kernel.contract.limits import MAX_EFFECT_BYTES, MAX_EFFECTS
+from kernel.contract.message import LazyLoadBlob
 from kernel.wasm import capi
 from kernel.wasm.adapter import (
     ALTERNATIVE_CODES,

@@ -18,8 +18,8 @@ from functools import lru_cache
 from struct import Struct
 from typing import Any, TypeAlias, cast
 
-from kernel import limits
-from kernel.errors import GuestLimit, GuestTrap
+from kernel.contract import limits
+from kernel.contract.errors import GuestLimit, GuestTrap
 from kernel.wasm.abi import Leaf, layout, leaves, record_layout, signature, struct_format
 from kernel.wasm.source import Source
 from kernel.wasm.wit import Bytes, Function, List, Option, Record, Scalar, Text, Type, Variant

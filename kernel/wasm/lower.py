@@ -28,7 +28,7 @@ from functools import lru_cache
 from struct import Struct, error
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from kernel.errors import GuestTrap
+from kernel.contract.errors import GuestTrap
 from kernel.wasm.abi import Leaf, cases, field_offsets, layout, leaves, payload_offset, struct_format
 from kernel.wasm.source import Source
 from kernel.wasm.wit import Bytes, Enumeration, List, Option, Record, Scalar, Text, Type, Variant

@@ -25,10 +25,10 @@ import wasmtime
 from wasmtime import _ffi
 from wasmtime.component import Component, Linker
 
-from kernel import limits
-from kernel.errors import BadModule, GuestTrap
-from kernel.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Print
-from kernel.message import LazyLoadBlob
+from kernel.contract import limits
+from kernel.contract.errors import BadModule, GuestTrap
+from kernel.contract.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Print
+from kernel.contract.message import LazyLoadBlob
 from kernel.wasm import capi
 from kernel.wasm.traps import describe
 from kernel.wasm.values import Value, write_text
@@ -70,7 +70,8 @@ class _Killed(GuestTrap):
 
 
 class ThreadedGuest:
-    """A `kernel.guest.Guest`. Its memory is not known from outside, and counts as the whole of what it may have."""
+    """A `kernel.contract.guest.Guest`. Its memory is not known from outside, and counts as the whole of what it may
+    have."""
 
     def __init__(self, code: ThreadedCode, config: GuestConfig) -> None:
         """Raises BadModule if as many of these guests run already as may."""
@@ -105,10 +106,11 @@ class ThreadedGuest:
         """The thread's CPU clock, while it runs."""
         self._callbacks: list[object] = []
 
-    # --- kernel.guest.Guest -------------------------------------------------------------------------------------------
+    # --- kernel.contract.guest.Guest
+    # -------------------------------------------------------------------------------------------
 
     def poll(self) -> Poll:
-        """See `kernel.guest.Guest.poll`; waits for the guest's thread for at most SLICE_SECONDS."""
+        """See `kernel.contract.guest.Guest.poll`; waits for the guest's thread for at most SLICE_SECONDS."""
         if self._pending is not None:
             return self._pending
         self._polls += 1
@@ -135,7 +137,7 @@ class ThreadedGuest:
         return self._reason
 
     def resume(self, answer: object) -> None:
-        """See `kernel.guest.Guest.resume`."""
+        """See `kernel.contract.guest.Guest.resume`."""
         assert self._pending in _WAITING, f"{self} waits for no answer"
         if type(answer) is Arrival:
             self._set_blob(answer.blob)
@@ -145,7 +147,7 @@ class ThreadedGuest:
         self._pending = None
 
     def close(self) -> None:
-        """See `kernel.guest.Guest.close`; does not wait for the thread."""
+        """See `kernel.contract.guest.Guest.close`; does not wait for the thread."""
         if self.end is not None:
             return
         self.end = End("killed")
@@ -157,7 +159,8 @@ class ThreadedGuest:
         self._code.engine.increment_epoch()
 
     def statistics(self) -> GuestStatistics:
-        """See `kernel.guest.Guest.statistics`; CPU time is that of its thread, which may run outside polls too."""
+        """See `kernel.contract.guest.Guest.statistics`; CPU time is that of its thread, which may run outside polls
+        too."""
         with self._lock:
             seconds = self._seconds if self._clock is None else time.clock_gettime(self._clock)
         return GuestStatistics(self.config.memory_bytes, self.blob_bytes_loaded, self._polls, seconds)

@@ -30,8 +30,8 @@ from wasmtime.component import (
     VariantType,
 )
 
-from kernel import limits
-from kernel.errors import BadModule, GuestLimit
+from kernel.contract import limits
+from kernel.contract.errors import BadModule, GuestLimit
 from kernel.wasm import capi
 from kernel.wasm.wit import Bytes, Enumeration, List, Option, Record, Scalar, Text, Type, Variant
 

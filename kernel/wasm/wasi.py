@@ -12,8 +12,8 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Any
 
-from kernel import limits
-from kernel.errors import GuestTrap
+from kernel.contract import limits
+from kernel.contract.errors import GuestTrap
 from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, FD_WRITE_NUMBERS, HOST, WASI
 from kernel.wasm.fiber import Fiber, Running

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from kernel import limits
-from kernel.address import Address, ProcessId
-from kernel.capability import MESSAGING, Capability
-from kernel.guest import (
+from kernel.contract import limits
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.capability import MESSAGING, Capability
+from kernel.contract.guest import (
     Arrival,
     ClearState,
     DropCapabilities,
@@ -37,7 +37,7 @@ from kernel.guest import (
     Spawn,
     SpawnError,
 )
-from kernel.message import (
+from kernel.contract.message import (
     ON_EXIT_NONE,
     ON_EXIT_RESTART,
     LazyLoadBlob,

@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace as changed
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kernel.address import PackageId, check_node
-from kernel.errors import BadAddress
-from nectar_node.cli import consent, launch, output, passwords, supervisor
-from nectar_node.cli.boot_options import BootOptions, as_before
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.cli.node_config import make_config
-from nectar_node.cli.passwords import with_password
-from nectar_node.cli.sizes import parse_size
-from nectar_node.config import LOOPBACK, REGISTRAR_NAME
-from nectar_node.consent import NOTHING_SAID, Consent
-from nectar_node.errors import BadInput
-from nectar_node.folder import NodeFolder
-from nectar_node.memory_budget import LEAST_BYTES
-from nectar_node.storage.ledger import DEFAULT_BYTES, DEFAULT_FILES, DEFAULT_QUOTAS, NO_QUOTA, Quotas
-from net.directory import is_host
-from net.errors import BadInvitation
-from net.identity import KEY_BYTES
-from net.invitation import parse_invitation_untrusted
-from net.limits import MAX_ENDPOINTS, MAX_INVITATION_BYTES, MAX_RESERVATIONS
-from net.own_routers import Place
+from nectar_node.base.consent import NOTHING_SAID, Consent
+from nectar_node.base.errors import BadInput
+from nectar_node.base.folder import NodeFolder
+from nectar_node.cli import consent
+from nectar_node.console import output
+from nectar_node.contract.config import LOOPBACK, REGISTRAR_NAME
+from nectar_node.launcher import launch, passwords, supervisor
+from nectar_node.launcher.arguments import (
+    check_name,
+    check_package,
+    parse_directory,
+    parse_endpoint,
+    parse_invitation,
+    parse_memory,
+    parse_quotas,
+    parse_routers,
+)
+from nectar_node.launcher.boot_options import BootOptions, as_before
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.node_config import make_config
+from nectar_node.launcher.passwords import with_password
+from nectar_node.storage.ledger import DEFAULT_FILES, NO_QUOTA
+from net.base.limits import MAX_RESERVATIONS
+from net.peering.own_routers import Place
 
 INVITATION_VARIABLE = "NECTAR_INVITATION"
 """The environment variable with an invitation."""
 PLACES_SECONDS = 6.0
-"""In which a node's routers answer, or it knows that they cannot be reached (`net.limits.RECOVERY_SECONDS`)."""
+"""In which a node's routers answer, or it knows that they cannot be reached (`net.base.limits.RECOVERY_SECONDS`)."""
 _GLANCE_SECONDS = 0.05
 _NO_PLACE = {
     Place.AWAITED: "has not answered yet",
@@ -162,7 +166,7 @@ def boot(
         raise BadInput(f"Only {REGISTRAR_NAME} gives names away: leave out --invite-only and --open for {name}.")
     if options.routers and options.advertise:
         raise BadInput("A node is either reached at --advertise or through --routers: leave out one of them.")
-    network = Network.find(join) if detach else Network(join)
+    network = LocalNetwork.find(join) if detach else LocalNetwork(join)
     network.secure()
     said = Consent(tuple(grant or ()), tuple(deny or ()), replace, allow_sys)
     options = with_consent(network.place(name), options, said)
@@ -175,7 +179,7 @@ def boot(
     return supervisor.run_once(config) if once else supervisor.run_supervised(config)
 
 
-def _boot_detached(network: Network, name: str, options: BootOptions) -> int:
+def _boot_detached(network: LocalNetwork, name: str, options: BootOptions) -> int:
     started = launch.start(network, [(name, options)])[0]
     if options.routers:
         tell_places(name, started.pid, await_places(network, name))
@@ -203,9 +207,9 @@ def tell_places(name: str, pid: int, places: Mapping[str, str]) -> None:
             output.complain(f"{router} {_NO_PLACE[Place(place)]}: {name} asks it again.")
 
 
-def await_places(network: Network, name: str) -> dict[str, str]:
-    """What the node `name`, which has just booted, has at each of its routers (`net.own_routers.Place`), when all have
-    answered or cannot be reached, or PLACES_SECONDS have passed."""
+def await_places(network: LocalNetwork, name: str) -> dict[str, str]:
+    """What the node `name`, which has just booted, has at each of its routers (`net.peering.own_routers.Place`), when
+    all have answered or cannot be reached, or PLACES_SECONDS have passed."""
     deadline = time.monotonic() + PLACES_SECONDS
     with network.connect(name) as client:
         while True:
@@ -214,97 +218,3 @@ def await_places(network: Network, name: str) -> dict[str, str]:
             if Place.AWAITED not in found.values() or time.monotonic() >= deadline:
                 return found
             time.sleep(_GLANCE_SECONDS)
-
-
-def parse_invitation(text: str) -> bytes:
-    """The token in `text`, or in the file that it names behind an @; raises BadInput."""
-    try:
-        if text.startswith("@"):
-            with Path(text[1:]).open("rb") as file:
-                text = file.read(4 * MAX_INVITATION_BYTES).decode(errors="replace")
-        return parse_invitation_untrusted(text)
-    except OSError as error:
-        raise BadInput(f"Cannot read the invitation in {text[1:]}: {error.strerror}.") from error
-    except BadInvitation as error:
-        raise BadInput(
-            f"That is no invitation ({error}): copy it as `nectar testnet invite` has printed it."
-        ) from error
-
-
-def check_name(name: str) -> None:
-    """Raise BadInput if `name` is no node id (G1), which also keeps it from naming a folder elsewhere."""
-    try:
-        check_node(name)
-    except BadAddress as error:
-        raise BadInput(
-            f"{name!r} is no node name: expected labels of a-z, 0-9 and '-' joined by dots, such as some-user.nec."
-        ) from error
-
-
-def parse_memory(text: str) -> int:
-    """The node's budget of memory in `text`; raises BadInput."""
-    size = parse_size(text)
-    if size < LEAST_BYTES:
-        raise BadInput(f"--memory {text} is too little: a node needs {output.size(LEAST_BYTES)} for its messages.")
-    return size
-
-
-def parse_endpoint(text: str) -> tuple[str, int]:
-    """The HOST:PORT in `text`; raises BadInput."""
-    host, _, port = text.rpartition(":")
-    if not is_host(host) or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise BadInput(f"{text!r} is no endpoint: expected HOST:PORT, such as 127.0.0.1:9000.")
-    return host, int(port)
-
-
-def parse_routers(name: str, text: str) -> tuple[str, ...]:
-    """The names in `text`, separated by commas, for the node `name`; raises BadInput."""
-    routers = tuple(filter(None, (each.strip() for each in text.split(","))))
-    for router in routers:
-        check_name(router)
-    if text and not routers:
-        raise BadInput(f"{text!r} names no router: leave out --routers for a node that others can dial.")
-    if name in routers or len(set(routers)) < len(routers):
-        raise BadInput(f"{text!r} names {name} itself, or a router twice.")
-    if len(routers) > MAX_ENDPOINTS:
-        raise BadInput(f"A node has at most {MAX_ENDPOINTS} routers.")
-    return routers
-
-
-def parse_quotas(texts: Sequence[str], files: int, floor: str) -> Quotas:
-    """What packages may have, from the texts of --quota and --disk-floor; raises BadInput."""
-    size, packages = DEFAULT_BYTES, list(DEFAULT_QUOTAS.packages)
-    for text in texts:
-        package, equals, number = text.rpartition("=")
-        if not equals:
-            size = parse_size(number)
-            continue
-        try:
-            packages.append((str(PackageId.parse(package)), parse_size(number)))
-        except BadAddress as error:
-            raise BadInput(f"{package!r} is no package: expected one such as app:some.nec=10GiB.") from error
-    return Quotas(size, files, parse_size(floor) if floor else None, tuple(packages))
-
-
-def parse_directory(file: Path | None, authority: str) -> tuple[Path, bytes] | None:
-    """The signed directory and its authority's key; raises BadInput if one of the two is missing or no such thing."""
-    if file is None and not authority:
-        return None
-    try:
-        key = bytes.fromhex(authority)
-    except ValueError:
-        key = b""
-    if file is None or len(key) != KEY_BYTES:
-        raise BadInput(
-            "A network without a registrar takes --directory FILE and --authority HEX, 64 digits, "
-            "as `nectar directory sign` prints them."
-        )
-    return file.resolve(), key
-
-
-def check_package(folder: Path) -> Path:
-    """The absolute folder that holds the manifest of the package in `folder`; raises BadInput where there is none."""
-    for candidate in (folder, folder / "pkg"):
-        if (candidate / "manifest.json").is_file():
-            return candidate.resolve()
-    raise BadInput(f"{folder} is no package: it holds no manifest.json.")

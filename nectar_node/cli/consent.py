@@ -12,10 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from nectar_node.cli import output
-from nectar_node.consent import Consent
-from nectar_node.errors import NeedsConsent
-from nectar_node.folder import NodeFolder
+from nectar_node.base.consent import Consent
+from nectar_node.base.errors import NeedsConsent
+from nectar_node.base.folder import NodeFolder
+from nectar_node.console import output
 
 Grant = Annotated[
     list[str] | None,
@@ -37,7 +37,7 @@ AllowSys = Annotated[
 
 
 def settle(row: Mapping[str, Any], said: Consent, *, as_json: bool = False) -> Consent:
-    """What the user says after being asked what `nectar_node.review.question_row` has; raises NeedsConsent."""
+    """What the user says after being asked what `nectar_node.packages.review.question_row` has; raises NeedsConsent."""
     asks: Sequence[Mapping[str, Any]] = row.get("asks", ())
     replaces = row.get("replaces")
     if not asks and replaces is None:
@@ -84,9 +84,9 @@ def for_boot(folder: NodeFolder, packages: Sequence[Path], said: Consent) -> Con
     if not packages or folder.owner() is not None:
         return said  # nobody need be asked to be told that it runs already
     # Only here, as they take as long to load as the whole command line.
-    from nectar_node.decisions_file import read_decisions
-    from nectar_node.review import question_row, review
-    from nectar_node.startable import read_startable
+    from nectar_node.packages.decisions_file import read_decisions
+    from nectar_node.packages.review import question_row, review
+    from nectar_node.packages.startable import read_startable
 
     our = folder.path.name
     decisions = read_decisions(folder, our)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nectar_node.cli import options, output
-from nectar_node.cli.client import Answer
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.console import options, output
+from nectar_node.launcher.client import Answer
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 _HEADINGS = ("PACKAGE", "USED", "QUOTA", "FULL", "FILES", "MAX FILES", "DRIVES", "STATES")
 _OPTIONAL = ("STATES", "DRIVES", "MAX FILES", "FILES")
@@ -18,7 +18,7 @@ def df(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_jso
     much that may be, and FULL which part of it is used. FILES counts files, folders and states, and MAX FILES is how
     many there may be.
     """
-    with Network.find(directory).connect(node) as client:
+    with LocalNetwork.find(directory).connect(node) as client:
         answer = client.request("df")
     if as_json:
         output.print_json(answer)

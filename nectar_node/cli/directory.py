@@ -10,14 +10,15 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli import options, output, passwords
-from nectar_node.cli.boot import check_name, parse_endpoint
+from nectar_node.base.errors import BadInput
 from nectar_node.cli.keys import errors_told, unlock
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.errors import BadInput
-from net.directory import NEVER, Endpoint, NameRecord, SignedRecord, encode_static_directory, sign_record
-from net.identity import Identity
-from net.limits import MAX_ENDPOINTS
+from nectar_node.console import options, output
+from nectar_node.launcher import passwords
+from nectar_node.launcher.arguments import check_name, parse_endpoint
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from net.base.limits import MAX_ENDPOINTS
+from net.names.directory import NEVER, Endpoint, NameRecord, SignedRecord, encode_static_directory, sign_record
+from net.names.identity import Identity
 
 _DAY = 24 * 3600
 _MAX_DAYS = 100 * 365
@@ -53,7 +54,7 @@ def sign(
     """Write the file that says who is who and where. All nodes and an authority sign it; their keys must lie in D."""
     if file.is_dir():
         raise BadInput(f"{file} is a folder: name the file in it that is to be written.")
-    network, endpoints = Network(directory), parse_nodes(node)
+    network, endpoints = LocalNetwork(directory), parse_nodes(node)
     now = int(time.time())
     expires_at = now + days * _DAY if days else NEVER
     with errors_told():
@@ -84,7 +85,7 @@ def parse_nodes(words: Sequence[str]) -> dict[str, list[Endpoint]]:
     return found
 
 
-def _identity(network: Network, name: str, password_file: Path | None) -> Identity:
+def _identity(network: LocalNetwork, name: str, password_file: Path | None) -> Identity:
     keys, _ = unlock(network.node(name), password_file)
     return keys.identity
 

@@ -10,7 +10,7 @@ def main() -> int:
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # else whoever has started us wants it otherwise
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from nectar_node.program import load
+    from nectar_node.base.program import load
 
     run = load("nectar_node.cli.main")
     signal.signal(signal.SIGINT, before)

@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from kernel.message import marked
-from nectar_node.cli import options, output
-from nectar_node.cli.client import Answer, ControlClient
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from kernel.contract.message import marked
+from nectar_node.console import options, output
+from nectar_node.launcher.client import Answer, ControlClient
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 FOLLOW_INTERVAL = 0.25
 """Seconds between two questions for new ones."""
@@ -27,7 +27,7 @@ def errors(
     as_json: Annotated[bool, typer.Option("--json", help="Print each one as a line of JSON.")] = False,
 ) -> int:
     """List a node's messages that failed or reached nobody. The oldest first: when, from whom, to whom, and why."""
-    with Network.find(directory).connect(node) as client:
+    with LocalNetwork.find(directory).connect(node) as client:
         after, count = _show_new(client, 0, as_json)
         if not count and not follow and not as_json:
             output.complain(f"No message on {node} has failed: there are no dead letters.")

@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import typer
 
-from nectar_node.cli import output
+from nectar_node.console import output
 
 ENTRY_POINTS = "nectar.commands"
 """Each is a name and a `typer.Typer`."""

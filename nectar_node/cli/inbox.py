@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli import options, output
-from nectar_node.cli.boot import check_name
-from nectar_node.cli.client import ControlError
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.cli.sizes import parse_size
-from nectar_node.cli.transfer import PROCESS, decode
-from nectar_node.errors import BadInput, NodeError
+from nectar_node.base.errors import BadInput, NodeError
+from nectar_node.console import options, output
+from nectar_node.console.sizes import parse_size
+from nectar_node.launcher.arguments import check_name
+from nectar_node.launcher.client import ControlError
+from nectar_node.launcher.file_transfer import PROCESS, decode
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 app = typer.Typer(help="Decide whose files a node accepts.", no_args_is_help=True, rich_markup_mode=None)
 policy_app = typer.Typer(
@@ -115,7 +115,7 @@ def policy(
         return 0
     if node is None:
         raise BadInput("Which node? Name it with --node, such as --node recv.nec.")
-    network = Network.find(directory)
+    network = LocalNetwork.find(directory)
     _show(network, node, decode_policy_untrusted(_ask(network, node, "GetPolicy")), as_json)
     return 0
 
@@ -146,7 +146,7 @@ def set_(
     named = None if names is None else parse_names(names)
     sizes = [None if text is None else parse_limit(text) for text in (max_size, max_total)]
     count = None if max_files is None else parse_count(max_files)
-    network = Network.find(directory)
+    network = LocalNetwork.find(directory)
     new = decode_policy_untrusted(_ask(network, node, "GetPolicy"))
     new = new if accept is None else replace(new, accept=accept)
     new = new if named is None else replace(new, names=named)
@@ -164,7 +164,7 @@ def set_(
 @app.command("list")
 def list_(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
     """Show the files that others want to send, and about which you are asked."""
-    network = Network.find(directory)
+    network = LocalNetwork.find(directory)
     offers = decode_offers_untrusted(_ask(network, node, "Offers"))
     if as_json:
         output.print_json({"offers": [each.value() for each in offers]})
@@ -193,7 +193,7 @@ def refuse(
 
 
 def _decide(verdict: str, which: str, node: str, directory: Path, as_json: bool) -> int:
-    offers = decode_offers_untrusted(_ask(Network.find(directory), node, {verdict: {"id": which}}))
+    offers = decode_offers_untrusted(_ask(LocalNetwork.find(directory), node, {verdict: {"id": which}}))
     if as_json:
         output.print_json({"offers": [each.value() for each in offers]})
         return 0
@@ -211,7 +211,7 @@ def _consequence(offer: Offer) -> str:
     return f"{offer.peer} sends {what} now."
 
 
-def _show(network: Network, node: str, policy: Policy, as_json: bool) -> None:
+def _show(network: LocalNetwork, node: str, policy: Policy, as_json: bool) -> None:
     if as_json:
         output.print_json(policy.value())
         return
@@ -273,7 +273,7 @@ def parse_count(text: str) -> int | None:
 # --- what comes back ------------------------------------------------------------------------------------------------
 
 
-def _ask(network: Network, node: str, body: object) -> object:
+def _ask(network: LocalNetwork, node: str, body: object) -> object:
     """What file_transfer of the node answers; raises NodeError."""
     text = json.dumps(body, ensure_ascii=False)
     with network.connect(node) as client:

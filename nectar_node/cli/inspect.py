@@ -8,9 +8,9 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from nectar_node.cli import options, output
-from nectar_node.cli.client import Answer
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.console import options, output
+from nectar_node.launcher.client import Answer
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 _PROCESS_COLUMNS = {
     "process": "PROCESS",
@@ -111,7 +111,7 @@ def _show(
 ) -> Answer:
     """The answer. `query`: the command, and the key of its answer's rows."""
     command, key = query
-    with Network.find(directory).connect(node) as client:
+    with LocalNetwork.find(directory).connect(node) as client:
         answer = client.request(command)
     if as_json:
         output.print_json(answer)
@@ -123,7 +123,7 @@ def _show(
 
 
 def _show_one(node: str, address: str, directory: Path, as_json: bool) -> int:
-    with Network.find(directory).connect(node) as client:
+    with LocalNetwork.find(directory).connect(node) as client:
         answer = client.request("ps", address=address)
     process = answer.get("process")
     row: Answer = process if isinstance(process, dict) else {}

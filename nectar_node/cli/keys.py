@@ -10,16 +10,17 @@ from typing import Annotated
 
 import typer
 
-from nectar_node import own_files
-from nectar_node.cli import options, output, passwords
-from nectar_node.cli.boot import check_name
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.config import REGISTRAR_NAME
-from nectar_node.errors import AlreadyRunning, BadInput
-from nectar_node.folder import NodeFolder
-from net.errors import KeyFileError, KeyFileExists, KeyFileMissing, WrongPassword
-from net.identity import KEY_BYTES, Identity, fingerprint
-from net.keyfile import Keys, create_key_file, read_key_file, seal, unlock_key_file, write_key_file
+from nectar_node.base import own_files
+from nectar_node.base.errors import AlreadyRunning, BadInput
+from nectar_node.base.folder import NodeFolder
+from nectar_node.console import options, output
+from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.launcher import passwords
+from nectar_node.launcher.arguments import check_name
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from net.base.errors import KeyFileError, KeyFileExists, KeyFileMissing, WrongPassword
+from net.names.identity import KEY_BYTES, Identity, fingerprint
+from net.names.keyfile import Keys, create_key_file, read_key_file, seal, unlock_key_file, write_key_file
 
 app = typer.Typer(
     help="Make, show, move, protect and change the keys of nodes. Its key proves the name of a node.",
@@ -153,8 +154,8 @@ def rotate(name: Name, password_file: PasswordFile = None, directory: options.Di
     return 0
 
 
-def _network(directory: Path) -> Network:
-    network = Network(directory)
+def _network(directory: Path) -> LocalNetwork:
+    network = LocalNetwork(directory)
     network.secure()
     return network
 

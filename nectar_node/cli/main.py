@@ -14,8 +14,9 @@ from typing import Any
 
 import typer
 
-from nectar_node.cli import groups, output, streams
-from nectar_node.errors import BadInput, NodeError
+from nectar_node.base.errors import BadInput, NodeError
+from nectar_node.cli import groups
+from nectar_node.console import output, streams
 
 FAILED = 1
 BAD_USAGE = 2

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from kernel.address import OUR_NODE, Address
-from kernel.errors import BadAddress
-from nectar_node.cli import options, output
-from nectar_node.cli.advice import advice
-from nectar_node.cli.client import Answer, ControlError
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.errors import BadInput
+from kernel.contract.address import OUR_NODE, Address
+from kernel.contract.errors import BadAddress
+from nectar_node.base.errors import BadInput
+from nectar_node.console import options, output
+from nectar_node.console.advice import advice
+from nectar_node.launcher.client import Answer, ControlError
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 EXIT_OFFLINE = 3
 EXIT_TIMEOUT = 4
@@ -48,7 +48,7 @@ def message(
     """
     check_address(address)
     attachment = None if blob is None else base64.b64encode(read_blob(blob)).decode()
-    with Network.find(directory).connect(node) as client:
+    with LocalNetwork.find(directory).connect(node) as client:
         answer = client.request(
             "message",
             patience=timeout + _SLACK,

@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli import options, output, run
-from nectar_node.cli.boot import check_name
-from nectar_node.cli.client import Answer, ControlError
+from nectar_node.cli import run
 from nectar_node.cli.message import EXIT_OFFLINE, EXIT_TIMEOUT
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.config import REGISTRAR_NAME
+from nectar_node.console import options, output
+from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.launcher.arguments import check_name
+from nectar_node.launcher.client import Answer, ControlError
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 app = typer.Typer(help="See how other nodes are reached.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -46,7 +47,7 @@ def hi(
     words = " ".join(text or ()).split() or ["hi"]
     code = run.run("hi", node, [name, *words], HI_SECONDS, directory, as_json)
     if code in (EXIT_OFFLINE, EXIT_TIMEOUT):
-        output.complain(f"Why: {Network(directory).command('net diagnose', name, '--node', node)}")
+        output.complain(f"Why: {LocalNetwork(directory).command('net diagnose', name, '--node', node)}")
     return code
 
 
@@ -62,7 +63,7 @@ def diagnose(
     No message is sent; a session that is there already is pinged. Exit code: 0 it can, 3 Offline, 4 Timeout.
     """
     check_name(name)
-    network = Network.find(directory)
+    network = LocalNetwork.find(directory)
     report = _Report(name, node, network, show=not as_json)
     with network.connect(node) as client:
         client.send("diagnose", name=name)
@@ -131,7 +132,7 @@ class _Repeats:
 class _Report:
     """Shows each step as it happens, one line each; a line whose outcome is still to come stays open."""
 
-    def __init__(self, name: str, node: str, network: Network, *, show: bool) -> None:
+    def __init__(self, name: str, node: str, network: LocalNetwork, *, show: bool) -> None:
         self.steps: list[Answer] = []
         self._name = name
         self._node = node

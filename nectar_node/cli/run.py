@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli import options, output
-from nectar_node.cli.client import Answer
 from nectar_node.cli.message import EXIT_OFFLINE, EXIT_TIMEOUT, exit_code
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.console import options, output
+from nectar_node.launcher.client import Answer
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 FAILED = 1
 _FAILURES = {"offline": EXIT_OFFLINE, "timeout": EXIT_TIMEOUT}
@@ -39,7 +39,7 @@ def run(
     """
     line = " ".join([script, *(word or '""' for word in arguments or ())])
     printed: list[Answer] = []
-    with Network.find(directory).connect(node) as client:
+    with LocalNetwork.find(directory).connect(node) as client:
         client.send("run", line=line, timeout=timeout)
         take = partial(_take, printed=printed, show=not as_json)
         answer = client.follow_to_answer("the script", timeout + _SLACK, take)

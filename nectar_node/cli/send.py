@@ -11,12 +11,12 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli import options, output, progress
-from nectar_node.cli.boot import check_name
+from nectar_node.base.errors import BadInput
 from nectar_node.cli.message import EXIT_OFFLINE, EXIT_TIMEOUT
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.cli.transfer import Done, Order, Transfer, TransferFailed, interrupts
-from nectar_node.errors import BadInput
+from nectar_node.console import options, output, progress
+from nectar_node.launcher.arguments import check_name
+from nectar_node.launcher.file_transfer import Done, Order, Transfer, TransferFailed, interrupts
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 INTERRUPTED = 130
 FAILED = 1
@@ -45,7 +45,7 @@ def send(
     check_name(target)
     if source == target:
         raise BadInput(f"{source} would send the file to itself: name two different nodes with --from and --to.")
-    order = Order(file, size, source, target, Network.find(directory))
+    order = Order(file, size, source, target, LocalNetwork.find(directory))
     console = output.console(sys.stderr if as_json else sys.stdout)
     began = time.monotonic()
     try:

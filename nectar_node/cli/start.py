@@ -10,12 +10,14 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli import consent, options, output, unpack
-from nectar_node.cli.client import Answer, ControlClient, ControlError
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.consent import Consent
-from nectar_node.errors import BadInput, NeedsConsent
-from nectar_node.package import NETWORK_WORD, parse_capability
+from nectar_node.base.consent import Consent
+from nectar_node.base.errors import BadInput, NeedsConsent
+from nectar_node.cli import consent
+from nectar_node.console import options, output
+from nectar_node.launcher.client import Answer, ControlClient, ControlError
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.packages import unpacking
+from nectar_node.packages.manifest import NETWORK_WORD, parse_capability
 
 START_TIMEOUT = 300.0
 """Seconds that a node may take to compile all processes of a package."""
@@ -65,26 +67,26 @@ def start(
     A package says in its manifest.json what its processes ask for; --deny withholds some of it. What would let it reach
     other packages or the node itself, it gets only if you agree, or say --grant. Both are remembered.
     """
-    place = Network.find(directory)
+    place = LocalNetwork.find(directory)
     folder = place.node(node).path
     said = Consent((*(grant or ()), *(cap or ())), tuple(deny or ()), replace, allow_sys)
     with place.connect(node) as client:
-        if unpack.is_single_file(path):
+        if unpacking.is_single_file(path):
             network, others = (
                 network or NETWORK_WORD in (cap or ()),
                 [each for each in cap or () if each != NETWORK_WORD],
             )
-            what = unpack.SingleFile(unpack.name_for(path, name), public, network, capabilities(others), on_exit)
-            prepared = unpack.wrap(path, what, folder)
+            what = unpacking.SingleFile(unpacking.name_for(path, name), public, network, capabilities(others), on_exit)
+            prepared = unpacking.wrap(path, what, folder)
         else:
             _refuse(
                 path, {"--name": name, "--public": public, "--network": network, "--cap": cap, "--on-exit": on_exit}
             )
-            prepared = unpack.prepare(path, folder)
+            prepared = unpacking.prepare(path, folder)
         try:
             answer = _start(client, prepared, path, said, as_json)
         except BaseException as error:
-            unpack.discard(prepared)
+            unpacking.discard(prepared)
             if not isinstance(error, (BadInput, ControlError, NeedsConsent)):
                 raise
             # The user knows nothing of the copy below the node's folder.
@@ -92,7 +94,7 @@ def start(
             raise type(error)(sentence) from error
     _warn(answer, path)
     if isinstance(answer.get("replaced"), str):
-        unpack.discard_replaced(Path(answer["replaced"]), prepared, folder)
+        unpacking.discard_replaced(Path(answer["replaced"]), prepared, folder)
     if as_json:
         output.print_json(answer)
     else:
@@ -100,7 +102,7 @@ def start(
     return 0
 
 
-def _start(client: ControlClient, prepared: unpack.Prepared, path: Path, said: Consent, as_json: bool) -> Answer:
+def _start(client: ControlClient, prepared: unpacking.Prepared, path: Path, said: Consent, as_json: bool) -> Answer:
     folder = str(prepared.folder.resolve())
     origin = None if path.is_dir() else str(path.resolve())
 
@@ -126,7 +128,7 @@ def kill(
 
     Its children run on, unless you say --tree. Those of a whole package end with it.
     """
-    place = Network.find(directory)
+    place = LocalNetwork.find(directory)
     with place.connect(node) as client:
         answer = client.request("kill", address=address, tree=tree)
     if as_json:
@@ -169,7 +171,7 @@ def _warn(answer: Answer, path: Path) -> None:
         )
 
 
-def _print(answer: Answer, network: Network, node: str) -> None:
+def _print(answer: Answer, network: LocalNetwork, node: str) -> None:
     started = [each for each in answer.get("processes", ()) if isinstance(each, dict)]
     rows = [row for each in started for row in _rows(each)]
     output.print_table(("PROCESS", "ASKS FOR", "GRANTED"), rows)

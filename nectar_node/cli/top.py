@@ -21,9 +21,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nectar_node.cli import options, output
-from nectar_node.cli.client import Answer, ControlClient
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.console import options, output
+from nectar_node.launcher.client import Answer, ControlClient
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 _QUIT = (b"q", b"Q", b"\x1b", b"\x03", b"\x04")
 
@@ -87,7 +87,7 @@ def top(
     as_json: Annotated[bool, typer.Option("--json", help="Print one look as JSON.")] = False,
 ) -> int:
     """Show the processes of a node, the busiest first. Ends with q or Ctrl-C; one look where there is no terminal."""
-    with Network.find(directory).connect(node) as client:
+    with LocalNetwork.find(directory).connect(node) as client:
         before = take(client)
         if as_json or not (sys.stdout.isatty() and sys.stdin.isatty()):
             time.sleep(interval)

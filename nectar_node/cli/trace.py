@@ -10,12 +10,12 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
-from kernel.message import Reason, marked
-from nectar_node.cli import options, output
-from nectar_node.cli.client import ControlClient, ControlError, Event
+from kernel.contract.message import Reason, marked
 from nectar_node.cli.errors import clock_time
-from nectar_node.cli.lineage import Lineage, Lineages, Message, Record, decode_record_untrusted
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
+from nectar_node.console import options, output
+from nectar_node.launcher.client import ControlClient, ControlError, Event
+from nectar_node.launcher.lineage import Lineage, Lineages, Message, Record, decode_record_untrusted
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 
 def trace(
@@ -35,7 +35,7 @@ def trace(
     A tree is one lineage: a request from outside, the requests that were sent while it was handled, and the answers.
     Times count from its first request, on the clock of the node that is asked.
     """
-    with Network.find(directory).connect(node) as client:
+    with LocalNetwork.find(directory).connect(node) as client:
         client.send("trace", address=address)
         viewer = _Viewer(client, node, count, as_json)
         try:

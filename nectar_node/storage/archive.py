@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kernel.message import Buffer
+from kernel.contract.message import Buffer
 from nectar_node.storage.operations import MAX_DEPTH, is_part
 
 MAX_ENTRIES = 10_000

@@ -12,8 +12,8 @@ import stat
 from collections.abc import Callable
 from typing import Any
 
-from nectar_node import log
-from nectar_node.descriptors import insist
+from nectar_node.base import log
+from nectar_node.base.descriptors import insist
 from nectar_node.storage import long_operations as long
 from nectar_node.storage.archive import BadArchive
 from nectar_node.storage.ledger import Ledger

@@ -3,7 +3,7 @@
 An account is changed with every operation that changes files, by whoever carries it out: before it takes anything, so
 that two at once cannot both take what is left. It is worth nothing until its package has been counted (`Measure`) in
 this boot: what a crash has left, or somebody has put there, is in no book. So it is too for a package whose guests
-write to its folder by WASI, past all of this: it is counted again and again (`nectar_node.disk_use`).
+write to its folder by WASI, past all of this: it is counted again and again (`nectar_node.core.disk_use`).
 
 Counted are the files and folders below a package's folder of drives, each file as long as it appears, holes included,
 and the saved states of its processes.
@@ -84,7 +84,7 @@ class OverQuota(OSError):
 
 
 @dataclass(slots=True)
-class Account:
+class DiskAccount:
     """Of one package. Thread-safe."""
 
     quota: Usage
@@ -137,7 +137,7 @@ class Account:
             raise OverQuota(errno.ENOSPC, "the disk is full, but for what the node keeps free for itself")
 
 
-class _Uncounted(Account):
+class _Uncounted(DiskAccount):
     """What is the node's own."""
 
     __slots__ = ()
@@ -164,7 +164,7 @@ class Ledger:
         self._drives = drives
         self._states = states
         self._own = dict(quotas.packages)
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, DiskAccount] = {}
         self._lock = threading.Lock()
 
     def package_of(self, location: Location) -> str | None:
@@ -178,14 +178,14 @@ class Ledger:
             return parts[0].partition(":")[2] or LONG_IDS
         return None
 
-    def account_of(self, location: Location) -> Account:
+    def account_of(self, location: Location) -> DiskAccount:
         """Where a file or folder there counts; a package's folder of drives itself counts nowhere."""
         package = self.package_of(location)
         if package is None or (location.root == self._drives and len(location.parts) == 1):
             return UNCOUNTED
         return self.account(package)
 
-    def account(self, package: str) -> Account:
+    def account(self, package: str) -> DiskAccount:
         """The package's, whether it has anything or not."""
         account = self._accounts.get(package)
         if account is None:
@@ -193,10 +193,10 @@ class Ledger:
                 account = self._accounts.setdefault(package, self._open(package))
         return account
 
-    def _open(self, package: str) -> Account:
+    def _open(self, package: str) -> DiskAccount:
         size = self._own.get(package, self.quotas.bytes)
         text = f"the package's quota of {size} bytes is used up"
-        return Account(Usage(size, self.quotas.files), text, self.quotas)
+        return DiskAccount(Usage(size, self.quotas.files), text, self.quotas)
 
     def is_known(self, package: str) -> bool:
         """Whether it has been counted in this boot."""

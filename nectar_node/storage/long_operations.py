@@ -14,7 +14,7 @@ from itertools import count, islice
 from blake3 import blake3
 
 from nectar_node.storage.archive import Entry, entries_untrusted, unpack_untrusted, verify_untrusted
-from nectar_node.storage.ledger import Account, Ledger
+from nectar_node.storage.ledger import DiskAccount, Ledger
 from nectar_node.storage.opened import (
     FILE,
     FOLDER,
@@ -127,7 +127,7 @@ def remove_folder(operation: RemoveFolder, ledger: Ledger) -> Work:
     return None
 
 
-def _empty(folder: int, name: str, account: Account) -> Iterator[None]:
+def _empty(folder: int, name: str, account: DiskAccount) -> Iterator[None]:
     """Remove all that is in a folder, however deep.
 
     A folder in a folder is first moved up beside the outermost ones, so that neither the stack nor the descriptors
@@ -150,7 +150,7 @@ def _empty(folder: int, name: str, account: Account) -> Iterator[None]:
         os.close(outer)
 
 
-def _move_up(outer: int, name: str, names: Iterator[str], account: Account) -> Iterator[None]:
+def _move_up(outer: int, name: str, names: Iterator[str], account: DiskAccount) -> Iterator[None]:
     """Remove all files in a folder, and move the folders in it to its own, under `names`."""
     inner = os.open(name, FOLDER, dir_fd=outer)
     try:
@@ -165,7 +165,7 @@ def _move_up(outer: int, name: str, names: Iterator[str], account: Account) -> I
         os.close(inner)
 
 
-def _unlink(folder: int, name: str, account: Account) -> None:
+def _unlink(folder: int, name: str, account: DiskAccount) -> None:
     size = size_in(folder, name)
     os.unlink(name, dir_fd=folder)
     account.settle(-(size or 0), -1)
@@ -260,7 +260,7 @@ def _next_data(descriptor: int, position: int, end: int) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _replacing(location: Location, account: Account, length: int) -> Iterator[int]:
+def _replacing(location: Location, account: DiskAccount, length: int) -> Iterator[int]:
     """A descriptor for a file's new content, of `length` bytes; it takes the place of the old one at the end, if all
     went well."""
     with folder_of(location) as (folder, name):
@@ -354,7 +354,7 @@ def _place_of(entry: Entry, into: Location) -> Location:
     return Location(into.root, into.parts + entry.parts)
 
 
-def _take_its_place(folder: int, name: str, into: Location, entry: Entry, account: Account) -> None:
+def _take_its_place(folder: int, name: str, into: Location, entry: Entry, account: DiskAccount) -> None:
     with folder_of(_place_of(entry, into)) as (target, target_name):
         before = size_in(target, target_name)
         os.rename(name, target_name, src_dir_fd=folder, dst_dir_fd=target)
@@ -362,7 +362,7 @@ def _take_its_place(folder: int, name: str, into: Location, entry: Entry, accoun
 
 
 @contextlib.contextmanager
-def _staging(into: Location, account: Account, files: dict[int, Entry]) -> Iterator[int]:
+def _staging(into: Location, account: DiskAccount, files: dict[int, Entry]) -> Iterator[int]:
     """A folder for these files, which count from now on: those of them that are left at the end go with it."""
     with folder_of(Location(into.root, (*into.parts, "."))) as (outer, _):
         name = new_file_name("archive")

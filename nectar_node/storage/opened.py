@@ -9,8 +9,8 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kernel.message import Buffer
-from nectar_node.storage.ledger import UNCOUNTED, Account, Ledger
+from kernel.contract.message import Buffer
+from nectar_node.storage.ledger import UNCOUNTED, DiskAccount, Ledger
 from nectar_node.storage.operations import Location
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -64,7 +64,7 @@ def size_in(folder: int, name: str) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
-def check_room(account: Account, descriptor: int, wanted: int) -> None:
+def check_room(account: DiskAccount, descriptor: int, wanted: int) -> None:
     """Whether the disk has room for so many bytes; raises OverQuota."""
     if wanted and account is not UNCOUNTED:
         room = os.fstatvfs(descriptor)
@@ -72,7 +72,7 @@ def check_room(account: Account, descriptor: int, wanted: int) -> None:
 
 
 @contextlib.contextmanager
-def growing(account: Account, file: Opened, end: int, wanted: int) -> Iterator[None]:
+def growing(account: DiskAccount, file: Opened, end: int, wanted: int) -> Iterator[None]:
     """A file becomes as long as `end`, if it is not already, with `wanted` bytes written; raises OverQuota."""
     check_room(account, file.descriptor, wanted)
     more = max(0, end - file.length)
@@ -111,7 +111,7 @@ def make_folders(location: Location, ledger: Ledger, *, synced: bool) -> None:
         os.close(descriptor)
 
 
-def make_folder_in(folder: int, name: str, account: Account, *, synced: bool) -> None:
+def make_folder_in(folder: int, name: str, account: DiskAccount, *, synced: bool) -> None:
     """Make one that is not there yet."""
     account.claim(0, 1)
     try:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from blake3 import blake3
 
-from kernel.message import Buffer
+from kernel.contract.message import Buffer
 
 MAX_DEPTH = 100
 """Names in a path that a process may write: the way to each is walked at every operation."""

@@ -27,19 +27,19 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from kernel.address import Address, ProcessId
-from kernel.capability import MESSAGING, Capability, canonical
-from kernel.events import ChangeOnExit, GrantCapabilities, Initialize, Kill, Run, WithdrawCapabilities
-from kernel.grants import KERNEL_PROCESS
-from kernel.guest import Arrival, Failure, Program
-from kernel.kernel import Kernel
-from kernel.lifecycle import RESERVED
-from kernel.message import Envelope, OnExit
-from kernel.process import Launch, Process, Waiting
-from nectar_node.shipped import OUR_PUBLISHER
-from nectar_node.storage.operations import Job, Outcome
-from nectar_node.system.process import SORRY, Cause, CompileCode, SystemToken, Wish, bare, reply
-from nectar_node.system.shapes import (
+from kernel.capabilities.grants import KERNEL_PROCESS
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.capability import MESSAGING, Capability, canonical
+from kernel.contract.events import ChangeOnExit, GrantCapabilities, Initialize, Kill, Run, WithdrawCapabilities
+from kernel.contract.guest import Arrival, Failure, Program
+from kernel.contract.message import Envelope, OnExit
+from kernel.contract.process import Launch, Process, Waiting
+from kernel.router.kernel import Kernel
+from kernel.router.lifecycle import RESERVED
+from nectar_node.base.shipped import OUR_PUBLISHER
+from nectar_node.base.system_processes import VFS
+from nectar_node.contract.actions import BadCode, LogLine, ShutDown
+from nectar_node.contract.json_shapes import (
     Refused,
     bad_request,
     capabilities_untrusted,
@@ -53,8 +53,8 @@ from nectar_node.system.shapes import (
     process_untrusted,
     variant_untrusted,
 )
-from nectar_node.system.vfs import VFS
-from nectar_node.world import BadCode, LogLine, ShutDown
+from nectar_node.storage.operations import Job, Outcome
+from nectar_node.system.process import SORRY, Cause, CompileCode, SystemToken, Wish, bare, reply
 
 MAX_BODY_BYTES = 256 << 10
 """A request's body."""

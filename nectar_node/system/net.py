@@ -16,16 +16,16 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
-from kernel.address import ProcessId
-from kernel.guest import Arrival, Failure, Program
-from kernel.message import Envelope
+from kernel.contract.address import ProcessId
+from kernel.contract.guest import Arrival, Failure, Program
+from kernel.contract.message import Envelope
+from nectar_node.base.system_processes import NET
+from nectar_node.contract.actions import BadCode, LogLine
+from nectar_node.contract.json_shapes import Refused, bad_request, dump, text_untrusted, variant_untrusted
 from nectar_node.storage.operations import Job, Outcome
 from nectar_node.system.process import SORRY, Cause, Wish, reply
-from nectar_node.system.shapes import Refused, bad_request, dump, text_untrusted, variant_untrusted
-from nectar_node.world import BadCode, LogLine
-from net.directory import NameRecord
+from net.names.directory import NameRecord
 
-NET = ProcessId("net", "distro", "sys")
 MAX_QUESTION_BYTES = 4096
 """A local question; what is longer is a hello."""
 MAX_HELLO_CHARACTERS = 1000

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from kernel.address import PackageId, ProcessId
-from kernel.events import Event, Reply, UseState
-from kernel.guest import Arrival, Failure, Program
-from kernel.message import Buffer, Envelope, LazyLoadBlob, Request, Response
+from kernel.contract.address import PackageId, ProcessId
+from kernel.contract.events import Event, Reply, UseState
+from kernel.contract.guest import Arrival, Failure, Program
+from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Request, Response
+from nectar_node.contract.actions import BadCode, LogLine, ShutDown
 from nectar_node.storage.operations import Job, Outcome, StopJob
-from nectar_node.world import BadCode, LogLine, ShutDown
 
 
 class SystemToken(NamedTuple):

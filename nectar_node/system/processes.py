@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
-from kernel.address import ProcessId
-from kernel.events import UseState
-from kernel.guest import Arrival, Failure, Program
-from kernel.message import Envelope
+from kernel.contract.address import ProcessId
+from kernel.contract.events import UseState
+from kernel.contract.guest import Arrival, Failure, Program
+from kernel.contract.message import Envelope
+from nectar_node.contract.actions import BadCode
 from nectar_node.storage.operations import Job, Outcome
 from nectar_node.system.process import Cause, SystemProcess, SystemToken, Wish
 from nectar_node.system.state import State
 from nectar_node.system.terminal import Terminal
-from nectar_node.world import BadCode
-from net.containment import told
-from net.events import Unforeseen
+from net.contract.events import Unforeseen
+from net.peering.containment import told
 
 
 class SystemProcesses:

@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import NamedTuple
 
-from kernel.address import ProcessId
-from kernel.events import StateAction, StateUsed, UseState
-from kernel.guest import Arrival, Failure, Program
-from kernel.limits import MAX_STATE_BYTES
-from kernel.memory import UNMETERED, Memory
-from kernel.message import Buffer, Envelope, LazyLoadBlob
+from kernel.contract.address import ProcessId
+from kernel.contract.events import StateAction, StateUsed, UseState
+from kernel.contract.guest import Arrival, Failure, Program
+from kernel.contract.limits import MAX_STATE_BYTES
+from kernel.contract.memory import UNMETERED, Memory
+from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
+from nectar_node.contract.actions import BadCode, LogLine
+from nectar_node.contract.json_shapes import Refused, bad_request, dump, load_untrusted, variant_untrusted
 from nectar_node.storage.operations import (
     DiskError,
     DiskFault,
@@ -31,8 +33,6 @@ from nectar_node.storage.operations import (
     file_name,
 )
 from nectar_node.system.process import SORRY, Cause, Wish, bare, metadata_bytes, reply
-from nectar_node.system.shapes import Refused, bad_request, dump, load_untrusted, variant_untrusted
-from nectar_node.world import BadCode, LogLine
 
 STATE = ProcessId("state", "distro", "sys")
 

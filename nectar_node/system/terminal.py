@@ -1,7 +1,7 @@
 """terminal:terminal:sys: runs scripts for the node's user.
 
 A request's body is a typed line, `SCRIPT ARGS…`, and only the node's user sends one: this process's messages to itself.
-The script (see `nectar_node.system.scripts`) lies in the folder of an installed package, never in a drive, where
+The script (see `nectar_node.packages.scripts`) lies in the folder of an installed package, never in a drive, where
 processes write. It is started as a process of its package under a random name, without on-exit, with what scripts.json
 asks for. Its first request has the arguments as body; its response, body and blob, is the answer to the line. Then it
 is gone: it returns by itself, or is killed after `GRACE_SECONDS`, when the time for the answer is over, or when the
@@ -28,18 +28,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from kernel import limits
-from kernel.address import OUR_NODE, Address, PackageId, ProcessId
-from kernel.capability import MESSAGING, NETWORK, Capability
-from kernel.errors import BadAddress
-from kernel.events import GrantCapabilities, Inject, Kill, Reply, Start
-from kernel.grants import KERNEL_PROCESS
-from kernel.guest import Arrival, Failure, Program
-from kernel.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, Reason, Request, Response
-from kernel.process import Launch
-from nectar_node.storage.operations import DiskError, Job, Location, Outcome, ReadAt
-from nectar_node.system.process import SORRY, Cause, FetchCode, SystemToken, Wish, bare
-from nectar_node.system.scripts import (
+from kernel.capabilities.grants import KERNEL_PROCESS
+from kernel.contract import limits
+from kernel.contract.address import OUR_NODE, Address, PackageId, ProcessId
+from kernel.contract.capability import MESSAGING, NETWORK, Capability
+from kernel.contract.errors import BadAddress
+from kernel.contract.events import GrantCapabilities, Inject, Kill, Reply, Start
+from kernel.contract.guest import Arrival, Failure, Program
+from kernel.contract.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, Reason, Request, Response
+from kernel.contract.process import Launch
+from nectar_node.base.system_processes import TERMINAL, VFS
+from nectar_node.contract.actions import BadCode
+from nectar_node.packages.scripts import (
     MAX_SCRIPTS_BYTES,
     SCRIPTS_FILE,
     Aliases,
@@ -48,11 +48,9 @@ from nectar_node.system.scripts import (
     all_rights,
     parse_scripts_untrusted,
 )
-from nectar_node.system.vfs import VFS
-from nectar_node.world import BadCode
+from nectar_node.storage.operations import DiskError, Job, Location, Outcome, ReadAt
+from nectar_node.system.process import SORRY, Cause, FetchCode, SystemToken, Wish, bare
 
-TERMINAL = ProcessId("terminal", "terminal", "sys")
-"""In whose name the node's user sends messages."""
 FAILED = '"failed"'
 """Metadata of an answer that is a reason."""
 OFFLINE = '"offline"'

@@ -12,13 +12,13 @@ import heapq
 import json
 from collections import Counter, deque
 
-from kernel.address import PackageId, ProcessId
-from kernel.events import Reply
-from kernel.guest import Arrival, Failure, Program
-from kernel.message import Envelope, Request
+from kernel.contract.address import PackageId, ProcessId
+from kernel.contract.events import Reply
+from kernel.contract.guest import Arrival, Failure, Program
+from kernel.contract.message import Envelope, Request
+from nectar_node.contract.actions import BadCode
 from nectar_node.storage.operations import Job, Outcome
 from nectar_node.system.process import SORRY, Cause, bare, metadata_bytes, reply
-from nectar_node.world import BadCode
 
 TIMER = ProcessId("timer", "distro", "sys")
 MAX_TIMERS = 200_000

@@ -23,22 +23,22 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from kernel.address import Address, PackageId, ProcessId
-from kernel.capability import Capability, canonical
-from kernel.errors import BadAddress
-from kernel.events import GrantCapabilities
-from kernel.guest import Arrival, Failure, Program
-from kernel.memory import UNMETERED, Memory
-from kernel.message import Buffer, Envelope, LazyLoadBlob
+from kernel.contract.address import Address, PackageId, ProcessId
+from kernel.contract.capability import Capability, canonical
+from kernel.contract.errors import BadAddress
+from kernel.contract.events import GrantCapabilities
+from kernel.contract.guest import Arrival, Failure, Program
+from kernel.contract.memory import UNMETERED, Memory
+from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
+from nectar_node.base.system_processes import VFS
+from nectar_node.contract.actions import BadCode, LogLine
+from nectar_node.contract.json_shapes import Refused, dump, field_untrusted, load_untrusted, text_untrusted
 from nectar_node.storage.operations import MAX_DEPTH, DiskError, Job, Location, Outcome, StopJob, is_part
 from nectar_node.system.process import SORRY, Cause, Wish, bare, metadata_bytes, reply
-from nectar_node.system.shapes import Refused, dump, field_untrusted, load_untrusted, text_untrusted
 from nectar_node.system.vfs_actions import ACTIONS, Action, Call, parse_untrusted, refusal
 from nectar_node.system.vfs_queue import Pending, VfsQueue
 from nectar_node.system.vfs_waits import AwaitedUntil, Waits
-from nectar_node.world import BadCode, LogLine
 
-VFS = ProcessId("vfs", "distro", "sys")
 PACKAGE_DRIVE = "pkg"
 """The drive that is a package's own folder."""
 MAX_BODY_BYTES = 64 << 10

@@ -12,8 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from kernel import limits
-from kernel.message import Buffer, LazyLoadBlob
+from kernel.contract import limits
+from kernel.contract.message import Buffer, LazyLoadBlob
+from nectar_node.contract.json_shapes import (
+    Refused,
+    bad_request,
+    dump,
+    field_untrusted,
+    number_untrusted,
+    text_untrusted,
+    variant_untrusted,
+)
 from nectar_node.storage.operations import (
     Append,
     Copy,
@@ -40,15 +49,6 @@ from nectar_node.storage.operations import (
     Unpack,
     WriteAt,
     is_part,
-)
-from nectar_node.system.shapes import (
-    Refused,
-    bad_request,
-    dump,
-    field_untrusted,
-    number_untrusted,
-    text_untrusted,
-    variant_untrusted,
 )
 
 ZIP = "application/zip"

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from kernel.address import ProcessId
-from kernel.memory import UNMETERED, Account, Memory
+from kernel.contract.address import ProcessId
+from kernel.contract.memory import UNMETERED, Account, Memory
 from nectar_node.storage.operations import NO_TICKET
 
 MAX_REQUESTS = 4096

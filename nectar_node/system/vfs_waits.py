@@ -12,8 +12,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import Generic, TypeVar
 
-from kernel.address import ProcessId
-from kernel.message import Envelope, ReplyTo, Request
+from kernel.contract.address import ProcessId
+from kernel.contract.message import Envelope, ReplyTo, Request
 from nectar_node.system.vfs_queue import Pending
 
 AwaitedUntil = Callable[[ReplyTo], float | None]

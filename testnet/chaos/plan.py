@@ -13,7 +13,7 @@ from random import Random
 
 from testnet.faults import draw
 from testnet.faults.registrar_down import RegistrarDown
-from testnet.schedule import Schedule, Step, ordered
+from testnet.faults.schedule import Schedule, Step, ordered
 
 ROUND_SECONDS = 20.0
 DRAWS = 2

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nectar_node.cli import output
+from nectar_node.console import output
 from testnet.chaos.tally import Requests, Transfers
-from testnet.schedule import Step
+from testnet.faults.schedule import Step
 
 SAME_SEED = "The same seed gives the same faults at the same times; what comes of them differs from run to run."
 

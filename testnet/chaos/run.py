@@ -11,23 +11,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from nectar_node.cli.transfer import Interrupts
-from nectar_node.errors import NodeError
-from testnet.chaos import files
-from testnet.chaos.files import Sender
-from testnet.chaos.ground import Ground
-from testnet.chaos.remains import end_transfers, partial_files
+from nectar_node.base.errors import NodeError
+from nectar_node.launcher.file_transfer import Interrupts
+from testnet.chaos import senders
+from testnet.chaos.askers import PROCESS, RUN_SECONDS, TIMEOUT, Author
+from testnet.chaos.context import Context
+from testnet.chaos.fault_player import FaultPlayer
+from testnet.chaos.leftovers import end_transfers, partial_files
+from testnet.chaos.nodes import Ground
 from testnet.chaos.report import Report
-from testnet.chaos.requests import PROCESS, RUN_SECONDS, TIMEOUT, Author
-from testnet.chaos.stage import Stage
-from testnet.chaos.weather import Weather
-from testnet.real.hindsight import look_back
-from testnet.real.traces import Traces
-from testnet.schedule import Schedule
+from testnet.chaos.senders import Sender
+from testnet.faults.schedule import Schedule
+from testnet.real.trace_check import look_back
+from testnet.real.traces import TracePipes
 
 MARGIN = 10.0
 """Seconds that an outcome may be late."""
-PATIENCE = max(RUN_SECONDS + TIMEOUT, files.TIMEOUT) + MARGIN
+PATIENCE = max(RUN_SECONDS + TIMEOUT, senders.TIMEOUT) + MARGIN
 """Seconds after the last fault in which everything under way must have had its outcome (G5)."""
 _GLANCE = 0.2
 
@@ -45,7 +45,7 @@ def run_chaos(
     """Faults come as in `schedule` for so many seconds, or until the user wants no more of it."""
     report = Report(seed, ground.nodes, seconds)
     with tempfile.TemporaryDirectory(prefix="nectar-chaos-files-", dir=ground.scratch) as scratch:
-        stage = Stage(ground.network, ground.nodes, seed, Path(scratch), report, ground.lifeline, ground.traces)
+        stage = Context(ground.network, ground.nodes, seed, Path(scratch), report, ground.lifeline, ground.traces)
         partial = partial_files(stage)
         play = Play(stage, schedule)
         try:
@@ -58,10 +58,10 @@ def run_chaos(
 class Play:
     """All threads of a run."""
 
-    def __init__(self, stage: Stage, schedule: Schedule) -> None:
+    def __init__(self, stage: Context, schedule: Schedule) -> None:
         self._prefix = f"chaos-{secrets.token_hex(4)}-"
         self._stage = stage
-        self._weather = Weather(stage, schedule)
+        self._weather = FaultPlayer(stage, schedule)
         self._authors = [Author(stage, name) for name in stage.nodes]
         self._senders = [Sender(stage, name, self._prefix) for name in stage.nodes]
         self._threads: list[threading.Thread] = []
@@ -109,7 +109,7 @@ class Play:
         if self._stage.traces is not None:
             self._look_back(self._stage.traces)
 
-    def _look_back(self, traces: Traces) -> None:
+    def _look_back(self, traces: TracePipes) -> None:
         hindsight = look_back(
             traces, lambda name: self._stage.network.place(name).owner() is not None, with_journal=False
         )

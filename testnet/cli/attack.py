@@ -8,17 +8,17 @@ from typing import Annotated, get_args
 
 import typer
 
-from kernel.address import ProcessId
-from kernel.errors import BadAddress
-from nectar_node.cli import options, output, progress
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.errors import BadInput, NotRunning
+from kernel.contract.address import ProcessId
+from kernel.contract.errors import BadAddress
+from nectar_node.base.errors import BadInput, NotRunning
+from nectar_node.console import options, output, progress
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from testnet.cli.seeding import Seed, chosen
 from testnet.faults.hostile_peer import Conduct, HostilePeer
 from testnet.hostile.behaviours import Order
 from testnet.hostile.peer import Deeds
 from testnet.hostile.sockets import attack_for, is_registrar
-from testnet.unknown import unknown
+from testnet.model.unknown import unknown
 
 ALL = "all"
 MAX_SECONDS = 24 * 3600.0
@@ -49,7 +49,7 @@ def attack(
     code: 0, or 1 if the node has ended meanwhile, or if none of them has got a name.
     """
     conducts = behaviours(behaviour)
-    network = Network.find(directory)
+    network = LocalNetwork.find(directory)
     place = network.node(node)
     if (owner := place.owner()) is None:
         raise NotRunning(f"{node} is not running: start it with `{network.command('testnet restart', node)}`.")

@@ -10,16 +10,16 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli import options, output, progress
-from nectar_node.cli.network import DEFAULT_FOLDER
-from nectar_node.cli.transfer import interrupts
-from nectar_node.errors import BadInput
-from testnet.chaos.ground import Ground, ground
+from nectar_node.base.errors import BadInput
+from nectar_node.console import options, output, progress
+from nectar_node.launcher.file_transfer import interrupts
+from nectar_node.launcher.local_network import DEFAULT_FOLDER
+from testnet.chaos.nodes import Ground, ground
 from testnet.chaos.plan import draw_rounds
 from testnet.chaos.report import Report, words
 from testnet.chaos.run import run_chaos
 from testnet.cli.seeding import Seed, chosen
-from testnet.sim.files import unless_empty
+from testnet.runs.journal_files import unless_empty
 
 MAX_MINUTES = 24 * 60.0
 VIOLATED = 1

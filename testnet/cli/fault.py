@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from nectar_node.cli import options, output
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.errors import BadInput
+from nectar_node.base.errors import BadInput
+from nectar_node.console import options, output
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from testnet.faults import FAULTS
 from testnet.faults.catalogue import about, make, parameter_names
-from testnet.links.client import LinksProcess, Row
+from testnet.real.links.client import LinksProcess, Row
 
 app = typer.Typer(help="Break the links between the nodes, and mend them.", no_args_is_help=True)
 
@@ -41,7 +41,7 @@ def add(
         raise BadInput(
             f"A fault cannot hold for {seconds} seconds: give a number, or leave --for out to remove it later."
         )
-    links = LinksProcess(Network.find(directory))
+    links = LinksProcess(LocalNetwork.find(directory))
     given = parse_parameters(parameters or []) | parse_where(between, source, target, node)
     kind = absolute(kind)
     make(kind, given)
@@ -89,7 +89,7 @@ def absolute(kind: str) -> str:
 @app.command("list")
 def list_(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
     """Show the faults that hold now."""
-    rows = LinksProcess(Network.find(directory)).ask("faults")["faults"]
+    rows = LinksProcess(LocalNetwork.find(directory)).ask("faults")["faults"]
     if as_json:
         output.print_json({"faults": rows})
     elif rows:
@@ -112,7 +112,7 @@ def remove(
     """Let a fault hold no longer."""
     if which != "all" and not (which.isascii() and which.isdigit()):
         raise BadInput(f"{which!r} is no fault: give its number, or all.")
-    links = LinksProcess(Network.find(directory))
+    links = LinksProcess(LocalNetwork.find(directory))
     removed = links.ask("remove", number=None if which == "all" else int(which))["removed"]
     if as_json:
         output.print_json({"removed": removed})

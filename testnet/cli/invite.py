@@ -11,19 +11,20 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli import options, output, passwords
-from nectar_node.cli.boot import check_name
-from nectar_node.cli.boot_options import DEFAULT_OPTIONS, BootOptions, as_before
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.cli.node_config import make_config
-from nectar_node.config import REGISTRAR_NAME, Genesis
-from nectar_node.errors import BadInput, CannotJoin
-from nectar_node.membership import read_keys
-from net.errors import KeyFileError, KeyFileMissing
-from net.identity import Identity
-from net.invitation import ID_BYTES, Invitation, invitation_text, sign_invitation
-from net.keyfile import unlock_key_file
-from net.limits import MAX_INVITATION_USES
+from nectar_node.base.errors import BadInput, CannotJoin
+from nectar_node.console import options, output
+from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile
+from nectar_node.driver.membership import read_keys
+from nectar_node.launcher import passwords
+from nectar_node.launcher.arguments import check_name
+from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions, as_before
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.node_config import make_config
+from net.base.errors import KeyFileError, KeyFileMissing
+from net.base.limits import MAX_INVITATION_USES
+from net.names.identity import Identity
+from net.names.invitation import ID_BYTES, Invitation, invitation_text, sign_invitation
+from net.names.keyfile import unlock_key_file
 
 START_SECONDS = 3600
 """How long the invitation is good with which the nodes of a testnet start that its owner starts himself."""
@@ -57,7 +58,7 @@ def invite(
         check_name(name)
         if uses > 1:
             raise BadInput(f"An invitation for {name} alone is good for one name: leave out --uses or --name.")
-    network = Network.find(directory)
+    network = LocalNetwork.find(directory)
     seconds = parse_period(expires)
     owner = registrar_of(network, passwords.for_boot(network.place(REGISTRAR_NAME), password_file))
     invitation = make_invitation(uses, seconds, name or None)
@@ -74,7 +75,7 @@ def invite(
     return 0
 
 
-def invited(network: Network, booting: dict[str, BootOptions], invite_only: bool | None) -> dict[str, BootOptions]:
+def invited(network: LocalNetwork, booting: dict[str, BootOptions], invite_only: bool | None) -> dict[str, BootOptions]:
     """How nodes are started, by their names, where the owner of the network does it: if it demands invitations, with
     one. `invite_only`: whether it is to from now on; None: as before. Raises BadInput."""
     registrar = booting.get(REGISTRAR_NAME)
@@ -97,7 +98,7 @@ def invited(network: Network, booting: dict[str, BootOptions], invite_only: bool
     return booting | {name: replace(booting[name], invitation=token) for name in others}
 
 
-def _owner(network: Network, options: BootOptions) -> Identity:
+def _owner(network: LocalNetwork, options: BootOptions) -> Identity:
     """The registrar with its key, which is made if there is none, as at its first boot."""
     place = network.place(REGISTRAR_NAME)
     if place.key.exists():
@@ -110,10 +111,10 @@ def _owner(network: Network, options: BootOptions) -> Identity:
     return read_keys(make_config(network, REGISTRAR_NAME, options)).identity
 
 
-def is_by_invitation(network: Network) -> bool:
+def is_by_invitation(network: LocalNetwork) -> bool:
     """Whether the network's genesis file says that a new name takes an invitation."""
     try:
-        return Genesis.load(network.folder).by_invitation
+        return GenesisFile.load(network.folder).by_invitation
     except CannotJoin:
         return False
 
@@ -123,7 +124,7 @@ def make_invitation(uses: int, seconds: int, name: str | None) -> Invitation:
     return Invitation(os.urandom(ID_BYTES), uses, int(time.time()) + seconds, name)
 
 
-def registrar_of(network: Network, password: bytes | None) -> Identity:
+def registrar_of(network: LocalNetwork, password: bytes | None) -> Identity:
     """Who grants the names of the network, with its key; raises BadInput."""
     path = network.place(REGISTRAR_NAME).key
     try:

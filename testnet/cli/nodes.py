@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli import options, output
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.errors import NotRunning
-from testnet.links.client import LinksProcess
-from testnet.real.processes import NodeProcesses
+from nectar_node.base.errors import NotRunning
+from nectar_node.console import options, output
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from testnet.real.links.client import LinksProcess
+from testnet.real.nodes.processes import NodeProcesses
 
 Name = Annotated[str, typer.Argument(metavar="NODE", help="The node's name, such as send.nec.")]
 
@@ -58,7 +58,7 @@ def restart(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: 
 
 
 def _nodes(directory: options.Directory, name: str) -> NodeProcesses:
-    network = Network.find(directory)
+    network = LocalNetwork.find(directory)
     network.node(name)
     return NodeProcesses(network)
 

@@ -13,17 +13,17 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli import options, output
-from nectar_node.errors import BadInput
+from nectar_node.base.errors import BadInput
+from nectar_node.console import options, output
 from testnet.cli import sim_text
 from testnet.cli.seeding import Seed, chosen
-from testnet.lab import Level
-from testnet.real import namespaces
-from testnet.result import INTERRUPTED, PASSED, Result
+from testnet.journal.journal import read_journal_untrusted
+from testnet.model.lab import Level
+from testnet.real.nodes import namespaces
+from testnet.runs.journal_files import journal_file, unless_empty
+from testnet.runs.plans import expand, find_scenario, plan_of, with_faults
+from testnet.runs.result import INTERRUPTED, PASSED, Result
 from testnet.scenarios.scenario import Plan, Scenario
-from testnet.sim.files import journal_file, unless_empty
-from testnet.sim.journal import read_journal_untrusted
-from testnet.sim.plans import expand, find_scenario, plan_of, with_faults
 
 FAILED = 1
 _EXIT_CODES = {PASSED: 0, INTERRUPTED: 130}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from testnet.testing.seeds import MAX_SEED
+from testnet.model.seeds import MAX_SEED
 
 _MAX_DRAWN = 1 << 32
 """Ten digits at most, which people can copy."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nectar_node.cli.progress import display
-from testnet.sim.files import journal_file, unless_empty
-from testnet.sim.shrink import Shrinking, shrink
-from testnet.sim.verdict import Verdict
-from testnet.sim.workers import Workers
+from nectar_node.console.progress import display
+from testnet.runs.journal_files import journal_file, unless_empty
+from testnet.sweep.shrink import Shrinking, shrink
+from testnet.sweep.verdict import Verdict
+from testnet.sweep.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """`nectar sim`: scenarios in virtual time. Here is what people type; the work is in `testnet.sim`.
 
-Nothing here loads Wasmtime: every plan is played by a process of its own (`testnet.sim.workers`), which also means
+Nothing here loads Wasmtime: every plan is played by a process of its own (`testnet.sweep.workers`), which also means
 that Ctrl-C ends any run at once.
 """
 
@@ -14,24 +14,24 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli import options, output
-from nectar_node.errors import BadInput
-from testnet import result
+from nectar_node.base.errors import BadInput
+from nectar_node.console import options, output
 from testnet.cli import sim_text
 from testnet.cli.seeding import Seed, chosen
 from testnet.cli.shrinking import Task, shrink_plan
 from testnet.cli.sweeping import Order, find_failures
 from testnet.faults import FAULTS
 from testnet.faults.catalogue import about, parameter_names
+from testnet.journal.journal import read_journal_untrusted
+from testnet.model.seeds import MAX_SEED
+from testnet.runs import result
+from testnet.runs.journal_files import journal_file, unless_empty
+from testnet.runs.plans import expand, find_scenario, plan_of, with_faults
 from testnet.scenarios import SCENARIOS
-from testnet.sim.files import journal_file, unless_empty
-from testnet.sim.journal import read_journal_untrusted
-from testnet.sim.plans import expand, find_scenario, plan_of, with_faults
-from testnet.sim.replay import first_difference
-from testnet.sim.shrink import MAX_RUNS
-from testnet.sim.verdict import DIED, Verdict
-from testnet.sim.workers import Workers
-from testnet.testing.seeds import MAX_SEED
+from testnet.sweep.comparison import first_difference
+from testnet.sweep.shrink import MAX_RUNS
+from testnet.sweep.verdict import DIED, Verdict
+from testnet.sweep.workers import Workers
 
 FAILED = 1
 INTERRUPTED = 130

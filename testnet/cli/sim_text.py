@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nectar_node.cli import output
+from nectar_node.console import output
 from testnet.cli.shrinking import Shrunk
 from testnet.cli.sweeping import Findings
+from testnet.journal.journal import Journal
 from testnet.scenarios.scenario import Plan
-from testnet.sim.journal import Journal
-from testnet.sim.replay import Difference
-from testnet.sim.verdict import Verdict
+from testnet.sweep.comparison import Difference
+from testnet.sweep.verdict import Verdict
 
 _LABEL = 11
 """Characters, and a space, in front of each value."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from nectar_node.cli import output
-from nectar_node.cli.progress import display
+from nectar_node.console import output
+from nectar_node.console.progress import display
 from testnet.cli.shrinking import Shrunk, Task, shrink_plan
+from testnet.runs.plans import expand
 from testnet.scenarios.scenario import Scenario
-from testnet.sim.plans import expand
-from testnet.sim.sweep import Tally, sweep
-from testnet.sim.workers import Workers
+from testnet.sweep.sweep import Tally, sweep
+from testnet.sweep.workers import Workers
 
 MAX_KINDS_SHRUNK = 5
 """Of the failures of one sweep: one of each kind is shrunk, and these many kinds."""

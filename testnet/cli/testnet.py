@@ -11,24 +11,26 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli import launch, options, output
-from nectar_node.cli.boot import check_name
-from nectar_node.cli.boot_options import DEFAULT_OPTIONS, BootOptions
-from nectar_node.cli.client import Answer
-from nectar_node.cli.logs import FOLLOW_INTERVAL, Follower
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
-from nectar_node.config import REGISTRAR_NAME
-from nectar_node.errors import AlreadyRunning, NodeError
+from nectar_node.base.errors import AlreadyRunning, NodeError
+from nectar_node.cli.logs import FOLLOW_INTERVAL
+from nectar_node.console import options, output
+from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.launcher import launch
+from nectar_node.launcher.arguments import check_name
+from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions
+from nectar_node.launcher.client import Answer
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.log_reader import Follower
 from testnet.cli import fault, nodes
 from testnet.cli.attack import attack
 from testnet.cli.chaos import chaos
 from testnet.cli.invite import invite, invited
 from testnet.cli.play import play
 from testnet.cli.watch import watch
-from testnet.links.client import LinksProcess
-from testnet.real import attackers, impostors
 from testnet.real.lifeline import hold_lifeline
-from testnet.real.processes import is_paused
+from testnet.real.links.client import LinksProcess
+from testnet.real.nodes import attackers, impostors
+from testnet.real.nodes.processes import is_paused
 
 DEFAULT_NODES = ("send.nec", "recv.nec")
 STATUS_TIMEOUT = 10.0
@@ -60,7 +62,7 @@ def up(
     as_json: options.AsJson = False,
 ) -> int:
     """Start a registrar and nodes. Without --detach, show their logs until Ctrl-C and stop them then."""
-    network = Network(directory)
+    network = LocalNetwork(directory)
     network.secure()
     links = LinksProcess(network)
     mended = links.pid is None and bool(links.left()) and links.start()
@@ -82,7 +84,7 @@ def up(
     return 0
 
 
-def _options(network: Network, name: str, direct: bool) -> BootOptions:
+def _options(network: LocalNetwork, name: str, direct: bool) -> BootOptions:
     if direct:
         return DEFAULT_OPTIONS
     links = LinksProcess(network)
@@ -91,7 +93,7 @@ def _options(network: Network, name: str, direct: bool) -> BootOptions:
 
 
 @contextmanager
-def held(network: Network, down: Sequence[str], detach: bool) -> Iterator[int | None]:
+def held(network: LocalNetwork, down: Sequence[str], detach: bool) -> Iterator[int | None]:
     """Within this, the lifeline of the nodes that are `down`, with which they end however this process does; None: they
     are to outlive it."""
     if detach or not down:
@@ -113,7 +115,7 @@ def ended_with_the_nodes(links: LinksProcess) -> Iterator[None]:
             attackers.call_off_all(links.network)
 
 
-def _tell(network: Network, started: list[launch.StartedNode], seconds: float, detach: bool) -> None:
+def _tell(network: LocalNetwork, started: list[launch.StartedNode], seconds: float, detach: bool) -> None:
     for node in started:
         output.say(f"{node.name} runs as process {node.pid} on {output.endpoint(list(node.endpoint))}.")
         if node.warning is not None:
@@ -123,7 +125,7 @@ def _tell(network: Network, started: list[launch.StartedNode], seconds: float, d
         output.say(f"Ready after {output.duration(seconds)}. {stop}")
 
 
-def nodes_to_start(network: Network, names: str, may_be_none: bool = False) -> list[str]:
+def nodes_to_start(network: LocalNetwork, names: str, may_be_none: bool = False) -> list[str]:
     """The nodes among `names` (empty: the usual ones) and the registrar that do not run yet.
 
     Raises AlreadyRunning if that is none, unless it may be, and BadInput if one of the names is none.
@@ -162,13 +164,13 @@ def terminated_like_interrupt() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def follow_from_now(network: Network, name: str) -> Follower:
+def follow_from_now(network: LocalNetwork, name: str) -> Follower:
     """What the node `name` is going to log, without what it logged in earlier runs."""
     log = network.place(name).log
     return Follower(log, log.stat().st_size if log.exists() else 0)
 
 
-def _watch(network: Network, started: list[launch.StartedNode], logs: dict[str, Follower]) -> None:
+def _watch(network: LocalNetwork, started: list[launch.StartedNode], logs: dict[str, Follower]) -> None:
     """Print what the nodes log until Ctrl-C or the last one ends, then stop them."""
     running = {node.name: node for node in started}
     width = max(map(len, running))
@@ -199,7 +201,7 @@ def status(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJso
 
     FILES is how many file descriptors each uses, of how many it may have.
     """
-    network = Network.find(directory)
+    network = LocalNetwork.find(directory)
     nodes = [node_status(network, name) for name in network.names()]
     links = LinksProcess(network)
     if as_json:
@@ -243,7 +245,7 @@ def _tell_of_links(links: LinksProcess, listing: str) -> None:
         output.complain(f"{held} on the links and nodes: see `{listing}`.")
 
 
-def node_status(network: Network, name: str) -> Answer:
+def node_status(network: LocalNetwork, name: str) -> Answer:
     """How the node `name` is: its own answer with state `running`, or `down`, `paused`, or `silent` with a reason."""
     folder = network.place(name)
     owner = folder.owner()
@@ -276,7 +278,7 @@ def _files(node: Answer) -> str:
 @app.command()
 def down(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
     """Stop all nodes. Keys, files and logs stay, so that `up` continues where this left off."""
-    network = Network.find(directory)
+    network = LocalNetwork.find(directory)
     ends = launch.stop(network.place(name) for name in network.names())
     links = LinksProcess(network).stop()
     impostors.dismiss_all(network)

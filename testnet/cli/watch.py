@@ -14,12 +14,12 @@ from typing import Annotated, Any
 import typer
 from rich.live import Live
 
-from nectar_node.cli import options, output
-from nectar_node.cli.network import DEFAULT_FOLDER, Network
 from nectar_node.cli.top import keys, wants_to_quit
-from testnet.watch.eyes import Eyes
+from nectar_node.console import options, output
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from testnet.watch.figures import LATELY, Figures, History, LinkFigures, NodeFigures
-from testnet.watch.frame import screen
+from testnet.watch.pollers import Pollers
+from testnet.watch.screen import screen
 
 _NO_TERMINAL = 120
 """Columns where there is no terminal."""
@@ -37,7 +37,7 @@ def watch(
 
     One look with --once, and where there is no terminal.
     """
-    network = Network.find(directory)
+    network = LocalNetwork.find(directory)
     with seen(network, interval) as eyes, contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
         if as_json:
             _print_samples(eyes, interval, once)
@@ -49,9 +49,9 @@ def watch(
 
 
 @contextmanager
-def seen(network: Network, interval: float) -> Iterator[Eyes]:
+def seen(network: LocalNetwork, interval: float) -> Iterator[Pollers]:
     """Within this, the testnet is looked at."""
-    eyes = Eyes(network, interval)
+    eyes = Pollers(network, interval)
     try:
         eyes.open()
         yield eyes
@@ -59,7 +59,7 @@ def seen(network: Network, interval: float) -> Iterator[Eyes]:
         eyes.close()
 
 
-def _show(network: Network, eyes: Eyes, interval: float) -> None:
+def _show(network: LocalNetwork, eyes: Pollers, interval: float) -> None:
     console, history = output.console(wrapped=True), History()
     with keys() as descriptor, Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
@@ -69,7 +69,7 @@ def _show(network: Network, eyes: Eyes, interval: float) -> None:
                 return
 
 
-def _look_twice(eyes: Eyes, interval: float) -> Figures:
+def _look_twice(eyes: Pollers, interval: float) -> Figures:
     """Twice, because rates need that."""
     history = History()
     history.add(eyes.picture())
@@ -77,14 +77,14 @@ def _look_twice(eyes: Eyes, interval: float) -> Figures:
     return history.add(eyes.picture())
 
 
-def _print_frame(network: Network, figures: Figures) -> None:
+def _print_frame(network: LocalNetwork, figures: Figures) -> None:
     console = output.console()
     if not console.is_terminal:
         console.width = _NO_TERMINAL
     console.print(screen(figures, str(network.folder), console.width, None))
 
 
-def _print_samples(eyes: Eyes, interval: float, once: bool) -> None:
+def _print_samples(eyes: Pollers, interval: float, once: bool) -> None:
     if once:
         print(json.dumps(sample(_look_twice(eyes, interval)), ensure_ascii=False), flush=True)
         return

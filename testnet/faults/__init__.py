@@ -1,4 +1,4 @@
-"""Faults, one file each; `rule` says what a fault is, `where` which links it is about, `catalogue` how one is named."""
+"""Faults, one file each; `catalogue` says how one is named, `testnet.model.rule` what one is. Imports `model`."""
 
 from __future__ import annotations
 

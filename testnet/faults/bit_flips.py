@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from testnet.faults.quantity import Probability
-from testnet.faults.rule import PASS, Alter, Event, Passing, Verdict
-from testnet.faults.where import EVERYWHERE, Where
+from testnet.model.quantity import Probability
+from testnet.model.rule import PASS, Alter, Event, Passing, Verdict
+from testnet.model.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)

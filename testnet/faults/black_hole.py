@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from testnet.faults.rule import Event, Verdict
 from testnet.faults.silence import swallow
-from testnet.faults.where import EVERYWHERE, Where
+from testnet.model.rule import Event, Verdict
+from testnet.model.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,14 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from nectar_node.errors import BadInput
+from nectar_node.base.errors import BadInput
 from testnet.faults import FAULTS
-from testnet.faults.fields import parameter_types
 from testnet.faults.own import load
-from testnet.faults.rule import Fault
-from testnet.faults.value import is_supported, objection, shown
-from testnet.faults.where import PARAMETERS, Where, read_where, write_where
-from testnet.unknown import unknown
+from testnet.model.fields import parameter_types
+from testnet.model.rule import Fault
+from testnet.model.unknown import unknown
+from testnet.model.value import is_supported, objection, shown
+from testnet.model.where import PARAMETERS, Where, read_where, write_where
 
 MAX_KIND_CHARACTERS = 4096
 """As long as a path can be."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from testnet.faults.quantity import NodeName, Range
-from testnet.faults.rule import Nodes
+from testnet.model.quantity import NodeName, Range
+from testnet.model.rule import Nodes
 
 MOST = 3e9
 """Seconds, about a century: what a clock can be wrong by."""

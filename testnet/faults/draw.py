@@ -20,12 +20,12 @@ from testnet.faults.pause import Pause
 from testnet.faults.refusal import Refusal
 from testnet.faults.replay import Replay
 from testnet.faults.reset import ConnectionReset
-from testnet.faults.rule import Fault
+from testnet.faults.schedule import Schedule, Step, ordered
 from testnet.faults.slow_handshake import SlowHandshake
 from testnet.faults.stall import Stall
 from testnet.faults.unsynced import Unsynced
-from testnet.faults.where import ANY, Where
-from testnet.schedule import Schedule, Step, ordered
+from testnet.model.rule import Fault
+from testnet.model.where import ANY, Where
 
 Drawer: TypeAlias = Callable[[Sequence[str], Random], Fault]
 """Draws one fault for a network of these nodes."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from testnet.faults.quantity import Count, NodeName, ProcessName
-from testnet.faults.rule import Attack, Nodes
+from testnet.model.quantity import Count, NodeName, ProcessName
+from testnet.model.rule import Attack, Nodes
 
 Conduct: TypeAlias = Literal[
     "acknowledges_all_but_one",

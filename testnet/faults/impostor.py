@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from testnet.faults.quantity import NodeName
-from testnet.faults.rule import PASS, Dialing, Event, Nodes, Redirect, Verdict
-from testnet.faults.where import Where
+from testnet.model.quantity import NodeName
+from testnet.model.rule import PASS, Dialing, Event, Nodes, Redirect, Verdict
+from testnet.model.where import Where
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from testnet.faults.quantity import Probability
-from testnet.faults.rule import PASS, Alter, Event, Passing, Verdict
-from testnet.faults.where import EVERYWHERE, Where
+from testnet.model.quantity import Probability
+from testnet.model.rule import PASS, Alter, Event, Passing, Verdict
+from testnet.model.where import EVERYWHERE, Where
 
 _LENGTH = struct.Struct(">H")
 """Before each piece of the wire protocol (docs/wire.md)."""

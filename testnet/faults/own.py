@@ -10,7 +10,7 @@ from types import ModuleType
 
 from blake3 import blake3
 
-from nectar_node.errors import BadInput
+from nectar_node.base.errors import BadInput
 
 
 def load(path: Path, name: str) -> type:

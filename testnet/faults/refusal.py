@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from testnet.faults.rule import PASS, REFUSE, Dialing, Event, Verdict
-from testnet.faults.where import EVERYWHERE, Where
+from testnet.model.rule import PASS, REFUSE, Dialing, Event, Verdict
+from testnet.model.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)

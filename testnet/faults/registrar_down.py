@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from nectar_node.config import REGISTRAR_NAME
-from testnet.faults.quantity import NodeName
-from testnet.faults.rule import PASS, RESEND, Event, Nodes, Verdict
-from testnet.faults.where import NOWHERE, Where
+from nectar_node.contract.config import REGISTRAR_NAME
+from testnet.model.quantity import NodeName
+from testnet.model.rule import PASS, RESEND, Event, Nodes, Verdict
+from testnet.model.where import NOWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from testnet.faults.rule import PASS, Alter, Event, Link, Passing, Verdict
-from testnet.faults.where import EVERYWHERE, Where
+from testnet.model.rule import PASS, Alter, Event, Link, Passing, Verdict
+from testnet.model.where import EVERYWHERE, Where
 
 MOST_KEPT = 1 << 20
 """Bytes of one direction that are remembered; behind them a new connection's own bytes pass."""

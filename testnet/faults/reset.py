@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from testnet.faults.quantity import Count, Probability
-from testnet.faults.rule import PASS, Event, Passing, Reset, Verdict
-from testnet.faults.where import EVERYWHERE, Where
+from testnet.model.quantity import Count, Probability
+from testnet.model.rule import PASS, Event, Passing, Reset, Verdict
+from testnet.model.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from testnet.faults.rule import PASS, RESEND, Event, Verdict
-from testnet.faults.where import Where
+from testnet.model.rule import PASS, RESEND, Event, Verdict
+from testnet.model.where import Where
 
 
 def swallow(where: Where, event: Event) -> Verdict:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from testnet.faults.quantity import Count, Rate
-from testnet.faults.rule import PASS, Delay, Event, Link, Passing, Verdict
-from testnet.faults.where import EVERYWHERE, Where
+from testnet.model.quantity import Count, Rate
+from testnet.model.rule import PASS, Delay, Event, Link, Passing, Verdict
+from testnet.model.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)

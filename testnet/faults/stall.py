@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from testnet.faults.quantity import Count
-from testnet.faults.rule import HOLD, PASS, Event, Passing, Verdict
-from testnet.faults.where import EVERYWHERE, Where
+from testnet.model.quantity import Count
+from testnet.model.rule import HOLD, PASS, Event, Passing, Verdict
+from testnet.model.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)

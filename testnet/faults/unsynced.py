@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from testnet.faults.quantity import NodeName
-from testnet.faults.rule import Nodes
+from testnet.model.quantity import NodeName
+from testnet.model.rule import Nodes
 
 
 @dataclass(frozen=True, slots=True)

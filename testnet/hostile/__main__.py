@@ -2,7 +2,7 @@
 
 import sys
 
-from nectar_node.program import load
+from nectar_node.base.program import load
 
 if __name__ == "__main__":
     sys.exit(load("testnet.hostile.process")())

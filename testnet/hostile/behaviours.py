@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from kernel.address import Address, ProcessId
-from kernel.message import Envelope, ReplyTo, Request
-from nectar_node.translate import encode_header
-from net.limits import MAX_BLOB_BYTES, MAX_CIRCUITS_PER_PAIR, MAX_CREDIT_BYTES, SESSION_CREDIT_MESSAGES
-from net.wire import Lookup, Ping, Reserve
-from testnet.hostile.line import Line, Opened
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.message import Envelope, ReplyTo, Request
+from nectar_node.peers.envelope import encode_header
+from net.base.frames import Lookup, Ping, Reserve
+from net.base.limits import MAX_BLOB_BYTES, MAX_CIRCUITS_PER_PAIR, MAX_CREDIT_BYTES, SESSION_CREDIT_MESSAGES
+from testnet.hostile.connection import Line, Opened
 
 _TRICKLE_SECONDS = 12.0
 """Between two pieces of a message that trickles."""
 _TRICKLE_BYTES = 4096
-"""Of one piece: as much as `net.limits.STALL_BYTES` once demanded in thirty seconds."""
+"""Of one piece: as much as `net.base.limits.STALL_BYTES` once demanded in thirty seconds."""
 _EXABYTES = 1 << 62
 """The size of a file that is offered, in bytes."""
 _TALE = 60_000
@@ -59,7 +59,7 @@ class Strength:
     connections: int
     """At once, that come to nothing."""
     silent_seconds: float
-    """That such a one lasts: a node leaves a young one in peace (`net.limits.HALF_OPEN_SECONDS`)."""
+    """That such a one lasts: a node leaves a young one in peace (`net.base.limits.HALF_OPEN_SECONDS`)."""
     dials: int
     """In all, of whoever dials again and again."""
     silent: int

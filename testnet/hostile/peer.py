@@ -1,8 +1,9 @@
 """One attacker: it gets names from the registrar as anybody does, dials whom it attacks, and lets a behaviour choose.
 
-Sans-IO, and with the same calls and events as `net.peers.Network`, so what carries a node's bytes carries an
-attacker's: the simulator's fabric, and `net.driver`. Time is told to it, and all chance comes from its seed. It never
-ends by itself: a name that is refused, a dial that fails and a connection that is cut are tried again at the next tick.
+Sans-IO, and with the same calls and events as `net.peering.network.Network`, so what carries a node's bytes carries an
+attacker's: the simulator's fabric, and `net.io.driver`. Time is told to it, and all chance comes from its seed. It
+never ends by itself: a name that is refused, a dial that fails and a connection that is cut are tried again at the next
+tick.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from enum import Enum, auto
 from random import Random
 from typing import TypeAlias
 
-from net.directory import Endpoint, Genesis, NameRecord, decode_record_untrusted, sign_record
-from net.errors import NetError
-from net.events import Buffer, Close, Dial, Hold, Writable
-from net.handshake import Connect
-from net.identity import KEY_BYTES, Identity
-from net.limits import FIRST_RECORD_SECONDS
-from net.wire import Control, Data, Found, Goodbye, Granted, Lookup, Ping, Pong, Refused, Register
+from net.base.errors import NetError
+from net.base.frames import Control, Data, Found, Goodbye, Granted, Lookup, Ping, Pong, Refused, Register
+from net.base.limits import FIRST_RECORD_SECONDS
+from net.contract.events import Buffer, Close, Dial, Hold, Writable
+from net.names.directory import Endpoint, Genesis, NameRecord, decode_record_untrusted, sign_record
+from net.names.identity import KEY_BYTES, Identity
+from net.session.handshake import Connect
 from testnet.hostile.behaviours import BEHAVIOURS, Behaviour, Order
-from testnet.hostile.line import Line, Stage
-from testnet.hostile.names import SUFFIX
+from testnet.hostile.connection import Line, Stage
+from testnet.model.hostile_names import SUFFIX
 
 TICK_SECONDS = 0.25
 """Between two moves of a behaviour."""
@@ -99,7 +100,7 @@ def _counted(count: int, what: str) -> str:
 
 
 class HostilePeer:
-    """See the module's text; it is driven as a `net.peers.Network` is."""
+    """See the module's text; it is driven as a `net.peering.network.Network` is."""
 
     def __init__(self, order: Order, genesis: Genesis, chance: Random, *, unix: float, now: float) -> None:
         """`unix`: what has to be added to `now` for the time since 1970."""

@@ -1,6 +1,7 @@
 """(trio) The process in which one hostile peer attacks a node of a testnet, until it is told to stop.
 
-It is started and stopped as a node is (`testnet.real.attackers`): it holds the lock of its folder while it is at it.
+It is started and stopped as a node is (`testnet.real.nodes.attackers`): it holds the lock of its folder while it is at
+it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from pathlib import Path
 
 import trio
 
-from kernel.address import ProcessId
-from nectar_node import lifeline
-from nectar_node.cli import streams
-from nectar_node.errors import NodeError, first
-from nectar_node.folder import NodeFolder
+from kernel.contract.address import ProcessId
+from nectar_node.base import lifeline
+from nectar_node.base.errors import NodeError, first
+from nectar_node.base.folder import NodeFolder
+from nectar_node.console import streams
 from testnet.hostile.behaviours import Order
 from testnet.hostile.sockets import attack, is_registrar, take_descriptors
 

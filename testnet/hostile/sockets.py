@@ -10,11 +10,11 @@ from random import Random
 
 import trio
 
-from nectar_node.config import REGISTRAR_NAME
-from nectar_node.config import Genesis as GenesisFile
-from net.directory import Genesis
-from net.driver import Driver
-from net.tcp import TcpTransport
+from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.contract.config import GenesisFile as GenesisFile
+from net.io.driver import Driver
+from net.io.tcp import TcpTransport
+from net.names.directory import Genesis
 from testnet.hostile.behaviours import Order
 from testnet.hostile.peer import Deeds, HostilePeer
 

@@ -1,8 +1,8 @@
 """What a lab starts in the foreground ends with it, also where the lab is killed and can end nothing any more.
 
-The lab holds the writing end of a pipe, all that it starts has the reading end (`nectar_node.lifeline`), and so nodes
-end in order. What cannot end by itself, such as a paused node or a namespace, `testnet.real.reaper` removes, in one
-more process with the reading end.
+The lab holds the writing end of a pipe, all that it starts has the reading end (`nectar_node.base.lifeline`), and so
+nodes end in order. What cannot end by itself, such as a paused node or a namespace, `testnet.real.reaper` removes, in
+one more process with the reading end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from testnet.real import namespaces
+from testnet.real.nodes import namespaces
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A network of real nodes on this machine: a registrar and any number of nodes, each its own operating system process.
 
-For tests, the demonstration and benchmarks. What starts and ends processes is `nectar_node.cli.launch`, the same as for
-the command line, so that both can be used on one folder at once.
+For tests, the demonstration and benchmarks. What starts and ends processes is `nectar_node.launcher.launch`, the same
+as for the command line, so that both can be used on one folder at once.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from nectar_node.cli import launch
-from nectar_node.cli.boot_options import DEFAULT_OPTIONS, BootOptions
-from nectar_node.cli.client import Answer, ControlClient
-from nectar_node.cli.network import Network
-from nectar_node.config import LOOPBACK, REGISTRAR_NAME
-from nectar_node.errors import NotRunning
-from nectar_node.folder import NodeFolder
-from testnet.links.places import Place
-from testnet.real.processes import NodeProcesses
+from nectar_node.base.errors import NotRunning
+from nectar_node.base.folder import NodeFolder
+from nectar_node.contract.config import LOOPBACK, REGISTRAR_NAME
+from nectar_node.launcher import launch
+from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions
+from nectar_node.launcher.client import Answer, ControlClient
+from nectar_node.launcher.local_network import LocalNetwork
+from testnet.real.nodes.addresses import Place
+from testnet.real.nodes.processes import NodeProcesses
 
 
 class Linked(Protocol):
@@ -35,7 +35,7 @@ class Linked(Protocol):
 class LocalTestnet:
     """The network in `folder`; used with `with`, it is stopped at the end.
 
-    Every method raises `nectar_node.errors.NodeError` with one sentence where a node does not do as asked.
+    Every method raises `nectar_node.base.errors.NodeError` with one sentence where a node does not do as asked.
     """
 
     folder: Path
@@ -49,9 +49,9 @@ class LocalTestnet:
     _special: dict[str, BootOptions] = field(default_factory=dict)
 
     @property
-    def network(self) -> Network:
+    def network(self) -> LocalNetwork:
         """The same network as the command line sees it."""
-        return Network(self.folder)
+        return LocalNetwork(self.folder)
 
     def start(self, names: Iterable[str] = ()) -> LocalTestnet:
         """Start the registrar and the nodes `names`, those that do not run yet; returns when all are ready."""

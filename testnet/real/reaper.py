@@ -21,14 +21,14 @@ def reap(folder: Path, beginning: str, temporary: Collection[Path], nodes: Colle
     import shutil
     from contextlib import suppress
 
-    from nectar_node.cli import launch
-    from nectar_node.cli.network import Network
-    from nectar_node.errors import NodeError
-    from testnet.links.claim import links_folder
-    from testnet.links.client import LinksProcess
-    from testnet.real import attackers, impostors, namespaces
+    from nectar_node.base.errors import NodeError
+    from nectar_node.launcher import launch
+    from nectar_node.launcher.local_network import LocalNetwork
+    from testnet.real.links.claim import links_folder
+    from testnet.real.links.client import LinksProcess
+    from testnet.real.nodes import attackers, impostors, namespaces
 
-    network, line = Network(folder), Path(f"/dev/fd/{sys.stdin.fileno()}")
+    network, line = LocalNetwork(folder), Path(f"/dev/fd/{sys.stdin.fileno()}")
     places = [links_folder(folder), *(network.place(name) for name in network.names())]
     goes = any(folder.is_relative_to(path) for path in temporary)
     running = [(place, pid) for place in places if (pid := place.owner()) is not None]

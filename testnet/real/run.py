@@ -11,16 +11,16 @@ from tempfile import TemporaryDirectory
 
 from blake3 import blake3
 
-from nectar_node.config import REGISTRAR_NAME
-from nectar_node.errors import NodeError
-from testnet.invariants import Violation
-from testnet.lab import Level, OutOfTime
-from testnet.play import play
-from testnet.real.hindsight import Hindsight, look_back
-from testnet.real.lab import SocketLab, open_socket_lab
-from testnet.result import BROKEN, DEADLINE, INTERRUPTED, PASSED, VIOLATED, Result
+from nectar_node.base.errors import NodeError
+from nectar_node.contract.config import REGISTRAR_NAME
+from testnet.journal.journal import NOBODY, time_of
+from testnet.model.invariants import Violation
+from testnet.model.lab import Level, OutOfTime
+from testnet.real.socket_lab import SocketLab, open_socket_lab
+from testnet.real.trace_check import Hindsight, look_back
+from testnet.runs.play import play
+from testnet.runs.result import BROKEN, DEADLINE, INTERRUPTED, PASSED, VIOLATED, Result
 from testnet.scenarios.scenario import Outcomes, Plan, Scenario
-from testnet.sim.journal import NOBODY, time_of
 
 FOLDER_PREFIX = "nectar-play-"
 """What the names of the folders begin with that exist while something is played."""

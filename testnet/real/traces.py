@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from nectar_node import own_files
-from nectar_node.folder import NodeFolder
+from nectar_node.base import own_files
+from nectar_node.base.folder import NodeFolder
 
 MAX_BYTES = 1 << 30
 """Of all traces of a network."""
@@ -27,7 +27,7 @@ _PIPE_BYTES = 1 << 20
 _READ_BYTES = 1 << 20
 
 
-class Traces:
+class TracePipes:
     """Of one network; `close` ends it."""
 
     def __init__(self, folder: Path) -> None:

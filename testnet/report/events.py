@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from kernel.json_text import parse_untrusted
-from kernel.trace import TraceStep
-from testnet.sim.journal import BadJournal, Event
+from kernel.contract.json_text import parse_untrusted
+from kernel.router.trace import TraceStep
+from testnet.journal.journal import BadJournal, Event
 
 LIFE = frozenset({"boots", "crashes", "pauses", "resumes", "leaves", "restarts"})
 """What becomes of a node."""
@@ -16,7 +16,7 @@ _NOTES = frozenset({"log", "printed", "disk", "note"})
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A step of a message, as the tracer of a node's kernel saw it (`kernel.trace.TraceRecord`)."""
+    """A step of a message, as the tracer of a node's kernel saw it (`kernel.router.trace.TraceRecord`)."""
 
     step: TraceStep
     id: str

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from kernel.message import Reason, kind_of
-from kernel.trace import TraceStep
+from kernel.contract.message import Reason, kind_of
+from kernel.router.trace import TraceStep
+from testnet.journal.journal import NOBODY, Event, Journal
 from testnet.report.events import Bytes, FaultBegins, FaultEnds, Note, Record, Violation, meaning
-from testnet.sim.journal import NOBODY, Event, Journal
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from nectar_node.errors import BadInput
+from nectar_node.base.errors import BadInput
+from testnet.journal.journal import Header, Journal
 from testnet.report.model import (
     Band,
     Broken,
@@ -28,7 +29,6 @@ from testnet.report.model import (
     Segment,
     draw,
 )
-from testnet.sim.journal import Header, Journal
 
 SCRIPTS = ("items.js", "layout.js", "drawing.js", "overview.js", "details.js", "filters.js", "page.js")
 """In the order in which they need each other."""

@@ -8,9 +8,9 @@ from random import Random
 
 from testnet.faults import draw
 from testnet.faults.reset import ConnectionReset
-from testnet.lab import Lab, NodePlan
-from testnet.scenarios.course import may_forget
+from testnet.model.lab import Lab, NodePlan
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.scenarios.timing import may_forget
 from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _BLOBS = (0, 0, 1, 1000, 30_000, 300_000, 2_000_000)

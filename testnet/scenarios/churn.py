@@ -8,9 +8,9 @@ from random import Random
 from typing import Any
 
 from testnet.faults import draw
-from testnet.lab import Lab, NodePlan
-from testnet.scenarios.course import may_forget
+from testnet.model.lab import Lab, NodePlan
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.scenarios.timing import may_forget
 from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses
 
 _SECONDS = 30.0

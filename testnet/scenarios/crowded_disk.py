@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from testnet.lab import Asked, Json, Lab, Level, NodePlan
-from testnet.scenarios.course import ended, in_time
+from testnet.model.lab import Asked, Json, Lab, Level, NodePlan
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
+from testnet.scenarios.timing import ended, in_time
 
 GREEDY, HONEST, VFS = "our@disk_user:disk_user:sys", "our@heavy_io:heavy_io:sys", "our@vfs:distro:sys"
 DRIVE, FILES = "/disk_user:sys/d", "/heavy_io:sys/files"

@@ -8,7 +8,7 @@ from random import Random
 
 from testnet.faults import draw
 from testnet.faults.reset import ConnectionReset
-from testnet.lab import Asked, Lab, NodePlan
+from testnet.model.lab import Asked, Lab, NodePlan
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 
 PROCESS = "our@file_transfer:file_transfer:sys"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from random import Random
 
 from testnet.faults import draw
-from testnet.lab import PACKAGES, Lab, NodePlan
+from testnet.model.lab import PACKAGES, Lab, NodePlan
 from testnet.scenarios import processes
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from testnet.faults.bandwidth import Bandwidth
-from testnet.faults.where import Where
-from testnet.lab import Asked, Lab, NodePlan
+from testnet.model.lab import Asked, Lab, NodePlan
+from testnet.model.where import Where
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 
 _PROCESS = "our@file_transfer:file_transfer:sys"

@@ -10,13 +10,13 @@ from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
-from kernel.address import Address
-from kernel.capability import Capability, canonical
+from kernel.contract.address import Address
+from kernel.contract.capability import Capability, canonical
 from testnet.faults import draw
-from testnet.forgery import Forgery, forged
-from testnet.lab import Json, Lab, NodePlan, Outcome
-from testnet.scenarios.course import may_forget
+from testnet.hostile.forgery import Forgery, forged
+from testnet.model.lab import Json, Lab, NodePlan, Outcome
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.scenarios.timing import may_forget
 
 _GUEST, _DOOR, _KERNEL = "our@guest:handoff:sys", "our@door:handoff:sys", "our@kernel:distro:sys"
 _GUEST_ID, _DOOR_ID = Address.parse(_GUEST).process, Address.parse(_DOOR).process

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import get_args
 
-from nectar_node.config import REGISTRAR_NAME
+from nectar_node.contract.config import REGISTRAR_NAME
 from testnet.faults.hostile_peer import Conduct, HostilePeer
-from testnet.lab import Asked, Holding, Json, Lab, Level, NodePlan, Outcome
+from testnet.faults.schedule import Schedule, Step, ordered
+from testnet.model.lab import Asked, Holding, Json, Lab, Level, NodePlan, Outcome
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
-from testnet.schedule import Schedule, Step, ordered
 
 CHAT = "our@chat:chat:sys"
 HELLO = "hello:hello:sys"

@@ -7,9 +7,9 @@ from random import Random
 
 from testnet.faults import draw
 from testnet.faults.impostor import Impostor
-from testnet.lab import Lab, NodePlan
-from testnet.scenarios.course import told
+from testnet.model.lab import Lab, NodePlan
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.scenarios.timing import told
 from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, PROCESS, Run, Witnesses
 
 _TIMEOUT = 30

@@ -8,13 +8,13 @@ from math import isqrt
 from random import Random
 from typing import cast
 
-from net.limits import MAX_CIRCUITS
+from net.base.limits import MAX_CIRCUITS
 from testnet.faults import draw
 from testnet.faults.partition import Partition
-from testnet.faults.where import ANY, Where
-from testnet.lab import READY_SECONDS, Lab, NodePlan
-from testnet.scenarios.course import soon
+from testnet.model.lab import READY_SECONDS, Lab, NodePlan
+from testnet.model.where import ANY, Where
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.scenarios.timing import soon
 from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _ROUTERS = 2

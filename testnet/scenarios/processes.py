@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from testnet.lab import Json, Lab
+from testnet.model.lab import Json, Lab
 from testnet.scenarios.scenario import require
 
 _KERNEL = "our@kernel:distro:sys"

@@ -8,8 +8,8 @@ from random import Random
 from testnet.faults import draw
 from testnet.faults.latency import Latency
 from testnet.faults.registrar_down import RegistrarDown
-from testnet.faults.rule import Fault
-from testnet.lab import READY_SECONDS, Lab, NodePlan
+from testnet.model.lab import READY_SECONDS, Lab, NodePlan
+from testnet.model.rule import Fault
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Tally, Witnesses
 

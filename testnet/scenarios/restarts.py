@@ -10,7 +10,7 @@ from random import Random
 
 from testnet.faults import draw
 from testnet.faults.pause import Pause
-from testnet.lab import PACKAGES, Lab, NodePlan, Outcome
+from testnet.model.lab import PACKAGES, Lab, NodePlan, Outcome
 from testnet.scenarios import processes
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses

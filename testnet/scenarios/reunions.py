@@ -12,11 +12,11 @@ from testnet.faults import draw
 from testnet.faults.latency import Latency
 from testnet.faults.loss import Loss
 from testnet.faults.partition import Partition
-from testnet.faults.rule import Fault
-from testnet.faults.where import ANY, Where
-from testnet.lab import READY_SECONDS, Lab, NodePlan
-from testnet.scenarios.course import soon
+from testnet.model.lab import READY_SECONDS, Lab, NodePlan
+from testnet.model.rule import Fault
+from testnet.model.where import ANY, Where
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.scenarios.timing import soon
 from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses
 
 _SECONDS = 15.0

@@ -8,9 +8,9 @@ from random import Random
 from typing import Any, Protocol, runtime_checkable
 
 from testnet.faults.draw import Drawer, draw_schedule
-from testnet.invariants import Violation
-from testnet.lab import Lab, NodePlan
-from testnet.schedule import Schedule
+from testnet.faults.schedule import Schedule
+from testnet.model.invariants import Violation
+from testnet.model.lab import Lab, NodePlan
 
 __all__ = ["MAX_NODES", "Plan", "Scenario", "Story", "Violation", "draw_plan", "require"]
 

@@ -8,9 +8,9 @@ from random import Random
 from typing import Any
 
 from testnet.faults import draw
-from testnet.lab import Asked, Lab, NodePlan
-from testnet.scenarios.course import ended, in_time, may_forget, since, told
+from testnet.model.lab import Asked, Lab, NodePlan
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.scenarios.timing import ended, in_time, may_forget, since, told
 
 PROCESS = "our@store:store:sys"
 PATIENCE = 90

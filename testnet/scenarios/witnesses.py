@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from testnet.lab import Asked, Lab
+from testnet.model.lab import Asked, Lab
 from testnet.scenarios.scenario import Outcomes, require
 
 PACKAGE = "witness"

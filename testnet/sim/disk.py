@@ -16,9 +16,9 @@ from typing import Any
 
 from blake3 import blake3
 
-from kernel.message import Buffer
+from kernel.contract.message import Buffer
 from nectar_node.storage.archive import BadArchive, Entry, entries_untrusted, unpack_untrusted, verify_untrusted
-from nectar_node.storage.ledger import Account, Ledger, OverQuota
+from nectar_node.storage.ledger import DiskAccount, Ledger, OverQuota
 from nectar_node.storage.operations import (
     MAX_LISTED,
     MAX_NAME_BYTES,
@@ -56,7 +56,7 @@ from nectar_node.storage.operations import (
     new_file_name,
 )
 from nectar_node.storage.steps import Steps, Work
-from testnet.sim.content import File, new_file
+from testnet.sim.file_content import File, new_file
 
 _NOT_FOUND = DiskError(DiskFault.NOT_FOUND, "No such file or directory")
 _FULL = DiskError(DiskFault.FULL, "No space left on device")
@@ -230,7 +230,7 @@ class SimDisk:
         if len(path) > 1 and path not in self._live.folders:
             raise _RefusedError(_NOT_FOUND)
 
-    def _reserve(self, account: Account, more: int, wanted: int, files: int = 0) -> None:
+    def _reserve(self, account: DiskAccount, more: int, wanted: int, files: int = 0) -> None:
         """Let something be as many bytes longer, of which `wanted` are written."""
         used = self._used() if more > 0 or wanted else 0
         if more > 0 and (self.full or used + more > self.capacity):
@@ -238,7 +238,7 @@ class SimDisk:
         account.check_room(wanted, self.capacity - used, self.capacity)
         account.claim(more, files)
 
-    def _account(self, path: Path) -> Account:
+    def _account(self, path: Path) -> DiskAccount:
         return self.ledger.account_of(Location(path[0], path[1:]))
 
     def _free_space(self, operation: FreeSpace) -> int:

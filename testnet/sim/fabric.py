@@ -17,9 +17,9 @@ from typing import Protocol
 
 from blake3 import blake3
 
-from net.events import Buffer, DialFailure
+from net.contract.events import Buffer, DialFailure
 from testnet.faults.resending import DATA_SECONDS, DIAL_SECONDS, sent_again
-from testnet.faults.rule import (
+from testnet.model.rule import (
     PASS,
     Answering,
     Closing,
@@ -42,7 +42,7 @@ PIECE_BYTES = 1 << 16
 """What faults judge at once, as between real nodes: a slow link carries a large segment piece by piece."""
 BUFFER_BYTES = 9 << 18
 """What is on its way in one direction of a connection: as much as the socket buffers of both ends hold, 2 MiB that the
-other side has not read and a little that has not been sent (`net.tcp.UNSENT_BYTES`)."""
+other side has not read and a little that has not been sent (`net.io.tcp.UNSENT_BYTES`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +57,17 @@ class Carried(Protocol):
     """What has bytes for connections: a node's core, or an attacker."""
 
     def new_connection(self) -> int:
-        """See `net.peers.Network`."""
+        """See `net.peering.network.Network`."""
 
     def pending(self, connection: int, limit: int) -> list[Buffer]:
-        """See `net.peers.Network`."""
+        """See `net.peering.network.Network`."""
 
     def settle(self, now: float) -> None:
         """Pass on what its parts want of each other."""
 
 
 class Wired(Protocol):
-    """Whoever has ends of connections; see `SimNode` and `testnet.hostile.attacker`."""
+    """Whoever has ends of connections; see `SimNode` and `testnet.sim.attacker`."""
 
     @property
     def core(self) -> Carried:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from net.vitals import PeerState
-from testnet.hostile.names import is_hostile
-from testnet.lab import Holding
+from net.session.peer_status import PeerState
+from testnet.model.hostile_names import is_hostile
+from testnet.model.lab import Holding
 from testnet.sim.names import REGISTRAR
 from testnet.sim.node import SimNode
 

@@ -8,28 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from kernel.address import Address, ProcessId
-from kernel.events import Answered
-from kernel.guest import Arrival, Failure, GuestConfig
-from kernel.limits import MAX_MEMORY_BYTES
-from kernel.message import LazyLoadBlob, Request
-from kernel.trace import TraceRecord
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.events import Answered
+from kernel.contract.guest import Arrival, Failure, GuestConfig
+from kernel.contract.limits import MAX_MEMORY_BYTES
+from kernel.contract.message import LazyLoadBlob, Request
+from kernel.router.trace import TraceRecord
 from kernel.wasm.engine import Engine
-from nectar_node.code import load_program
-from nectar_node.core import NodeCore
-from nectar_node.core_config import CoreConfig
-from nectar_node.decisions import Decisions, decode_untrusted
-from nectar_node.log import DEFAULT_VERBOSITY, shown
-from nectar_node.log_budget import LogBudget
-from nectar_node.memory_budget import DEFAULT_BYTES, MemoryBudget
-from nectar_node.package import Package, read_package
-from nectar_node.record_store import RECORDS_FILE, Contents, Written, read_untrusted, store_key
-from nectar_node.refusals import why_refused
-from nectar_node.start_up import Boot
-from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
-from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, StopJob
-from nectar_node.trace import Traced
-from nectar_node.world import (
+from nectar_node.base.log import DEFAULT_VERBOSITY, shown
+from nectar_node.base.refusals import why_refused
+from nectar_node.contract.actions import (
     DiskUsed,
     Installed,
     Joined,
@@ -41,17 +29,29 @@ from nectar_node.world import (
     ShutDown,
     Torn,
 )
-from net.directory import Endpoint, Genesis, RegistrarDirectory
-from net.events import Close, Dial, DialFailure, Hold, Probed, Unforeseen, Writable
-from net.identity import Identity
-from net.limits import FAREWELL_SECONDS
-from net.peers import Network, NetworkConfig
-from net.registrar import Registrar
-from net.wire import VERSION
-from testnet.forgery import claim_name
+from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
+from nectar_node.contract.traces import Traced
+from nectar_node.core.config import CoreConfig
+from nectar_node.core.core import NodeCore
+from nectar_node.driver.log_budget import LogBudget
+from nectar_node.driver.program_code import load_program
+from nectar_node.packages.boot import Boot
+from nectar_node.packages.decisions import Decisions, decode_untrusted
+from nectar_node.packages.manifest import Package, read_package
+from nectar_node.peers.record_store import RECORDS_FILE, Contents, Written, read_untrusted, store_key
+from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
+from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, StopJob
+from net.base.frames import VERSION
+from net.base.limits import FAREWELL_SECONDS
+from net.contract.events import Close, Dial, DialFailure, Hold, Probed, Unforeseen, Writable
+from net.names.directory import Endpoint, Genesis, RegistrarDirectory
+from net.names.identity import Identity
+from net.names.registrar import Registrar
+from net.peering.network import Network, NetworkConfig
+from testnet.hostile.forgery import claim_name
 from testnet.sim.disk import SimDisk
+from testnet.sim.disk_lanes import SimLanes
 from testnet.sim.fabric import BUFFER_BYTES, End, Fabric
-from testnet.sim.lanes import SimLanes
 from testnet.sim.names import PORT, REGISTRAR, SimulationError
 from testnet.sim.programs import Programs
 from testnet.sim.timeline import Timeline

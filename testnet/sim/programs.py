@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from blake3 import blake3
 
-from kernel.guest import Program
+from kernel.contract.guest import Program
 from kernel.wasm.engine import Engine
-from nectar_node.config import module_cache
+from nectar_node.contract.config import module_cache
 
 
 class Programs:

@@ -8,18 +8,18 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from kernel.kernel import Kernel
-from nectar_node.trace_file import standing
-from testnet.faults.rule import FaultFailed
-from testnet.invariants import Violation, Watch
-from testnet.lab import OutOfTime
-from testnet.play import play
-from testnet.result import BROKEN, DEADLINE, PASSED, VIOLATED, Result
+from kernel.router.kernel import Kernel
+from nectar_node.driver.trace_file import standing
+from testnet.model.invariants import Violation, Watch
+from testnet.model.lab import OutOfTime
+from testnet.model.rule import FaultFailed
+from testnet.runs.play import play
+from testnet.runs.result import BROKEN, DEADLINE, PASSED, VIOLATED, Result
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Outcomes, Plan, Scenario
-from testnet.sim.lab import SimLab
 from testnet.sim.node import SimNode
 from testnet.sim.programs import Programs
+from testnet.sim.sim_lab import SimLab
 from testnet.sim.simulation import NOBODY, Simulation
 
 __all__ = ["BROKEN", "DEADLINE", "PASSED", "VIOLATED", "Result", "finish", "run"]

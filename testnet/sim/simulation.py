@@ -20,21 +20,21 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from kernel.address import ProcessId
-from kernel.trace import TraceRecord
+from kernel.contract.address import ProcessId
+from kernel.router.trace import TraceRecord
 from kernel.wasm.engine import Engine
-from net.directory import Genesis
-from net.events import Unforeseen
-from net.identity import Identity
-from net.wire import VERSION
-from testnet.faults.fields import nodes_of
-from testnet.faults.rule import Attack, Fault, LinkFault, NodeFault, Rule, fresh, held
-from testnet.hostile.attacker import SimAttacker
+from net.base.frames import VERSION
+from net.contract.events import Unforeseen
+from net.names.directory import Genesis
+from net.names.identity import Identity
 from testnet.hostile.behaviours import MODEST, Order
-from testnet.invariants import Watch
-from testnet.lab import OutOfTime
+from testnet.journal.entries import fault_begins, fault_ends, message
+from testnet.model.fields import nodes_of
+from testnet.model.invariants import Watch
+from testnet.model.lab import OutOfTime
+from testnet.model.rule import Attack, Fault, LinkFault, NodeFault, Rule, fresh, held
+from testnet.sim.attacker import SimAttacker
 from testnet.sim.fabric import Fabric, LinkBehaviour
-from testnet.sim.lines import fault_begins, fault_ends, message
 from testnet.sim.names import PORT, REGISTRAR, OwnFailure, SimulationError
 from testnet.sim.node import NodeSpec, SimNode
 from testnet.sim.programs import Programs

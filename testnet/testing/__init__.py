@@ -1,1 +1,1 @@
-"""For people who test their own packages: what the fixtures of `testnet.pytest_plugin` are made of."""
+"""For people who test their own packages: the pytest plugin, and what its fixtures are made of; imports all labs."""

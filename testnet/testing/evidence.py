@@ -10,14 +10,14 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from testnet.invariants import Violation
-from testnet.lab import Level
+from testnet.journal.journal import OF_A_TEST
+from testnet.model.invariants import Violation
+from testnet.model.lab import Level
 from testnet.scenarios.scenario import Plan
-from testnet.sim.journal import OF_A_TEST
 from testnet.sim.run import PASSED, VIOLATED, Result
 from testnet.sim.simulation import NOBODY
+from testnet.testing.networks import Run
 from testnet.testing.package_lab import PackageLab, Trouble
-from testnet.testing.run import Run
 
 FAILED = "failed"
 """How a test ended that has failed for reasons of its own."""

@@ -12,20 +12,20 @@ from pathlib import Path
 from random import Random
 from typing import ParamSpec, TypeVar
 
-from kernel.address import Address
-from kernel.errors import BadAddress
-from nectar_node.config import REGISTRAR_NAME
-from nectar_node.errors import BadInput, NodeError
-from net.names import is_node_name
+from kernel.contract.address import Address
+from kernel.contract.errors import BadAddress
+from nectar_node.base.errors import BadInput, NodeError
+from nectar_node.contract.config import REGISTRAR_NAME
+from net.base.node_names import is_node_name
 from testnet.faults.draw import LINKS, NODES, Drawer, draw_schedule
-from testnet.faults.fields import nodes_of
-from testnet.faults.rule import Fault, NotAtThisLevel
-from testnet.invariants import Violation
-from testnet.lab import READY_SECONDS, Asked, Json, NodePlan, Outcome, OutOfTime
-from testnet.play import Weather
-from testnet.schedule import Schedule
+from testnet.faults.schedule import Schedule
+from testnet.model.fields import nodes_of
+from testnet.model.invariants import Violation
+from testnet.model.lab import READY_SECONDS, Asked, Json, NodePlan, Outcome, OutOfTime
+from testnet.model.rule import Fault, NotAtThisLevel
+from testnet.runs.play import PlannedFaults
+from testnet.testing.networks import Moment, Run
 from testnet.testing.packages import find_package
-from testnet.testing.run import Moment, Run
 
 DEFAULT_TIMEOUT = 10
 """Seconds that a request waits for its response."""
@@ -68,7 +68,7 @@ class PackageLab:
     def __init__(self, run: Run, places: Sequence[Path]) -> None:
         """`places`: where packages are looked for, the first first."""
         self.lab = run.lab
-        """The lab itself: what `testnet.play` and the scenarios take."""
+        """The lab itself: what `testnet.runs.play` and the scenarios take."""
         self.trouble: Trouble | None = None
         self._run = run
         self._places = tuple(places)
@@ -184,7 +184,7 @@ class PackageLab:
         node runs."""
         __tracebackhide__ = True
         self._check_nodes([step.fault for step in schedule])
-        weather = Weather(self.lab)
+        weather = PlannedFaults(self.lab)
         for step in schedule:
             weather.expect(step)
         try:

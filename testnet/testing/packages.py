@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nectar_node.errors import BadInput
-from testnet.lab import PACKAGES
+from nectar_node.base.errors import BadInput
+from testnet.model.lab import PACKAGES
 
 
 def find_package(named: str | Path, places: Sequence[Path]) -> Path:

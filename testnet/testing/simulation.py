@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from testnet.lab import Level
+from testnet.model.lab import Level
 from testnet.sim.programs import Programs
+from testnet.testing.networks import open_run
 from testnet.testing.package_lab import PackageLab
-from testnet.testing.run import open_run
 
 
 @contextmanager

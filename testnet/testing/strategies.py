@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from random import Random
 from typing import TypeVar, cast
 
-from nectar_node.errors import BadInput
+from nectar_node.base.errors import BadInput
 from testnet.faults.draw import LINKS, MAX_DRAWN, NODES, Drawer
-from testnet.schedule import Schedule, Step, ordered
+from testnet.faults.schedule import Schedule, Step, ordered
 
 try:
     from hypothesis import strategies as st

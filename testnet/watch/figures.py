@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from nectar_node.errors import BadInput
+from nectar_node.base.errors import BadInput
 from testnet.faults import FAULTS
-from testnet.faults.rule import Link
-from testnet.faults.where import PARAMETERS, read_where
-from testnet.watch.look import COUNTS, Letter, LinkCounts, NodeLook, Picture, Row, State
+from testnet.model.rule import Link
+from testnet.model.where import PARAMETERS, read_where
+from testnet.watch.snapshot import COUNTS, Letter, LinkCounts, NodeLook, Picture, Row, State
 
 LATELY = 10.0
 """Seconds that count as the last ones."""

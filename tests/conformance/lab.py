@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from kernel.address import Address, ProcessId
-from kernel.guest import Arrival
-from kernel.message import LazyLoadBlob, Reason, Request
-from kernel.process import Process
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.guest import Arrival
+from kernel.contract.message import LazyLoadBlob, Reason, Request
+from kernel.contract.process import Process
 from kernel.wasm.engine import Engine
-from nectar_node.cli.boot_options import BootOptions
-from nectar_node.consent import EVERYTHING
+from nectar_node.base.consent import EVERYTHING
+from nectar_node.launcher.boot_options import BootOptions
 from nectar_node.storage.operations import Location
 from testnet.real.local import LocalTestnet
 from testnet.sim.simulation import LinkBehaviour, NodeSpec, SimNode, Simulation

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kernel import limits
-from kernel.message import Reason
+from kernel.contract import limits
+from kernel.contract.message import Reason
 from tests.conformance import spanning
 from tests.conformance.lab import SimLab, SimProbe
 from tests.conformance.steps import (

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kernel.message import LazyLoadBlob
+from kernel.contract.message import LazyLoadBlob
 from nectar_node.storage.operations import Location
 from tests.conformance import everywhere, spanning, two_nodes
 from tests.conformance.lab import Lab, SimLab

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from kernel.address import Address, ProcessId
-from kernel.capability import MESSAGING, NETWORK, Capability
-from kernel.events import Parcel
-from kernel.message import Envelope, Reason, ReplyTo, Request
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.capability import MESSAGING, NETWORK, Capability
+from kernel.contract.events import Parcel
+from kernel.contract.message import Envelope, Reason, ReplyTo, Request
 from kernel.wasm.engine import Engine
-from nectar_node.package import read_package
-from nectar_node.translate import encode_header
-from nectar_node.vouching import Claim
-from net.events import Outgoing
+from nectar_node.packages.manifest import read_package
+from nectar_node.peers.envelope import encode_header
+from nectar_node.peers.vouching import Claim
+from net.contract.events import Outgoing
 from tests.conformance import spanning, two_nodes
 from tests.conformance.lab import OUR, THEIR, THIRD, SimLab, SimProbe, SocketLab
 from tests.conformance.steps import (

@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from kernel import limits
-from kernel.address import OUR_NODE, Address, ProcessId
-from kernel.capability import MESSAGING, NETWORK, Capability
-from kernel.events import Parcel
-from kernel.message import Envelope, Reason, ReplyTo, Request, Response
+from kernel.contract import limits
+from kernel.contract.address import OUR_NODE, Address, ProcessId
+from kernel.contract.capability import MESSAGING, NETWORK, Capability
+from kernel.contract.events import Parcel
+from kernel.contract.message import Envelope, Reason, ReplyTo, Request, Response
 from kernel.wasm.engine import Engine
-from nectar_node import status
 from nectar_node.cli.errors import shown_source
-from nectar_node.translate import encode_header
-from nectar_node.vouching import DOMAIN, Claim, _statement
-from net.events import Outgoing
+from nectar_node.control import status
+from nectar_node.peers.envelope import encode_header
+from nectar_node.peers.vouching import DOMAIN, Claim, _statement
+from net.contract.events import Outgoing
 from tests.conformance.lab import OUR, THEIR, SimLab, SimProbe
 from tests.conformance.steps import (
     SAVE_RECEIVED,

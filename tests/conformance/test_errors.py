@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from kernel import limits
-from kernel.message import Reason
+from kernel.contract import limits
+from kernel.contract.message import Reason
 from testnet.faults.refusal import Refusal
-from testnet.faults.where import Where
+from testnet.model.where import Where
 from tests.conformance import everywhere, spanning, two_nodes
 from tests.conformance.lab import OUR, THEIR, Lab, SimLab
 from tests.conformance.steps import (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kernel import limits
-from kernel.message import Reason
-from kernel.process import Waiting
+from kernel.contract import limits
+from kernel.contract.message import Reason
+from kernel.contract.process import Waiting
 from tests.conformance import spanning, two_nodes
 from tests.conformance.lab import SimLab, SimProbe, SocketLab
 from tests.conformance.steps import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from kernel.guest import Arrival
+from kernel.contract.guest import Arrival
 from tests.conformance import two_nodes
 from tests.conformance.lab import Seen, SimLab
 from tests.conformance.steps import GET_BLOB, blob, respond, send

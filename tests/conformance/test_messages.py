@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.message import Reason
+from kernel.contract.message import Reason
 from tests.conformance import everywhere, spanning, two_nodes
 from tests.conformance.lab import OUR, THEIR, Lab, SimLab
 from tests.conformance.steps import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from kernel.address import PackageId, ProcessId
+from kernel.contract.address import PackageId, ProcessId
 from tests.conformance.lab import PACKAGE, PROBE, SimLab, SimProbe
 from tests.conformance.steps import RETURN, SAVE_RECEIVED, TRAP, capability, message, respond, send, spawn
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from testnet.links.thread import run_loopback_links
+from testnet.real.links.thread import run_loopback_links
 from testnet.real.local import LocalTestnet
 from tests.end_to_end.lab import Lab
 

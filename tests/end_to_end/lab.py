@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from testnet.faults.stall import Stall
-from testnet.faults.where import Where
-from testnet.links.stream import PIECE_BYTES
-from testnet.links.thread import LoopbackLinks
+from testnet.model.where import Where
+from testnet.real.links.stream import PIECE_BYTES
+from testnet.real.links.thread import LoopbackLinks
 from testnet.real.local import LocalTestnet
 from tests.waiting import LIMIT, until
 

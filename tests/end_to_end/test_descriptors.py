@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.boot_options import DEFAULT_OPTIONS
-from nectar_node.config import REGISTRAR_NAME
-from nectar_node.errors import CannotStart
+from nectar_node.base.errors import CannotStart
+from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.launcher.boot_options import DEFAULT_OPTIONS
 from testnet.real.local import LocalTestnet
 from tests.end_to_end.lab import nectar
 from tests.waiting import until

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.config import GENESIS_FILE
-from nectar_node.folder import NodeFolder
+from nectar_node.base.folder import NodeFolder
+from nectar_node.contract.config import GENESIS_FILE
 from tests.end_to_end.lab import command, nectar
 from tests.waiting import LIMIT
 

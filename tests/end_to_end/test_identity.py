@@ -14,20 +14,20 @@ from pathlib import Path
 import pytest
 import trio
 
-from nectar_node.cli.boot import check_package
-from nectar_node.cli.boot_options import BootOptions
+from nectar_node.base.errors import CannotStart
 from nectar_node.cli.main import main
-from nectar_node.config import REGISTRAR_NAME, Genesis
-from nectar_node.errors import CannotStart
-from nectar_node.record_store import RECORDS_FILE, read_untrusted, store_key
-from net import directory
-from net.directory import RegistrarDirectory
-from net.driver import Driver
-from net.events import Close, Dial, Registered, Writable
-from net.identity import Identity
-from net.keyfile import KeyFile, read_key_file, unlock_key_file
-from net.peers import Network, NetworkConfig
-from net.tcp import TcpTransport
+from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile
+from nectar_node.launcher.arguments import check_package
+from nectar_node.launcher.boot_options import BootOptions
+from nectar_node.peers.record_store import RECORDS_FILE, read_untrusted, store_key
+from net.contract.events import Close, Dial, Registered, Writable
+from net.io.driver import Driver
+from net.io.tcp import TcpTransport
+from net.names import directory
+from net.names.directory import RegistrarDirectory
+from net.names.identity import Identity
+from net.names.keyfile import KeyFile, read_key_file, unlock_key_file
+from net.peering.network import Network, NetworkConfig
 from testnet.real.local import LocalTestnet
 from tests.end_to_end.lab import command
 from tests.waiting import LIMIT
@@ -80,7 +80,7 @@ def test_a_registrar_that_is_killed_while_it_grants_has_kept_all_that_it_has_gra
     fresh_network: LocalTestnet,
 ) -> None:
     fresh_network.start()
-    genesis = Genesis.load(fresh_network.folder)
+    genesis = GenesisFile.load(fresh_network.folder)
     granted = trio.run(register_many, genesis, 30, 10, partial(fresh_network.kill, REGISTRAR_NAME))
     assert 10 <= len(granted) <= 30
     place = fresh_network.place(REGISTRAR_NAME)
@@ -92,7 +92,7 @@ def test_a_registrar_that_is_killed_while_it_grants_has_kept_all_that_it_has_gra
     fresh_network.start()
 
 
-async def register_many(genesis: Genesis, count: int, enough: int, then: Callable[[], object]) -> dict[str, bytes]:
+async def register_many(genesis: GenesisFile, count: int, enough: int, then: Callable[[], object]) -> dict[str, bytes]:
     """Register so many nodes at once, each over a session of its own; do something when `enough` have been granted.
     Returns the records of all that have."""
     granted: dict[str, bytes] = {}
@@ -116,7 +116,9 @@ async def register_many(genesis: Genesis, count: int, enough: int, then: Callabl
 class Applicant:
     """A node that does nothing but register."""
 
-    def __init__(self, name: str, genesis: Genesis, nursery: trio.Nursery, told: Callable[[str, bytes], None]) -> None:
+    def __init__(
+        self, name: str, genesis: GenesisFile, nursery: trio.Nursery, told: Callable[[str, bytes], None]
+    ) -> None:
         known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)
         config = NetworkConfig(register=True, wall_clock_offset=time.time() - trio.current_time())
         identity, now = Identity(name, os.urandom(32)), trio.current_time()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import cbor2
 
-from nectar_node.config import Genesis
+from nectar_node.contract.config import GenesisFile
 from tests.end_to_end.lab import RECEIVER, Lab
 from tests.net.independent import Memory, Noise, Peer, granted_key, name_record
 from tests.waiting import LIMIT
@@ -35,7 +35,7 @@ def talk(peer: Peer, endpoint: tuple[str, int], other: str, until: Callable[[], 
 
 
 def test_an_independent_peer_registers_looks_a_node_up_and_is_answered_by_it(lab: Lab) -> None:
-    genesis = Genesis.load(lab.folder)
+    genesis = GenesisFile.load(lab.folder)
     seed = os.urandom(32)
     record = name_record(NAME, seed, int(time.time()))
     keys = {genesis.registrar: genesis.public_key}

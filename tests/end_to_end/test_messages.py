@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from nectar_node.cli.boot_options import DEFAULT_OPTIONS
+from nectar_node.launcher.boot_options import DEFAULT_OPTIONS
 from testnet.real.local import LocalTestnet
 from tests.end_to_end.lab import HELLO, RECEIVER, SENDER, Lab, nectar
 

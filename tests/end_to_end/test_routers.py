@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.boot_options import BootOptions
+from nectar_node.launcher.boot_options import BootOptions
 from testnet.real.local import LocalTestnet
 from tests.end_to_end.lab import MIB, nectar, random_file
 

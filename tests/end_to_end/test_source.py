@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nectar_node.cli.boot_options import BootOptions
-from nectar_node.config import REGISTRAR_NAME
+from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.launcher.boot_options import BootOptions
 from testnet.real.local import LocalTestnet
 from tests.end_to_end.lab import nectar
 

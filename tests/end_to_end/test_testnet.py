@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nectar_node.config import GENESIS_FILE, REGISTRAR_NAME
-from nectar_node.folder import NodeFolder
+from nectar_node.base.folder import NodeFolder
+from nectar_node.contract.config import GENESIS_FILE, REGISTRAR_NAME
 from testnet.real.local import LocalTestnet
 from tests.end_to_end.lab import SENDER, Lab, command, nectar, random_file
 from tests.waiting import LIMIT, until

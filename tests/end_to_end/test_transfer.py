@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from testnet.faults.reset import ConnectionReset
-from testnet.faults.where import Where
+from testnet.model.where import Where
 from tests.end_to_end.lab import FILE_TRANSFER, MIB, RECEIVER, SENDER, Lab, random_file
 
 LARGE = 48 * MIB

@@ -12,13 +12,13 @@ from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
-from net.directory import Endpoint, Genesis, RegistrarDirectory
-from net.events import Registered
-from net.identity import Identity
-from net.peers import NetworkConfig
-from net.tcp import TcpTransport
-from net.wire import VERSION
-from testnet.links.thread import run_in_thread
+from net.base.frames import VERSION
+from net.contract.events import Registered
+from net.io.tcp import TcpTransport
+from net.names.directory import Endpoint, Genesis, RegistrarDirectory
+from net.names.identity import Identity
+from net.peering.network import NetworkConfig
+from testnet.real.links.thread import run_in_thread
 from tests.net.owner import Owner
 
 HOST = "127.0.0.1"

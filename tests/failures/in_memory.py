@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-import net.streams
-from kernel import limits
-from kernel.address import Address
-from kernel.trace import TraceStep
+import net.session.outbox
+from kernel.contract import limits
+from kernel.contract.address import Address
+from kernel.router.trace import TraceStep
 from testnet.faults.no_route import NoRoute
 from testnet.faults.partition import Partition
 from testnet.faults.pause import Pause
 from testnet.faults.refusal import Refusal
-from testnet.faults.where import Where
+from testnet.model.where import Where
 from testnet.sim.simulation import REGISTRAR, LinkBehaviour, SimNode
 from tests.conformance.lab import OUR, THEIR, SimLab, SimProbe
 from tests.conformance.steps import Step, blob, flood, on_returned, receive, receive_until, respond, send, wait_for
@@ -343,7 +343,7 @@ def too_much_of_its_own(lab: SimLab) -> Observed:
 def queue_full(lab: SimLab) -> Observed:
     scene = acquainted(lab)
     with pytest.MonkeyPatch.context() as patch, lab.simulation.apply(Pause(THEIR)):
-        patch.setattr(net.streams, "MAX_QUEUED_MESSAGES", 3)
+        patch.setattr(net.session.outbox, "MAX_QUEUED_MESSAGES", 3)
         lab.probe("early").begin(*(send(scene.target, str(number)) for number in range(3)))
         begin(scene)
         lab.until(lab.now + 1)

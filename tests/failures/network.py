@@ -14,15 +14,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kernel.limits import MAX_ABROAD_MESSAGES, MAX_PACKAGE_ABROAD_MESSAGES
-from nectar_node.cli.boot_options import BootOptions
-from nectar_node.cli.client import Answer
-from nectar_node.config import REGISTRAR_NAME
-from nectar_node.config import Genesis as GenesisFile
-from nectar_node.consent import EVERYTHING
-from net.directory import Genesis
-from net.limits import MAX_QUEUED_MESSAGES
-from testnet.links.thread import LoopbackLinks, run_loopback_links
+from kernel.contract.limits import MAX_ABROAD_MESSAGES, MAX_PACKAGE_ABROAD_MESSAGES
+from nectar_node.base.consent import EVERYTHING
+from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.contract.config import GenesisFile as GenesisFile
+from nectar_node.launcher.boot_options import BootOptions
+from nectar_node.launcher.client import Answer
+from net.base.limits import MAX_QUEUED_MESSAGES
+from net.names.directory import Genesis
+from testnet.real.links.thread import LoopbackLinks, run_loopback_links
 from testnet.real.local import LocalTestnet
 from tests.conformance.lab import OUR, PACKAGE, PROBE, THEIR, SocketProbe
 from tests.conformance.steps import Step, respond, send, wait_for

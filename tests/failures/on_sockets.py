@@ -14,12 +14,12 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kernel.limits import MAX_ABROAD_MESSAGES
-from nectar_node.config import REGISTRAR_NAME
-from net.limits import MAX_QUEUED_MESSAGES
+from kernel.contract.limits import MAX_ABROAD_MESSAGES
+from nectar_node.contract.config import REGISTRAR_NAME
+from net.base.limits import MAX_QUEUED_MESSAGES
 from testnet.faults.refusal import Refusal
 from testnet.faults.stall import Stall
-from testnet.faults.where import Where
+from testnet.model.where import Where
 from tests.conformance.lab import OUR, THEIR
 from tests.conformance.steps import blob, flood, on_returned, receive, receive_until, respond, send, wait_for
 from tests.failures.ghosts import HOST

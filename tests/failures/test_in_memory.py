@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kernel.message import Reason
+from kernel.contract.message import Reason
 from kernel.wasm.engine import Engine
 from testnet.faults.partition import Partition
 from testnet.faults.pause import Pause
-from testnet.faults.where import Where
+from testnet.model.where import Where
 from tests.conformance.lab import THEIR, SimLab
 from tests.conformance.steps import send
 from tests.failures.in_memory import NO_DELAY, ROWS, acquainted, begin, begin_at_silence, observe, strangers

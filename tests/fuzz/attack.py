@@ -15,9 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from net.directory import Endpoint, RegistrarDirectory
-from net.events import Close, Dial, Hold, Log, NetEvent, Received, Writable
-from net.limits import (
+from net.base.limits import (
     FIRST_ALLOCATION_BYTES,
     MAX_RECORD_BYTES,
     MAX_REPLY_BYTES,
@@ -25,9 +23,11 @@ from net.limits import (
     MESSAGE_OVERHEAD_BYTES,
     RELAY_BYTES,
 )
-from net.peers import Network, NetworkConfig
-from net.records import Splitter
-from net.registrar import Registrar
+from net.contract.events import Close, Dial, Hold, Log, NetEvent, Received, Writable
+from net.names.directory import Endpoint, RegistrarDirectory
+from net.names.registrar import Registrar
+from net.peering.network import Network, NetworkConfig
+from net.session.sealing import Splitter
 from tests.fuzz.choices import Choices
 from tests.net.world import (
     GENESIS,

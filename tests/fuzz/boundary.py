@@ -24,10 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernel.address import Address
-from kernel.events import Kill
-from kernel.guest import GuestConfig
-from kernel.message import LazyLoadBlob
+from kernel.contract.address import Address
+from kernel.contract.events import Kill
+from kernel.contract.guest import GuestConfig
+from kernel.contract.message import LazyLoadBlob
 from kernel.wasm.adapter import WASI
 from kernel.wasm.engine import Engine
 from kernel.wasm.wit import INTERFACES, Bytes, Function, Interface, List, Option, Record, Scalar, Text, Type

@@ -21,7 +21,9 @@ def main(name: str, seconds: str, seed: str, folder: str) -> None:
     """Does not come back: libFuzzer ends the process, with a code that is not 0 if an input has failed."""
     import atheris
 
-    with atheris.instrument_imports(include=["net", "nectar_node.translate", "nectar_node.grant_file", "tests.fuzz"]):
+    with atheris.instrument_imports(
+        include=["net", "nectar_node.peers.envelope", "nectar_node.peers.grant_file", "tests.fuzz"]
+    ):
         from tests.fuzz.network import runner
 
     corpus = Path(folder) / "corpus"

@@ -13,13 +13,8 @@ from dataclasses import replace
 
 import cbor2
 
-from net.errors import BadFrame, BadHandshake, BadRecord
-from net.events import Close, Delivered, Dial, Failed, Outgoing, Received, Writable
-from net.handshake import Accept, Circuit, Connect, Handshake
-from net.limits import MAX_PLAINTEXT_BYTES
-from net.peers import Network
-from net.records import Opener, Sealer, Splitter
-from net.wire import (
+from net.base.errors import BadFrame, BadHandshake, BadRecord
+from net.base.frames import (
     CONTROL,
     DATA,
     DATA_HEADER,
@@ -45,6 +40,11 @@ from net.wire import (
     decode_frames_untrusted,
     encode_control,
 )
+from net.base.limits import MAX_PLAINTEXT_BYTES
+from net.contract.events import Close, Delivered, Dial, Failed, Outgoing, Received, Writable
+from net.peering.network import Network
+from net.session.handshake import Accept, Circuit, Connect, Handshake
+from net.session.sealing import Opener, Sealer, Splitter
 from tests.fuzz.attack import CONFIG, check_memory
 from tests.fuzz.choices import Choices
 from tests.net.world import entropy_of, host_of, identity_of, static_directory

@@ -13,23 +13,14 @@ from dataclasses import dataclass
 
 import cbor2
 
-from kernel.address import Address, ProcessId
-from kernel.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
-from nectar_node.grant_file import DamagedStore, decode_untrusted
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
+from nectar_node.peers.envelope import BadHeader, decode_header_untrusted, encode_header
+from nectar_node.peers.grant_file import DamagedGrants, decode_untrusted
+from nectar_node.peers.vouching import Claim
 from nectar_node.system.net import MAX_HELLO_CHARACTERS, presentable_untrusted
-from nectar_node.translate import BadHeader, decode_header_untrusted, encode_header
-from nectar_node.vouching import Claim
-from net.cbor import loads_untrusted
-from net.directory import (
-    RegistrarDirectory,
-    SignedRecord,
-    StaticDirectory,
-    decode_record_untrusted,
-    decode_static_directory_untrusted,
-    encode_static_directory,
-    grant_record,
-)
-from net.errors import (
+from net.base.cbor import loads_untrusted
+from net.base.errors import (
     BadCbor,
     BadFrame,
     BadHandshake,
@@ -40,25 +31,7 @@ from net.errors import (
     KeyFileError,
     RegistrationRefused,
 )
-from net.events import Outgoing
-from net.handshake import Accept, Connect, Greeting, Handshake, decode_greeting_untrusted, encode_greeting
-from net.identity import Identity, verify_untrusted
-from net.inbox import Inbox
-from net.invitation import (
-    Invitation,
-    invitation_text,
-    parse_invitation_untrusted,
-    read_invitation_untrusted,
-    sign_invitation,
-)
-from net.keyfile import CHEAP, Keys, decode_key_file_untrusted, seal
-from net.limits import FIRST_RECORD_SECONDS, MAX_PLAINTEXT_BYTES
-from net.peers import Network, NetworkConfig
-from net.records import Opener, Sealer
-from net.registrar import Registrar
-from net.resolver import Resolver
-from net.streams import Outbox
-from net.wire import (
+from net.base.frames import (
     Ack,
     Control,
     Credit,
@@ -80,6 +53,33 @@ from net.wire import (
     decode_frames_untrusted,
     encode_control,
 )
+from net.base.limits import FIRST_RECORD_SECONDS, MAX_PLAINTEXT_BYTES
+from net.contract.events import Outgoing
+from net.names.directory import (
+    RegistrarDirectory,
+    SignedRecord,
+    StaticDirectory,
+    decode_record_untrusted,
+    decode_static_directory_untrusted,
+    encode_static_directory,
+    grant_record,
+)
+from net.names.identity import Identity, verify_untrusted
+from net.names.invitation import (
+    Invitation,
+    invitation_text,
+    parse_invitation_untrusted,
+    read_invitation_untrusted,
+    sign_invitation,
+)
+from net.names.keyfile import CHEAP, Keys, decode_key_file_untrusted, seal
+from net.names.registrar import Registrar
+from net.peering.network import Network, NetworkConfig
+from net.peering.resolver import Resolver
+from net.session.handshake import Accept, Connect, Greeting, Handshake, decode_greeting_untrusted, encode_greeting
+from net.session.inbox import Inbox
+from net.session.outbox import Outbox
+from net.session.sealing import Opener, Sealer
 from tests.fuzz.attack import SEEDS, attack
 from tests.fuzz.siege import siege
 from tests.net.world import GENESIS, REGISTRAR, entropy_of, identity_of, record_of, static_directory
@@ -335,7 +335,7 @@ def grants(data: bytes) -> None:
     """The store of capabilities, proofs of other nodes among them."""
     try:
         decode_untrusted(data)
-    except DamagedStore:
+    except DamagedGrants:
         return
 
 

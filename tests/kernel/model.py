@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import replace
 
-from kernel.guest import Poll
-from kernel.message import LazyLoadBlob, Reason
+from kernel.contract.guest import Poll
+from kernel.contract.message import LazyLoadBlob, Reason
 from tests.kernel.model_values import (
     PEER,
     SYSTEM,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
 
-from kernel.guest import Poll
-from kernel.message import LazyLoadBlob
+from kernel.contract.guest import Poll
+from kernel.contract.message import LazyLoadBlob
 
 T = TypeVar("T")
 

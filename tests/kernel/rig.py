@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import count
 
-from kernel.address import Address, ProcessId
-from kernel.capability import Capability
-from kernel.events import Action, DeadLetter, Event, FromPeer, Polled, Resume, Start, Tick, ToPeer, UseState
-from kernel.guest import Arrival, Effect, End, Failure, Guest, GuestConfig, Poll, SendRequest, SendResponse
-from kernel.kernel import Kernel
-from kernel.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, OnExit, Reason, ReplyTo, Request, Response
-from kernel.process import Launch
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.capability import Capability
+from kernel.contract.events import Action, DeadLetter, Event, FromPeer, Polled, Resume, Start, Tick, ToPeer, UseState
+from kernel.contract.guest import Arrival, Effect, End, Failure, Guest, GuestConfig, Poll, SendRequest, SendResponse
+from kernel.contract.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, OnExit, Reason, ReplyTo, Request, Response
+from kernel.contract.process import Launch
+from kernel.router.kernel import Kernel
 
 OUR = "our.nec"
 THEIR = "their.nec"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from kernel import limits
-from kernel.address import Address
-from kernel.capability import MESSAGING, Capability
-from kernel.events import FromPeer, Kill, Loaded, Output
-from kernel.grants import KERNEL_PROCESS
-from kernel.guest import Arrival, DropCapabilities, Effect, Grant, Poll, SaveCapabilities, SendRequest, Spawn
-from kernel.message import ON_EXIT_NONE, Envelope, Request
+from kernel.capabilities.grants import KERNEL_PROCESS
+from kernel.contract import limits
+from kernel.contract.address import Address
+from kernel.contract.capability import MESSAGING, Capability
+from kernel.contract.events import FromPeer, Kill, Loaded, Output
+from kernel.contract.guest import Arrival, DropCapabilities, Effect, Grant, Poll, SaveCapabilities, SendRequest, Spawn
+from kernel.contract.message import ON_EXIT_NONE, Envelope, Request
 from tests.kernel.rig import OUR, NoProgram, Rig, here, pid, there
 
 KEY = '{"door":1,"floor":2}'

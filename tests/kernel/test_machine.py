@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from kernel.address import Address, ProcessId
-from kernel.events import Answered, Inject, Kill, KillAll, Output, Start
-from kernel.guest import Arrival, Failure, GuestConfig
-from kernel.kernel import Kernel
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.events import Answered, Inject, Kill, KillAll, Output, Start
+from kernel.contract.guest import Arrival, Failure, GuestConfig
+from kernel.contract.message import ON_EXIT_NONE, LazyLoadBlob, Reason, Request
+from kernel.contract.process import Launch
 from kernel.machine import BUSY_FROM, DROPS, MOST, QUICK_POLLS, Machine
-from kernel.message import ON_EXIT_NONE, LazyLoadBlob, Reason, Request
-from kernel.process import Launch
+from kernel.router.kernel import Kernel
 from kernel.wasm.engine import Engine
 from tests.kernel.wasm.guests import wat
 

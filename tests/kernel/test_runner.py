@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import trio
 
-from kernel.address import Address, ProcessId
-from kernel.events import Answered, Inject, Kill, Start, Tick
-from kernel.guest import Arrival, Failure, Guest, GuestConfig, Poll
-from kernel.kernel import Kernel
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.events import Answered, Inject, Kill, Start, Tick
+from kernel.contract.guest import Arrival, Failure, Guest, GuestConfig, Poll
+from kernel.contract.message import ON_EXIT_NONE, Reason, Request
+from kernel.contract.process import Launch
 from kernel.machine import Machine
-from kernel.message import ON_EXIT_NONE, Reason, Request
-from kernel.process import Launch
+from kernel.router.kernel import Kernel
 from kernel.runner import Runner
 from kernel.wasm.engine import Engine
 from tests.kernel.wasm.guests import receiver, wat

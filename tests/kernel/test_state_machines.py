@@ -25,8 +25,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from kernel import limits
-from kernel.events import (
+from kernel.contract import limits
+from kernel.contract.events import (
     Action,
     Answered,
     Begin,
@@ -50,8 +50,8 @@ from kernel.events import (
     ToPeer,
     ToSystem,
 )
-from kernel.guest import Arrival, Effect, End, Failure, Poll
-from kernel.message import (
+from kernel.contract.guest import Arrival, Effect, End, Failure, Poll
+from kernel.contract.message import (
     ON_EXIT_NONE,
     ON_EXIT_RESTART,
     Envelope,
@@ -64,7 +64,7 @@ from kernel.message import (
     Request,
     Response,
 )
-from kernel.process import Launch
+from kernel.contract.process import Launch
 from tests.kernel.model import Model
 from tests.kernel.model_values import (
     NOBODY,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kernel.address import Address
-from kernel.guest import Arrival, Effect, Failure, SendAndAwait, SendRequest, SendResponse
-from kernel.message import Request, Response, SendErrorKind
+from kernel.contract.address import Address
+from kernel.contract.guest import Arrival, Effect, Failure, SendAndAwait, SendRequest, SendResponse
+from kernel.contract.message import Request, Response, SendErrorKind
 from tests.kernel.model_values import NOBODY, PEER, SYSTEM, USER, Handed, Respond, Step
 from tests.kernel.rig import CLOCK, OUR, TERMINAL, here, there
 

@@ -9,8 +9,8 @@ from functools import partial
 from rich.console import Console
 from rich.table import Table
 
-from testnet.lab import Level
-from testnet.result import PASSED, Result
+from testnet.model.lab import Level
+from testnet.runs.result import PASSED, Result
 from testnet.sim.programs import Programs
 from tests.levels.plans import PLANS
 from tests.levels.playing import Played, differences, in_order_of_end, play_at, playing, settled, unavailable

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from testnet.runs.plans import plan_untrusted
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan, Scenario
-from testnet.sim.plans import plan_untrusted
 
 SEED = 1
 

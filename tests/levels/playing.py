@@ -8,11 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from nectar_node.errors import NodeError
-from testnet.lab import Level
-from testnet.real import namespaces
+from nectar_node.base.errors import NodeError
+from testnet.model.lab import Level
+from testnet.real.nodes import namespaces
 from testnet.real.run import run_real
-from testnet.result import BROKEN, DEADLINE, PASSED, Result
+from testnet.runs.result import BROKEN, DEADLINE, PASSED, Result
 from testnet.sim.programs import Programs
 from testnet.sim.run import run
 from tests.levels.plans import Levelled

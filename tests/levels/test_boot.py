@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from net.limits import RECOVERY_SECONDS
+from net.base.limits import RECOVERY_SECONDS
 from testnet.faults.registrar_down import RegistrarDown
-from testnet.lab import READY_SECONDS, Level, NodePlan
+from testnet.model.lab import READY_SECONDS, Level, NodePlan
 from tests.levels.test_times import EARLY, open_lab
 
 NODE, HELLO = "a.nec", "our@hello:hello:sys"

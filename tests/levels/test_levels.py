@@ -10,8 +10,8 @@ from concurrent.futures import Future, wait
 
 import pytest
 
-from testnet.lab import Level
-from testnet.result import PASSED
+from testnet.model.lab import Level
+from testnet.runs.result import PASSED
 from testnet.sim.programs import Programs
 from tests.levels.plans import PLANS
 from tests.levels.playing import Played, differences, play_at, playing, settled, unavailable

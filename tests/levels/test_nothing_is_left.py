@@ -15,11 +15,11 @@ from testnet.faults.crash import Crash
 from testnet.faults.impostor import Impostor
 from testnet.faults.partition import Partition
 from testnet.faults.pause import Pause
-from testnet.faults.where import Where
-from testnet.invariants import Violation
-from testnet.lab import Lab, Level, NodePlan
+from testnet.model.invariants import Violation
+from testnet.model.lab import Lab, Level, NodePlan
+from testnet.model.where import Where
 from testnet.real.run import run_real
-from testnet.result import BROKEN, INTERRUPTED, VIOLATED
+from testnet.runs.result import BROKEN, INTERRUPTED, VIOLATED
 from testnet.scenarios.scenario import Plan, Scenario
 from tests.levels.playing import unavailable
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from testnet.result import BROKEN, DEADLINE, PASSED, VIOLATED, Result
+from testnet.runs.result import BROKEN, DEADLINE, PASSED, VIOLATED, Result
 from testnet.scenarios.scenario import Plan
 from tests.levels.playing import AGAIN, Played, settled
 

@@ -10,15 +10,15 @@ from typing import NamedTuple
 import pytest
 
 from kernel.wasm.engine import Engine
-from nectar_node.config import module_cache
-from net.limits import KEEPALIVE_SECONDS, PING_SECONDS, RECOVERY_SECONDS
+from nectar_node.contract.config import module_cache
+from net.base.limits import KEEPALIVE_SECONDS, PING_SECONDS, RECOVERY_SECONDS
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
 from testnet.faults.unsynced import Unsynced
-from testnet.faults.where import Where
-from testnet.lab import Asked, Lab, Level, NodePlan
-from testnet.real.lab import open_socket_lab
-from testnet.sim.lab import SimLab
+from testnet.model.lab import Asked, Lab, Level, NodePlan
+from testnet.model.where import Where
+from testnet.real.socket_lab import open_socket_lab
+from testnet.sim.sim_lab import SimLab
 from testnet.sim.simulation import Simulation
 from tests.levels.playing import unavailable
 

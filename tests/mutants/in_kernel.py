@@ -8,7 +8,7 @@ KERNEL = (
     Mutant(
         "drop-the-context",
         "An error comes back to its sender without the context of the request (G6).",
-        "kernel/outcomes.py",
+        "kernel/router/outcomes.py",
         "self.deliver(entry, Failure(error, entry.context), entry.blob)",
         "self.deliver(entry, Failure(error, None), entry.blob)",
         "chains",
@@ -16,7 +16,7 @@ KERNEL = (
     Mutant(
         "answer-the-wrong-requester",
         "An outcome leaves the prompt as it is, so what follows from it answers whoever asked last (G9).",
-        "kernel/outcomes.py",
+        "kernel/router/outcomes.py",
         "router.give(owner, answer, entry.prompt, False, blob)",
         "router.give(owner, answer, entry.prompt, True, blob)",
         "chains",
@@ -24,7 +24,7 @@ KERNEL = (
     Mutant(
         "error-keeps-the-prompt",
         "A request that comes back although it expected nothing does not restore the prompt (G9, G15).",
-        "kernel/outside.py",
+        "kernel/router/incoming.py",
         "Delivery(Failure(error, context), prompt, False, envelope.blob, 0)",
         "Delivery(Failure(error, context), prompt, True, envelope.blob, 0)",
         "chains",
@@ -32,7 +32,7 @@ KERNEL = (
     Mutant(
         "drop-the-inherited-reply-to",
         "A request that inherits does not carry on where the answer goes (G10).",
-        "kernel/sending.py",
+        "kernel/router/sending.py",
         "reply_to = process.prompt if inherit else None",
         "reply_to = None",
         "chains",
@@ -40,7 +40,7 @@ KERNEL = (
     Mutant(
         "answer-without-context",
         "A response of another node comes without the context of its request (G6).",
-        "kernel/outside.py",
+        "kernel/router/incoming.py",
         "answer = _new(Arrival, (envelope.source, envelope.message, entry.context, envelope.blob))",
         "answer = _new(Arrival, (envelope.source, envelope.message, None, envelope.blob))",
         "chains",
@@ -48,7 +48,7 @@ KERNEL = (
     Mutant(
         "last-in-first-out",
         "What came last to an inbox is handed over first (G4).",
-        "kernel/fair_queue.py",
+        "kernel/contract/fair_queue.py",
         "        item = queue.popleft()\n",
         "        item = queue.pop()\n",
         "chains",
@@ -56,15 +56,15 @@ KERNEL = (
     Mutant(
         "nodes-do-not-take-turns",
         "A node that floods a process has all of its messages handed over before any of another node's (G24).",
-        "kernel/fair_queue.py",
+        "kernel/contract/fair_queue.py",
         "                turns.rotate(-1)\n",
         "                pass\n",
-        "tests/kernel/test_room.py::test_g24_a_node_that_floods_a_process_delays_another_node_by_a_message_at_a_time",
+        "tests/kernel/router/test_backpressure.py::test_g24_a_node_that_floods_a_process_delays_another_node_by_a_message_at_a_time",
     ),
     Mutant(
         "timeout-counts-twice",
         "A request waits twice as long as it said (G7).",
-        "kernel/sending.py",
+        "kernel/router/sending.py",
         "Outstanding(id, process, request, target, self._router.now + request.expects_response)",
         "Outstanding(id, process, request, target, self._router.now + 2 * request.expects_response)",
         "restarts",
@@ -73,7 +73,7 @@ KERNEL = (
     Mutant(
         "blob-of-a-later-message",
         "A message that comes to an inbox puts its blob, or none, in the place of the current one (G11).",
-        "kernel/kernel.py",
+        "kernel/router/kernel.py",
         "        weight = size_of(message, blob) + 1\n",
         "        receiver.blob = blob\n        weight = size_of(message, blob) + 1\n",
         "chains",
@@ -81,7 +81,7 @@ KERNEL = (
     Mutant(
         "stale-blob",
         "A message without a blob leaves that of the message before it current (G11).",
-        "kernel/kernel.py",
+        "kernel/router/kernel.py",
         "        process.blob = blob\n        process.waiting = _NOTHING",
         "        process.blob = blob or process.blob\n        process.waiting = _NOTHING",
         "chains",
@@ -89,7 +89,7 @@ KERNEL = (
     Mutant(
         "blob-lost-in-the-inbox",
         "A request that has waited in an inbox has no blob to hand on (G11).",
-        "kernel/kernel.py",
+        "kernel/router/kernel.py",
         "Delivery, (arrival, reply_to, reply_to is None, blob, weight)",
         "Delivery, (arrival, reply_to, reply_to is None, None, weight)",
         "chains",
@@ -97,7 +97,7 @@ KERNEL = (
     Mutant(
         "blob-without-inheriting",
         "A request that does not inherit takes the current blob along all the same (G11).",
-        "kernel/sending.py",
+        "kernel/router/sending.py",
         "        if blob is None and inherit:\n",
         "        if blob is None:\n",
         "chains",
@@ -105,7 +105,7 @@ KERNEL = (
     Mutant(
         "answer-takes-the-blob",
         "A response that does not inherit takes the blob of its request along all the same (G11).",
-        "kernel/sending.py",
+        "kernel/router/sending.py",
         "if blob is None and response.inherit:",
         "if blob is None:",
         "chains",
@@ -113,7 +113,7 @@ KERNEL = (
     Mutant(
         "late-response-after-timeout",
         "A request whose time is up stays outstanding, so a late response is an outcome too (G5).",
-        "kernel/outstanding.py",
+        "kernel/router/outstanding.py",
         "return self.resolve(queue.popleft()[1])",
         "return self.get(queue.popleft()[1])",
         "chains",
@@ -121,7 +121,7 @@ KERNEL = (
     Mutant(
         "ended-process-owes-nothing",
         "Whoever waits for a process that has ended is not told, and waits for ever (G14).",
-        "kernel/outcomes.py",
+        "kernel/router/outcomes.py",
         "            if entry is not None:\n                self.fail(entry, Reason.PROCESS_ENDED)\n",
         "",
         "restarts",
@@ -130,7 +130,7 @@ KERNEL = (
     Mutant(
         "failed-request-is-forgotten",
         "A request that the net gives back is taken off the list, and nobody is told (G5).",
-        "kernel/outside.py",
+        "kernel/router/incoming.py",
         "            if entry is not None:\n                self._outcomes.fail(entry, reason)\n",
         "",
         "churn",
@@ -139,7 +139,7 @@ KERNEL = (
     Mutant(
         "acknowledge-before-taking",
         "A message whose process has no room is acknowledged before it is taken (G24).",
-        "kernel/outside.py",
+        "kernel/router/incoming.py",
         "            receiver.waiters.put(envelope.source.node, Parked(envelope, receipt))",
         "            self._router.emit(_new(Taken, (receipt,)))\n"
         "            receiver.waiters.put(envelope.source.node, Parked(envelope, receipt))",
@@ -149,7 +149,7 @@ KERNEL = (
     Mutant(
         "responses-give-no-credit-back",
         "Responses of other nodes are taken and never acknowledged, so their credit is gone for good.",
-        "kernel/outside.py",
+        "kernel/router/incoming.py",
         "            self._router.emit(_new(Taken, (receipt,)))\n            self._on_peer_response(envelope)\n",
         "            self._on_peer_response(envelope)\n",
         "flood",
@@ -158,7 +158,7 @@ KERNEL = (
     Mutant(
         "sender-out-of-room-is-forgotten",
         "A process that waits until less of it is on its way to other nodes is never let go on (G24).",
-        "kernel/outside.py",
+        "kernel/router/incoming.py",
         "        if self._abroad.gone(parcel.lot, parcel.size):\n",
         "        if self._abroad.gone(parcel.lot, parcel.size) and parcel.sender is None:\n",
         "flood",
@@ -167,7 +167,7 @@ KERNEL = (
     Mutant(
         "set-state-before-it-is-kept",
         "A process is told that its state is kept when the disk is asked to, and not when it has (G27).",
-        "kernel/calls.py",
+        "kernel/router/host_calls.py",
         "        self._router.emit(UseState(process.address.process, process, action, state))\n"
         "        return True\n"
         "\n"
@@ -192,7 +192,7 @@ KERNEL = (
     Mutant(
         "attach-what-is-not-held",
         "A process attaches any capability that it can name (G20).",
-        "kernel/grants.py",
+        "kernel/capabilities/grants.py",
         "            each for each in self._named(capabilities) if each.issuer == sender"
         " or self.holds(sender.process, each)\n",
         "            each for each in self._named(capabilities)\n",
@@ -201,7 +201,7 @@ KERNEL = (
     Mutant(
         "save-what-never-came",
         "A process saves any capability that it can name (G20).",
-        "kernel/grants.py",
+        "kernel/capabilities/grants.py",
         "            if each.issuer == holder or each in received or self.holds(holder.process, each)\n",
         "",
         "handoff",
@@ -209,7 +209,7 @@ KERNEL = (
     Mutant(
         "kill-does-not-revoke",
         "What a killed process has issued stays valid (G21).",
-        "kernel/lifecycle.py",
+        "kernel/router/lifecycle.py",
         "        if revokes:\n",
         "        if not revokes:\n",
         "handoff",
@@ -217,7 +217,7 @@ KERNEL = (
     Mutant(
         "revocations-die-at-reboot",
         "What was revoked before a reboot is worth something after it (G21).",
-        "kernel/grants.py",
+        "kernel/capabilities/grants.py",
         "        self._revocations.restore(revoked)\n",
         "",
         "handoff",
@@ -225,7 +225,7 @@ KERNEL = (
     Mutant(
         "on-exit-requests-are-forgotten",
         "The requests that a process has set for its end are not sent (G22).",
-        "kernel/lifecycle.py",
+        "kernel/router/lifecycle.py",
         "                self._router.send_as_ended(process)\n",
         "                pass\n",
         "restarts",
@@ -234,7 +234,7 @@ KERNEL = (
     Mutant(
         "back-off-is-never-reset",
         "A process that has run well for long starts again after the longest pause so far (G22).",
-        "kernel/lifecycle.py",
+        "kernel/router/lifecycle.py",
         "            wait = FIRST_BACK_OFF\n        self._back_off[id]",
         "            pass\n        self._back_off[id]",
         "restarts",
@@ -243,7 +243,7 @@ KERNEL = (
     Mutant(
         "restart-without-back-off",
         "A process that ends again and again starts again at once (G22).",
-        "kernel/lifecycle.py",
+        "kernel/router/lifecycle.py",
         "_Restart(now + wait, self._number,",
         "_Restart(now, self._number,",
         "restarts",
@@ -252,7 +252,7 @@ KERNEL = (
     Mutant(
         "back-off-does-not-grow",
         "A process that ends again and again starts again after a second each time (G22).",
-        "kernel/lifecycle.py",
+        "kernel/router/lifecycle.py",
         "self._back_off[id] = min(2 * wait, LONGEST_BACK_OFF)",
         "self._back_off[id] = wait",
         "restarts",
@@ -261,7 +261,7 @@ KERNEL = (
     Mutant(
         "one-account-for-all-nodes",
         "A node that acknowledges nothing uses up what a process may send to all nodes together (G24).",
-        "kernel/abroad.py",
+        "kernel/contract/in_flight.py",
         "    def _of_process(self, process: ProcessId, node: str, answer: bool) -> Lot:\n",
         '    def _of_process(self, process: ProcessId, node: str, answer: bool) -> Lot:\n        node = ""\n',
         "hostile",

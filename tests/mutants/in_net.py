@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-REGISTRAR_TESTS = "tests/net/test_registrar_hostile.py::"
+REGISTRAR_TESTS = "tests/net/names/test_registrar_hostile.py::"
 
 NET = (
     Mutant(
         "forget-what-came-at-reconnect",
         "On a new connection a node has forgotten which messages it has taken, and takes them again (G4).",
-        "net/session.py",
+        "net/session/session.py",
         "        known = self.inbox.known(*self._peer_lineage) if self._peer_lineage is not None else None\n",
         "        self.inbox, known = Inbox(*self._credit), None\n",
         "chains",
@@ -18,7 +18,7 @@ NET = (
     Mutant(
         "lost-when-the-peer-restarts",
         "What was under way to a peer that restarted is given up, and nobody is told (G5).",
-        "net/session.py",
+        "net/session/session.py",
         "        failed = self.outbox.fail_begun() if restarted else []\n",
         "        if restarted:\n            self.outbox.fail_begun()\n        failed: list[object] = []\n",
         "churn",
@@ -27,7 +27,7 @@ NET = (
     Mutant(
         "sent-again-after-a-restart",
         "What was under way to a peer that restarted is sent again, though it may have been taken before (G4).",
-        "net/session.py",
+        "net/session/session.py",
         "        failed = self.outbox.fail_begun() if restarted else []\n",
         "        failed: list[object] = []\n",
         "reunions",
@@ -36,7 +36,7 @@ NET = (
     Mutant(
         "believe-what-a-former-process-heard",
         "A node goes on where its peer stands with the process that ran there before the node's restart.",
-        "net/session.py",
+        "net/session/session.py",
         "(known.incarnation, known.epoch) != (self._incarnation, self._epoch)",
         "known.epoch != self._epoch",
         "reunions",
@@ -45,7 +45,7 @@ NET = (
     Mutant(
         "believe-what-was-heard-before-giving-up",
         "A node goes on where its peer stood before the node gave up all that it had sent.",
-        "net/session.py",
+        "net/session/session.py",
         "(known.incarnation, known.epoch) != (self._incarnation, self._epoch)",
         "known.incarnation != self._incarnation",
         "chains",
@@ -53,7 +53,7 @@ NET = (
     Mutant(
         "give-up-without-a-new-epoch",
         "A node gives up all that it has sent, and does not let its peer know.",
-        "net/session.py",
+        "net/session/session.py",
         "        self._epoch += 1\n",
         "",
         "chains",
@@ -61,7 +61,7 @@ NET = (
     Mutant(
         "go-on-over-a-new-epoch",
         "A node whose peer has given up what it had sent expects the rest of that.",
-        "net/session.py",
+        "net/session/session.py",
         "        if lineage != (frame.incarnation, frame.epoch):\n",
         "        if lineage is None or lineage[0] != frame.incarnation:\n",
         "chains",
@@ -69,7 +69,7 @@ NET = (
     Mutant(
         "late-choice-of-a-former-process",
         "What a peer's process said before it ended, and comes late, undoes what the process after it has said.",
-        "net/session.py",
+        "net/session/session.py",
         "            return met > self._met\n",
         "            return True\n",
         "reunions",
@@ -78,7 +78,7 @@ NET = (
     Mutant(
         "stick-to-the-first-connection",
         "Of several connections to a peer the oldest is chosen, though perhaps only this side takes it for alive.",
-        "net/sessions.py",
+        "net/peering/sessions.py",
         "        self._switchboard.queue(connection, session.choose(connection))\n",
         "        if old is not None:\n"
         "            return\n"
@@ -89,7 +89,7 @@ NET = (
     Mutant(
         "lose-the-tail-at-reconnect",
         "A message that was written to its end counts as delivered on the next connection, though the peer has a part.",
-        "net/streams.py",
+        "net/session/outbox.py",
         "            elif sequence in partial:\n",
         "            elif sequence in partial and message.offset < message.total:\n",
         "cut_chains",
@@ -98,7 +98,7 @@ NET = (
     Mutant(
         "tail-from-the-beginning",
         "A message of which the peer has a part goes on with its beginning.",
-        "net/streams.py",
+        "net/session/outbox.py",
         "        start = offset - header_length\n",
         "        start = 0\n",
         "chains",
@@ -106,7 +106,7 @@ NET = (
     Mutant(
         "disorder-at-reconnect",
         "Messages that are sent again on a new connection come in the opposite order (G4).",
-        "net/streams.py",
+        "net/session/outbox.py",
         "        for message in reversed(again):\n",
         "        for message in again:\n",
         "cut_chains",
@@ -115,7 +115,7 @@ NET = (
     Mutant(
         "credit-never-comes-back",
         "What an acknowledged message took of the session's credit is not given back.",
-        "net/streams.py",
+        "net/session/outbox.py",
         "        shares.release(share, message.cost)\n        shares.leave(share)\n",
         "        shares.leave(share)\n",
         "flood",
@@ -124,7 +124,7 @@ NET = (
     Mutant(
         "taken-counts-as-untaken",
         "What a kernel has taken still takes up the credit of whoever sent it.",
-        "net/inbox.py",
+        "net/session/inbox.py",
         "        cost = self._untaken.pop(sequence, None)\n",
         "        cost = self._untaken.get(sequence)\n",
         "flood",
@@ -133,7 +133,7 @@ NET = (
     Mutant(
         "silence-is-not-noticed",
         "A connection that says nothing any more is kept for ever.",
-        "net/reception.py",
+        "net/peering/reception.py",
         "        elif connection.stage is not Stage.LIVE or (connection.pinged and not self._is_slow(connection)):\n",
         "        elif connection.stage is not Stage.LIVE:\n",
         "chains",
@@ -142,7 +142,7 @@ NET = (
     Mutant(
         "dials-once",
         "A node whose dial fails after a break does not try again, and never gives up.",
-        "net/reach.py",
+        "net/session/reach.py",
         "        return Wait(min(self.deadline, now + delay), look_up)\n",
         "        return Wait(now + 3600.0, look_up)\n",
         "churn",
@@ -151,7 +151,7 @@ NET = (
     Mutant(
         "skip-the-handshake-signature",
         "Whoever says that it is a node is believed, whatever key it holds.",
-        "net/handshake.py",
+        "net/session/handshake.py",
         "        return verify_untrusted(public_key, _DOMAINS[not self.initiator], signed, self._greeting.signature)\n",
         "        return len(signed) > 0\n",
         "impostor",
@@ -159,7 +159,7 @@ NET = (
     Mutant(
         "skip-the-grant",
         "A name record is believed although the registrar has not granted it.",
-        "net/directory.py",
+        "net/names/directory.py",
         "        return self.grant is not None and verify_untrusted(authority, _GRANT, self.body, self.grant)\n",
         "        return True\n",
         "impostor",
@@ -167,7 +167,7 @@ NET = (
     Mutant(
         "registrar-forgets-at-restart",
         "The registrar has forgotten the names that it granted when it boots again.",
-        "net/registrar.py",
+        "net/names/registrar.py",
         "        self._table = RecordTable([each for each in records if each.encoded] if uses else records)\n",
         "        self._table = RecordTable()\n",
         "registrar_outage",
@@ -175,7 +175,7 @@ NET = (
     Mutant(
         "router-calls-the-wrong-node",
         "A router that keeps places for several nodes calls the last of them, whichever is wanted.",
-        "net/relay.py",
+        "net/peering/relay.py",
         "        session = self._places.call(target)\n",
         "        session = self._places.call(next(reversed(self._places.names()), target))\n",
         "indirect",
@@ -183,7 +183,7 @@ NET = (
     Mutant(
         "router-keeps-half-a-circuit",
         "When one leg of a circuit ends, the router keeps the other, and swallows what comes on it.",
-        "net/relay.py",
+        "net/peering/relay.py",
         "                self._switchboard.close(leg, GoodbyeCode.NO_CIRCUIT)\n",
         "",
         "indirect",
@@ -191,7 +191,7 @@ NET = (
     Mutant(
         "router-passes-to-the-wrong-leg",
         "A router passes what a node that was called says back to that node.",
-        "net/relay.py",
+        "net/peering/relay.py",
         "            each.partner = partner\n",
         "            each.partner = leg\n",
         "indirect",
@@ -199,7 +199,7 @@ NET = (
     Mutant(
         "names-without-end-for-an-address",
         "A registrar grants an address as many new names as it asks for.",
-        "net/newcomers.py",
+        "net/names/newcomers.py",
         "        wait = max(self._allowances[each.reach].wait(each.key, at) for each in origins)\n",
         "        wait = 0.0\n",
         f"{REGISTRAR_TESTS}test_honest_nodes_get_their_names_at_once_while_ten_clients_take_all_that_they_can",
@@ -207,7 +207,7 @@ NET = (
     Mutant(
         "names-are-free-when-their-records-expire",
         "A name that has been used is anybody's as soon as its record has expired.",
-        "net/directory.py",
+        "net/names/directory.py",
         "        return self.expires_at + (USED_NAME_SECONDS if self.established else UNUSED_NAME_SECONDS)\n",
         "        return self.expires_at\n",
         f"{REGISTRAR_TESTS}test_a_name_that_is_used_gets_long_records_and_stays_for_a_season_after_the_last",
@@ -215,7 +215,7 @@ NET = (
     Mutant(
         "names-are-never-free",
         "A registrar keeps the names of nodes that never come back.",
-        "net/directory.py",
+        "net/names/directory.py",
         "                freed.append(self._forget(name))\n",
         "                pass\n",
         f"{REGISTRAR_TESTS}test_honest_nodes_get_their_names_at_once_while_ten_clients_take_all_that_they_can",
@@ -223,7 +223,7 @@ NET = (
     Mutant(
         "anybody-invites",
         "An invitation counts whoever has signed it.",
-        "net/invitation.py",
+        "net/names/invitation.py",
         "        case [bytes(body), bytes(signature)] if verify_untrusted(owner, _DOMAIN, body, signature):\n",
         "        case [bytes(body), bytes()]:\n",
         f"{REGISTRAR_TESTS}test_who_is_not_the_registrar_lets_nobody_in",
@@ -231,7 +231,7 @@ NET = (
     Mutant(
         "an-invitation-is-good-for-ever",
         "A registrar does not count how often an invitation is used.",
-        "net/newcomers.py",
+        "net/names/newcomers.py",
         "        if used >= invitation.uses:\n",
         "        if used > MAX_REMEMBERED_ORIGINS:\n",
         f"{REGISTRAR_TESTS}test_a_network_by_invitation_takes_in_whoever_shows_one_and_nobody_else",
@@ -239,7 +239,7 @@ NET = (
     Mutant(
         "a-place-is-kept-whoever-wants-one",
         "A router keeps all its places for the address that came first.",
-        "net/places.py",
+        "net/peering/router_places.py",
         "        if greediest < mine + 2:\n",
         "        if greediest < mine + 2 * self._most:\n",
         "tests/net/test_routers_hostile.py::"
@@ -248,15 +248,15 @@ NET = (
     Mutant(
         "what-our-own-failure-ends-is-told-to-nobody",
         "When our own code has failed at a session, nobody is told what became of what was under way in it (G5).",
-        "net/sessions.py",
+        "net/peering/sessions.py",
         "        self._events.extend(Failed(token, FailureReason.CONNECTION_LOST) for token in unsettled)\n",
         "",
-        "tests/net/test_containment.py::test_the_peer_is_told_that_it_is_no_fault_of_its_own_and_messages_come_back",
+        "tests/net/peering/test_containment.py::test_the_peer_is_told_that_it_is_no_fault_of_its_own_and_messages_come_back",
     ),
     Mutant(
         "acknowledgements-without-a-bound",
         "Acknowledgements that a peer does not read pile up until one frame cannot hold them, and the node ends.",
-        "net/inbox.py",
+        "net/session/inbox.py",
         "        count = len(self._partial) + len(self._untaken) + len(self._acks)\n",
         "        count = len(self._partial) + len(self._untaken)\n",
         "hostile",
@@ -265,7 +265,7 @@ NET = (
     Mutant(
         "peers-do-not-pay",
         "What a peer sends and nobody takes is not held against its share of the memory.",
-        "net/inbox.py",
+        "net/session/inbox.py",
         "        if not self._account.may_add(size):\n            raise NoMemory\n",
         "",
         "hostile",
@@ -274,7 +274,7 @@ NET = (
     Mutant(
         "keep-what-was-not-whole",
         "What a peer has begun to send, and never ends, stays when it has gone.",
-        "net/session.py",
+        "net/session/session.py",
         "        self._epoch += 1\n        self.inbox.shrink()\n",
         "        self._epoch += 1\n",
         "hostile",
@@ -283,18 +283,18 @@ NET = (
     Mutant(
         "a-flood-is-handled-whole",
         "All that one connection sends at once is handled before anybody else has a turn.",
-        "net/reception.py",
+        "net/peering/reception.py",
         "                if handled == left:\n",
         "                if handled < 0:\n",
-        "tests/net/test_backlog.py"
+        "tests/net/peering/test_backlog.py"
         "::test_much_that_was_read_at_once_is_handled_in_parts_and_those_who_send_it_take_turns",
     ),
     Mutant(
         "a-trickle-is-progress",
         "Whoever sends a few bytes now and then of what it has begun may hold the memory for all of it.",
-        "net/progress.py",
+        "net/session/progress.py",
         "        if inbox.partial_bytes - window.bytes < rate * seconds:\n",
         "        if inbox.partial_bytes == window.bytes:\n",
-        "tests/net/test_progress.py::test_a_trickle_beside_much_memory_is_no_progress",
+        "tests/net/session/test_progress.py::test_a_trickle_beside_much_memory_is_no_progress",
     ),
 )

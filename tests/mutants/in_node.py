@@ -8,7 +8,7 @@ NODE = (
     Mutant(
         "source-from-the-frame",
         "Where a request came from is read from what the frame says, and not from the session (G3).",
-        "nectar_node/translate.py",
+        "nectar_node/peers/envelope.py",
         "    sender, receiver = _address_untrusted(node, source), _address_untrusted(our, target)\n"
         "    answer_to = None if reply_to is None else _reply_to_untrusted(reply_to)\n",
         "    receiver = _address_untrusted(our, target)\n"
@@ -19,7 +19,7 @@ NODE = (
     Mutant(
         "answer-who-passed-it-on",
         "A request that was passed on is answered to the node it came from, and not to the one that asked (G10).",
-        "nectar_node/translate.py",
+        "nectar_node/peers/envelope.py",
         "    answer_to = None if reply_to is None else _reply_to_untrusted(reply_to)\n",
         "    answer_to = None if reply_to is None else ReplyTo(sender, _reply_to_untrusted(reply_to).id)\n",
         "chains",
@@ -27,7 +27,7 @@ NODE = (
     Mutant(
         "skip-the-capability-signature",
         "A capability is accepted whoever has signed it, if its issuer's key is known (G20).",
-        "nectar_node/vouching.py",
+        "nectar_node/peers/vouching.py",
         " statement, signature) is True",
         " statement, signature) is not None",
         "handoff",
@@ -35,7 +35,7 @@ NODE = (
     Mutant(
         "believe-what-third-nodes-issued",
         "Only the capabilities that this node has issued are verified (G20).",
-        "nectar_node/vouching.py",
+        "nectar_node/peers/vouching.py",
         "        statement = _statement(issuer, params, issue)\n        return",
         "        if issuer.node != self._our:\n"
         "            return True\n"
@@ -46,7 +46,7 @@ NODE = (
     Mutant(
         "sign-without-params",
         "The signature of a capability is good for everything else that its issuer issues (G20).",
-        "nectar_node/vouching.py",
+        "nectar_node/peers/vouching.py",
         "cbor2.dumps([str(issuer), params, issue])",
         "cbor2.dumps([str(issuer), issue])",
         "handoff",
@@ -54,7 +54,7 @@ NODE = (
     Mutant(
         "sign-without-issue",
         "The signature of a capability that was revoked is good for one that was not (G21).",
-        "nectar_node/vouching.py",
+        "nectar_node/peers/vouching.py",
         "cbor2.dumps([str(issuer), params, issue])",
         "cbor2.dumps([str(issuer), params])",
         "handoff",
@@ -62,7 +62,7 @@ NODE = (
     Mutant(
         "accept-revoked-capabilities",
         "A capability that was revoked is accepted when it comes back from another node (G21).",
-        "nectar_node/vouching.py",
+        "nectar_node/peers/vouching.py",
         "        if issuer.node == self._our and not self._grants.is_issue(issuer.process, issue):\n"
         "            return False\n",
         "",
@@ -71,7 +71,7 @@ NODE = (
     Mutant(
         "proofs-die-at-reboot",
         "After a reboot a node cannot prove any more what other nodes have issued (G21).",
-        "nectar_node/vouching.py",
+        "nectar_node/peers/vouching.py",
         "        self._proofs.restore(proofs)\n",
         "",
         "handoff",
@@ -79,7 +79,7 @@ NODE = (
     Mutant(
         "boot-without-expecting-anybody",
         "What comes to a node before it has started its packages finds no process, and its sender waits in vain (G5).",
-        "nectar_node/start_up.py",
+        "nectar_node/packages/boot.py",
         "        self._installer.expect(boot.packages)\n",
         "",
         "registrar_outage",

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from testnet.faults.stall import Stall
-from testnet.faults.where import Where
-from testnet.lab import NodePlan
-from testnet.real.lab import SocketLab
+from testnet.model.lab import NodePlan
+from testnet.model.where import Where
+from testnet.real.socket_lab import SocketLab
 from testnet.scenarios.scenario import Plan, Scenario
 
 A, B = "a.nec", "b.nec"

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from testnet.sim.journal import read_journal_untrusted
+from testnet.journal.journal import read_journal_untrusted
 from tests.mutants import promises
 from tests.mutants.table import MUTANTS
 from tests.mutants.workshop import copied

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kernel.address import Address
-from kernel.guest import Poll, SendResponse
-from kernel.limits import MAX_GUEST_FILES
+from kernel.contract.address import Address
+from kernel.contract.guest import Poll, SendResponse
+from kernel.contract.limits import MAX_GUEST_FILES
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
-from nectar_node.node import _guest_config
+from nectar_node.driver.node import _guest_config
 from tests.kernel.wasm.guests import GUESTS, arrival, poll
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from kernel.address import Address
-from kernel.guest import Arrival
-from nectar_node.cli.client import ControlClient
-from nectar_node.errors import EX_SOFTWARE, NodeError
-from nectar_node.folder import NodeFolder
+from kernel.contract.address import Address
+from kernel.contract.guest import Arrival
+from nectar_node.base.errors import EX_SOFTWARE, NodeError
+from nectar_node.base.folder import NodeFolder
+from nectar_node.launcher.client import ControlClient
 from testnet.sim.names import OwnFailure
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import LinkBehaviour, NodeSpec, Simulation
@@ -24,10 +24,10 @@ PACKAGES = Path(__file__).resolve().parents[2] / "packages"
 _TORN = """
 import sys
 from pathlib import Path
-from kernel.outcomes import Outcomes
-from nectar_node.config import NodeConfig
-from nectar_node.folder import NodeFolder
-from nectar_node.node import run
+from kernel.router.outcomes import Outcomes
+from nectar_node.contract.config import NodeConfig
+from nectar_node.base.folder import NodeFolder
+from nectar_node.driver.node import run
 
 def fail(*_):
     raise ZeroDivisionError("ours")
@@ -96,7 +96,7 @@ def test_a_core_that_is_torn_does_nothing_more(monkeypatch: pytest.MonkeyPatch, 
     simulation = Simulation(1, nectar_programs, LinkBehaviour(0.001, 0.0))
     node = simulation.boot(NodeSpec("a.nec", ()))
     simulation.settle()
-    monkeypatch.setattr("kernel.outcomes.Outcomes.undeliverable", fail)
+    monkeypatch.setattr("kernel.router.outcomes.Outcomes.undeliverable", fail)
     with pytest.raises(ZeroDivisionError):
         node.ask("our@no:body:sys", b"1", 5)
     torn = node.core.torn

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 
 import trio
 
-from net.directory import NEVER, Directory, Endpoint, NameRecord, StaticDirectory, sign_record
-from net.driver import Driver
-from net.events import Close, Dial, Hold, NetEvent, Outgoing, Received, Unforeseen, Writable
-from net.identity import Identity
-from net.peers import Network, NetworkConfig
-from net.tcp import TcpTransport
+from net.contract.events import Close, Dial, Hold, NetEvent, Outgoing, Received, Unforeseen, Writable
+from net.io.driver import Driver
+from net.io.tcp import TcpTransport
+from net.names.directory import NEVER, Directory, Endpoint, NameRecord, StaticDirectory, sign_record
+from net.names.identity import Identity
+from net.peering.network import Network, NetworkConfig
 from tests.net.world import entropy_of, identity_of
 
 

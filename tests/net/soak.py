@@ -20,13 +20,13 @@ from tempfile import TemporaryDirectory
 
 import trio
 
-from net.directory import Endpoint
-from net.events import Delivered, Failed, NetEvent, Received
-from net.peers import NetworkConfig
-from net.tcp import TcpTransport
-from testnet.faults.rule import PASS, Event, Passing, Reset, Verdict
-from testnet.links.claim import claim
-from testnet.links.fabric import Links, open_links
+from net.contract.events import Delivered, Failed, NetEvent, Received
+from net.io.tcp import TcpTransport
+from net.names.directory import Endpoint
+from net.peering.network import NetworkConfig
+from testnet.model.rule import PASS, Event, Passing, Reset, Verdict
+from testnet.real.links.claim import claim
+from testnet.real.links.fabric import Links, open_links
 from tests.net.owner import Owner, owner_of
 from tests.net.world import Node, Wire, World, identity_of, static_directory
 

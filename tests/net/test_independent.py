@@ -8,11 +8,11 @@ import pytest
 import trio
 from cryptography.exceptions import InvalidSignature
 
-from net.directory import Endpoint
-from net.events import Close, Delivered, Dial, NetEvent, Outgoing, PeerUp, Received, Writable
-from net.limits import KEEPALIVE_SECONDS, PING_SECONDS
-from net.peers import Network, NetworkConfig
-from net.tcp import TcpTransport
+from net.base.limits import KEEPALIVE_SECONDS, PING_SECONDS
+from net.contract.events import Close, Delivered, Dial, NetEvent, Outgoing, PeerUp, Received, Writable
+from net.io.tcp import TcpTransport
+from net.names.directory import Endpoint
+from net.peering.network import Network, NetworkConfig
 from tests.net.independent import Memory, Noise, Peer
 from tests.net.owner import owner_of
 from tests.net.world import entropy_of, identity_of, static_directory

@@ -4,14 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from net.directory import Endpoint, HeldRecord, RegistrarDirectory, decode_record_untrusted, grant_record, sign_record
-from net.events import FailureReason, Log, PeerUp, RecordStored, Registered, RegistrationFailed
-from net.identity import Identity
-from net.limits import CLOCK_SKEW_SECONDS, FIRST_RECORD_SECONDS, MAX_WAITING_GRANTS, RECORD_SECONDS
-from net.peers import NetworkConfig
-from net.registrar import Registrar
-from net.wall_clock import STEP_SECONDS
-from net.wire import Register
+from net.base.frames import Register
+from net.base.limits import CLOCK_SKEW_SECONDS, FIRST_RECORD_SECONDS, MAX_WAITING_GRANTS, RECORD_SECONDS
+from net.base.wall_clock import STEP_SECONDS
+from net.contract.events import FailureReason, Log, PeerUp, RecordStored, Registered, RegistrationFailed
+from net.names.directory import (
+    Endpoint,
+    HeldRecord,
+    RegistrarDirectory,
+    decode_record_untrusted,
+    grant_record,
+    sign_record,
+)
+from net.names.identity import Identity
+from net.names.registrar import Registrar
+from net.peering.network import NetworkConfig
 from tests.net.world import (
     GENESIS,
     PORT,

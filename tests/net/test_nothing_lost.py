@@ -14,8 +14,8 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from net.events import Failed, FailureReason
-from net.peers import NetworkConfig
+from net.contract.events import Failed, FailureReason
+from net.peering.network import NetworkConfig
 from tests.net.soak import Soak, soak_sockets
 from tests.net.world import Node, Wire, World, identity_of, pair, static_directory
 
@@ -42,9 +42,9 @@ STRIDES = {"other way": 1 if SOAK else 4, "crash": 1 if SOAK else 11}
 @pytest.fixture(autouse=True)
 def small_records(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record holds little."""
-    monkeypatch.setattr("net.connection.MAX_PLAINTEXT_BYTES", PLAINTEXT_BYTES)
-    monkeypatch.setattr("net.connection.MAX_RECORD_BYTES", RECORD_BYTES)
-    monkeypatch.setattr("net.streams.MAX_CHUNK_WORTH_WAITING", WORTH_WAITING_BYTES)
+    monkeypatch.setattr("net.session.channel.MAX_PLAINTEXT_BYTES", PLAINTEXT_BYTES)
+    monkeypatch.setattr("net.session.channel.MAX_RECORD_BYTES", RECORD_BYTES)
+    monkeypatch.setattr("net.session.outbox.MAX_CHUNK_WORTH_WAITING", WORTH_WAITING_BYTES)
 
 
 def converse(world: World, nodes: tuple[Node, Node]) -> None:

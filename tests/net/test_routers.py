@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from net.directory import Endpoint, RegistrarDirectory
-from net.events import FailureReason, Hold, Log, PeerUp
-from net.limits import CIRCUIT_IDLE_SECONDS, MAX_CIRCUITS_PER_NODE, RELAY_BYTES
-from net.peers import NetworkConfig
-from net.registrar import Registrar
-from net.wire import DATA, DATA_HEADER
+from net.base.frames import DATA, DATA_HEADER
+from net.base.limits import CIRCUIT_IDLE_SECONDS, MAX_CIRCUITS_PER_NODE, RELAY_BYTES
+from net.contract.events import FailureReason, Hold, Log, PeerUp
+from net.names.directory import Endpoint, RegistrarDirectory
+from net.names.registrar import Registrar
+from net.peering.network import NetworkConfig
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, World, host_of, identity_of
 
 ROUTERS = ("one.test", "two.test")

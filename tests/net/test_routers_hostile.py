@@ -5,12 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from nectar_node.memory_budget import MemoryBudget
-from net import session_table
-from net.directory import Endpoint, RegistrarDirectory
-from net.events import Hold, Log
-from net.handshake import Connect
-from net.limits import (
+from nectar_node.contract.memory_budget import MemoryBudget
+from net.base.frames import TICKET_BYTES, Incoming, Reserved
+from net.base.limits import (
     HANDSHAKE_SECONDS,
     MAX_CALLS_PER_ROUTER,
     MAX_CIRCUITS_PER_NODE,
@@ -20,10 +17,13 @@ from net.limits import (
     ROUTER_RETRY_SECONDS,
     SCARCE_RELAY_BYTES,
 )
-from net.own_routers import Place
-from net.peers import NetworkConfig
-from net.registrar import Registrar
-from net.wire import TICKET_BYTES, Incoming, Reserved
+from net.contract.events import Hold, Log
+from net.names.directory import Endpoint, RegistrarDirectory
+from net.names.registrar import Registrar
+from net.peering import session_table
+from net.peering.network import NetworkConfig
+from net.peering.own_routers import Place
+from net.session.handshake import Connect
 from tests.net.test_routers import INDIRECT, ROUTERS, flip, indirect, member, network, router_of
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, World, host_of, identity_of
 

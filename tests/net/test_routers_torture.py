@@ -9,14 +9,14 @@ from collections import Counter
 
 import pytest
 
-from net.directory import Directory, Endpoint, NameRecord, RegistrarDirectory, StaticDirectory, sign_record
-from net.errors import NoCircuit
-from net.limits import CIRCUIT_IDLE_SECONDS, RECORD_SECONDS, RECOVERY_SECONDS
-from net.peers import Network, NetworkConfig
-from net.registrar import Registrar
-from net.session import Session
-from net.wire import TICKET_BYTES, Control, Incoming, Reserve, Reserved, Spliced
-from tests.net.test_peers_torture import SlowWorld
+from net.base.errors import NoCircuit
+from net.base.frames import TICKET_BYTES, Control, Incoming, Reserve, Reserved, Spliced
+from net.base.limits import CIRCUIT_IDLE_SECONDS, RECORD_SECONDS, RECOVERY_SECONDS
+from net.names.directory import Directory, Endpoint, NameRecord, RegistrarDirectory, StaticDirectory, sign_record
+from net.names.registrar import Registrar
+from net.peering.network import Network, NetworkConfig
+from net.session.session import Session
+from tests.net.peering.test_network_torture import SlowWorld
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, host_of, identity_of, record_of
 
 BAD, GOOD = "one.test", "two.test"

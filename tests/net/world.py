@@ -9,18 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from net.directory import (
-    Directory,
-    Endpoint,
-    Genesis,
-    NameRecord,
-    RegistrarDirectory,
-    SignedRecord,
-    StaticDirectory,
-    grant_record,
-    sign_record,
-)
-from net.events import (
+from net.base.limits import RECORD_SECONDS
+from net.contract.events import (
     Buffer,
     Close,
     Delivered,
@@ -36,9 +26,19 @@ from net.events import (
     Unforeseen,
     Writable,
 )
-from net.identity import Identity
-from net.limits import RECORD_SECONDS
-from net.peers import Network, NetworkConfig
+from net.names.directory import (
+    Directory,
+    Endpoint,
+    Genesis,
+    NameRecord,
+    RegistrarDirectory,
+    SignedRecord,
+    StaticDirectory,
+    grant_record,
+    sign_record,
+)
+from net.names.identity import Identity
+from net.peering.network import Network, NetworkConfig
 
 PORT = 9000
 LIMIT = 65536

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from kernel.address import Address
-from kernel.guest import Arrival
+from kernel.contract.address import Address
+from kernel.contract.guest import Arrival
 from nectar_node.storage.operations import FileStat, FileType, Hash, Location, Operation, Outcome, ReadAt, Stat
 from testnet.sim.disk import SimDisk
 from testnet.sim.programs import Programs

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kernel.address import ProcessId
-from kernel.guest import Arrival, Failure
+from kernel.contract.address import ProcessId
+from kernel.contract.guest import Arrival, Failure
 from packages.build import PACKAGES
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import SimNode, Simulation

@@ -8,7 +8,7 @@ import pytest
 
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
-from testnet.faults.where import Where
+from testnet.model.where import Where
 from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 

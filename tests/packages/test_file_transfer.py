@@ -8,7 +8,7 @@ import pytest
 
 from nectar_node.storage.operations import Location
 from testnet.faults.bandwidth import Bandwidth
-from testnet.faults.where import Where
+from testnet.model.where import Where
 from testnet.sim.programs import Programs
 from tests.packages.inbox_lab import EVIL, HONEST, HUGE, RECEIVER, TRANSFER, InboxLab
 from tests.packages.lab import SEED

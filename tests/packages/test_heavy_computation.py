@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nectar_node.cli.boot_options import BootOptions
+from nectar_node.launcher.boot_options import BootOptions
 from packages.build import PACKAGES
 from testnet.real.local import LocalTestnet
 from testnet.sim.programs import Programs

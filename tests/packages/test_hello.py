@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.guest import Arrival
+from kernel.contract.guest import Arrival
 from packages.build import ROOT, compile_guest
 from testnet.sim.programs import Programs
 from tests.packages.lab import Lab

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from kernel.address import ProcessId
-from kernel.events import Start
-from kernel.guest import Arrival, Failure
-from kernel.message import ON_EXIT_NONE, LazyLoadBlob, SendErrorKind
-from kernel.process import Launch
+from kernel.contract.address import ProcessId
+from kernel.contract.events import Start
+from kernel.contract.guest import Arrival, Failure
+from kernel.contract.message import ON_EXIT_NONE, LazyLoadBlob, SendErrorKind
+from kernel.contract.process import Launch
 from nectar_node.storage.operations import Location
 from nectar_node.system.terminal import FAILED, OFFLINE, TIMED_OUT
 from packages.build import PACKAGES

@@ -11,7 +11,7 @@ import pytest
 
 from packages.build import PACKAGES, ROOT, compile_guest
 from testnet.faults.black_hole import BlackHole
-from testnet.faults.where import Where
+from testnet.model.where import Where
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import SimNode
 from tests.packages.lab import Lab, outcome

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kernel.address import Address, ProcessId
-from kernel.capability import Capability
-from kernel.guest import (
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.capability import Capability
+from kernel.contract.guest import (
     Arrival,
     ClearState,
     DropCapabilities,
@@ -40,7 +40,7 @@ from kernel.guest import (
     Spawn,
     SpawnError,
 )
-from kernel.message import (
+from kernel.contract.message import (
     ON_EXIT_NONE,
     ON_EXIT_RESTART,
     LazyLoadBlob,

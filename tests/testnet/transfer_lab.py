@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernel.guest import Arrival, Failure
+from kernel.contract.guest import Arrival, Failure
 from nectar_node.storage.operations import Location
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import SimNode, Simulation

@@ -20,15 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from net.directory import Endpoint, NameRecord, SignedRecord, grant_record, sign_record
-from net.errors import TryLater
-from net.handshake import Accept, Connect, Handshake
-from net.identity import Identity
-from net.invitation import Invitation, invitation_text, sign_invitation
-from net.limits import FIRST_RECORD_SECONDS, KEEPALIVE_SECONDS
-from net.peers import Network, NetworkConfig
-from net.records import Sealer
-from net.wire import (
+from net.base.errors import TryLater
+from net.base.frames import (
     DATA,
     DATA_HEADER,
     FIRST,
@@ -53,6 +46,13 @@ from net.wire import (
     Spliced,
     encode_control,
 )
+from net.base.limits import FIRST_RECORD_SECONDS, KEEPALIVE_SECONDS
+from net.names.directory import Endpoint, NameRecord, SignedRecord, grant_record, sign_record
+from net.names.identity import Identity
+from net.names.invitation import Invitation, invitation_text, sign_invitation
+from net.peering.network import Network, NetworkConfig
+from net.session.handshake import Accept, Connect, Handshake
+from net.session.sealing import Sealer
 from tests.net.world import REGISTRAR, Node, World, entropy_of, host_of, identity_of, record_of, static_directory
 
 FILE = Path(__file__).parent / "wire.json"

@@ -13,13 +13,14 @@ import pytest
 from cddl_verifier import schema_diagnostics, validate
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from net import wire
-from net.directory import decode_record_untrusted
-from net.errors import BadFrame
-from net.handshake import Accept, Connect, Greeting, encode_greeting
-from net.invitation import parse_invitation_untrusted, read_invitation_untrusted
+from net.base import frames
+from net.base.errors import BadFrame
+from net.names.directory import decode_record_untrusted
+from net.names.invitation import parse_invitation_untrusted, read_invitation_untrusted
+from net.session.handshake import Accept, Connect, Greeting, encode_greeting
+from tests.net.base.test_frames import DOCUMENT
 from tests.net.independent import NO_BLOB, Cipher, Memory, Noise, Peer, frames_of, public
-from tests.net.test_handshake import (
+from tests.net.session.test_handshake import (
     HANDSHAKE_HASH,
     HANDSHAKE_MESSAGES,
     INITIATOR_EPHEMERAL,
@@ -29,7 +30,6 @@ from tests.net.test_handshake import (
     RESPONDER_STATIC,
     TRANSPORT_MESSAGES,
 )
-from tests.net.test_wire import DOCUMENT
 from tests.vectors.generate import FILE, vectors
 
 STORED: dict[str, Any] = json.loads(FILE.read_text())
@@ -47,16 +47,16 @@ def test_the_file_is_what_the_code_makes() -> None:
 @pytest.mark.parametrize("vector", STORED["frames"], ids=lambda each: f"{each['frame']} {each['bytes'][:24]}")
 def test_a_frame_is_read_by_both(vector: dict[str, str]) -> None:
     data = bytes.fromhex(vector["bytes"])
-    (frame,) = wire.decode_frames_untrusted(memoryview(data))
+    (frame,) = frames.decode_frames_untrusted(memoryview(data))
     assert type(frame).__name__.lower() == vector["frame"]
     ((head, body),) = frames_of(data)
     assert head + body == data
-    if not isinstance(frame, wire.Data):
-        assert wire.encode_control(frame) == data
+    if not isinstance(frame, frames.Data):
+        assert frames.encode_control(frame) == data
 
 
 def test_every_kind_of_frame_has_a_vector() -> None:
-    kinds = {each.__name__.lower() for each in wire._FIELDS}
+    kinds = {each.__name__.lower() for each in frames._FIELDS}
     assert {each["frame"] for each in STORED["frames"]} == kinds | {"data", "ack"}
 
 
@@ -143,7 +143,7 @@ def test_all_bytes_of_the_session_can_be_read_and_make_its_messages() -> None:
             if head[0] == 0:
                 controls.append(cbor2.loads(body)[0])
                 continue
-            if head[0] == wire.ACK:
+            if head[0] == frames.ACK:
                 acks += 1
                 continue
             key = (who, struct.unpack_from(">Q", head, 4)[0])
@@ -217,7 +217,7 @@ def accepts(rule: str, data: bytes) -> bool:
 
 def test_the_grammar_has_a_rule_for_each_control_frame() -> None:
     (choice,) = re.findall(r"^control = ([a-z/\s]*?)\n\n", grammar(), re.M)
-    assert set(re.split(r"[/\s]+", choice)) == {each.__name__.lower() for each in wire._FIELDS}
+    assert set(re.split(r"[/\s]+", choice)) == {each.__name__.lower() for each in frames._FIELDS}
 
 
 def test_the_frames_records_and_greetings_are_as_the_grammar_says() -> None:
@@ -252,7 +252,7 @@ def test_the_frames_records_and_greetings_are_as_the_grammar_says() -> None:
 )
 def test_the_grammar_refuses_what_the_code_refuses(fields: list[object]) -> None:
     with pytest.raises(BadFrame):
-        wire.decode_control_untrusted(cbor2.dumps(fields))
+        frames.decode_control_untrusted(cbor2.dumps(fields))
     assert not accepts("control", cbor2.dumps(fields))
 
 

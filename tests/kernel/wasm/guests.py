@@ -8,9 +8,9 @@ from pathlib import Path
 
 import wasmtime
 
-from kernel.address import Address
-from kernel.guest import Arrival, Effect, GuestConfig, Poll
-from kernel.message import Request
+from kernel.contract.address import Address
+from kernel.contract.guest import Arrival, Effect, GuestConfig, Poll
+from kernel.contract.message import Request
 from kernel.wasm.abi import signature
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber

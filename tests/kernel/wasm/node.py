@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import count
 
-from kernel.address import Address, ProcessId
-from kernel.capability import MESSAGING, Capability
-from kernel.events import (
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.capability import MESSAGING, Capability
+from kernel.contract.events import (
     Action,
     Answered,
     DeadLetter,
@@ -24,11 +24,11 @@ from kernel.events import (
     ToPeer,
     UseState,
 )
-from kernel.guest import Arrival, Failure, GuestConfig, Program, SpawnError
-from kernel.kernel import Kernel
+from kernel.contract.guest import Arrival, Failure, GuestConfig, Program, SpawnError
+from kernel.contract.message import ON_EXIT_NONE, LazyLoadBlob, OnExit, Reason, Request
+from kernel.contract.process import Launch
 from kernel.machine import Machine
-from kernel.message import ON_EXIT_NONE, LazyLoadBlob, OnExit, Reason, Request
-from kernel.process import Launch
+from kernel.router.kernel import Kernel
 
 OUR = "our.nec"
 USER = ProcessId("terminal", "terminal", "sys")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.guest import End, GuestConfig, Poll, Print, SendResponse
+from kernel.contract.guest import End, GuestConfig, Poll, Print, SendResponse
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
 from kernel.wasm.wit import INTERFACES, Interface

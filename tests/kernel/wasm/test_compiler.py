@@ -6,8 +6,8 @@ import pytest
 import wasmtime
 from wasmtime.component import Component
 
-from kernel import limits
-from kernel.errors import BadModule
+from kernel.contract import limits
+from kernel.contract.errors import BadModule
 from kernel.wasm import compiler as compiler_module
 from kernel.wasm.compiler import Compiler, Mode
 from tests.kernel.wasm.guests import NECTAR

@@ -8,8 +8,8 @@ import wasmtime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel import limits
-from kernel.errors import BadModule
+from kernel.contract import limits
+from kernel.contract.errors import BadModule
 from kernel.wasm.component import Import, core_module_untrusted, exports_untrusted, imports_untrusted
 
 GUESTS = Path(__file__).parents[2] / "guests"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kernel.guest import GuestConfig, Poll, SendResponse
-from kernel.limits import MAX_GUEST_FILES
+from kernel.contract.guest import GuestConfig, Poll, SendResponse
+from kernel.contract.limits import MAX_GUEST_FILES
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
 from tests.kernel.wasm.guests import GUESTS, MEMORY, OUR, arrival, poll

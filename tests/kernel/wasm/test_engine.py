@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import wasmtime
 
-from kernel.errors import BadModule
-from kernel.guest import GuestConfig, Poll
+from kernel.contract.errors import BadModule
+from kernel.contract.guest import GuestConfig, Poll
 from kernel.wasm import engine as engine_module
 from kernel.wasm.compiler import Compiled, Compiler
 from kernel.wasm.engine import Engine, self_check

@@ -9,9 +9,9 @@ from time import perf_counter
 import pytest
 import wasmtime
 
-from kernel import limits
-from kernel.guest import Arrival, End, Poll, Print, SendRequest, SendResponse
-from kernel.message import LazyLoadBlob, Request, Response
+from kernel.contract import limits
+from kernel.contract.guest import Arrival, End, Poll, Print, SendRequest, SendResponse
+from kernel.contract.message import LazyLoadBlob, Request, Response
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import LEAST_SLICE_SECONDS, Fiber
 from kernel.wasm.ticker import TICK_SECONDS

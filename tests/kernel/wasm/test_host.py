@@ -9,10 +9,10 @@ import wasmtime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kernel import limits
-from kernel.address import ProcessId
-from kernel.capability import Capability
-from kernel.guest import (
+from kernel.contract import limits
+from kernel.contract.address import ProcessId
+from kernel.contract.capability import Capability
+from kernel.contract.guest import (
     Arrival,
     End,
     Failure,
@@ -25,7 +25,7 @@ from kernel.guest import (
     SendResponse,
     SpawnError,
 )
-from kernel.message import (
+from kernel.contract.message import (
     ON_EXIT_RESTART,
     LazyLoadBlob,
     OnExit,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel.errors import BadModule
-from kernel.guest import End, GuestConfig, Poll
+from kernel.contract.errors import BadModule
+from kernel.contract.guest import End, GuestConfig, Poll
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
 from tests.kernel.wasm.guests import GUESTS, MEMORY, NECTAR, OUR, arrival, poll

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel import limits
-from kernel.errors import GuestLimit, GuestTrap
-from kernel.guest import Print
+from kernel.contract import limits
+from kernel.contract.errors import GuestLimit, GuestTrap
+from kernel.contract.guest import Print
 from kernel.wasm.abi import layout, signature
 from kernel.wasm.lift import Lift, compile_lift
 from kernel.wasm.wit import INTERFACES, Function, List

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel.address import Address
-from kernel.capability import Capability
-from kernel.errors import GuestTrap
-from kernel.guest import Arrival
-from kernel.message import Request
+from kernel.contract.address import Address
+from kernel.contract.capability import Capability
+from kernel.contract.errors import GuestTrap
+from kernel.contract.guest import Arrival
+from kernel.contract.message import Request
 from kernel.wasm import wit
 from kernel.wasm.lower import ALIGNMENT_BITS, BATCH, Lowered, Plain, compile_lower, lower_text
 from kernel.wasm.wit import INTERFACES, Bytes, List, Record, Type

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from kernel.address import ProcessId
-from kernel.guest import Arrival, Failure, GuestConfig, Poll, SpawnError
-from kernel.message import Reason, Request, Response, SendError, SendErrorKind
+from kernel.contract.address import ProcessId
+from kernel.contract.guest import Arrival, Failure, GuestConfig, Poll, SpawnError
+from kernel.contract.message import Reason, Request, Response, SendError, SendErrorKind
 from kernel.wasm import wit
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber

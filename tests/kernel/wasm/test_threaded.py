@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import wasmtime
 
-from kernel import limits
-from kernel.errors import BadModule
-from kernel.events import Kill
-from kernel.guest import End, GuestConfig, GuestStatistics, Poll, Print, SendResponse
+from kernel.contract import limits
+from kernel.contract.errors import BadModule
+from kernel.contract.events import Kill
+from kernel.contract.guest import End, GuestConfig, GuestStatistics, Poll, Print, SendResponse
 from kernel.wasm.engine import Engine
 from kernel.wasm.threaded import ThreadedGuest
 from kernel.wasm.wit import INTERFACES, Kind

@@ -7,12 +7,12 @@ from functools import lru_cache
 
 import pytest
 
-from kernel.address import Address
-from kernel.capability import Capability
-from kernel.errors import BadModule
-from kernel.events import DeadLetter
-from kernel.guest import Program
-from kernel.message import LazyLoadBlob, Reason, Response
+from kernel.contract.address import Address
+from kernel.contract.capability import Capability
+from kernel.contract.errors import BadModule
+from kernel.contract.events import DeadLetter
+from kernel.contract.guest import Program
+from kernel.contract.message import LazyLoadBlob, Reason, Response
 from kernel.wasm.engine import Engine
 from kernel.wasm.wit import INTERFACES, Interface
 from tests.kernel.wasm import reference

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kernel import limits
-from kernel.address import Address, ProcessId
-from kernel.guest import End, GuestConfig, Poll, Print
+from kernel.contract import limits
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.guest import End, GuestConfig, Poll, Print
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
 from tests.kernel.wasm.guests import GUESTS, MEMORY, OUR, arrival, poll, wat

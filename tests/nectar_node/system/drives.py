@@ -8,13 +8,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from kernel.address import Address, ProcessId
-from kernel.capability import Capability, canonical
-from kernel.events import GrantCapabilities, Reply
-from kernel.message import Envelope, LazyLoadBlob, ReplyTo, Request
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.capability import Capability, canonical
+from kernel.contract.events import GrantCapabilities, Reply
+from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request
+from nectar_node.base.system_processes import VFS
+from nectar_node.contract.actions import LogLine
 from nectar_node.storage.operations import STOPPED, Job, StopJob
-from nectar_node.system.vfs import VFS, Vfs
-from nectar_node.world import LogLine
+from nectar_node.system.vfs import Vfs
 from testnet.sim.disk import SimDisk
 
 OUR = "our.nec"

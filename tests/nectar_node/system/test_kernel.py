@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel import limits
-from kernel.address import Address, ProcessId
-from kernel.capability import Capability
-from kernel.events import Begin, Close, Reply, Start
-from kernel.grants import KERNEL_PROCESS
-from kernel.guest import OurCapabilities, Poll
-from kernel.message import ON_EXIT_NONE, ON_EXIT_RESTART, Envelope, LazyLoadBlob, ReplyTo, Request
-from kernel.process import Launch
+from kernel.capabilities.grants import KERNEL_PROCESS
+from kernel.contract import limits
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.capability import Capability
+from kernel.contract.events import Begin, Close, Reply, Start
+from kernel.contract.guest import OurCapabilities, Poll
+from kernel.contract.message import ON_EXIT_NONE, ON_EXIT_RESTART, Envelope, LazyLoadBlob, ReplyTo, Request
+from kernel.contract.process import Launch
+from nectar_node.contract.actions import BadCode, LogLine, ShutDown
 from nectar_node.storage.operations import Job, StopJob
 from nectar_node.system.kernel import MAX_BODY_BYTES, MAX_COMPILING, KernelProcess
 from nectar_node.system.process import CompileCode, FetchCode
-from nectar_node.world import BadCode, LogLine, ShutDown
 from tests.kernel.rig import OUR, TERMINAL, VFS, NoProgram, Rig, here, pid, send
 from tests.nectar_node.system.drives import JSON
 

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.address import Address, ProcessId
-from kernel.events import Reply
-from kernel.message import Envelope, ReplyTo, Request
-from nectar_node.system.net import MAX_HELLO_CHARACTERS, MAX_HELLOS, MAX_QUESTION_BYTES, NET, WINDOW_SECONDS, Net, Peer
-from nectar_node.world import LogLine
-from net.directory import Endpoint, NameRecord
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.events import Reply
+from kernel.contract.message import Envelope, ReplyTo, Request
+from nectar_node.base.system_processes import NET
+from nectar_node.contract.actions import LogLine
+from nectar_node.system.net import MAX_HELLO_CHARACTERS, MAX_HELLOS, MAX_QUESTION_BYTES, WINDOW_SECONDS, Net, Peer
+from net.names.directory import Endpoint, NameRecord
 from tests.nectar_node.system.drives import APP, JSON, OUR
 
 THEIR = "their.nec"

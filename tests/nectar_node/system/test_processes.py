@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.address import Address, ProcessId
-from kernel.message import Envelope, ReplyTo, Request
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.message import Envelope, ReplyTo, Request
 from nectar_node.system.processes import SystemProcesses
 from nectar_node.system.state import State
 from nectar_node.system.timer import TIMER, Timer

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.address import Address, ProcessId
-from kernel.events import Reply, StateAction, StateUsed, UseState
-from kernel.memory import UNMETERED, Memory
-from kernel.message import Envelope, LazyLoadBlob, ReplyTo, Request
-from nectar_node.memory_budget import MemoryBudget
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.events import Reply, StateAction, StateUsed, UseState
+from kernel.contract.memory import UNMETERED, Memory
+from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request
+from nectar_node.contract.actions import LogLine
+from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, MakeFolder
 from nectar_node.system.state import MAX_BODY_BYTES, MAX_WAITING, STATE, State
-from nectar_node.world import LogLine
 from testnet.sim.disk import SimDisk
 from tests.nectar_node.system.drives import APP, JSON, OTHER, OUR
 

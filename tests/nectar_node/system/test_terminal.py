@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel import limits
-from kernel.address import Address, PackageId, ProcessId
-from kernel.capability import MESSAGING, NETWORK, Capability
-from kernel.events import GrantCapabilities, Inject, Kill, Reply, Start
-from kernel.guest import Arrival, Failure
-from kernel.message import (
+from kernel.contract import limits
+from kernel.contract.address import Address, PackageId, ProcessId
+from kernel.contract.capability import MESSAGING, NETWORK, Capability
+from kernel.contract.events import GrantCapabilities, Inject, Kill, Reply, Start
+from kernel.contract.guest import Arrival, Failure
+from kernel.contract.message import (
     ON_EXIT_NONE,
     Envelope,
     LazyLoadBlob,
@@ -25,20 +25,13 @@ from kernel.message import (
     SendError,
     SendErrorKind,
 )
-from kernel.process import Launch
+from kernel.contract.process import Launch
+from nectar_node.base.system_processes import TERMINAL
+from nectar_node.contract.actions import BadCode
+from nectar_node.packages.scripts import MAX_SCRIPTS_BYTES
 from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, ReadAt
 from nectar_node.system.process import FetchCode, SystemToken, Wish
-from nectar_node.system.scripts import MAX_SCRIPTS_BYTES
-from nectar_node.system.terminal import (
-    FAILED,
-    GRACE_SECONDS,
-    MAX_ALIAS_BODY_BYTES,
-    MAX_LINE_BYTES,
-    MAX_RUNS,
-    TERMINAL,
-    Terminal,
-)
-from nectar_node.world import BadCode
+from nectar_node.system.terminal import FAILED, GRACE_SECONDS, MAX_ALIAS_BODY_BYTES, MAX_LINE_BYTES, MAX_RUNS, Terminal
 from tests.kernel.rig import NoProgram
 
 OUR = "our.nec"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.address import Address, ProcessId
-from kernel.message import Envelope, ReplyTo, Request
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.message import Envelope, ReplyTo, Request
 from nectar_node.system.timer import MAX_BODY_BYTES, MAX_METADATA_BYTES, TIMER, Timer
 from tests.nectar_node.system.drives import JSON
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.address import Address
-from kernel.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
+from kernel.contract.address import Address
+from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
+from nectar_node.base.system_processes import VFS
 from nectar_node.storage.operations import MAX_DEPTH, DiskError, DiskFault, Hash, Location, Replace
 from nectar_node.system import vfs_queue
-from nectar_node.system.vfs import MAX_BODY_BYTES, MAX_CURSORS, VFS
+from nectar_node.system.vfs import MAX_BODY_BYTES, MAX_CURSORS
 from nectar_node.system.vfs_actions import ACTIONS
 from nectar_node.system.vfs_queue import MAX_REQUESTS
 from tests.nectar_node.system.drives import APP, JSON, OTHER, OUR, Drives

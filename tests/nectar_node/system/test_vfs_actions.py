@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from kernel import limits
+from kernel.contract import limits
+from nectar_node.contract.json_shapes import dump
 from nectar_node.storage.operations import DiskError, DiskFault, Location
 from nectar_node.system import vfs_actions
-from nectar_node.system.shapes import dump
 from nectar_node.system.vfs_actions import ACTIONS, refusal
 from tests.nectar_node.system.drives import Drives
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.address import ProcessId
-from nectar_node.memory_budget import MemoryBudget
+from kernel.contract.address import ProcessId
+from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.system.vfs_queue import MAX_ALL_BYTES, MAX_BYTES, MAX_REQUESTS, Pending, VfsQueue
 
 APP = ProcessId("main", "app", "sys")

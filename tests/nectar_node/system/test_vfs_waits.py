@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from kernel.address import Address
-from kernel.message import LazyLoadBlob, ReplyTo
+from kernel.contract.address import Address
+from kernel.contract.message import LazyLoadBlob, ReplyTo
 from nectar_node.storage.operations import Replace
 from tests.nectar_node.system.drives import APP, OUR, Drives
 

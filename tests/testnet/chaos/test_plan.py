@@ -6,7 +6,7 @@ import pytest
 
 from testnet.chaos.plan import DRAWERS, draw_rounds
 from testnet.faults.catalogue import kind_of
-from testnet.schedule import read_steps_untrusted
+from testnet.faults.schedule import read_steps_untrusted
 
 NODES = ("a.nec", "b.nec", "c.nec")
 KINDS = {

@@ -12,8 +12,8 @@ from testnet.chaos.report import Held, Report, words
 from testnet.chaos.tally import Requests, Transfers
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
-from testnet.faults.where import Where
-from testnet.schedule import Step
+from testnet.faults.schedule import Step
+from testnet.model.where import Where
 
 
 def whole() -> Report:

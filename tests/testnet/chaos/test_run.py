@@ -9,27 +9,27 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.boot_options import BootOptions, keep_options, kept_options
-from nectar_node.cli.network import Network
-from nectar_node.cli.transfer import Interrupts
-from nectar_node.errors import BadInput, CannotStart, NotRunning
-from testnet.chaos import requests
-from testnet.chaos.ground import Ground, check, ground, started
+from nectar_node.base.errors import BadInput, CannotStart, NotRunning
+from nectar_node.launcher.boot_options import BootOptions, keep_options, kept_options
+from nectar_node.launcher.file_transfer import Interrupts
+from nectar_node.launcher.local_network import LocalNetwork
+from testnet.chaos import askers as requests
+from testnet.chaos.fault_player import ECHO
+from testnet.chaos.nodes import Ground, check, ground, started
 from testnet.chaos.report import Report
 from testnet.chaos.run import run_chaos
-from testnet.chaos.weather import ECHO
 from testnet.faults.bit_flips import BitFlips
 from testnet.faults.crash import Crash
 from testnet.faults.disk_full import DiskFull
 from testnet.faults.partition import Partition
 from testnet.faults.pause import Pause
-from testnet.faults.where import Where
-from testnet.links.client import LinksProcess
+from testnet.faults.schedule import Schedule, Step
+from testnet.model.where import Where
+from testnet.real.links.client import LinksProcess
 from testnet.real.local import LocalTestnet
-from testnet.real.processes import NodeProcesses
-from testnet.real.traces import Traces
-from testnet.schedule import Schedule, Step
-from tests.cli.served_node import make_network
+from testnet.real.nodes.processes import NodeProcesses
+from testnet.real.traces import TracePipes
+from tests.nectar_node.cli.served_node import make_network
 from tests.testnet.cli.lab import Shell
 
 NODES = ("a.nec", "b.nec", "c.nec")
@@ -54,8 +54,8 @@ class Progress:
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    network = Network(tmp_path_factory.mktemp("chaos") / "testnet")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
+    network = LocalNetwork(tmp_path_factory.mktemp("chaos") / "testnet")
     with started(network, NODES):
         yield network
 
@@ -63,13 +63,13 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 @pytest.fixture
 def traced(tmp_path: Path) -> Iterator[Ground]:
     """One whose nodes write traces."""
-    network = Network(tmp_path / "testnet")
-    with closing(Traces(tmp_path / "traces")) as traces, started(network, NODES, traces=traces):
+    network = LocalNetwork(tmp_path / "testnet")
+    with closing(TracePipes(tmp_path / "traces")) as traces, started(network, NODES, traces=traces):
         yield Ground(network, NODES, traces=traces)
 
 
 def run(
-    network: Network,
+    network: LocalNetwork,
     schedule: Schedule,
     seconds: float,
     wanted: Interrupts | None = None,
@@ -79,7 +79,7 @@ def run(
     return run_chaos(place, 5, seconds, schedule, progress or Progress(), wanted or Interrupts())
 
 
-def left(network: Network) -> list[object]:
+def left(network: LocalNetwork) -> list[object]:
     """What a run may not leave behind."""
     processes, files = [], []
     for name in NODES:
@@ -128,7 +128,7 @@ def test_files_and_requests_stand_a_kill_a_pause_a_full_disk_and_broken_links(tr
     assert left(traced.network) == []
 
 
-def test_whoever_interrupts_it_gets_a_report_and_all_nodes_run(network: Network) -> None:
+def test_whoever_interrupts_it_gets_a_report_and_all_nodes_run(network: LocalNetwork) -> None:
     wanted, progress = interrupting("2 faults hold")
     schedule = (Step(0.2, 500.0, Crash("b.nec")), Step(0.3, 500.0, Pause("c.nec")))
     report = run(network, schedule, 600.0, wanted, progress)
@@ -141,7 +141,7 @@ def test_whoever_interrupts_it_gets_a_report_and_all_nodes_run(network: Network)
 class Impatient(Progress):
     """Interrupts at the first requests; pauses c.nec when no fault will come, and interrupts again once some wait."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: LocalNetwork) -> None:
         super().__init__()
         self.wanted = Interrupts()
         self._network = network
@@ -158,7 +158,7 @@ class Impatient(Progress):
             self.wanted.count = 2  # a.nec and b.nec take turns with their targets: some of twenty are to c.nec
 
 
-def test_who_interrupts_it_twice_waits_for_no_outcome(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_interrupts_it_twice_waits_for_no_outcome(network: LocalNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests, "RUN_SECONDS", 120.0)  # however long the network takes to heal, more is asked then
     impatient = Impatient(network)
     report = run(network, (Step(0.1, 500.0, Pause("c.nec")),), 600.0, impatient.wanted, impatient)
@@ -169,7 +169,7 @@ def test_who_interrupts_it_twice_waits_for_no_outcome(network: Network, monkeypa
 
 
 def test_a_testnet_that_somebody_stops_meanwhile_stays_down_and_the_report_says_so(tmp_path: Path) -> None:
-    network = Network(tmp_path / "testnet")
+    network = LocalNetwork(tmp_path / "testnet")
     with started(network, NODES[:2]):
         place = Ground(network, NODES[:2])
         pause = Pause("b.nec")
@@ -182,8 +182,8 @@ def test_a_testnet_that_somebody_stops_meanwhile_stays_down_and_the_report_says_
 
 
 def test_what_the_traces_of_its_nodes_show_is_a_violation(tmp_path: Path) -> None:
-    network = Network(tmp_path / "testnet")
-    with closing(Traces(tmp_path / "traces")) as traces, started(network, NODES[:2], traces=traces):
+    network = LocalNetwork(tmp_path / "testnet")
+    with closing(TracePipes(tmp_path / "traces")) as traces, started(network, NODES[:2], traces=traces):
         NodeProcesses(network).pause("b.nec")  # whatever it writes next is younger
         traces.catch_up()
         lines = traces.files["b.nec"].read_text().splitlines()
@@ -200,7 +200,7 @@ def test_what_the_traces_of_its_nodes_show_is_a_violation(tmp_path: Path) -> Non
     ]
 
 
-def test_where_faults_hold_already_or_a_node_is_paused_it_does_not_begin(network: Network) -> None:
+def test_where_faults_hold_already_or_a_node_is_paused_it_does_not_begin(network: LocalNetwork) -> None:
     links = LinksProcess(network)
     links.ask("apply", kind="partition", parameters={"between": ["a.nec", "b.nec"]}, seconds=None)
     with pytest.raises(BadInput, match=r"faults already \(partition a\.nec from b\.nec\): `nectar testnet fault rem"):
@@ -231,7 +231,7 @@ def test_a_testnet_that_is_down_runs_for_as_long_as_it_takes(tmp_path: Path) -> 
     report = json.loads((tmp_path / "report").read_text())
     assert (report["nodes"], report["violations"]) == (["a.nec", "b.nec"], [])
     assert report["traced_steps"] > 0
-    network = Network(shell.folder)
+    network = LocalNetwork(shell.folder)
     assert [path for path in network.folder.rglob("trace*") if path.is_file() or path.is_fifo()] == []
     assert not kept_options(network.place("a.nec")).trace
     assert [name for name in network.names() if network.place(name).owner() is not None] == []
@@ -240,7 +240,7 @@ def test_a_testnet_that_is_down_runs_for_as_long_as_it_takes(tmp_path: Path) -> 
 
 def test_where_nothing_can_start_the_traces_of_users_are_left_alone(tmp_path: Path) -> None:
     make_network(tmp_path, "registrar.nec", "a.nec", "b.nec")
-    place = Network(tmp_path).place("a.nec")
+    place = LocalNetwork(tmp_path).place("a.nec")
     place.trace.write_text("the user's")
     keep_options(place, BootOptions(trace=True))
     damaged = tmp_path / "links" / "places.json"

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from nectar_node.base.errors import BadInput
 from nectar_node.cli.main import main
-from nectar_node.cli.network import Network
-from nectar_node.errors import BadInput
+from nectar_node.launcher.local_network import LocalNetwork
 from testnet.cli.fault import absolute, parse_parameters, parse_where
-from testnet.links.client import LinksProcess
+from testnet.real.links.client import LinksProcess
 from testnet.real.local import LocalTestnet
 from tests.testnet.cli.lab import Shell
 
@@ -134,7 +134,7 @@ def test_a_fault_of_ones_own_is_found_where_one_stands(shell: Shell, tmp_path: P
 
 
 def test_when_the_links_die_everybody_says_so_and_up_starts_them_again(shell: Shell) -> None:
-    links = LinksProcess(Network(shell.folder))
+    links = LinksProcess(LocalNetwork(shell.folder))
     pid = links.pid
     assert pid is not None
     shell.say("testnet", "fault", "add", "stall", "--node", ONE)

@@ -8,32 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.boot_options import DEFAULT_OPTIONS, BootOptions, keep_options
+from nectar_node.base.errors import BadInput
 from nectar_node.cli.main import main
-from nectar_node.cli.network import Network
-from nectar_node.config import REGISTRAR_NAME, Genesis
-from nectar_node.errors import BadInput
-from net.invitation import parse_invitation_untrusted, read_invitation_untrusted
-from net.keyfile import read_key_file
+from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile
+from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions, keep_options
+from nectar_node.launcher.local_network import LocalNetwork
+from net.names.invitation import parse_invitation_untrusted, read_invitation_untrusted
+from net.names.keyfile import read_key_file
 from testnet.cli.invite import invited, parse_period
 
 
 @pytest.fixture
-def network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Network:
+def network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> LocalNetwork:
     """A testnet whose registrar, which is down, demands invitations."""
     assert main(["keys", "new", REGISTRAR_NAME, "--no-password", "--dir", str(tmp_path)]) == 0
-    network = Network(tmp_path)
-    Genesis(REGISTRAR_NAME, owner(network), "127.0.0.1", 1, by_invitation=True).save(tmp_path)
+    network = LocalNetwork(tmp_path)
+    GenesisFile(REGISTRAR_NAME, owner(network), "127.0.0.1", 1, by_invitation=True).save(tmp_path)
     capsys.readouterr()
     return network
 
 
-def owner(network: Network) -> bytes:
+def owner(network: LocalNetwork) -> bytes:
     """The registrar's public key."""
     return read_key_file(network.place(REGISTRAR_NAME).key).key.public_key
 
 
-def test_an_invitation_says_what_it_was_made_for(network: Network, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invitation_says_what_it_was_made_for(network: LocalNetwork, capsys: pytest.CaptureFixture[str]) -> None:
     for words, uses, name in ((["--uses", "3"], 3, None), (["--name", "ann.nec", "--expires", "2h"], 1, "ann.nec")):
         assert main(["testnet", "invite", "--dir", str(network.folder), *words]) == 0
         told = capsys.readouterr()
@@ -43,7 +43,7 @@ def test_an_invitation_says_what_it_was_made_for(network: Network, capsys: pytes
 
 
 def test_no_two_invitations_are_the_same_and_programs_can_read_them(
-    network: Network, capsys: pytest.CaptureFixture[str]
+    network: LocalNetwork, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = []
     for _ in range(2):
@@ -53,8 +53,8 @@ def test_no_two_invitations_are_the_same_and_programs_can_read_them(
     assert (made[0]["uses"], made[0]["name"]) == (1, None)
 
 
-def test_where_none_is_demanded_that_is_said(network: Network, capsys: pytest.CaptureFixture[str]) -> None:
-    Genesis(REGISTRAR_NAME, owner(network), "127.0.0.1", 1).save(network.folder)
+def test_where_none_is_demanded_that_is_said(network: LocalNetwork, capsys: pytest.CaptureFixture[str]) -> None:
+    GenesisFile(REGISTRAR_NAME, owner(network), "127.0.0.1", 1).save(network.folder)
     assert main(["testnet", "invite", "--dir", str(network.folder)]) == 0
     assert "takes in anybody" in capsys.readouterr().err
 
@@ -68,14 +68,14 @@ def test_where_none_is_demanded_that_is_said(network: Network, capsys: pytest.Ca
     ],
 )
 def test_what_cannot_be_meant_is_bad_usage(
-    network: Network, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+    network: LocalNetwork, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
 ) -> None:
     assert main(["testnet", "invite", "--dir", str(network.folder), *words]) == 2
     assert told in capsys.readouterr().err
 
 
 def test_without_the_registrars_key_nobody_can_be_invited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Genesis(REGISTRAR_NAME, b"k" * 32, "127.0.0.1", 1, by_invitation=True).save(tmp_path)
+    GenesisFile(REGISTRAR_NAME, b"k" * 32, "127.0.0.1", 1, by_invitation=True).save(tmp_path)
     assert main(["testnet", "invite", "--dir", str(tmp_path)]) == 2
     assert "where the registrar runs" in capsys.readouterr().err
 
@@ -106,7 +106,7 @@ def booting(*names: str) -> dict[str, BootOptions]:
 def test_the_nodes_of_a_new_testnet_by_invitation_are_invited_and_its_registrar_gets_its_key_before(
     tmp_path: Path,
 ) -> None:
-    network = Network(tmp_path)
+    network = LocalNetwork(tmp_path)
     options = invited(network, booting(REGISTRAR_NAME, "a.nec", "b.nec"), invite_only=True)
     assert (options[REGISTRAR_NAME].invite_only, options[REGISTRAR_NAME].invitation) == (True, None)
     token = options["a.nec"].invitation
@@ -116,19 +116,21 @@ def test_the_nodes_of_a_new_testnet_by_invitation_are_invited_and_its_registrar_
 
 
 def test_a_testnet_that_takes_in_everybody_needs_none(tmp_path: Path) -> None:
-    options = invited(Network(tmp_path), booting(REGISTRAR_NAME, "a.nec"), invite_only=None)
+    options = invited(LocalNetwork(tmp_path), booting(REGISTRAR_NAME, "a.nec"), invite_only=None)
     assert (options[REGISTRAR_NAME].invite_only, options["a.nec"].invitation) == (False, None)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_testnet_goes_on_as_it_was_and_can_be_opened(network: Network) -> None:
+def test_a_testnet_goes_on_as_it_was_and_can_be_opened(network: LocalNetwork) -> None:
     assert invited(network, booting(REGISTRAR_NAME, "a.nec"), None)["a.nec"].invitation is not None
     keep_options(network.place(REGISTRAR_NAME), BootOptions(invite_only=False))
     for told in (None, False):
         assert invited(network, booting(REGISTRAR_NAME, "a.nec"), told)["a.nec"].invitation is None
 
 
-def test_a_node_that_joins_a_running_registrar_is_invited_and_that_cannot_change_meanwhile(network: Network) -> None:
+def test_a_node_that_joins_a_running_registrar_is_invited_and_that_cannot_change_meanwhile(
+    network: LocalNetwork,
+) -> None:
     for told in (None, True):
         assert invited(network, booting("a.nec"), told)["a.nec"].invitation is not None
     with pytest.raises(BadInput, match="runs already: stop it first"):

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from nectar_node.cli.main import main
-from testnet.real import namespaces
-from testnet.sim.journal import read_journal_untrusted
+from testnet.journal.journal import read_journal_untrusted
+from testnet.real.nodes import namespaces
 
 LIMIT = 60.0
 """Seconds after which a command is taken to hang."""

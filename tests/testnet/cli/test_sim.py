@@ -14,19 +14,19 @@ from typing import Any
 
 import pytest
 
-from nectar_node.cli import output
 from nectar_node.cli.main import main
+from nectar_node.console import output
 from testnet.cli.shrinking import Task, shrink_plan
 from testnet.cli.sweeping import progress
 from testnet.faults import FAULTS
-from testnet.result import INTERRUPTED, Result
+from testnet.journal.journal import read_journal_untrusted
+from testnet.runs.plans import expand, find_scenario
+from testnet.runs.result import INTERRUPTED, Result
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan
-from testnet.sim.journal import read_journal_untrusted
-from testnet.sim.plans import expand, find_scenario
-from testnet.sim.sweep import Tally
-from testnet.sim.verdict import Verdict
-from testnet.sim.workers import Workers
+from testnet.sweep.sweep import Tally
+from testnet.sweep.verdict import Verdict
+from testnet.sweep.workers import Workers
 from tests.testnet.sim.own import FAILS, HERE, fails
 from tests.waiting import until
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from nectar_node.base.errors import AlreadyRunning, BadInput
 from nectar_node.cli.main import main
-from nectar_node.cli.network import Network
-from nectar_node.errors import AlreadyRunning, BadInput
+from nectar_node.launcher.local_network import LocalNetwork
 from testnet.cli import testnet
-from tests.cli.served_node import make_network, serve_node
+from tests.nectar_node.cli.served_node import make_network, serve_node
 
 STATUS = {
     "name": "a.nec",
@@ -26,22 +26,22 @@ STATUS = {
 
 
 def test_a_new_testnet_has_a_registrar_and_two_nodes(tmp_path: Path) -> None:
-    assert testnet.nodes_to_start(Network(tmp_path), "") == ["registrar.nec", "send.nec", "recv.nec"]
+    assert testnet.nodes_to_start(LocalNetwork(tmp_path), "") == ["registrar.nec", "send.nec", "recv.nec"]
 
 
 def test_an_existing_testnet_is_started_with_the_nodes_it_has(tmp_path: Path) -> None:
-    network = Network(make_network(tmp_path, "registrar.nec", "x.nec"))
+    network = LocalNetwork(make_network(tmp_path, "registrar.nec", "x.nec"))
     assert testnet.nodes_to_start(network, "") == ["registrar.nec", "x.nec"]
 
 
 def test_only_those_that_are_down_are_started(tmp_path: Path) -> None:
-    network = Network(make_network(tmp_path))
+    network = LocalNetwork(make_network(tmp_path))
     with serve_node(tmp_path, "registrar.nec", lambda _: None), serve_node(tmp_path, "a.nec", lambda _: None):
         assert testnet.nodes_to_start(network, "a.nec,b.nec") == ["b.nec"]
 
 
 def test_a_testnet_that_runs_already_says_so(tmp_path: Path) -> None:
-    network = Network(make_network(tmp_path))
+    network = LocalNetwork(make_network(tmp_path))
     with (
         serve_node(tmp_path, "registrar.nec", lambda _: None),
         serve_node(tmp_path, "a.nec", lambda _: None),
@@ -51,7 +51,7 @@ def test_a_testnet_that_runs_already_says_so(tmp_path: Path) -> None:
 
 
 def test_a_node_is_watched_from_now_on(tmp_path: Path) -> None:
-    network = Network(make_network(tmp_path, "a.nec"))
+    network = LocalNetwork(make_network(tmp_path, "a.nec"))
     new = testnet.follow_from_now(network, "b.nec")
     assert list(new.lines()) == []
     log = network.place("a.nec").log
@@ -63,7 +63,7 @@ def test_a_node_is_watched_from_now_on(tmp_path: Path) -> None:
 
 def test_a_name_that_is_none_starts_nothing(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"'a\.nec/\.\.' is no node name"):
-        testnet.nodes_to_start(Network(tmp_path), "b.nec,a.nec/..")
+        testnet.nodes_to_start(LocalNetwork(tmp_path), "b.nec,a.nec/..")
     assert not list(tmp_path.iterdir())
 
 

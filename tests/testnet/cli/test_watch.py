@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from nectar_node.base.folder import NodeFolder
 from nectar_node.cli.main import main
-from nectar_node.cli.network import Network
-from nectar_node.folder import NodeFolder
-from testnet.watch.eyes import NodeEye
-from testnet.watch.look import Letter, State
-from tests.cli.served_node import make_network, serve_node
-from tests.cli.terminal import check_screen
+from nectar_node.launcher.local_network import LocalNetwork
+from testnet.watch.pollers import NodePoller
+from testnet.watch.snapshot import Letter, State
+from tests.nectar_node.cli.served_node import make_network, serve_node
+from tests.nectar_node.cli.terminal import check_screen
 
 ROOT = Path(__file__).resolve().parents[3]
 STATUS = {"name": "a.nec", "pid": 1, "boot_id": "x", "uptime": 5.0, "processes": 4, "outstanding": 2, "answered": 9}
@@ -32,7 +32,7 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
 def test_a_node_is_asked_over_one_connection_and_tells_each_error_once(tmp_path: Path) -> None:
     make_network(tmp_path)
     with serve_node(tmp_path, "a.nec", answer) as node:
-        eye = NodeEye("a.nec", node.folder)
+        eye = NodePoller("a.nec", node.folder)
         look, letters = eye.look()
         assert (look.state, look.processes, look.peers, look.counts) == (State.RUNNING, 4, ("b.nec",), {"answered": 9})
         assert letters == [Letter(LETTER["time"], "a.nec", LETTER["source"], LETTER["target"], "refused")]
@@ -44,16 +44,16 @@ def test_a_node_is_asked_over_one_connection_and_tells_each_error_once(tmp_path:
 def test_a_node_that_says_nonsense_or_hangs_up_is_silent(tmp_path: Path, reply: bytes | None) -> None:
     make_network(tmp_path)
     with serve_node(tmp_path, "a.nec", lambda _: reply) as node:
-        assert NodeEye("a.nec", node.folder).look()[0].state is State.SILENT
+        assert NodePoller("a.nec", node.folder).look()[0].state is State.SILENT
 
 
 def test_a_node_whose_socket_is_not_there_yet_is_starting(tmp_path: Path) -> None:
     folder = NodeFolder(tmp_path / "a.nec")
     folder.create()
     lock = folder.acquire()
-    assert NodeEye("a.nec", folder).look()[0].state is State.STARTING
+    assert NodePoller("a.nec", folder).look()[0].state is State.STARTING
     os.close(lock)
-    assert NodeEye("a.nec", folder).look()[0].state is State.DOWN
+    assert NodePoller("a.nec", folder).look()[0].state is State.DOWN
 
 
 def test_a_node_that_never_answers_holds_up_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,4 +98,4 @@ def test_on_a_terminal_it_goes_on_until_q_or_ctrl_c_and_leaves_the_terminal_as_i
 def test_where_there_is_no_testnet_it_says_how_to_start_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["testnet", "watch", "--dir", str(tmp_path / "none")]) == 1
     assert "start one with `nectar testnet up" in capsys.readouterr().err
-    assert Network(tmp_path / "none").names() == []
+    assert LocalNetwork(tmp_path / "none").names() == []

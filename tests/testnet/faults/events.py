@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from testnet.faults.rule import Answering, Closing, Dialing, Event, Link, LinkFault, Passing, Verdict
+from testnet.model.rule import Answering, Closing, Dialing, Event, Link, LinkFault, Passing, Verdict
 
 A, B, C = "a.nec", "b.nec", "c.nec"
 AB = Link(A, B)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from kernel.guest import Arrival
+from kernel.contract.guest import Arrival
 from packages.build import PACKAGES
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import LinkBehaviour, SimNode, Simulation

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.errors import BadInput
+from nectar_node.base.errors import BadInput
 from testnet.faults import FAULTS
 from testnet.faults.bandwidth import Bandwidth
 from testnet.faults.bit_flips import BitFlips
 from testnet.faults.catalogue import RESERVED, about, find, kind_of, make, parameter_names, parameters
 from testnet.faults.crash import Crash
-from testnet.faults.fields import nodes_of
 from testnet.faults.latency import Latency
 from testnet.faults.partition import Partition
 from testnet.faults.reset import ConnectionReset
-from testnet.faults.rule import Fault, LinkFault, NodeFault
-from testnet.faults.where import ANY, Where
+from testnet.model.fields import nodes_of
+from testnet.model.rule import Fault, LinkFault, NodeFault
+from testnet.model.where import ANY, Where
 from tests.testnet.faults.events import A, B
 from tests.testnet.faults.kinds import NEEDED
 
@@ -28,7 +28,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from testnet.faults.rule import PASS, Delay, Event, Verdict
+from testnet.model.rule import PASS, Delay, Event, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +239,7 @@ def test_a_file_that_holds_no_fault_is_refused_in_one_sentence(file: Path, old: 
 def test_a_where_leaves_no_room_for_fields_of_its_parameters(file: Path) -> None:
     file.write_text(
         OWN.replace("    node: str\n", "    node: str\n    where: Where = Where()\n").replace(
-            "\n\n@data", "\nfrom testnet.faults.where import Where\n\n@data", 1
+            "\n\n@data", "\nfrom testnet.model.where import Where\n\n@data", 1
         )
     )
     assert refusal(f"{file}:Late", {}).endswith("with a Where, no field can be called node.")

@@ -27,11 +27,11 @@ from testnet.faults.refusal import Refusal
 from testnet.faults.registrar_down import RegistrarDown
 from testnet.faults.replay import Replay
 from testnet.faults.reset import ConnectionReset
-from testnet.faults.rule import Fault
 from testnet.faults.slow_handshake import SlowHandshake
 from testnet.faults.stall import Stall
 from testnet.faults.unsynced import Unsynced
-from testnet.faults.where import ANY, Where
+from testnet.model.rule import Fault
+from testnet.model.where import ANY, Where
 from testnet.sim.programs import Programs
 from tests.testnet.faults.network import GREETED, SEED, A, B, Network, Told
 from tests.testnet.transfer_lab import RECEIVER, TRANSFER, FileTransfer, order

@@ -12,8 +12,8 @@ import pytest
 
 from testnet.faults import FAULTS
 from testnet.faults.catalogue import make, parameter_names
-from testnet.faults.rule import NodeFault
-from testnet.faults.where import PARAMETERS, Where
+from testnet.model.rule import NodeFault
+from testnet.model.where import PARAMETERS, Where
 from tests.testnet.faults.kinds import NEEDED, ONLY_IN_SIMULATIONS
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from net.records import Splitter
+from net.session.sealing import Splitter
 from testnet.faults import FAULTS
 from testnet.faults.bandwidth import Bandwidth
 from testnet.faults.bit_flips import BitFlips
@@ -22,7 +22,9 @@ from testnet.faults.refusal import Refusal
 from testnet.faults.registrar_down import RegistrarDown
 from testnet.faults.replay import MOST_KEPT, Replay
 from testnet.faults.reset import ConnectionReset
-from testnet.faults.rule import (
+from testnet.faults.slow_handshake import SlowHandshake
+from testnet.faults.stall import Stall
+from testnet.model.rule import (
     HOLD,
     LOSE,
     NO_ROUTE,
@@ -41,9 +43,7 @@ from testnet.faults.rule import (
     Verdict,
     fresh,
 )
-from testnet.faults.slow_handshake import SlowHandshake
-from testnet.faults.stall import Stall
-from testnet.faults.where import ANY, Where
+from testnet.model.where import ANY, Where
 from tests.testnet.faults.events import AB, ANSWER, DIAL, END, A, B, C, piece, verdict, verdicts
 
 ELSEWHERE = Where(B, C)

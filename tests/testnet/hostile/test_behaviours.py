@@ -7,12 +7,12 @@ from typing import get_args
 
 import pytest
 
-from net.errors import GoodbyeCode
+from net.base.errors import GoodbyeCode
 from testnet.faults.hostile_peer import Conduct, HostilePeer
-from testnet.hostile.attacker import SimAttacker
 from testnet.hostile.behaviours import BEHAVIOURS, MODEST
-from testnet.hostile.names import is_hostile
-from testnet.lab import Holding
+from testnet.model.hostile_names import is_hostile
+from testnet.model.lab import Holding
+from testnet.sim.attacker import SimAttacker
 from testnet.sim.holding import holding
 from testnet.sim.names import REGISTRAR
 from testnet.sim.programs import Programs

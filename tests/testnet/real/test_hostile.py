@@ -12,13 +12,13 @@ from typing import get_args
 
 import pytest
 
-from nectar_node.config import REGISTRAR_NAME
+from nectar_node.contract.config import REGISTRAR_NAME
 from testnet.faults.hostile_peer import Conduct
-from testnet.faults.rule import Attack
-from testnet.hostile.names import is_hostile
-from testnet.real import attackers
+from testnet.model.hostile_names import is_hostile
+from testnet.model.rule import Attack
 from testnet.real.local import LocalTestnet
-from testnet.real.processes import NodeProcesses, resident_bytes
+from testnet.real.nodes import attackers
+from testnet.real.nodes.processes import NodeProcesses, resident_bytes
 from tests.testnet.cli.lab import Shell
 
 A, B = "a.nec", "b.nec"

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.boot_options import DEFAULT_OPTIONS, BootOptions, encode_told
-from nectar_node.cli.network import Network
-from testnet.lab import Level
-from testnet.links.client import LinksProcess
-from testnet.real import namespaces
+from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions, encode_told
+from nectar_node.launcher.local_network import LocalNetwork
+from testnet.model.lab import Level
 from testnet.real.lifeline import hold_lifeline
+from testnet.real.links.client import LinksProcess
 from testnet.real.local import LocalTestnet
-from testnet.real.processes import NodeProcesses
-from testnet.testing.run import unavailable
-from tests.cli.child import boot_child
-from tests.cli.served_node import make_network
+from testnet.real.nodes import namespaces
+from testnet.real.nodes.processes import NodeProcesses
+from testnet.testing.networks import unavailable
+from tests.nectar_node.cli.child import boot_child
+from tests.nectar_node.cli.served_node import make_network
 from tests.testnet.cli.lab import Shell
 from tests.testnet.plugin_runs import QUIET
 
@@ -34,7 +34,7 @@ GLANCE = 0.02
 """Seconds between two looks at whether something has come to pass."""
 SCENARIO = '''
 from testnet.faults import Crash, Impostor, Pause
-from testnet.lab import NodePlan
+from testnet.model.lab import NodePlan
 from testnet.scenarios.scenario import Scenario
 
 
@@ -188,13 +188,13 @@ def test_a_killed_up_leaves_no_process(tmp_path: Path) -> None:
     folder = tmp_path / "testnet"
     with lab(tmp_path, "nectar_node", "testnet", "up", "--nodes", "a.nec,b.nec", "--dir", str(folder)) as up:
         await_line(up, "Ready after")
-        NodeProcesses(Network(folder)).pause("a.nec")
+        NodeProcesses(LocalNetwork(folder)).pause("a.nec")
         kill_and_look(up, tmp_path, at_least=5)
 
 
 def test_a_killed_up_leaves_nodes_that_ran_before_and_their_links(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "testnet")
-    network = Network(shell.folder)
+    network = LocalNetwork(shell.folder)
     shell.say("testnet", "up", "--nodes", "a.nec", "--detach")
     try:
         before = processes(tmp_path, os.getpid())

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.boot_options import BootOptions
-from nectar_node.config import REGISTRAR_NAME
-from nectar_node.errors import BadInput, CannotStart, NotRunning
+from nectar_node.base.errors import BadInput, CannotStart, NotRunning
+from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.launcher.boot_options import BootOptions
 from testnet.real.local import LocalTestnet
 
 

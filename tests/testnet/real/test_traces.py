@@ -12,25 +12,25 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.folder import NodeFolder
-from testnet.real.traces import Traces
+from nectar_node.base.folder import NodeFolder
+from testnet.real.traces import TracePipes
 
 MORE = 3 << 20
 """Bytes; more than any pipe holds."""
 
 
 @pytest.fixture
-def traces(tmp_path: Path) -> Iterator[Traces]:
-    with closing(Traces(tmp_path / "traces")) as traces:
+def traces(tmp_path: Path) -> Iterator[TracePipes]:
+    with closing(TracePipes(tmp_path / "traces")) as traces:
         yield traces
 
 
-def expected(traces: Traces, host: str, folder: Path) -> Path:
+def expected(traces: TracePipes, host: str, folder: Path) -> Path:
     traces.expect(host, NodeFolder(folder))
     return NodeFolder(folder).trace
 
 
-def test_what_is_written_into_pipes_is_in_files(traces: Traces, tmp_path: Path) -> None:
+def test_what_is_written_into_pipes_is_in_files(traces: TracePipes, tmp_path: Path) -> None:
     one, two = (expected(traces, name, tmp_path / name) for name in ("one", "two"))
     one.write_bytes(b"1" * MORE)
     two.write_bytes(b"2")
@@ -40,7 +40,7 @@ def test_what_is_written_into_pipes_is_in_files(traces: Traces, tmp_path: Path) 
     assert traces.files["two"].read_bytes() == b"2"
 
 
-def test_what_a_process_wrote_that_was_killed_is_there(traces: Traces, tmp_path: Path) -> None:
+def test_what_a_process_wrote_that_was_killed_is_there(traces: TracePipes, tmp_path: Path) -> None:
     pipe = expected(traces, "one", tmp_path / "one")
     code = "import os, sys; os.write(os.open(sys.argv[1], os.O_WRONLY), b'last words'); os.kill(os.getpid(), 9)"
     command = [sys.executable, "-c", code, str(pipe)]
@@ -49,14 +49,14 @@ def test_what_a_process_wrote_that_was_killed_is_there(traces: Traces, tmp_path:
     assert traces.files["one"].read_bytes() == b"last words"
 
 
-def test_a_node_that_boots_again_writes_behind_what_is_there(traces: Traces, tmp_path: Path) -> None:
+def test_a_node_that_boots_again_writes_behind_what_is_there(traces: TracePipes, tmp_path: Path) -> None:
     for text in (b"first", b"second"):
         expected(traces, "one", tmp_path / "one").write_bytes(text)
     traces.catch_up()
     assert traces.files["one"].read_bytes() == b"firstsecond"
 
 
-def test_a_host_whose_folder_is_a_new_one_has_a_new_pipe_and_the_same_file(traces: Traces, tmp_path: Path) -> None:
+def test_a_host_whose_folder_is_a_new_one_has_a_new_pipe_and_the_same_file(traces: TracePipes, tmp_path: Path) -> None:
     for number in range(2):
         pipe = expected(traces, "one", tmp_path / f"{number}")
         pipe.write_bytes(b"%d" % number)
@@ -65,7 +65,7 @@ def test_a_host_whose_folder_is_a_new_one_has_a_new_pipe_and_the_same_file(trace
     assert traces.files["one"].read_bytes() == b"01"
 
 
-def test_a_pipe_that_an_earlier_network_has_left_is_not_taken_for_ours(traces: Traces, tmp_path: Path) -> None:
+def test_a_pipe_that_an_earlier_network_has_left_is_not_taken_for_ours(traces: TracePipes, tmp_path: Path) -> None:
     place = NodeFolder(tmp_path / "one")
     place.path.mkdir()
     os.mkfifo(place.trace)
@@ -77,7 +77,7 @@ def test_what_a_user_let_a_node_write_is_there_again_at_the_end(tmp_path: Path) 
     place = NodeFolder(tmp_path / "one")
     place.path.mkdir()
     place.trace.write_text("the user's")
-    with closing(Traces(tmp_path / "traces")) as traces:
+    with closing(TracePipes(tmp_path / "traces")) as traces:
         expected(traces, "one", place.path).write_bytes(b"x")
     assert traces.files["one"].read_bytes() == b"x"
     assert place.trace.read_text() == "the user's"
@@ -86,12 +86,12 @@ def test_what_a_user_let_a_node_write_is_there_again_at_the_end(tmp_path: Path) 
 
 def test_a_file_that_an_earlier_network_has_left_is_begun_anew(tmp_path: Path) -> None:
     for text in (b"earlier", b"now"):
-        with closing(Traces(tmp_path / "traces")) as traces:
+        with closing(TracePipes(tmp_path / "traces")) as traces:
             expected(traces, "one", tmp_path / text.decode()).write_bytes(text)
     assert traces.files["one"].read_bytes() == b"now"
 
 
-def test_a_full_disk_is_told_and_keeps_no_node_waiting(traces: Traces, tmp_path: Path) -> None:
+def test_a_full_disk_is_told_and_keeps_no_node_waiting(traces: TracePipes, tmp_path: Path) -> None:
     one, two = (expected(traces, name, tmp_path / name) for name in ("one", "two"))
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, next(iter(traces._into.values())))
@@ -104,7 +104,7 @@ def test_a_full_disk_is_told_and_keeps_no_node_waiting(traces: Traces, tmp_path:
 
 def test_at_the_end_the_files_are_left_and_no_descriptor(tmp_path: Path) -> None:
     before = set(os.listdir("/proc/self/fd"))
-    traces = Traces(tmp_path / "traces")
+    traces = TracePipes(tmp_path / "traces")
     expected(traces, "one", tmp_path / "one").write_bytes(b"x")
     traces.close()
     traces.close()

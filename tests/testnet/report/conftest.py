@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from testnet.result import PASSED
+from testnet.journal.journal import Journal, read_journal_untrusted
+from testnet.runs.result import PASSED
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan, draw_plan
-from testnet.sim.journal import Journal, read_journal_untrusted
 from testnet.sim.programs import Programs
 from testnet.sim.run import run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from testnet.sim.journal import End, Event, Header, Journal
+from testnet.journal.journal import End, Event, Header, Journal
 
 ASKER, ASKED = "a.nec@ask:hello:sys", "b.nec@greet:hello:sys"
 

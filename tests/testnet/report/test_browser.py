@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from testnet.journal.journal import Journal
 from testnet.report import write_report
-from testnet.sim.journal import Journal
 from tests.testnet.report.conftest import SEED
 from tests.testnet.report.small import small
 from tests.testnet.report.test_page import hostile

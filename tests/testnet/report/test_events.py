@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.trace import TraceStep
+from kernel.router.trace import TraceStep
+from testnet.journal.journal import BadJournal, Event
 from testnet.report.events import Bytes, FaultBegins, FaultEnds, Note, Record, Violation, meaning
-from testnet.sim.journal import BadJournal, Event
 from tests.testnet.report.small import step
 
 

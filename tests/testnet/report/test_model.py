@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from testnet.faults.hostile_peer import HostilePeer
+from testnet.faults.schedule import Step
+from testnet.journal.journal import Journal, read_journal_untrusted
 from testnet.report.events import Record, meaning
 from testnet.report.model import Message, draw
 from testnet.scenarios.hostile import HOSTILE
 from testnet.scenarios.scenario import draw_plan
-from testnet.schedule import Step
-from testnet.sim.journal import Journal, read_journal_untrusted
 from testnet.sim.programs import Programs
 from testnet.sim.run import run
 from tests.testnet.report.conftest import SEED

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from nectar_node.errors import BadInput
+from nectar_node.base.errors import BadInput
+from testnet.journal.journal import BadJournal, Journal
 from testnet.report import page, write_report
 from testnet.report.page import SCRIPTS, embedded, render, shown
-from testnet.sim.journal import BadJournal, Journal
 from tests.testnet.report.conftest import SEED
 from tests.testnet.report.small import small, step
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.events import Parcel
-from kernel.message import Request
-from nectar_node.peers import Peers
+from kernel.contract.events import Parcel
+from kernel.contract.message import Request
+from nectar_node.peers.bridge import Peers
 from testnet.faults.crash import Crash
+from testnet.faults.schedule import Step
 from testnet.scenarios.chains import CHAINS
 from testnet.scenarios.scenario import Plan, draw_plan
-from testnet.schedule import Step
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, VIOLATED, run
 

@@ -8,10 +8,10 @@ import pytest
 
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
-from testnet.faults.where import Where
+from testnet.faults.schedule import Schedule, Step
+from testnet.model.where import Where
 from testnet.scenarios.chat import CHAT, Saying, check_complete, check_order, check_outcome, check_texts
 from testnet.scenarios.scenario import Plan, Violation, draw_plan
-from testnet.schedule import Schedule, Step
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, run
 from tests.testnet.scenarios.told import NOTHING, answered

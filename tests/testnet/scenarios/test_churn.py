@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from kernel.events import Parcel
-from nectar_node.peers import Peers
+from kernel.contract.events import Parcel
+from nectar_node.peers.bridge import Peers
 from testnet.scenarios.churn import CHURN
 from testnet.scenarios.scenario import Plan, draw_plan
-from testnet.sim.lab import SimLab
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, VIOLATED, run
+from testnet.sim.sim_lab import SimLab
 
 A, B, C, D = CHURN.nodes
 JOINER = "join1.nec"

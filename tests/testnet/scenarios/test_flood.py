@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.events import Parcel
-from kernel.message import Response
-from nectar_node.peers import Peers
-from net.errors import CreditOverrun
-from net.inbox import Inbox
+from kernel.contract.events import Parcel
+from kernel.contract.message import Response
+from nectar_node.peers.bridge import Peers
+from net.base.errors import CreditOverrun
+from net.session.inbox import Inbox
 from testnet.faults.no_route import NoRoute
 from testnet.faults.reset import ConnectionReset
-from testnet.faults.where import Where
+from testnet.faults.schedule import Step
+from testnet.model.where import Where
 from testnet.scenarios.flood import FLOOD
 from testnet.scenarios.scenario import Plan, draw_plan
-from testnet.schedule import Step
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, VIOLATED, run
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from kernel.grants import Grants
-from net.peers import Network
+from kernel.capabilities.grants import Grants
+from net.peering.network import Network
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
 from testnet.faults.registrar_down import RegistrarDown
-from testnet.faults.where import Where
-from testnet.forgery import Forgery
+from testnet.faults.schedule import Step
+from testnet.hostile.forgery import Forgery
+from testnet.model.where import Where
 from testnet.scenarios.handoff import HANDOFF, Ticket
 from testnet.scenarios.scenario import Plan, draw_plan
-from testnet.schedule import Step
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, VIOLATED, run
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from kernel import limits
-from kernel.abroad import Abroad
+from kernel.contract import limits
+from kernel.contract.in_flight import InFlight
 from testnet.faults.hostile_peer import Conduct, HostilePeer
+from testnet.faults.schedule import Step, ordered
 from testnet.scenarios.hostile import HOSTILE
 from testnet.scenarios.scenario import Plan, draw_plan
-from testnet.schedule import Step, ordered
 from testnet.sim.names import REGISTRAR
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, VIOLATED, run
@@ -49,7 +49,9 @@ def test_it_finds_out_if_a_peer_that_acknowledges_nothing_silences_a_process(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "MAX_ABROAD_ANSWERS", 1024)  # which this peer can make wait
-    per_node = Abroad._of_process
-    monkeypatch.setattr(Abroad, "_of_process", lambda self, process, node, answer: per_node(self, process, "", answer))
+    per_node = InFlight._of_process
+    monkeypatch.setattr(
+        InFlight, "_of_process", lambda self, process, node, answer: per_node(self, process, "", answer)
+    )
     result = run(plan(("never_acknowledges", VICTIM)), programs)
     assert result.result == VIOLATED, result.text

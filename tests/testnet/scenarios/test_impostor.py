@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from net.directory import SignedRecord
+from net.names.directory import SignedRecord
 from testnet.scenarios.impostor import IMPOSTOR
 from testnet.scenarios.scenario import Plan, draw_plan
 from testnet.sim.programs import Programs

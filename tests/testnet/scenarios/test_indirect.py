@@ -6,15 +6,15 @@ from itertools import permutations
 
 import pytest
 
-from nectar_node.errors import BadInput
-from net.limits import MAX_CIRCUITS, MAX_CIRCUITS_PER_NODE
+from nectar_node.base.errors import BadInput
+from net.base.limits import MAX_CIRCUITS, MAX_CIRCUITS_PER_NODE
 from testnet.faults.crash import Crash
-from testnet.faults.fields import nodes_of
 from testnet.faults.pause import Pause
+from testnet.faults.schedule import Schedule, Step
+from testnet.model.fields import nodes_of
+from testnet.runs.plans import expand
 from testnet.scenarios.indirect import INDIRECT
 from testnet.scenarios.scenario import Plan, draw_plan
-from testnet.schedule import Schedule, Step
-from testnet.sim.plans import expand
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, VIOLATED, run
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nectar_node.installation import Installer
-from net.registrar import Registrar
+from nectar_node.packages.installer import Installer
+from net.names.registrar import Registrar
 from testnet.faults.registrar_down import RegistrarDown
-from testnet.faults.rule import Nodes
+from testnet.model.rule import Nodes
 from testnet.scenarios.registrar_outage import REGISTRAR_OUTAGE
 from testnet.scenarios.scenario import Plan, draw_plan
 from testnet.sim.programs import Programs

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from kernel import lifecycle
-from kernel.kernel import Kernel
-from kernel.outstanding import OutstandingTable
-from kernel.process import Outstanding
+from kernel.contract.process import Outstanding
+from kernel.router import lifecycle
+from kernel.router.kernel import Kernel
+from kernel.router.outstanding import OutstandingTable
 from testnet.scenarios.restarts import RESTARTS
 from testnet.scenarios.scenario import Plan, draw_plan
 from testnet.sim.programs import Programs

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from net.session import Connection, Session
-from net.sessions import Sessions
-from net.streams import Outbox
+from net.peering.sessions import Sessions
+from net.session.outbox import Outbox
+from net.session.session import Connection, Session
 from testnet.scenarios.reunions import REUNIONS
 from testnet.scenarios.scenario import Plan, draw_plan
 from testnet.sim.programs import Programs

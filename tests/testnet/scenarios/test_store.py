@@ -9,10 +9,10 @@ import pytest
 from testnet.faults.crash import Crash
 from testnet.faults.disk_full import DiskFull
 from testnet.faults.partition import Partition
+from testnet.faults.schedule import Step
 from testnet.faults.unsynced import Unsynced
 from testnet.scenarios.scenario import Plan, Violation, draw_plan
 from testnet.scenarios.store import STORE, Look, Put, Versions, check_kept, check_look, known
-from testnet.schedule import Step
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, run
 from tests.testnet.scenarios.told import NOTHING, answered

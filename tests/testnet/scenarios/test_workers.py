@@ -8,10 +8,10 @@ import pytest
 
 from testnet.faults.crash import Crash
 from testnet.faults.pause import Pause
-from testnet.lab import Outcome
+from testnet.faults.schedule import Step
+from testnet.model.lab import Outcome
 from testnet.scenarios.scenario import Plan, Violation, draw_plan
 from testnet.scenarios.workers import WORKERS, check_results, check_run, check_status, sum_of_primes
-from testnet.schedule import Step
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, run
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from testnet.lab import Outcome
+from testnet.model.lab import Outcome
 
 
 class Told(NamedTuple):
-    """See `testnet.lab.Asked`."""
+    """See `testnet.model.lab.Asked`."""
 
     outcome: Outcome | None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from testnet.faults.draw import crash, partition
-from testnet.lab import Lab, NodePlan
+from testnet.model.lab import Lab, NodePlan
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
 
 HERE = Path(__file__).resolve()

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from testnet.runs.plans import expand
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan
-from testnet.sim.plans import expand
 from testnet.sim.programs import Programs
 from testnet.sim.run import Result, run
 

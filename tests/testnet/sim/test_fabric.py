@@ -11,14 +11,14 @@ import pytest
 
 from testnet.faults.loss import Loss
 from testnet.faults.partition import Partition
-from testnet.faults.rule import HOLD, LOSE, PASS, Alter, Delay, Dialing, Event, Passing, Redirect, Reset, Verdict
-from testnet.faults.where import Where
-from testnet.lab import NodePlan, Outcome
+from testnet.model.lab import NodePlan, Outcome
+from testnet.model.rule import HOLD, LOSE, PASS, Alter, Delay, Dialing, Event, Passing, Redirect, Reset, Verdict
+from testnet.model.where import Where
 from testnet.sim import fabric
 from testnet.sim.fabric import LinkBehaviour
-from testnet.sim.lab import SimLab
 from testnet.sim.node import NodeSpec
 from testnet.sim.programs import Programs
+from testnet.sim.sim_lab import SimLab
 from testnet.sim.simulation import Simulation
 
 ONE, TWO = "one.nec", "two.nec"

@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 import pytest
 
-from kernel.guest import Arrival, Failure
+from kernel.contract.guest import Arrival, Failure
 from testnet.sim.injection import Injection, Probe
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import LinkBehaviour, NodeSpec, SimNode, Simulation
 from tests.injections import play_seeds
 
 SEEDS = range(80)
-"""In every run of the tests; tests/net/test_containment.py has the others."""
+"""In every run of the tests; tests/net/peering/test_containment.py has the others."""
 LONG_SEEDS = range(1_000, 3_000)
 """In `make soak`."""
 PACKAGES = Path(__file__).resolve().parents[3] / "packages"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from testnet.journal.journal import read_journal_untrusted
+from testnet.runs.plans import expand, find_scenario
 from testnet.scenarios.scenario import Scenario
 from testnet.sim import simulation
-from testnet.sim.journal import read_journal_untrusted
-from testnet.sim.plans import expand, find_scenario
 from testnet.sim.programs import Programs
 from testnet.sim.run import Result, run
 from tests.testnet.sim.own import HERE

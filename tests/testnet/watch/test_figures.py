@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from testnet.faults.rule import Link
+from testnet.model.rule import Link
 from testnet.watch.figures import ErrorFigures, Figures, History, errors, kinds
-from testnet.watch.look import Letter, LinkCounts, LinksLook, NodeLook, Picture, State
+from testnet.watch.snapshot import Letter, LinkCounts, LinksLook, NodeLook, Picture, State
 
 
 def look(at: float, state: State = State.RUNNING, boot: str = "1", **counts: int) -> NodeLook:

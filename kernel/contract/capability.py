@@ -1,0 +1,58 @@
+"""Capabilities: the right to do a thing, as a value (G17).
+
+Owns the value and its comparison. Who holds what is `kernel.capabilities.grants`.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import NamedTuple
+
+from kernel.contract.address import Address
+from kernel.contract.json_text import parse_untrusted
+from kernel.contract.limits import MAX_PARAMS_BYTES
+
+MESSAGING = '"messaging"'
+"""Params of the capability to message its issuer (G18)."""
+NETWORK = '"network"'
+"""Params of the capability, issued by the kernel, to use the network (G19)."""
+_REMEMBERED_PARAMS = 256
+"""Characters; longer params are parsed anew each time, for what is remembered would be megabytes."""
+
+
+class Capability(NamedTuple):
+    """An issuer's word that the holder may do what `params` say."""
+
+    issuer: Address
+    params: str
+    """JSON text; two capabilities are the same if the parsed values are (see `canonical`)."""
+
+
+def canonical(capability: Capability) -> Capability:
+    """The same capability with its params in one fixed spelling, for comparison; raises ValueError if they are no JSON.
+
+    What is canonical stays as it is. In ASCII: an escaped lone surrogate could otherwise not be written as UTF-8 for
+    the guest that asks for it. It may be longer than what it was made from: see `canonical_untrusted`.
+    """
+    issuer, params = capability
+    spelled = _remembered(params) if len(params) <= _REMEMBERED_PARAMS else _spell(params)
+    return Capability(issuer, spelled)
+
+
+def canonical_untrusted(capability: Capability) -> Capability:
+    """The same for what a guest or a peer passes; raises ValueError for params that are no JSON, and for those that are
+    longer than `limits.MAX_PARAMS_BYTES` in that spelling."""
+    if len(capability.params) > MAX_PARAMS_BYTES:
+        raise ValueError("the params are too long")
+    spelled = canonical(capability)
+    if len(spelled.params) > MAX_PARAMS_BYTES:
+        raise ValueError("the params are too long in their one spelling")
+    return spelled
+
+
+def _spell(params: str) -> str:
+    return json.dumps(parse_untrusted(params), sort_keys=True, separators=(",", ":"))
+
+
+_remembered = lru_cache(4096)(_spell)

@@ -1,0 +1,91 @@
+"""Which process comes from which, also when those between have ended: what `kill --tree` ends (G22).
+
+A process that has ended stays as a ghost while it has children that live: who spawned a child and is gone hides it from
+nobody. Of ghosts without a child that lives, none stays but the first of a family, by which the rest of it is found. So
+there are at most as many ghosts as children, and at most as many first ones as families, however long a chain of
+processes grows that each spawn the next and end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from kernel.contract.address import ProcessId
+
+
+class Kin:
+    """One life of a process, its restarts included, among its parents and children."""
+
+    __slots__ = ("children", "id", "lives", "living_children", "parent")
+
+    def __init__(self, id: ProcessId, parent: Kin | None) -> None:
+        self.id = id
+        self.parent = parent
+        self.children: dict[Kin, None] | None = None
+        """In the order in which they came, ghosts too; None: it never had any."""
+        self.living_children = 0
+        self.lives = True
+        """It runs, or waits for its restart."""
+
+
+class Descent:
+    """The families of one node."""
+
+    def __init__(self) -> None:
+        self._ghosts: dict[Kin, None] = {}
+
+    def born(self, id: ProcessId, parent: Kin | None) -> Kin:
+        """A process begins; None: it has no parent."""
+        kin = Kin(id, parent)
+        if parent is not None:
+            if parent.children is None:
+                parent.children = {}
+            parent.children[kin] = None
+            parent.living_children += 1
+        return kin
+
+    def ended(self, kin: Kin) -> None:
+        """It has ended for good."""
+        kin.lives = False
+        if kin.children:
+            self._ghosts[kin] = None
+        self._forget(kin)
+        if kin.parent is not None:
+            kin.parent.living_children -= 1
+            self._forget(kin.parent)
+
+    def _forget(self, kin: Kin | None) -> None:
+        """Let go of a ghost, and of those above it, by which no child that lives is found any more."""
+        while kin is not None and not kin.lives and not kin.living_children:
+            parent = kin.parent
+            if kin.children:  # ghosts too
+                if parent is None:
+                    return
+                assert parent.children is not None
+                for child in kin.children:
+                    child.parent = parent
+                parent.children |= kin.children
+                kin.children = None
+            self._ghosts.pop(kin, None)
+            if parent is None:
+                return
+            assert parent.children is not None
+            parent.children.pop(kin, None)
+            kin = parent
+
+    def ghosts(self, chosen: Callable[[ProcessId], bool]) -> list[Kin]:
+        """Those that have ended and whose id is `chosen`."""
+        return [kin for kin in self._ghosts if chosen(kin.id)]
+
+    @staticmethod
+    def below(roots: list[Kin]) -> Iterator[Kin]:
+        """Those of them that live, and all that descend from any of them and live, each once, parents first."""
+        seen, left = set(roots), roots[::-1]
+        while left:
+            kin = left.pop()
+            if kin.lives:
+                yield kin
+            for child in reversed(kin.children or ()):
+                if child not in seen:
+                    seen.add(child)
+                    left.append(child)

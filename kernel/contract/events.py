@@ -1,0 +1,335 @@
+"""What the kernel takes and what it gives: the whole specification of its boundary.
+
+Events go into `Kernel.handle` with the time; actions come out, in the order in which they are to be carried out.
+Those on the per-message path are named tuples, see `kernel.contract.message`.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kernel.contract.address import Address, PackageId, ProcessId
+from kernel.contract.capability import Capability
+from kernel.contract.guest import Answer, Arrival, Effect, End, Failure, Poll, Program, SpawnError
+from kernel.contract.message import Envelope, LazyLoadBlob, OnExit, Reason, ReplyTo, Request, Response
+from kernel.contract.process import Launch, Lot, Process
+
+# --- events ---------------------------------------------------------------------------------------------------------
+
+
+class Polled(NamedTuple):
+    """A guest was polled and left this behind."""
+
+    process: ProcessId
+    poll: Poll
+    effects: list[Effect]
+    end: End | None
+    """With ENDED."""
+
+
+class FromPeer(NamedTuple):
+    """A message from another node; its source's node is the one that the session authenticated (G3)."""
+
+    envelope: Envelope
+    receipt: object
+    """Comes back in `Taken` when the message is where it belongs: until then it weighs on the peer's credit (G24)."""
+
+
+class PeerFailed(NamedTuple):
+    """A message for another node that definitively cannot be delivered (G13)."""
+
+    parcel: Parcel
+    reason: Reason
+
+
+class PeerTook(NamedTuple):
+    """A message for another node has been taken by the kernel there."""
+
+    parcel: Parcel
+
+
+class Inject(NamedTuple):
+    """A system process sends a request; `Answered` brings the outcome if it expects a response."""
+
+    source: ProcessId
+    target: Address
+    request: Request
+    blob: LazyLoadBlob | None
+    token: object
+
+
+class Reply(NamedTuple):
+    """A system process answers."""
+
+    source: ProcessId
+    reply_to: ReplyTo
+    response: Response
+    blob: LazyLoadBlob | None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The node's user starts a process and grants it capabilities."""
+
+    launch: Launch
+    capabilities: tuple[Capability, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """Processes are about to be started: what is sent to them waits until `Settled` (`kernel.router.starting`)."""
+
+    processes: tuple[ProcessId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """They have been started, or will not be."""
+
+    processes: tuple[ProcessId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """The node's user, or a process that may, ends a process; no on-exit runs (G22)."""
+
+    process: ProcessId
+    revokes: bool = True
+    """Whether what it issued is worth nothing from now on (G21)."""
+
+
+@dataclass(frozen=True, slots=True)
+class KillAll:
+    """The node's user ends all these processes in one step: nothing that one of them is about to do, such as to spawn
+    another, happens any more."""
+
+    processes: tuple[ProcessId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Initialize:
+    """Make a process without running it: what is sent to it waits in its inbox, in order, until `Run`. Nothing happens
+    if its name is reserved or taken (`Lifecycle.objection`)."""
+
+    launch: Launch
+    capabilities: tuple[Capability, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run a process that was made by `Initialize`; nothing happens to any other."""
+
+    process: ProcessId
+
+
+@dataclass(frozen=True, slots=True)
+class GrantCapabilities:
+    """Let a process hold these; whoever says so has checked that it may (G21)."""
+
+    holder: ProcessId
+    capabilities: tuple[Capability, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawCapabilities:
+    """Let a process hold these no longer."""
+
+    holder: ProcessId
+    capabilities: tuple[Capability, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOnExit:
+    """Set what happens when a process ends (G22)."""
+
+    process: ProcessId
+    on_exit: OnExit
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The outcome of `Load`."""
+
+    process: ProcessId
+    program: Program | SpawnError
+    """NO_FILE_AT_PATH also for a file that is no process: whoever loaded it has logged why (G25)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateUsed:
+    """The outcome of `UseState`."""
+
+    token: object
+    """As in `UseState`."""
+    state: bytes | None
+    """Of a GET: the bytes, or None."""
+    problem: str | None = None
+    """Why it could not be done; the process traps, since the interface has no other way to tell it."""
+
+
+class Tick(NamedTuple):
+    """`Kernel.next_deadline` has come."""
+
+
+Event = (
+    Polled
+    | FromPeer
+    | PeerFailed
+    | PeerTook
+    | Inject
+    | Reply
+    | Start
+    | Expect
+    | Settled
+    | Kill
+    | KillAll
+    | Initialize
+    | Run
+    | GrantCapabilities
+    | WithdrawCapabilities
+    | ChangeOnExit
+    | Loaded
+    | StateUsed
+    | Tick
+)
+
+# --- actions --------------------------------------------------------------------------------------------------------
+
+
+class Resume(NamedTuple):
+    """Give a suspended guest its answer and let it run."""
+
+    process: ProcessId
+    answer: Answer | OnExit | ProcessId | SpawnError
+
+
+class Continue(NamedTuple):
+    """Let a pre-empted guest run on."""
+
+    process: ProcessId
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Make a guest and let it run."""
+
+    launch: Launch
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Drop a guest, in whatever state it is."""
+
+    process: ProcessId
+
+
+class Parcel(NamedTuple):
+    """A message on its way to another node, with what its sender gets back if it fails (G6, G14, G15)."""
+
+    envelope: Envelope
+    context: bytes | None
+    prompt: ReplyTo | None
+    """The sender's prompt when it sent this; restored with the error."""
+    sender: Process | None
+    """Tells this life of the sender from later ones; None: a system process."""
+    size: int
+    """Bytes that it keeps alive here."""
+    lot: Lot
+    """What it counts for while it is on its way."""
+
+
+class ToPeer(NamedTuple):
+    """Hand this to the network."""
+
+    parcel: Parcel
+
+
+class ToSystem(NamedTuple):
+    """A message for a system process of this node."""
+
+    envelope: Envelope
+
+
+class Taken(NamedTuple):
+    """A message from a peer is where it belongs: acknowledge it."""
+
+    receipt: object
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Read and compile a process's code from its package's drive; `Loaded` brings the outcome."""
+
+    process: ProcessId
+    package: PackageId
+    path: str
+
+
+class StateAction(enum.Enum):
+    """What a process does with its saved state (G27)."""
+
+    GET = "get"
+    SET = "set"
+    CLEAR = "clear"
+
+
+@dataclass(frozen=True, slots=True)
+class UseState:
+    """Read or change a process's saved state; `StateUsed` comes when it is done, a change when it is durable."""
+
+    process: ProcessId
+    token: object
+    """Tells this life of the process from later ones: an outcome that comes too late must not answer another's call."""
+    action: StateAction
+    state: bytes = b""
+
+
+class Answered(NamedTuple):
+    """The outcome of an `Inject` that expected a response."""
+
+    token: object
+    answer: Arrival | Failure
+
+
+class Output(NamedTuple):
+    """A process printed, or the kernel has something to say about it."""
+
+    process: ProcessId
+    verbosity: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that reached nobody, and why (G16)."""
+
+    time: float
+    envelope: Envelope
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A process has ended, for good or until its restart; its on-exit requests are on their way."""
+
+    process: ProcessId
+
+
+Action = (
+    Resume
+    | Continue
+    | Begin
+    | Close
+    | ToPeer
+    | ToSystem
+    | Taken
+    | Load
+    | UseState
+    | Output
+    | DeadLetter
+    | Answered
+    | Ended
+)

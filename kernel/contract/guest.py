@@ -1,0 +1,223 @@
+"""What a guest is to the kernel: a machine that is polled, and leaves effects behind.
+
+A guest runs only inside `poll`. What it wants from the world it appends to `effects`, in order; the kernel applies them
+after the poll. A host call that needs an answer suspends the guest: it is then in the state RECEIVE or CALL, and
+goes on at the first poll after `resume`. Nothing here knows Wasm; `kernel.wasm` implements these protocols.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from kernel.contract.limits import MAX_GUEST_FILES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel.contract.address import Address, ProcessId
+    from kernel.contract.capability import Capability
+    from kernel.contract.message import LazyLoadBlob, OnExit, Request, Response, SendError
+
+
+class Poll(enum.Enum):
+    """Why a poll came back."""
+
+    RECEIVE = "waits for its next message"
+    CALL = "waits for the answer to its last effect, one of `Call`"
+    PREEMPTED = "has used up its slice, or has emitted enough: poll again"
+    ENDED = "returned or trapped: see `Guest.end`"
+
+
+class Print(NamedTuple):
+    """print-to-terminal, or a line of the guest's stdout (verbosity 1) or stderr (verbosity 0)."""
+
+    verbosity: int
+    text: str
+
+
+class SendRequest(NamedTuple):
+    """send-request; send-requests emits one for each."""
+
+    target: Address
+    request: Request
+    context: bytes | None
+    blob: LazyLoadBlob | None
+
+
+class SendResponse(NamedTuple):
+    """send-response."""
+
+    response: Response
+    blob: LazyLoadBlob | None
+
+
+class SetOnExit(NamedTuple):
+    """set-on-exit."""
+
+    on_exit: OnExit
+
+
+class SaveCapabilities(NamedTuple):
+    """save-capabilities."""
+
+    capabilities: tuple[Capability, ...]
+
+
+class DropCapabilities(NamedTuple):
+    """drop-capabilities."""
+
+    capabilities: tuple[Capability, ...]
+
+
+class SendAndAwait(NamedTuple):
+    """send-and-await-response; the answer is an `Arrival` or a `Failure`."""
+
+    target: Address
+    request: Request
+    blob: LazyLoadBlob | None
+
+
+class Spawn(NamedTuple):
+    """spawn; the answer is a ProcessId or a SpawnError."""
+
+    name: str | None
+    wasm_path: str
+    on_exit: OnExit
+    request_capabilities: tuple[Capability, ...]
+    grant_capabilities: tuple[Grant, ...]
+    public: bool
+
+
+class Grant(NamedTuple):
+    """Who is to hold a capability that a spawned process issues."""
+
+    holder: ProcessId
+    params: str
+
+
+class GetState(NamedTuple):
+    """get-state; the answer is the bytes, or None."""
+
+
+class SetState(NamedTuple):
+    """set-state; the answer, None, comes when the bytes are durable (G27)."""
+
+    state: bytes
+
+
+class ClearState(NamedTuple):
+    """clear-state; the answer is None."""
+
+
+class OurCapabilities(NamedTuple):
+    """our-capabilities; the answer is a tuple of Capability."""
+
+
+class GetOnExit(NamedTuple):
+    """get-on-exit; the answer is an OnExit."""
+
+
+Call = SendAndAwait | Spawn | GetState | SetState | ClearState | OurCapabilities | GetOnExit
+"""Effects that suspend the guest until `Guest.resume` brings the answer; one is always the last of its poll."""
+
+Effect = Print | SendRequest | SendResponse | SetOnExit | SaveCapabilities | DropCapabilities | Call
+
+
+class SpawnError(enum.Enum):
+    """Why a spawn failed (G25); the values are the WIT enum's."""
+
+    NAME_TAKEN = 0
+    NO_FILE_AT_PATH = 1
+
+
+class Arrival(NamedTuple):
+    """A message handed to a guest: the answer to a receive, or to an awaited request."""
+
+    source: Address
+    message: Request | Response
+    context: bytes | None
+    """Of a response: what its request was sent with (G6)."""
+    blob: LazyLoadBlob | None
+    """From now on the guest's current blob (G11)."""
+
+
+class Failure(NamedTuple):
+    """A message that came back, handed to the guest that sent it."""
+
+    error: SendError
+    context: bytes | None
+
+
+Answer = Arrival | Failure | tuple["Capability", ...] | bytes | None
+
+
+class End(NamedTuple):
+    """How a guest ended."""
+
+    trap: str | None
+    """One line for the log; None: it returned."""
+
+
+class GuestStatistics(NamedTuple):
+    """What one guest has used so far."""
+
+    memory_bytes: int
+    """Linear memory now."""
+    blob_bytes_loaded: int
+    """Bytes of blobs that were copied into guest memory, ever (G11: inheriting adds nothing)."""
+    polls: int
+    cpu_seconds: float | None
+    """Time spent inside polls; None where the clock is virtual."""
+
+
+class Guest(Protocol):
+    """One running instance of a program."""
+
+    effects: list[Effect]
+    """In the order in which the guest caused them; whoever applies them empties the list."""
+    end: End | None
+    """Set once poll has returned ENDED."""
+
+    def poll(self) -> Poll:
+        """Run until the guest waits, is pre-empted or ends."""
+
+    def resume(self, answer: object) -> None:
+        """Set the answer that the suspended guest waits for: an Arrival or Failure in state RECEIVE, else as the last
+        effect's docstring says. The guest does not run before the next poll."""
+
+    def close(self) -> None:
+        """Drop the guest in whatever state it is, a spinning one included; idempotent."""
+
+    def statistics(self) -> GuestStatistics:
+        """What it has used so far."""
+
+
+class GuestConfig(NamedTuple):
+    """What one guest is started with."""
+
+    our: Address
+    memory_bytes: int
+    entropy: Callable[[int], bytes] | None = None
+    """Source of the guest's WASI randomness; None: the host's. Given in replayable runs."""
+    clock: Callable[[], int] | None = None
+    """Nanoseconds since 1970, for WASI's clock of that kind; None: the host's. Given in replayable runs."""
+    drive: str | None = None
+    """A host folder that the guest sees as `/` (G28); None: no folder."""
+    monotonic: Callable[[], int] | None = None
+    """Nanoseconds, for the one that nobody can set; None: as `clock`."""
+    files: int = MAX_GUEST_FILES
+    """Files of the drive that the guest may have open at once, where it uses WASI preview 1."""
+
+
+class Program(Protocol):
+    """Compiled code, ready to be started any number of times."""
+
+    opens_files: bool
+    """Whether it imports what of WASI makes and opens files: its guests write to their drive by themselves."""
+
+    def start(self, config: GuestConfig) -> Guest:
+        """A new guest that has not run yet.
+
+        Raises BadModule if it cannot be linked, GuestTrap if instantiation traps.
+        """

@@ -1,0 +1,206 @@
+"""One process's bookkeeping: plain state, changed by the router alone."""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.descent import Kin
+from kernel.contract.fair_queue import FairQueue
+from kernel.contract.guest import Effect, End, Poll, Program
+from kernel.contract.mailbox import Mailbox
+from kernel.contract.memory import Account
+from kernel.contract.message import Envelope, LazyLoadBlob, OnExit, ReplyTo, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a process is started; kept for its restarts (G22)."""
+
+    process: ProcessId
+    program: Program
+    on_exit: OnExit
+    public: bool
+    parent: ProcessId | None = None
+    """The process that spawned it; the two may message each other (G18)."""
+
+
+class Waiting(enum.Enum):
+    """What a process does, as the kernel sees it."""
+
+    NOTHING = "running"
+    RECEIVE = "waiting for a message"
+    RESPONSE = "awaiting a response"
+    CALL = "waiting for the kernel"
+    ROOM = "waiting for room in another inbox"
+    RUN = "initialized, not run yet"
+    END = "being ended"
+
+
+class Outstanding:
+    """A request that waits for its answer (G5): it leaves the kernel's table with exactly one outcome."""
+
+    __slots__ = (
+        "blob",
+        "context",
+        "deadline",
+        "holders",
+        "id",
+        "owner",
+        "passed_outside",
+        "prompt",
+        "request",
+        "size",
+        "target",
+        "token",
+    )
+
+    def __init__(
+        self,
+        id: int,
+        owner: Process | None,
+        request: Request,
+        target: Address,
+        deadline: float,
+    ) -> None:
+        self.id = id
+        self.owner = owner
+        """None: a system process, which gets the outcome by its token."""
+        self.request = request
+        self.target = target
+        self.deadline = deadline
+        self.context: bytes | None = None
+        self.blob: LazyLoadBlob | None = None
+        self.prompt: ReplyTo | None = None
+        """The owner's when it sent this (G9)."""
+        self.token: object = None
+        self.size = 0
+        """Bytes of body, context and blob."""
+        self.holders: list[Process] = []
+        """Local processes that owe the answer; if all of them end, nobody will give it (G14)."""
+        self.passed_outside = False
+        """The answer may come from where no end is seen: another node, or a system process."""
+
+
+class Stall(NamedTuple):
+    """A process that waits for room: what it still has to do once there is some (G24)."""
+
+    envelope: Envelope
+    context: bytes | None
+    rest: deque[Effect]
+    """Effects of the same poll that are not applied yet."""
+    poll: Poll
+    end: End | None
+
+
+class Parked(NamedTuple):
+    """A message from a peer that waits for room, or for its target to be started; its receipt, and so the peer's
+    credit, is held back. Or a request of a system process that waits for the latter."""
+
+    envelope: Envelope
+    receipt: object
+    """None for that of a system process."""
+
+
+class Lot:
+    """What is on its way from one sender to one node. It lives as long as a process or a message knows it."""
+
+    __slots__ = (
+        "__weakref__",
+        "account",
+        "bytes",
+        "messages",
+        "most_bytes",
+        "most_messages",
+        "node",
+        "outer",
+        "waiters",
+    )
+
+    def __init__(self, node: str, most_messages: float, most_bytes: float, outer: Lot | None, account: Account) -> None:
+        self.node = node
+        self.most_messages = most_messages
+        self.most_bytes = most_bytes
+        self.outer = outer
+        """What counts for this one counts for that one too."""
+        self.account = account
+        """Who pays for the memory."""
+        self.messages = 0
+        self.bytes = 0
+        self.waiters: deque[Process] = deque()
+        """Those that wait for this one, in order."""
+
+    def has_room(self) -> bool:
+        """Whether one more message, of any size, may be sent. With nothing on its way there is: nothing that goes
+        could wake who waits."""
+        if not self.messages:
+            return True
+        return self.messages < self.most_messages and self.bytes < self.most_bytes and self.account.has_room()
+
+
+class Process:
+    """A running process."""
+
+    __slots__ = (
+        "account",
+        "address",
+        "answers_abroad",
+        "awaited",
+        "blob",
+        "kin",
+        "launch",
+        "mailbox",
+        "messages",
+        "on_exit",
+        "outstanding",
+        "outstanding_bytes",
+        "outstanding_paid",
+        "owes",
+        "prompt",
+        "requests_abroad",
+        "stall",
+        "started_at",
+        "waiters",
+        "waiting",
+    )
+
+    def __init__(self, address: Address, launch: Launch, account: Account, kin: Kin, now: float) -> None:
+        self.address = address
+        self.launch = launch
+        self.kin = kin
+        self.on_exit: OnExit = launch.on_exit
+        self.started_at = now
+        self.mailbox = Mailbox(account)
+        self.waiting = Waiting.NOTHING
+        self.awaited = 0
+        """The id of the request whose response it awaits, while `waiting` says so."""
+        self.prompt: ReplyTo | None = None
+        self.blob: LazyLoadBlob | None = None
+        """Of the message being handled (G11)."""
+        self.outstanding: set[int] = set()
+        self.account = account
+        """Pays for what waits for it, and for what it waits for."""
+        self.outstanding_bytes = 0
+        self.outstanding_paid = 0
+        """Of those, what the account has (`outstanding`)."""
+        self.owes: set[int] = set()
+        """Ids of outstanding requests, of processes on this node, whose answer this one owes."""
+        self.stall: Stall | None = None
+        self.waiters: FairQueue[Process | Parked] = FairQueue()
+        """Whoever waits for room in this mailbox, in order (G4); nodes take turns."""
+        self.requests_abroad: Lot | None = None
+        """What counts its requests to the node to which it sent the last one."""
+        self.answers_abroad: Lot | None = None
+        """What counts its answers to the node to which it gave the last one."""
+        self.messages = 0
+        """Handed to it so far."""
+
+    def waits_still(self, before: Stall | None) -> bool:
+        """Whether it waits to send the same message as before it has tried."""
+        return self.stall is not None and before is not None and self.stall.envelope is before.envelope
+
+    def __repr__(self) -> str:
+        return f"<Process {self.address} {self.waiting.value}, {len(self.mailbox)} in the inbox>"

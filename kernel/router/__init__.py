@@ -1,0 +1,1 @@
+"""The router: events and the time in, actions out; imports `contract` and `capabilities`."""

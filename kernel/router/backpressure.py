@@ -1,0 +1,128 @@
+"""Who waits for room in a mailbox, and how they go on (G24).
+
+A sender whose target has no room is set aside with the rest of its effects (`Stall`), in the target's queue; a message
+from a peer is parked there, and holds back the peer's credit. When the target takes a message, or ends, they move on,
+one after the other and from here alone: letting one go on can let others move, and the chain of those may be as long as
+there are processes. A sender of which too much is on its way to other nodes waits in the same manner, at its account
+(`in_flight`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from kernel.contract.events import Taken
+from kernel.contract.guest import Effect, End, Poll
+from kernel.contract.message import Envelope, Reason, Request
+from kernel.contract.process import Lot, Parked, Process, Waiting
+from kernel.router.outcomes import Outcomes
+from kernel.router.router import Router
+
+Apply = Callable[[Process, Iterable[Effect], Poll, End | None], None]
+"""Go on with the rest of a process's effects."""
+Send = Callable[[Process, Envelope, bytes | None, bool], bool]
+"""Bring a message on its way; the last parameter: its turn has come, whoever else waits. False: there is no room."""
+
+
+class Backpressure:
+    """See the module's text."""
+
+    def __init__(self, router: Router, outcomes: Outcomes, *, apply: Apply, send: Send) -> None:
+        self._moves: deque[Process | Parked] = deque()
+        """Processes whose mailbox has room again, and those who waited for one that has ended."""
+        self._settling = False
+        self._router = router
+        self._outcomes = outcomes
+        self._processes = router.processes
+        self._outstanding = router.outstanding
+        self._abroad = router.abroad
+        self._apply = apply
+        self._send = send
+
+    def set_aside(self, sender: Process, rest: deque[Effect], poll: Poll, end: End | None) -> None:
+        """A sender waits for room: this is what it goes on with."""
+        assert sender.stall is not None
+        sender.stall = sender.stall._replace(rest=rest, poll=poll, end=end)
+        sender.waiting = Waiting.ROOM
+
+    def release(self, target: Process) -> None:
+        """A process has ended: whoever waited for room there waits no longer."""
+        self._moves.extend(target.waiters.drain())
+        self._settle()
+
+    def free(self, target: Process) -> None:
+        """A process has taken a message: there may be room for whoever waits."""
+        self._moves.append(target)
+        self._settle()
+
+    def retry(self, sender: Process) -> None:
+        """What a process waited to send may find its place now."""
+        self._moves.append(sender)
+        self._settle()
+
+    def freed(self, lot: Lot) -> None:
+        """A message is no longer on its way to another node, and somebody waits for that."""
+        for each in self._abroad.freed(lot):
+            self.retry(each)
+
+    def _settle(self) -> None:
+        """Let all move on who can; what comes of that is added to `_moves`, and done by the same loop."""
+        if self._settling:
+            return
+        self._settling = True
+        while self._moves:
+            self._move(self._moves.popleft())
+        self._settling = False
+
+    def _move(self, move: Process | Parked) -> None:
+        if isinstance(move, Parked):
+            self._router.emit(Taken(move.receipt))
+            self._outcomes.dead(move.envelope, Reason.PROCESS_ENDED)
+        elif move.stall is not None:
+            self._retry(move, admitted=False)
+        else:
+            self._admit(move)
+
+    def _admit(self, target: Process) -> None:
+        """A mailbox has room again: let in whoever waits, in order."""
+        while target.waiters and target.mailbox.has_room():
+            waiter = target.waiters.take()
+            if isinstance(waiter, Parked):
+                self._router.emit(Taken(waiter.receipt))
+                self._router.put_request(target, waiter.envelope)
+            else:
+                before = waiter.stall
+                self._retry(waiter, admitted=True)
+                if waiter.waits_still(before):
+                    target.waiters.last_is_first(None)  # there is no memory for it yet
+                    return
+
+    def _retry(self, sender: Process, *, admitted: bool) -> None:
+        """Send what a process waited to send, and go on with the rest of its effects."""
+        stall, sender.stall = sender.stall, None
+        assert stall is not None
+        sender.waiting = Waiting.NOTHING
+        envelope, context, rest, poll, end = stall
+        message = envelope.message
+        if isinstance(message, Request) and message.expects_response is not None:
+            if envelope.id not in self._outstanding:
+                self._apply(sender, rest, poll, end)  # it timed out meanwhile
+                return
+            if poll is Poll.CALL and not rest and sender.awaited == envelope.id:
+                sender.waiting = Waiting.RESPONSE
+        if self._send(sender, envelope, context, admitted):
+            if self._processes.get(sender.address.process) is sender:
+                self._apply(sender, rest, poll, end)
+        else:
+            self.set_aside(sender, rest, poll, end)
+
+    def give_up(self, sender: Process) -> None:
+        """A sender has ended, or its request has run out of time: it waits no longer."""
+        stall, sender.stall = sender.stall, None
+        assert stall is not None
+        target = self._processes.get(stall.envelope.target.process)
+        if target is not None:
+            target.waiters.discard(None, sender)
+        self._router.expected.give_up(stall.envelope.target.process, sender)
+        self._abroad.give_up(sender)

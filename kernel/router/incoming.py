@@ -1,0 +1,186 @@
+"""Messages that do not come from a guest of this node: from other nodes, and from system processes.
+
+The router's other half: what it takes in here it hands over, answers or buries with the router's own means.
+"""
+
+from __future__ import annotations
+
+from kernel.contract.address import OUR_NODE, Address
+from kernel.contract.events import Expect, FromPeer, Inject, Parcel, PeerFailed, PeerTook, Reply, Settled, Taken
+from kernel.contract.guest import Arrival, Failure
+from kernel.contract.mailbox import Delivery
+from kernel.contract.message import Envelope, Reason, ReplyTo, Request, Response, returned
+from kernel.contract.process import Outstanding, Parked, Process
+from kernel.router.backpressure import Backpressure
+from kernel.router.outcomes import Outcomes
+from kernel.router.router import Router
+
+_new = tuple.__new__
+
+
+class Incoming:
+    """Handlers of these events."""
+
+    def __init__(self, router: Router, outcomes: Outcomes, room: Backpressure) -> None:
+        self._router = router
+        self._outcomes = outcomes
+        self._room = room
+        self._processes = router.processes
+        self._outstanding = router.outstanding
+        self._abroad = router.abroad
+        self._expected = router.expected
+
+    def on_from_peer(self, event: FromPeer) -> None:
+        """A message from another node: to a process that may use the network, when it has room (G19, G24)."""
+        envelope, receipt = event
+        if type(envelope.message) is Response:
+            self._router.emit(_new(Taken, (receipt,)))
+            self._on_peer_response(envelope)
+            return
+        receiver = self._processes.get(envelope.target.process)
+        if receiver is None and self._expected.wait(envelope.target.process, Parked(envelope, receipt)):
+            return  # it comes when that has been started
+        if self._router.tracer is not None:
+            self._router.tracer.sent(envelope, self._router.now)
+        if receiver is None:
+            # Those of this node are there, but not for other nodes.
+            local = self._router.is_system(envelope.target.process)
+            self._refuse(event, Reason.NO_CAPABILITY if local else Reason.NO_SUCH_PROCESS)
+        elif not self._router.grants.may_use_network(envelope.target.process):
+            self._refuse(event, Reason.NO_CAPABILITY)
+        elif receiver.mailbox.has_room() and not receiver.waiters:
+            self._router.emit(_new(Taken, (receipt,)))
+            self._router.put_request(receiver, envelope)
+        else:
+            receiver.waiters.put(envelope.source.node, Parked(envelope, receipt))
+
+    def _refuse(self, event: FromPeer, reason: Reason) -> None:
+        self._router.emit(Taken(event.receipt))
+        self._outcomes.dead(event.envelope, reason)
+
+    def _on_peer_response(self, envelope: Envelope) -> None:
+        entry = self._outstanding.get(envelope.id)
+        if entry is not None and not entry.passed_outside:
+            self._outcomes.drop(envelope)  # no other node has ever had it to answer
+        elif entry is None or entry.owner is None or entry.owner.address != envelope.target:
+            if entry is not None and entry.owner is None and self._router.is_system(envelope.target.process):
+                self._resolve_from_peer(envelope)
+                return
+            self._outcomes.drop(envelope)
+        elif not self._router.grants.may_use_network(envelope.target.process):
+            self._outcomes.dead(envelope, Reason.NO_CAPABILITY)
+        else:
+            self._resolve_from_peer(envelope)
+
+    def _resolve_from_peer(self, envelope: Envelope) -> None:
+        entry = self._outstanding.resolve(envelope.id)
+        assert entry is not None
+        answer = _new(Arrival, (envelope.source, envelope.message, entry.context, envelope.blob))
+        self._outcomes.deliver(entry, answer, envelope.blob)
+
+    def on_peer_took(self, event: PeerTook) -> None:
+        """Another node's kernel has a message."""
+        if self._router.tracer is not None:
+            self._router.tracer.arrived(event.parcel.envelope, self._router.now)
+        self._gone(event.parcel)
+
+    def on_peer_failed(self, event: PeerFailed) -> None:
+        """A message for another node came back."""
+        self._failed(event.parcel, event.reason)
+        self._gone(event.parcel)
+
+    def _gone(self, parcel: Parcel) -> None:
+        """A message is no longer on its way to another node."""
+        if self._abroad.gone(parcel.lot, parcel.size):
+            self._room.freed(parcel.lot)
+
+    def _failed(self, parcel: Parcel, reason: Reason) -> None:
+        """Give it back with context and prompt, to the life that sent it (G14, G15)."""
+        envelope, context, prompt, life, _, _ = parcel
+        message = envelope.message
+        if isinstance(message, Request) and message.expects_response is not None:
+            entry = self._outstanding.resolve(envelope.id)
+            if entry is not None:
+                self._outcomes.fail(entry, reason)
+            self._outcomes.dead(envelope, reason)  # also where the time was up before: it says why
+            return
+        self._outcomes.dead(envelope, reason)
+        sender = self._processes.get(envelope.source.process)
+        if sender is not None and sender is life:
+            error = returned(envelope, reason)
+            self._router.put(sender, Delivery(Failure(error, context), prompt, False, envelope.blob, 0))
+
+    def on_inject(self, event: Inject) -> None:
+        """A system process sends a request, in the node's own name: no capability is needed, and no room."""
+        source, target, request, blob, token = event
+        id = self._router.fresh_id()
+        if target.node == OUR_NODE:
+            target = Address(self._router.our, target.process)
+        ours = Address(self._router.our, source)
+        reply_to = None
+        if request.expects_response is not None:
+            reply_to = ReplyTo(ours, id)
+            entry = Outstanding(id, None, request, target, self._router.now + request.expects_response)
+            entry.blob, entry.token = blob, token
+            self._outstanding.add(entry)
+        envelope = Envelope(id, ours, target, reply_to, request, blob)
+        if self._router.tracer is not None:
+            self._router.tracer.sent(envelope, self._router.now)
+        if target.node != self._router.our:
+            if self._abroad.full(envelope, None) is None:
+                if reply_to is not None:
+                    self._outstanding.entrust(id, None, None)
+                self._router.to_peer(envelope, None, None)
+            else:
+                self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
+            return
+        self._place(envelope)
+
+    def _place(self, envelope: Envelope) -> None:
+        """Hand a system process's request to whoever it is for on this node."""
+        target = envelope.target.process
+        receiver = self._processes.get(target)
+        if receiver is not None:
+            if envelope.reply_to is not None:
+                self._outstanding.entrust(envelope.id, receiver, None)
+            self._router.put_request(receiver, envelope)
+        elif self._router.is_system(target):
+            self._router.to_system(envelope)
+        elif not self._expected.wait(target, Parked(envelope, None)):
+            self._outcomes.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
+
+    def on_reply(self, event: Reply) -> None:
+        """A system process answers a request."""
+        source, reply_to, response, blob = event
+        envelope = Envelope(reply_to.id, Address(self._router.our, source), reply_to.address, None, response, blob)
+        if reply_to.address.node != self._router.our:
+            if self._abroad.full(envelope, None) is None:
+                self._router.to_peer(envelope, None, None)
+            else:
+                self._outcomes.dead(envelope, Reason.INBOX_FULL)
+            return
+        entry = self._outstanding.resolve(reply_to.id)
+        if entry is not None:
+            self._outcomes.deliver(entry, Arrival(envelope.source, response, entry.context, blob), blob)
+        else:
+            self._outcomes.drop(envelope)
+
+    # --- processes that are about to be started ---------------------------------------------------------------------
+
+    def on_expect(self, event: Expect) -> None:
+        """What is sent to these waits from now on."""
+        self._expected.add(event.processes)
+
+    def on_settled(self, event: Settled) -> None:
+        """They have been started, or will not be: whoever waits for them goes on."""
+        for process in event.processes:
+            for waiter in self._expected.take(process):
+                self._go_on(waiter)
+
+    def _go_on(self, waiter: Process | Parked) -> None:
+        if isinstance(waiter, Process):
+            self._room.retry(waiter)
+        elif waiter.envelope.source.node != self._router.our:
+            self.on_from_peer(FromPeer(*waiter))
+        elif waiter.envelope.reply_to is None or waiter.envelope.id in self._outstanding:
+            self._place(waiter.envelope)  # otherwise it has timed out meanwhile

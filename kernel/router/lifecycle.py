@@ -1,0 +1,384 @@
+"""How processes come and go: start, spawn, kill, end, on-exit, restart (G21, G22, G25).
+
+Owns the table of running processes and those that wait for their restart; reaches the router through
+`kernel.router.router`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from kernel.capabilities.grants import Grants
+from kernel.contract import limits
+from kernel.contract.address import Address, PackageId, ProcessId
+from kernel.contract.capability import Capability
+from kernel.contract.descent import Descent, Kin
+from kernel.contract.errors import BadAddress
+from kernel.contract.events import (
+    Begin,
+    ChangeOnExit,
+    Close,
+    Continue,
+    Ended,
+    GrantCapabilities,
+    Initialize,
+    Kill,
+    KillAll,
+    Load,
+    Loaded,
+    Run,
+    Start,
+    WithdrawCapabilities,
+)
+from kernel.contract.guest import End, Spawn, SpawnError
+from kernel.contract.json_text import is_json
+from kernel.contract.message import OnExit, OnExitAction
+from kernel.contract.process import Launch, Process, Waiting
+from kernel.router.router import Router
+
+FIRST_BACK_OFF = 1.0
+"""Seconds before the first restart; each further one doubles it (G22)."""
+LONGEST_BACK_OFF = 600.0
+"""Seconds."""
+HEALTHY_AFTER = 5.0
+"""Times the back-off: a process that ran for so long starts again from the first back-off."""
+
+KILLS_AT_ONCE = 128
+"""Processes that are ended without a pause, at 40 microseconds each, with all who are told of it; of more that are to
+end together the others run no longer, and end a few at a time, while messages flow."""
+
+RESERVED = ("distro", "sys")
+"""Package and publisher of the system processes: no process of a guest gets an id there (G21)."""
+
+
+class _Spawning(NamedTuple):
+    parent: Process
+    spawn: Spawn
+
+
+class _Restart(NamedTuple):
+    at: float
+    number: int
+    launch: Launch
+    on_exit: OnExit
+    kin: Kin
+
+
+class Lifecycle:
+    """The processes of one node."""
+
+    def __init__(self, grants: Grants, router: Router, our: str) -> None:
+        self.processes: dict[ProcessId, Process] = {}
+        self._grants = grants
+        self._router = router
+        self._our = our
+        self._spawning: dict[ProcessId, _Spawning] = {}
+        self._restarts: list[_Restart] = []
+        self._descent = Descent()
+        self._doomed: dict[ProcessId, None] = {}
+        """Those that are about to end, and run no longer."""
+        self._doomed_at = 0.0
+        self._back_off: dict[ProcessId, float] = {}
+        self._of_package: Counter[PackageId] = Counter()
+        """Running processes."""
+        self._restarted: dict[ProcessId, int] = {}
+        self._number = 0
+
+    # --- begin ------------------------------------------------------------------------------------------------------
+
+    def on_start(self, event: Start) -> None:
+        """The node's user starts a process, in place of one of the same id if there is one."""
+        process = event.launch.process
+        if self._is_reserved(process):
+            self._router.say(process, "cannot be started: the name is a system process's")
+            return
+        self._cancel_spawn(process)
+        if process in self.processes or process in self._doomed:
+            self.on_kill(Kill(process))
+        self._cancel_restarts({process})
+        self._grant(process, event.capabilities)
+        self._begin(event.launch, event.launch.on_exit)
+
+    def _begin(self, launch: Launch, on_exit: OnExit, kin: Kin | None = None) -> None:
+        """`kin`: of its life, if it is started again."""
+        process = self._make(launch, on_exit, kin)
+        self._router.emit(Begin(launch, process.address))
+
+    def _grant(self, process: ProcessId, capabilities: tuple[Capability, ...]) -> None:
+        if not self._grants.grant(process, capabilities):
+            self._router.say(process, "is granted fewer capabilities than asked for: it or its package holds too many")
+
+    def _make(self, launch: Launch, on_exit: OnExit, kin: Kin | None = None) -> Process:
+        if kin is None:
+            parent = self.processes.get(launch.parent) if launch.parent is not None else None
+            kin = self._descent.born(launch.process, parent.kin if parent is not None else None)
+        account = self._router.memory.of_process(launch.process)
+        process = Process(Address(self._our, launch.process), launch, account, kin, self._router.now)
+        process.on_exit = on_exit
+        self.processes[launch.process] = process
+        self._of_package[launch.process.package_id] += 1
+        return process
+
+    # --- as kernel:distro:sys has it done ---------------------------------------------------------------------------
+
+    def on_initialize(self, event: Initialize) -> None:
+        """A process is made without being run."""
+        launch = event.launch
+        if self.objection(launch.process) is not None or launch.parent in self._doomed:
+            return
+        self._grants.forget(launch.process)  # what an earlier process of that name held is not its own (G21)
+        if self._grants.grant_bounded(launch.process, event.capabilities):
+            self._make(launch, launch.on_exit).waiting = Waiting.RUN
+
+    def on_run(self, event: Run) -> None:
+        """It is run; what has come in meanwhile waits in its inbox."""
+        process = self.processes.get(event.process)
+        if process is not None and process.waiting is Waiting.RUN:
+            process.waiting = Waiting.NOTHING
+            process.started_at = self._router.now
+            self._router.emit(Begin(process.launch, process.address))
+
+    def on_grant(self, event: GrantCapabilities) -> None:
+        """A process gets capabilities, if it is there: for a name that nobody has they could pile up without end."""
+        if self.is_taken(event.holder) and not self._grants.grant_bounded(event.holder, event.capabilities):
+            self._router.say(event.holder, "holds too many capabilities to be given more")
+
+    def on_withdraw(self, event: WithdrawCapabilities) -> None:
+        """A process loses capabilities."""
+        self._grants.drop(event.holder, event.capabilities)
+
+    def on_change_on_exit(self, event: ChangeOnExit) -> None:
+        """A process gets another on-exit setting."""
+        process = self.processes.get(event.process)
+        if process is not None:
+            process.on_exit = event.on_exit
+
+    def go_on(self, process: Process) -> None:
+        """A process has used up its slice."""
+        self._router.emit(Continue(process.address.process))
+
+    # --- spawn (G25) ------------------------------------------------------------------------------------------------
+
+    def spawn(self, parent: Process, effect: Spawn) -> bool:
+        """A process spawns a child in its own package."""
+        parent.waiting = Waiting.CALL
+        ours = parent.address.process
+        name = effect.name if effect.name is not None else str(self._router.fresh_id())
+        child = ProcessId(name, ours.package, ours.publisher)
+        problem = self.objection(child)
+        if problem is not None:
+            self._router.say(ours, f"cannot spawn {name!r}: {problem}")
+            self._router.answer_call(parent, SpawnError.NAME_TAKEN)
+            return True
+        self._spawning[child] = _Spawning(parent, effect)
+        self._router.emit(Load(child, ours.package_id, effect.wasm_path))
+        return True
+
+    def objection(self, process: ProcessId) -> str | None:
+        """Why no new process can have this name; None: it can."""
+        try:
+            Address(self._our, process).validate()
+        except BadAddress as error:
+            return str(error)
+        if self._is_reserved(process):
+            return "the name is a system process's"
+        if self.is_known(process):
+            return "the name is taken"
+        if len(self.processes) + len(self._spawning) + len(self._restarts) >= limits.MAX_PROCESSES:
+            return f"this node runs {limits.MAX_PROCESSES} processes already"
+        if self._of_package[process.package_id] >= limits.MAX_PROCESSES_OF_PACKAGE:
+            return f"its package runs {limits.MAX_PROCESSES_OF_PACKAGE} processes already"
+        return None
+
+    def is_taken(self, process: ProcessId) -> bool:
+        """Whether it runs, waits for its restart, or is about to be started."""
+        known = process in self.processes or process in self._back_off or process in self._router.expected
+        return known or process in self._doomed
+
+    def is_known(self, process: ProcessId) -> bool:
+        """Whether it is taken, or being spawned."""
+        return self.is_taken(process) or process in self._spawning
+
+    def _is_reserved(self, process: ProcessId) -> bool:
+        return (process.package, process.publisher) == RESERVED or self._router.is_system(process)
+
+    def _cancel_spawn(self, child: ProcessId) -> None:
+        """Somebody else takes the name, or the user does not want it: the spawn under way has failed."""
+        spawning = self._spawning.pop(child, None)
+        if spawning is not None and self.processes.get(spawning.parent.address.process) is spawning.parent:
+            self._router.answer_call(spawning.parent, SpawnError.NAME_TAKEN)
+
+    def on_loaded(self, event: Loaded) -> None:
+        """The code of a child is there, or is not."""
+        spawning = self._spawning.pop(event.process, None)
+        if spawning is None:
+            return
+        parent, effect = spawning
+        if self.processes.get(parent.address.process) is not parent:
+            return  # it ended meanwhile
+        child = event.process
+        if isinstance(event.program, SpawnError):
+            self._router.answer_call(parent, event.program)
+            return
+        self._grants.forget(child)  # what an earlier process of that name held is not its own (G21)
+        self._grant(child, self._inherited(parent, effect.request_capabilities))
+        for holder, params in effect.grant_capabilities:
+            granted = Capability(Address(self._our, child), params)
+            # Only to who is there: a name that nobody has could be invented without end.
+            if not is_json(params) or not self.is_taken(holder) or not self._grants.grant_bounded(holder, [granted]):
+                self._router.say(parent.address.process, f"cannot grant {holder} a capability of {child}")
+        launch = Launch(child, event.program, effect.on_exit, effect.public, parent.address.process)
+        self._begin(launch, effect.on_exit)
+        self._router.answer_call(parent, child)
+
+    def _inherited(self, parent: Process, wanted: tuple[Capability, ...]) -> tuple[Capability, ...]:
+        """At most what the parent holds or issues itself (G21)."""
+        kept = self._grants.attachable(parent.address, wanted)
+        if len(kept) < len(wanted):
+            self._router.say(parent.address.process, "asked for a child to hold what it does not hold itself")
+        return kept
+
+    # --- end (G22) --------------------------------------------------------------------------------------------------
+
+    def ended(self, process: Process, end: End) -> None:
+        """A guest returned or trapped: its on-exit setting applies."""
+        if end.trap is not None:
+            self._router.say(process.address.process, f"ended: {end.trap}")
+        self._remove([process])
+        if process.on_exit.action is OnExitAction.RESTART:
+            self._restart_later(process)
+        else:
+            if process.on_exit.action is OnExitAction.REQUESTS:
+                self._router.send_as_ended(process)
+            self._forget(process.address.process)
+            self._descent.ended(process.kin)
+        self._router.emit(Ended(process.address.process))
+
+    def _forget(self, process: ProcessId) -> None:
+        """A process is gone for good."""
+        self._grants.forget(process)
+        self._back_off.pop(process, None)
+        self._restarted.pop(process, None)
+
+    def trap(self, process: Process, why: str) -> None:
+        """End a process that did what the interface forbids."""
+        self.ended(process, End(why))
+
+    def on_kill(self, event: Kill) -> None:
+        """The user ends a process: no on-exit, and what it issued is revoked (G21), unless the event says otherwise."""
+        self._kill((event.process,), revokes=event.revokes)
+
+    def on_kill_all(self, event: KillAll) -> None:
+        """The user ends several processes in one step: from here on none of them does anything."""
+        rest = event.processes[KILLS_AT_ONCE:]
+        if rest:
+            self._doom(rest)
+        self._kill(event.processes[:KILLS_AT_ONCE], revokes=True)
+
+    def _doom(self, processes: Collection[ProcessId]) -> None:
+        self._doomed |= dict.fromkeys(processes)
+        self._doomed_at = self._router.now
+        self._cancel_restarts(set(processes))
+        self._spawning = {
+            child: spawning
+            for child, spawning in self._spawning.items()
+            if spawning.parent.address.process not in self._doomed
+        }
+        for process in map(self.processes.get, processes):
+            if process is not None:
+                self._router.hush(process)
+                process.waiting = Waiting.END
+                self._router.emit(Close(process.address.process))
+
+    @property
+    def ending(self) -> bool:
+        """Whether some are still to be ended that run no longer."""
+        return bool(self._doomed)
+
+    def _kill(self, killed: Collection[ProcessId], *, revokes: bool) -> None:
+        for process in killed:
+            self._doomed.pop(process, None)
+            self._cancel_spawn(process)
+        self._cancel_restarts(set(killed))
+        if revokes:
+            self._router.revoke({Address(self._our, process): None for process in killed})
+        for process in killed:
+            self._forget(process)
+        running = [process for process in map(self.processes.get, killed) if process is not None]
+        self._remove(running)
+        for each in running:
+            self._descent.ended(each.kin)
+            self._router.emit(Ended(each.address.process))
+
+    def _cancel_restarts(self, processes: set[ProcessId]) -> None:
+        """They do not start again."""
+        cancelled = [restart for restart in self._restarts if restart.launch.process in processes]
+        if cancelled:
+            self._restarts = [restart for restart in self._restarts if restart.launch.process not in processes]
+            heapq.heapify(self._restarts)
+        for restart in cancelled:
+            self._descent.ended(restart.kin)
+
+    def _remove(self, ended: Sequence[Process]) -> None:
+        """Take out processes, all of them before anybody is told of one: what others do then must not reach any."""
+        for process in ended:
+            self._router.hush(process)
+        for process in ended:
+            del self.processes[process.address.process]
+            package = process.address.process.package_id
+            self._of_package[package] -= 1
+            if not self._of_package[package]:
+                del self._of_package[package]
+            self._router.emit(Close(process.address.process))
+        self._router.bury(ended)
+
+    # --- families (G22) ---------------------------------------------------------------------------------------------
+
+    def tree(self, chosen: Callable[[ProcessId], bool]) -> tuple[ProcessId, ...]:
+        """The processes whose ids are `chosen` and all that descend from one of them, parents first, also where a
+        process between has ended; those that wait for their restart too."""
+        roots = [process.kin for id, process in self.processes.items() if chosen(id)]
+        roots += [restart.kin for restart in sorted(self._restarts) if chosen(restart.launch.process)]
+        roots += self._descent.ghosts(chosen)
+        return tuple(kin.id for kin in self._descent.below(roots))
+
+    # --- restart ----------------------------------------------------------------------------------------------------
+
+    def _restart_later(self, process: Process) -> None:
+        id, now = process.address.process, self._router.now
+        wait = self._back_off.get(id, FIRST_BACK_OFF)
+        if now - process.started_at >= HEALTHY_AFTER * wait:
+            wait = FIRST_BACK_OFF
+        self._back_off[id] = min(2 * wait, LONGEST_BACK_OFF)
+        self._number += 1
+        heapq.heappush(self._restarts, _Restart(now + wait, self._number, process.launch, process.on_exit, process.kin))
+        self._router.say(id, f"starts again in {wait:g} s")
+
+    def next_deadline(self) -> float | None:
+        """When the next restart is due; at once, if there is more to end."""
+        if self._doomed:
+            return self._doomed_at
+        return self._restarts[0].at if self._restarts else None
+
+    def on_tick(self) -> None:
+        """Start again whoever's time has come; go on ending what is to end."""
+        if self._doomed:
+            self._kill(tuple(islice(self._doomed, KILLS_AT_ONCE)), revokes=True)
+        while self._restarts and self._restarts[0].at <= self._router.now:
+            restart = heapq.heappop(self._restarts)
+            process = restart.launch.process
+            self._restarted[process] = self._restarted.get(process, 0) + 1
+            self._begin(restart.launch, restart.on_exit, restart.kin)
+
+    def restarts(self, process: ProcessId) -> int:
+        """How often it has been started again since somebody started it."""
+        return self._restarted.get(process, 0)
+
+    def waiting(self) -> list[tuple[Launch, float]]:
+        """Who waits for a restart, and when that is due, by name."""
+        waiting = ((restart.launch, restart.at) for restart in self._restarts)
+        return sorted(waiting, key=lambda each: each[0].process)

@@ -1,0 +1,156 @@
+"""How messages end: a request with its one outcome (G5), and whatever else reaches nobody as a dead letter (G16).
+
+An entry that was taken out of the `OutstandingTable` is owed an outcome, and this is where it gets it, with its context
+(G6) and the prompt of its time (G9). Owns the counts of both.
+"""
+
+from __future__ import annotations
+
+from kernel.contract.address import Address
+from kernel.contract.events import Answered, DeadLetter
+from kernel.contract.guest import Arrival, Failure
+from kernel.contract.mailbox import Delivery
+from kernel.contract.message import (
+    Envelope,
+    LazyLoadBlob,
+    Reason,
+    ReplyTo,
+    Request,
+    Response,
+    SendError,
+    SendErrorKind,
+    is_claim,
+    kind_of,
+    size_of,
+)
+from kernel.contract.process import Outstanding, Process, Waiting
+from kernel.router.router import Router
+
+# Names of their own, as in `kernel`.
+_RECEIVE, _RESPONSE = Waiting.RECEIVE, Waiting.RESPONSE
+_new = tuple.__new__
+
+
+class Outcomes:
+    """See the module's text."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._outstanding = router.outstanding
+        self._count = 0
+        self._offline = 0
+        self._timeout = 0
+        """Of the outcomes."""
+        self._dropped = 0
+        """Responses that came too late, twice, or for nobody (G5)."""
+
+    def statistics(self) -> dict[str, int]:
+        """Since the start: requests `answered`, `offline`, `timeout`, responses `dropped`."""
+        return {
+            "dropped": self._dropped,
+            "answered": self._count - self._offline - self._timeout,
+            "offline": self._offline,
+            "timeout": self._timeout,
+        }
+
+    # --- of requests that expect a response -------------------------------------------------------------------------
+
+    def deliver(self, entry: Outstanding, answer: Arrival | Failure, blob: LazyLoadBlob | None) -> None:
+        """The one outcome of a request that has been taken out of the table."""
+        owner, router = entry.owner, self._router
+        if owner is not None and type(answer) is Arrival:
+            awaited = owner.waiting is _RECEIVE or (owner.waiting is _RESPONSE and owner.awaited == entry.id)
+            if not awaited and not owner.mailbox.has_room_for_answer(size_of(answer.message, blob)):
+                self.dead(self._rebuilt(entry.id, answer, owner.address, None), Reason.INBOX_FULL)
+                self.fail(entry, Reason.INBOX_FULL)
+                return
+        self._count += 1
+        if router.tracer is not None:
+            self._trace(entry, answer)
+        if owner is None:
+            router.emit(Answered(entry.token, answer))
+            return
+        waiting = owner.waiting
+        if waiting is _RECEIVE or (waiting is _RESPONSE and owner.awaited == entry.id):
+            router.give(owner, answer, entry.prompt, False, blob)
+            return
+        delivery = _new(Delivery, (answer, entry.prompt, False, blob, 0))
+        if waiting is Waiting.ROOM and owner.stall is not None and owner.stall.envelope.id == entry.id:
+            router.unstall(owner, delivery)
+        else:
+            from_peer = type(answer) is Arrival and answer.source.node != router.our
+            owner.mailbox.put(delivery, answer.source.node if from_peer else None)  # type: ignore[union-attr]
+
+    def _trace(self, entry: Outstanding, answer: Arrival | Failure) -> None:
+        tracer, now = self._router.tracer, self._router.now
+        assert tracer is not None
+        if isinstance(answer, Failure):
+            tracer.failed(entry.id, answer.error.reason, now)
+        else:
+            assert isinstance(answer.message, Response)
+            tracer.answered(entry.id, answer.source, answer.message, answer.blob, now)
+        if entry.owner is not None:
+            tracer.queued(answer, entry.id, is_request=False)
+
+    def fail(self, entry: Outstanding, reason: Reason) -> None:
+        """The same: it has failed; its owner is told."""
+        error = SendError(kind_of(reason), entry.target, entry.request, entry.blob, reason)
+        if error.kind is SendErrorKind.OFFLINE:
+            self._offline += 1
+        else:
+            self._timeout += 1
+        self.deliver(entry, Failure(error, entry.context), entry.blob)
+
+    def expire(self, now: float) -> None:
+        """Fail those whose time is up (G7)."""
+        while (entry := self._outstanding.expire(now)) is not None:
+            self.fail(entry, Reason.EXPIRED)
+            if entry.owner is not None:  # a user's request is the user's to know of
+                reply_to = ReplyTo(entry.owner.address, entry.id)
+                self.dead(
+                    Envelope(entry.id, reply_to.address, entry.target, reply_to, entry.request, entry.blob),
+                    Reason.EXPIRED,
+                )
+
+    def orphan(self, ended: Process) -> None:
+        """A process has ended: fail what it alone could have answered (G14)."""
+        for id in self._outstanding.orphans(ended):
+            entry = self._outstanding.resolve(id)
+            if entry is not None:
+                self.fail(entry, Reason.PROCESS_ENDED)
+
+    # --- of everything else -----------------------------------------------------------------------------------------
+
+    def undeliverable(self, envelope: Envelope, reason: Reason) -> None:
+        """A local request reached nobody: Timeout at once for who expects a response (G14)."""
+        request = envelope.message
+        if isinstance(request, Request) and request.expects_response is not None:
+            entry = self._outstanding.resolve(envelope.id)
+            if entry is not None:
+                self.fail(entry, reason)
+        self.dead(envelope, reason)
+
+    def drop(self, envelope: Envelope) -> None:
+        """A response that nobody waits for (any more) (G5)."""
+        self._dropped += 1
+        self.dead(envelope, Reason.NOT_AWAITED)
+
+    def dead(self, envelope: Envelope, reason: Reason) -> None:
+        """A message has reached nobody."""
+        router = self._router
+        if router.tracer is not None:
+            router.tracer.dropped(envelope, reason, router.now)
+        router.emit(DeadLetter(router.now, envelope, reason))
+
+    def bury(self, process: Process, delivery: Delivery) -> None:
+        """A process has ended with this in its inbox."""
+        answer = delivery.answer
+        if self._router.tracer is not None:
+            self._router.tracer.forget(answer)
+        if isinstance(answer, Arrival):
+            self.dead(self._rebuilt(0, answer, process.address, delivery.prompt), Reason.PROCESS_ENDED)
+
+    def _rebuilt(self, id: int, arrival: Arrival, target: Address, reply_to: ReplyTo | None) -> Envelope:
+        """The envelope of a message that was about to be handed over."""
+        source, message, _, blob = arrival
+        return Envelope(id, source, target, reply_to, message, blob, is_claim(source, self._router.our))

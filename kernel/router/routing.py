@@ -1,0 +1,149 @@
+"""Where a request goes, and whether it may: to a process, a system process, a peer, or nowhere (G14, G18, G19)."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from kernel.contract.address import ProcessId
+from kernel.contract.errors import BadAddress
+from kernel.contract.guest import Poll
+from kernel.contract.json_text import is_json
+from kernel.contract.message import Envelope, Reason, size_of
+from kernel.contract.process import Lot, Process, Stall, Waiting
+from kernel.router.outcomes import Outcomes
+from kernel.router.router import Router
+
+
+class Routing:
+    """See the module's text."""
+
+    def __init__(self, router: Router, outcomes: Outcomes, system: dict[ProcessId, bool]) -> None:
+        """`system`: the system processes, and whether each is public."""
+        self._our = router.our
+        self._router = router
+        self._outcomes = outcomes
+        self._grants = router.grants
+        self._processes = router.processes
+        self._outstanding = router.outstanding
+        self._abroad = router.abroad
+        self._system = system
+
+    def route(self, process: Process, envelope: Envelope, context: bytes | None, admitted: bool = False) -> bool:
+        """Bring a request on its way; False: the target has no room, and the sender is stalled. `admitted`: its turn
+        has come, whoever else waits."""
+        _, _, target, _, message, _, _ = envelope
+        if message.metadata is not None and not is_json(message.metadata):
+            self._outcomes.undeliverable(envelope, Reason.BAD_METADATA)
+        elif target.node != self._our:
+            return self._to_peer(process, envelope, context)
+        else:
+            receiver = self._processes.get(target.process)
+            if receiver is not None:
+                return self._to_process(process, receiver, envelope, context, admitted)
+            return self._to_system(process, envelope, context)
+        return True
+
+    def _to_process(
+        self, process: Process, receiver: Process, envelope: Envelope, context: bytes | None, admitted: bool
+    ) -> bool:
+        if not (receiver.launch.public or self._may_message(process, receiver)):
+            self._outcomes.undeliverable(envelope, Reason.NO_CAPABILITY)
+        elif self._has_room(receiver, envelope) and (admitted or not receiver.waiters):
+            self._entrust(envelope, receiver, process)
+            self._router.put_request(receiver, envelope)
+        elif receiver is process or not receiver.mailbox or self._processes.get(process.address.process) is not process:
+            # It would wait for itself; or for memory, and nothing that is taken there would wake it; or it has ended
+            # and cannot wait.
+            self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
+        else:
+            process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
+            receiver.waiters.put(None, process)
+            return False
+        return True
+
+    @staticmethod
+    def _has_room(receiver: Process, envelope: Envelope) -> bool:
+        mailbox = receiver.mailbox
+        if receiver.waiting is Waiting.RECEIVE:
+            return True  # it is given the message at once
+        return mailbox.has_room() and mailbox.has_memory(size_of(envelope.message, envelope.blob))
+
+    def _may_message(self, sender: Process, target: Process) -> bool:
+        launch = target.launch
+        return (
+            sender is target
+            or launch.parent == sender.address.process
+            or sender.launch.parent == launch.process
+            or self._grants.may_message(sender.address.process, target.address)
+        )
+
+    def _to_system(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
+        """To a system process, or to nobody."""
+        target = envelope.target
+        public = self._system.get(target.process)
+        if public is None:
+            return self._to_nobody(process, envelope, context)
+        if public or self._grants.may_message(process.address.process, target):
+            self._entrust(envelope, None, process)
+            self._router.to_system(envelope)
+        else:
+            self._outcomes.undeliverable(envelope, Reason.NO_CAPABILITY)
+        return True
+
+    def _to_nobody(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
+        """There is no such process; if it is about to be started, its sender waits for that, unless it has ended and
+        cannot wait."""
+        expected, target = self._router.expected, envelope.target.process
+        if self._processes.get(process.address.process) is process and expected.wait(target, process):
+            process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
+            return False
+        self._outcomes.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
+        return True
+
+    def _to_peer(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
+        reason = self.barrier(process, envelope)
+        if reason is not None:
+            self._outcomes.undeliverable(envelope, reason)
+            return True
+        lot = self._abroad.full(envelope, process)
+        if lot is not None:
+            return self._wait(process, lot, envelope, context)
+        self._entrust(envelope, None, process)
+        self._router.to_peer(envelope, context, process)
+        return True
+
+    def _wait(self, process: Process, lot: Lot, envelope: Envelope, context: bytes | None) -> bool:
+        """Too much is on its way to that node: the sender is stalled (G24), unless it has ended and cannot wait, or
+        there is no memory for what would be the first, and so nothing to wait for."""
+        if not lot.messages or self._processes.get(process.address.process) is not process:
+            self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
+            return True
+        process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
+        lot.waiters.append(process)
+        return False
+
+    def barrier(self, process: Process, envelope: Envelope) -> Reason | None:
+        """Why a message may not leave the node; None: it may."""
+        try:
+            envelope.target.validate()
+        except BadAddress:
+            return Reason.BAD_ADDRESS
+        if not self._grants.may_use_network(process.address.process):
+            return Reason.NO_CAPABILITY
+        return None
+
+    def _entrust(self, envelope: Envelope, holder: Process | None, sender: Process) -> None:
+        """Note who owes the answer now."""
+        reply_to = envelope.reply_to
+        if reply_to is None:
+            return
+        address = reply_to.address
+        if address is sender.address:
+            # A new one to a system process needs no note: none passes on what it is asked. A peer may, even to here.
+            if holder is not None or reply_to.id != envelope.id or envelope.target.node != self._our:
+                self._outstanding.entrust(reply_to.id, holder, None)
+            return
+        if address.node != self._our:
+            return
+        previous = sender if address != sender.address else None
+        self._outstanding.entrust(reply_to.id, holder, previous)

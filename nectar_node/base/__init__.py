@@ -1,0 +1,1 @@
+"""What every part of a node stands on: errors, the log, files that are ours alone; imports no folder."""

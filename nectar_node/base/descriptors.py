@@ -1,0 +1,146 @@
+"""The file descriptors of a node's process: how many there may be, who gets how many, and some that it holds back.
+
+Everything needs them: connections, the commands of users, the disk's threads, guests' files. Whoever comes when there
+are none left must not be the node itself, which has to keep what it was told to keep. So connections are refused while
+there are still some, and those in reserve are let go of for a moment where an operation on the disk finds none.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple, TypeVar
+
+from kernel.contract.limits import MAX_GUEST_FILES
+from nectar_node.base.errors import CannotStart
+
+RESERVED = 12
+"""Held back: an operation on the disk has at most six at once, and others may take some in the moment they are free."""
+NODE_KEEPS = 16
+"""For the node's whole life: its listeners, its event loop's, its log and the next one, its trace."""
+DISK_KEEPS = 28
+"""For the disk's lanes, four for each thread (`nectar_node.driver.disk_threads`), and for code that is being loaded."""
+LEAST_SHARED = 32
+"""What must be left for others. With less a node is of no use to anybody."""
+MAX_CLIENTS = 64
+"""Commands of users that may be connected to a control socket at once."""
+
+T = TypeVar("T")
+
+
+class Budget(NamedTuple):
+    """Who gets how many."""
+
+    limit: int
+    """Of the process."""
+    connections: int
+    """With other nodes, in both directions."""
+    accepted: int
+    """Connections beyond which none is accepted; the rest is for those that this node dials."""
+    clients: int
+    """Of the control socket."""
+    guests: int
+    """Drives of guests that use WASI, and what these open there."""
+
+    @property
+    def files_of_a_guest(self) -> int:
+        """What one of them may have open: no guest uses up the part of all."""
+        return max(1, min(MAX_GUEST_FILES, self.guests // 4))
+
+
+def share(limit: int, used: int) -> Budget:
+    """Share out what a process that has `used` descriptors may have; raises CannotStart if that is too little."""
+    rest = limit - used - NODE_KEEPS - DISK_KEEPS - RESERVED
+    if rest < LEAST_SHARED:
+        raise CannotStart(
+            f"A node needs {limit - rest + LEAST_SHARED} file descriptors, and may have {limit} here: "
+            f"raise the limit before it starts, with `ulimit -n 1024` or in the settings of its service."
+        )
+    clients, guests = min(MAX_CLIENTS, rest // 8), rest // 4
+    connections = rest - clients - guests
+    return Budget(limit, connections, connections * 3 // 4, clients, guests)
+
+
+def allow_all() -> Budget:
+    """Use as many as the system lets this user, hold some in reserve, and share out the rest. Raises CannotStart."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    budget = share(limit(), used())
+    RESERVE.hold(RESERVED)
+    return budget
+
+
+def limit() -> int:
+    """How many this process may have."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft if soft != resource.RLIM_INFINITY else 1 << 20
+
+
+def used() -> int:
+    """How many it has, without those in reserve."""
+    try:
+        found = insist(lambda: len(os.listdir("/proc/self/fd")))
+        return found - 1 - RESERVE.held  # one was there for listing them
+    except OSError:
+        return 0  # no /proc, or no descriptor to look into it
+
+
+class Reserve:
+    """Descriptors of this process that lead nowhere."""
+
+    def __init__(self) -> None:
+        self._most = 0
+        self._spare: list[int] = []
+        self._lock = threading.RLock()
+
+    @property
+    def held(self) -> int:
+        """How many there are just now."""
+        return len(self._spare)
+
+    def hold(self, count: int) -> None:
+        """Have so many from now on, as far as there are any."""
+        with self._lock:
+            self._most = count
+            self._fill()
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """They are free until the end of this, for one thread at a time."""
+        with self._lock:
+            while self._spare:
+                os.close(self._spare.pop())
+            try:
+                yield
+            finally:
+                self._fill()
+
+    def refill(self) -> None:
+        """Take back those that others took while they were free."""
+        with self._lock:
+            self._fill()
+
+    def _fill(self) -> None:
+        with suppress(OSError):
+            while len(self._spare) < self._most:
+                self._spare.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+
+
+RESERVE = Reserve()
+"""Of this process; empty unless it is a node's."""
+
+
+def insist(do: Callable[[], T]) -> T:
+    """Do something on the disk; if there is no descriptor for it, do it again with those in reserve."""
+    try:
+        return do()
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE) or not RESERVE.held:
+            raise
+    with RESERVE.lent():
+        return do()

@@ -1,0 +1,136 @@
+"""One node's folder: where its files lie, and the lock that says whether it runs.
+
+The lock is an flock: the operating system drops it when the process dies, however it dies, so a folder never claims to
+be running after a crash.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from nectar_node.base import own_files
+from nectar_node.base.errors import AlreadyRunning
+from nectar_node.base.log import older
+
+_LOCK_ATTEMPTS = 20
+_LOCK_PAUSE = 0.01
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFolder:
+    """Paths below one node's folder."""
+
+    path: Path
+
+    @property
+    def key(self) -> Path:
+        """The node key (`net.names.identity`)."""
+        return self.path / "key"
+
+    @property
+    def records(self) -> Path:
+        """The file of the name records that this node has seen, or granted (`nectar_node.peers.record_store`)."""
+        return self.path / "records"
+
+    @property
+    def drives(self) -> Path:
+        """The vfs: one folder per package, and in it one per drive."""
+        return self.path / "vfs"
+
+    @property
+    def state(self) -> Path:
+        """Saved state, one file per process."""
+        return self.path / "state"
+
+    @property
+    def capabilities(self) -> Path:
+        """Who holds which capability."""
+        return self.path / "capabilities"
+
+    @property
+    def decisions(self) -> Path:
+        """What the user has decided about packages (`nectar_node.packages.decisions`)."""
+        return self.path / "decisions"
+
+    @property
+    def control(self) -> Path:
+        """The Unix socket of `nectar_node.control.commands`."""
+        return self.path / "control.sock"
+
+    @property
+    def log(self) -> Path:
+        """Where a detached node writes its output."""
+        return self.path / "log"
+
+    @property
+    def trace(self) -> Path:
+        """What happens to every message, if the node is told to write it (`nectar_node.driver.trace_file`)."""
+        return self.path / "trace"
+
+    @property
+    def boot(self) -> Path:
+        """How the command line has started it last (`nectar_node.launcher.boot_options`)."""
+        return self.path / "boot.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held while the node runs; contains its process id."""
+        return self.path / "lock"
+
+    def create(self) -> None:
+        """Make the folder and those below it, or see that they are ours, and the files that the node relies on.
+
+        Raises NotOurs and OSError; see `nectar_node.base.own_files`.
+        """
+        own_files.make_folder(self.path)
+        own_files.check(self.key, secret=True)
+        for file in (self.capabilities, self.decisions, self.log, older(self.log), self.boot):
+            own_files.check(file)
+        for folder in (self.records, self.drives, self.state):
+            own_files.check(folder)
+            own_files.make_folder(folder)
+
+    def acquire(self) -> int:
+        """Take the lock for this process until it ends; returns the descriptor. Raises AlreadyRunning and NotOurs."""
+        descriptor = own_files.open_file(self.lock, os.O_RDWR | os.O_CREAT)
+        refused = 0
+        while not _lock(descriptor, fcntl.LOCK_EX):
+            # Whoever asks whether it runs (`owner`) has the lock for a moment, longer on a busy machine, but shares it.
+            if _lock(descriptor, fcntl.LOCK_SH):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+            elif (refused := refused + 1) == _LOCK_ATTEMPTS:
+                owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+                os.close(descriptor)
+                raise AlreadyRunning(f"{self.path.name} is running already, as process {owner}.")
+            time.sleep(_LOCK_PAUSE)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        return descriptor
+
+    def owner(self) -> int | None:
+        """The process id of the node that runs in this folder; None: no node does. Raises NotOurs."""
+        try:
+            descriptor = own_files.open_file(self.lock, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            if _lock(descriptor, fcntl.LOCK_SH):
+                return None
+            text = os.pread(descriptor, 32, 0)
+            return int(text) if text.isdigit() else None
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    """Take the lock if it is free; whether it was."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

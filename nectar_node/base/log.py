@@ -1,0 +1,79 @@
+"""The node's log: one line per entry on standard output, nothing that could be taken for another line.
+
+Where standard output is the log file of the node's folder, it is rotated at MAX_FILE_BYTES: the file becomes `log.1`,
+in place of the one before, and a new one is begun. So a log takes at most twice as much, however long a node runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from nectar_node.base import own_files
+from nectar_node.base.errors import NotOurs
+
+DEFAULT_VERBOSITY = 1
+MAX_LINE = 4000
+"""Characters of one line's text; what is cut ends with `…`."""
+MAX_FILE_BYTES = 16 << 20
+"""Size at which a log file is put aside."""
+_OUTPUT, _ERRORS = 1, 2
+"""Descriptors of the standard streams."""
+
+
+def older(path: Path) -> Path:
+    """Where what the log file `path` held is put when it is full."""
+    return path.with_name(f"{path.name}.1")
+
+
+def shown(text: str) -> str:
+    """`text` as one line: control characters are written out, not sent to the terminal."""
+    cut = text if len(text) <= MAX_LINE else f"{text[:MAX_LINE]}…"
+    return cut if cut.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
+
+
+def write_line(source: str, text: str) -> None:
+    """Write `text` under the time of day and its source; from any thread."""
+    stamp = time.strftime("%H:%M:%S")
+    with _lock, suppress(OSError, NotOurs):  # a full disk or a closed pipe: the node is worth more than its log
+        if _rotated is not None:
+            _rotate_if_full(_rotated)
+        sys.stdout.write(f"{stamp} {source}: {shown(text)}\n")
+        sys.stdout.flush()
+
+
+# --- rotating -------------------------------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_rotated: Path | None = None
+"""The log file, if standard output is one."""
+
+
+def rotate(path: Path) -> None:
+    """From now on, rotate the log file `path`, if standard output goes there."""
+    global _rotated
+    with suppress(OSError):
+        if os.path.samestat(os.fstat(_OUTPUT), path.stat()):
+            _rotated = path
+
+
+def _rotate_if_full(path: Path) -> None:
+    """Raises OSError, which costs a line, where there is no room for another file: the next line tries again."""
+    status = os.fstat(_OUTPUT)
+    if status.st_size < MAX_FILE_BYTES:
+        return
+    fresh = path.with_name(f".{path.name}.new")
+    own_files.remove(fresh)
+    descriptor = own_files.open_file(fresh, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        path.replace(older(path))
+        fresh.replace(path)
+        if os.path.samestat(os.fstat(_ERRORS), status):
+            os.dup2(descriptor, _ERRORS)
+        os.dup2(descriptor, _OUTPUT)
+    finally:
+        os.close(descriptor)

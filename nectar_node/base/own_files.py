@@ -1,0 +1,340 @@
+"""Files and folders that are ours alone, as sshd demands it of `~/.ssh` (StrictModes): nobody else could have made or
+changed what a node relies on.
+
+A path is walked from `/`, each folder opened below the one before. On the way, a folder must belong to us or to root,
+and nobody else may write into it, unless it is sticky, as /tmp is: there nobody can take away what is ours. A link is
+followed if we or root have made it. The last folder must be ours itself, and so must a file in it, which is no link.
+What is made has the modes 0700 and 0600 whatever the umask, and a file is written whole or not at all.
+
+Once a folder has been found so, it stays so, whatever other users do: its path may be used from then on.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from shlex import quote
+
+from nectar_node.base.descriptors import insist
+from nectar_node.base.errors import NotOurs
+
+_WAY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+"""A pipe that somebody has left must not hang whoever opens it."""
+_MAX_LINKS = 40
+"""On one way, as Linux has it."""
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+# --- folders --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def folder(path: Path, *, make: bool = False) -> Iterator[int]:
+    """A descriptor of the folder `path`, which is ours; `make`: it and those above it are made if they are missing.
+
+    Raises NotOurs, and OSError if it is not there.
+    """
+    with _named(path):
+        descriptor = insist(lambda: _open_folder(path, make=make))
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[int]:
+    descriptor = _open_folder(path)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """See that there is a folder, and that it is ours. Raises NotOurs and OSError."""
+    with folder(path, make=True):
+        pass
+
+
+def tighten(path: Path) -> None:
+    """If there is a folder, see that it is ours, and that from now on nobody else writes into it.
+
+    For folders that former versions have made as the umask wanted it, and in which every file is checked by itself.
+    Raises NotOurs and OSError.
+    """
+    with suppress(FileNotFoundError), _named(path):
+        descriptor = insist(lambda: _open_folder(path, tightened=True))
+        os.close(descriptor)
+
+
+def _open_folder(path: Path, *, make: bool = False, tightened: bool = False) -> int:
+    shown = Path(os.path.abspath(path))
+    way = _walk(path, shown, make=make)
+    try:
+        descriptor = os.open(".", _FOLDER, dir_fd=way)
+    finally:
+        os.close(way)
+    try:
+        found = os.fstat(descriptor)
+        if tightened and found.st_uid == os.geteuid() and found.st_mode & _OTHERS_WRITE:
+            os.fchmod(descriptor, stat.S_IMODE(found.st_mode) & ~_OTHERS_WRITE)
+            found = os.fstat(descriptor)
+        _check_ours(found, shown)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _walk(path: Path, shown: Path, *, make: bool) -> int:
+    """The last folder of a path, of which only the way there is checked."""
+    ahead = [*reversed((Path.cwd() / path).parts[1:])]
+    here, way = Path("/"), os.open("/", _WAY)
+    links = 0
+    try:
+        while ahead:
+            _check_way(os.fstat(way), here, shown)
+            name = ahead.pop()
+            try:
+                found = os.stat(name, dir_fd=way, follow_symlinks=False)
+            except FileNotFoundError:
+                if not make:
+                    raise
+                with suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=way)
+                    os.chmod(name, 0o700, dir_fd=way)  # what the umask has left of that
+                found = os.stat(name, dir_fd=way, follow_symlinks=False)
+            if stat.S_ISLNK(found.st_mode):
+                links += 1
+                if found.st_uid not in _trusted() or links > _MAX_LINKS:
+                    raise NotOurs(f"{here / name} is a link that {_name(found.st_uid)} made: choose another --dir.")
+                target = Path(os.readlink(name, dir_fd=way))
+                ahead += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+                if not target.is_absolute():
+                    continue
+                name, here = "/", Path("/")
+            inner = os.open(name, _WAY, dir_fd=way)
+            os.close(way)
+            way = inner
+            here = here.parent if name == ".." else here / name
+    except BaseException:
+        os.close(way)
+        raise
+    return way
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def open_file(path: Path, flags: int, *, pipe: bool = False) -> int:
+    """Open a file of ours, and make it if `flags` have O_CREAT; `pipe`: it may also be a named pipe.
+
+    Raises NotOurs, and OSError if it is not there.
+    """
+    with _named(path):
+        return insist(lambda: _open_file(path, flags, pipe=pipe))
+
+
+def _open_file(path: Path, flags: int, *, pipe: bool = False) -> int:
+    with _folder(path.parent) as within:
+        if flags & os.O_CREAT:
+            with suppress(FileExistsError):
+                return _create(within, path.name, flags)
+        return _open_existing(within, path, flags, pipe=pipe)
+
+
+def _open_existing(within: int, path: Path, flags: int, *, pipe: bool) -> int:
+    before = _look(within, path)
+    if not (stat.S_ISREG(before.st_mode) or (pipe and stat.S_ISFIFO(before.st_mode))):
+        raise NotOurs(f"{path} is no file: move it away, or choose another --dir.")
+    descriptor = os.open(path.name, (flags & ~(os.O_CREAT | os.O_TRUNC)) | _FILE, dir_fd=within)
+    try:
+        _check_ours(os.fstat(descriptor), path)
+        if flags & os.O_TRUNC:
+            os.ftruncate(descriptor, 0)
+        os.set_blocking(descriptor, not flags & os.O_NONBLOCK)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _create(within: int, name: str, flags: int) -> int:
+    descriptor = os.open(name, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=within)
+    os.fchmod(descriptor, 0o600)  # what the umask has left of that
+    return descriptor
+
+
+def read(path: Path, limit: int | None = None) -> bytes:
+    """What is in a file of ours, at most `limit` bytes of it. Raises NotOurs, and OSError if it is not there."""
+    with _named(path):
+        return insist(lambda: _read(path, -1 if limit is None else limit))
+
+
+def _read(path: Path, limit: int) -> bytes:
+    with os.fdopen(_open_file(path, os.O_RDONLY), "rb") as file:
+        return file.read(limit)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Give a file of ours this content, so that a crash leaves the old or the new, and come back when it is durable.
+
+    Raises NotOurs and OSError.
+    """
+    with _named(path):
+        insist(lambda: _write(path, data))
+
+
+def _write(path: Path, data: bytes) -> None:
+    staging = f".{path.name}.new"
+    with _folder(path.parent) as within:
+        with suppress(FileNotFoundError):
+            _look(within, path)  # what others have put there stays for whoever looks into it
+        with suppress(FileNotFoundError):
+            os.unlink(staging, dir_fd=within)
+        try:
+            with os.fdopen(_create(within, staging, os.O_WRONLY), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(staging, path.name, src_dir_fd=within, dst_dir_fd=within)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(staging, dir_fd=within)  # the bytes of one that did not fit would fill the disk
+            raise
+        os.fsync(within)
+
+
+def check(path: Path, *, secret: bool = False) -> None:
+    """See that what is there, if anything is, is ours and no link; `secret`: and that nobody else can read it. Raises
+    NotOurs."""
+    with suppress(FileNotFoundError), folder(path.parent) as within:
+        found = _look(within, path)
+        if secret and stat.S_IMODE(found.st_mode) & _OTHERS:
+            raise NotOurs(f"{path} is a secret that {_who(found, _OTHERS)} can read: `chmod 600 {quote(str(path))}`.")
+
+
+def remove(path: Path) -> None:
+    """Take a file, a socket or a link out of a folder of ours; nothing happens if it is not there. Raises NotOurs."""
+    with suppress(FileNotFoundError, NotADirectoryError), folder(path.parent) as within:
+        os.unlink(path.name, dir_fd=within)
+
+
+def check_named_file(path: Path) -> None:
+    """See that a file that the user has named is made by us or root, and that nobody else can change it; it may be
+    wherever such a file can be. Raises NotOurs, and OSError if it is not there."""
+    real = path.resolve(strict=True)
+    with _way_to(real) as within:
+        found = os.stat(real.name, dir_fd=within, follow_symlinks=False)
+        _check_way(found, path, path)
+
+
+@contextmanager
+def _way_to(path: Path) -> Iterator[int]:
+    way = _walk(path.parent, path, make=False)
+    try:
+        _check_way(os.fstat(way), path.parent, path)
+        yield way
+    finally:
+        os.close(way)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """An OSError of this tells of the whole path, and not of a name in a folder."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+# --- the rules ------------------------------------------------------------------------------------------------------
+
+
+def _look(within: int, path: Path) -> os.stat_result:
+    """What is at a path in a folder of ours, if that is ours and no link. Raises NotOurs and FileNotFoundError."""
+    found = os.stat(path.name, dir_fd=within, follow_symlinks=False)
+    if stat.S_ISLNK(found.st_mode):
+        raise NotOurs(f"{path} is a link, which is not followed here: remove it, or choose another --dir.")
+    _check_ours(found, path)
+    return found
+
+
+def _check_ours(found: os.stat_result, path: Path) -> None:
+    if found.st_uid != os.geteuid():
+        raise NotOurs(f"{path} belongs to {_name(found.st_uid)}: choose another --dir.")
+    if _is_open(found):
+        raise NotOurs(
+            f"{path} can be written by {_who(found, _OTHERS_WRITE)}: see that it is as you left it, "
+            f"then `chmod go-w {quote(str(path))}`, or choose another --dir."
+        )
+
+
+def _check_way(found: os.stat_result, here: Path, target: Path) -> None:
+    """Whether what is at `here`, on the way to `target`, cannot be replaced by others."""
+    if found.st_uid not in _trusted():
+        raise NotOurs(f"{here} belongs to {_name(found.st_uid)}, who could replace {target}: choose another place.")
+    if _is_open(found) and not (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX):
+        raise NotOurs(
+            f"{here} can be written by {_who(found, _OTHERS_WRITE)}, who could replace {target}: "
+            f"`chmod go-w {quote(str(here))}`, or choose another place."
+        )
+
+
+def _is_open(found: os.stat_result) -> bool:
+    """Whether others may write. A user's own group, of the same name and with nobody else in it, is no other: there a
+    umask of 002 is usual."""
+    if found.st_mode & stat.S_IWOTH:
+        return True
+    return bool(found.st_mode & stat.S_IWGRP) and not _is_own_group(found.st_gid, found.st_uid)
+
+
+def _trusted() -> set[int]:
+    """Users who may own a folder on the way: we, root, and whoever we were before sudo."""
+    ours = os.geteuid()
+    trusted = {0, ours, _owner_of_root()}
+    before = os.environ.get("SUDO_UID", "")
+    if ours == 0 and before.isascii() and before.isdigit():
+        trusted.add(int(before))
+    return trusted
+
+
+@cache
+def _owner_of_root() -> int:
+    """Root as it is called here: in a user namespace, somebody else."""
+    return os.stat("/").st_uid
+
+
+@cache
+def _is_own_group(group: int, user: int) -> bool:
+    import grp
+    import pwd
+
+    try:
+        found, name = grp.getgrgid(group), pwd.getpwuid(user).pw_name
+    except KeyError:
+        return False
+    return found.gr_name == name and set(found.gr_mem) <= {name}
+
+
+def _who(found: os.stat_result, bits: int) -> str:
+    return "everybody" if found.st_mode & bits & stat.S_IRWXO else "its group"
+
+
+def _name(user: int) -> str:
+    """A user, for people."""
+    import pwd
+
+    try:
+        return f"user {pwd.getpwuid(user).pw_name}"
+    except KeyError:
+        return f"user {user}"

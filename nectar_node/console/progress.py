@@ -1,0 +1,182 @@
+"""How far something is, for people: a bar on a terminal, plain lines elsewhere.
+
+`RateMeter` is pure: it is told the time. The two displays know nothing of what they show.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from nectar_node.console import output
+
+RATE_WINDOW = 3.0
+"""Seconds over which the shown rate is an average: calm enough to read, quick enough to show a stall."""
+
+LINE_INTERVAL = 5.0
+"""Seconds between two plain lines."""
+TRANSFER_LINE_INTERVAL = 1.0
+"""The same of a transfer."""
+
+_MAX_SAMPLES = 64
+_LEAST_BAR = 4
+"""Columns; where there are fewer there is none."""
+_BESIDE = 4
+"""Columns: two gaps, and the ^C that a terminal shows. A line that it breaks cannot be drawn over."""
+_SEEN = ("", "sending")
+"""States that a bar has no words for: it moves."""
+_TITLE = TextColumn("{task.description}", markup=False)
+_TEXT = TextColumn("{task.fields[text]}", markup=False)
+
+
+@dataclass(slots=True)
+class RateMeter:
+    """The rate of a growing count, averaged over the last seconds."""
+
+    _samples: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_MAX_SAMPLES))
+
+    def update(self, count: int, now: float) -> None:
+        """The count is `count` bytes at the time `now`, in seconds of any clock that does not go back."""
+        while len(self._samples) > 1 and now - self._samples[0][0] > RATE_WINDOW:
+            self._samples.popleft()
+        self._samples.append((now, count))
+
+    def rate(self) -> float:
+        """Bytes per second; 0 until there are two samples."""
+        if len(self._samples) < 2:
+            return 0.0
+        (begin, first), (end, last) = self._samples[0], self._samples[-1]
+        return max(0, last - first) / (end - begin) if end > begin else 0.0
+
+    def time_left(self, size: int) -> float | None:
+        """Seconds until the count reaches `size`; None while nothing moves."""
+        rate = self.rate()
+        return max(0, size - self._samples[-1][1]) / rate if rate > 0 else None
+
+
+class Display(Protocol):
+    """Shows how far something is while it runs."""
+
+    def show(self, done: int, total: int, text: str, state: str = "") -> None:
+        """`done` of `total`; `text` says more. A new `state` is shown at once."""
+
+    def note(self, sentence: str) -> None:
+        """Print one line above what is shown."""
+
+    def __enter__(self) -> Display: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def display(
+    console: Console, title: str, interval: float = LINE_INTERVAL, clock: Callable[[], float] = time.monotonic
+) -> Display:
+    """The display that suits `console`; `title` says what is shown; `interval`: seconds between two plain lines."""
+    title = output.printable(title)
+    return _Bar(console, title) if console.is_terminal else _Lines(console, title, interval, clock)
+
+
+class _Lines:
+    """One line now and then, and one for each change of state."""
+
+    def __init__(self, console: Console, title: str, interval: float, clock: Callable[[], float]) -> None:
+        self._console = console
+        self._title = title
+        self._interval = interval
+        self._clock = clock
+        self._last = ("", clock())
+
+    def show(self, done: int, total: int, text: str, state: str = "") -> None:
+        """See `Display`."""
+        now = self._clock()
+        if state != self._last[0] or now - self._last[1] >= self._interval:
+            self._last = (state, now)
+            self._console.print(f"{self._title}: {state}{', ' if state else ''}{text}")
+
+    def note(self, sentence: str) -> None:
+        """See `Display`."""
+        self._console.print(output.printable(sentence))
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+class _Bar:
+    """A bar that is drawn again and again in the same place, and becomes shorter when its text becomes longer."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._title = title
+        self._longest = 0
+        self._progress = Progress(_TEXT, console=console)
+        self._task: TaskID = self._progress.add_task(title, total=None, text="starting")
+        self._make_room("starting")
+
+    def show(self, done: int, total: int, text: str, state: str = "") -> None:
+        """See `Display`."""
+        text = text if state in _SEEN else f"{state}, {text}"
+        self._make_room(text)
+        self._progress.update(self._task, completed=done, total=total, text=text)
+
+    def _make_room(self, text: str) -> None:
+        self._longest = max(self._longest, len(text))
+        left = self._progress.console.width - self._longest - cell_len(self._title) - _BESIDE
+        bar = (BarColumn(bar_width=left),) if left >= _LEAST_BAR else ()
+        self._progress.columns = (*((_TITLE,) if left >= 0 else ()), *bar, _TEXT)
+
+    def note(self, sentence: str) -> None:
+        """See `Display`."""
+        self._progress.console.print(output.printable(sentence))
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+
+class TransferDisplay:
+    """Shows a transfer on any display."""
+
+    def __init__(self, display: Display, clock: Callable[[], float] = time.monotonic) -> None:
+        self._display = display
+        self._clock = clock
+        self._meter = RateMeter()
+
+    def show(self, state: str, done: int, size: int) -> None:
+        """The transfer is in `state`, and `done` of `size` bytes have arrived."""
+        self._meter.update(done, self._clock())
+        # An empty file is a whole one: a bar of 0 out of 0 would stay empty.
+        self._display.show(done if size else 1, size or 1, describe(self._meter, done, size), state)
+
+    def note(self, sentence: str) -> None:
+        """See `Display`."""
+        self._display.note(sentence)
+
+
+def describe(meter: RateMeter, done: int, size: int) -> str:
+    """Bytes, share, rate and time left in one line."""
+    share = 100 * done // size if size else 100
+    text = f"{output.size(done)} of {output.size(size)} ({share}%)"
+    if done >= size:
+        return text
+    left = meter.time_left(size)
+    ending = "waiting" if left is None else f"{output.duration(left)} left"
+    return f"{text}, {output.size(meter.rate())}/s, {ending}"

@@ -1,0 +1,146 @@
+"""What the core asks of the world, as values: its driver carries them out.
+
+Those of the net (`Dial`, `Close`, `Writable`, `Hold`, `Probed`, `Unforeseen`), of the disk (`Job`, `StopJob`) and of
+traces (`Traced`) are defined where they come from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kernel.contract.address import ProcessId
+from kernel.contract.events import Answered
+from kernel.contract.message import Buffer
+from nectar_node.contract.traces import Traced
+from nectar_node.storage.operations import Job, Location, StopJob, Usage
+from net.contract.events import Close, Dial, FailureReason, Hold, Probed, Unforeseen, Writable
+
+
+class LogLine(NamedTuple):
+    """A line for the node's log."""
+
+    source: str
+    """A process id, `net`, or `kernel`."""
+    verbosity: int
+    """0: always shown; up to 3: more and more detail."""
+    text: str
+
+
+class Printed(NamedTuple):
+    """A line that a script printed, for the user who runs it; it is not in the log."""
+
+    token: object
+    """As given to `NodeCore.run_script`."""
+    verbosity: int
+    """As in `LogLine`."""
+    text: str
+
+
+class LoadCode(NamedTuple):
+    """Read, if it lies on the disk, and compile a process's code; the driver answers with `NodeCore.code_loaded`."""
+
+    source: Location | Buffer
+    """A file, or the code itself."""
+    owner: object
+
+
+@dataclass(frozen=True, slots=True)
+class BadCode:
+    """The outcome of a LoadCode that failed."""
+
+    reason: str
+    """One sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """All processes of a package have been started, or could not be."""
+
+    token: object
+    """As given to `NodeCore.install`."""
+    failures: tuple[tuple[ProcessId, str], ...]
+    """Those that could not be started, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The registrar has granted this node its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameRefused:
+    """The registrar has refused this node its name at its boot: it does not run."""
+
+    reason: FailureReason
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The node has booted: the processes of its packages have been started, or could not be."""
+
+    warning: str | None
+    """Why it has no place in its network yet, as one sentence."""
+
+
+class PackageUse(NamedTuple):
+    """What one package has on the disk."""
+
+    package: str
+    used: Usage
+    """In all."""
+    states: Usage
+    """Of these, the saved states, when it was last counted."""
+    quota: Usage
+
+
+class DiskUsed(NamedTuple):
+    """The answer to `NodeCore.ask_disk_use`."""
+
+    token: object
+    packages: tuple[PackageUse, ...]
+    free: int
+    """Bytes of the disk."""
+    total: int
+    floor: int
+    """Bytes of those that are free which packages cannot have."""
+    problem: str | None
+    """Why nothing can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Torn:
+    """The node's own code has failed, and anything may be half done: it goes down in order, and begins anew."""
+
+    what: str
+    """What was being done, such as `it carried out ToPeer`."""
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class ShutDown:
+    """A process that may has asked the node to end, as its user could."""
+
+
+WorldAction = (
+    Dial
+    | Close
+    | Writable
+    | Hold
+    | Job
+    | StopJob
+    | LoadCode
+    | LogLine
+    | Printed
+    | Answered
+    | Installed
+    | Joined
+    | NameRefused
+    | Ready
+    | Traced
+    | Probed
+    | DiskUsed
+    | ShutDown
+    | Unforeseen
+    | Torn
+)

@@ -1,0 +1,142 @@
+"""What a node is told at its start: frozen values, and the genesis file that the nodes of one network share."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nectar_node.base import own_files
+from nectar_node.base.consent import NOTHING_SAID, Consent
+from nectar_node.base.errors import CannotJoin, NotOurs
+from nectar_node.base.folder import NodeFolder
+from nectar_node.storage.ledger import DEFAULT_QUOTAS, Quotas
+from net.base.limits import MAX_RESERVATIONS
+
+GENESIS_FILE = "testnet.json"
+NODES_FOLDER = "nodes"
+REGISTRAR_NAME = "registrar.nec"
+LOOPBACK = "127.0.0.1"
+_MAX_GENESIS_BYTES = 1 << 16
+_MEND = "Remove this one file and run `nectar testnet up`: the registrar writes it anew, and nothing is lost."
+
+
+@dataclass(frozen=True, slots=True)
+class GenesisFile:
+    """What every node of a network must know beforehand: who grants names."""
+
+    registrar: str
+    """The registrar's node id."""
+    public_key: bytes
+    """Its Ed25519 key, 32 bytes."""
+    host: str
+    port: int
+    by_invitation: bool = False
+    """Whether a new name is for who shows an invitation. For people: it is the registrar that sees to it."""
+
+    def save(self, folder: Path) -> None:
+        """Write the genesis file of the network in `folder`, whole or not at all. Raises NotOurs and OSError."""
+        value = {
+            "registrar": self.registrar,
+            "public_key": self.public_key.hex(),
+            "host": self.host,
+            "port": self.port,
+            "by_invitation": self.by_invitation,
+        }
+        own_files.write(folder / GENESIS_FILE, (json.dumps(value, indent=2) + "\n").encode())
+
+    @staticmethod
+    def load(folder: Path) -> GenesisFile:
+        """Read the genesis file of the network in `folder`; raises CannotJoin and NotOurs."""
+        path = folder / GENESIS_FILE
+        try:
+            value = json.loads(own_files.read(path, _MAX_GENESIS_BYTES))
+            key = bytes.fromhex(value["public_key"])
+            by_invitation = value.get("by_invitation", False) is True  # older files do not say
+            genesis = GenesisFile(str(value["registrar"]), key, str(value["host"]), int(value["port"]), by_invitation)
+        except FileNotFoundError:
+            raise CannotJoin(f"There is no testnet in {folder}: start one with `nectar testnet up`.") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise CannotJoin(f"{path} is damaged ({error}). {_MEND}") from error
+        if len(key) != 32 or not any(key):
+            raise CannotJoin(f"{path} is damaged: it holds no key of a registrar. {_MEND}")
+        if not 0 < genesis.port < 65536:
+            raise CannotJoin(f"{path} is damaged: {genesis.port} is no port. {_MEND}")
+        return genesis
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A signed directory, in place of a registrar."""
+
+    path: Path
+    authority: bytes
+    """The Ed25519 key that has signed it, 32 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """How one node runs."""
+
+    name: str
+    """Its node id."""
+    folder: NodeFolder
+    genesis: GenesisFile | None
+    """None, and `static` too: this node is the registrar, and writes the genesis file of `network_folder` when it
+    listens."""
+    network_folder: Path
+    host: str = LOOPBACK
+    """Where it listens, and where it dials from if that is one address."""
+    port: int = 0
+    """0: any free port."""
+    advertise: tuple[str, int] | None = None
+    """The endpoint in its name record, where that is not the one it listens on (a proxy stands before it)."""
+    routers: tuple[str, ...] = ()
+    """Nodes through which this one is reached; its name record then has no endpoint."""
+    reservations: int = MAX_RESERVATIONS
+    """How many other nodes this one is a router for."""
+    packages: tuple[Path, ...] = ()
+    """Package folders (each with a manifest.json) whose processes run from the start."""
+    consent: Consent = NOTHING_SAID
+    """What the user says of these packages."""
+    ready_descriptor: int | None = None
+    """Written to, and closed, when the node is ready: one line of JSON, {"endpoint": [host, port]}, or
+    {"error": sentence}."""
+    lifeline: int | None = None
+    """A descriptor (`nectar_node.base.lifeline`): this node ends with whoever has started it."""
+    password: bytes | None = field(default=None, repr=False)
+    """Of the key file; None: the file is not encrypted."""
+    memory_bytes: int | None = None
+    """The budget for all that waits in the node; None: a quarter of the machine's memory, at most 2 GiB."""
+    trace: bool = False
+    """Write what happens to every message to `folder.trace`."""
+    invitation: bytes | None = field(default=None, repr=False)
+    """To show to the registrar (`net.names.invitation`)."""
+    by_invitation: bool = False
+    """The registrar's: a new name is for who shows an invitation."""
+    static: StaticFile | None = None
+    """The directory of a network without a registrar."""
+    quotas: Quotas = DEFAULT_QUOTAS
+    """What its packages may have on the disk."""
+
+    @property
+    def is_registrar(self) -> bool:
+        """Whether this node grants names."""
+        return self.genesis is None and self.static is None
+
+
+def module_cache() -> Path | None:
+    """The folder of compiled code, for all nodes and simulations of this user; None: the user has none,
+    or not alone."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        folder = (Path(base) if base else Path.home() / ".cache") / "nectar" / "modules"
+        own_files.make_folder(folder)  # what is in it is run
+    except (RuntimeError, OSError):  # no HOME, and nobody knows the user: so it is in some containers
+        return None
+    except NotOurs as error:
+        print(f"Compiled code is not kept: {error}", file=sys.stderr)
+        return None
+    return folder

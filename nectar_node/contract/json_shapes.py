@@ -1,0 +1,192 @@
+"""The JSON that system processes understand and answer: the existing node's shapes of what they have in common.
+
+An enum is a string if its variant holds nothing, else an object with one key; process ids and addresses are texts;
+bytes are arrays of numbers. Whatever is wrong leaves the functions here as `Refused`, and as nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kernel.contract import limits
+from kernel.contract.address import OUR_NODE, Address, ProcessId
+from kernel.contract.capability import Capability, canonical_untrusted
+from kernel.contract.errors import BadAddress
+from kernel.contract.message import (
+    ON_EXIT_NONE,
+    ON_EXIT_RESTART,
+    LazyLoadBlob,
+    OnExit,
+    OnExitAction,
+    OnExitRequest,
+    Request,
+)
+
+_U64 = 1 << 64
+
+
+class Refused(Exception):
+    """A request that gets {"Err": …}; carries that value."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__(value)
+        self.value = value
+
+
+def bad_request(sentence: str) -> Refused:
+    """The refusal of a request that says nothing that is understood."""
+    return Refused({"BadRequest": {"error": sentence}})
+
+
+def load_untrusted(body: bytes, most: int) -> Any:
+    """The JSON value of a body of at most `most` bytes; raises Refused. The bound is there since reading JSON takes the
+    node's only thread: a hostile MiB of it a sixth of a second."""
+    if len(body) > most:
+        raise bad_request(f"the body is longer than {most} bytes")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise Refused({"BadJson": {"error": "the body is no JSON"}}) from None
+
+
+def dump(value: object) -> bytes:
+    """A body."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
+
+
+def variant_untrusted(value: object) -> tuple[str, Any]:
+    """Name and argument (None for a plain string) of an enum's variant; raises Refused."""
+    if isinstance(value, str):
+        return value, None
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, argument),) = value.items()
+        return str(name), argument
+    raise bad_request('expected "Action" or {"Action": argument}')
+
+
+def field_untrusted(value: object, name: str) -> Any:
+    """One field of an object; raises Refused."""
+    if not isinstance(value, dict) or name not in value:
+        raise bad_request(f"expected an object with the field {name}")
+    return value[name]
+
+
+def text_untrusted(value: object) -> str:
+    """A text that can be written as UTF-8; raises Refused."""
+    if not isinstance(value, str):
+        raise bad_request("expected a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise bad_request("a text holds half of a surrogate pair") from None
+    return value
+
+
+def number_untrusted(value: object, most: int = (1 << 63) - 1) -> int:
+    """A whole number from 0 to `most`; raises Refused."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise bad_request(f"expected a whole number from 0 to {most}")
+    return value
+
+
+def process_untrusted(value: object) -> ProcessId:
+    """A process id; raises Refused."""
+    try:
+        return ProcessId.parse(_short_untrusted(value))
+    except BadAddress as error:
+        raise bad_request(str(error)) from None
+
+
+def address_untrusted(value: object, our: str) -> Address:
+    """An address, `our` in it resolved; raises Refused."""
+    try:
+        address = Address.parse(_short_untrusted(value))
+    except BadAddress as error:
+        raise bad_request(str(error)) from None
+    return Address(our, address.process) if address.node == OUR_NODE else address
+
+
+def capability_untrusted(value: object, our: str) -> Capability:
+    """{"issuer": address, "params": JSON text}, made canonical; a signature beside them, as the first packages send it,
+    says nothing here. Raises Refused."""
+    if isinstance(value, list) and len(value) == 2:
+        value = value[0]  # with its signature
+    params = text_untrusted(field_untrusted(value, "params"))
+    issuer = address_untrusted(field_untrusted(value, "issuer"), our)
+    try:
+        return canonical_untrusted(Capability(issuer, params))
+    except ValueError:
+        most = limits.MAX_PARAMS_BYTES
+        raise bad_request(f"a capability's params are a text of JSON, of at most {most} bytes") from None
+
+
+def capabilities_untrusted(value: object, our: str) -> tuple[Capability, ...]:
+    """An array of capabilities; raises Refused."""
+    if not isinstance(value, list) or len(value) > limits.MAX_CAPABILITIES:
+        raise bad_request(f"expected an array of at most {limits.MAX_CAPABILITIES} capabilities")
+    return tuple(capability_untrusted(each, our) for each in value)
+
+
+def capability_json(capability: Capability) -> dict[str, object]:
+    """The same the other way."""
+    return {"issuer": str(capability.issuer), "params": capability.params}
+
+
+def on_exit_untrusted(value: object, our: str) -> OnExit:
+    """ "None", "Restart" or {"Requests": [[address, request, blob or null], …]}; raises Refused."""
+    if value == "None":
+        return ON_EXIT_NONE
+    if value == "Restart":
+        return ON_EXIT_RESTART
+    requests = field_untrusted(value, "Requests")
+    if not isinstance(requests, list) or len(requests) > limits.MAX_REQUESTS:
+        raise bad_request(f"on_exit holds an array of at most {limits.MAX_REQUESTS} requests")
+    return OnExit(OnExitAction.REQUESTS, tuple(_on_exit_request_untrusted(each, our) for each in requests))
+
+
+def on_exit_json(on_exit: OnExit) -> object:
+    """The same the other way, without the requests' bytes."""
+    if on_exit.action is OnExitAction.REQUESTS:
+        return {"Requests": [str(each.target) for each in on_exit.requests]}
+    return "Restart" if on_exit.action is OnExitAction.RESTART else "None"
+
+
+def _on_exit_request_untrusted(value: object, our: str) -> OnExitRequest:
+    if not isinstance(value, list) or len(value) not in (2, 3):
+        raise bad_request("an on-exit request is [address, request, blob or null]")
+    target, request = address_untrusted(value[0], our), value[1]
+    metadata = request.get("metadata") if isinstance(request, dict) else None
+    message = Request(
+        False,
+        None,  # whoever would wait for the answer is gone
+        _bytes_untrusted(field_untrusted(request, "body"), limits.MAX_BODY_BYTES),
+        text_untrusted(metadata) if metadata is not None else None,
+        capabilities_untrusted(request.get("capabilities", []), our),
+    )
+    blob = value[2] if len(value) == 3 else None
+    return OnExitRequest(target, message, _blob_untrusted(blob) if blob is not None else None)
+
+
+def _blob_untrusted(value: object) -> LazyLoadBlob:
+    data = _bytes_untrusted(field_untrusted(value, "bytes"), limits.MAX_BLOB_BYTES)
+    mime = value.get("mime") if isinstance(value, dict) else None
+    return LazyLoadBlob(text_untrusted(mime) if mime is not None else None, data)
+
+
+def _bytes_untrusted(value: object, most: int) -> bytes:
+    """An array of numbers, or a text."""
+    if isinstance(value, str):
+        return text_untrusted(value).encode()
+    if not isinstance(value, list) or len(value) > most:
+        raise bad_request(f"expected an array of at most {most} bytes")
+    if not all(isinstance(each, int) and not isinstance(each, bool) and 0 <= each <= 255 for each in value):
+        raise bad_request("a byte is a number from 0 to 255")
+    return bytes(value)
+
+
+def _short_untrusted(value: object) -> str:
+    text = text_untrusted(value)
+    if len(text) > limits.MAX_NAME_BYTES:
+        raise bad_request("a name is too long")
+    return text

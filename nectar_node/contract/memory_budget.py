@@ -1,0 +1,168 @@
+"""One budget for all that waits in a node: messages from and for other nodes, guests' inboxes, what the disk is asked.
+
+Theory of operation. Kernel and net ask an account before they let something in, and say when it is gone. While less
+than a quarter of the budget is used, everybody has what the bounds of its own allow. Beyond that, a holder may have
+what leaves something for everybody: with `C` the budget, `u` what it has and `f` what is free, at most
+`(f + u) ** 2 / 8C`, which is the rule by which a session's credit is shared (`net.session.credit`). Holders that give
+nothing back keep what they have, but what is free gets less with their number and never nothing, and so does the next
+one's share. Three more rules:
+
+- Each holder has a guaranteed minimum, beyond the budget if need be, so that nobody stands still.
+- One that has nothing may have one message of any size that leaves an eighth free: the largest one passes.
+- All peers together have three quarters of the budget, the processes of one package half of it, and share that in the
+  same way: neither many names nor many children are many shares.
+
+Pure. Tests: tests/nectar_node/contract/test_memory_budget.py.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from kernel.contract.address import PackageId, ProcessId
+
+DEFAULT_BYTES = 2 << 30
+"""The largest budget that a node has unless told otherwise: a quarter of a machine with 8 GiB."""
+LEAST_BYTES = 256 << 20
+"""The smallest that a node may be told: three of the largest messages."""
+GUARANTEED_BYTES = 16 << 10
+"""What each holder may have in any case: a few small messages. All peers and processes that there can be have 240 MiB
+of it."""
+SHARE = 8
+"""See the module's text."""
+LARGEST = 8
+"""One message leaves at least one part in so many free."""
+
+
+class Holding(NamedTuple):
+    """What one holder has, for status pages."""
+
+    kind: str
+    """"peer" or "process"."""
+    name: str
+    bytes: int
+
+
+class _Group:
+    """Holders that count as one."""
+
+    __slots__ = ("__weakref__", "most", "used")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.used = 0
+
+
+class Account:
+    """What one holder has; see `kernel.contract.memory.Account` and `net.base.memory.Account`."""
+
+    __slots__ = ("__weakref__", "_budget", "_group", "key", "used")
+
+    def __init__(self, budget: MemoryBudget, key: tuple[str, str], group: _Group) -> None:
+        self._budget = budget
+        self._group = group
+        self.key = key
+        """Kind and name, see `Holding`."""
+        self.used = 0
+        """Bytes."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all peers, or all processes of its package, have as much as they may have together."""
+        return self._group.used >= self._group.most
+
+    def has_room(self) -> bool:
+        """Whether it may have one message more, of any size."""
+        budget = self._budget
+        return budget.used < budget.plenty or self._has_share(1)
+
+    def may_add(self, size: int) -> bool:
+        """Whether it may have so many bytes more."""
+        budget = self._budget
+        return budget.used + size <= budget.plenty or self._has_share(size)
+
+    def _has_share(self, size: int) -> bool:
+        budget, group, wanted = self._budget, self._group, self.used + size
+        if wanted <= GUARANTEED_BYTES:
+            return True
+        free = min(budget.capacity - budget.used, group.most - group.used)
+        if size > free:
+            return False
+        if not self.used and size <= free - group.most // LARGEST:
+            return True
+        whole = free + self.used
+        return wanted * SHARE * group.most <= whole * whole
+
+    def add(self, size: int) -> None:
+        """It has so many bytes more."""
+        budget = self._budget
+        if not self.used:
+            budget.holders[self.key] = self
+        self.used += size
+        self._group.used += size
+        budget.used += size
+
+    def remove(self, size: int) -> None:
+        """It has so many bytes less."""
+        budget = self._budget
+        self.used -= size
+        self._group.used -= size
+        budget.used -= size
+        if not self.used:
+            budget.holders.pop(self.key, None)
+
+
+class MemoryBudget:
+    """The whole, and everybody's account of it; see `kernel.contract.memory.Memory` and `net.base.memory.Memory`."""
+
+    def __init__(self, capacity: int) -> None:
+        """`capacity`: bytes."""
+        self.capacity = capacity
+        self.plenty = capacity // 4
+        """While no more is used, nobody has to ask."""
+        self.used = 0
+        """Bytes, of all."""
+        self.holders: dict[tuple[str, str], Account] = {}
+        """Those that have something, by kind and name."""
+        self._accounts: WeakValueDictionary[tuple[str, str], Account] = WeakValueDictionary()
+        self._packages: WeakValueDictionary[PackageId, _Group] = WeakValueDictionary()
+        self._peers = _Group(capacity // 4 * 3)
+
+    @property
+    def scarce(self) -> bool:
+        """Whether more than half is used: whoever holds up what it has begun keeps others from it."""
+        return 2 * self.used > self.capacity
+
+    def of_process(self, process: ProcessId) -> Account:
+        """The account of what waits for a process, or for the disk in its name; the same for all its lives."""
+        key = ("process", str(process))
+        return self._accounts.get(key) or self._open(key, self._of_package(process.package_id))
+
+    def of_node(self, name: str) -> Account:
+        """The account of what has come from another node and is not taken, and of what is on its way to it."""
+        key = ("peer", name)
+        return self._accounts.get(key) or self._open(key, self._peers)
+
+    def holdings(self) -> list[Holding]:
+        """Who has how much, the largest first."""
+        found = [Holding(*account.key, account.used) for account in self.holders.values()]
+        return sorted(found, key=lambda holding: (-holding.bytes, holding.kind, holding.name))
+
+    def of(self, kind: str, name: str) -> int:
+        """Bytes that one holder has."""
+        account = self.holders.get((kind, name))
+        return 0 if account is None else account.used
+
+    def _open(self, key: tuple[str, str], group: _Group) -> Account:
+        account = self._accounts[key] = Account(self, key, group)
+        return account
+
+    def _of_package(self, package: PackageId) -> _Group:
+        group = self._packages.get(package)
+        if group is None:
+            group = self._packages[package] = _Group(self.capacity // 2)
+        return group
+
+    def __repr__(self) -> str:
+        return f"MemoryBudget({self.used} of {self.capacity} bytes, {len(self.holders)} holders)"

@@ -1,0 +1,87 @@
+"""Traces that users follow: of all records that the kernel's tracer writes, those of lineages that touch an address.
+
+A lineage touches an address when any of its messages comes from there or goes there. That is often seen only after
+its first messages, so the latest records of all lineages are kept for a while, bounded.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from kernel.contract.address import Address
+from kernel.router.trace import Tracer, TraceRecord, TraceStep
+
+__all__ = ["TraceRecord", "TraceStep", "Traced", "Traces"]
+
+MAX_LINEAGES = 1000
+"""Whose latest records are kept."""
+MAX_EARLIER_RECORDS = 100
+"""Of one lineage that nobody follows yet; the first ones, since they are its beginning."""
+
+
+class Traced(NamedTuple):
+    """A record for somebody who follows a trace."""
+
+    token: object
+    """As given to `NodeCore.trace`."""
+    record: TraceRecord
+
+
+@dataclass(slots=True)
+class _Lineage:
+    earlier: list[TraceRecord] = field(default_factory=list)
+    followers: list[object] = field(default_factory=list)
+    """Tokens of those who have been given all of it."""
+
+
+class Traces:
+    """Who follows which address."""
+
+    def __init__(self, our: str, clock: Callable[[], float] | None) -> None:
+        """`clock`: see `Tracer`."""
+        self._our = our
+        self._clock = clock
+        self._followed: dict[object, Address | None] = {}
+        self._lineages: OrderedDict[int, _Lineage] = OrderedDict()
+        self.tracer: Tracer | None = None
+        """For the kernel; None while nobody follows anything."""
+
+    def follow(self, address: Address | None, token: object) -> None:
+        """Follow all lineages that touch `address` from now on; None: every lineage."""
+        self._followed[token] = address
+        if self.tracer is None:
+            self.tracer = Tracer(self._our, self._clock)
+
+    def leave(self, token: object) -> None:
+        """Follow them no longer."""
+        self._followed.pop(token, None)
+        if not self._followed:
+            self.tracer = None
+            self._lineages.clear()
+
+    def take(self) -> Iterator[Traced]:
+        """What has been written since, for those whom it concerns."""
+        if self.tracer is None:
+            return
+        records = self.tracer.records
+        while records:
+            yield from self._sort(records.popleft())
+
+    def _sort(self, record: TraceRecord) -> Iterator[Traced]:
+        lineage = self._lineages.setdefault(record.root, _Lineage())
+        self._lineages.move_to_end(record.root)
+        if len(self._lineages) > MAX_LINEAGES:
+            self._lineages.popitem(last=False)
+        for token in lineage.followers:
+            if token in self._followed:
+                yield Traced(token, record)
+        for token, address in self._followed.items():
+            if token not in lineage.followers and address in (None, record.source, record.target):
+                lineage.followers.append(token)
+                for each in (*lineage.earlier, record):
+                    yield Traced(token, each)
+        if len(lineage.earlier) < MAX_EARLIER_RECORDS:
+            lineage.earlier.append(record)

@@ -1,0 +1,497 @@
+"""What the command line can ask of a running node, over its control socket (`nectar_node.control.server`).
+
+What takes its time may send any number of lines {"event": {…}} before its answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import trio
+
+from kernel.contract.address import PackageId, ProcessId
+from kernel.contract.guest import Arrival, Failure
+from kernel.contract.message import SendErrorKind, is_claim
+from nectar_node.base.errors import BadInput, BadPackage, NodeError
+from nectar_node.contract.actions import DiskUsed, Printed
+from nectar_node.contract.traces import Traced
+from nectar_node.control import status
+from nectar_node.control.requests import (
+    Asked,
+    address_untrusted,
+    consent_untrusted,
+    killed_untrusted,
+    line_untrusted,
+    message_untrusted,
+    node_untrusted,
+    package_untrusted,
+    process_untrusted,
+    shared_file_untrusted,
+    timeout_untrusted,
+)
+from nectar_node.control.server import error, line_of, request_untrusted
+from nectar_node.core.core import NodeCore
+from nectar_node.packages.manifest import Package
+from nectar_node.packages.review import Reviewed, demand, question_row, review
+from nectar_node.packages.startable import read_startable
+from nectar_node.storage.operations import Location
+from nectar_node.system.terminal import FAILED, OFFLINE, TIMED_OUT
+from nectar_node.system.vfs import MAX_MOUNTS
+from net.contract.events import Probed, ProbeEnded
+
+MAX_LINE_BYTES = 128 << 20
+"""One request: the largest blob in base64, and room for the rest."""
+MAX_EVENTS = 4096
+"""Events that wait for a client that is slow to read them; it loses later ones, and is told how many."""
+MAX_EVENT_BYTES = 4 << 20
+"""The same, counted in bytes."""
+SCRIPT_SECONDS = 30
+"""How long a script may take unless its user says otherwise."""
+ROWS_AT_ONCE = 256
+"""Processes that `ps` looks at before it lets messages flow again."""
+_AFTER_START = frozenset({"run", "review", "start", "kill"})
+"""Commands about packages and their processes: a node that boots answers them when it has started these. (A message
+waits for its process in the kernel, within its timeout.)"""
+_RESERVED = PackageId("distro", "sys")
+_FAILURES = {FAILED: "failed", OFFLINE: "offline", TIMED_OUT: "timeout"}
+"""By the metadata of a script's answer that says why there is no better one."""
+
+
+class Waiter:
+    """The token of something that a client waits for."""
+
+    __slots__ = ("_done", "_outcome")
+
+    def __init__(self) -> None:
+        self._done = trio.Event()
+        self._outcome: Any = None
+
+    def set(self, outcome: object) -> None:
+        """The outcome is there."""
+        self._outcome = outcome
+        self._done.set()
+
+    async def wait(self) -> Any:
+        """The outcome, once it is there."""
+        await self._done.wait()
+        return self._outcome
+
+
+class Feed(Waiter):
+    """The token of something of which a client is told more than once: events, and perhaps an outcome at the end."""
+
+    __slots__ = ("_bytes", "_changed", "_lines", "_lost", "lead")
+
+    def __init__(self, lead: float) -> None:
+        super().__init__()
+        self.lead = lead
+        """What has to be added to the core's times for the time since 1970, in seconds."""
+        self._lines: deque[bytes] = deque()
+        self._bytes = 0
+        self._lost = 0
+        self._changed = trio.Event()
+
+    def put(self, event: dict[str, object]) -> None:
+        """Something has happened; it is dropped, and counted, if too much waits to be read."""
+        self._changed.set()
+        line = line_of({"event": event})
+        if len(self._lines) >= MAX_EVENTS or self._bytes + len(line) > MAX_EVENT_BYTES:
+            self._lost += 1
+            return
+        self._tell_lost()
+        self._add(line)
+
+    def set(self, outcome: object) -> None:
+        """That was the last event."""
+        super().set(outcome)
+        self._changed.set()
+
+    def _tell_lost(self) -> None:
+        if self._lost:
+            self._add(line_of({"event": {"lost": self._lost}}))
+            self._lost = 0
+
+    def _add(self, line: bytes) -> None:
+        self._lines.append(line)
+        self._bytes += len(line)
+
+    async def pour(self, client: Client) -> Any:
+        """Give a client all events until the outcome is there, and return that."""
+        while True:
+            if not self._lines:
+                self._tell_lost()
+            if self._lines:
+                line = self._lines.popleft()
+                self._bytes -= len(line)
+                await client.send(line)
+            elif self._done.is_set():
+                return self._outcome
+            else:
+                self._changed = trio.Event()
+                await self._changed.wait()
+
+
+class Client:
+    """One connection, and what it has been lent: that is taken back when it goes away, however it does."""
+
+    __slots__ = ("feeds", "send", "shares")
+
+    def __init__(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+        """`send` writes a line to it."""
+        self.send = send
+        self.shares: set[str] = set()
+        self.feeds: dict[Feed, Callable[[Feed], None]] = {}
+        """What it follows, and how that is ended."""
+
+
+class Control:
+    """The commands of one node."""
+
+    def __init__(
+        self,
+        core: NodeCore,
+        status: Callable[[], dict[str, object]],
+        turn: Callable[[], None],
+        ready: trio.Event,
+        note: Callable[[str, Exception], None],
+    ) -> None:
+        """`status`: what the driver adds to the status; `turn`: lets the node run after it was told something; `ready`:
+        set when it has started its packages; `note`: writes down what our own code has failed at."""
+        self._note = note
+        self.stop = trio.Event()
+        """Set when a client asks the node to shut down."""
+        self._core = core
+        self._status = status
+        self._turn = turn
+        self._ready = ready
+        self._shares = 0
+        self._commands: dict[str, Callable[[Client, Asked], Awaitable[dict[str, object]]]] = {
+            "status": self._on_status,
+            "ps": self._on_ps,
+            "peers": self._on_peers,
+            "df": self._on_df,
+            "errors": self._on_errors,
+            "message": self._on_message,
+            "trace": self._on_trace,
+            "run": self._on_run,
+            "diagnose": self._on_diagnose,
+            "share": self._on_share,
+            "unshare": self._on_unshare,
+            "review": self._on_review,
+            "start": self._on_start,
+            "kill": self._on_kill,
+            "shutdown": self._on_shutdown,
+        }
+
+    def connected(self, send: Callable[[bytes], Awaitable[None]]) -> Client:
+        """Somebody has connected, to whom `send` writes a line."""
+        return Client(send)
+
+    async def answer_untrusted(self, client: Client, line: bytes) -> dict[str, object]:
+        """The answer to one line, whatever it is."""
+        try:
+            request = request_untrusted(line)
+            command = self._commands.get(str(request.get("command")))
+            if command is None:
+                raise BadInput(f"There is no command {str(request.get('command'))[:64]!r}.")
+            if request["command"] in _AFTER_START:
+                await self._ready.wait()
+            return {"ok": await command(client, request)}
+        except NodeError as refusal:
+            return error(refusal)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise  # the client went away
+        except Exception as failure:
+            self._note("a command", failure)
+            return error(NodeError("The node could not do that: its log says why."))
+
+    def forget(self, client: Client) -> None:
+        """A client has gone away."""
+        try:
+            for path in list(client.shares):
+                self._take_back(client, path)
+            for feed, end in client.feeds.items():
+                end(feed)
+        except Exception as failure:
+            self._note("a client's end", failure)
+        if client.feeds:
+            client.feeds.clear()
+            self._turn()
+
+    # --- what there is ----------------------------------------------------------------------------------------------
+
+    async def _on_status(self, _: Client, __: Asked) -> dict[str, object]:
+        return {
+            "name": self._core.our,
+            "pid": os.getpid(),
+            "peers": status.peer_rows(self._core, _lead()),
+            "memory": status.memory_row(self._core),
+            "routers": status.router_rows(self._core),
+            **self._core.kernel.statistics(),
+            "dead_letters": self._core.dead_letters.count,
+            "failures": self._core.failures,
+            "blob_bytes_loaded": self._core.machine.blob_bytes_loaded(),
+            **self._status(),
+        }
+
+    async def _on_ps(self, _: Client, asked: Asked) -> dict[str, object]:
+        if asked.get("address") is None:
+            return {"processes": await self._all_processes(), "memory": status.memory_row(self._core)}
+        process = process_untrusted(asked, self._core.our)
+        row = status.process_row(self._core, process, trio.current_time())
+        if row is None:
+            raise NoSuchProcess(_nobody(process, self._core))
+        return {"process": row}
+
+    async def _all_processes(self) -> list[dict[str, object]]:
+        rows = []
+        for count, row in enumerate(status.process_rows(self._core, trio.current_time()), 1):
+            rows.append(row)
+            if not count % ROWS_AT_ONCE:
+                await trio.lowlevel.checkpoint()
+        return sorted(rows, key=lambda row: str(row["address"]))
+
+    async def _on_peers(self, _: Client, __: Asked) -> dict[str, object]:
+        return {
+            "peers": status.peer_rows(self._core, _lead()),
+            "memory": status.memory_row(self._core),
+            "failures": self._core.network.failures,
+        }
+
+    async def _on_errors(self, _: Client, asked: Asked) -> dict[str, object]:
+        after = asked.get("after", 0)
+        if not isinstance(after, int) or isinstance(after, bool):
+            raise BadInput("after is the number of a dead letter.")
+        return status.error_rows(self._core, after, _lead())
+
+    async def _on_df(self, _: Client, __: Asked) -> dict[str, object]:
+        waiter = Waiter()
+        self._core.ask_disk_use(waiter, trio.current_time())
+        self._turn()
+        used: DiskUsed = await waiter.wait()
+        if used.problem is not None:
+            raise DiskUnknown(f"What is on the disk cannot be counted: {used.problem}.")
+        return status.disk_rows(used)
+
+    # --- messages ---------------------------------------------------------------------------------------------------
+
+    async def _on_message(self, _: Client, asked: Asked) -> dict[str, object]:
+        target, message, blob = message_untrusted(asked)
+        waiter = Waiter()
+        self._core.inject(target, message, blob, waiter, trio.current_time())
+        self._turn()
+        return self._outcome(await waiter.wait())
+
+    def _outcome(self, answer: Arrival | Failure) -> dict[str, object]:
+        if isinstance(answer, Failure):
+            kind = "offline" if answer.error.kind is SendErrorKind.OFFLINE else "timeout"
+            return {"outcome": kind, "reason": answer.error.reason.value}
+        blob = answer.blob
+        return {
+            "outcome": "response",
+            "source": str(answer.source),
+            "claim": is_claim(answer.source, self._core.our),
+            "body": answer.message.body.decode(errors="replace"),
+            "blob": base64.b64encode(blob.bytes).decode() if blob is not None else None,
+        }
+
+    async def _on_trace(self, client: Client, asked: Asked) -> dict[str, object]:
+        """Events until the client goes away."""
+        address = address_untrusted(asked, self._core.our)
+        feed = Feed(_lead())
+        client.feeds[feed] = lambda feed: self._core.untrace(feed, trio.current_time())
+        self._core.trace(address, feed, trio.current_time())
+        feed.put({"following": str(address)})
+        self._turn()
+        await feed.pour(client)
+        return {}
+
+    async def _on_run(self, client: Client, asked: Asked) -> dict[str, object]:
+        line, timeout = line_untrusted(asked), timeout_untrusted(asked, SCRIPT_SECONDS)
+        feed = Feed(_lead())
+        client.feeds[feed] = lambda feed: self._core.stop_script(feed, trio.current_time())
+        self._core.run_script(line, timeout, feed, trio.current_time())
+        self._turn()
+        answer: Arrival | Failure = await feed.pour(client)
+        del client.feeds[feed]
+        failure = _FAILURES.get(answer.message.metadata or "") if isinstance(answer, Arrival) else None
+        return {**self._outcome(answer), "failed": failure is not None, "failure": failure}
+
+    async def _on_diagnose(self, client: Client, asked: Asked) -> dict[str, object]:
+        """Each step of reaching another node, and how it ended."""
+        name = node_untrusted(asked, self._core.our)
+        feed = Feed(_lead())
+        client.feeds[feed] = lambda feed: self._core.stop_probe(feed, trio.current_time())
+        self._core.probe(name, feed, trio.current_time())
+        self._turn()
+        ended: ProbeEnded = await feed.pour(client)
+        del client.feeds[feed]
+        return {"outcome": ended.outcome.value, "reason": None if ended.reason is None else ended.reason.value}
+
+    # --- files ------------------------------------------------------------------------------------------------------
+
+    async def _on_share(self, client: Client, asked: Asked) -> dict[str, object]:
+        path, real = shared_file_untrusted(asked.get("file"))
+        if self._core.vfs.mounts >= MAX_MOUNTS:
+            raise BadInput(f"{MAX_MOUNTS} files are shared already.")
+        self._shares += 1
+        mount = f"/file_transfer:sys/outgoing/{self._shares}/{path.name}"
+        self._core.vfs.mount(mount, Location(str(real.parent), (real.name,)))
+        client.shares.add(mount)
+        return {"path": mount}
+
+    async def _on_unshare(self, client: Client, asked: Asked) -> dict[str, object]:
+        path = str(asked.get("path"))
+        if path not in client.shares:
+            raise BadInput("This connection has shared nothing at that path.")
+        self._take_back(client, path)
+        return {}
+
+    def _take_back(self, client: Client, path: str) -> None:
+        client.shares.discard(path)
+        self._core.vfs.unmount(path)
+
+    # --- processes --------------------------------------------------------------------------------------------------
+
+    async def _on_review(self, _: Client, asked: Asked) -> dict[str, object]:
+        """What a start with the same words would have to be told besides."""
+        wanted, reviewed = await self._review(asked)
+        return question_row(wanted, reviewed.question, self._core.our)
+
+    async def _review(self, asked: Asked) -> tuple[Package, Reviewed]:
+        core, (folder, origin) = self._core, package_untrusted(asked)
+        read = await trio.to_thread.run_sync(read_startable, folder, core.our)
+        wanted, said = replace(read, origin=origin), consent_untrusted(asked)
+        self._check_startable(wanted)
+        known, installed = core.decisions.of(wanted.id), core.packages.get(wanted.id)
+        return wanted, review(wanted, known, said, core.our, installed)
+
+    async def _on_start(self, _: Client, asked: Asked) -> dict[str, object]:
+        wanted, reviewed = await self._review(asked)
+        question, allowed, decision = reviewed
+        if question:
+            raise demand(wanted, question, self._core.our)
+        before = self._core.packages.get(wanted.id)
+        waiter = Waiter()
+        self._core.install(allowed, waiter, trio.current_time())
+        self._turn()
+        failures: tuple[tuple[ProcessId, str], ...] = await waiter.wait()
+        if failures:
+            raise BadPackage(_why_not(wanted, failures))
+        if decision is not None:
+            self._core.decide(wanted.id, decision, trio.current_time())
+            self._turn()
+        return {
+            "package": str(wanted.id),
+            "folder": str(wanted.folder),
+            "replaced": None if before is None else str(before.folder),
+            "processes": status.started_rows(self._core, wanted, allowed),
+            "unknown_keys": list(wanted.unknown_keys),
+        }
+
+    def _check_startable(self, package: Package) -> None:
+        if self._core.vfs.mounts >= MAX_MOUNTS:
+            raise BadPackage(f"{MAX_MOUNTS} packages and files are in use already.")
+        for entry in package.entries:
+            if package.id == _RESERVED or self._core.kernel.is_system(entry.process):
+                raise BadPackage(f"{entry.process} cannot be started: the name is a system process's. Choose another.")
+
+    async def _on_kill(self, _: Client, asked: Asked) -> dict[str, object]:
+        """Of a package all processes end, with their children; of a process the children do if `tree` is true."""
+        core, now = self._core, trio.current_time()
+        target, with_tree = killed_untrusted(asked, core.our), asked.get("tree") is True
+        if isinstance(target, PackageId):
+            if not (ended := core.kill_tree(target, now)):
+                raise NoSuchProcess(f"No process of {target} runs on {core.our}.")
+            await self._ended()
+            return {"package": str(target), "ended": ended, "children": 0}
+        if core.kernel.is_system(target):
+            raise NoSuchProcess(f"{target} is a part of the node: it ends with the node.")
+        family = core.tree(target)
+        if not family or (not with_tree and target not in family):
+            raise NoSuchProcess(_nobody(target, core))
+        if with_tree:
+            core.kill_tree(target, now)
+        else:
+            core.kill(target, now)
+        await self._ended()
+        ended = len(family) if with_tree else 1
+        return {"address": f"{core.our}@{target}", "ended": ended, "children": len(family) - ended}
+
+    async def _ended(self) -> None:
+        """Return when all are gone that were killed."""
+        self._turn()
+        while self._core.kernel.lifecycle.ending:
+            await trio.lowlevel.checkpoint()
+
+    async def _on_shutdown(self, _: Client, __: Asked) -> dict[str, object]:
+        self.stop.set()
+        return {}
+
+
+# --- what clients are told as it happens ----------------------------------------------------------------------------
+
+
+def traced(action: Traced) -> None:
+    """A record of what somebody traces."""
+    feed = action.token
+    assert isinstance(feed, Feed)
+    feed.put({"record": status.trace_row(action.record, feed.lead)})
+
+
+def printed(action: Printed) -> None:
+    """A script that somebody runs has printed."""
+    feed = action.token
+    assert isinstance(feed, Feed)
+    feed.put({"printed": {"verbosity": action.verbosity, "text": action.text}})
+
+
+def probed(action: Probed) -> None:
+    """A step of a probe that somebody watches."""
+    feed = action.token
+    assert isinstance(feed, Feed)
+    if isinstance(action.step, ProbeEnded):
+        feed.set(action.step)
+    else:
+        feed.put(status.probe_row(action.step))
+
+
+# --- in words -------------------------------------------------------------------------------------------------------
+
+
+class DiskUnknown(NodeError):
+    """The operating system's: it does not tell what the node's folder has."""
+
+
+def disk_used(action: DiskUsed) -> None:
+    """What somebody wanted to know of the disk."""
+    assert isinstance(action.token, Waiter)
+    action.token.set(action)
+
+
+class NoSuchProcess(NodeError):
+    """The caller's: nothing of that name runs here."""
+
+
+def _nobody(process: ProcessId, core: NodeCore) -> str:
+    if core.kernel.is_system(process):
+        return f"{process} is a part of the node, and no process of a guest."
+    return f"No process {process} runs on {core.our}: `nectar ps --node {core.our}` lists those that do."
+
+
+def _why_not(package: Package, failures: tuple[tuple[ProcessId, str], ...]) -> str:
+    process, why = failures[0]
+    path = next(entry.wasm_path for entry in package.entries if entry.process == process)
+    others = len(package.entries) - 1
+    rest = f", and none of the {others + 1} processes of {package.id} has been started" if others else ""
+    return f"{process} cannot be started from {path}: {why}{rest}."
+
+
+def _lead() -> float:
+    return time.time() - trio.current_time()

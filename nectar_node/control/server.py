@@ -1,0 +1,148 @@
+"""A control socket: how commands reach a running process of ours.
+
+A Unix socket in the process's folder, readable by its user only. One line of JSON asks, one line answers:
+{"command": name, …} gets {"ok": {…}} or {"error": {"kind": …, "sentence": …}}. A connection may ask many times, one
+thing after another; when it goes away, what it asked for ends. What can be asked is the business of who answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import trio
+
+from kernel.contract.json_text import parse_untrusted
+from nectar_node.base import own_files
+from nectar_node.base.descriptors import MAX_CLIENTS
+from nectar_node.base.errors import BadInput, CannotListen, NodeError
+
+MAX_WAITING_LINES = 16
+"""Requests of one connection that wait for the answer to an earlier one."""
+_READ_BYTES = 1 << 16
+_ACCEPT_PAUSE_SECONDS = 0.1
+
+C = TypeVar("C")
+
+
+class Answering(Protocol[C]):
+    """Who answers; C is one connection to it."""
+
+    def connected(self, send: Callable[[bytes], Awaitable[None]]) -> C:
+        """Somebody has connected, to whom `send` writes a line."""
+
+    async def answer_untrusted(self, client: C, line: bytes) -> dict[str, object]:
+        """The answer to one line, whatever it is."""
+
+    def forget(self, client: C) -> None:
+        """A client has gone away."""
+
+
+def request_untrusted(line: bytes) -> dict[str, Any]:
+    """The request in one line; raises BadInput."""
+    try:
+        request = parse_untrusted(line.decode())
+    except ValueError as error:
+        raise BadInput(f"A request is one line of JSON: {error}.") from error
+    if not isinstance(request, dict):
+        raise BadInput("A request is a JSON object.")
+    return request
+
+
+def line_of(value: dict[str, object]) -> bytes:
+    """As it goes over the socket."""
+    return json.dumps(value).encode() + b"\n"
+
+
+def error(error: NodeError) -> dict[str, object]:
+    """The answer to what could not be done."""
+    return {"error": {"kind": type(error).__name__, "sentence": str(error)}}
+
+
+def bind(path: Path) -> trio.socket.SocketType:
+    """The listening socket at `path`, in place of one that a crash left; raises CannotListen and NotOurs.
+
+    Bound through a descriptor of its folder: a Unix socket's path is limited to 108 bytes, a folder's is not.
+    """
+    own_files.remove(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        with own_files.folder(path.parent) as folder:
+            listener.bind(f"/proc/self/fd/{folder}/{path.name}")
+        listener.listen(64)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(f"The control socket {path} cannot be made: {error.strerror}.") from error
+    finally:
+        os.umask(before)
+    return trio.socket.from_stdlib_socket(listener)
+
+
+async def serve(
+    answering: Answering[C], listener: trio.socket.SocketType, max_line_bytes: int, most: int = MAX_CLIENTS
+) -> None:
+    """Answer clients until cancelled, `most` at once; one that sends a longer line than this is hung up on."""
+    async with trio.open_nursery() as nursery:
+        while True:
+            try:
+                connection, _ = await listener.accept()
+            except OSError:
+                await trio.sleep(_ACCEPT_PAUSE_SECONDS)  # no descriptor is free; one may be soon
+                continue
+            if len(nursery.child_tasks) < most:
+                nursery.start_soon(_serve_one, answering, trio.SocketStream(connection), max_line_bytes)
+            else:
+                _turn_away(connection, most)
+
+
+def _turn_away(connection: trio.socket.SocketType, most: int) -> None:
+    sentence = f"It serves {most} commands already, and no more at once: end some of them, then try again."
+    with socket.socket(fileno=connection.detach()) as plain, suppress(OSError):
+        plain.send(line_of(error(NodeError(sentence))), socket.MSG_DONTWAIT)
+
+
+async def _serve_one(answering: Answering[C], stream: trio.SocketStream, max_line_bytes: int) -> None:
+    """Answer one client, line by line; when it goes away, what it waits for is given up."""
+    client = answering.connected(stream.send_all)
+    lines, waiting = trio.open_memory_channel[bytes](MAX_WAITING_LINES)
+    try:
+        async with stream, trio.open_nursery() as nursery:
+            nursery.start_soon(_answer_all, answering, client, waiting, stream)
+            await _read_lines(stream, lines, max_line_bytes)
+            nursery.cancel_scope.cancel()
+    finally:
+        answering.forget(client)
+
+
+async def _read_lines(stream: trio.SocketStream, lines: trio.MemorySendChannel[bytes], max_line_bytes: int) -> None:
+    pending = bytearray()
+    while len(pending) <= max_line_bytes:
+        try:
+            data = await stream.receive_some(_READ_BYTES)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+        if not data:
+            return
+        searched = len(pending)
+        pending += data
+        while (end := pending.find(b"\n", searched)) >= 0:
+            await lines.send(bytes(pending[:end]))
+            del pending[: end + 1]
+            searched = 0
+
+
+async def _answer_all(
+    answering: Answering[C], client: C, lines: trio.MemoryReceiveChannel[bytes], stream: trio.SocketStream
+) -> None:
+    try:
+        async for line in lines:
+            answer = await answering.answer_untrusted(client, line)
+            await stream.send_all(line_of(answer))
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        return  # the client went away

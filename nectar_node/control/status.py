@@ -1,0 +1,264 @@
+"""The node's state as rows of JSON: what `ps`, `peers`, `df`, `errors`, `trace`, `net diagnose` and
+`start` are answered with. Changes nothing.
+
+The core's times run from an arbitrary point; `lead` is what has to be added for the time since 1970, in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+
+from kernel.contract.address import ProcessId
+from kernel.contract.events import DeadLetter
+from kernel.contract.message import Request
+from kernel.contract.process import Launch, Process
+from nectar_node.contract.actions import DiskUsed
+from nectar_node.contract.traces import TraceRecord
+from nectar_node.core.core import NodeCore
+from nectar_node.packages.manifest import Package, asked_for, capability_text
+from nectar_node.storage.ledger import NO_QUOTA
+from net.contract.events import (
+    AttemptFailed,
+    Dialed,
+    Dialing,
+    NameFound,
+    NameMissing,
+    Pinged,
+    Pinging,
+    ProbeStep,
+    Proven,
+)
+from net.names.identity import fingerprint
+
+MAX_ERROR_ROWS = 1000
+"""Dead letters in one answer."""
+MAX_HOLDERS = 10
+"""Those who hold most of the memory, in one answer."""
+BEGINNING_BYTES = 200
+"""Of a dead letter's body, in its row."""
+
+Row = dict[str, object]
+
+
+def process_rows(core: NodeCore, now: float) -> Iterator[Row]:
+    """All processes of guests, those that wait for their restart too; others may come and go meanwhile."""
+    for process in list(core.kernel.processes.values()):
+        yield _running(core, process, now)
+    for launch, at in core.kernel.lifecycle.waiting():
+        yield _waiting(core, launch, at - now)
+
+
+def process_row(core: NodeCore, process: ProcessId, now: float) -> Row | None:
+    """One of them; None: there is none of that id."""
+    running = core.kernel.processes.get(process)
+    if running is not None:
+        return _running(core, running, now)
+    waiting = (each for each in core.kernel.lifecycle.waiting() if each[0].process == process)
+    return next((_waiting(core, launch, at - now) for launch, at in waiting), None)
+
+
+def _identity(core: NodeCore, launch: Launch) -> Row:
+    process, parent = launch.process, launch.parent
+    held = core.kernel.grants.of(process)
+    return {
+        "address": f"{core.our}@{process}",
+        "parent": str(parent) if parent is not None else None,
+        "restarts": core.kernel.lifecycle.restarts(process),
+        "capabilities": [capability_text(each, core.our) for each in held],
+    }
+
+
+def _running(core: NodeCore, process: Process, now: float) -> Row:
+    id, launch = process.address.process, process.launch
+    used = core.machine.statistics(id)
+    return {
+        **_identity(core, launch),
+        "state": process.waiting.value,
+        "inbox": len(process.mailbox),
+        "inbox_bytes": process.mailbox.bytes,
+        "outstanding": len(process.outstanding),
+        "messages": process.messages,
+        "memory_bytes": used.memory_bytes if used else None,
+        "blob_bytes_loaded": used.blob_bytes_loaded if used else None,
+        "cpu_seconds": used.cpu_seconds if used else None,
+        "running_seconds": round(now - process.started_at, 3),
+        "public": launch.public,
+        "on_exit": process.on_exit.action.name.lower(),
+    }
+
+
+def _waiting(core: NodeCore, launch: Launch, seconds: float) -> Row:
+    return {**_identity(core, launch), "state": f"starts again in {max(0.0, seconds):.0f} s"}
+
+
+def started_rows(core: NodeCore, asked: Package, allowed: Package) -> list[Row]:
+    """What each process of a package asked for, and which of that it holds now or, if it has ended, was allowed."""
+    rows: list[Row] = []
+    for entry, given in zip(asked.entries, allowed.entries, strict=True):
+        wanted, ended = asked_for(entry, core.our), entry.process not in core.kernel.processes
+        held = asked_for(given, core.our) if ended else core.kernel.grants.of(entry.process)
+        rows.append(
+            {
+                "address": f"{core.our}@{entry.process}",
+                "asked": [capability_text(each, core.our) for each in wanted],
+                "granted": [capability_text(each, core.our) for each in wanted if each in held],
+                "grants": [f"{holder} {params}" for holder, params in entry.grants],
+                "ended": ended,
+                "public": entry.public,
+                "on_exit": entry.on_exit.action.name.lower(),
+            }
+        )
+    return rows
+
+
+def disk_rows(used: DiskUsed) -> Row:
+    """What each package has on the disk and may have, in bytes; `quota_bytes` is None where there is no bound."""
+    return {
+        "packages": [
+            {
+                "package": row.package,
+                "bytes": row.used.bytes,
+                "files": row.used.files,
+                "quota_bytes": None if row.quota.bytes == NO_QUOTA else row.quota.bytes,
+                "quota_files": row.quota.files,
+                "drive_bytes": row.used.bytes - row.states.bytes,
+                "drive_files": row.used.files - row.states.files,
+                "state_bytes": row.states.bytes,
+                "states": row.states.files,
+            }
+            for row in used.packages
+        ],
+        "free": used.free,
+        "total": used.total,
+        "floor": used.floor,
+    }
+
+
+def peer_rows(core: NodeCore, lead: float) -> list[Row]:
+    """The nodes that this one has a session with, or had lately; times are those since 1970, as texts. `place`: see
+    `router_rows`."""
+    rows, places = zip(core.peers(), core.network.peers(), strict=True), core.network.routers()
+    return [
+        {
+            **row,
+            "memory_bytes": core.memory.of("peer", peer.name),
+            "place": places[peer.name].value if peer.name in places else None,
+            "since": None if peer.since is None else wall_time(peer.since + lead),
+            "last_error_time": None if peer.error is None else wall_time(peer.error.at + lead),
+        }
+        for row, peer in rows
+    ]
+
+
+def memory_row(core: NodeCore) -> Row:
+    """What the node's budget of memory is, how much of it is used, and who holds the most."""
+    memory = core.memory
+    holders = [holding._asdict() for holding in memory.holdings()[:MAX_HOLDERS]]
+    return {"budget_bytes": memory.capacity, "used_bytes": memory.used, "holders": holders}
+
+
+def router_rows(core: NodeCore) -> list[Row]:
+    """The routers of this node, and what it has there: it is reached through those that keep a place (`held`)."""
+    return [{"name": name, "place": place.value} for name, place in core.network.routers().items()]
+
+
+def probe_row(step: ProbeStep) -> Row:
+    """A step of a probe, but the last one."""
+    return _PROBE_ROWS[type(step)](step)
+
+
+def _found_row(step: NameFound) -> Row:
+    record = step.record
+    return {
+        "step": "record",
+        "from": "registrar" if step.asked else "here",
+        "sequence": record.sequence,
+        "endpoints": [f"{each.host}:{each.port}" for each in record.endpoints],
+        "routers": list(record.routers),
+        "fingerprint": fingerprint(record.public_key),
+    }
+
+
+def _proven_row(step: Proven) -> Row:
+    return {
+        "step": "proven",
+        "version": step.version,
+        "fingerprint": fingerprint(step.public_key),
+        "host": step.host,
+        "dialed": step.dialed,
+    }
+
+
+def _dial_row(name: str, step: Dialing | Dialed | AttemptFailed) -> Row:
+    return {"step": name, "host": step.host, "port": step.port, "router": step.router}
+
+
+def _failed_row(step: AttemptFailed) -> Row:
+    return {**_dial_row("failed", step), "stage": step.stage.value, "reason": step.reason.value, "text": step.text}
+
+
+_PROBE_ROWS: dict[type, Callable[..., Row]] = {
+    NameFound: _found_row,
+    NameMissing: lambda step: {"step": "no record", "reason": step.reason.value},
+    Dialing: lambda step: _dial_row("dialing", step),
+    Dialed: lambda step: _dial_row("dialed", step),
+    Proven: _proven_row,
+    AttemptFailed: _failed_row,
+    Pinging: lambda step: {"step": "pinging", "host": step.host},
+    Pinged: lambda step: {"step": "pong", "seconds": step.seconds},
+}
+
+
+def error_rows(core: NodeCore, after: int, lead: float) -> Row:
+    """The dead letters after the one of that number, with the number of the last, and how many are gone (G16)."""
+    dead = core.dead_letters
+    first = dead.count - len(dead.latest)
+    """Number of the oldest that is remembered; they are counted from 0."""
+    begin = min(max(after, first), dead.count)
+    letters = list(islice(dead.latest, begin - first, begin - first + MAX_ERROR_ROWS))
+    return {
+        "errors": [_error(letter, lead) for letter in letters],
+        "lost": max(0, begin - max(0, after)),
+        "next": begin + len(letters),
+    }
+
+
+def _error(letter: DeadLetter, lead: float) -> Row:
+    envelope = letter.envelope
+    return {
+        "time": wall_time(letter.time + lead),
+        "source": str(envelope.source),
+        "claim": envelope.claimed,
+        "target": str(envelope.target),
+        "kind": "request" if isinstance(envelope.message, Request) else "response",
+        "reason": letter.reason.value,
+        "beginning": envelope.message.body[:BEGINNING_BYTES].decode(errors="replace"),
+    }
+
+
+def trace_row(record: TraceRecord, lead: float) -> Row:
+    """One step of one message. Ids are texts: not every reader of JSON has numbers of 64 bits."""
+    return {
+        "time": wall_time(record.at + lead),
+        "at": record.at,
+        "step": record.step.value,
+        "id": str(record.id),
+        "parent": None if record.parent is None else str(record.parent),
+        "root": str(record.root),
+        "inherits": record.inherits,
+        "expects": record.expects,
+        "source": str(record.source),
+        "target": str(record.target),
+        "claim": record.claimed,
+        "body_bytes": record.body_bytes,
+        "blob_bytes": record.blob_bytes,
+        "reason": record.reason,
+        "beginning": record.beginning.decode(errors="replace"),
+    }
+
+
+def wall_time(seconds: float) -> str:
+    """A time since 1970 as ISO 8601, in UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,1 @@
+"""One node, pure: kernel, guests, sessions and system processes in one object; imports all below it."""

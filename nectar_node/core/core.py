@@ -1,0 +1,637 @@
+"""One node, pure: kernel, guests, sessions and system processes in one object that takes events and time.
+
+The core decides everything and waits for nothing. A driver (`nectar_node.driver.node` with trio, `testnet.sim` with an
+event heap) tells it what happened in the world, lets it run, and carries out what `next_action` gives: connections to
+dial, bytes to send, disk jobs, code to compile, lines to log.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol
+
+from kernel.contract.address import Address, PackageId, ProcessId
+from kernel.contract.capability import Capability
+from kernel.contract.events import (
+    Answered,
+    DeadLetter,
+    Ended,
+    Event,
+    Inject,
+    Kill,
+    KillAll,
+    Load,
+    Loaded,
+    Output,
+    Taken,
+    Tick,
+    ToPeer,
+    ToSystem,
+    UseState,
+)
+from kernel.contract.guest import Guest, GuestConfig, Poll, Program, SpawnError
+from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, ReplyTo, Request
+from kernel.machine import Machine
+from kernel.router.kernel import Kernel
+from nectar_node.base.system_processes import TERMINAL
+from nectar_node.contract.actions import BadCode, LoadCode, LogLine, Printed, ShutDown, Torn, WorldAction
+from nectar_node.contract.json_shapes import Refused
+from nectar_node.contract.traces import Traces
+from nectar_node.core.config import CoreConfig
+from nectar_node.core.dead_letters import DeadLetters
+from nectar_node.core.disk_use import DISK_USE, DiskUse
+from nectar_node.packages.boot import Boot, StartUp
+from nectar_node.packages.decisions import Decision, Decisions
+from nectar_node.packages.installer import EntryOwner, Installer
+from nectar_node.packages.manifest import Package
+from nectar_node.packages.powers import power_of
+from nectar_node.packages.review import without_denied
+from nectar_node.peers.bridge import Peers
+from nectar_node.peers.grant_store import GrantStore
+from nectar_node.peers.record_store import RecordStore, Written
+from nectar_node.peers.vouching import Vouching
+from nectar_node.storage.operations import Job, Location, Outcome, StopJob
+from nectar_node.system.kernel import KernelProcess
+from nectar_node.system.net import Net
+from nectar_node.system.process import SORRY, CompileCode, FetchCode, SystemProcess, SystemToken
+from nectar_node.system.processes import SystemProcesses
+from nectar_node.system.state import State
+from nectar_node.system.terminal import Terminal
+from nectar_node.system.timer import Timer
+from nectar_node.system.vfs import Vfs
+from net.contract.events import Unforeseen
+from net.peering.containment import told
+from net.peering.network import Network
+
+
+class Timed(Protocol):
+    """Something with deadlines."""
+
+    def next_deadline(self) -> float | None:
+        """When it has something to do."""
+
+
+P = ParamSpec("P")
+
+
+def _guarded(method: Callable[Concatenate[NodeCore, P], None]) -> Callable[Concatenate[NodeCore, P], None]:
+    """What fails in there may leave anything half done. (`settle` and `run`, which are called for every message, see
+    to that themselves.)"""
+
+    @wraps(method)
+    def guarded(core: NodeCore, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(core, *args, **kwargs)
+        except Exception as error:
+            core._tear(f"it was told {method.__name__}", error)
+
+    return guarded
+
+
+class NodeCore:
+    """A whole node without its driver.
+
+    What goes wrong in its own code ends the smallest thing that can end: a connection (`net.peering.containment`), or
+    what a system process was asked (`system.processes`). Where that is not known, it is `torn`.
+    """
+
+    def __init__(self, config: CoreConfig, network: Network) -> None:
+        self.our = config.our
+        self.network = network
+        self._events = network.events
+        self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until, config.memory)
+        self._state = State(config.state, config.memory)
+        self._terminal = Terminal(
+            config.our, config.fresh_id, self._locate_installed, self._everybody, self._may_script
+        )
+        net = Net(config.our, self.peers, network.record, network.statistics)
+        distro = KernelProcess(config.our, lambda: self.kernel)
+        processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
+        self._out: deque[WorldAction] = deque()
+        self._system = SystemProcesses(processes, self._out.append)
+        known = [(each.id, each.public) for each in processes]
+        self.memory = config.memory
+        self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
+        self.machine = Machine(self.kernel, self._configure)
+        self._configuration = config.guest
+        self._disk_use = DiskUse(config.ledger, self.machine.statistics)
+        self._traces = Traces(config.our, config.clock)
+        self._vouching = Vouching(
+            config.our, network, self.kernel.grants, lambda text: self._log("kernel", 0, text), self._accepts
+        )
+        self.dead_letters = DeadLetters()
+        self._installer = Installer(config.our, self.kernel, self._kernel, self._out.append, self.vfs.mount)
+        self._start_up = StartUp(config.our, self._installer, self._out.append)
+        self._records = RecordStore(config.records, config.kept_records or Written(), network.records)
+        self._peers = Peers(
+            config.our,
+            network,
+            self._vouching,
+            self._records,
+            self._start_up,
+            self.machine.handle,
+            self._out.append,
+            self._serve_peer,
+        )
+        self._restore(config.kept_capabilities, config.boots)
+        self._store = GrantStore(self._vouching.version, config.capabilities, self._vouching.snapshot)
+        self.decisions: Decisions = config.kept_decisions
+        """What the user has decided; changed by `decide` alone."""
+        self._decision_store = GrantStore(
+            lambda: self.decisions.version, config.decisions, self.decisions.encode, "decisions"
+        )
+        self._stores = (self._store, self._decision_store)
+        self._timed: tuple[Timed, ...] = (
+            self.machine,
+            network,
+            *self._stores,
+            self._start_up,
+            self._disk_use,
+            self._system,
+        )
+        self._kernel_actions: dict[type, Callable[..., None]] = {
+            ToPeer: self._to_peer,
+            ToSystem: self._to_system,
+            Taken: self._taken,
+            Load: self._load,
+            UseState: self._use_state,
+            Output: self._output,
+            DeadLetter: self._dead_letter,
+            Answered: self._answered,
+            Ended: self._ended,
+        }
+        self._now = 0.0
+        self.torn: Torn | None = None
+        """Why nothing is passed on any more: the node has to begin anew. What is told from then on does nothing."""
+
+    # --- what the world tells ---------------------------------------------------------------------------------------
+
+    @_guarded
+    def boot(self, boot: Boot, now: float) -> None:
+        """Ask for the name, and start the packages when that is answered, or has taken too long; they keep what they
+        held when the node went down (G21). `Ready` tells when they have been started."""
+        self._now = now
+        if boot.registers and boot.endpoint is not None:
+            self.network.set_endpoint(boot.endpoint.host, boot.endpoint.port, now)
+        elif boot.registers:
+            self.network.register(now)
+        self._start_up.begin(boot._replace(packages=tuple(map(self._without_denied, boot.packages))), now)
+        self.settle(now)
+
+    def _without_denied(self, package: Package) -> Package:
+        """The store may be older than what was decided last."""
+        decision = self.decisions.of(package.id)
+        if decision is not None:
+            for process in package.processes:
+                self.kernel.grants.drop(process, decision.denied)
+        return without_denied(package, decision, self.our)
+
+    @_guarded
+    def set_wall_clock(self, offset: float, now: float) -> None:
+        """Unix time is `now` and so much more: somebody may have set the clock of the machine."""
+        self.network.set_wall_clock(offset, now)
+        self.settle(now)
+
+    def next_deadline(self) -> float | None:
+        """When `on_timer` has something to do; None: not before the next event."""
+        if self.torn is not None:
+            return None
+        earliest = math.inf
+        for each in self._timed:
+            deadline = each.next_deadline()
+            if deadline is not None and deadline < earliest:
+                earliest = deadline
+        return None if earliest == math.inf else earliest
+
+    @_guarded
+    def on_timer(self, now: float) -> None:
+        """Do what is due."""
+        self._now = now
+        due = self.machine.next_deadline()
+        if due is not None and due <= now:
+            self.machine.handle(Tick(), now)
+        self._system.on_timer(now)
+        self.network.on_timer(now)
+        self._start_up.on_timer(now)
+        self._disk_use.on_timer(now)
+        self._look_at_disk_use()
+        self._keep(now)
+        self.settle(now)
+
+    def _keep(self, now: float) -> None:
+        for store in self._stores:
+            write = store.on_timer(now)
+            if write is not None:
+                self._out.append(write)
+
+    @property
+    def kept(self) -> bool:
+        """Whether all that is to survive a reboot is on the disk."""
+        return all(store.kept for store in self._stores)
+
+    def keep(self, now: float) -> None:
+        """See to it that it will be, at once: the node goes down."""
+        for store in self._stores:
+            store.hurry()
+        self._keep(now)
+
+    def next_action(self) -> WorldAction | None:
+        """What the driver has to do, in order; None: nothing more."""
+        return self._out.popleft() if self._out else None
+
+    @property
+    def actions(self) -> deque[WorldAction]:
+        """What `next_action` takes from: for whoever asks at every step, and takes by itself."""
+        return self._out
+
+    @property
+    def can_run(self) -> bool:
+        """Whether `run` has anything to do."""
+        return self.torn is None and self.machine.can_run
+
+    def run(self, now: float, polls: int) -> None:
+        """Let guests run, at most so many polls."""
+        try:
+            self.machine.run(now, polls)
+        except Exception as error:
+            self._tear("guests ran", error)
+        self.settle(now)
+
+    def take_busy(self) -> Guest | None:
+        """A guest that keeps using up its slices, to be polled on another thread; None: there is none."""
+        return self.machine.take_busy()
+
+    @_guarded
+    def polled(self, guest: Guest, poll: Poll, now: float) -> None:
+        """A busy guest that was lent out has been polled."""
+        self.machine.polled(guest, poll, now)
+        self.settle(now)
+
+    @_guarded
+    def job_done(self, job: Job, outcome: Outcome, now: float) -> None:
+        """A disk job is done."""
+        self._now = now
+        owner = job.owner
+        if isinstance(owner, SystemToken):
+            self._system.job_done(owner, job, outcome, now)
+        elif isinstance(owner, GrantStore):
+            problem = owner.done(outcome)
+            if problem is not None:
+                self._log("kernel", 0, problem)
+        elif isinstance(owner, DISK_USE):
+            self._disk_use.done(job, outcome, now)
+            self._look_at_disk_use()
+        else:
+            assert owner is self._records
+            self._peers.records_written(outcome, now)
+        self.settle(now)
+
+    def _restore(self, kept: bytes | None, boots: frozenset[ProcessId]) -> None:
+        if kept is None:
+            return
+        if not self._vouching.restore_untrusted(kept):
+            self._log("kernel", 0, "the capability store is damaged: processes hold what their packages ask for")
+        grants = self.kernel.grants
+        # Children and scripts do not run again: whoever gets such a name now has no right to what it held (G21).
+        for process in grants.snapshot()[0].keys() - boots:
+            grants.forget(process)
+
+    @_guarded
+    def code_loaded(self, load: LoadCode, program: Program | BadCode, now: float) -> None:
+        """Code is there, or is not."""
+        self._now = now
+        self._code_loaded(load, program)
+        self.settle(now)
+
+    def _code_loaded(self, load: LoadCode, program: Program | BadCode) -> None:
+        owner = load.owner
+        if isinstance(owner, EntryOwner):
+            self._installer.code_loaded(owner, program)
+            self._start_up.installed()
+        elif isinstance(owner, SystemToken):
+            self._system.code_fetched(owner, program, self._now)
+        else:
+            assert isinstance(owner, Load)
+            if isinstance(program, BadCode):
+                self._log(str(owner.process), 0, f"cannot be started: {program.reason}")
+            outcome = SpawnError.NO_FILE_AT_PATH if isinstance(program, BadCode) else program
+            self._kernel(Loaded(owner.process, outcome))
+
+    @property
+    def packages(self) -> dict[PackageId, Package]:
+        """Those that are installed; not to be changed."""
+        return self._installer.packages
+
+    # The same names as `net.peering.network.Network` gives them: a connection's driver serves either.
+
+    def new_connection(self) -> int:
+        """An id for a connection that is about to be accepted."""
+        return self.network.new_connection()
+
+    def accepted(self, connection: int, host: str, now: float) -> None:
+        """A peer has connected to us."""
+        self.network.accepted(connection, host, now)
+        self.settle(now)
+
+    def connected(self, connection: int, now: float) -> None:
+        """A connection that we dialed is there."""
+        self.network.connected(connection, now)
+        self.settle(now)
+
+    def dial_failed(self, connection: int, reason: str, now: float) -> None:
+        """A connection that we dialed did not come about."""
+        self.network.dial_failed(connection, reason, now)
+        self.settle(now)
+
+    def failed(self, connection: int, error: Exception, now: float) -> None:
+        """The driver's own code has failed at a connection, which is gone."""
+        self.network.failed(connection, error, now)
+        self.settle(now)
+
+    def lost(self, connection: int, now: float) -> None:
+        """A connection is gone."""
+        self.network.lost(connection, now)
+        self.settle(now)
+
+    def receive(self, connection: int, data: Buffer, now: float) -> None:
+        """Bytes from a connection."""
+        self.network.receive(connection, data, now)
+        self.settle(now)
+
+    def peer(self, connection: int) -> str:
+        """Who is there, as far as that is proven; "" before."""
+        return self.network.peer(connection)
+
+    def pending(self, connection: int, limit: int) -> list[Buffer]:
+        """Bytes for a connection, about `limit` of them; none: nothing now."""
+        buffers = self.network.pending(connection, limit)
+        if self._events:
+            self.settle(self._now)  # a circuit's other leg may be read again
+        return buffers
+
+    # --- what the user asks -----------------------------------------------------------------------------------------
+
+    @_guarded
+    def install(self, package: Package, token: object, now: float, *, anew: bool = True) -> None:
+        """Make a package's folder its drive `pkg`, and start its processes with what the manifest asks for, all or
+        none of them; `Installed` tells when that is done. `anew`: they hold nothing else, and what earlier processes
+        of their names issued is revoked; otherwise they keep what they held when the node went down (G21)."""
+        self._now = now
+        self._installer.install(package, token, anew)
+        self.settle(now)
+
+    @_guarded
+    def decide(self, package: PackageId, decision: Decision, now: float) -> None:
+        """Keep what the user has decided about a package, for the next boot too: it does not get what they denied."""
+        self.decisions.decide(package, decision)
+        self._keep(now)
+        self.settle(now)
+
+    @_guarded
+    def inject(self, target: Address, request: Request, blob: LazyLoadBlob | None, token: object, now: float) -> None:
+        """Send a request in the user's name; `Answered` brings the outcome if it expects a response."""
+        self._now = now
+        self._kernel(Inject(TERMINAL, target, request, blob, token))
+        self.settle(now)
+
+    @_guarded
+    def kill(self, process: ProcessId, now: float) -> None:
+        """End a process; no on-exit runs."""
+        self._now = now
+        self._kernel(Kill(process))
+        self.settle(now)
+
+    def kill_tree(self, target: ProcessId | PackageId, now: float) -> int:
+        """End a process, or all of a package, and whatever descends from them, in one step; how many have ended."""
+        ended = self.tree(target)
+        if ended:
+            self._kill_all(ended, now)
+        return len(ended)
+
+    @_guarded
+    def _kill_all(self, processes: tuple[ProcessId, ...], now: float) -> None:
+        self._now = now
+        self._kernel(KillAll(processes))
+        self.settle(now)
+
+    def tree(self, target: ProcessId | PackageId) -> tuple[ProcessId, ...]:
+        """A process, or those of a package, with all that descend from them, as far as they run or wait for their
+        restart: parents first. Also of one that has ended, and has left children."""
+        if isinstance(target, PackageId):
+            return self.kernel.lifecycle.tree(lambda process: process.package_id == target)
+        return self.kernel.lifecycle.tree(lambda process: process == target)
+
+    @_guarded
+    def run_script(self, line: str, timeout: int, token: object, now: float) -> None:
+        """Run a script as the line says, for at most `timeout` seconds: `Printed` brings what it prints, `Answered` its
+        answer, or Timeout."""
+        self._now = now
+        request = Request(False, timeout, line.encode(errors="replace"), self._terminal.expect(token))
+        self._kernel(Inject(TERMINAL, Address(self.our, TERMINAL), request, None, token))
+        self.settle(now)
+
+    @_guarded
+    def stop_script(self, token: object, now: float) -> None:
+        """End the script that was run with this token, if it has not answered yet: `Answered` says so."""
+        self._system.stop_script(self._terminal, token, now)
+        self.settle(now)
+
+    def ask_disk_use(self, token: object, now: float) -> None:
+        """Count what each package has on the disk: `DiskUsed` tells it."""
+        self._disk_use.ask(token)
+        self._look_at_disk_use()
+        self.settle(now)
+
+    def _everybody(self) -> tuple[ProcessId, ...]:
+        """The processes of this node, the system's first."""
+        return (*self._system.by_id, *self.kernel.processes)
+
+    @_guarded
+    def trace(self, address: Address | None, token: object, now: float) -> None:
+        """Follow all lineages that touch `address`; with None, every one. `Traced` brings their records until
+        `untrace`."""
+        self._traces.follow(address, token)
+        self.kernel.tracer = self._traces.tracer
+        self.settle(now)
+
+    @_guarded
+    def untrace(self, token: object, now: float) -> None:
+        """Follow them no longer."""
+        self._traces.leave(token)
+        self.kernel.tracer = self._traces.tracer
+        self.settle(now)
+
+    @_guarded
+    def probe(self, name: str, token: object, now: float) -> None:
+        """See how another node is reached, without a message: `Probed` brings each step, until its `ProbeEnded` or
+        `stop_probe`."""
+        self.network.probe(name, token, now)
+        self.settle(now)
+
+    @_guarded
+    def stop_probe(self, token: object, now: float) -> None:
+        """Tell nothing more about it."""
+        self.network.stop_probe(token)
+        self.settle(now)
+
+    # --- moving things on -------------------------------------------------------------------------------------------
+
+    def settle(self, now: float) -> None:
+        """Pass on what kernel, net and system processes want of each other, until nobody wants anything more."""
+        self._now = now
+        if self.torn is not None:
+            return
+        actions, stirred, events = self.machine.actions, self._system.stirred, self._events
+        at: object = None
+        try:
+            while True:
+                while actions:
+                    at = action = actions.popleft()
+                    self._kernel_actions[type(action)](action)
+                while stirred:
+                    at = process = stirred.popleft()
+                    self._drain(process)
+                if events:
+                    at = event = events.popleft()
+                    self._peers.handle(event, now)
+                elif not actions:
+                    break
+            if self.kernel.tracer is not None:
+                self._out.extend(self._traces.take())
+        except Exception as error:
+            self._tear(f"it carried out {type(at).__name__}", error)
+
+    def _tear(self, what: str, error: Exception) -> None:
+        """The node's own code has failed outside of what can be ended alone, and nobody knows what is half done."""
+        if self.torn is None:
+            self.torn = Torn(what, error)
+            self._out.append(self.torn)
+
+    def _drain(self, process: SystemProcess) -> None:
+        while (wish := self._system.next_wish(process, self._now)) is not None:
+            if isinstance(wish, Job):
+                self._out.append(wish._replace(owner=SystemToken(process.id, wish.owner)))
+            elif isinstance(wish, (StopJob, LogLine, ShutDown)):
+                self._out.append(wish)
+            elif isinstance(wish, FetchCode):
+                self._load_code(SystemToken(process.id, wish.token), wish.package, wish.path)
+            elif isinstance(wish, CompileCode):
+                self._out.append(LoadCode(wish.code, SystemToken(process.id, wish.token)))
+            else:
+                self._kernel(wish)
+
+    def _look_at_disk_use(self) -> None:
+        while (wish := self._disk_use.next_action()) is not None:
+            if isinstance(wish, Kill):
+                self._kernel(wish)
+            else:
+                self._out.append(wish)
+
+    def _configure(self, address: Address) -> GuestConfig:
+        """What a guest that is about to run is started with."""
+        config, process = self._configuration(address), address.process
+        if config.drive is not None and self.kernel.processes[process].launch.program.opens_files:
+            self._disk_use.starts(process, self._now)
+        return config
+
+    def _kernel(self, event: Event) -> None:
+        self.machine.handle(event, self._now)
+
+    def _log(self, source: str, verbosity: int, text: str) -> None:
+        self._out.append(LogLine(source, verbosity, text))
+
+    # --- the kernel's actions ---------------------------------------------------------------------------------------
+
+    def _to_peer(self, action: ToPeer) -> None:
+        self._peers.send(action.parcel, self._now)
+
+    def _to_system(self, action: ToSystem) -> None:
+        self._system.receive(action.envelope, self._now)
+
+    def _taken(self, action: Taken) -> None:
+        self.network.taken(action.receipt, self._now)
+
+    def _load(self, action: Load) -> None:
+        self._load_code(action, action.package, action.path)
+
+    def _load_code(self, owner: Load | SystemToken, package: PackageId, path: str) -> None:
+        """A child's code comes from a drive of its parent's package; what a system process starts, and may give rights
+        of the user's, from an installed package's folder alone."""
+        problem = f"{package} is not installed"
+        try:
+            installed = isinstance(owner, SystemToken)
+            location = self._locate_installed(package, path) if installed else self.vfs.locate(package, path)
+        except Refused as refusal:
+            location, problem = None, f"{path} is no path: {refusal.value}"
+        except Exception as error:
+            self._out.append(Unforeseen(f"the start of {path} of {package}", tuple(told(error))))
+            location, problem = None, SORRY
+        if location is None:
+            self._code_loaded(LoadCode(Location(self.our, ()), owner), BadCode(problem))
+        else:
+            self._out.append(LoadCode(location, owner))
+
+    def _locate_installed(self, package: PackageId, path: str) -> Location | None:
+        return self._installer.locate(package, path)
+
+    def _may_script(self, package: PackageId, capability: Capability) -> bool:
+        """Whether the user lets the scripts of a package have a capability."""
+        installed = self.packages.get(package)
+        rights = installed.script_rights if installed is not None else None
+        return rights is None or capability in rights or power_of(capability, package) is None
+
+    def _use_state(self, action: UseState) -> None:
+        self._system.use_state(self._state, action, self._now)
+
+    def _answered(self, action: Answered) -> None:
+        token = action.token
+        if isinstance(token, SystemToken):
+            self._system.answered(token, action.answer, self._now)
+        else:
+            self._out.append(action)
+
+    def _ended(self, action: Ended) -> None:
+        self._system.ended(action.process, self._now)
+        self._disk_use.ended(action.process)
+
+    def _output(self, action: Output) -> None:
+        user = self._terminal.user_of(action.process)
+        if user is not None:
+            self._out.append(Printed(user, action.verbosity, action.text))
+            return
+        self._log(str(action.process), action.verbosity, action.text)
+
+    def _dead_letter(self, letter: DeadLetter) -> None:
+        self._out.append(self.dead_letters.add(letter))
+
+    def _holds(self, holder: ProcessId, wanted: Capability) -> bool:
+        """Whether a process holds a capability; the node's user, who speaks through system processes, holds all."""
+        return self.kernel.is_system(holder) or self.kernel.grants.holds(holder, wanted)
+
+    def _awaited_until(self, reply_to: ReplyTo) -> float | None:
+        """When a requester of this node gets Timeout; None: it is not known here."""
+        entry = self.kernel.outstanding.get(reply_to.id) if reply_to.address.node == self.our else None
+        return None if entry is None else entry.deadline
+
+    def _accepts(self, process: ProcessId) -> bool:
+        """Whether a process is there and may have messages of other nodes (G19). What one that is about to be started
+        will hold is not known yet."""
+        if process in self.kernel.expected:
+            return True
+        return process in self.kernel.processes and self.kernel.grants.may_use_network(process)
+
+    def _serve_peer(self, envelope: Envelope) -> bool:
+        return self._system.serve_peer(envelope, self._now)
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How often the node's own code has failed, in its net and in each of its system processes."""
+        counted = {str(process): count for process, count in self._system.failures.items()}
+        return {"net": self.network.failures, **counted}
+
+    def peers(self) -> list[dict[str, object]]:
+        """The nodes this one has a session with, for status pages."""
+        return self._peers.status()

@@ -1,0 +1,57 @@
+"""What a node's kernel does, on its way into the trace file, if there is to be one
+(`nectar_node.driver.trace_file`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nectar_node.base import log
+from nectar_node.contract.config import NodeConfig
+from nectar_node.contract.traces import Traced
+from nectar_node.core.core import NodeCore
+from nectar_node.driver.trace_file import TraceFile, standing
+
+
+class NodeTrace:
+    """The trace file of one boot; if there is none, nothing happens here."""
+
+    def __init__(self, config: NodeConfig, core: NodeCore, clock: Callable[[], float]) -> None:
+        """`clock`: that of the core's events and records. Raises BadInput: the file cannot be written."""
+        self._core = core
+        self._clock = clock
+        self._file: TraceFile | None = None
+        if config.trace:
+            self._file = TraceFile.open(config.folder.trace, config.name, clock)
+            core.trace(None, self, clock())
+
+    def take(self, action: Traced) -> None:
+        """A record for the file, whose token is this object."""
+        if self._file is not None:
+            self._file.add(action.record)
+
+    def write(self) -> None:
+        """Write what was taken: before anything is sent that has come of it, so that nobody has seen what the file
+        does not tell."""
+        if self._file is not None:
+            self._carry_out(self._file.write)
+
+    def end(self) -> None:
+        """The node ends in order: write how it stands."""
+        if (file := self._file) is not None:
+            on_their_way = self._core.network.statistics()["outgoing_messages"]
+            now = standing(self._core.kernel, on_their_way)
+            self._carry_out(lambda: file.end(now))
+            self._close()
+
+    def _carry_out(self, what: Callable[[], None]) -> None:
+        try:
+            what()
+        except OSError as error:
+            self._close()
+            log.write_line("kernel", f"the trace ends here, for it cannot be written: {error.strerror}")
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._core.untrace(self, self._clock())

@@ -1,0 +1,245 @@
+"""A node's trace as a file: every step of every message, for a lab that watches real nodes.
+
+    {"boots": "a.nec"}
+    {"at": 812.25, "step": "sent", "id": 7, …}
+    {"process": "hello:hello:sys", "started": 811.5, "outstanding": [7]}
+    {"ends": {"abroad": 1, "on_their_way": 1}}
+
+Each line is JSON. A boot begins with its node's name, behind an empty line: a crash may have cut off the line before. A
+boot that ends in order says last which processes run, what they wait for, and what its kernel has given its net. Times
+are those of CLOCK_MONOTONIC, which all processes of a machine share.
+
+What a turn of the node has brought is written at once, and before anything of it is sent: what others have seen of a
+node that was killed, its trace tells. The file may be a named pipe, which no limit on files stops.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.errors import BadAddress
+from kernel.contract.json_text import parse_untrusted
+from kernel.router.kernel import Kernel
+from kernel.router.trace import TraceRecord, TraceStep
+from nectar_node.base import own_files
+from nectar_node.base.errors import BadInput
+
+MAX_LINE_BYTES = 2 << 20
+"""A process may wait for `kernel.contract.limits.MAX_OUTSTANDING` outcomes, and each id has up to twenty digits."""
+_MAX_INTEGER = 1 << 64
+_CLOCK_LOOKS = 10
+"""A message between two processes takes some twenty microseconds: their clocks must agree better than that."""
+
+
+class BadTrace(BadInput):
+    """A line of a trace cannot be read; the message says why."""
+
+
+class Boots(NamedTuple):
+    """A node begins."""
+
+    node: str
+
+
+class Runs(NamedTuple):
+    """A process of a node that ends."""
+
+    process: ProcessId
+    started_at: float
+    outstanding: Set[int]
+    """The ids of the requests whose outcome it waits for."""
+
+
+class Ends(NamedTuple):
+    """A node ends in order."""
+
+    abroad: int
+    """Messages that its kernel has given its net, and of which it has not heard."""
+    on_their_way: int
+    """Messages that its net is to bring to other nodes."""
+
+
+Line: TypeAlias = Boots | TraceRecord | Runs | Ends
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a node has not finished."""
+
+    our: str
+    processes: Mapping[ProcessId, Runs]
+    end: Ends
+
+
+def standing(kernel: Kernel, on_their_way: int) -> Standing:
+    """Of a node that runs; `on_their_way`: see `Ends`."""
+    processes = {id: Runs(id, each.started_at, frozenset(each.outstanding)) for id, each in kernel.processes.items()}
+    return Standing(kernel.our, processes, Ends(kernel.statistics()["abroad"], on_their_way))
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class TraceFile:
+    """A trace that is being written, of one boot."""
+
+    _descriptor: int
+    _lead: float
+    """Seconds that CLOCK_MONOTONIC is ahead of the times of the records."""
+    _unwritten: list[bytes] = field(default_factory=list)
+
+    @staticmethod
+    def open(path: Path, our: str, clock: Callable[[], float]) -> TraceFile:
+        """Append to the file, which is made if it is not there; `clock`: that of the records. Raises BadInput."""
+        try:
+            # Without waiting: a pipe that nobody reads is an error, and not for ever.
+            descriptor = own_files.open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, pipe=True)
+        except OSError as error:
+            why = "nobody reads that pipe; remove it" if error.errno == errno.ENXIO else error.strerror
+            raise BadInput(f"The trace cannot be written to {path}: {why}.") from error
+        os.set_blocking(descriptor, True)
+        return TraceFile(descriptor, _lead_of_monotonic(clock), [b"", _encode({"boots": our})])
+
+    def add(self, record: TraceRecord) -> None:
+        """To be written next."""
+        self._unwritten.append(_encode({"at": record.at + self._lead, **record_value(record)}))
+
+    def write(self) -> None:
+        """Write what was added, all at once; raises OSError, and then the trace is useless from here on."""
+        if self._unwritten:
+            self._unwritten.append(b"")
+            data = memoryview(b"\n".join(self._unwritten))
+            self._unwritten.clear()
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+
+    def end(self, standing: Standing) -> None:
+        """The node ends in order, and stands so; nothing is added behind this. Raises OSError."""
+        for id, started_at, outstanding in standing.processes.values():
+            value = {"process": str(id), "started": started_at + self._lead, "outstanding": sorted(outstanding)}
+            self._unwritten.append(_encode(value))
+        self._unwritten.append(_encode({"ends": standing.end._asdict()}))
+        self.write()
+
+    def close(self) -> None:
+        """Nothing is written any more."""
+        os.close(self._descriptor)
+
+
+def _lead_of_monotonic(clock: Callable[[], float]) -> float:
+    """Seconds by which CLOCK_MONOTONIC is ahead of `clock`: from the look at both that took the least time."""
+    looks = [(time.monotonic(), clock(), time.monotonic()) for _ in range(_CLOCK_LOOKS)]
+    before, other, after = min(looks, key=lambda look: look[2] - look[0])
+    return (before + after) / 2 - other
+
+
+def record_value(record: TraceRecord) -> dict[str, Any]:
+    """A step of a message, without its time, as JSON."""
+    return {
+        "step": record.step.value,
+        "id": record.id,
+        "parent": record.parent,
+        "root": record.root,
+        "source": str(record.source),
+        "target": str(record.target),
+        "claimed": record.claimed,
+        "expects": record.expects,
+        "inherits": record.inherits,
+        "body": record.body_bytes,
+        "blob": record.blob_bytes,
+        "reason": record.reason,
+        "beginning": record.beginning.decode(errors="replace"),
+    }
+
+
+def _encode(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def decode_line_untrusted(line: bytes) -> Line:
+    """What a line of at most MAX_LINE_BYTES says; raises BadTrace."""
+    if len(line) > MAX_LINE_BYTES:
+        raise BadTrace(f"A line of a trace is longer than {MAX_LINE_BYTES} bytes.")
+    try:
+        return _decode(parse_untrusted(line.decode()))
+    except (ValueError, BadAddress) as error:
+        shown = line[:80].decode(errors="replace")
+        raise BadTrace(f"A line of a trace cannot be read ({error}): {shown!r}") from error
+
+
+def _decode(value: Any) -> Line:
+    match value:
+        case {"at": _, "step": str()}:
+            return _record(value)
+        case {"boots": str(node)}:
+            return Boots(node)
+        case {"process": str(process), "started": started, "outstanding": [*ids]}:
+            return Runs(ProcessId.parse(process), _time(started), frozenset(map(_number, ids)))
+        case {"ends": {"abroad": abroad, "on_their_way": on_their_way}}:
+            return Ends(_number(abroad), _number(on_their_way))
+    raise ValueError("it is none of those that a trace has")
+
+
+def _record(value: Any) -> TraceRecord:
+    match value:
+        case {
+            "step": step,
+            "source": str(source),
+            "target": str(target),
+            "claimed": bool(claimed),
+            "expects": bool(expects),
+            "inherits": bool(inherits),
+            "reason": str() | None as reason,
+            "beginning": str(beginning),
+        } if {"id", "parent", "root", "body", "blob"} <= value.keys():
+            return TraceRecord(
+                at=_time(value["at"]),
+                step=TraceStep(step),
+                id=_number(value["id"]),
+                parent=_number_or_none(value["parent"]),
+                root=_number(value["root"]),
+                inherits=inherits,
+                expects=expects,
+                source=_parse_address(source),
+                target=_parse_address(target),
+                claimed=claimed,
+                body_bytes=_number(value["body"]),
+                blob_bytes=_number_or_none(value["blob"]),
+                reason=reason,
+                beginning=beginning.encode(errors="replace"),
+            )
+    raise ValueError("it is no whole step of a message")
+
+
+_parse_address = lru_cache(4096)(Address.parse)
+"""There are few, in many records."""
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < _MAX_INTEGER:
+        raise ValueError("one of its numbers is none below 2^64")
+    return value
+
+
+def _number_or_none(value: Any) -> int | None:
+    return None if value is None else _number(value)
+
+
+def _time(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise ValueError("one of its times is none")
+    return float(value)

@@ -1,0 +1,1 @@
+"""What starts, finds and asks the nodes in a folder; imports `console` and `base` to `contract`."""

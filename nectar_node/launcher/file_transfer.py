@@ -1,0 +1,250 @@
+"""One transfer, as a client of the package file_transfer sees it.
+
+The one file is shared with the sending node, `Send` is injected on one control connection, and the outcome awaited
+there; on a second one the progress is asked for ten times a second, and the transfer cancelled when the user asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nectar_node.base.errors import NodeError
+from nectar_node.console import output
+from nectar_node.console.progress import TransferDisplay
+from nectar_node.launcher.client import Answer, ControlClient, ControlError, NodeGone
+from nectar_node.launcher.local_network import LocalNetwork
+
+PROCESS = "our@file_transfer:file_transfer:sys"
+POLL_INTERVAL = 0.1
+"""Seconds between two questions for the progress."""
+
+TRANSFER_TIMEOUT = 365 * 24 * 3600
+"""Seconds for the whole transfer: as long as it takes; the process itself notices a peer that is gone."""
+
+QUESTION_TIMEOUT = 5
+"""Seconds for the process to say how far it is, or to take a Cancel."""
+
+CANCEL_GRACE = 15.0
+"""Seconds that both sides may take to end a cancelled transfer."""
+
+
+class TransferFailed(NodeError):
+    """The transfer ended without the file having arrived.
+
+    `kind` is the process's: Offline, Timeout, Refused, Changed, NotFound, Disk, Cancelled, Superseded or Other;
+    `received` is what the receiver holds, in bytes.
+    """
+
+    def __init__(self, kind: str, sentence: str, received: int = 0) -> None:
+        super().__init__(sentence)
+        self.kind = kind
+        self.received = received
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a transfer is."""
+
+    state: str
+    received: int
+    """Bytes that the other side holds."""
+    size: int
+    resumed_from: int
+    note: str = ""
+    """What it waits for, while it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a transfer ended well."""
+
+    name: str
+    """The name under which the receiver stored the file."""
+    size: int
+    sent: int
+    """Bytes that were sent this time."""
+    digest: str
+    """BLAKE3, in hexadecimal digits; both ends computed it."""
+    path: str
+    """Where it lies in the receiver's vfs."""
+
+    @property
+    def resumed_from(self) -> int:
+        """Bytes that had arrived before."""
+        return max(0, self.size - self.sent)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the user wants."""
+
+    file: Path
+    size: int
+    """Of the file, in bytes."""
+    source: str
+    target: str
+    network: LocalNetwork
+
+    def command(self) -> str:
+        """The command line that starts this transfer, or takes it up again."""
+        return self.network.command("send", str(self.file), "--from", self.source, "--to", self.target)
+
+
+@dataclass(slots=True)
+class Interrupts:
+    """How often the user has asked us to stop."""
+
+    count: int = 0
+
+
+@contextmanager
+def interrupts() -> Iterator[Interrupts]:
+    """Within this, Ctrl-C, SIGTERM and SIGHUP are counted instead of ending the command at once."""
+    wanted = Interrupts()
+
+    def count(number: int, frame: object) -> None:
+        wanted.count += 1
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, count) for number in signals]
+    try:
+        yield wanted
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+@dataclass(slots=True)
+class Transfer:
+    """A transfer that can be run once."""
+
+    order: Order
+    outcome: ControlClient
+    """Carries `Send`, and its outcome when it is over."""
+    questions: ControlClient
+    """Carries everything else meanwhile."""
+    shared_path: str
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    received: int = 0
+    """Bytes that the other side holds, as far as we were told."""
+
+    @classmethod
+    @contextmanager
+    def open(cls, order: Order) -> Iterator[Transfer]:
+        """Connect to the sending node and let it read the one file, until the end of this. Raises NodeError."""
+        with order.network.connect(order.source) as outcome, order.network.connect(order.source) as questions:
+            path = str(questions.request("share", file=str(order.file.resolve()))["path"])
+            try:
+                yield cls(order, outcome, questions, path)
+            finally:
+                with contextlib.suppress(NodeError):
+                    questions.request("unshare", path=path)
+
+    def run(self, display: TransferDisplay, wanted: Interrupts) -> Done:
+        """Send the file; raises TransferFailed, also when the user cancels, and NodeError."""
+        order = {"id": self.id, "path": self.shared_path, "name": self.order.file.name, "to": self.order.target}
+        try:
+            _inject(self.outcome, {"Send": order}, TRANSFER_TIMEOUT)
+            self._follow(display, wanted)
+            done = decode_outcome_untrusted(self._receive_outcome())
+        except NodeGone as error:
+            again = self.order.network.boot(self.order.source, "--detach")
+            sentence = f"{self.order.source} stopped during the transfer: start it again with `{again}`."
+            raise TransferFailed("Other", sentence, self.received) from error
+        display.show("done", done.size, done.size)
+        return done
+
+    def _follow(self, display: TransferDisplay, wanted: Interrupts) -> None:
+        """Show the progress until the outcome is there, or the user does not want to wait for it any longer."""
+        give_up = None
+        told = ""
+        while not self.outcome.has_answer(POLL_INTERVAL):
+            now = time.monotonic()
+            if wanted.count and give_up is None:
+                give_up = now + CANCEL_GRACE
+                display.note("Stopping the transfer on both sides.")
+                self._ask("Cancel")
+            if give_up is not None and (wanted.count > 1 or now > give_up):
+                sentence = f"{self.order.source} has not confirmed that the transfer stopped."
+                raise TransferFailed("Cancelled", sentence, self.received)
+            if (state := decode_progress_untrusted(self._ask("Status"))) is not None:
+                self.received = state.received
+                if state.note and state.note != told:
+                    display.note(f"{output.sentence(state.note)} Waiting; Ctrl-C gives up.")
+                told = state.note
+                display.show(state.state, state.received, state.size or self.order.size)
+
+    def _ask(self, question: str) -> Answer:
+        _inject(self.questions, {question: {"id": self.id}}, QUESTION_TIMEOUT)
+        return self.questions.receive()
+
+    def _receive_outcome(self) -> Answer:
+        answer = self.outcome.receive()
+        if answer.get("outcome") == "response":
+            return answer
+        raise TransferFailed(
+            "Other",
+            f"The package file_transfer did not answer on {self.order.source} ({answer.get('reason')}): "
+            f"see `{self.order.network.command('ps', '--node', self.order.source)}`.",
+            self.received,
+        )
+
+
+def _inject(client: ControlClient, body: dict[str, dict[str, str]], timeout: int) -> None:
+    text = json.dumps(body, ensure_ascii=False)
+    client.send("message", target=PROCESS, body=text, timeout=timeout, blob=None, mime=None)
+
+
+def decode_progress_untrusted(answer: Answer) -> Progress | None:
+    """The progress in the answer to `Status`; None where there is none in it (yet). Raises ControlError."""
+    if answer.get("outcome") != "response":
+        return None
+    match decode(answer):
+        case {
+            "Status": {
+                "state": str(state),
+                "bytes": int(received),
+                "size": int(size),
+                "resumed_from": int(resumed),
+                **more,
+            }
+        }:
+            return Progress(state, received, size, resumed, str(more.get("note", "")))
+        case _:
+            return None
+
+
+def decode_outcome_untrusted(answer: Answer) -> Done:
+    """The end of a transfer in the response to `Send`; raises TransferFailed, also for one that makes no sense."""
+    try:
+        value = decode(answer)
+    except ControlError as error:
+        raise TransferFailed("Other", str(error)) from error
+    match value:
+        case {
+            "Done": {"name": str(name), "bytes": int(size), "sent": int(sent), "hash": str(digest), "path": str(path)}
+        }:
+            return Done(name, size, sent, digest, path)
+        case {"Failed": {"reason": str(reason), "kind": str(kind), "received": int(received)}}:
+            raise TransferFailed(kind, reason, received)
+        case {"Err": str(reason)}:
+            raise TransferFailed("Other", reason)
+        case _:
+            raise TransferFailed("Other", "The package file_transfer gave an answer of unknown shape.")
+
+
+def decode(answer: Answer) -> object:
+    """The JSON of a response; raises ControlError."""
+    try:
+        value: object = json.loads(str(answer.get("body")))
+    except (ValueError, RecursionError) as error:
+        raise ControlError("The package file_transfer gave an answer that is no JSON.") from error
+    return value

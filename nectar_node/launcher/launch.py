@@ -1,0 +1,391 @@
+"""Starts and stops nodes as operating system processes.
+
+A node is started in a session of its own, so that a Ctrl-C at the terminal reaches the command and not the node; its
+output goes to the log in its folder. Which process a node is, and whether it runs, is read from the lock in its folder
+each time: there is no list of processes that could be out of date after a crash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from nectar_node.base import own_files
+from nectar_node.base.errors import BadInput, CannotStart, NodeError, NotOurs
+from nectar_node.base.folder import NodeFolder
+from nectar_node.contract.config import GENESIS_FILE, REGISTRAR_NAME
+from nectar_node.launcher.boot_options import BootOptions, as_before, encode_told, keep_options
+from nectar_node.launcher.local_network import LocalNetwork
+from nectar_node.launcher.log_reader import last_line
+from nectar_node.launcher.passwords import with_password
+
+READY_TIMEOUT = 60.0
+"""Seconds in which a node must be ready, however busy the machine is."""
+
+STOP_GRACE = 5.0
+"""Seconds between asking a node to stop and killing it."""
+
+_KILL_GRACE = 5.0
+_NODE = ("nectar_node.base.program", "nectar_node.launcher.child")
+_LOOKS = 20
+_LOOK_PAUSE = 0.01
+"""Seconds between two looks at who holds a lock."""
+_MAX_REPORT_BYTES = 1 << 16
+
+
+@dataclass(slots=True)
+class StartedNode:
+    """A node that this process started, and that is ready."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    """What has started the node, and ends with it (`supervisor`)."""
+    pid: int
+    """The node's."""
+    endpoint: tuple[str, int]
+    """Where it listens."""
+    warning: str | None
+    """Why others do not find it yet, as one sentence; None: they do."""
+
+
+class Ready(NamedTuple):
+    """What a node reports when it is ready: see `StartedNode`."""
+
+    endpoint: tuple[str, int]
+    warning: str | None
+
+
+@dataclass(slots=True)
+class Starting:
+    """A process that is not ready yet."""
+
+    name: str
+    folder: NodeFolder
+    process: subprocess.Popen[bytes]
+    ready: int
+    """The descriptor from which its report is read; whoever has this closes it."""
+    received: bytearray = field(default_factory=bytearray)
+
+
+def start(
+    network: LocalNetwork, nodes: Sequence[tuple[str, BootOptions]], timeout: float = READY_TIMEOUT
+) -> list[StartedNode]:
+    """Start `nodes`, all at once but for the registrar, which goes first; return when all are ready.
+
+    Raises CannotStart, AlreadyRunning's sentence included, if one of them is not ready within `timeout` seconds; those
+    started by this call are stopped again then.
+    """
+    booting = [(name, _completed(network, name, options)) for name, options in nodes]  # all prompts come first
+    try:
+        network.create()
+    except OSError as error:
+        raise _cannot_start(nodes[0][0], error) from error
+    deadline = time.monotonic() + timeout
+    started: list[StartedNode] = []
+    starting: list[Starting] = []
+    try:
+        for name, options in sorted(booting, key=lambda node: node[0] != REGISTRAR_NAME):
+            starting.append(_spawn(network, name, options))
+            tell(starting[-1], encode_told(options))  # until then it boots nothing, and ends if we do
+            if name == REGISTRAR_NAME or not (network.folder / GENESIS_FILE).exists():
+                _collect(starting, started, deadline)
+        _collect(starting, started, deadline)
+    except BaseException:
+        abandon([*(node.process for node in started), *(node.process for node in starting)])
+        raise
+    finally:
+        for node in starting:
+            os.close(node.ready)
+    return started
+
+
+def _completed(network: LocalNetwork, name: str, options: BootOptions) -> BootOptions:
+    """With the password of its key, and what the registrar was told the last time."""
+    place = network.place(name)
+    options = as_before(network.folder, place, options) if name == REGISTRAR_NAME else options
+    return with_password(place, options)
+
+
+def _spawn(network: LocalNetwork, name: str, options: BootOptions) -> Starting:
+    folder = network.place(name)
+    if (owner := folder.owner()) is not None:
+        raise CannotStart(f"{name} is running already, as process {owner}.")
+    # -P: nothing in the current folder, which may hold a `net` or a `kernel` of its own, is taken for a part of us.
+    command = [*options.prefix, sys.executable, "-P", "-m", *_NODE]
+    try:
+        own_files.make_folder(folder.path)
+        keep_options(folder, options)
+    except OSError as error:
+        raise _cannot_start(name, error) from error
+    return spawn(name, folder, command, (name, str(network.folder)), options.lifeline)
+
+
+def spawn(
+    name: str, folder: NodeFolder, command: Sequence[str], words: Sequence[str], lifeline: int | None = None
+) -> Starting:
+    """Start a process that reports on the descriptor that `--ready-descriptor` names, and logs to `folder`.
+
+    `words` go behind all options of the command, and are never taken for some, whatever a folder is called. `tell`
+    writes its standard input. It ends with `lifeline`, a descriptor of ours (`nectar_node.base.lifeline`), if it is
+    given one. Raises CannotStart if there is no such program, or no log can be written.
+    """
+    ready, reporting = os.pipe()
+    passed = {"--ready-descriptor": reporting, "--lifeline": lifeline}
+    given = {option: descriptor for option, descriptor in passed.items() if descriptor is not None}
+    options = (word for option, descriptor in given.items() for word in (option, str(descriptor)))
+    command = [*command, *options, "--", *words]
+    try:
+        with open(own_files.open_file(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "wb") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=tuple(given.values()),
+                start_new_session=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+    except BaseException as error:
+        os.close(ready)
+        if isinstance(error, OSError):
+            raise _cannot_start(name, error) from error
+        raise
+    finally:
+        os.close(reporting)
+    return Starting(name, folder, process, ready)
+
+
+def _cannot_start(name: str, error: OSError) -> CannotStart:
+    return CannotStart(f"{name} cannot be started: {error.filename}: {error.strerror}.")
+
+
+def tell(starting: Starting, told: bytes) -> None:
+    """Write all of its standard input."""
+    pipe = starting.process.stdin
+    assert pipe is not None
+    with contextlib.suppress(BrokenPipeError), pipe:  # one that has ended already says why elsewhere
+        pipe.write(told)
+
+
+def _collect(starting: list[Starting], started: list[StartedNode], deadline: float) -> None:
+    while starting:
+        node = starting[0]
+        ready = await_ready(node, deadline)
+        started.append(StartedNode(node.name, node.process, node.folder.owner() or node.process.pid, *ready))
+        os.close(starting.pop(0).ready)
+
+
+def await_ready(node: Starting, deadline: float) -> Ready:
+    """What it reports; raises CannotStart, with its reason, and if `deadline`, of time.monotonic(), passes."""
+    while b"\n" not in node.received:
+        if not select.select([node.ready], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise CannotStart(f"{node.name} was not ready in time: its log is {node.folder.log}.")
+        data = os.read(node.ready, _MAX_REPORT_BYTES)
+        node.received += data
+        if not data or len(node.received) > _MAX_REPORT_BYTES:
+            raise CannotStart(_epitaph(node))
+    report = decode_report_untrusted(bytes(node.received))
+    if isinstance(report, str):
+        raise CannotStart(report)
+    return report
+
+
+def decode_report_untrusted(line: bytes) -> Ready | str:
+    """What a node reported when it was ready, or one sentence that says why it is not.
+
+    Raises CannotStart on anything else.
+    """
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise CannotStart("The node's report is no JSON: are node and launcher of the same version?") from error
+    match value:
+        case {"endpoint": [str(host), int(port)], "warning": str() | None as warning}:
+            return Ready((host, port), warning)
+        case {"error": str(sentence)}:
+            return sentence
+        case _:
+            raise CannotStart("The node's report has an unknown shape: are node and launcher of the same version?")
+
+
+def _epitaph(node: Starting) -> str:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        node.process.wait(1)
+    reason = last_line(node.folder.log) or f"exit code {node.process.returncode}"
+    return f"{node.name} ended before it was ready ({reason.removesuffix('.')}): its log is {node.folder.log}."
+
+
+def abandon(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """End processes that this process has just started, and which are of no use to anybody now."""
+    processes = list(processes)
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + STOP_GRACE
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def stop(folders: Iterable[NodeFolder], grace: float = STOP_GRACE) -> dict[str, str]:
+    """Stop the nodes that run in `folders`, and remove the sockets that crashed ones left there.
+
+    Each is asked by SIGTERM first, and killed after `grace` seconds. Returns how each that ran has ended: "stopped" or
+    "killed". Raises CannotStop if one is still there after that, or is out of reach, and NotOurs; the others have ended
+    then.
+    """
+    folders = list(folders)
+    ends: dict[str, str] = {}
+    strangers: dict[NodeFolder, NodeError] = {}
+    with contextlib.ExitStack() as stack:
+        running: dict[str, int] = {}
+        supervisors: dict[str, int] = {}
+        for folder in folders:
+            try:
+                if (handle := _handle(folder, stack)) is not None:
+                    running[folder.path.name] = handle
+                    supervisors.update(_supervisor(folder, stack))
+            except (CannotStop, NotOurs) as error:
+                strangers[folder] = error
+        for handle in running.values():
+            _signal(handle, signal.SIGTERM)
+            _signal(handle, signal.SIGCONT)  # one that is paused would not notice
+        for name in _await_ends(running, grace):
+            ends[name] = "stopped"
+        stubborn = {name: handle for name, handle in running.items() if name not in ends}
+        for handle in stubborn.values():
+            _signal(handle, signal.SIGKILL)
+        for name in _await_ends(stubborn, _KILL_GRACE):
+            ends[name] = "killed"
+        _await_ends(supervisors, _KILL_GRACE)
+    for folder in folders:
+        if folder not in strangers:
+            remove_leftovers(folder)
+    if left := sorted(running.keys() - ends.keys()):
+        raise CannotStop(f"{', '.join(left)} did not end even when killed: is a disk or a debugger holding on to it?")
+    if strangers:
+        raise next(iter(strangers.values()))
+    return ends
+
+
+class CannotStop(NodeError):
+    """A node outlived SIGKILL, which happens to processes that hang in the operating system, or is out of reach."""
+
+
+def kill(folder: NodeFolder) -> bool:
+    """End the node that runs in `folder` as a crash would (SIGKILL); whether one ran. Its socket stays behind.
+
+    Raises CannotStop if it is out of reach.
+    """
+    with contextlib.ExitStack() as stack:
+        handle = _handle(folder, stack)
+        if handle is None:
+            return False
+        supervisors = _supervisor(folder, stack)
+        _signal(handle, signal.SIGKILL)
+        _await_ends({folder.path.name: handle}, _KILL_GRACE)
+        _await_ends(supervisors, _KILL_GRACE)
+    return True
+
+
+def send_signal(folder: NodeFolder, number: signal.Signals) -> bool:
+    """Send a signal to the node that runs in `folder`; whether one ran.
+
+    Raises CannotStop if it is out of reach.
+    """
+    with contextlib.ExitStack() as stack:
+        handle = _handle(folder, stack)
+        if handle is not None:
+            _signal(handle, number)
+    return handle is not None
+
+
+def remove_leftovers(folder: NodeFolder) -> None:
+    """Remove the control socket in `folder` if its node has crashed."""
+    if folder.owner() is None:
+        own_files.remove(folder.control)
+
+
+def _handle(folder: NodeFolder, stack: contextlib.ExitStack) -> int | None:
+    """A descriptor of the process that runs in `folder`, or None.
+
+    Process ids are used again; a descriptor stands for one process for ever. It is that of the node if the lock is
+    still held under the same id once we have it, and if that process has the lock open: in a folder that is shared with
+    a container the id may be one that means somebody else here. Raises CannotStop if it is so.
+    """
+    for _ in range(_LOOKS):
+        if (owner := folder.owner()) is None:
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            handle = os.pidfd_open(owner)
+            if folder.owner() == owner and has_open(owner, folder.lock):
+                stack.callback(os.close, handle)
+                return handle
+            os.close(handle)
+        time.sleep(_LOOK_PAUSE)  # who has the lock now is about to write its id into it
+    raise CannotStop(
+        f"{folder.path.name} is out of reach: process {owner}, which its lock names, is another one here. "
+        "Stop it where it was started, in its container perhaps."
+    )
+
+
+def _supervisor(folder: NodeFolder, stack: contextlib.ExitStack) -> dict[str, int]:
+    """A descriptor of the process that has started the node in `folder` and ends when it does, by the folder's name;
+    none, where there is no such. The two are told by the same command, since one is a copy of the other."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        owner = Path(f"/proc/{folder.owner()}")
+        parent = int(owner.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+        handle = os.pidfd_open(parent)
+        stack.callback(os.close, handle)
+        if owner.joinpath("cmdline").read_bytes() == Path(f"/proc/{parent}/cmdline").read_bytes():
+            return {folder.path.name: handle}
+    return {}
+
+
+def has_open(pid: int, file: Path) -> bool:
+    """Whether the process has a descriptor of that file; False where we may not look."""
+    with contextlib.suppress(OSError):
+        wanted = file.stat()
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # it closes that one just now
+                if os.path.samestat(descriptor.stat(), wanted):
+                    return True
+    return False
+
+
+def _signal(handle: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(handle, number)
+
+
+def _await_ends(running: dict[str, int], grace: float) -> list[str]:
+    """The names of those processes that have ended within `grace` seconds."""
+    deadline = time.monotonic() + grace
+    left = {handle: name for name, handle in running.items()}
+    ended: list[str] = []
+    while left:
+        ready, _, _ = select.select(list(left), [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            break
+        ended += [left.pop(handle) for handle in ready]
+    return ended
+
+
+def parse_names(text: str) -> list[str]:
+    """The node names in a comma-separated list, without repetitions; raises BadInput where there is none."""
+    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not names:
+        raise BadInput("Name at least one node, such as --nodes send.nec,recv.nec.")
+    return names

@@ -1,0 +1,194 @@
+"""Records of a trace, put together: all messages of one lineage as a tree. Knows no node, no clock and no terminal.
+
+A lineage is complete enough to be shown when each of its messages has its outcome, or has been handed over if none is
+expected, and nothing new has come for a moment. An answer may take longer: the lineage is then shown again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from nectar_node.launcher.client import ControlError
+
+QUIET_SECONDS = 0.3
+"""After the last record of a lineage, before it is shown."""
+STUCK_SECONDS = 3.0
+"""The same, of one in which a message still waits for its outcome, or to be taken."""
+MAX_LINEAGES = 1000
+"""That are remembered; the oldest go first."""
+MAX_MESSAGES = 10_000
+"""In one lineage; what comes then is counted only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One step of one message, as the node tells it."""
+
+    at: float
+    """Seconds on the node's clock."""
+    time: str
+    """The same as a date and a time of day, ISO 8601."""
+    step: str
+    id: str
+    parent: str | None
+    root: str
+    inherits: bool
+    expects: bool
+    source: str
+    target: str
+    claim: bool
+    body_bytes: int
+    blob_bytes: int | None
+    reason: str | None
+    beginning: str
+
+
+def decode_record_untrusted(value: object) -> Record:
+    """The record in an event; raises ControlError."""
+    match value:
+        case {
+            "at": float(at) | int(at),
+            "time": str(time),
+            "step": str(step),
+            "id": str(id),
+            "parent": (str() | None) as parent,
+            "root": str(root),
+            "inherits": bool(inherits),
+            "expects": bool(expects),
+            "source": str(source),
+            "target": str(target),
+            "claim": bool(claim),
+            "body_bytes": int(body_bytes),
+            "blob_bytes": (int() | None) as blob_bytes,
+            "reason": (str() | None) as reason,
+            "beginning": str(beginning),
+        }:
+            record = (
+                step,
+                id,
+                parent,
+                root,
+                inherits,
+                expects,
+                source,
+                target,
+                claim,
+                body_bytes,
+                blob_bytes,
+                reason,
+                beginning,
+            )
+            return Record(float(at), time, *record)
+        case _:
+            raise ControlError(
+                "The node sent a trace of unknown shape: are the node and this command of the same version?"
+            )
+
+
+@dataclass(slots=True)
+class Message:
+    """What is known of one request."""
+
+    sent: Record
+    handed: Record | None = None
+    arrived: Record | None = None
+    """When the node of its target, another one, had taken it."""
+    outcomes: list[Record] = field(default_factory=list)
+    """How it ended; more than one only if something answered twice."""
+    children: list[Message] = field(default_factory=list)
+    """Requests that were sent while this one was handled."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has its outcome, or somebody has it and none is expected."""
+        return bool(self.outcomes) or (self.handed is not None and not self.sent.expects)
+
+
+@dataclass(slots=True)
+class Lineage:
+    """A request from outside, and all that followed from it."""
+
+    messages: OrderedDict[str, Message] = field(default_factory=OrderedDict)
+    """By id."""
+    roots: list[Message] = field(default_factory=list)
+    """Usually one; more where a parent was sent before anybody looked."""
+    changed: float = 0.0
+    """When the last record came, in seconds on the clock of whoever feeds this."""
+    shown: bool = False
+    """All of it, as it is."""
+    again: bool = False
+    """Some of it has been shown before."""
+    omitted: int = 0
+    """Records beyond the bound."""
+
+    @property
+    def first(self) -> Record:
+        """Its beginning."""
+        return self.roots[0].sent
+
+    def due(self) -> float | None:
+        """When to show it, if nothing else comes; None: it has been shown."""
+        if self.shown:
+            return None
+        settled = all(message.settled for message in self.messages.values())
+        return self.changed + (QUIET_SECONDS if settled else STUCK_SECONDS)
+
+
+class Lineages:
+    """The lineages of one trace."""
+
+    def __init__(self) -> None:
+        self._lineages: OrderedDict[str, Lineage] = OrderedDict()
+
+    def add(self, record: Record, now: float) -> None:
+        """A record has come at the time `now`, in seconds."""
+        lineage = self._lineages.setdefault(record.root, Lineage())
+        self._lineages.move_to_end(record.root)
+        if len(self._lineages) > MAX_LINEAGES:
+            self._lineages.popitem(last=False)
+        lineage.changed, lineage.shown = now, False
+        message = lineage.messages.get(record.id) or _inherited(lineage, record) or _enter(lineage, record)
+        if message is None:
+            lineage.omitted += 1
+        elif record.step == "handed over":
+            message.handed = message.handed or record
+        elif record.step == "arrived there":
+            message.arrived = message.arrived or record
+        elif record.step != "sent":
+            message.outcomes.append(record)
+
+    def next_due(self) -> float | None:
+        """When the next lineage is to be shown; None: not before the next record."""
+        return min((due for each in self._lineages.values() if (due := each.due()) is not None), default=None)
+
+    def take_due(self, now: float) -> list[Lineage]:
+        """Those that are to be shown now, the earliest first; each once, unless more comes."""
+        ready = [each for each in self._lineages.values() if (due := each.due()) is not None and due <= now]
+        return self._take(ready)
+
+    def take_all(self) -> list[Lineage]:
+        """All that have not been shown as they are: nothing more will come."""
+        return self._take([each for each in self._lineages.values() if not each.shown])
+
+    def _take(self, ready: list[Lineage]) -> list[Lineage]:
+        for each in ready:
+            each.shown = True
+        return sorted(ready, key=lambda each: each.first.at)
+
+
+def _inherited(lineage: Lineage, record: Record) -> Message | None:
+    """Of an answer to a request that has never been on this node: what inherited from it (G10), and was answered."""
+    above = lineage.messages.get(record.parent or "") if record.step == "answered" else None
+    return above if above is not None and above.sent.inherits and not above.sent.expects else None
+
+
+def _enter(lineage: Lineage, record: Record) -> Message | None:
+    """A message that has not been heard of; its first record need not be that it was sent."""
+    if len(lineage.messages) >= MAX_MESSAGES:
+        return None
+    message = Message(record)
+    lineage.messages[record.id] = message
+    above = lineage.messages.get(record.parent) if record.parent is not None else None
+    (lineage.roots if above is None else above.children).append(message)
+    return message

@@ -1,0 +1,110 @@
+"""The network of nodes in a folder: which there are, which run, and how to speak to one."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from nectar_node.base import own_files
+from nectar_node.base.errors import BadInput, CannotJoin, NotRunning
+from nectar_node.base.folder import NodeFolder
+from nectar_node.contract.config import GENESIS_FILE, NODES_FOLDER, REGISTRAR_NAME
+from nectar_node.launcher import client
+from nectar_node.launcher.client import ControlClient, ControlError
+
+_GLANCE_SECONDS = 0.02
+"""Between two looks at whether a node that boots listens on its control socket."""
+
+DEFAULT_FOLDER = Path(".nectar")
+"""Where a testnet lies unless the user says otherwise, below the current folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalNetwork:
+    """The nodes whose folders lie below one folder."""
+
+    folder: Path
+
+    @staticmethod
+    def find(folder: Path) -> LocalNetwork:
+        """The network in `folder`; raises CannotJoin where there is none, NotOurs where it is another user's."""
+        network = LocalNetwork(folder)
+        network.secure()
+        if not network.exists():
+            raise CannotJoin(f"There is no testnet in {folder}: start one with `{network.command('testnet up')}`.")
+        return network
+
+    def create(self) -> None:
+        """Make the folder, or see that it is ours. Raises NotOurs and OSError."""
+        self.secure()
+        own_files.make_folder(self.folder / NODES_FOLDER)
+
+    def secure(self) -> None:
+        """See that the folder, if it is there, is ours, and that nobody else writes into it. Raises NotOurs and
+        OSError."""
+        own_files.tighten(self.folder)
+        own_files.tighten(self.folder / NODES_FOLDER)
+
+    def exists(self) -> bool:
+        """Whether a registrar has ever listened, or a node been made, here."""
+        return (self.folder / GENESIS_FILE).is_file() or (self.folder / NODES_FOLDER).is_dir()
+
+    def is_static(self) -> bool:
+        """Whether nodes have run here, but no registrar: they know each other from a signed file."""
+        return not (self.folder / GENESIS_FILE).is_file() and any(
+            self.place(name).records.is_dir() for name in self.names()
+        )
+
+    def names(self) -> list[str]:
+        """The nodes that have a folder here, the registrar first."""
+        nodes = self.folder / NODES_FOLDER
+        found = sorted(path.name for path in nodes.iterdir() if path.is_dir()) if nodes.is_dir() else []
+        return sorted(found, key=lambda name: name != REGISTRAR_NAME)
+
+    def place(self, name: str) -> NodeFolder:
+        """Where the node `name` lies, whether or not it exists."""
+        return NodeFolder(self.folder / NODES_FOLDER / name)
+
+    def node(self, name: str) -> NodeFolder:
+        """The folder of the existing node `name`; raises BadInput, listing those that exist."""
+        names = self.names()
+        if name not in names:
+            known = f"the nodes here are {', '.join(names)}" if names else "there are no nodes here yet"
+            raise BadInput(
+                f"There is no node {name} in {self.folder}: {known}; start a new one with `{self.boot(name)}`."
+            )
+        return self.place(name)
+
+    def connect(self, name: str) -> ControlClient:
+        """A connection to the running node `name`, as soon as one that boots listens; raises BadInput, NotRunning or
+        ControlError."""
+        folder = self.node(name)
+        deadline = time.monotonic() + client.CONNECT_TIMEOUT
+        while True:
+            try:
+                return ControlClient.connect(name, folder)
+            except PermissionError as error:
+                raise ControlError(f"The control socket {folder.control} belongs to another user.") from error
+            except OSError as error:
+                owner = folder.owner()
+                if owner is None:
+                    start = self.boot(name, "--detach")
+                    raise NotRunning(f"{name} is not running: start it with `{start}`.") from error
+                if time.monotonic() >= deadline:
+                    raise ControlError(
+                        f"{name} runs as process {owner} but does not answer on its control socket: "
+                        f"see its log {folder.log}, or end it with `{self.command('testnet down')}`."
+                    ) from error
+            time.sleep(_GLANCE_SECONDS)
+
+    def boot(self, name: str, *options: str) -> str:
+        """The command line that starts the node `name`; which signed file it takes, if any, the user knows."""
+        options = (*options, "--directory", "FILE", "--authority", "HEX") if self.is_static() else options
+        return self.command("boot", name, *options, option="--join")
+
+    def command(self, command: str, *arguments: str, option: str = "--dir") -> str:
+        """A `nectar` command line for this network, ready to be pasted into a shell."""
+        where = [] if self.folder == DEFAULT_FOLDER and option == "--dir" else [option, str(self.folder)]
+        return f"nectar {command}{''.join(' ' + shlex.quote(word) for word in (*arguments, *where))}"

@@ -1,0 +1,59 @@
+"""What a node is told at its start, from what the command line was told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nectar_node.base.shipped import SHIPPED_FOLDER
+from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile, NodeConfig, StaticFile
+from nectar_node.launcher.boot_options import BootOptions
+from nectar_node.launcher.local_network import LocalNetwork
+
+SHIPPED = ("echo", "file_transfer", "hello", "terminal")
+"""What every node runs; the other packages are examples, to be installed by who wants to see them."""
+
+
+def make_config(
+    network: LocalNetwork,
+    name: str,
+    options: BootOptions,
+    ready_descriptor: int | None = None,
+    lifeline: int | None = None,
+) -> NodeConfig:
+    """What the node is told at its start; raises CannotJoin where there is no testnet.
+
+    The descriptors are those of `NodeConfig`, and of the process that becomes the node.
+    """
+    return NodeConfig(
+        name=name,
+        folder=network.place(name),
+        genesis=None if name == REGISTRAR_NAME or options.directory else GenesisFile.load(network.folder),
+        network_folder=network.folder,
+        host=options.host,
+        port=options.port,
+        advertise=options.advertise,
+        routers=options.routers,
+        reservations=options.reservations,
+        packages=_packages(name, options),
+        consent=options.consent,
+        ready_descriptor=ready_descriptor,
+        lifeline=lifeline,
+        password=options.password,
+        memory_bytes=options.memory_bytes,
+        trace=options.trace,
+        quotas=options.quotas,
+        invitation=options.invitation,
+        by_invitation=name == REGISTRAR_NAME and options.invite_only is True,
+        static=StaticFile(*options.directory) if options.directory is not None else None,
+    )
+
+
+def _packages(name: str, options: BootOptions) -> tuple[Path, ...]:
+    if options.packages is None:
+        return () if name == REGISTRAR_NAME else shipped_packages()
+    return options.packages
+
+
+def shipped_packages() -> tuple[Path, ...]:
+    """The packages that come with the node, which every node but the registrar runs unless told otherwise."""
+    return tuple(SHIPPED_FOLDER / name / "pkg" for name in SHIPPED)

@@ -1,0 +1,1 @@
+"""Packages: read, reviewed, installed, started at a boot; imports `base` to `contract`."""

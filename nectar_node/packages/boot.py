@@ -1,0 +1,109 @@
+"""The start of a node: it asks for its name, gives the registrar some seconds to answer, and then starts its packages.
+
+Pure. Others may reach the node before its packages run: what they send to their processes waits until these have been
+started, or could not be. A registrar that is down holds up nobody for long: the node goes on with what it knows, and
+the net asks again. One that refuses the name ends the node, if it has not started its packages yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import NamedTuple
+
+from nectar_node.base.refusals import why_refused
+from nectar_node.contract.actions import Joined, LogLine, NameRefused, Ready, WorldAction
+from nectar_node.packages.installer import Installer
+from nectar_node.packages.manifest import Package
+from net.contract.events import FailureReason, RegistrationFailed
+from net.names.directory import Endpoint
+
+JOIN_SECONDS = 10.0
+"""How long a node that boots waits for the registrar before it says so and goes on trying."""
+
+
+class Boot(NamedTuple):
+    """What a node boots with."""
+
+    packages: tuple[Package, ...] = ()
+    """Those whose processes it starts."""
+    registers: bool = False
+    """Whether it asks the registrar for its name, and waits for that."""
+    endpoint: Endpoint | None = None
+    """Where others reach it, if it registers; None: through its routers."""
+
+
+class _Stage(Enum):
+    DOWN = auto()
+    ASKING = auto()
+    STARTING = auto()
+    READY = auto()
+    REFUSED = auto()
+
+
+class StartUp:
+    """Of one boot of one node."""
+
+    def __init__(self, our: str, installer: Installer, ask: Callable[[WorldAction], None]) -> None:
+        """`ask` gives the world an action."""
+        self._our = our
+        self._installer = installer
+        self._ask = ask
+        self._stage = _Stage.DOWN
+        self._packages: tuple[Package, ...] = ()
+        self._deadline: float | None = None
+        self._warning: str | None = None
+
+    def begin(self, boot: Boot, now: float) -> None:
+        """The node has booted, and has asked for its name, if it is to."""
+        self._packages = boot.packages
+        self._installer.expect(boot.packages)
+        if boot.registers:
+            self._stage, self._deadline = _Stage.ASKING, now + JOIN_SECONDS
+        else:
+            self._start(None)
+
+    def registered(self) -> None:
+        """The registrar has granted the name."""
+        self._ask(Joined())
+        if self._stage is _Stage.ASKING:
+            self._start(None)
+
+    def registration_failed(self, failed: RegistrationFailed) -> None:
+        """It has not."""
+        if self._stage is not _Stage.ASKING:
+            self._log(failed)
+        elif failed.retries:
+            self._start(failed)
+        else:
+            self._stage, self._deadline = _Stage.REFUSED, None
+            self._ask(NameRefused(failed.reason))
+
+    def next_deadline(self) -> float | None:
+        """When the registrar has been waited for long enough."""
+        return self._deadline
+
+    def on_timer(self, now: float) -> None:
+        """Go on without it, if it has."""
+        if self._deadline is not None and self._deadline <= now:
+            self._start(RegistrationFailed(FailureReason.UNREACHABLE, retries=True))
+
+    def installed(self) -> None:
+        """Some package has been installed, or could not be."""
+        if self._stage is _Stage.STARTING and not self._installer.starting:
+            self._stage = _Stage.READY
+            self._ask(Ready(self._warning))
+
+    def _start(self, why_not: RegistrationFailed | None) -> None:
+        """`why_not`: why the node has no place in its network yet."""
+        self._stage, self._deadline = _Stage.STARTING, None
+        if why_not is not None:
+            self._warning = self._log(why_not)
+        for package in self._packages:
+            self._installer.install(package, None, anew=False)
+        self.installed()
+
+    def _log(self, failed: RegistrationFailed) -> str:
+        text = why_refused(self._our, failed.reason, failed.seconds)
+        self._ask(LogLine("net", 0, text))
+        return text

@@ -1,0 +1,123 @@
+"""Packages being started: their code is read and compiled first, then all of their processes start, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from kernel.contract.address import Address, PackageId, ProcessId
+from kernel.contract.capability import Capability
+from kernel.contract.events import Event, Expect, KillAll, Settled, Start
+from kernel.contract.guest import Program
+from kernel.contract.process import Launch
+from kernel.router.kernel import Kernel
+from nectar_node.contract.actions import BadCode, Installed, LoadCode, LogLine, WorldAction
+from nectar_node.packages.manifest import ManifestEntry, Package
+from nectar_node.storage.operations import Location, is_part
+
+
+class _Installation:
+    """A package whose processes' code is being read: none of them starts unless all can."""
+
+    def __init__(self, token: object, package: Package, anew: bool) -> None:
+        self.token = token
+        self.anew = anew
+        self.package = package
+        self.waiting = len(package.entries)
+        self.loaded: list[tuple[ManifestEntry, Program]] = []
+        self.failures: list[tuple[ProcessId, str]] = []
+
+
+class EntryOwner(NamedTuple):
+    """The owner of a LoadCode: whose code it is."""
+
+    entry: ManifestEntry
+    installation: _Installation
+
+
+class Installer:
+    """The packages of one node."""
+
+    def __init__(
+        self,
+        our: str,
+        kernel: Kernel,
+        tell: Callable[[Event], None],
+        ask: Callable[[WorldAction], None],
+        mount: Callable[[str, Location], None],
+    ) -> None:
+        """`tell` gives the kernel an event, `ask` the world an action, `mount` puts a folder into the vfs."""
+        self.packages: dict[PackageId, Package] = {}
+        """Those that are installed."""
+        self.starting = 0
+        """Packages whose processes' code is still being read or compiled."""
+        self._our = our
+        self._grants = kernel.grants
+        self._lifecycle = kernel.lifecycle
+        self._tell = tell
+        self._ask = ask
+        self._mount = mount
+
+    def locate(self, package: PackageId, path: str) -> Location | None:
+        """Where a file of an installed package lies, in the folder that the user named: nothing that a process has
+        written is there. None: the package is not installed, or that is no path in it."""
+        installed = self.packages.get(package)
+        parts = tuple(path.strip("/").split("/"))
+        if installed is None or not all(is_part(part) for part in parts):
+            return None
+        return Location(str(installed.folder), parts)
+
+    def expect(self, packages: Iterable[Package]) -> None:
+        """These are about to be installed: messages to their processes wait until they have been, or could not be."""
+        for package in packages:
+            self._tell(Expect(package.processes))
+
+    def install(self, package: Package, token: object, anew: bool) -> None:
+        """Begin to install a package; see `NodeCore.install`."""
+        installation = _Installation(token, package, anew)
+        self.starting += 1
+        for entry in package.entries:
+            self._ask(LoadCode(package.code(entry), EntryOwner(entry, installation)))
+        if not package.entries:
+            self._installed(installation)
+
+    def code_loaded(self, owner: EntryOwner, program: Program | BadCode) -> None:
+        """The code of one process is there, or is not."""
+        entry, installation = owner
+        if isinstance(program, BadCode):
+            self._ask(LogLine(str(entry.process), 0, f"cannot be started: {program.reason}"))
+            installation.failures.append((entry.process, program.reason))
+        else:
+            installation.loaded.append((entry, program))
+        installation.waiting -= 1
+        if not installation.waiting:
+            self._installed(installation)
+
+    def _installed(self, installation: _Installation) -> None:
+        self.starting -= 1
+        if not installation.failures:
+            self._start_all(installation)
+        self._tell(Settled(installation.package.processes))
+        self._ask(Installed(installation.token, tuple(installation.failures)))
+
+    def _start_all(self, installation: _Installation) -> None:
+        package = installation.package
+        self.packages[package.id] = package
+        self._mount(f"/{package.id}/pkg", Location(str(package.folder), ()))
+        # All of them first: a kill revokes what a process had issued, which others are about to be granted. Children
+        # go with their parents: they are of the package as it was (G22).
+        if installation.anew:
+            family = self._lifecycle.tree(lambda process: process in package.processes)
+            self._tell(KillAll(tuple(dict.fromkeys((*package.processes, *family)))))
+        for entry, program in installation.loaded:
+            self._start(entry, program)
+        for entry, _ in installation.loaded:
+            for holder, params in entry.grants:
+                self._grants.grant(holder, [Capability(Address(self._our, entry.process), params)])
+
+    def _start(self, entry: ManifestEntry, program: Program) -> None:
+        capabilities = list(entry.capabilities)
+        if entry.networking:
+            capabilities.append(self._grants.network)
+        launch = Launch(entry.process, program, entry.on_exit, entry.public)
+        self._tell(Start(launch, tuple(capabilities)))

@@ -1,0 +1,319 @@
+"""Packages: a folder with manifest.json and compiled processes. Reads and checks them; starts nothing.
+
+The shapes are the existing node's. manifest.json: an array of {process_name, process_wasm_path, on_exit,
+request_networking, request_capabilities, grant_capabilities, public}. metadata.json, in the same folder or in the one
+above a `pkg`: {package, publisher, …} of early 2024, or the later {properties: {package_name, publisher, …}, …}; a
+package without one is named by its folder, `package` or `package:publisher`; without a publisher it is of `local`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NoReturn
+
+from kernel.capabilities.grants import KERNEL_PROCESS
+from kernel.contract import limits
+from kernel.contract.address import Address, PackageId, ProcessId
+from kernel.contract.capability import MESSAGING, NETWORK, Capability, canonical
+from kernel.contract.errors import BadAddress
+from kernel.contract.guest import Grant
+from kernel.contract.message import OnExit
+from nectar_node.base.errors import BadInput, BadPackage
+from nectar_node.base.shipped import default_publisher
+from nectar_node.contract.json_shapes import Refused, on_exit_untrusted
+from nectar_node.storage.operations import Location, is_part
+
+MAX_MANIFEST_BYTES = 1 << 20
+"""manifest.json or metadata.json."""
+MAX_ENTRIES = 1024
+"""Processes of one package."""
+MAX_UNKNOWN_KEYS = 8
+"""Of a manifest, that are told of."""
+NETWORK_WORD = "network"
+"""What people write for the capability to use the network (G19)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestEntry:
+    """One process of a package, as its manifest asks for it."""
+
+    process: ProcessId
+    wasm_path: str
+    """Of its code in the package's drive `pkg`, such as `/main.wasm`."""
+    on_exit: OnExit
+    networking: bool
+    capabilities: tuple[Capability, ...]
+    """Asked for, without the network's."""
+    grants: tuple[Grant, ...]
+    """Who is to hold which capability that this process issues."""
+    public: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package folder that has been read."""
+
+    id: PackageId
+    folder: Path
+    """Holds manifest.json; becomes the package's drive `pkg`."""
+    entries: tuple[ManifestEntry, ...]
+    unknown_keys: tuple[str, ...] = ()
+    """Of the manifest's objects, at most MAX_UNKNOWN_KEYS: they mean nothing, and may be misspelt."""
+    origin: Path | None = None
+    """The file that `folder` was made from; None: `folder` is the user's own."""
+
+    scripts: tuple[Capability, ...] = ()
+    """What its scripts ask for (`nectar_node.packages.scripts`)."""
+    script_rights: frozenset[Capability] | None = None
+    """Of the powerful capabilities: those that its scripts may get; None: all."""
+
+    @property
+    def source(self) -> Path:
+        """Where it came from, as its user knows it."""
+        return self.origin or self.folder
+
+    @property
+    def processes(self) -> tuple[ProcessId, ...]:
+        """The ids of all its processes."""
+        return tuple(entry.process for entry in self.entries)
+
+    def code(self, entry: ManifestEntry) -> Location:
+        """Where the code of one of its processes lies on disk."""
+        return Location(str(self.folder), tuple(entry.wasm_path.strip("/").split("/")))
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def read_package(folder: Path, our: str) -> Package:
+    """The package in `folder`, or in its subfolder pkg, for the node `our`; raises BadPackage."""
+    try:
+        folder = folder.resolve()
+        inner = folder / "pkg" if (folder / "pkg" / "manifest.json").is_file() else folder
+        if not (inner / "manifest.json").is_file():
+            raise BadPackage(f"{folder} is no package: it has no manifest.json.")
+    except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a name that is no text
+        raise BadPackage(f"{folder} cannot be read: {error}.") from error
+    outer = inner.parent if inner.name == "pkg" else inner
+    package = _package_id(inner, outer)
+    manifest = _read_json(inner / "manifest.json")
+    entries = parse_manifest_untrusted(manifest, package, our, inner / "manifest.json")
+    return Package(package, inner, entries, _unknown_keys(manifest))
+
+
+def _read_json(path: Path) -> object:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_MANIFEST_BYTES + 1)
+        if len(data) > MAX_MANIFEST_BYTES:
+            raise BadPackage(f"{path} is larger than {MAX_MANIFEST_BYTES >> 20} MiB.")
+        value: object = json.loads(data, parse_constant=_no_json)
+    except OSError as error:
+        raise BadPackage(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise BadPackage(f"{path} is no JSON: {error}.") from error
+    return value
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _package_id(inner: Path, outer: Path) -> PackageId:
+    """From metadata.json, else from the folder's name."""
+    name, colon, publisher = outer.name.partition(":")
+    source, default = outer, default_publisher(inner)
+    for path in (inner / "metadata.json", outer / "metadata.json"):
+        if path.is_file():
+            named = _named_untrusted(_read_json(path), path)
+            name, colon, publisher, source = named[0] or name, ":", named[1] or publisher or default, path
+            break
+    try:
+        return PackageId.parse(f"{name}:{publisher if colon else default}")
+    except BadAddress as error:
+        where = "that path" if source is outer else str(source)
+        raise BadPackage(
+            f"{outer} names no package: {error}; rename the folder to `package:publisher`, or mend {where}."
+        ) from error
+
+
+def _named_untrusted(value: object, path: Path) -> tuple[str, str]:
+    """Package and publisher as metadata.json names them, "" for what it does not say; raises BadPackage."""
+    if not isinstance(value, dict):
+        raise BadPackage(f"{path} is no metadata: it must be an object.")
+    later = value.get("properties")
+    if isinstance(later, dict):
+        found = (later.get("package_name", ""), later.get("publisher", ""))
+    else:
+        found = (value.get("package", ""), value.get("publisher", ""))
+    if not all(isinstance(each, str) for each in found):
+        raise BadPackage(f"{path} is no metadata: package and publisher must be texts.")
+    return found
+
+
+_KEYS = {
+    "process_name",
+    "process_wasm_path",
+    "on_exit",
+    "request_networking",
+    "request_capabilities",
+    "grant_capabilities",
+    "public",
+}
+"""Of each object in a manifest."""
+
+# --- manifest.json --------------------------------------------------------------------------------------------------
+
+
+def parse_manifest_untrusted(value: object, package: PackageId, our: str, path: Path) -> tuple[ManifestEntry, ...]:
+    """The processes in the JSON of a manifest; raises BadPackage, naming the file `path` and what is wrong in it."""
+    try:
+        if not isinstance(value, list):
+            raise TypeError("it must be an array with one object for each process")
+        if len(value) > MAX_ENTRIES:
+            raise ValueError(f"it names {len(value)} processes; {MAX_ENTRIES} is the limit")
+        entries = tuple(_entry(_object(item, "each process"), package, our) for item in value)
+        if len({entry.process for entry in entries}) < len(entries):
+            raise ValueError("it names one process twice")
+    except KeyError as error:
+        raise BadPackage(f"{path} is no manifest: {error.args[0]} is missing.") from error
+    except (BadAddress, TypeError, ValueError, RecursionError) as error:
+        raise BadPackage(f"{path} is no manifest: {error!s}.") from error
+    return entries
+
+
+def _entry(item: dict[str, object], package: PackageId, our: str) -> ManifestEntry:
+    return ManifestEntry(
+        ProcessId.parse(f"{_text(item['process_name'], 'process_name')}:{package}"),
+        _wasm_path(_text(item["process_wasm_path"], "process_wasm_path"), package),
+        _on_exit(item.get("on_exit", "None"), our),
+        _flag(item, "request_networking"),
+        tuple(_capability(wanted, our) for wanted in _list(item, "request_capabilities")),
+        tuple(_grant(given) for given in _list(item, "grant_capabilities")),
+        _flag(item, "public"),
+    )
+
+
+def _unknown_keys(manifest: object) -> tuple[str, ...]:
+    """Of a manifest that has been parsed."""
+    assert isinstance(manifest, list)
+    found = sorted({key for item in manifest for key in item} - _KEYS)
+    return tuple(key[: limits.MAX_NAME_BYTES] for key in found[:MAX_UNKNOWN_KEYS])
+
+
+def _object(value: object, what: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{what} must be an object")
+    return value
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a text")
+    value.encode()  # raises a ValueError: an escaped lone surrogate is no name, and cannot be handed to a guest
+    return value
+
+
+def _flag(item: dict[str, object], key: str) -> bool:
+    value = item.get(key, False)
+    if not isinstance(value, bool):
+        raise TypeError(f"{key} must be true or false")
+    return value
+
+
+def _list(item: dict[str, object], key: str) -> list[object]:
+    value = item.get(key, [])
+    if not isinstance(value, list):
+        raise TypeError(f"{key} must be an array")
+    if len(value) > limits.MAX_CAPABILITIES:
+        raise ValueError(f"{key} has {len(value)} elements; {limits.MAX_CAPABILITIES} is the limit")
+    return value
+
+
+def _wasm_path(path: str, package: PackageId) -> str:
+    """`/main.wasm`, for that or for `/package:publisher/pkg/main.wasm`."""
+    parts = path.removeprefix(f"/{package}/pkg").strip("/").split("/")
+    if not all(is_part(part) for part in parts):
+        raise ValueError(f"process_wasm_path {path[:256]!r} is no path below the package's folder")
+    return "/" + "/".join(parts)
+
+
+def _capability(wanted: object, our: str) -> Capability:
+    """A process id (to message it), or {"process": id, "params": any JSON}."""
+    issuer, params = _id_and_params(wanted, "request_capabilities")
+    return canonical(Capability(Address(our, issuer), params))
+
+
+def _grant(given: object) -> Grant:
+    return Grant(*_id_and_params(given, "grant_capabilities"))
+
+
+def _id_and_params(value: object, key: str) -> tuple[ProcessId, str]:
+    if isinstance(value, dict):
+        return ProcessId.parse(_text(value["process"], "process")), json.dumps(value["params"])
+    if not isinstance(value, str):
+        raise TypeError(f'{key} holds texts and objects {{"process": …, "params": …}}')
+    return ProcessId.parse(value), MESSAGING
+
+
+def _on_exit(value: object, our: str) -> OnExit:
+    try:
+        return on_exit_untrusted(value, our)
+    except Refused:
+        raise ValueError(
+            'on_exit must be "None", "Restart" or {"Requests": [[address, {"body": …}, blob or null], …]}'
+        ) from None
+
+
+# --- capabilities, as people write them -----------------------------------------------------------------------------
+
+
+def parse_capability(text: str, our: str) -> Capability:
+    """The capability in `network`, `process:package:publisher` (to message it) or `process:package:publisher PARAMS`
+    with PARAMS as JSON; raises BadInput."""
+    if text == NETWORK_WORD:
+        return Capability(Address(our, KERNEL_PROCESS), NETWORK)
+    issuer, _, params = text.partition(" ")
+    try:
+        return canonical(Capability(Address(our, ProcessId.parse(issuer)), params.strip() or MESSAGING))
+    except (BadAddress, ValueError, RecursionError) as error:
+        raise BadInput(
+            f"{text!r} is no capability: expected `network`, `process:package:publisher` to message that process, or "
+            '\'process:package:publisher {"some": "JSON"}\'.'
+        ) from error
+
+
+def capability_text(capability: Capability, our: str) -> str:
+    """The same the other way round; the issuer's node is shown where it is another."""
+    if capability == (Address(our, KERNEL_PROCESS), NETWORK):
+        return NETWORK_WORD
+    issuer = str(capability.issuer.process if capability.issuer.node == our else capability.issuer)
+    return issuer if capability.params == MESSAGING else f"{issuer} {capability.params}"
+
+
+def asked_for(entry: ManifestEntry, our: str) -> tuple[Capability, ...]:
+    """All that a process asks for, the network included, in the manifest's order."""
+    network = Capability(Address(our, KERNEL_PROCESS), NETWORK)
+    every = (network, *entry.capabilities) if entry.networking else entry.capabilities
+    return tuple(dict.fromkeys(every))
+
+
+def withhold(package: Package, denied: Iterable[Capability], our: str) -> Package:
+    """The package as if it did not ask for `denied`; raises BadInput where nothing in it asks for one of them."""
+    withheld = set(denied)
+    asked = {capability for entry in package.entries for capability in asked_for(entry, our)}
+    for capability in sorted(withheld - asked):
+        known = ", ".join(sorted(capability_text(each, our) for each in asked)) or "nothing"
+        raise BadInput(
+            f"No process of {package.id} asks for {capability_text(capability, our)!r}: it asks for {known}."
+        )
+    return replace(package, entries=tuple(_without(entry, withheld, our) for entry in package.entries))
+
+
+def _without(entry: ManifestEntry, withheld: set[Capability], our: str) -> ManifestEntry:
+    network = Capability(Address(our, KERNEL_PROCESS), NETWORK)
+    kept = tuple(each for each in entry.capabilities if each not in withheld)
+    return replace(entry, networking=entry.networking and network not in withheld, capabilities=kept)

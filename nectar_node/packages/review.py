@@ -1,0 +1,163 @@
+"""Whether a package may be started, and with what: what its user says now, and what they have decided before.
+
+Pure. Two things are asked, and neither is given without an answer: a powerful capability
+(`nectar_node.packages.powers`), and the place of a package that came from elsewhere, whose files and state the new one
+takes over. A package that calls itself one of the node's own is refused. What comes with the node needs no question.
+
+Who asks is the command line; a node starts a package only if the command says what this module demands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace as changed
+from typing import NamedTuple
+
+from kernel.contract.capability import Capability
+from nectar_node.base.consent import ALL, Consent
+from nectar_node.base.errors import BadInput, BadPackage, NeedsConsent
+from nectar_node.base.shipped import OUR_PUBLISHER, is_shipped
+from nectar_node.packages.decisions import Decision
+from nectar_node.packages.manifest import Package, asked_for, capability_text, parse_capability, withhold
+from nectar_node.packages.powers import POWERS, Wish, wishes
+
+_NAMES = tuple(power.name for power in POWERS)
+
+
+class Question(NamedTuple):
+    """What is still to be asked before a package is started."""
+
+    wishes: tuple[Wish, ...]
+    """Powerful capabilities that nobody has granted it."""
+    replaces: str | None
+    """Where the package of its id came from whose place it would take; None: there is none."""
+
+    def __bool__(self) -> bool:
+        return bool(self.wishes) or self.replaces is not None
+
+
+class Reviewed(NamedTuple):
+    """What follows from what was said and decided."""
+
+    question: Question
+    package: Package
+    """As it may be started once there is no question: without what is denied."""
+    decision: Decision | None
+    """To be kept then; None: there is nothing to keep of a package that comes with the node."""
+
+
+def review(
+    package: Package, known: Decision | None, said: Consent, our: str, installed: Package | None = None
+) -> Reviewed:
+    """See what is to be asked about a package; `known`: what was decided before about its id, `installed`: what runs
+    under it now.
+
+    Raises BadPackage where it may not be started at all, and BadInput where what was said makes no sense.
+    """
+    is_ours, origin = is_shipped(package.folder), str(package.source)
+    same = known is not None and known.origin == origin
+    if package.id.publisher == OUR_PUBLISHER and not (is_ours or said.allows_sys or same):
+        raise BadPackage(_not_ours(package))
+    denied, wanted = _denied(package, known, said, our)
+    granted = wanted | (known.granted if known is not None and same else frozenset())
+    powerful = [wish for wish in wishes(package, our) if wish.capability not in denied]
+    missing = tuple(wish for wish in powerful if wish.capability not in granted and not is_ours)
+    before = origin if known is None else known.origin
+    if installed is not None:
+        before = str(installed.source)
+    replaces = None if before == origin or is_ours or said.replaces else before
+    decision = None
+    if known is not None or denied or not is_ours:
+        decision = Decision(origin, frozenset(wish.capability for wish in powerful), denied)
+    rights = None if is_ours else frozenset(wish.capability for wish in powerful) & frozenset(package.scripts)
+    allowed = changed(_without(package, denied, our), script_rights=rights)
+    return Reviewed(Question(missing, replaces), allowed, decision)
+
+
+def without_denied(package: Package, known: Decision | None, our: str) -> Package:
+    """The package without what its user has denied it for good."""
+    return package if known is None else _without(package, known.denied, our)
+
+
+def _without(package: Package, denied: frozenset[Capability], our: str) -> Package:
+    return withhold(package, denied & _asked_by_processes(package, our), our)
+
+
+def _asked_by_processes(package: Package, our: str) -> frozenset[Capability]:
+    return frozenset(capability for entry in package.entries for capability in asked_for(entry, our))
+
+
+def _denied(
+    package: Package, known: Decision | None, said: Consent, our: str
+) -> tuple[frozenset[Capability], frozenset[Capability]]:
+    """What the package does not get, as was said now or before, and what the user has named to be given."""
+    asked = _asked_by_processes(package, our) | frozenset(package.scripts)
+    wanted = asked if ALL in said.grant else _named(said.grant, package, our) & asked
+    denied = _named(said.deny, package, our)
+    withhold(package, denied - frozenset(package.scripts), our)  # raises for what it does not ask for
+    before = frozenset() if known is None else known.denied & asked
+    return denied | (before - wanted), wanted - denied
+
+
+def _named(words: Iterable[str], package: Package, our: str) -> frozenset[Capability]:
+    """Of what is powerful, all that go by the names of powers; the others as they are. Raises BadInput."""
+    found: set[Capability] = set()
+    for word in words:
+        if word in _NAMES:
+            found |= {wish.capability for wish in wishes(package, our) if wish.power.name == word}
+        elif word != ALL:
+            found.add(_parsed(word, our))
+    return frozenset(found)
+
+
+def _parsed(text: str, our: str) -> Capability:
+    try:
+        return parse_capability(text, our)
+    except BadInput as error:
+        raise BadInput(f"{str(error).rstrip('.')}, or one of {', '.join(_NAMES)}.") from error
+
+
+def _not_ours(package: Package) -> str:
+    return (
+        f"{package.id} in {package.source} is refused: packages of the publisher {OUR_PUBLISHER} come with the node, "
+        "and this one does not. Name another publisher in its metadata.json; whoever changes the node's own packages "
+        "says --allow-sys."
+    )
+
+
+def demand(package: Package, question: Question, our: str) -> NeedsConsent:
+    """The refusal where nobody can be asked: what is missing, and exactly what to type for it."""
+    parts = list(_missing(package, question, our))
+    return NeedsConsent(f"{package.id} is not started: {' '.join(parts)}")
+
+
+def _missing(package: Package, question: Question, our: str) -> Iterator[str]:
+    if question.wishes:
+        asked = "; ".join(wish_text(wish, our) for wish in question.wishes)
+        names = tuple(dict.fromkeys(wish.power.name for wish in question.wishes))
+        grant, deny = (" ".join(f"--{option} {name}" for name in names) for option in ("grant", "deny"))
+        yield f"it asks for {asked}. Add {grant} to give it that, or {deny} to start it without."
+    if question.replaces is not None:
+        yield (
+            f"it would take the place of the {package.id} that came from {question.replaces}, with its files and "
+            "state. Add --replace to allow that."
+        )
+
+
+def wish_text(wish: Wish, our: str) -> str:
+    """A powerful capability for people: its power's name, itself where that says more, and what it allows."""
+    return f"{wish.power.name} ({capability_text(wish.capability, our)}), which is to {wish.power.allows}"
+
+
+def question_row(package: Package, question: Question, our: str) -> dict[str, object]:
+    """A question as JSON, with the sentence for where nobody can be asked."""
+    asks = [
+        {
+            "power": wish.power.name,
+            "capability": capability_text(wish.capability, our),
+            "allows": wish.power.allows,
+        }
+        for wish in question.wishes
+    ]
+    demanded = str(demand(package, question, our)) if question else None
+    return {"package": str(package.id), "asks": asks, "replaces": question.replaces, "demand": demanded}

@@ -1,0 +1,24 @@
+"""A package as its user starts it: with what its scripts ask for, which they get when they are run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from nectar_node.base.errors import BadPackage
+from nectar_node.packages.manifest import Package, read_package
+from nectar_node.packages.scripts import MAX_SCRIPTS_BYTES, SCRIPTS_FILE, asked_untrusted
+
+
+def read_startable(folder: Path, our: str) -> Package:
+    """The package in `folder`, for the node `our`; raises BadPackage."""
+    package = read_package(folder, our)
+    path = package.folder / SCRIPTS_FILE.strip("/")
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_SCRIPTS_BYTES + 1)
+    except FileNotFoundError:
+        return package
+    except OSError as error:
+        raise BadPackage(f"{path} cannot be read: {error.strerror}.") from error
+    return replace(package, scripts=asked_untrusted(data, package.id, our))

@@ -1,0 +1,257 @@
+"""From what the user names to a package folder that a node can start: a folder as it is, a zip, a single .wasm file.
+
+Zips and single files are copied below the node's own folder, each under a digest of its content: what runs is never
+overwritten, and the same file twice is the same folder. A zip is untrusted: its entries, their names and what they
+unpack to are bounded and checked before anything is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kernel.contract.address import ProcessId
+from kernel.contract.errors import BadAddress
+from kernel.contract.limits import MAX_MODULE_BYTES
+from nectar_node.base import own_files
+from nectar_node.base.errors import BadInput, BadPackage
+from nectar_node.base.shipped import LOCAL_PUBLISHER
+from nectar_node.storage.operations import is_part
+
+MAX_ZIP_BYTES = 512 << 20
+"""A zip, and what it unpacks to."""
+MAX_DIRECTORY_BYTES = 4 << 20
+"""A zip's list of entries, which is read as a whole: some forty thousand of them."""
+PACKAGES_FOLDER = "packages"
+"""In a node's folder: packages that were given as a zip or as a single file."""
+
+_COPY_BYTES = 1 << 18
+_END = b"PK\x05\x06"
+_END_BYTES = 22
+_END_64 = b"PK\x06\x07"
+_END_64_BYTES = 20
+_MAX_COMMENT_BYTES = 0xFFFF
+_WASM = b"\0asm"
+_ZIP = (b"PK\x03\x04", _END)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A package folder."""
+
+    folder: Path
+    copy: Path | None
+    """What was made for it below the node's folder; None: it is the user's own, or was there before."""
+
+
+@dataclass(frozen=True, slots=True)
+class SingleFile:
+    """How a .wasm file without a manifest is started."""
+
+    process: ProcessId
+    public: bool
+    networking: bool
+    capabilities: tuple[object, ...]
+    """As a manifest has them."""
+    on_exit: str | None
+    """`restart`, or anything else for none."""
+
+    def manifest(self) -> list[dict[str, object]]:
+        """The manifest that it lacks."""
+        entry: dict[str, object] = {
+            "process_name": self.process.process,
+            "process_wasm_path": f"/{self.process.process}.wasm",
+            "on_exit": "Restart" if self.on_exit == "restart" else "None",
+            "request_networking": self.networking,
+            "request_capabilities": list(self.capabilities),
+            "grant_capabilities": [],
+            "public": self.public,
+        }
+        return [entry]
+
+
+def is_single_file(path: Path) -> bool:
+    """Whether `path` is a .wasm file, good or bad; False: a folder or a zip. Raises BadInput if nothing is there, and
+    BadPackage if it is something else."""
+    try:
+        if path.is_dir():
+            return False
+        if not path.exists():
+            raise BadInput(f"{path} does not exist: check the path.")
+        if not path.is_file():
+            raise BadPackage(f"{path} is neither a file nor a folder.")
+        with path.open("rb") as file:
+            beginning = file.read(4)
+    except (OSError, ValueError) as error:
+        raise BadPackage(f"{path} cannot be read: {_why(error)}.") from error
+    if beginning in _ZIP or path.suffix == ".zip":
+        return False
+    if beginning == _WASM or path.suffix == ".wasm":
+        return True
+    raise BadPackage(
+        f"{path} is no package: expected a .wasm component or module, or a folder or zip with manifest.json."
+    )
+
+
+def name_for(path: Path, name: str | None) -> ProcessId:
+    """The process id for a single file: `name`, whole or only its first part, or the file's name; raises BadInput."""
+    chosen = name if name is not None else re.sub(r"[^a-z0-9_.-]+", "-", path.stem.lower()).strip("-")[:63] or "process"
+    try:
+        return ProcessId.parse(chosen if ":" in chosen else f"{chosen}:{chosen}:{LOCAL_PUBLISHER}")
+    except BadAddress as error:
+        raise BadInput(f"{error}: --name takes a process's name, or process:package:publisher.") from error
+
+
+# --- preparing ------------------------------------------------------------------------------------------------------
+
+
+def prepare(path: Path, node: Path) -> Prepared:
+    """The package in the folder or zip `path`; a zip is unpacked below the node's folder `node`. Raises BadPackage."""
+    if not path.is_dir():
+        return unpack_untrusted(path, node)
+    if not any((folder / "manifest.json").is_file() for folder in (path, path / "pkg")):
+        raise BadPackage(f"{path} is no package: it holds no manifest.json, and no pkg/manifest.json.")
+    return Prepared(path, None)
+
+
+def wrap(path: Path, how: SingleFile, node: Path) -> Prepared:
+    """A package around a single .wasm file, below the node's folder `node`; raises BadPackage."""
+    try:
+        with path.open("rb") as file:
+            code = file.read(MAX_MODULE_BYTES + 1)
+    except OSError as error:
+        raise BadPackage(f"{path} cannot be read: {_why(error)}.") from error
+    if len(code) > MAX_MODULE_BYTES:
+        raise BadPackage(f"{path} is larger than the {MAX_MODULE_BYTES >> 20} MiB that a process's code may have.")
+    manifest = json.dumps(how.manifest(), indent=2).encode()
+
+    def fill(folder: Path) -> None:
+        (folder / f"{how.process.process}.wasm").write_bytes(code)
+        (folder / "manifest.json").write_bytes(manifest)
+
+    return _make(node, str(how.process.package_id), hashlib.sha256(manifest + code).digest(), fill)
+
+
+def unpack_untrusted(path: Path, node: Path) -> Prepared:
+    """The package in a zip, unpacked below the node's folder `node`; raises BadPackage."""
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > MAX_ZIP_BYTES:
+                raise BadPackage(f"{path} is larger than the {MAX_ZIP_BYTES >> 20} MiB that a package may have.")
+            check_directory_untrusted(file, path)
+            digest = hashlib.file_digest(file, "sha256").digest()
+            with zipfile.ZipFile(file) as archive:
+                entries = checked_entries_untrusted(archive.infolist(), path)
+                return _make(node, path.stem, digest, lambda folder: _extract(archive, entries, folder, path))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError) as error:
+        raise BadPackage(f"{path} is a damaged zip, or one of an unknown kind: {_why(error)}.") from error
+    except OSError as error:
+        raise BadPackage(f"{path} cannot be unpacked: {_why(error)}.") from error
+
+
+def _make(node: Path, name: str, digest: bytes, fill: Callable[[Path], None]) -> Prepared:
+    """The folder `packages/DIGEST/NAME`, complete or not at all."""
+    if not is_part(name):
+        raise BadPackage(f"{name!r} cannot be a folder's name: rename the file.")
+    final = node / PACKAGES_FOLDER / hashlib.sha256(name.encode() + b"/" + digest).hexdigest()[:16]
+    if final.is_dir():
+        return Prepared(final / name, None)
+    own_files.make_folder(final.parent)
+    made = Path(tempfile.mkdtemp(prefix=".new-", dir=final.parent))
+    try:
+        (made / name).mkdir()
+        fill(made / name)
+        made.rename(final)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)  # where it has not become the final one
+    return Prepared(final / name, final)
+
+
+def discard(prepared: Prepared) -> None:
+    """The node has not started it: take away what was made for it."""
+    if prepared.copy is not None:
+        shutil.rmtree(prepared.copy, ignore_errors=True)
+
+
+def discard_replaced(folder: Path, prepared: Prepared, node: Path) -> None:
+    """The node has started it in place of the package in `folder`: take that away if it was made like this one."""
+    packages = (node / PACKAGES_FOLDER).resolve()
+    if packages in folder.parents:
+        old = packages / folder.relative_to(packages).parts[0]
+        if old not in prepared.folder.resolve().parents:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+# --- zips -----------------------------------------------------------------------------------------------------------
+
+
+def check_directory_untrusted(file: io.BufferedReader, path: Path) -> None:
+    """See that a zip's list of entries is small enough to be read as a whole; raises BadPackage."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _END_BYTES - _END_64_BYTES - _MAX_COMMENT_BYTES))
+    tail = file.read()
+    at = tail.rfind(_END)
+    if at < 0 or len(tail) - at < _END_BYTES:
+        raise BadPackage(f"{path} is no zip, or its end is missing.")
+    directory = int.from_bytes(tail[at + 12 : at + 16], "little")
+    if directory > MAX_DIRECTORY_BYTES or tail[max(0, at - _END_64_BYTES) : at].startswith(_END_64):
+        raise BadPackage(
+            f"{path} lists too many files: a package has at most {MAX_DIRECTORY_BYTES >> 20} MiB of names."
+        )
+    file.seek(0)
+
+
+def checked_entries_untrusted(entries: list[zipfile.ZipInfo], path: Path) -> list[zipfile.ZipInfo]:
+    """The files of a zip, if nothing of it would land elsewhere or unpack to too much; raises BadPackage."""
+    names = set()
+    for entry in entries:
+        parts = entry.filename.removesuffix("/").split("/")
+        if not all(is_part(part) for part in parts) or "\\" in entry.filename:
+            raise BadPackage(
+                f"{path} is refused: its entry {entry.filename!r} would not stay inside the package's folder."
+            )
+        if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise BadPackage(f"{path} is refused: its entry {entry.filename!r} is a link, or no file at all.")
+        if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise BadPackage(
+                f"{path} is refused: its entry {entry.filename!r} is encrypted, or neither stored nor deflated."
+            )
+        if tuple(parts) in names:
+            raise BadPackage(f"{path} is refused: it holds {entry.filename!r} twice.")
+        names.add(tuple(parts))
+    if sum(entry.file_size for entry in entries) > MAX_ZIP_BYTES:
+        raise BadPackage(f"{path} is refused: it unpacks to more than {MAX_ZIP_BYTES >> 20} MiB.")
+    if names.isdisjoint({("manifest.json",), ("pkg", "manifest.json")}):
+        raise BadPackage(f"{path} is no package: it holds no manifest.json, and no pkg/manifest.json.")
+    return entries
+
+
+def _extract(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], folder: Path, path: Path) -> None:
+    left = MAX_ZIP_BYTES
+    for entry in entries:
+        target = folder.joinpath(*entry.filename.split("/"))
+        if entry.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(entry) as source, target.open("xb") as file:
+            while data := source.read(_COPY_BYTES):
+                left -= len(data)  # what the list of entries says of sizes need not be true
+                if left < 0:
+                    raise BadPackage(f"{path} is refused: it unpacks to more than {MAX_ZIP_BYTES >> 20} MiB.")
+                file.write(data)
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__

@@ -1,0 +1,228 @@
+"""The other nodes, as the core sees them: messages to and from them, how they are, their name records.
+
+Here, and nowhere else, net's names and bytes become the kernel's messages and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kernel.contract.events import Event, FromPeer, Parcel, PeerFailed, PeerTook
+from kernel.contract.message import Buffer, Envelope, Reason, Request, Response
+from nectar_node.contract.actions import LogLine, WorldAction
+from nectar_node.packages.boot import StartUp
+from nectar_node.peers.envelope import BadHeader, decode_header_untrusted, encode_header, stream_and_inbox
+from nectar_node.peers.record_store import RecordStore
+from nectar_node.peers.vouching import Vouching
+from nectar_node.storage.operations import Outcome
+from net.contract.events import (
+    Close,
+    Delivered,
+    Dial,
+    Failed,
+    FailureReason,
+    Hold,
+    Log,
+    LookedUp,
+    NamesFreed,
+    NetEvent,
+    Outgoing,
+    PeerDown,
+    PeerUp,
+    Probed,
+    Received,
+    RecordStored,
+    Registered,
+    RegistrationFailed,
+    Unforeseen,
+    Writable,
+)
+from net.peering.containment import told
+from net.peering.network import Network
+
+_new = tuple.__new__
+REASONS = {
+    FailureReason.NO_SUCH_NAME: Reason.NO_SUCH_NAME,
+    FailureReason.NO_REGISTRAR: Reason.NO_REGISTRAR,
+    FailureReason.REFUSED: Reason.REFUSED,
+    FailureReason.UNREACHABLE: Reason.UNREACHABLE,
+    FailureReason.BAD_KEY: Reason.BAD_KEY,
+    FailureReason.NOT_BELIEVED: Reason.NOT_BELIEVED,
+    FailureReason.OTHER_VERSION: Reason.OTHER_VERSION,
+    FailureReason.PEER_RESTARTED: Reason.PEER_RESTARTED,
+    FailureReason.CONNECTION_LOST: Reason.CONNECTION_LOST,
+    FailureReason.TOO_LARGE: Reason.TOO_LARGE,
+    FailureReason.QUEUE_FULL: Reason.QUEUE_FULL,
+    FailureReason.NO_CREDIT: Reason.INBOX_FULL,
+    FailureReason.SHUTDOWN: Reason.SHUTDOWN,
+}
+"""What the net's reasons for a message are to the kernel, which knows of each whether it is Offline (`kind_of`)."""
+
+
+class Peers:
+    """One node's dealings with the others."""
+
+    def __init__(
+        self,
+        our: str,
+        network: Network,
+        vouching: Vouching,
+        store: RecordStore,
+        start_up: StartUp,
+        tell: Callable[[Event, float], None],
+        ask: Callable[[WorldAction], None],
+        serve: Callable[[Envelope], bool],
+    ) -> None:
+        """`store` keeps the name records; `start_up` waits for the registrar; `tell` gives the kernel an event now,
+        `ask` the world an action; `serve` gives a request to a system process that is there for other nodes, False: it
+        is for none of them."""
+        self._our = our
+        self._network = network
+        self._vouching = vouching
+        self._store = store
+        self._tell = tell
+        self._ask = ask
+        self._serve = serve
+        self._now = 0.0
+        self._handlers: dict[type, Callable[..., None]] = {
+            Received: self._received,
+            Failed: self._failed,
+            Delivered: self._delivered,
+            Dial: ask,
+            Close: ask,
+            Writable: ask,
+            Hold: ask,
+            Log: lambda event: self._log(1, event.text),
+            PeerUp: self._peer_up,
+            PeerDown: self._peer_down,
+            Registered: lambda _: start_up.registered(),
+            RegistrationFailed: start_up.registration_failed,
+            RecordStored: self._keep_record,
+            NamesFreed: self._let_go,
+            LookedUp: self._looked_up,
+            Probed: ask,
+            Unforeseen: ask,
+        }
+
+    def send(self, parcel: Parcel, now: float) -> None:
+        """Hand a message to the net."""
+        envelope = parcel.envelope
+        _, source, target, _, message, blob, _ = envelope
+        stream, inbox = stream_and_inbox(source.process, target.process, type(message) is Response)
+        bytes_of_blob: Buffer | None = blob.bytes if blob is not None else None
+        try:
+            claims = self._vouching.sign(envelope) if message.capabilities else ()
+            header = encode_header(envelope, claims)
+        except Exception as error:
+            self._ask(Unforeseen(f"a message to {target.node}", tuple(told(error))))
+            self._network.events.append(Failed(parcel, FailureReason.CONNECTION_LOST))
+            return
+        self._network.send(_new(Outgoing, (target.node, stream, header, bytes_of_blob, parcel, inbox)), now)
+
+    def handle(self, event: NetEvent, now: float) -> None:
+        """Take one of the net's events."""
+        self._now = now
+        self._handlers[type(event)](event)
+
+    def records_written(self, outcome: Outcome, now: float) -> None:
+        """The disk has the name records of the store's job, or does not."""
+        settled = self._store.done(outcome)
+        if settled.problem is not None:
+            self._log(0, settled.problem)
+        for record in settled.records:
+            self._network.record_kept(record, now, kept=settled.problem is None)
+        self._write_records()
+
+    def status(self) -> list[dict[str, object]]:
+        """The nodes this one has a session with, for status pages."""
+        return [
+            {
+                "name": peer.name,
+                "state": peer.state.value,
+                "router": peer.router,
+                "host": peer.host,
+                "round_trip_seconds": peer.round_trip,
+                "bytes_sent": peer.bytes_sent,
+                "bytes_received": peer.bytes_received,
+                "queued_messages": peer.queued_messages,
+                "queued_bytes": peer.queued_bytes,
+                "failures": peer.failures,
+                "last_error": None if peer.error is None else peer.error.text,
+            }
+            for peer in self._network.peers()
+        ]
+
+    # --- the net's events -------------------------------------------------------------------------------------------
+
+    def _received(self, event: Received) -> None:
+        node, header, blob, receipt = event
+        try:
+            envelope, claims = decode_header_untrusted(self._our, node, header, blob)
+        except BadHeader as error:
+            self._log(0, f"{node} sent a message that cannot be read: {error}")
+            self._network.taken(receipt, self._now)
+            return
+        except Exception as error:  # whatever it is, it is of this one node
+            self._network.fail(node, error, self._now)
+            return
+        if claims or self._vouching.waits(envelope):
+            try:
+                self._vouching.receive(envelope, claims, receipt, self._now)
+            except Exception as error:
+                self._network.fail(node, error, self._now)
+            self._pass_vouched()
+        else:
+            self._pass_in(envelope, receipt)
+
+    def _looked_up(self, event: LookedUp) -> None:
+        try:
+            self._vouching.looked_up(event.name, self._now)
+        except Exception as error:
+            self._network.fail(event.name, error, self._now)
+        self._pass_vouched()
+
+    def _pass_vouched(self) -> None:
+        while (verified := self._vouching.next()) is not None:
+            self._pass_in(*verified)
+
+    def _pass_in(self, envelope: Envelope, receipt: object) -> None:
+        if isinstance(envelope.message, Request) and self._serve(envelope):
+            self._network.taken(receipt, self._now)
+        else:
+            self._tell(_new(FromPeer, (envelope, receipt)), self._now)
+
+    def _failed(self, event: Failed) -> None:
+        parcel = event.token
+        assert isinstance(parcel, Parcel)
+        self._tell(PeerFailed(parcel, REASONS[event.reason]), self._now)
+
+    def _delivered(self, event: Delivered) -> None:
+        parcel = event.token
+        assert isinstance(parcel, Parcel)
+        self._tell(_new(PeerTook, (parcel,)), self._now)
+
+    def _peer_up(self, event: PeerUp) -> None:
+        self._log(1, f"connected to {event.node}")
+
+    def _peer_down(self, event: PeerDown) -> None:
+        self._log(1, f"lost {event.node}: {event.reason}")
+
+    def _keep_record(self, event: RecordStored) -> None:
+        self._store.put(event.record, event.use)
+        self._write_records()
+
+    def _let_go(self, _: NamesFreed) -> None:
+        self._store.freed()
+        self._write_records()
+
+    def _write_records(self) -> None:
+        try:
+            job = self._store.next_job()
+        except Exception as error:  # the next record is another occasion
+            self._ask(Unforeseen("the file of name records", tuple(told(error))))
+            return
+        if job is not None:
+            self._ask(job)
+
+    def _log(self, verbosity: int, text: str) -> None:
+        self._ask(LogLine("net", verbosity, text))

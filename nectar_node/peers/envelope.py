@@ -1,0 +1,227 @@
+"""Between the kernel's envelopes and the net's headers: the one place where both are known.
+
+A header is a CBOR array (docs/wire.md): kind, id, source process, target process, reply-to, inherit, expects-response,
+body, metadata, mime of the blob, and the capabilities with their signatures (`vouching`). The source's node is not in
+it: it is the one that the session authenticated (G3). Contexts stay (G6).
+
+Headers are put together here from pieces most of which are the same from message to message: cbor2 takes five times as
+long for the same bytes.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from struct import Struct
+from typing import Any
+
+import cbor2
+
+from kernel.contract import limits
+from kernel.contract.address import OUR_NODE, Address, ProcessId
+from kernel.contract.capability import Capability, canonical_untrusted
+from kernel.contract.errors import BadAddress
+from kernel.contract.json_text import is_json
+from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, ReplyTo, Request, Response
+from nectar_node.base.errors import NodeError
+from nectar_node.peers.vouching import MAX_CLAIM_BYTES, MAX_CLAIMS, Claim
+from net.base.cbor import loads_untrusted
+from net.base.errors import BadCbor
+
+_REQUEST, _RESPONSE = 0, 1
+_FIELDS = 11
+_REQUEST_BEGINS, _RESPONSE_BEGINS = (bytes((0x80 + _FIELDS, kind)) for kind in (_REQUEST, _RESPONSE))
+_NULL, _FALSE, _TRUE, _EMPTY, _PAIR = (bytes((first,)) for first in (0xF6, 0xF4, 0xF5, 0x80, 0x82))
+_LARGE_NUMBER = Struct(">BQ")
+_MAX_ITEMS = 512
+"""Of a header: its fields, and as many capabilities as there may be. Most headers have fewer bytes than that."""
+_MAX_TEXT = (
+    limits.MAX_METADATA_BYTES + limits.MAX_MIME_BYTES + MAX_CLAIM_BYTES + (MAX_CLAIMS + 3) * limits.MAX_NAME_BYTES
+)
+"""Bytes of all texts of a header."""
+_U64 = 1 << 64
+_new = tuple.__new__
+_SIGNATURE_BYTES = 64
+"""Ed25519."""
+
+
+class BadHeader(NodeError):
+    """The peer's: a message's header that says nothing we understand."""
+
+
+@lru_cache(4096)
+def _encoded_pair(source: ProcessId, target: ProcessId) -> bytes:
+    return cbor2.dumps(str(source)) + cbor2.dumps(str(target))
+
+
+@lru_cache(4096)
+def _encoded_address(address: Address) -> bytes:
+    return cbor2.dumps(str(address))
+
+
+@lru_cache(4096)
+def _encoded_length(size: int) -> bytes:
+    """What stands before so many bytes."""
+    if size < 24:
+        return bytes((0x40 + size,))
+    width = 1 if size < 1 << 8 else 2 if size < 1 << 16 else 4
+    return bytes((0x58 + width.bit_length() - 1,)) + size.to_bytes(width, "big")
+
+
+def _encoded_number(value: int) -> bytes:
+    """Ids are random, so nearly all are large; the others are timeouts."""
+    return _LARGE_NUMBER.pack(0x1B, value) if value >> 32 else _encoded_small_number(value)
+
+
+@lru_cache(4096)
+def _encoded_small_number(value: int) -> bytes:
+    return cbor2.dumps(value)
+
+
+@lru_cache(4096)
+def stream_and_inbox(source: ProcessId, target: ProcessId, answers: bool) -> tuple[bytes, bytes]:
+    """Names the pair of processes whose messages keep their order (G4), and what takes such a message to `target`: its
+    inbox, or whatever takes answers to it, which always find room."""
+    return f"{source}>{target}".encode(), f"{'<' if answers else '>'}{target}".encode()
+
+
+def encode_header(envelope: Envelope, claims: tuple[Claim, ...] = ()) -> bytes:
+    """The header of a message to another node; `claims` are its capabilities, signed."""
+    id, source, target, reply_to, message, blob, _ = envelope
+    is_request = type(message) is Request
+    expects = message.expects_response if type(message) is Request else None
+    mime = blob.mime if blob is not None else None
+    parts = [
+        _REQUEST_BEGINS if is_request else _RESPONSE_BEGINS,
+        _encoded_number(id),
+        _encoded_pair(source.process, target.process),
+        _NULL,
+        _TRUE if message.inherit else _FALSE,
+        _NULL if expects is None else _encoded_number(expects),
+        _encoded_length(len(message.body)),
+        message.body,
+        _NULL if message.metadata is None else cbor2.dumps(message.metadata),
+        _NULL if mime is None else cbor2.dumps(mime),
+        _encoded_claims(claims) if claims else _EMPTY,
+    ]
+    if reply_to is not None:
+        parts[3] = _PAIR + _encoded_address(reply_to.address) + _encoded_number(reply_to.id)
+    return b"".join(parts)
+
+
+def _encoded_claims(claims: tuple[Claim, ...]) -> bytes:
+    return cbor2.dumps([[str(claim.issuer), claim.params, claim.issue, claim.signature] for claim in claims])
+
+
+def decode_header_untrusted(
+    our: str, node: str, header: bytes, blob: Buffer | None
+) -> tuple[Envelope, tuple[Claim, ...]]:
+    """The message that `node` sent, and the capabilities that it claims to carry; raises BadHeader."""
+    fields = _fields_untrusted(header)
+    kind, id, source, target, reply_to, inherit, expects, body, metadata, mime, claims = fields
+    if type(id) is not int or not 0 <= id < _U64 or type(inherit) is not bool or type(body) is not bytes:
+        raise BadHeader("the header's id, inherit or body has a wrong type")
+    if len(body) > limits.MAX_BODY_BYTES:
+        raise BadHeader("the body is too large")
+    if not (metadata is None or _is_json_text(metadata)) or not (mime is None or _is_text(mime, limits.MAX_MIME_BYTES)):
+        raise BadHeader("the header's metadata is no JSON, or its mime no text, or one is too long")
+    if kind == _REQUEST and (expects is None or _is_u64(expects)):
+        message: Request | Response = _new(Request, (inherit, expects, body, metadata, ()))
+    elif kind == _RESPONSE and expects is None and reply_to is None:
+        message = _new(Response, (inherit, body, metadata, ()))
+    else:
+        raise BadHeader("the header is neither a request's nor a response's")
+    sender, receiver = _address_untrusted(node, source), _address_untrusted(our, target)
+    answer_to = None if reply_to is None else _reply_to_untrusted(reply_to)
+    carried = None if blob is None else LazyLoadBlob(mime, blob)
+    envelope = _new(Envelope, (id, sender, receiver, answer_to, message, carried, True))
+    return envelope, () if claims == [] else _claims_untrusted(claims)
+
+
+def _fields_untrusted(header: bytes) -> list[Any]:
+    try:
+        fields = loads_untrusted(header, items=_MAX_ITEMS, depth=3, text=_MAX_TEXT)
+    except BadCbor as error:
+        raise BadHeader("the header is no CBOR") from error
+    if not isinstance(fields, list) or len(fields) != _FIELDS:
+        raise BadHeader(f"the header is no array of {_FIELDS} fields")
+    return fields
+
+
+def _claims_untrusted(value: object) -> tuple[Claim, ...]:
+    """Those whose params can be a capability's, as far as they fit; its sender has said which it left out."""
+    if not isinstance(value, list) or len(value) > MAX_CLAIMS:
+        raise BadHeader(f"the capabilities are no array of at most {MAX_CLAIMS}")
+    claims, room = [], MAX_CLAIM_BYTES
+    for each in value:
+        claim = _claim_untrusted(each)
+        if claim is not None and len(claim.params) <= room:
+            room -= len(claim.params)
+            claims.append(claim)
+    return tuple(claims)
+
+
+def _claim_untrusted(value: object) -> Claim | None:
+    if not isinstance(value, list) or len(value) != 4:
+        raise BadHeader("a capability is no array of four fields")
+    issuer, params, issue, signature = value
+    if not isinstance(params, str) or not _is_u64(issue):
+        raise BadHeader("a capability's params or issue has a wrong type")
+    if not isinstance(signature, bytes) or len(signature) > _SIGNATURE_BYTES:
+        raise BadHeader("a capability's signature is none")
+    claimed = Capability(_node_address_untrusted(issuer), params)
+    try:
+        return Claim(*canonical_untrusted(claimed), issue, signature)
+    except ValueError:
+        return None
+
+
+def _reply_to_untrusted(value: object) -> ReplyTo:
+    if not isinstance(value, list) or len(value) != 2 or not _is_u64(value[1]):
+        raise BadHeader("the reply-to is no pair of address and id")
+    return _new(ReplyTo, (_node_address_untrusted(value[0]), value[1]))
+
+
+@lru_cache(4096)
+def _address_at(node: str, text: str) -> Address:
+    return Address(node, ProcessId.parse(text))
+
+
+@lru_cache(4096)
+def _address(text: str) -> Address:
+    return Address.parse(text)
+
+
+def _address_untrusted(node: str, value: object) -> Address:
+    """Of the process `value` at `node`."""
+    if type(value) is not str or len(value) > limits.MAX_NAME_BYTES:
+        raise BadHeader("a process id is no text")
+    try:
+        return _address_at(node, value)
+    except BadAddress as error:
+        raise BadHeader(str(error)) from error
+
+
+def _node_address_untrusted(value: object) -> Address:
+    """An address with the name of a node: `our` would be ours here, and was the sender's."""
+    if not isinstance(value, str) or len(value) > limits.MAX_NAME_BYTES:
+        raise BadHeader("an address is no text")
+    try:
+        address = _address(value)
+    except BadAddress as error:
+        raise BadHeader(str(error)) from error
+    if address.node == OUR_NODE:
+        raise BadHeader(f"{value!r} does not say on which node")
+    return address
+
+
+def _is_u64(value: object) -> bool:
+    return type(value) is int and 0 <= value < _U64  # a bool is no number here
+
+
+def _is_json_text(value: object) -> bool:
+    return _is_text(value, limits.MAX_METADATA_BYTES) and is_json(str(value))
+
+
+def _is_text(value: object, most: int) -> bool:
+    """`most`: in bytes."""
+    return isinstance(value, str) and len(value) <= most and (value.isascii() or len(value.encode()) <= most)

@@ -1,0 +1,66 @@
+"""Reads the file of name records when a node boots; `record_store` goes on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from nectar_node.base import log, own_files
+from nectar_node.base.errors import BadInput
+from nectar_node.peers.record_store import Contents, DamagedRecords, Written, read_untrusted
+from net.names.directory import HeldRecord
+
+
+class Kept(NamedTuple):
+    """What was kept."""
+
+    records: Iterable[HeldRecord]
+    written: Written
+
+
+def read_names(path: Path, key: bytes) -> Kept:
+    """The names that this registrar has granted; raises BadInput if some may be lost, since others would get them."""
+    problem: str | None
+    try:
+        contents = _read(path, key)
+        problem = contents.damage
+    except DamagedRecords as error:
+        problem = str(error)
+    if problem is not None:
+        raise BadInput(
+            f"The registrar cannot use its names in {path}: {problem}. Put back a copy of the file; "
+            "without it, whoever asks first gets a name."
+        )
+    if contents.torn:
+        log.write_line("net", f"{contents.torn} bytes of {path} that a crash left unfinished are dropped")
+    return Kept(contents.records.values(), contents.written)
+
+
+def read_cache(path: Path, key: bytes, former: bytes | None = None) -> Kept:
+    """The name records that were kept, as far as they are whole: the registrar has them too.
+
+    `former`: the key of the MACs before the node's key changed, if it has just done so: the file is then written anew.
+    """
+    if former is not None:
+        with suppress(DamagedRecords):
+            return Kept(_read(path, former).records.values(), Written(key))
+    try:
+        contents = _read(path, key)
+    except DamagedRecords as error:
+        log.write_line("net", f"the name records in {path} are not used: {error}")
+        return Kept((), Written(key))
+    if contents.damage is not None:
+        log.write_line("net", f"of the name records in {path} some are not used: {contents.damage}")
+    return Kept(contents.records.values(), contents.written)
+
+
+def _read(path: Path, key: bytes) -> Contents:
+    """What is in the file; nothing if there is none. Raises DamagedRecords and NotOurs."""
+    try:
+        return read_untrusted(own_files.read(path), key)
+    except FileNotFoundError:
+        return Contents({}, Written(key), 0, None)
+    except OSError as error:
+        raise DamagedRecords(f"it cannot be read: {error.strerror}") from error

@@ -1,0 +1,252 @@
+"""Capabilities between nodes (G20): signed when they leave, verified when they come.
+
+On the wire a capability is [issuer, params, issue, signature]: the issuer's node signs the first three with its key.
+`issue` is a number that the issuing kernel counts up when it kills a process (G21), so a revoked capability is worth
+nothing on whatever node it lies. Another node's capability keeps the signature that it came with, and leaves with it.
+
+A signature of a third node is verified with that node's key. While its record is being looked up, the message waits,
+and with it all later ones between the same two processes (G4). They wait within the credit of the peer that sent them,
+since none of them is acknowledged before the kernel has it; nothing else waits for them. Nothing is looked up or
+verified for a process that could not have the message; a signature is verified once, when the message goes on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cbor2
+
+from kernel.capabilities.grants import Grants
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.capability import Capability
+from kernel.contract.message import Envelope, is_claim, marked
+from nectar_node.peers.grant_file import DamagedGrants, GrantFile, decode_untrusted
+from nectar_node.peers.proofs import Proof, Proofs
+from net.base.node_names import is_node_name
+from net.peering.network import Network
+
+DOMAIN = b"nectar/1 capability"
+MAX_CLAIMS = 64
+"""Capabilities in one message between nodes: each costs a signature to verify."""
+MAX_CLAIM_BYTES = 256 * 1024
+"""Params of all capabilities in one message between nodes, in bytes."""
+MAX_WAITING_CLAIMS = 256
+"""Capabilities of one peer that wait for keys: one lookup may let all of them be verified at once, 60 microseconds
+each. Messages that come then go on without theirs."""
+MAX_LOOKUPS = 32
+"""Names that are looked up at a time because of one peer; the capabilities of others are not proven."""
+
+
+class Claim(NamedTuple):
+    """A capability as another node sent it: nothing of it is verified."""
+
+    issuer: Address
+    params: str
+    issue: int
+    signature: bytes
+
+
+class _Held:
+    """A message that waits, and for which names."""
+
+    __slots__ = ("claims", "envelope", "missing", "receipt")
+
+    def __init__(self, envelope: Envelope, claims: tuple[Claim, ...], receipt: object) -> None:
+        self.envelope = envelope
+        self.claims = claims
+        self.receipt = receipt
+        self.missing: set[str] | None = None
+        """Names whose lookup has not ended; None: its turn has not come."""
+
+
+_Pair = tuple[Address, ProcessId]
+
+
+class _Lookup(NamedTuple):
+    peer: str
+    """Because of whom."""
+    pairs: dict[_Pair, None]
+    """Whose first message waits for it, in order."""
+
+
+class Vouching:
+    """Signs, verifies, and holds back messages until that can be done."""
+
+    def __init__(
+        self,
+        our: str,
+        network: Network,
+        grants: Grants,
+        say: Callable[[str], None],
+        accepts: Callable[[ProcessId], bool],
+    ) -> None:
+        """`say`: a line for the log; `accepts`: whether a process is there and may have messages of other nodes."""
+        self._our = our
+        self._network = network
+        self._grants = grants
+        self._say = say
+        self._accepts = accepts
+        self._proofs = Proofs(grants.is_held)
+        self._file = GrantFile(our, grants, self._proofs)
+        self._held: dict[_Pair, deque[_Held]] = {}
+        self._waiting: dict[str, int] = {}
+        """Claims of each peer that are held."""
+        self._lookups: dict[str, _Lookup] = {}
+        """By the name that is being looked up."""
+        self._asking: dict[str, int] = {}
+        """How many of them because of each peer."""
+        self._ready: deque[tuple[Envelope, object]] = deque()
+
+    # --- going ------------------------------------------------------------------------------------------------------
+
+    def sign(self, envelope: Envelope) -> tuple[Claim, ...]:
+        """The capabilities of a message that leaves the node; those that cannot be proven, and those that are too many
+        or too long together, are left out and logged."""
+        claims, room = [], MAX_CLAIM_BYTES
+        capabilities = envelope.message.capabilities
+        for capability in capabilities[:MAX_CLAIMS]:
+            claim = self._claim(capability) if len(capability.params) <= room else None
+            if claim is not None:
+                room -= len(claim.params)
+                claims.append(claim)
+        if len(claims) < len(capabilities):
+            self._say(f"left out a capability that cannot be proven to {envelope.target.node}, or is one too many")
+        return tuple(claims)
+
+    def _claim(self, capability: Capability) -> Claim | None:
+        issuer, params = capability
+        if issuer.node != self._our:
+            proof = self._proofs.get(capability)
+            return None if proof is None else Claim(issuer, params, *proof)
+        issue = self._grants.issue()
+        return Claim(issuer, params, issue, self._network.sign(DOMAIN, _statement(issuer, params, issue)))
+
+    # --- coming -----------------------------------------------------------------------------------------------------
+
+    def receive(self, envelope: Envelope, claims: tuple[Claim, ...], receipt: object, now: float) -> None:
+        """A message with claims, or one that comes while another of the same two processes waits; `next` gives it."""
+        pair, peer = (envelope.source, envelope.target.process), envelope.source.node
+        if not self._accepts(envelope.target.process):
+            claims = ()
+        waits = self.waits(envelope) or bool(self._unknown(claims))
+        if waits and claims and self._waiting.get(peer, 0) + len(claims) > MAX_WAITING_CLAIMS:
+            self._say(f"too many capabilities from {peer} wait for the keys of their issuers: some were left out")
+            claims = ()
+        self._held.setdefault(pair, deque()).append(_Held(envelope, claims, receipt))
+        _count(self._waiting, peer, len(claims))
+        if len(self._held[pair]) == 1:
+            self._advance(pair, now)
+
+    def waits(self, envelope: Envelope) -> bool:
+        """Whether a message must take its turn behind others that wait."""
+        return bool(self._held) and (envelope.source, envelope.target.process) in self._held
+
+    def looked_up(self, name: str, now: float) -> None:
+        """A lookup has ended, one way or another."""
+        lookup = self._lookups.pop(name, None)
+        if lookup is None:
+            return
+        _count(self._asking, lookup.peer, -1)
+        for pair in lookup.pairs:
+            missing = self._held[pair][0].missing
+            assert missing is not None
+            missing.discard(name)
+            if not missing:
+                self._advance(pair, now, name)
+
+    def next(self) -> tuple[Envelope, object] | None:
+        """The next message that is verified, and its receipt."""
+        return self._ready.popleft() if self._ready else None
+
+    def _advance(self, pair: _Pair, now: float, looked_up: str = "") -> None:
+        """Let go what need not wait. `looked_up`: this name is known by now, or will not be."""
+        held = self._held[pair]
+        while held:
+            first = held[0]
+            if first.missing is None:
+                first.missing = self._look_up(pair, self._unknown(first.claims) - {looked_up}, now)
+            if first.missing:
+                return
+            held.popleft()
+            _count(self._waiting, pair[0].node, -len(first.claims))
+            self._release(first)
+        del self._held[pair]
+
+    def _unknown(self, claims: tuple[Claim, ...]) -> set[str]:
+        """The nodes whose keys are not known."""
+        nodes = {claim.issuer.node for claim in claims} - {self._our}
+        return {node for node in nodes if is_node_name(node) and self._network.record(node) is None}
+
+    def _look_up(self, pair: _Pair, names: set[str], now: float) -> set[str]:
+        """Begin to look up `names`; those of them that it makes sense to wait for."""
+        peer, missing = pair[0].node, set[str]()
+        for name in sorted(names):
+            if name not in self._lookups:
+                if self._asking.get(peer, 0) >= MAX_LOOKUPS:
+                    continue
+                _count(self._asking, peer, 1)
+                self._lookups[name] = _Lookup(peer, {})
+                self._network.look_up(name, now)
+            self._lookups[name].pairs[pair] = None
+            missing.add(name)
+        return missing
+
+    def _release(self, held: _Held) -> None:
+        """Hand a message on with what of it is proven."""
+        envelope, claims = held.envelope, held.claims
+        if not self._accepts(envelope.target.process):
+            claims = ()  # it has ended meanwhile
+        verified = tuple(self._keep(envelope.source.node, claim) for claim in claims if self._is_proven(claim))
+        if len(verified) < len(claims):
+            source = marked(envelope.source, claim=is_claim(envelope.source, self._our))
+            self._say(f"{source} attached a capability that is not proven; it was left out")
+        self._ready.append((envelope._replace(message=envelope.message._replace(capabilities=verified)), held.receipt))
+
+    def _is_proven(self, claim: Claim) -> bool:
+        issuer, params, issue, signature = claim
+        if issuer.node == self._our and not self._grants.is_issue(issuer.process, issue):
+            return False
+        statement = _statement(issuer, params, issue)
+        return self._network.vouched_untrusted(issuer.node, DOMAIN, statement, signature) is True
+
+    def _keep(self, peer: str, claim: Claim) -> Capability:
+        capability = Capability(claim.issuer, claim.params)
+        if claim.issuer.node != self._our:
+            self._proofs.keep(peer, capability, Proof(claim.issue, claim.signature))
+        return capability
+
+    # --- the store (G21) --------------------------------------------------------------------------------------------
+
+    def version(self) -> int:
+        """Counts up when `snapshot` gives something else."""
+        return self._grants.version + self._proofs.version
+
+    def snapshot(self) -> bytes:
+        """Who holds what, with the proofs of what other nodes issued."""
+        return self._file.encode()
+
+    def restore_untrusted(self, data: bytes) -> bool:
+        """Continue where a snapshot was taken; False: these bytes are none, and nothing has changed."""
+        try:
+            held, revoked, proofs = decode_untrusted(data)
+        except DamagedGrants:
+            return False
+        self._grants.restore(held, revoked)
+        self._proofs.restore(proofs)
+        self._file.encode()  # now, while nothing runs: the next time only what has changed is encoded
+        return True
+
+
+def _count(counts: dict[str, int], key: str, change: int) -> None:
+    """Change one of these by so much; what is zero is not kept."""
+    count = counts.get(key, 0) + change
+    if count:
+        counts[key] = count
+    else:
+        counts.pop(key, None)
+
+
+def _statement(issuer: Address, params: str, issue: int) -> bytes:
+    return cbor2.dumps([str(issuer), params, issue])

@@ -1,0 +1,496 @@
+"""The frames inside records: `docs/wire.md` gives their bytes. Pure functions; only BadFrame escapes the decoders.
+
+A record holds one or more frames. A control frame is a CBOR array with a leading kind. Binary are data frames, which
+carry the bulk, and acknowledgements, since there is one for every message: as CBOR they took three times as long.
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias, final
+
+import cbor2
+
+from net.base.cbor import loads_untrusted
+from net.base.errors import BadCbor, BadFrame
+from net.base.limits import (
+    MAX_BLOB_BYTES,
+    MAX_CONTROLS,
+    MAX_CREDIT_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_INVITATION_BYTES,
+    MAX_NAME_RECORD_BYTES,
+    SESSION_CREDIT_MESSAGES,
+)
+from net.base.node_names import is_node_name
+
+VERSION = 1
+"""Of the protocol, as both sides say it in the handshake."""
+CONTROL, DATA, ACK = 0, 1, 2
+FIRST = 1
+"""The flag of a data frame with which a message begins."""
+NO_BLOB = 0xFFFFFFFF
+"""The blob's length of a message without a blob; an empty blob is something else."""
+FRAME = struct.Struct(">BBH")
+"""Kind, flags, length of what follows the frame's own header."""
+DATA_HEADER = struct.Struct(">BBHQ")
+"""The same and the message's sequence number."""
+FIRST_HEADER = struct.Struct(">BBHQII")
+"""The same and the lengths of the message's header and blob."""
+_FRAME_BYTES, _DATA_BYTES, _FIRST_BYTES = FRAME.size, DATA_HEADER.size, FIRST_HEADER.size
+_NUMBER_BYTES = 8
+"""Of one number of an acknowledgement."""
+INCARNATION_BYTES = 16
+TICKET_BYTES = 16
+"""What a router gives the node that is called, to show in its greeting."""
+_MAX_U64 = (1 << 64) - 1
+_new = tuple.__new__
+"""Here and wherever something is built for each message: a named tuple's own constructor takes 100 nanoseconds more."""
+_MAX_ITEMS = 3 * SESSION_CREDIT_MESSAGES + 16
+"""Of a control frame: a resume frame with as many partial messages as there can be."""
+
+
+@final
+class Data(NamedTuple):
+    """A piece of a message: bytes of its header and, behind that, of its blob."""
+
+    sequence: int
+    """The message's number in its lineage, from 1."""
+    lengths: tuple[int, int | None] | None
+    """Of the header and of the blob (None: no blob), in the frame with which a message begins."""
+    chunk: memoryview
+    """The bytes; a view of the record, so consumed before the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a side has of the messages that the other sent."""
+
+    incarnation: bytes
+    """The sender's, to which the rest refers."""
+    epoch: int
+    """The sender's, to which the rest refers."""
+    next: int
+    """No message with this number or a higher one has begun."""
+    partial: tuple[tuple[int, int], ...]
+    """Numbers of the messages that have begun and are not whole, each with the bytes that are there."""
+    untaken: tuple[int, ...]
+    """Numbers of the messages that are whole and not acknowledged yet; all others below `next` are acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The first frame of either side on a connection."""
+
+    incarnation: bytes
+    """16 random bytes, new whenever a side has forgotten what was between the two (a restart, mostly)."""
+    epoch: int
+    """Grows when the side has given up all that it had sent; its messages then count from 1 again."""
+    binding: int
+    """Counts the connections that the arbiter has chosen; the other side echoes it."""
+    credit_bytes: int
+    """What the other side may send without an acknowledgement, in bytes."""
+    credit_messages: int
+    """The same, in messages."""
+    known: Known | None
+    """What the side has; None if it has nothing and remembers nothing."""
+
+
+class Ack(NamedTuple):
+    """The receiver's kernel has taken these messages; their credit is free again."""
+
+    sequences: tuple[int, ...]
+    """Numbers, in the order in which they were taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """The receiver changes the credit that its resume frame gave."""
+
+    credit_bytes: int
+    """As in Resume."""
+    credit_messages: int
+    """As in Resume."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Asks for a pong, to tell a silent peer from a dead one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Answers a ping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """The last frame of a connection."""
+
+    code: int
+    """A `GoodbyeCode`, or a number of a later version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Asks the registrar for a name's record."""
+
+    request: int
+    """Comes back with the answer."""
+    name: str
+    """The name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Answers a lookup."""
+
+    request: int
+    """Of the lookup."""
+    record: bytes | None
+    """The granted record; None if there is no such name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Asks the registrar to grant a record."""
+
+    request: int
+    """Comes back with the answer."""
+    record: bytes
+    """The signed record."""
+    invitation: bytes | None = None
+    """An invitation (`net.names.invitation`), if the node has one; without, the frame is as short as it was before
+    there were any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Answers a registration."""
+
+    request: int
+    """Of the registration."""
+    record: bytes
+    """The record with the registrar's signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Answers a registration."""
+
+    request: int
+    """Of the registration."""
+    code: int
+    """`RegistrationRefused.code`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Asks a router to keep a place for the sender: to connect those who call it there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Answers a reservation."""
+
+    accepted: bool
+    """False: the router has no place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A router tells a node with a reservation that somebody calls it."""
+
+    ticket: bytes
+    """16 random bytes: the node dials the router anew and shows them in its greeting."""
+    caller: str
+    """Who calls, as its handshake with the router proved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spliced:
+    """The last record of a router on a leg of a circuit: from now on the bytes are the other end's."""
+
+
+Control: TypeAlias = (
+    Resume
+    | Ack
+    | Credit
+    | Ping
+    | Pong
+    | Goodbye
+    | Lookup
+    | Found
+    | Register
+    | Granted
+    | Refused
+    | Reserve
+    | Reserved
+    | Incoming
+    | Spliced
+)
+
+
+def encode_control(frame: Control) -> bytes:
+    """The whole frame, its header included."""
+    if type(frame) is Ack:
+        return encode_acks(frame.sequences)
+    body = cbor2.dumps(_FIELDS[type(frame)](frame))
+    return FRAME.pack(CONTROL, 0, len(body)) + body
+
+
+def encode_acks(sequences: Sequence[int]) -> bytes:
+    """An `Ack` that is not built."""
+    count = len(sequences)
+    return struct.pack(f">BBH{count}Q", ACK, 0, _NUMBER_BYTES * count, *sequences)
+
+
+def _resume_fields(frame: Control) -> list[object]:
+    assert isinstance(frame, Resume)
+    known = frame.known
+    state = None
+    if known is not None:
+        partial = [list(pair) for pair in known.partial]
+        state = [known.incarnation, known.epoch, known.next, partial, list(known.untaken)]
+    return [1, frame.incarnation, frame.epoch, frame.binding, frame.credit_bytes, frame.credit_messages, state]
+
+
+def _register_fields(frame: Control) -> list[object]:
+    assert isinstance(frame, Register)
+    shown = [] if frame.invitation is None else [frame.invitation]
+    return [9, frame.request, frame.record, *shown]
+
+
+def _fields(kind: int, *names: str) -> Callable[[Control], list[object]]:
+    return lambda frame: [kind, *(getattr(frame, name) for name in names)]
+
+
+_FIELDS: dict[type, Callable[[Control], list[object]]] = {
+    Resume: _resume_fields,
+    Credit: _fields(3, "credit_bytes", "credit_messages"),
+    Ping: _fields(4),
+    Pong: _fields(5),
+    Goodbye: _fields(6, "code"),
+    Lookup: _fields(7, "request", "name"),
+    Found: _fields(8, "request", "record"),
+    Register: _register_fields,
+    Granted: _fields(10, "request", "record"),
+    Refused: _fields(11, "request", "code"),
+    Reserve: _fields(12),
+    Reserved: _fields(13, "accepted"),
+    Incoming: _fields(14, "ticket", "caller"),
+    Spliced: _fields(15),
+}
+
+
+def decode_frames_untrusted(plaintext: memoryview) -> list[Data | Control]:
+    """All frames of a record, in order. Raises BadFrame if any is malformed or there is none."""
+    frames: list[Data | Control] = []
+    position = controls = 0
+    size = len(plaintext)
+    while position < size:
+        if size - position < _FRAME_BYTES:
+            raise BadFrame("a frame's header is cut off")
+        kind, flags, length = FRAME.unpack_from(plaintext, position)
+        begin = position + (_FRAME_BYTES if kind != DATA else _FIRST_BYTES if flags == FIRST else _DATA_BYTES)
+        end = begin + length
+        if end > size:
+            raise BadFrame("a frame is longer than its record")
+        if kind == DATA:
+            frames.append(_data_untrusted(plaintext, position, flags, plaintext[begin:end]))
+        elif flags or kind > ACK:
+            raise BadFrame("a frame of an unknown kind")
+        elif kind == ACK:
+            frames.append(_ack_untrusted(plaintext[begin:end]))
+        else:
+            controls += 1
+            if controls > MAX_CONTROLS:
+                raise BadFrame("a record with too many control frames")
+            frames.append(decode_control_untrusted(bytes(plaintext[begin:end])))
+        position = end
+    if not frames:
+        raise BadFrame("a record without a frame")
+    return frames
+
+
+def _data_untrusted(plaintext: memoryview, position: int, flags: int, chunk: memoryview) -> Data:
+    """The data frame at `position`, all of which is there; `chunk`: what follows its header."""
+    if flags == 0:
+        _, _, length, sequence = DATA_HEADER.unpack_from(plaintext, position)
+        if length == 0:
+            raise BadFrame("a data frame without data")
+        return _new(Data, (sequence, None, chunk))
+    if flags != FIRST:
+        raise BadFrame("a data frame with unknown flags")
+    _, _, length, sequence, header, blob = FIRST_HEADER.unpack_from(plaintext, position)
+    blob_length = None if blob == NO_BLOB else blob
+    total = header if blob_length is None else header + blob
+    if header > MAX_HEADER_BYTES or total - header > MAX_BLOB_BYTES:
+        raise BadFrame("a message that is too large")
+    if length > total or (length == 0 and total > 0):
+        raise BadFrame("a data frame whose length does not fit its message")
+    return _new(Data, (sequence, (header, blob_length), chunk))
+
+
+def _ack_untrusted(body: memoryview) -> Ack:
+    count = len(body) // _NUMBER_BYTES
+    if len(body) % _NUMBER_BYTES or not 0 < count <= SESSION_CREDIT_MESSAGES:
+        raise BadFrame("a malformed ack frame")
+    return _new(Ack, (struct.unpack(f">{count}Q", body),))
+
+
+def decode_control_untrusted(body: bytes) -> Control:
+    """A control frame without its header. Raises BadFrame if it is malformed."""
+    try:
+        fields = loads_untrusted(body, items=_MAX_ITEMS, depth=4)
+    except BadCbor as error:
+        raise BadFrame("a control frame that is not CBOR") from error
+    if not isinstance(fields, list) or not fields or type(fields[0]) is not int:
+        raise BadFrame("a control frame that is no array with a kind")
+    decoder = _DECODERS.get(fields[0])
+    if decoder is None:
+        raise BadFrame("a control frame of an unknown kind")
+    return decoder(fields[1:])
+
+
+def _decode_resume(fields: list[object]) -> Control:
+    match fields:
+        case [bytes(incarnation), epoch, binding, credit_bytes, credit_messages, known]:
+            return Resume(
+                _incarnation(incarnation),
+                _number(epoch),
+                _number(binding),
+                _number(credit_bytes, MAX_CREDIT_BYTES),
+                _number(credit_messages, SESSION_CREDIT_MESSAGES),
+                None if known is None else _decode_known(known),
+            )
+    raise BadFrame("a malformed resume frame")
+
+
+def _decode_known(fields: object) -> Known:
+    match fields:
+        case [bytes(incarnation), epoch, following, list(partial), list(untaken)]:
+            pass
+        case _:
+            raise BadFrame("a malformed resume frame")
+    if len(partial) + len(untaken) > SESSION_CREDIT_MESSAGES:
+        raise BadFrame("a resume frame with too many messages")
+    end = _number(following)
+    pairs = []
+    for pair in partial:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise BadFrame("a malformed resume frame")
+        pairs.append((_number(pair[0], end - 1), _number(pair[1], MAX_HEADER_BYTES + MAX_BLOB_BYTES)))
+    numbers = tuple(_number(item, end - 1) for item in untaken)
+    if len({number for number, _ in pairs} | set(numbers)) != len(partial) + len(untaken):
+        raise BadFrame("a resume frame that names a message twice")
+    return Known(_incarnation(incarnation), _number(epoch), end, tuple(pairs), numbers)
+
+
+def _decode_credit(fields: list[object]) -> Control:
+    match fields:
+        case [credit_bytes, credit_messages]:
+            return Credit(_number(credit_bytes, MAX_CREDIT_BYTES), _number(credit_messages, SESSION_CREDIT_MESSAGES))
+    raise BadFrame("a malformed credit frame")
+
+
+def _decode_empty(frame: Control) -> Callable[[list[object]], Control]:
+    """For a frame that is its kind alone."""
+
+    def decode(fields: list[object]) -> Control:
+        if fields:
+            raise BadFrame(f"a malformed {type(frame).__name__.lower()} frame")
+        return frame
+
+    return decode
+
+
+def _decode_goodbye(fields: list[object]) -> Control:
+    match fields:
+        case [code]:
+            return Goodbye(_number(code))
+    raise BadFrame("a malformed goodbye frame")
+
+
+def _decode_lookup(fields: list[object]) -> Control:
+    match fields:
+        case [request, str(name)] if is_node_name(name):
+            return Lookup(_number(request), name)
+    raise BadFrame("a malformed lookup frame")
+
+
+def _decode_found(fields: list[object]) -> Control:
+    match fields:
+        case [request, bytes() | None as record] if record is None or len(record) <= MAX_NAME_RECORD_BYTES:
+            return Found(_number(request), record)
+    raise BadFrame("a malformed found frame")
+
+
+def _decode_register(fields: list[object]) -> Control:
+    match fields:
+        case [request, bytes(record)] if len(record) <= MAX_NAME_RECORD_BYTES:
+            return Register(_number(request), record)
+        case [request, bytes(record), bytes(invitation)] if (
+            len(record) <= MAX_NAME_RECORD_BYTES and len(invitation) <= MAX_INVITATION_BYTES
+        ):
+            return Register(_number(request), record, invitation)
+    raise BadFrame("a malformed register frame")
+
+
+def _decode_granted(fields: list[object]) -> Control:
+    match fields:
+        case [request, bytes(record)] if len(record) <= MAX_NAME_RECORD_BYTES:
+            return Granted(_number(request), record)
+    raise BadFrame("a malformed granted frame")
+
+
+def _decode_refused(fields: list[object]) -> Control:
+    match fields:
+        case [request, code]:
+            return Refused(_number(request), _number(code))
+    raise BadFrame("a malformed refused frame")
+
+
+def _decode_reserved(fields: list[object]) -> Control:
+    match fields:
+        case [bool(accepted)]:
+            return Reserved(accepted)
+    raise BadFrame("a malformed reserved frame")
+
+
+def _decode_incoming(fields: list[object]) -> Control:
+    match fields:
+        case [bytes(ticket), str(caller)] if len(ticket) == TICKET_BYTES and is_node_name(caller):
+            return Incoming(ticket, caller)
+    raise BadFrame("a malformed incoming frame")
+
+
+def _number(value: object, maximum: int = _MAX_U64) -> int:
+    """An unsigned number; bool is no number here, though Python thinks so."""
+    if type(value) is not int or not 0 <= value <= maximum:
+        raise BadFrame("a number that is none, or out of range")
+    return value
+
+
+def _incarnation(value: bytes) -> bytes:
+    if len(value) != INCARNATION_BYTES:
+        raise BadFrame("an incarnation that is not 16 bytes")
+    return value
+
+
+_DECODERS: dict[int, Callable[[list[object]], Control]] = {
+    1: _decode_resume,
+    3: _decode_credit,
+    4: _decode_empty(Ping()),
+    5: _decode_empty(Pong()),
+    6: _decode_goodbye,
+    7: _decode_lookup,
+    8: _decode_found,
+    9: _decode_register,
+    10: _decode_granted,
+    11: _decode_refused,
+    12: _decode_empty(Reserve()),
+    13: _decode_reserved,
+    14: _decode_incoming,
+    15: _decode_empty(Spliced()),
+}

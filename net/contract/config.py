@@ -1,0 +1,51 @@
+"""What a node may choose about its network."""
+
+from dataclasses import dataclass
+
+from net.base.frames import VERSION
+from net.base.limits import (
+    MAX_CONNECTIONS,
+    MAX_RESERVATIONS,
+    RECORD_SECONDS,
+    RECOVERY_SECONDS,
+    SESSION_CREDIT_BYTES,
+    SESSION_CREDIT_MESSAGES,
+)
+from net.base.memory import UNMETERED, Memory
+from net.names.directory import Endpoint
+from net.names.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """The defaults are what a node uses; tests make things small."""
+
+    endpoints: tuple[Endpoint, ...] = ()
+    """Where this node accepts connections, for its name record; `Network.set_endpoint` changes it later."""
+    routers: tuple[str, ...] = ()
+    """Nodes through which this one is reached; it keeps a session with each, and they are in its name record."""
+    reservations: int = MAX_RESERVATIONS
+    """How many other nodes this one is a router for; 0: none."""
+    register: bool = False
+    """Whether to register with the registrar right away (`Network.set_endpoint` does it in any case)."""
+    previous: Identity | None = None
+    """The identity with the node's former key, if this boot changes the key."""
+    recovery_seconds: float = RECOVERY_SECONDS
+    """Budget for reaching a peer, and for reviving a broken session."""
+    wall_clock_offset: float = 0.0
+    """Unix time minus `now`, for the issue and expiry of records; `Network.set_wall_clock` changes it later."""
+    record_seconds: int = RECORD_SECONDS
+    """From the issue of this node's record to its expiry, once the name is not new any more; it is renewed at half of
+    that."""
+    invitation: bytes | None = None
+    """To show to the registrar (`net.names.invitation`)."""
+    credit_bytes: int = SESSION_CREDIT_BYTES
+    """What each peer may have unacknowledged here; bounds memory per peer."""
+    credit_messages: int = SESSION_CREDIT_MESSAGES
+    """The same in messages, at most `limits.SESSION_CREDIT_MESSAGES`."""
+    memory: Memory = UNMETERED
+    """Who pays for what peers have unacknowledged here."""
+    connections: int = MAX_CONNECTIONS
+    """As many, dialed ones included, may there be before others' are refused: each needs a file descriptor."""
+    version: int = VERSION
+    """Of the protocol that it speaks; another one makes a node of another release, for tests."""

@@ -1,0 +1,415 @@
+"""What goes into and comes out of `network.Network`: frozen values, no behaviour.
+
+Those of every message are named tuples: a frozen dataclass takes four times as long to make.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
+
+from net.names.directory import HeldRecord, NameRecord
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+"""Bytes that are handed on by reference and not changed any more."""
+
+
+class FailureReason(StrEnum):
+    """Why a message or a registration failed (G13, G16)."""
+
+    NO_SUCH_NAME = "no such name"
+    """The directory knows no node of that name."""
+    REFUSED = "refused"
+    """Every endpoint of the node refused the connection."""
+    UNREACHABLE = "unreachable"
+    """The node could not be reached within the budget, or has no endpoint."""
+    NO_REGISTRAR = "no registrar"
+    """Nothing is known here of a node of that name, and the registrar could not be asked."""
+    OTHER_VERSION = "other version"
+    """Whoever answers at the node's endpoint speaks another version of the protocol."""
+    BAD_KEY = "bad key"
+    """Whoever answers at the node's endpoint failed to prove that it is that node."""
+    NOT_BELIEVED = "not believed"
+    """The node answers, but does not believe who we are."""
+    PEER_RESTARTED = "peer restarted"
+    """The node lost its memory of us before it acknowledged the message; whether it took it is unknown."""
+    CONNECTION_LOST = "connection lost"
+    """The connection broke and did not come back within the budget; whether the message was taken is unknown."""
+    TOO_LARGE = "too large"
+    """The header or the blob exceeds its limit."""
+    QUEUE_FULL = "queue full"
+    """Too much waits for that node already."""
+    NO_CREDIT = "no credit"
+    """The node answers, but takes not a single message."""
+    SHUTDOWN = "shutdown"
+    """This node is going down."""
+    NAME_TAKEN = "name taken"
+    """Registration only: another key holds the name."""
+    STALE_SEQUENCE = "stale sequence"
+    """Registration only: the registrar has a record with the same or a higher sequence number, again and again."""
+    BAD_SIGNATURE = "bad signature"
+    """Registration only: the record is not signed by its own key."""
+    FOREIGN_KEY = "foreign key"
+    """Registration only: the record is not this node's own, or the consent to its key is not by the former key."""
+    RECORD_EXPIRED = "record expired"
+    """Registration only: the record has expired, by the registrar's clock."""
+    RECORD_FROM_THE_FUTURE = "record from the future"
+    """Registration only: the record was issued in the future, by the registrar's clock."""
+    REGISTRAR_FULL = "registrar full"
+    """Registration only: the registrar grants no more names."""
+    RECORD_NOT_KEPT = "record not kept"
+    """Registration only: the registrar's disk does not take the record."""
+    TRY_LATER = "try later"
+    """Registration only: too many new names have come from this node's address, or its record has changed too often."""
+    KEY_HAS_NAMES = "key has names"
+    """Registration only: this node's key has as many names as one may."""
+    INVITATION_NEEDED = "invitation needed"
+    """Registration only: the name is new, and the network takes in only who shows an invitation."""
+    INVITATION_REFUSED = "invitation refused"
+    """Registration only: the invitation is none of this registrar's, has expired, or is for another name."""
+    INVITATION_USED = "invitation used"
+    """Registration only: the invitation has been used as often as it may."""
+    RECORD_REFUSED = "record refused"
+    """Registration only: the registrar does not accept the record, for a reason that this node does not know."""
+
+
+class DialFailure(StrEnum):
+    """Reasons that a driver gives to `Network.dial_failed`; any other text is taken as a passing failure."""
+
+    REFUSED = "refused"
+    """Somebody definitively said no: retrying the same endpoint at once is pointless."""
+    UNREACHABLE = "unreachable"
+    """No route, no such host, or no answer."""
+
+
+class Outgoing(NamedTuple):
+    """A message for another node."""
+
+    node: str
+    """The name of the node it goes to."""
+    stream: bytes
+    """Names the pair (source process, target process); messages of one stream to one node keep their order (G4)."""
+    header: bytes
+    """Opaque bytes, at most `limits.MAX_HEADER_BYTES`."""
+    blob: Buffer | None
+    """Opaque bytes, at most `limits.MAX_BLOB_BYTES`; held by reference and not copied until they are encrypted."""
+    token: object
+    """Comes back in exactly one `Delivered` or `Failed`."""
+    target: bytes | None = None
+    """Names what takes it over there, such as a process's inbox: if that takes nothing, others go on (G24).
+    None: one that no other stream leads to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """The driver shall open a connection and answer with `connected` or `dial_failed`."""
+
+    connection: int
+    """The id that the connection has from now on."""
+    host: str
+    """Name or address."""
+    port: int
+    """TCP port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The driver shall close the connection; its id means nothing to the network any more."""
+
+    connection: int
+    """Its id."""
+    farewell: bytes = b""
+    """Bytes to write first if that is possible without waiting for long, behind what `pending` gave before."""
+
+
+class Writable(NamedTuple):
+    """`pending(connection)` has something; not repeated until `pending` has returned all there is."""
+
+    connection: int
+    """Its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The driver shall read nothing more from the connection, or go on: a router's circuit is slower at its other end.
+
+    What it has read already it may still report. It is `pending` of the other connection that brings the word to go on:
+    whoever calls that drains the events again.
+    """
+
+    connection: int
+    """Its id."""
+    held: bool
+    """False: go on."""
+
+
+class Received(NamedTuple):
+    """A message has arrived whole; it is acknowledged when its receipt is given to `taken`."""
+
+    node: str
+    """The node that sent it, as the handshake proved (G3)."""
+    header: bytes
+    """As the sender gave it."""
+    blob: Buffer | None
+    """As the sender gave it."""
+    receipt: object
+    """For `Network.taken`."""
+
+
+class Delivered(NamedTuple):
+    """The peer's kernel has taken the message."""
+
+    token: object
+    """Of the `Outgoing`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The message comes back; the node turns this into Offline (G13, G14)."""
+
+    token: object
+    """Of the `Outgoing`."""
+    reason: FailureReason
+    """Why."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerUp:
+    """A session with the node works; not repeated when a broken connection is replaced within the budget."""
+
+    node: str
+    """Its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDown:
+    """A session that was up has ended, and no attempt to revive it is under way any more."""
+
+    node: str
+    """Its name."""
+    reason: FailureReason
+    """Why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The registrar holds this node's record."""
+
+    record: bytes
+    """The countersigned record, encoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationFailed:
+    """The registrar does not hold this node's record."""
+
+    reason: FailureReason
+    """Why."""
+    retries: bool
+    """Whether the network tries again by itself (it does if the registrar could not be reached, its disk fails, or it
+    says when)."""
+    seconds: int | None = None
+    """With TRY_LATER: until it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStored:
+    """The directory has learned a record, or a registrar is about to grant one: the node makes it durable and then
+    calls `Network.record_kept`, until which nobody is told of the grant."""
+
+    record: HeldRecord
+    """Give them all to the directory at the next boot."""
+    use: HeldRecord | None = None
+    """The use of an invitation: to be kept together with the record, both or neither, and in the same way."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamesFreed:
+    """Some names are free, and the directory has forgotten their records: what keeps them may let go of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """A `Network.look_up` has ended, whether or not the record is known now."""
+
+    name: str
+    """The node that was looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A sentence for the node's log."""
+
+    text: str
+    """Without a full stop, bounded, no bytes of a peer but its checked name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unforeseen:
+    """Our own code has failed, and what was being done has ended (`containment`)."""
+
+    what: str
+    """What it was, in words."""
+    traceback: tuple[str, ...]
+    """Line by line."""
+
+
+# --- what a probe is told (`Network.probe`) -------------------------------------------------------------------------
+
+
+class ProbeOutcome(StrEnum):
+    """How a probe ended."""
+
+    REACHED = "reached"
+    """A pong has come."""
+    OFFLINE = "offline"
+    """The search for a connection was given up: a message would come back as Offline (G13)."""
+    TIMEOUT = "timeout"
+    """No pong came in time."""
+    BUSY = "busy"
+    """There are too many probes, or too many peers; nothing was tried."""
+
+
+class AttemptStage(StrEnum):
+    """How far a connection had come when it ended."""
+
+    DIAL = "dial"
+    """It did not come about."""
+    ROUTER = "router"
+    """It reached a router, which carried it no further."""
+    HANDSHAKE = "handshake"
+    """It ended before the peer had proven its name."""
+    ADMISSION = "admission"
+    """It ended before the peer had let us in."""
+    SESSION = "session"
+    """Messages passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameFound:
+    """The name record is there."""
+
+    record: NameRecord
+    """It."""
+    asked: bool
+    """The registrar gave it just now; else it was known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameMissing:
+    """No record came from the registrar; what is known here has to do, if there is anything."""
+
+    reason: FailureReason
+    """NO_SUCH_NAME: it knows none; NO_REGISTRAR: it cannot be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialing:
+    """A connection is being opened."""
+
+    host: str
+    port: int | None
+    router: str | None
+    """The router there that is to carry it on; None: it is direct."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialed:
+    """It is there; the handshake begins."""
+
+    host: str
+    port: int | None
+    router: str | None
+    """See `Dialing`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The peer has proven that it is that node."""
+
+    version: int
+    """Of the protocol that both speak."""
+    public_key: bytes
+    """The Ed25519 key that it has shown to hold."""
+    host: str
+    """The address at the other end."""
+    dialed: bool
+    """We dialed; else the peer did."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """A connection has ended, or did not come about."""
+
+    host: str
+    port: int | None
+    """None: the peer had dialed, or it was a circuit."""
+    router: str | None
+    """See `Dialing`."""
+    stage: AttemptStage
+    """How far it had come."""
+    reason: FailureReason
+    """As the search for a connection counts it."""
+    text: str
+    """In words, without a full stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pinging:
+    """The session is there, and a ping is out."""
+
+    host: str
+    """The address at the other end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pinged:
+    """The pong has come."""
+
+    seconds: float
+    """Since the ping was queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeEnded:
+    """The last step of a probe."""
+
+    outcome: ProbeOutcome
+    reason: FailureReason | None
+    """With OFFLINE."""
+
+
+ProbeStep: TypeAlias = (
+    NameFound | NameMissing | Dialing | Dialed | Proven | AttemptFailed | Pinging | Pinged | ProbeEnded
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """A step of a probe."""
+
+    token: object
+    """As given to `Network.probe`."""
+    step: ProbeStep
+    """What has happened."""
+
+
+NetEvent: TypeAlias = (
+    Dial
+    | Close
+    | Writable
+    | Hold
+    | Received
+    | Delivered
+    | Failed
+    | PeerUp
+    | PeerDown
+    | Registered
+    | RegistrationFailed
+    | RecordStored
+    | NamesFreed
+    | LookedUp
+    | Probed
+    | Log
+    | Unforeseen
+)
+"""Everything that `Network.next_event` returns."""

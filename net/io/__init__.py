@@ -1,0 +1,1 @@
+"""(trio) Bytes between a network and TCP; imports `base` and `contract`."""

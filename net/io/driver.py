@@ -1,0 +1,383 @@
+"""(trio) Carries bytes and connections between a `Network` and a transport. Decides nothing.
+
+What our own code fails with here ends the connection at which it failed, as if that had broken, and is told to the
+network (`containment`).
+
+Whoever owns the network drains its events and hands `Dial`, `Close`, `Writable` and `Hold` to `handle`; after
+everything that the driver has fed into the network it calls `turn`, so that the owner drains again and re-arms its
+timer.
+"""
+
+import contextlib
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+
+from net.base.errors import DialFailed, StreamBroken
+from net.base.limits import FAREWELL_SECONDS, MAX_RECORD_BYTES
+from net.contract.events import Buffer, Close, Dial, DialFailure, Hold, Writable
+from net.io.transport import Listener, Stream, Transport
+from net.io.turns import STRANGERS, Flow, Turns
+
+SEND_BYTES = 1 << 18
+"""Encrypted and written at a time: few calls, and little that a small message would have to wait behind."""
+TURN_BYTES = 1 << 20
+"""Written or read in a row while that goes without waiting: half a millisecond of loopback, and a round of trio's
+scheduler, which costs as much as encrypting 64 KiB, for every fourth piece of a large message and not for each."""
+ACCEPT_PAUSE_SECONDS = 0.1
+"""After our own code has failed to accept a connection."""
+PIECE_BYTES = 1 << 17
+"""Read of a busy peer at once, when others wait."""
+SLOW_RATE = 1 << 18
+"""Bytes a second below which a link is slow. It is given a record at a time, so that the network sees how it goes on:
+it takes a connection for dead on which nothing goes for `limits.PING_SECONDS`."""
+
+
+class Port(Protocol):
+    """What the driver needs of `network.Network`, or of whatever stands before it."""
+
+    def new_connection(self) -> int:
+        """See `network.Network`."""
+
+    def accepted(self, connection: int, host: str, now: float) -> None:
+        """See `network.Network`."""
+
+    def connected(self, connection: int, now: float) -> None:
+        """See `network.Network`."""
+
+    def dial_failed(self, connection: int, reason: str, now: float) -> None:
+        """See `network.Network`."""
+
+    def lost(self, connection: int, now: float) -> None:
+        """See `network.Network`."""
+
+    def failed(self, connection: int, error: Exception, now: float) -> None:
+        """See `network.Network`."""
+
+    def peer(self, connection: int) -> str:
+        """See `network.Network`."""
+
+    def receive(self, connection: int, data: Buffer, now: float) -> None:
+        """See `network.Network`."""
+
+    def pending(self, connection: int, limit: int) -> list[Buffer]:
+        """See `network.Network`."""
+
+
+class _Link:
+    """One connection as the driver knows it."""
+
+    __slots__ = (
+        "closing",
+        "failure",
+        "farewell",
+        "flow",
+        "grace",
+        "peer",
+        "released",
+        "rest",
+        "scope",
+        "stream",
+        "wake",
+        "writing",
+    )
+
+    def __init__(self, flow: Flow) -> None:
+        self.peer = STRANGERS
+        """The name that has been proven there."""
+        self.flow = flow
+        """That of this peer."""
+        self.scope = trio.CancelScope()
+        """Of everything that is done for the connection."""
+        self.wake = trio.Event()
+        """There is something to write, or the connection is to be closed."""
+        self.grace = FAREWELL_SECONDS
+        """Seconds that it may go on when it is to be closed; a dial has no reason to."""
+        self.closing = False
+        self.farewell = b""
+        self.stream: Stream | None = None
+        self.writing = False
+        """The writer is at work: nobody else may write."""
+        self.released: trio.Event | None = None
+        """Nothing is read until then."""
+        self.rest: list[Buffer] = []
+        """What `transmit` could not write, for the writer."""
+        self.failure: Exception | None = None
+        """What our own code has failed with."""
+
+
+class Driver:
+    """All connections of one network. Lives as long as the nursery that it is given."""
+
+    def __init__(
+        self,
+        port: Port,
+        transport: Transport,
+        nursery: trio.Nursery,
+        turn: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        """`clock` gives the `now` of the network, in seconds."""
+        self._port = port
+        self._transport = transport
+        self._nursery = nursery
+        self._turn = turn
+        self._clock = clock
+        self._links: dict[int, _Link] = {}
+        self._one_less = trio.Event()
+        self._turns = Turns(clock)
+        nursery.start_soon(self._turns.run)
+
+    def handle(self, event: Dial | Close | Writable | Hold) -> None:
+        """Do what the network asks for."""
+        try:
+            self._handle(event)
+        except Exception as error:
+            self._break(event.connection, error)
+
+    def _handle(self, event: Dial | Close | Writable | Hold) -> None:
+        match event:
+            case Dial(connection, host, port):
+                link = self._new_link(connection)
+                link.grace = 0.0
+                self._nursery.start_soon(self._dial, connection, link, host, port)
+            case Writable(connection):
+                self.transmit(connection)
+            case Hold(connection, held):
+                self._hold(connection, held)
+            case Close(connection, farewell):
+                if (closing := self._links.get(connection)) is not None and not closing.closing:
+                    closing.closing = True
+                    closing.farewell = farewell
+                    closing.wake.set()
+                    closing.scope.deadline = trio.current_time() + closing.grace
+
+    def _hold(self, connection: int, held: bool) -> None:
+        link = self._links.get(connection)
+        if link is not None and held and link.released is None:
+            link.released = trio.Event()
+        elif link is not None and not held and link.released is not None:
+            link.released.set()
+            link.released = None
+
+    def transmit(self, connection: int) -> None:
+        """What `Writable` asks for: write at once what goes without waiting; the writer does the rest.
+
+        A small message then costs no switch to the writer's task and back, which is as much as its encryption.
+        """
+        try:
+            self._transmit(connection)
+        except Exception as error:
+            self._break(connection, error)
+
+    def _break(self, connection: int, error: Exception) -> None:
+        """Our own code has failed at a connection: whoever carries it ends it, if there is somebody."""
+        link = self._links.get(connection)
+        if link is None or link.stream is None:
+            self._failed(connection, error)
+        else:
+            link.failure = error
+            link.scope.cancel()
+
+    def _transmit(self, connection: int) -> None:
+        link = self._links.get(connection)
+        if link is None:
+            return
+        stream = link.stream
+        if stream is None or link.writing or link.closing or link.wake.is_set():
+            link.wake.set()
+            return
+        if self._turns.crowded and self._turns.tokens(link.flow) <= 0:
+            link.wake.set()
+            return
+        began = self._clock()
+        self._write_now(connection, link, stream)
+        self._used(connection, link, began)
+
+    def _write_now(self, connection: int, link: _Link, stream: Stream) -> None:
+        written = 0
+        while written < SEND_BYTES:
+            buffers = self._port.pending(connection, SEND_BYTES)
+            before = written
+            for index, buffer in enumerate(buffers):
+                try:
+                    sent = stream.send_now(buffer)
+                except StreamBroken:
+                    return  # the reader sees it too, and ends the connection
+                written += sent
+                if sent < len(buffer):
+                    link.rest = [memoryview(buffer)[sent:], *buffers[index + 1 :]]
+                    link.wake.set()
+                    return
+            if 2 * (written - before) < SEND_BYTES:
+                return  # that was all
+        link.wake.set()
+
+    async def closed(self) -> None:
+        """Come back when no connection is left: after `Network.shutdown`, when all farewells are written."""
+        while self._links:
+            await self._one_less.wait()
+
+    def _new_link(self, connection: int) -> _Link:
+        link = self._links[connection] = _Link(self._turns.flow(STRANGERS))
+        return link
+
+    def _used(self, connection: int, link: _Link, since: float) -> None:
+        """Something has been done for a connection since then."""
+        self._turns.used(link.flow, since)
+        if link.peer is STRANGERS and (peer := self._port.peer(connection)):
+            link.peer, link.flow = peer, self._turns.flow(peer)
+
+    def _forget(self, connection: int) -> None:
+        self._links.pop(connection, None)
+        one_less, self._one_less = self._one_less, trio.Event()
+        one_less.set()
+
+    async def serve(self, listener: Listener) -> None:
+        """Accept connections until the listener is closed."""
+        while True:
+            try:
+                await self._accept(listener)
+            except StreamBroken:
+                return
+            except Exception as error:  # the next one may be accepted
+                self._failed(0, error)
+                await trio.sleep(ACCEPT_PAUSE_SECONDS)
+
+    async def _accept(self, listener: Listener) -> None:
+        """One connection. Raises StreamBroken if there will be no more."""
+        stream = await listener.accept()
+        connection = 0
+        try:
+            connection = self._port.new_connection()
+            link = self._new_link(connection)
+            self._port.accepted(connection, stream.host, self._clock())
+            self._nursery.start_soon(self._pump, connection, link, stream)
+        except Exception as error:
+            await self._close(stream)
+            self._failed(connection, error)
+        self._turn()
+
+    async def _dial(self, connection: int, link: _Link, host: str, port: int) -> None:
+        stream: Stream | None = None
+        reason: str = DialFailure.UNREACHABLE
+        try:
+            with link.scope:
+                try:
+                    stream = await self._transport.connect(host, port)
+                except DialFailed as failure:
+                    reason = DialFailure.REFUSED if failure.refused else str(failure)
+            if self._links.get(connection) is not link:  # it has failed meanwhile
+                if stream is not None:
+                    await self._close(stream)
+            elif stream is None:
+                self._forget(connection)
+                self._port.dial_failed(connection, reason, self._clock())
+            else:
+                link = self._new_link(connection)
+                self._port.connected(connection, self._clock())
+                self._nursery.start_soon(self._pump, connection, link, stream)
+        except Exception as error:
+            if stream is not None:
+                await self._close(stream)
+            self._failed(connection, error)
+        self._turn()
+
+    async def _pump(self, connection: int, link: _Link, stream: Stream) -> None:
+        """A connection, until it ends. What our own code fails with ends this one alone."""
+        try:
+            await self._carry(connection, link, stream)
+        except Exception as error:
+            link.failure = link.failure or error
+        finally:
+            await self._close(stream)
+        try:
+            if link.failure is None:
+                self._forget(connection)
+                self._port.lost(connection, self._clock())
+            else:
+                self._failed(connection, link.failure)
+        except Exception as error:
+            self._failed(connection, error)
+        self._turn()
+
+    async def _carry(self, connection: int, link: _Link, stream: Stream) -> None:
+        """Both directions of a connection, until either ends."""
+        link.stream = stream
+        with link.scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, connection, link, stream, nursery.cancel_scope)
+                await self._read(connection, link, stream)
+                nursery.cancel_scope.cancel()
+
+    async def _close(self, stream: Stream) -> None:
+        with trio.CancelScope(shield=True), contextlib.suppress(Exception):  # what fails here has ended all the same
+            await stream.aclose()
+
+    def _failed(self, connection: int, error: Exception) -> None:
+        """Our own code has failed at a connection, which is over."""
+        self._forget(connection)
+        self._port.failed(connection, error, self._clock())
+
+    async def _read(self, connection: int, link: _Link, stream: Stream) -> None:
+        while True:
+            if link.released is not None:
+                await link.released.wait()
+            try:
+                data = await self._receive(link, stream)
+            except StreamBroken:
+                return
+            if not data:
+                return
+            began = self._clock()
+            self._port.receive(connection, data, began)
+            self._turn()
+            taken = len(data)
+            while SEND_BYTES <= taken < TURN_BYTES and link.released is None and not self._turns.crowded:
+                if not (data := stream.receive_now()):
+                    break
+                self._port.receive(connection, data, self._clock())
+                self._turn()
+                taken += len(data)
+            self._used(connection, link, began)
+
+    async def _receive(self, link: _Link, stream: Stream) -> Buffer:
+        await stream.readable()
+        if not self._turns.alone(link.flow):
+            await self._turns.take(link.flow)
+        most = PIECE_BYTES if self._turns.crowded else None
+        return stream.receive_now(most) or await stream.receive_some(most)
+
+    async def _write(self, connection: int, link: _Link, stream: Stream, scope: trio.CancelScope) -> None:
+        try:
+            while not link.closing:
+                await link.wake.wait()
+                link.wake = trio.Event()
+                link.writing = True
+                in_a_row, limit = 0, SEND_BYTES
+                while True:
+                    if not self._turns.alone(link.flow):
+                        await self._turns.take(link.flow)
+                    began = self._clock()
+                    if not (buffers := link.rest or self._port.pending(connection, limit)):
+                        break
+                    self._used(connection, link, began)
+                    link.rest = []
+                    for buffer in buffers:
+                        sent = stream.send_now(buffer) if in_a_row < TURN_BYTES else 0
+                        in_a_row += sent
+                        if sent < len(buffer):
+                            began = self._clock()
+                            await stream.send_all(memoryview(buffer)[sent:])
+                            slow = len(buffer) - sent < SLOW_RATE * (self._clock() - began)
+                            in_a_row, limit = 0, MAX_RECORD_BYTES if slow else SEND_BYTES
+                    self._turn()  # at a router it may go on reading the circuit's other leg: `pending` has said so
+                link.writing = False
+            for buffer in link.rest:
+                await stream.send_all(buffer)  # a record that was begun: the farewell comes behind it
+            if link.farewell:
+                await stream.send_all(link.farewell)
+        except StreamBroken:
+            pass
+        scope.cancel()

@@ -1,0 +1,332 @@
+"""TCP on trio. The one place that sees OSError and trio's stream errors; it maps each once."""
+
+import errno
+import os
+import socket as stdlib_socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from operator import index
+
+import trio
+
+from net.base.errors import DialFailed, ListenFailed, StreamBroken
+from net.base.limits import MAX_CONNECTIONS
+from net.contract.events import Buffer
+from net.io.source_address import leads_to, only_address
+
+SOCKET_BUFFER_BYTES = 1 << 20
+"""Asked for in both directions: enough to keep loopback busy between two turns of a node, and at 1 GB/s one millisecond
+of delay for what comes behind it."""
+UNSENT_BYTES = 1 << 17
+"""What the kernel may hold and not have sent: nothing that comes later can overtake it. Without this bound it takes 2
+MiB beside the 2 MiB in the buffer of a peer that reads too slowly (measured): 10 ms for a small message behind a
+flow of 400 MB/s, and seconds on a slow link. With it 0.2 MiB beside the 2, at the same CPU time for each byte."""
+_NOTSENT_LOWAT: int | None = getattr(stdlib_socket, "TCP_NOTSENT_LOWAT", None)
+"""Where there is such an option: Linux and macOS."""
+RECEIVE_BYTES = 1 << 19
+"""The largest single receive. The streams of one transport share one buffer of that size: what has been received is
+consumed before anybody receives again, and an idle stream needs none."""
+BACKLOG = 512
+"""Connections that wait to be accepted."""
+_BIND_ADDRESS_NO_PORT: int | None = getattr(stdlib_socket, "IP_BIND_ADDRESS_NO_PORT", None)
+"""Where there is such an option: Linux. A port is then chosen when the target is known, and one port serves for many
+targets; without it a source address has some 28,000 connections, those that have just ended included."""
+_OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_ACCEPT_PAUSE_SECONDS = 0.1
+
+
+@contextmanager
+def _mapped() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, trio.ClosedResourceError, trio.BrokenResourceError) as error:
+        raise StreamBroken(str(error) or type(error).__name__) from error
+
+
+def _plain(socket: trio.socket.SocketType) -> stdlib_socket.socket:
+    """The socket without trio's wrapping, which is of no use afterwards."""
+    plain = stdlib_socket.socket(fileno=socket.detach())
+    plain.setblocking(False)
+    return plain
+
+
+class Places:
+    """Of the connections of one transport: each needs a file descriptor, and others need some too."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    def take(self) -> bool:
+        """One more, if there is room for it; whether there was."""
+        if self._free <= 0:
+            return False
+        self._free -= 1
+        return True
+
+    def give_back(self) -> None:
+        """One has ended."""
+        self._free += 1
+
+
+class TcpStream:
+    """An open TCP connection. See `transport.Stream`.
+
+    It works on the plain non-blocking socket and waits with trio's `wait_readable` and `wait_writable`. A trio socket
+    first tries, then waits, then passes a checkpoint of its own: for a message that is awaited, one failing system call
+    and one more round of the scheduler, together a third of all that its way through the driver costs.
+    """
+
+    def __init__(self, socket: stdlib_socket.socket, buffer: memoryview, places: Places) -> None:
+        """`socket` is connected and does not block; any number of streams may share `buffer`, of RECEIVE_BYTES.
+
+        The place that was taken for it goes back when it is closed.
+        """
+        self._socket = socket
+        self._places = places
+        self._view = buffer
+        with _mapped():
+            socket.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
+            socket.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
+            socket.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
+            if _NOTSENT_LOWAT is not None:
+                socket.setsockopt(stdlib_socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES)
+            self._host = str(socket.getpeername()[0])
+
+    @property
+    def host(self) -> str:
+        """See `transport.Stream`."""
+        return self._host
+
+    def send_now(self, data: Buffer) -> int:
+        """See `transport.Stream`."""
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise StreamBroken(str(error)) from error
+
+    async def send_all(self, data: Buffer) -> None:
+        """See `transport.Stream`."""
+        with memoryview(data) as view:
+            if not view:
+                await self._wait_writable()
+            sent = 0
+            while sent < len(view):
+                await self._wait_writable()
+                with view[sent:] as rest:
+                    sent += self.send_now(rest)
+
+    async def receive_some(self, max_bytes: int | None = None) -> Buffer:
+        """See `transport.Stream`."""
+        most = RECEIVE_BYTES if max_bytes is None else min(index(max_bytes), RECEIVE_BYTES)
+        if most < 1:
+            raise ValueError("max_bytes must be at least 1")
+        while True:
+            if self._socket.fileno() < 0:
+                raise StreamBroken("the stream is closed")
+            try:
+                await trio.lowlevel.wait_readable(self._socket)
+                return self._view[: self._socket.recv_into(self._view, most)]
+            except BlockingIOError:
+                continue
+            except (OSError, trio.ClosedResourceError) as error:
+                raise StreamBroken(str(error)) from error
+
+    async def readable(self) -> None:
+        """See `transport.Stream`."""
+        if self._socket.fileno() < 0:
+            raise StreamBroken("the stream is closed")
+        try:
+            await trio.lowlevel.wait_readable(self._socket)
+        except (OSError, trio.ClosedResourceError) as error:
+            raise StreamBroken(str(error) or "the stream is closed") from error
+
+    def receive_now(self, max_bytes: int | None = None) -> Buffer:
+        """See `transport.Stream`."""
+        most = RECEIVE_BYTES if max_bytes is None else min(max_bytes, RECEIVE_BYTES)
+        try:
+            return self._view[: self._socket.recv_into(self._view, most)]
+        except OSError:
+            return b""
+
+    async def _wait_writable(self) -> None:
+        if self._socket.fileno() < 0:
+            raise StreamBroken("the stream is closed")
+        try:
+            await trio.lowlevel.wait_writable(self._socket)
+        except trio.ClosedResourceError as error:
+            raise StreamBroken("the stream is closed") from error
+
+    async def aclose(self) -> None:
+        """See `transport.Stream`."""
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+            self._places.give_back()
+        await trio.lowlevel.checkpoint()
+
+
+class TcpListener:
+    """A listening TCP socket. See `transport.Listener`."""
+
+    def __init__(self, socket: trio.socket.SocketType, buffer: memoryview, source: str | None, places: Places) -> None:
+        """`socket` listens; `buffer` and `places` are for the streams that come of it; `source`: see there."""
+        self._socket = socket
+        self._buffer = buffer
+        self._places = places
+        self._spare: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self.source = source
+        """The address that whoever listens here can dial from (`TcpTransport.dial_from`), if it is a single one."""
+        self._port = int(socket.getsockname()[1])
+
+    @property
+    def port(self) -> int:
+        """See `transport.Listener`."""
+        return self._port
+
+    async def accept(self) -> TcpStream:
+        """See `transport.Listener`. A connection that broke before it was accepted is passed over.
+
+        One for which there is no place is closed at once: who dialed sees that, and need not wait.
+        """
+        while True:
+            try:
+                socket, _ = await self._socket.accept()
+                if not self._places.take():
+                    socket.close()
+                    continue
+                return _stream(_plain(socket), self._buffer, self._places)
+            except trio.ClosedResourceError as error:
+                raise StreamBroken("the listener is closed") from error
+            except OSError as error:
+                if error.errno in _OUT_OF_RESOURCES:
+                    self._refuse_all()
+                    await trio.sleep(_ACCEPT_PAUSE_SECONDS)
+                elif error.errno == errno.EBADF:
+                    raise StreamBroken("the listener is closed") from error
+            except StreamBroken:
+                continue
+
+    def _refuse_all(self) -> None:
+        """There is no descriptor for any of those that wait: close them, with the one that is kept for this."""
+        self._give_up_spare()
+        plain = stdlib_socket.socket(fileno=self._socket.fileno())
+        try:
+            while True:
+                plain.accept()[0].close()
+        except OSError:
+            pass  # none waits any more, or somebody else has taken that descriptor
+        finally:
+            plain.detach()
+            with suppress(OSError):
+                self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    def _give_up_spare(self) -> None:
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
+
+    async def aclose(self) -> None:
+        """See `transport.Listener`."""
+        self._give_up_spare()
+        self._socket.close()
+        await trio.lowlevel.checkpoint()
+
+
+class TcpTransport:
+    """TCP. See `transport.Transport`."""
+
+    def __init__(self, most: int = MAX_CONNECTIONS) -> None:
+        """`most`: connections at once, in both directions."""
+        self._places = Places(most)
+        self._buffer = memoryview(bytearray(RECEIVE_BYTES))
+        self._source: str | None = None
+
+    def dial_from(self, source: str | None) -> None:
+        """From now on connections come from this address of ours, where it leads to the target
+        (`net.io.source_address`).
+
+        None: from any, as the system chooses.
+        """
+        self._source = source
+
+    async def connect(self, host: str, port: int) -> TcpStream:
+        """See `transport.Transport`. All addresses of `host` are tried, one after the other."""
+        refused = False
+        reason = f"{host} has no address"
+        try:
+            addresses = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            # UnicodeError: a name that cannot be encoded for DNS, such as one with a label of 64 characters.
+            raise DialFailed(f"{host}: {error}") from error
+        for family, kind, protocol, _, address in addresses:
+            if not self._places.take():
+                raise DialFailed("no place is left for another connection")
+            try:
+                return await self._connect((family, kind, protocol), address)
+            except (OSError, StreamBroken, DialFailed) as error:
+                refused = isinstance(error, ConnectionRefusedError)
+                reason = f"{host} port {port}: {error}"
+        raise DialFailed(reason, refused=refused)
+
+    async def _connect(self, kind: tuple[int, int, int], address: tuple[str | int | bytes, ...]) -> TcpStream:
+        """Raises OSError, StreamBroken and DialFailed; the place is given back then."""
+        try:
+            socket = trio.socket.socket(*kind)
+            try:
+                await self._bind(socket, str(address[0]))
+                await socket.connect(address)
+            except BaseException:
+                socket.close()
+                raise
+        except BaseException:
+            self._places.give_back()
+            raise
+        return _stream(_plain(socket), self._buffer, self._places)
+
+    async def _bind(self, socket: trio.socket.SocketType, target: str) -> None:
+        """Let the connection come from our source, if we have one that leads to the address `target`."""
+        source = self._source
+        if source is None or not leads_to(source, target):
+            return
+        try:
+            if _BIND_ADDRESS_NO_PORT is not None:
+                socket.setsockopt(stdlib_socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+            await socket.bind((source, 0))
+        except OSError as error:
+            raise DialFailed(f"cannot dial from {source}: {error.strerror or error}") from error
+
+    async def listen(self, host: str, port: int) -> TcpListener:
+        """See `transport.Transport`."""
+        try:
+            addresses = await trio.socket.getaddrinfo(
+                host, port, type=trio.socket.SOCK_STREAM, flags=trio.socket.AI_PASSIVE
+            )
+            family, kind, protocol, _, address = addresses[0]
+            socket = trio.socket.socket(family, kind, protocol)
+        except (OSError, UnicodeError) as error:
+            raise _listen_failed(host, port, error) from error
+        try:
+            socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEADDR, 1)
+            await socket.bind(address)
+            socket.listen(BACKLOG)
+        except OSError as error:
+            socket.close()
+            raise _listen_failed(host, port, error) from error
+        return TcpListener(socket, self._buffer, only_address(str(each[0]) for *_, each in addresses), self._places)
+
+
+def _stream(socket: stdlib_socket.socket, buffer: memoryview, places: Places) -> TcpStream:
+    """Raises StreamBroken if it is broken already; its place is given back then."""
+    try:
+        return TcpStream(socket, buffer, places)
+    except StreamBroken:
+        socket.close()
+        places.give_back()
+        raise
+
+
+def _listen_failed(host: str, port: int, error: OSError | UnicodeError) -> ListenFailed:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return ListenFailed(f"cannot listen at {host} port {port}: {reason or error}")

@@ -1,0 +1,1 @@
+"""All peers of one node: `network.Network` and its parts; imports everything of the net but `io`."""

@@ -1,0 +1,78 @@
+"""The ends' part of circuits through routers: the legs that this node dials, and what becomes of legs.
+
+A leg is a connection to a router. Once it is spliced, its bytes belong to another connection with the same number: one
+to the node at the other end, which then begins like any other, with a handshake. The router's part is `relay`.
+"""
+
+from collections.abc import Callable
+
+from net.base.errors import BadFrame, NoCircuit
+from net.base.frames import Goodbye, Incoming, Spliced
+from net.base.limits import HANDSHAKE_SECONDS, MAX_CALLS_PER_ROUTER
+from net.contract.events import Log
+from net.peering.connections import Switchboard
+from net.peering.relay import Relay
+from net.peering.sessions import Sessions
+from net.session.channel import Stage
+from net.session.handshake import Accept, Circuit, Connect
+from net.session.session import Connection, Session
+
+
+class Circuits:
+    """See the module's text."""
+
+    def __init__(self, sessions: Sessions, switchboard: Switchboard, relay: Relay) -> None:
+        self._sessions = sessions
+        self._switchboard = switchboard
+        self._relay = relay
+        self._answering: dict[int, str] = {}
+        """Legs that were dialed because somebody calls: through which router."""
+
+    def admit(self, connection: Connection, circuit: Circuit, peer: str, now: float) -> None:
+        """A leg whose peer is the node that it says: ours, or one that a router is asked for. Raises NoCircuit."""
+        connection.stage = Stage.LEG
+        if connection.dialed is not None:
+            return
+        if isinstance(circuit, Connect):
+            self._relay.connect(connection, peer, circuit.target, now)
+        else:
+            self._relay.accept(connection, peer, circuit.ticket, now)
+
+    def call(self, session: Session, frame: Incoming, now: float) -> None:
+        """A router says that somebody calls: dial it again, for our leg. Raises BadFrame if it is no router of ours."""
+        if session.guest or session.name not in self._sessions.routers:
+            raise BadFrame("a call from a node that is not our router")
+        endpoint = self._sessions.endpoint(session)
+        there = {number: by for number, by in self._answering.items() if self._switchboard.get(number) is not None}
+        self._answering = there
+        if endpoint is None or sum(by == session.name for by in there.values()) >= MAX_CALLS_PER_ROUTER:
+            return  # the caller tries again, or another router
+        handshake = self._sessions.handshake(initiator=True, circuit=Accept(frame.ticket))
+        until = now + HANDSHAKE_SECONDS
+        leg = self._switchboard.dial(session.name, endpoint, handshake, until=until, now=now)
+        leg.owner = None
+        self._answering[leg.number] = session.name
+
+    def spliced(self, leg: Connection, frame: Spliced, now: float, make_room: Callable[[str, float], bool]) -> None:
+        """The router has connected us with the other end: the handshake with that begins.
+
+        `make_room`: see `reception.Reception`. Raises BadFrame where it could not have, NoCircuit if there is none.
+        """
+        circuit = leg.handshake.circuit
+        if circuit is None or leg.dialed is None:
+            raise BadFrame("a spliced frame out of place")
+        calling = isinstance(circuit, Connect)
+        if not calling and not make_room(leg.host, now):
+            raise NoCircuit("too many unfinished handshakes")
+        handshake = self._sessions.handshake(initiator=calling)
+        inner = Connection(leg.number, handshake, dialed=leg.owner if calling else None, host=leg.host, now=now)
+        inner.via = leg.dialed
+        self._switchboard.replace(leg, inner, now)
+        if calling:
+            inner.begin()
+            self._switchboard.signal(inner)
+
+    def goodbye(self, leg: Connection, frame: Goodbye) -> Log:
+        """The router ends a leg of ours; what there is to say about it."""
+        wanted = f" to {leg.owner}" if leg.owner is not None else ""
+        return Log(f"{leg.dialed or leg.host} makes no circuit{wanted}")

@@ -1,0 +1,199 @@
+"""What each control frame does. Frame -> stages in which it is legal, and who handles it: one table, one dispatch."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from net.base.errors import BadFrame, BadNameRecord, GoodbyeCode
+from net.base.frames import (
+    Ack,
+    Control,
+    Credit,
+    Data,
+    Found,
+    Goodbye,
+    Granted,
+    Incoming,
+    Lookup,
+    Ping,
+    Pong,
+    Refused,
+    Register,
+    Reserve,
+    Reserved,
+    Resume,
+    Spliced,
+)
+from net.contract.events import Delivered, Failed, FailureReason, Log
+from net.peering.context import Context
+from net.session.channel import Stage
+from net.session.session import Connection, Session
+
+_new = tuple.__new__
+
+
+class Gone(Protocol):
+    """How whoever relied on a connection is told that it is closed."""
+
+    def __call__(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
+        """See `reception.Reception.gone`."""
+
+
+class Handlers:
+    """See the module's text."""
+
+    def __init__(self, parts: Context, gone: Gone, make_room: Callable[[str, float], bool]) -> None:
+        """`make_room`: see `reception.Reception`."""
+        self._events = parts.events
+        self._switchboard = parts.switchboard
+        self._sessions = parts.sessions
+        self._relay = parts.relay
+        self._circuits = parts.circuits
+        self._service = parts.service
+        self._directory = parts.directory
+        self._registrar = parts.directory.genesis.name if parts.directory.genesis is not None else None
+        self._wall_clock = parts.wall_clock
+        self._gone = gone
+        self._make_room = make_room
+
+    def handle(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
+        """A control frame of a peer that is believed. Raises ProtocolViolation."""
+        stages, handler = HANDLERS[type(frame)]
+        if connection.stage not in stages:
+            raise BadFrame(f"a {type(frame).__name__.lower()} frame out of place")
+        handler(self, connection, session, frame, now)
+
+    def handle_on_leg(self, leg: Connection, frame: Data | Control, now: float) -> None:
+        """A frame on a leg of a circuit: only its router says anything there. Raises ProtocolViolation."""
+        if isinstance(frame, Spliced):
+            self._circuits.spliced(leg, frame, now, self._make_room)
+        elif isinstance(frame, Goodbye):
+            self._events.append(self._circuits.goodbye(leg, frame))
+            leg.why = f"the router says: {code_name(frame.code)}"
+            self._switchboard.close(leg, None)
+            self._gone(leg, FailureReason.UNREACHABLE, now)
+        else:
+            raise BadFrame("a frame that has no place on a leg of a circuit")
+
+    def _on_resume(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
+        assert isinstance(frame, Resume)
+        if not session.arbiter and not session.accepts(frame, connection.met):
+            connection.why = None
+            self._switchboard.close(connection, GoodbyeCode.REPLACED)
+            self._gone(connection, FailureReason.UNREACHABLE, now)
+            return
+        delivered, failed = session.resumed(frame)
+        if not session.arbiter:
+            old = session.connection
+            connection.queue(session.answer(connection, frame.binding))
+            self._sessions.replaced(session, old)
+        self._events.extend(Delivered(token) for token in delivered)
+        self._events.extend(Failed(token, FailureReason.PEER_RESTARTED) for token in failed)
+        session.outbox.leaving = ()
+        self._relay.withdraw(session)  # on each connection it asks anew for its place, if it still wants one
+        self._sessions.live(session, connection, now)
+
+    def _on_ack(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
+        assert isinstance(frame, Ack)
+        for token in session.outbox.acknowledge(frame.sequences):
+            self._events.append(_new(Delivered, (token,)))
+        session.outbox.leaving = ()
+        if session.outbox.writable:
+            self._switchboard.signal(connection)
+
+    def _on_credit(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
+        assert isinstance(frame, Credit)
+        session.outbox.set_credit(frame.credit_bytes, frame.credit_messages)
+        self._switchboard.signal(connection)
+
+    def _on_ping(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
+        self._switchboard.reply(connection, Pong())
+
+    def _on_pong(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
+        if connection.ping_sent is not None:
+            session.vitals.round_trip = seconds = now - connection.ping_sent
+            connection.ping_sent = None
+            if not session.guest:
+                self._sessions.probes.ponged(session.name, seconds)
+
+    def _on_goodbye(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
+        assert isinstance(frame, Goodbye)
+        meant = frame.code in (GoodbyeCode.SHUTDOWN, GoodbyeCode.REPLACED)
+        if not meant:
+            self._events.append(Log(f"{session.name} ends connection {connection.number}: {code_name(frame.code)}"))
+        connection.why = None if frame.code == GoodbyeCode.REPLACED else f"the peer says: {code_name(frame.code)}"
+        self._switchboard.close(connection, None)
+        disbelieved = frame.code in (GoodbyeCode.NOT_BELIEVED, GoodbyeCode.UNKNOWN_NAME)
+        reason = FailureReason.NOT_BELIEVED if disbelieved else FailureReason.UNREACHABLE
+        self._gone(connection, reason, now, farewell=meant)
+
+    def _on_request(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
+        """A lookup or a registration: only a registrar answers."""
+        assert isinstance(frame, Lookup | Register)
+        if self._service is None:
+            raise BadFrame("a request to a node that is no registrar")
+        self._switchboard.check_reads(connection)  # also for a grant, whose answer comes later
+        reply = self._service.answer(frame, connection, session.name, self._wall_clock.unix(now))
+        if reply is None:
+            return
+        if session.guest and isinstance(reply, Granted):
+            self._sessions.admit(session, connection, now)
+        self._switchboard.reply(connection, reply)
+
+    def _on_reserve(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
+        record = self._directory.find(session.name)
+        if session.guest or record is None or session.connection is None:
+            reserved = Reserved(accepted=False)  # it is about to register, and asks again
+        else:
+            reserved = self._relay.reserve(session, record.public_key)
+        self._switchboard.reply(connection, reserved)
+
+    def _on_reserved(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
+        assert isinstance(frame, Reserved)
+        if session.name not in self._sessions.routers:
+            raise BadFrame("a place at a node that is not our router")
+        self._sessions.reserved(session, now, accepted=frame.accepted)
+
+    def _on_incoming(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
+        assert isinstance(frame, Incoming)
+        self._circuits.call(session, frame, now)
+
+    def _on_answer(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
+        """The registrar's answer to us."""
+        assert isinstance(frame, Found | Granted | Refused)
+        if session.name != self._registrar:
+            raise BadFrame("an answer from a node that is not our registrar")
+        try:
+            self._sessions.resolver.receive_untrusted(frame, now)
+        except BadNameRecord as error:
+            raise BadFrame(f"a record that is not valid: {error}") from error
+        self._sessions.serve_resolver(now)
+
+
+def code_name(code: int) -> str:
+    """A goodbye's code in words."""
+    try:
+        return GoodbyeCode(code).name.lower().replace("_", " ")
+    except ValueError:
+        return f"code {code}"
+
+
+_Handler = Callable[[Handlers, Connection, Session, Control, float], None]
+_LIVE = (Stage.LIVE,)
+HANDLERS: dict[type, tuple[tuple[Stage, ...], _Handler]] = {
+    Resume: ((Stage.WAITING,), Handlers._on_resume),
+    Goodbye: ((Stage.WAITING, Stage.LIVE), Handlers._on_goodbye),
+    Ack: (_LIVE, Handlers._on_ack),
+    Credit: (_LIVE, Handlers._on_credit),
+    Ping: (_LIVE, Handlers._on_ping),
+    Pong: (_LIVE, Handlers._on_pong),
+    Lookup: (_LIVE, Handlers._on_request),
+    Register: (_LIVE, Handlers._on_request),
+    Found: (_LIVE, Handlers._on_answer),
+    Granted: (_LIVE, Handlers._on_answer),
+    Refused: (_LIVE, Handlers._on_answer),
+    Reserve: (_LIVE, Handlers._on_reserve),
+    Reserved: (_LIVE, Handlers._on_reserved),
+    Incoming: (_LIVE, Handlers._on_incoming),
+    Spliced: ((), Handlers._on_incoming),
+}
+"""Frame -> stages in which it is legal, and who handles it."""

@@ -1,0 +1,491 @@
+"""The network as the node sees it: messages to names go in, messages from names come out, bytes pass below.
+
+`Network` is sans-IO and pure: the driver opens and closes connections as events say, carries bytes and calls
+`on_timer`; `now` is in seconds, on any monotonic clock; all randomness comes from `entropy`, so the same calls give
+the same bytes.
+
+This file is what the node and the driver call. What it does is in parts: `switchboard` has the connections, `reception`
+what comes on them, `handlers` what each frame does, `session_table` the peers, `sessions` how they are reached,
+`connection` the records, `session` what two nodes owe each other, `resolver` what the registrar is asked. Tests:
+tests/net/peering/test_network.py and its neighbours.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from net.base.errors import GoodbyeCode
+from net.base.frames import Control
+from net.base.limits import MAX_BLOB_BYTES, MAX_HEADER_BYTES, SESSION_CREDIT_MESSAGES
+from net.base.node_names import is_node_name
+from net.base.wall_clock import WallClock
+from net.contract.config import NetworkConfig
+from net.contract.events import (
+    Buffer,
+    Close,
+    Delivered,
+    DialFailure,
+    Failed,
+    FailureReason,
+    LookedUp,
+    NamesFreed,
+    NetEvent,
+    Outgoing,
+    Probed,
+    ProbeEnded,
+    ProbeOutcome,
+)
+from net.names.directory import Directory, Endpoint, HeldRecord, NameRecord
+from net.names.identity import Identity, verify_untrusted
+from net.names.registrar import Registrar
+from net.peering.circuits import Circuits
+from net.peering.connections import Switchboard
+from net.peering.containment import Containment
+from net.peering.context import Context
+from net.peering.own_routers import Place
+from net.peering.reception import Reception
+from net.peering.registrar_service import Service
+from net.peering.relay import Relay
+from net.peering.sessions import Sessions
+from net.session.channel import Stage
+from net.session.peer_status import PeerStatus
+from net.session.reach import Answer
+from net.session.session import Receipt
+
+__all__ = ["Network", "NetworkConfig"]
+
+
+class Network:
+    """All peers of one node; see the module's text. `repr` and `statistics` show the live state."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        directory: Directory,
+        config: NetworkConfig,
+        entropy: Callable[[int], bytes],
+        now: float,
+    ) -> None:
+        """`directory`: a `registrar.Registrar` makes this node the registrar. `entropy(n)`: n fresh random bytes."""
+        assert 0 < config.credit_messages <= SESSION_CREDIT_MESSAGES
+        self._identity = identity
+        self._directory = directory
+        self._config = config
+        self._events: deque[NetEvent] = deque()
+        self._service = Service(directory, self._events.append) if isinstance(directory, Registrar) else None
+        self._switchboard = Switchboard(self._events, entropy, config.connections)
+        self._containment = Containment(self._events, self._switchboard)
+        self._wall_clock = WallClock(config.wall_clock_offset)
+        self._sessions = Sessions(
+            identity,
+            directory,
+            config,
+            entropy,
+            events=self._events,
+            switchboard=self._switchboard,
+            wall_clock=self._wall_clock,
+            containment=self._containment,
+            answered=self._answered,
+        )
+        self._relay = Relay(config.reservations, self._switchboard, entropy, config.memory)
+        self._circuits = Circuits(self._sessions, self._switchboard, self._relay)
+        self._reception = Reception(
+            Context(
+                identity,
+                directory,
+                self._events,
+                self._switchboard,
+                self._sessions,
+                self._relay,
+                self._circuits,
+                self._service,
+                config.memory,
+                self._wall_clock,
+                self._containment,
+            )
+        )
+        self._containment.gone = self._reception.gone
+        self._containment.reset, self._containment.blame = self._sessions.reset, self._sessions.blame
+        parts = (self._switchboard, self._relay, self._sessions, self._reception, self)
+        self._containment.menders.extend(part.mend for part in parts)
+        if self._service is not None:
+            self._containment.menders.append(self._service.mend)
+        self._wanted: set[str] = set()
+        """Names that the node has asked for."""
+        self._endpoints = config.endpoints
+        self._down = False
+        self._now = now
+        """When `on_timer` was called last."""
+        self._expire(self._wall_clock.unix(now))
+        if config.register:
+            self.register(now)
+
+    # --- from the node ----------------------------------------------------------------------------------------------
+
+    def send(self, message: Outgoing, now: float) -> None:
+        """Send a message; exactly one Delivered or Failed will carry its token."""
+        node, stream, header, blob, token, target = message
+        try:
+            session = self._sessions.table.get(node)
+            reason = self._objection(message, known=session is not None)
+            if reason is None:
+                session = session or self._sessions.table.obtain(node)
+                if session is None or session.outbox.full:
+                    reason = FailureReason.QUEUE_FULL
+                else:
+                    session.outbox.queue(stream, header, blob, token, target)
+                    self._sessions.advance(session, now)
+        except Exception as error:
+            self.fail(node, error, now)
+            told = (event for event in self._events if isinstance(event, Delivered | Failed))
+            reason = FailureReason.CONNECTION_LOST if all(event.token is not token for event in told) else None
+        if reason is not None:
+            self._events.append(Failed(token, reason))
+
+    def fail(self, node: str, error: Exception, now: float) -> None:
+        """What comes from or goes to that node has made our own code fail: its session begins anew."""
+        session = self._sessions.table.get(node)
+        if session is None:
+            self._containment.part(f"a message to {node}", error, now)
+        else:
+            self._containment.session(session, error, now)
+            self._containment.mend(now)
+            self._containment.mend_at = now
+
+    def taken(self, receipt: object, now: float) -> None:
+        """The kernel has taken the message of that Received event: acknowledge it, give its credit back."""
+        try:
+            assert isinstance(receipt, Receipt)
+            session = receipt.session
+            if receipt.inbox.taken(receipt.sequence) and session.inbox is receipt.inbox and session.live:
+                self._switchboard.signal(session.connection)
+        except Exception as error:
+            self.fail(receipt.session.name if isinstance(receipt, Receipt) else "", error, now)
+        try:
+            self._reception.backlog.feed(now)
+        except Exception as error:
+            self._containment.part("what waits for memory", error, now)
+
+    def sign(self, domain: bytes, statement: bytes) -> bytes:
+        """This node's signature of `statement` for the purpose `domain`; see `vouched_untrusted`."""
+        return self._identity.sign(domain, statement)
+
+    def vouched_untrusted(self, name: str, domain: bytes, statement: bytes, signature: bytes) -> bool | None:
+        """Whether the node `name` has signed `statement`; None: its key is not known here, `look_up` may find it."""
+        if name == self._identity.name:
+            return verify_untrusted(self._identity.public_key, domain, statement, signature)
+        record = self._directory.find(name)
+        return None if record is None else verify_untrusted(record.public_key, domain, statement, signature)
+
+    def record(self, name: str) -> NameRecord | None:
+        """The record of `name`, if it is known here."""
+        return self._directory.find(name)
+
+    def records(self) -> list[HeldRecord]:
+        """All records that are to be kept for the next boot."""
+        return self._directory.records()
+
+    def record_kept(self, record: HeldRecord, now: float, *, kept: bool) -> None:
+        """What a RecordStored event has brought is durable, or (not `kept`) the disk does not take it."""
+        if self._service is None:
+            return
+        try:
+            replies = self._service.kept(record, kept=kept)
+        except Exception as error:
+            self._containment.part("a record that is kept", error, now)
+            replies = self._service.kept(record, kept=kept)  # else nobody could ever change it
+        for number, frame in replies:
+            try:
+                self._answer_grant(number, frame, kept, now)
+            except Exception as error:
+                self._containment.connection(number, error, now)
+
+    def _answer_grant(self, number: int, frame: Control, kept: bool, now: float) -> None:
+        connection = self._switchboard.get(number)
+        if connection is not None and connection.session is not None:
+            if connection.session.guest and kept:
+                self._sessions.admit(connection.session, connection, now)
+            self._switchboard.queue(connection, frame)
+
+    def look_up(self, name: str, now: float) -> None:
+        """Ask the registrar for the record of `name`; `LookedUp` tells when it is there, or is not to be had."""
+        try:
+            self._wanted.add(name)
+            self._sessions.look_up(name, now)
+        except Exception as error:
+            self._containment.part(f"a lookup of {name}", error, now)
+
+    def probe(self, name: str, token: object, now: float) -> None:
+        """See whether the node `name` can be reached, without a message: as a message would seek a connection, or by a
+        ping on the session that is there. `Probed` events tell each step, the last one is a `ProbeEnded`."""
+        try:
+            if self._down or not is_node_name(name) or name == self._identity.name:
+                reason = FailureReason.SHUTDOWN if self._down else FailureReason.NO_SUCH_NAME
+                self._events.append(Probed(token, ProbeEnded(ProbeOutcome.OFFLINE, reason)))
+            else:
+                self._sessions.probe(name, token, now)
+        except Exception as error:
+            self.fail(name, error, now)
+            self._sessions.probes.stop(token)
+            self._events.append(Probed(token, ProbeEnded(ProbeOutcome.OFFLINE, FailureReason.CONNECTION_LOST)))
+
+    def stop_probe(self, token: object) -> None:
+        """Tell nothing more about that probe."""
+        self._sessions.probes.stop(token)
+
+    def backlog(self, node: str) -> int:
+        """Bytes of messages to `node` that are not acknowledged, for whoever wants to slow down before QUEUE_FULL."""
+        session = self._sessions.table.get(node)
+        return session.outbox.bytes if session is not None else 0
+
+    def set_endpoint(self, host: str, port: int, now: float) -> None:
+        """This node is reachable there, and nowhere else: register it so."""
+        self._endpoints = (Endpoint(host, port),)
+        self.register(now)
+
+    def register(self, now: float) -> None:
+        """Register with the registrar, and get places at this node's routers; Registered or RegistrationFailed follows,
+        if there is a registrar."""
+        resolver = self._sessions.resolver
+        resolver.wanted = self._endpoints, self._config.routers  # they are kept if what follows fails
+        self._sessions.keeps_routers = True
+        try:
+            resolver.register(self._endpoints, self._config.routers, now)
+            self._sessions.serve_resolver(now)
+            self._sessions.keep_routers(now)
+        except Exception as error:
+            self._containment.part("the registration", error, now)
+
+    def set_wall_clock(self, offset: float, now: float) -> None:
+        """Unix time minus `now` is `offset`: somebody may have set the machine's clock, or it has slept. What has
+        expired by it is believed no longer, and again when it is set back; this node's own record is looked after."""
+        try:
+            if self._wall_clock.set(offset):
+                self._expire(self._wall_clock.unix(now))
+                self._sessions.resolver.renew(now)
+                self._sessions.serve_resolver(now)
+        except Exception as error:
+            self._containment.part("a change of the clock", error, now)
+
+    def shutdown(self, now: float) -> None:
+        """Say goodbye to all and fail what is unsent or unacknowledged; nothing is accepted or dialed any more."""
+        self._down = True
+        for connection in self._switchboard.all():
+            try:
+                self._switchboard.close(connection, GoodbyeCode.SHUTDOWN)
+            except Exception as error:
+                self._containment.within(connection.number, error, now)
+        try:
+            self._sessions.shut_down(now)
+        except Exception as error:
+            self._containment.part("the goodbye", error, now)
+            for session in self._sessions.table.all():
+                self._sessions.reset(session, now)
+
+    def _objection(self, message: Outgoing, *, known: bool) -> FailureReason | None:
+        """Why a message cannot even be queued; `known`: there is a session with its node."""
+        if self._down:
+            return FailureReason.SHUTDOWN
+        if len(message.header) > MAX_HEADER_BYTES:
+            return FailureReason.TOO_LARGE
+        if message.blob is not None and memoryview(message.blob).nbytes > MAX_BLOB_BYTES:
+            return FailureReason.TOO_LARGE
+        if not known and (not is_node_name(message.node) or message.node == self._identity.name):
+            return FailureReason.NO_SUCH_NAME
+        return None
+
+    def _answered(self, name: str, answer: Answer, now: float) -> None:
+        """A lookup has ended: tell the node if it asked, and whoever else waits for that."""
+        if name in self._wanted:
+            self._wanted.discard(name)
+            self._events.append(LookedUp(name))
+        self._reception.answered(name, answer, now)
+
+    # --- from the world ---------------------------------------------------------------------------------------------
+
+    def new_connection(self) -> int:
+        """An id for a connection that the driver is about to report as accepted."""
+        return self._switchboard.new_number()
+
+    def accepted(self, connection: int, host: str, now: float) -> None:
+        """Somebody at `host` has connected. It is closed at once if there is no room for it
+        (`net.session.half_open`)."""
+        try:
+            if self._down or not self._reception.make_room(host, now):
+                self._events.append(Close(connection))
+            else:
+                self._switchboard.accept(connection, host, self._sessions.handshake(initiator=False), now)
+        except Exception as error:
+            self._containment.connection(connection, error, now)
+
+    def connected(self, connection: int, now: float) -> None:
+        """The connection that a Dial event asked for is there."""
+        try:
+            item = self._switchboard.get(connection)
+            if item is None:
+                self._events.append(Close(connection))
+            elif item.stage is Stage.DIALING:
+                item.begin()
+                self._switchboard.signal(item)
+                self._sessions.probes.dialed(item)
+        except Exception as error:
+            self._containment.connection(connection, error, now)
+
+    def dial_failed(self, connection: int, reason: str, now: float) -> None:
+        """The connection that a Dial event asked for could not be had; see `DialFailure`."""
+        refused = reason == DialFailure.REFUSED
+        code = FailureReason.REFUSED if refused else FailureReason.UNREACHABLE
+        try:
+            self._reception.ended(connection, code, now, str(reason))
+        except Exception as error:
+            self._containment.connection(connection, error, now)
+
+    def failed(self, connection: int, error: Exception, now: float) -> None:
+        """The driver's own code has failed at that connection, and has ended it."""
+        self._containment.broken(connection, error, now)
+
+    def lost(self, connection: int, now: float) -> None:
+        """The connection has ended, in whatever way."""
+        try:
+            self._reception.ended(connection, FailureReason.UNREACHABLE, now, "the connection broke")
+        except Exception as error:
+            self._containment.connection(connection, error, now)
+
+    def receive(self, connection: int, data: Buffer, now: float) -> None:
+        """Bytes have come. Raises nothing, whatever they are; `data` is not kept."""
+        try:
+            self._reception.receive(connection, data, now)
+        except Exception as error:
+            self._containment.connection(connection, error, now)
+
+    def peer(self, connection: int) -> str:
+        """The node that has proven its name on that connection; "" before."""
+        item = self._switchboard.get(connection)
+        return item.session.name if item is not None and item.session is not None else ""
+
+    def pending(self, connection: int, limit: int) -> list[Buffer]:
+        """About `limit` bytes that are to be written now, encrypted just now. Less than half of that: it is all there
+        is, and a Writable event tells when there is more."""
+        try:
+            return self._switchboard.pending(connection, limit)
+        except Exception as error:
+            self._containment.connection(connection, error, self._now, silent=True)
+            return []
+
+    def next_deadline(self) -> float | None:
+        """When `on_timer` is to be called; calling it early or late does no harm."""
+        containment = self._containment
+        try:
+            clocks = (
+                self._switchboard.timers.next(),
+                self._sessions.timers.next(),
+                self._sessions.resolver.next_deadline(),
+                self._sessions.probes.next_deadline(),
+                self._next_expiry(),
+                self._reception.next_deadline(),
+            )
+            first = min((when for when in clocks if when is not None), default=None)
+        except Exception as error:
+            containment.part("the deadlines", error, self._now)
+            first = containment.paused_until
+        if containment.mend_at is not None:
+            return containment.mend_at
+        return first if first is None or first >= containment.paused_until else containment.paused_until
+
+    def on_timer(self, now: float) -> None:
+        """Time has passed."""
+        self._now = now
+        containment = self._containment
+        if containment.mend_at is not None:
+            containment.mend(now)
+        try:
+            if now >= containment.paused_until:
+                self._on_shared_timers(now)
+        except Exception as error:
+            containment.part("what is due", error, now)
+        try:
+            while (number := self._switchboard.timers.pop_due(now)) is not None:
+                self._on_connection_timer(number, now)
+            while (name := self._sessions.timers.pop_due(now)) is not None:
+                self._on_session_timer(name, now)
+        except Exception as error:
+            containment.part("the deadlines", error, now)
+
+    def _on_connection_timer(self, number: int, now: float) -> None:
+        try:
+            connection = self._switchboard.get(number)
+            if connection is not None:
+                self._reception.due(connection, now)
+        except Exception as error:
+            self._containment.connection(number, error, now)
+
+    def _on_session_timer(self, name: str, now: float) -> None:
+        try:
+            self._sessions.due(name, now)
+        except Exception as error:
+            self.fail(name, error, now)
+
+    def _on_shared_timers(self, now: float) -> None:
+        while (expiry := self._directory.next_expiry()) is not None and self._wall_clock.when(expiry) <= now:
+            self._expire(max(expiry, self._wall_clock.unix(now)))  # however it was rounded
+        self._reception.on_timer(now)
+        self._sessions.probes.on_timer(now)  # before the silence of its connection is dealt with
+        self._sessions.resolver.on_timer(now)
+        self._sessions.serve_resolver(now)
+
+    def mend(self, now: float) -> None:
+        """See `containment`: whoever waits for a lookup is told that it has ended."""
+        for name in sorted(self._wanted):
+            if not self._sessions.resolver.asks(name):
+                self._wanted.discard(name)
+                self._events.append(LookedUp(name))
+
+    def _expire(self, at: float) -> None:
+        freed = self._directory.expire(at)
+        if freed:
+            self._sessions.table.forget(freed)
+            self._events.append(NamesFreed())
+
+    def _next_expiry(self) -> float | None:
+        expiry = self._directory.next_expiry()
+        return None if expiry is None else self._wall_clock.when(expiry)
+
+    # --- out --------------------------------------------------------------------------------------------------------
+
+    @property
+    def events(self) -> deque[NetEvent]:
+        """What `next_event` takes from: for whoever asks at every step, and takes by itself."""
+        return self._events
+
+    def next_event(self) -> NetEvent | None:
+        """The oldest event that has not been fetched."""
+        return self._events.popleft() if self._events else None
+
+    def peers(self) -> list[PeerStatus]:
+        """What is known of each node that there is a session with, by name."""
+        return [session.status() for session in sorted(self._sessions.table.all(), key=lambda session: session.name)]
+
+    def routers(self) -> dict[str, Place]:
+        """What this node has at each of its routers: it is reached through those that keep a place."""
+        return self._sessions.routers.places()
+
+    def statistics(self) -> dict[str, int]:
+        """Numbers for status pages."""
+        sessions = self._sessions.table.all()
+        return {
+            "connections": len(self._switchboard.all()),
+            "sessions": len(sessions),
+            "live": sum(session.live for session in sessions),
+            "outgoing_messages": sum(session.outbox.messages for session in sessions),
+            "outgoing_bytes": sum(session.outbox.bytes for session in sessions),
+            "incoming_bytes": sum(session.inbox.held_bytes for session in sessions),
+            "places": len(self._relay.places),
+            "circuits": self._relay.circuits,
+        }
+
+    @property
+    def failures(self) -> int:
+        """How often our own code has failed so far."""
+        return self._containment.count
+
+    def __repr__(self) -> str:
+        return f"Network({self._identity.name}, {self._sessions}, {self._switchboard})"

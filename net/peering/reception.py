@@ -1,0 +1,394 @@
+"""What comes on connections, from the first byte to the last: handshakes, then names that are believed, then frames.
+
+A connection comes to a session like this: dialed or accepted, handshake, name believed (`admission`), resume frames.
+This takes it there, hands each frame to `handlers`, and sees to it when it ends. Tests:
+tests/net/peering/test_network.py and its neighbours.
+"""
+
+from net.base.errors import (
+    BadFrame,
+    GoodbyeCode,
+    NoCircuit,
+    NoCredit,
+    NoMemory,
+    NoRoom,
+    NotBelieved,
+    NotRead,
+    OtherVersion,
+    ProtocolViolation,
+    Stalled,
+)
+from net.base.frames import Control, Data, decode_frames_untrusted
+from net.base.limits import (
+    FRAMES_AT_ONCE,
+    HANDSHAKE_SECONDS,
+    HELD_PIECE_OVERHEAD_BYTES,
+    KEEPALIVE_SECONDS,
+    MAX_PLAINTEXT_BYTES,
+    MAX_UNREAD_BYTES,
+    PING_SECONDS,
+    VERIFY_SECONDS,
+)
+from net.contract.events import Buffer, FailureReason, Log, Received, RecordStored
+from net.peering.admission import Admission, Ruling, Verdict
+from net.peering.backlog import Backlog
+from net.peering.context import Context
+from net.peering.handlers import Handlers
+from net.session.channel import HoldReason, Stage
+from net.session.progress import Progress
+from net.session.reach import Answer
+from net.session.session import Connection, Receipt, Session
+
+_LEG, _LIVE, _SPLICED = Stage.LEG, Stage.LIVE, Stage.SPLICED
+_new = tuple.__new__
+_TOLD = {NotBelieved: FailureReason.BAD_KEY, OtherVersion: FailureReason.OTHER_VERSION}
+"""What a violation of the peer's is to who waits for it; others are UNREACHABLE, since they may pass."""
+
+
+class Reception:
+    """See the module's text."""
+
+    def __init__(self, parts: Context) -> None:
+        self._events = parts.events
+        self._switchboard = parts.switchboard
+        self._sessions = parts.sessions
+        self._relay = parts.relay
+        self._circuits = parts.circuits
+        self._directory = parts.directory
+        self._wall_clock = parts.wall_clock
+        self._containment = parts.containment
+        self._admission = Admission(parts.identity, parts.directory)
+        self._handlers = Handlers(parts, self.gone, self.make_room)
+        self._verifying: dict[str, list[int]] = {}
+        """Connections that wait for the lookup of a name."""
+        self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
+        self._progress = Progress(parts.memory)
+        self._left = FRAMES_AT_ONCE
+        """Frames that may still be handled before others have their turn."""
+        self.backlog = Backlog(
+            parts.switchboard,
+            parts.containment,
+            frames=self._frames,
+            record=lambda connection, record, now: self._record(connection, record, self._scratch, now),
+            violated=self.violated,
+            begin_turn=self._begin_turn,
+            excuse=self._progress.excuse,
+        )
+
+    def receive(self, connection: int, data: Buffer, now: float) -> None:
+        """Bytes have come. Raises nothing, whatever they are; `data` is not kept."""
+        item = self._switchboard.get(connection)
+        if item is None:
+            return
+        if item.session is not None:
+            item.session.bytes_received += len(data)
+        elif item.partner is not None:
+            item.last_heard = now
+            self._switchboard.relay(item, data)
+            return
+        self._begin_turn()
+        try:
+            for piece in item.splitter.split(data):
+                if item.deferred is not None:
+                    self.backlog.put(item, piece)
+                    continue
+                self._piece(item, piece, now)
+                if item.closed:
+                    # A leg that was spliced has a successor, whose first piece may be here already.
+                    successor = self._switchboard.get(connection)
+                    if successor is None:
+                        return
+                    item = successor
+            item.check_expected()
+        except ProtocolViolation as violation:
+            self.violated(item, violation, now)
+
+    def _begin_turn(self) -> None:
+        self._left = self.backlog.frames_at_once()
+
+    def make_room(self, host: str, now: float) -> bool:
+        """See that one more handshake with that host may begin; whether it may."""
+        if self._switchboard.has_room(host):
+            return True
+        crowded_out = self._switchboard.in_the_way(host, now)
+        if crowded_out is None:
+            return False
+        self._switchboard.close(crowded_out, GoodbyeCode.BUSY)
+        self.gone(crowded_out, FailureReason.UNREACHABLE, now)
+        return True
+
+    # --- connections end --------------------------------------------------------------------------------------------
+
+    def ended(self, number: int, reason: FailureReason, now: float, why: str) -> None:
+        """The driver says that a connection has ended, or did not come about; `why`, for people."""
+        connection = self._switchboard.get(number)
+        if connection is not None:
+            if connection.stage is Stage.LIVE:
+                self._events.append(Log(f"{connection} has broken"))
+            connection.why = why
+            self._switchboard.forget(connection)
+            self.gone(connection, reason, now)
+
+    def gone(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
+        """A connection is closed: carry on with whoever relied on it. `farewell`: the peer meant it to end."""
+        self._relay.gone(connection)
+        self._sessions.gone(connection, reason, now, farewell=farewell)
+        session = connection.session
+        if session is not None and session.connection is None:
+            self._relay.withdraw(session)
+
+    def violated(self, connection: Connection, violation: ProtocolViolation, now: float) -> None:
+        """The peer has broken the protocol: its connection ends, and whoever relied on it carries on."""
+        self._events.append(Log(f"{connection} ends: {violation}"))
+        connection.why = str(violation)
+        session = connection.session
+        if session is not None and session.connection is connection and isinstance(violation, (Stalled, NoRoom)):
+            session.inbox.shrink()  # at once: others wait for the memory
+        self._switchboard.close(connection, violation.code)
+        if connection.session is not None and not connection.session.guest:
+            self._sessions.punish(connection.session, violation, now)
+        self.gone(connection, _TOLD.get(type(violation), FailureReason.UNREACHABLE), now)
+        if connection.session is not None and isinstance(violation, NoCredit):
+            self._sessions.refuse(connection.session, now)
+
+    def due(self, connection: Connection, now: float) -> None:
+        """Its deadline has come: of the handshake, of the lookup of its name, or of the keepalive."""
+        timers = self._switchboard.timers
+        if connection.stage is Stage.VERIFYING:
+            self._verify_or_end(connection, now, Answer.UNAVAILABLE)
+        elif connection.stage is Stage.SPLICED:
+            if self._relay.due(connection, now):
+                self._switchboard.close(connection, None)
+                self.gone(connection, FailureReason.UNREACHABLE, now)
+        elif connection.holds & HoldReason.BACKLOG:
+            timers.set(connection.number, now + KEEPALIVE_SECONDS)  # `on_timer` sees to it
+        elif connection.holds and not self._is_slow(connection):
+            self.violated(connection, NotRead("it does not read what it is answered"), now)
+        elif connection.stage is not Stage.LIVE or (connection.pinged and not self._is_slow(connection)):
+            connection.why = "no answer in time"
+            self._events.append(Log(f"{connection} ends: silent for too long"))
+            unanswered = connection.stage is Stage.LEG
+            self._switchboard.close(connection, GoodbyeCode.NO_CIRCUIT if unanswered else GoodbyeCode.SILENT)
+            self.gone(connection, FailureReason.UNREACHABLE, now)
+        elif not self._gets_on(connection, now):
+            pass
+        elif connection.pinged:
+            timers.set(connection.number, now + PING_SECONDS)
+        elif now < connection.last_heard + KEEPALIVE_SECONDS:
+            timers.set(connection.number, connection.last_heard + KEEPALIVE_SECONDS)
+        else:
+            connection.pinged = True
+            self._switchboard.ping(connection, now)
+            timers.set(connection.number, now + PING_SECONDS)
+
+    def _is_slow(self, connection: Connection) -> bool:
+        """Whether a pong may yet come to a live connection: the ping is behind much else on a slow link."""
+        assert connection.session is not None
+        return connection.watch.writes_on(connection.session.bytes_sent, writing=connection.signalled)
+
+    def _gets_on(self, connection: Connection, now: float) -> bool:
+        """Whether a live connection does; otherwise it has ended now."""
+        session = connection.session
+        assert session is not None
+        try:
+            connection.watch.look(session.outbox, session.bytes_sent, writing=connection.signalled, now=now)
+        except ProtocolViolation as violation:
+            self.violated(connection, violation, now)
+            return False
+        return True
+
+    # --- handshake and admission ------------------------------------------------------------------------------------
+
+    def _piece(self, connection: Connection, piece: Buffer, now: float) -> None:
+        """One record, or one handshake message. Raises ProtocolViolation."""
+        if connection.stage is _SPLICED:
+            raise BadFrame("bytes that came before the circuit was there")
+        if connection.stage >= _LEG:
+            self._record(connection, piece, self._scratch, now)
+        elif connection.stage is Stage.HANDSHAKE:
+            self._switchboard.spoke(connection)
+            greeting = connection.read_handshake_untrusted(piece)
+            if greeting is not None:
+                connection.stage = Stage.VERIFYING
+                self._verify(connection, now)
+            self._switchboard.signal(connection)
+        elif connection.stage is Stage.VERIFYING:
+            connection.held.append(bytes(piece))
+            connection.held_bytes += len(piece) + HELD_PIECE_OVERHEAD_BYTES
+            if connection.held_bytes > MAX_UNREAD_BYTES:
+                raise BadFrame("too much was sent before the handshake was answered")
+        else:
+            raise BadFrame("bytes on a connection that is not there")
+
+    def _verify(self, connection: Connection, now: float, answer: Answer | None = None) -> None:
+        """Decide whether the peer is the node it names. Raises ProtocolViolation if not. `answer`: of its lookup."""
+        ruling = self._admission.judge(connection, answer, self._wall_clock.unix(now))
+        if ruling.learned is not None:
+            self._events.append(RecordStored(ruling.learned))
+            self._distrust(ruling.name, now)
+        if ruling.verdict is Verdict.LOOK_UP:
+            self._verifying.setdefault(ruling.name, []).append(connection.number)
+            self._switchboard.timers.set(connection.number, now + VERIFY_SECONDS)
+            self._sessions.look_up(ruling.name, now)
+            return
+        if ruling.verdict is Verdict.BELIEVED:
+            self._sessions.check_pause(ruling.name, now)
+        self._check_room(connection, ruling.name)
+        if answer is not None:
+            self._switchboard.timers.set(connection.number, now + HANDSHAKE_SECONDS)
+        if connection.dialed is not None:
+            connection.finish_handshake()
+        if ruling.verdict is Verdict.BELIEVED:
+            self._switchboard.handshake_done(connection)
+        if self._is_leg(connection, ruling, now):
+            return
+        connection.stage = Stage.WAITING
+        connection.session = session = self._session_of(ruling.name, guest=ruling.verdict is Verdict.GUEST)
+        if ruling.verdict is Verdict.BELIEVED:
+            self._sessions.probes.proven(connection, self._directory.find(ruling.name))
+        if session.arbiter:
+            self._sessions.choose(session, connection)
+        self._switchboard.signal(connection)
+        self._read_held(connection, now)
+
+    def _check_room(self, connection: Connection, name: str) -> None:
+        """Raises NoRoom if there is none for a connection that has come. It may take the place of another that this
+        peer has."""
+        session = self._sessions.table.get(name)
+        replaces = session is not None and session.connection is not None
+        if connection.dialed is None and not replaces and self._switchboard.is_full:
+            raise NoRoom("no room for another connection")
+
+    def _is_leg(self, connection: Connection, ruling: Ruling, now: float) -> bool:
+        """Whether the connection is to be a leg of a circuit; then it is seen to. Raises ProtocolViolation."""
+        assert connection.greeting is not None
+        circuit = connection.handshake.circuit or connection.greeting.circuit
+        if circuit is None:
+            return False
+        if ruling.verdict is not Verdict.BELIEVED:
+            raise NoCircuit("a circuit is for nodes with a registered name")
+        self._circuits.admit(connection, circuit, ruling.name, now)
+        self._switchboard.signal(connection)
+        self._read_held(connection, now)
+        return True
+
+    def _session_of(self, name: str, *, guest: bool) -> Session:
+        session = self._sessions.table.guest(name) if guest else self._sessions.table.obtain(name)
+        if session is None:
+            raise NoRoom("no room for another peer")
+        return session
+
+    def _read_held(self, connection: Connection, now: float) -> None:
+        held, connection.held = connection.held, []
+        for record in held:
+            if connection.deferred is not None:
+                self.backlog.put(connection, record)
+                continue
+            # Not in the scratch: this may run from within the handling of another connection's record.
+            self._record(connection, record, memoryview(bytearray(len(record))), now)
+            if connection.closed:
+                return
+
+    def _verify_or_end(self, connection: Connection, now: float, answer: Answer) -> None:
+        try:
+            self._verify(connection, now, answer)
+        except ProtocolViolation as violation:
+            self.violated(connection, violation, now)
+
+    def answered(self, name: str, answer: Answer, now: float) -> None:
+        """A lookup has ended: judge the connections that wait for it."""
+        if answer is Answer.KNOWN:
+            self._distrust(name, now)
+        for number in self._verifying.pop(name, []):
+            connection = self._switchboard.get(number)
+            if connection is not None and connection.stage is Stage.VERIFYING:
+                try:
+                    self._verify_or_end(connection, now, answer)
+                except Exception as error:
+                    self._containment.within(number, error, now)
+
+    def mend(self, now: float) -> None:
+        """See `containment`."""
+        waiting = {name: [*map(self._switchboard.get, numbers)] for name, numbers in self._verifying.items()}
+        self._verifying = {}
+        for name, connections in waiting.items():
+            left = [each.number for each in connections if each is not None and each.stage is Stage.VERIFYING]
+            if left:
+                self._verifying[name] = left
+        self.backlog.mend()
+
+    def _distrust(self, name: str, now: float) -> None:
+        """A record was learned: a connection with a key that the name has no longer ends. Of two nodes that claim one
+        name, one is believed."""
+        session = self._sessions.table.get(name)
+        connection = session.connection if session is not None else None
+        if connection is not None and not self._admission.proven(connection, name):
+            self.violated(connection, NotBelieved(f"{name} has another key by now"), now)
+
+    # --- records ----------------------------------------------------------------------------------------------------
+
+    def _record(self, connection: Connection, record: Buffer, into: memoryview, now: float) -> None:
+        """Decrypt a record and handle its frames. Raises ProtocolViolation."""
+        opener, session = connection.opener, connection.session
+        assert opener is not None
+        length = opener.open_untrusted(record, into)
+        connection.last_heard = now
+        if connection.pinged:
+            connection.pinged = False
+            self._switchboard.timers.set(connection.number, now + KEEPALIVE_SECONDS)
+        frames = decode_frames_untrusted(into[:length])
+        if session is not None:
+            self._frames(connection, frames, now)
+            return
+        for frame in frames:
+            self._handlers.handle_on_leg(connection, frame, now)
+            if connection.closed:
+                return
+
+    def _frames(self, connection: Connection, frames: list[Data | Control], now: float) -> None:
+        """Handle the frames of a peer, as far as it is its turn and there is memory; the rest is put off. Raises
+        ProtocolViolation."""
+        session = connection.session
+        assert session is not None
+        left, handled = self._left, 0
+        if len(frames) > left and not self.backlog.has_turns():
+            left = len(frames)
+        try:
+            for frame in frames:
+                if handled == left:
+                    self._left = 0
+                    self.backlog.queue(connection, frames[handled:], now)
+                    return
+                if type(frame) is not Data:
+                    self._handlers.handle(connection, session, frame, now)
+                elif connection.stage is not _LIVE:
+                    raise BadFrame("a message before the resume frames")
+                else:
+                    arrived = session.receive(frame)
+                    if arrived is not None:
+                        sequence, header, blob = arrived
+                        receipt = Receipt(session, session.inbox, sequence)
+                        self._events.append(_new(Received, (session.name, header, blob, receipt)))
+                    else:
+                        self._progress.watch(session, now)
+                if connection.closed:
+                    return
+                handled += 1
+        except NoMemory:
+            self.backlog.starve(connection, frames[handled:], now)
+        self._left = max(0, left - handled)
+
+    # --- time passes ------------------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float | None:
+        """When `on_timer` is to be called."""
+        clocks = (self._progress.next_deadline(), self.backlog.next_deadline())
+        return min((when for when in clocks if when is not None), default=None)
+
+    def on_timer(self, now: float) -> None:
+        """Time has passed: look after messages that are not whole, and those for which there was no memory."""
+        for session in self._progress.on_timer(now):
+            if session.connection is not None:
+                slow = Stalled("it does not go on with the messages that it has begun")
+                self.violated(session.connection, slow, now)
+        self.backlog.on_timer(now)

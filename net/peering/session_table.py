@@ -1,0 +1,95 @@
+"""The sessions of one node, by the names of the peers: never more than it has room for, unless none can be spared."""
+
+from collections.abc import Callable, Iterable
+
+from net.base.limits import MAX_SESSIONS
+from net.contract.config import NetworkConfig
+from net.peering.connections import Switchboard
+from net.session.session import Session
+
+
+class SessionTable:
+    """See the module's text."""
+
+    def __init__(
+        self, our: str, config: NetworkConfig, switchboard: Switchboard, entropy: Callable[[int], bytes]
+    ) -> None:
+        """`our`: this node's name."""
+        self._our = our
+        self._routers = config.routers
+        self._credit = (config.credit_bytes, config.credit_messages)
+        self._memory = config.memory
+        self._switchboard = switchboard
+        self._entropy = entropy
+        self._by_name: dict[str, Session] = {}
+
+    def get(self, name: str) -> Session | None:
+        """The session with `name`, if there is one."""
+        return self._by_name.get(name)
+
+    def all(self) -> list[Session]:
+        """All sessions, oldest first."""
+        return list(self._by_name.values())
+
+    def obtain(self, name: str) -> Session | None:
+        """The session with `name`, made if need be; None if there is no room."""
+        session = self._by_name.get(name)
+        if session is None:
+            if not self._make_room():
+                return None
+            session = self._by_name[name] = self._new(name, guest=False)
+        return session
+
+    def guest(self, name: str) -> Session:
+        """A session with somebody who has not registered that name yet; it is in no table."""
+        return self._new(name, guest=True)
+
+    def take(self, name: str) -> Session | None:
+        """Remove the session with `name` and return it."""
+        return self._by_name.pop(name, None)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """These names are nobody's any more: their sessions go, where that costs nothing."""
+        awaited = self._awaited()
+        for session in filter(None, map(self._by_name.get, names)):
+            if session.idle and not self._is_wanted(session, awaited):
+                del self._by_name[session.name]
+
+    def admit(self, session: Session) -> None:
+        """Add one that was a guest. Where no room can be made it is one more: then all are connected, or wanted."""
+        if session.name not in self._by_name:
+            self._make_room()
+        self._by_name[session.name] = session
+
+    def renew(self, session: Session) -> None:
+        """Put one that knows nothing of its peer in the place of this one, if it has one."""
+        if self._by_name.get(session.name) is session:
+            fresh = self._new(session.name, guest=False)
+            fresh.succeed(session)
+            self._by_name[session.name] = fresh
+
+    def _make_room(self) -> bool:
+        """Forget the oldest peer that can be forgotten at no cost, if there are too many; False: there is none. One
+        whose resume frame is awaited is not such, and a router of ours is not either: nobody reaches us without."""
+        if len(self._by_name) < MAX_SESSIONS:
+            return True
+        awaited = self._awaited()
+        for session in self._by_name.values():
+            if session.idle and not self._is_wanted(session, awaited):
+                del self._by_name[session.name]
+                return True
+        return False
+
+    def _awaited(self) -> set[Session | None]:
+        return {connection.session for connection in self._switchboard.all()}
+
+    def _is_wanted(self, session: Session, awaited: set[Session | None]) -> bool:
+        return session in awaited or session.name in self._routers
+
+    def _new(self, name: str, *, guest: bool) -> Session:
+        arbiter = self._our < name
+        account = self._memory.of_node(name)
+        return Session(name, arbiter=arbiter, guest=guest, credit=self._credit, account=account, entropy=self._entropy)
+
+    def __repr__(self) -> str:
+        return f"SessionTable({self.all()})"

@@ -1,0 +1,570 @@
+"""How each session gets and keeps a connection: dial, look up, back off, give up.
+
+It carries out what `reach` decides, and carries the `resolver`'s frames, since the registrar is a peer like others.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from net.base.errors import GoodbyeCode, Paused, ProtocolViolation
+from net.base.frames import Reserve
+from net.base.limits import KEEPALIVE_SECONDS, MAX_ENDPOINTS, PING_SECONDS, ROUTER_RETRY_SECONDS
+from net.base.timers import Timers
+from net.base.wall_clock import WallClock
+from net.contract.config import NetworkConfig
+from net.contract.events import (
+    Delivered,
+    Dialing,
+    Failed,
+    FailureReason,
+    Log,
+    NameFound,
+    NetEvent,
+    PeerDown,
+    PeerUp,
+    ProbeOutcome,
+)
+from net.names.directory import Directory, Endpoint
+from net.names.identity import Identity
+from net.peering.connections import Switchboard
+from net.peering.containment import WHY, Containment
+from net.peering.own_routers import OwnRouters
+from net.peering.penalties import Penalties
+from net.peering.probes import Probes
+from net.peering.resolver import Resolver
+from net.peering.routes import Routes
+from net.peering.session_table import SessionTable
+from net.session.channel import Stage
+from net.session.handshake import Circuit, Connect, Handshake
+from net.session.peer_status import PeerState
+from net.session.reach import Answer, GiveUp, LookUp, Reach, Step, Try, Wait
+from net.session.session import Connection, Session
+
+
+class Sessions:
+    """See the module's text."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        directory: Directory,
+        config: NetworkConfig,
+        entropy: Callable[[int], bytes],
+        *,
+        events: deque[NetEvent],
+        switchboard: Switchboard,
+        wall_clock: WallClock,
+        containment: Containment,
+        answered: Callable[[str, Answer, float], None],
+    ) -> None:
+        """`answered` is told of every lookup that has ended: name, outcome, now. (Nine parameters, since this is one
+        half of `network.Network`, and made there alone.)"""
+        self._identity = identity
+        self._directory = directory
+        self._config = config
+        self._entropy = entropy
+        self._static = entropy(32)
+        self._events = events
+        self._switchboard = switchboard
+        self._containment = containment
+        self._answered = answered
+        self._genesis = directory.genesis
+        self.table = SessionTable(identity.name, config, switchboard, entropy)
+        self.routers = OwnRouters(config.routers)
+        self.keeps_routers = False
+        """Whether there is to be a session with each of them."""
+        self._seekers: dict[str, set[str]] = {}
+        """Names that are being looked up, and whose sessions wait for that."""
+        self._ways = Routes(identity.name, directory)
+        self._penalties = Penalties()
+        self._down = False
+        self.probes = Probes(events.append)
+        self.timers: Timers[str] = Timers()
+        """One deadline per session: of what `reach` waits for."""
+        self.resolver = Resolver(
+            identity,
+            directory,
+            events.append,
+            previous=config.previous,
+            wall_clock=wall_clock,
+            record_seconds=config.record_seconds,
+            invitation=config.invitation,
+        )
+
+    def admit(self, session: Session, connection: Connection, now: float) -> None:
+        """A guest has got its name: it is a peer from now on. If the name has a session already, with a former key or
+        since before its record expired, that one ends, and what waits in it goes on with the guest."""
+        former = self.table.get(session.name)
+        if former is not None:
+            self._supersede(former, session)
+        self.table.admit(session)
+        self._switchboard.handshake_done(connection)
+        self._switchboard.queue(connection, session.promote())
+        self._is_up(session, now)
+
+    def _supersede(self, former: Session, session: Session) -> None:
+        failed = session.inherit(former)
+        self._events.extend(Failed(token, FailureReason.PEER_RESTARTED) for token in failed)
+        session.outbox.leaving = ()
+        for connection in self._switchboard.all():
+            if connection.session is former or connection.number == former.attempt:
+                self._switchboard.close(connection, GoodbyeCode.REPLACED)
+        former.unbind()
+
+    # --- connections come ---
+
+    def handshake(self, *, initiator: bool, circuit: Circuit | None = None) -> Handshake:
+        """One side of a new handshake, with this boot's static key; `circuit`: for a leg of one."""
+        handshake = Handshake(
+            self._identity,
+            self.resolver.own_record,
+            initiator=initiator,
+            static=self._static,
+            entropy=self._entropy,
+            circuit=circuit,
+        )
+        handshake.version = self._config.version
+        return handshake
+
+    def choose(self, session: Session, connection: Connection) -> None:
+        """As the arbiter: this connection carries the session from now on."""
+        old = session.connection
+        self._switchboard.queue(connection, session.choose(connection))
+        self.replaced(session, old)
+
+    def replaced(self, session: Session, old: Connection | None) -> None:
+        """Close what `session.connection` has made superfluous."""
+        if old is not None and old is not session.connection and not old.closed:
+            self._switchboard.close(old, GoodbyeCode.REPLACED)
+        attempt = self._switchboard.get(session.attempt)
+        if attempt is not None and attempt is not session.connection and attempt.stage < Stage.WAITING:
+            session.attempt = None
+            self._switchboard.close(attempt, None)
+
+    def live(self, session: Session, connection: Connection, now: float) -> None:
+        """Both resume frames have passed: messages can."""
+        connection.stage = Stage.LIVE
+        session.live = True
+        session.reach = None
+        session.attempt = None
+        session.looking.clear()
+        session.note(now)
+        self._switchboard.timers.set(connection.number, now + KEEPALIVE_SECONDS)
+        self._switchboard.signal(connection)
+        self._ping(session, connection, now)
+        if not session.guest:
+            self._is_up(session, now)
+
+    def _is_up(self, session: Session, now: float) -> None:
+        self.timers.set(session.name, None)
+        if not session.up:
+            session.up = True
+            self._events.append(PeerUp(session.name))
+        if session.name in self.routers:
+            self.reserve(session)
+        if self._is_registrar(session):
+            self.resolver.connected()
+            self.serve_resolver(now)
+
+    # --- this node's routers ---
+
+    def endpoint(self, session: Session) -> Endpoint | None:
+        """Where the peer can be dialed: where it was, or, if it has dialed or came through a router, by its record."""
+        if session.connection is not None and session.connection.endpoint is not None:
+            return session.connection.endpoint
+        record = self._directory.find(session.name)
+        return record.endpoints[0] if record is not None and record.endpoints else None
+
+    def keep_routers(self, now: float) -> None:
+        """Have a session with each of them from now on."""
+        for name in self.routers.names:
+            session = self.table.obtain(name)
+            if session is not None:
+                self.advance(session, now)
+
+    def _retry_router(self, session: Session, reason: FailureReason, now: float) -> None:
+        self.timers.set(session.name, now + ROUTER_RETRY_SECONDS)
+        news = self.routers.fails(session.name, reason)
+        if news is not None:
+            self._events.append(Log(news))
+
+    def reserve(self, session: Session) -> None:
+        """Ask the router for a place."""
+        self.routers.reached(session.name)
+        if session.connection is not None:
+            self._switchboard.queue(session.connection, Reserve())
+
+    def reserved(self, session: Session, now: float, *, accepted: bool) -> None:
+        """The router keeps a place for us; or it has none, or none any more: then it is asked again in a while."""
+        if not accepted:
+            self.timers.set(session.name, now + ROUTER_RETRY_SECONDS)
+        news = self.routers.answered(session.name, accepted=accepted)
+        if news is not None:
+            self._events.append(Log(news))
+
+    # --- misbehaviour ---
+
+    def punish(self, session: Session, violation: ProtocolViolation, now: float) -> None:
+        """A peer that has proven its name did this: there may be a pause before it is let in or dialed again."""
+        seconds = self._penalties.punish(session.name, violation, now)
+        if seconds is not None:
+            self._events.append(Log(f"{session.name} is not let in or dialed for {seconds:g} s: {violation}"))
+
+    def refuse(self, session: Session, now: float) -> None:
+        """The peer takes no messages: fail those that are there, though it can be reached."""
+        self._give_up(session, FailureReason.NO_CREDIT, now)
+
+    def check_pause(self, name: str, now: float) -> None:
+        """Raises Paused if a peer that proves that name is not let in now."""
+        until = self._penalties.until(name, now)
+        if until is not None:
+            raise Paused(f"{name} broke the protocol, and is not let in for another {until - now:.0f} s")
+
+    # --- connections go ---
+
+    def gone(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
+        """A connection is forgotten: carry on with whoever relied on it. `farewell`: the peer meant it to end."""
+        session = connection.session
+        self._note_end(connection, reason, now)
+        if session is not None and session.connection is connection:
+            session.unbind()
+            if session.name in self.routers:
+                self.routers.lost(session.name)
+            if connection.via is not None and not farewell:
+                self._distrust(session, connection.via)
+            if session.reach is None and not session.looking:
+                self._revive(session, now, dialer=connection.dialed is not None, farewell=farewell)
+            elif self._switchboard.get(session.attempt) is None:
+                self._attempt_failed(session, reason, now)
+        elif connection.owner is not None:
+            owner = self.table.get(connection.owner)
+            if owner is not None and owner.attempt == connection.number:
+                self._attempt_failed(owner, reason, now)
+
+    def _distrust(self, session: Session, router: str) -> None:
+        """A circuit through it broke. Perhaps that was its intent: then every circuit there would break, and always
+        after the resume frames, which end the episode that would have come to the next router."""
+        others = [name for name in session.distrusted if name != router]
+        session.distrusted = [*others, router][-MAX_ENDPOINTS:]
+
+    def _note_end(self, connection: Connection, reason: FailureReason, now: float) -> None:
+        """Write down, and tell who watches, why a connection with a known peer ended."""
+        name = connection.session.name if connection.session is not None else connection.owner
+        session = self.table.get(name) if name is not None else None
+        if session is None or connection.why is None or connection.session not in (None, session):
+            return
+        session.vitals.failed(f"{connection.where}: {connection.why}", now)
+        self.probes.failed(session.name, connection, reason, connection.why)
+
+    def _attempt_failed(self, session: Session, reason: FailureReason, now: float) -> None:
+        session.attempt = None
+        if session.connection is None and session.reach is not None and not session.looking:
+            self._step(session, session.reach.failed(reason, now, self._jitter()), now)
+
+    def _revive(self, session: Session, now: float, *, dialer: bool, farewell: bool) -> None:
+        """Its connection broke: whoever dialed it, or has something to send, dials; the other waits for that. A node
+        always dials its routers: without them it is not reached."""
+        if session.guest or self._down:
+            return
+        dialer = (dialer and not farewell) or session.name in self.routers
+        session.reach = reach = self._new_reach(session, now, reviving=True)
+        reach.farewell = farewell
+        asking = self._is_registrar(session) and self.resolver.busy
+        session.asked.clear()
+        if session.outbox.messages or dialer or asking:
+            self._step(session, reach.pause(now, self._jitter(), dialer=dialer), now)
+        else:
+            self._step(session, reach.expect(), now)
+
+    # --- connections are sought ---
+
+    def probe(self, name: str, token: object, now: float) -> None:
+        """See `peers.Network.probe`."""
+        if not self.probes.begin(name, token, now):
+            return
+        session, record = self.table.obtain(name), self._directory.find(name)
+        if record is not None:
+            self.probes.tell(token, NameFound(record, asked=False))
+        if session is None:
+            self.probes.end(token, ProbeOutcome.BUSY, None)
+        elif session.live and session.connection is not None:
+            self._ping(session, session.connection, now)
+        else:
+            attempt = self._switchboard.get(session.attempt)
+            if attempt is not None:
+                self.probes.tell(token, Dialing(attempt.host, attempt.port, attempt.router))
+            self.advance(session, now)
+
+    def _ping(self, session: Session, connection: Connection, now: float) -> None:
+        """Measure how far the peer is; while somebody watches, it has to answer as after silence."""
+        self._switchboard.ping(connection, now)
+        if not session.guest and self.probes.watched(session.name):
+            if not connection.pinged:
+                connection.pinged = True
+                self._switchboard.timers.set(connection.number, now + PING_SECONDS)
+            self.probes.pinging(session.name, connection.host, now)
+
+    def advance(self, session: Session, now: float) -> None:
+        """There is something to send: send it, or see to a connection."""
+        if session.live:
+            self._switchboard.signal(session.connection)
+            return
+        if session.connection is not None or session.looking:
+            return
+        if session.reach is not None and not session.reach.passive:
+            return
+        session.asked.clear()
+        record = self._directory.find(session.name)
+        ways = self._ways.known(session, record)
+        unknown = record is None or (not ways and self._ways.unknown_routers(session, record))
+        if self._genesis is not None and unknown:
+            session.reach = None
+            self._look_up(session, now)
+        elif session.reach is not None and not ways:
+            return  # the other side is expected to dial, and nobody else can
+        elif record is not None:
+            # Who only waits for the other side to dial again must not take a refusal for the end either.
+            broken = session.reach is not None and not session.reach.farewell
+            session.reach = self._new_reach(session, now, reviving=broken)
+            self._step(session, session.reach.begin(ways, now, self._jitter()), now)
+        else:
+            self._give_up(session, FailureReason.NO_SUCH_NAME, now)
+
+    def due(self, name: str, now: float) -> None:
+        """The deadline of a session has come."""
+        session = self.table.get(name)
+        # With a connection, its handshake is nearly through; should it fail after all, `gone` carries on.
+        if session is None:
+            return
+        if session.reach is not None and session.connection is None:
+            ways = self._ways.known(session, self._directory.find(name))
+            self._step(session, session.reach.woken(ways, now, self._jitter()), now)
+        elif name in self.routers and not self._down:
+            if session.live:
+                self.reserve(session)
+            else:
+                self.advance(session, now)
+
+    def shut_down(self, now: float) -> None:
+        """Fail everything; nothing is sought any more."""
+        self._down = True
+        for session in self.table.all():
+            session.unbind()
+            self._give_up(session, FailureReason.SHUTDOWN, now)
+
+    # --- what our own failures leave (`containment`) ---
+
+    def reset(self, session: Session, now: float) -> None:
+        """Let it begin anew, whatever state it is in: its connections end, and what waits in it comes back."""
+        for connection in self._switchboard.all():
+            if connection.session is session or connection.number == session.attempt:
+                self._switchboard.abandon(connection, GoodbyeCode.INTERNAL)
+        told = {id(event.token) for event in self._events if isinstance(event, Delivered | Failed)}
+        unsettled = [token for token in session.outbox.salvage() if id(token) not in told]
+        self._events.extend(Failed(token, FailureReason.CONNECTION_LOST) for token in unsettled)
+        session.inbox.abandon()
+        session.unbind()
+        session.reach, session.attempt = None, None
+        session.looking.clear()
+        if self.table.get(session.name) is session:  # no guest, and none that has begun anew before
+            self.timers.set(session.name, None)
+            self.table.renew(session)
+        if session.up:
+            session.up = False
+            self._events.append(PeerDown(session.name, FailureReason.CONNECTION_LOST))
+        vitals = session.vitals
+        vitals.failures += 1
+        vitals.failed(WHY, now)
+        vitals.enter(PeerState.IDLE, now)
+
+    def blame(self, name: str | None) -> None:
+        """Our own code has failed while it dealt with that peer, if it has a name."""
+        session = self.table.get(name) if name is not None else None
+        if session is not None:
+            session.vitals.failures += 1
+
+    def mend(self, now: float) -> None:
+        """See `containment`."""
+        for session in self.table.all():
+            if self._is_stranded(session):
+                self.reset(session, now)
+        for connection in self._switchboard.all():
+            if connection.stage in (Stage.WAITING, Stage.LIVE) and not self._is_bound(connection):
+                self._switchboard.abandon(connection, GoodbyeCode.INTERNAL)
+        for name in self.routers.names if self.keeps_routers else ():
+            self.table.obtain(name)
+        self._seekers = {}
+        for session in self.table.all():
+            for name in session.looking:
+                self._seekers.setdefault(name, set()).add(session.name)
+            idle = session.connection is None and session.reach is None and not session.looking
+            if idle and session.name in self.routers and session.name not in self.timers and not self._down:
+                self.timers.set(session.name, now)
+        self.resolver.mend(now)
+
+    def _is_bound(self, connection: Connection) -> bool:
+        session = connection.session
+        return session is not None and (session.guest or session is self.table.get(session.name))
+
+    def _is_stranded(self, session: Session) -> bool:
+        """Whether it is half done, or nothing would carry it on any more."""
+        connection = session.connection
+        if session.outbox.leaving:
+            return True
+        if connection is not None:
+            return self._switchboard.get(connection.number) is not connection or connection.session is not session
+        if session.live:
+            return True
+        if session.looking:
+            return not all(self.resolver.asks(name) for name in session.looking)
+        if session.reach is not None:
+            return self._switchboard.get(session.attempt) is None and session.name not in self.timers
+        return bool(session.outbox.messages)
+
+    def _is_registrar(self, session: Session) -> bool:
+        return self._genesis is not None and session.name == self._genesis.name
+
+    def _new_reach(self, session: Session, now: float, *, reviving: bool, fresh: bool = False) -> Reach:
+        """`fresh`: the record was fetched from the registrar just now."""
+        is_registrar = self._is_registrar(session)
+        may_look_up = self._genesis is not None and not is_registrar and not fresh
+        deadline = now + self._config.recovery_seconds
+        return Reach(deadline, reviving=reviving, patient=is_registrar, may_look_up=may_look_up)
+
+    def _step(self, session: Session, step: Step, now: float) -> None:
+        """Do what the episode of reaching the peer wants next."""
+        match step:
+            case Try(way) if way.router is not None and self._penalties.until(way.router, now) is not None:
+                assert session.reach is not None  # the next way, then
+                self._step(session, session.reach.failed(FailureReason.UNREACHABLE, now, self._jitter()), now)
+            case Try() if (paused_until := self._penalties.until(session.name, now)) is not None:
+                assert session.reach is not None
+                self.timers.set(session.name, min(paused_until, session.reach.deadline))
+            case Try(way, until):
+                circuit = Connect(session.name) if way.router is not None else None
+                handshake = self.handshake(initiator=True, circuit=circuit)
+                name = way.router or session.name
+                attempt = self._switchboard.dial(name, way.endpoint, handshake, until=until, now=now)
+                attempt.owner = session.name
+                session.attempt = attempt.number
+                self.timers.set(session.name, None)
+                self.probes.dialing(attempt)
+            case LookUp():
+                self._look_up(session, now)
+            case Wait(until, look_up):
+                self.timers.set(session.name, until)
+                if look_up:
+                    self._refresh(session, now)
+            case GiveUp(reason):
+                self._give_up(session, reason, now)
+        session.note(now)
+
+    def _give_up(self, session: Session, reason: FailureReason, now: float) -> None:
+        """The peer cannot be reached: fail all that was for it."""
+        session.reach = None
+        session.looking.clear()
+        session.attempt = None
+        self.timers.set(session.name, None)
+        if session.name in self.routers and not self._down:
+            self._retry_router(session, reason, now)
+        self._events.extend(Failed(token, reason) for token in session.give_up())
+        session.outbox.leaving = ()
+        if not session.vitals.explained:
+            session.vitals.failed(reason, now)
+        session.vitals.gave_up = True
+        session.note(now)
+        self.probes.gave_up(session.name, reason)
+        if session.up:
+            session.up = False
+            self._events.append(PeerDown(session.name, reason))
+        if self._is_registrar(session):
+            self.resolver.unreachable(now)
+            self.serve_resolver(now)
+
+    def _jitter(self) -> float:
+        return int.from_bytes(self._entropy(2), "big") / 65536
+
+    # --- lookups ---
+
+    def _look_up(self, session: Session, now: float) -> None:
+        """Look up the peer, and afresh its routers too: they may be where they were not before."""
+        self._seek(session, self._ways.names(session), now)
+
+    def _refresh(self, session: Session, now: float) -> None:
+        """The same, with nobody who waits for the answers."""
+        self._ask_for(self._ways.names(session), now)
+
+    def _seek(self, session: Session, names: set[str], now: float) -> None:
+        session.looking = self._ways.askable(names)
+        session.asked |= names
+        session.note(now)
+        for name in session.looking:
+            self._seekers.setdefault(name, set()).add(session.name)
+        self._ask_for(session.looking, now)
+
+    def _ask_for(self, names: set[str], now: float) -> None:
+        for name in sorted(names):
+            self.resolver.look_up(name, now)
+        self.serve_resolver(now)
+
+    def look_up(self, name: str, now: float) -> None:
+        """Ask the registrar for `name`; `answered` will be told."""
+        self.resolver.look_up(name, now)
+        self.serve_resolver(now)
+
+    def serve_resolver(self, now: float) -> None:
+        """Carry the resolver's frames and answers to where they belong."""
+        while self.resolver.has_frames and self._genesis is not None and not self._down:
+            session = self.table.obtain(self._genesis.name)
+            if session is None:
+                self.resolver.unreachable(now)
+            elif not session.live:
+                self.advance(session, now)
+                break
+            elif (frame := self.resolver.next_frame()) is not None and session.connection is not None:
+                self._switchboard.queue(session.connection, frame)
+        while (answer := self.resolver.next_answer()) is not None:
+            self._looked_up(*answer, now)
+
+    def _looked_up(self, name: str, answer: Answer, now: float) -> None:
+        """A lookup has ended: go on with whoever waits for it."""
+        if name == self._identity.name:
+            self.resolver.answer_registration(answer, now)
+            self.serve_resolver(now)
+        for seeker in sorted(self._seekers.pop(name, ())):
+            session = self.table.get(seeker)
+            if session is None or name not in session.looking:
+                continue
+            try:
+                self._found_for(session, name, answer, now)
+            except Exception as error:
+                self._containment.session(session, error, now)
+        self._answered(name, answer, now)
+
+    def _found_for(self, session: Session, name: str, answer: Answer, now: float) -> None:
+        session.looking.discard(name)
+        if name == session.name:
+            session.looked_up = answer
+            self.probes.looked_up(name, self._directory.find(name), answer)
+        if not session.looking:
+            self._reach_on(session, now)
+
+    def _reach_on(self, session: Session, now: float) -> None:
+        """The lookups that an episode waited for have ended."""
+        if session.connection is not None:
+            return  # as in `due`; to give up would change the epoch that the resume frame on its way has told
+        record = self._directory.find(session.name)
+        routers = self._ways.unknown_routers(session, record) if record is not None else set()
+        if routers:
+            self._seek(session, routers, now)
+        elif session.reach is not None:
+            self._step(session, session.reach.looked_up(self._ways.known(session, record), now, self._jitter()), now)
+        elif record is not None:
+            session.reach = self._new_reach(session, now, reviving=False, fresh=True)
+            self._step(session, session.reach.begin(self._ways.known(session, record), now, self._jitter()), now)
+        else:
+            unknown = session.looked_up is Answer.UNKNOWN
+            self._give_up(session, FailureReason.NO_SUCH_NAME if unknown else FailureReason.NO_REGISTRAR, now)
+
+    def __repr__(self) -> str:
+        return f"Sessions({self.table.all()})"

@@ -1,0 +1,196 @@
+"""How the credit that a peer gives is shared among the processes there, so that no stuck one uses it up.
+
+With `C` the peer's credit, a target may have begun and unacknowledged at most `f * f / (8 * C)`, where `f` is what
+would be free if it had nothing: an eighth while nobody else has anything, and less, the less is free. A stuck target
+keeps what it has; `k` of them leave at least `C * 8 / (8 + k)`, and of that the next one's share is never nothing. (A
+share that is a fraction of `f` itself, Choudhury and Hahne's dynamic threshold, would leave `C * (7 / 8) ** k`: a
+stuck target never gives back what it took while more was free. A share that counts the active targets holds up many
+healthy ones.) Bytes and messages are shared alike. Two exceptions:
+
+- A target that has nothing begun may begin one message of any size that leaves an eighth of the credit free, so that
+  the largest message passes although it exceeds every share; and, as far as the number of messages goes, one in any
+  case.
+- If such a message has to wait, the others' shares are taken as if it had begun, so that bulk streams do not pass it
+  over for ever; but never as if less than a quarter were free, for it may wait for one that is stuck.
+
+What follows, whatever stuck targets hold: with `k` of them the next one may still begin a message of `C * 8 / (64 + k)
+** 2`; 10 leave 191 KiB of 128 MiB, 100 leave 38 KiB. One of 64 MiB passes if they leave it and an eighth free. The
+2,048 messages suffice for 250 stuck targets that have all they can, and each of those has filled its own inbox before.
+Tests: tests/net/session/test_credit.py.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+from net.base.limits import CREDIT_SHARES
+
+S = TypeVar("S")
+
+
+class Share(Generic[S]):
+    """What one target has of the credit, and who waits for more."""
+
+    __slots__ = ("blocked", "cost", "count", "key", "turn", "users")
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.cost = 0
+        """Credit of its messages that have begun and are not acknowledged, in bytes."""
+        self.count = 0
+        """Their number."""
+        self.users = 0
+        """Messages to it, begun or not."""
+        self.blocked: deque[S] | None = None
+        """Streams whose next message waits for credit, in order; None: there never was one. (Most shares live for one
+        message, and a deque is the largest part of one.)"""
+        self.turn: S | None = None
+        """The one of them that may try."""
+
+
+class Shares(Generic[S]):
+    """All credit of one session."""
+
+    __slots__ = (
+        "_ample_bytes",
+        "_ample_messages",
+        "_by_key",
+        "_cost",
+        "_count",
+        "_credit_bytes",
+        "_credit_messages",
+        "_large",
+        "_reserved",
+        "starved",
+    )
+
+    def __init__(self) -> None:
+        self._by_key: dict[bytes, Share[S]] = {}
+        self.starved: dict[Share[S], None] = {}
+        """Those with blocked streams, in order."""
+        self._credit_bytes = 0
+        self._credit_messages = 0
+        self._ample_bytes = 0
+        """While all together take no more than half of an eighth, `a`, nobody has more than its share, for `a * 8 * C`
+        is less than `(C - a) ** 2`: that is all that almost every message needs to know."""
+        self._ample_messages = 0
+        """The same of messages."""
+        self._cost = 0
+        self._count = 0
+        self._large: Share[S] | None = None
+        """The target whose first message waits longest for bytes."""
+        self._reserved = 0
+        """Its cost."""
+
+    def set_credit(self, credit_bytes: int, credit_messages: int) -> None:
+        """What the peer allows from now on."""
+        self._credit_bytes = credit_bytes
+        self._credit_messages = credit_messages
+        self._ample_bytes = credit_bytes // (2 * CREDIT_SHARES)
+        self._ample_messages = credit_messages // (2 * CREDIT_SHARES)
+
+    def obtain(self, key: bytes) -> Share[S]:
+        """The share of a target, for one more message."""
+        share = self._by_key.get(key)
+        if share is None:
+            share = self._by_key[key] = Share(key)
+        share.users += 1
+        return share
+
+    def leave(self, share: Share[S]) -> None:
+        """A message to it is gone."""
+        share.users -= 1
+        if not share.users:
+            del self._by_key[share.key]
+
+    def begin(self, share: Share[S], cost: int) -> bool:
+        """Take credit for a message; False: it has to wait."""
+        ample = self._count < self._ample_messages and self._cost + cost <= self._ample_bytes
+        if (not ample or self._large is not None) and not self._may_begin(share, cost):
+            return False
+        self._count += 1
+        self._cost += cost
+        share.count += 1
+        share.cost += cost
+        return True
+
+    def release(self, share: Share[S], cost: int) -> None:
+        """Give back what `begin` took."""
+        self._count -= 1
+        self._cost -= cost
+        share.count -= 1
+        share.cost -= cost
+
+    def _may_begin(self, share: Share[S], cost: int) -> bool:
+        """Whether the rules allow it; if not, others may have to leave it room."""
+        if not self._count:
+            if not self._credit_messages:
+                return False
+        elif not self._has_messages(share):
+            return False
+        elif not self._has_bytes(share, cost):
+            if self._large is None and not share.count:
+                self._large, self._reserved = share, cost
+            return False
+        if share is self._large:
+            self._large, self._reserved = None, 0
+        return True
+
+    def _has_messages(self, share: Share[S]) -> bool:
+        credit, count = self._credit_messages, self._count
+        if count >= credit or not share.count:
+            return count < credit
+        free = credit - count + share.count
+        return (share.count + 1) * CREDIT_SHARES * credit <= free * free
+
+    def _has_bytes(self, share: Share[S], cost: int) -> bool:
+        credit = self._credit_bytes
+        free = credit - self._cost
+        if cost > free:
+            return False
+        last = credit // CREDIT_SHARES
+        if share is not self._large:
+            free = max(free - self._reserved, min(free, 2 * last))
+        if not share.count and cost <= free - last:
+            return True
+        whole = free + share.cost
+        return (share.cost + cost) * CREDIT_SHARES * credit <= whole * whole
+
+    # --- who waits ---
+
+    def must_wait(self, share: Share[S], stream: S) -> bool:
+        """Whether others of the same target wait, and it is not this one's turn."""
+        return bool(share.blocked) and share.turn is not stream
+
+    def block(self, share: Share[S], stream: S) -> None:
+        """A stream waits for credit."""
+        if share.blocked is None:
+            share.blocked = deque()
+        if share.turn is stream:
+            share.turn = None
+            share.blocked.appendleft(stream)
+        else:
+            share.blocked.append(stream)
+        if share.turn is None:
+            self.starved[share] = None
+
+    def next_turn(self, share: Share[S]) -> S | None:
+        """A stream of this target has begun a message, or credit is free: who of those that wait may try now?"""
+        share.turn = share.blocked.popleft() if share.blocked else None
+        return share.turn
+
+    def feed(self) -> list[S]:
+        """Credit has become free: one stream of each target that waits may try."""
+        if not self.starved:
+            return []
+        starved, self.starved = self.starved, {}
+        turns = (self.next_turn(share) for share in starved)
+        return [stream for stream in turns if stream is not None]
+
+    def forget_waiters(self) -> None:
+        """All streams begin to try afresh."""
+        for share in self._by_key.values():
+            share.blocked = share.turn = None
+        self.starved.clear()
+        self._large, self._reserved = None, 0

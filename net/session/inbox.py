@@ -1,0 +1,244 @@
+"""The receiver's side of `outbox`: messages as they become whole, and what our kernel has taken of them.
+
+It holds nothing that a peer might fill without having been given credit for it, and without an account that pays for
+the memory (`memory`); it knows no streams: a number is all that a message has here.
+"""
+
+from typing import NamedTuple
+
+from net.base.errors import BadFrame, CreditOverrun, NoMemory
+from net.base.frames import Data, Known
+from net.base.limits import FIRST_ALLOCATION_BYTES, MESSAGE_MEMORY_BYTES, MESSAGE_OVERHEAD_BYTES
+from net.base.memory import UNMETERED, Account
+from net.contract.events import Buffer
+
+_new = tuple.__new__
+
+
+class Arrived(NamedTuple):
+    """A message that is whole."""
+
+    sequence: int
+    """Its number, for `Inbox.taken`."""
+    header: bytes
+    """As sent."""
+    blob: Buffer | None
+    """As sent."""
+
+
+class _Partial:
+    """A message that has begun to arrive. Its memory grows with its bytes, not on the peer's word."""
+
+    __slots__ = ("blob", "blob_length", "filled", "header", "header_length", "paid", "since")
+
+    def __init__(self, header_length: int, blob_length: int | None) -> None:
+        self.header_length = header_length
+        self.blob_length = blob_length
+        self.paid = True
+        """Whether the peer's account has it."""
+        self.since: float | None = None
+        """When it was looked at first (`Inbox.oldest`)."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all bytes."""
+        self.header = bytearray()
+        self.blob = bytearray()
+        self.filled = 0
+
+    @property
+    def received(self) -> int:
+        """Bytes of header and blob that are there."""
+        return len(self.header) + self.filled
+
+    @property
+    def cost(self) -> int:
+        """Credit that it takes, in bytes."""
+        return self.header_length + (self.blob_length or 0) + MESSAGE_OVERHEAD_BYTES
+
+    def add(self, chunk: memoryview) -> bool:
+        """Append; whether the message is whole now. Raises BadFrame if there is too much."""
+        missing = self.header_length - len(self.header)
+        if missing:
+            self.header += chunk[:missing]
+            chunk = chunk[missing:]
+        end = self.filled + len(chunk)
+        if end > (self.blob_length or 0):
+            raise BadFrame("a message that is longer than it announced")
+        self._store(chunk)
+        self.filled = end
+        return end == (self.blob_length or 0) and len(self.header) == self.header_length
+
+    def _store(self, chunk: memoryview) -> None:
+        """Into the memory that was set aside; behind that by appending, which grows the block where it lies or moves
+        its pages. Setting aside ever larger blocks instead took more time than decrypting what goes there."""
+        if chunk and not self.filled:
+            self.blob = bytearray(min(self.blob_length or 0, FIRST_ALLOCATION_BYTES))
+        room = len(self.blob) - self.filled
+        if room:
+            with memoryview(self.blob) as view:
+                view[self.filled : self.filled + len(chunk)] = chunk[:room]
+        if room < len(chunk):
+            self.blob += chunk[room:]
+
+    def finish(self) -> tuple[bytes, Buffer | None]:
+        """Header and blob of the whole message."""
+        return bytes(self.header), None if self.blob_length is None else self.blob
+
+
+class Inbox:
+    """The messages of one lineage of the peer, from their first frame until our kernel has taken them."""
+
+    def __init__(self, credit_bytes: int, credit_messages: int, account: Account = UNMETERED) -> None:
+        """What the peer may have in here, and who pays for it."""
+        self._account = account
+        self._credit_bytes = credit_bytes
+        self._credit_messages = credit_messages
+        self._next = 1
+        self._partial: dict[int, _Partial] = {}
+        self._untaken: dict[int, int] = {}
+        """Number of each whole message that is not taken, and its credit."""
+        self._cost = 0
+        self.partial_cost = 0
+        """Credit of the messages that are not whole, in bytes."""
+        self.partial_bytes = 0
+        """Of messages that came in pieces, so far."""
+        self._acks: list[int] = []
+        """Numbers of taken messages whose acknowledgement is not written yet."""
+        self._acks_cost = 0
+        """Credit of those. The peer has it back when it is told, so it is given back when that is written and not
+        before: a peer that does not read can make no more acknowledgements wait than it has credit for messages."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether our kernel has taken all that was whole. Of the rest nothing is left when the peer has been given up
+        (`shrink`), and only then does this matter."""
+        return not self._untaken
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether messages have begun that are not whole."""
+        return bool(self._partial)
+
+    @property
+    def cost(self) -> int:
+        """Credit in use, in bytes."""
+        return self._cost
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory of the messages that are not taken, as far as they have come."""
+        partial = sum(len(each.header) + len(each.blob) for each in self._partial.values())
+        return partial + sum(self._untaken.values())
+
+    def receive(self, frame: Data) -> Arrived | None:
+        """Take in a data frame; the message if it makes one whole. Raises BadFrame, CreditOverrun, or NoMemory, and
+        then nothing has changed."""
+        sequence, lengths, chunk = frame
+        size = len(chunk)
+        partial = self._partial.get(sequence)
+        if lengths is None:
+            if partial is None or partial.received == 0:
+                raise BadFrame("a piece of a message that has not begun")
+        elif partial is not None:
+            if partial.received or (partial.header_length, partial.blob_length) != lengths:
+                raise BadFrame("a message that begins twice")
+            if not partial.paid:
+                self._pay(partial.cost)
+                partial.paid = True
+        else:
+            header_length, blob_length = lengths
+            total = header_length if blob_length is None else header_length + blob_length
+            self._begin(sequence, total + MESSAGE_OVERHEAD_BYTES)
+            if size == total:
+                self._untaken[sequence] = total + MESSAGE_OVERHEAD_BYTES
+                blob = None if blob_length is None else bytes(chunk[header_length:])
+                return _new(Arrived, (sequence, bytes(chunk[:header_length]), blob))
+            partial = self._partial[sequence] = _Partial(header_length, blob_length)
+            self.partial_cost += partial.cost
+        self.partial_bytes += size
+        if not partial.add(chunk):
+            return None
+        del self._partial[sequence]
+        self.partial_cost -= partial.cost
+        self._untaken[sequence] = partial.cost
+        return Arrived(sequence, *partial.finish())
+
+    def _begin(self, sequence: int, cost: int) -> None:
+        """Account for a message that begins."""
+        if sequence != self._next:
+            raise BadFrame("a message out of sequence")
+        count = len(self._partial) + len(self._untaken) + len(self._acks)
+        if count >= self._credit_messages or (count and self._cost + cost > self._credit_bytes):
+            raise CreditOverrun("a message beyond its credit")
+        self._pay(cost)
+        self._next += 1
+        self._cost += cost
+
+    def _pay(self, cost: int) -> None:
+        """Raises NoMemory."""
+        size = cost + MESSAGE_MEMORY_BYTES
+        if not self._account.may_add(size):
+            raise NoMemory
+        self._account.add(size)
+
+    def has_memory(self, frame: Data) -> bool:
+        """Whether there is memory by now for a message at whose first frame `receive` has raised NoMemory."""
+        assert frame.lengths is not None
+        header_length, blob_length = frame.lengths
+        return self._account.may_add(header_length + (blob_length or 0) + MESSAGE_OVERHEAD_BYTES + MESSAGE_MEMORY_BYTES)
+
+    def taken(self, sequence: int) -> bool:
+        """Our kernel has taken the message: acknowledge it. Whether it was still to be acknowledged."""
+        cost = self._untaken.pop(sequence, None)
+        if cost is None:
+            return False
+        self._account.remove(cost + MESSAGE_MEMORY_BYTES)
+        self._acks.append(sequence)
+        self._acks_cost += cost
+        return True
+
+    @property
+    def has_acks(self) -> bool:
+        """Whether `take_acks` would return any."""
+        return bool(self._acks)
+
+    def take_acks(self) -> tuple[int, ...]:
+        """The acknowledgements that are to be sent, now; at most as many as the peer has credit for messages."""
+        acks = tuple(self._acks)
+        self._acks.clear()
+        self._cost -= self._acks_cost
+        self._acks_cost = 0
+        return acks
+
+    def known(self, incarnation: bytes, epoch: int) -> Known:
+        """What the resume frame says; acknowledgements that were not sent are in it, and are not sent again."""
+        self.take_acks()
+        partial = tuple((sequence, item.received) for sequence, item in self._partial.items())
+        return Known(incarnation, epoch, self._next, partial, tuple(self._untaken))
+
+    def shrink(self) -> None:
+        """Let go of incomplete messages: the peer is gone for now, or does not go on with them. They begin again."""
+        for partial in self._partial.values():
+            partial.clear()
+            partial.since = None
+            if partial.paid:
+                partial.paid = False
+                self._account.remove(partial.cost + MESSAGE_MEMORY_BYTES)
+
+    def abandon(self) -> None:
+        """Our own code has failed: nothing of it is to be relied on, and what it was paid for is given back."""
+        self.shrink()
+        self._partial.clear()
+        while self._untaken:
+            self._account.remove(self._untaken.popitem()[1] + MESSAGE_MEMORY_BYTES)
+
+    def oldest(self, now: float) -> float:
+        """When the oldest of the incomplete messages was looked at first; now, if none was before."""
+        for partial in self._partial.values():
+            if partial.since is None:
+                partial.since = now
+        return min((partial.since for partial in self._partial.values() if partial.since is not None), default=now)
+
+    def __repr__(self) -> str:
+        return f"Inbox({len(self._partial)} partial, {len(self._untaken)} untaken, {self._cost} bytes)"

@@ -1,0 +1,338 @@
+"""Many messages over one session: fair, in order, within credit, and over any number of connections.
+
+Theory of operation. Each direction of a session is a *lineage* of messages. A message gets its sequence number when
+its first frame is written, so the receiver sees new numbers without gaps: it need only know the next one, which
+messages have begun and are not whole, and which are whole and not taken by its kernel. That is all that a resume
+frame has to say, and it stays small however many messages pass a slow one. Messages that the other side has never
+seen begin anew with new numbers; partial ones go on where they stopped.
+
+Streams exist at the sender only, and so does this module: the receiver's side is `inbox`. The messages of one stream
+are written one after the other, so they become whole in order (G4); streams take turns, frame by frame. Credit is given
+back by acknowledgements, and one is sent when the receiving kernel has taken the message, so what a sender may have
+unacknowledged bounds the receiver's memory.
+
+One target process that takes nothing must not hold up the others (G24): what it leaves unacknowledged stays begun for
+as long as it is stuck, whoever sent it. So the sender shares the session's credit out among the targets, not the
+streams: a hundred senders to one stuck target hold no more than one does. The share of each is the smaller, the less is
+free (`shares` has the rule and what follows from it), so whatever set of targets is stuck, free credit does not run
+out, and a message to one that takes is delivered. Streams to the same target wait for its share in order.
+
+Rejected: a window per stream on the wire (as in HTTP/2), which needs stream ids and their life cycle at the receiver,
+for no promise that this does not give; a fixed share per target, of which a few stuck ones use up everything or, if it
+is small, a single bulk stream cannot use what is there. Tests: tests/net/session/test_outbox.py.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from net.base.errors import BadFrame
+from net.base.frames import DATA, DATA_HEADER, FIRST, FIRST_HEADER, NO_BLOB, Known
+from net.base.limits import MAX_CHUNK_WORTH_WAITING, MAX_QUEUED_BYTES, MAX_QUEUED_MESSAGES, MESSAGE_OVERHEAD_BYTES
+from net.contract.events import Buffer
+from net.session.credit import Share, Shares
+
+_DATA_BYTES, _FIRST_BYTES = DATA_HEADER.size, FIRST_HEADER.size
+
+
+class _Message:
+    """A message on its way out, until it is acknowledged."""
+
+    __slots__ = ("blob", "cost", "header", "offset", "sequence", "share", "stream", "token", "total")
+
+    def __init__(
+        self, stream: "_Stream", share: "Share[_Stream]", header: bytes, blob: Buffer | None, token: object
+    ) -> None:
+        self.stream = stream
+        self.share = share
+        """Of its target in the session's credit."""
+        self.header = header
+        self.blob = None if blob is None else memoryview(blob).cast("B")
+        self.token = token
+        self.total = len(header) if self.blob is None else len(header) + len(self.blob)
+        self.cost = self.total + MESSAGE_OVERHEAD_BYTES
+        """Credit that it takes, in bytes."""
+        self.sequence = 0
+        """0 until the first frame is written."""
+        self.offset = 0
+        """Bytes of header and blob that are written."""
+
+
+class _Stream:
+    """The messages of one pair of processes."""
+
+    __slots__ = ("count", "key", "scheduled", "waiting")
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.waiting: deque[_Message] = deque()
+        """Not written to the end; the first may have begun."""
+        self.count = 0
+        """Messages that have begun and are not acknowledged."""
+        self.scheduled = False
+        """Whether it takes turns, or waits for credit to do so."""
+
+
+class Outbox:
+    """The messages to one peer, from `queue` until they are acknowledged or given up."""
+
+    def __init__(self) -> None:
+        self._streams: dict[bytes, _Stream] = {}
+        self._ready: deque[_Stream] = deque()
+        self._shares: Shares[_Stream] = Shares()
+        self._begun: dict[int, _Message] = {}
+        self._next = 1
+        self._unwritten_bytes = 0
+        self._unwritten_messages = 0
+        self.bytes = 0
+        """Of all messages in here."""
+        self.messages = 0
+        """Count of all messages in here."""
+        self.leaving: Sequence[_Message] = ()
+        """Messages that are being taken out: until whoever does so has told their outcome, and empties this."""
+
+    @property
+    def full(self) -> bool:
+        """Whether `queue` must not be called."""
+        return self.messages >= MAX_QUEUED_MESSAGES or self.bytes >= MAX_QUEUED_BYTES
+
+    def queue(self, key: bytes, header: bytes, blob: Buffer | None, token: object, target: bytes | None = None) -> None:
+        """Add a message to the end of stream `key`. Its size and `full` have been checked. `target`: see `Outgoing`."""
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._streams[key] = _Stream(key)
+        share = self._shares.obtain(key if target is None else target)
+        message = _Message(stream, share, header, blob, token)
+        stream.waiting.append(message)
+        self.messages += 1
+        self.bytes += message.total
+        self._unwritten_messages += 1
+        self._unwritten_bytes += message.total
+        if not stream.scheduled:
+            self._schedule(stream)
+
+    def set_credit(self, credit_bytes: int, credit_messages: int) -> None:
+        """What the peer allows from now on."""
+        self._shares.set_credit(credit_bytes, credit_messages)
+        self._feed()
+
+    @property
+    def without_credit(self) -> bool:
+        """Whether messages wait although nothing is begun: the peer allows not even one."""
+        return bool(self.messages) and not self._begun and not self._ready
+
+    @property
+    def writable(self) -> bool:
+        """Whether `write` may have something to write."""
+        return bool(self._ready)
+
+    def estimate(self) -> int:
+        """At least the bytes that `write` would need for all there is, record overhead included."""
+        payload = self._unwritten_bytes
+        return payload + _FIRST_BYTES * self._unwritten_messages + 64 * (1 + payload // 32768)
+
+    def write(self, buffer: memoryview, position: int, end: int) -> int:
+        """Write frames to `buffer` from `position` on, at most up to `end`; return the position behind them."""
+        ready = self._ready
+        while ready:
+            stream = ready[0]
+            message = stream.waiting[0]
+            room = end - position - (_DATA_BYTES if message.offset else _FIRST_BYTES)
+            rest = message.total - message.offset
+            if room < rest and room < MAX_CHUNK_WORTH_WAITING:
+                break
+            if message.sequence == 0 and not self._begin(message):
+                ready.popleft()
+                continue
+            size = min(rest, room)
+            position = _write_frame(message, buffer, position, size)
+            self._unwritten_bytes -= size
+            ready.popleft()
+            if message.offset == message.total:
+                stream.waiting.popleft()
+                self._unwritten_messages -= 1
+            if stream.waiting:
+                ready.append(stream)
+            else:
+                stream.scheduled = False
+        return position
+
+    def acknowledge(self, sequences: tuple[int, ...]) -> list[object]:
+        """The peer's kernel has taken these; return their tokens. Raises BadFrame if one was not sent whole or is named
+        twice; then nothing has changed."""
+        messages = []
+        for sequence in sequences:
+            message = self._begun.get(sequence)
+            if message is None or message.offset < message.total:
+                raise BadFrame("an acknowledgement of what was not sent")
+            messages.append(message)
+        if len(set(sequences)) < len(sequences):
+            raise BadFrame("an acknowledgement that names a message twice")
+        self.leaving = messages
+        for message in messages:
+            self._forget(message)
+        if self._shares.starved:
+            self._feed()
+        return [message.token for message in messages]
+
+    def resume(self, known: Known | None) -> list[object]:
+        """Go on where the peer stands; return the tokens of what it has taken.
+
+        None: it has nothing of this lineage. Raises BadFrame if it claims what cannot be; then nothing has changed.
+        """
+        if known is not None:
+            self._check(known)
+        following = known.next if known is not None else 1
+        partial = dict(known.partial) if known is not None else {}
+        untaken = frozenset(known.untaken) if known is not None else frozenset()
+        self.leaving = [*self.leaving, *self._begun.values()]
+        delivered: list[object] = []
+        again: list[_Message] = []
+        for sequence, message in sorted(self._begun.items()):
+            if sequence >= following:
+                message.offset = 0
+                again.append(message)
+            elif sequence in partial:
+                message.offset = partial[sequence]
+                again.append(message)
+            elif sequence not in untaken:
+                delivered.append(message.token)
+                self._forget(message)
+        self._rewind(again, following)
+        return delivered
+
+    def _check(self, known: Known) -> None:
+        if not 1 <= known.next <= self._next:
+            raise BadFrame("a resume frame that knows more than was sent")
+        partial = dict(known.partial)
+        for sequence, message in self._begun.items():
+            if sequence in partial:
+                if partial[sequence] > message.offset or partial[sequence] == message.total:
+                    raise BadFrame("a resume frame that has more of a message than can be")
+            elif sequence < known.next and message.offset < message.total:
+                raise BadFrame("a resume frame that has a message that was not sent whole")
+
+    def fail_begun(self) -> list[object]:
+        """Give up all of which the peer may have seen anything; return the tokens. What remains counts from 1 again."""
+        self.leaving = begun = list(self._begun.values())
+        for message in begun:
+            waiting = message.stream.waiting
+            if waiting and waiting[0] is message:
+                waiting.popleft()
+        for message in begun:
+            self._forget(message)
+        self._rewind([], 1)
+        return [message.token for message in begun]
+
+    def fail_all(self) -> list[object]:
+        """Give up everything; return the tokens, begun messages first, then stream by stream."""
+        tokens = self.fail_begun()
+        self.leaving = [*self.leaving, *(message for stream in self._streams.values() for message in stream.waiting)]
+        for stream in self._streams.values():
+            tokens.extend(message.token for message in stream.waiting)
+            for message in stream.waiting:
+                self._shares.leave(message.share)
+        self._streams.clear()
+        self._ready.clear()
+        self._shares.forget_waiters()
+        self._unwritten_bytes = self._unwritten_messages = self.bytes = self.messages = 0
+        return tokens
+
+    def salvage(self) -> list[object]:
+        """The tokens of all whose outcome nobody has told, once each, whatever state this is in; it is empty then."""
+        waiting = (message for stream in self._streams.values() for message in stream.waiting)
+        found = {id(each): each for each in (*self.leaving, *self._begun.values(), *waiting)}
+        self.__init__()  # type: ignore[misc]  # nothing of it is to be relied on
+        return [message.token for message in found.values()]
+
+    def _begin(self, message: _Message) -> bool:
+        """Give the message a number if credit allows; otherwise note that its stream waits."""
+        stream, share, shares = message.stream, message.share, self._shares
+        if (share.blocked and shares.must_wait(share, stream)) or not shares.begin(share, message.cost):
+            shares.block(share, stream)
+            return False
+        if share.turn is stream and (following := shares.next_turn(share)) is not None:
+            self._ready.append(following)
+        message.sequence = self._next
+        self._next += 1
+        self._begun[message.sequence] = message
+        stream.count += 1
+        return True
+
+    def _forget(self, message: _Message) -> None:
+        """It is out of our hands, one way or the other."""
+        stream, share, shares = message.stream, message.share, self._shares
+        del self._begun[message.sequence]
+        self.bytes -= message.total
+        self.messages -= 1
+        stream.count -= 1
+        shares.release(share, message.cost)
+        shares.leave(share)
+        if not stream.count and not stream.waiting:
+            del self._streams[stream.key]
+
+    def _schedule(self, stream: _Stream) -> None:
+        if not stream.scheduled:
+            stream.scheduled = True
+            self._ready.append(stream)
+
+    def _feed(self) -> None:
+        """Credit may have become free: let those who wait for it try again."""
+        self._ready.extend(self._shares.feed())
+
+    def _rewind(self, again: list[_Message], following: int) -> None:
+        """Put begun messages back to the heads of their streams, and bring all accounts in line."""
+        for message in again:
+            waiting = message.stream.waiting
+            if waiting and waiting[0] is message:
+                waiting.popleft()
+        for message in reversed(again):
+            message.stream.waiting.appendleft(message)
+            if message.sequence >= following:
+                message.stream.count -= 1
+                self._shares.release(message.share, message.cost)
+                del self._begun[message.sequence]
+                message.sequence = 0
+        self._next = following
+        self._ready.clear()
+        self._shares.forget_waiters()
+        self._unwritten_bytes = self._unwritten_messages = 0
+        for stream in list(self._streams.values()):
+            stream.scheduled = False
+            self._unwritten_messages += len(stream.waiting)
+            self._unwritten_bytes += sum(message.total - message.offset for message in stream.waiting)
+            if stream.waiting:
+                self._schedule(stream)
+            elif not stream.count:
+                del self._streams[stream.key]
+
+    def __repr__(self) -> str:
+        return f"Outbox({self.messages} messages, {len(self._begun)} begun, {self.bytes} bytes)"
+
+
+def _write_frame(message: _Message, buffer: memoryview, position: int, size: int) -> int:
+    """Write one data frame with the next `size` bytes of `message`; return the position behind it."""
+    offset = message.offset
+    blob = message.blob
+    header_length = len(message.header)
+    if offset == 0:
+        blob_length = NO_BLOB if blob is None else len(blob)
+        FIRST_HEADER.pack_into(buffer, position, DATA, FIRST, size, message.sequence, header_length, blob_length)
+        position += _FIRST_BYTES
+    else:
+        DATA_HEADER.pack_into(buffer, position, DATA, 0, size, message.sequence)
+        position += _DATA_BYTES
+    message.offset = offset + size
+    if size == header_length == message.total:
+        buffer[position : position + size] = message.header
+        return position + size
+    if offset < header_length:
+        part = min(header_length - offset, size)
+        buffer[position : position + part] = memoryview(message.header)[offset : offset + part]
+        position += part
+        offset += part
+        size -= part
+    if size:
+        assert blob is not None
+        start = offset - header_length
+        buffer[position : position + size] = blob[start : start + size]
+    return position + size

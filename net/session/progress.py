@@ -1,0 +1,110 @@
+"""Do peers go on with the messages that they have begun? Each has taken credit, and memory here, for all of it.
+
+Whoever sends a message all but its last byte, and then a few bytes now and then, answers every ping. So as long as
+messages of a peer are incomplete, what comes of them has to come at a rate at which all of them would be whole within
+`limits.WHOLE_SECONDS`; and within a minute while memory is scarce, since others wait for it then. Only what belongs to
+incomplete messages counts, and no single one may lie about for much longer than all of them take. Times in which
+nothing could flow do not count: the peer is away, or what we have read is not handled yet (`backlog`). That we read
+nothing from a peer which does not read our answers is its own doing, and does count.
+
+Pure. Tests: tests/net/session/test_progress.py.
+"""
+
+from __future__ import annotations
+
+from net.base.limits import (
+    OLDEST_FACTOR,
+    PROGRESS_SECONDS,
+    SCARCE_RATE,
+    SCARCE_WHOLE_SECONDS,
+    STALL_BYTES,
+    STALL_SECONDS,
+    WHOLE_SECONDS,
+)
+from net.base.memory import Memory
+from net.session.session import Session
+
+
+class _Window:
+    """Since when it is counted what has come."""
+
+    __slots__ = ("bytes", "cost", "held", "since")
+
+    def __init__(self, session: Session, now: float) -> None:
+        session.inbox.oldest(now)  # from now on
+        self.since = now
+        self.bytes = session.inbox.partial_bytes
+        """Of incomplete messages, until then."""
+        self.cost = session.inbox.partial_cost
+        """Of what had begun then."""
+        self.held = 0.0
+        """Seconds since then in which nothing was read, since what was read before had to wait."""
+
+
+class Progress:
+    """Of all peers with incomplete messages."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._windows: dict[Session, _Window] = {}
+        self._next: float | None = None
+        """When to look next."""
+
+    def watch(self, session: Session, now: float) -> None:
+        """A message of that peer is incomplete."""
+        if session not in self._windows:
+            self._windows[session] = _Window(session, now)
+            if self._next is None:
+                self._next = now + PROGRESS_SECONDS
+
+    def excuse(self, session: Session, began: float, now: float) -> None:
+        """Nothing was read from that peer from `began` until `now`, since what was read had to wait (`backlog`)."""
+        window = self._windows.get(session)
+        if window is not None:
+            window.held += now - max(began, window.since)
+
+    def next_deadline(self) -> float | None:
+        """When `on_timer` is to be called."""
+        return self._next
+
+    def on_timer(self, now: float) -> list[Session]:
+        """The peers that do not go on, if it is time to look."""
+        if self._next is None or now < self._next:
+            return []
+        was_stopped = now > self._next + PROGRESS_SECONDS  # we ourselves: nobody is to blame
+        found = []
+        for session, window in list(self._windows.items()):
+            if not session.inbox.incomplete or not session.live:
+                del self._windows[session]  # until a piece comes again
+            elif was_stopped:
+                self._windows[session] = _Window(session, now)
+            elif self._is_too_slow(session, window, now):
+                del self._windows[session]
+                found.append(session)
+        self._next = now + PROGRESS_SECONDS if self._windows else None
+        return found
+
+    def _is_too_slow(self, session: Session, window: _Window, now: float) -> bool:
+        scarce, inbox = self._memory.scarce, session.inbox
+        whole_seconds = SCARCE_WHOLE_SECONDS if scarce else WHOLE_SECONDS
+        oldest = inbox.oldest(now)
+        if oldest > window.since:
+            self._windows[session] = _Window(session, now)  # what was incomplete then is whole
+            return False
+        if now - oldest > OLDEST_FACTOR * whole_seconds:
+            return True
+        seconds = now - window.since - window.held
+        deferred = session.connection.deferred if session.connection is not None else None
+        if deferred is not None:
+            seconds -= now - max(deferred.began, window.since)
+        if seconds < (PROGRESS_SECONDS if scarce else STALL_SECONDS):
+            return False
+        least = SCARCE_RATE if scarce else STALL_BYTES / STALL_SECONDS
+        rate = max(least, min(window.cost, inbox.partial_cost) / whole_seconds)
+        if inbox.partial_bytes - window.bytes < rate * seconds:
+            return True
+        self._windows[session] = _Window(session, now)
+        return False
+
+    def __repr__(self) -> str:
+        return f"Progress({len(self._windows)} peers)"

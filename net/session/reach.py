@@ -1,0 +1,192 @@
+"""How one peer is reached: which way is tried when, when its name is looked up afresh, and when to give up.
+
+One `Reach` is one episode, from the wish for a connection until there is one or none can be had. It dials nothing
+itself: each method returns the next step. Tests: tests/net/session/test_reach.py.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TypeAlias
+
+from net.base.limits import (
+    ACCEPTOR_GRACE_SECONDS,
+    FIRST_BACKOFF_SECONDS,
+    HANDSHAKE_SECONDS,
+    LOOK_UP_AGAIN_SECONDS,
+    MAX_BACKOFF_SECONDS,
+    MIN_ATTEMPT_SECONDS,
+)
+from net.contract.events import FailureReason
+from net.names.directory import Endpoint
+
+_DEFINITIVE = (FailureReason.REFUSED, FailureReason.BAD_KEY, FailureReason.OTHER_VERSION)
+"""Reasons for which trying the same endpoint again at once is pointless."""
+_BY_WEIGHT = (
+    FailureReason.BAD_KEY,
+    FailureReason.NOT_BELIEVED,
+    FailureReason.OTHER_VERSION,
+    FailureReason.UNREACHABLE,
+    FailureReason.REFUSED,
+)
+"""Of the reasons of one round, the first of these is told."""
+
+
+class Answer(Enum):
+    """How a lookup ended."""
+
+    KNOWN = auto()
+    """The directory has the newest record."""
+    UNKNOWN = auto()
+    """There is no such name."""
+    UNAVAILABLE = auto()
+    """The registrar could not be asked; the directory may have a record all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to a peer."""
+
+    endpoint: Endpoint
+    """What is dialed: the peer, or a router of it."""
+    router: str | None = None
+    """The router that is there."""
+    keys: tuple[bytes, ...] = ()
+    """The Ed25519 keys that have to be proven on it: the peer's, and before that the router's. Another key makes it
+    another way, worth trying."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """Go this way; report `failed` if there is no session at the time `until`."""
+
+    way: Way
+    """Which."""
+    until: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """Look the name up afresh, then call `looked_up`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Call `woken` at the time `until`."""
+
+    until: float
+    """Seconds."""
+    look_up: bool = False
+    """Look the name up afresh meanwhile: the peer may be elsewhere by then. Nobody waits for the answer, since a peer
+    that is back where it was is found without it, also when the registrar is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """No connection can be had; the episode is over."""
+
+    reason: FailureReason
+    """Why."""
+
+
+Step: TypeAlias = Try | LookUp | Wait | GiveUp
+
+
+class Reach:
+    """One episode; see the module's text."""
+
+    def __init__(self, deadline: float, *, reviving: bool, patient: bool = False, may_look_up: bool = True) -> None:
+        """`reviving`: there was a session, so even refusals are retried until the deadline; `patient`: the same without
+        one. `may_look_up`: a registrar exists, and the record was not fetched from it just now."""
+        self.deadline = deadline
+        self.reviving = reviving
+        self.passive = False
+        """Nothing is tried: the other side is expected to dial."""
+        self.farewell = False
+        """The other side has said that it goes: nobody expects it to be back within the budget."""
+        self._patient = patient or reviving
+        self._may_look_up = may_look_up
+        self._look_up_at = 0.0
+        """When a revived session may look the name up next."""
+        self._ways: tuple[Way, ...] = ()
+        self._untried: deque[Way] = deque()
+        self._reasons: list[FailureReason] = []
+        self._attempt_seconds = HANDSHAKE_SECONDS
+        self._rounds = 0
+
+    def begin(self, ways: tuple[Way, ...], now: float, jitter: float) -> Step:
+        """Start, with the ways to the peer that are known, best first. `jitter`: random, from 0 to 1."""
+        self._load(ways, now)
+        return self._next(now, jitter)
+
+    def pause(self, now: float, jitter: float, *, dialer: bool) -> Step:
+        """Start after a break: wait a moment first, so that both sides do not dial at once."""
+        delay = FIRST_BACKOFF_SECONDS * jitter
+        return Wait(min(self.deadline, now + delay + (0.0 if dialer else ACCEPTOR_GRACE_SECONDS)))
+
+    def expect(self) -> Step:
+        """Only wait for the other side, until the deadline."""
+        self.passive = True
+        return Wait(self.deadline)
+
+    def failed(self, reason: FailureReason, now: float, jitter: float) -> Step:
+        """The attempt that the last `Try` asked for has failed, or a connection that the peer began."""
+        self._reasons.append(reason)
+        if self.passive and now < self.deadline:
+            return Wait(self.deadline)
+        return self._next(now, jitter)
+
+    def looked_up(self, ways: tuple[Way, ...], now: float, jitter: float) -> Step:
+        """The outcome of `LookUp`: the ways that are known now, whether or not that brought any."""
+        self._may_look_up = False
+        if ways == self._ways:
+            return self._round_over(now, jitter)
+        self._load(ways, now)
+        return self._next(now, jitter)
+
+    def woken(self, ways: tuple[Way, ...], now: float, jitter: float) -> Step:
+        """The time that the last `Wait` gave has come. `ways`: those that are known by now."""
+        if now >= self.deadline:
+            return GiveUp(self._reason())
+        self._load(ways, now)
+        return self._next(now, jitter)
+
+    def _load(self, ways: tuple[Way, ...], now: float) -> None:
+        self._ways = ways
+        self._untried = deque(ways)
+        self._reasons = []
+        # A lookup takes its share too: what has moved away from an address that swallows all is found in time.
+        waits = self._may_look_up and not self.reviving
+        share = (self.deadline - now) / max(1, len(self._untried) + waits)
+        self._attempt_seconds = min(HANDSHAKE_SECONDS, max(MIN_ATTEMPT_SECONDS, share))
+
+    def _next(self, now: float, jitter: float) -> Step:
+        if now >= self.deadline:
+            return GiveUp(self._reason())
+        if self._untried:
+            return Try(self._untried.popleft(), min(self.deadline, now + self._attempt_seconds))
+        return self._round_over(now, jitter)
+
+    def _round_over(self, now: float, jitter: float) -> Step:
+        if self._may_look_up and not self.reviving:
+            self._may_look_up = False
+            return LookUp()
+        if now >= self.deadline:
+            return GiveUp(self._reason())
+        if not self._patient and all(reason in _DEFINITIVE for reason in self._reasons):
+            return GiveUp(self._reason())
+        delay = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**self._rounds) * (0.5 + jitter)
+        self._rounds += 1
+        look_up = self._may_look_up and now >= self._look_up_at
+        if look_up:
+            self._look_up_at = now + LOOK_UP_AGAIN_SECONDS
+        return Wait(min(self.deadline, now + delay), look_up)
+
+    def _reason(self) -> FailureReason:
+        if self.reviving:
+            return FailureReason.CONNECTION_LOST
+        for reason in _BY_WEIGHT:
+            if reason in self._reasons:
+                return reason
+        return FailureReason.UNREACHABLE

@@ -1,0 +1,275 @@
+"""What this node and one peer owe each other, over any number of connections.
+
+Theory of operation. A session has an outbox and an inbox (`outbox`) and, at most times, one live connection. Both
+sides begin a connection with a resume frame that says what they have; then each sends the rest. Nothing is sent
+before the other's resume frame has come, so a side always knows which *incarnation* of the other its messages went
+to. An incarnation is 16 random bytes, made anew when a side has forgotten what was between the two: it restarted, or
+let go of an idle peer. Then nobody knows what became of messages that were sent and not acknowledged; they fail, and
+are not sent again, so nothing arrives twice. When a side gives up on a peer, its own *epoch* grows, and what the peer
+has of the old epoch counts for nothing.
+
+Which of several connections carries the session? The side with the lower name, the *arbiter*, decides alone: it takes
+the newest one whose handshake is through and speaks first on it. The other side follows. So one survives when both
+dial at once, and a dead connection that only one side has noticed stops nothing. A rule that compares who dialed, the
+usual one, fails in that second case. The binding number keeps a delayed choice from undoing a newer one, and the order
+in which the handshakes began keeps one of a process that has ended from undoing those of the process after it.
+
+Tests: tests/net/session/test_session.py, tests/net/peering/test_network_faults.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from net.base.errors import BadFrame
+from net.base.frames import INCARNATION_BYTES, Credit, Data, Resume
+from net.base.memory import Account
+from net.session.channel import Channel
+from net.session.handshake import Handshake
+from net.session.inbox import Arrived, Inbox
+from net.session.outbox import Outbox
+from net.session.peer_status import PeerState, PeerStatus, Vitals
+from net.session.reach import Answer, Reach
+
+
+class Receipt:
+    """Stands for one received message; see `peers.Network.taken`."""
+
+    __slots__ = ("inbox", "sequence", "session")
+
+    def __init__(self, session: Session, inbox: Inbox, sequence: int) -> None:
+        self.session = session
+        self.inbox = inbox
+        self.sequence = sequence
+
+
+class Connection(Channel):
+    """A connection and the session that it carries, which `reception` sets once the peer is believed."""
+
+    __slots__ = ("partner",)
+    session: Session | None
+
+    def __init__(self, number: int, handshake: Handshake, *, dialed: str | None, host: str, now: float) -> None:
+        """The parameters are those of a `Channel`."""
+        super().__init__(number, handshake, dialed=dialed, host=host, now=now)
+        self.partner: Connection | None = None
+        """At a router: the circuit's other leg."""
+
+
+class Session:
+    """See the module's text. `reach`, `attempt` and the flags are set by `sessions`."""
+
+    __slots__ = (
+        "_account",
+        "_binding",
+        "_credit",
+        "_epoch",
+        "_incarnation",
+        "_met",
+        "_peer_credit",
+        "_peer_incarnation",
+        "_peer_lineage",
+        "arbiter",
+        "asked",
+        "attempt",
+        "bytes_received",
+        "bytes_sent",
+        "connection",
+        "distrusted",
+        "guest",
+        "inbox",
+        "live",
+        "looked_up",
+        "looking",
+        "name",
+        "outbox",
+        "reach",
+        "up",
+        "vitals",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        arbiter: bool,
+        guest: bool,
+        credit: tuple[int, int],
+        account: Account,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        """`guest`: the peer has no registered name yet and may only register. `credit`: bytes and messages that the
+        peer may have unacknowledged; `account` pays for them."""
+        self.name = name
+        self.arbiter = arbiter
+        self.guest = guest
+        self._credit = credit
+        self._account = account
+        self._incarnation = entropy(INCARNATION_BYTES)
+        self._epoch = 0
+        self._binding = 0
+        self._met = 0
+        """Of the connections on which the peer's present incarnation has spoken, the last `Connection.met`."""
+        self._peer_incarnation: bytes | None = None
+        self._peer_lineage: tuple[bytes, int] | None = None
+        self._peer_credit = (0, 0)
+        self.outbox = Outbox()
+        self.inbox = Inbox(*credit, account)
+        self.bytes_sent = 0
+        """On all its connections, with all overhead."""
+        self.bytes_received = 0
+        """See `bytes_sent`."""
+        self.connection: Connection | None = None
+        """The one that the arbiter has chosen."""
+        self.live = False
+        """Whether messages may be sent on it."""
+        self.up = False
+        """Whether PeerUp was told and PeerDown was not."""
+        self.reach: Reach | None = None
+        """The episode of getting a connection, if one is under way."""
+        self.attempt: int | None = None
+        """The connection that this episode is dialing."""
+        self.looking: set[str] = set()
+        """Names whose lookup the episode waits for: the peer's, and its routers'."""
+        self.distrusted: list[str] = []
+        """Routers whose circuits to the peer broke, the last one last: others are tried before them."""
+        self.asked: set[str] = set()
+        """All that it has looked up."""
+        self.looked_up: Answer | None = None
+        """How the last lookup of the peer's own name ended."""
+        self.vitals = Vitals()
+        """For people."""
+
+    def note(self, now: float) -> None:
+        """Write down in its vitals how it is now."""
+        if self.live:
+            self.vitals.gave_up = False
+            state = PeerState.UP
+        elif self.connection is not None or self.reach is not None or self.looking:
+            state = PeerState.CONNECTING
+        else:
+            state = PeerState.DOWN if self.vitals.gave_up else PeerState.IDLE
+        self.vitals.enter(state, now)
+
+    def status(self) -> PeerStatus:
+        """For status pages."""
+        vitals, connection = self.vitals, self.connection
+        return PeerStatus(
+            self.name,
+            state=vitals.state,
+            since=vitals.since,
+            router=connection.via if connection is not None else None,
+            host=connection.host if connection is not None else None,
+            round_trip=vitals.round_trip,
+            bytes_sent=self.bytes_sent,
+            bytes_received=self.bytes_received,
+            queued_messages=self.outbox.messages,
+            queued_bytes=self.outbox.bytes,
+            failures=vitals.failures,
+            error=vitals.error,
+        )
+
+    @property
+    def idle(self) -> bool:
+        """Whether the peer can be forgotten at no cost."""
+        quiet = self.connection is None and self.reach is None and not self.looking and not self.up
+        return quiet and not self.outbox.messages and self.inbox.idle
+
+    def choose(self, connection: Connection) -> Resume:
+        """The arbiter takes `connection`; what it says first."""
+        assert self.arbiter
+        self._binding += 1
+        self.connection = connection
+        self.live = False
+        return self._resume()
+
+    def accepts(self, frame: Resume, met: int) -> bool:
+        """For the side that follows: whether `frame` is a newer choice than the one it knows; `met`: its connection's.
+
+        Another incarnation is a newer one only on a connection that came about later: what a process said before it
+        ended may come late, when the one after it has spoken.
+        """
+        if frame.incarnation != self._peer_incarnation:
+            return met > self._met
+        return frame.binding > self._binding
+
+    def answer(self, connection: Connection, binding: int) -> Resume:
+        """The side that follows takes the connection on which it was spoken to; what it says."""
+        assert not self.arbiter
+        self._met = max(self._met, connection.met)
+        self._binding = binding
+        self.connection = connection
+        return self._resume()
+
+    def resumed(self, frame: Resume) -> tuple[list[object], list[object]]:
+        """The other side's resume frame: tokens of what it has taken, and of what failed since it has forgotten us.
+
+        Raises BadFrame if it claims what cannot be; no token is lost then.
+        """
+        if self.arbiter and frame.binding != self._binding:
+            raise BadFrame("a resume frame that answers another")
+        lineage = self._peer_lineage
+        if lineage is not None and lineage[0] == frame.incarnation and lineage[1] > frame.epoch:
+            raise BadFrame("a resume frame of an earlier epoch")
+        restarted = self._peer_incarnation not in (None, frame.incarnation)
+        failed = self.outbox.fail_begun() if restarted else []
+        self._peer_incarnation = frame.incarnation
+        if lineage != (frame.incarnation, frame.epoch):
+            self._peer_lineage = (frame.incarnation, frame.epoch)
+            self.inbox.shrink()
+            self.inbox = Inbox(*self._credit, self._account)
+        known = None if restarted else frame.known
+        if known is not None and (known.incarnation, known.epoch) != (self._incarnation, self._epoch):
+            known = None
+        delivered = self.outbox.resume(known)
+        self._peer_credit = (frame.credit_bytes, frame.credit_messages)
+        self.outbox.set_credit(*((0, 0) if self.guest else self._peer_credit))
+        return delivered, failed
+
+    def promote(self) -> Credit:
+        """The guest has a registered name now; what to tell it."""
+        self.guest = False
+        self.outbox.set_credit(*self._peer_credit)
+        return Credit(*self._credit)
+
+    def inherit(self, former: Session) -> list[object]:
+        """Take the place of another session with the same name: the tokens of what the peer may have seen of it, which
+        fail; the rest of what waited there waits here."""
+        assert not self.outbox.messages
+        former.inbox.shrink()
+        failed = former.outbox.fail_begun()
+        self.outbox = former.outbox
+        self.up = former.up
+        return failed
+
+    def succeed(self, former: Session) -> None:
+        """Begin anew where the other one has failed: keep what is for people, and the order of connections."""
+        self.vitals = former.vitals
+        self.bytes_sent, self.bytes_received = former.bytes_sent, former.bytes_received
+        self._met = former._met
+
+    def receive(self, frame: Data) -> Arrived | None:
+        """A piece of a message; the message if it is whole now. Raises BadFrame or CreditOverrun."""
+        if self.guest:
+            raise BadFrame("a message from a node without a registered name")
+        return self.inbox.receive(frame)
+
+    def unbind(self) -> None:
+        """The connection is gone."""
+        self.connection = None
+        self.live = False
+
+    def give_up(self) -> list[object]:
+        """Fail everything; the tokens. What the peer has of it counts for nothing from now on."""
+        self._epoch += 1
+        self.inbox.shrink()
+        return self.outbox.fail_all()
+
+    def _resume(self) -> Resume:
+        known = self.inbox.known(*self._peer_lineage) if self._peer_lineage is not None else None
+        credit = (0, 0) if self.guest else self._credit
+        return Resume(self._incarnation, self._epoch, self._binding, *credit, known)
+
+    def __repr__(self) -> str:
+        state = "live" if self.live else "bound" if self.connection else "reaching" if self.reach else "apart"
+        return f"Session({self.name}, {state}, {self.outbox}, {self.inbox})"

@@ -1,0 +1,77 @@
+"""What all threads of a run share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nectar_node.launcher.local_network import LocalNetwork
+from testnet.chaos.report import Report
+from testnet.real.nodes.processes import is_paused
+from testnet.real.traces import TracePipes
+
+_GLANCE = 0.02
+
+
+@dataclass(slots=True)
+class Context:
+    """A testnet under chaos."""
+
+    network: LocalNetwork
+    nodes: tuple[str, ...]
+    seed: int
+    scratch: Path
+    """A folder for files to send."""
+    report: Report
+    lifeline: int | None = None
+    """What a node ends with that is booted here (`testnet.real.lifeline`); None: it outlives us."""
+    traces: TracePipes | None = None
+    """Of its nodes; None: they write none."""
+    finishing: threading.Event = field(default_factory=threading.Event)
+    """Set when nothing new is to begin."""
+    hurried: threading.Event = field(default_factory=threading.Event)
+    """Set when the user does not want to wait for what takes long."""
+    gone: bool = False
+    """The testnet, or what makes its faults, has been stopped by somebody else."""
+    abandoned: bool = False
+    """The user does not even want to wait for outcomes."""
+    ends_within: float = 60.0
+    """Seconds in which a process is gone whose connections have ended, however busy the machine is."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Of the report's counts."""
+    _began: float = field(default_factory=time.monotonic)
+    _patience_ends: float = float("inf")
+
+    @property
+    def now(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._began
+
+    def be_patient(self, seconds: float) -> None:
+        """Wait so long from now on for what is under way."""
+        self._patience_ends = self.now + seconds
+
+    def has_no_patience(self) -> bool:
+        """Whether that is over."""
+        return self.abandoned or self.gone or self.now > self._patience_ends
+
+    def others(self, name: str) -> list[str]:
+        """All nodes but that one."""
+        return [node for node in self.nodes if node != name]
+
+    def runs(self, name: str) -> bool:
+        """Whether the node is there and not paused."""
+        pid = self.network.place(name).owner()
+        return pid is not None and not is_paused(pid)
+
+    def has_ended(self, name: str, pid: int | None) -> bool:
+        """Whether that process of the node, which has hung up, is no more: a node that lives owes an answer."""
+        limit = time.monotonic() + self.ends_within
+        while (owner := self.network.place(name).owner()) == pid and time.monotonic() < limit:
+            time.sleep(_GLANCE)
+        if owner == pid:
+            with self.lock:
+                self.report.problems.append(f"{name} hung up though it runs")
+        return owner != pid

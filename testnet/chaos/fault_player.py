@@ -1,0 +1,163 @@
+"""Lets the faults of a schedule come and go, sees that all are gone, and how long the network takes to heal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
+
+from nectar_node.base.errors import BadInput, NodeError
+from nectar_node.contract.config import REGISTRAR_NAME
+from testnet.chaos.context import Context
+from testnet.chaos.report import Held
+from testnet.faults.catalogue import kind_of, parameters
+from testnet.faults.schedule import Schedule, Step
+from testnet.real.links.client import LinksProcess
+from testnet.real.nodes.processes import NodeProcesses, is_paused
+
+ECHO = "echo:echo:sys"
+"""In every node: answers whoever asks."""
+HEALS_WITHIN = 60.0
+"""Seconds after the last fault."""
+_ECHO_SECONDS = 5
+_GLANCE = 0.2
+_AT_ONCE = 32
+"""Pairs of nodes that are tried."""
+_BACK_WITHIN = 120.0
+"""Seconds in which a node boots again."""
+
+
+class FaultPlayer:
+    """The faults of one run. They end by themselves if this does not live to end them."""
+
+    def __init__(self, stage: Context, schedule: Schedule) -> None:
+        self._stage = stage
+        self._schedule = schedule
+        self._links = LinksProcess(stage.network)
+        self._holding: dict[int, Held] = {}
+        self.calm = threading.Event()
+        """Set when no fault holds, and none will come."""
+
+    def run(self) -> None:
+        """All of them in turn, or as many as there is time for; then the network heals."""
+        try:
+            for step in self._schedule:
+                self._pass_time(lambda at=step.at: self._stage.now >= at)  # type: ignore[misc]
+                if self._stage.finishing.is_set():
+                    break
+                self._come(step)
+            self._pass_time(lambda: not self._holding)
+        except NodeError as error:
+            self._failed(error)
+        finally:
+            self.clear()
+        if not self._stage.gone:
+            self._heal()
+
+    def words(self) -> list[str]:
+        """Of what holds now."""
+        return [held.step.fault.words() for held in list(self._holding.values())]
+
+    def clear(self) -> None:
+        """No fault of ours holds; every node runs."""
+        for number, held in list(self._holding.items()):
+            try:
+                self._links.ask("remove", number=number)
+            except BadInput:
+                pass  # it has ended by itself
+            except NodeError as error:
+                self._failed(error)
+            held.ended = self._stage.now
+        self._holding.clear()
+        if self._links.pid is None and not self._stage.gone:
+            self._stage.gone = True
+            self._problem("the links between the nodes have ended, or the testnet was stopped, in the midst of it")
+        for name in self._stage.network.names():
+            if name in (REGISTRAR_NAME, *self._stage.nodes):
+                self._bring_back(name)
+        self.calm.set()
+
+    def _come(self, step: Step) -> None:
+        assert step.until is not None
+        asked = {"kind": kind_of(step.fault), "parameters": parameters(step.fault)}
+        try:
+            row = self._links.ask("apply", **asked, seconds=step.until - step.at)
+        except NodeError as error:
+            if self._links.pid is None:
+                raise
+            self._stage.report.faults.append(Held(step, self._stage.now, refused=str(error)))
+            return
+        held = Held(step, self._stage.now)
+        self._stage.report.faults.append(held)
+        self._holding[int(row["number"])] = held
+
+    def _pass_time(self, done: Callable[[], bool]) -> None:
+        while not done() and not self._stage.finishing.wait(_GLANCE):
+            self._notice_ends()
+
+    def _notice_ends(self) -> None:
+        rows = self._links.ask("faults")["faults"]
+        there = {int(row["number"]) for row in rows}
+        for number in [each for each in self._holding if each not in there]:
+            self._holding.pop(number).ended = self._stage.now
+
+    def _bring_back(self, name: str) -> None:
+        """The links boot what they have let crash; this waits for that, and does it if they do not."""
+        nodes = NodeProcesses(self._stage.network, lifeline=self._stage.lifeline)
+        limit = time.monotonic() + _BACK_WITHIN
+        failure = "it does not start"
+        while time.monotonic() < limit:
+            pid = self._stage.network.place(name).owner()
+            if pid is not None and not is_paused(pid):
+                return
+            try:
+                if pid is not None:
+                    nodes.resume(name)
+                elif self._stage.gone:
+                    return  # whoever has stopped the testnet did not want it to run
+                else:
+                    nodes.start(name)
+            except NodeError as error:
+                failure = str(error)
+                time.sleep(0.2)
+        self._problem(f"{name} has not come back: {failure}")
+
+    def _failed(self, error: NodeError) -> None:
+        if self._links.pid is not None:  # else `clear` says what is behind it
+            self._problem(str(error))
+
+    def _problem(self, sentence: str) -> None:
+        problems = self._stage.report.problems
+        if sentence not in problems:
+            problems.append(sentence)
+
+    def _heal(self) -> None:
+        began = time.monotonic()
+        pairs = list(permutations(self._stage.nodes, 2))
+        with ThreadPoolExecutor(_AT_ONCE, "heal") as pool:
+            apart = [
+                each
+                for each in pool.map(lambda pair: self._reach(pair[0], pair[1], began + HEALS_WITHIN), pairs)
+                if each
+            ]
+        self._stage.report.apart = apart
+        if not apart:
+            self._stage.report.healed = time.monotonic() - began
+
+    def _reach(self, source: str, target: str, limit: float) -> str | None:
+        """None once `source` reaches `target`; else a sentence."""
+        arguments = {"target": f"{target}@{ECHO}", "body": '"chaos"', "timeout": _ECHO_SECONDS}
+        why = ""
+        while time.monotonic() < limit:
+            try:
+                with self._stage.network.connect(source) as client:
+                    answer = client.request("message", patience=2.0 * _ECHO_SECONDS, blob=None, mime=None, **arguments)
+                if answer.get("outcome") == "response":
+                    return None
+                why = str(answer.get("reason"))
+            except NodeError as error:
+                why = str(error)
+            time.sleep(0.1)
+        return f"{source} does not reach {target}: {why}"

@@ -1,0 +1,78 @@
+"""What may still come of transfers that nobody waits for any longer: they are ended, and what has come of them goes.
+
+A sender that has given up, or was killed, leaves a receiver that may be about to store the file. So senders are told
+to end first, and receivers when no sender is left who could tell them to begin or to store; each is waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nectar_node.base.errors import NodeError
+from nectar_node.launcher.client import ControlClient, ControlError
+from nectar_node.launcher.file_transfer import PROCESS
+from testnet.chaos.context import Context
+
+ENDS_WITHIN = 60.0
+"""Seconds in which transfers end that are cancelled; they take a tenth of one."""
+_ANSWER_SECONDS = 10
+_GLANCE = 0.05
+_OVER = ("done", "failed")
+_ROLES = ("sending", "receiving")
+
+
+def end_transfers(stage: Context, prefix: str, within: float = ENDS_WITHIN) -> None:
+    """End all transfers of files whose names begin with `prefix`: after that none of them comes any more.
+
+    Nodes that do not run have none. What has not ended within so many seconds is a problem of the run.
+    """
+    limit = time.monotonic() + within
+    for role in _ROLES:
+        left = _end(stage, stage.nodes, prefix, role)
+        while left and time.monotonic() < limit:
+            time.sleep(_GLANCE)
+            left = _end(stage, list(left), prefix, role)
+        stage.report.problems += [f"{name} may still be {role} files of this run: {why}" for name, why in left.items()]
+
+
+def partial_files(stage: Context) -> set[Path]:
+    """What has come of files that are not whole yet."""
+    folders = [stage.network.place(name).drives / "file_transfer:sys" / "inbox" / ".partial" for name in stage.nodes]
+    return {path for folder in folders if folder.is_dir() for path in folder.iterdir()}
+
+
+def _end(stage: Context, nodes: Sequence[str], prefix: str, role: str) -> dict[str, str]:
+    """Those of `nodes` on which such transfers may still run, and why."""
+    left = {}
+    for name in nodes:
+        try:
+            with stage.network.connect(name) as client:
+                running = _running(client, prefix, role)
+                for transfer in running:
+                    _ask(client, {"Cancel": {"id": transfer}})
+            if running:
+                left[name] = f"{', '.join(running)} has not ended"
+        except NodeError as error:
+            if stage.network.place(name).owner() is not None:
+                left[name] = str(error)
+    return left
+
+
+def _running(client: ControlClient, prefix: str, role: str) -> list[str]:
+    """Their ids."""
+    rows = _ask(client, "List")["List"]
+    ours = [row for row in rows if row["name"].startswith(prefix) and row["direction"] == role]
+    return [row["id"] for row in ours if row["state"] not in _OVER]
+
+
+def _ask(client: ControlClient, body: object) -> Any:
+    """What file_transfer answers; raises NodeError."""
+    arguments = {"target": PROCESS, "timeout": _ANSWER_SECONDS, "blob": None, "mime": None}
+    answer = client.request("message", patience=2.0 * _ANSWER_SECONDS, body=json.dumps(body), **arguments)
+    if answer.get("outcome") != "response":
+        raise ControlError(f"its file_transfer does not answer ({answer.get('reason')})")
+    return json.loads(answer["body"])

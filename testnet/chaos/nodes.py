@@ -1,0 +1,173 @@
+"""The testnet on which there is to be chaos: one that runs, one that is down, or one of its own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nectar_node.base.errors import BadInput, NotRunning
+from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.launcher import launch
+from nectar_node.launcher.boot_options import keep_options, kept_options
+from nectar_node.launcher.file_transfer import PROCESS
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from testnet.chaos.fault_player import ECHO
+from testnet.real.lifeline import hold_lifeline
+from testnet.real.links.client import LinksProcess
+from testnet.real.nodes.processes import is_paused
+from testnet.real.traces import TRACES_FOLDER, TracePipes
+
+_PATIENCE = 30.0
+"""Seconds in which a node that nothing is wrong with says what it runs."""
+_PREFIX = "nectar-chaos-"
+"""Of the names of temporary folders."""
+OWN_NODES = ("one.nec", "two.nec", "three.nec")
+
+
+@dataclass(slots=True)
+class Ground:
+    """A testnet that runs, with faults possible and none there."""
+
+    network: LocalNetwork
+    nodes: tuple[str, ...]
+    lifeline: int | None = None
+    """What it ends with, if it was started here (`testnet.real.lifeline`)."""
+    scratch: Path | None = None
+    """Where files to send are made; None: where temporary files are. It goes even if this process is killed."""
+    traces: TracePipes | None = None
+    """Of its nodes, from their boot on; None: they ran before."""
+    keep: bool = False
+    """Leave its traces there, and its folder if it is one of its own."""
+
+
+@contextmanager
+def ground(folder: Path, tell: Callable[[str], None]) -> Iterator[Ground]:
+    """The testnet in `folder`; what is started here is stopped at the end. `tell` is given a sentence on which it is,
+    before anything starts. Raises NodeError.
+
+    Where there is none in the usual folder, one of its own is started in a temporary one.
+    """
+    network = LocalNetwork(folder)
+    if folder == DEFAULT_FOLDER and not network.exists():
+        with _own(tell) as place:
+            yield place
+        return
+    network = LocalNetwork.find(folder)
+    running = [name for name in network.names() if network.place(name).owner() is not None]
+    if running:
+        nodes = check(network, running)
+        tell(f"The testnet in {folder} runs, and will go on running.")
+        with _scratch() as scratch, hold_lifeline(folder, (scratch,), nodes=()):
+            yield Ground(network, nodes, scratch=scratch)
+        return
+    names = [name for name in network.names() if name != REGISTRAR_NAME]
+    _check_count(names, network)
+    tell(f"The testnet in {folder} is down: it starts now, and runs until this is over.")
+    with _scratch() as scratch, _traced(network, names, scratch) as place:
+        yield place
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _own(tell: Callable[[str], None]) -> Iterator[Ground]:
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    words = f"one of its own, with {len(OWN_NODES)} nodes, starts in {folder}, and runs until this is over"
+    tell(f"No testnet runs here: {words}.")
+    place = None
+    try:
+        with _traced(LocalNetwork(folder), OWN_NODES, folder) as place:
+            yield place
+    finally:
+        if place is None or not place.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _traced(network: LocalNetwork, names: Sequence[str], scratch: Path) -> Iterator[Ground]:
+    """Within this, the nodes run as in `started`, and write their traces; they do so only this time."""
+    before = {name: kept_options(network.place(name)).trace for name in (REGISTRAR_NAME, *names)}
+    pipes = [network.place(name).trace for name in before]
+    with closing(TracePipes(network.folder / TRACES_FOLDER)) as traces:
+        place = Ground(network, tuple(names), scratch=scratch, traces=traces)
+        try:
+            with started(network, names, traces, (scratch, traces.folder, *pipes)) as place.lifeline:
+                yield place
+        finally:
+            for name, trace in before.items():
+                folder = network.place(name)
+                if folder.boot.exists():
+                    keep_options(folder, replace(kept_options(folder), trace=trace))
+            if not place.keep:
+                shutil.rmtree(traces.folder, ignore_errors=True)
+
+
+@contextmanager
+def started(
+    network: LocalNetwork, names: Sequence[str], traces: TracePipes | None = None, temporary: Collection[Path] = ()
+) -> Iterator[int]:
+    """Within this, the registrar and these nodes run, with links between them, and write `traces`; their lifeline.
+
+    If this process is killed, they end, and the pipes and folders `temporary` are removed.
+    """
+    links = LinksProcess(network)
+    with hold_lifeline(network.folder, temporary) as lifeline:
+        try:
+            links.start(lifeline)
+            nodes = []
+            for name in (REGISTRAR_NAME, *names):
+                booted = links.connect(name).options(kept_options(network.place(name)))
+                options = replace(booted, lifeline=lifeline)
+                if traces is not None:
+                    traces.expect(name, network.place(name))
+                    options = replace(options, trace=True)
+                nodes.append((name, options))
+            launch.start(network, nodes)
+            yield lifeline
+        finally:
+            launch.stop(network.place(name) for name in network.names())
+            links.stop()
+
+
+def check(network: LocalNetwork, running: Sequence[str]) -> tuple[str, ...]:
+    """The nodes among those that run between which there can be chaos; raises NodeError that says why there cannot."""
+    links = LinksProcess(network)
+    left = links.left()
+    if links.pid is None or not left:
+        raise NotRunning(links.why_not())
+    paused = [name for name in running if is_paused(network.place(name).owner() or 0)]
+    if paused:
+        raise BadInput(f"{paused[0]} is paused: `{network.command('testnet resume', paused[0])}` lets it go on.")
+    held = [str(row["words"]) for row in links.ask("faults")["faults"]]
+    if held:
+        mend = network.command("testnet fault remove", "all")
+        raise BadInput(f"There are faults already ({'; '.join(held)}): `{mend}` ends them.")
+    nodes = [name for name in running if name != REGISTRAR_NAME and name in left]
+    _check_count(nodes, network)
+    for name in nodes:
+        _check_packages(network, name)
+    return tuple(nodes)
+
+
+def _check_count(nodes: Sequence[str], network: LocalNetwork) -> None:
+    if len(nodes) < 2:
+        more = network.command("testnet up", "--nodes", "one.nec,two.nec", "--detach")
+        raise BadInput(f"Chaos needs two nodes or more that run behind links: start more, as with `{more}`.")
+
+
+def _check_packages(network: LocalNetwork, name: str) -> None:
+    with network.connect(name) as client:
+        rows = client.request("ps", patience=_PATIENCE).get("processes", ())
+    there = {str(row["address"]).rpartition("@")[2] for row in rows}
+    for process in (PROCESS.rpartition("@")[2], ECHO):
+        if process not in there:
+            package = process.split(":")[1]
+            raise BadInput(f"{name} does not run the package {package}, which chaos needs: start it on all nodes.")

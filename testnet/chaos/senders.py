@@ -1,0 +1,164 @@
+"""A thread for each node that sends one file after another to the other nodes, and sees that each is what was sent."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from nectar_node.base.errors import NodeError
+from nectar_node.launcher.client import Answer, ControlClient, NodeGone
+from nectar_node.launcher.file_transfer import PROCESS, TransferFailed, decode_outcome_untrusted
+from testnet.chaos.context import Context
+
+SIZES = (0, 1000, 65_536, 1_000_000, 4_000_000, 16_000_000)
+TIMEOUT = 80
+"""Seconds for one transfer."""
+PAUSE = 0.2
+"""Seconds between two."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    target: str
+    digest: bytes
+    size: int
+
+
+class Sender:
+    """The files of one node."""
+
+    def __init__(self, stage: Context, name: str, prefix: str) -> None:
+        """`prefix`: what the names of all files of this run begin with, and of no others."""
+        self._stage = stage
+        self._name = name
+        self._prefix = prefix
+        self._chance = Random(f"{stage.seed}/files/{name}")
+        self._number = 0
+        self._unsure: list[_File] = []
+        """Those that may come to be there, though nobody was told so."""
+
+    def run(self) -> None:
+        """Until nothing new is to begin."""
+        while not self._stage.finishing.is_set():
+            if self._stage.runs(self._name):
+                self._send(self._draw())
+            self._stage.finishing.wait(PAUSE)
+
+    def sweep(self) -> None:
+        """Look at what has come though nobody was told so; when all transfers have ended
+        (`testnet.chaos.leftovers`)."""
+        for file in self._unsure:
+            self._check(file, must_be_there=False)
+
+    def _draw(self) -> _File:
+        self._number += 1
+        path = self._stage.scratch / f"{self._prefix}{self._name}-{self._number}.bin"
+        target = self._chance.choice(self._stage.others(self._name))
+        data = self._chance.randbytes(self._chance.choice(SIZES))
+        path.write_bytes(data)
+        return _File(path, target, _digest(data), len(data))
+
+    def _send(self, file: _File) -> None:
+        transfers, lock, has_begun = self._stage.report.transfers, self._stage.lock, False
+        pid = self._stage.network.place(self._name).owner()
+        try:
+            with self._stage.network.connect(self._name) as client:
+                order = self._order(client, file)
+                client.send("message", target=PROCESS, body=order, timeout=TIMEOUT, blob=None, mime=None)
+                has_begun = True
+                with lock:
+                    transfers.started += 1
+                answer = self._await(client, file)
+            self._end(file, answer)
+        except NodeGone:
+            died = self._stage.has_ended(self._name, pid)
+            with lock:
+                transfers.died += has_begun and died
+                transfers.unended += has_begun and not died
+            self._unsure.append(file)
+        except NodeError:  # it cannot be asked just now
+            with lock:
+                transfers.unended += has_begun
+            self._unsure.append(file)
+        finally:
+            file.path.unlink(missing_ok=True)
+
+    def _order(self, client: ControlClient, file: _File) -> str:
+        shared = client.request("share", file=str(file.path))["path"]
+        order = {"id": file.path.stem, "path": shared, "name": file.path.name, "to": file.target}
+        return json.dumps({"Send": order})
+
+    def _await(self, client: ControlClient, file: _File) -> Answer | None:
+        """The outcome; None: nobody waits for it any longer."""
+        is_cancelled = False
+        while not client.has_answer(0.2):
+            if self._stage.has_no_patience():
+                return None
+            if self._stage.hurried.is_set() and not is_cancelled:
+                is_cancelled = True
+                self._cancel(file)
+        return client.receive()
+
+    def _cancel(self, file: _File) -> None:
+        body = json.dumps({"Cancel": {"id": file.path.stem}})
+        with contextlib.suppress(NodeError), self._stage.network.connect(self._name) as client:
+            client.request("message", patience=5.0, target=PROCESS, body=body, timeout=5, blob=None, mime=None)
+
+    def _end(self, file: _File, answer: Answer | None) -> None:
+        transfers = self._stage.report.transfers
+        kind = kind_of_failure(answer)
+        if kind is None:
+            self._check(file, must_be_there=True)
+        else:
+            self._unsure.append(file)
+        with self._stage.lock:
+            if kind is None:
+                transfers.completed += 1
+                transfers.bytes += file.size
+            elif answer is None and self._stage.abandoned:
+                transfers.abandoned += 1
+            elif answer is None:
+                transfers.unended += 1
+            else:
+                transfers.failed[kind] += 1
+
+    def _check(self, file: _File, must_be_there: bool) -> None:
+        """A file that is there is the one that was sent; it is removed then."""
+        place = self._stage.network.place(file.target).drives / "file_transfer:sys" / "inbox" / file.path.name
+        try:
+            data = place.read_bytes()
+        except FileNotFoundError:
+            if must_be_there:
+                self._complain(f"{self._name} was told that {file.target} has {file.path.name}, which is not there")
+            return
+        if _digest(data) == file.digest:
+            with contextlib.suppress(OSError):
+                place.unlink()
+        else:
+            self._complain(f"{place} differs from what {self._name} sent ({len(data)} bytes, sent were {file.size})")
+
+    def _complain(self, sentence: str) -> None:
+        with self._stage.lock:
+            self._stage.report.transfers.wrong.append(sentence)
+
+
+def kind_of_failure(answer: Answer | None) -> str | None:
+    """What a sender was told; None: that the file is there."""
+    if answer is None:
+        return "nothing"
+    if answer.get("outcome") != "response":
+        return f"no answer ({answer.get('reason')})"
+    try:
+        decode_outcome_untrusted(answer)
+    except TransferFailed as failure:
+        return failure.kind
+    return None
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data).digest()

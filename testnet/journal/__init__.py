@@ -1,0 +1,1 @@
+"""Journals as files, and how their lines are worded; imports `model`."""

@@ -1,0 +1,30 @@
+"""What happens in a simulation, as the lines of its journal say it."""
+
+from __future__ import annotations
+
+import json
+
+from kernel.router.trace import TraceRecord
+from nectar_node.driver.trace_file import record_value
+from testnet.model.fields import nodes_of
+from testnet.model.rule import Fault
+
+
+def message(record: TraceRecord) -> str:
+    """A step of a message."""
+    return f"message {_compact(record_value(record))}"
+
+
+def fault_begins(number: int, fault: Fault) -> str:
+    """A fault holds from now on."""
+    nodes = nodes_of(fault)
+    return f"fault {_compact({'number': number, 'words': fault.words(), 'nodes': nodes, 'state': 'begins'})}"
+
+
+def fault_ends(number: int) -> str:
+    """It holds no longer."""
+    return f"fault {_compact({'number': number, 'state': 'ends'})}"
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,207 @@
+"""Journals of simulations as files: a header, a line for each event, an end.
+
+    nectar-journal 1 {"scenario": …, "seed": …, "nodes": […], "options": {…}, "schedule": […]}
+    0.012345678 send.nec dials recv.nec
+    end {"digest": …, "events": …, "seconds": …, "result": …, "text": …}
+
+Owns the form of these lines; what the words of an event mean is for whoever reads them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kernel.contract.json_text import parse_untrusted
+from nectar_node.base.errors import BadInput
+
+MAGIC = "nectar-journal"
+VERSION = "1"
+OF_A_TEST = "pytest"
+"""In place of a scenario's name: what was simulated is a test of somebody's own; see `testnet.testing`."""
+MAX_BYTES = 256 << 20
+"""Of a journal that is read."""
+MAX_LINE_BYTES = 1 << 20
+NOBODY = "-"
+"""In place of a node's name: what happens to all of the network."""
+
+_EVENT = re.compile(r"([0-9]{1,12}\.[0-9]{9}) (\S{1,253}) (\S.*)")
+
+
+class BadJournal(BadInput):
+    """The file is no journal that can be read; the message says why, and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What was simulated."""
+
+    scenario: str
+    seed: int
+    nodes: tuple[str, ...]
+    options: dict[str, Any]
+    schedule: tuple[dict[str, Any], ...]
+    """The faults: each with its `kind`, the times `at` and `until`, and its parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line."""
+
+    line: int
+    """Its number in the file, from 1."""
+    at: float
+    """Seconds of virtual time."""
+    node: str
+    """Or NOBODY."""
+    text: str
+    """What happened; its first word says what kind of thing that is."""
+
+    def words(self) -> str:
+        """The line itself."""
+        return f"{self.at:.9f} {self.node} {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How it went."""
+
+    digest: str
+    """BLAKE3 over all lines of events, in hex."""
+    events: int
+    seconds: float
+    """Of virtual time."""
+    result: str
+    """passed, violated, deadline or broken."""
+    text: str
+    """What was violated, or is missing at the deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """A whole file."""
+
+    header: Header
+    events: tuple[Event, ...]
+    end: End
+
+
+def time_of(line: str) -> float:
+    """Of an event's line."""
+    return float(line.partition(" ")[0])
+
+
+def write_journal(path: Path, plan: Mapping[str, object], events: Iterable[str], end: End) -> None:
+    """Write a whole file; `plan` is what Header reads, and `events` are the lines. Raises OSError."""
+    lines = (f"{MAGIC} {VERSION} {json.dumps(plan)}", *events, f"end {json.dumps(asdict(end))}", "")
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def read_journal_untrusted(path: Path) -> Journal:
+    """The journal in a file of at most MAX_BYTES; raises BadJournal."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadJournal(f"{path} cannot be read: {error.strerror}.") from None
+    if len(data) > MAX_BYTES:
+        raise BadJournal(f"{path} is larger than {MAX_BYTES >> 20} MiB, the most that is read of a journal.")
+    try:
+        return parse_journal_untrusted(data)
+    except BadJournal as error:
+        raise BadJournal(f"{path}{error}") from None
+
+
+def parse_journal_untrusted(data: bytes) -> Journal:
+    """The journal in these bytes; raises BadJournal, whose message goes on where the name of a file has been said."""
+    _check_magic(data)
+    lines = data.split(b"\n")
+    if lines[-1] != b"" or not lines[-2].startswith(b"end "):
+        raise BadJournal(" is cut off: its last line is not that of a whole journal. Run the simulation again.")
+    header = _header(_values(1, _text(1, lines[0]).split(" ", 2)[2]))
+    events = tuple(_events(lines[1:-2]))
+    last = len(lines) - 1
+    end = _end(_values(last, _text(last, lines[-2])[len("end ") :]))
+    if end.events != len(events):
+        raise BadJournal(f" has {len(events)} events, and {end.events} according to its end: it has been changed.")
+    return Journal(header, events, end)
+
+
+def _check_magic(data: bytes) -> None:
+    words = data[:1000].split(b"\n", 1)[0].split(b" ", 2)
+    if words[0] != MAGIC.encode() or len(words) < 3:
+        raise BadJournal(f" is no journal of a simulation: it does not begin with {MAGIC!r}.")
+    version = words[1][:20].decode("ascii", "backslashreplace")
+    if version != VERSION:
+        raise BadJournal(
+            f" is a journal of version {version}, and this reads version {VERSION}: "
+            "read it with the project that wrote it."
+        )
+
+
+def _events(lines: list[bytes]) -> Iterator[Event]:
+    before = 0.0
+    for number, line in enumerate(lines, 2):
+        match = _EVENT.fullmatch(_text(number, line))
+        if match is None:
+            raise _bad(number, "expected a time with nine decimals, a node and what happened")
+        event = Event(number, float(match[1]), match[2], match[3])
+        if event.at < before:
+            raise _bad(number, "its time is before that of the line above")
+        before = event.at
+        yield event
+
+
+def _text(number: int, line: bytes) -> str:
+    if len(line) > MAX_LINE_BYTES:
+        raise _bad(number, f"it is longer than {MAX_LINE_BYTES} bytes")
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        raise _bad(number, "it is not UTF-8") from None
+
+
+def _values(number: int, text: str) -> dict[str, Any]:
+    try:
+        value = parse_untrusted(text)
+    except ValueError:
+        raise _bad(number, "its JSON is broken") from None
+    if not isinstance(value, dict):
+        raise _bad(number, "expected a JSON object")
+    return value
+
+
+def _header(value: dict[str, Any]) -> Header:
+    match value:
+        case {
+            "scenario": str(scenario),
+            "seed": int(seed),
+            "nodes": [*nodes],
+            "options": dict(options),
+            "schedule": [*schedule],
+        } if all(isinstance(each, str) for each in nodes) and all(isinstance(each, dict) for each in schedule):
+            return Header(scenario, seed, tuple(nodes), options, tuple(schedule))
+        case _:
+            raise _bad(1, "expected a scenario, a seed, nodes, options and a schedule")
+
+
+def _end(value: dict[str, Any]) -> End:
+    match value:
+        case {
+            "digest": str(digest),
+            "events": int(events),
+            "seconds": float(seconds) | int(seconds),
+            "result": str(result),
+            "text": str(text),
+        }:
+            return End(digest, events, float(seconds), result, text)
+        case _:
+            raise BadJournal(", its last line: expected a digest, events, seconds, a result and a text.")
+
+
+def _bad(number: int, why: str) -> BadJournal:
+    return BadJournal(f", line {number}: {why}.")

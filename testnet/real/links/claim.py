@@ -1,0 +1,87 @@
+"""A testnet's network on loopback: taken while its links run, and remembered in its folder."""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nectar_node.base import own_files
+from nectar_node.base.errors import BadInput, CannotListen
+from nectar_node.base.folder import NodeFolder
+from testnet.real.nodes.addresses import Allocation, LoopbackNetwork, Place, decode_allocation_untrusted
+
+LINKS_FOLDER = "links"
+_PLACES_FILE = "places.json"
+_MAX_FILE_BYTES = 1 << 17
+"""Of MAX_NODES names, each as long as one can be."""
+_ATTEMPTS = 16
+
+
+def links_folder(folder: Path) -> NodeFolder:
+    """Where the links of the testnet in `folder` have their lock, their control socket and their log."""
+    return NodeFolder(folder / LINKS_FOLDER)
+
+
+@contextmanager
+def claim(folder: Path) -> Iterator[Allocation]:
+    """The network of the testnet in `folder` is this process's until the end of this; raises CannotListen, BadInput."""
+    own_files.make_folder(links_folder(folder).path)
+    known = read(folder)
+    networks = [LoopbackNetwork.of(folder, number) for number in range(_ATTEMPTS)] if known is None else [known.network]
+    network, claimed = _take(networks, folder)
+    with claimed:
+        yield known or Allocation(network)
+
+
+def read(folder: Path) -> Allocation | None:
+    """What is remembered; raises BadInput if that is damaged. None: nothing."""
+    path = links_folder(folder).path / _PLACES_FILE
+    try:
+        return decode_allocation_untrusted(json.loads(own_files.read(path, _MAX_FILE_BYTES)))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"{path} is damaged ({error}): stop the testnet, remove the file, and start again.") from error
+
+
+def allot(folder: Path, allocation: Allocation, name: str) -> Place:
+    """The place of the node `name` in the testnet in `folder`, remembered; raises BadInput if there is none left, and
+    CannotListen if it cannot be remembered."""
+    known = name in allocation.names
+    place = allocation.place(name)
+    if not known:
+        try:
+            _write(folder, allocation)
+        except OSError as error:
+            allocation.names.remove(name)
+            where = links_folder(folder).path
+            raise CannotListen(f"The place of {name} cannot be written to {where}: {error.strerror}.") from error
+    return place
+
+
+def _write(folder: Path, allocation: Allocation) -> None:
+    path = links_folder(folder).path / _PLACES_FILE
+    own_files.write(path, (json.dumps(allocation.value(), indent=2) + "\n").encode())
+
+
+def _take(networks: list[LoopbackNetwork], folder: Path) -> tuple[LoopbackNetwork, socket.socket]:
+    for network in networks:
+        claimed = socket.socket()
+        try:
+            claimed.bind(network.claim)
+        except OSError as error:
+            claimed.close()
+            if error.errno != errno.EADDRINUSE:
+                raise CannotListen(
+                    f"The links cannot use {network.claim[0]} ({error.strerror}): start the nodes with --direct."
+                ) from error
+        else:
+            return network, claimed
+    raise CannotListen(
+        f"The addresses {networks[-1].prefix}.* of the testnet in {folder} are in use, by a copy of it perhaps: "
+        "stop that one first."
+    )

@@ -1,0 +1,101 @@
+"""How the command line starts the links of a testnet, and asks them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from nectar_node.base import own_files
+from nectar_node.base.errors import NotRunning
+from nectar_node.launcher import launch
+from nectar_node.launcher.boot_options import kept_options
+from nectar_node.launcher.client import ControlClient
+from nectar_node.launcher.local_network import LocalNetwork
+from testnet.real.links.claim import links_folder, read
+from testnet.real.nodes.addresses import Place
+
+READY_TIMEOUT = 60.0
+"""Seconds in which the links must be ready, however busy the machine is."""
+FAULT_TIMEOUT = 120.0
+"""Seconds in which a fault begins or ends: a node may have to boot."""
+_NAME = "the links"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LinksProcess:
+    """The process that runs the links of a testnet on loopback, if it runs."""
+
+    network: LocalNetwork
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None: it does not run."""
+        return links_folder(self.network.folder).owner()
+
+    def start(self, lifeline: int | None = None) -> bool:
+        """Start it if it does not run; whether it was started. It, and the nodes that it starts, end with `lifeline`
+        (`testnet.real.lifeline`), if they are given one. Raises CannotStart."""
+        if self.pid is not None:
+            return False
+        folder = links_folder(self.network.folder)
+        self.network.secure()
+        own_files.make_folder(folder.path)
+        command = [sys.executable, "-P", "-m", "testnet.real.links"]
+        starting = launch.spawn(_NAME, folder, command, [str(self.network.folder)], lifeline)
+        try:
+            launch.tell(starting, b"")
+            launch.await_ready(starting, time.monotonic() + READY_TIMEOUT)
+        except BaseException:
+            launch.abandon([starting.process])
+            raise
+        finally:
+            os.close(starting.ready)
+        return True
+
+    def stop(self) -> str | None:
+        """End it; "stopped" or "killed". None: it did not run."""
+        folder = links_folder(self.network.folder)
+        return launch.stop([folder]).get(folder.path.name)
+
+    def connect(self, name: str) -> Place:
+        """The place of the node `name`, which others reach from now on; raises NodeError."""
+        answer = self.ask("add", name=name)
+        host, port = answer["front"]
+        return Place(answer["host"], answer["port"], (host, port))
+
+    def ask(self, command: str, **arguments: object) -> Row:
+        """What it answers; raises NotRunning with what to do, and as `ControlClient.request`."""
+        try:
+            client = ControlClient.connect(_NAME, links_folder(self.network.folder))
+        except OSError as error:
+            raise NotRunning(self.why_not()) from error
+        with client:
+            return client.request(command, patience=FAULT_TIMEOUT, **arguments)
+
+    def why_not(self) -> str:
+        """Why nobody can be asked, and what to do, as a sentence."""
+        up, down = self.network.command("testnet up"), self.network.command("testnet down")
+        if (pid := self.pid) is not None:
+            return f"The links run as process {pid} but do not answer: see {links_folder(self.network.folder).log}."
+        running = [name for name in self.network.names() if self.network.place(name).owner() is not None]
+        if not running:
+            return f"The testnet in {self.network.folder} is down: start it with `{up}`."
+        if self.left():
+            return f"The links between the nodes have ended, so no node reaches another: `{up}` starts them again."
+        return (
+            "These nodes reach each other directly, so nothing stands between them where faults could be: "
+            f"stop them with `{down}`, and start them with `{up}`, without --direct."
+        )
+
+    def left(self) -> list[str]:
+        """The nodes that run and that others are told to reach through the links."""
+        allocation = read(self.network.folder)
+        if allocation is None:
+            return []
+        running = [name for name in allocation.names if self.network.place(name).owner() is not None]
+        return [name for name in running if kept_options(self.network.place(name)).host == allocation.place(name).host]

@@ -1,0 +1,97 @@
+"""(trio) Where others dial one node: open as long as they are not all to be refused.
+
+Whoever has connected to the links cannot be refused any more, only reset. So the operating system refuses: while nobody
+listens behind the door, and while a fault has everybody's dials refused, the links do not listen either. A listening
+socket cannot tell who dials before it has accepted; dials that only some are refused are reset.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+import trio
+
+from testnet.real.links import sockets
+from testnet.real.links.rules import Rules
+from testnet.real.nodes.addresses import Place
+
+_LOOK_SECONDS = 0.05
+"""Between two looks whether a node that was down listens again, or a door can be opened."""
+
+
+class Door:
+    """Of the node `name`, which is at `place`."""
+
+    def __init__(self, name: str, place: Place, rules: Rules, enter: Callable[[socket.socket, str], None]) -> None:
+        """Open, unless `rules` refuse everybody; `enter` is given each connection, and the host that it comes from.
+        Raises OSError if nobody can listen there."""
+        self._name = name
+        self._place = place
+        self._rules = rules
+        self._enter = enter
+        self._listener: socket.socket | None = sockets.listen(place.front)
+        self._is_vacant = False
+        """A dial has found nobody, and nobody has come since."""
+        self._arrivals = 0
+        self.look()
+
+    def look(self) -> None:
+        """Open or close it as the rules want it now."""
+        if self._rules.refuse(self._name):
+            self._close()
+        elif not self._is_vacant or self._rules.concern(self._name):
+            self._open()
+
+    def occupy(self, place: Place) -> None:
+        """The node is at `place`, and may listen there: a dial will tell."""
+        self._place = place
+        self._arrivals += 1
+        self._is_vacant = False
+        self.look()
+
+    async def dial(self, source: str | None) -> socket.socket:
+        """A connection to the node, from the host `source` if that is not None; raises OSError.
+
+        If nobody is there, the door is closed, unless a fault says what becomes of dials.
+        """
+        arrivals = self._arrivals
+        try:
+            return await sockets.connect(self._place.endpoint, source)
+        except ConnectionRefusedError:
+            if arrivals == self._arrivals and not self._rules.concern(self._name):
+                self._is_vacant = True
+                self._close()
+            raise
+
+    async def serve(self) -> None:
+        """Let others in, whenever it is open; runs for ever."""
+        try:
+            while True:
+                if self._listener is None:
+                    await self._wait()
+                    continue
+                with suppress(OSError):  # it has been closed
+                    self._enter(*await sockets.accept(self._listener))
+        finally:
+            self._close()
+
+    async def _wait(self) -> None:
+        with trio.move_on_after(_LOOK_SECONDS):
+            await self._rules.changed()
+        if self._is_vacant and not self._rules.concern(self._name):
+            with trio.move_on_after(_LOOK_SECONDS), suppress(OSError):
+                sockets.close(await sockets.connect(self._place.endpoint, None))
+                self._is_vacant = False
+        self.look()
+
+    def _open(self) -> None:
+        if self._listener is None:
+            with suppress(OSError):  # there may be no descriptor just now
+                self._listener = sockets.listen(self._place.front)
+
+    def _close(self) -> None:
+        if self._listener is not None:
+            sockets.close(self._listener)
+            self._listener = None

@@ -1,0 +1,81 @@
+"""The links of nodes that have hosts of their own: network namespaces, and the links in the hub between them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from testnet.faults.black_hole import BlackHole
+from testnet.faults.partition import Partition
+from testnet.faults.registrar_down import RegistrarDown
+from testnet.model.rule import Fault
+from testnet.model.where import Where
+from testnet.real.links.thread import ThreadedLinks, run_links
+from testnet.real.nodes.addresses import FRONT_PORT, NODE_PORT, Place
+from testnet.real.nodes.namespaces import HUB, Namespaces
+
+
+@dataclass(slots=True)
+class HostLinks:
+    """See `testnet.real.socket_lab.RealLinks`. What cuts off one node from all others pulls its cable."""
+
+    hosts: Namespaces
+    links: ThreadedLinks
+    _places: dict[str, Place] = field(default_factory=dict)
+    _pulled: Counter[str] = field(default_factory=Counter)
+    """How many faults have pulled the cable of a host."""
+    _cables: dict[int, str] = field(default_factory=dict)
+    """By the fault's number: whose cable it has pulled."""
+
+    def connect(self, name: str) -> Place:
+        """The place of the node `name`, which others reach from now on; its host is made if there is none."""
+        place = self._places.get(name)
+        if place is None:
+            host, front = self.hosts.add(name), (self.hosts.add_hub_address(), FRONT_PORT)
+            place = self._places[name] = Place(host, NODE_PORT, front, tuple(self.hosts.command(name)))
+            self.links.add(name, place)
+        return place
+
+    def apply(self, fault: Fault) -> int:
+        """`Links.apply`."""
+        host = cut_off(fault)
+        if host is None or host not in self._places:
+            return self.links.apply(fault)
+        number = self.links.reserve()
+        self._cables[number] = host
+        self._pulled[host] += 1
+        self.hosts.take_down(host)
+        return number
+
+    def remove(self, number: int) -> None:
+        """`Links.remove`."""
+        host = self._cables.pop(number, None)
+        if host is None:
+            self.links.remove(number)
+            return
+        self._pulled[host] -= 1
+        if not self._pulled[host]:
+            self.hosts.bring_up(host)
+
+    def cut(self, where: Where) -> int:
+        """`Links.cut`."""
+        return self.links.cut(where)
+
+
+def cut_off(fault: Fault) -> str | None:
+    """The node that this fault cuts off from all others; None: it does something else."""
+    match fault:
+        case Partition(where) | BlackHole(where) if where.both and len(where.names) == 1:
+            return where.names[0]
+        case RegistrarDown("unreachable", node):
+            return node
+    return None
+
+
+@contextmanager
+def run_host_links(seed: int = 0) -> Iterator[HostLinks]:
+    """Links in a hub of their own, until the end of this; raises NoNamespaces."""
+    with Namespaces() as hosts, run_links(seed, lambda: hosts.enter(HUB)) as links:
+        yield HostLinks(hosts, links)

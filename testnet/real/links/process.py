@@ -1,0 +1,113 @@
+"""(trio) The process that runs the links of a testnet on loopback, beside its nodes.
+
+It outlives any of them, and ends with the testnet. What it is asked is the business of `control`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from nectar_node.base import lifeline, log, own_files
+from nectar_node.base.errors import NodeError, first
+from nectar_node.console import streams
+from nectar_node.control import server
+from nectar_node.launcher.local_network import LocalNetwork
+from testnet.real.links.claim import claim, links_folder
+from testnet.real.links.control import MAX_LINE_BYTES, LinksControl
+from testnet.real.links.fabric import open_links
+from testnet.real.nodes.addresses import Allocation
+from testnet.real.nodes.processes import NodeProcesses
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptors:
+    """What whoever has started the process has given to it."""
+
+    ready: int | None
+    """See `launch.spawn`."""
+    line: int | None
+    """A lifeline (`nectar_node.base.lifeline`), for the nodes that are started here too."""
+
+
+def run(folder: Path, given: Descriptors) -> None:
+    """Run the links of the testnet in `folder` until SIGTERM, Ctrl-C or the end of the lifeline.
+
+    Raises NodeError, and groups of them.
+    """
+    if given.line is not None:
+        lifeline.hold(given.line)
+        if lifeline.has_ended(given.line):
+            return  # before anything is made that nobody would remove
+    place = links_folder(folder)
+    own_files.make_folder(place.path)
+    lock = place.acquire()
+    try:
+        log.rotate(place.log)
+        with claim(folder) as allocation:
+            trio.run(_serve, folder, allocation, given)
+    finally:
+        own_files.remove(place.control)
+        os.close(lock)
+
+
+async def _serve(folder: Path, allocation: Allocation, given: Descriptors) -> None:
+    nodes = partial(NodeProcesses, LocalNetwork(folder), lifeline=given.line)
+    async with open_links() as links, trio.open_nursery() as nursery:
+        control = LinksControl(links, nodes, folder, allocation)
+        for name in list(allocation.names):
+            control.connect(name)
+        listener = server.bind(links_folder(folder).control)
+        nursery.start_soon(server.serve, control, listener, MAX_LINE_BYTES)
+        nursery.start_soon(control.expire)
+        nursery.start_soon(_end_with_starter, given.line, nursery.cancel_scope)
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            _report(given.ready, {"endpoint": list(allocation.network.claim), "warning": None})
+            async for _ in signals:
+                break
+        nursery.cancel_scope.cancel()
+
+
+async def _end_with_starter(line: int | None, scope: trio.CancelScope) -> None:
+    if line is not None:
+        await lifeline.ended(line)
+        scope.cancel()
+
+
+def _report(ready: int | None, value: dict[str, object]) -> None:
+    if ready is not None:
+        with open(ready, "w") as pipe:
+            pipe.write(json.dumps(value) + "\n")
+
+
+def main() -> int:
+    """Parse the arguments and run."""
+    streams.make_usable()
+    parser = argparse.ArgumentParser(
+        prog="python -m testnet.real.links", description="Run the links of a local testnet."
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of the testnet")
+    parser.add_argument("--ready-descriptor", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    error: NodeError | None = None
+    interrupted = False
+    try:
+        run(arguments.folder, Descriptors(arguments.ready_descriptor, arguments.lifeline))
+    except* NodeError as group:
+        error = first(group)
+    except* KeyboardInterrupt:
+        interrupted = True
+    if error is not None:
+        print(error, file=sys.stderr)
+        _report(arguments.ready_descriptor, {"error": str(error)})
+        return 1
+    return 130 if interrupted else 0

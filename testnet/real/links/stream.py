@@ -1,0 +1,207 @@
+"""(trio) One connection between two nodes: each direction carries out what the rules say of its bytes.
+
+Where no rule is about the link, a direction is one receive and one send, of whatever there is. Otherwise pieces are
+judged one by one, in order, and nothing more is read while one of them is held: TCP then lets the sender wait. Delayed
+pieces wait in a queue, so that a slow link can be full of them; a queue that is too long is not read for either.
+
+An end of a connection travels as bytes do. So what one side's failure tells the other is judged too, and one that is
+lost, or waits, leaves the other side with a connection on which nothing happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from mmap import mmap
+from typing import NamedTuple
+
+import trio
+
+from testnet.model.rule import LOSE, PASS, Closing, Judgement, Late, Link, Passing, Reset
+from testnet.real.links import sockets
+from testnet.real.links.rules import Rules
+
+BUFFER_BYTES = 1 << 20
+"""Of one direction: so large that turns of the event loop cost little beside the copying."""
+PIECE_BYTES = 1 << 16
+"""The most that is judged at once, some four records of a session."""
+MAX_LATE_BYTES = 4 << 20
+"""Delayed bytes of one direction, beyond which it is not read."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What has happened on one link."""
+
+    bytes: int = 0
+    """Passed on."""
+    connections: int = 0
+    """That its source has dialed."""
+    resets: int = 0
+    """Connections that ended abruptly for its target, by a fault or since its source has done so."""
+    delayed: int = 0
+    """Pieces."""
+
+
+class End(Enum):
+    """What follows on some bytes."""
+
+    NONE = auto()
+    CLOSE = auto()
+    RESET = auto()
+
+
+class _Piece(NamedTuple):
+    judged_at: float
+    delays: tuple[Late, ...]
+    data: bytes
+    end: End
+
+
+@dataclass(slots=True, eq=False)
+class Direction:
+    """From `source` to `sink`."""
+
+    link: Link
+    connection: Connection
+    rules: Rules
+    counts: Counts
+    source: socket.socket
+    sink: socket.socket
+    _offset: int = 0
+    _is_over: bool = False
+    """Whatever is still read is not passed on."""
+    _is_broken: bool = False
+    """The sink takes no more."""
+    _late: deque[_Piece] = field(default_factory=deque)
+    _late_bytes: int = 0
+    _shorter: trio.Event = field(default_factory=trio.Event)
+
+    async def run(self, nursery: trio.Nursery) -> None:
+        """Pass on until the end of the connection, or of this direction; what is late goes on in `nursery`."""
+        buffer = memoryview(mmap(-1, BUFFER_BYTES))  # of which only what has been needed costs memory
+        try:
+            while count := await sockets.receive_into(self.source, buffer):
+                if self._late or self._is_over or self.rules.on(self.link):
+                    await self._pass_judged(buffer[:count], nursery)
+                else:
+                    await self._send(buffer[:count])
+                    self._offset += count
+        except OSError:
+            await self._end(End.RESET, nursery)
+        else:
+            await self._end(End.CLOSE, nursery)
+
+    async def _pass_judged(self, data: memoryview, nursery: trio.Nursery) -> None:
+        for begin in range(0, len(data), PIECE_BYTES):
+            piece = bytes(data[begin : begin + PIECE_BYTES])
+            if not self._is_over:
+                event = Passing(self.link, self.connection.number, self._offset, piece, 0.0)
+                await self._carry_out(await self.rules.decide(event), nursery)
+            self._offset += len(piece)
+
+    async def _carry_out(self, judgement: Judgement, nursery: trio.Nursery) -> None:
+        data, end = judgement.data, End.NONE
+        if judgement.verdict is LOSE:
+            self._is_over = True
+            return
+        if judgement.verdict is not PASS:
+            self._is_over = True
+            after = judgement.verdict.after if isinstance(judgement.verdict, Reset) else 0
+            data, end = data[:after], End.RESET
+        await self._deliver(_Piece(trio.current_time(), judgement.delays, data, end), nursery)
+
+    async def _end(self, end: End, nursery: trio.Nursery) -> None:
+        if self._is_over:
+            return
+        judgement = await self.rules.decide(Closing(self.link, self.connection.number, 0.0))
+        if judgement.verdict is LOSE:
+            return
+        if judgement.verdict is not PASS:
+            end = End.RESET
+        await self._deliver(_Piece(trio.current_time(), judgement.delays, b"", end), nursery)
+
+    async def _deliver(self, item: _Piece, nursery: trio.Nursery) -> None:
+        if not item.delays and not self._late:
+            await self._emit(item)
+            return
+        while self._late_bytes >= MAX_LATE_BYTES:
+            self._shorter = trio.Event()
+            await self._shorter.wait()
+        self.counts.delayed += 1
+        self._late_bytes += len(item.data)
+        self._late.append(item)
+        if len(self._late) == 1:
+            nursery.start_soon(self._emit_late)
+
+    async def _emit_late(self) -> None:
+        while self._late:
+            item = self._late[0]
+            await self.rules.late(self.link, item.judged_at, item.delays)
+            await self._emit(item)
+            self._late_bytes -= len(self._late.popleft().data)
+            self._shorter.set()
+
+    async def _emit(self, item: _Piece) -> None:
+        if item.data:
+            await self._send(item.data)
+        if item.end is End.CLOSE and not self._is_broken:
+            with contextlib.suppress(OSError):
+                self.sink.shutdown(socket.SHUT_WR)
+        elif item.end is End.RESET and not self._is_broken:
+            await sockets.arrived(self.sink)
+            self.counts.resets += 1
+            self.connection.cut()
+
+    async def _send(self, data: bytes | memoryview) -> None:
+        if self._is_broken:
+            return
+        try:
+            await sockets.send_all(self.sink, data)
+            self.counts.bytes += len(data)
+        except OSError:
+            await self._sink_broke()
+
+    async def _sink_broke(self) -> None:
+        """That travels back to the source, if it is let."""
+        self._is_over = self._is_broken = True
+        judgement = await self.rules.decide(Closing(self.link.back, self.connection.number, 0.0))
+        if judgement.verdict is not LOSE:
+            await self.rules.late(self.link.back, trio.current_time(), judgement.delays)
+            self.connection.cut()
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """One connection to the links, and the one that they have made to the target."""
+
+    number: int
+    link: Link
+    """From who dialed to who was dialed."""
+    client: socket.socket
+    server: socket.socket
+    _scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+
+    async def run(self, rules: Rules, counts: dict[Link, Counts]) -> None:
+        """Until it ends; both sockets are closed then."""
+        there, back = self.link, self.link.back
+        ways = (
+            Direction(there, self, rules, counts[there], self.client, self.server),
+            Direction(back, self, rules, counts[back], self.server, self.client),
+        )
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    for way in ways:
+                        nursery.start_soon(way.run, nursery)
+        finally:
+            end = sockets.reset if self._scope.cancel_called else sockets.close
+            for side in (self.client, self.server):
+                end(side)
+
+    def cut(self) -> None:
+        """Both ends get a reset."""
+        self._scope.cancel()

@@ -1,0 +1,141 @@
+"""(trio) The links of programs without an event loop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+
+from testnet.model.rule import Fault, Link, held
+from testnet.model.where import Where
+from testnet.real.links import claim
+from testnet.real.links.fabric import Links, open_links
+from testnet.real.links.stream import Counts
+from testnet.real.nodes.addresses import Allocation, Place
+
+_START_TIMEOUT = 60.0
+
+T = TypeVar("T")
+
+
+class ThreadedLinks:
+    """`Links` in a thread: every call is done there."""
+
+    def __init__(self, links: Links, token: trio.lowlevel.TrioToken) -> None:
+        self._links = links
+        self._token = token
+
+    def add(self, name: str, place: Place) -> None:
+        """`Links.add`."""
+        self._run(lambda: self._links.add(name, place))
+
+    def apply(self, fault: Fault) -> int:
+        """`Links.apply`."""
+        return self._run(lambda: self._links.apply(fault))
+
+    def reserve(self) -> int:
+        """`Links.reserve`."""
+        return self._run(self._links.reserve)
+
+    def remove(self, number: int) -> None:
+        """`Links.remove`."""
+        self._run(lambda: self._links.remove(number))
+
+    def cut(self, where: Where) -> int:
+        """`Links.cut`."""
+        return self._run(lambda: self._links.cut(where))
+
+    def counts(self, link: Link) -> Counts:
+        """What has happened on that link until now."""
+        return self._run(lambda: replace(self._links.counts[link]))
+
+    def _run(self, call: Callable[[], T]) -> T:
+        return trio.from_thread.run_sync(call, trio_token=self._token)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopbackLinks:
+    """Those of a testnet on loopback; see `testnet.real.local.Linked`."""
+
+    links: ThreadedLinks
+    allocation: Allocation
+    folder: Path
+
+    def connect(self, name: str) -> Place:
+        """The place of the node `name`, which others reach from now on; raises BadInput, and OSError."""
+        place = claim.allot(self.folder, self.allocation, name)
+        self.links.add(name, place)
+        return place
+
+    def applied(self, fault: Fault) -> AbstractContextManager[None]:
+        """`fault` holds until the end of this."""
+        return held(fault, self.apply, self.remove)
+
+    def apply(self, fault: Fault) -> int:
+        """`Links.apply`."""
+        return self.links.apply(fault)
+
+    def remove(self, number: int) -> None:
+        """`Links.remove`."""
+        self.links.remove(number)
+
+    def cut(self, where: Where) -> int:
+        """`Links.cut`."""
+        return self.links.cut(where)
+
+    def counts(self, source: str, target: str) -> Counts:
+        """What has happened on that link until now."""
+        return self.links.counts(Link(source, target))
+
+
+@contextmanager
+def run_loopback_links(folder: Path, seed: int = 0) -> Iterator[LoopbackLinks]:
+    """The links of the testnet in `folder`, in a thread, until the end of this; raises CannotListen, BadInput."""
+    with claim.claim(folder) as allocation, run_links(seed) as links:
+        yield LoopbackLinks(links, allocation, folder)
+
+
+@contextmanager
+def run_links(seed: int = 0, enter: Callable[[], None] = lambda: None) -> Iterator[ThreadedLinks]:
+    """Links in a thread of their own, until the end of this; it does `enter` first, and raises what that does."""
+    with run_in_thread(lambda: open_links(seed), enter) as (links, token):
+        yield ThreadedLinks(links, token)
+
+
+@contextmanager
+def run_in_thread(
+    opened: Callable[[], AbstractAsyncContextManager[T]], enter: Callable[[], None] = lambda: None
+) -> Iterator[tuple[T, trio.lowlevel.TrioToken]]:
+    """What `opened` gives, in an event loop in a thread of its own, until the end of this; with the token by which
+    calls get there. The thread does `enter` first; raises what that does."""
+    ready: Future[tuple[T, trio.lowlevel.TrioToken, trio.CancelScope]] = Future()
+
+    async def serve() -> None:
+        async with opened() as it:
+            with trio.CancelScope() as scope:
+                ready.set_result((it, trio.lowlevel.current_trio_token(), scope))
+                await trio.sleep_forever()
+
+    def run() -> None:
+        try:
+            enter()
+            trio.run(serve)
+        except Exception as error:
+            if ready.done():
+                raise
+            ready.set_exception(error)
+
+    thread = threading.Thread(target=run, name="event loop")
+    thread.start()
+    it, token, scope = ready.result(_START_TIMEOUT)
+    try:
+        yield it, token
+    finally:
+        token.run_sync_soon(scope.cancel)
+        thread.join()

@@ -1,0 +1,57 @@
+"""Hostile peers of a testnet, each a process beside its nodes, known by nothing but its folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+
+from nectar_node.base.folder import NodeFolder
+from nectar_node.launcher import launch
+from nectar_node.launcher.local_network import LocalNetwork
+from testnet.model.rule import Attack
+from testnet.real.nodes.addresses import Place
+
+ATTACKERS_FOLDER = "attackers"
+READY_TIMEOUT = 60.0
+"""Seconds in which one must have begun, however busy the machine is."""
+
+
+def start(network: LocalNetwork, attack: Attack, by: str, where: Place | None, lifeline: int | None = None) -> None:
+    """Let a hostile peer that is called `by` begin, from `where` if it has a place of its own; it ends with `lifeline`
+    if there is one. Raises NodeError."""
+    folder = place(network, by)
+    folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    command = [sys.executable, "-P", "-m", "testnet.hostile"]
+    if where is not None:
+        command = [*where.prefix, *command, "--source", where.host]
+    words = [str(network.folder), str(folder.path), *attack[:3], str(attack.seed)]
+    starting = launch.spawn(by, folder, command, words, lifeline)
+    try:
+        launch.tell(starting, b"")
+        launch.await_ready(starting, time.monotonic() + READY_TIMEOUT)
+    except BaseException:
+        launch.abandon([starting.process])
+        raise
+    finally:
+        os.close(starting.ready)
+
+
+def call_off(network: LocalNetwork, by: str) -> None:
+    """End it, and forget it."""
+    folder = place(network, by)
+    launch.stop([folder])
+    shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def call_off_all(network: LocalNetwork) -> None:
+    """End all hostile peers of the testnet."""
+    folder = network.folder / ATTACKERS_FOLDER
+    for path in list(folder.iterdir()) if folder.is_dir() else []:
+        call_off(network, path.name)
+
+
+def place(network: LocalNetwork, by: str) -> NodeFolder:
+    """The folder of the hostile peer that is called `by`."""
+    return NodeFolder(network.folder / ATTACKERS_FOLDER / by)

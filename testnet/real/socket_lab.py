@@ -1,0 +1,404 @@
+"""Real nodes as a Lab: each a process; the links between them have faults, on loopback or between hosts of their own.
+
+What `at` is told to do is done while the scenario waits for something, in its thread. Requests wait in threads of their
+own, and so do starts of nodes: what a fault has crashed boots while the scenario goes on, as in a simulation.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+from nectar_node.base.consent import EVERYTHING
+from nectar_node.base.errors import NodeError
+from nectar_node.base.folder import NodeFolder
+from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.contract.memory_budget import LEAST_BYTES
+from nectar_node.launcher.arguments import check_package
+from nectar_node.launcher.boot_options import DEFAULT_OPTIONS
+from nectar_node.launcher.local_network import LocalNetwork
+from testnet.journal.entries import fault_begins, fault_ends
+from testnet.journal.journal import NOBODY
+from testnet.model.hostile_names import is_hostile
+from testnet.model.lab import Holding, Json, Level, NodePlan, Outcome, OutOfTime
+from testnet.model.rule import Attack, Fault, NodeFault, held
+from testnet.model.where import Where
+from testnet.real.lifeline import hold_lifeline
+from testnet.real.links.hosts import run_host_links
+from testnet.real.links.thread import run_loopback_links
+from testnet.real.local import Linked, LocalTestnet
+from testnet.real.nodes import attackers, impostors
+from testnet.real.nodes.processes import NodeProcesses, resident_bytes
+from testnet.real.traces import TRACES_FOLDER, TracePipes
+
+_GLANCE = 0.02
+"""Seconds between two looks at whether something has come to pass."""
+_GONE = Outcome("timeout", reason="the node has ended")
+_STARTS_AT_ONCE = 16
+BESIDES_BYTES = 1 << 30
+"""What a node may have in memory beside its budget: code, guests, and what is freed and not given back."""
+_SHOWN = 200
+"""Characters of a body in the journal."""
+
+
+class RealLinks(Linked, Protocol):
+    """Links that faults are on; see `testnet.real.links.fabric.Links`."""
+
+    def apply(self, fault: Fault) -> int:
+        """`fault` holds on the links from now on, if it says anything of links; its number."""
+
+    def remove(self, number: int) -> None:
+        """That fault holds no longer."""
+
+    def cut(self, where: Where) -> int:
+        """Reset all connections there; how many."""
+
+
+@dataclass(slots=True)
+class RealAsked:
+    """See `Asked`; a thread waits for the outcome."""
+
+    outcome: Outcome | None = None
+
+
+@dataclass(slots=True)
+class SocketLab:
+    """See `Lab`; made by `open_socket_lab`."""
+
+    nodes: LocalTestnet
+    links: RealLinks
+    level: Level
+    seed: int
+    traces: TracePipes
+    """Of all nodes, from their first boot on."""
+    journal: list[str] = field(default_factory=list)
+    """A line for each thing that was done, as in a simulation's."""
+    listener: Callable[[str], None] | None = None
+    """Is given each of these lines when it is written, in whatever thread."""
+    _faults: dict[int, Fault] = field(default_factory=dict)
+    _later: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _order: Iterator[int] = field(default_factory=lambda: count(1))
+    _impostors: dict[str, str] = field(default_factory=dict)
+    """By the host of an impostor: the name that it has taken."""
+    _paused: set[str] = field(default_factory=set)
+    _starting: dict[str, Future[None]] = field(default_factory=dict)
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_STARTS_AT_ONCE, "starts"))
+
+    @property
+    def now(self) -> float:
+        """See `Lab`."""
+        return time.monotonic() - self.traces.began
+
+    def chance(self, *purpose: str) -> Random:
+        """See `Lab`."""
+        return Random(f"{self.seed}/{'/'.join(purpose)}")
+
+    # --- nodes ------------------------------------------------------------------------------------------------------
+
+    def boot(self, *nodes: NodePlan) -> None:
+        """See `Lab`."""
+        options = {}
+        self._expect(REGISTRAR_NAME)
+        for plan in nodes:
+            self._tell(plan.name, "boots")
+            self._expect(plan.name)
+            packages = tuple(map(check_package, plan.folders()))
+            memory = None if plan.memory_bytes is None else max(plan.memory_bytes, LEAST_BYTES)
+            options[plan.name] = replace(
+                self.nodes.options,
+                packages=packages,
+                routers=plan.routers,
+                consent=EVERYTHING,
+                memory_bytes=memory,
+            )
+        self.nodes.boot(options)
+
+    def running(self, name: str) -> bool:
+        """See `Lab`."""
+        return self._folder(name).owner() is not None
+
+    def ready(self, name: str) -> bool:
+        """See `Lab`; a paused node is not."""
+        start = self._starting.get(name)
+        return self.running(name) and name not in self._paused and (start is None or start.done())
+
+    def crash(self, host: str) -> None:
+        """See `Nodes`."""
+        self._await_start(host)
+        self._paused.discard(host)
+        if self._processes.crash(host):
+            self._tell(host, "crashes")
+
+    def start(self, host: str) -> None:
+        """See `Nodes`; returns at once."""
+        self._await_start(host)
+        if not self.running(host):
+            self._tell(host, "boots")
+            self._starting[host] = self._pool.submit(self.nodes.restart, host)
+
+    def leave(self, name: str) -> None:
+        """See `Lab`."""
+        self.resume(name)
+        self.nodes.stop(name)
+        self._tell(name, "leaves")
+
+    def pause(self, host: str) -> None:
+        """See `Nodes`."""
+        self._await_start(host)
+        if self._processes.pause(host):
+            self._paused.add(host)
+            self._tell(host, "pauses")
+
+    def resume(self, host: str) -> None:
+        """See `Nodes`."""
+        self._await_start(host)
+        if host in self._paused:
+            self._paused.discard(host)
+            self._processes.resume(host)
+            self._tell(host, "resumes")
+
+    def cut(self, name: str) -> None:
+        """See `Lab`."""
+        self.links.cut(Where(name))
+
+    def cut_power(self, host: str) -> None:
+        """See `NodeProcesses`."""
+        self._processes.cut_power(host)
+
+    def step_clock(self, host: str, seconds: float) -> None:
+        """See `NodeProcesses`."""
+        self._processes.step_clock(host, seconds)
+
+    def fill_disk(self, host: str) -> None:
+        """See `NodeProcesses`."""
+        self._processes.fill_disk(host)
+
+    def free_disk(self, host: str) -> None:
+        """See `NodeProcesses`."""
+        self._processes.free_disk(host)
+
+    def impersonate(self, host: str, by: str) -> None:
+        """See `Nodes`; returns at once."""
+        self._await_start(by)
+        self._tell(by, "boots")
+        self._impostors[by] = host
+        self._expect(by)
+        self._starting[by] = self._pool.submit(self._processes.impersonate, host, by)
+
+    def dismiss(self, host: str) -> None:
+        """See `Nodes`."""
+        self._await_start(host)
+        self._processes.dismiss(host)
+        self._tell(host, "leaves")
+
+    def attack(self, attack: Attack, by: str) -> None:
+        """See `Nodes`; it is on a host of its own where nodes are."""
+        self._processes.attack(attack, by)
+        self._tell(by, "boots")
+        self._tell(by, f"note attacks {attack.node}")
+
+    def call_off(self, by: str) -> None:
+        """See `Nodes`."""
+        self._processes.call_off(by)
+        self._tell(by, "leaves")
+
+    def holding(self, node: str) -> Holding:
+        """See `Lab`."""
+        with self._network(node).connect(node) as client:
+            told, processes = client.request("peers"), client.request("ps")["processes"]
+        live = [peer["name"] for peer in told["peers"] if peer["state"] == "up"]
+        counts = {
+            "live sessions": len(live),
+            "live sessions with hostile peers": sum(map(is_hostile, live)),
+            "processes": len(processes),
+        }
+        most = told["memory"]["budget_bytes"] + BESIDES_BYTES
+        owner = self._folder(node).owner()
+        return Holding(0 if owner is None else resident_bytes(owner), most, counts)
+
+    @property
+    def _processes(self) -> NodeProcesses:
+        return NodeProcesses(self.nodes.network, self.links.connect, self.nodes.lifeline)
+
+    def _expect(self, host: str) -> None:
+        self.traces.expect(host, self._folder(host))
+
+    def _await_start(self, name: str) -> None:
+        """Nothing is done to a node that is about to start; raises what has kept it from that."""
+        start = self._starting.pop(name, None)
+        if start is not None:
+            start.result()
+
+    # --- faults -----------------------------------------------------------------------------------------------------
+
+    def apply(self, fault: Fault) -> AbstractContextManager[None]:
+        """See `Lab`."""
+        return held(fault, self.inject, self.withdraw)
+
+    def inject(self, fault: Fault) -> int:
+        """See `Lab`; raises NotAtThisLevel."""
+        if isinstance(fault, NodeFault) and fault not in self._faults.values():
+            fault.begin(self)
+        number = self.links.apply(fault)
+        self._tell(NOBODY, fault_begins(number, fault))
+        self._faults[number] = fault
+        return number
+
+    def withdraw(self, number: int) -> None:
+        """See `Lab`."""
+        fault = self._faults.pop(number)
+        self._tell(NOBODY, fault_ends(number))
+        self.links.remove(number)
+        if isinstance(fault, NodeFault) and fault not in self._faults.values():
+            fault.end(self)
+
+    def at(self, seconds: float, what: Callable[[], None]) -> None:
+        """See `Lab`."""
+        heappush(self._later, (self.now + seconds, next(self._order), what))
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> RealAsked:
+        """See `Lab`."""
+        asked = RealAsked()
+        request = {"target": target, "body": json.dumps(body), "timeout": timeout, "mime": None}
+        request["blob"] = None if blob is None else base64.b64encode(blob).decode()
+        self._tell(node, f"user asks {target}: {json.dumps(body)[:_SHOWN]}")
+        # A daemon: a scenario may end before the outcome is there, and that comes when the node ends.
+        threading.Thread(target=self._ask, args=(asked, node, request), name=f"asks {target}", daemon=True).start()
+        return asked
+
+    def ask(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Outcome:
+        """See `Lab`."""
+        asked, what = self.begin(node, target, body, timeout, blob), f"the outcome of {json.dumps(body)[:60]} on {node}"
+        self.wait(lambda: asked.outcome is not None, timeout + 15.0, what)
+        assert asked.outcome is not None
+        return asked.outcome
+
+    def _ask(self, asked: RealAsked, node: str, request: dict[str, object]) -> None:
+        try:
+            with self._network(node).connect(self._impostors.get(node, node)) as client:
+                answer = client.request("message", patience=None, **request)
+        except NodeError:
+            asked.outcome = _GONE
+        else:
+            body = json.loads(answer["body"]) if answer["outcome"] == "response" else None
+            asked.outcome = Outcome(answer["outcome"], body, answer.get("reason") or "")
+        told = f"user is told {asked.outcome.kind} of {request['target']}"
+        self._tell(node, f"{told}: {json.dumps(asked.outcome.body)[:_SHOWN]}")
+
+    def wait(self, done: Callable[[], bool], limit: float, what: str = "what was waited for") -> None:
+        """See `Lab`."""
+        end = self.now + limit
+        while not done():
+            if self.now >= end:
+                raise OutOfTime(f"{what} did not come within {limit:g} s")
+            self._glance(end)
+
+    def rest(self, seconds: float) -> None:
+        """See `Lab`."""
+        end = self.now + seconds
+        while self.now < end:
+            self._glance(end)
+
+    def _glance(self, end: float) -> None:
+        while self._later and self._later[0][0] <= self.now:
+            heappop(self._later)[2]()
+        due = self._later[0][0] if self._later else end
+        time.sleep(max(0.0, min(_GLANCE, end - self.now, due - self.now)))
+
+    # --- files and logs ---------------------------------------------------------------------------------------------
+
+    def share(self, node: str, data: bytes, name: str) -> str:
+        """See `Lab`."""
+        number = next(self._order)
+        folder = self._drive(node) / "outgoing" / str(number)
+        folder.mkdir(parents=True)
+        (folder / name).write_bytes(data)
+        return f"/file_transfer:sys/outgoing/{number}/{name}"
+
+    def received(self, node: str, name: str) -> bytes | None:
+        """See `Lab`."""
+        with suppress(FileNotFoundError):
+            return (self._drive(node) / "inbox" / name).read_bytes()
+        return None
+
+    def tamper(self, node: str, change: Callable[[bytes | None], bytes]) -> None:
+        """See `Lab`."""
+        store = self._folder(node).capabilities
+        store.write_bytes(change(store.read_bytes() if store.exists() else None))
+        self._tell(node, "finds another store of capabilities")
+
+    def log(self, node: str) -> list[str]:
+        """See `Lab`."""
+        with suppress(FileNotFoundError):
+            return [line.partition(" ")[2] for line in self._folder(node).log.read_text(errors="replace").splitlines()]
+        return []
+
+    def note(self, text: str) -> None:
+        """See `Lab`."""
+        self._tell(NOBODY, f"note {text}")
+
+    def close(self) -> None:
+        """All of the network ends."""
+        self._pool.shutdown(cancel_futures=True)
+        try:
+            impostors.dismiss_all(self.nodes.network)
+            attackers.call_off_all(self.nodes.network)
+        finally:
+            try:
+                self.nodes.close()
+            finally:
+                self.traces.close()
+
+    def _drive(self, node: str) -> Path:
+        return self._folder(node).drives / "file_transfer:sys"
+
+    def _folder(self, node: str) -> NodeFolder:
+        return self._network(node).place(self._impostors.get(node, node))
+
+    def _network(self, node: str) -> LocalNetwork:
+        ours = self.nodes.network
+        return impostors.network_of(ours, node) if node in self._impostors else ours
+
+    def _tell(self, node: str, what: str) -> None:
+        if not what.isprintable():
+            what = what.encode("unicode_escape").decode()
+        line = f"{self.now:.9f} {node} {what}"
+        self.journal.append(line)
+        if self.listener is not None:
+            self.listener(line)
+
+
+@contextmanager
+def open_socket_lab(
+    folder: Path, seed: int, level: Level = Level.LOOPBACK, temporary: Path | None = None
+) -> Iterator[SocketLab]:
+    """A network in `folder` in which nothing runs yet but its links, until the end of this.
+
+    If this process is killed, all of the network goes, and `temporary` with it (`testnet.real.lifeline`).
+
+    Raises NoNamespaces (`testnet.real.nodes.namespaces.unavailable` says it beforehand) and CannotListen.
+    """
+    assert level is not Level.SIMULATION
+    with (
+        hold_lifeline(folder, () if temporary is None else (temporary,)) as lifeline,
+        run_host_links(seed) if level is Level.NAMESPACES else run_loopback_links(folder, seed) as links,
+    ):
+        nodes = LocalTestnet(folder, replace(DEFAULT_OPTIONS, trace=True), links, lifeline)
+        lab = SocketLab(nodes, links, level, seed, TracePipes(folder / TRACES_FOLDER))
+        try:
+            yield lab
+        finally:
+            lab.close()

@@ -1,0 +1,100 @@
+"""Plans from what people type and from what journals hold: everything is checked before anything runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kernel.contract.address import check_node
+from kernel.contract.errors import BadAddress
+from nectar_node.base.errors import BadInput
+from testnet.faults.own import load_module
+from testnet.faults.schedule import read_schedule_untrusted, read_steps_untrusted
+from testnet.journal.journal import OF_A_TEST, Header
+from testnet.model.seeds import MAX_SEED
+from testnet.model.unknown import unknown
+from testnet.model.value import shown
+from testnet.scenarios import SCENARIOS
+from testnet.scenarios.scenario import MAX_NODES, Plan, Scenario, draw_plan
+
+_OWN = "path/to/file.py:NAME for one of your own"
+
+
+def find_scenario(name: str) -> Scenario:
+    """The scenario of that name, or `path/to/file.py:NAME`, which it is called by from then on. Raises BadInput."""
+    if name in SCENARIOS:
+        return SCENARIOS[name]
+    path, colon, own = name.rpartition(":")
+    if not colon:
+        if not name.endswith(".py"):
+            raise BadInput(unknown("scenario", name, SCENARIOS, _OWN))
+        path, own = name, ""
+    module = load_module(Path(path))
+    found = getattr(module, own, None)
+    if not isinstance(found, Scenario):
+        here = [each for each, value in vars(module).items() if isinstance(value, Scenario)]
+        if here and not own:
+            raise BadInput(f"Which scenario of {path}? Say {' or '.join(f'{path}:{each}' for each in here)}.")
+        raise BadInput(f"{path} has no scenario {own!r}; it has {', '.join(here) or 'none'}.")
+    return replace(found, name=name)
+
+
+def expand(scenario: Scenario, seed: int, nodes: int | None = None) -> Plan:
+    """The plan of a seed; raises BadInput for too few or too many nodes."""
+    least, most = scenario.least_nodes, scenario.most_nodes
+    if nodes is not None and not least <= nodes <= most:
+        raise BadInput(f"{scenario.name} runs with {least} to {most} nodes, and not with {nodes}.")
+    return as_read(draw_plan(scenario, seed, nodes))
+
+
+def with_faults(scenario: Scenario, plan: Plan, file: Path) -> Plan:
+    """The plan with the faults in a TOML file instead of its own; raises BadInput."""
+    return as_read(replace(plan, schedule=read_schedule_untrusted(file, plan.nodes, scenario.seconds)))
+
+
+def as_read(plan: Plan) -> Plan:
+    """The plan as it comes out of its journal again, so that what runs now is what a replay will run."""
+    return plan_untrusted(json.loads(json.dumps(plan.value())), "the plan")
+
+
+def plan_of(header: Header, origin: str) -> tuple[Scenario, Plan]:
+    """What a journal's header says, `origin` for the sentences; raises BadInput."""
+    if header.scenario == OF_A_TEST:
+        raise BadInput(f"{origin} is the journal of a test, which pytest runs again with --nectar-seed {header.seed}.")
+    value = {
+        "scenario": header.scenario,
+        "seed": header.seed,
+        "nodes": header.nodes,
+        "options": header.options,
+        "schedule": list(header.schedule),
+    }
+    try:
+        return find_scenario(header.scenario), plan_untrusted(value, "its plan")
+    except BadInput as error:
+        raise BadInput(f"{origin} can no longer be run: {error}") from error
+
+
+def plan_untrusted(value: Mapping[str, Any], origin: str) -> Plan:
+    """A plan from JSON values of the right types; raises BadInput."""
+    nodes = tuple(value["nodes"])
+    _check_nodes(nodes, origin)
+    schedule = read_steps_untrusted(value["schedule"], nodes, origin)
+    seed = value["seed"]
+    if isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
+        raise BadInput(f"{origin} has the seed {shown(seed)}; a seed is a whole number from 0 to {MAX_SEED}.")
+    return Plan(value["scenario"], seed, nodes, value["options"], schedule)
+
+
+def _check_nodes(nodes: Sequence[str], origin: str) -> None:
+    if not 0 < len(nodes) <= MAX_NODES:
+        raise BadInput(f"{origin} names {len(nodes)} nodes; it must be 1 to {MAX_NODES}.")
+    if len(set(nodes)) < len(nodes):
+        raise BadInput(f"{origin} names a node twice.")
+    for name in nodes:
+        try:
+            check_node(name)
+        except BadAddress as error:
+            raise BadInput(f"{origin}: {error}.") from error

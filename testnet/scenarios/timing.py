@@ -1,0 +1,90 @@
+"""What stories have in common: things that happen at their times, and whom a fault may have made forget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from testnet.faults.clock_step import ClockStep
+from testnet.faults.crash import Crash
+from testnet.faults.impostor import Impostor
+from testnet.faults.pause import Pause
+from testnet.faults.schedule import Schedule, Step
+from testnet.faults.unsynced import Unsynced
+from testnet.model.fields import nodes_of
+from testnet.model.lab import Asked, Json, Lab, Level
+from testnet.model.rule import NodeFault
+from testnet.scenarios.scenario import require
+
+LATE_SECONDS = 2.0
+"""By which the faults of a schedule may come late among real nodes."""
+
+
+def since(lab: Lab, began: float) -> float:
+    """What time it is in the schedule that began then, for `may_forget`: at the earliest, where that is not exact."""
+    return lab.now - began - (0.0 if lab.level is Level.SIMULATION else LATE_SECONDS)
+
+
+def soon(lab: Lab) -> int:
+    """Seconds in which nodes find each other again that know of what has happened: much less than until silence on a
+    connection is noticed, and more where real nodes share a busy machine."""
+    return 5 if lab.level is Level.SIMULATION else 15
+
+
+def in_time(lab: Lab, events: Iterable[list[Any]]) -> Iterator[list[Any]]:
+    """Each event without its first value, when so many seconds have passed."""
+    began = lab.now
+    for at, *event in events:
+        lab.rest(max(0.0, began + at - lab.now))
+        yield event
+
+
+_HARMLESS = (ClockStep, Impostor, Pause)
+"""Befall a node, and end none of its processes."""
+_ENDS = (Crash, Unsynced)
+"""End all of them; when it is over, they run again."""
+BACK_SECONDS = 60.0
+"""After the network has healed, in which a process runs again that a fault has ended several times."""
+
+
+def may_forget(schedule: Schedule, node: str, at: float) -> bool:
+    """Whether a process of the node may have ended, and lost what it had in memory, at that time of the schedule or
+    later: for all but a few faults, whatever befalls a node itself may do that."""
+    return any(
+        isinstance(step.fault, NodeFault)
+        and not isinstance(step.fault, _HARMLESS)
+        and node in nodes_of(step.fault)
+        and at <= _over(step)
+        for step in schedule
+    )
+
+
+def _over(step: Step) -> float:
+    """When the processes that it ended run again. One that ends again and again waits longer each time (G22), but never
+    longer than it took until then and a second."""
+    until = math.inf if step.until is None else step.until
+    return until if isinstance(step.fault, _ENDS) else 2 * until + 1
+
+
+def told(lab: Lab, node: str, target: str, body: Json, variant: str) -> Json:
+    """Ask when there are no faults any more; what is in the answer, which must be of that variant."""
+    limit = lab.now + BACK_SECONDS
+    while (outcome := lab.ask(node, target, body, 60)).kind != "response" and lab.now < limit:
+        lab.rest(1.0)
+    right = outcome.kind == "response" and isinstance(outcome.body, dict) and variant in outcome.body
+    require(right, f"without any fault, {node} asked {target} for {body!r}, and had {outcome}")
+    return outcome.body[variant]
+
+
+def ended(asked: Iterable[Asked]) -> Callable[[], bool]:
+    """For `Lab.wait`: whether all of these have an outcome. What has one is not asked again: waiting asks at every
+    step."""
+    waiting = list(asked)
+
+    def done() -> bool:
+        while waiting and waiting[-1].outcome is not None:
+            waiting.pop()
+        return not waiting
+
+    return done

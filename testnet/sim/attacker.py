@@ -1,0 +1,105 @@
+"""A hostile peer in a simulation: what the fabric needs to know of whoever has ends of connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from net.contract.events import Close, Dial, DialFailure, Hold, Writable
+from net.names.directory import Genesis
+from testnet.hostile.behaviours import Order
+from testnet.hostile.peer import HostilePeer
+from testnet.sim.fabric import End, Fabric
+from testnet.sim.timeline import Timeline
+
+WINDOW_BYTES = 1 << 16
+"""What its host takes of a connection that it does not read: it makes its socket's buffer small, as anybody may."""
+
+
+class Surroundings(Timeline, Protocol):
+    """What an attacker needs of its simulation."""
+
+    @property
+    def fabric(self) -> Fabric:
+        """Carries its bytes."""
+
+    @property
+    def genesis(self) -> Genesis:
+        """Of the network that it attacks."""
+
+
+class SimAttacker:
+    """An attacker and its ends of connections, from its first dial to its last."""
+
+    window = WINDOW_BYTES
+
+    def __init__(self, simulation: Surroundings, name: str, order: Order) -> None:
+        """`name`: what it is called, and where it is."""
+        self.name = self.host = self.address = name
+        self.ends: dict[int, End] = {}
+        self.crashed = False
+        chance = simulation.chance("hostile", name)
+        self._simulation = simulation
+        self.core = HostilePeer(order, simulation.genesis, chance, unix=0.0, now=simulation.now)
+        self._tick()
+
+    def _tick(self) -> None:
+        self.core.on_timer(self._simulation.now)
+        self.go_on()
+        self.at(self.core.next_deadline(), self._tick)
+
+    def end(self) -> None:
+        """It leaves, with all of its connections."""
+        self.core.leave()
+        self.go_on()
+        self.crashed = True
+
+    # --- what the fabric tells --------------------------------------------------------------------------------------
+
+    def at(self, when: float, what: Callable[[], None]) -> None:
+        """Let something happen to it then."""
+        self._simulation.at(when, lambda: self.happens(what))
+
+    def happens(self, what: Callable[[], None]) -> None:
+        """Something happens to it now; if it has left, never."""
+        if not self.crashed:
+            what()
+
+    def accepted(self, connection: int, host: str) -> None:
+        """Somebody has dialed it."""
+        self.core.accepted(connection, host, self._simulation.now)
+        self.go_on()
+
+    def connected(self, connection: int) -> None:
+        """It is connected to whom it dialed."""
+        self.core.connected(connection, self._simulation.now)
+        self.go_on()
+
+    def dial_failed(self, connection: int, failure: DialFailure) -> None:
+        """It is not."""
+        self.core.dial_failed(connection, failure, self._simulation.now)
+        self.go_on()
+
+    def receive(self, connection: int, data: bytes) -> None:
+        """Bytes have come."""
+        self.core.receive(connection, data, self._simulation.now)
+        self.go_on()
+
+    def lost(self, connection: int) -> None:
+        """A connection is gone."""
+        self.core.lost(connection, self._simulation.now)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Carry out what it wants."""
+        fabric, actions = self._simulation.fabric, self.core.actions
+        while actions:
+            match actions.popleft():
+                case Dial(connection, host):
+                    fabric.dial(self, connection, host)
+                case Close(connection, farewell):
+                    fabric.close(self, connection, farewell)
+                case Writable(connection):
+                    fabric.transmit(self, connection)
+                case Hold(connection, held):
+                    fabric.hold(self, connection, held)

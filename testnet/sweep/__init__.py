@@ -1,0 +1,1 @@
+"""Many runs: sweeps over seeds, shrinking, comparing, worker processes; imports `sim` and what is below."""

@@ -1,0 +1,158 @@
+"""Cuts a plan that fails down to what matters, by trying smaller ones (delta debugging).
+
+Pure: `smaller` yields a plan and is sent whether that one fails in the same way. It is given the best plan first, goes
+on from whatever fails, and ends when nothing that it knows to do makes the plan any smaller. The same answers lead to
+the same plans. See Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (2002).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias, TypeVar
+
+from testnet.faults.schedule import Step, ordered
+from testnet.scenarios.scenario import Options, Plan
+
+T = TypeVar("T")
+Trial: TypeAlias = Generator[Plan, bool, Plan]
+"""Yields plans to try, is sent whether they fail in the same way, returns the smallest."""
+
+MAX_RUNS = 300
+SHORTEST = 0.05
+"""Seconds: a fault is not made shorter."""
+
+
+def smaller(plan: Plan, least_nodes: int) -> Trial:
+    """Drop what can be dropped; make faults short and times round; see whether that lets more be dropped."""
+    plan = yield from _drop(plan, least_nodes)
+    plan = yield from _each_step(plan, _shorter)
+    plan = yield from _each_step(plan, _rounder)
+    return (yield from _drop(plan, least_nodes))
+
+
+@dataclass(slots=True)
+class Shrinking:
+    """What has been found so far."""
+
+    best: Plan
+    runs: int = 0
+    complete: bool = False
+    """Whether nothing more can be dropped; otherwise it was stopped."""
+
+
+def shrink(
+    shrinking: Shrinking, least_nodes: int, fails: Callable[[Plan], bool], max_runs: int, show: Callable[[], None]
+) -> None:
+    """Find the smallest plan that `fails` like the first one, in at most so many runs; `show` follows each of them."""
+    trial = smaller(shrinking.best, least_nodes)
+    known: dict[str, bool] = {}
+    try:
+        plan = next(trial)
+        while True:
+            key = json.dumps(plan.value())
+            if key not in known:
+                if shrinking.runs == max_runs:
+                    return
+                known[key] = fails(plan)
+                shrinking.runs += 1
+                if known[key]:
+                    shrinking.best = replace(plan, schedule=ordered(plan.schedule))
+                show()
+            plan = trial.send(known[key])
+    except StopIteration:
+        shrinking.complete = True
+
+
+def _drop(plan: Plan, least_nodes: int) -> Trial:
+    """Faults, elements of options, and nodes, until none of them can be left out."""
+    while True:
+        best = yield from _drop_faults(plan)
+        best = yield from _drop_options(best)
+        best = yield from _drop_nodes(best, least_nodes)
+        if best == plan:
+            return best
+        plan = best
+
+
+def _drop_faults(plan: Plan) -> Trial:
+    def with_steps(steps: Sequence[Step]) -> Plan:
+        return replace(plan, schedule=tuple(steps))
+
+    return with_steps((yield from _minimal(plan.schedule, with_steps)))
+
+
+def _drop_options(plan: Plan) -> Trial:
+    for name, value in plan.options.items():
+        if isinstance(value, list):
+            plan = yield from _drop_elements(plan, name, value)
+    return plan
+
+
+def _drop_elements(plan: Plan, name: str, elements: list[object]) -> Trial:
+    def with_elements(some: Sequence[object]) -> Plan:
+        options: Options = {**plan.options, name: list(some)}
+        return replace(plan, options=options)
+
+    return with_elements((yield from _minimal(elements, with_elements)))
+
+
+def _minimal(items: Sequence[T], make: Callable[[Sequence[T]], Plan]) -> Generator[Plan, bool, Sequence[T]]:
+    """Of `items`, a few of which none can be left out; larger pieces are tried first, the last ones before the first,
+    since what comes late matters least."""
+    size = len(items)
+    while size:
+        end = len(items)
+        while end > 0:
+            fewer = [*items[: max(0, end - size)], *items[end:]]
+            if (yield make(fewer)):
+                items = fewer
+            end -= size
+        size = min(size // 2, len(items))
+    return items
+
+
+def _drop_nodes(plan: Plan, least: int) -> Trial:
+    """Those that nothing in the plan is about, the last ones first."""
+    for name in reversed(plan.nodes):
+        about = json.dumps([plan.options, [step.value() for step in plan.schedule]])
+        if len(plan.nodes) > least and name not in about:
+            fewer = replace(plan, nodes=tuple(each for each in plan.nodes if each != name))
+            if (yield fewer):
+                plan = fewer
+    return plan
+
+
+def _each_step(plan: Plan, change: Callable[[Step], Iterator[Step]]) -> Trial:
+    """Try what `change` makes of each fault, until one of it will do, and that again as long as it does."""
+    for number in range(len(plan.schedule)):
+        changed = True
+        while changed:
+            changed = False
+            for step in change(plan.schedule[number]):
+                other = replace(plan, schedule=(*plan.schedule[:number], step, *plan.schedule[number + 1 :]))
+                changed = yield other
+                if changed:
+                    plan = other
+                    break
+    return plan
+
+
+def _shorter(step: Step) -> Iterator[Step]:
+    """Half as long: without its second half, or its first one."""
+    if step.until is not None and step.until - step.at >= 2 * SHORTEST:
+        middle = round((step.at + step.until) / 2, 3)
+        yield replace(step, until=middle)
+        yield replace(step, at=middle)
+
+
+def _rounder(step: Step) -> Iterator[Step]:
+    """With fewer digits, the fewest first; no shorter, so that it still holds when it matters."""
+    for scale in (10, 100):
+        at = math.floor(step.at * scale) / scale
+        until = None if step.until is None else math.ceil(step.until * scale) / scale
+        if (at, until) == (step.at, step.until):
+            return
+        yield replace(step, at=at, until=until)

@@ -1,0 +1,58 @@
+"""One scenario with many seeds, several at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from testnet.scenarios.scenario import Plan
+from testnet.sweep.verdict import Kind, Verdict
+from testnet.sweep.workers import Workers
+
+TICK_SECONDS = 0.25
+"""Between two looks at what has come."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a sweep has found so far."""
+
+    wanted: int
+    """Seeds."""
+    passed: int = 0
+    failures: list[Verdict] = field(default_factory=list)
+
+    @property
+    def done(self) -> int:
+        """Seeds that have been played."""
+        return self.passed + len(self.failures)
+
+    def add(self, verdict: Verdict) -> None:
+        """One more."""
+        if verdict.passed:
+            self.passed += 1
+        else:
+            self.failures.append(verdict)
+
+    def kinds(self) -> dict[Kind, list[Verdict]]:
+        """The failures that are likely to have one cause, by their seeds."""
+        kinds: dict[Kind, list[Verdict]] = {}
+        for verdict in sorted(self.failures, key=lambda verdict: verdict.plan.seed):
+            kinds.setdefault(verdict.kind, []).append(verdict)
+        return kinds
+
+
+def sweep(workers: Workers, plans: Iterator[Plan], tally: Tally, keep_going: bool, show: Callable[[], None]) -> None:
+    """Play the plans; without `keep_going` until one fails. What has begun by then is waited for, so that the failure
+    with the lowest seed is the same in every run. `show` is called at least four times a second."""
+    more = True
+    while more or workers.busy:
+        while more and workers.free:
+            plan = next(plans, None)
+            more = plan is not None
+            if plan is not None:
+                workers.begin(plan)
+        for verdict in workers.verdicts(TICK_SECONDS):
+            tally.add(verdict)
+        more = more and (keep_going or not tally.failures)
+        show()

@@ -1,0 +1,56 @@
+"""Plays plans, one after another, in a process of its own (`python -m nectar_node.base.program testnet.sweep.worker`).
+
+Each line of standard input is an order, {"plan": …, "journal": PATH or null}; each line of standard output tells how
+that went. It ends with its input, in the midst of a plan too. What has been compiled stays for the next plan.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from testnet.runs.plans import find_scenario, plan_untrusted
+from testnet.runs.result import Result
+from testnet.sim.programs import Programs
+from testnet.sim.run import run
+
+
+def main() -> int:
+    """Serve until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever gives the orders
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a scenario prints must not look like an answer
+    orders: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+    programs = Programs()
+    while True:
+        answers.write(f"{json.dumps(_play(json.loads(orders.get()), programs))}\n")
+        answers.flush()
+
+
+def _listen(orders: SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        orders.put(line)
+    os._exit(0)  # whoever gave the orders has gone: what is in play is for nobody
+
+
+def _play(order: dict[str, Any], programs: Programs) -> dict[str, Any]:
+    plan = plan_untrusted(order["plan"], "the plan")
+    result = run(plan, programs, find_scenario(plan.scenario))
+    if order["journal"] is not None:
+        _write(result, Path(order["journal"]))
+    return asdict(result.end)
+
+
+def _write(result: Result, journal: Path) -> None:
+    try:
+        result.write(journal)
+    except OSError as error:
+        sys.exit(f"{journal} cannot be written: {error.strerror}.")

@@ -1,0 +1,151 @@
+"""Processes that play plans for us: see `worker`. What breaks one of them breaks neither us nor the others."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from testnet.journal.journal import End, write_journal
+from testnet.scenarios.scenario import Plan
+from testnet.sweep.verdict import DIED, Verdict
+
+_END_SECONDS = 2.0
+"""For a process to end by itself when it has nothing more to do."""
+_TAIL_BYTES = 4096
+_COMMAND = (sys.executable, "-P", "-m", "nectar_node.base.program", "testnet.sweep.worker")
+
+
+class Worker:
+    """One process, with at most one plan at a time."""
+
+    def __init__(self) -> None:
+        self.plan: Plan | None = None
+        """What it plays now."""
+        self._journal: Path | None = None
+        self._errors = os.memfd_create("errors of a worker")
+        # A process group of its own: Ctrl-C in a terminal reaches us alone, and we end it.
+        self.process = subprocess.Popen(
+            _COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            process_group=0,
+        )
+
+    def fileno(self) -> int:
+        """Readable when there is a verdict, or none will ever come."""
+        assert self.process.stdout is not None
+        return self.process.stdout.fileno()
+
+    def begin(self, plan: Plan, journal: Path | None = None) -> None:
+        """Have it play a plan, and write the journal to a file."""
+        self.plan, self._journal = plan, journal
+        order = {"plan": plan.value(), "journal": None if journal is None else str(journal.resolve())}
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):  # it has died, as `verdict` will tell
+            self.process.stdin.write(json.dumps(order).encode() + b"\n")
+            self.process.stdin.flush()
+
+    def verdict(self) -> Verdict:
+        """Wait for how the plan went; a process that dies has the result DIED, and must be closed. Its journal has no
+        events, but the plan."""
+        assert self.process.stdout is not None
+        assert self.plan is not None
+        plan, self.plan = self.plan, None
+        line = self.process.stdout.readline()
+        if not line.endswith(b"\n"):
+            end = End("", 0, 0.0, DIED, self._last_words())
+            if self._journal is not None:
+                with suppress(OSError):  # it may have died of that
+                    write_journal(self._journal, plan.value(), (), end)
+            return Verdict(plan, end.result, end.text, end.digest, end.events, end.seconds)
+        value = json.loads(line)
+        return Verdict(plan, value["result"], value["text"], value["digest"], value["events"], value["seconds"])
+
+    def _last_words(self) -> str:
+        code = self.process.wait()
+        end = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        tail = os.pread(self._errors, _TAIL_BYTES, max(0, os.fstat(self._errors).st_size - _TAIL_BYTES))
+        lines = tail.decode(errors="replace").strip().splitlines()
+        return f"the process that ran it ended with {end}" + (f": {lines[-1]}" if lines else "")
+
+    def close(self) -> None:
+        """End it, in the midst of a plan too."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        if self.plan is not None:
+            self.process.kill()
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        os.close(self._errors)
+
+
+class Workers:
+    """A few of them; leaving this context ends them all."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._idle: list[Worker] = []
+        self._busy: list[Worker] = []
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in (*self._busy, *self._idle):
+            worker.close()
+
+    @property
+    def busy(self) -> int:
+        """How many plans are being played."""
+        return len(self._busy)
+
+    @property
+    def free(self) -> bool:
+        """Whether `begin` can be called."""
+        return len(self._busy) < self._count
+
+    def begin(self, plan: Plan, journal: Path | None = None) -> None:
+        """Play a plan as well."""
+        assert self.free
+        worker = self._idle.pop() if self._idle else Worker()
+        self._busy.append(worker)
+        worker.begin(plan, journal)
+
+    def verdicts(self, patience: float | None) -> list[Verdict]:
+        """Those that have come, or come within so many seconds; None: wait for one."""
+        with selectors.DefaultSelector() as selector:
+            for worker in self._busy:
+                selector.register(worker, selectors.EVENT_READ, worker)
+            ready: list[Worker] = [key.data for key, _ in selector.select(patience)]
+        return [self._finish(worker) for worker in ready]
+
+    def play(self, plan: Plan, journal: Path | None = None) -> Verdict:
+        """Play a plan and wait for its verdict; nothing else may be in play."""
+        assert not self._busy
+        self.begin(plan, journal)
+        return self.verdicts(None)[0]
+
+    def _finish(self, worker: Worker) -> Verdict:
+        verdict = worker.verdict()
+        self._busy.remove(worker)
+        if verdict.result == DIED:
+            worker.close()
+        else:
+            self._idle.append(worker)
+        return verdict

@@ -1,0 +1,172 @@
+"""The networks that a test may run in: what the plugin needs of each, beyond the Lab that the test sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from kernel.contract.errors import BadModule
+from nectar_node.base.errors import BadPackage
+from nectar_node.packages.manifest import read_package
+from testnet.journal.journal import time_of
+from testnet.model.invariants import Violation, Watch
+from testnet.model.lab import Lab, Level
+from testnet.real.nodes import namespaces
+from testnet.real.socket_lab import SocketLab, open_socket_lab
+from testnet.real.trace_check import Hindsight, look_back
+from testnet.sim.programs import Programs
+from testnet.sim.run import finish
+from testnet.sim.sim_lab import SimLab
+from testnet.sim.simulation import Simulation
+
+ANY_NODE = "any.nec"
+"""To read a package that is on no node yet."""
+
+
+class Moment(NamedTuple):
+    """In a run."""
+
+    now: float
+    """As the Lab says."""
+    events: int
+    """In the journal by then."""
+
+
+class Run(Protocol):
+    """A network, from its beginning to its end."""
+
+    @property
+    def lab(self) -> Lab:
+        """What happens in it."""
+
+    def check_package(self, folder: Path) -> None:
+        """Raise NodeError if its processes cannot run there, as far as that is known beforehand."""
+
+    def finish(self) -> None:
+        """The test has passed: raise Violation if something has not held, or does not hold at the end."""
+
+    def found(self) -> Violation | None:
+        """What has not held so far, as far as it is known."""
+
+    def outstanding(self) -> list[str]:
+        """Requests that have not ended yet, for people."""
+
+    def moment(self) -> Moment:
+        """Now."""
+
+    def journal(self, until: Moment | None = None) -> Sequence[str]:
+        """A line for each event so far, or until then."""
+
+
+class SimRun:
+    """In virtual time, with the invariants watched in every step of every message."""
+
+    def __init__(self, seed: int, programs: Programs) -> None:
+        self._simulation = Simulation(seed, programs, watches=True)
+        self._watch = Watch()
+        self._simulation.watch(self._watch)
+        self._programs = programs
+        self.lab = SimLab(self._simulation)
+
+    def close(self) -> None:
+        """No node runs any more."""
+        self._simulation.close()
+
+    def check_package(self, folder: Path) -> None:
+        """See `Run`."""
+        package = read_package(folder, ANY_NODE)
+        for entry in package.entries:
+            file = package.folder / entry.wasm_path.strip("/")
+            try:
+                self._programs.load(file.read_bytes())
+            except OSError as error:
+                raise BadPackage(f"{file}, the code of {entry.process}, cannot be read: {error.strerror}.") from error
+            except BadModule as error:
+                raise BadPackage(f"{file} is no process that can run here: {error}.") from error
+
+    def finish(self) -> None:
+        """See `Run`."""
+        if self._watch.found is not None:
+            raise self._watch.found
+        finish(self._simulation, self._watch)
+
+    def found(self) -> Violation | None:
+        """See `Run`."""
+        return self._watch.found
+
+    def outstanding(self) -> list[str]:
+        """See `Run`."""
+        return self._watch.outstanding()
+
+    def moment(self) -> Moment:
+        """See `Run`."""
+        return Moment(self.lab.now, len(self._simulation.journal))
+
+    def journal(self, until: Moment | None = None) -> Sequence[str]:
+        """See `Run`."""
+        return self._simulation.journal[: None if until is None else until.events]
+
+
+class RealRun:
+    """On real nodes of this machine, in real time."""
+
+    def __init__(self, lab: SocketLab) -> None:
+        self.lab = lab
+        self._known = (-1, Hindsight())
+        """How many bytes of traces there were, and what they tell."""
+
+    def check_package(self, folder: Path) -> None:
+        """See `Run`; whether its code can run the nodes say when they boot."""
+        read_package(folder, ANY_NODE)
+
+    def finish(self) -> None:
+        """See `Run`; what nodes have not finished is not looked at, for they run on."""
+        hindsight = self._look_back()
+        if hindsight.watch.found is not None:
+            raise hindsight.watch.found
+        if hindsight.problem:
+            raise Violation(hindsight.problem)  # nobody can say that all holds
+
+    def found(self) -> Violation | None:
+        """See `Run`."""
+        return self._look_back().watch.found
+
+    def outstanding(self) -> list[str]:
+        """See `Run`."""
+        return self._look_back().watch.outstanding()
+
+    def moment(self) -> Moment:
+        """See `Run`."""
+        return Moment(self.lab.now, len(self.lab.journal))
+
+    def journal(self, until: Moment | None = None) -> Sequence[str]:
+        """See `Run`."""
+        done = self.lab.journal[: None if until is None else until.events]
+        seen = self._look_back().journal
+        if until is not None:
+            seen = [line for line in seen if time_of(line) <= until.now]
+        return sorted((*done, *seen), key=time_of)
+
+    def _look_back(self) -> Hindsight:
+        size = self.lab.traces.catch_up()
+        if size != self._known[0]:
+            self._known = size, look_back(self.lab.traces, self.lab.running)
+        return self._known[1]
+
+
+@contextmanager
+def open_run(level: Level, seed: int, folder: Path, programs: Programs) -> Iterator[Run]:
+    """A network at this level, in which nothing runs yet, until the end of this."""
+    if level is Level.SIMULATION:
+        with closing(SimRun(seed, programs)) as run:
+            yield run
+        return
+    with open_socket_lab(folder, seed, level) as lab:
+        yield RealRun(lab)
+
+
+def unavailable(level: Level) -> str | None:
+    """Why there is no such network on this machine, in one sentence; None: there is."""
+    return namespaces.unavailable() if level is Level.NAMESPACES else None

@@ -1,0 +1,370 @@
+"""The pytest plugin `nectar`: networks of nodes as fixtures, from a seed, with the evidence when a test fails.
+
+docs/testing-your-package.md shows its use. Every pytest of an environment loads this file, also where nobody uses it:
+so nothing of ours is imported before a fixture is set up, and no hook does more than look whether there is something to
+do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import math
+import os
+import random
+import re
+import shlex
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from testnet.model import seeds
+
+if TYPE_CHECKING:
+    from testnet.sim.programs import Programs
+    from testnet.testing.evidence import Evidence
+    from testnet.testing.package_lab import PackageLab
+
+LEVELS = ("simulation", "loopback", "namespaces")
+"""See `testnet.model.lab.Level`, which is not imported for nothing."""
+BOTH = ("simulation", "loopback")
+"""Where `nectar_lab` is, unless its test says otherwise."""
+MAX_SEEDS = 10_000
+"""Of one test."""
+MARKERS = (
+    'nectar_level(*levels): where `nectar_lab` or `testnet` is: "simulation", "loopback", "namespaces"; with several '
+    "the test runs at each of them.",
+    "nectar_seeds(count): run the test with so many seeds, each an item of its own.",
+    "nectar_slow(seconds): the test takes about so many seconds of real time; see --nectar-max-seconds.",
+)
+_BASE = "nectar_base"
+_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line says."""
+
+    seed: int | None
+    """Of every test; None: each has its own."""
+    base: int
+    """What those are derived from."""
+    levels: tuple[str, ...]
+    """At which tests are run; others are left out."""
+    max_seconds: float
+    journals: Path | None
+    """Where the journals of all tests are kept; None: of those that fail, each in its tmp_path."""
+
+
+SETTINGS = pytest.StashKey[Settings]()
+EVIDENCE = pytest.StashKey[list["Evidence"]]()
+"""Of each network of a test, while there is one."""
+
+
+# --- command line ---------------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """See pytest."""
+    group = parser.getgroup("nectar", "networks of Nectar nodes")
+    group.addoption("--nectar-seed", metavar="S", type=_seed, help="seed of every test, or `random` for new ones")
+    group.addoption(
+        "--nectar-level",
+        metavar="LEVEL",
+        action="append",
+        type=_level,
+        default=[],
+        help="of the tests with a network, run those at this level alone; may be given again",
+    )
+    group.addoption(
+        "--nectar-max-seconds",
+        metavar="N",
+        type=_seconds,
+        default=math.inf,
+        help="leave out tests marked with nectar_slow that take longer",
+    )
+    group.addoption("--nectar-journals", metavar="DIR", help="keep the journal of every test in this folder")
+
+
+def _seed(text: str) -> int | str:
+    try:
+        seed = seeds.parse_seed(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text if seed is None else seed
+
+
+def _level(text: str) -> str:
+    if text not in LEVELS:
+        raise argparse.ArgumentTypeError(f"there is no level {text!r}; there are {', '.join(LEVELS)}")
+    return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """See pytest; raises UsageError."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    given = config.getoption("--nectar-seed")
+    config.stash[SETTINGS] = Settings(
+        given if isinstance(given, int) else None,
+        _base(config, given),
+        tuple(config.getoption("--nectar-level")),
+        config.getoption("--nectar-max-seconds"),
+        _journals(config),
+    )
+
+
+def _base(config: pytest.Config, given: object) -> int:
+    """Workers of pytest-xdist have it from the process that has started them, so that all collect the same."""
+    told: dict[str, Any] = getattr(config, "workerinput", {})
+    if _BASE in told:
+        return int(told[_BASE])
+    return random.SystemRandom().randrange(seeds.MAX_SEED) if given == "random" else seeds.BASE
+
+
+def _journals(config: pytest.Config) -> Path | None:
+    given = config.getoption("--nectar-journals")
+    if given is None:
+        return None
+    folder = config.invocation_params.dir / str(given)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise pytest.UsageError(f"--nectar-journals: {folder} cannot be made: {error.strerror}.") from error
+    if not os.access(folder, os.W_OK):
+        raise pytest.UsageError(f"--nectar-journals: nothing can be written to {folder}.")
+    return folder
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """See pytest-xdist."""
+    node.workerinput[_BASE] = node.config.stash[SETTINGS].base
+
+
+# --- collection -----------------------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One item for each level and each seed; the seed is last, so that it can be taken off the name again."""
+    levels = _levels(metafunc.definition)
+    if len(levels) > 1 or "nectar_lab" in metafunc.fixturenames:
+        _parametrize(metafunc, "nectar_level", levels or BOTH, levels or BOTH)
+    marker = metafunc.definition.get_closest_marker("nectar_seeds")
+    if marker is not None:
+        numbers = range(_count(metafunc.definition, marker))
+        if metafunc.config.stash[SETTINGS].seed is None:
+            _parametrize(metafunc, "nectar_seed", numbers, [f"seed{number}" for number in numbers])
+
+
+def _parametrize(metafunc: pytest.Metafunc, fixture: str, values: Sequence[object], ids: Sequence[str]) -> None:
+    if fixture not in metafunc.fixturenames:
+        name = metafunc.definition.name
+        raise pytest.Collector.CollectError(f"{name}: its marker needs a fixture: sim, testnet or nectar_lab.")
+    metafunc.parametrize(fixture, values, ids=ids, indirect=True)
+
+
+def _levels(item: pytest.Item) -> tuple[str, ...]:
+    """Those that the marker of a test names; raises CollectError."""
+    marker = item.get_closest_marker("nectar_level")
+    if marker is None:
+        return ()
+    wrong = [level for level in marker.args if level not in LEVELS]
+    if wrong or not marker.args or marker.kwargs:
+        raise _misused(item, marker, f'("simulation", …), of {", ".join(LEVELS)}')
+    return tuple(dict.fromkeys(marker.args))
+
+
+def _count(item: pytest.Item, marker: pytest.Mark) -> int:
+    match marker.args:
+        case (int(count),) if not marker.kwargs and not isinstance(count, bool) and 1 <= count <= MAX_SEEDS:
+            return count
+    raise _misused(item, marker, f"(20), a number from 1 to {MAX_SEEDS}")
+
+
+def _misused(item: pytest.Item, marker: pytest.Mark, wanted: str) -> pytest.Collector.CollectError:
+    return pytest.Collector.CollectError(f"{item.name}: the marker is used as {marker.name}{wanted}.")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not chosen."""
+    settings = config.stash[SETTINGS]
+    if not settings.levels and settings.max_seconds == math.inf:
+        return
+    left_out = [item for item in items if not _chosen(settings, item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _chosen(settings: Settings, item: pytest.Item) -> bool:
+    used = _used_levels(item)
+    marker = item.get_closest_marker("nectar_slow")
+    seconds = 0.0 if marker is None else _slow_seconds(item, marker)
+    return seconds <= settings.max_seconds and (not settings.levels or not used or bool(used & {*settings.levels}))
+
+
+def _slow_seconds(item: pytest.Item, marker: pytest.Mark) -> float:
+    match marker.args:
+        case (int() | float() as seconds,) if not marker.kwargs and seconds >= 0:
+            return float(seconds)
+    raise pytest.UsageError(f"{item.nodeid}: the marker is used as nectar_slow(30), in seconds.")
+
+
+def _used_levels(item: pytest.Item) -> set[str]:
+    """At which a test has a network; none: it has none."""
+    fixtures: Sequence[str] = getattr(item, "fixturenames", ())
+    used = {"simulation"} if "sim" in fixtures else set()
+    parameters: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
+    if "nectar_level" in parameters:
+        return used | {str(parameters["nectar_level"])}
+    return used | ({*(_levels(item) or ("loopback",))} if "testnet" in fixtures else {*_levels(item)})
+
+
+# --- fixtures -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def nectar_programs() -> Programs:
+    """The processes of simulated nodes, compiled: once for all tests, and kept where nodes keep theirs."""
+    from testnet.sim.programs import Programs
+
+    return Programs()
+
+
+@pytest.fixture
+def nectar_seed(request: pytest.FixtureRequest) -> int:
+    """The seed of this test, a whole number: `--nectar-seed`, or one that follows from the test's name."""
+    settings = request.config.stash[SETTINGS]
+    if settings.seed is not None:
+        return settings.seed
+    return seeds.derive(settings.base, seeds.without_index(request.node.nodeid), getattr(request, "param", 0))
+
+
+@pytest.fixture
+def nectar_level(request: pytest.FixtureRequest) -> str:
+    """The level of `testnet` or `nectar_lab` in this test."""
+    if (level := getattr(request, "param", None)) is not None:
+        return str(level)
+    return (*_levels(request.node), "loopback")[0]
+
+
+@pytest.fixture
+def sim(request: pytest.FixtureRequest, nectar_seed: int, tmp_path: Path) -> Iterator[PackageLab]:
+    """A network in virtual time (`testnet.testing.package_lab.PackageLab`); nothing runs in it yet. The invariants are
+    watched, and when the test has passed no request may be outstanding that nobody waits for."""
+    with _network(request, "simulation", nectar_seed, tmp_path) as lab:
+        yield lab
+
+
+@pytest.fixture
+def testnet(
+    request: pytest.FixtureRequest, nectar_level: str, nectar_seed: int, tmp_path: Path
+) -> Iterator[PackageLab]:
+    """The same on real nodes, each an OS process of this machine, which end with the test. They are on loopback, unless
+    the test's marker says otherwise. When the test has passed, the invariants are looked for in their traces. It
+    blocks: in an async test call it in a thread."""
+    if nectar_level == "simulation":
+        pytest.fail("the fixture testnet is on real nodes: take sim or nectar_lab for a simulation", pytrace=False)
+    with _network(request, nectar_level, nectar_seed, tmp_path) as lab:
+        yield lab
+
+
+@pytest.fixture
+def nectar_lab(
+    request: pytest.FixtureRequest, nectar_level: str, nectar_seed: int, tmp_path: Path
+) -> Iterator[PackageLab]:
+    """A network at each level that the test's marker names, one after the other; without a marker in a simulation and
+    on loopback."""
+    with _network(request, nectar_level, nectar_seed, tmp_path) as lab:
+        yield lab
+
+
+@contextmanager
+def _network(request: pytest.FixtureRequest, named: str, seed: int, folder: Path) -> Iterator[PackageLab]:
+    from testnet.model.lab import Level
+    from testnet.testing.evidence import Evidence
+    from testnet.testing.networks import open_run, unavailable
+    from testnet.testing.package_lab import PackageLab
+
+    level, item = Level(named), request.node
+    if (reason := unavailable(level)) is not None:
+        pytest.skip(f"no {named}: {reason}")
+    journal = _journal_path(request.config, item, folder / f"nectar-{named}.journal")
+    with open_run(level, seed, folder / "testnet", request.getfixturevalue("nectar_programs")) as run:
+        lab = PackageLab(run, (item.path.parent, request.config.invocation_params.dir))
+        evidence = Evidence(item.nodeid, _repeat(item, seed), journal, seed, level, run, lab)
+        item.stash.setdefault(EVIDENCE, []).append(evidence)
+        yield lab
+
+
+def _journal_path(config: pytest.Config, item: pytest.Item, usual: Path) -> Path:
+    kept = config.stash[SETTINGS].journals
+    if kept is None:
+        return usual
+    digest = hashlib.blake2s(item.nodeid.encode()).hexdigest()[:8]  # what the name leaves out may be all that differs
+    return kept / f"{_IN_NAMES.sub('-', item.nodeid)[:150]}-{digest}-{usual.name}"
+
+
+def _repeat(item: pytest.Item, seed: int) -> str:
+    """The command, as it is to be typed where this one was."""
+    file, colons, rest = seeds.without_index(item.nodeid).partition("::")
+    with_path = os.path.relpath(item.path, item.config.invocation_params.dir) if colons else file
+    return f"pytest {shlex.quote(with_path + colons + rest)} --nectar-seed {seed}"
+
+
+# --- reports --------------------------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """When the test itself has passed, the invariants have their say, while its network is still there."""
+    __tracebackhide__ = True
+    result = yield
+    for evidence in item.stash.get(EVIDENCE, ()):
+        if (violation := evidence.finish()) is not None:
+            pytest.fail(f"An invariant does not hold: {violation}", pytrace=False)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Evidence goes into files, properties and, if the test has failed, the report."""
+    found = item.stash.get(EVIDENCE, [])
+    error = None if call.excinfo is None or call.excinfo.errisinstance(pytest.skip.Exception) else call.excinfo.value
+    if found and (call.when == "call" or error is not None):
+        _keep(item, found, error)
+    report = yield
+    if report.failed:
+        report.sections.extend(("nectar", evidence.section(error)) for evidence in found)
+    if call.when == "teardown":
+        found.clear()  # whole networks, which nobody needs any more
+    return report
+
+
+def _keep(item: pytest.Item, found: Sequence[Evidence], error: BaseException | None) -> None:
+    properties: list[tuple[str, object]] = [("nectar_seed", found[0].seed)]
+    for evidence in found:
+        evidence.conclude(error)
+        if error is not None or item.config.stash[SETTINGS].journals is not None:
+            evidence.write()
+        properties += evidence.properties()
+    others = [each for each in item.user_properties if not each[0].startswith("nectar_")]
+    item.user_properties[:] = [*others, *properties]

@@ -1,0 +1,115 @@
+"""The log: one line an entry, nothing that could be taken for another, and never worth a node's life."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nectar_node.base.log import MAX_FILE_BYTES, MAX_LINE, older, write_line
+
+ROOT = Path(__file__).resolve().parents[3]
+WRITE = """
+import sys
+from pathlib import Path
+from nectar_node.base import log
+log.rotate(Path(sys.argv[1]))
+for number in range(int(sys.argv[2])):
+    log.write_line("net", f"{number:06}" + "x" * 994)
+sys.stderr.write("last words\\n")
+"""
+"""A node's log and nothing else of a node."""
+
+
+def test_a_text_with_line_ends_and_control_characters_stays_one_harmless_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_line("net", "one\ntwo \x1b[31m")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith(" net: one\\ntwo \\x1b[31m")
+
+
+def test_a_long_text_is_cut_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    write_line("net", "x" * 10 * MAX_LINE)
+    out = capsys.readouterr().out
+    assert len(out) < MAX_LINE + 100
+    assert out.endswith("x…\n")
+    write_line("net", "x" * MAX_LINE)
+    assert capsys.readouterr().out.endswith("x\n")
+
+
+class Full:
+    """A stream on a full disk."""
+
+    def write(self, _: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_or_a_closed_pipe_loses_a_line_and_no_node(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", Full())
+        write_line("net", "lost")
+    write_line("net", "kept")
+    assert capsys.readouterr().out.endswith(" net: kept\n")
+
+
+# --- rotating -------------------------------------------------------------------------------------------------------
+
+
+def write(log: Path, lines: int) -> None:
+    """Have a process whose output is the file `log` write so many lines of about a kilobyte."""
+    words = [sys.executable, "-c", WRITE, str(log), str(lines)]
+    with log.open("ab") as file:
+        subprocess.run(
+            words, stdout=file, stderr=file, check=True, timeout=60, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        )
+
+
+def test_a_log_never_takes_more_than_two_files_and_the_latest_lines_are_kept(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    write(log, 50_000)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "log.1"]
+    sizes = [log.stat().st_size, older(log).stat().st_size]
+    assert max(sizes) < MAX_FILE_BYTES + 2000
+    lines = (older(log).read_text() + log.read_text()).splitlines()
+    numbers = [int(line.split("net: ")[1][:6]) for line in lines[:-1]]
+    assert numbers == list(range(50_000 - len(numbers), 50_000))
+    assert lines[-1] == "last words"  # what goes to standard error goes to the new file too
+
+
+def test_a_log_that_an_earlier_run_has_filled_is_put_aside(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"x" * MAX_FILE_BYTES)
+    write(log, 1)
+    assert older(log).read_bytes() == b"x" * MAX_FILE_BYTES
+    assert len(log.read_text().splitlines()) == 2
+
+
+def test_a_log_that_cannot_be_put_aside_does_not_grow(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"x" * MAX_FILE_BYTES)
+    older(log).mkdir()  # nothing can be put in its place
+    write(log, 100)
+    assert log.stat().st_size == MAX_FILE_BYTES + len("last words\n")
+
+
+def test_what_is_no_log_file_is_not_touched(tmp_path: Path) -> None:
+    elsewhere, log = tmp_path / "terminal", tmp_path / "log"
+    log.write_text("kept")
+    with elsewhere.open("ab") as file:
+        file.write(b"x" * MAX_FILE_BYTES)
+        file.flush()
+        words = [sys.executable, "-c", WRITE, str(log), "10"]
+        subprocess.run(
+            words, stdout=file, stderr=file, check=True, timeout=60, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        )
+    assert log.read_text() == "kept"
+    assert elsewhere.stat().st_size > MAX_FILE_BYTES + 10_000

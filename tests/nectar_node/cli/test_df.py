@@ -1,0 +1,67 @@
+"""What `nectar df` prints, and how quotas are said at boot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nectar_node.base.errors import BadInput
+from nectar_node.cli.main import main
+from nectar_node.launcher.arguments import parse_quotas
+from nectar_node.storage.ledger import DEFAULT_QUOTAS, FILE_TRANSFER, NO_QUOTA, Quotas
+from tests.nectar_node.cli.served_node import make_network, serve_node
+
+GIB = 1 << 30
+ROW = {
+    "package": "app:some.nec",
+    "bytes": 3 * GIB,
+    "files": 12,
+    "quota_bytes": 4 * GIB,
+    "quota_files": 100,
+    "drive_bytes": 2 * GIB,
+    "drive_files": 11,
+    "state_bytes": GIB,
+    "states": 1,
+}
+ANSWER = {
+    "packages": [ROW, ROW | {"package": FILE_TRANSFER, "quota_bytes": None}],
+    "free": 5 * GIB,
+    "total": 100 * GIB,
+    "floor": GIB // 2,
+}
+
+
+def test_a_row_for_each_package_and_a_line_for_the_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_network(tmp_path)
+    command = ["df", "--node", "a.nec", "--dir", str(tmp_path)]
+    with serve_node(tmp_path, "a.nec", lambda _: {"ok": ANSWER}):
+        assert main(command) == 0
+        shown = capsys.readouterr()
+        assert shown.out.splitlines()[1:] == [
+            "app:some.nec\t3.0 GiB\t4.0 GiB\t75 %\t12\t100\t2.0 GiB\t1.0 GiB",
+            "file_transfer:sys\t3.0 GiB\t-\t-\t12\t100\t2.0 GiB\t1.0 GiB",
+        ]
+        assert shown.err == ("The disk: 5.0 GiB of 100.0 GiB are free; packages leave 512.0 MiB of that to the node.\n")
+        assert main([*command, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == ANSWER
+
+
+def test_a_disk_that_has_come_to_its_floor_is_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_network(tmp_path)
+    with serve_node(tmp_path, "a.nec", lambda _: {"ok": ANSWER | {"free": 1000}}):
+        assert main(["df", "--node", "a.nec", "--dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().err.startswith("The disk is full: 1000 B of 100.0 GiB are free;")
+
+
+def test_quotas_are_said_for_all_packages_or_for_one() -> None:
+    assert parse_quotas((), 100_000, "") == DEFAULT_QUOTAS
+    said = parse_quotas(("2GiB", "app:some.nec=10GiB"), 7, "1MiB")
+    assert said == Quotas(2 * GIB, 7, 1 << 20, ((FILE_TRANSFER, NO_QUOTA), ("app:some.nec", 10 * GIB)))
+
+
+@pytest.mark.parametrize(("quota", "floor"), [("much", ""), ("app=1GiB", ""), ("app:sys=", ""), ("-1", ""), ("1", "x")])
+def test_what_is_no_quota_is_one_sentence(quota: str, floor: str) -> None:
+    with pytest.raises(BadInput, match=r"is no (size|package): .*\.$"):
+        parse_quotas((quota,), 1, floor)

@@ -1,0 +1,130 @@
+"""Every error leaves the command line as one sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nectar_node.cli.main import main
+from tests.nectar_node.cli.served_node import make_network, serve_node
+
+ROOT = Path(__file__).resolve().parents[3]
+COMMANDS = (
+    "testnet",
+    "sim",
+    "net",
+    "boot",
+    "send",
+    "message",
+    "start",
+    "kill",
+    "run",
+    "ps",
+    "top",
+    "peers",
+    "df",
+    "errors",
+    "trace",
+    "logs",
+)
+
+
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {command} " in text for command in COMMANDS)
+
+
+@pytest.mark.parametrize("group", [[], ["testnet"], ["sim"], ["net"], ["keys"], ["directory"]])
+def test_in_80_columns_help_says_what_each_command_does_in_a_whole_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, group: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*group, "--help"]) == 0
+    commands = capsys.readouterr().out.partition("Commands:")[2].strip().splitlines()
+    assert commands
+    assert all(line.endswith(".") and not line.endswith("...") for line in commands)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["fly"], ["ps"], ["send"], ["ps", "--node"], ["testnet", "sideways"], ["sim", "fly"], ["--x"], ["start"], ["run"]],
+)
+def test_bad_usage_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert main(arguments) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_terminal_without_utf8_gets_question_marks_and_no_traceback(tmp_path: Path) -> None:
+    answer = {"outcome": "response", "source": "our@a:b:sys", "claim": False, "body": "olé", "blob": None}
+    command = [sys.executable, "-P", "-m", "nectar_node", "message", "our@a:b:sys", "x", "--node", "a.nec"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    make_network(tmp_path)
+    with serve_node(tmp_path, "a.nec", lambda _: {"ok": answer}):
+        done = subprocess.run([*command, "--dir", str(tmp_path)], capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"ol?\n", b"")
+
+
+@pytest.mark.parametrize("words", [["peers", "--node", "a.nec"], ["boot", "a.nec"], ["keys", "show", "a.nec"]])
+def test_a_file_is_no_testnet(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main([*words, "--dir", str(tmp_path / "file")]) == 2
+    assert "is a file" in capsys.readouterr().err
+
+
+def test_an_unknown_node_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "nodes" / "a.nec").mkdir(parents=True)
+    assert main(["ps", "--node", "b.nec", "--dir", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"There is no node b.nec in {tmp_path}: the nodes here are a.nec; ")
+
+
+def test_what_the_operating_system_refuses_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "testnet.json").write_text("{}")
+    (tmp_path / "nodes").write_text("not a folder")
+    (tmp_path / "log").mkdir()
+    assert main(["boot", "a.nec", "--detach", "--join", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"The operating system refused: {tmp_path / 'nodes'}: Not a directory.\n"
+
+
+def test_a_reader_that_goes_away_causes_no_traceback(tmp_path: Path) -> None:
+    log = tmp_path / "nodes" / "a.nec" / "log"
+    log.parent.mkdir(parents=True)
+    log.write_text("line\n" * 100_000)
+    command = [sys.executable, "-m", "nectar_node", "logs", "--node", "a.nec", "--dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"line\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+def test_ctrl_c_while_the_command_is_still_loading_ends_it_without_a_word() -> None:
+    code = """
+import os, signal, sys
+
+class Interrupts:
+    def find_spec(self, name, path, target=None):
+        if name == "nectar_node.cli.main":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupts())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from nectar_node.cli.entry import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_client_command_loads_neither_the_event_loop_nor_the_engine() -> None:
+    code = "import sys, nectar_node.cli.main; print({'trio', 'wasmtime', 'cryptography'} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "set()\n"

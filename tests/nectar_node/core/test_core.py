@@ -1,0 +1,347 @@
+"""A whole node without I/O: what it keeps, what it grants, and what no process can make it do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.guest import Arrival, GuestConfig
+from kernel.router.kernel import Kernel
+from kernel.wasm.engine import Engine
+from nectar_node.core.config import CoreConfig
+from nectar_node.core.core import NodeCore
+from nectar_node.packages.manifest import Package, read_package
+from nectar_node.peers.record_store import RECORDS_FILE, read_untrusted, store_key
+from nectar_node.storage.operations import Location
+from nectar_node.system.terminal import FAILED
+from net.names.directory import RegistrarDirectory
+from net.names.identity import Identity
+from net.peering.network import Network, NetworkConfig
+from testnet.faults.refusal import Refusal
+from testnet.model.where import Where
+from testnet.sim.simulation import REGISTRAR, SimNode, Simulation
+from tests.conformance.lab import PROBE, SimLab, SimProbe
+from tests.conformance.steps import TRAP, blob, capability, respond, send, spawn, wait_for
+
+OUR = "one.nec"
+ECHO = Path(__file__).resolve().parents[3] / "packages" / "echo" / "pkg" / "echo.wasm"
+SEED = 7
+EVERYTHING = tuple(f"{name}:distro:sys" for name in ("kernel", "vfs", "state", "net", "timer"))
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    engine = Engine(None, replayable=True)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def lab(engine: Engine, tmp_path: Path) -> SimLab:
+    return SimLab(engine, tmp_path, 1)
+
+
+def write_package(folder: Path, *entries: dict[str, object]) -> Path:
+    """A package whose processes all run the echo."""
+    folder.mkdir()
+    shutil.copy(ECHO, folder / "echo.wasm")
+    (folder / "manifest.json").write_text(json.dumps([{"process_wasm_path": "/echo.wasm", **each} for each in entries]))
+    return folder
+
+
+def install(node: SimNode, simulation: Simulation, package: Package) -> None:
+    node.core.install(package, None, simulation.now)
+    node.go_on()
+    simulation.settle_instant()
+
+
+def may_message(kernel: Kernel, holder: str, target: str) -> bool:
+    return kernel.grants.may_message(ProcessId.parse(holder), Address(OUR, ProcessId.parse(target)))
+
+
+def test_g21_a_package_that_is_installed_again_has_granted_what_its_manifest_says(
+    engine: Engine, tmp_path: Path
+) -> None:
+    entries: tuple[dict[str, object], ...] = (
+        {"process_name": "a", "grant_capabilities": ["b:app:local"]},
+        {"process_name": "b"},
+    )
+    folder = write_package(tmp_path / "app", *entries)
+    simulation = Simulation(SEED, engine)
+    node = simulation.add(OUR, (folder,))
+    simulation.settle()
+    for _ in range(2):
+        assert may_message(node.core.kernel, "b:app:local", "a:app:local")
+        assert not may_message(node.core.kernel, "a:app:local", "b:app:local")
+        install(node, simulation, read_package(folder, OUR))
+    assert may_message(node.core.kernel, "b:app:local", "a:app:local")
+
+
+def test_a_node_has_its_name_when_the_registrars_disk_has_the_record(engine: Engine) -> None:
+    simulation = Simulation(SEED, engine)
+    disk = simulation.nodes[REGISTRAR].disk
+    disk.capacity = 0
+    node = simulation.add("a.nec")
+    simulation.run_until(lambda: "net: registration: record not kept, next try in 5 s" in node.log, 10.0)
+    assert not node.joined
+    disk.capacity = 1 << 20
+    simulation.settle()
+    kept = disk.get(Location(f"{REGISTRAR}/records", (RECORDS_FILE,)))
+    assert kept is not None
+    registrar = Identity(REGISTRAR, simulation.chance("key", REGISTRAR).randbytes(32))
+    assert read_untrusted(kept, store_key(registrar, registrar.public_key)).records.keys() == {"a.nec"}
+
+
+def test_g21_a_package_that_names_itself_like_the_system_starts_nothing(engine: Engine, tmp_path: Path) -> None:
+    folder = write_package(tmp_path / "distro:sys", {"process_name": "vfs"})
+    simulation = Simulation(SEED, engine)
+    node = simulation.add(OUR, (folder,))
+    simulation.settle()
+    assert node.core.kernel.processes == {}
+    assert [line for line in node.log if "a system process's" in line]
+
+
+# --- what survives a reboot, and what does not ----------------------------------------------------------------------
+
+
+def booted(kept: bytes, boots: frozenset[ProcessId], simulation: Simulation) -> NodeCore:
+    """A core that has found these bytes in its capability store."""
+
+    def no_guest(address: Address) -> GuestConfig:
+        raise AssertionError(address)
+
+    directory = RegistrarDirectory(simulation.genesis)
+    chance = simulation.chance("reboot")
+    network = Network(Identity(OUR, bytes(32)), directory, NetworkConfig(), chance.randbytes, 0.0)
+    roots = ("vfs", "state", "records", Location("node", ("capabilities",)), Location("node", ("decisions",)))
+    return NodeCore(CoreConfig(OUR, *roots, lambda: 1, no_guest, kept_capabilities=kept, boots=boots), network)
+
+
+def test_g21_the_store_is_restored_for_the_processes_of_this_boots_packages_and_for_nobody_else(
+    lab: SimLab,
+) -> None:
+    parent = lab.probe("a", capabilities=EVERYTHING)
+    vfs = capability(f"{OUR}@vfs:distro:sys")
+    parent.ask(spawn("kid", path="/probe.wasm", capabilities=[vfs]), respond())
+    kid = ProcessId.parse("kid:probes:sys")
+    before = lab.our.core.kernel.grants
+    assert [may_message(lab.our.core.kernel, each, "vfs:distro:sys") for each in (str(parent.id), str(kid))] == [
+        True
+    ] * 2
+    kernel = booted(lab.our.core._vouching.snapshot(), frozenset({parent.id}), lab.simulation).kernel
+    assert kernel.grants.of(parent.id) == before.of(parent.id)
+    assert kernel.grants.of(kid) == ()
+
+
+# --- scripts, which may get the user's rights -----------------------------------------------------------------------
+
+
+def run(node: SimNode, simulation: Simulation, line: str) -> tuple[str, str | None]:
+    """Body and metadata of what a script's line is answered."""
+    token = node.begin_script(line, 5)
+    simulation.run_until(lambda: node.answer(token) is not None, simulation.now + 10)
+    answer = node.answer(token)
+    assert isinstance(answer, Arrival), answer
+    return answer.message.body.decode(), answer.message.metadata
+
+
+def put_script(node: SimNode, package: str) -> None:
+    """Lay a script that asks for everything into a drive, as a process may that sees its drives as a folder."""
+    for file, data in (("scripts.json", b'{"tool.wasm": {"root": true}}'), ("tool.wasm", ECHO.read_bytes())):
+        node.disk.put(Location(f"{OUR}/vfs", (package, "pkg", file)), data)
+
+
+def test_g21_no_script_that_a_process_has_written_gets_the_users_rights(engine: Engine) -> None:
+    simulation = Simulation(SEED, engine)
+    node = simulation.add(OUR)
+    simulation.settle()
+    put_script(node, "evil:local")
+    sentence = f"evil:local has no scripts, or is not installed on {OUR}."
+    assert run(node, simulation, "tool:evil:local") == (sentence, FAILED)
+    assert node.core.kernel.processes == {}
+
+
+def test_g21_the_scripts_of_an_installed_package_and_their_code_lie_in_its_folder_alone(
+    engine: Engine, tmp_path: Path
+) -> None:
+    folder = write_package(tmp_path / "evil", {"process_name": "main"})
+    simulation = Simulation(SEED, engine)
+    node = simulation.add(OUR, (folder,))
+    simulation.settle()
+    put_script(node, "evil:local")
+    sentence = f"evil:local has no scripts, or is not installed on {OUR}."
+    assert run(node, simulation, "tool:evil:local") == (sentence, FAILED)
+    node.disk.put(Location(str(folder), ("scripts.json",)), b'{"tool.wasm": {"root": true}}')
+    sentence = "tool:evil:local cannot be started: there is no such file."
+    assert run(node, simulation, "tool:evil:local") == (sentence, FAILED)
+
+
+# --- system processes, reached by real guests -----------------------------------------------------------------------
+
+KERNEL = "our@kernel:distro:sys"
+VFS = "our@vfs:distro:sys"
+
+
+def answers(probe: SimProbe, target: str, *requests: object) -> list[str | None]:
+    """What a probe is answered to these, asked one after the other."""
+    before = len(probe.seen("response"))
+    bodies = [request if isinstance(request, str) else json.dumps(request) for request in requests]
+    probe.ask(*(wait_for(target, body, expects=5) for body in bodies), respond())
+    return [each.body for each in probe.seen("response")[before:]]
+
+
+def on_drive(path: str, action: object) -> dict[str, object]:
+    return {"path": f"/probes:sys/{path}", "action": action}
+
+
+def test_a_guest_reads_what_it_has_written_to_its_drive(lab: SimLab) -> None:
+    probe = lab.probe("a", capabilities=EVERYTHING)
+    assert answers(probe, VFS, on_drive("d", "CreateDrive")) == ['"Ok"']
+    probe.ask(wait_for(VFS, json.dumps(on_drive("d/f", "Write")), expects=5, blob=blob("hello")), respond())
+    assert answers(probe, VFS, on_drive("d/f", {"Seek": {"Start": 1}}), on_drive("d/f", "ReadToString")) == [
+        '{"SeekFrom":{"new_offset":1}}',
+        '{"ReadToString":"ello"}',
+    ]
+    assert f'{probe.node.name}@vfs:distro:sys {{"drive":"/probes:sys/d","kind":"write"}}' in probe.held()
+
+
+def test_the_nodes_user_reaches_every_drive(lab: SimLab) -> None:
+    body = json.dumps({"path": "/any:body/d", "action": "CreateDrive"}).encode()
+    answer = lab.our.ask(VFS, body, 5)
+    assert isinstance(answer, Arrival)
+    assert answer.message.body == b'"Ok"'
+
+
+def test_g23_a_folder_deeper_than_any_stack_does_not_end_the_node(engine: Engine, tmp_path: Path) -> None:
+    lab = SimLab(engine, tmp_path, 1)
+    probe = lab.probe("a", capabilities=EVERYTHING)
+    answers(probe, VFS, on_drive("d", "CreateDrive"))
+    (refused,) = answers(probe, VFS, on_drive("d" + "/a" * 1500, "CreateDirAll"))
+    assert refused is not None
+    assert "ParseError" in refused
+    assert answers(probe, VFS, on_drive("d", "RemoveDirAll")) == ['"Ok"']
+
+
+def test_g23_what_waits_in_the_timer_ends_with_its_process(lab: SimLab) -> None:
+    probe = lab.probe("a")
+    other = lab.probe("b")
+    probe.begin(send("our@timer:distro:sys", '{"SetTimer":50000}', expects=60))
+    lab.rest()
+    assert answers(other, "our@timer:distro:sys", '"Debug"') == ['{"Debug":{"running":1}}']
+    lab.kill(probe)
+    assert answers(other, "our@timer:distro:sys", '"Debug"') == ['{"Debug":{"running":0}}']
+
+
+def test_g22_a_guest_that_starts_again_begins_at_the_beginning_of_its_files(lab: SimLab) -> None:
+    probe = lab.probe("a", capabilities=EVERYTHING, on_exit="Restart")
+    answers(probe, VFS, on_drive("d", "CreateDrive"))
+    probe.ask(wait_for(VFS, json.dumps(on_drive("d/f", "Write")), expects=5, blob=blob("hello")), respond())
+    assert answers(probe, VFS, on_drive("d/f", "ReadToString")) == ['{"ReadToString":"hello"}']
+    probe.tell(TRAP)
+    assert answers(probe, VFS, on_drive("d/f", "ReadToString")) == ['{"ReadToString":"hello"}']
+    assert probe.node.core.kernel.lifecycle.restarts(probe.id) == 1
+
+
+def test_g18_a_guest_without_its_capability_reaches_no_system_process_but_the_timer(lab: SimLab) -> None:
+    probe = lab.probe("a")
+    for name in ("kernel", "vfs", "state", "net"):
+        probe.ask(wait_for(f"our@{name}:distro:sys", '"Debug"', expects=5), respond())
+    assert [each.failure for each in probe.seen("error")] == ["timeout"] * 4
+    assert answers(probe, "our@timer:distro:sys", {"SetTimer": 10}) == [""]
+
+
+def initialize(probe: SimProbe, name: str, **more: object) -> str | None:
+    """Have a probe initialize another, with the code that the user hands it."""
+    fields = {"id": f"{name}:probes:sys", "on_exit": "None", "initial_capabilities": [], "public": True} | more
+    body = json.dumps({"InitializeProcess": fields})
+    code = PROBE.read_bytes()
+    before = len(probe.seen("response"))
+    probe.ask(wait_for(KERNEL, body, expects=5, inherit=True), respond(), blob=code)
+    (answer,) = probe.seen("response")[before:]
+    return answer.body
+
+
+def test_g4_a_guest_makes_another_which_gets_what_came_before_it_ran_in_order(lab: SimLab) -> None:
+    parent = lab.probe("a", capabilities=EVERYTHING)
+    assert initialize(parent, "child") == '"InitializedProcess"'
+    child = parent.child("child")
+    parent.ask(send(child, "first"), send(child, "second"), respond())
+    assert child.bodies() == []
+    assert answers(parent, KERNEL, {"RunProcess": "child:probes:sys"}) == ['"StartedProcess"']
+    assert child.bodies() == ["first", "second"]
+    assert answers(parent, KERNEL, {"KillProcess": "child:probes:sys"}) == ['{"KilledProcess":"child:probes:sys"}']
+    assert not child.running
+
+
+def test_g21_a_guest_mints_nothing_by_the_kernel(lab: SimLab) -> None:
+    parent = lab.probe("a", network=False, capabilities=("kernel:distro:sys",))
+    root = {"issuer": VFS, "params": '{"root":true}'}
+    network = {"issuer": KERNEL, "params": '"network"'}
+    kernel = {"issuer": KERNEL, "params": '"messaging"'}
+    initialize(parent, "child", initial_capabilities=[root, network, kernel])
+    assert parent.child("child").held() == [f'{lab.our.name}@kernel:distro:sys "messaging"']
+    granted = {"GrantCapabilities": {"target": "a:probes:sys", "capabilities": [root, network]}}
+    assert answers(parent, KERNEL, granted) == ['"Ok"']
+    assert not [each for each in parent.held() if "root" in each or "network" in each]
+    assert initialize(parent, "x", id="vfs:distro:sys") == '"InitializeProcessError"'
+    assert initialize(parent, "x", id="main:app_store:sys") == '"InitializeProcessError"'
+
+
+def test_a_guest_that_may_has_the_node_shut_down(lab: SimLab) -> None:
+    probe = lab.probe("a", capabilities=EVERYTHING)
+    assert answers(probe, KERNEL, '"Shutdown"') == ['"Ok"']
+    assert lab.simulation.down == {lab.our.name: lab.our}
+
+
+def test_g21_a_guest_reaches_its_own_state_by_message_and_no_others(lab: SimLab) -> None:
+    probe = lab.probe("a", capabilities=EVERYTHING)
+    set_state = wait_for("our@state:distro:sys", '{"SetState":"a:probes:sys"}', expects=5, blob=blob("mine"))
+    probe.ask(set_state, respond())
+    assert probe.kept_state() == b"mine"
+    assert answers(probe, "our@state:distro:sys", {"GetState": "b:probes:sys"}) == [
+        '{"Err":{"NoCap":{"action":"GetState"}}}'
+    ]
+
+
+def test_a_guest_says_hello_to_another_node_which_shows_it_and_tells_it_nothing(engine: Engine, tmp_path: Path) -> None:
+    lab = SimLab(engine, tmp_path, 2)
+    probe = lab.probe("a", capabilities=EVERYTHING)
+    there = f"{lab.other.name}@net:distro:sys"
+    assert answers(probe, there, "hello you\n", "GetPeers") == ["ack", "ack"]
+    assert f"net: {OUR}: hello you\\n" in lab.other.log
+    (peer,) = answers(probe, "our@net:distro:sys", {"GetPeer": lab.other.name})
+    assert peer is not None
+    assert peer.startswith('{"Peer":{"name":"two.nec","state":"up","router":null')
+
+
+def test_g20_a_capability_that_comes_before_its_receiver_has_been_started_is_not_lost(
+    engine: Engine, tmp_path: Path
+) -> None:
+    lab = SimLab(engine, tmp_path, 1)
+    folder = write_package(tmp_path / "late", {"process_name": "b", "request_networking": True, "public": True})
+    shutil.copy(PROBE, folder / "echo.wasm")
+    lab.simulation.add("late.nec", (folder,))
+    lab.rest()
+    probe = lab.probe("a")
+    given = capability(probe, '"right"')
+    lab.simulation.inject(Refusal(Where(REGISTRAR)))
+    receiver = SimProbe(lab, lab.simulation.restart("late.nec"), "b:late:local")
+    probe.tell(send(receiver, "for you", capabilities=[given]))
+    assert not receiver.running
+    lab.rest()
+    (seen,) = receiver.seen("request")
+    assert (seen.body, seen.capabilities) == ("for you", [given])
+
+
+def test_g18_no_other_system_process_is_there_for_other_nodes(engine: Engine, tmp_path: Path) -> None:
+    lab = SimLab(engine, tmp_path, 2)
+    probe = lab.probe("a", capabilities=EVERYTHING)
+    for name in ("kernel", "vfs", "state", "timer"):
+        probe.ask(wait_for(f"{lab.other.name}@{name}:distro:sys", '"Shutdown"', expects=5), respond())
+    assert [each.failure for each in probe.seen("error")] == ["timeout"] * 4
+    assert not lab.simulation.down

@@ -1,0 +1,67 @@
+"""Freed memory is given back when a flood is over, and not while it may come again."""
+
+from __future__ import annotations
+
+import gc
+
+from nectar_node.contract.memory_budget import DEFAULT_BYTES, LEAST_BYTES, MemoryBudget
+from nectar_node.driver.allocator import CALM_LOOKS, PACE, TRIMMED_BYTES, Ebb, Pace, collect_by_pace, default_budget
+
+
+def looks(ebb: Ebb, count: int) -> list[bool]:
+    """What it says, asked so often."""
+    return [ebb.is_due() for _ in range(count)]
+
+
+def test_after_a_flood_it_is_due_once_and_not_at_once() -> None:
+    budget = MemoryBudget(1 << 30)
+    flood, ebb = budget.of_node("flood.nec"), Ebb(budget)
+    flood.add(TRIMMED_BYTES + 1)
+    assert looks(ebb, 3) == [False] * 3
+    flood.remove(TRIMMED_BYTES)
+    assert looks(ebb, CALM_LOOKS) == [False] * (CALM_LOOKS - 1) + [True]
+    assert looks(ebb, 100) == [False] * 100
+
+
+def test_traffic_that_comes_and_goes_keeps_its_memory() -> None:
+    budget = MemoryBudget(1 << 30)
+    chunk, ebb = budget.of_node("sender.nec"), Ebb(budget)
+    for _ in range(50):
+        chunk.add(TRIMMED_BYTES * 2)
+        assert not ebb.is_due()
+        chunk.remove(TRIMMED_BYTES * 2)
+        assert not ebb.is_due()
+
+
+def test_little_is_not_worth_it() -> None:
+    budget = MemoryBudget(1 << 30)
+    chunk, ebb = budget.of_node("sender.nec"), Ebb(budget)
+    chunk.add(TRIMMED_BYTES - 1)
+    assert not ebb.is_due()
+    chunk.remove(TRIMMED_BYTES - 1)
+    assert looks(ebb, 50) == [False] * 50
+
+
+def test_the_default_is_a_part_of_the_machine_within_its_bounds() -> None:
+    assert LEAST_BYTES <= default_budget() <= DEFAULT_BYTES
+
+
+def test_all_objects_are_looked_through_at_once_and_then_at_a_pace() -> None:
+    pace = Pace(10.0)
+    assert pace.is_due(10.0)
+    pace.collected(0.25, 11.0)
+    assert not pace.is_due(11.0 + PACE * 0.25 - 0.01)
+    assert pace.is_due(11.0 + PACE * 0.25)
+
+
+def test_the_interpreter_does_not_begin_to_look_through_all_objects_by_itself() -> None:
+    usual = gc.get_threshold()
+    try:
+        collect_by_pace()
+        assert gc.get_threshold()[:2] == usual[:2]
+        before = gc.get_stats()[2]["collections"]
+        kept: list[list[object]] = [[] for _ in range(1_000_000)]
+        assert gc.get_stats()[2]["collections"] == before
+        del kept
+    finally:
+        gc.set_threshold(*usual)

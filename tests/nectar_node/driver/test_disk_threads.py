@@ -1,0 +1,146 @@
+"""Disk jobs on real threads: in order within a lane, in turns, and what is given up leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from nectar_node.driver.disk_threads import Lanes
+from nectar_node.storage.ledger import Ledger
+from nectar_node.storage.operations import (
+    STOPPED,
+    Copy,
+    Create,
+    Hash,
+    Job,
+    Location,
+    MakeFolder,
+    Operation,
+    Outcome,
+    ReadAt,
+    RemoveFolder,
+    Stat,
+    StopJob,
+    WriteAt,
+)
+from nectar_node.storage.turns import BEGUN_OF_PARTY, LONG_AT_ONCE
+
+LIMIT_SECONDS = 60
+ENDLESS = 8 << 40
+"""Bytes of a sparse file: hashing it takes half an hour."""
+LARGE = 2 << 30
+"""Bytes of one that is copied: long enough that nobody sees the end of it."""
+
+
+class Disk:
+    """Lanes that run, and what they have done."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[Operation, Outcome]] = []
+        self._more = trio.Event()
+        self.lanes = Lanes(Ledger(), self._take)
+
+    def _take(self, job: Job, outcome: Outcome) -> None:
+        self.done.append((job.operation, outcome))
+        self._more.set()
+        self._more = trio.Event()
+
+    async def until(self, count: int) -> list[Operation]:
+        """The first so many operations that were done, in order."""
+        while len(self.done) < count:
+            await self._more.wait()
+        return [operation for operation, _ in self.done[:count]]
+
+
+@asynccontextmanager
+async def working() -> AsyncIterator[Disk]:
+    """Lanes until the end of this; what is not done then is given up."""
+    with trio.fail_after(LIMIT_SECONDS):
+        async with trio.open_nursery() as nursery:
+            disk = Disk()
+            await nursery.start(disk.lanes.run)
+            yield disk
+            nursery.cancel_scope.cancel()
+
+
+def sparse(folder: Path, name: str, size: int = ENDLESS) -> Location:
+    with (folder / name).open("wb") as file:
+        file.truncate(size)
+    return Location(str(folder), (name,))
+
+
+async def test_the_jobs_of_a_lane_are_done_in_order(tmp_path: Path) -> None:
+    file = Location(str(tmp_path), ("f",))
+    operations: list[Operation] = [Create(file), *(WriteAt(file, 0, bytes([n])) for n in range(50)), ReadAt(file, 0, 9)]
+    async with working() as disk:
+        for each in operations:
+            disk.lanes.submit(Job(each, "f", None))
+        assert await disk.until(len(operations)) == operations
+    assert (tmp_path / "f").read_bytes() == bytes([49])
+
+
+async def test_g23_hashes_without_end_hold_up_no_other_package(tmp_path: Path) -> None:
+    """Neither its short jobs nor its own hashes and copies, however many packages ask for them."""
+    small = sparse(tmp_path, "small", 3 << 20)
+    honest: list[Operation] = [Stat(small), Hash(small), Copy(small, Location(str(tmp_path), ("copy",)))]
+    async with working() as disk:
+        for package in range(LONG_AT_ONCE + 1):
+            for number in range(BEGUN_OF_PARTY + 2):
+                name = f"{package}-{number}"
+                disk.lanes.submit(Job(Hash(sparse(tmp_path, name)), name, None, f"greedy{package}:sys"))
+        for each in honest:
+            disk.lanes.submit(Job(each, f"honest {type(each).__name__}", None, "honest:sys"))
+        assert set(await disk.until(3)) == set(honest)
+    assert (tmp_path / "copy").stat().st_size == 3 << 20
+
+
+async def test_g23_a_job_that_is_stopped_leaves_nothing_half_made(tmp_path: Path) -> None:
+    source = sparse(tmp_path, "source", LARGE)
+    async with working() as disk:
+        copy = Copy(source, Location(str(tmp_path), ("copy",)))
+        disk.lanes.submit(Job(copy, "copy", None, "app:sys", ticket=1))
+        while len(os.listdir(tmp_path)) < 2:  # its temporary file is there
+            await trio.lowlevel.checkpoint()
+        disk.lanes.stop(StopJob(1))
+        await disk.until(1)
+        assert disk.done == [(copy, STOPPED)]
+        assert os.listdir(tmp_path) == ["source"]
+
+
+async def test_g23_what_is_stopped_before_its_turn_never_begins(tmp_path: Path) -> None:
+    async with working() as disk:
+        endless = [sparse(tmp_path, f"{number}") for number in range(BEGUN_OF_PARTY)]
+        for ticket, file in enumerate(endless, 1):
+            disk.lanes.submit(Job(Hash(file), str(file), None, "app:sys", ticket))
+        behind = Hash(sparse(tmp_path, "behind"))
+        disk.lanes.submit(Job(behind, "behind", None, "app:sys", ticket=99))
+        disk.lanes.stop(StopJob(99))
+        disk.lanes.stop(StopJob(1))
+        await disk.until(2)
+        assert {operation.location.parts[0] for operation, _ in disk.done} == {"0", "behind"}
+        assert {outcome for _, outcome in disk.done} == {STOPPED}
+
+
+async def test_g23_a_node_that_goes_down_leaves_no_temporary_file(tmp_path: Path) -> None:
+    source = sparse(tmp_path, "source", LARGE)
+    async with working() as disk:
+        for number in range(LONG_AT_ONCE + 1):
+            copy = Copy(source, Location(str(tmp_path), (f"copy{number}",)))
+            disk.lanes.submit(Job(copy, f"copy {number}", None, f"app{number}:sys"))
+        while len(os.listdir(tmp_path)) < LONG_AT_ONCE + 1:
+            await trio.lowlevel.checkpoint()
+    assert os.listdir(tmp_path) == ["source"]
+
+
+async def test_g23_a_folder_deeper_than_the_stack_ends_no_lane(tmp_path: Path) -> None:
+    deep = Location(str(tmp_path), ("d",) + ("a",) * 1050)
+    operations: list[Operation] = [MakeFolder(deep), RemoveFolder(Location(str(tmp_path), ("d",)), recursive=True)]
+    async with working() as disk:
+        for each in operations:
+            disk.lanes.submit(Job(each, "d", None))
+        assert await disk.until(len(operations)) == operations
+    assert os.listdir(tmp_path) == []

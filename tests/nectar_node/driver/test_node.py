@@ -1,0 +1,108 @@
+"""A node as an operating system process, where only the real one shows it."""
+
+from __future__ import annotations
+
+import os
+import select
+from pathlib import Path
+
+import pytest
+import trio
+
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.capability import Capability
+from nectar_node.base.descriptors import share
+from nectar_node.base.errors import CannotStart
+from nectar_node.base.folder import NodeFolder
+from nectar_node.base.log import MAX_FILE_BYTES, older
+from nectar_node.cli.main import main
+from nectar_node.contract.config import NodeConfig
+from nectar_node.driver.log_budget import LINES
+from nectar_node.driver.node import _make_core, _prepare
+from nectar_node.storage.disk import perform
+from nectar_node.storage.operations import Job
+from testnet.real.local import LocalTestnet
+from tests.kernel.wasm.guests import wat
+
+PATIENCE_MILLISECONDS = 20_000
+
+
+def test_a_node_that_is_told_to_shut_down_by_message_answers_and_ends_cleanly(tmp_path: Path) -> None:
+    with LocalTestnet(tmp_path / "testnet") as nodes:
+        nodes.start(["a.nec"])
+        pid = nodes.pid("a.nec")
+        assert pid is not None
+        ended = select.poll()
+        descriptor = os.pidfd_open(pid)
+        try:
+            ended.register(descriptor, select.POLLIN)
+            assert nodes.message("a.nec", "our@kernel:distro:sys", '"Shutdown"')["body"] == '"Ok"'
+            assert ended.poll(PATIENCE_MILLISECONDS), "it runs on"
+        finally:
+            os.close(descriptor)
+        assert "terminal:terminal:sys: has the node shut down" in nodes.log("a.nec")
+        assert not nodes.place("a.nec").control.exists()
+
+
+async def test_g21_at_a_boot_a_packages_processes_hold_what_they_held_and_no_other_names_do(tmp_path: Path) -> None:
+    package = tmp_path / "app"
+    package.mkdir()
+    (package / "manifest.json").write_text('[{"process_name": "main", "process_wasm_path": "/main.wasm"}]')
+    main, child = (ProcessId(name, "app", "local") for name in ("main", "child"))
+    held = Capability(Address("a.nec", main), '"held"')
+    folder = NodeFolder(tmp_path / "a.nec")
+    config = NodeConfig("a.nec", folder, None, tmp_path, packages=(package,))
+    for boot in (1, 2):
+        prepared = _prepare(config, share(1024, 10))
+        core = _make_core(prepared)
+        if boot == 1:
+            for process in (main, child):
+                core.kernel.grants.grant(process, [held])
+            core.keep(trio.current_time())
+            job = core.next_action()
+            assert isinstance(job, Job)
+            assert perform(job.operation) is None
+        prepared.engine.close()
+        os.close(prepared.lock)
+    assert [core.kernel.grants.of(process) for process in (main, child)] == [(held,), ()]
+
+
+def test_g23_a_process_that_prints_without_end_fills_no_log_and_what_is_left_out_is_counted(tmp_path: Path) -> None:
+    """It prints, and then traps: whoever asked is told when all has been printed."""
+    printing = """(local $left i32)
+        (call $receive (i32.const 2048))
+        (local.set $left (i32.const 20000))
+        (loop $again
+          (call $print-to-terminal (i32.const 0) (i32.const 64) (i32.const 5))
+          (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+        (unreachable)"""
+    flood = tmp_path / "flood.wasm"
+    flood.write_bytes(wat(printing, "receive", "print-to-terminal", extra='(data (i32.const 64) "flood")'))
+    with LocalTestnet(tmp_path / "testnet") as nodes:
+        nodes.start(["a.nec"])
+        assert main(["start", str(flood), "--node", "a.nec", "--dir", str(tmp_path / "testnet")]) == 0
+        assert nodes.message("a.nec", "our@flood:flood:local", "x")["outcome"] == "timeout"
+        nodes.stop("a.nec")
+        _, *lines = (entry.split("\n")[0] for entry in nodes.log("a.nec").split(" flood:flood:local: "))
+    left_out = [int(line.split()[1].replace(",", "")) for line in lines if line.endswith("left out")]
+    written = len(lines) - len(left_out)
+    assert LINES <= written < 20_001
+    assert written + sum(left_out) == 20_001  # the last one says that it trapped
+
+
+def test_a_node_puts_a_full_log_aside(tmp_path: Path) -> None:
+    with LocalTestnet(tmp_path / "testnet") as nodes:
+        log = nodes.place("a.nec").log
+        log.parent.mkdir(parents=True)
+        log.write_bytes(b"x" * MAX_FILE_BYTES)
+        nodes.start(["a.nec"])
+        assert "connected to registrar.nec" in nodes.log("a.nec")
+        assert older(log).stat().st_size == MAX_FILE_BYTES
+        assert log.stat().st_size < 1000
+
+
+def test_a_registrar_that_cannot_write_the_genesis_file_says_so(tmp_path: Path) -> None:
+    staging = tmp_path / ".testnet.json.new"
+    staging.mkdir()
+    with pytest.raises(CannotStart, match=rf"^{tmp_path}/testnet\.json cannot be written: Is a directory\.$"):
+        LocalTestnet(tmp_path).start()

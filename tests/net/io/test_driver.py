@@ -1,0 +1,270 @@
+"""The driver on real TCP over loopback: two networks, their bytes carried by trio."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+
+import pytest
+import trio
+import trio.testing
+
+from net.base.errors import StreamBroken
+from net.base.frames import DATA, FIRST, FIRST_HEADER, NO_BLOB
+from net.base.limits import HANDSHAKE_SECONDS, KEEPALIVE_SECONDS, MAX_RECORD_BYTES, RELAY_BYTES
+from net.contract.events import Buffer, Delivered, Failed, FailureReason, Hold, Log, PeerUp, Received
+from net.io.driver import SEND_BYTES, Driver, _Link
+from net.io.tcp import RECEIVE_BYTES, TcpListener, TcpTransport
+from net.io.turns import Flow
+from net.names.directory import Endpoint
+from net.peering.network import NetworkConfig
+from testnet.sim.injection import Injection, Probe, draw
+from tests.net.owner import Owner, owner_of
+
+LIMIT_SECONDS = 60
+
+
+@asynccontextmanager
+async def two_owners(seconds: float = LIMIT_SECONDS) -> AsyncIterator[tuple[Owner, Owner, TcpListener, trio.Nursery]]:
+    """ann.test, and bob.test that listens."""
+    with trio.fail_after(seconds):
+        listener = await TcpTransport().listen("127.0.0.1", 0)
+        async with trio.open_nursery() as nursery:
+            places = dict.fromkeys(("ann.test", "bob.test"), Endpoint("127.0.0.1", listener.port))
+            first, second = (owner_of(name, places, nursery, NetworkConfig()) for name in places)
+            nursery.start_soon(second.driver.serve, listener)
+            yield first, second, listener, nursery
+            nursery.cancel_scope.cancel()
+        await listener.aclose()
+
+
+async def test_messages_pass_both_ways_over_tcp() -> None:
+    async with two_owners() as (first, second, _, _):
+        first.send("bob.test", b"question", b"blob")
+        (question,) = await second.until(Received)
+        assert isinstance(question, Received)
+        assert (question.node, question.header, question.blob) == ("ann.test", b"question", b"blob")
+        second.send("ann.test", b"answer")
+        (answer,) = await first.until(Received)
+        assert isinstance(answer, Received)
+        assert answer.header == b"answer"
+
+
+async def test_large_blobs_arrive_whole_over_tcp() -> None:
+    async with two_owners() as (first, second, _, _):
+        blobs = [bytes([index]) * (3_000_000 + index) for index in range(4)]
+        for index, blob in enumerate(blobs):
+            first.send("bob.test", b"%d" % index, blob, stream=b"%d" % (index % 2))
+        await first.until(Delivered, 4)
+        arrived = {event.header: event.blob for event in second.events if isinstance(event, Received)}
+        assert arrived == {b"%d" % index: blob for index, blob in enumerate(blobs)}
+
+
+async def test_a_port_where_nobody_listens_is_refused() -> None:
+    async with two_owners() as (first, _, listener, _):
+        await listener.aclose()
+        first.send("bob.test", b"hello")
+        assert await first.until(Failed) == [Failed(b"hello", FailureReason.REFUSED)]
+
+
+async def test_a_goodbye_reaches_the_other_side_before_the_connection_closes() -> None:
+    async with two_owners() as (first, second, listener, _):
+        first.send("bob.test", b"hello")
+        await first.until(Delivered)
+        await listener.aclose()
+        first.network.shutdown(trio.current_time())
+        first.turn()
+        while second.network.statistics()["connections"]:
+            await second.changed.wait()
+        assert first.network.statistics()["connections"] == 0
+        (peer,) = second.network.peers()
+        assert peer.error is not None
+        assert peer.error.text.endswith("the peer says: shutdown")
+
+
+async def test_junk_over_tcp_is_hung_up_on() -> None:
+    async with two_owners() as (_, second, listener, _):
+        stream = await TcpTransport().connect("127.0.0.1", listener.port)
+        await stream.send_all(b"GET / HTTP/1.1\r\n\r\n")
+        assert bytes(await stream.receive_some()) == b""
+        await stream.aclose()
+        assert second.network.statistics()["connections"] == 0
+
+
+async def test_one_byte_a_second_is_no_handshake(autojump_clock: trio.testing.MockClock) -> None:
+    async with two_owners() as (_, second, listener, _):
+        stream = await TcpTransport().connect("127.0.0.1", listener.port)
+        began = trio.current_time()
+        for byte in b"\x00\x20" + bytes(30):
+            try:
+                await stream.send_all(bytes([byte]))
+                with trio.move_on_after(1):
+                    await stream.receive_some()
+                    break
+            except StreamBroken:
+                break
+        assert trio.current_time() - began == pytest.approx(HANDSHAKE_SECONDS)
+        assert second.network.statistics()["connections"] == 0
+        await stream.aclose()
+
+
+@pytest.mark.parametrize("count", [50])
+async def test_many_messages_keep_their_order_over_tcp(count: int) -> None:
+    async with two_owners() as (first, second, _, _):
+        for index in range(count):
+            first.send("bob.test", b"%d" % index, bytes(index * 997))
+        arrived = await second.until(Received, count)
+        assert [event.header for event in arrived if isinstance(event, Received)] == [
+            b"%d" % index for index in range(count)
+        ]
+
+
+async def test_a_router_keeps_little_of_what_its_receiver_does_not_read_and_loses_none_of_it() -> None:
+    with trio.fail_after(LIMIT_SECONDS):
+        listener = await TcpTransport().listen("127.0.0.1", 0)
+        async with trio.open_nursery() as nursery:
+            here = Endpoint("127.0.0.1", listener.port)
+            places: dict[str, Endpoint | str] = {"ann.test": here, "bob.test": here, "ida.test": "bob.test"}
+            sender, router = (owner_of(name, places, nursery, NetworkConfig()) for name in ("ann.test", "bob.test"))
+            receiver = owner_of("ida.test", places, nursery, NetworkConfig(routers=("bob.test",)))
+            nursery.start_soon(router.driver.serve, listener)
+            receiver.network.register(trio.current_time())
+            receiver.turn()
+            await router.until(PeerUp)
+            sender.send("ida.test", b"hello")
+            await receiver.until(Received)
+            (inner,) = [each for each in receiver.network._switchboard.all() if each.via == "bob.test"]
+            receiver.driver.handle(Hold(inner.number, held=True))
+            blob = bytes(range(256)) * (48 << 12)
+            sender.send("ida.test", b"large", blob)
+            while not (throttled := [each for each in router.network._switchboard.all() if each.holds]):
+                await router.changed.wait()
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            partner = throttled[0].partner
+            assert partner is not None
+            with_driver = sum(map(len, router.driver._links[partner.number].rest))
+            assert partner.raw_bytes + with_driver <= 2 * (RELAY_BYTES + RECEIVE_BYTES)
+            receiver.driver.handle(Hold(inner.number, held=False))
+            with trio.fail_after(KEEPALIVE_SECONDS / 2):  # and not only when a ping has woken the router
+                arrived = (await receiver.until(Received, 2))[1]
+            assert isinstance(arrived, Received)
+            assert arrived.blob == blob
+            nursery.cancel_scope.cancel()
+        await listener.aclose()
+
+
+async def test_a_peer_that_stands_still_over_tcp_is_hung_up_on(autojump_clock: trio.testing.MockClock) -> None:
+    async with two_owners(LIMIT_SECONDS * 10) as (first, second, _, _):
+        first.send("bob.test", b"up")
+        await first.until(Delivered)
+        began = trio.current_time()
+        session = first.network._sessions.table.get("bob.test")
+        assert session is not None
+        assert session.connection is not None
+        session.connection._controls.append(FIRST_HEADER.pack(DATA, FIRST, 1, 2, 1000, NO_BLOB) + b"x")
+        first.network._switchboard.signal(session.connection)
+        first.turn()
+        while second.network.statistics()["connections"]:
+            await second.changed.wait()
+        assert 30 <= trio.current_time() - began < 31
+        assert any("does not go on" in event.text for event in second.events if isinstance(event, Log))
+
+
+class _SlowLink:
+    """A stream that takes nothing at once, and 100 KiB a second."""
+
+    host = "slow.test"
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def readable(self) -> None:
+        await trio.sleep_forever()
+
+    def receive_now(self, max_bytes: int | None = None) -> bytes:
+        return b""
+
+    def send_now(self, data: Buffer) -> int:
+        return 0
+
+    async def send_all(self, data: Buffer) -> None:
+        await trio.sleep(len(data) / 102_400)
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_what_is_written_to_a_slow_link_is_taken_a_record_at_a_time(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with two_owners() as (first, _, _, nursery):
+        asked: list[int] = []
+
+        def pending(connection: int, limit: int) -> list[Buffer]:
+            asked.append(limit)
+            return [bytes(limit)]
+
+        first.network.pending = pending  # type: ignore[method-assign]
+        link = _Link(Flow(trio.current_time()))
+        link.wake.set()
+        first.driver._links[99] = link
+        nursery.start_soon(first.driver._pump, 99, link, _SlowLink())
+        await trio.sleep(6.5)
+        assert asked == [SEND_BYTES] + [MAX_RECORD_BYTES] * 7
+
+
+# --- our own failures ---------------------------------------------------------------------------------------------
+
+GUARDS = tuple(
+    f"Driver.{name}"
+    for name in ("handle", "transmit", "_break", "closed", "serve", "_dial", "_pump", "_close", "_failed")
+)
+"""What catches exceptions; and what `Node` does each alone."""
+
+
+async def play_with(injection: Injection | None) -> Probe:
+    """Messages pass both ways over three connections, one after another; some call of the driver fails. Each message
+    has one outcome, and what is sent afterwards arrives."""
+    probe = Probe(("net/io/driver.py",), Driver, injection, guards=GUARDS)
+    async with two_owners(3600.0) as (first, second, _, _):
+        first.tolerant = second.tolerant = True
+        probe.begin_step()
+        try:
+            for number in range(3):
+                first.send("bob.test", b"a%d" % number, bytes(300_000))
+                second.send("ann.test", b"b%d" % number)
+                for owner, token in ((first, b"a%d" % number), (second, b"b%d" % number)):
+                    await outcome(owner, token)
+                for link in list(first.driver._links.values()):
+                    link.scope.cancel()
+                await trio.testing.wait_all_tasks_blocked()
+        finally:
+            probe.end()
+        first.send("bob.test", b"last")
+        await outcome(first, b"last")
+        assert Delivered(b"last") in first.events
+        for owner in (first, second):
+            told = [event.token for event in owner.events if isinstance(event, Delivered | Failed)]
+            assert len(told) == len(set(told)), "a message has two outcomes"
+        failures = first.network.failures + second.network.failures
+        assert failures == probe.raised, "what fails is written down, once"
+    return probe
+
+
+async def outcome(owner: Owner, token: bytes) -> None:
+    """Until there is one."""
+    while not any(event.token == token for event in owner.events if isinstance(event, Delivered | Failed)):
+        await owner.changed.wait()
+
+
+async def test_g5_an_exception_anywhere_in_the_driver_ends_no_more_than_a_connection(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    reached = (await play_with(None)).reached
+    for seed in range(20):
+        injection = draw(Random(seed), reached)
+        try:
+            await play_with(injection)
+        except Exception as error:
+            error.add_note(f"injection seed {seed}: {injection}")
+            raise

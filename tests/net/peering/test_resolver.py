@@ -1,0 +1,266 @@
+"""What a node asks its registrar, without a network."""
+
+import pytest
+
+from net.base.errors import (
+    RETRY_CODE,
+    BadNameRecord,
+    BadSignature,
+    ForeignKey,
+    InvitationNeeded,
+    InvitationRefused,
+    InvitationUsed,
+    KeyHasNames,
+    NameTaken,
+    RecordExpired,
+    RecordFromTheFuture,
+    RecordInvalid,
+    RecordNotKept,
+    RecordTooLong,
+    RegistrarFull,
+    RegistrationRefused,
+    StaleSequence,
+)
+from net.base.frames import Found, Granted, Lookup, Refused, Register
+from net.base.limits import FIRST_RECORD_SECONDS, MAX_RETRY_SECONDS, PROVEN_SECONDS, RECORD_SECONDS
+from net.base.wall_clock import WallClock
+from net.contract.events import FailureReason, NetEvent, Registered, RegistrationFailed
+from net.names.directory import Endpoint, RegistrarDirectory, decode_record_untrusted, grant_record
+from net.peering.resolver import Resolver
+from net.session.reach import Answer
+from tests.net.world import GENESIS, REGISTRAR, cached_directory, identity_of, record_of
+
+ANN = identity_of("ann.test")
+BOB = identity_of("bob.test")
+HERE = (Endpoint("host", 1),)
+
+
+def resolver(directory: RegistrarDirectory | None = None) -> tuple[Resolver, list[NetEvent]]:
+    """Ann's, and what it tells."""
+    events: list[NetEvent] = []
+    return Resolver(ANN, directory or RegistrarDirectory(GENESIS), events.append, wall_clock=WallClock(1000.0)), events
+
+
+def granted(record: bytes) -> bytes:
+    """Countersigned by the registrar."""
+    return grant_record(decode_record_untrusted(record), REGISTRAR).encode()
+
+
+def test_a_lookup_is_asked_once_and_again_on_a_new_connection() -> None:
+    item, _ = resolver()
+    item.look_up("bob.test", 0.0)
+    item.look_up("bob.test", 0.0)
+    assert (item.next_frame(), item.next_frame()) == (Lookup(1, "bob.test"), None)
+    item.connected()
+    assert item.next_frame() == Lookup(1, "bob.test")
+    item.receive_untrusted(Found(1, granted(record_of(BOB).encode())), 0.0)
+    assert (item.next_answer(), item.next_answer()) == (("bob.test", Answer.KNOWN), None)
+    assert not item.busy
+
+
+def test_a_second_answer_is_ignored() -> None:
+    item, _ = resolver()
+    item.look_up("bob.test", 0.0)
+    item.receive_untrusted(Found(1, None), 0.0)
+    item.receive_untrusted(Found(1, b"junk"), 0.0)
+    assert (item.next_answer(), item.next_answer()) == (("bob.test", Answer.UNKNOWN), None)
+
+
+def test_an_answer_must_be_about_the_name_that_was_asked_for() -> None:
+    item, _ = resolver(cached_directory(ANN))
+    item.look_up("bob.test", 0.0)
+    with pytest.raises(BadNameRecord, match="another name"):
+        item.receive_untrusted(Found(1, granted(record_of(ANN).encode())), 0.0)
+
+
+def test_a_lookup_that_is_not_answered_is_unavailable_after_five_seconds() -> None:
+    item, _ = resolver()
+    item.look_up("bob.test", 1.0)
+    assert item.next_deadline() == 6.0
+    item.on_timer(6.0)
+    assert item.next_answer() == ("bob.test", Answer.UNAVAILABLE)
+
+
+def test_a_registration_asks_for_the_present_record_and_counts_on_from_it() -> None:
+    item, events = resolver()
+    item.register(HERE, (), 0.0)
+    assert item.next_frame() == Lookup(1, "ann.test")
+    item.receive_untrusted(Found(1, granted(record_of(ANN, sequence=4).encode())), 0.0)
+    answer = item.next_answer()
+    assert answer == ("ann.test", Answer.KNOWN)
+    item.answer_registration(Answer.KNOWN, 0.0)
+    request = item.next_frame()
+    assert isinstance(request, Register)
+    record = decode_record_untrusted(request.record).record
+    assert (record.sequence, record.endpoints, record.issued_at) == (5, HERE, 1000)
+    item.receive_untrusted(Granted(request.request, granted(request.record)), 0.0)
+    assert events[-1] == Registered(granted(request.record))
+    assert item.own_record == granted(request.record)
+
+
+def test_a_registration_that_lost_a_race_is_tried_again_three_times() -> None:
+    item, events = resolver()
+    item.register(HERE, (), 0.0)
+    tries = 0
+    while (frame := item.next_frame()) is not None:
+        if isinstance(frame, Lookup):
+            item.receive_untrusted(Found(frame.request, None), 0.0)
+            answer = item.next_answer()
+            assert answer is not None
+            item.answer_registration(answer[1], 0.0)
+        elif isinstance(frame, Register):
+            tries += 1
+            item.receive_untrusted(Refused(frame.request, StaleSequence.code), 0.0)
+    assert tries == 4
+    assert events == [RegistrationFailed(FailureReason.STALE_SEQUENCE, retries=False)]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [
+        (RecordInvalid, FailureReason.RECORD_REFUSED),
+        (NameTaken, FailureReason.NAME_TAKEN),
+        (RegistrarFull, FailureReason.REGISTRAR_FULL),
+        (BadSignature, FailureReason.BAD_SIGNATURE),
+        (ForeignKey, FailureReason.FOREIGN_KEY),
+        (RecordExpired, FailureReason.RECORD_EXPIRED),
+        (RecordFromTheFuture, FailureReason.RECORD_FROM_THE_FUTURE),
+        (RecordNotKept, FailureReason.RECORD_NOT_KEPT),
+        (KeyHasNames, FailureReason.KEY_HAS_NAMES),
+        (InvitationNeeded, FailureReason.INVITATION_NEEDED),
+        (InvitationRefused, FailureReason.INVITATION_REFUSED),
+        (InvitationUsed, FailureReason.INVITATION_USED),
+    ],
+)
+def test_every_refusal_has_its_own_reason(refusal: type[RegistrationRefused], reason: FailureReason) -> None:
+    item, events = resolver()
+    item.register(HERE, (), 0.0)
+    item.receive_untrusted(Found(1, None), 0.0)
+    item.answer_registration(Answer.UNKNOWN, 0.0)
+    item.receive_untrusted(Refused(2, refusal.code), 0.0)
+    assert events[0] == RegistrationFailed(reason, retries=reason is FailureReason.RECORD_NOT_KEPT)
+
+
+def test_an_endpoint_that_changes_while_a_registration_is_under_way_is_registered_too() -> None:
+    item, events = resolver()
+    there = (Endpoint("elsewhere", 2),)
+    item.register(HERE, (), 0.0)
+    item.receive_untrusted(Found(1, None), 0.0)
+    assert item.next_answer() == ("ann.test", Answer.UNKNOWN)
+    item.answer_registration(Answer.UNKNOWN, 0.0)
+    frames = list(iter(item.next_frame, None))
+    item.register(there, (), 0.0)
+    first = frames[-1]
+    assert isinstance(first, Register)
+    item.receive_untrusted(Granted(first.request, granted(first.record)), 0.0)
+    assert events[-1] != Registered(granted(first.record))
+    lookup = item.next_frame()
+    assert isinstance(lookup, Lookup)
+    item.receive_untrusted(Found(lookup.request, granted(first.record)), 0.0)
+    item.answer_registration(Answer.KNOWN, 0.0)
+    second = item.next_frame()
+    assert isinstance(second, Register)
+    item.receive_untrusted(Granted(second.request, granted(second.record)), 0.0)
+    assert events[-1] == Registered(granted(second.record))
+    assert decode_record_untrusted(second.record).record.endpoints == there
+
+
+def test_a_registrar_out_of_reach_is_asked_again_after_five_seconds() -> None:
+    item, events = resolver()
+    item.register(HERE, (), 0.0)
+    item.next_frame()
+    item.unreachable(1.0)
+    assert item.next_answer() == ("ann.test", Answer.UNAVAILABLE)
+    item.answer_registration(Answer.UNAVAILABLE, 1.0)
+    assert RegistrationFailed(FailureReason.UNREACHABLE, retries=True) in events
+    assert item.next_deadline() == 6.0
+    item.on_timer(6.0)
+    assert item.next_frame() == Lookup(2, "ann.test")
+
+
+def test_a_grant_of_another_record_does_not_confuse_it() -> None:
+    item, events = resolver(cached_directory(BOB))
+    item.register(HERE, (), 0.0)
+    item.receive_untrusted(Found(1, None), 0.0)
+    item.answer_registration(Answer.UNKNOWN, 0.0)
+    with pytest.raises(BadNameRecord):
+        item.receive_untrusted(Granted(2, granted(record_of(BOB).encode())), 0.0)
+    assert events == []
+
+
+# --- how long a record is asked for, and when again ------------------------------------------------------------------
+
+
+def asked(item: Resolver, present: bytes | None, at: float = 0.0) -> Register:
+    """What is registered by who is shown `present`."""
+    item.register(HERE, (), at)
+    request = item.next_frame()
+    assert isinstance(request, Lookup)
+    item.receive_untrusted(Found(request.request, present), at)
+    answer = item.next_answer()
+    assert answer is not None
+    item.answer_registration(answer[1], at)
+    frame = item.next_frame()
+    assert isinstance(frame, Register)
+    return frame
+
+
+def seconds_of(frame: Register) -> int:
+    """How long the record lasts."""
+    record = decode_record_untrusted(frame.record).record
+    return record.expires_at - record.issued_at
+
+
+@pytest.mark.parametrize(
+    ("issued_at", "lasts", "seconds"),
+    [
+        (None, 0, FIRST_RECORD_SECONDS),
+        (1001 - PROVEN_SECONDS, FIRST_RECORD_SECONDS, FIRST_RECORD_SECONDS),
+        (1000 - PROVEN_SECONDS, FIRST_RECORD_SECONDS, RECORD_SECONDS),
+        (1000 - PROVEN_SECONDS, 1, RECORD_SECONDS),
+        (1000, FIRST_RECORD_SECONDS + 1, RECORD_SECONDS),
+    ],
+    ids=("new", "young", "proven", "expired", "established"),
+)
+def test_a_node_asks_for_a_long_record_when_its_name_is_not_new(
+    issued_at: int | None, lasts: int, seconds: int
+) -> None:
+    events: list[NetEvent] = []
+    ahead = PROVEN_SECONDS
+    item = Resolver(ANN, RegistrarDirectory(GENESIS), events.append, wall_clock=WallClock(1000.0 + ahead))
+    present = None if issued_at is None else record_of(ANN, issued_at=issued_at + ahead, seconds=lasts).encode()
+    assert seconds_of(asked(item, None if present is None else granted(present))) == seconds
+
+
+def test_a_node_that_hears_that_its_name_is_new_asks_for_a_short_record_at_once() -> None:
+    events: list[NetEvent] = []
+    item = Resolver(ANN, RegistrarDirectory(GENESIS), events.append, wall_clock=WallClock(1e6))
+    first = asked(item, granted(record_of(ANN).encode()))
+    assert seconds_of(first) == RECORD_SECONDS
+    item.receive_untrusted(Refused(first.request, RecordTooLong.code), 0.0)
+    again = asked(item, None)
+    assert seconds_of(again) == FIRST_RECORD_SECONDS
+    item.receive_untrusted(Granted(again.request, granted(again.record)), 0.0)
+    assert events[-1] == Registered(granted(again.record))
+
+
+def test_a_node_that_is_told_to_come_later_does_so_then_and_not_before() -> None:
+    item, events = resolver()
+    frame = asked(item, None)
+    item.receive_untrusted(Refused(frame.request, RETRY_CODE + 42), 3.0)
+    assert events[-1] == RegistrationFailed(FailureReason.TRY_LATER, retries=True, seconds=42)
+    assert item.next_deadline() == 45.0
+    item.on_timer(45.0)
+    assert isinstance(item.next_frame(), Lookup)
+
+
+def test_nobody_is_made_to_wait_for_longer_than_a_day() -> None:
+    item, events = resolver()
+    item.receive_untrusted(Refused(asked(item, None).request, RETRY_CODE + (1 << 60)), 0.0)
+    assert events[-1] == RegistrationFailed(FailureReason.TRY_LATER, retries=True, seconds=MAX_RETRY_SECONDS)
+
+
+def test_an_invitation_is_shown_whenever_the_name_is_registered() -> None:
+    events: list[NetEvent] = []
+    item = Resolver(ANN, RegistrarDirectory(GENESIS), events.append, invitation=b"token")
+    assert asked(item, None).invitation == b"token"

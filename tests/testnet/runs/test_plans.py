@@ -1,0 +1,181 @@
+"""What people type and what journals hold becomes a plan, or one sentence that says what is wrong, and where."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nectar_node.base.errors import BadInput
+from testnet.journal.journal import Header
+from testnet.model.fields import nodes_of
+from testnet.model.lab import PACKAGES
+from testnet.runs.plans import as_read, expand, find_scenario, plan_of, with_faults
+from testnet.scenarios import SCENARIOS
+from testnet.scenarios.scenario import MAX_NODES, Plan
+from tests.testnet.sim.own import FAILS, HERE
+
+TRANSFER = SCENARIOS["file_transfer"]
+
+
+def header(**changes: Any) -> Header:
+    value = {**expand(TRANSFER, 1).value(), **changes}
+    return Header(value["scenario"], value["seed"], tuple(value["nodes"]), value["options"], tuple(value["schedule"]))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("seed", range(20))
+def test_a_plan_comes_out_of_a_journal_as_it_went_in(name: str, seed: int) -> None:
+    plan = expand(SCENARIOS[name], seed)
+    value = json.loads(json.dumps(plan.value()))
+    scenario, read = plan_of(
+        Header(value["scenario"], value["seed"], tuple(value["nodes"]), value["options"], tuple(value["schedule"])), "x"
+    )
+    assert (scenario, read) == (SCENARIOS[name], plan)
+    assert read.value() == value
+
+
+def test_an_unknown_scenario_lists_those_that_exist_and_suggests_a_near_one() -> None:
+    with pytest.raises(BadInput, match="no scenario 'file_transfre'; did you mean file_transfer\\?") as error:
+        find_scenario("file_transfre")
+    assert all(name in str(error.value) for name in SCENARIOS)
+    with pytest.raises(BadInput, match=r"There is no scenario 'qqq'\. There are "):
+        find_scenario("qqq")
+
+
+def test_a_scenario_of_ones_own_is_found_in_its_file_and_named_by_it() -> None:
+    found = find_scenario(f"{HERE}:FAILS")
+    assert (found.name, found.about) == (f"{HERE}:FAILS", FAILS.about)
+    with pytest.raises(BadInput, match=r"own\.py has no scenario 'NONE'; it has FAILS, STUCK, STILL, BREAKS, DIES\."):
+        find_scenario(f"{HERE}:NONE")
+    with pytest.raises(BadInput, match=r"none\.py cannot be read: No such file"):
+        find_scenario("none.py:FAILS")
+
+
+def test_a_file_without_the_name_of_a_scenario_is_asked_which() -> None:
+    with pytest.raises(BadInput) as error:
+        find_scenario(f"{HERE}")
+    assert str(error.value).startswith(f"Which scenario of {HERE}? Say {HERE}:FAILS or {HERE}:STUCK or ")
+    with pytest.raises(BadInput, match=r"none\.py cannot be read: No such file or directory\."):
+        find_scenario("none.py")
+
+
+@pytest.mark.parametrize("nodes", [-1, 0, 1, MAX_NODES + 1])
+def test_too_few_or_too_many_nodes_are_refused(nodes: int) -> None:
+    with pytest.raises(BadInput, match=f"file_transfer runs with 2 to {MAX_NODES} nodes, and not with {nodes}"):
+        expand(TRANSFER, 0, nodes)
+
+
+def _constant(file: str, name: str) -> int:
+    text = (PACKAGES / file).read_text()
+    return int(re.findall(rf"const {name} = (\d+);", text)[0])
+
+
+@pytest.mark.parametrize(
+    ("scenario", "most"),
+    [
+        ("chat", _constant("chat/chat.zig", "max_members")),
+        ("workers", 1 + _constant("pool/board.zig", "max_workers")),
+        *((each, _constant("witness/protocol.zig", "max_targets")) for each in ("impostor", "restarts")),
+    ],
+)
+def test_a_scenario_is_refused_more_nodes_than_its_packages_take(scenario: str, most: int) -> None:
+    expand(SCENARIOS[scenario], 0, most)
+    with pytest.raises(BadInput, match=f"to {most} nodes, and not with {most + 1}"):
+        expand(SCENARIOS[scenario], 0, most + 1)
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ('kind = "partitoin"\nat = 1.0', "fault 2: There is no fault 'partitoin'; did you mean partition?"),
+        (
+            'kind = "crash"\nnode = "x.nec"\nat = 1.0',
+            "fault 2 (crash): there is no node x.nec; there are send.nec, recv.",
+        ),
+        ('kind = "partition"\nat = -1.0', "fault 2: at = -1.0 is in the past"),
+        ('kind = "partition"\nat = 20.0', "fault 2 (partition): it begins at 20 s, and faults last until 20 s."),
+        ('kind = "partition"\nat = 1\nuntil = 21', "fault 2 (partition): it ends at 21 s, and faults last until 20 s;"),
+        ('kind = "partition"\nat = 2\nuntil = 1', "fault 2 (partition): it ends at 1 s, before it begins at 2 s."),
+        ('kind = "partition"\nat = "now"', "fault 2: at = 'now' is no time"),
+        ('kind = "partition"', "fault 2 (partition): `at` is missing"),
+        (f'kind = "partition"\nat = 0x{"f" * 5000}', "fault 2: at = a number of too many digits is no time"),
+        (f'kind = "partition"\nat = {"[" * 300}{"]" * 300}', f"fault 2: at = {'[' * 60}… is no time"),
+    ],
+)
+def test_a_schedule_says_which_entry_is_wrong_and_why(tmp_path: Path, entry: str, sentence: str) -> None:
+    file = tmp_path / "faults.toml"
+    file.write_text(f'[[fault]]\nkind = "partition"\nat = 3\n\n[[fault]]\n{entry}\n')
+    with pytest.raises(BadInput) as error:
+        with_faults(TRANSFER, expand(TRANSFER, 0), file)
+    assert str(error.value).startswith(f"{file}, {sentence}")
+
+
+@pytest.mark.parametrize(
+    "entry", ['kind = "registrar_down"', 'kind = "stall"\nbetween = ["send.nec", "registrar.nec"]']
+)
+def test_a_schedule_can_be_about_the_registrar_which_is_in_every_network(tmp_path: Path, entry: str) -> None:
+    file = tmp_path / "faults.toml"
+    file.write_text(f"[[fault]]\n{entry}\nat = 3\n")
+    plan = with_faults(TRANSFER, expand(TRANSFER, 0), file)
+    assert all("registrar.nec" in nodes_of(step.fault) for step in plan.schedule)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"fault = " + b"[" * 100_000, "it is nested too deeply"),
+        (b"\xff\xfe", "it is not text in UTF-8"),
+        (b"fault = " + b"9" * 5000, "a number in it has too many digits"),
+        (b"fault = [", "Invalid value (at end of document)"),
+    ],
+)
+def test_a_file_that_is_no_toml_says_why(tmp_path: Path, content: bytes, why: str) -> None:
+    file = tmp_path / "faults.toml"
+    file.write_bytes(content)
+    with pytest.raises(BadInput) as error:
+        with_faults(TRANSFER, expand(TRANSFER, 0), file)
+    assert str(error.value) == f"{file} is no TOML: {why}."
+
+
+def test_a_schedule_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "faults.toml"
+    file.write_bytes(b'\xef\xbb\xbf[[fault]]\nkind = "partition"\nat = 3\n')
+    assert len(with_faults(TRANSFER, expand(TRANSFER, 0), file).schedule) == 1
+
+
+def test_a_schedule_takes_the_place_of_the_seeds_own(tmp_path: Path) -> None:
+    file = tmp_path / "faults.toml"
+    file.write_text('[[fault]]\nkind = "crash"\nnode = "recv.nec"\nat = 3\nuntil = 4.5\n')
+    plan = with_faults(TRANSFER, expand(TRANSFER, 0), file)
+    assert [step.words() for step in plan.schedule] == ["t=3 s: kill recv.nec until t=4.5 s"]
+    assert plan.options == expand(TRANSFER, 0).options
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"scenario": "gone"}, "There is no scenario 'gone'"),
+        ({"nodes": []}, "names 0 nodes"),
+        ({"seed": -1}, "has the seed -1; a seed is a whole number from 0 to 9223372036854775807"),
+        ({"seed": True}, "has the seed True"),
+        ({"seed": 10**400}, "has the seed 1000000000"),
+        ({"nodes": ["a.nec", "a.nec"]}, "names a node twice"),
+        ({"nodes": ["a.nec", "/etc"]}, "'/etc' is no node id"),
+        ({"schedule": [{"kind": "rain", "at": 1, "until": 2}]}, "There is no fault 'rain'"),
+        ({"schedule": [{"kind": "crash", "at": 1, "until": 2, "host": "x"}]}, "crash has no parameter 'host'"),
+    ],
+)
+def test_a_journal_that_can_no_longer_be_run_says_why(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BadInput) as error:
+        plan_of(header(**changes), "x.journal")
+    assert str(error.value).startswith("x.journal can no longer be run: ")
+    assert sentence in str(error.value)
+
+
+def test_a_plan_is_run_as_it_would_be_read_from_its_journal() -> None:
+    plan = Plan("file_transfer", 1, ("a.nec",), {"pairs": [(1, 2)]})
+    assert as_read(plan).options == {"pairs": [[1, 2]]}
