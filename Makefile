@@ -27,7 +27,7 @@ demo: $(READY) ## send a file between two nodes, cut the connection, stop a node
 
 .PHONY: test
 test: $(READY) ## run all tests (ARGS=… goes to pytest)
-	@$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	@$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: conformance
 conformance: $(READY) ## a table of all promises: sentence, tests, result
@@ -46,7 +46,7 @@ mutants: $(READY) ## break the implementation in named ways; some scenario notic
 soak: $(READY) ## explore kernel and net far longer than the tests do; CUTS=10000 connections cut at random (SEED=…)
 	@$(RUN) -m tests.net.soak --cuts $(or $(CUTS),10000) $(if $(SEED),--seed $(SEED))
 	@$(RUN) -m pytest -m long
-	@HYPOTHESIS_PROFILE=soak $(RUN) -m pytest tests/kernel/test_state_machines.py tests/net/test_nothing_lost.py $(ARGS)
+	@HYPOTHESIS_PROFILE=soak $(RUN) -m pytest tests/kernel/test_state_machines.py tests/kernel/wasm/test_lift.py tests/net/test_nothing_lost.py $(ARGS)
 
 .PHONY: levels
 levels: $(READY) ## scenarios by level: simulated, on loopback, in namespaces (root), with outcomes and times (ARGS=names)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 
+import pytest
 from hypothesis import settings
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs have it, and hand it on
@@ -12,3 +14,50 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background
 # Beside other work an example takes as long as it takes.
 settings.register_profile("unhurried", settings(), deadline=None)
 settings.load_profile("unhurried")
+
+# Thousands of tests and their modules stay until the end: to look through them for garbage again and again, while they
+# are loaded and at every full collection after that, takes a third of the time that it takes to load them.
+gc.disable()
+
+
+LONGEST = (
+    "levels/test_levels.py",
+    "testnet/test_testing_your_package.py",
+    "testnet/sim/test_determinism.py",
+    "end_to_end/test_testnet.py",
+    "testnet/cli/test_sim.py",
+    "testnet/scenarios/test_indirect.py",
+    "testnet/chaos/test_run.py",
+    "kernel/wasm/test_versions.py",
+    "testnet/test_strategies.py",
+    "testnet/real/test_lifeline.py",
+    "testnet/scenarios/test_chat.py",
+    "packages/test_file_transfer.py",
+    "testnet/real/test_lab.py",
+    "sdk/test_zig.py",
+    "testnet/scenarios/test_churn.py",
+    "testnet/test_pytest_plugin_real.py",
+    "kernel/wasm/test_threaded.py",
+    "failures/test_in_memory.py",
+    "testnet/real/test_namespaces.py",
+    "net/test_half_open.py",
+    "end_to_end/test_transfer.py",
+    "levels/test_times.py",
+    "testnet/scenarios/test_reunions.py",
+    "levels/test_boot.py",
+    "levels/test_nothing_is_left.py",
+    "mutants/test_real_nodes.py",
+    "failures/test_on_sockets.py",
+)
+"""Files that take long, of which some have few tests: they begin first, so that at the end
+nobody waits for one. Those with real nodes stand between others, so that not all of them start nodes at once."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {f"tests/{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()

@@ -71,10 +71,13 @@ class Traces:
             yield from self._sort(records.popleft())
 
     def _sort(self, record: TraceRecord) -> Iterator[Traced]:
-        lineage = self._lineages.setdefault(record.root, _Lineage())
-        self._lineages.move_to_end(record.root)
-        if len(self._lineages) > MAX_LINEAGES:
-            self._lineages.popitem(last=False)
+        lineage = self._lineages.get(record.root)
+        if lineage is not None:
+            self._lineages.move_to_end(record.root)
+        else:
+            lineage = self._lineages[record.root] = _Lineage()
+            if len(self._lineages) > MAX_LINEAGES:
+                self._lineages.popitem(last=False)
         for token in lineage.followers:
             if token in self._followed:
                 yield Traced(token, record)

@@ -97,6 +97,8 @@ class DiskUse:
 
     def next_deadline(self) -> float | None:
         """When it is time to look at a package."""
+        if not self._writers:
+            return None
         return min((each.due for each in self._writers.values() if each.began is None), default=None)
 
     def on_timer(self, now: float) -> None:

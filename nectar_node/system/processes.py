@@ -18,6 +18,7 @@ from nectar_node.storage.operations import Job, Outcome
 from nectar_node.system.process import Cause, SystemProcess, SystemToken, Wish
 from nectar_node.system.state import State
 from nectar_node.system.terminal import Terminal
+from net.base.timers import Timers
 from net.contract.events import Unforeseen
 from net.peering.containment import told
 
@@ -34,6 +35,8 @@ class SystemProcesses:
         """Not to be changed."""
         self.stirred: deque[SystemProcess] = deque()
         """Those that have been told something since they were asked what they want; who asks them takes them out."""
+        self._timers: Timers[ProcessId] = Timers()
+        """When each has something to do: it says so when it has said all that it wants."""
 
     def receive(self, envelope: Envelope, now: float) -> None:
         """Give a request of this node to the process that it is for, if there is one."""
@@ -118,23 +121,17 @@ class SystemProcesses:
                 self._failed(process, None, error, now)
 
     def next_deadline(self) -> float | None:
-        """When `on_timer` has something to do."""
-        first = None
-        for process in self.by_id.values():
-            try:
-                deadline = process.next_deadline()
-            except Exception as error:
-                self._note(process, error)
-            else:
-                if deadline is not None and (first is None or deadline < first):
-                    first = deadline
-        return first
+        """When `on_timer` has something to do; those in `stirred` have not said so yet."""
+        return self._timers.next()
 
     def next_wish(self, process: SystemProcess, now: float) -> Wish | None:
         """What one of them wants done; None: nothing more."""
         while True:
             try:
-                return process.next_action()
+                wish = process.next_action()
+                if wish is None:
+                    self._timers.set(process.id, process.next_deadline())
+                return wish
             except Exception as error:
                 self._failed(process, None, error, now)
 

@@ -375,21 +375,27 @@ class Network:
         """When `on_timer` is to be called; calling it early or late does no harm."""
         containment = self._containment
         try:
-            clocks = (
-                self._switchboard.timers.next(),
-                self._sessions.timers.next(),
-                self._sessions.resolver.next_deadline(),
-                self._sessions.probes.next_deadline(),
-                self._next_expiry(),
-                self._reception.next_deadline(),
-            )
-            first = min((when for when in clocks if when is not None), default=None)
+            first = self._first_deadline()
         except Exception as error:
             containment.part("the deadlines", error, self._now)
             first = containment.paused_until
         if containment.mend_at is not None:
             return containment.mend_at
         return first if first is None or first >= containment.paused_until else containment.paused_until
+
+    def _first_deadline(self) -> float | None:
+        sessions, first = self._sessions, None
+        for when in (
+            self._switchboard.timers.next(),
+            sessions.timers.next(),
+            sessions.resolver.next_deadline(),
+            sessions.probes.next_deadline(),
+            self._next_expiry(),
+            self._reception.next_deadline(),
+        ):
+            if when is not None and (first is None or when < first):
+                first = when
+        return first
 
     def on_timer(self, now: float) -> None:
         """Time has passed."""

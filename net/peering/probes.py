@@ -84,7 +84,7 @@ class Probes:
 
     def next_deadline(self) -> float | None:
         """When `on_timer` is to be called."""
-        return min((probe.due for probe in self._probes.values()), default=None)
+        return min(probe.due for probe in self._probes.values()) if self._probes else None
 
     def on_timer(self, now: float) -> None:
         """Time has passed: end those whose time is over."""

@@ -382,8 +382,10 @@ class Reception:
 
     def next_deadline(self) -> float | None:
         """When `on_timer` is to be called."""
-        clocks = (self._progress.next_deadline(), self.backlog.next_deadline())
-        return min((when for when in clocks if when is not None), default=None)
+        first, second = self._progress.next_deadline(), self.backlog.next_deadline()
+        if first is None or (second is not None and second < first):
+            return second
+        return first
 
     def on_timer(self, now: float) -> None:
         """Time has passed: look after messages that are not whole, and those for which there was no memory."""

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from kernel.contract.address import ProcessId
 from kernel.contract.errors import BadAddress
 from nectar_node.base.errors import BadInput, NotRunning
-from nectar_node.console import options, output, progress
+from nectar_node.console import output, progress
+from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from testnet.cli.seeding import Seed, chosen
 from testnet.faults.hostile_peer import Conduct, HostilePeer
-from testnet.hostile.behaviours import Order
-from testnet.hostile.peer import Deeds
-from testnet.hostile.sockets import attack_for, is_registrar
 from testnet.model.unknown import unknown
+
+if TYPE_CHECKING:
+    from testnet.hostile.peer import Deeds
 
 ALL = "all"
 MAX_SECONDS = 24 * 3600.0
@@ -48,6 +49,10 @@ def attack(
     protocol as docs/wire.md says. With `nectar testnet fault add hostile_peer` one attacks in the background. Exit
     code: 0, or 1 if the node has ended meanwhile, or if none of them has got a name.
     """
+    # They load the whole net and trio, which takes a quarter of the time of every other command of this group.
+    from testnet.hostile.behaviours import Order
+    from testnet.hostile.sockets import attack_for, is_registrar
+
     conducts = behaviours(behaviour)
     network = LocalNetwork.find(directory)
     place = network.node(node)

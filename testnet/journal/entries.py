@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 
 from kernel.router.trace import TraceRecord
-from nectar_node.driver.trace_file import record_value
+from nectar_node.driver.trace_file import record_text
 from testnet.model.fields import nodes_of
 from testnet.model.rule import Fault
 
 
 def message(record: TraceRecord) -> str:
     """A step of a message."""
-    return f"message {_compact(record_value(record))}"
+    return f"message {record_text(record)}"
 
 
 def fault_begins(number: int, fault: Fault) -> str:

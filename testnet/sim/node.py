@@ -386,8 +386,12 @@ class SimNode:
         self.go_on()
 
     def _carry_out(self) -> None:
-        fabric = self._simulation.fabric
-        while (action := self.core.next_action()) is not None:
+        fabric, actions = self._simulation.fabric, self.core.actions
+        while actions:
+            action = actions.popleft()
+            if type(action) is Traced and action.token is self:  # as most are
+                self._simulation.observe(self, action.record)
+                continue
             match action:
                 case Dial(connection, host):
                     fabric.dial(self, connection, host)
@@ -410,8 +414,6 @@ class SimNode:
                 case Printed(_, _, text):
                     self.printed.append(action)
                     self._simulation.note(self.host, f"printed {text}")
-                case Traced(token, record) if token is self:
-                    self._simulation.observe(self, record)
                 case Traced():
                     self.traced.append(action)
                 case Probed():

@@ -331,7 +331,7 @@ class Simulation:
 
     def observe(self, node: SimNode, record: TraceRecord) -> None:
         """A step of a message on a node."""
-        self.note(node.host, message(record))
+        self.journal.append(f"{self.now:.9f} {node.host} {message(record)}")  # which is printable whatever it is about
         if self._watch is not None:
             self._watch.see(node.life, record)
 

@@ -11,11 +11,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from nectar_node.base.folder import NodeFolder
 from nectar_node.contract.config import GENESIS_FILE, REGISTRAR_NAME
 from testnet.real.local import LocalTestnet
 from tests.end_to_end.lab import SENDER, Lab, command, nectar, random_file
 from tests.waiting import LIMIT, until
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a testnet that has run, with a registrar and a.nec."""
+    folder = tmp_path_factory.mktemp("template") / "testnet"
+    with LocalTestnet(folder) as network:
+        network.start(["a.nec"])
+    return folder
+
+
+@pytest.fixture
+def used_network(template: Path, fresh_network: LocalTestnet) -> LocalTestnet:
+    """The same testnet in a folder of one's own; nothing runs."""
+    shutil.copytree(template, fresh_network.folder)
+    return fresh_network
 
 
 def test_up_status_and_down(fresh: Path) -> None:
@@ -101,15 +119,13 @@ def test_in_the_foreground_up_shows_the_logs_and_ctrl_c_takes_everything_down(fr
     assert_nothing_is_left(fresh, [*(node["pid"] for node in status["nodes"]), status["links"]["pid"]])
 
 
-def test_up_that_cannot_start_a_node_leaves_no_links_behind(fresh_network: LocalTestnet) -> None:
-    fresh_network.start(["a.nec"])
-    fresh_network.close()
-    fresh_network.place("a.nec").key.write_bytes(b"garbage")
-    assert_one_sentence(nectar("testnet", "up", "--detach", folder=fresh_network.folder))
-    links = fresh_network.folder / "links"
+def test_up_that_cannot_start_a_node_leaves_no_links_behind(used_network: LocalTestnet) -> None:
+    used_network.place("a.nec").key.write_bytes(b"garbage")
+    assert_one_sentence(nectar("testnet", "up", "--detach", folder=used_network.folder))
+    links = used_network.folder / "links"
     assert (links / "log").exists()
     assert NodeFolder(links).owner() is None
-    assert_nothing_is_left(fresh_network.folder, [])
+    assert_nothing_is_left(used_network.folder, [])
 
 
 def test_a_node_joins_later(lab: Lab) -> None:
@@ -148,48 +164,39 @@ def test_a_port_in_use_is_one_sentence(lab: Lab, tmp_path: Path) -> None:
     assert str(port) in ended.stderr
 
 
-def test_a_damaged_key_is_one_sentence_and_is_not_replaced(fresh_network: LocalTestnet) -> None:
-    fresh_network.start(["a.nec"])
-    fresh_network.stop("a.nec")
-    key = fresh_network.place("a.nec").key
+def test_a_damaged_key_is_one_sentence_and_is_not_replaced(used_network: LocalTestnet) -> None:
+    key = used_network.place("a.nec").key
     key.write_bytes(b"garbage")
-    assert_one_sentence(nectar("boot", "a.nec", "--join", fresh_network.folder))
+    assert_one_sentence(nectar("boot", "a.nec", "--join", used_network.folder))
     assert key.read_bytes() == b"garbage"
 
 
-def test_a_registrar_whose_names_are_damaged_does_not_start_and_gives_no_name_away(fresh_network: LocalTestnet) -> None:
-    fresh_network.start(["a.nec"])
-    fresh_network.close()
-    (fresh_network.place(REGISTRAR_NAME).records / "names").write_bytes(b"garbage")
-    ended = nectar("boot", REGISTRAR_NAME, "--join", fresh_network.folder)
+def test_a_registrar_whose_names_are_damaged_does_not_start_and_gives_no_name_away(used_network: LocalTestnet) -> None:
+    (used_network.place(REGISTRAR_NAME).records / "names").write_bytes(b"garbage")
+    ended = nectar("boot", REGISTRAR_NAME, "--join", used_network.folder)
     assert_one_sentence(ended)
     assert "cannot use its names" in ended.stderr
 
 
-def test_a_node_whose_kept_records_are_damaged_asks_for_them_again(fresh_network: LocalTestnet) -> None:
-    fresh_network.start(["a.nec"])
-    fresh_network.stop("a.nec")
-    (fresh_network.place("a.nec").records / "names").write_bytes(b"garbage")
-    fresh_network.start(["a.nec"])
-    assert "are not used" in fresh_network.log("a.nec")
-    assert fresh_network.status("a.nec")["name"] == "a.nec"
+def test_a_node_whose_kept_records_are_damaged_asks_for_them_again(used_network: LocalTestnet) -> None:
+    (used_network.place("a.nec").records / "names").write_bytes(b"garbage")
+    used_network.start(["a.nec"])
+    assert "are not used" in used_network.log("a.nec")
+    assert used_network.status("a.nec")["name"] == "a.nec"
 
 
-def test_a_damaged_genesis_file_is_written_anew_and_nothing_is_lost(fresh_network: LocalTestnet) -> None:
-    fresh_network.start(["a.nec"])
-    fresh_network.close()
-    key = fresh_network.place("a.nec").key.read_bytes()
-    (fresh_network.folder / GENESIS_FILE).write_text("{")
-    fresh_network.start(["a.nec"])
-    assert fresh_network.place("a.nec").key.read_bytes() == key
-    assert fresh_network.message("a.nec", "our@hello:hello:sys", '{"Greet": "x"}')["outcome"] == "response"
+def test_a_damaged_genesis_file_is_written_anew_and_nothing_is_lost(used_network: LocalTestnet) -> None:
+    key = used_network.place("a.nec").key.read_bytes()
+    (used_network.folder / GENESIS_FILE).write_text("{")
+    used_network.start(["a.nec"])
+    assert used_network.place("a.nec").key.read_bytes() == key
+    assert used_network.message("a.nec", "our@hello:hello:sys", '{"Greet": "x"}')["outcome"] == "response"
 
 
-def test_a_lost_key_does_not_get_its_name_back(fresh_network: LocalTestnet) -> None:
-    fresh_network.start(["a.nec"])
-    fresh_network.stop("a.nec")
-    fresh_network.place("a.nec").key.unlink()
-    ended = nectar("boot", "a.nec", "--join", fresh_network.folder)
+def test_a_lost_key_does_not_get_its_name_back(used_network: LocalTestnet) -> None:
+    used_network.start()
+    used_network.place("a.nec").key.unlink()
+    ended = nectar("boot", "a.nec", "--join", used_network.folder)
     assert_one_sentence(ended)
     assert "a.nec" in ended.stderr
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 from nectar_node.base.errors import NodeError
 from testnet.model.lab import Level
@@ -95,6 +96,7 @@ def settled(simulated: Result, played: Played, again: Callable[[], Played]) -> P
     return played
 
 
+@cache
 def unavailable(level: Level) -> str | None:
     """Why nothing can be played there, as one sentence; None: it can."""
     return namespaces.unavailable() if level is Level.NAMESPACES else None

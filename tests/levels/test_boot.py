@@ -9,13 +9,13 @@ import pytest
 from net.base.limits import RECOVERY_SECONDS
 from testnet.faults.registrar_down import RegistrarDown
 from testnet.model.lab import READY_SECONDS, Level, NodePlan
-from tests.levels.test_times import EARLY, open_lab
+from tests.levels.test_times import EARLY, QUICK, open_lab
 
 NODE, HELLO = "a.nec", "our@hello:hello:sys"
 WARNING = f"net: The registrar does not answer, so nobody new can find {NODE}"
 
 
-@pytest.mark.parametrize("level", Level, ids=lambda level: level.value)
+@pytest.mark.parametrize("level", QUICK)
 def test_a_node_that_boots_without_the_registrar_starts_its_packages_when_that_has_not_answered(
     level: Level, tmp_path: Path
 ) -> None:

@@ -19,10 +19,12 @@ from tests.levels.playing import Played, differences, play_at, playing, settled,
 Runs = Mapping[tuple[str, Level], Future[Played]]
 
 QUICK_IN_NAMESPACES = ("store", "impostor")
+"""On loopback they are played where there can be no namespaces, or for long."""
 
 
 def _case(name: str, level: Level) -> object:
-    quick = PLANS[name].quick if level is Level.LOOPBACK else name in QUICK_IN_NAMESPACES
+    there = name in QUICK_IN_NAMESPACES and unavailable(Level.NAMESPACES) is None
+    quick = PLANS[name].quick and not there if level is Level.LOOPBACK else name in QUICK_IN_NAMESPACES
     return pytest.param(name, level, id=f"{name}-{level.value}", marks=() if quick else pytest.mark.long)
 
 

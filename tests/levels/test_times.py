@@ -75,7 +75,13 @@ def check(told: Told, kind: str, reason: str, seconds: float) -> None:
     assert seconds - EARLY <= told.seconds <= seconds + LATE
 
 
-@pytest.mark.parametrize("level", Level, ids=lambda level: level.value)
+QUICK = [
+    pytest.param(each, marks=pytest.mark.long if each is Level.NAMESPACES else (), id=each.value) for each in Level
+]
+"""On hosts of their own nodes wait as long: the default run waits once."""
+
+
+@pytest.mark.parametrize("level", QUICK)
 def test_a_node_that_crashed_or_cannot_be_reached_is_offline_after_the_time_for_recovery(
     level: Level, tmp_path: Path
 ) -> None:

@@ -160,6 +160,7 @@ def test_no_path_of_the_machine_is_in_a_guest(guest: str) -> None:
     assert bytes(ROOT) not in wasm
 
 
+@pytest.mark.long
 def test_the_same_bytes_come_out_in_another_folder_without_a_cache(tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere"
     shutil.copytree(ROOT / "sdk", copy / "sdk")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import wasmtime
 
 from kernel.contract.address import Address
-from kernel.contract.guest import Arrival, Effect, GuestConfig, Poll
+from kernel.contract.guest import Arrival, Effect, GuestConfig, Poll, Program
 from kernel.contract.message import Request
 from kernel.wasm.abi import signature
 from kernel.wasm.engine import Engine
@@ -51,6 +52,12 @@ FRAME = """(module
 FRAME = FRAME.replace("(param i32 i32 $alignment i32)", "(param i32 i32 i32)")
 
 
+@lru_cache(None)
+def loaded(engine: Engine, wasm: bytes) -> Program:
+    """The program, compiled once: an engine forgets what nothing runs, and many tests start the same."""
+    return engine.load(wasm)
+
+
 def importing(interface: Interface, *names: str) -> str:
     """The imports of some functions, each callable as $name."""
     lines = []
@@ -88,7 +95,7 @@ def receiver(interface: Interface = NECTAR) -> bytes:
 
 
 def start(engine: Engine, wasm: bytes, memory: int = MEMORY, our: Address = OUR) -> Fiber:
-    guest = engine.load(wasm).start(GuestConfig(our, memory))
+    guest = loaded(engine, wasm).start(GuestConfig(our, memory))
     assert isinstance(guest, Fiber)
     return guest
 

@@ -13,7 +13,7 @@ from kernel.contract.guest import End, GuestConfig, Poll, Print, SendResponse
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
 from kernel.wasm.wit import INTERFACES, Interface
-from tests.kernel.wasm.guests import MEMORY, OUR, arrival, poll, wat
+from tests.kernel.wasm.guests import MEMORY, OUR, arrival, loaded, poll, wat
 from tests.kernel.wasm.official import component, run
 
 RELEASES = ["0.2.0-rc-2023-11-10", "0.2.0-rc-2023-12-05", "0.2.0", "0.2.9"]
@@ -54,7 +54,7 @@ def test_a_package_runs_whatever_release_of_wasi_its_adapter_was_made_for(
     wasm = adapted(INTERFACES[module], release, tmp_path)
     assert f"import wasi:random/random@{release}" in run("component", "wit", given=wasm).decode()
     config = GuestConfig(OUR, MEMORY, entropy=lambda count: b"r" * count, clock=lambda: 0)
-    guest = replayable.load(wasm).start(config)
+    guest = loaded(replayable, wasm).start(config)
     assert isinstance(guest, Fiber)
     assert poll(guest) is Poll.RECEIVE, guest.end
     assert guest.effects == [Print(0, "rrrrrrrr")]

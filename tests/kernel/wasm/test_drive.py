@@ -11,7 +11,7 @@ from kernel.contract.guest import GuestConfig, Poll, SendResponse
 from kernel.contract.limits import MAX_GUEST_FILES
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
-from tests.kernel.wasm.guests import GUESTS, MEMORY, OUR, arrival, poll
+from tests.kernel.wasm.guests import GUESTS, MEMORY, OUR, arrival, loaded, poll
 
 WASM = (GUESTS / "drive.wasm").read_bytes()
 
@@ -25,7 +25,7 @@ class Drive:
         (folder / "secret").write_text("secret")
         (folder / "other").mkdir()
         config = GuestConfig(OUR, MEMORY, entropy=bytes, clock=lambda: 0, drive=str(self.folder))
-        guest = engine.load(WASM).start(config)
+        guest = loaded(engine, WASM).start(config)
         assert isinstance(guest, Fiber)
         self.guest = guest
         assert poll(guest) is Poll.RECEIVE, guest.end

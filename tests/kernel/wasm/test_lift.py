@@ -14,6 +14,7 @@ from kernel.wasm.abi import layout, signature
 from kernel.wasm.lift import Lift, compile_lift
 from kernel.wasm.wit import INTERFACES, Function, List
 from tests.kernel.wasm import reference
+from tests.seeds import SOAK
 
 FUNCTIONS = {
     f"{module.split(':')[0]} {module[-5:]} {function.name}": function
@@ -25,6 +26,8 @@ DISTINCT = {function: name for name, function in FUNCTIONS.items()}.values()
 LIFTS = {name: compile_lift(function, 8, 0) for name, function in FUNCTIONS.items()}
 NECTAR = INTERFACES["nectar:process/standard@0.7.0"]
 HEAP = 4096
+EXAMPLES = 500 if SOAK else 15
+"""For each function."""
 
 
 def of_nectar(name: str) -> tuple[Function, Lift]:
@@ -66,7 +69,7 @@ def test_every_function_lifts_what_the_reference_lays_out(name: str, data: st.Da
 
 
 @pytest.mark.parametrize("name", DISTINCT)
-@settings(max_examples=60)
+@settings(max_examples=EXAMPLES)
 @given(data=st.data())
 def test_only_a_guest_trap_leaves_whatever_a_guest_passes(name: str, data: st.DataObject) -> None:
     small = st.integers(0, 300)

@@ -72,7 +72,7 @@ NAMES = [(module, function.name) for module, interface in INTERFACES.items() for
 
 
 def started(replayable: Engine, interface: Interface) -> Fiber:
-    program = replayable.load(puppet(imports_of(interface)))
+    program = guests.loaded(replayable, puppet(imports_of(interface)))
     guest = program.start(GuestConfig(guests.OUR, MEMORY))
     assert isinstance(guest, Fiber)
     assert guests.poll(guest) is Poll.RECEIVE, guest.end

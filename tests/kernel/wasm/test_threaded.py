@@ -17,13 +17,15 @@ from kernel.contract.guest import End, GuestConfig, GuestStatistics, Poll, Print
 from kernel.wasm.engine import Engine
 from kernel.wasm.threaded import ThreadedGuest
 from kernel.wasm.wit import INTERFACES, Kind
-from tests.kernel.wasm.guests import NECTAR, OUR, arrival
+from tests.kernel.wasm.guests import NECTAR, OUR, arrival, loaded
 from tests.kernel.wasm.native import BLOCK, ENVIRONMENT, EXIT, RANDOM, SLEEP, STDOUT, WRITE, native_component, number_of
 from tests.kernel.wasm.node import Node, pid
 from tests.kernel.wasm.puppet import ARGUMENTS, FLAT_RESULT, HEAP, VERSIONS, Import, Op, Script, dumped
 from tests.kernel.wasm.test_shapes import ANSWER, answers, expected_effects, honest, look_up, shapes_of_params
 
 MEMORY = 64 << 20
+QUICK = ("nectar:process/standard@0.7.0", "hyperware:process/standard@1.0.0")
+"""Versions whose functions have all types that there are; tests of all versions play the others on a fiber."""
 PATIENCE = 60
 """Seconds that a thread may take to notice something on a loaded machine."""
 
@@ -38,7 +40,7 @@ def engine() -> Iterator[Engine]:
 @pytest.fixture
 def node(engine: Engine) -> Iterator[Node]:
     node = Node()
-    node.start("native", engine.load(native_component(NECTAR.module)))
+    node.start("native", loaded(engine, native_component(NECTAR.module)))
     yield node
     node.close()
 
@@ -48,7 +50,7 @@ def native_call(script: Script, wanted: Import, *numbers: int) -> Script:
 
 
 def started(engine: Engine, module: str = NECTAR.module) -> ThreadedGuest:
-    guest = engine.load(native_component(module)).start(GuestConfig(OUR, MEMORY))
+    guest = loaded(engine, native_component(module)).start(GuestConfig(OUR, MEMORY))
     assert isinstance(guest, ThreadedGuest)
     assert settled(guest) is Poll.RECEIVE, guest.end
     return guest
@@ -178,7 +180,7 @@ def test_g23_one_that_sleeps_gives_the_poll_back(engine: Engine) -> None:
 
 
 def test_one_that_was_never_polled_can_be_closed(engine: Engine) -> None:
-    program = engine.load(native_component(NECTAR.module))
+    program = loaded(engine, native_component(NECTAR.module))
     for _ in range(limits.MAX_THREADED_GUESTS + 1):
         guest = program.start(GuestConfig(OUR, MEMORY))
         guest.close()
@@ -250,7 +252,7 @@ def test_statistics_count_its_time_and_what_it_loaded(engine: Engine) -> None:
 
 
 def test_g28_a_drive_that_is_no_folder_ends_it_at_its_start(engine: Engine, tmp_path: Path) -> None:
-    program = engine.load(native_component(NECTAR.module))
+    program = loaded(engine, native_component(NECTAR.module))
     guest = program.start(GuestConfig(OUR, MEMORY, drive=str(tmp_path / "missing")))
     assert isinstance(guest, ThreadedGuest)
     assert settled(guest) is Poll.ENDED
@@ -258,7 +260,9 @@ def test_g28_a_drive_that_is_no_folder_ends_it_at_its_start(engine: Engine, tmp_
     assert str(guest.end.trap).endswith("is no folder")
 
 
-@pytest.mark.parametrize("module", VERSIONS)
+@pytest.mark.parametrize(
+    "module", [pytest.param(each, marks=() if each in QUICK else pytest.mark.long) for each in VERSIONS]
+)
 def test_every_shape_of_parameters_arrives_exactly(engine: Engine, module: str) -> None:
     interface = INTERFACES[module]
     guest = started(engine, module)
@@ -276,7 +280,7 @@ def test_every_shape_of_parameters_arrives_exactly(engine: Engine, module: str) 
     guest.close()
 
 
-@pytest.mark.parametrize("module", ["nectar:process/standard@0.7.0", "hyperware:process/standard@1.0.0"])
+@pytest.mark.parametrize("module", QUICK)
 def test_every_shape_of_result_arrives_exactly(engine: Engine, module: str) -> None:
     interface = INTERFACES[module]
     guest = started(engine, module)

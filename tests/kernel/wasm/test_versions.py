@@ -16,6 +16,7 @@ from kernel.contract.message import LazyLoadBlob, Reason, Response
 from kernel.wasm.engine import Engine
 from kernel.wasm.wit import INTERFACES, Interface
 from tests.kernel.wasm import reference
+from tests.kernel.wasm.guests import loaded
 from tests.kernel.wasm.native import native_component
 from tests.kernel.wasm.node import Node, here, pid
 from tests.kernel.wasm.official import component, declared_imports
@@ -44,7 +45,7 @@ def how(request: pytest.FixtureRequest) -> Iterator[tuple[str, Engine]]:
 def program(how: tuple[str, Engine], interface: Interface) -> Program:
     """The puppet of that version as a component."""
     way, engine = how
-    return engine.load(native_component(interface.module) if way == "thread" else plain_component(interface))
+    return loaded(engine, native_component(interface.module) if way == "thread" else plain_component(interface))
 
 
 @lru_cache(None)

@@ -13,7 +13,7 @@ from kernel.contract.address import Address, ProcessId
 from kernel.contract.guest import End, GuestConfig, Poll, Print
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
-from tests.kernel.wasm.guests import GUESTS, MEMORY, OUR, arrival, poll, wat
+from tests.kernel.wasm.guests import GUESTS, MEMORY, OUR, arrival, loaded, poll, wat
 from tests.kernel.wasm.guests import start as start_plain
 
 WASM = (GUESTS / "output.wasm").read_bytes()
@@ -33,7 +33,7 @@ def started(engine: Engine, name: str, drive: str | None = None) -> Fiber:
     if engine.replayable:
         ours = entropy, clock
     our = Address("our.nec", ProcessId(name, "test", "sys"))
-    guest = engine.load(WASM).start(GuestConfig(our, MEMORY, *ours, drive))
+    guest = loaded(engine, WASM).start(GuestConfig(our, MEMORY, *ours, drive))
     assert isinstance(guest, Fiber)
     return guest
 
@@ -92,7 +92,7 @@ CLOCKS = WRITE + '(import "wasi_snapshot_preview1" "clock_time_get" (func $clock
 def clock_answers(engine: Engine, kind: int) -> tuple[int, bytes]:
     """The error and the time that a guest gets for a clock."""
     body = f"{_ASK_CLOCK.format(kind=kind)} (call $receive (i32.const 2048))"
-    guest = engine.load(wat(body, "receive", imports=CLOCKS)).start(
+    guest = loaded(engine, wat(body, "receive", imports=CLOCKS)).start(
         GuestConfig(OUR, MEMORY, entropy, clock, monotonic=lambda: 5)
     )
     assert isinstance(guest, Fiber)

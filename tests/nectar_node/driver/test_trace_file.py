@@ -25,6 +25,7 @@ from nectar_node.driver.trace_file import (
     Standing,
     TraceFile,
     decode_line_untrusted,
+    record_text,
 )
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS
 from testnet.real.local import LocalTestnet
@@ -68,6 +69,21 @@ def test_what_is_written_comes_back_in_order_of_its_writing(tmp_path: Path) -> N
     assert sent._replace(at=0.0) == SENT._replace(at=0.0)
     assert failed._replace(at=0.0) == FAILED._replace(at=0.0)
     assert (runs.process, runs.outstanding) == (HELLO, {7, 9})
+
+
+@pytest.mark.parametrize("beginning", [b"", b'"\\\x00\x7f\n\xff', "\u00fc \u2028 \U0001f41d".encode()])
+@pytest.mark.parametrize("step", TraceStep)
+def test_a_record_is_the_json_that_python_writes(step: TraceStep, beginning: bytes) -> None:
+    reason = None if step is TraceStep.SENT else 'what "is" missing: \u00e4'
+    blob = 0 if step is TraceStep.SENT else None
+    text = record_text(SENT._replace(step=step, blob_bytes=blob, reason=reason, beginning=beginning))
+    value = json.loads(text)
+    assert text == json.dumps(value, separators=(",", ":"))
+    assert (value["step"], value["reason"], value["beginning"]) == (
+        step.value,
+        reason,
+        beginning.decode(errors="replace"),
+    )
 
 
 def test_times_are_those_of_the_clock_that_all_processes_share(tmp_path: Path) -> None:

@@ -17,11 +17,12 @@ import pytest
 from nectar_node.cli.main import main
 from nectar_node.console import output
 from testnet.cli.shrinking import Task, shrink_plan
+from testnet.cli.sim_text import print_plan
 from testnet.cli.sweeping import progress
 from testnet.faults import FAULTS
 from testnet.journal.journal import read_journal_untrusted
 from testnet.runs.plans import expand, find_scenario
-from testnet.runs.result import INTERRUPTED, Result
+from testnet.runs.result import INTERRUPTED, PASSED, Result
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan
 from testnet.sweep.sweep import Tally
@@ -103,11 +104,12 @@ def test_a_run_prints_its_plan_and_its_result_and_writes_its_journal(
 
 
 def test_of_a_long_list_the_beginning_is_printed_and_how_much_more_there_is(
-    capsys: pytest.CaptureFixture[str], folder: Path
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert sim("run", "chat", "--nodes", "22", "--seed", "7", "-o", "chat.journal") == 0
+    plan = expand(SCENARIOS["chat"], 7, 22)
+    print_plan(plan, "a chat")
     lines = capsys.readouterr().out.splitlines()
-    said = read_journal_untrusted(folder / "chat.journal").header.options["lines"]
+    said = plan.options["lines"]
     begins = next(number for number, line in enumerate(lines) if line.startswith("lines "))
     printed = [line[12:] for line in lines[begins : begins + 11]]
     more = f"and {len(said) - 10} more, which are in the journal"
@@ -262,13 +264,18 @@ def test_how_far_a_sweep_is_is_told_with_seeds_per_second_and_failures() -> None
 # --- replay and shrink ----------------------------------------------------------------------------------------------
 
 
-def failed_journal() -> Path:
-    assert sim("run", own("FAILS"), "--seed", FAILING, "-o", "x.journal", "--json") == 1
-    return Path("x.journal")
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The journal of a run that failed."""
+    path = tmp_path_factory.mktemp("failed") / "x.journal"
+    assert sim("run", own("FAILS"), "--seed", FAILING, "-o", str(path), "--json") == 1
+    return path.read_text()
 
 
-def test_a_replay_of_an_altered_journal_shows_the_first_difference(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = failed_journal().read_text().splitlines()
+def test_a_replay_of_an_altered_journal_shows_the_first_difference(
+    capsys: pytest.CaptureFixture[str], failed: str
+) -> None:
+    lines = failed.splitlines()
     lines[40] += " more"
     Path("y.journal").write_text("\n".join([*lines, ""]))
     capsys.readouterr()
@@ -280,12 +287,11 @@ def test_a_replay_of_an_altered_journal_shows_the_first_difference(capsys: pytes
 
 
 def test_a_journal_of_another_version_or_of_a_scenario_that_is_gone_is_one_sentence(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], failed: str
 ) -> None:
-    text = failed_journal().read_text()
     for name, other in (
-        ("version", text.replace("nectar-journal 1 ", "nectar-journal 2 ", 1)),
-        ("gone", text.replace(":FAILS", ":GONE", 1)),
+        ("version", failed.replace("nectar-journal 1 ", "nectar-journal 2 ", 1)),
+        ("gone", failed.replace(":FAILS", ":GONE", 1)),
     ):
         Path(name).write_text(other)
         capsys.readouterr()
@@ -293,9 +299,8 @@ def test_a_journal_of_another_version_or_of_a_scenario_that_is_gone_is_one_sente
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_shrinking_writes_the_journal_of_what_matters(capsys: pytest.CaptureFixture[str]) -> None:
-    failed_journal()
-    capsys.readouterr()
+def test_shrinking_writes_the_journal_of_what_matters(capsys: pytest.CaptureFixture[str], failed: str) -> None:
+    Path("x.journal").write_text(failed)
     assert sim("shrink", "x.journal", "-o", "small.journal", "--json") == 0
     shrunk = answer(capsys)
     assert shrunk["complete"]
@@ -334,7 +339,8 @@ def test_ctrl_c_while_shrinking_keeps_the_smallest_so_far() -> None:
 
 
 def test_what_passed_cannot_be_shrunk(capsys: pytest.CaptureFixture[str]) -> None:
-    assert sim("run", own("DIES"), "--seed", "1", "-o", "x.journal") == 0
+    plan = Plan("file_transfer", 1, ("send.nec", "recv.nec"), {"files": []})
+    Result(plan, (), "", 0.0, PASSED).write(Path("x.journal"))
     assert sim("shrink", "x.journal") == 2
     assert capsys.readouterr().err == "x.journal is of a run that passed: there is nothing to shrink.\n"
 
@@ -346,15 +352,13 @@ def test_what_ctrl_c_has_ended_cannot_be_shrunk(capsys: pytest.CaptureFixture[st
     assert "is of a run that Ctrl-C has ended" in capsys.readouterr().err
 
 
-def test_what_no_longer_fails_in_the_same_way_is_not_shrunk(capsys: pytest.CaptureFixture[str]) -> None:
-    text = failed_journal().read_text()
-    Path("y.journal").write_text(text.replace("b.nec was killed, and", "b.nec was lost, and"))
-    capsys.readouterr()
+def test_what_no_longer_fails_in_the_same_way_is_not_shrunk(capsys: pytest.CaptureFixture[str], failed: str) -> None:
+    Path("y.journal").write_text(failed.replace("b.nec was killed, and", "b.nec was lost, and"))
     assert sim("shrink", "y.journal") == 1
     assert "it did not go wrong in the same way" in capsys.readouterr().out
 
 
-def test_a_report_shows_a_journal(folder: Path) -> None:
-    failed_journal()
+def test_a_report_shows_a_journal(folder: Path, failed: str) -> None:
+    Path("x.journal").write_text(failed)
     assert sim("report", "x.journal", "-o", "x.html") == 0
     assert "b.nec" in (folder / "x.html").read_text()

@@ -42,9 +42,23 @@ def open_lab(level: Level, folder: Path) -> Iterator[Lab]:
         yield lab
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[SocketLab]:
-    with open_socket_lab(tmp_path / "testnet", 1) as lab:
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SocketLab]:
+    """PLANS on loopback; whoever breaks something mends it."""
+    with open_socket_lab(tmp_path_factory.mktemp("lab") / "testnet", 1) as lab:
+        lab.boot(*PLANS)
+        yield lab
+
+
+@pytest.fixture(scope="module", params=Level)
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The same at each level."""
+    if request.param is Level.LOOPBACK:
+        yield request.getfixturevalue("lab")
+        return
+    with open_lab(request.param, tmp_path_factory.mktemp("shared") / "testnet") as lab:
+        assert lab.level is request.param
+        lab.boot(*PLANS)
         yield lab
 
 
@@ -66,7 +80,6 @@ def wait_until_healed(lab: Lab) -> None:
 
 def a_partition_that_ends(lab: Lab, where: Where) -> list[str]:
     """The body: a hello, a partition, a hello."""
-    lab.boot(*PLANS)
     outcomes = [greet(lab, A, B)]
     with lab.apply(Partition(where)):
         outcomes.append(greet(lab, A, B, timeout=2))
@@ -75,42 +88,34 @@ def a_partition_that_ends(lab: Lab, where: Where) -> list[str]:
 
 
 @pytest.mark.parametrize("where", [Where(A, B), Where(B)], ids=["a link", "a node"])
-@pytest.mark.parametrize("level", Level)
-def test_a_hello_and_a_partition_that_ends_end_the_same_at_every_level(
-    tmp_path: Path, level: Level, where: Where
-) -> None:
-    with open_lab(level, tmp_path / "testnet") as lab:
-        assert lab.level is level
-        assert a_partition_that_ends(lab, where) == ["Answered", "Timeout", "Answered"]
+def test_a_hello_and_a_partition_that_ends_end_the_same_at_every_level(shared: Lab, where: Where) -> None:
+    assert a_partition_that_ends(shared, where) == ["Answered", "Timeout", "Answered"]
 
 
-@pytest.mark.parametrize("level", Level)
-def test_a_crash_and_a_refusal_end_the_same_at_every_level(tmp_path: Path, level: Level) -> None:
-    with open_lab(level, tmp_path / "testnet") as lab:
-        lab.boot(*PLANS)
-        with lab.apply(Crash(B)):
-            assert (lab.running(B), lab.ready(B)) == (False, False)
-            assert greet(lab, A, B, timeout=20) == "Offline"
-        lab.wait(lambda: lab.ready(B), LIMIT, "the boot of b.nec")
-        with lab.apply(Refusal(Where(A, B))):
-            lab.cut(A)
-            assert greet(lab, A, B, timeout=20) == "Offline"
-        wait_until_healed(lab)
+def test_a_crash_and_a_refusal_end_the_same_at_every_level(shared: Lab) -> None:
+    with shared.apply(Crash(B)):
+        assert (shared.running(B), shared.ready(B)) == (False, False)
+        assert greet(shared, A, B, timeout=20) == "Offline"
+    shared.wait(lambda: shared.ready(B), LIMIT, "the boot of b.nec")
+    with shared.apply(Refusal(Where(A, B))):
+        shared.cut(A)
+        assert greet(shared, A, B, timeout=20) == "Offline"
+    wait_until_healed(shared)
 
 
-@pytest.mark.parametrize("level", Level)
-def test_an_impostor_is_not_believed_at_any_level(tmp_path: Path, level: Level) -> None:
-    with open_lab(level, tmp_path / "testnet") as lab:
-        lab.boot(*PLANS)
-        with lab.apply(Impostor(B)):
-            asked = lab.ask(A, f"{B}@hello:hello:sys", {"Greet": "x"}, 30)
-            assert asked == ("offline", None, "bad key")
-            assert told(lab, f"impostor.{B}", "our@hello:hello:sys", {"Greet": "x"}, "Greeting")
-        wait_until_healed(lab)
+def test_an_impostor_is_not_believed_at_any_level(shared: Lab) -> None:
+    for name in (A, B):  # and they have never met
+        shared.crash(name)
+        shared.start(name)
+    shared.wait(lambda: shared.ready(A) and shared.ready(B), LIMIT, "the boots")
+    with shared.apply(Impostor(B)):
+        asked = shared.ask(A, f"{B}@hello:hello:sys", {"Greet": "x"}, 30)
+        assert asked == ("offline", None, "bad key")
+        assert told(shared, f"impostor.{B}", "our@hello:hello:sys", {"Greet": "x"}, "Greeting")
+    wait_until_healed(shared)
 
 
 def test_a_paused_node_is_there_and_answers_when_it_goes_on(lab: SocketLab) -> None:
-    lab.boot(*PLANS)
     with lab.apply(Pause(B)):
         assert (lab.running(B), lab.ready(B)) == (True, False)
         asked = lab.begin(B, "our@hello:hello:sys", {"Greet": "x"}, 60)
@@ -121,24 +126,28 @@ def test_a_paused_node_is_there_and_answers_when_it_goes_on(lab: SocketLab) -> N
 
 
 def test_a_request_to_a_node_that_dies_ends_too(lab: SocketLab) -> None:
-    lab.boot(*PLANS)
     with lab.apply(Partition()):
         asked = lab.begin(A, f"{B}@hello:hello:sys", {"Greet": "x"}, 100)
         lab.crash(A)
         lab.wait(lambda: asked.outcome is not None, LIMIT)
         assert asked.outcome == ("timeout", None, "the node has ended")
         assert lab.ask(A, "our@hello:hello:sys", {"Greet": "x"}, 1).reason == "the node has ended"
+    lab.start(A)
+    lab.wait(lambda: lab.ready(A), LIMIT)
 
 
 def test_a_node_leaves_and_comes_back_with_its_packages(lab: SocketLab) -> None:
-    lab.boot(*PLANS)
+    boots = _boots_of_b(lab)
     lab.leave(B)
     assert not lab.running(B)
     lab.start(B)
     lab.wait(lambda: lab.ready(B), LIMIT)
     assert greet(lab, A, B) == "Answered"
-    boots = [line for line in lab.journal if line.endswith(f"{B} boots")]
-    assert len(boots) == 2
+    assert _boots_of_b(lab) == boots + 1
+
+
+def _boots_of_b(lab: SocketLab) -> int:
+    return sum(line.endswith(f"{B} boots") for line in lab.journal)
 
 
 def test_what_is_to_happen_later_happens_in_the_midst_of_waiting_in_order_of_time(lab: SocketLab) -> None:
@@ -156,7 +165,6 @@ def test_what_does_not_come_is_said_in_a_sentence(lab: SocketLab) -> None:
 
 
 def test_a_file_that_is_shared_is_sent_and_received(lab: SocketLab) -> None:
-    lab.boot(*PLANS)
     path = lab.share(A, b"content", "file.bin")
     assert lab.received(B, "file.bin") is None
     with lab.apply(Latency(0.01)):
@@ -168,7 +176,6 @@ def test_a_file_that_is_shared_is_sent_and_received(lab: SocketLab) -> None:
 
 
 def test_what_real_nodes_cannot_suffer_says_so_and_does_not_hold(lab: SocketLab) -> None:
-    lab.boot(PLANS[0])
     with pytest.raises(NotAtThisLevel, match="in a simulation only"):
         lab.inject(Unsynced(A))
     assert lab.running(A)

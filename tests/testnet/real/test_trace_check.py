@@ -12,7 +12,7 @@ import pytest
 
 from kernel.router.trace import TraceRecord
 from nectar_node.base.folder import NodeFolder
-from nectar_node.driver.trace_file import record_value
+from nectar_node.driver.trace_file import record_text
 from testnet.real.trace_check import TURN_SECONDS, Hindsight, look_back, merge_untrusted
 from testnet.real.traces import TracePipes
 from tests.testnet.model.test_invariants import ANSWERER, ASKER, answered, came, failed, sent
@@ -52,7 +52,7 @@ def boots(node: str) -> str:
 
 
 def step(at: float, record: TraceRecord) -> str:
-    return json.dumps({"at": at, **record_value(record)})
+    return json.dumps({"at": at, **json.loads(record_text(record))})
 
 
 def runs(started: float, *outstanding: int) -> str:

@@ -13,6 +13,7 @@ from testnet.scenarios.scenario import Plan, draw_plan
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, VIOLATED, run
 from testnet.sim.sim_lab import SimLab
+from tests.seeds import seeds
 
 A, B, C, D = CHURN.nodes
 JOINER = "join1.nec"
@@ -38,7 +39,7 @@ def talk(at: float, author: str, *targets: str) -> dict[str, Any]:
     return {"at": at, "do": "talk", "run": run}
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", seeds(3, 10))
 def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
     result = run(draw_plan(CHURN, seed), programs)
     assert result.result == PASSED, (seed, result.text)

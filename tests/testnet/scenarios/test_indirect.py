@@ -17,6 +17,7 @@ from testnet.scenarios.indirect import INDIRECT
 from testnet.scenarios.scenario import Plan, draw_plan
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, VIOLATED, run
+from tests.seeds import seeds
 
 ROUTER, OTHER, HIDDEN, A, B = INDIRECT.nodes
 
@@ -31,7 +32,7 @@ def plan(schedule: Schedule, *lost: str) -> Plan:
     return Plan("indirect", 3, INDIRECT.nodes, {"runs": [run | pace for run in runs], "lost": list(lost)}, schedule)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", seeds(3, 10))
 def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
     result = run(draw_plan(INDIRECT, seed), programs)
     assert result.result == PASSED, (seed, result.text)

@@ -12,6 +12,7 @@ from testnet.scenarios.registrar_outage import REGISTRAR_OUTAGE
 from testnet.scenarios.scenario import Plan, draw_plan
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, VIOLATED, run
+from tests.seeds import seeds
 
 A, B, NEW, LATE = REGISTRAR_OUTAGE.nodes
 
@@ -21,7 +22,7 @@ def plan(how: str, event: str = "nothing", late: float = 1.0) -> Plan:
     return Plan("registrar_outage", 5, REGISTRAR_OUTAGE.nodes, options)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(3, 8))
 def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
     result = run(draw_plan(REGISTRAR_OUTAGE, seed), programs)
     assert result.result == PASSED, (seed, result.text)

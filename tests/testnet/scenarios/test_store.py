@@ -15,12 +15,13 @@ from testnet.scenarios.scenario import Plan, Violation, draw_plan
 from testnet.scenarios.store import STORE, Look, Put, Versions, check_kept, check_look, known
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, run
+from tests.seeds import seeds
 from tests.testnet.scenarios.told import NOTHING, answered
 
 MAIN, COPY = NODES = STORE.nodes
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", seeds(8, 25))
 def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
     result = run(draw_plan(STORE, seed), programs)
     assert result.result == PASSED, (seed, result.text)
@@ -36,11 +37,6 @@ def test_it_holds_when_a_node_fails_while_much_is_put(
     events += [[number * 0.5 + 0.05, "look", NODES[number % 2]] for number in range(30)]
     result = run(Plan("store", 5, NODES, {"events": sorted(events)}, faults), programs)
     assert result.result == PASSED, result.text
-
-
-def test_the_same_seed_writes_the_same_journal(programs: Programs) -> None:
-    plan = draw_plan(STORE, 3)
-    assert run(plan, programs).digest == run(plan, programs).digest
 
 
 def put(key: str, value: str, version: int, replicated: bool = True) -> Put:

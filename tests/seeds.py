@@ -1,0 +1,15 @@
+"""How many seeds a test plays: a few in the default run, and the rest in `make soak`."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
+"""Hypothesis draws as many examples as `make soak` wants."""
+
+
+def seeds(default: int, soak: int) -> list[object]:
+    """For `parametrize`: the seeds below `soak`, of which those from `default` on are `long`."""
+    return [*range(default), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(default, soak))]
