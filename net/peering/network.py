@@ -378,6 +378,7 @@ class Network:
             clocks = (
                 self._switchboard.timers.next(),
                 self._sessions.timers.next(),
+                self._sessions.sweep_at,
                 self._sessions.resolver.next_deadline(),
                 self._sessions.probes.next_deadline(),
                 self._next_expiry(),
@@ -428,6 +429,7 @@ class Network:
         while (expiry := self._directory.next_expiry()) is not None and self._wall_clock.when(expiry) <= now:
             self._expire(max(expiry, self._wall_clock.unix(now)))  # however it was rounded
         self._reception.on_timer(now)
+        self._sessions.on_timer(now)
         self._sessions.probes.on_timer(now)  # before the silence of its connection is dealt with
         self._sessions.resolver.on_timer(now)
         self._sessions.serve_resolver(now)
