@@ -12,8 +12,8 @@ import typer
 
 from nectar_node.base.errors import BadInput
 from nectar_node.cli.keys import errors_told, unlock
-from nectar_node.console import options, output
-from nectar_node.launcher import passwords
+from nectar_node.console import output
+from nectar_node.launcher import options, passwords
 from nectar_node.launcher.arguments import check_name, parse_endpoint
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from net.base.limits import MAX_ENDPOINTS

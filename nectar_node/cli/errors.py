@@ -12,7 +12,8 @@ import typer
 from rich.text import Text
 
 from kernel.contract.message import marked
-from nectar_node.console import options, output
+from nectar_node.console import output
+from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer, ControlClient
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 

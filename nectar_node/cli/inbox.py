@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from nectar_node.base.errors import BadInput, NodeError
-from nectar_node.console import options, output
+from nectar_node.console import output
 from nectar_node.console.sizes import parse_size
+from nectar_node.launcher import options
 from nectar_node.launcher.arguments import check_name
 from nectar_node.launcher.client import ControlError
 from nectar_node.launcher.file_transfer import PROCESS, decode

@@ -8,7 +8,8 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from nectar_node.console import options, output
+from nectar_node.console import output
+from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 

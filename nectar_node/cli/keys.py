@@ -13,9 +13,9 @@ import typer
 from nectar_node.base import own_files
 from nectar_node.base.errors import AlreadyRunning, BadInput
 from nectar_node.base.folder import NodeFolder
-from nectar_node.console import options, output
+from nectar_node.console import output
 from nectar_node.contract.config import REGISTRAR_NAME
-from nectar_node.launcher import passwords
+from nectar_node.launcher import options, passwords
 from nectar_node.launcher.arguments import check_name
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from net.base.errors import KeyFileError, KeyFileExists, KeyFileMissing, WrongPassword

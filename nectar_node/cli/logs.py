@@ -11,7 +11,8 @@ import typer
 
 from nectar_node.base import own_files
 from nectar_node.base.log import older
-from nectar_node.console import options, output
+from nectar_node.console import output
+from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from nectar_node.launcher.log_reader import everything, tail
 

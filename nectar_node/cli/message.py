@@ -12,8 +12,9 @@ import typer
 from kernel.contract.address import OUR_NODE, Address
 from kernel.contract.errors import BadAddress
 from nectar_node.base.errors import BadInput
-from nectar_node.console import options, output
+from nectar_node.console import output
 from nectar_node.console.advice import advice
+from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer, ControlError
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 

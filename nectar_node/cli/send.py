@@ -13,7 +13,8 @@ import typer
 
 from nectar_node.base.errors import BadInput
 from nectar_node.cli.message import EXIT_OFFLINE, EXIT_TIMEOUT
-from nectar_node.console import options, output, progress
+from nectar_node.console import output, progress
+from nectar_node.launcher import options
 from nectar_node.launcher.arguments import check_name
 from nectar_node.launcher.file_transfer import Done, Order, Transfer, TransferFailed, interrupts
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork

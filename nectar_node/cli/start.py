@@ -13,7 +13,8 @@ import typer
 from nectar_node.base.consent import Consent
 from nectar_node.base.errors import BadInput, NeedsConsent
 from nectar_node.cli import consent
-from nectar_node.console import options, output
+from nectar_node.console import output
+from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer, ControlClient, ControlError
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from nectar_node.packages import unpacking

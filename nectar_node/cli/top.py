@@ -21,7 +21,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nectar_node.console import options, output
+from nectar_node.console import output
+from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer, ControlClient
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 

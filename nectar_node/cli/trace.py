@@ -12,7 +12,8 @@ from rich.tree import Tree
 
 from kernel.contract.message import Reason, marked
 from nectar_node.cli.errors import clock_time
-from nectar_node.console import options, output
+from nectar_node.console import output
+from nectar_node.launcher import options
 from nectar_node.launcher.client import ANSWER_TIMEOUT, ControlClient, ControlError, Event
 from nectar_node.launcher.lineage import Lineage, Lineages, Message, Record, decode_record_untrusted
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork

@@ -11,7 +11,8 @@ import typer
 from kernel.contract.address import ProcessId
 from kernel.contract.errors import BadAddress
 from nectar_node.base.errors import BadInput, NotRunning
-from nectar_node.console import options, output, progress
+from nectar_node.console import output, progress
+from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from testnet.cli.seeding import Seed, chosen
 from testnet.faults.hostile_peer import Conduct, HostilePeer

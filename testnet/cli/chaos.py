@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from nectar_node.base.errors import BadInput
-from nectar_node.console import options, output, progress
+from nectar_node.console import output, progress
+from nectar_node.launcher import options
 from nectar_node.launcher.file_transfer import interrupts
 from nectar_node.launcher.local_network import DEFAULT_FOLDER
 from testnet.chaos.nodes import Ground, ground

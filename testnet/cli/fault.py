@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from nectar_node.base.errors import BadInput
-from nectar_node.console import options, output
+from nectar_node.console import output
+from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from testnet.faults import FAULTS
 from testnet.faults.catalogue import about, make, parameter_names

@@ -12,10 +12,10 @@ from typing import Annotated
 import typer
 
 from nectar_node.base.errors import BadInput, CannotJoin
-from nectar_node.console import options, output
+from nectar_node.console import output
 from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile
 from nectar_node.driver.membership import read_keys
-from nectar_node.launcher import passwords
+from nectar_node.launcher import options, passwords
 from nectar_node.launcher.arguments import check_name
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions, as_before
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from nectar_node.base.errors import NotRunning
-from nectar_node.console import options, output
+from nectar_node.console import output
+from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from testnet.real.links.client import LinksProcess
 from testnet.real.nodes.processes import NodeProcesses

@@ -15,7 +15,8 @@ from typing import Annotated
 import typer
 
 from nectar_node.base.errors import BadInput
-from nectar_node.console import options, output
+from nectar_node.console import output
+from nectar_node.launcher import options
 from testnet.cli import sim_text
 from testnet.cli.seeding import Seed, chosen
 from testnet.cli.shrinking import Task, shrink_plan

@@ -14,9 +14,9 @@ import typer
 from nectar_node.base.errors import AlreadyRunning, NodeError
 from nectar_node.base.folder import is_paused
 from nectar_node.cli.logs import FOLLOW_INTERVAL
-from nectar_node.console import options, output
+from nectar_node.console import output
 from nectar_node.contract.config import REGISTRAR_NAME
-from nectar_node.launcher import launch
+from nectar_node.launcher import launch, options
 from nectar_node.launcher.arguments import check_name
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions
 from nectar_node.launcher.client import Answer

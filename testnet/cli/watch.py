@@ -15,7 +15,8 @@ import typer
 from rich.live import Live
 
 from nectar_node.cli.top import keys, wants_to_quit
-from nectar_node.console import options, output
+from nectar_node.console import output
+from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from testnet.watch.figures import LATELY, Figures, History, LinkFigures, NodeFigures
 from testnet.watch.pollers import Pollers
