@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -29,18 +30,18 @@ LONGEST = (
     "testnet/scenarios/test_indirect.py",
     "testnet/chaos/test_run.py",
     "kernel/wasm/test_versions.py",
-    "testnet/test_strategies.py",
+    "testnet/testing/test_strategies.py",
     "testnet/real/test_lifeline.py",
     "testnet/scenarios/test_chat.py",
     "packages/test_file_transfer.py",
-    "testnet/real/test_lab.py",
+    "testnet/real/test_socket_lab.py",
     "sdk/test_zig.py",
     "testnet/scenarios/test_churn.py",
-    "testnet/test_pytest_plugin_real.py",
+    "testnet/testing/test_pytest_plugin_real.py",
     "kernel/wasm/test_threaded.py",
     "failures/test_in_memory.py",
-    "testnet/real/test_namespaces.py",
-    "net/test_half_open.py",
+    "testnet/real/nodes/test_namespaces.py",
+    "net/session/test_half_open.py",
     "end_to_end/test_transfer.py",
     "levels/test_times.py",
     "testnet/scenarios/test_reunions.py",
@@ -54,6 +55,7 @@ nobody waits for one. Those with real nodes stand between others, so that not al
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    assert all((Path(__file__).parent / name).exists() for name in LONGEST)
     places = {f"tests/{name}": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 

@@ -316,6 +316,8 @@ class Ended:
     """A process has ended, for good or until its restart; its on-exit requests are on their way."""
 
     process: ProcessId
+    trap: str | None = None
+    """Why, if it trapped."""
 
 
 Action = (

@@ -75,7 +75,7 @@ class Outstanding:
         self.context: bytes | None = None
         self.blob: LazyLoadBlob | None = None
         self.prompt: ReplyTo | None = None
-        """The owner's when it sent this (G9)."""
+        """The owner's when it sent this (G9); without an owner, where the answer goes."""
         self.token: object = None
         self.size = 0
         """Bytes of body, context and blob."""

@@ -121,7 +121,7 @@ class Incoming:
         if request.expects_response is not None:
             reply_to = ReplyTo(ours, id)
             entry = Outstanding(id, None, request, target, self._router.now + request.expects_response)
-            entry.blob, entry.token = blob, token
+            entry.blob, entry.token, entry.prompt = blob, token, reply_to
             self._outstanding.add(entry)
         envelope = Envelope(id, ours, target, reply_to, request, blob)
         if self._router.tracer is not None:

@@ -256,7 +256,7 @@ class Lifecycle:
                 self._router.send_as_ended(process)
             self._forget(process.address.process)
             self._descent.ended(process.kin)
-        self._router.emit(Ended(process.address.process))
+        self._router.emit(Ended(process.address.process, end.trap))
 
     def _forget(self, process: ProcessId) -> None:
         """A process is gone for good."""

@@ -113,11 +113,18 @@ class Outcomes:
                 )
 
     def orphan(self, ended: Process) -> None:
-        """A process has ended: fail what it alone could have answered (G14)."""
-        for id in self._outstanding.orphans(ended):
+        """A process has ended: fail what it alone could have answered (G14). What it was handling is a dead letter;
+        `bury` makes one of what waits in its mailbox."""
+        orphans = self._outstanding.orphans(ended)
+        waiting = _requests_in(ended) if orphans else frozenset()
+        for id in orphans:
             entry = self._outstanding.resolve(id)
             if entry is not None:
                 self.fail(entry, Reason.PROCESS_ENDED)
+                reply_to = entry.prompt if entry.owner is None else ReplyTo(entry.owner.address, id)
+                if reply_to is not None and reply_to not in waiting:
+                    source, target = reply_to.address, entry.target
+                    self.dead(Envelope(id, source, target, reply_to, entry.request, entry.blob), Reason.PROCESS_ENDED)
 
     # --- of everything else -----------------------------------------------------------------------------------------
 
@@ -154,3 +161,14 @@ class Outcomes:
         """The envelope of a message that was about to be handed over."""
         source, message, _, blob = arrival
         return Envelope(id, source, target, reply_to, message, blob, is_claim(source, self._router.our))
+
+
+def _requests_in(process: Process) -> frozenset[ReplyTo]:
+    """Where the answers to the requests in a process's mailbox would go."""
+    return frozenset(
+        delivery.prompt
+        for delivery in process.mailbox.deliveries()
+        if delivery.prompt is not None
+        and isinstance(delivery.answer, Arrival)
+        and isinstance(delivery.answer.message, Request)
+    )

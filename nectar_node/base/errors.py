@@ -9,7 +9,11 @@ class BadInput(NodeError):
     """The caller's: something typed or configured is wrong (exit code 2)."""
 
 
-class NotOurs(BadInput):
+class BadFolder(NodeError):
+    """The world's: what lies in the folder of a node or of a network cannot be used."""
+
+
+class NotOurs(BadFolder):
     """The caller's: somebody else could have made or changed what is in that folder (`nectar_node.base.own_files`)."""
 
 

@@ -127,6 +127,14 @@ class NodeFolder:
             os.close(descriptor)
 
 
+def is_paused(pid: int) -> bool:
+    """Whether somebody has stopped the process, as `nectar testnet pause` does; False where there is no /proc."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
+
+
 def _lock(descriptor: int, kind: int) -> bool:
     """Take the lock if it is free; whether it was."""
     try:

@@ -7,6 +7,7 @@ in place of the one before, and a new one is begun. So a log takes at most twice
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import time
@@ -14,13 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from nectar_node.base import own_files
-from nectar_node.base.errors import NotOurs
+from nectar_node.base.errors import BadFolder
 
 DEFAULT_VERBOSITY = 1
 MAX_LINE = 4000
 """Characters of one line's text; what is cut ends with `…`."""
 MAX_FILE_BYTES = 16 << 20
 """Size at which a log file is put aside."""
+_COLOURS = re.compile(r"(?:\x1b\[|\x9b)[0-9;:]*m")
 _OUTPUT, _ERRORS = 1, 2
 """Descriptors of the standard streams."""
 
@@ -36,10 +38,16 @@ def shown(text: str) -> str:
     return cut if cut.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
 
 
+def without_colours(text: str) -> str:
+    """`text` without the sequences that set colours and weights (ECMA-48, SGR), which mean nothing in a log; any other
+    sequence stays, for `shown` to write out."""
+    return _COLOURS.sub("", text) if "m" in text and not text.isprintable() else text
+
+
 def write_line(source: str, text: str) -> None:
     """Write `text` under the time of day and its source; from any thread."""
     stamp = time.strftime("%H:%M:%S")
-    with _lock, suppress(OSError, NotOurs):  # a full disk or a closed pipe: the node is worth more than its log
+    with _lock, suppress(OSError, BadFolder):  # a full disk or a closed pipe: the node is worth more than its log
         if _rotated is not None:
             _rotate_if_full(_rotated)
         sys.stdout.write(f"{stamp} {source}: {shown(text)}\n")

@@ -20,7 +20,7 @@ from pathlib import Path
 from shlex import quote
 
 from nectar_node.base.descriptors import insist
-from nectar_node.base.errors import NotOurs
+from nectar_node.base.errors import BadFolder, NotOurs
 
 _WAY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -30,6 +30,7 @@ _MAX_LINKS = 40
 """On one way, as Linux has it."""
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_ELSEWHERE = "move it away, or choose another --dir."
 
 
 # --- folders --------------------------------------------------------------------------------------------------------
@@ -39,7 +40,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 def folder(path: Path, *, make: bool = False) -> Iterator[int]:
     """A descriptor of the folder `path`, which is ours; `make`: it and those above it are made if they are missing.
 
-    Raises NotOurs, and OSError if it is not there.
+    Raises NotOurs, and OSError if it is not there; with `make` BadFolder if it, or one above it, is no folder.
     """
     with _named(path):
         descriptor = insist(lambda: _open_folder(path, make=make))
@@ -121,7 +122,12 @@ def _walk(path: Path, shown: Path, *, make: bool) -> int:
                 if not target.is_absolute():
                     continue
                 name, here = "/", Path("/")
-            inner = os.open(name, _WAY, dir_fd=way)
+            try:
+                inner = os.open(name, _WAY, dir_fd=way)
+            except NotADirectoryError as error:
+                if not make:
+                    raise
+                raise BadFolder(f"{here / name} is no folder: {_ELSEWHERE}") from error
             os.close(way)
             way = inner
             here = here.parent if name == ".." else here / name
@@ -154,7 +160,7 @@ def _open_file(path: Path, flags: int, *, pipe: bool = False) -> int:
 def _open_existing(within: int, path: Path, flags: int, *, pipe: bool) -> int:
     before = _look(within, path)
     if not (stat.S_ISREG(before.st_mode) or (pipe and stat.S_ISFIFO(before.st_mode))):
-        raise NotOurs(f"{path} is no file: move it away, or choose another --dir.")
+        raise NotOurs(f"{path} is no file: {_ELSEWHERE}")
     descriptor = os.open(path.name, (flags & ~(os.O_CREAT | os.O_TRUNC)) | _FILE, dir_fd=within)
     try:
         _check_ours(os.fstat(descriptor), path)
@@ -223,9 +229,13 @@ def check(path: Path, *, secret: bool = False) -> None:
 
 
 def remove(path: Path) -> None:
-    """Take a file, a socket or a link out of a folder of ours; nothing happens if it is not there. Raises NotOurs."""
-    with suppress(FileNotFoundError, NotADirectoryError), folder(path.parent) as within:
-        os.unlink(path.name, dir_fd=within)
+    """Take a file, a socket or a link out of a folder of ours; nothing happens if it is not there. Raises NotOurs, and
+    BadFolder if it is a folder."""
+    with suppress(FileNotFoundError, NotADirectoryError), folder(path.parent) as within, _named(path):
+        try:
+            os.unlink(path.name, dir_fd=within)
+        except IsADirectoryError as error:
+            raise BadFolder(f"{path} is no file: {_ELSEWHERE}") from error
 
 
 def check_named_file(path: Path) -> None:

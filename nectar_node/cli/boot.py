@@ -28,7 +28,7 @@ from nectar_node.launcher.arguments import (
     parse_routers,
 )
 from nectar_node.launcher.boot_options import BootOptions, as_before
-from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, DIRECTORY_VARIABLE, LocalNetwork
 from nectar_node.launcher.node_config import make_config
 from nectar_node.launcher.passwords import with_password
 from nectar_node.storage.ledger import DEFAULT_FILES, NO_QUOTA
@@ -51,7 +51,15 @@ _NO_PLACE = {
 def boot(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The node's name, such as send.nec.")],
     join: Annotated[
-        Path, typer.Option("--join", "--dir", metavar="D", file_okay=False, help="The folder of the testnet to join.")
+        Path,
+        typer.Option(
+            "--join",
+            "--dir",
+            metavar="D",
+            file_okay=False,
+            envvar=DIRECTORY_VARIABLE,
+            help="The folder of the testnet to join.",
+        ),
     ] = DEFAULT_FOLDER,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return when the node is ready; its output goes to the log in its folder.")
@@ -143,6 +151,7 @@ def boot(
             help="What packages leave free of the disk. Unless it is said: 512MiB, or a twentieth of a small disk.",
         ),
     ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="With --detach: print how it runs as JSON.")] = False,
 ) -> int:
     """Run the node NAME of the network in D until Ctrl-C or SIGTERM."""
     options = BootOptions(
@@ -166,12 +175,14 @@ def boot(
         raise BadInput(f"Only {REGISTRAR_NAME} gives names away: leave out --invite-only and --open for {name}.")
     if options.routers and options.advertise:
         raise BadInput("A node is either reached at --advertise or through --routers: leave out one of them.")
+    if as_json and not detach:
+        raise BadInput("--json is for --detach: a node in the foreground shows its log.")
     network = LocalNetwork.find(join) if detach else LocalNetwork(join)
     network.secure()
     said = Consent(tuple(grant or ()), tuple(deny or ()), replace, allow_sys)
     options = with_consent(network.place(name), options, said)
     if detach:
-        return _boot_detached(network, name, options)
+        return _boot_detached(network, name, options, as_json=as_json)
     if name == REGISTRAR_NAME:
         options = as_before(network.folder, network.place(name), options)
     config = make_config(network, name, with_password(network.place(name), options))
@@ -179,8 +190,12 @@ def boot(
     return supervisor.run_once(config) if once else supervisor.run_supervised(config)
 
 
-def _boot_detached(network: LocalNetwork, name: str, options: BootOptions) -> int:
+def _boot_detached(network: LocalNetwork, name: str, options: BootOptions, *, as_json: bool) -> int:
     started = launch.start(network, [(name, options)])[0]
+    if as_json:
+        routers = {"routers": await_places(network, name)} if options.routers else {}
+        output.print_json({**started.value(), **routers})
+        return 0
     if options.routers:
         tell_places(name, started.pid, await_places(network, name))
     else:
@@ -213,7 +228,7 @@ def await_places(network: LocalNetwork, name: str) -> dict[str, str]:
     deadline = time.monotonic() + PLACES_SECONDS
     with network.connect(name) as client:
         while True:
-            rows = client.request("status").get("routers")
+            rows = client.ask("status").get("routers")
             found = {str(row["name"]): str(row["place"]) for row in rows} if isinstance(rows, list) else {}
             if Place.AWAITED not in found.values() or time.monotonic() >= deadline:
                 return found

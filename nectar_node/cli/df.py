@@ -20,7 +20,7 @@ def df(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_jso
     many there may be.
     """
     with LocalNetwork.find(directory).connect(node) as client:
-        answer = client.request("df")
+        answer = client.ask("df")
     if as_json:
         output.print_json(answer)
         return 0

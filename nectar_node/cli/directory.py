@@ -50,6 +50,7 @@ def sign(
         ),
     ] = None,
     directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
 ) -> int:
     """Write the file that says who is who and where. All nodes and an authority sign it; their keys must lie in D."""
     if file.is_dir():
@@ -64,9 +65,12 @@ def sign(
             for name, places in endpoints.items()
         ]
     _replace(file, encode_static_directory(records, signer))
-    output.say(
+    key = signer.public_key.hex()
+    output.tell(
+        {"file": str(file), "nodes": [*endpoints], "authority": key, "expires_at": expires_at if days else None},
         f"{file} names {', '.join(endpoints)}. Boot each with "
-        f"`nectar boot NAME --directory {file} --authority {signer.public_key.hex()}`."
+        f"`{network.command('boot', 'NAME', '--directory', str(file), '--authority', key)}`.",
+        as_json=as_json,
     )
     return 0
 

@@ -40,7 +40,7 @@ def errors(
 
 def _show_new(client: ControlClient, after: int, as_json: bool) -> tuple[int, int]:
     """Print what came after the dead letter of that number; the number of the next, and how many there were."""
-    answer = client.request("errors", after=after)
+    answer = client.ask("errors", after=after)
     rows = [row for row in answer.get("errors", ()) if isinstance(row, dict)]
     if answer.get("lost") and not as_json:
         output.complain(f"{answer['lost']} older ones are remembered no longer.")

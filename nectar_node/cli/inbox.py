@@ -278,7 +278,7 @@ def _ask(network: LocalNetwork, node: str, body: object) -> object:
     """What file_transfer of the node answers; raises NodeError."""
     text = json.dumps(body, ensure_ascii=False)
     with network.connect(node) as client:
-        answer = client.request("message", target=PROCESS, body=text, timeout=_PATIENCE, blob=None, mime=None)
+        answer = client.ask("message", target=PROCESS, body=text, timeout=_PATIENCE, blob=None, mime=None)
     if answer.get("outcome") != "response":
         raise ControlError(
             f"The package file_transfer did not answer on {node} ({answer.get('reason')}): "

@@ -113,7 +113,7 @@ def _show(
     """The answer. `query`: the command, and the key of its answer's rows."""
     command, key = query
     with LocalNetwork.find(directory).connect(node) as client:
-        answer = client.request(command)
+        answer = client.ask(command)
     if as_json:
         output.print_json(answer)
         return answer
@@ -125,7 +125,7 @@ def _show(
 
 def _show_one(node: str, address: str, directory: Path, as_json: bool) -> int:
     with LocalNetwork.find(directory).connect(node) as client:
-        answer = client.request("ps", address=address)
+        answer = client.ask("ps", address=address)
     process = answer.get("process")
     row: Answer = process if isinstance(process, dict) else {}
     if as_json:

@@ -27,7 +27,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The node, such as send.nec.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", autocompletion=options.complete_node, help="The node, such as send.nec.")
+]
 PasswordFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help=f"Holds the password; else {passwords.VARIABLE} names it, or a prompt asks."),
@@ -41,6 +43,7 @@ def new(
     no_password: NoPassword = False,
     password_file: PasswordFile = None,
     directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
 ) -> int:
     """Make the key of a node before its first boot."""
     check_name(name)
@@ -56,7 +59,8 @@ def new(
     with _changing(network.place(name)) as folder:
         identity = Identity(name, os.urandom(KEY_BYTES))
         create_key_file(folder.key, seal(Keys(identity, None), password, os.urandom))
-    output.say(f"{name} has the key {identity.public_key.hex()}.")
+    told = _told(name, identity.public_key, protected=password is not None)
+    output.tell(told, f"{name} has the key {told['public_key']}.", as_json=as_json)
     return 0
 
 
@@ -87,6 +91,7 @@ def export(
     name: Name,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy to make; it must not exist.")],
     directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
 ) -> int:
     """Copy the key of a node into FILE, for another machine. The copy is protected as the key is."""
     folder = _network(directory).node(name)
@@ -96,7 +101,10 @@ def export(
     with errors_told():
         key = read_key_file(folder.key)
         create_key_file(file, key)
-    output.say(f"The key of {name} is in {file}, {'protected' if key.protection is not None else 'UNPROTECTED'}.")
+    protected = key.protection is not None
+    told = _told(name, key.key.public_key, protected=protected) | {"file": str(file)}
+    sentence = f"The key of {name} is in {file}, {'protected' if protected else 'UNPROTECTED'}."
+    output.tell(told, sentence, as_json=as_json)
     return 0
 
 
@@ -104,6 +112,7 @@ def export(
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A copy that `nectar keys export` made.")],
     directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
 ) -> int:
     """Give a node the key in FILE. The file says whose it is; a key that is there is never replaced."""
     with errors_told():
@@ -111,7 +120,9 @@ def import_(
     network = _network(directory)
     with _changing(network.place(key.name)) as folder:
         create_key_file(folder.key, key)
-    output.say(f"{key.name} has the key {key.key.public_key.hex()}: it must run in one place only.")
+    told = _told(key.name, key.key.public_key, protected=key.protection is not None)
+    sentence = f"{key.name} has the key {told['public_key']}: it must run in one place only."
+    output.tell(told, sentence, as_json=as_json)
     return 0
 
 
@@ -124,6 +135,7 @@ def passwd(
         Path | None, typer.Option(metavar="FILE", help="Holds the new password; else a prompt asks for it.")
     ] = None,
     directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
 ) -> int:
     """Protect the key of a node with a new password, or with none."""
     _one_of(no_password, new_password_file, "--new-password-file")
@@ -131,12 +143,19 @@ def passwd(
         keys, _ = unlock(folder, password_file)
         password = None if no_password else passwords.chosen(new_password_file, name)
         write_key_file(folder.key, seal(keys, password, os.urandom))
-    output.say(f"The key of {name} is {'unprotected now' if password is None else 'protected with the new password'}.")
+    told = _told(name, keys.identity.public_key, protected=password is not None)
+    sentence = f"The key of {name} is {'unprotected now' if password is None else 'protected with the new password'}."
+    output.tell(told, sentence, as_json=as_json)
     return 0
 
 
 @app.command()
-def rotate(name: Name, password_file: PasswordFile = None, directory: options.Directory = DEFAULT_FOLDER) -> int:
+def rotate(
+    name: Name,
+    password_file: PasswordFile = None,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
     """Give a node a new key. The former one signs the change, and is forgotten once the registrar has granted it."""
     network = _network(directory)
     if name == REGISTRAR_NAME:
@@ -150,8 +169,16 @@ def rotate(name: Name, password_file: PasswordFile = None, directory: options.Di
         keys, password = unlock(folder, password_file)
         identity = Identity(name, os.urandom(KEY_BYTES))
         write_key_file(folder.key, seal(Keys(identity, keys.identity), password, os.urandom))
-    output.say(f"{name} has the key {identity.public_key.hex()}: the registrar grants it at the node's next boot.")
+    told = _told(name, identity.public_key, protected=password is not None)
+    told["previous"] = keys.identity.public_key.hex()
+    sentence = f"{name} has the key {told['public_key']}: the registrar grants it at the node's next boot."
+    output.tell(told, sentence, as_json=as_json)
     return 0
+
+
+def _told(name: str, key: bytes, *, protected: bool) -> dict[str, object]:
+    """What a command that makes, copies or protects a key answers with."""
+    return {"name": name, "public_key": key.hex(), "protected": protected}
 
 
 def _network(directory: Path) -> LocalNetwork:

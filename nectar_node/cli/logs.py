@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from typing import Annotated
 
@@ -17,12 +19,16 @@ from nectar_node.launcher.log_reader import everything, tail
 FOLLOW_INTERVAL = 0.1
 """Seconds between two looks at a log that is being followed."""
 
+_ENTRY = re.compile(r"(?P<time>\d\d:\d\d:\d\d) (?P<source>.+?): (?P<text>.*)")
+"""As `nectar_node.base.log` writes it."""
+
 
 def logs(
     node: options.Node,
     directory: options.Directory = DEFAULT_FOLDER,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="Only the last N lines.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each line as a line of JSON.")] = False,
 ) -> int:
     """Print the log of a node."""
     log = LocalNetwork.find(directory).node(node).log
@@ -32,12 +38,20 @@ def logs(
     if not log.exists() and not follow:
         output.complain(f"{node} has no log yet: a node in the foreground writes to its terminal instead.")
         return 0
+    show = _print_json if as_json else output.say
     for line in follower.lines():
-        output.say(line)
+        show(line)
     while follow:
         time.sleep(FOLLOW_INTERVAL)
         for line in follower.lines():
-            output.say(line)
+            show(line)
     for line in follower.rest():
-        output.say(line)
+        show(line)
     return 0
+
+
+def _print_json(line: str) -> None:
+    """An entry by its parts; what is none, such as a traceback of the interpreter's, is text alone."""
+    found = _ENTRY.fullmatch(line)
+    entry = {"time": None, "source": None, "text": line} if found is None else found.groupdict()
+    print(json.dumps(entry, ensure_ascii=False), flush=True)

@@ -10,7 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 
@@ -54,11 +55,10 @@ def build(first: str | None = None) -> typer.Typer:
         name="nectar",
         help="Run WebAssembly processes on nodes, and pass messages and files between nodes over Noise.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    app.callback()(_no_options)
+    app.callback()(_options)
     ours = [*_GROUPS, *_COMMANDS]
     if first not in ours:
         for name, group in groups.find(first):
@@ -68,8 +68,26 @@ def build(first: str | None = None) -> typer.Typer:
     return app
 
 
-def _no_options() -> None:
-    """Without it, a command that is alone would have no name."""
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=lambda wanted: _say_version(wanted=wanted))
+    ] = False,
+) -> None:
+    pass
+
+
+def _say_version(*, wanted: bool) -> None:
+    if wanted:
+        output.say(f"nectar {version('nectar-node')}")
+        raise typer.Exit
+
+
+def _first(words: Sequence[str]) -> str | None:
+    """The command that is meant, or that a shell completes."""
+    if words:
+        return words[0]
+    typed = (os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or "").split()
+    return typed[1] if len(typed) > 2 else None
 
 
 def _add(app: typer.Typer, name: str) -> None:
@@ -85,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams.make_usable()
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        result = build(words[0] if words else None)(args=words, prog_name="nectar", standalone_mode=False)
+        result = build(_first(words))(args=words, prog_name="nectar", standalone_mode=False)
     except BadInput as error:
         output.complain(str(error))
         return BAD_USAGE

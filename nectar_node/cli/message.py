@@ -27,7 +27,9 @@ MAX_BLOB_BYTES = 64 * 1024 * 1024
 _SLACK = 15.0
 """Seconds beyond the message's own timeout that the node may take to tell us of it."""
 
-_EXIT_CODES = {"response": 0, "offline": EXIT_OFFLINE, "timeout": EXIT_TIMEOUT}
+TIMEOUT = 10
+"""Seconds that a response may take unless the user says otherwise."""
+_EXIT_CODES = {"response": 0, "sent": 0, "offline": EXIT_OFFLINE, "timeout": EXIT_TIMEOUT}
 
 
 def message(
@@ -35,8 +37,14 @@ def message(
     body: Annotated[str, typer.Argument(metavar="BODY", help="The request's body.")],
     node: options.Node,
     timeout: Annotated[
-        int, typer.Option(metavar="S", min=0, help="Seconds to wait; 0: only what is there at once.")
-    ] = 10,
+        int | None,
+        typer.Option(
+            metavar="S", min=0, help="Seconds to wait; 0: only what is there at once.", show_default=str(TIMEOUT)
+        ),
+    ] = None,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Send it as one that expects no response, and do not wait.")
+    ] = False,
     blob: Annotated[Path | None, typer.Option(metavar="FILE", help="A file to attach as the request's blob.")] = None,
     mime: Annotated[str | None, typer.Option(metavar="TYPE", help="The blob's media type.")] = None,
     save_blob: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the response's blob.")] = None,
@@ -45,17 +53,24 @@ def message(
 ) -> int:
     """Send a request from a node and print the response.
 
-    Exit code: 0 response, 3 Offline, 4 Timeout.
+    Exit code: 0 response, or sent with --no-wait, 3 Offline, 4 Timeout. If a message that nobody waits for reaches
+    nobody, `nectar errors` lists it.
     """
     check_address(address)
+    if no_wait:
+        for option, value in {"--timeout": timeout, "--save-blob": save_blob}.items():
+            if value is not None:
+                raise BadInput(f"With --no-wait there is no response: leave {option} out.")
+    seconds = TIMEOUT if timeout is None else timeout
     attachment = None if blob is None else base64.b64encode(read_blob(blob)).decode()
-    with LocalNetwork.find(directory).connect(node) as client:
+    network = LocalNetwork.find(directory)
+    with network.connect(node) as client:
         answer = client.request(
             "message",
-            patience=timeout + _SLACK,
+            patience=seconds + _SLACK,
             target=address,
             body=body,
-            timeout=timeout,
+            timeout=None if no_wait else seconds,
             blob=attachment,
             mime=mime,
         )
@@ -65,7 +80,7 @@ def message(
     if as_json:
         output.print_json(answer)
     else:
-        _print(answer, address, node, save_blob)
+        _print(answer, address, node, network, save_blob)
     return code
 
 
@@ -109,7 +124,10 @@ def exit_code(answer: Answer) -> int:
     return _EXIT_CODES[outcome]
 
 
-def _print(answer: Answer, address: str, node: str, saved: Path | None) -> None:
+def _print(answer: Answer, address: str, node: str, network: LocalNetwork, saved: Path | None) -> None:
+    if answer["outcome"] == "sent":
+        output.say(f"Sent to {address}.")
+        return
     if answer["outcome"] == "response":
         output.say(str(answer.get("body", "")))
         if answer.get("blob") is not None and saved is None:
@@ -120,6 +138,6 @@ def _print(answer: Answer, address: str, node: str, saved: Path | None) -> None:
         return
     reason = answer.get("reason") or "no reason given"
     there = Address.parse(address).node
-    what_to_do = advice(reason, node if there == OUR_NODE else there)
+    what_to_do = advice(reason, node if there == OUR_NODE else there, network.command)
     hint = f": {what_to_do}" if what_to_do is not None else ""
     output.complain(f"{str(answer['outcome']).capitalize()}: no response from {address} ({reason}){hint}.")

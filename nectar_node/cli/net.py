@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from typing import Annotated
 
@@ -68,6 +69,7 @@ def diagnose(
     report = _Report(name, node, network, show=not as_json)
     with network.connect(node) as client:
         client.send("diagnose", name=name)
+        client.await_sign(time.monotonic() + _PATIENCE)
         try:
             answer = client.follow_to_answer("the diagnosis", _PATIENCE, report.take)
             report.tell_repeats()

@@ -33,8 +33,24 @@ _NOT_RESUMABLE = frozenset({"Refused", "NotFound", "Changed", "Superseded"})
 
 def send(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to send.")],
-    source: Annotated[str, typer.Option("--from", metavar="NAME", help="The node that sends, such as send.nec.")],
-    target: Annotated[str, typer.Option("--to", metavar="NAME", help="The node that receives, such as recv.nec.")],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="NAME",
+            help="The node that sends, such as send.nec.",
+            autocompletion=options.complete_node,
+        ),
+    ],
+    target: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="NAME",
+            help="The node that receives, such as recv.nec.",
+            autocompletion=options.complete_node,
+        ),
+    ],
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:

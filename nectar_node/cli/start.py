@@ -20,6 +20,8 @@ from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from nectar_node.packages import unpacking
 from nectar_node.packages.manifest import NETWORK_WORD, parse_capability
 
+FAILED = 1
+"""The exit code if a process has trapped at once, or cannot be started."""
 START_TIMEOUT = 300.0
 """Seconds that a node may take to compile all processes of a package."""
 
@@ -67,6 +69,7 @@ def start(
 
     A package says in its manifest.json what its processes ask for; --deny withholds some of it. What would let it reach
     other packages or the node itself, it gets only if you agree, or say --grant. Both are remembered.
+    Exit code: 0, or 1 if nothing has been started, or a process has trapped at once.
     """
     place = LocalNetwork.find(directory)
     folder = place.node(node).path
@@ -100,7 +103,11 @@ def start(
         output.print_json(answer)
     else:
         _print(answer, place, node)
-    return 0
+    return FAILED if any(each.get("trap") for each in _started(answer)) else 0
+
+
+def _started(answer: Answer) -> list[Answer]:
+    return [each for each in answer.get("processes", ()) if isinstance(each, dict)]
 
 
 def _start(client: ControlClient, prepared: unpacking.Prepared, path: Path, said: Consent, as_json: bool) -> Answer:
@@ -111,7 +118,7 @@ def _start(client: ControlClient, prepared: unpacking.Prepared, path: Path, said
         spoken = {"grant": said.grant, "deny": said.deny, "replace": said.replaces, "allow_sys": said.allows_sys}
         return {"package": folder, "origin": origin, **spoken}
 
-    said = consent.settle(client.request("review", patience=START_TIMEOUT, **words(said)), said, as_json=as_json)
+    said = consent.settle(client.ask("review", START_TIMEOUT, **words(said)), said, as_json=as_json)
     return client.request("start", patience=START_TIMEOUT, **words(said))
 
 
@@ -131,7 +138,7 @@ def kill(
     """
     place = LocalNetwork.find(directory)
     with place.connect(node) as client:
-        answer = client.request("kill", address=address, tree=tree)
+        answer = client.ask("kill", address=address, tree=tree)
     if as_json:
         output.print_json(answer)
         return 0
@@ -173,11 +180,15 @@ def _warn(answer: Answer, path: Path) -> None:
 
 
 def _print(answer: Answer, network: LocalNetwork, node: str) -> None:
-    started = [each for each in answer.get("processes", ()) if isinstance(each, dict)]
+    started = _started(answer)
     rows = [row for each in started for row in _rows(each)]
     output.print_table(("PROCESS", "ASKS FOR", "GRANTED"), rows)
     for each in started:
         if each.get("ended"):
+            if each.get("trap"):
+                why = output.one_line(str(each["trap"])).rstrip(".")
+                output.complain(f"our@{_process(each)} was started and has ended already: {why}.")
+                continue
             logs = network.command("logs", "--node", node)
             output.say(f"our@{_process(each)} was started and has ended already: `{logs}` may say why.")
             continue

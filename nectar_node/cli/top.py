@@ -112,7 +112,7 @@ def _watch(client: ControlClient, before: Sample, sort: Sort, interval: float) -
 
 def take(client: ControlClient) -> Sample:
     """Look at the node now."""
-    answer = client.request("ps")
+    answer = client.ask("ps")
     rows = [row for row in answer.get("processes", ()) if isinstance(row, dict)]
     memory = answer.get("memory")
     by_address = {str(row.get("address")): row for row in rows}

@@ -14,7 +14,7 @@ from kernel.contract.message import Reason, marked
 from nectar_node.cli.errors import clock_time
 from nectar_node.console import output
 from nectar_node.launcher import options
-from nectar_node.launcher.client import ControlClient, ControlError, Event
+from nectar_node.launcher.client import ANSWER_TIMEOUT, ControlClient, ControlError, Event
 from nectar_node.launcher.lineage import Lineage, Lineages, Message, Record, decode_record_untrusted
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
@@ -38,6 +38,7 @@ def trace(
     """
     with LocalNetwork.find(directory).connect(node) as client:
         client.send("trace", address=address)
+        client.await_sign(time.monotonic() + ANSWER_TIMEOUT)
         viewer = _Viewer(client, node, count, as_json)
         try:
             viewer.run()

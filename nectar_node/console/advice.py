@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kernel.contract.message import Reason
 
 _ADVICE = {
@@ -15,8 +17,8 @@ _ADVICE = {
     Reason.PEER_RESTARTED: "send it again if it may be done twice: {node} started anew, and may have had it before",
     Reason.CONNECTION_LOST: "see that {node} still runs; it may have got the request",
     Reason.NO_CAPABILITY: "let the process have the capability, with its package's manifest",
-    Reason.NO_SUCH_PROCESS: "`nectar ps --node {node}` lists the processes that are there",
-    Reason.PROCESS_ENDED: "`nectar logs --node {node}` says why the process ended",
+    Reason.NO_SUCH_PROCESS: "`{ps}` lists the processes that are there",
+    Reason.PROCESS_ENDED: "`{logs}` says why the process ended",
     Reason.BAD_ADDRESS: "write it as node@process:package:publisher",
     Reason.BAD_METADATA: "mend the metadata",
     Reason.INBOX_FULL: "try again when the process has taken some of what waits for it",
@@ -26,11 +28,14 @@ _ADVICE = {
     Reason.EXPIRED: "give it more time with --timeout, or see whether {node} runs that process, with networking",
     Reason.NOT_AWAITED: "ask again",
 }
-"""Half a sentence each; `{node}` is the node that the message was for."""
+"""Half a sentence each; `{node}` is the node that the message was for, `{ps}` and `{logs}` are command lines."""
 _BY_TEXT = {reason.value: advice for reason, advice in _ADVICE.items()}
 
 
-def advice(reason: object, node: str) -> str | None:
-    """What to do about a failure, as half a sentence; None for a reason that is unknown here."""
+def advice(reason: object, node: str, command: Callable[..., str]) -> str | None:
+    """What to do about a failure, as half a sentence; None for a reason that is unknown here. `command` gives the
+    command lines to type (`Network.command`)."""
     text = _BY_TEXT.get(str(reason))
-    return None if text is None else text.format(node=node)
+    if text is None:
+        return None
+    return text.format(node=node, ps=command("ps", "--node", node), logs=command("logs", "--node", node))

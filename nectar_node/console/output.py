@@ -48,6 +48,14 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
 
 
+def tell(value: object, sentence: str, *, as_json: bool) -> None:
+    """Print a result: `value` as JSON for programs, or the sentence for people."""
+    if as_json:
+        print_json(value)
+    else:
+        say(sentence)
+
+
 def printable(text: str) -> str:
     """`text` without the control characters with which a log or a peer could take over a terminal."""
     return text.translate(_CONTROL).encode(errors="replace").decode()

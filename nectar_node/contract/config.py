@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nectar_node.base import own_files
 from nectar_node.base.consent import NOTHING_SAID, Consent
-from nectar_node.base.errors import CannotJoin, NotOurs
+from nectar_node.base.errors import BadFolder, CannotJoin
 from nectar_node.base.folder import NodeFolder
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Quotas
 from net.base.limits import MAX_RESERVATIONS
@@ -20,7 +21,6 @@ NODES_FOLDER = "nodes"
 REGISTRAR_NAME = "registrar.nec"
 LOOPBACK = "127.0.0.1"
 _MAX_GENESIS_BYTES = 1 << 16
-_MEND = "Remove this one file and run `nectar testnet up`: the registrar writes it anew, and nothing is lost."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,22 @@ class GenesisFile:
             by_invitation = value.get("by_invitation", False) is True  # older files do not say
             genesis = GenesisFile(str(value["registrar"]), key, str(value["host"]), int(value["port"]), by_invitation)
         except FileNotFoundError:
-            raise CannotJoin(f"There is no testnet in {folder}: start one with `nectar testnet up`.") from None
+            raise CannotJoin(f"There is no testnet in {folder}: start one with `{_up(folder)}`.") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise CannotJoin(f"{path} is damaged ({error}). {_MEND}") from error
+            raise CannotJoin(f"{path} is damaged ({error}). {_mend(folder)}") from error
         if len(key) != 32 or not any(key):
-            raise CannotJoin(f"{path} is damaged: it holds no key of a registrar. {_MEND}")
+            raise CannotJoin(f"{path} is damaged: it holds no key of a registrar. {_mend(folder)}")
         if not 0 < genesis.port < 65536:
-            raise CannotJoin(f"{path} is damaged: {genesis.port} is no port. {_MEND}")
+            raise CannotJoin(f"{path} is damaged: {genesis.port} is no port. {_mend(folder)}")
         return genesis
+
+
+def _mend(folder: Path) -> str:
+    return f"Remove this one file and run `{_up(folder)}`: the registrar writes it anew, and nothing is lost."
+
+
+def _up(folder: Path) -> str:
+    return f"nectar testnet up --dir {shlex.quote(str(folder))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +144,7 @@ def module_cache() -> Path | None:
         own_files.make_folder(folder)  # what is in it is run
     except (RuntimeError, OSError):  # no HOME, and nobody knows the user: so it is in some containers
         return None
-    except NotOurs as error:
+    except BadFolder as error:
         print(f"Compiled code is not kept: {error}", file=sys.stderr)
         return None
     return folder

@@ -33,6 +33,18 @@ class Refused(Exception):
         super().__init__(value)
         self.value = value
 
+    def __str__(self) -> str:
+        """For people, as half a sentence."""
+        match self.value:
+            case {"NoCap": {"action": str(action), **rest}}:
+                about, sentence = [*rest.values()], f"it may not {action}"
+            case dict() as value if len(value) == 1 and isinstance(inner := next(iter(value.values())), dict):
+                about = [each for key, each in inner.items() if key not in ("error", "action")]
+                sentence = str(inner.get("error", "the request does not carry what it needs"))
+            case _:
+                return json.dumps(self.value)
+        return f"{sentence} ({', '.join(map(str, about))})" if about else sentence
+
 
 def bad_request(sentence: str) -> Refused:
     """The refusal of a request that says nothing that is understood."""

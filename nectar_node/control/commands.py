@@ -9,7 +9,7 @@ import base64
 import os
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ import trio
 from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import SendErrorKind, is_claim
+from kernel.contract.process import Waiting
 from nectar_node.base.errors import BadInput, BadPackage, NodeError
 from nectar_node.contract.actions import DiskUsed, Printed
 from nectar_node.contract.traces import Traced
@@ -53,6 +54,9 @@ MAX_EVENT_BYTES = 4 << 20
 """The same, counted in bytes."""
 SCRIPT_SECONDS = 30
 """How long a script may take unless its user says otherwise."""
+FIRST_STEPS_SECONDS = 1.0
+"""How long the answer to a start waits for what has been started to come to rest."""
+_GLANCE_SECONDS = 0.002
 ROWS_AT_ONCE = 256
 """Processes that `ps` looks at before it lets messages flow again."""
 _AFTER_START = frozenset({"run", "review", "start", "kill"})
@@ -246,7 +250,7 @@ class Control:
         process = process_untrusted(asked, self._core.our)
         row = status.process_row(self._core, process, trio.current_time())
         if row is None:
-            raise NoSuchProcess(_nobody(process, self._core))
+            raise _nobody(process, self._core)
         return {"process": row}
 
     async def _all_processes(self) -> list[dict[str, object]]:
@@ -286,6 +290,8 @@ class Control:
         waiter = Waiter()
         self._core.inject(target, message, blob, waiter, trio.current_time())
         self._turn()
+        if message.expects_response is None:
+            return {"outcome": "sent"}
         return self._outcome(await waiter.wait())
 
     def _outcome(self, answer: Arrival | Failure) -> dict[str, object]:
@@ -387,6 +393,7 @@ class Control:
         if decision is not None:
             self._core.decide(wanted.id, decision, trio.current_time())
             self._turn()
+        await self._first_steps(wanted.processes)
         return {
             "package": str(wanted.id),
             "folder": str(wanted.folder),
@@ -394,6 +401,15 @@ class Control:
             "processes": status.started_rows(self._core, wanted, allowed),
             "unknown_keys": list(wanted.unknown_keys),
         }
+
+    async def _first_steps(self, processes: Iterable[ProcessId]) -> None:
+        """Return when these have ended or wait for something, so that the client is told of what has trapped at once;
+        what goes on computing is not waited for longer than FIRST_STEPS_SECONDS."""
+        running = self._core.kernel.processes
+        for _ in range(round(FIRST_STEPS_SECONDS / _GLANCE_SECONDS)):
+            if not any(each in running and running[each].waiting is Waiting.NOTHING for each in processes):
+                return
+            await trio.sleep(_GLANCE_SECONDS)
 
     def _check_startable(self, package: Package) -> None:
         if self._core.vfs.mounts >= MAX_MOUNTS:
@@ -412,10 +428,10 @@ class Control:
             await self._ended()
             return {"package": str(target), "ended": ended, "children": 0}
         if core.kernel.is_system(target):
-            raise NoSuchProcess(f"{target} is a part of the node: it ends with the node.")
+            raise PartOfNode(f"{target} is a part of the node: it ends with the node.")
         family = core.tree(target)
         if not family or (not with_tree and target not in family):
-            raise NoSuchProcess(_nobody(target, core))
+            raise _nobody(target, core)
         if with_tree:
             core.kill_tree(target, now)
         else:
@@ -476,13 +492,17 @@ def disk_used(action: DiskUsed) -> None:
 
 
 class NoSuchProcess(NodeError):
-    """The caller's: nothing of that name runs here."""
+    """The caller's: nothing of that name runs here. (The command line says how to see what does.)"""
 
 
-def _nobody(process: ProcessId, core: NodeCore) -> str:
+class PartOfNode(NodeError):
+    """The caller's: a system process, which is no guest's."""
+
+
+def _nobody(process: ProcessId, core: NodeCore) -> NodeError:
     if core.kernel.is_system(process):
-        return f"{process} is a part of the node, and no process of a guest."
-    return f"No process {process} runs on {core.our}: `nectar ps --node {core.our}` lists those that do."
+        return PartOfNode(f"{process} is a part of the node, and no process of a guest.")
+    return NoSuchProcess(f"No process {process} runs on {core.our}.")
 
 
 def _why_not(package: Package, failures: tuple[tuple[ProcessId, str], ...]) -> str:

@@ -48,8 +48,9 @@ def shared_file_untrusted(given: object) -> tuple[Path, Path]:
 
 
 def message_untrusted(asked: Asked) -> tuple[Address, Request, LazyLoadBlob | None]:
-    """The request to inject, and its blob."""
-    timeout, body = timeout_untrusted(asked, 30), asked.get("body", "")
+    """The request to inject, and its blob; with a timeout of null it expects no response."""
+    timeout = None if asked.get("timeout", 30) is None else timeout_untrusted(asked, 30)
+    body = asked.get("body", "")
     if not isinstance(body, str) or len(body.encode(errors="replace")) > limits.MAX_BODY_BYTES:
         raise BadInput(f"A body is a text of at most {limits.MAX_BODY_BYTES >> 20} MiB.")
     try:

@@ -94,7 +94,8 @@ def _waiting(core: NodeCore, launch: Launch, seconds: float) -> Row:
 
 
 def started_rows(core: NodeCore, asked: Package, allowed: Package) -> list[Row]:
-    """What each process of a package asked for, and which of that it holds now or, if it has ended, was allowed."""
+    """What each process of a package asked for, and which of that it holds now or, if it has ended, was allowed; if it
+    has trapped, why."""
     rows: list[Row] = []
     for entry, given in zip(asked.entries, allowed.entries, strict=True):
         wanted, ended = asked_for(entry, core.our), entry.process not in core.kernel.processes
@@ -106,6 +107,7 @@ def started_rows(core: NodeCore, asked: Package, allowed: Package) -> list[Row]:
                 "granted": [capability_text(each, core.our) for each in wanted if each in held],
                 "grants": [f"{holder} {params}" for holder, params in entry.grants],
                 "ended": ended,
+                "trap": core.traps.get(entry.process) if ended else None,
                 "public": entry.public,
                 "on_exit": entry.on_exit.action.name.lower(),
             }

@@ -33,9 +33,10 @@ from kernel.contract.events import (
     UseState,
 )
 from kernel.contract.guest import Guest, GuestConfig, Poll, Program, SpawnError
-from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, ReplyTo, Request
+from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, ReplyTo, Request, kind_of
 from kernel.machine import Machine
 from kernel.router.kernel import Kernel
+from nectar_node.base.log import without_colours
 from nectar_node.base.system_processes import TERMINAL
 from nectar_node.contract.actions import BadCode, LoadCode, LogLine, Printed, ShutDown, Torn, WorldAction
 from nectar_node.contract.json_shapes import Refused
@@ -65,6 +66,9 @@ from nectar_node.system.vfs import Vfs
 from net.contract.events import Unforeseen
 from net.peering.containment import told
 from net.peering.network import Network
+
+MAX_TRAPS = 256
+"""Processes of which it is remembered why they trapped: what was started a moment ago is among them."""
 
 
 class Timed(Protocol):
@@ -123,6 +127,8 @@ class NodeCore:
             config.our, network, self.kernel.grants, lambda text: self._log("kernel", 0, text), self._accepts
         )
         self.dead_letters = DeadLetters()
+        self.traps: dict[ProcessId, str] = {}
+        """Why processes have trapped that have not been started by the user since: the latest MAX_TRAPS of them."""
         self._installer = Installer(config.our, self.kernel, self._kernel, self._out.append, self.vfs.mount)
         self._start_up = StartUp(config.our, self._installer, self._out.append)
         self._records = RecordStore(config.records, config.kept_records or Written(), network.records)
@@ -316,7 +322,7 @@ class NodeCore:
         else:
             assert isinstance(owner, Load)
             if isinstance(program, BadCode):
-                self._log(str(owner.process), 0, f"cannot be started: {program.reason}")
+                self._log(str(owner.process), 0, f"cannot be started from {owner.path}: {program.reason}")
             outcome = SpawnError.NO_FILE_AT_PATH if isinstance(program, BadCode) else program
             self._kernel(Loaded(owner.process, outcome))
 
@@ -380,6 +386,8 @@ class NodeCore:
         none of them; `Installed` tells when that is done. `anew`: they hold nothing else, and what earlier processes
         of their names issued is revoked; otherwise they keep what they held when the node went down (G21)."""
         self._now = now
+        for process in package.processes:
+            self.traps.pop(process, None)
         self._installer.install(package, token, anew)
         self.settle(now)
 
@@ -565,7 +573,7 @@ class NodeCore:
             installed = isinstance(owner, SystemToken)
             location = self._locate_installed(package, path) if installed else self.vfs.locate(package, path)
         except Refused as refusal:
-            location, problem = None, f"{path} is no path: {refusal.value}"
+            location, problem = None, f"that is no path ({refusal})"
         except Exception as error:
             self._out.append(Unforeseen(f"the start of {path} of {package}", tuple(told(error))))
             location, problem = None, SORRY
@@ -594,18 +602,26 @@ class NodeCore:
             self._out.append(action)
 
     def _ended(self, action: Ended) -> None:
+        self.traps.pop(action.process, None)
+        if action.trap is not None:
+            self.traps[action.process] = action.trap
+            if len(self.traps) > MAX_TRAPS:
+                del self.traps[next(iter(self.traps))]
         self._system.ended(action.process, self._now)
         self._disk_use.ended(action.process)
 
     def _output(self, action: Output) -> None:
-        user = self._terminal.user_of(action.process)
+        user, text = self._terminal.user_of(action.process), without_colours(action.text)
         if user is not None:
-            self._out.append(Printed(user, action.verbosity, action.text))
+            self._out.append(Printed(user, action.verbosity, text))
             return
-        self._log(str(action.process), action.verbosity, action.text)
+        self._log(str(action.process), action.verbosity, text)
 
     def _dead_letter(self, letter: DeadLetter) -> None:
         self._out.append(self.dead_letters.add(letter))
+        envelope = letter.envelope
+        if envelope.source.node == self.our and isinstance(envelope.message, Request):
+            self._terminal.failed(envelope.source.process, kind_of(letter.reason))
 
     def _holds(self, holder: ProcessId, wanted: Capability) -> bool:
         """Whether a process holds a capability; the node's user, who speaks through system processes, holds all."""

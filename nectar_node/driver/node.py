@@ -29,7 +29,7 @@ from kernel.wasm.engine import Engine, self_check
 from nectar_node.base import descriptors, lifeline, log, own_files
 from nectar_node.base.descriptors import Budget
 from nectar_node.base.errors import (
-    BadInput,
+    BadFolder,
     CannotJoin,
     CannotListen,
     CannotStart,
@@ -179,7 +179,7 @@ def _prepare(config: NodeConfig, budget: Budget) -> _Prepared:
         folder.create()
         lock = folder.acquire()
     except OSError as error:
-        raise BadInput(f"{folder.path} cannot be used: {error.strerror}.") from error
+        raise BadFolder(f"{error.filename or folder.path} cannot be used: {error.strerror}.") from error
     keys = read_keys(config)
     directory, kept_records = open_directory(config, keys)
     return _Prepared(config, budget, lock, keys, directory, kept_records)
@@ -192,7 +192,7 @@ def _read_capabilities(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+        raise BadFolder(f"{path} cannot be read: {error.strerror}.") from error
 
 
 async def _main(prepared: _Prepared) -> None:

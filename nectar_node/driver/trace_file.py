@@ -31,7 +31,7 @@ from kernel.contract.errors import BadAddress
 from kernel.contract.json_text import parse_untrusted
 from kernel.router.trace import TraceRecord, TraceStep
 from nectar_node.base import own_files
-from nectar_node.base.errors import BadInput
+from nectar_node.base.errors import BadFolder
 
 if TYPE_CHECKING:  # who reads traces needs no kernel
     from kernel.router.kernel import Kernel
@@ -43,7 +43,7 @@ _CLOCK_LOOKS = 10
 """A message between two processes takes some twenty microseconds: their clocks must agree better than that."""
 
 
-class BadTrace(BadInput):
+class BadTrace(BadFolder):
     """A line of a trace cannot be read; the message says why."""
 
 
@@ -103,13 +103,13 @@ class TraceFile:
 
     @staticmethod
     def open(path: Path, our: str, clock: Callable[[], float]) -> TraceFile:
-        """Append to the file, which is made if it is not there; `clock`: that of the records. Raises BadInput."""
+        """Append to the file, which is made if it is not there; `clock`: that of the records. Raises BadFolder."""
         try:
             # Without waiting: a pipe that nobody reads is an error, and not for ever.
             descriptor = own_files.open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, pipe=True)
         except OSError as error:
             why = "nobody reads that pipe; remove it" if error.errno == errno.ENXIO else error.strerror
-            raise BadInput(f"The trace cannot be written to {path}: {why}.") from error
+            raise BadFolder(f"The trace cannot be written to {path}: {why}.") from error
         os.set_blocking(descriptor, True)
         return TraceFile(descriptor, _lead_of_monotonic(clock), [b"", _encode({"boots": our})])
 

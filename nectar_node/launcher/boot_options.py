@@ -10,7 +10,7 @@ from typing import Any
 
 from nectar_node.base import own_files
 from nectar_node.base.consent import NOTHING_SAID, Consent
-from nectar_node.base.errors import BadInput, CannotJoin
+from nectar_node.base.errors import BadFolder, CannotJoin
 from nectar_node.base.folder import NodeFolder
 from nectar_node.contract.config import LOOPBACK, GenesisFile
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Quotas
@@ -67,20 +67,20 @@ def keep_options(folder: NodeFolder, options: BootOptions) -> None:
 
 
 def kept_options(folder: NodeFolder) -> BootOptions:
-    """How the node in `folder` was started last, as far as a command did it; raises BadInput if that is damaged."""
+    """How the node in `folder` was started last, as far as a command did it; raises BadFolder if that is damaged."""
     try:
         return decode_options_untrusted(own_files.read(folder.boot, MAX_TOLD_BYTES))
     except FileNotFoundError:
         return DEFAULT_OPTIONS
     except (OSError, ValueError) as error:
-        raise BadInput(
+        raise BadFolder(
             f"{folder.boot} is damaged ({error}): remove it, and {folder.path.name} starts with the usual options."
         ) from error
 
 
 def as_before(network_folder: Path, folder: NodeFolder, options: BootOptions) -> BootOptions:
     """The options of the registrar in `folder`, where they do not say whether new names are for who shows an
-    invitation: as it was the last time, by what was written down, or by the genesis file. Raises BadInput."""
+    invitation: as it was the last time, by what was written down, or by the genesis file. Raises BadFolder."""
     if options.invite_only is not None:
         return options
     before = kept_options(folder).invite_only

@@ -18,7 +18,7 @@ from typing import Any
 
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadInput, NodeError
-from nectar_node.base.folder import NodeFolder
+from nectar_node.base.folder import NodeFolder, is_paused
 
 Answer = dict[str, Any]
 """What a node answered, as decoded JSON."""
@@ -31,6 +31,9 @@ CONNECT_TIMEOUT = 5.0
 
 ANSWER_TIMEOUT = 30.0
 """Seconds that a node may take to answer a command that does not itself wait for something."""
+
+PAUSED_SECONDS = 3.0
+"""Seconds of silence after which a node is looked at: a process that somebody has stopped answers nothing."""
 
 _READ_BYTES = 1 << 18
 _LONGEST_WAIT = 1e9
@@ -83,15 +86,20 @@ def decode_answer_untrusted(line: bytes) -> Answer | Refusal | Event:
 class ControlClient:
     """One connection to a node's control socket; carries requests one after another."""
 
-    def __init__(self, name: str, connection: socket.socket) -> None:
+    def __init__(
+        self, name: str, connection: socket.socket, folder: NodeFolder, command: Callable[..., str] | None
+    ) -> None:
+        """For `folder` and `command` see `connect`."""
         self.name = name
         self._connection = connection
+        self._folder = folder
+        self._command = command
         self._received = bytearray()
 
     @classmethod
-    def connect(cls, name: str, folder: NodeFolder) -> ControlClient:
-        """Connect to the node `name` whose folder is `folder`; raises OSError where nobody listens there,
-        and NotOurs."""
+    def connect(cls, name: str, folder: NodeFolder, command: Callable[..., str] | None = None) -> ControlClient:
+        """Connect to the node `name` whose folder is `folder`; `command` gives the command lines that its user is
+        advised to type (`Network.command`). Raises OSError where nobody listens there, and NotOurs."""
         # A Unix socket's path holds at most 107 bytes; through a descriptor of its folder, any depth of folder will do.
         with own_files.folder(folder.path) as directory:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -101,7 +109,24 @@ class ControlClient:
             except OSError:
                 connection.close()
                 raise
-        return cls(name, connection)
+        return cls(name, connection, folder, command)
+
+    def ask(self, command: str, patience: float | None = None, **arguments: object) -> Answer:
+        """As `request`, for what a node answers at once unless it is busy (default: within ANSWER_TIMEOUT); raises
+        ControlError after a short time where the node is paused."""
+        deadline = time.monotonic() + (ANSWER_TIMEOUT if patience is None else patience)
+        self.send(command, **arguments)
+        self.await_sign(deadline)
+        return self.receive(max(0.0, deadline - time.monotonic()))
+
+    def await_sign(self, deadline: float) -> None:
+        """Return when something comes of what was sent, or at the deadline, of time.monotonic(). Raises ControlError
+        after a short time where the node is paused."""
+        while not self.has_answer(min(PAUSED_SECONDS, max(0.0, deadline - time.monotonic()))):
+            if (sentence := paused(self.name, self._folder, self._command)) is not None:
+                raise ControlError(sentence)
+            if time.monotonic() >= deadline:
+                return
 
     def request(self, command: str, *, patience: float | None = ANSWER_TIMEOUT, **arguments: object) -> Answer:
         """Send `command`, wait at most `patience` seconds (None: for ever), and return what the node answered.
@@ -157,7 +182,11 @@ class ControlClient:
     def _decode(self, line: bytes) -> Answer | Event:
         answer = decode_answer_untrusted(line)
         if isinstance(answer, Refusal):
-            raise (BadInput if answer.kind == "BadInput" else ControlError)(answer.sentence)
+            sentence = answer.sentence
+            if answer.kind == "NoSuchProcess" and self._command is not None:
+                listing = self._command("ps", "--node", self.name)
+                sentence = f"{sentence.rstrip('.')}: `{listing}` lists those that do."
+            raise (BadInput if answer.kind == "BadInput" else ControlError)(sentence)
         return answer
 
     def has_answer(self, timeout: float) -> bool:
@@ -193,9 +222,7 @@ class ControlClient:
             self._connection.settimeout(left)
             data = self._connection.recv(_READ_BYTES)
         except TimeoutError as error:
-            raise ControlError(
-                f"{self.name} did not answer in time: see what it is doing with `nectar logs --node {self.name}`."
-            ) from error
+            raise ControlError(f"{self.name} did not answer in time: see what it is doing with {self._log}.") from error
         except OSError as error:
             raise self._gone() from error
         if not data:
@@ -205,4 +232,18 @@ class ControlClient:
     def _gone(self) -> NodeGone:
         with contextlib.suppress(OSError):
             self._connection.close()
-        return NodeGone(f"{self.name} ended before it had answered: `nectar logs --node {self.name}` may say why.")
+        return NodeGone(f"{self.name} ended before it had answered: {self._log} may say why.")
+
+    @property
+    def _log(self) -> str:
+        """How its user sees what it says."""
+        return str(self._folder.log) if self._command is None else f"`{self._command('logs', '--node', self.name)}`"
+
+
+def paused(name: str, folder: NodeFolder, command: Callable[..., str] | None) -> str | None:
+    """That the node `name` in `folder` is paused, and what to do, as a sentence; None: it is not."""
+    owner = folder.owner()
+    if owner is None or not is_paused(owner):
+        return None
+    on = f"kill -CONT {owner}" if command is None else command("testnet resume", name)
+    return f"{name} is paused, as process {owner}: `{on}` lets it go on."

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nectar_node.base import own_files
-from nectar_node.base.errors import BadInput, CannotStart, NodeError, NotOurs
+from nectar_node.base.errors import BadFolder, BadInput, CannotStart, NodeError
 from nectar_node.base.folder import NodeFolder
 from nectar_node.contract.config import GENESIS_FILE, REGISTRAR_NAME
 from nectar_node.launcher.boot_options import BootOptions, as_before, encode_told, keep_options
@@ -56,6 +56,10 @@ class StartedNode:
     """Where it listens."""
     warning: str | None
     """Why others do not find it yet, as one sentence; None: they do."""
+
+    def value(self) -> dict[str, object]:
+        """For JSON."""
+        return {"name": self.name, "pid": self.pid, "endpoint": list(self.endpoint), "warning": self.warning}
 
 
 class Ready(NamedTuple):
@@ -257,7 +261,7 @@ def stop(folders: Iterable[NodeFolder], grace: float = STOP_GRACE) -> dict[str, 
                 if (handle := _handle(folder, stack)) is not None:
                     running[folder.path.name] = handle
                     supervisors.update(_supervisor(folder, stack))
-            except (CannotStop, NotOurs) as error:
+            except (CannotStop, BadFolder) as error:
                 strangers[folder] = error
         for handle in running.values():
             _signal(handle, signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ _GLANCE_SECONDS = 0.02
 
 DEFAULT_FOLDER = Path(".nectar")
 """Where a testnet lies unless the user says otherwise, below the current folder."""
+DIRECTORY_VARIABLE = "NECTAR_DIR"
+"""The environment variable with another folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class LocalNetwork:
         deadline = time.monotonic() + client.CONNECT_TIMEOUT
         while True:
             try:
-                return ControlClient.connect(name, folder)
+                return ControlClient.connect(name, folder, self.command)
             except PermissionError as error:
                 raise ControlError(f"The control socket {folder.control} belongs to another user.") from error
             except OSError as error:
@@ -94,7 +97,8 @@ class LocalNetwork:
                     raise NotRunning(f"{name} is not running: start it with `{start}`.") from error
                 if time.monotonic() >= deadline:
                     raise ControlError(
-                        f"{name} runs as process {owner} but does not answer on its control socket: "
+                        client.paused(name, folder, self.command)
+                        or f"{name} runs as process {owner} but does not answer on its control socket: "
                         f"see its log {folder.log}, or end it with `{self.command('testnet down')}`."
                     ) from error
             time.sleep(_GLANCE_SECONDS)
@@ -106,5 +110,10 @@ class LocalNetwork:
 
     def command(self, command: str, *arguments: str, option: str = "--dir") -> str:
         """A `nectar` command line for this network, ready to be pasted into a shell."""
-        where = [] if self.folder == DEFAULT_FOLDER and option == "--dir" else [option, str(self.folder)]
+        where = [] if self.folder == usual_folder() and option == "--dir" else [option, str(self.folder)]
         return f"nectar {command}{''.join(' ' + shlex.quote(word) for word in (*arguments, *where))}"
+
+
+def usual_folder() -> Path:
+    """The folder of the testnet where the user does not name one."""
+    return Path(os.environ.get(DIRECTORY_VARIABLE) or DEFAULT_FOLDER)

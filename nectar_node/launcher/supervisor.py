@@ -39,6 +39,8 @@ CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGIL
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _REPORT_BYTES = 1 << 16
+_MAX_SIGNALS = 64
+"""Taken at once."""
 
 Handlers = dict[signal.Signals, object]
 
@@ -81,7 +83,7 @@ class Supervisor:
         self._stopping = False
         """Somebody has told this process to end."""
         self._woken, self._wake = os.pipe()
-        """Written to by every signal that is passed on."""
+        """Each signal that comes is written there, as a byte: to pass it on is not the handler's business."""
         self._ready = False
 
     def run(self) -> int:
@@ -114,10 +116,11 @@ class Supervisor:
                     os.close(descriptor)
             _become(lambda: self._run(replace(self._config, ready_descriptor=writing)))
         os.close(writing)
-        if self._stopping:
-            self._pass_on(signal.SIGTERM)
         self._await_report(reading)
         os.close(reading)
+        ended = os.pidfd_open(self._node)
+        self._await(ended)
+        os.close(ended)
         _, status = os.waitpid(self._node, 0)
         self._node = None
         return status
@@ -125,7 +128,10 @@ class Supervisor:
     def _await_report(self, reading: int) -> None:
         """The node says that it is ready, or why it never will be; or it ends. Whoever has started us wants to know."""
         report = b""
-        while not report.endswith(b"\n") and (data := os.read(reading, _REPORT_BYTES)):
+        while not report.endswith(b"\n"):
+            self._await(reading)
+            if not (data := os.read(reading, _REPORT_BYTES)):
+                break
             report += data
         outside, told = self._config.ready_descriptor, report.endswith(b"\n")
         self._ready = self._ready or (told and not report.startswith(b'{"error"'))
@@ -143,7 +149,10 @@ class Supervisor:
             return False
         try:
             lifeline = [] if self._config.lifeline is None else [self._config.lifeline]
-            return not self._stopping and not select.select([self._woken, *lifeline], [], [], seconds)[0]
+            ready = select.select([self._woken, *lifeline], [], [], seconds)[0]
+            if self._woken in ready:
+                self._take_signals()
+            return not ready
         finally:
             os.close(lock)
 
@@ -152,7 +161,8 @@ class Supervisor:
     @contextmanager
     def _signals(self) -> Iterator[Handlers]:
         """Within this, the node gets the signals that we get; what was done with them before."""
-        os.set_blocking(self._wake, False)
+        for descriptor in (self._woken, self._wake):
+            os.set_blocking(descriptor, False)
         before: Handlers = {number: signal.signal(number, self._on_signal) for number in _PASSED_ON}
         try:
             yield before
@@ -162,15 +172,24 @@ class Supervisor:
             os.close(self._wake)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        self._stopping = True
         with contextlib.suppress(BlockingIOError):
-            os.write(self._wake, b"!")
-        self._pass_on(number)
+            os.write(self._wake, bytes([number]))
 
-    def _pass_on(self, number: int) -> None:
-        if self._node is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._node, number)
+    def _await(self, descriptor: int) -> None:
+        """Return when it can be read from; until then, the node gets the signals that come."""
+        ready: list[int] = []
+        while descriptor not in ready:
+            ready = select.select([descriptor, self._woken], [], [])[0]
+            if self._woken in ready:
+                self._take_signals()
+
+    def _take_signals(self) -> None:
+        """Pass on what has come to the node, if there is one; it is not to be started again."""
+        self._stopping = True
+        for number in os.read(self._woken, _MAX_SIGNALS):
+            if self._node is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._node, number)
 
 
 def _restore(handlers: Handlers) -> None:

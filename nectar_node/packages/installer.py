@@ -85,7 +85,7 @@ class Installer:
         """The code of one process is there, or is not."""
         entry, installation = owner
         if isinstance(program, BadCode):
-            self._ask(LogLine(str(entry.process), 0, f"cannot be started: {program.reason}"))
+            self._ask(LogLine(str(entry.process), 0, f"cannot be started from {entry.wasm_path}: {program.reason}"))
             installation.failures.append((entry.process, program.reason))
         else:
             installation.loaded.append((entry, program))

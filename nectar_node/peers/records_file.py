@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nectar_node.base import log, own_files
-from nectar_node.base.errors import BadInput
+from nectar_node.base.errors import BadFolder
 from nectar_node.peers.record_store import Contents, DamagedRecords, Written, read_untrusted
 from net.names.directory import HeldRecord
 
@@ -21,7 +21,7 @@ class Kept(NamedTuple):
 
 
 def read_names(path: Path, key: bytes) -> Kept:
-    """The names that this registrar has granted; raises BadInput if some may be lost, since others would get them."""
+    """The names that this registrar has granted; raises BadFolder if some may be lost, since others would get them."""
     problem: str | None
     try:
         contents = _read(path, key)
@@ -29,7 +29,7 @@ def read_names(path: Path, key: bytes) -> Kept:
     except DamagedRecords as error:
         problem = str(error)
     if problem is not None:
-        raise BadInput(
+        raise BadFolder(
             f"The registrar cannot use its names in {path}: {problem}. Put back a copy of the file; "
             "without it, whoever asks first gets a name."
         )

@@ -173,7 +173,7 @@ class KernelProcess:
             value = action(envelope, argument)
         except Refused as refused:
             value = {"Err": refused.value}
-            self._say(envelope.source.process, f"asked something of the kernel that it refuses: {refused.value}"[:500])
+            self._say(envelope.source.process, f"asked something of the kernel that it refuses: {refused}"[:500])
         if value is not None:
             self._answer(envelope, value)
 

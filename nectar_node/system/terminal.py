@@ -35,7 +35,7 @@ from kernel.contract.capability import MESSAGING, NETWORK, Capability
 from kernel.contract.errors import BadAddress
 from kernel.contract.events import GrantCapabilities, Inject, Kill, Reply, Start
 from kernel.contract.guest import Arrival, Failure, Program
-from kernel.contract.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, Reason, Request, Response
+from kernel.contract.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, Reason, Request, Response, SendErrorKind
 from kernel.contract.process import Launch
 from nectar_node.base.system_processes import TERMINAL, VFS
 from nectar_node.contract.actions import BadCode
@@ -87,6 +87,8 @@ class _Run:
     answered: bool = False
     ended: bool = False
     stopped: bool = False
+    failure: str = FAILED
+    """What has become of it if it ends without an answer: one of the metadata above."""
 
 
 class Terminal:
@@ -181,7 +183,7 @@ class Terminal:
         if run is None:
             return
         if isinstance(program, BadCode):
-            self._give_up(run, f"{run.script} cannot be started: {program.reason.rstrip('.')}.")
+            self._give_up(run, f"{run.script} cannot be started from {_code_of(run)}: {program.reason.rstrip('.')}.")
         else:
             self._start(run, program, now)
 
@@ -201,8 +203,13 @@ class Terminal:
         elif answer.error.reason is Reason.EXPIRED:
             self._forget(run)  # the requester has been told by the kernel
         else:
-            self._reply(run.requester, f"{run.script} ended without an answer.".encode(), None, None)
-            self._forget(run)
+            self._give_up(run, f"{run.script} ended without an answer.", run.failure)
+
+    def failed(self, process: ProcessId, kind: SendErrorKind) -> None:
+        """A request has failed; if a script has sent it, and never answers, that is why."""
+        run = self._processes.get(process)
+        if run is not None:
+            run.failure = OFFLINE if kind is SendErrorKind.OFFLINE else TIMED_OUT
 
     def ended(self, process: ProcessId, now: float) -> None:
         """A script has returned, crashed or been killed."""
@@ -289,8 +296,8 @@ class Terminal:
             known = islice(chain(_named(run.arguments, self._our), self._everybody()), limits.MAX_HELD_CAPABILITIES)
             yield from (Capability(Address(self._our, process), MESSAGING) for process in known)
 
-    def _give_up(self, run: _Run, sentence: str) -> None:
-        self._reply(run.requester, sentence.encode(), FAILED, None)
+    def _give_up(self, run: _Run, sentence: str, metadata: str = FAILED) -> None:
+        self._reply(run.requester, sentence.encode(), metadata, None)
         self._forget(run)
 
     def _forget(self, run: _Run) -> None:
@@ -327,6 +334,10 @@ class Terminal:
                 return "Ok"
             case _:
                 raise BadScript('Expected {"EditAlias": {"alias": NAME, "process": SCRIPT}} or "GetAliases".')
+
+
+def _code_of(run: _Run) -> str:
+    return "its file" if run.settings is None else run.settings.entry.wasm_path
 
 
 def _stopped(run: _Run) -> str:

@@ -124,6 +124,10 @@ MAX_STATIC_FILE_BYTES = 64 * MIB
 MAX_KEY_FILE_BYTES = 4096
 """A node's key file."""
 
+FORGET_SECONDS = 600.0
+"""Pause between two looks at which peers are gone: one that is at both is forgotten, if that costs nothing. Until then
+people see what became of it; names that attackers made up would stay for ever otherwise."""
+
 # --- connections ----------------------------------------------------------------------------------------------------
 
 MAX_HALF_OPEN_PER_HOST = 1024
@@ -132,6 +136,10 @@ may dial at once, beside an attacker there (`net.session.half_open`). Each takes
 sends, at most MAX_HANDSHAKE_BYTES more."""
 MAX_HALF_OPEN = 2048
 """The same over all addresses."""
+DROPPED_SECONDS = 5.0
+"""One line of the log for all connections that have ended within so many seconds before a name was proven."""
+MAX_DROPPED_REASONS = 8
+"""Reasons that such a line tells apart: what strangers send makes the rest of them up."""
 FIRST_MESSAGE_SECONDS = 0.1
 """For so long a connection that has sent nothing is left in peace; if one of these bounds is reached, an older one is
 the first to make room for a newcomer. A dialer sends its first message with the packet that opens the connection, or

@@ -388,6 +388,7 @@ class Network:
         for when in (
             self._switchboard.timers.next(),
             sessions.timers.next(),
+            sessions.sweep_at,
             sessions.resolver.next_deadline(),
             sessions.probes.next_deadline(),
             self._next_expiry(),
@@ -434,6 +435,7 @@ class Network:
         while (expiry := self._directory.next_expiry()) is not None and self._wall_clock.when(expiry) <= now:
             self._expire(max(expiry, self._wall_clock.unix(now)))  # however it was rounded
         self._reception.on_timer(now)
+        self._sessions.on_timer(now)
         self._sessions.probes.on_timer(now)  # before the silence of its connection is dealt with
         self._sessions.resolver.on_timer(now)
         self._sessions.serve_resolver(now)

@@ -35,6 +35,7 @@ from net.peering.backlog import Backlog
 from net.peering.context import Context
 from net.peering.handlers import Handlers
 from net.session.channel import HoldReason, Stage
+from net.session.dropped import Dropped
 from net.session.progress import Progress
 from net.session.reach import Answer
 from net.session.session import Connection, Receipt, Session
@@ -62,6 +63,7 @@ class Reception:
         self._verifying: dict[str, list[int]] = {}
         """Connections that wait for the lookup of a name."""
         self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
+        self._dropped = Dropped()
         self._progress = Progress(parts.memory)
         self._left = FRAMES_AT_ONCE
         """Frames that may still be handled before others have their turn."""
@@ -139,7 +141,7 @@ class Reception:
 
     def violated(self, connection: Connection, violation: ProtocolViolation, now: float) -> None:
         """The peer has broken the protocol: its connection ends, and whoever relied on it carries on."""
-        self._events.append(Log(f"{connection} ends: {violation}"))
+        self._tell_end(connection, str(violation), now)
         connection.why = str(violation)
         session = connection.session
         if session is not None and session.connection is connection and isinstance(violation, (Stalled, NoRoom)):
@@ -150,6 +152,11 @@ class Reception:
         self.gone(connection, _TOLD.get(type(violation), FailureReason.UNREACHABLE), now)
         if connection.session is not None and isinstance(violation, NoCredit):
             self._sessions.refuse(connection.session, now)
+
+    def _tell_end(self, connection: Connection, why: str, now: float) -> None:
+        line = self._dropped.add(connection, why, now) if connection.half_open else f"{connection} ends: {why}"
+        if line is not None:
+            self._events.append(Log(line))
 
     def due(self, connection: Connection, now: float) -> None:
         """Its deadline has come: of the handshake, of the lookup of its name, or of the keepalive."""
@@ -166,7 +173,7 @@ class Reception:
             self.violated(connection, NotRead("it does not read what it is answered"), now)
         elif connection.stage is not Stage.LIVE or (connection.pinged and not self._is_slow(connection)):
             connection.why = "no answer in time"
-            self._events.append(Log(f"{connection} ends: silent for too long"))
+            self._tell_end(connection, "silent for too long", now)
             unanswered = connection.stage is Stage.LEG
             self._switchboard.close(connection, GoodbyeCode.NO_CIRCUIT if unanswered else GoodbyeCode.SILENT)
             self.gone(connection, FailureReason.UNREACHABLE, now)
@@ -382,9 +389,10 @@ class Reception:
 
     def next_deadline(self) -> float | None:
         """When `on_timer` is to be called."""
-        first, second = self._progress.next_deadline(), self.backlog.next_deadline()
-        if first is None or (second is not None and second < first):
-            return second
+        first = None
+        for when in (self._progress.next_deadline(), self.backlog.next_deadline(), self._dropped.next_deadline()):
+            if when is not None and (first is None or when < first):
+                first = when
         return first
 
     def on_timer(self, now: float) -> None:
@@ -394,3 +402,5 @@ class Reception:
                 slow = Stalled("it does not go on with the messages that it has begun")
                 self.violated(session.connection, slow, now)
         self.backlog.on_timer(now)
+        if (line := self._dropped.on_timer(now)) is not None:
+            self._events.append(Log(line))

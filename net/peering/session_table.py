@@ -22,6 +22,8 @@ class SessionTable:
         self._switchboard = switchboard
         self._entropy = entropy
         self._by_name: dict[str, Session] = {}
+        self._idle: set[str] = set()
+        """Who could be forgotten at the last sweep."""
 
     def get(self, name: str) -> Session | None:
         """The session with `name`, if there is one."""
@@ -54,6 +56,17 @@ class SessionTable:
         for session in filter(None, map(self._by_name.get, names)):
             if session.idle and not self._is_wanted(session, awaited):
                 del self._by_name[session.name]
+
+    def sweep(self, keep: str | None) -> bool:
+        """Forget whoever could be forgotten at no cost at the last sweep and can be now, but `keep`; whether there is
+        anybody to look at again."""
+        awaited = self._awaited()
+        idle = {each.name for each in self._by_name.values() if each.idle and not self._is_wanted(each, awaited)}
+        idle.discard(keep or "")
+        for name in idle & self._idle:
+            del self._by_name[name]
+        self._idle = idle - self._idle
+        return bool(self._idle)
 
     def admit(self, session: Session) -> None:
         """Add one that was a guest. Where no room can be made it is one more: then all are connected, or wanted."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from net.base.errors import GoodbyeCode, Paused, ProtocolViolation
 from net.base.frames import Reserve
-from net.base.limits import KEEPALIVE_SECONDS, MAX_ENDPOINTS, PING_SECONDS, ROUTER_RETRY_SECONDS
+from net.base.limits import FORGET_SECONDS, KEEPALIVE_SECONDS, MAX_ENDPOINTS, PING_SECONDS, ROUTER_RETRY_SECONDS
 from net.base.timers import Timers
 from net.base.wall_clock import WallClock
 from net.contract.config import NetworkConfig
@@ -81,6 +81,8 @@ class Sessions:
         self.probes = Probes(events.append)
         self.timers: Timers[str] = Timers()
         """One deadline per session: of what `reach` waits for."""
+        self.sweep_at: float | None = None
+        """When peers that are gone are forgotten; None: nobody has gone since nobody was left to forget."""
         self.resolver = Resolver(
             identity,
             directory,
@@ -225,6 +227,7 @@ class Sessions:
     def gone(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
         """A connection is forgotten: carry on with whoever relied on it. `farewell`: the peer meant it to end."""
         session = connection.session
+        self._left(now)
         self._note_end(connection, reason, now)
         if session is not None and session.connection is connection:
             session.unbind()
@@ -275,6 +278,17 @@ class Sessions:
             self._step(session, reach.pause(now, self._jitter(), dialer=dialer), now)
         else:
             self._step(session, reach.expect(), now)
+
+    def _left(self, now: float) -> None:
+        """Somebody may be gone for good."""
+        if self.sweep_at is None:
+            self.sweep_at = now + FORGET_SECONDS
+
+    def on_timer(self, now: float) -> None:
+        """Forget who has been gone for a while."""
+        if self.sweep_at is not None and self.sweep_at <= now:
+            again = self.table.sweep(self._genesis.name if self._genesis is not None else None)
+            self.sweep_at = now + FORGET_SECONDS if again and not self._down else None
 
     # --- connections are sought ---
 
@@ -468,6 +482,7 @@ class Sessions:
         if session.name in self.routers and not self._down:
             self._retry_router(session, reason, now)
         self._events.extend(Failed(token, reason) for token in session.give_up())
+        self._left(now)
         session.outbox.leaving = ()
         if not session.vitals.explained:
             session.vitals.failed(reason, now)

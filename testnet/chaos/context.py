@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nectar_node.base.folder import is_paused
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.chaos.report import Report
-from testnet.real.nodes.processes import is_paused
 from testnet.real.traces import TracePipes
 
 _GLANCE = 0.02

@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 
 from nectar_node.base.errors import BadInput, NodeError
+from nectar_node.base.folder import is_paused
 from nectar_node.contract.config import REGISTRAR_NAME
 from testnet.chaos.context import Context
 from testnet.chaos.report import Held
 from testnet.faults.catalogue import kind_of, parameters
 from testnet.faults.schedule import Schedule, Step
 from testnet.real.links.client import LinksProcess
-from testnet.real.nodes.processes import NodeProcesses, is_paused
+from testnet.real.nodes.processes import NodeProcesses
 
 ECHO = "echo:echo:sys"
 """In every node: answers whoever asks."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nectar_node.base.errors import BadInput, NotRunning
+from nectar_node.base.folder import is_paused
 from nectar_node.contract.config import REGISTRAR_NAME
 from nectar_node.launcher import launch
 from nectar_node.launcher.boot_options import keep_options, kept_options
@@ -18,7 +19,6 @@ from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from testnet.chaos.fault_player import ECHO
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.links.client import LinksProcess
-from testnet.real.nodes.processes import is_paused
 from testnet.real.traces import TRACES_FOLDER, TracePipes
 
 _PATIENCE = 30.0

@@ -13,7 +13,9 @@ from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from testnet.real.links.client import LinksProcess
 from testnet.real.nodes.processes import NodeProcesses
 
-Name = Annotated[str, typer.Argument(metavar="NODE", help="The node's name, such as send.nec.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NODE", help="The node's name, such as send.nec.", autocompletion=options.complete_node)
+]
 
 
 def kill(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:

@@ -104,19 +104,28 @@ def _is_journal(word: str) -> bool:
 def _played(scenario: Scenario, plan: Plan, level: Level) -> Result:
     from testnet.real.run import run_real  # it loads trio, which would cost the other commands a tenth of a second
 
-    return run_real(plan, scenario, level, _tell)
+    return run_real(plan, scenario, level, _tell, _tell_of_the_end)
+
+
+def _tell_of_the_end() -> None:
+    output.complain("Stopping: the nodes end, and what was made for them is removed.")
 
 
 @contextmanager
 def _interrupted_once() -> Iterator[None]:
-    """Within this, Ctrl-C, SIGTERM and SIGHUP end what is played once: what is then removed is removed to the end."""
+    """Within this, the first of Ctrl-C, SIGTERM and SIGHUP raises KeyboardInterrupt, and later ones do nothing: what is
+    then removed is removed to the end.
+
+    The handler does nothing else, since it may run in the middle of anything, such as a line of output.
+    """
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    interrupted = False
 
     def interrupt(number: int, frame: object) -> None:
-        for each in signals:
-            signal.signal(each, signal.SIG_IGN)
-        output.complain("Stopping: the nodes end, and what was made for them is removed.")
-        raise KeyboardInterrupt
+        nonlocal interrupted
+        if not interrupted:
+            interrupted = True
+            raise KeyboardInterrupt
 
     before = [signal.signal(number, interrupt) for number in signals]
     try:

@@ -166,10 +166,11 @@ def shrink(
 def report(
     journal: JournalFile,
     target: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write the page.")],
+    as_json: options.AsJson = False,
 ) -> int:
     """Draw a journal as a page for a browser. It shows who sent what to whom, when, and which faults held."""
     from testnet.report import write_report  # beside the other commands it would cost them a twentieth of a second
 
     write_report(read_journal_untrusted(journal), target, str(journal))
-    output.say(f"{target} shows {journal}.")
+    output.tell({"page": str(target), "journal": str(journal)}, f"{target} shows {journal}.", as_json=as_json)
     return 0

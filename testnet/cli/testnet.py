@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from nectar_node.base.errors import AlreadyRunning, NodeError
+from nectar_node.base.folder import is_paused
 from nectar_node.cli.logs import FOLLOW_INTERVAL
 from nectar_node.console import output
 from nectar_node.contract.config import REGISTRAR_NAME
@@ -30,7 +31,6 @@ from testnet.cli.watch import watch
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.links.client import LinksProcess
 from testnet.real.nodes import attackers, impostors
-from testnet.real.nodes.processes import is_paused
 
 DEFAULT_NODES = ("send.nec", "recv.nec")
 STATUS_TIMEOUT = 10.0
@@ -76,7 +76,7 @@ def up(
         started = launch.start(network, list(invited(network, booting, invite_only).items()))
         seconds = time.monotonic() - began
         if as_json:
-            output.print_json({"nodes": [_started(node) for node in started], "seconds": round(seconds, 3)})
+            output.print_json({"nodes": [node.value() for node in started], "seconds": round(seconds, 3)})
         else:
             _tell(network, started, seconds, detach)
         if not detach and started:
@@ -144,19 +144,11 @@ def nodes_to_start(network: LocalNetwork, names: str, may_be_none: bool = False)
     return down
 
 
-def _started(node: launch.StartedNode) -> dict[str, object]:
-    return {"name": node.name, "pid": node.pid, "endpoint": list(node.endpoint), "warning": node.warning}
-
-
 @contextmanager
 def terminated_like_interrupt() -> Iterator[None]:
     """Within this, SIGTERM and SIGHUP end the command as Ctrl-C does, so that it leaves nothing behind."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
     signals = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, interrupt) for number in signals]
+    before = [signal.signal(number, signal.default_int_handler) for number in signals]
     try:
         yield
     finally:

@@ -29,12 +29,20 @@ Listener = Callable[[str], None]
 """Is given each line of the journal when it is written, in whatever thread."""
 
 
-def run_real(plan: Plan, scenario: Scenario, level: Level, listener: Listener | None = None) -> Result:
-    """Play a plan; what goes wrong is in the result. Raises NoNamespaces and CannotListen: there are no such hosts or
-    links here."""
+def run_real(
+    plan: Plan,
+    scenario: Scenario,
+    level: Level,
+    listener: Listener | None = None,
+    on_interrupt: Callable[[], None] = lambda: None,
+) -> Result:
+    """Play a plan; what goes wrong is in the result. `on_interrupt` is called after Ctrl-C, before the nodes are
+    stopped. Raises NoNamespaces and CannotListen: there are no such hosts or links here."""
     with _open_lab(plan, level) as lab:
         lab.listener = listener
         result, text, outcomes = _play(lab, scenario, plan)
+        if result == INTERRUPTED:
+            on_interrupt()
         seconds = lab.now
         logs = tuple(_logs(lab, plan, seconds))
         lab.close()

@@ -11,12 +11,11 @@ from collections import deque
 from collections.abc import Callable
 
 from nectar_node.base.errors import NodeError
-from nectar_node.base.folder import NodeFolder
+from nectar_node.base.folder import NodeFolder, is_paused
 from nectar_node.launcher.client import ControlClient
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.real.links.claim import links_folder
 from testnet.real.links.client import LinksProcess
-from testnet.real.nodes.processes import is_paused
 from testnet.watch.snapshot import (
     Letter,
     LinksLook,

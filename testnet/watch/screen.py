@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.cells import cell_len
 from rich.console import Group, JustifyMethod, RenderableType
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nectar_node.console import output
+from nectar_node.launcher.local_network import LocalNetwork
 from testnet.watch.figures import LATELY, ErrorFigures, Figures, LinkFigures, NodeFigures
 from testnet.watch.snapshot import COUNTS, Row, State
 
@@ -145,14 +147,15 @@ def magnitude(rate: float | None) -> int:
 def _title(figures: Figures, folder: str) -> Text:
     states = [node.look.state for node in figures.nodes]
     count = ", ".join(f"{states.count(state)} {state}" for state in State if state in states) or "no nodes"
+    up = LocalNetwork(Path(folder)).command("testnet up")
     said = {
         "none": "no links between the nodes, so no faults",
         "silent": "the links do not answer",
-        "ended": "the links have ended: `nectar testnet up` starts them again",
+        "ended": f"the links have ended: `{up}` starts them again",
         "running": _count(len(figures.picture.links.faults), "no fault holds", "1 fault holds", "{} faults hold"),
     }
     down = all(state is State.DOWN for state in states)
-    links = "`nectar testnet up` starts it" if down else said.get(figures.picture.links.state, "")
+    links = f"`{up}` starts it" if down else said.get(figures.picture.links.state, "")
     title = Text(f"{folder}: {count}; {links}", "bold", no_wrap=True, overflow="ellipsis")
     return title.append(f"  (+n: in the last {LATELY:.0f} s)", "not bold dim")
 

@@ -16,6 +16,7 @@ from tests.conformance.steps import (
     message,
     respond,
     save,
+    say,
     send,
     set_on_exit,
     spawn,
@@ -181,7 +182,7 @@ def test_g25_a_name_that_is_taken_and_a_file_that_is_not_there_are_told_apart(la
     parent, _ = lab.probe("a"), lab.probe("b")
     parent.tell(spawn("b"), spawn("c", path="/missing.wasm"), spawn("a"))
     assert [seen.failure for seen in parent.seen("spawned")] == ["NameTaken", "NoFileAtPath", "NameTaken"]
-    assert parent.child("c").lines() == ["cannot be started: there is no such file"]
+    assert parent.child("c").lines() == ["cannot be started from /missing.wasm: there is no such file"]
 
 
 def test_g25_a_name_that_waits_for_its_restart_is_taken(lab: SimLab) -> None:
@@ -190,6 +191,12 @@ def test_g25_a_name_that_waits_for_its_restart_is_taken(lab: SimLab) -> None:
     restarting.begin(TRAP)
     parent.tell(spawn("b"))
     assert [seen.failure for seen in parent.seen("spawned")] == ["NameTaken"]
+
+
+def test_what_a_process_prints_is_in_the_log_without_its_colours(lab: SimLab) -> None:
+    probe = lab.probe("a")
+    probe.tell(say("\x1b[1;32mINFO\x1b[0m ready \x1b[2J"))
+    assert probe.lines() == ["INFO ready \x1b[2J"]
 
 
 PROBE_BYTES = PROBE.read_bytes()
@@ -210,7 +217,7 @@ def test_g25_a_file_that_is_no_process_fails_the_spawn_with_a_line_in_the_log(la
     parent.tell(spawn("child", path="/bad.wasm"))
     assert [seen.failure for seen in parent.seen("spawned")] == ["NoFileAtPath"]
     (line,) = parent.child("child").lines()
-    assert line.startswith("cannot be started: ")
+    assert line.startswith("cannot be started from /")
     assert parent.ask(respond("still here")).body == "still here"
 
 

@@ -58,7 +58,7 @@ def test_a_folder_of_another_user_is_refused(fresh: Path, words: tuple[str, ...]
     give_away(fresh)
     before = below(fresh)
     refused = nectar(*words, folder=fresh)
-    assert refused.returncode == 2
+    assert refused.returncode == 1
     assert refused.stderr.startswith(f"{fresh} belongs to user ")
     assert refused.stderr.endswith(": choose another --dir.\n")
     assert below(fresh) == before
@@ -70,14 +70,14 @@ def test_a_nodes_folder_of_another_user_is_refused_in_a_network_of_ours(fresh: P
     node, precious = prepared(fresh)
     give_away(node.path)
     refused = nectar("testnet", "up", "--nodes", "a.nec", "--detach", folder=fresh)
-    assert (refused.returncode, precious.read_bytes()) == (2, b"precious")
+    assert (refused.returncode, precious.read_bytes()) == (1, b"precious")
     assert refused.stderr.startswith(f"{node.path} belongs to user ")
 
 
 def test_no_link_in_a_folder_of_ours_is_followed_either(fresh: Path) -> None:
     node, precious = prepared(fresh)
     refused = nectar("testnet", "up", "--nodes", "a.nec", "--detach", "--direct", folder=fresh)
-    assert refused.returncode == 2
+    assert refused.returncode == 1
     assert refused.stderr == f"{node.lock} is a link, which is not followed here: remove it, or choose another --dir.\n"
     node.lock.unlink()
     refused = nectar("testnet", "up", "--nodes", "a.nec", "--detach", "--direct", folder=fresh)

@@ -211,10 +211,12 @@ class Model:
             self._wait_no_longer(life)
         for question in [each for each in self.questions if each.asker is life]:
             self._close(question)
+        waiting = [each.prompt for each in life.inbox if each.handed.kind == "request"]
         for question in [each for each in self.questions if life in each.owers]:
             question.owers.remove(life)
             if not question.owers and question.open:
                 self._fail(question, Reason.PROCESS_ENDED)
+                self.dead[Reason.PROCESS_ENDED] += question not in waiting
         self.dead[Reason.PROCESS_ENDED] += sum(each.handed.kind in ("request", "response") for each in life.inbox)
         life.inbox.all()
         self._moves.extend(life.waiters.all())

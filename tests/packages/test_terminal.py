@@ -360,11 +360,11 @@ def test_a_script_that_is_stopped_is_gone_at_once(tools: Terminal) -> None:
 
 @pytest.mark.parametrize("name", ["returns", "silent"])
 def test_a_script_that_returns_without_an_answer_says_so(tools: Terminal, name: str) -> None:
-    assert tools.says(f"{name}:tools:local") == f"{name}:tools:local ended without an answer."
+    assert tools.fails(f"{name}:tools:local") == f"{name}:tools:local ended without an answer."
 
 
 def test_a_script_that_traps_shows_why(tools: Terminal) -> None:
-    assert tools.says("traps:tools:local") == "traps:tools:local ended without an answer."
+    assert tools.fails("traps:tools:local") == "traps:tools:local ended without an answer."
     printed, trap = (line.text for line in tools.node.printed)
     assert printed == "hello"
     assert "unreachable" in trap
@@ -386,8 +386,10 @@ def test_what_a_script_prints_after_its_answer_is_in_the_log(tools: Terminal) ->
 
 
 def test_a_script_that_is_no_process_or_is_not_there_cannot_be_started(tools: Terminal) -> None:
-    assert tools.fails("broken:tools:local").startswith("broken:tools:local cannot be started: ")
-    assert tools.fails("gone:tools:local") == "gone:tools:local cannot be started: there is no such file."
+    assert tools.fails("broken:tools:local").startswith("broken:tools:local cannot be started from /broken.wasm: ")
+    assert tools.fails("gone:tools:local") == (
+        "gone:tools:local cannot be started from /gone.wasm: there is no such file."
+    )
     assert tools.fails("other:tools:local") == (
         "tools:local has no script other: it has broken, gone, lingers, returns, silent, traps, waits."
     )

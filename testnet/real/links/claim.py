@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nectar_node.base import own_files
-from nectar_node.base.errors import BadInput, CannotListen
+from nectar_node.base.errors import BadFolder, CannotListen
 from nectar_node.base.folder import NodeFolder
 from testnet.real.nodes.addresses import Allocation, LoopbackNetwork, Place, decode_allocation_untrusted
 
@@ -28,7 +28,8 @@ def links_folder(folder: Path) -> NodeFolder:
 
 @contextmanager
 def claim(folder: Path) -> Iterator[Allocation]:
-    """The network of the testnet in `folder` is this process's until the end of this; raises CannotListen, BadInput."""
+    """The network of the testnet in `folder` is this process's until the end of this; raises CannotListen and
+    BadFolder."""
     own_files.make_folder(links_folder(folder).path)
     known = read(folder)
     networks = [LoopbackNetwork.of(folder, number) for number in range(_ATTEMPTS)] if known is None else [known.network]
@@ -38,14 +39,14 @@ def claim(folder: Path) -> Iterator[Allocation]:
 
 
 def read(folder: Path) -> Allocation | None:
-    """What is remembered; raises BadInput if that is damaged. None: nothing."""
+    """What is remembered; raises BadFolder if that is damaged. None: nothing."""
     path = links_folder(folder).path / _PLACES_FILE
     try:
         return decode_allocation_untrusted(json.loads(own_files.read(path, _MAX_FILE_BYTES)))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        raise BadInput(f"{path} is damaged ({error}): stop the testnet, remove the file, and start again.") from error
+        raise BadFolder(f"{path} is damaged ({error}): stop the testnet, remove the file, and start again.") from error
 
 
 def allot(folder: Path, allocation: Allocation, name: str) -> Place:

@@ -96,7 +96,7 @@ class LoopbackLinks:
 
 @contextmanager
 def run_loopback_links(folder: Path, seed: int = 0) -> Iterator[LoopbackLinks]:
-    """The links of the testnet in `folder`, in a thread, until the end of this; raises CannotListen, BadInput."""
+    """The links of the testnet in `folder`, in a thread, until the end of this; raises CannotListen, BadFolder."""
     with claim.claim(folder) as allocation, run_links(seed) as links:
         yield LoopbackLinks(links, allocation, folder)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nectar_node.base.folder import is_paused
 from nectar_node.launcher import launch
 from nectar_node.launcher.boot_options import kept_options
 from nectar_node.launcher.local_network import LocalNetwork
@@ -104,14 +105,6 @@ class NodeProcesses:
     def resume(self, host: str) -> bool:
         """See `Nodes`; whether it runs."""
         return launch.send_signal(self.network.place(host), signal.SIGCONT)
-
-
-def is_paused(pid: int) -> bool:
-    """Whether somebody has stopped the process, as `nectar testnet pause` does; False where there is no /proc."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-    except OSError:
-        return False
 
 
 def resident_bytes(pid: int) -> int:

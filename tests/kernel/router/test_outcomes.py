@@ -6,7 +6,7 @@ import pytest
 
 from kernel.contract import limits
 from kernel.contract.address import Address
-from kernel.contract.events import Answered, Inject, PeerFailed
+from kernel.contract.events import Answered, DeadLetter, Inject, PeerFailed
 from kernel.contract.guest import Arrival, Failure, Poll, SendAndAwait
 from kernel.contract.message import LazyLoadBlob, Reason, Request, SendErrorKind
 from tests.kernel.rig import TERMINAL, Rig, here, parcel, pid, respond, send, there
@@ -27,6 +27,31 @@ def test_g5_a_response_ends_a_request_once_and_a_second_is_dropped_and_counted(r
     assert rig.dead() == [Reason.NOT_AWAITED]
     rig.tick(100)
     assert rig.bodies("a") == [b"one"]
+
+
+def test_g16_what_a_process_was_handling_when_it_ended_is_a_dead_letter_and_what_waited_for_it_is_one_more(
+    rig: Rig,
+) -> None:
+    rig.start("a", "b")
+    rig.poll("a", send(here("b"), b"first", expects=5), send(here("b"), b"second", expects=5))
+    rig.tell(Inject(TERMINAL, here("b"), Request(False, 5, b"the user's"), None, "token"))
+    rig.end("b")
+    letters = [action for action in rig.actions if isinstance(action, DeadLetter)]
+    assert {letter.reason for letter in letters} == {Reason.PROCESS_ENDED}
+    found = [(each.envelope.source, each.envelope.target, each.envelope.message.body) for each in letters]
+    ours = Address(here("b").node, TERMINAL)
+    expected = [(here("a"), here("b"), b"first"), (here("a"), here("b"), b"second"), (ours, here("b"), b"the user's")]
+    assert sorted(found) == sorted(expected)
+
+
+def test_g16_a_users_request_that_died_with_its_process_is_a_dead_letter(rig: Rig) -> None:
+    rig.start("b")
+    rig.receive("b")
+    rig.tell(Inject(TERMINAL, here("b"), Request(False, 5, b"the user's"), None, "token"))
+    rig.end("b")
+    (letter,) = [action for action in rig.actions if isinstance(action, DeadLetter)]
+    assert (letter.envelope.source, letter.reason) == (Address(here("b").node, TERMINAL), Reason.PROCESS_ENDED)
+    assert letter.envelope.message.body == b"the user's"
 
 
 def test_g5_a_response_after_the_timeout_is_dropped(rig: Rig) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.base.log import MAX_FILE_BYTES, MAX_LINE, older, write_line
+from nectar_node.base.log import MAX_FILE_BYTES, MAX_LINE, older, without_colours, write_line
 
 ROOT = Path(__file__).resolve().parents[3]
 WRITE = """
@@ -30,6 +30,28 @@ def test_a_text_with_line_ends_and_control_characters_stays_one_harmless_line(
     write_line("net", "one\ntwo \x1b[31m")
     (line,) = capsys.readouterr().out.splitlines()
     assert line.endswith(" net: one\\ntwo \\x1b[31m")
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        ("\x1b[32mINFO\x1b[0m started", "INFO started"),
+        ("\x1b[1;38;5;208mwarn\x1b[m", "warn"),
+        ("\x1b[38:2::255:0:0mred\x9b0m", "red"),
+        ("\x1b[2Jgone", "\x1b[2Jgone"),
+        ("\x1b]0;title\x07", "\x1b]0;title\x07"),
+        ("\x1b[32", "\x1b[32"),
+        ("\x1b[?25l", "\x1b[?25l"),
+        ("no colours", "no colours"),
+    ],
+)
+def test_colours_are_left_out_of_a_text_and_nothing_else_is(printed: str, shown: str) -> None:
+    assert without_colours(printed) == shown
+
+
+def test_what_is_left_when_colours_are_left_out_stays_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+    write_line("net", without_colours("\x1b\x1b[0m[2J"))
+    assert capsys.readouterr().out.endswith(" net: \\x1b[2J\n")
 
 
 def test_a_long_text_is_cut_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:

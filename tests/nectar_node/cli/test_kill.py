@@ -81,7 +81,9 @@ def test_g22_a_package_is_ended_by_its_id(family: RealNode, capsys: pytest.Captu
     assert capsys.readouterr().out == "box:local is gone, and its children with it: 4 processes ended.\n"
     assert running(family) == set()
     assert nectar(family, "kill", "box:local") == 1
-    assert capsys.readouterr().err == f"No process of box:local runs on {NODE}.\n"
+    assert capsys.readouterr().err.startswith(
+        f"No process of box:local runs on {NODE}: `nectar ps --node {NODE} --dir "
+    )
     assert nectar(family, "kill", "Box:local") == 2
 
 

@@ -53,7 +53,7 @@ def test_in_80_columns_help_says_what_each_command_does_in_a_whole_sentence(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["fly"], ["ps"], ["send"], ["ps", "--node"], ["testnet", "sideways"], ["sim", "fly"], ["--x"], ["start"], ["run"]],
+    [["fly"], ["send"], ["ps", "--node"], ["testnet", "sideways"], ["sim", "fly"], ["--x"], ["start"], ["run"]],
 )
 def test_bad_usage_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert main(arguments) == 2

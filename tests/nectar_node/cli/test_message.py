@@ -59,6 +59,37 @@ def test_g7_a_timeout_longer_than_the_operating_system_can_wait_is_waited_for_al
     assert (code, node.requests[0]["timeout"]) == (0, timeout)
 
 
+def test_without_a_wait_it_is_sent_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, node = run(tmp_path, {"ok": {"outcome": "sent"}}, TARGET, "hello", "--no-wait")
+    assert (code, *capsys.readouterr()) == (0, f"Sent to {TARGET}.\n", "")
+    assert node.requests[0]["timeout"] is None
+    assert run(tmp_path / "other", {"ok": {"outcome": "sent"}}, TARGET, "hello", "--no-wait", "--json")[0] == 0
+    assert json.loads(capsys.readouterr().out) == {"outcome": "sent"}
+
+
+@pytest.mark.parametrize("option", [("--timeout", "5"), ("--save-blob", "file")])
+def test_who_does_not_wait_gets_no_response_to_save_nor_a_timeout(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, str]
+) -> None:
+    code, node = run(tmp_path, response(), TARGET, "x", "--no-wait", *option)
+    assert (code, node.requests) == (2, [])
+    assert capsys.readouterr().err == f"With --no-wait there is no response: leave {option[0]} out.\n"
+
+
+def test_a_message_that_nobody_waits_for_reaches_a_process_of_a_real_node(
+    node: RealNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--node", NODE, "--dir", str(node.network)]
+    silent = tmp_path / "silent.wasm"
+    silent.write_bytes(wat("(call $receive (i32.const 2048))", "receive"))
+    assert main(["start", str(silent), *where]) == 0
+    assert main(["message", "our@silent:silent:local", "x", "--no-wait", *where]) == 0
+    assert main(["ps", "silent:silent:local", *where]) == 1, "it has ended, because it has got a message"
+    assert main(["message", "our@silent:silent:local", "into the void", "--no-wait", *where]) == 0
+    assert main(["errors", *where]) == 0
+    assert "no such process\tinto the void" in capsys.readouterr().out
+
+
 def test_json_shows_the_whole_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = {"outcome": "timeout", "reason": "expired"}
     assert run(tmp_path, {"ok": answer}, TARGET, "x", "--json")[0] == 4

@@ -113,10 +113,37 @@ def test_a_package_that_is_started_again_takes_the_place_of_itself_and_its_old_c
     assert running(node) == {"hello:hello:sys", "e:box:local"}
 
 
-def test_a_process_that_ends_at_once_was_started_and_says_so(
+@pytest.mark.parametrize("on_exit", ["none", "restart"])
+def test_a_process_that_traps_at_once_fails_its_start_which_says_why(
+    node: RealNode, tmp_path: Path, capsys: pytest.CaptureFixture[str], on_exit: str
+) -> None:
+    (tmp_path / "brief.wasm").write_bytes(wat("(unreachable)"))
+    assert nectar(node, "start", tmp_path / "brief.wasm", "--on-exit", on_exit) == 1
+    out, err = capsys.readouterr()
+    assert out == "PROCESS\tASKS FOR\tGRANTED\nbrief:brief:local\tnothing\t-\n"
+    assert err.startswith("our@brief:brief:local was started and has ended already: ")
+    assert "unreachable" in err
+    assert err.count("\n") == 1
+    assert nectar(node, "start", tmp_path / "brief.wasm", "--on-exit", on_exit, "--json") == 1
+    (started,) = json.loads(capsys.readouterr().out)["processes"]
+    assert started["ended"]
+    assert "unreachable" in started["trap"]
+
+
+def test_why_a_process_has_ended_is_not_said_of_the_next_one_of_its_name(
     node: RealNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "brief.wasm").write_bytes(wat("(unreachable)"))
+    assert nectar(node, "start", tmp_path / "brief.wasm") == 1
+    (tmp_path / "brief.wasm").write_bytes(wat(""))
+    assert nectar(node, "start", tmp_path / "brief.wasm") == 0
+    assert "trap" not in capsys.readouterr().out
+
+
+def test_a_process_that_returns_at_once_was_started_and_says_so(
+    node: RealNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "brief.wasm").write_bytes(wat(""))
     assert nectar(node, "start", tmp_path / "brief.wasm", "--network") == 0
     out = capsys.readouterr().out
     assert "brief:brief:local\tnetwork\tyes" in out
@@ -273,7 +300,9 @@ def test_g22_a_killed_process_is_gone_and_does_not_start_again(
     assert capsys.readouterr().out == f"{NODE}@hello:hello:sys is gone.\n"
     assert running(node) == set()
     assert nectar(node, "ps", "hello:hello:sys") == 1
-    assert "No process hello:hello:sys runs on a.nec" in capsys.readouterr().err
+    listing = f"nectar ps --node {NODE} --dir {node.network}"
+    said = f"No process hello:hello:sys runs on a.nec: `{listing}` lists those that do.\n"
+    assert capsys.readouterr().err == said
 
 
 def test_g22_a_process_that_waits_for_its_restart_is_shown_and_can_be_killed(

@@ -177,7 +177,7 @@ def test_g21_the_scripts_of_an_installed_package_and_their_code_lie_in_its_folde
     sentence = f"evil:local has no scripts, or is not installed on {OUR}."
     assert run(node, simulation, "tool:evil:local") == (sentence, FAILED)
     node.disk.put(Location(str(folder), ("scripts.json",)), b'{"tool.wasm": {"root": true}}')
-    sentence = "tool:evil:local cannot be started: there is no such file."
+    sentence = "tool:evil:local cannot be started from /tool.wasm: there is no such file."
     assert run(node, simulation, "tool:evil:local") == (sentence, FAILED)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from kernel.contract.address import Address, ProcessId
 from kernel.router.trace import TraceRecord, TraceStep
-from nectar_node.base.errors import BadInput
+from nectar_node.base.errors import BadFolder
 from nectar_node.cli.main import main
 from nectar_node.driver.trace_file import (
     MAX_LINE_BYTES,
@@ -124,7 +124,7 @@ def test_a_boot_is_readable_behind_a_line_that_was_cut_off(tmp_path: Path) -> No
 def test_a_pipe_that_nobody_reads_is_one_sentence_and_no_wait(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "trace")
     with pytest.raises(
-        BadInput, match=r"The trace cannot be written to .*/trace: nobody reads that pipe; remove it\.$"
+        BadFolder, match=r"The trace cannot be written to .*/trace: nobody reads that pipe; remove it\.$"
     ):
         TraceFile.open(tmp_path / "trace", "a.nec", time.monotonic)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nectar_node.base.errors import BadInput
+from nectar_node.base.errors import BadFolder
 from nectar_node.base.folder import NodeFolder
 from nectar_node.contract.config import GenesisFile
 from nectar_node.launcher.boot_options import (
@@ -83,7 +83,9 @@ def test_a_node_that_no_command_has_started_is_started_as_usual(tmp_path: Path) 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null", '"x"', "[" * 100_000])
 def test_a_damaged_file_of_options_is_one_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "boot.json").write_text(content)
-    with pytest.raises(BadInput, match=r"boot\.json is damaged .*: remove it, and .* starts with the usual options\.$"):
+    with pytest.raises(
+        BadFolder, match=r"boot\.json is damaged .*: remove it, and .* starts with the usual options\.$"
+    ):
         kept_options(NodeFolder(tmp_path))
 
 

@@ -154,3 +154,39 @@ def _answers(nodes: LocalTestnet) -> bool:
         return bool(nodes.status("a.nec")["pid"] == nodes.pid("a.nec"))
     except NodeError:
         return False
+
+
+_SIGNALLED_BEFORE = """
+import os, signal, sys
+from pathlib import Path
+from nectar_node.launcher import supervisor
+from nectar_node.contract.config import NodeConfig
+from nectar_node.base.folder import NodeFolder
+
+def run(config):
+    os.write(config.ready_descriptor, b'{"endpoint": ["127.0.0.1", 1], "warning": null}\\n')
+    signal.pause()
+
+fork = os.fork
+
+def signalled_while_it_forks():
+    child = fork()
+    signal.raise_signal(signal.SIGTERM)  # the terminal sends it to both
+    return child
+
+os.fork = signalled_while_it_forks
+folder = NodeFolder(Path(sys.argv[1]))
+folder.create()
+sys.exit(supervisor.Supervisor(NodeConfig("a.nec", folder, None, folder.path), run).run())
+"""
+
+
+def test_a_signal_in_the_moment_of_a_fork_reaches_the_node_and_nobody_else(tmp_path: Path) -> None:
+    starter = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]) + 50)"
+    command = [sys.executable, "-c", starter, "-c", _SIGNALLED_BEFORE, str(tmp_path)]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        try:
+            assert process.wait(LIMIT) == 50 - signal.SIGTERM
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise

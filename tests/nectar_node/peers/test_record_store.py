@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nectar_node.base.errors import BadInput
+from nectar_node.base.errors import BadFolder
 from nectar_node.peers import record_store
 from nectar_node.peers.record_store import (
     LEAST_SUPERSEDED,
@@ -200,11 +200,11 @@ def test_damage_before_the_end_stops_a_registrar_and_costs_a_cache_what_is_behin
     data = bytearray(rig.path.read_bytes())
     data[middle] ^= 1
     rig.path.write_bytes(data)
-    with pytest.raises(BadInput, match="damaged from byte"):
+    with pytest.raises(BadFolder, match="damaged from byte"):
         read_names(rig.path, KEY)
     assert list(read_cache(rig.path, KEY).records) == [record("a")]
     rig.path.write_bytes(b"junk")
-    with pytest.raises(BadInput, match="not a file of this node"):
+    with pytest.raises(BadFolder, match="not a file of this node"):
         read_names(rig.path, KEY)
 
 

@@ -454,3 +454,13 @@ def test_whatever_a_process_sends_it_gets_one_answer_and_gains_nothing(body: byt
     for process in distro.rig.kernel.processes:
         issuers = {each.issuer.process for each in distro.rig.kernel.grants.of(process)}
         assert not issuers & {VFS, KERNEL_PROCESS}
+
+
+def test_the_log_says_in_words_what_the_kernel_refuses(distro: Distro) -> None:
+    distro.ask({"Nonsense": {}})
+    distro.ask({"SetOnExit": {"target": str(pid("nobody")), "on_exit": "None"}})
+    said = "tests:sys: asked something of the kernel that it refuses: "
+    assert distro.lines == [
+        f"a:{said}there is no action 'Nonsense'",
+        f"a:{said}it may not SetOnExit (nobody:tests:sys)",
+    ]

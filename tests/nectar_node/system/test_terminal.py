@@ -31,7 +31,16 @@ from nectar_node.contract.actions import BadCode
 from nectar_node.packages.scripts import MAX_SCRIPTS_BYTES
 from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, ReadAt
 from nectar_node.system.process import FetchCode, SystemToken, Wish
-from nectar_node.system.terminal import FAILED, GRACE_SECONDS, MAX_ALIAS_BODY_BYTES, MAX_LINE_BYTES, MAX_RUNS, Terminal
+from nectar_node.system.terminal import (
+    FAILED,
+    GRACE_SECONDS,
+    MAX_ALIAS_BODY_BYTES,
+    MAX_LINE_BYTES,
+    MAX_RUNS,
+    OFFLINE,
+    TIMED_OUT,
+    Terminal,
+)
 from tests.kernel.rig import NoProgram
 
 OUR = "our.nec"
@@ -233,8 +242,21 @@ def test_a_script_that_ends_without_an_answer_has_that_as_its_outcome() -> None:
     token = rig.run()
     rig.terminal.ended(FIRST, 0.0)
     rig.fail(token, Reason.PROCESS_ENDED)
-    assert rig.answer() == ("hi:terminal:sys ended without an answer.", None)
+    assert rig.answer() == ("hi:terminal:sys ended without an answer.", FAILED)
     assert rig.terminal.next_deadline() is None
+
+
+@pytest.mark.parametrize(("kind", "metadata"), [(SendErrorKind.OFFLINE, OFFLINE), (SendErrorKind.TIMEOUT, TIMED_OUT)])
+def test_a_script_that_ends_without_an_answer_after_one_of_its_requests_has_failed_has_failed_like_that(
+    kind: SendErrorKind, metadata: str
+) -> None:
+    rig = Rig()
+    token = rig.run()
+    rig.terminal.failed(FIRST, kind)
+    rig.terminal.failed(APP.process, kind)
+    rig.terminal.ended(FIRST, 0.0)
+    rig.fail(token, Reason.PROCESS_ENDED)
+    assert rig.answer() == ("hi:terminal:sys ended without an answer.", metadata)
 
 
 def test_a_script_may_leave_its_answer_to_another_process() -> None:
@@ -365,7 +387,7 @@ def test_code_that_cannot_be_loaded_is_the_answer() -> None:
     rig.tell(b"hi")
     fetch = rig.load({})
     rig.terminal.code_fetched(fetch.token, BadCode("there is no such file"), 0.0)
-    assert rig.answer() == ("hi:terminal:sys cannot be started: there is no such file.", FAILED)
+    assert rig.answer() == ("hi:terminal:sys cannot be started from /hi.wasm: there is no such file.", FAILED)
     assert rig.terminal.next_deadline() is None
 
 

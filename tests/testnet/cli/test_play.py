@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from typing_extensions import Buffer
 
 from nectar_node.cli.main import main
 from testnet.journal.journal import read_journal_untrusted
@@ -115,3 +117,35 @@ def test_ctrl_c_twice_ends_it_and_leaves_nothing(level: str, folder: Path) -> No
     assert not [process for process in Path("/proc").glob("[0-9]*") if os.fsencode(made) in command_line(process)]
     assert not list(Path("/var/run/netns").glob(f"nectar-{playing.pid}-*"))
     assert not list(Path("/var/run/netns").glob(f"nectar-{playing.pid}-*"))
+
+
+class Interrupting(io.RawIOBase):
+    """A terminal at which somebody presses Ctrl-C twice while the first line of a node's life is being written."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self._armed = True
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer) -> int:
+        self.written += bytes(data)
+        if self._armed and b"boots" in self.written:
+            self._armed = False
+            try:
+                signal.raise_signal(signal.SIGINT)
+            finally:
+                signal.raise_signal(signal.SIGINT)
+        return len(bytes(data))
+
+
+def test_ctrl_c_twice_in_the_middle_of_a_line_of_output_ends_it_with_130(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    terminal = Interrupting()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BufferedWriter(terminal), write_through=True))
+    assert main(["testnet", "play", "short.py:SHORT", "--seed", "4"]) == 130
+    assert b"Stopping: the nodes end, and what was made for them is removed." in terminal.written
+    (file,) = folder.glob(".nectar/sim/*.journal")
+    assert read_journal_untrusted(file).end.result == "interrupted"

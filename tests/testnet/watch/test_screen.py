@@ -43,9 +43,9 @@ def figures(nodes: int = 3, links: int = 3, faults: int = 2, letters: int = 2, d
     )
 
 
-def shown(what: Figures, width: int = 80, height: int | None = 24) -> list[str]:
+def shown(what: Figures, width: int = 80, height: int | None = 24, folder: str = ".nectar") -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height or 100, highlight=False)
-    console.print(screen(what, ".nectar", width, height))
+    console.print(screen(what, folder, width, height))
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
@@ -104,6 +104,8 @@ def test_faults_are_in_words_with_their_end() -> None:
 def test_a_testnet_that_has_gone_down_says_what_to_do() -> None:
     title = shown(figures(nodes=2, down=2, faults=0))[0]
     assert title.startswith(".nectar: 2 down; `nectar testnet up` starts it")
+    elsewhere = shown(figures(nodes=2, down=2, faults=0), 120, folder="/mine")[0]
+    assert elsewhere.startswith("/mine: 2 down; `nectar testnet up --dir /mine` starts it")
 
 
 @pytest.mark.parametrize(

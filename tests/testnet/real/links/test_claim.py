@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.base.errors import BadInput, CannotListen
+from nectar_node.base.errors import BadFolder, CannotListen
 from net.base.limits import MAX_NAME_BYTES
 from net.base.node_names import is_node_name
 from testnet.real.links.claim import allot, claim, links_folder, read
@@ -49,7 +49,7 @@ def test_a_damaged_file_of_places_is_one_sentence(tmp_path: Path, content: bytes
     links_folder(tmp_path).path.mkdir()
     (links_folder(tmp_path).path / "places.json").write_bytes(content)
     with pytest.raises(
-        BadInput, match=r"places\.json is damaged .*: stop the testnet, remove the file, and start again"
+        BadFolder, match=r"places\.json is damaged .*: stop the testnet, remove the file, and start again"
     ):
         read(tmp_path)
 

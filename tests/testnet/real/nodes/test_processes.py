@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from nectar_node.base.folder import is_paused
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.faults.disk_full import DiskFull
 from testnet.model.rule import NotAtThisLevel
 from testnet.real.local import LocalTestnet
-from testnet.real.nodes.processes import NodeProcesses, is_paused
+from testnet.real.nodes.processes import NodeProcesses
 from tests.testnet.faults.kinds import ONLY_IN_SIMULATIONS
 
 A = "a.nec"

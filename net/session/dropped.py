@@ -1,0 +1,51 @@
+"""What the log says of connections that end before their peer has proven a name: anybody can make thousands of those.
+
+The first one has a line of its own. Those that follow within DROPPED_SECONDS are counted by why they ended, and have
+one line together. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from net.base.limits import DROPPED_SECONDS, MAX_DROPPED_REASONS
+
+_OTHERWISE = "for other reasons"
+
+
+class Dropped:
+    """Those of one node."""
+
+    def __init__(self) -> None:
+        self._until: float | None = None
+        """When those that are counted have had their time."""
+        self._counts: Counter[str] = Counter()
+        """By why they ended."""
+
+    def add(self, connection: object, why: str, now: float) -> str | None:
+        """The line to log now that a connection has ended; None: it is counted."""
+        if self._until is None:
+            self._until = now + DROPPED_SECONDS
+            return f"{connection} ends: {why}"
+        if why not in self._counts and len(self._counts) >= MAX_DROPPED_REASONS:
+            why = _OTHERWISE
+        self._counts[why] += 1
+        return None
+
+    def next_deadline(self) -> float | None:
+        """When `on_timer` has something to do."""
+        return self._until
+
+    def on_timer(self, now: float) -> str | None:
+        """The line to log about those that were counted, if they have had their time and there are any."""
+        if self._until is None or self._until > now:
+            return None
+        counts, self._counts = self._counts, Counter()
+        if not counts:
+            self._until = None
+            return None
+        self._until = now + DROPPED_SECONDS
+        total = counts.total()
+        reasons = ", ".join(f"{count:,} {why}" if len(counts) > 1 else why for why, count in counts.most_common())
+        more = "1 more connection has" if total == 1 else f"{total:,} more connections have"
+        return f"{more} ended before a name was proven: {reasons}"
