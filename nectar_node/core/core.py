@@ -67,6 +67,8 @@ from net.contract.events import Unforeseen
 from net.peering.containment import told
 from net.peering.network import Network
 
+EVENTS_AT_ONCE = 1024
+"""Events of the net that are passed on before a driver goes round: some tens of milliseconds."""
 MAX_TRAPS = 256
 """Processes of which it is remembered why they trapped: what was started a moment ago is among them."""
 
@@ -205,6 +207,8 @@ class NodeCore:
         """When `on_timer` has something to do; None: not before the next event."""
         if self.torn is not None:
             return None
+        if self._events:
+            return self._now  # `settle` has left some
         earliest = math.inf
         for each in self._timed:
             deadline = each.next_deadline()
@@ -488,10 +492,14 @@ class NodeCore:
     # --- moving things on -------------------------------------------------------------------------------------------
 
     def settle(self, now: float) -> None:
-        """Pass on what kernel, net and system processes want of each other, until nobody wants anything more."""
+        """Pass on what kernel, net and system processes want of each other, until nobody wants anything more.
+
+        After EVENTS_AT_ONCE events of the net the rest waits for `on_timer`: a peer that has gone may leave thousands.
+        """
         self._now = now
         if self.torn is not None:
             return
+        left = EVENTS_AT_ONCE
         actions, stirred, events = self.machine.actions, self._system.stirred, self._events
         at: object = None
         try:
@@ -502,7 +510,8 @@ class NodeCore:
                 while stirred:
                     at = process = stirred.popleft()
                     self._drain(process)
-                if events:
+                if events and left:
+                    left -= 1
                     at = event = events.popleft()
                     self._peers.handle(event, now)
                 elif not actions:

@@ -369,7 +369,8 @@ class Node:
     async def _say_goodbye(self) -> None:
         self._trace.end()
         self._core.network.shutdown(trio.current_time())
-        self._core.settle(trio.current_time())
+        while self._core.torn is None and self._core.network.events:
+            self._core.settle(trio.current_time())
         if self._torn is not None:  # the core passes nothing on any more
             for event in self._core.network.events:
                 if isinstance(event, Close):

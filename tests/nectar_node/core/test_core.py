@@ -14,11 +14,12 @@ from kernel.contract.guest import Arrival, GuestConfig
 from kernel.router.kernel import Kernel
 from kernel.wasm.engine import Engine
 from nectar_node.core.config import CoreConfig
-from nectar_node.core.core import NodeCore
+from nectar_node.core.core import EVENTS_AT_ONCE, NodeCore
 from nectar_node.packages.manifest import Package, read_package
 from nectar_node.peers.record_store import RECORDS_FILE, read_untrusted, store_key
 from nectar_node.storage.operations import Location
 from nectar_node.system.terminal import FAILED
+from net.contract.events import Log
 from net.names.directory import RegistrarDirectory
 from net.names.identity import Identity
 from net.peering.network import Network, NetworkConfig
@@ -95,6 +96,23 @@ def test_a_node_has_its_name_when_the_registrars_disk_has_the_record(engine: Eng
     assert kept is not None
     registrar = Identity(REGISTRAR, simulation.chance("key", REGISTRAR).randbytes(32))
     assert read_untrusted(kept, store_key(registrar, registrar.public_key)).records.keys() == {"a.nec"}
+
+
+def test_what_a_peer_leaves_behind_by_the_thousand_is_passed_on_a_part_at_a_time_in_order(engine: Engine) -> None:
+    simulation = Simulation(SEED, engine)
+    node = simulation.add(OUR)
+    simulation.settle()
+    core, events = node.core, node.core.network.events
+    events.extend(Log(f"peer {number}") for number in range(3 * EVENTS_AT_ONCE + 1))
+    core.settle(simulation.now)
+    assert len(events) == 2 * EVENTS_AT_ONCE + 1
+    assert core.next_deadline() == simulation.now
+    node.go_on()
+    simulation.settle_instant()
+    assert not events
+    assert [line for line in node.log if "peer " in line] == [
+        f"net: peer {number}" for number in range(3 * EVENTS_AT_ONCE + 1)
+    ]
 
 
 def test_g21_a_package_that_names_itself_like_the_system_starts_nothing(engine: Engine, tmp_path: Path) -> None:
