@@ -63,9 +63,13 @@ def test_a_node_that_all_kinds_attack_at_once_lives_and_answers_who_is_honest(ne
 
 def test_an_attack_that_is_interrupted_ends_with_130_and_no_traceback(net: LocalTestnet) -> None:
     command = [sys.executable, "-m", "nectar_node", "testnet", "attack", "--node", A, "--behaviour", "grants_nothing"]
-    before = {peer["name"] for peer in net.status(A)["peers"]}
+
+    def up() -> set[str]:
+        return {peer["name"] for peer in net.status(A)["peers"] if peer["state"] == "up"}
+
+    before = up()
     with subprocess.Popen([*command, "--dir", str(net.folder)], stderr=subprocess.PIPE, text=True) as attack:
-        while not any(is_hostile(name) for name in {peer["name"] for peer in net.status(A)["peers"]} - before):
+        while not {name for name in up() if is_hostile(name)} - before:
             assert attack.poll() is None
         attack.send_signal(signal.SIGINT)
         _, said = attack.communicate(timeout=PATIENCE)

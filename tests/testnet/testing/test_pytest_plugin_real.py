@@ -53,7 +53,9 @@ def test_where_nobody_uses_it_nothing_of_ours_is_imported(pytester: pytest.Pytes
 
         def test_it():
             ours = {name for name in sys.modules if name.split(".")[0] in ("kernel", "net", "nectar_node", "testnet")}
-            assert ours == {"testnet", "testnet.testing.pytest_plugin", "testnet.testing", "testnet.model.seeds"}
+            assert ours == {
+                "testnet", "testnet.testing", "testnet.testing.pytest_plugin", "testnet.model", "testnet.model.seeds"
+            }
             assert not {"wasmtime", "cbor2", "nacl", "blake3"} & {*sys.modules}
         """
     )
@@ -111,7 +113,7 @@ FORGES = """
         ends = {"source": "one.nec@hello:hello:sys", "target": "two.nec@hello:hello:sys"}
         rest = {"body": 1, "blob": None, "reason": None, "beginning": ""}
         line = json.dumps({"at": time.monotonic(), **step, **ends, **rest})
-        testnet.model.lab.nodes.place("two.nec").trace.write_text(line + "\\n")
+        testnet.lab.nodes.place("two.nec").trace.write_text(line + "\\n")
 """
 """The trace of a node tells of a request that nobody has sent."""
 G3 = "G3: two.nec took request 7 to two.nec@hello:hello:sys from one.nec@hello:hello:sys, who never sent it"
