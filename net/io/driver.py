@@ -29,6 +29,8 @@ ACCEPT_PAUSE_SECONDS = 0.1
 """After our own code has failed to accept a connection."""
 PIECE_BYTES = 1 << 17
 """Read of a busy peer at once, when others wait."""
+TURN_SECONDS = 0.002
+"""The same as a time, for what is read: guests handle it in the same breath, and may have much to do."""
 SLOW_RATE = 1 << 18
 """Bytes a second below which a link is slow. It is given a record at a time, so that the network sees how it goes on:
 it takes a connection for dead on which nothing goes for `limits.PING_SECONDS`."""
@@ -335,7 +337,7 @@ class Driver:
             self._turn()
             taken = len(data)
             while SEND_BYTES <= taken < TURN_BYTES and link.released is None and not self._turns.crowded:
-                if not (data := stream.receive_now()):
+                if self._clock() - began > TURN_SECONDS or not (data := stream.receive_now()):
                     break
                 self._port.receive(connection, data, self._clock())
                 self._turn()
