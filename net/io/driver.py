@@ -346,7 +346,7 @@ class Driver:
 
     async def _receive(self, link: _Link, stream: Stream) -> Buffer:
         await stream.readable()
-        if not self._turns.alone(link.flow):
+        if not self._turns.may_go(link.flow):
             await self._turns.take(link.flow)
         most = PIECE_BYTES if self._turns.crowded else None
         return stream.receive_now(most) or await stream.receive_some(most)
@@ -359,7 +359,7 @@ class Driver:
                 link.writing = True
                 in_a_row, limit = 0, SEND_BYTES
                 while True:
-                    if not self._turns.alone(link.flow):
+                    if not self._turns.may_go(link.flow):
                         await self._turns.take(link.flow)
                     began = self._clock()
                     if not (buffers := link.rest or self._port.pending(connection, limit)):

@@ -2,9 +2,9 @@
 
 Fair queueing by time: a peer is a flow, and each flow has a token bucket of seconds of this node. Tokens come in at the
 fair share, one by the number of flows that want a turn, and what is done for a flow while others wait costs it what it
-takes. The turn is that of the flow with the most tokens. So who uses less than its share goes before those who flood,
-however many they are; one that has been moderate for a while may use more for a while; and those who flood share what
-is left. A flow begins without tokens, so a new name is no better than an old one, and it cannot fall far behind, so
+takes. A flow that has saved some up goes at once; of the others, the turn is that of the flow with the most tokens. So
+a peer that uses less than its share goes before those that flood, however many they are; one that has been moderate for
+a while may use more for a while; and those that flood share what is left. A flow begins without tokens, so a new name is no better than an old one, and it cannot fall far behind, so
 whoever used the node while nobody else wanted to does not wait for all who come later.
 
 Between two turns the scheduler goes round: everything else waits for one piece at most. All connections whose peer has
@@ -21,6 +21,8 @@ import trio
 
 MOST_SECONDS = 2.0
 """Tokens that a flow can save up: a file of a GiB, or twenty thousand requests."""
+SAVED_SECONDS = 0.05
+"""Tokens with which a flow waits for no turn. One that floods never has so many."""
 LEAST_SECONDS = -0.02
 """Tokens that it can lack: some turns."""
 PIECE_SECONDS = 0.001
@@ -74,9 +76,11 @@ class Turns:
         """Whether somebody waits for a turn."""
         return bool(self._waiting)
 
-    def alone(self, flow: Flow) -> bool:
-        """Whether it need not wait: nobody does, and no other has just kept the node busy."""
-        return not self._waiting and (self._spent < PIECE_SECONDS or self._last is flow)
+    def may_go(self, flow: Flow) -> bool:
+        """Whether a flow need not wait: no flow does and no other has just kept the node busy, or it has saved up."""
+        if not self._waiting and (self._spent < PIECE_SECONDS or self._last is flow):
+            return True
+        return self.tokens(flow) >= SAVED_SECONDS
 
     def tokens(self, flow: Flow) -> float:
         """Seconds that it has now."""
@@ -100,7 +104,7 @@ class Turns:
 
     async def take(self, flow: Flow) -> None:
         """Come back when it is this flow's turn."""
-        if self.alone(flow):
+        if self.may_go(flow):
             return
         event = trio.Event()
         flow.waiting.append(event)

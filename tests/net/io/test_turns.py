@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import trio
 import trio.testing
 
-from net.io.turns import LEAST_SECONDS, MOST_SECONDS, PIECE_SECONDS, Flow, Turns
+from net.io.turns import LEAST_SECONDS, MOST_SECONDS, PIECE_SECONDS, SAVED_SECONDS, Flow, Turns
 
 
 class _Clock:
@@ -72,6 +72,17 @@ async def test_when_one_has_just_kept_the_node_busy_the_next_one_waits_for_a_rou
         assert await _take_at_once(turns, other)
 
 
+async def test_a_flow_that_has_saved_up_waits_for_nobody() -> None:
+    turns = Turns(_Clock())
+    flow = turns.flow("moderate.nec")
+    waiting = await _with_one_waiting(turns, turns.flow("floods.nec"))
+    flow.tokens = SAVED_SECONDS
+    assert await _take_at_once(turns, flow)
+    flow.tokens = SAVED_SECONDS / 2
+    assert not await _take_at_once(turns, flow)
+    waiting.cancel()
+
+
 async def _order(turns: Turns, flows: dict[str, Flow]) -> list[str]:
     """In which they have their turns, when all of them want one at once."""
     order: list[str] = []
@@ -94,7 +105,7 @@ async def _order(turns: Turns, flows: dict[str, Flow]) -> list[str]:
 async def test_of_those_who_wait_the_one_with_the_most_tokens_goes_first() -> None:
     turns = Turns(_Clock())
     flows = {name: turns.flow(name) for name in ("least.nec", "most.nec", "more.nec")}
-    for name, tokens in (("least.nec", 0.1), ("most.nec", 1.0), ("more.nec", 0.5)):
+    for name, tokens in (("least.nec", 0.01), ("most.nec", 0.03), ("more.nec", 0.02)):
         flows[name].tokens = tokens
     assert await _order(turns, flows) == ["most.nec", "more.nec", "least.nec"]
 
@@ -103,7 +114,7 @@ async def test_a_new_name_is_no_better_than_one_that_was_there_before() -> None:
     clock = _Clock()
     turns = Turns(clock)
     old = turns.flow("old.nec")
-    clock.now += 1.0
+    clock.now += SAVED_SECONDS / 2
     flows = {f"{number}.nec": turns.flow(f"{number}.nec") for number in range(3)} | {"old.nec": old}
     assert (await _order(turns, flows))[0] == "old.nec"
 
@@ -153,10 +164,10 @@ async def _with_one_waiting(turns: Turns, flow: Flow) -> trio.CancelScope:
 async def test_tokens_come_in_at_the_fair_share_and_use_costs_them_while_others_wait() -> None:
     clock = _Clock()
     turns = Turns(clock)
-    flow, other = turns.flow("one.nec"), turns.flow("other.nec")
+    flow = turns.flow("one.nec")
     _use(turns, flow, 1.0)
     assert turns.tokens(flow) == 1.0  # it came in meanwhile, and nobody minds
-    waiting = await _with_one_waiting(turns, other)
+    waiting = await _with_one_waiting(turns, turns.flow("other.nec"))
     flow.tokens, flow.at = 1.0, clock.now
     _use(turns, flow, 0.5)
     assert turns.tokens(flow) == 1.0 + 0.25 - 0.5  # two share the node
