@@ -4,8 +4,9 @@ Fair queueing by time: a peer is a flow, and each flow has a token bucket of sec
 fair share, one by the number of flows that want a turn, and what is done for a flow while others wait costs it what it
 takes. A flow that has saved some up goes at once; of the others, the turn is that of the flow with the most tokens. So
 a peer that uses less than its share goes before those that flood, however many they are; one that has been moderate for
-a while may use more for a while; and those that flood share what is left. A flow begins without tokens, so a new name is no better than an old one, and it cannot fall far behind, so
-whoever used the node while nobody else wanted to does not wait for all who come later.
+a while may use more for a while; and those that flood share what is left. A flow begins without tokens, so a new name
+is no better than an old one, and it cannot fall far behind, so whoever used the node while nobody else wanted to does
+not wait for all who come later.
 
 Between two turns the scheduler goes round: everything else waits for one piece at most. All connections whose peer has
 not proven its name yet are one flow: they cost handshakes, and names are free.
