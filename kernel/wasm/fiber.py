@@ -173,8 +173,7 @@ class Fiber:
             self._drop()
             raise
 
-    # --- kernel.contract.guest.Guest
-    # -------------------------------------------------------------------------------------------
+    # --- kernel.contract.guest.Guest ----------------------------------------------------------------------------------
 
     def poll(self) -> Poll:
         """See `kernel.contract.guest.Guest.poll`; gives up the GIL while the guest runs. From any thread, one at a

@@ -106,8 +106,7 @@ class ThreadedGuest:
         """The thread's CPU clock, while it runs."""
         self._callbacks: list[object] = []
 
-    # --- kernel.contract.guest.Guest
-    # -------------------------------------------------------------------------------------------
+    # --- kernel.contract.guest.Guest ----------------------------------------------------------------------------------
 
     def poll(self) -> Poll:
         """See `kernel.contract.guest.Guest.poll`; waits for the guest's thread for at most SLICE_SECONDS."""
