@@ -43,6 +43,8 @@ LOOK_SECONDS = 1.0
 """Pause between two looks at what waits in the node."""
 TRIMMED_BYTES = 64 << 20
 """So much less waits than a short time ago: then what was freed is given back to the system."""
+AFTERMATH_LOOKS = 45
+"""Looks after that until it is done once more: what a flood has left behind in the tables of a node goes by and by."""
 CALM_LOOKS = 4
 """Looks without a new peak before that: memory that is needed again at once is better kept."""
 
@@ -68,10 +70,15 @@ class Ebb:
         self._peak = 0
         """Bytes that waited at most since the last time."""
         self._calm = 0
+        self._aftermath = 0
+        """Looks until it is due once more; 0: it is not."""
 
     def is_due(self) -> bool:
         """Whether it is time to give back; asked every LOOK_SECONDS."""
         used = self._budget.used
+        self._aftermath = max(0, self._aftermath - 1)
+        if self._aftermath == 1:
+            return True
         if used >= self._peak:
             self._peak, self._calm = used, 0
             return False
@@ -79,6 +86,7 @@ class Ebb:
         if self._calm < CALM_LOOKS or self._peak - used < TRIMMED_BYTES:
             return False
         self._peak, self._calm = used, 0
+        self._aftermath = AFTERMATH_LOOKS
         return True
 
 

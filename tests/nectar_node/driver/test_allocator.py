@@ -5,7 +5,16 @@ from __future__ import annotations
 import gc
 
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, LEAST_BYTES, MemoryBudget
-from nectar_node.driver.allocator import CALM_LOOKS, PACE, TRIMMED_BYTES, Ebb, Pace, collect_by_pace, default_budget
+from nectar_node.driver.allocator import (
+    AFTERMATH_LOOKS,
+    CALM_LOOKS,
+    PACE,
+    TRIMMED_BYTES,
+    Ebb,
+    Pace,
+    collect_by_pace,
+    default_budget,
+)
 
 
 def looks(ebb: Ebb, count: int) -> list[bool]:
@@ -13,13 +22,14 @@ def looks(ebb: Ebb, count: int) -> list[bool]:
     return [ebb.is_due() for _ in range(count)]
 
 
-def test_after_a_flood_it_is_due_once_and_not_at_once() -> None:
+def test_after_a_flood_it_is_due_after_a_while_and_once_more_later() -> None:
     budget = MemoryBudget(1 << 30)
     flood, ebb = budget.of_node("flood.nec"), Ebb(budget)
     flood.add(TRIMMED_BYTES + 1)
     assert looks(ebb, 3) == [False] * 3
     flood.remove(TRIMMED_BYTES)
     assert looks(ebb, CALM_LOOKS) == [False] * (CALM_LOOKS - 1) + [True]
+    assert looks(ebb, AFTERMATH_LOOKS - 1) == [False] * (AFTERMATH_LOOKS - 2) + [True]  # what was left has gone by then
     assert looks(ebb, 100) == [False] * 100
 
 
