@@ -1,4 +1,4 @@
-"""The packages that come with the node: those in its own folder `packages`, and no others.
+"""What comes with the node: the packages in its own folder, and no others, and the SDK for processes.
 
 A package says by itself who has published it, and anybody can say `sys`. Where it lies is what decides.
 """
@@ -9,8 +9,20 @@ from pathlib import Path
 
 import nectar_node
 
-SHIPPED_FOLDER = Path(nectar_node.__file__).resolve().parent.parent / "packages"
-"""Beside this package, in a clone as where it is installed."""
+
+
+def find_data(package: Path, installed: str, in_clone: str) -> Path:
+    """A folder of data: `installed` in the folder of `package`, where a wheel has it, or else, in a clone, `in_clone`
+    beside it."""
+    inside = package / installed
+    return inside if inside.is_dir() else package.parent / in_clone
+
+
+_HERE = Path(nectar_node.__file__).resolve().parent
+SHIPPED_FOLDER = find_data(_HERE, "shipped_packages", "packages")
+"""Has a folder for each package; pyproject.toml says what a wheel has of them."""
+SDK_FOLDER = find_data(_HERE, "sdk", "sdk")
+"""What processes are written with: `zig/`, and in it `wit/`, the interface that all languages share."""
 OUR_PUBLISHER = "sys"
 """Of the packages that come with the node, and of the system processes."""
 LOCAL_PUBLISHER = "local"

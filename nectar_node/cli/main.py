@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from nectar_node.base.errors import BadInput, NodeError
+from nectar_node.base.shipped import SDK_FOLDER
 from nectar_node.cli import groups
 from nectar_node.console import output, streams
 
@@ -72,6 +73,15 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=lambda wanted: _say_version(wanted=wanted))
     ] = False,
+    sdk: Annotated[
+        bool,
+        typer.Option(
+            "--sdk",
+            is_eager=True,
+            callback=lambda wanted: _say_sdk(wanted=wanted),
+            help="Print the folder of the SDK: zig/ for processes in Zig, zig/wit/ for those in other languages.",
+        ),
+    ] = False,
 ) -> None:
     pass
 
@@ -79,6 +89,13 @@ def _options(
 def _say_version(*, wanted: bool) -> None:
     if wanted:
         output.say(f"nectar {version('nectar-node')}")
+        raise typer.Exit
+
+
+def _say_sdk(*, wanted: bool) -> None:
+    if wanted:
+        # As it is: somebody's `$(nectar --sdk)` takes it.
+        print(SDK_FOLDER)
         raise typer.Exit
 
 

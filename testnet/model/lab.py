@@ -13,12 +13,14 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from nectar_node.base.shipped import SHIPPED_FOLDER
 from testnet.model.rule import Fault, Nodes
 
 Json: TypeAlias = Any
 """A value that JSON can say."""
 
-PACKAGES = Path(__file__).resolve().parents[2] / "packages"
+PACKAGES = SHIPPED_FOLDER
+"""The packages that come with the node."""
 READY_SECONDS = 60.0
 """In which a network's nodes have booted."""
 
@@ -41,7 +43,7 @@ class NodePlan:
 
     name: str
     packages: tuple[str | Path, ...] = ()
-    """Names of those in `packages/`, or folders."""
+    """Names of those that come with the node, or folders."""
     routers: tuple[str, ...] = ()
     """If there are any, it is reached through these alone."""
     memory_bytes: int | None = None
