@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import sys
 import tempfile
 import threading
 from importlib.metadata import version
@@ -24,7 +25,7 @@ import wasmtime
 from kernel.contract import limits
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.errors import BadModule, KernelError
-from kernel.contract.guest import Arrival, Guest, GuestConfig, Poll, Program
+from kernel.contract.guest import Arrival, Effect, Guest, GuestConfig, Poll, Program
 from kernel.contract.message import Request
 from kernel.wasm import capi
 from kernel.wasm.adapter import FILES_WAT, WASI, adapter_wasm
@@ -37,6 +38,8 @@ from kernel.wasm.wasi import shadows, standard_streams
 from kernel.wasm.wit import INTERFACES, Interface
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kernel.wasm.components import Components, ThreadedProgram
 
 _CACHE_FORMAT = 1
@@ -309,6 +312,7 @@ def _write_cache(path: Path, code: bytes) -> None:
 
 _CHECK_GUEST = """(module
   (import "nectar:process/standard@0.7.0" "receive" (func $receive (param i32)))
+  (import "nectar:process/standard@0.7.0" "print-to-terminal" (func $print (param i32 i32 i32)))
   (memory (export "memory") 2)
   (global $heap (mut i32) (i32.const 4096))
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
@@ -316,31 +320,84 @@ _CHECK_GUEST = """(module
     (global.get $heap)
     (global.set $heap (i32.add (global.get $heap) (local.get 3))))
   (func (export "init") (param i32 i32)
+    (call $print (i32.const 0) (i32.const 0) (i32.const 0))
     (call $receive (i32.const 1024))
     (loop $for_ever (br $for_ever))))"""
+_CHECK_OUR = Address("self.check", ProcessId("check", "check", "sys"))
 
 
 def self_check() -> None:
-    """Suspend, resume, pre-empt and kill a guest, by clock and by fuel; takes about a tenth of a second.
+    """Suspend, resume, pre-empt and kill a guest, by clock and by fuel, and recurse in one of its host functions, on
+    the thread that calls this; takes about a tenth of a second.
 
     Raises KernelError if the installed Wasmtime does not do that as the declarations in `capi` expect.
     """
-    our = Address("self.check", ProcessId("check", "check", "sys"))
     for replayable in (False, True):
         engine = Engine(None, replayable)
-        guest = engine.load(bytes(wasmtime.wat2wasm(_CHECK_GUEST))).start(GuestConfig(our, limits.MIB))
-        for _ in range(_CHECK_POLLS):
-            state = guest.poll()
-            if state is not Poll.PREEMPTED:
-                break
-        steps = [state]
-        if state is Poll.RECEIVE:
-            guest.resume(Arrival(our, Request(False, None, b"check"), None, None))
+        guest = engine.load(bytes(wasmtime.wat2wasm(_CHECK_GUEST))).start(GuestConfig(_CHECK_OUR, limits.MIB))
+        steps = [_poll_to_receive(guest)]
+        if steps == [Poll.RECEIVE]:
+            guest.resume(Arrival(_CHECK_OUR, Request(False, None, b"check"), None, None))
             steps += [guest.poll(), guest.poll()]
         guest.close()
+        check_recursion(engine)
         engine.close()
         if steps != [Poll.RECEIVE, Poll.PREEMPTED, Poll.PREEMPTED]:
             raise KernelError(f"the installed Wasmtime does not run guests as expected: {steps}, {guest.end}")
+
+
+def check_recursion(engine: Engine) -> None:
+    """Let Python run into its recursion limit in a host function, on a guest's stack, on the thread that calls this;
+    takes some milliseconds. Interpreters look at the stack pointer, too, and know nothing of guests' stacks.
+
+    Raises KernelError if no RecursionError comes out, or the guest does not go on after it.
+    """
+    program = engine.load(bytes(wasmtime.wat2wasm(_CHECK_GUEST)))
+    for recurse in (_recurse, _recurse_through_c):
+        guest = program.start(GuestConfig(_CHECK_OUR, limits.MIB))
+        guest.effects = effects = _Recursing(recurse)
+        step = _poll_to_receive(guest)
+        guest.close()
+        # A step through C may count twice, and whoever calls this has taken a part.
+        if step is not Poll.RECEIVE or len(effects) != 1 or effects.depth < sys.getrecursionlimit() // 4:
+            reached = f"{step}, at depth {effects.depth} of {sys.getrecursionlimit()}, {guest.end}"
+            raise KernelError(f"this Python does not recurse as expected on a guest's stack: {reached}")
+
+
+class _Recursing(list[Effect]):
+    """Effects that are appended after as deep a recursion as Python allows."""
+
+    def __init__(self, recurse: Callable[[_Recursing], object]) -> None:
+        super().__init__()
+        self.depth = 0
+        self._recurse = recurse
+
+    def append(self, effect: Effect) -> None:
+        try:
+            self._recurse(self)
+        except RecursionError:
+            super().append(effect)
+
+
+def _recurse(effects: _Recursing) -> object:
+    effects.depth += 1
+    return _recurse(effects)
+
+
+def _recurse_through_c(effects: _Recursing) -> object:
+    """Each step takes stack of the guest's: Python calls C, which calls Python."""
+    effects.depth += 1
+    return max((effects,), key=_recurse_through_c)
+
+
+def _poll_to_receive(guest: Guest) -> Poll:
+    """Poll a guest until it waits for a message; returns how the last poll ended."""
+    state = Poll.PREEMPTED
+    for _ in range(_CHECK_POLLS):
+        state = guest.poll()
+        if state is not Poll.PREEMPTED:
+            break
+    return state
 
 
 _CHECK_POLLS = 1000

@@ -25,7 +25,7 @@ from kernel.contract.events import Answered
 from kernel.contract.guest import GuestConfig
 from kernel.contract.limits import MAX_MEMORY_BYTES
 from kernel.runner import Runner
-from kernel.wasm.engine import Engine, self_check
+from kernel.wasm.engine import Engine, check_recursion, self_check
 from nectar_node.base import descriptors, lifeline, log, own_files
 from nectar_node.base.descriptors import Budget
 from nectar_node.base.errors import (
@@ -268,7 +268,7 @@ class Node:
                 nursery.start_soon(self._driver.serve, listener)
                 clients = self._prepared.budget.clients
                 nursery.start_soon(server.serve, commands, socket, control.MAX_LINE_BYTES, clients)
-                nursery.start_soon(_check_engine)
+                nursery.start_soon(_check_engine, self._prepared.engine)
                 nursery.start_soon(self._again, "the watch over the clock", self._watch_clock)
                 nursery.start_soon(self._again, "the watch over the memory", self._watch_memory)
                 nursery.start_soon(self._pass_on_stop, commands)
@@ -587,15 +587,18 @@ def _make_core(prepared: _Prepared) -> NodeCore:
     return NodeCore(core_config, network)
 
 
-async def _check_engine() -> None:
-    """See that this Wasmtime suspends, resumes, pre-empts and drops guests as the engine relies on; raises CannotStart.
+async def _check_engine(engine: Engine) -> None:
+    """See that this Wasmtime suspends, resumes, pre-empts and drops guests as the engine relies on, and that Python
+    recurses on their stacks, on a worker's thread as on the main one; raises CannotStart.
 
     Beside everything else: it takes a tenth of a second, and no guest that it would stop harms anything until then.
+    On the main thread it is some milliseconds.
     """
     try:
         await trio.to_thread.run_sync(self_check, abandon_on_cancel=True)
+        check_recursion(engine)
     except KernelError as error:
-        raise CannotStart(f"The installed Wasmtime does not do what this node needs: {error}. Reinstall it.") from error
+        raise CannotStart(f"This Python and its Wasmtime do not do what a node needs: {error}. Reinstall them.") from error
 
 
 class _FreshIds:

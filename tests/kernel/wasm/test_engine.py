@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import wasmtime
 
-from kernel.contract.errors import BadModule
+from kernel.contract.errors import BadModule, KernelError
 from kernel.contract.guest import GuestConfig, Poll
 from kernel.wasm import engine as engine_module
 from kernel.wasm.compiler import Compiled, Compiler
-from kernel.wasm.engine import Engine, self_check
+from kernel.wasm.engine import Engine, check_recursion, self_check
 from kernel.wasm.fiber import Fiber
 from tests.kernel.wasm.guests import GUESTS, MEMORY, NECTAR, OUR, poll, receiver, start, wat
 
@@ -26,6 +30,34 @@ def assembled(*parts: str) -> bytes:
 
 def test_the_installed_wasmtime_passes_the_self_check() -> None:
     self_check()
+
+
+def test_python_recurses_to_its_limit_in_a_host_function_on_the_main_thread(engine: Engine) -> None:
+    assert threading.current_thread() is threading.main_thread()
+    check_recursion(engine)
+
+
+def test_python_recurses_to_its_limit_in_a_host_function_on_a_workers_thread(engine: Engine) -> None:
+    with ThreadPoolExecutor(1) as workers:
+        workers.submit(check_recursion, engine).result()
+        workers.submit(self_check).result()
+
+
+@pytest.mark.parametrize("way", ["_recurse", "_recurse_through_c"])
+def test_a_python_that_stops_too_early_or_not_with_a_recursion_error_is_noticed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    def too_early(effects: Any) -> None:
+        raise RecursionError
+
+    def other(effects: Any) -> None:
+        effects.depth = sys.getrecursionlimit()
+        raise MemoryError
+
+    for broken in (too_early, other):
+        monkeypatch.setattr(engine_module, way, broken)
+        with pytest.raises(KernelError, match="this Python does not recurse as expected on a guest's stack"):
+            check_recursion(engine)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,13 @@ def test_the_version_is_that_of_the_installed_package(capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == f"nectar {version('nectar-node')}\n"
 
 
+def test_the_folder_of_the_sdk_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--sdk"]) == 0
+    folder = Path(capsys.readouterr().out.removesuffix("\n"))
+    assert (folder / "zig" / "start.zig").is_file()
+    assert (folder / "zig" / "wit" / "nectar-process-0.7.0.wit").is_file()
+
+
 def test_the_folder_may_be_in_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

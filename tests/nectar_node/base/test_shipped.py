@@ -1,0 +1,26 @@
+"""What comes with the node, as a clone has it and as it is installed; `make wheel` installs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nectar_node.base.shipped import SHIPPED_FOLDER, default_publisher, find_data, is_shipped
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_in_a_clone_the_packages_are_those_of_the_clone() -> None:
+    assert SHIPPED_FOLDER == ROOT / "packages"
+
+
+def test_what_is_installed_takes_its_own_data_and_no_neighbours(tmp_path: Path) -> None:
+    package = tmp_path / "nectar_node"
+    (tmp_path / "packages").mkdir()
+    (package / "shipped_packages").mkdir(parents=True)
+    assert find_data(package, "shipped_packages", "packages") == package / "shipped_packages"
+
+
+def test_only_what_lies_among_the_packages_of_the_node_is_published_by_sys(tmp_path: Path) -> None:
+    ours, other = SHIPPED_FOLDER / "hello" / "pkg", tmp_path / "packages" / "hello" / "pkg"
+    assert (is_shipped(ours), default_publisher(ours)) == (True, "sys")
+    assert (is_shipped(other), default_publisher(other)) == (False, "local")
