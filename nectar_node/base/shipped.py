@@ -10,7 +10,6 @@ from pathlib import Path
 import nectar_node
 
 
-
 def find_data(package: Path, installed: str, in_clone: str) -> Path:
     """A folder of data: `installed` in the folder of `package`, where a wheel has it, or else, in a clone, `in_clone`
     beside it."""

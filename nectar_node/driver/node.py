@@ -598,7 +598,9 @@ async def _check_engine(engine: Engine) -> None:
         await trio.to_thread.run_sync(self_check, abandon_on_cancel=True)
         check_recursion(engine)
     except KernelError as error:
-        raise CannotStart(f"This Python and its Wasmtime do not do what a node needs: {error}. Reinstall them.") from error
+        raise CannotStart(
+            f"This Python and its Wasmtime do not do what a node needs: {error}. Reinstall them."
+        ) from error
 
 
 class _FreshIds:
