@@ -6,8 +6,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 # The first of these that is there and works; PYTHON=… chooses another one.
-PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
-	"$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$name" && break; done)
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
+	"$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && echo "$$name" && break; done)
 VENV := .venv
 RUN := $(VENV)/bin/python
 # Many tests wait for real time to pass: one more than there are cores keeps them busy.
@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: $(READY) ## send a file between two nodes, cut the connection, stop a node (FILE=path: send that file)
@@ -28,6 +28,14 @@ demo: $(READY) ## send a file between two nodes, cut the connection, stop a node
 .PHONY: test
 test: $(READY) ## run all tests (ARGS=… goes to pytest)
 	@$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+.PHONY: test-pythons
+test-pythons: ## run the tests on each Python from 3.11 to 3.14 that is found (ARGS=… goes to pytest)
+	@.ci/test-pythons --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+.PHONY: wheel
+wheel: $(READY) ## build and install the wheel in an empty environment, and use it there; a minute
+	@.ci/wheel
 
 .PHONY: conformance
 conformance: $(READY) ## a table of all promises: sentence, tests, result
@@ -105,11 +113,11 @@ guests: $(READY) ## rebuild the guest binaries, to the same bytes
 .PHONY: clean
 clean: ## remove what was made here: .venv, caches, and a stopped testnet's folder
 	@if [ -d .nectar ] && [ -x $(RUN) ]; then $(RUN) -m nectar_node testnet down; fi
-	rm -rf $(VENV) site .nectar .mypy_cache .ruff_cache .pytest_cache .hypothesis .zig-cache zig-out *.egg-info
+	rm -rf $(VENV) .pythons site .nectar .mypy_cache .ruff_cache .pytest_cache .hypothesis .zig-cache zig-out *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml
-	@if [ -z "$(PYTHON)" ]; then echo "This needs Python 3.11, 3.12 or 3.13: on Debian, apt-get install python3." >&2; exit 1; fi
+	@if [ -z "$(PYTHON)" ]; then echo "This needs Python 3.11, 3.12, 3.13 or 3.14: on Debian, apt-get install python3." >&2; exit 1; fi
 	@if ! [ -x $(RUN) ]; then rm -rf $(VENV); $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "Python's venv module is missing: on Debian, apt-get install python3-venv." >&2; exit 1; }; fi
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev,guests]'
