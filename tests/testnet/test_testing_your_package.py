@@ -35,7 +35,7 @@ def build(folder: Path, source: str) -> None:
     (folder / "test_storms.py").write_text(storms)
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     caches = {f"ZIG_{kind.upper()}_CACHE_DIR": str(ROOT / ".zig-cache" / kind) for kind in ("global", "local")}
-    subprocess.run(["sh", "build.sh"], cwd=folder, env={**os.environ, **caches, "PATH": tools, "NECTAR": str(ROOT)})
+    subprocess.run(["sh", "build.sh"], cwd=folder, env={**os.environ, **caches, "PATH": tools})
 
 
 @pytest.fixture(scope="module")
