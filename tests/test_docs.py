@@ -80,4 +80,5 @@ def test_the_readme_is_short() -> None:
 @pytest.mark.parametrize("room", ROOMS)
 def test_an_installed_package_says_that_it_is_typed(room: str) -> None:
     assert (ROOT / room / "py.typed").is_file()
-    assert f'{room} = ["py.typed"]' in (ROOT / "pyproject.toml").read_text()
+    (included,) = re.findall(r"^include = \[(.*)\]$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert f'"/{room}"' in included
