@@ -31,7 +31,7 @@ from kernel.capabilities.grants import KERNEL_PROCESS
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import MESSAGING, Capability, canonical
 from kernel.contract.events import ChangeOnExit, GrantCapabilities, Initialize, Kill, Run, WithdrawCapabilities
-from kernel.contract.guest import Arrival, Failure, Program
+from kernel.contract.guest import Program
 from kernel.contract.message import Envelope, OnExit
 from kernel.contract.process import Launch, Process, Waiting
 from kernel.router.kernel import Kernel
@@ -53,8 +53,7 @@ from nectar_node.contract.json_shapes import (
     process_untrusted,
     variant_untrusted,
 )
-from nectar_node.storage.operations import Job, Outcome
-from nectar_node.system.process import SORRY, Cause, CompileCode, SystemToken, Wish, bare, reply
+from nectar_node.system.process import SORRY, Cause, CompileCode, SystemProcess, SystemToken, Wish, bare, reply
 
 MAX_BODY_BYTES = 256 << 10
 """A request's body."""
@@ -79,19 +78,17 @@ class _Compiled(NamedTuple):
     program: Program | BadCode
 
 
-class KernelProcess:
+class KernelProcess(SystemProcess):
     """The kernel, as processes reach it by message."""
 
     id = KERNEL_PROCESS
-    public = False
-    remote = False
 
     def __init__(self, our: str, kernel: Callable[[], Kernel]) -> None:
         """`kernel` gives this node's kernel: looked at here, changed by events alone."""
+        super().__init__()
         self._our = our
         self._see = kernel
         self._waiting: deque[Envelope | _Compiled] = deque()
-        self._wishes: deque[Wish] = deque()
         self._compiling: list[_Birth] = []
         self._looked_at: Envelope | _Compiled | None = None
         """What `next_action` is looking at."""
@@ -113,29 +110,11 @@ class KernelProcess:
         if not envelope.claimed:
             self._waiting.append(envelope)
 
-    def done(self, job: Job, outcome: Outcome, now: float) -> None:
-        """It has no disk jobs."""
-        raise AssertionError("the kernel asks nothing of the disk")
-
     def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
         """The code of a new process is compiled, or cannot be; looked at in its turn too."""
         assert isinstance(token, _Birth)
         self._compiling = [birth for birth in self._compiling if birth is not token]
         self._waiting.append(_Compiled(token, program))
-
-    def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
-        """It sends no requests."""
-        raise AssertionError("the kernel sends no requests")
-
-    def ended(self, process: ProcessId, now: float) -> None:
-        """It keeps nothing for a process."""
-
-    def next_deadline(self) -> float | None:
-        """It has no timers."""
-        return None
-
-    def on_timer(self, now: float) -> None:
-        """It has no timers."""
 
     def next_action(self) -> Wish | None:
         """The next thing that it wants done."""
