@@ -644,7 +644,7 @@ class NodeCore:
     def _accepts(self, process: ProcessId) -> bool:
         """Whether a process is there and may have messages of other nodes (G19). What one that is about to be started
         will hold is not known yet."""
-        if process in self.kernel.expected:
+        if process in self.kernel.starting:
             return True
         return process in self.kernel.processes and self.kernel.grants.may_use_network(process)
 
