@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernel.contract.events import Parcel, Resume, ToPeer, ToSystem
+from kernel.contract.events import Parcel, Resume, ToSystem
 from kernel.contract.guest import Arrival, Failure
 from kernel.contract.mailbox import Delivery
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, size_of
@@ -93,5 +93,4 @@ class Handover:
         prompt = None if sender is None else sender.prompt
         size = size_of(message, blob) + (0 if context is None else len(context))
         lot = self._in_flight.sent(envelope, sender, size)
-        parcel = _new(Parcel, (envelope, context, prompt, sender, size, lot))
-        self._state.actions.append(_new(ToPeer, (parcel,)))
+        self._state.actions.append(_new(Parcel, (envelope, context, prompt, sender, size, lot)))

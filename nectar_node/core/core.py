@@ -26,9 +26,9 @@ from kernel.contract.events import (
     Load,
     Loaded,
     Output,
+    Parcel,
     Taken,
     Tick,
-    ToPeer,
     ToSystem,
     UseState,
 )
@@ -161,7 +161,7 @@ class NodeCore:
             self._system,
         )
         self._kernel_actions: dict[type, Callable[..., None]] = {
-            ToPeer: self._to_peer,
+            Parcel: self._to_peer,
             ToSystem: self._to_system,
             Taken: self._taken,
             Load: self._load,
@@ -562,8 +562,8 @@ class NodeCore:
 
     # --- the kernel's actions ---------------------------------------------------------------------------------------
 
-    def _to_peer(self, action: ToPeer) -> None:
-        self._peers.send(action.parcel, self._now)
+    def _to_peer(self, parcel: Parcel) -> None:
+        self._peers.send(parcel, self._now)
 
     def _to_system(self, action: ToSystem) -> None:
         self._system.receive(action.envelope, self._now)

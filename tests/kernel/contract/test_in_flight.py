@@ -6,7 +6,7 @@ import pytest
 
 from kernel.contract import limits
 from kernel.contract.address import Address
-from kernel.contract.events import FromPeer, Inject, Parcel, PeerFailed, PeerTook, Reply, Taken, ToPeer
+from kernel.contract.events import FromPeer, Inject, Parcel, PeerFailed, PeerTook, Reply, Taken
 from kernel.contract.guest import Arrival, Failure, SendAndAwait
 from kernel.contract.message import (
     Envelope,
@@ -41,7 +41,7 @@ def left(rig: Rig) -> list[bytes]:
 
 def parcels(rig: Rig) -> list[Parcel]:
     """What was given to the net."""
-    return [action.parcel for action in rig.actions if isinstance(action, ToPeer)]
+    return [action for action in rig.actions if isinstance(action, Parcel)]
 
 
 def flood(rig: Rig, name: str, count: int) -> None:

@@ -30,7 +30,6 @@ from kernel.contract.events import (
     Resume,
     Start,
     Tick,
-    ToPeer,
     ToSystem,
 )
 from kernel.contract.guest import Arrival, Effect, End, Failure, Poll, SendAndAwait
@@ -75,8 +74,8 @@ class Life:
             elif isinstance(action, Continue):
                 assert self.states[action.process.process] == SLICED
                 self.states[action.process.process] = RUNNING
-            elif isinstance(action, ToPeer):
-                self.outside.append(action.parcel)
+            elif isinstance(action, Parcel):
+                self.outside.append(action)
             elif isinstance(action, ToSystem):
                 self.outside.append(action.envelope)
             elif isinstance(action, Answered):

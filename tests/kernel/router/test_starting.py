@@ -74,7 +74,7 @@ def test_what_others_send_to_others_does_not_wait_for_it(rig: Rig) -> None:
 
 def test_g5_a_response_does_not_wait(rig: Rig) -> None:
     rig.poll("a", send(there("x"), expects=5))
-    request = parcel(rig).parcel.envelope
+    request = parcel(rig).envelope
     from_peer(rig, "x", "a", respond(b"answer").response, id=request.id)
     assert rig.bodies("a") == [b"answer"]
 
