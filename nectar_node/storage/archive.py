@@ -74,14 +74,6 @@ def verify_untrusted(data: Buffer, entries: list[Entry]) -> Iterator[None]:
             yield
 
 
-def read_archive_untrusted(data: Buffer) -> list[Entry]:
-    """The entries of an archive all of which can be unpacked; raises BadArchive."""
-    entries = entries_untrusted(data)
-    for _ in verify_untrusted(data, entries):
-        pass
-    return entries
-
-
 def unpack_untrusted(data: Buffer, entry: Entry) -> Iterator[Buffer]:
     """The content of a file, in pieces; raises BadArchive if it is not what the directory says."""
     packed = _packed_untrusted(memoryview(data), entry)

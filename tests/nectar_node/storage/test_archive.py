@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nectar_node.storage import archive
-from nectar_node.storage.archive import BadArchive, read_archive_untrusted, unpack_untrusted
+from nectar_node.storage.archive import BadArchive, Entry, entries_untrusted, unpack_untrusted, verify_untrusted
 from nectar_node.storage.operations import MAX_DEPTH
 
 
@@ -23,14 +23,22 @@ def zipped(*files: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZI
     return buffer.getvalue()
 
 
+def read(data: bytes | bytearray) -> list[Entry]:
+    """Its entries, all of which can be unpacked."""
+    entries = entries_untrusted(data)
+    for _ in verify_untrusted(data, entries):
+        pass
+    return entries
+
+
 def contents(data: bytes) -> dict[str, bytes]:
-    entries = read_archive_untrusted(data)
+    entries = read(data)
     return {"/".join(entry.parts): b"".join(unpack_untrusted(data, entry)) for entry in entries if not entry.is_folder}
 
 
 def refusal(data: bytes) -> str:
     with pytest.raises(BadArchive) as refused:
-        read_archive_untrusted(data)
+        read(data)
     return str(refused.value)
 
 
@@ -39,7 +47,7 @@ def test_what_the_standard_library_packs_is_unpacked(method: int) -> None:
     files = {"a": b"1", "sub/b ö": b"2" * 3_000_000, "./c": b"", "empty": b""}
     data = zipped(*files.items(), ("folder/", b""), method=method)
     assert contents(data) == {name.removeprefix("./"): content for name, content in files.items()}
-    folder = next(entry for entry in read_archive_untrusted(data) if entry.parts == ("folder",))
+    folder = next(entry for entry in read(data) if entry.parts == ("folder",))
     assert folder.is_folder
 
 
@@ -57,7 +65,7 @@ def test_a_name_that_leads_out_or_is_none_is_refused(name: str) -> None:
 
 
 def test_g23_an_entry_in_too_many_folders_is_refused() -> None:
-    assert len(read_archive_untrusted(zipped(("a/" * (MAX_DEPTH - 1) + "f", b"")))) == 1
+    assert len(read(zipped(("a/" * (MAX_DEPTH - 1) + "f", b"")))) == 1
     assert f"in more than {MAX_DEPTH} folders" in refusal(zipped(("a/" * MAX_DEPTH + "f", b"")))
 
 
@@ -121,7 +129,7 @@ def test_the_64_bit_format_is_refused_by_name() -> None:
 @given(st.binary(max_size=200))
 def test_whatever_bytes_come_only_bad_archive_leaves(data: bytes) -> None:
     with pytest.raises(BadArchive):
-        read_archive_untrusted(data)
+        read(data)
 
 
 @given(st.integers(0, 10_000), st.integers(0, 255), st.booleans())
@@ -130,7 +138,7 @@ def test_an_archive_with_one_wrong_byte_is_read_or_refused_and_nothing_else(at: 
     at %= len(data)
     data[at] = value
     try:
-        entries = read_archive_untrusted(bytes(data[:at]) if cut else data)
+        entries = read(bytes(data[:at]) if cut else data)
     except BadArchive:
         return
     assert all(".." not in entry.parts for entry in entries)

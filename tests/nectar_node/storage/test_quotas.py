@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.storage import disk as real
-from nectar_node.storage.archive import BadArchive, read_archive_untrusted
+from nectar_node.storage.archive import BadArchive, entries_untrusted
 from nectar_node.storage.ledger import LONG_IDS, Ledger, Quotas
 from nectar_node.storage.operations import (
     STOPPED,
@@ -205,7 +205,7 @@ def test_g23_an_archive_whose_entries_overlap_is_refused() -> None:
     twice = bytearray(one[:start] + directory + one[start:])
     struct.pack_into("<2HL", twice, len(twice) - 14, 2, 2, 2 * len(directory))
     with pytest.raises(BadArchive, match="overlap"):
-        read_archive_untrusted(bytes(twice))
+        entries_untrusted(bytes(twice))
 
 
 def test_g23_packages_leave_some_of_the_disk_to_the_node(make: Make, tmp_path: Path) -> None:
