@@ -1,9 +1,10 @@
-"""What was read from connections and not handled yet: for want of memory, or because others have their turn first.
+"""Holds what was read from connections and is not handled yet, for lack of memory or because others have their turn
+first.
 
-A message that begins finds no memory: nothing more is read from its connection until there is some, or for
-`limits.DEFERRED_SECONDS`; then the connection ends. Much was read at once that is a lot of work, such as ten thousand
-tiny messages: a part of it is handled, and the rest when others have had a turn, one connection at a time, so that one
-who floods a node makes nobody wait for more than a part. What waits is copied, since a driver reads into one buffer.
+If there is no memory for a message that begins, nothing more is read from its connection until there is some, or for
+`limits.DEFERRED_SECONDS`; then the connection ends. If much work was read at once, such as ten thousand tiny messages,
+a part of it is handled, and the rest after other connections have had a turn, one at a time. So a peer that floods a
+node makes nobody wait for more than one part. What waits is copied, since a driver reads into one buffer.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ Frames = list[Data | Control]
 
 
 def _holds(connection: Connection) -> int:
-    """Bytes of messages of its peer that are here."""
+    """Return the bytes held here of messages of the connection's peer."""
     return connection.session.inbox.cost if connection.session is not None else 0
 
 
 class Backlog:
-    """See the module's text."""
+    """The connections of a network whose records wait for memory or for their turn."""
 
     def __init__(
         self,
@@ -50,8 +51,9 @@ class Backlog:
         excuse: Callable[[Session, float, float], None],
     ) -> None:
         """`frames` and `record` handle what waited, and may put off the rest of it; they raise ProtocolViolation.
-        `begin_turn` is called before those of another connection.
-        `violated` ends a connection; `excuse` is told when it is read from again: session, since when it was not, now.
+        `begin_turn` is called before the records of another connection are handled. `violated` ends a connection.
+        `excuse` is called when a connection is read from again, with its session, the time since when it was not read,
+        and now.
         """
         self._switchboard = switchboard
         self._containment = containment
@@ -61,23 +63,23 @@ class Backlog:
         self._violated = violated
         self._excuse = excuse
         self._starved: dict[Connection, None] = {}
-        """Those that wait for memory, in order."""
+        """Connections that wait for memory, in order."""
         self._turns: deque[Connection] = deque()
-        """Those that wait for their turn."""
+        """Connections that wait for their turn."""
         self._retry_at = 0.0
-        """When to look again whether there is memory."""
+        """When to check for memory again."""
 
     def has_turns(self) -> bool:
-        """Whether one more connection may wait for its turn."""
+        """Return whether one more connection may wait for its turn."""
         return len(self._turns) < MAX_DEFERRED
 
     def frames_at_once(self) -> int:
-        """How many frames of a connection may be handled now."""
+        """Return how many frames of a connection may be handled now."""
         return FRAMES_IN_A_CROWD if self._turns else FRAMES_AT_ONCE
 
     def starve(self, connection: Connection, frames: Frames, now: float) -> None:
-        """There is no memory for the first of these. If too many wait, whoever holds most has to go; raises NoRoom if
-        none of the others holds more than this one."""
+        """Put off these frames, since there is no memory for the first. If too many connections wait, the one that
+        holds most is ended; raises NoRoom if no other one holds more than this one."""
         if connection not in self._starved and len(self._starved) >= MAX_DEFERRED:
             greediest = max(self._starved, key=_holds)
             if _holds(greediest) <= _holds(connection):
@@ -89,13 +91,13 @@ class Backlog:
         self._switchboard.hold(connection, HoldReason.BACKLOG)
 
     def queue(self, connection: Connection, frames: Frames, now: float) -> None:
-        """These are handled when others have had their turn."""
+        """Put off these frames until others have had their turn."""
         self._turns.append(connection)
         connection.deferred = Deferred(frames, now)
         self._switchboard.hold(connection, HoldReason.BACKLOG)
 
     def put(self, connection: Connection, piece: Buffer) -> None:
-        """A record that was read behind what waits. Raises NoRoom if a driver reads on and on."""
+        """Keep a record that was read behind what waits. Raises NoRoom if a driver reads on and on."""
         deferred = connection.deferred
         assert deferred is not None
         deferred.add_piece(piece)
@@ -105,13 +107,13 @@ class Backlog:
     # --- time passes ------------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
-        """When `on_timer` is to be called; at once, while somebody waits for a turn."""
+        """Return when to call `on_timer`: at once, while a connection waits for its turn."""
         if self._turns:
             return 0.0
         return self._retry_at if self._starved else None
 
     def on_timer(self, now: float) -> None:
-        """Let the next one have its turn, and see whether there is memory."""
+        """Give the next connection its turn, and retry those that wait for memory."""
         if self._turns:
             connection = self._turns.popleft()
             self._begin_turn()
@@ -121,8 +123,8 @@ class Backlog:
             self.feed(now)
 
     def feed(self, now: float) -> None:
-        """There may be memory by now for those that wait for it. This is called whenever a message is taken: for who
-        still finds none, it costs next to nothing."""
+        """Retry the connections that wait for memory. This runs whenever a message is taken, so a connection that still
+        finds none costs next to nothing."""
         for connection in list(self._starved):
             if connection not in self._starved or self._finds_none(connection, now):
                 continue
@@ -131,7 +133,7 @@ class Backlog:
 
     @staticmethod
     def _finds_none(connection: Connection, now: float) -> bool:
-        """Whether a connection still has to wait for memory, and may."""
+        """Return whether a connection still has to wait for memory, and may."""
         deferred, session = connection.deferred, connection.session
         if connection.closed or deferred is None or session is None or now >= deferred.since + DEFERRED_SECONDS:
             return False
@@ -139,7 +141,8 @@ class Backlog:
         return type(first) is Data and not session.inbox.has_memory(first)
 
     def mend(self) -> None:
-        """See `containment`: whoever has something that waits is in a queue, and nobody else is held."""
+        """Repair the queues (see `containment`): a connection with anything that waits is in a queue, and no other is
+        held."""
         waiting = {each: None for each in self._switchboard.all() if each.deferred is not None}
         self._starved = {each: None for each in self._starved if each in waiting}
         turns = {each: None for each in self._turns if each in waiting and each not in self._starved}
@@ -176,7 +179,7 @@ class Backlog:
             return
         anew.follow(deferred)
         if connection in self._starved and len(anew.frames) == frames:
-            anew.since = since  # nothing of it could be handled
+            anew.since = since  # none of it could be handled
             if now >= since + DEFERRED_SECONDS:
                 raise NoRoom("there is no memory for its messages")
 

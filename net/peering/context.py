@@ -1,4 +1,4 @@
-"""The parts of one `network.Network`, for those of them that work on several others."""
+"""The components of one `network.Network`, for those that work on several others."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -18,27 +18,27 @@ from net.peering.sessions import Sessions
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """See the module's text."""
+    """What the components of one network share."""
 
     identity: Identity
-    """Who this node is."""
+    """This node's name and keys."""
     directory: Directory
-    """Who the others are."""
+    """The known records of other nodes."""
     events: deque[NetEvent]
-    """What the node is told."""
+    """The events for the node and the driver."""
     switchboard: Switchboard
     """The connections."""
     sessions: Sessions
-    """The peers, and how each is reached."""
+    """The sessions with peers, and how each peer is reached."""
     relay: Relay
-    """What this node is to others as a router."""
+    """This node's work as a router for others."""
     circuits: Circuits
-    """What routers are to this node."""
+    """This node's circuits through its routers."""
     service: Service | None
-    """What this node is to others as the registrar, if it is that."""
+    """The registrar's service, if this node is the registrar."""
     memory: Memory
-    """Who pays for what peers have unacknowledged here."""
+    """The account of memory for what peers have unacknowledged here."""
     wall_clock: WallClock
-    """For the issue and expiry of records."""
+    """Unix time, for the issue and expiry of records."""
     containment: Containment
-    """For what our own code fails at."""
+    """What contains failures of our own code."""

@@ -1,8 +1,8 @@
 """What comes on connections, from the first byte to the last: handshakes, then names that are believed, then frames.
 
-A connection comes to a session like this: dialed or accepted, handshake, name believed (`admission`), resume frames.
-This takes it there, hands each frame to `handlers`, and sees to it when it ends. Tests:
-tests/net/peering/test_network.py and its neighbours.
+A connection reaches a session in these steps: dialed or accepted, handshake, name believed (`admission`), resume
+frames. This module takes it through them, hands each frame to `handlers`, and cleans up when the connection ends.
+Tests: tests/net/peering/test_network.py and its neighbours.
 """
 
 from net.base.errors import (
@@ -43,11 +43,12 @@ from net.session.session import Connection, Receipt, Session
 _LEG, _LIVE, _SPLICED = Stage.LEG, Stage.LIVE, Stage.SPLICED
 _new = tuple.__new__
 _TOLD = {NotBelieved: FailureReason.BAD_KEY, OtherVersion: FailureReason.OTHER_VERSION}
-"""What a violation of the peer's is to who waits for it; others are UNREACHABLE, since they may pass."""
+"""The failure that a peer's violation is to those that wait for that peer; others are UNREACHABLE, since they may pass.
+"""
 
 
 class Reception:
-    """See the module's text."""
+    """Handles what comes on the connections of one network."""
 
     def __init__(self, parts: Context) -> None:
         self._events = parts.events
@@ -61,12 +62,12 @@ class Reception:
         self._admission = Admission(parts.identity, parts.directory)
         self._handlers = Handlers(parts, self.gone, self.make_room)
         self._verifying: dict[str, list[int]] = {}
-        """Connections that wait for the lookup of a name."""
+        """Connections that wait for the lookup of a name, by that name."""
         self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
         self._dropped = Dropped()
         self._progress = Progress(parts.memory)
         self._left = FRAMES_AT_ONCE
-        """Frames that may still be handled before others have their turn."""
+        """Frames that may still be handled before other connections have their turn."""
         self.backlog = Backlog(
             parts.switchboard,
             parts.containment,
@@ -78,7 +79,7 @@ class Reception:
         )
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:
-        """Bytes have come. Raises nothing, whatever they are; `data` is not kept."""
+        """Handle bytes that have come. Raises nothing, whatever they are; `data` is not kept."""
         item = self._switchboard.get(connection)
         if item is None:
             return
@@ -109,7 +110,7 @@ class Reception:
         self._left = self.backlog.frames_at_once()
 
     def make_room(self, host: str, now: float) -> bool:
-        """See that one more handshake with that host may begin; whether it may."""
+        """Make capacity for one more handshake with that host; return whether it may begin."""
         if self._switchboard.has_room(host):
             return True
         crowded_out = self._switchboard.in_the_way(host, now)
@@ -122,7 +123,7 @@ class Reception:
     # --- connections end --------------------------------------------------------------------------------------------
 
     def ended(self, number: int, reason: FailureReason, now: float, why: str) -> None:
-        """The driver says that a connection has ended, or did not come about; `why`, for people."""
+        """Handle the driver's report that a connection has ended, or did not come about; `why` is for people."""
         connection = self._switchboard.get(number)
         if connection is not None:
             if connection.stage is Stage.LIVE:
@@ -132,7 +133,7 @@ class Reception:
             self.gone(connection, reason, now)
 
     def gone(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
-        """A connection is closed: carry on with whoever relied on it. `farewell`: the peer meant it to end."""
+        """Let all that relied on a closed connection carry on. `farewell`: the peer meant it to end."""
         self._relay.gone(connection)
         self._sessions.gone(connection, reason, now, farewell=farewell)
         session = connection.session
@@ -140,7 +141,7 @@ class Reception:
             self._relay.withdraw(session)
 
     def violated(self, connection: Connection, violation: ProtocolViolation, now: float) -> None:
-        """The peer has broken the protocol: its connection ends, and whoever relied on it carries on."""
+        """End the connection of a peer that has broken the protocol, and let all that relied on it carry on."""
         self._tell_end(connection, str(violation), now)
         connection.why = str(violation)
         session = connection.session
@@ -159,7 +160,7 @@ class Reception:
             self._events.append(Log(line))
 
     def due(self, connection: Connection, now: float) -> None:
-        """Its deadline has come: of the handshake, of the lookup of its name, or of the keepalive."""
+        """Act on a connection's deadline: of the handshake, of the lookup of its name, or of the keepalive."""
         timers = self._switchboard.timers
         if connection.stage is Stage.VERIFYING:
             self._verify_or_end(connection, now, Answer.UNAVAILABLE)
@@ -189,12 +190,12 @@ class Reception:
             timers.set(connection.number, now + PING_SECONDS)
 
     def _is_slow(self, connection: Connection) -> bool:
-        """Whether a pong may yet come to a live connection: the ping is behind much else on a slow link."""
+        """Return whether a pong may yet come to a live connection: the ping is behind much else on a slow link."""
         assert connection.session is not None
         return connection.watch.writes_on(connection.session.bytes_sent, writing=connection.signalled)
 
     def _gets_on(self, connection: Connection, now: float) -> bool:
-        """Whether a live connection does; otherwise it has ended now."""
+        """Return whether a live connection makes progress; if not, it has ended now."""
         session = connection.session
         assert session is not None
         try:
@@ -207,7 +208,7 @@ class Reception:
     # --- handshake and admission ------------------------------------------------------------------------------------
 
     def _piece(self, connection: Connection, piece: Buffer, now: float) -> None:
-        """One record, or one handshake message. Raises ProtocolViolation."""
+        """Handle one record, or one handshake message. Raises ProtocolViolation."""
         if connection.stage is _SPLICED:
             raise BadFrame("bytes that came before the circuit was there")
         if connection.stage >= _LEG:
@@ -228,7 +229,8 @@ class Reception:
             raise BadFrame("bytes on a connection that is not there")
 
     def _verify(self, connection: Connection, now: float, answer: Answer | None = None) -> None:
-        """Decide whether the peer is the node it names. Raises ProtocolViolation if not. `answer`: of its lookup."""
+        """Decide whether the peer is the node it names. `answer` is the outcome of the lookup of its name. Raises
+        ProtocolViolation if it is not."""
         ruling = self._admission.judge(connection, answer, self._wall_clock.unix(now))
         if ruling.learned is not None:
             self._events.append(RecordStored(ruling.learned))
@@ -259,15 +261,14 @@ class Reception:
         self._read_held(connection, now)
 
     def _check_room(self, connection: Connection, name: str) -> None:
-        """Raises NoRoom if there is none for a connection that has come. It may take the place of another that this
-        peer has."""
+        """Raise NoRoom if there is no capacity for a connection that has come. It may replace another one of this peer."""
         session = self._sessions.table.get(name)
         replaces = session is not None and session.connection is not None
         if connection.dialed is None and not replaces and self._switchboard.is_full:
             raise NoRoom("no room for another connection")
 
     def _is_leg(self, connection: Connection, ruling: Ruling, now: float) -> bool:
-        """Whether the connection is to be a leg of a circuit; then it is seen to. Raises ProtocolViolation."""
+        """Return whether the connection is a leg of a circuit; if so, it is admitted. Raises ProtocolViolation."""
         assert connection.greeting is not None
         circuit = connection.handshake.circuit or connection.greeting.circuit
         if circuit is None:
@@ -291,7 +292,7 @@ class Reception:
             if connection.deferred is not None:
                 self.backlog.put(connection, record)
                 continue
-            # Not in the scratch: this may run from within the handling of another connection's record.
+            # Not in the scratch buffer: this may run while another connection's record is handled.
             self._record(connection, record, memoryview(bytearray(len(record))), now)
             if connection.closed:
                 return
@@ -303,7 +304,7 @@ class Reception:
             self.violated(connection, violation, now)
 
     def answered(self, name: str, answer: Answer, now: float) -> None:
-        """A lookup has ended: judge the connections that wait for it."""
+        """Judge the connections that wait for the lookup of `name`, which has ended."""
         if answer is Answer.KNOWN:
             self._distrust(name, now)
         for number in self._verifying.pop(name, []):
@@ -315,7 +316,7 @@ class Reception:
                     self._containment.within(number, error, now)
 
     def mend(self, now: float) -> None:
-        """See `containment`."""
+        """Repair the tables (see `containment`)."""
         waiting = {name: [*map(self._switchboard.get, numbers)] for name, numbers in self._verifying.items()}
         self._verifying = {}
         for name, connections in waiting.items():
@@ -325,8 +326,8 @@ class Reception:
         self.backlog.mend()
 
     def _distrust(self, name: str, now: float) -> None:
-        """A record was learned: a connection with a key that the name has no longer ends. Of two nodes that claim one
-        name, one is believed."""
+        """End the connections whose key is no longer that of `name`, since a new record was learned. Of two nodes that
+        claim one name, one is believed."""
         session = self._sessions.table.get(name)
         connection = session.connection if session is not None else None
         if connection is not None and not self._admission.proven(connection, name):
@@ -353,7 +354,7 @@ class Reception:
                 return
 
     def _frames(self, connection: Connection, frames: list[Data | Control], now: float) -> None:
-        """Handle the frames of a peer, as far as it is its turn and there is memory; the rest is put off. Raises
+        """Handle the frames of a peer, as far as its turn and the memory allow; the rest is put off. Raises
         ProtocolViolation."""
         session = connection.session
         assert session is not None
@@ -388,7 +389,7 @@ class Reception:
     # --- time passes ------------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
-        """When `on_timer` is to be called."""
+        """Return when to call `on_timer`."""
         first = None
         for when in (self._progress.next_deadline(), self.backlog.next_deadline(), self._dropped.next_deadline()):
             if when is not None and (first is None or when < first):
@@ -396,7 +397,7 @@ class Reception:
         return first
 
     def on_timer(self, now: float) -> None:
-        """Time has passed: look after messages that are not whole, and those for which there was no memory."""
+        """Check messages that are not whole, and retry those for which there was no memory."""
         for session in self._progress.on_timer(now):
             if session.connection is not None:
                 slow = Stalled("it does not go on with the messages that it has begun")
