@@ -1,6 +1,6 @@
-"""Takes the capabilities of killed processes out of messages that are under way (G21).
+"""Removes the capabilities of killed processes from messages in flight (G21).
 
-What a process attaches is checked when it sends; by the time the message is taken, its issuer may have been killed.
+What a process attaches is checked when it sends; by the time the message is taken, the issuer may have been killed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Messages that do not come from a guest of this node: from other nodes, and from system processes.
 
-The router's other half: what it takes in here it hands over, answers or buries with the router's own means.
+They are delivered, answered or dropped with the router's own means.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _new = tuple.__new__
 
 
 class Incoming:
-    """Handlers of these events."""
+    """Handles these events."""
 
     def __init__(self, router: Router, outcomes: Outcomes, room: Backpressure) -> None:
         self._router = router
@@ -31,7 +31,9 @@ class Incoming:
         self._expected = router.expected
 
     def on_from_peer(self, event: FromPeer) -> None:
-        """A message from another node: to a process that may use the network, when it has room (G19, G24)."""
+        """Deliver a message from another node: to a process that may use the network, when it has capacity
+        (G19, G24).
+        """
         envelope, receipt = event
         if type(envelope.message) is Response:
             self._router.emit(_new(Taken, (receipt,)))
@@ -39,11 +41,11 @@ class Incoming:
             return
         receiver = self._processes.get(envelope.target.process)
         if receiver is None and self._expected.wait(envelope.target.process, Parked(envelope, receipt)):
-            return  # it comes when that has been started
+            return  # it is delivered when that has been started
         if self._router.tracer is not None:
             self._router.tracer.sent(envelope, self._router.now)
         if receiver is None:
-            # Those of this node are there, but not for other nodes.
+            # System processes are there, but not all for other nodes.
             local = self._router.is_system(envelope.target.process)
             self._refuse(event, Reason.NO_CAPABILITY if local else Reason.NO_SUCH_PROCESS)
         elif not self._router.grants.may_use_network(envelope.target.process):
@@ -79,30 +81,30 @@ class Incoming:
         self._outcomes.deliver(entry, answer, envelope.blob)
 
     def on_peer_took(self, event: PeerTook) -> None:
-        """Another node's kernel has a message."""
+        """Note that another node's kernel has taken a message."""
         if self._router.tracer is not None:
             self._router.tracer.arrived(event.parcel.envelope, self._router.now)
         self._gone(event.parcel)
 
     def on_peer_failed(self, event: PeerFailed) -> None:
-        """A message for another node came back."""
+        """Handle a message for another node that came back."""
         self._failed(event.parcel, event.reason)
         self._gone(event.parcel)
 
     def _gone(self, parcel: Parcel) -> None:
-        """A message is no longer on its way to another node."""
+        """Account for a message that is no longer in flight."""
         if self._abroad.gone(parcel.lot, parcel.size):
             self._room.freed(parcel.lot)
 
     def _failed(self, parcel: Parcel, reason: Reason) -> None:
-        """Give it back with context and prompt, to the life that sent it (G14, G15)."""
+        """Return a message with context and prompt to the life that sent it (G14, G15)."""
         envelope, context, prompt, life, _, _ = parcel
         message = envelope.message
         if isinstance(message, Request) and message.expects_response is not None:
             entry = self._outstanding.resolve(envelope.id)
             if entry is not None:
                 self._outcomes.fail(entry, reason)
-            self._outcomes.dead(envelope, reason)  # also where the time was up before: it says why
+            self._outcomes.dead(envelope, reason)  # also if the time was up before: this says why
             return
         self._outcomes.dead(envelope, reason)
         sender = self._processes.get(envelope.source.process)
@@ -111,7 +113,7 @@ class Incoming:
             self._router.put(sender, Delivery(Failure(error, context), prompt, False, envelope.blob, 0))
 
     def on_inject(self, event: Inject) -> None:
-        """A system process sends a request, in the node's own name: no capability is needed, and no room."""
+        """Send a system process's request, in the node's own name: it needs neither a capability nor capacity."""
         source, target, request, blob, token = event
         id = self._router.fresh_id()
         if target.node == OUR_NODE:
@@ -137,7 +139,7 @@ class Incoming:
         self._place(envelope)
 
     def _place(self, envelope: Envelope) -> None:
-        """Hand a system process's request to whoever it is for on this node."""
+        """Deliver a system process's request on this node."""
         target = envelope.target.process
         receiver = self._processes.get(target)
         if receiver is not None:
@@ -150,7 +152,7 @@ class Incoming:
             self._outcomes.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
 
     def on_reply(self, event: Reply) -> None:
-        """A system process answers a request."""
+        """Deliver a system process's answer to a request."""
         source, reply_to, response, blob = event
         envelope = Envelope(reply_to.id, Address(self._router.our, source), reply_to.address, None, response, blob)
         if reply_to.address.node != self._router.our:
@@ -168,11 +170,11 @@ class Incoming:
     # --- processes that are about to be started ---------------------------------------------------------------------
 
     def on_expect(self, event: Expect) -> None:
-        """What is sent to these waits from now on."""
+        """Make messages to these processes wait from now on."""
         self._expected.add(event.processes)
 
     def on_settled(self, event: Settled) -> None:
-        """They have been started, or will not be: whoever waits for them goes on."""
+        """Let all that waits for these processes go on: they have been started, or will not be."""
         for process in event.processes:
             for waiter in self._expected.take(process):
                 self._go_on(waiter)

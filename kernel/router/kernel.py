@@ -92,7 +92,7 @@ from kernel.router.sending import Sending
 from kernel.router.starting import Starting
 from kernel.router.trace import Tracer
 
-# Names of their own for what every message needs: looking up a member of an enumeration takes 70 nanoseconds, and a
+# Module-level names for what every message needs: looking up a member of an enumeration takes 70 nanoseconds, and a
 # named tuple's own constructor 100 more than the one below it. Together they are a twelfth of a round trip.
 _NOTHING, _RECEIVE = Waiting.NOTHING, Waiting.RECEIVE
 _POLLED_RECEIVE = Poll.RECEIVE
@@ -109,18 +109,18 @@ class Kernel:
         system: Iterable[tuple[ProcessId, bool]] = (),
         memory: Memory = UNMETERED,
     ) -> None:
-        """`fresh_id` gives unpredictable u64s; `system` the system processes of this node and whether each is public;
-        `memory` pays for what waits."""
+        """`fresh_id` returns unpredictable u64s; `system` is the system processes of this node and whether each is
+        public; `memory` pays for what waits."""
         self.our = our
         self.grants = Grants(our)
         self._handed_before = 0
         """Messages handed to processes that have ended."""
         self.tracer: Tracer | None = None
-        """Is told of every message while somebody looks."""
+        """Is told of every message; None unless somebody looks."""
         self._fresh_id = fresh_id
         self._system = dict(system)
         self._ended = 0
-        """Processes that have ended so far: as long as it stays the same, none has."""
+        """Processes that have ended so far; while this is unchanged, none has."""
         self._actions: list[Action] = []
         self.now = 0.0
         """The time of the current event."""
@@ -130,7 +130,7 @@ class Kernel:
         self.memory = memory
         self.lifecycle = Lifecycle(self.grants, self, our)
         self.processes = self.lifecycle.processes
-        """What runs; for others than the lifecycle not to be changed."""
+        """The running processes; only the lifecycle may change the table."""
         self._outcomes = outcomes = Outcomes(self)
         routing = Routing(self, outcomes, self._system)
         self._sending = sending = Sending(self, routing, outcomes, self.lifecycle)
@@ -183,14 +183,14 @@ class Kernel:
     # --- the five verbs ---------------------------------------------------------------------------------------------
 
     def handle(self, event: Event, now: float) -> list[Action]:
-        """Take one event; the actions that follow from it, in order."""
+        """Handle one event; return the actions that follow from it, in order."""
         self.now = now
         self._handlers[type(event)](event)
         actions, self._actions = self._actions, []
         return actions
 
     def polled(self, id: ProcessId, poll: Poll, effects: list[Effect], end: End | None, now: float) -> list[Action]:
-        """`handle` of a `Polled` that is not built: that is the one event of every message."""
+        """Handle a `Polled` event without building it, since there is one for every message."""
         self.now = now
         process = self.processes.get(id)
         if process is not None:
@@ -200,19 +200,19 @@ class Kernel:
         return actions
 
     def next_deadline(self) -> float | None:
-        """When a `Tick` is due; None: not before the next event."""
+        """Return when a `Tick` is due, or None if not before the next event."""
         first, second = self.outstanding.next_deadline(), self.lifecycle.next_deadline()
         if first is None or (second is not None and second < first):
             return second
         return first
 
     def is_system(self, process: ProcessId) -> bool:
-        """Whether this is the id of one of this node's system processes."""
+        """Return whether this is the id of one of this node's system processes."""
         return process in self._system
 
     def statistics(self) -> dict[str, int]:
-        """Live figures, and since the start: `messages` handed to processes, requests `answered`, `offline`,
-        `timeout` (G5), responses `dropped`."""
+        """Return live figures and counts since the start: `messages` handed to processes, requests `answered`,
+        `offline`, `timeout` (G5), responses `dropped`."""
         return {
             "processes": len(self.processes),
             "outstanding": len(self.outstanding),
@@ -221,39 +221,38 @@ class Kernel:
             **self._outcomes.statistics(),
         }
 
-    # --- what its parts need of the router --------------------------------------------------------------------------
+    # --- what its components need of the router ---------------------------------------------------------------------
 
     def emit(self, action: Action) -> None:
         """Add an action to those of the current event."""
         self._actions.append(action)
 
     def say(self, process: ProcessId, text: str) -> None:
-        """A line in the node's log about a process."""
+        """Log a line about a process."""
         self._actions.append(Output(process, 0, text))
 
     def fresh_id(self) -> int:
-        """An unused u64."""
+        """Return an unused u64."""
         id = self._fresh_id()
         while id in self.outstanding.ids:
             id = self._fresh_id()
         return id
 
     def answer_call(self, process: Process, answer: object) -> None:
-        """The call that a process waits for has its answer; one that is being ended gets none."""
+        """Answer the call that a process waits for, unless the process is being ended."""
         if process.waiting is Waiting.END:
             return
         process.waiting = Waiting.NOTHING
         self._actions.append(Resume(process.address.process, answer))  # type: ignore[arg-type]
 
     def hush(self, process: Process) -> None:
-        """A process is about to end: what it waits to send it does not send, nor what it was to do after that."""
+        """Drop what a process that is about to end waits to send, and what it was to do after that."""
         if process.stall is not None:
             self._outcomes.dead(process.stall.envelope, Reason.PROCESS_ENDED)
             self._room.give_up(process)
 
     def bury(self, ended: Sequence[Process]) -> None:
-        """Processes have ended, together: forget what they waited for, then tell everybody who waits for one of them
-        (G14)."""
+        """Forget what processes that have ended together waited for, then tell all that wait for one of them (G14)."""
         for process in ended:
             self._ended += 1
             self._handed_before += process.messages
@@ -267,7 +266,7 @@ class Kernel:
             self._room.release(process)
 
     def revoke(self, issuers: Collection[Address]) -> None:
-        """What processes have issued is worth nothing any more, wherever it is (G21)."""
+        """Revoke all capabilities that processes have issued, wherever they are (G21)."""
         for issuer in issuers:
             self.grants.revoke(issuer)
         strip(self.processes.values(), self.expected.queues(), issuers)
@@ -299,7 +298,7 @@ class Kernel:
         self._settle(process, poll, end)
 
     def unstall(self, owner: Process, delivery: Delivery) -> None:
-        """The request that a process waits to send has run out of time: it waits no longer (G24)."""
+        """Stop a process from waiting to send a request that has run out of time (G24)."""
         stall = owner.stall
         assert stall is not None
         self._room.give_up(owner)
@@ -311,7 +310,7 @@ class Kernel:
         self._apply(owner, stall.rest, stall.poll, stall.end)
 
     def _settle(self, process: Process, poll: Poll, end: End | None) -> None:
-        """All effects of a poll are applied: what now?"""
+        """Act on what a process waits for, after all effects of its poll are applied."""
         if poll is _POLLED_RECEIVE:
             process.waiting = _RECEIVE
             mailbox = process.mailbox
@@ -328,7 +327,7 @@ class Kernel:
     # --- what a process is handed -----------------------------------------------------------------------------------
 
     def _hand_over(self, process: Process) -> None:
-        """Give a process that waits for a message the first of its mailbox."""
+        """Hand the first delivery of its mailbox to a process that waits for a message."""
         self.give(process, *process.mailbox.take()[:4])
         if process.waiters:
             self._room.free(process)
@@ -341,7 +340,7 @@ class Kernel:
         keeps_prompt: bool,
         blob: LazyLoadBlob | None,
     ) -> None:
-        """Resume a process with a message; what else there is to it as in `Delivery`."""
+        """Resume a process with a message; the other parameters are as in `Delivery`."""
         if self.tracer is not None:
             self.tracer.handed(process.address.process, answer, self.now)
         if type(answer) is Arrival and answer.message.capabilities:
@@ -354,14 +353,14 @@ class Kernel:
         self._actions.append(_new(Resume, (process.address.process, answer)))
 
     def put(self, process: Process, delivery: Delivery) -> None:
-        """Hand something to a process, now if it waits for a message."""
+        """Deliver to a process: now if it waits for a message, otherwise through its mailbox."""
         if process.waiting is _RECEIVE:
             self.give(process, *delivery[:4])  # then its mailbox is empty
         else:
             process.mailbox.put(delivery)
 
     def put_request(self, receiver: Process, envelope: Envelope) -> None:
-        """Hand a request to a process that has room, or in the name of somebody who need not wait."""
+        """Deliver a request to a process that has capacity, or for a sender that need not wait."""
         id, source, _, reply_to, message, blob, _ = envelope
         arrival = _new(Arrival, (source, message, None, blob))
         if self.tracer is not None:
@@ -382,7 +381,7 @@ class Kernel:
         self._actions.append(ToSystem(envelope))
 
     def to_peer(self, envelope: Envelope, context: bytes | None, sender: Process | None) -> None:
-        """Give a message to the net; see `Parcel`."""
+        """Give a message to the net (see `Parcel`)."""
         message, blob = envelope.message, envelope.blob
         if self.tracer is not None:
             if isinstance(message, Request):

@@ -1,7 +1,7 @@
-"""What processes send, and what goes along unasked: the reply-to, the blob, the id (G9, G10, G11).
+"""What processes send, and what goes along implicitly: the reply-to, the blob, the id (G9, G10, G11).
 
-Each applier brings one effect on its way, and returns False if the process is stalled by it: it waits for room (G24).
-Owns nothing but the rules; a request that expects a response is in the `OutstandingTable` before anybody has it.
+Each applier sends what one effect says, and returns False if the process is stalled by it, waiting for capacity (G24).
+Owns nothing but the rules. A request that expects a response is in the `OutstandingTable` before it is routed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _new = tuple.__new__
 
 
 class Sending:
-    """Appliers of these effects."""
+    """Applies these effects."""
 
     def __init__(self, router: Router, routing: Routing, outcomes: Outcomes, lifecycle: Lifecycle) -> None:
         self._our = router.our
@@ -36,7 +36,7 @@ class Sending:
         self._lifecycle = lifecycle
 
     def send_request(self, process: Process, effect: SendRequest) -> bool:
-        """send-request."""
+        """Apply send-request."""
         if self._has_too_much(process):
             return True
         target, request, context, blob = effect
@@ -48,7 +48,7 @@ class Sending:
         return self._route(process, envelope, context)
 
     def send_and_await(self, process: Process, effect: SendAndAwait) -> bool:
-        """send-and-await-response (G8)."""
+        """Apply send-and-await-response (G8)."""
         if self._has_too_much(process):
             return True
         target, request, blob = effect
@@ -67,7 +67,7 @@ class Sending:
         return self._route(process, envelope, None)
 
     def send_response(self, process: Process, effect: SendResponse) -> bool:
-        """send-response: to whoever the prompt says."""
+        """Apply send-response: send to the address that the prompt names."""
         if self._has_too_much(process):
             return True
         response, blob = effect
@@ -89,7 +89,7 @@ class Sending:
         return True
 
     def again(self, process: Process, envelope: Envelope, context: bytes | None, admitted: bool) -> bool:
-        """Send what had to wait. `admitted`: its turn has come, whoever else waits."""
+        """Send what had to wait. `admitted`: its turn has come, whatever else waits."""
         return self._route(process, envelope, context, admitted)
 
     def as_ended(self, process: Process) -> None:
@@ -132,7 +132,7 @@ class Sending:
         self._outstanding.add(entry)
 
     def _has_too_much(self, process: Process) -> bool:
-        """Whether a process has so much outstanding, or so many outcomes unreceived, that it ends here."""
+        """End a process that has too much outstanding, or too many outcomes unreceived; return whether that is so."""
         mailbox = process.mailbox
         count, size = len(process.outstanding) + mailbox.outcomes, process.outstanding_bytes + mailbox.error_bytes
         if count < limits.MAX_OUTSTANDING and size < limits.MAX_OUTSTANDING_BYTES:
@@ -144,7 +144,7 @@ class Sending:
         return True
 
     def _attachable(self, process: Process, capabilities: tuple[Capability, ...]) -> tuple[Capability, ...]:
-        """Those capabilities that a process may attach to a message; others are left out and logged (G20)."""
+        """Return those capabilities that a process may attach to a message; others are left out and logged (G20)."""
         ours = process.address
         kept = self._router.grants.attachable(ours, capabilities)
         if len(kept) < len(capabilities):
@@ -154,7 +154,7 @@ class Sending:
     # --- responses --------------------------------------------------------------------------------------------------
 
     def _answer(self, process: Process, envelope: Envelope) -> None:
-        """A response to a request of this node."""
+        """Route a response to a request of this node."""
         id, source, target, _, response, blob, _ = envelope
         entry = self._outstanding.resolve(id)
         if entry is not None:
@@ -166,8 +166,8 @@ class Sending:
             self._return(process, envelope, Reason.PROCESS_ENDED)
 
     def _answer_peer(self, process: Process, envelope: Envelope) -> None:
-        """A response to a request of another node. It never suspends who gives it (G24): whoever asks there and takes
-        no answers would hold up all others."""
+        """Route a response to a request of another node. It never suspends the process that gives it (G24): a requester
+        there that takes no answers would hold up all others."""
         reason = self._routing.barrier(process, envelope)
         if reason is None and self._router.abroad.full(envelope, process) is not None:
             reason = Reason.QUEUE_FULL
@@ -177,7 +177,7 @@ class Sending:
             self._return(process, envelope, reason)
 
     def _return(self, process: Process, envelope: Envelope, reason: Reason) -> None:
-        """A response could not be delivered: back to its sender, with the prompt restored (G15)."""
+        """Return a response that could not be delivered to its sender, with the prompt restored (G15)."""
         self._outcomes.dead(envelope, reason)
         error = returned(envelope, reason)
         prompt = ReplyTo(envelope.target, envelope.id)

@@ -110,7 +110,9 @@ class Switchboard:
         self.signal(connection)
 
     def ping(self, connection: Connection, now: float) -> None:
-        """Ask for a pong, unless one is awaited: a pong does not say which ping it answers, and the time is measured."""
+        """Ask for a pong, unless one is awaited: a pong does not say which ping it answers, and the time is
+        measured.
+        """
         if connection.ping_sent is None:
             connection.ping_sent = now
             self.queue(connection, Ping())

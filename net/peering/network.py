@@ -210,7 +210,9 @@ class Network:
             self._switchboard.queue(connection, frame)
 
     def look_up(self, name: str, now: float) -> None:
-        """Ask the registrar for the record of `name`; a LookedUp event tells when the record is there or cannot be had."""
+        """Ask the registrar for the record of `name`; a LookedUp event tells when the record is there or
+        cannot be had.
+        """
         try:
             self._wanted.add(name)
             self._sessions.look_up(name, now)

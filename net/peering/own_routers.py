@@ -1,4 +1,6 @@
-"""The routers through which this node is reached, and what each has answered. Only one that keeps a place is a route."""
+"""The routers through which this node is reached, and what each has answered. Only one that keeps a place is
+a route.
+"""
 
 from collections.abc import Iterable
 from enum import StrEnum

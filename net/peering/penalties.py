@@ -28,7 +28,9 @@ class Penalties:
         """Each name's pause; the latest offender comes last."""
 
     def punish(self, name: str, violation: ProtocolViolation, now: float) -> float | None:
-        """Count a violation against a proven name; return the seconds of its pause, or None if it was not an offence."""
+        """Count a violation against a proven name; return the seconds of its pause, or None if it was not an
+        offence.
+        """
         if not isinstance(violation, _OFFENCES):
             return None
         before = self._by_name.pop(name, None)

@@ -261,7 +261,9 @@ class Reception:
         self._read_held(connection, now)
 
     def _check_room(self, connection: Connection, name: str) -> None:
-        """Raise NoRoom if there is no capacity for a connection that has come. It may replace another one of this peer."""
+        """Raise NoRoom if there is no capacity for a connection that has come. It may replace another one of
+        this peer.
+        """
         session = self._sessions.table.get(name)
         replaces = session is not None and session.connection is not None
         if connection.dialed is None and not replaces and self._switchboard.is_full:

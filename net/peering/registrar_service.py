@@ -38,7 +38,9 @@ class Service:
         """How many requests of each connection wait."""
 
     def answer(self, request: Lookup | Register, connection: Connection, name: str, at: float) -> Control | None:
-        """Return the answer to the node `name` at the Unix time `at`, or None if `kept` brings it later. Raises NoRoom."""
+        """Return the answer to the node `name` at the Unix time `at`, or None if `kept` brings it later.
+        Raises NoRoom.
+        """
         if isinstance(request, Lookup):
             own = request.name == name
             return Found(request.request, self._registrar.held(name) if own else self._registrar.signed(request.name))

@@ -153,7 +153,9 @@ class Relay:
             self._switchboard.signal(each)
 
     def due(self, leg: Connection, now: float) -> bool:
-        """Act on the deadline of a spliced leg; return whether the circuit has been silent for so long that it is over."""
+        """Act on the deadline of a spliced leg; return whether the circuit has been silent for so long that
+        it is over.
+        """
         assert leg.partner is not None
         silent_since = max(leg.last_heard, leg.partner.last_heard)
         self._switchboard.timers.set(leg.number, silent_since + CIRCUIT_IDLE_SECONDS)

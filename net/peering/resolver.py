@@ -135,7 +135,9 @@ class Resolver:
         self.look_up(self._identity.name, now)
 
     def renew(self, now: float) -> None:
-        """Check, after the wall clock was set, whether the record that this node has registered is still the right one."""
+        """Check, after the wall clock was set, whether the record that this node has registered is still the
+        right one.
+        """
         if self.wanted is not None and self._registering is None:
             self.register(*self.wanted, now)
 
@@ -193,7 +195,9 @@ class Resolver:
         return name in self._by_name or any(name == answered for answered, _ in self._answers)
 
     def mend(self, now: float) -> None:
-        """Repair the requests (see `containment`): what is under way has a request and a deadline, and is asked again."""
+        """Repair the requests (see `containment`): what is under way has a request and a deadline, and is
+        asked again.
+        """
         for name in [name for name, request in self._by_name.items() if request not in self._requests]:
             del self._by_name[name]
             self._answers.append((name, Answer.UNAVAILABLE))

@@ -58,7 +58,9 @@ class Places:
         return True, evicted
 
     def _make_room(self, mine: int) -> Session | None:
-        """Take a place from the address that has most, for one that has `mine`; return None if no address has two more."""
+        """Take a place from the address that has most, for one that has `mine`; return None if no address
+        has two more.
+        """
         greediest = max(self._sizes, default=0)
         if greediest < mine + 2:
             return None
@@ -83,7 +85,9 @@ class Places:
         return place.session
 
     def mend(self) -> None:
-        """Repair the table (see `containment`): nodes that are not connected have no place, and all counts are right."""
+        """Repair the table (see `containment`): nodes that are not connected have no place, and all counts
+        are right.
+        """
         self._places = {name: each for name, each in self._places.items() if each.session.connection is not None}
         self._of_key = Counter(each.key for each in self._places.values())
         self._of_origin = Counter(each.origin for each in self._places.values())

@@ -16,7 +16,9 @@ class Routes:
         self._fixed = {our} if genesis is None else {our, genesis.name}
 
     def known(self, session: Session, record: NameRecord | None) -> tuple[Way, ...]:
-        """Return the peer's endpoints, then those of its routers: first the routers that gave no reason for distrust."""
+        """Return the peer's endpoints, then those of its routers: first the routers that gave no reason for
+        distrust.
+        """
         if record is None:
             return ()
         ways = [Way(endpoint, None, (record.public_key,)) for endpoint in record.endpoints]

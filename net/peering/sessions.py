@@ -209,7 +209,9 @@ class Sessions:
     # --- misbehaviour ---
 
     def punish(self, session: Session, violation: ProtocolViolation, now: float) -> None:
-        """Punish a peer with a proven name for a violation: there may be a pause before it is let in or dialed again."""
+        """Punish a peer with a proven name for a violation: there may be a pause before it is let in or
+        dialed again.
+        """
         seconds = self._penalties.punish(session.name, violation, now)
         if seconds is not None:
             self._events.append(Log(f"{session.name} is not let in or dialed for {seconds:g} s: {violation}"))
