@@ -38,7 +38,7 @@ class PackageId(NamedTuple):
         """Return the package id in `text`. Raises BadAddress."""
         parts = text.split(":")
         if len(parts) != 2:
-            raise BadAddress(f"{text!r} is no package id: expected package:publisher")
+            raise BadAddress(f"{text!r} is not a package id: expected package:publisher")
         package = PackageId(*parts)
         _check_name(package.package, "package name", text)
         _check_publisher(package.publisher, text)
@@ -65,7 +65,7 @@ class ProcessId(NamedTuple):
         """Return the process id in `text`. Raises BadAddress."""
         parts = text.split(":")
         if len(parts) != 3:
-            raise BadAddress(f"{text!r} is no process id: expected process:package:publisher")
+            raise BadAddress(f"{text!r} is not a process id: expected process:package:publisher")
         process = ProcessId(*parts)
         _check_process(process, text)
         return process
@@ -85,7 +85,7 @@ class Address(NamedTuple):
         """Return the address in `text`, whose node is `our` or a node id. Raises BadAddress."""
         node, at, process = text.partition("@")
         if not at:
-            raise BadAddress(f"{text!r} is no address: expected node@process:package:publisher")
+            raise BadAddress(f"{text!r} is not an address: expected node@process:package:publisher")
         if node != OUR_NODE:
             check_node(node, text)
         return Address(node, ProcessId.parse(process))
@@ -108,7 +108,7 @@ def check_node(node: str, within: str | None = None) -> str:
     """Return `node` if it is a node id. Raises BadAddress, quoting the text `within` which it stood."""
     if len(node) > MAX_NODE_LENGTH or not _NODE.fullmatch(node):
         raise BadAddress(
-            f"{within or node!r}: node {node!r} is no node id: expected labels of a-z, 0-9 and '-' joined by dots, "
+            f"{within or node!r}: node {node!r} is not a node id: expected labels of a-z, 0-9 and '-' joined by dots, "
             "such as some-user.nec"
         )
     return node

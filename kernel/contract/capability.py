@@ -49,7 +49,7 @@ def canonical_untrusted(capability: Capability) -> Capability:
         raise ValueError("the params are too long")
     spelled = canonical(capability)
     if len(spelled.params) > MAX_PARAMS_BYTES:
-        raise ValueError("the params are too long in their one spelling")
+        raise ValueError("the params are too long in canonical form")
     return spelled
 
 

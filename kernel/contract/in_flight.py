@@ -104,7 +104,7 @@ class InFlight:
 
     def give_up(self, sender: Process) -> None:
         """Remove a sender that waits no longer."""
-        lot = sender.requests_abroad
+        lot = sender.requests_in_flight
         while lot is not None:
             if sender in lot.waiters:
                 lot.waiters.remove(sender)
@@ -115,29 +115,29 @@ class InFlight:
         answer = type(envelope.message) is Response
         if sender is None:
             return self._of_process(SYSTEM, node, answer)
-        lot = sender.answers_abroad if answer else sender.requests_abroad
+        lot = sender.answers_in_flight if answer else sender.requests_in_flight
         if lot is None or lot.node != node:
             lot = self._of_process(sender.address.process, node, answer)
             if answer:
-                sender.answers_abroad = lot
+                sender.answers_in_flight = lot
             else:
-                sender.requests_abroad = lot
+                sender.requests_in_flight = lot
         return lot
 
     def _of_process(self, process: ProcessId, node: str, answer: bool) -> Lot:
         lot = self._processes.get((process, node, answer))
         if lot is None:
             outer = self._of_package(process.package_id, node, answer) if process is not SYSTEM else self._of_node(node)
-            most = limits.MAX_ABROAD_ANSWERS if answer else limits.MAX_ABROAD_MESSAGES
-            lot = Lot(node, most, limits.MAX_ABROAD_BYTES, outer, UNMETERED)
+            most = limits.MAX_IN_FLIGHT_ANSWERS if answer else limits.MAX_IN_FLIGHT_MESSAGES
+            lot = Lot(node, most, limits.MAX_IN_FLIGHT_BYTES, outer, UNMETERED)
             self._processes[process, node, answer] = lot
         return lot
 
     def _of_package(self, package: PackageId, node: str, answer: bool) -> Lot:
         lot = self._packages.get((package, node, answer))
         if lot is None:
-            most = limits.MAX_PACKAGE_ABROAD_ANSWERS if answer else limits.MAX_PACKAGE_ABROAD_MESSAGES
-            lot = Lot(node, most, limits.MAX_PACKAGE_ABROAD_BYTES, self._of_node(node), UNMETERED)
+            most = limits.MAX_PACKAGE_IN_FLIGHT_ANSWERS if answer else limits.MAX_PACKAGE_IN_FLIGHT_MESSAGES
+            lot = Lot(node, most, limits.MAX_PACKAGE_IN_FLIGHT_BYTES, self._of_node(node), UNMETERED)
             self._packages[package, node, answer] = lot
         return lot
 

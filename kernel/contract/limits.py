@@ -70,18 +70,18 @@ SMALL_MESSAGE_BYTES = 16 << 10
 for each process, or for each name of a node, would exceed any budget."""
 MESSAGE_MEMORY_BYTES = 512
 """Memory of a message that waits, beside its bytes: a dozen small objects."""
-MAX_ABROAD_MESSAGES = 1024
+MAX_IN_FLIGHT_MESSAGES = 1024
 """Requests of one process that are in flight to one other node; more than enough to keep a distant one busy."""
-MAX_ABROAD_ANSWERS = 16_384
+MAX_IN_FLIGHT_ANSWERS = 16_384
 """Answers of one process that are in flight to one other node. A process that answers cannot wait, so this holds what
 an honest node may ask at once: the requests of four full inboxes."""
-MAX_ABROAD_BYTES = 64 * MIB
+MAX_IN_FLIGHT_BYTES = 64 * MIB
 """Bytes that these messages keep alive; one that is too large for the rest is still sent, or it could never be."""
-MAX_PACKAGE_ABROAD_MESSAGES = 8192
+MAX_PACKAGE_IN_FLIGHT_MESSAGES = 8192
 """Requests of all processes of a package that are in flight to one node: an eighth of what may wait for one peer."""
-MAX_PACKAGE_ABROAD_ANSWERS = 32_768
+MAX_PACKAGE_IN_FLIGHT_ANSWERS = 32_768
 """Answers of all processes of a package that are in flight to one node: half of what may wait for one peer."""
-MAX_PACKAGE_ABROAD_BYTES = 128 * MIB
+MAX_PACKAGE_IN_FLIGHT_BYTES = 128 * MIB
 """Bytes of a package's messages in flight to one node: a quarter of what may wait for one peer."""
 MAX_HELD_CAPABILITIES = 4096
 """Capabilities that one process holds because it or its user wanted that."""

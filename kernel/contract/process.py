@@ -50,12 +50,12 @@ class Outstanding:
         "holders",
         "id",
         "owner",
-        "passed_outside",
         "prompt",
         "request",
         "size",
         "target",
         "token",
+        "untracked",
     )
 
     def __init__(
@@ -81,7 +81,7 @@ class Outstanding:
         """Bytes of body, context and blob."""
         self.holders: list[Process] = []
         """Local processes that owe the answer; if all of them end, nobody will give it (G14)."""
-        self.passed_outside = False
+        self.untracked = False
         """Whether the answer may come from where no end is seen: another node, or a system process."""
 
 
@@ -148,7 +148,7 @@ class Process:
     __slots__ = (
         "account",
         "address",
-        "answers_abroad",
+        "answers_in_flight",
         "awaited",
         "blob",
         "kin",
@@ -161,7 +161,7 @@ class Process:
         "outstanding_paid",
         "owes",
         "prompt",
-        "requests_abroad",
+        "requests_in_flight",
         "stall",
         "started_at",
         "waiters",
@@ -192,9 +192,9 @@ class Process:
         self.stall: Stall | None = None
         self.waiters: FairQueue[Process | Parked] = FairQueue()
         """What waits for capacity in this mailbox, in order (G4); nodes take turns."""
-        self.requests_abroad: Lot | None = None
+        self.requests_in_flight: Lot | None = None
         """Counts its requests to the node to which it sent the last one."""
-        self.answers_abroad: Lot | None = None
+        self.answers_in_flight: Lot | None = None
         """Counts its answers to the node to which it gave the last one."""
         self.messages = 0
         """Messages handed to it so far."""

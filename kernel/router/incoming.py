@@ -62,7 +62,7 @@ class Incoming:
 
     def _on_peer_response(self, envelope: Envelope) -> None:
         entry = self._outstanding.get(envelope.id)
-        if entry is not None and not entry.passed_outside:
+        if entry is not None and not entry.untracked:
             self._outcomes.drop(envelope)  # no other node has ever had it to answer
         elif entry is None or entry.owner is None or entry.owner.address != envelope.target:
             if entry is not None and entry.owner is None and self._router.is_system(envelope.target.process):

@@ -99,7 +99,7 @@ class OutstandingTable:
             entry.holders.remove(previous)
         if holder is None:
             self._release_all(entry)
-        elif not entry.passed_outside and id not in holder.owes:
+        elif not entry.untracked and id not in holder.owes:
             holder.owes.add(id)
             entry.holders.append(holder)
 
@@ -168,7 +168,7 @@ class OutstandingTable:
     @staticmethod
     def _release_all(entry: Outstanding) -> None:
         # An answer may now come from where no end is ever seen, so no local end makes it certain that none will.
-        entry.passed_outside = True
+        entry.untracked = True
         for holder in entry.holders:
             holder.owes.discard(entry.id)
         entry.holders.clear()

@@ -143,20 +143,20 @@ class Tracer:
     def left(self, response: Envelope, now: float) -> None:
         """Record a response that has left for the node of the requester. If its request has never been here, one that
         inherited from it (G10) has, and is being handled."""
-        asked, handled = self._sent.get(response.id), self._handling.get(response.source.process)
-        if asked is not None:
+        request, handled = self._sent.get(response.id), self._handling.get(response.source.process)
+        if request is not None:
             record = _record(self._time(now), TraceStep.ANSWERED, response, None)
-            self.records.append(record._replace(parent=asked.parent, root=asked.root))
+            self.records.append(record._replace(parent=request.parent, root=request.root))
         elif handled is not None and (above := self._sent.get(handled)) is not None:
             self.records.append(_record(self._time(now), TraceStep.ANSWERED, response, above))
 
     def answered(self, id: int, source: Address, answer: Response, blob: LazyLoadBlob | None, now: float) -> None:
         """Record a response that has reached the requester, on this node."""
-        asked = self._sent.get(id)
-        if asked is not None:
-            response = Envelope(id, source, asked.source, None, answer, blob, is_claim(source, self._our))
+        request = self._sent.get(id)
+        if request is not None:
+            response = Envelope(id, source, request.source, None, answer, blob, is_claim(source, self._our))
             record = _record(self._time(now), TraceStep.ANSWERED, response, None)
-            self.records.append(record._replace(parent=asked.parent, root=asked.root))
+            self.records.append(record._replace(parent=request.parent, root=request.root))
 
     def failed(self, id: int, reason: Reason, now: float) -> None:
         """Record that the requester is told Offline or Timeout."""
@@ -170,10 +170,10 @@ class Tracer:
         message = envelope.message
         if isinstance(message, Request) and message.expects_response is not None:
             return
-        asked = self._sent.get(envelope.id)
+        request = self._sent.get(envelope.id)
         record = _record(self._time(now), TraceStep.DROPPED, envelope, None)._replace(reason=reason.value)
-        if asked is not None:
-            record = record._replace(parent=asked.parent, root=asked.root)
+        if request is not None:
+            record = record._replace(parent=request.parent, root=request.root)
         self.records.append(record)
 
     def _time(self, now: float) -> float:

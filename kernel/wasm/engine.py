@@ -124,7 +124,7 @@ class Engine:
             if not is_component(wasm):
                 raise
             if self.replayable:
-                reason = f"{refusal}; only what needs no more than WASI preview 1 runs in a simulation"
+                reason = f"{refusal}; only programs that need no more than WASI preview 1 run in a simulation"
                 raise BadModule(reason) from None
             return self._load_component(wasm)
         module = self._module(core)

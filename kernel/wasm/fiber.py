@@ -344,7 +344,7 @@ class Fiber:
             wasi = capi.wasi_config_new()
             if config.drive is not None and not capi.wasi_config_preopen_dir(wasi, config.drive.encode(), b"/", True):
                 capi.wasi_config_delete(wasi)
-                raise BadModule(f"the drive {config.drive} is no folder")
+                raise BadModule(f"the drive {config.drive} is not a folder")
             capi.check(capi.set_wasi(self._context, wasi))
 
     def _begin_instantiation(self) -> None:

@@ -113,7 +113,7 @@ def _act(function: Function) -> Act:
             return _receive(function)
         case Kind.LOCAL:
             return _local(function)
-    raise AssertionError(f"{function.kind} is no kind of an asynchronous function")
+    raise AssertionError(f"{function.kind} is not a kind of asynchronous function")
 
 
 def _lift(function: Function) -> Lift:

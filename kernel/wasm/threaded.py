@@ -253,7 +253,7 @@ class ThreadedGuest:
         _ffi.wasi_config_set_stderr_custom(pointer, outputs[1], None, _NO_FINALIZER)
         if drive is not None and not capi.wasi_config_preopen_dir(wasi, drive.encode(), b"/", True):
             capi.wasi_config_delete(wasi)
-            raise BadModule(f"the drive {drive} is no folder")
+            raise BadModule(f"the drive {drive} is not a folder")
         capi.check(capi.set_wasi(context, wasi))
 
     def _call_init(self, context: Any) -> str | None:

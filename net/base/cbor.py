@@ -31,9 +31,9 @@ def loads_untrusted(data: bytes, *, items: int, depth: int, text: int | None = N
     try:
         value = cbor2.load(source, semantic_decoders=_NO_TAGS, max_depth=depth, allow_indefinite=False)
     except (cbor2.CBORDecodeError, TypeError, ValueError) as error:
-        raise BadCbor("no CBOR of the kind that is spoken here") from error
+        raise BadCbor("not CBOR, or of a kind that the protocol does not use") from error
     if source.tell() != len(data):
-        raise BadCbor("bytes that belong to nothing")
+        raise BadCbor("bytes behind the value")
     return value
 
 
@@ -55,7 +55,7 @@ def _count_untrusted(data: bytes, items: int, text: int) -> None:
             if kind == _TEXT:
                 text -= value
     if position != size or text < 0:
-        raise BadCbor("too much text, or bytes that belong to nothing")
+        raise BadCbor("too much text, or bytes behind the value")
 
 
 def _head_untrusted(data: bytes, position: int) -> tuple[int, int, int]:
@@ -66,7 +66,7 @@ def _head_untrusted(data: bytes, position: int) -> tuple[int, int, int]:
     if value >= 24 and kind != _SIMPLE:
         width = _WIDTHS.get(value)
         if width is None:
-            raise BadCbor("a length that is announced later, or none")
+            raise BadCbor("an indefinite length, or one that is not valid")
         value = int.from_bytes(data[position : position + width], "big")
         position += width
     if kind > _ARRAY and first not in _CONSTANTS:

@@ -346,7 +346,7 @@ def decode_control_untrusted(body: bytes) -> Control:
     except BadCbor as error:
         raise BadFrame("a control frame that is not CBOR") from error
     if not isinstance(fields, list) or not fields or type(fields[0]) is not int:
-        raise BadFrame("a control frame that is no array with a kind")
+        raise BadFrame("a control frame that is not an array with a kind")
     decoder = _DECODERS.get(fields[0])
     if decoder is None:
         raise BadFrame("a control frame of an unknown kind")
@@ -468,7 +468,7 @@ def _decode_incoming(fields: list[object]) -> Control:
 def _number(value: object, maximum: int = _MAX_U64) -> int:
     """Return `value` as an unsigned number. A bool is not one here, though it is an int in Python. Raises BadFrame."""
     if type(value) is not int or not 0 <= value <= maximum:
-        raise BadFrame("a number that is none, or out of range")
+        raise BadFrame("a number that is not valid, or out of range")
     return value
 
 

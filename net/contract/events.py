@@ -291,7 +291,7 @@ class NameFound:
 
     record: NameRecord
     """The record."""
-    asked: bool
+    fresh: bool
     """Whether the registrar gave it just now; if not, it was known here."""
 
 

@@ -86,7 +86,7 @@ def parse_invitation_untrusted(text: str) -> bytes:
     try:
         token = base64.b64decode(data + "=" * (-len(data) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadInvitation("it is not copied whole") from error
+        raise BadInvitation("it is not complete") from error
     if not 0 < len(token) <= MAX_INVITATION_BYTES:
-        raise BadInvitation("it is not copied whole")
+        raise BadInvitation("it is not complete")
     return token

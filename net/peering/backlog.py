@@ -85,7 +85,7 @@ class Backlog:
             if _holds(greediest) <= _holds(connection):
                 raise NoRoom("too many peers wait for memory")
             del self._starved[greediest]
-            self._violated(greediest, NoRoom("too many peers wait for memory, and it holds most"), now)
+            self._violated(greediest, NoRoom("too many peers wait for memory, and this one holds most"), now)
         self._starved[connection] = None
         connection.deferred = Deferred(frames, now)
         self._switchboard.hold(connection, HoldReason.BACKLOG)

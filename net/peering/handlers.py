@@ -41,17 +41,17 @@ class Gone(Protocol):
 class Handlers:
     """Dispatches control frames to the components of a network."""
 
-    def __init__(self, parts: Context, gone: Gone, make_room: Callable[[str, float], bool]) -> None:
+    def __init__(self, context: Context, gone: Gone, make_room: Callable[[str, float], bool]) -> None:
         """`make_room` is as in `reception.Reception`."""
-        self._events = parts.events
-        self._switchboard = parts.switchboard
-        self._sessions = parts.sessions
-        self._relay = parts.relay
-        self._circuits = parts.circuits
-        self._service = parts.service
-        self._directory = parts.directory
-        self._registrar = parts.directory.genesis.name if parts.directory.genesis is not None else None
-        self._wall_clock = parts.wall_clock
+        self._events = context.events
+        self._switchboard = context.switchboard
+        self._sessions = context.sessions
+        self._relay = context.relay
+        self._circuits = context.circuits
+        self._service = context.service
+        self._directory = context.directory
+        self._registrar = context.directory.genesis.name if context.directory.genesis is not None else None
+        self._wall_clock = context.wall_clock
         self._gone = gone
         self._make_room = make_room
 
@@ -130,7 +130,7 @@ class Handlers:
         """Answer a lookup or a registration, if this node is the registrar."""
         assert isinstance(frame, Lookup | Register)
         if self._service is None:
-            raise BadFrame("a request to a node that is no registrar")
+            raise BadFrame("a request to a node that is not a registrar")
         self._switchboard.check_reads(connection)  # also for a grant, whose answer comes later
         reply = self._service.answer(frame, connection, session.name, self._wall_clock.unix(now))
         if reply is None:

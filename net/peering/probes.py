@@ -110,7 +110,7 @@ class Probes:
     def looked_up(self, name: str, record: NameRecord | None, answer: Answer) -> None:
         """Report that the registrar was asked for `name`; `record` is what is known by now."""
         if answer is Answer.KNOWN and record is not None:
-            self._tell(name, NameFound(record, asked=True))
+            self._tell(name, NameFound(record, fresh=True))
         else:
             unknown = answer is Answer.UNKNOWN
             self._tell(name, NameMissing(FailureReason.NO_SUCH_NAME if unknown else FailureReason.NO_REGISTRAR))

@@ -50,27 +50,27 @@ _TOLD = {NotBelieved: FailureReason.BAD_KEY, OtherVersion: FailureReason.OTHER_V
 class Reception:
     """Handles what comes on the connections of one network."""
 
-    def __init__(self, parts: Context) -> None:
-        self._events = parts.events
-        self._switchboard = parts.switchboard
-        self._sessions = parts.sessions
-        self._relay = parts.relay
-        self._circuits = parts.circuits
-        self._directory = parts.directory
-        self._wall_clock = parts.wall_clock
-        self._containment = parts.containment
-        self._admission = Admission(parts.identity, parts.directory)
-        self._handlers = Handlers(parts, self.gone, self.make_room)
+    def __init__(self, context: Context) -> None:
+        self._events = context.events
+        self._switchboard = context.switchboard
+        self._sessions = context.sessions
+        self._relay = context.relay
+        self._circuits = context.circuits
+        self._directory = context.directory
+        self._wall_clock = context.wall_clock
+        self._containment = context.containment
+        self._admission = Admission(context.identity, context.directory)
+        self._handlers = Handlers(context, self.gone, self.make_room)
         self._verifying: dict[str, list[int]] = {}
         """Connections that wait for the lookup of a name, by that name."""
         self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
         self._dropped = Dropped()
-        self._progress = Progress(parts.memory)
+        self._progress = Progress(context.memory)
         self._left = FRAMES_AT_ONCE
         """Frames that may still be handled before other connections have their turn."""
         self.backlog = Backlog(
-            parts.switchboard,
-            parts.containment,
+            context.switchboard,
+            context.containment,
             frames=self._frames,
             record=lambda connection, record, now: self._record(connection, record, self._scratch, now),
             violated=self.violated,
@@ -171,7 +171,7 @@ class Reception:
         elif connection.holds & HoldReason.BACKLOG:
             timers.set(connection.number, now + KEEPALIVE_SECONDS)  # `on_timer` sees to it
         elif connection.holds and not self._is_slow(connection):
-            self.violated(connection, NotRead("it does not read what it is answered"), now)
+            self.violated(connection, NotRead("it does not read its answers"), now)
         elif connection.stage is not Stage.LIVE or (connection.pinged and not self._is_slow(connection)):
             connection.why = "no answer in time"
             self._tell_end(connection, "silent for too long", now)

@@ -75,7 +75,7 @@ class Sessions:
         """Whether to keep a session with each of this node's routers."""
         self._seekers: dict[str, set[str]] = {}
         """Names that are being looked up, and the peers whose sessions wait for each."""
-        self._ways = Routes(identity.name, directory)
+        self._routes = Routes(identity.name, directory)
         self._penalties = Penalties()
         self._down = False
         self.probes = Probes(events.append)
@@ -277,7 +277,7 @@ class Sessions:
         session.reach = reach = self._new_reach(session, now, reviving=True)
         reach.farewell = farewell
         asking = self._is_registrar(session) and self.resolver.busy
-        session.asked.clear()
+        session.looked_up_names.clear()
         if session.outbox.messages or dialer or asking:
             self._step(session, reach.pause(now, self._jitter(), dialer=dialer), now)
         else:
@@ -302,7 +302,7 @@ class Sessions:
             return
         session, record = self.table.obtain(name), self._directory.find(name)
         if record is not None:
-            self.probes.tell(token, NameFound(record, asked=False))
+            self.probes.tell(token, NameFound(record, fresh=False))
         if session is None:
             self.probes.end(token, ProbeOutcome.BUSY, None)
         elif session.live and session.connection is not None:
@@ -331,20 +331,20 @@ class Sessions:
             return
         if session.reach is not None and not session.reach.passive:
             return
-        session.asked.clear()
+        session.looked_up_names.clear()
         record = self._directory.find(session.name)
-        ways = self._ways.known(session, record)
-        unknown = record is None or (not ways and self._ways.unknown_routers(session, record))
+        routes = self._routes.known(session, record)
+        unknown = record is None or (not routes and self._routes.unknown_routers(session, record))
         if self._genesis is not None and unknown:
             session.reach = None
             self._look_up(session, now)
-        elif session.reach is not None and not ways:
+        elif session.reach is not None and not routes:
             return  # the other side is expected to dial, and nobody else can
         elif record is not None:
             # A side that only waits for the other to dial again must not take a refusal for the end either.
             broken = session.reach is not None and not session.reach.farewell
             session.reach = self._new_reach(session, now, reviving=broken)
-            self._step(session, session.reach.begin(ways, now, self._jitter()), now)
+            self._step(session, session.reach.begin(routes, now, self._jitter()), now)
         else:
             self._give_up(session, FailureReason.NO_SUCH_NAME, now)
 
@@ -355,8 +355,8 @@ class Sessions:
         if session is None:
             return
         if session.reach is not None and session.connection is None:
-            ways = self._ways.known(session, self._directory.find(name))
-            self._step(session, session.reach.woken(ways, now, self._jitter()), now)
+            routes = self._routes.known(session, self._directory.find(name))
+            self._step(session, session.reach.woken(routes, now, self._jitter()), now)
         elif name in self.routers and not self._down:
             if session.live:
                 self.reserve(session)
@@ -452,17 +452,17 @@ class Sessions:
     def _step(self, session: Session, step: Step, now: float) -> None:
         """Do what the episode of reaching the peer wants next."""
         match step:
-            case Try(way) if way.router is not None and self._penalties.until(way.router, now) is not None:
+            case Try(route) if route.router is not None and self._penalties.until(route.router, now) is not None:
                 assert session.reach is not None  # then the next route
                 self._step(session, session.reach.failed(FailureReason.UNREACHABLE, now, self._jitter()), now)
             case Try() if (paused_until := self._penalties.until(session.name, now)) is not None:
                 assert session.reach is not None
                 self.timers.set(session.name, min(paused_until, session.reach.deadline))
-            case Try(way, until):
-                circuit = Connect(session.name) if way.router is not None else None
+            case Try(route, until):
+                circuit = Connect(session.name) if route.router is not None else None
                 handshake = self.handshake(initiator=True, circuit=circuit)
-                name = way.router or session.name
-                attempt = self._switchboard.dial(name, way.endpoint, handshake, until=until, now=now)
+                name = route.router or session.name
+                attempt = self._switchboard.dial(name, route.endpoint, handshake, until=until, now=now)
                 attempt.owner = session.name
                 session.attempt = attempt.number
                 self.timers.set(session.name, None)
@@ -507,15 +507,15 @@ class Sessions:
 
     def _look_up(self, session: Session, now: float) -> None:
         """Look up the peer, and its routers afresh: they may have moved."""
-        self._seek(session, self._ways.names(session), now)
+        self._seek(session, self._routes.names(session), now)
 
     def _refresh(self, session: Session, now: float) -> None:
         """Look up the peer and its routers, with no session that waits for the answers."""
-        self._ask_for(self._ways.names(session), now)
+        self._ask_for(self._routes.names(session), now)
 
     def _seek(self, session: Session, names: set[str], now: float) -> None:
-        session.looking = self._ways.askable(names)
-        session.asked |= names
+        session.looking = self._routes.askable(names)
+        session.looked_up_names |= names
         session.note(now)
         for name in session.looking:
             self._seekers.setdefault(name, set()).add(session.name)
@@ -573,14 +573,14 @@ class Sessions:
         if session.connection is not None:
             return  # as in `due`; to give up would change the epoch that the resume frame in flight has told
         record = self._directory.find(session.name)
-        routers = self._ways.unknown_routers(session, record) if record is not None else set()
+        routers = self._routes.unknown_routers(session, record) if record is not None else set()
         if routers:
             self._seek(session, routers, now)
         elif session.reach is not None:
-            self._step(session, session.reach.looked_up(self._ways.known(session, record), now, self._jitter()), now)
+            self._step(session, session.reach.looked_up(self._routes.known(session, record), now, self._jitter()), now)
         elif record is not None:
             session.reach = self._new_reach(session, now, reviving=False, fresh=True)
-            self._step(session, session.reach.begin(self._ways.known(session, record), now, self._jitter()), now)
+            self._step(session, session.reach.begin(self._routes.known(session, record), now, self._jitter()), now)
         else:
             unknown = session.looked_up is Answer.UNKNOWN
             self._give_up(session, FailureReason.NO_SUCH_NAME if unknown else FailureReason.NO_REGISTRAR, now)

@@ -233,7 +233,7 @@ class Channel:
         if expected is None:
             return
         if expected > MAX_HANDSHAKE_BYTES or (self.handshake.awaits_first and expected != FIRST_MESSAGE_BYTES):
-            raise BadHandshake("this is no handshake")
+            raise BadHandshake("this is not a handshake")
 
     def _send_handshake(self, message: bytes) -> None:
         self.queue_raw(LENGTH.pack(len(message)) + message)

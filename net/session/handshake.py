@@ -81,7 +81,7 @@ class Noise:
         try:
             return bytes(self._connection.write_message(payload))
         except ValueError as error:
-            raise BadHandshake("a key that is no key") from error
+            raise BadHandshake("a key that is not valid") from error
 
     def read_untrusted(self, message: Buffer) -> bytes:
         """Return the payload of the other side's next message. Raises BadHandshake."""

@@ -53,7 +53,7 @@ class Liveness:
             raise NoCredit("it gives no credit for a single message")
         self._unread = _since(self._unread, writing, bytes_sent, now)
         if _too_long(self._unread, now):
-            raise NotRead("it does not read what it is sent")
+            raise NotRead("it does not read what is sent to it")
 
 
 def _since(before: tuple[float, int] | None, due: bool, count: int, now: float) -> tuple[float, int] | None:

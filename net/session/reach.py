@@ -44,7 +44,7 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Route:
     """One route to a peer."""
 
     endpoint: Endpoint
@@ -60,7 +60,7 @@ class Way:
 class Try:
     """Take this route; report `failed` if there is no session at the time `until`."""
 
-    way: Way
+    route: Route
     """The route to take."""
     until: float
     """When to give the attempt up, in seconds."""
@@ -109,15 +109,15 @@ class Reach:
         self._may_look_up = may_look_up
         self._look_up_at = 0.0
         """When a revived session may look the name up next."""
-        self._ways: tuple[Way, ...] = ()
-        self._untried: deque[Way] = deque()
+        self._routes: tuple[Route, ...] = ()
+        self._untried: deque[Route] = deque()
         self._reasons: list[FailureReason] = []
         self._attempt_seconds = HANDSHAKE_SECONDS
         self._rounds = 0
 
-    def begin(self, ways: tuple[Way, ...], now: float, jitter: float) -> Step:
+    def begin(self, routes: tuple[Route, ...], now: float, jitter: float) -> Step:
         """Start with the known routes to the peer, best first. `jitter` is random, from 0 to 1."""
-        self._load(ways, now)
+        self._load(routes, now)
         return self._next(now, jitter)
 
     def pause(self, now: float, jitter: float, *, dialer: bool) -> Step:
@@ -137,24 +137,24 @@ class Reach:
             return Wait(self.deadline)
         return self._next(now, jitter)
 
-    def looked_up(self, ways: tuple[Way, ...], now: float, jitter: float) -> Step:
-        """Return the step after `LookUp`; `ways` are the routes that are known now, whether or not any is new."""
+    def looked_up(self, routes: tuple[Route, ...], now: float, jitter: float) -> Step:
+        """Return the step after `LookUp`; `routes` are the routes that are known now, whether or not any is new."""
         self._may_look_up = False
-        if ways == self._ways:
+        if routes == self._routes:
             return self._round_over(now, jitter)
-        self._load(ways, now)
+        self._load(routes, now)
         return self._next(now, jitter)
 
-    def woken(self, ways: tuple[Way, ...], now: float, jitter: float) -> Step:
-        """Return the step after the time of the last `Wait` has come; `ways` are the routes that are known by now."""
+    def woken(self, routes: tuple[Route, ...], now: float, jitter: float) -> Step:
+        """Return the step after the time of the last `Wait` has come; `routes` are the routes that are known by now."""
         if now >= self.deadline:
             return GiveUp(self._reason())
-        self._load(ways, now)
+        self._load(routes, now)
         return self._next(now, jitter)
 
-    def _load(self, ways: tuple[Way, ...], now: float) -> None:
-        self._ways = ways
-        self._untried = deque(ways)
+    def _load(self, routes: tuple[Route, ...], now: float) -> None:
+        self._routes = routes
+        self._untried = deque(routes)
         self._reasons = []
         # A lookup takes its share of the time too, so a peer that has moved away from an address that swallows
         # everything is found in time.

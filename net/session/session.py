@@ -70,7 +70,6 @@ class Session:
         "_peer_incarnation",
         "_peer_lineage",
         "arbiter",
-        "asked",
         "attempt",
         "bytes_received",
         "bytes_sent",
@@ -80,6 +79,7 @@ class Session:
         "inbox",
         "live",
         "looked_up",
+        "looked_up_names",
         "looking",
         "name",
         "outbox",
@@ -133,7 +133,7 @@ class Session:
         """Names whose lookup the episode waits for: the peer's, and its routers'."""
         self.distrusted: list[str] = []
         """Routers whose circuits to the peer broke, the last one last: others are tried before them."""
-        self.asked: set[str] = set()
+        self.looked_up_names: set[str] = set()
         """Names that the episode has looked up."""
         self.looked_up: Answer | None = None
         """How the last lookup of the peer's own name ended."""
