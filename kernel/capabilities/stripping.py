@@ -18,8 +18,8 @@ from kernel.contract.process import Parked, Process
 def strip(
     processes: Iterable[Process], starting: Iterable[deque[Process | Parked]], issuers: Container[Address]
 ) -> None:
-    """Leave what `issuers` have issued out of everything that waits for one of these processes, or that one waits to
-    send; and out of what waits in the queues of those that are `starting`."""
+    """Remove what `issuers` have issued from everything that waits for one of these processes, or that one waits to
+    send, and from what waits in the queues of processes that are `starting`."""
     for process in processes:
         if any(_carries(delivery.answer, issuers) for delivery in process.mailbox.deliveries()):
             process.mailbox.replace(lambda delivery: _strip_delivery(delivery, issuers))

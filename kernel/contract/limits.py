@@ -5,7 +5,7 @@ MIB = 1 << 20
 MAX_BODY_BYTES = 10 * MIB
 """A message's body; the same bound as between nodes, so that a process need not know where its target runs."""
 MAX_BLOB_BYTES = 64 * MIB
-"""A message's blob; see MAX_BODY_BYTES."""
+"""A message's blob; the same bound as between nodes, so that a process need not know where its target runs."""
 MAX_CONTEXT_BYTES = MIB
 """A request's context: kept for as long as the request is outstanding."""
 MAX_METADATA_BYTES = MIB
@@ -49,7 +49,7 @@ MAX_WASM_STACK_BYTES = 512 * 1024
 MAX_EFFECT_BYTES = 64 * MIB
 """What a guest may emit within one poll before it is suspended until the kernel has applied it."""
 MAX_EFFECTS = 1024
-"""See MAX_EFFECT_BYTES, counted in effects."""
+"""Effects that a guest may leave within one poll before it is suspended until the kernel has applied them."""
 
 MAX_INBOX_MESSAGES = 4096
 """Messages that wait for one process."""
@@ -86,13 +86,13 @@ MAX_PACKAGE_IN_FLIGHT_BYTES = 128 * MIB
 MAX_HELD_CAPABILITIES = 4096
 """Capabilities that one process holds because it or its user wanted that."""
 MAX_HELD_BYTES = MIB
-"""See MAX_HELD_CAPABILITIES, counted in bytes of params and CAPABILITY_OVERHEAD_BYTES."""
+"""Bytes of these capabilities: their params, and CAPABILITY_OVERHEAD_BYTES for each."""
 MAX_PACKAGE_HELD_BYTES = 8 * MIB
 """Bytes held by all processes of one package: the store is written whole, and a process can spawn others."""
 MAX_GIVEN_CAPABILITIES = 1024
 """Capabilities, issued by the processes of one package, that others made a process hold without its asking."""
 MAX_GIVEN_BYTES = MIB
-"""See MAX_GIVEN_CAPABILITIES, counted in bytes."""
+"""Bytes of these capabilities."""
 MAX_PACKAGE_GIVEN_BYTES = 8 * MIB
 """Bytes of capabilities, issued by one package's processes, that all processes were given."""
 CAPABILITY_OVERHEAD_BYTES = 128
@@ -100,7 +100,7 @@ CAPABILITY_OVERHEAD_BYTES = 128
 MAX_RECEIVED_CAPABILITIES = 1024
 """Capabilities that a process has received and may still save; the oldest go first."""
 MAX_RECEIVED_BYTES = 2 * MIB
-"""See MAX_RECEIVED_CAPABILITIES, counted in bytes."""
+"""Bytes of these capabilities."""
 MAX_REVOKED = 1024
 """Issuers of one package whose revocations are told apart; the oldest are merged into one of the whole package."""
 MAX_REVOKED_PACKAGES = 4096

@@ -116,7 +116,7 @@ class Kernel:
         self._handed_before = 0
         """Messages handed to processes that have ended."""
         self.tracer: Tracer | None = None
-        """Is told of every message; None unless somebody looks."""
+        """Is told of every message while there is one."""
         self._fresh_id = fresh_id
         self._system = dict(system)
         self._ended = 0

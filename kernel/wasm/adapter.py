@@ -101,7 +101,7 @@ _BAD_FILE, _TOO_MANY_FILES = 8, 33
 """WASI error numbers."""
 
 ALTERNATIVE_CODES = ("i32",) * (BATCH + 1)
-"""What the host's functions give the adapter instead of a result in memory: how many pieces, and their codes."""
+"""What the host's functions give the adapter instead of a result in memory: the number of pieces, and their codes."""
 
 
 def returns_pieces(function: Function) -> bool:

@@ -49,7 +49,8 @@ _CHILDREN = 2
 """Children at a time: a flood of hostile programs takes no more of the machine than that."""
 _NICE = 10
 _PATIENCE = 10
-"""How many times its processor time a child may take by the clock: on a busy machine it hardly gets to run."""
+"""The elapsed time that a child may take, as a multiple of its processor time: on a busy machine it hardly gets
+to run."""
 _MAX_REFUSED = 1024
 """Programs that are remembered as too expensive."""
 _NOT_VALID = 3

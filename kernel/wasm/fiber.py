@@ -435,7 +435,7 @@ class Fiber:
             arg.of.funcref = self._cells.export.of.func
 
     def _call_ended(self) -> bool:
-        """After the end of a call: begin the next one, or note the guest's end and return true."""
+        """Begin the next call after the end of one, or note the guest's end and return true."""
         capi.future_delete(self._future)
         self._future = None
         cells = self._cells

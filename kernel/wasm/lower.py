@@ -205,7 +205,7 @@ class _Compiler:
         return cast("Lower", source.compile("lower"))
 
     def _element_function(self, kind: Type) -> str:
-        """A function that appends the image of a list's element to an answer."""
+        """Return the name of a function that appends the image of a list's element to an answer."""
         if kind not in self._elements:
             outer, self._in_list, self._mask = (self._in_list, self._mask), True, layout(kind).alignment - 1
             name = self._elements[kind] = self._source.name("element")
@@ -280,7 +280,7 @@ class _Compiler:
             self._source.line(f"if type({value}) is not bytes: {value} = as_bytes({value})")
 
     def _option(self, of: Scalar | Text | Bytes, value: str, offset: int, inner: int, shape: _Shape) -> None:
-        """An option of a leaf does not fork: its payload is zero where there is none."""
+        """Write an option of a leaf, which does not fork: its payload is zero where there is none."""
         source = self._source
         if isinstance(of, Scalar):
             number = f"{value} or 0"

@@ -74,7 +74,7 @@ class NotBelieved(ProtocolViolation):
 
 
 class UnknownName(ProtocolViolation):
-    """It cannot be found out whose key belongs to the peer's name."""
+    """It is not known whose key belongs to the peer's name, and it cannot be found out."""
 
     code = GoodbyeCode.UNKNOWN_NAME
 
@@ -273,7 +273,7 @@ class DialFailed(NetError):
 
 
 class ListenFailed(NetError):
-    """It is not possible to listen on the address."""
+    """The address is not available to listen on."""
 
 
 class StreamBroken(NetError):

@@ -15,7 +15,7 @@ MESSAGE_MEMORY_BYTES = 1024
 MAX_QUEUED_BYTES = 512 * MIB
 """Messages of this node that wait for one peer; beyond it a message fails at once (`FailureReason.QUEUE_FULL`)."""
 MAX_QUEUED_MESSAGES = 65536
-"""See MAX_QUEUED_BYTES, counted in messages."""
+"""Messages of this node that wait for one peer; beyond it a message fails at once."""
 
 # --- credit ---------------------------------------------------------------------------------------------------------
 
@@ -23,7 +23,8 @@ SESSION_CREDIT_BYTES = 128 * MIB
 """Messages of one peer that it has begun to send and our kernel has not taken; bounds our memory per peer. It holds the
 largest message beside what a few stuck target processes hold (CREDIT_SHARES)."""
 SESSION_CREDIT_MESSAGES = 2048
-"""See SESSION_CREDIT_BYTES, counted in messages; also bounds the lists in a resume frame."""
+"""Messages of one peer that it has begun to send and our kernel has not taken; also bounds the lists in a resume
+frame."""
 MAX_CREDIT_BYTES = 1 << 40
 """The largest credit that a peer may announce: beyond any memory, far below any overflow."""
 CREDIT_SHARES = 8
@@ -64,8 +65,9 @@ PAUSE_REPLY_BYTES = 64 << 10
 """Control frames that wait to be written, in bytes with HELD_PIECE_OVERHEAD_BYTES for each, before nothing more is read
 from a peer that asks and does not read; at half of that, it is read from again."""
 MAX_REPLY_BYTES = 1 << 20
-"""The same before the peer's connection ends: only what it had sent before the pause can make it so much. It holds the
-answers to all lookups that an honest node asks for at once (MAX_LOOKUPS)."""
+"""Bytes of control frames that wait to be written to a peer before its connection ends: only what it had sent before
+the pause can make it so much. It holds the answers to all lookups that an honest node asks for at once (MAX_LOOKUPS).
+"""
 
 # --- names ----------------------------------------------------------------------------------------------------------
 
@@ -95,11 +97,12 @@ NAME_SECONDS = 60.0
 """...and the time until it may take one more. A household, or an office, seldom brings so many nodes on one day; with
 an invitation it can bring more."""
 SITE_NAMES_AT_ONCE = 256
-"""The same for an IPv6 site (48 bits), which has 65,536 such networks..."""
+"""New names that one IPv6 site (48 bits), which has 65,536 such networks, may take at once..."""
 SITE_NAME_SECONDS = 15.0
 """...and the time until it may take one more."""
 LOCAL_NAMES_AT_ONCE = 4096
-"""The same for this machine, and for an address of a private network: a testnet of some thousand nodes..."""
+"""New names that this machine, or one address of a private network, may take at once: a testnet of some thousand
+nodes..."""
 LOCAL_NAME_SECONDS = 10.0
 """...and the time until it may take one more: a flood from there that never ends holds 73,000 names that are never used
 (see UNUSED_NAME_SECONDS), far from MAX_REGISTERED_NAMES."""
@@ -136,7 +139,7 @@ MAX_HALF_OPEN_PER_HOST = 1024
 may dial at once, beside an attacker there (`net.session.half_open`). Each takes 13 KiB with its tasks, and while it
 sends, at most MAX_HANDSHAKE_BYTES more."""
 MAX_HALF_OPEN = 2048
-"""The same over all addresses."""
+"""Accepted connections from all addresses whose handshake is not finished."""
 DROPPED_SECONDS = 5.0
 """One line of the log for all connections that have ended within so many seconds before a name was proven."""
 MAX_DROPPED_REASONS = 8
@@ -146,7 +149,7 @@ FIRST_MESSAGE_SECONDS = 0.1
 first to give way to a newcomer. A dialer sends its first message with the packet that opens the connection, or right
 behind it."""
 HALF_OPEN_SECONDS = 1.0
-"""The same for a handshake that has begun: an honest one takes two round trips."""
+"""How long a handshake that has begun is left alone: an honest one takes two round trips."""
 HALF_OPEN_PART = 4
 """Unfinished connections are at most one part in so many of all that a node may have: neither they nor the finished
 ones crowd out the others."""
@@ -168,7 +171,7 @@ MAX_RESERVATIONS = 64
 MAX_CIRCUITS = 256
 """Circuits of a router at once, including those that wait for their second leg."""
 MAX_CIRCUITS_PER_NODE = 64
-"""The same for one node, as caller and as called: no node uses up a router alone."""
+"""Circuits of one node, as caller and as called: no node uses up a router alone."""
 MAX_CALLS_PER_ROUTER = 2 * MAX_CIRCUITS_PER_NODE
 """Calls through one router that a node answers at once. The router counts circuits too; but when it ends some in favour
 of others, these may call before the node has heard of the ends."""
@@ -179,7 +182,7 @@ RELAY_BYTES = 1 << 20
 """What a router keeps of each direction of a circuit before it stops reading; together with one receive more, its
 memory. Each piece counts as HELD_PIECE_OVERHEAD_BYTES more."""
 SCARCE_RELAY_BYTES = 64 << 10
-"""The same if the caller's account has no capacity for more."""
+"""RELAY_BYTES if the caller's account has no capacity for more."""
 CIRCUIT_IDLE_SECONDS = 60.0
 """Silence after which a router ends a circuit; three keepalives of the session within have failed by then."""
 ROUTER_RETRY_SECONDS = 1.0
@@ -192,7 +195,8 @@ RECORD_SECONDS = 30 * 24 * 3600
 last there, and a key that was stolen, and changed since, deceives nodes that cannot ask the registrar at most for so
 long."""
 FIRST_RECORD_SECONDS = 7 * 24 * 3600
-"""The same for a name that is new, so that a name that is registered once and never used is soon free again."""
+"""The lifetime of the record of a name that is new, so that a name that is registered once and never used is soon free
+again."""
 PROVEN_SECONDS = 8 * 3600
 """Age of the record of a new name at which its node asks for one of RECORD_SECONDS: a node that boots on two days gets
 it, and an attacker that takes names by the thousand has to come back..."""
@@ -202,8 +206,8 @@ UNUSED_NAME_SECONDS = 24 * 3600
 """From the expiry of a record of FIRST_RECORD_SECONDS, or less, until its name is free for everybody. More than clocks
 differ: the old record is believed no more when there can be a new one."""
 USED_NAME_SECONDS = 90 * 24 * 3600
-"""The same for a record that lasts longer, which its node has got after PROVEN_SECONDS: a node that is off for a season
-keeps its name."""
+"""From the expiry of a record that lasts longer, which its node has got after PROVEN_SECONDS, until its name is free
+for everybody: a node that is off for a season keeps its name."""
 SUDDEN_SECONDS = 60
 """If a name's time to be free has passed by more than this when that is noticed, it was not seen to run out: the clock
 has jumped, or the node has just been started..."""

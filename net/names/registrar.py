@@ -172,9 +172,7 @@ class Registrar:
         if not proven and record.issued_at < at - CLOCK_SKEW_SECONDS:
             raise RecordExpired(f"{record.name} is new, and its record claims to be old")
         if not proven and (record.established or len(signed.body) > MAX_FIRST_RECORD_BYTES):
-            raise RecordTooLong(
-                f"{record.name} is new, and its record lasts longer, or is larger, than allowed"
-            )
+            raise RecordTooLong(f"{record.name} is new, and its record lasts longer, or is larger, than allowed")
         new_holder = known is None or known.public_key != record.public_key
         if new_holder and self._names_of[_short(record.public_key)] >= MAX_NAMES_PER_KEY:
             raise KeyHasNames(f"the key of {record.name} has {MAX_NAMES_PER_KEY} names")

@@ -75,7 +75,7 @@ class Shares(Generic[S]):
         """While all together take no more than half of an eighth, `a`, no target has more than its share, for `a * 8 *
         C` is less than `(C - a) ** 2`. Almost every message needs to know no more than that."""
         self._ample_messages = 0
-        """The same bound for the number of messages."""
+        """The same bound, as a number of messages."""
         self._cost = 0
         self._count = 0
         self._large: Share[S] | None = None

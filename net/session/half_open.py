@@ -27,7 +27,7 @@ class _Crowd:
     all: dict[int, Connection] = field(default_factory=dict)
     """All of them by number, oldest first."""
     silent: dict[int, Connection] = field(default_factory=dict)
-    """Those of which no message has come, oldest first."""
+    """The connections of which no message has come, by number, oldest first."""
     lots: list[int] = field(default_factory=list)
     """Their numbers, in any order."""
     place: dict[int, int] = field(default_factory=dict)

@@ -103,7 +103,7 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """A dialer's wish that the router connects it to another node."""
+    """A dialer's request that the router connects it to another node."""
 
     target: str
     """The name of that node."""
