@@ -237,9 +237,7 @@ def test_what_lies_beyond_a_limit_ends_it(engine: Engine) -> None:
 
 
 def test_it_is_refused_where_runs_are_repeatable(replayable: Engine) -> None:
-    with pytest.raises(
-        BadModule, match=r"'wasi:.*only programs that need no more than WASI preview 1"
-    ):
+    with pytest.raises(BadModule, match=r"'wasi:.*only programs that need no more than WASI preview 1"):
         replayable.load(native_component(NECTAR.module))
 
 
