@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from kernel.contract.address import Address
 from kernel.contract.events import Answered, DeadLetter
-from kernel.contract.guest import Arrival, Failure
+from kernel.contract.guest import Arrival, Failure, Poll
 from kernel.contract.mailbox import Delivery
 from kernel.contract.message import (
     Envelope,
@@ -25,19 +25,23 @@ from kernel.contract.message import (
     size_of,
 )
 from kernel.contract.process import Outstanding, Process, Waiting
-from kernel.router.router import Router
+from kernel.router.handover import Handover
+from kernel.router.state import Apply, KernelState
 
-# Module-level names, as in `kernel`.
+# Names of their own, as in `kernel`.
 _RECEIVE, _RESPONSE = Waiting.RECEIVE, Waiting.RESPONSE
 _new = tuple.__new__
 
 
 class Outcomes:
-    """Delivers outcomes of requests, and keeps dead letters."""
+    """The senders that wait for capacity."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
-        self._outstanding = router.outstanding
+    def __init__(self, state: KernelState, handover: Handover, apply: Apply) -> None:
+        """`apply`: see `Apply`."""
+        self._state = state
+        self._handover = handover
+        self._apply = apply
+        self._outstanding = state.outstanding
         self._count = 0
         self._offline = 0
         self._timeout = 0
@@ -58,7 +62,7 @@ class Outcomes:
 
     def deliver(self, entry: Outstanding, answer: Arrival | Failure, blob: LazyLoadBlob | None) -> None:
         """Deliver the one outcome of a request that has been taken out of the table."""
-        owner, router = entry.owner, self._router
+        owner, state = entry.owner, self._state
         if owner is not None and type(answer) is Arrival:
             awaited = owner.waiting is _RECEIVE or (owner.waiting is _RESPONSE and owner.awaited == entry.id)
             if not awaited and not owner.mailbox.has_room_for_answer(size_of(answer.message, blob)):
@@ -66,24 +70,36 @@ class Outcomes:
                 self.fail(entry, Reason.INBOX_FULL)
                 return
         self._count += 1
-        if router.tracer is not None:
+        if state.tracer is not None:
             self._trace(entry, answer)
         if owner is None:
-            router.emit(Answered(entry.token, answer))
+            state.emit(Answered(entry.token, answer))
             return
         waiting = owner.waiting
         if waiting is _RECEIVE or (waiting is _RESPONSE and owner.awaited == entry.id):
-            router.give(owner, answer, entry.prompt, False, blob)
+            self._handover.give(owner, answer, entry.prompt, False, blob)
             return
         delivery = _new(Delivery, (answer, entry.prompt, False, blob, 0))
         if waiting is Waiting.ROOM and owner.stall is not None and owner.stall.envelope.id == entry.id:
-            router.unstall(owner, delivery)
+            self._unstall(owner, delivery)
         else:
-            from_peer = type(answer) is Arrival and answer.source.node != router.our
+            from_peer = type(answer) is Arrival and answer.source.node != state.our
             owner.mailbox.put(delivery, answer.source.node if from_peer else None)  # type: ignore[union-attr]
 
+    def _unstall(self, owner: Process, delivery: Delivery) -> None:
+        """Stop a process from waiting to send a request that has run out of time (G24)."""
+        stall = owner.stall
+        assert stall is not None
+        self._state.give_up(owner)
+        if stall.poll is Poll.CALL and not stall.rest and owner.awaited == stall.envelope.id:
+            self._handover.give(owner, *delivery[:4])
+            return
+        owner.mailbox.put(delivery)
+        owner.waiting = Waiting.NOTHING
+        self._apply(owner, stall.rest, stall.poll, stall.end)
+
     def _trace(self, entry: Outstanding, answer: Arrival | Failure) -> None:
-        tracer, now = self._router.tracer, self._router.now
+        tracer, now = self._state.tracer, self._state.now
         assert tracer is not None
         if isinstance(answer, Failure):
             tracer.failed(entry.id, answer.error.reason, now)
@@ -106,7 +122,7 @@ class Outcomes:
         """Fail the requests whose time is up (G7)."""
         while (entry := self._outstanding.expire(now)) is not None:
             self.fail(entry, Reason.EXPIRED)
-            if entry.owner is not None:  # the outcome of a user's request is the user's business
+            if entry.owner is not None:  # a user's request is the user's to know of
                 reply_to = ReplyTo(entry.owner.address, entry.id)
                 self.dead(
                     Envelope(entry.id, reply_to.address, entry.target, reply_to, entry.request, entry.blob),
@@ -145,23 +161,23 @@ class Outcomes:
 
     def dead(self, envelope: Envelope, reason: Reason) -> None:
         """Keep a message that has reached nobody as a dead letter."""
-        router = self._router
-        if router.tracer is not None:
-            router.tracer.dropped(envelope, reason, router.now)
-        router.emit(DeadLetter(router.now, envelope, reason))
+        state = self._state
+        if state.tracer is not None:
+            state.tracer.dropped(envelope, reason, state.now)
+        state.emit(DeadLetter(state.now, envelope, reason))
 
     def bury(self, process: Process, delivery: Delivery) -> None:
         """Handle a delivery in the inbox of a process that has ended."""
         answer = delivery.answer
-        if self._router.tracer is not None:
-            self._router.tracer.forget(answer)
+        if self._state.tracer is not None:
+            self._state.tracer.forget(answer)
         if isinstance(answer, Arrival):
             self.dead(self._rebuilt(0, answer, process.address, delivery.prompt), Reason.PROCESS_ENDED)
 
     def _rebuilt(self, id: int, arrival: Arrival, target: Address, reply_to: ReplyTo | None) -> Envelope:
         """Return the envelope of a message that was about to be handed over."""
         source, message, _, blob = arrival
-        return Envelope(id, source, target, reply_to, message, blob, is_claim(source, self._router.our))
+        return Envelope(id, source, target, reply_to, message, blob, is_claim(source, self._state.our))
 
 
 def _requests_in(process: Process) -> frozenset[ReplyTo]:

@@ -108,20 +108,21 @@ class NodeCore:
         self.our = config.our
         self.network = network
         self._events = network.events
-        self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until, config.memory)
-        self._state = State(config.state, config.memory)
-        self._terminal = Terminal(
-            config.our, config.fresh_id, self._locate_installed, self._everybody, self._may_script
-        )
-        net = Net(config.our, self.peers, network.record, network.statistics)
-        distro = KernelProcess(config.our, lambda: self.kernel)
-        processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
-        self._out: deque[WorldAction] = deque()
-        self._system = SystemProcesses(processes, self._out.append)
-        known = [(each.id, each.public) for each in processes]
+        known = [(each.id, each.public) for each in (Vfs, State, Timer, Net, KernelProcess, Terminal)]
         self.memory = config.memory
         self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
         self.machine = Machine(self.kernel, self._configure)
+        self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until, config.memory)
+        self._state = State(config.state, config.memory)
+        self._out: deque[WorldAction] = deque()
+        self._installer = Installer(config.our, self.kernel, self._act, self._out.append, self.vfs.mount)
+        self._terminal = Terminal(
+            config.our, config.fresh_id, self._installer.locate, self._everybody, self._may_script
+        )
+        net = Net(config.our, self.peers, network.record, network.statistics)
+        distro = KernelProcess(config.our, self.kernel)
+        processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
+        self._system = SystemProcesses(processes, self._out.append)
         self._configuration = config.guest
         self._disk_use = DiskUse(config.ledger, self.machine.statistics)
         self._traces = Traces(config.our, config.clock)
@@ -131,7 +132,6 @@ class NodeCore:
         self.dead_letters = DeadLetters()
         self.traps: dict[ProcessId, str] = {}
         """Why processes have trapped that have not been started by the user since: the latest MAX_TRAPS of them."""
-        self._installer = Installer(config.our, self.kernel, self._kernel, self._out.append, self.vfs.mount)
         self._start_up = StartUp(config.our, self._installer, self._out.append)
         self._records = RecordStore(config.records, config.kept_records or Written(), network.records)
         self._peers = Peers(
@@ -140,7 +140,7 @@ class NodeCore:
             self._vouching,
             self._records,
             self._start_up,
-            self.machine.handle,
+            self.machine,
             self._out.append,
             self._serve_peer,
         )
@@ -328,7 +328,7 @@ class NodeCore:
             if isinstance(program, BadCode):
                 self._log(str(owner.process), 0, f"cannot be started from {owner.path}: {program.reason}")
             outcome = SpawnError.NO_FILE_AT_PATH if isinstance(program, BadCode) else program
-            self._kernel(Loaded(owner.process, outcome))
+            self._act(Loaded(owner.process, outcome))
 
     @property
     def packages(self) -> dict[PackageId, Package]:
@@ -406,14 +406,14 @@ class NodeCore:
     def inject(self, target: Address, request: Request, blob: LazyLoadBlob | None, token: object, now: float) -> None:
         """Send a request in the user's name; `Answered` brings the outcome if it expects a response."""
         self._now = now
-        self._kernel(Inject(TERMINAL, target, request, blob, token))
+        self._act(Inject(TERMINAL, target, request, blob, token))
         self.settle(now)
 
     @_guarded
     def kill(self, process: ProcessId, now: float) -> None:
         """End a process; no on-exit runs."""
         self._now = now
-        self._kernel(Kill(process))
+        self._act(Kill(process))
         self.settle(now)
 
     def kill_tree(self, target: ProcessId | PackageId, now: float) -> int:
@@ -426,7 +426,7 @@ class NodeCore:
     @_guarded
     def _kill_all(self, processes: tuple[ProcessId, ...], now: float) -> None:
         self._now = now
-        self._kernel(KillAll(processes))
+        self._act(KillAll(processes))
         self.settle(now)
 
     def tree(self, target: ProcessId | PackageId) -> tuple[ProcessId, ...]:
@@ -442,7 +442,7 @@ class NodeCore:
         answer, or Timeout."""
         self._now = now
         request = Request(False, timeout, line.encode(errors="replace"), self._terminal.expect(token))
-        self._kernel(Inject(TERMINAL, Address(self.our, TERMINAL), request, None, token))
+        self._act(Inject(TERMINAL, Address(self.our, TERMINAL), request, None, token))
         self.settle(now)
 
     @_guarded
@@ -538,12 +538,12 @@ class NodeCore:
             elif isinstance(wish, CompileCode):
                 self._out.append(LoadCode(wish.code, SystemToken(process.id, wish.token)))
             else:
-                self._kernel(wish)
+                self._act(wish)
 
     def _look_at_disk_use(self) -> None:
         while (wish := self._disk_use.next_action()) is not None:
             if isinstance(wish, Kill):
-                self._kernel(wish)
+                self._act(wish)
             else:
                 self._out.append(wish)
 
@@ -554,7 +554,7 @@ class NodeCore:
             self._disk_use.starts(process, self._now)
         return config
 
-    def _kernel(self, event: Event) -> None:
+    def _act(self, event: Event) -> None:
         self.machine.handle(event, self._now)
 
     def _log(self, source: str, verbosity: int, text: str) -> None:
@@ -580,7 +580,7 @@ class NodeCore:
         problem = f"{package} is not installed"
         try:
             installed = isinstance(owner, SystemToken)
-            location = self._locate_installed(package, path) if installed else self.vfs.locate(package, path)
+            location = self._installer.locate(package, path) if installed else self.vfs.locate(package, path)
         except Refused as refusal:
             location, problem = None, f"that is no path ({refusal})"
         except Exception as error:
@@ -590,9 +590,6 @@ class NodeCore:
             self._code_loaded(LoadCode(Location(self.our, ()), owner), BadCode(problem))
         else:
             self._out.append(LoadCode(location, owner))
-
-    def _locate_installed(self, package: PackageId, path: str) -> Location | None:
-        return self._installer.locate(package, path)
 
     def _may_script(self, package: PackageId, capability: Capability) -> bool:
         """Whether the user lets the scripts of a package have a capability."""
@@ -644,7 +641,7 @@ class NodeCore:
     def _accepts(self, process: ProcessId) -> bool:
         """Whether a process is there and may have messages of other nodes (G19). What one that is about to be started
         will hold is not known yet."""
-        if process in self.kernel.expected:
+        if process in self.kernel.starting:
             return True
         return process in self.kernel.processes and self.kernel.grants.may_use_network(process)
 

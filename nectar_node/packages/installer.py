@@ -42,11 +42,11 @@ class Installer:
         self,
         our: str,
         kernel: Kernel,
-        tell: Callable[[Event], None],
-        ask: Callable[[WorldAction], None],
+        act: Callable[[Event], None],
+        emit: Callable[[WorldAction], None],
         mount: Callable[[str, Location], None],
     ) -> None:
-        """`tell` gives the kernel an event, `ask` the world an action, `mount` puts a folder into the vfs."""
+        """`act` gives the kernel an event, `emit` the driver an action, `mount` puts a folder into the vfs."""
         self.packages: dict[PackageId, Package] = {}
         """Those that are installed."""
         self.starting = 0
@@ -54,8 +54,8 @@ class Installer:
         self._our = our
         self._grants = kernel.grants
         self._lifecycle = kernel.lifecycle
-        self._tell = tell
-        self._ask = ask
+        self._act = act
+        self._emit = emit
         self._mount = mount
 
     def locate(self, package: PackageId, path: str) -> Location | None:
@@ -70,14 +70,14 @@ class Installer:
     def expect(self, packages: Iterable[Package]) -> None:
         """These are about to be installed: messages to their processes wait until they have been, or could not be."""
         for package in packages:
-            self._tell(Expect(package.processes))
+            self._act(Expect(package.processes))
 
     def install(self, package: Package, token: object, anew: bool) -> None:
         """Begin to install a package; see `NodeCore.install`."""
         installation = _Installation(token, package, anew)
         self.starting += 1
         for entry in package.entries:
-            self._ask(LoadCode(package.code(entry), EntryOwner(entry, installation)))
+            self._emit(LoadCode(package.code(entry), EntryOwner(entry, installation)))
         if not package.entries:
             self._installed(installation)
 
@@ -85,7 +85,7 @@ class Installer:
         """The code of one process is there, or is not."""
         entry, installation = owner
         if isinstance(program, BadCode):
-            self._ask(LogLine(str(entry.process), 0, f"cannot be started from {entry.wasm_path}: {program.reason}"))
+            self._emit(LogLine(str(entry.process), 0, f"cannot be started from {entry.wasm_path}: {program.reason}"))
             installation.failures.append((entry.process, program.reason))
         else:
             installation.loaded.append((entry, program))
@@ -97,8 +97,8 @@ class Installer:
         self.starting -= 1
         if not installation.failures:
             self._start_all(installation)
-        self._tell(Settled(installation.package.processes))
-        self._ask(Installed(installation.token, tuple(installation.failures)))
+        self._act(Settled(installation.package.processes))
+        self._emit(Installed(installation.token, tuple(installation.failures)))
 
     def _start_all(self, installation: _Installation) -> None:
         package = installation.package
@@ -108,7 +108,7 @@ class Installer:
         # go with their parents: they are of the package as it was (G22).
         if installation.anew:
             family = self._lifecycle.tree(lambda process: process in package.processes)
-            self._tell(KillAll(tuple(dict.fromkeys((*package.processes, *family)))))
+            self._act(KillAll(tuple(dict.fromkeys((*package.processes, *family)))))
         for entry, program in installation.loaded:
             self._start(entry, program)
         for entry, _ in installation.loaded:
@@ -120,4 +120,4 @@ class Installer:
         if entry.networking:
             capabilities.append(self._grants.network)
         launch = Launch(entry.process, program, entry.on_exit, entry.public)
-        self._tell(Start(launch, tuple(capabilities)))
+        self._act(Start(launch, tuple(capabilities)))

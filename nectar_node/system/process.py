@@ -7,7 +7,8 @@ that looks at the kernel between two wishes sees what the first one did.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections import deque
+from typing import NamedTuple
 
 from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.events import Event, Reply, UseState
@@ -54,17 +55,22 @@ SORRY = "the node failed: its log says why"
 """The error of a request whose handling has failed."""
 
 
-class SystemProcess(Protocol):
-    """A process written in Python."""
+class SystemProcess:
+    """A process written in Python. It overrides what concerns it: the defaults do nothing."""
 
     id: ProcessId
-    public: bool
+    public = False
     """Whether every local process may message it (G18)."""
-    remote: bool
+    remote = False
     """Whether processes of other nodes may send it requests; their envelopes are `claimed` (G3)."""
+
+    def __init__(self) -> None:
+        self._wishes: deque[Wish] = deque()
+        """What it wants done next, in order."""
 
     def receive(self, envelope: Envelope, now: float) -> None:
         """Take a request."""
+        raise NotImplementedError
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
         """One of its disk jobs is done."""
@@ -80,16 +86,19 @@ class SystemProcess(Protocol):
 
     def next_deadline(self) -> float | None:
         """When `on_timer` has something to do."""
+        return None
 
     def on_timer(self, now: float) -> None:
         """Do what is due."""
 
     def next_action(self) -> Wish | None:
         """What it wants done, in order; None: nothing more."""
+        return self._wishes.popleft() if self._wishes else None
 
     def recover(self, cause: Cause, now: float) -> None:
         """Its own code has failed at that: end that alone, with an error that whoever asked knows, and bring what is
         counted in line with what is there."""
+        raise NotImplementedError
 
 
 def bare(envelope: Envelope) -> Envelope:

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -49,7 +48,7 @@ from nectar_node.packages.scripts import (
     parse_scripts_untrusted,
 )
 from nectar_node.storage.operations import DiskError, Job, Location, Outcome, ReadAt
-from nectar_node.system.process import SORRY, Cause, FetchCode, SystemToken, Wish, bare
+from nectar_node.system.process import SORRY, Cause, FetchCode, SystemProcess, SystemToken, bare
 
 FAILED = '"failed"'
 """Metadata of an answer that is a reason."""
@@ -91,12 +90,10 @@ class _Run:
     """What has become of it if it ends without an answer: one of the metadata above."""
 
 
-class Terminal:
+class Terminal(SystemProcess):
     """The terminal of one node."""
 
     id = TERMINAL
-    public = False
-    remote = False
 
     def __init__(
         self,
@@ -109,6 +106,7 @@ class Terminal:
         """`fresh_id` gives unpredictable u64s, `locate` the place of a file of an installed package (None: it is not
         installed), `everybody` the processes of this node, the system's first, `may` whether the user lets the scripts
         of a package have a capability."""
+        super().__init__()
         self._may = may
         self._our = our
         self._fresh_id = fresh_id
@@ -119,7 +117,6 @@ class Terminal:
         self._processes: dict[ProcessId, _Run] = {}
         self._users: dict[str, object] = {}
         self._count = 0
-        self._wishes: deque[Wish] = deque()
 
     # --- the user ---------------------------------------------------------------------------------------------------
 
@@ -227,10 +224,6 @@ class Terminal:
         """End the scripts that have had their time; who waited for one is told by the kernel."""
         for run in [each for each in self._runs.values() if each.deadline <= now]:
             self._forget(run)
-
-    def next_action(self) -> Wish | None:
-        """The next thing to do."""
-        return self._wishes.popleft() if self._wishes else None
 
     def recover(self, cause: Cause, now: float) -> None:
         """End the run that failed, or answer the request."""

@@ -78,7 +78,7 @@ class Turns:
         return bool(self._waiting)
 
     def may_go(self, flow: Flow) -> bool:
-        """Return whether a flow need not wait: no flow does and no other has just kept the node busy, or it has saved up."""
+        """Return whether a flow need not wait: none waits and no other just kept the node busy, or it has saved up."""
         if not self._waiting and (self._spent < PIECE_SECONDS or self._last is flow):
             return True
         return self.tokens(flow) >= SAVED_SECONDS

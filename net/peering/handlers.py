@@ -24,7 +24,11 @@ from net.base.frames import (
     Spliced,
 )
 from net.contract.events import Delivered, Failed, FailureReason, Log
+from net.peering.circuits import Circuits
 from net.peering.context import Context
+from net.peering.registrar_service import Service
+from net.peering.relay import Relay
+from net.peering.sessions import Sessions
 from net.session.channel import Stage
 from net.session.session import Connection, Session
 
@@ -39,16 +43,25 @@ class Gone(Protocol):
 
 
 class Handlers:
-    """Dispatches control frames to the components of a network."""
+    """The senders that wait for capacity."""
 
-    def __init__(self, context: Context, gone: Gone, make_room: Callable[[str, float], bool]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        sessions: Sessions,
+        relay: Relay,
+        circuits: Circuits,
+        service: Service | None,
+        gone: Gone,
+        make_room: Callable[[str, float], bool],
+    ) -> None:
         """`make_room` is as in `reception.Reception`."""
         self._events = context.events
         self._switchboard = context.switchboard
-        self._sessions = context.sessions
-        self._relay = context.relay
-        self._circuits = context.circuits
-        self._service = context.service
+        self._sessions = sessions
+        self._relay = relay
+        self._circuits = circuits
+        self._service = service
         self._directory = context.directory
         self._registrar = context.directory.genesis.name if context.directory.genesis is not None else None
         self._wall_clock = context.wall_clock
@@ -89,7 +102,7 @@ class Handlers:
         self._events.extend(Delivered(token) for token in delivered)
         self._events.extend(Failed(token, FailureReason.PEER_RESTARTED) for token in failed)
         session.outbox.leaving = ()
-        self._relay.withdraw(session)  # the peer asks for its place anew on each connection, if it still wants one
+        self._relay.withdraw(session)  # on each connection it asks anew for its place, if it still wants one
         self._sessions.live(session, connection, now)
 
     def _on_ack(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
@@ -142,7 +155,7 @@ class Handlers:
     def _on_reserve(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         record = self._directory.find(session.name)
         if session.guest or record is None or session.connection is None:
-            reserved = Reserved(accepted=False)  # the peer is about to register, and asks again
+            reserved = Reserved(accepted=False)  # it is about to register, and asks again
         else:
             reserved = self._relay.reserve(session, record.public_key)
         self._switchboard.reply(connection, reserved)

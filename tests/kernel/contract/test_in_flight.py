@@ -173,7 +173,7 @@ def test_g24_nothing_is_kept_of_nodes_to_which_nothing_is_on_its_way(rig: Rig) -
         rig.tell(PeerTook(parcels(rig)[-1]))
     rig.actions.clear()
     gc.collect()
-    abroad = rig.kernel.abroad
+    abroad = rig.kernel.in_flight
     assert (len(abroad._processes), len(abroad._packages), len(abroad._nodes), abroad.messages) == (1, 1, 1, 0)
 
 

@@ -142,7 +142,7 @@ class Life:
             to, id = envelope.reply_to
             self.tell(FromPeer(Envelope(id, envelope.target, to, None, Response(False, b"yes"), None, True), None))
         else:
-            target, id = here(self.chance.choice(NAMES)), self.rig.kernel.fresh_id()
+            target, id = here(self.chance.choice(NAMES)), (1 << 63) + self.chance.getrandbits(32)
             onward = Envelope(id, envelope.target, target, envelope.reply_to, Request(False, None, b"on"), None, True)
             self.tell(FromPeer(onward, None))
 

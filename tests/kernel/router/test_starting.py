@@ -125,7 +125,7 @@ def test_g14_a_sender_is_told_at_once_that_it_will_not_be_started(rig: Rig) -> N
 def test_a_sender_that_is_killed_leaves_the_queue(rig: Rig) -> None:
     rig.poll("a", send(here("b"), b"1"))
     rig.tell(Kill(pid("a")))
-    assert [list(queue) for queue in rig.kernel.expected.queues()] == [[]]
+    assert [list(queue) for queue in rig.kernel.starting.queues()] == [[]]
     assert rig.dead() == [Reason.PROCESS_ENDED]
 
 
