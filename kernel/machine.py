@@ -1,12 +1,12 @@
-"""Kernel and guests together: still pure, polled by whoever drives it.
+"""Kernel and guests together: still pure, polled by a driver.
 
 Owns the guests and the queues of those that can run. `run` polls guests, feeds what they leave behind to the kernel and
 carries out those of its actions that concern guests; the others go to `actions`, for the node to carry out.
 
-There are two queues, so that a guest that spins holds nobody up (G23). Guests with a message to handle wait in the
+There are two queues, so that a guest that spins holds nothing up (G23). Guests with a message to handle wait in the
 first. One that has used up a slice goes on in the second; so does one with a new message as long as its account says
-that it uses up slices as a rule: spinning for a moment after each message gains it nothing. Whoever has other threads
-takes guests out of the second queue (`take_busy`) and polls them there, and then nobody is polled from it here. Without
+that it uses up slices as a rule: spinning for a moment after each message gains it nothing. A driver with other threads
+takes guests out of the second queue (`take_busy`) and polls them there, and then none of these is polled here. Without
 threads, as in a simulation, one slice of a busy guest follows QUICK_POLLS polls of others.
 """
 
@@ -22,17 +22,17 @@ from kernel.contract.guest import End, Guest, GuestConfig, GuestStatistics, Poll
 from kernel.router.kernel import Kernel
 
 SLICE = 8
-"""What a slice that is used up adds to a guest's account; a message takes away 1."""
+"""How much a slice that is used up adds to a guest's account; a message subtracts 1."""
 BUSY_FROM = 2 * SLICE
-"""Account with which a guest handles its messages in the second queue. One slice now and then, perhaps because a tick
-fell into a short poll, does not count; two for eight messages do."""
+"""The account from which a guest handles its messages in the second queue. One slice now and then, perhaps because a
+tick fell into a short poll, does not count; two for eight messages do."""
 MOST = 8 * SLICE
-"""Account beyond which it does not grow: so many messages without using up a slice, and it is like any other."""
+"""The highest account: after so many messages without using up a slice, a guest is like any other."""
 QUICK_POLLS = 8
 """Polls of other guests between two slices of busy ones, where these are polled here."""
 DROPS = 64
-"""Guests of ended processes that are dropped without a pause, at 40 microseconds each: where more end in one step, the
-rest waits, and messages flow meanwhile."""
+"""Guests of ended processes that are dropped without a pause, at 40 microseconds each. If more end in one step, the
+rest wait, and messages flow meanwhile."""
 
 _PREEMPTED = Poll.PREEMPTED
 
@@ -46,38 +46,38 @@ class _Place:
         self.process = process
         self.guest = guest
         self.account = 0
-        """How much it used up its slices lately."""
+        """How much it has used up its slices lately."""
         self.lent = False
-        """It is polled elsewhere."""
+        """Whether it is polled on another thread."""
         self.used: GuestStatistics | None = None
         """What it had used when it was lent out; None: it never was."""
         self.closed = False
-        """Its process has ended; if it is lent, it is to be dropped when it comes back."""
+        """Whether its process has ended; if it is lent, it is dropped when it comes back."""
 
 
 class Machine:
     """A kernel and its guests."""
 
     def __init__(self, kernel: Kernel, configure: Callable[[Address], GuestConfig]) -> None:
-        """`configure` says what a guest of that address is started with."""
+        """`configure` returns the configuration for a guest of that address."""
         self.kernel = kernel
         self._configure = configure
         self._places: dict[ProcessId, _Place] = {}
         self._quick: deque[_Place] = deque()
         self._busy: deque[_Place] = deque()
         self._lent: dict[int, _Place] = {}
-        """By the identity of the guest."""
+        """Guests that are polled on other threads, by their identity."""
         self._lends = False
-        """Somebody takes busy guests."""
+        """Whether a driver takes busy guests."""
         self._in_a_row = 0
         """Polls since a busy guest was polled here."""
         self.actions: deque[Action] = deque()
-        """What the node has to carry out, in order; whoever does so empties it."""
+        """What the node has to carry out, in order; the node empties it."""
         self._loaded_by_ended = 0
         self._ended: deque[Guest] = deque()
-        """Those that wait to be dropped."""
+        """Guests that wait to be dropped."""
         self._dropped = 0
-        """Since `run` began last."""
+        """Guests dropped since `run` began last."""
 
     # --- the verbs --------------------------------------------------------------------------------------------------
 
@@ -88,7 +88,7 @@ class Machine:
             self._perform(actions, now)
 
     def next_deadline(self) -> float | None:
-        """When the kernel wants a `Tick`."""
+        """Return when the kernel needs a `Tick`."""
         return self.kernel.next_deadline()
 
     @property
@@ -97,8 +97,8 @@ class Machine:
         return bool(self._quick or self._ended) or (bool(self._busy) and not self._lends)
 
     def run(self, now: float, polls: int) -> None:
-        """Poll guests that can run, at most so many times; where busy guests are lent, also no longer than until the
-        first slice that is used up, because what happened meanwhile should not wait for another."""
+        """Poll guests that can run, at most `polls` times. If busy guests are lent out, stop also at the first slice
+        that is used up, so that what happened meanwhile need not wait for another."""
         self._dropped = 0
         while self._ended and self._dropped < DROPS:
             self._drop(self._ended.popleft())
@@ -126,8 +126,8 @@ class Machine:
     # --- guests on other threads ------------------------------------------------------------------------------------
 
     def take_busy(self) -> Guest | None:
-        """The busy guest whose turn it is, to be polled elsewhere and given to `polled`; None: there is none. From the
-        first call on, `run` leaves busy guests to whoever calls this."""
+        """Return the busy guest whose turn it is, to be polled on another thread and given to `polled`, or None. From
+        the first call on, `run` leaves busy guests to the caller."""
         self._lends = True
         while self._busy:
             place = self._busy.popleft()
@@ -138,7 +138,7 @@ class Machine:
         return None
 
     def polled(self, guest: Guest, poll: Poll, now: float) -> None:
-        """A guest that was lent out has been polled."""
+        """Take back a guest that was lent out and has been polled."""
         place = self._lent.pop(id(guest))
         place.lent = False
         if place.closed:
@@ -223,8 +223,8 @@ class Machine:
         return self._loaded_by_ended + sum(used.blob_bytes_loaded for used in running if used is not None)
 
     def statistics(self, process: ProcessId) -> GuestStatistics | None:
-        """What a running process has used; of one that is polled on another thread just now, what it had used when that
-        thread got it, some slices ago. None: it does not run."""
+        """Return what a running process has used, or None if it does not run. For one that is polled on another thread,
+        it is what the guest had used when that thread got it, some slices ago."""
         place = self._places.get(process)
         if place is None:
             return None

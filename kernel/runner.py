@@ -1,8 +1,8 @@
 """Runs a machine with trio: the only file of this package that waits.
 
-Guests run inside `turn`, called by whoever has just given the machine an event: a message that arrives on a socket
-reaches its guest, and the guest's answer the net, without a task switch. A turn ends after a bounded number of polls;
-what is left is done by the runner's own task, which gives way to the others after each turn. That task also waits for
+Guests run inside `turn`, which the code that has just given the machine an event calls: a message that arrives on a
+socket reaches its guest, and the guest's answer the net, without a task switch. A turn ends after a bounded number of
+polls; the runner's own task does the rest, giving way to the others after each turn. That task also waits for
 deadlines.
 
 Guests that use up their slices are lent to worker threads, a few slices at a time and in turns, so that they use other
@@ -31,19 +31,19 @@ from kernel.contract.guest import Guest, Poll
 POLLS_PER_TURN = 256
 """About two milliseconds of messages; others wait no longer than that."""
 POLLS_AT_ONCE = 32
-"""What they want of the world is carried out so often."""
+"""Polls after which the machine's actions are carried out."""
 GRAIN_SECONDS = 0.002
-"""While messages flow, deadlines are looked at so often, and not after every message: that would cost as much as
-several other steps of its way. The turns look at them, and put the runner's own wake-up off by twice as much: trio
-wakes a task at a time by cancelling it, which costs as much as a message; only when the messages stop is it needed."""
+"""How often deadlines are checked while messages flow. After every message it would cost as much as several other steps
+of its way. The turns check them, and put the runner's own wake-up off by twice as much: trio wakes a task at a time by
+cancelling it, which costs as much as a message, and is needed only when the messages stop."""
 TURN_SECONDS = 0.002
-"""The same as a time: a turn in which a guest has used up its slice ends there."""
+"""Seconds after which a turn ends in which a guest has used up its slice."""
 BUSY_THREADS = max(2, len(os.sched_getaffinity(0)))
 """Guests that are polled on other threads at once."""
 SLICES_ELSEWHERE = 4
 """Slices that a guest gets there in a row: each time that it comes back costs this thread a tenth of a millisecond."""
 NICENESS = 10
-"""How much the priority of those threads is lower."""
+"""How much lower the priority of those threads is."""
 
 
 class Runnable(Protocol):
@@ -57,50 +57,50 @@ class Runnable(Protocol):
         """Let guests run, at most so many polls."""
 
     def next_deadline(self) -> float | None:
-        """When `on_timer` has something to do."""
+        """Return when `on_timer` has something to do."""
 
     def on_timer(self, now: float) -> None:
         """Do what is due."""
 
     def take_busy(self) -> Guest | None:
-        """A guest to poll on another thread."""
+        """Return a guest to poll on another thread, or None."""
 
     def polled(self, guest: Guest, poll: Poll, now: float) -> None:
-        """It has been polled there."""
+        """Take back a guest that has been polled there."""
 
 
 class Runner:
     """Drives one machine until it is cancelled."""
 
     def __init__(self, machine: Runnable, carry_out: Callable[[], None], flush: Callable[[], None]) -> None:
-        """`carry_out` does whatever the machine wants done in the world; it must not block. `flush` is called at the
-        end of each turn, for what is better done once than after every poll, such as writing to sockets."""
+        """`carry_out` does what the machine's actions say; it must not block. `flush` is called at the end of each
+        turn, for what is better done once than after every poll, such as writing to sockets."""
         self._machine = machine
         self._carry_out = carry_out
         self._flush = flush
         self._wake = trio.Event()
         self._token: trio.lowlevel.TrioToken | None = None
         self._threads: ThreadPoolExecutor | None = None
-        """While it runs."""
+        """The worker threads, while it runs."""
         self._lent = 0
         """Guests that the threads have."""
         self._back: deque[tuple[Guest, Future[Poll]]] = deque()
-        """Guests that they have polled."""
+        """Guests that the threads have polled."""
         self._turning = False
         self._clock: Callable[[], float] = trio.current_time
         self._sleep: trio.CancelScope | None = None
-        """The runner's task sleeps in here."""
+        """The scope in which the runner's task sleeps."""
         self._look_at = math.inf
-        """When a turn is to look at the deadlines, because the runner's task relies on it."""
+        """When a turn has to check the deadlines, because the runner's task relies on it."""
         self._turned = False
-        """Since the runner's task last looked at the deadlines."""
+        """Whether there was a turn since the runner's task last checked the deadlines."""
         self._idle = True
-        """The runner's task sleeps until the next deadline that it knows, and has to be told of a turn."""
+        """Whether the runner's task sleeps until the next deadline that it knows, and has to be told of a turn."""
 
     def turn(self) -> None:
-        """Let the machine run for a while, after something was told to it."""
+        """Let the machine run for a while, after it was given an event."""
         if self._turning:
-            return  # it was told by something that a turn carries out: that turn goes on
+            return  # the event was given within a turn, which goes on
         self._turning = True
         try:
             machine, carry_out = self._machine, self._carry_out
@@ -123,7 +123,7 @@ class Runner:
             self._look(now)
 
     def _look(self, now: float) -> None:
-        """Is something due? If not, the runner's task may sleep on."""
+        """Check whether something is due; if not, the runner's task may sleep on."""
         deadline = self._machine.next_deadline()
         if self._sleep is None or (deadline is not None and deadline <= now):
             self._wake.set()
@@ -172,11 +172,11 @@ class Runner:
         self._sleep = None
 
     def statistics(self) -> dict[str, int]:
-        """Live figures."""
+        """Return live figures."""
         return {"lent": self._lent, "threads": BUSY_THREADS}
 
     def _lend(self) -> None:
-        """Give the threads what they have room for."""
+        """Lend guests to the threads, as many as they can take."""
         threads = self._threads
         while threads is not None and self._lent < BUSY_THREADS and (guest := self._machine.take_busy()) is not None:
             self._lent += 1
@@ -184,7 +184,7 @@ class Runner:
             future.add_done_callback(partial(self._polled_elsewhere, guest))
 
     def _polled_elsewhere(self, guest: Guest, future: Future[Poll]) -> None:
-        """On the thread that has polled a guest."""
+        """Take back a guest, on the thread that has polled it."""
         assert self._token is not None
         self._back.append((guest, future))
         self._token.run_sync_soon(lambda: self._wake.set())
@@ -207,7 +207,8 @@ def _poll_slices(guest: Guest) -> Poll:
 
 
 def _lower_priority() -> None:
-    """Of the current thread, as Linux has one for each; where that is forbidden, messages wait a little longer."""
+    """Lower the priority of the current thread, as Linux has one for each; where that is forbidden, messages wait a
+    little longer."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

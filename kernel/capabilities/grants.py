@@ -1,4 +1,4 @@
-"""Who holds which capability (G17 to G21).
+"""Which process holds which capability (G17 to G21).
 
 Only the kernel's own code calls `grant`: nothing that a process can send or name makes a capability out of nothing.
 """
@@ -18,7 +18,7 @@ from kernel.contract.capability import MESSAGING, NETWORK, Capability, canonical
 KERNEL_PROCESS = ProcessId("kernel", "distro", "sys")
 
 Held = dict[ProcessId, tuple[tuple[Capability, ...], tuple[Capability, ...]]]
-"""Who holds what, as the store keeps it: what was not given unasked, and what was."""
+"""What each process holds, as the store keeps it: what was not given unasked, and what was."""
 
 
 class Grants:
@@ -26,28 +26,28 @@ class Grants:
 
     What a process saves, or its user grants it, counts against the process and its package. What others give it, at a
     spawn or through the kernel process, it has not asked for: that counts against the package of the capability's
-    issuer, for each holder and over all of them. So nobody can fill a place that somebody else needs, however many
+    issuer, for each holder and over all of them. So no process can fill a place that another needs, however many
     children it spawns: those are of its own package. A gift of a child whose name the kernel made up ends with the
-    child, for nobody will have that name again.
+    child, for no process will have that name again.
 
-    All that is held, received or compared is in the one spelling of `canonical`; whatever comes in here is brought into
-    it, and what cannot be is no capability.
+    All that is held, received or compared is in the one spelling of `canonical`; what comes in here is brought into it,
+    and what cannot be is not a capability.
     """
 
     def __init__(self, our: str) -> None:
         self.version = 0
-        """Goes up with every change: whoever keeps the store on disk looks at it."""
+        """Grows with every change, so that the store on disk can be kept up to date."""
         self._our = our
         self._held: dict[ProcessId, Holding] = {}
         self._received: dict[ProcessId, OrderedDict[Capability, None]] = {}
-        """What came with the latest messages, and may be saved."""
+        """Capabilities that came with the latest messages, and may be saved."""
         self._received_bytes: dict[ProcessId, int] = {}
         self._with: dict[Address, dict[ProcessId, int]] = {}
-        """Of each issuer: who holds or has received anything of it, and how much."""
+        """For each issuer, how many of its capabilities each process holds or has received."""
         self._saved: dict[PackageId, HoldingAccount] = {}
         """What the processes of a package hold, without gifts."""
         self._given: dict[PackageId, HoldingAccount] = {}
-        """What all processes hold as gifts, of issuers in a package."""
+        """What all processes hold as gifts, by the issuer's package."""
         self._revocations = Revocations()
         self._network = Capability(Address(our, KERNEL_PROCESS), NETWORK)
 
@@ -59,20 +59,20 @@ class Grants:
     # --- coming and going -------------------------------------------------------------------------------------------
 
     def grant(self, holder: ProcessId, capabilities: Iterable[Capability]) -> bool:
-        """Let `holder` hold these; False: not all of them fit into what `limits` allow, or are capabilities, and those
-        are left out."""
+        """Let `holder` hold these. Return False if not all of them fit into what `limits` allow, or are capabilities;
+        those are left out."""
         wanted = list(capabilities)
         named = list(self._named(wanted))
         kept = [capability for capability in named if self._hold(holder, capability, given=False)]
         return len(kept) == len(wanted)
 
     def save(self, holder: ProcessId, capabilities: Iterable[Capability]) -> bool:
-        """The same at the holder's own wish, all or none."""
+        """Let `holder` hold these at its own request, all or none."""
         return self._all_or_none(holder, list(capabilities), given=False)
 
     def grant_bounded(self, holder: ProcessId, capabilities: Iterable[Capability]) -> bool:
-        """Give these to `holder` at somebody else's wish, all or none; False: the packages of their issuers have given
-        it, or all processes together, as much as `limits` allow."""
+        """Give these to `holder` without its asking, all or none. Return False if the packages of their issuers have
+        given it, or all processes together, as much as `limits` allow."""
         return self._all_or_none(holder, list(capabilities), given=True)
 
     def _all_or_none(self, holder: ProcessId, wanted: list[Capability], *, given: bool) -> bool:
@@ -91,7 +91,7 @@ class Grants:
         return True
 
     def _hold(self, holder: ProcessId, capability: Capability, *, given: bool) -> bool:
-        """Hold one more; False: there is no room."""
+        """Let `holder` hold one more; return False if its account is full."""
         holding = self._held.get(holder)
         if holding is not None and capability in holding:
             if given or not holding.is_given(capability):
@@ -100,7 +100,7 @@ class Grants:
             holding = Holding()
         whole, most = self._account(holder, capability, given)
         if not (holding.has_room(capability, given=given) and whole.bytes + cost(capability) <= most):
-            return capability in holding  # as a gift
+            return capability in holding  # held as a gift
         if capability in holding:
             self._release(holder, capability)
         self._add(holder, capability, given=given)
@@ -109,7 +109,7 @@ class Grants:
     def _account(self, holder: ProcessId, capability: Capability, given: bool) -> tuple[HoldingAccount, float]:
         if given:
             package = capability.issuer.process.package_id
-            # What the system issues goes to everybody, and is bounded for each holder.
+            # What the system issues goes to every process, and is bounded for each holder.
             most = math.inf if package == KERNEL_PROCESS.package_id else limits.MAX_PACKAGE_GIVEN_BYTES
             return self._given.get(package) or HoldingAccount(), most
         return self._saved.get(holder.package_id) or HoldingAccount(), limits.MAX_PACKAGE_HELD_BYTES
@@ -122,7 +122,7 @@ class Grants:
         self._count(capability.issuer, holder, 1)
 
     def _release(self, holder: ProcessId, capability: Capability) -> None:
-        """`holder` holds this no longer."""
+        """Take one capability from `holder`."""
         self.version += 1
         holding = self._held[holder]
         accounts, package = self._accounts(holder, capability, holding.remove(capability))
@@ -147,13 +147,14 @@ class Grants:
                 del self._with[issuer]
 
     def drop(self, holder: ProcessId, capabilities: Iterable[Capability]) -> None:
-        """Let `holder` hold these no longer."""
+        """Take these from `holder`."""
         for capability in self._named(capabilities):
             if self.holds(holder, capability):
                 self._release(holder, capability)
 
     def forget(self, holder: ProcessId) -> None:
-        """A process is gone for good: what it held goes with it, and what it issued if its name was the kernel's."""
+        """Forget a process that is gone for good: what it held, and what it issued if its name was made up by the
+        kernel."""
         if holder in self._held:
             for capability in self._held[holder].all():
                 self._release(holder, capability)
@@ -163,13 +164,13 @@ class Grants:
             self._withdraw(Address(self._our, holder))
 
     def revoke(self, issuer: Address) -> None:
-        """A process was killed: what it issued is worth nothing any more, here or on other nodes (G21)."""
+        """Make all that a killed process issued worthless, here and on other nodes (G21)."""
         if self._revocations.revoke(issuer.process):
             self.version += 1
         self._withdraw(issuer)
 
     def _withdraw(self, issuer: Address) -> None:
-        """Take from everybody what `issuer` has issued."""
+        """Take what `issuer` has issued from all holders."""
         for holder in list(self._with.get(issuer, ())):
             held = self._held.get(holder)
             for capability in held.all() if held is not None else ():
@@ -182,7 +183,7 @@ class Grants:
     # --- who holds what ---------------------------------------------------------------------------------------------
 
     def of(self, holder: ProcessId) -> tuple[Capability, ...]:
-        """What `holder` holds, in a fixed order."""
+        """Return what `holder` holds, in a fixed order."""
         holding = self._held.get(holder)
         if holding is None:
             return ()
@@ -190,32 +191,32 @@ class Grants:
         return tuple(sorted(saved + given)) if given else saved
 
     def holds(self, holder: ProcessId, capability: Capability) -> bool:
-        """Whether `holder` holds this one; its params are canonical."""
+        """Return whether `holder` holds this one; its params are canonical."""
         holding = self._held.get(holder)
         return holding is not None and capability in holding.held
 
     def is_held(self, capability: Capability) -> bool:
-        """Whether any process holds this one; its params are canonical."""
+        """Return whether any process holds this one; its params are canonical."""
         return any(self.holds(holder, capability) for holder in self._with.get(capability.issuer, ()))
 
     def may_message(self, holder: ProcessId, target: Address) -> bool:
-        """Whether `holder` holds (target, "messaging") (G18)."""
+        """Return whether `holder` holds (target, "messaging") (G18)."""
         return self.holds(holder, Capability(target, MESSAGING))
 
     def may_use_network(self, holder: ProcessId) -> bool:
-        """Whether `holder` may send to and receive from other nodes (G19)."""
+        """Return whether `holder` may send to and receive from other nodes (G19)."""
         holding = self._held.get(holder)
         return holding is not None and self._network in holding.held
 
     def attachable(self, sender: Address, capabilities: tuple[Capability, ...]) -> tuple[Capability, ...]:
-        """Those of `capabilities` that `sender` issues itself or holds (G20), canonical, with this node's name for
-        `our`."""
+        """Return those of `capabilities` that `sender` issues itself or holds (G20), canonical, with this node's name
+        for `our`."""
         return tuple(
             each for each in self._named(capabilities) if each.issuer == sender or self.holds(sender.process, each)
         )
 
     def receive(self, holder: ProcessId, capabilities: Iterable[Capability]) -> None:
-        """`holder` is handed a message with these, which are canonical: it may save them (G20)."""
+        """Note that `holder` is handed a message with these, which are canonical: it may save them (G20)."""
         received = self._received.setdefault(holder, OrderedDict())
         for capability in capabilities:
             if capability in received:
@@ -238,7 +239,8 @@ class Grants:
             del self._received[holder], self._received_bytes[holder]
 
     def savable(self, holder: Address, capabilities: tuple[Capability, ...]) -> tuple[Capability, ...]:
-        """Those of `capabilities` that `holder` may save: it issues them, has received them, or holds them (G20)."""
+        """Return those of `capabilities` that `holder` may save: it issues them, has received them, or holds them
+        (G20)."""
         received = self._received.get(holder.process, ())
         return tuple(
             each
@@ -247,12 +249,12 @@ class Grants:
         )
 
     def local(self, capability: Capability) -> Capability:
-        """The same with this node's name where its issuer says `our` (G1)."""
+        """Return the capability with this node's name where its issuer says `our` (G1)."""
         issuer = capability.issuer
         return capability if issuer.node != OUR_NODE else capability._replace(issuer=Address(self._our, issuer.process))
 
     def _named(self, capabilities: Iterable[Capability]) -> Iterator[Capability]:
-        """Those that are capabilities, canonical and with this node's name for `our`."""
+        """Yield those that are capabilities, canonical and with this node's name for `our`."""
         for capability in capabilities:
             try:
                 yield canonical_untrusted(self.local(capability))
@@ -262,18 +264,18 @@ class Grants:
     # --- what other nodes hold --------------------------------------------------------------------------------------
 
     def issue(self) -> int:
-        """The number under which a capability leaves the node now: a later revocation makes it stale."""
+        """Return the number under which a capability leaves the node now: a later revocation makes it stale."""
         return self._revocations.issue()
 
     def is_issue(self, issuer: ProcessId, number: int) -> bool:
-        """Whether a capability that left under this number is still worth something."""
+        """Return whether a capability that left under this number is still valid."""
         return self._revocations.is_valid(issuer, number)
 
     # --- the store (G21) --------------------------------------------------------------------------------------------
 
     def snapshot(self) -> tuple[Held, Revoked]:
-        """Who holds what, and what is revoked: what survives a reboot. What has not changed is the same object as the
-        last time."""
+        """Return what survives a reboot: what each process holds, and what is revoked. What has not changed is the same
+        object as the last time."""
         return {holder: holding.listed() for holder, holding in self._held.items()}, self._revocations.snapshot()
 
     def restore(self, held: Held, revoked: Revoked) -> None:

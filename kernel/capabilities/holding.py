@@ -8,12 +8,12 @@ from kernel.contract.capability import Capability
 
 
 def cost(capability: Capability) -> int:
-    """What a capability with canonical params counts in every account of bytes."""
+    """Return the bytes that a capability with canonical params counts in every account."""
     return len(capability.params) + limits.CAPABILITY_OVERHEAD_BYTES
 
 
 class HoldingAccount:
-    """How many capabilities there are of some kind, and how large they are together."""
+    """A count of capabilities of some kind, and of their bytes."""
 
     __slots__ = ("bytes", "count")
 
@@ -22,17 +22,17 @@ class HoldingAccount:
         self.bytes = 0
 
     def add(self, capability: Capability) -> None:
-        """There is one more."""
+        """Count one more."""
         self.count += 1
         self.bytes += cost(capability)
 
     def remove(self, capability: Capability) -> None:
-        """There is one less."""
+        """Count one less."""
         self.count -= 1
         self.bytes -= cost(capability)
 
     def has_room(self, capability: Capability, count: int, size: int) -> bool:
-        """Whether one more fits into `count` and `size` in bytes."""
+        """Return whether one more fits into `count` capabilities and `size` bytes."""
         return self.count < count and self.bytes + cost(capability) <= size
 
 
@@ -43,7 +43,7 @@ class Holding:
 
     def __init__(self) -> None:
         self.held: dict[Capability, bool] = {}
-        """Each with whether it was given; changed here alone."""
+        """The capabilities, each with whether it was given; changed here alone."""
         self._saved = HoldingAccount()
         self._given: dict[PackageId, HoldingAccount] = {}
         self._listed: tuple[tuple[Capability, ...], tuple[Capability, ...]] | None = None
@@ -55,24 +55,24 @@ class Holding:
         return bool(self.held)
 
     def is_given(self, capability: Capability) -> bool:
-        """Whether it is held, and only because somebody gave it."""
+        """Return whether the capability is held, and only because another process gave it."""
         return self.held.get(capability, False)
 
     def has_room(self, capability: Capability, *, given: bool) -> bool:
-        """Whether one more fits."""
+        """Return whether one more fits."""
         if not given:
             return self._saved.has_room(capability, limits.MAX_HELD_CAPABILITIES, limits.MAX_HELD_BYTES)
         account = self._given.get(capability.issuer.process.package_id) or HoldingAccount()
         return account.has_room(capability, limits.MAX_GIVEN_CAPABILITIES, limits.MAX_GIVEN_BYTES)
 
     def add(self, capability: Capability, *, given: bool) -> None:
-        """Hold one that is not held."""
+        """Hold a capability that is not held."""
         self._listed = None
         self.held[capability] = given
         self._account(capability, given).add(capability)
 
     def remove(self, capability: Capability) -> bool:
-        """Hold one no longer that is held; whether it was given."""
+        """Remove a capability that is held; return whether it was given."""
         self._listed = None
         given = self.held.pop(capability)
         account = self._account(capability, given)
@@ -85,11 +85,12 @@ class Holding:
         return self._given.setdefault(capability.issuer.process.package_id, HoldingAccount()) if given else self._saved
 
     def all(self) -> tuple[Capability, ...]:
-        """All that are held now."""
+        """Return all that are held now."""
         return tuple(self.held)
 
     def listed(self) -> tuple[tuple[Capability, ...], tuple[Capability, ...]]:
-        """Those that were not given and those that were, each in a fixed order; the same object until that changes."""
+        """Return those that were not given and those that were, each in a fixed order; the same object until that
+        changes."""
         if self._listed is None:
             ordered = sorted(self.held.items())
             saved, given = ([each for each, gift in ordered if gift is which] for which in (False, True))

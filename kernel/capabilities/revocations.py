@@ -1,7 +1,7 @@
-"""Which of the capabilities that have left this node are still worth something (G21).
+"""Which of the capabilities that have left this node are still valid (G21).
 
-A capability leaves under the number of revocations that there were till then. Killing a process makes worthless all of
-its that left under that number or a lower one, so nothing has to be remembered of issuers that nobody killed.
+A capability leaves under the current number of revocations. Killing a process makes worthless all of its that left
+under that number or a lower one, so nothing has to be remembered of issuers that were never killed.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ class Revoked(NamedTuple):
     """All revocations, as the store keeps them."""
 
     number: int
-    """Under which capabilities leave now."""
+    """The number under which capabilities leave now."""
     everything: int
-    """What left under this number or a lower one is worth nothing, whoever issued it."""
+    """Every capability that left under this number or a lower one is worthless, whatever its issuer."""
     packages: tuple[tuple[PackageId, int], ...]
-    """The same for all processes of a package."""
+    """The same bound for all processes of a package."""
     issuers: tuple[tuple[ProcessId, int], ...]
-    """The same for one process."""
+    """The same bound for one process."""
 
 
 class Revocations:
-    """Bounded: what is too much for a package is merged into one revocation of all that the package issued till then,
-    so that killing many costs nobody else anything."""
+    """The revocations of one node, bounded: what is too much for a package is merged into one revocation of all that
+    the package issued so far, so that killing many processes costs no other package anything."""
 
     def __init__(self) -> None:
         self.number = 1
-        """Under which capabilities leave now."""
+        """The number under which capabilities leave now."""
         self._left = False
         """Whether any may have left under that number."""
         self._everything = 0
@@ -40,12 +40,12 @@ class Revocations:
         self._issuers: OrderedDict[PackageId, OrderedDict[ProcessId, int]] = OrderedDict()
 
     def issue(self) -> int:
-        """The number under which a capability leaves now."""
+        """Return the number under which a capability leaves now."""
         self._left = True
         return self.number
 
     def is_valid(self, issuer: ProcessId, number: int) -> bool:
-        """Whether a capability that left under `number` is still worth something."""
+        """Return whether a capability that left under `number` is still valid."""
         return number > self._threshold(issuer)
 
     def _threshold(self, issuer: ProcessId) -> int:
@@ -55,7 +55,7 @@ class Revocations:
         return max(self._everything, self._packages.get(package, 0), own)
 
     def revoke(self, issuer: ProcessId) -> bool:
-        """Make worthless all that `issuer` has issued till now; False: it is so already."""
+        """Make worthless all that `issuer` has issued so far; return False if it is so already."""
         last = self.number if self._left else self.number - 1
         if self._threshold(issuer) >= last:
             return False
@@ -77,7 +77,7 @@ class Revocations:
             self._everything = max(self._everything, self._packages.pop(oldest, 0), *theirs.values())
 
     def snapshot(self) -> Revoked:
-        """What survives a reboot."""
+        """Return what survives a reboot."""
         issuers = tuple(item for each in self._issuers.values() for item in each.items())
         return Revoked(self.number, self._everything, tuple(self._packages.items()), issuers)
 

@@ -1,6 +1,6 @@
-"""Takes the capabilities of killed processes out of messages that are under way (G21).
+"""Removes the capabilities of killed processes from messages in flight (G21).
 
-What a process attaches is checked when it sends; by the time the message is taken, its issuer may have been killed.
+What a process attaches is checked when it sends; by the time the message is taken, the issuer may have been killed.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from kernel.contract.process import Parked, Process
 
 
 def strip(
-    processes: Iterable[Process], expected: Iterable[deque[Process | Parked]], issuers: Container[Address]
+    processes: Iterable[Process], starting: Iterable[deque[Process | Parked]], issuers: Container[Address]
 ) -> None:
-    """Leave what `issuers` have issued out of everything that waits for one of these processes, or that one waits to
-    send; and out of what waits in the queues of those that are `expected`."""
+    """Remove what `issuers` have issued from everything that waits for one of these processes, or that one waits to
+    send, and from what waits in the queues of processes that are `starting`."""
     for process in processes:
         if any(_carries(delivery.answer, issuers) for delivery in process.mailbox.deliveries()):
             process.mailbox.replace(lambda delivery: _strip_delivery(delivery, issuers))
         if process.stall is not None:
             process.stall = process.stall._replace(envelope=_strip_envelope(process.stall.envelope, issuers))
         process.waiters.replace(lambda waiter: _strip_waiter(waiter, issuers))
-    for waiters in expected:
+    for waiters in starting:
         for index, waiter in enumerate(waiters):
             waiters[index] = _strip_waiter(waiter, issuers)
 

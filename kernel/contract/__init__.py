@@ -1,1 +1,3 @@
-"""The values that cross the kernel's boundaries, and a process's plain state; imports nothing of ours."""
+"""The values that cross the kernel's boundaries, and a process's plain state. Imports no other folder of the
+project.
+"""

@@ -1,7 +1,7 @@
 """Names of nodes, packages, processes, and the address that joins them (G1).
 
 Owns parsing, formatting and validation. The types themselves are plain tuples: building one from a guest's strings
-costs a fraction of a microsecond and checks nothing; whatever acts on a name from outside calls `parse` or `validate`.
+costs a fraction of a microsecond and checks nothing; code that acts on an untrusted name calls `parse` or `validate`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_NODE_LENGTH = 253
 """Characters in a node id, as in a DNS name."""
 
 OUR_NODE = "our"
-"""As an address's node: this node."""
+"""The node in an address that stands for this node."""
 
 
 class PackageId(NamedTuple):
@@ -35,10 +35,10 @@ class PackageId(NamedTuple):
 
     @staticmethod
     def parse(text: str) -> PackageId:
-        """The package id in `text`; raises BadAddress."""
+        """Return the package id in `text`. Raises BadAddress."""
         parts = text.split(":")
         if len(parts) != 2:
-            raise BadAddress(f"{text!r} is no package id: expected package:publisher")
+            raise BadAddress(f"{text!r} is not a package id: expected package:publisher")
         package = PackageId(*parts)
         _check_name(package.package, "package name", text)
         _check_publisher(package.publisher, text)
@@ -57,15 +57,15 @@ class ProcessId(NamedTuple):
 
     @property
     def package_id(self) -> PackageId:
-        """The package this process belongs to."""
+        """The package that this process belongs to."""
         return PackageId(self.package, self.publisher)
 
     @staticmethod
     def parse(text: str) -> ProcessId:
-        """The process id in `text`; raises BadAddress."""
+        """Return the process id in `text`. Raises BadAddress."""
         parts = text.split(":")
         if len(parts) != 3:
-            raise BadAddress(f"{text!r} is no process id: expected process:package:publisher")
+            raise BadAddress(f"{text!r} is not a process id: expected process:package:publisher")
         process = ProcessId(*parts)
         _check_process(process, text)
         return process
@@ -82,16 +82,16 @@ class Address(NamedTuple):
 
     @staticmethod
     def parse(text: str) -> Address:
-        """The address in `text`, its node `our` or a node id; raises BadAddress."""
+        """Return the address in `text`, whose node is `our` or a node id. Raises BadAddress."""
         node, at, process = text.partition("@")
         if not at:
-            raise BadAddress(f"{text!r} is no address: expected node@process:package:publisher")
+            raise BadAddress(f"{text!r} is not an address: expected node@process:package:publisher")
         if node != OUR_NODE:
             check_node(node, text)
         return Address(node, ProcessId.parse(process))
 
     def validate(self) -> Address:
-        """This address, if every part of it follows G1; raises BadAddress."""
+        """Return this address if every part of it follows G1. Raises BadAddress."""
         _validate(self)
         return self
 
@@ -105,10 +105,10 @@ def _validate(address: Address) -> None:
 
 
 def check_node(node: str, within: str | None = None) -> str:
-    """`node`, if it is a node id; raises BadAddress, quoting the text `within` which it stood."""
+    """Return `node` if it is a node id. Raises BadAddress, quoting the text `within` which it stood."""
     if len(node) > MAX_NODE_LENGTH or not _NODE.fullmatch(node):
         raise BadAddress(
-            f"{within or node!r}: node {node!r} is no node id: expected labels of a-z, 0-9 and '-' joined by dots, "
+            f"{within or node!r}: node {node!r} is not a node id: expected labels of a-z, 0-9 and '-' joined by dots, "
             "such as some-user.nec"
         )
     return node

@@ -18,7 +18,8 @@ MESSAGING = '"messaging"'
 NETWORK = '"network"'
 """Params of the capability, issued by the kernel, to use the network (G19)."""
 _REMEMBERED_PARAMS = 256
-"""Characters; longer params are parsed anew each time, for what is remembered would be megabytes."""
+"""The longest params whose parsed form is remembered, in characters; what is remembered would otherwise be megabytes.
+"""
 
 
 class Capability(NamedTuple):
@@ -30,10 +31,11 @@ class Capability(NamedTuple):
 
 
 def canonical(capability: Capability) -> Capability:
-    """The same capability with its params in one fixed spelling, for comparison; raises ValueError if they are no JSON.
+    """Return the same capability with its params in one fixed spelling, for comparison. Raises ValueError if they are
+    not JSON.
 
-    What is canonical stays as it is. In ASCII: an escaped lone surrogate could otherwise not be written as UTF-8 for
-    the guest that asks for it. It may be longer than what it was made from: see `canonical_untrusted`.
+    Params that are canonical stay as they are. The spelling is ASCII: an escaped lone surrogate could otherwise not be
+    written as UTF-8 for the guest that asks for it. It may be longer than the original: see `canonical_untrusted`.
     """
     issuer, params = capability
     spelled = _remembered(params) if len(params) <= _REMEMBERED_PARAMS else _spell(params)
@@ -41,13 +43,13 @@ def canonical(capability: Capability) -> Capability:
 
 
 def canonical_untrusted(capability: Capability) -> Capability:
-    """The same for what a guest or a peer passes; raises ValueError for params that are no JSON, and for those that are
-    longer than `limits.MAX_PARAMS_BYTES` in that spelling."""
+    """Return the canonical form of a capability that a guest or a peer passes. Raises ValueError for params that are
+    not JSON, and for those that are longer than `limits.MAX_PARAMS_BYTES` in that spelling."""
     if len(capability.params) > MAX_PARAMS_BYTES:
         raise ValueError("the params are too long")
     spelled = canonical(capability)
     if len(spelled.params) > MAX_PARAMS_BYTES:
-        raise ValueError("the params are too long in their one spelling")
+        raise ValueError("the params are too long in canonical form")
     return spelled
 
 

@@ -1,9 +1,9 @@
-"""Which process comes from which, also when those between have ended: what `kill --tree` ends (G22).
+"""Which process comes from which, even if those between have ended: what `kill --tree` ends (G22).
 
-A process that has ended stays as a ghost while it has children that live: who spawned a child and is gone hides it from
-nobody. Of ghosts without a child that lives, none stays but the first of a family, by which the rest of it is found. So
-there are at most as many ghosts as children, and at most as many first ones as families, however long a chain of
-processes grows that each spawn the next and end.
+A process that has ended stays as a ghost while it has children that live, so a process that spawned a child and is gone
+does not hide it. Of ghosts without a child that lives, none stays but the first of a family, by which the rest of it is
+found. So there are at most as many ghosts as children, and at most as many first ones as families, however long a chain
+of processes grows that each spawn the next and end.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Kin:
         self.id = id
         self.parent = parent
         self.children: dict[Kin, None] | None = None
-        """In the order in which they came, ghosts too; None: it never had any."""
+        """Its children, in the order in which they came, ghosts included; None: it never had any."""
         self.living_children = 0
         self.lives = True
-        """It runs, or waits for its restart."""
+        """Whether it runs, or waits for its restart."""
 
 
 class Descent:
@@ -35,7 +35,7 @@ class Descent:
         self._ghosts: dict[Kin, None] = {}
 
     def born(self, id: ProcessId, parent: Kin | None) -> Kin:
-        """A process begins; None: it has no parent."""
+        """Add a process that begins; `parent` is None if it has none."""
         kin = Kin(id, parent)
         if parent is not None:
             if parent.children is None:
@@ -45,7 +45,7 @@ class Descent:
         return kin
 
     def ended(self, kin: Kin) -> None:
-        """It has ended for good."""
+        """Note that a process has ended for good."""
         kin.lives = False
         if kin.children:
             self._ghosts[kin] = None
@@ -55,10 +55,10 @@ class Descent:
             self._forget(kin.parent)
 
     def _forget(self, kin: Kin | None) -> None:
-        """Let go of a ghost, and of those above it, by which no child that lives is found any more."""
+        """Remove a ghost, and those above it, by which no child that lives is found any more."""
         while kin is not None and not kin.lives and not kin.living_children:
             parent = kin.parent
-            if kin.children:  # ghosts too
+            if kin.children:  # ghosts count too
                 if parent is None:
                     return
                 assert parent.children is not None
@@ -74,12 +74,14 @@ class Descent:
             kin = parent
 
     def ghosts(self, chosen: Callable[[ProcessId], bool]) -> list[Kin]:
-        """Those that have ended and whose id is `chosen`."""
+        """Return the processes that have ended and whose id is `chosen`."""
         return [kin for kin in self._ghosts if chosen(kin.id)]
 
     @staticmethod
     def below(roots: list[Kin]) -> Iterator[Kin]:
-        """Those of them that live, and all that descend from any of them and live, each once, parents first."""
+        """Yield those of the roots that live, and all that descend from any of them and live, each once,
+        parents first.
+        """
         seen, left = set(roots), roots[::-1]
         while left:
             kin = left.pop()

@@ -1,4 +1,4 @@
-"""The kernel's errors: one root, and under it whose fault it was."""
+"""The kernel's errors: one root, and below it one for each side that can be at fault."""
 
 
 class KernelError(Exception):
@@ -6,16 +6,16 @@ class KernelError(Exception):
 
 
 class BadAddress(KernelError):
-    """The caller's: a text is no address; the message says which part is wrong (G1)."""
+    """The caller passed a text that is not an address; the message says which part is wrong (G1)."""
 
 
 class BadModule(KernelError):
-    """The package's: bytes that are no process this node can run; the message is one sentence."""
+    """A package has bytes that are not a process this node can run; the message is one sentence."""
 
 
 class GuestTrap(KernelError):
-    """The guest's: it did what the interface forbids; it ends, nobody else notices (G23)."""
+    """The guest did what the interface forbids; it ends, and no other process notices (G23)."""
 
 
 class GuestLimit(GuestTrap):
-    """The guest's: it asked for more than `limits` allow."""
+    """The guest asked for more than `limits` allow."""

@@ -1,7 +1,7 @@
-"""What the kernel takes and what it gives: the whole specification of its boundary.
+"""The events that the kernel takes and the actions that it gives: the whole specification of its boundary.
 
-Events go into `Kernel.handle` with the time; actions come out, in the order in which they are to be carried out.
-Those on the per-message path are named tuples, see `kernel.contract.message`.
+Events go into `Kernel.handle` with the time; actions come out, in the order in which they are to be carried out. Those
+on the per-message path are named tuples (see `kernel.contract.message`).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from kernel.contract.process import Launch, Lot, Process
 
 
 class Polled(NamedTuple):
-    """A guest was polled and left this behind."""
+    """A guest was polled and left these effects behind."""
 
     process: ProcessId
     poll: Poll
     effects: list[Effect]
     end: End | None
-    """With ENDED."""
+    """How the guest ended, with ENDED."""
 
 
 class FromPeer(NamedTuple):
@@ -34,7 +34,7 @@ class FromPeer(NamedTuple):
 
     envelope: Envelope
     receipt: object
-    """Comes back in `Taken` when the message is where it belongs: until then it weighs on the peer's credit (G24)."""
+    """Comes back in `Taken` when the message is delivered; until then it counts against the peer's credit (G24)."""
 
 
 class PeerFailed(NamedTuple):
@@ -61,7 +61,7 @@ class Inject(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """A system process answers."""
+    """A system process answers a request."""
 
     source: ProcessId
     reply_to: ReplyTo
@@ -86,7 +86,7 @@ class Expect:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """They have been started, or will not be."""
+    """Processes that were about to be started have been, or will not be."""
 
     processes: tuple[ProcessId, ...]
 
@@ -97,7 +97,7 @@ class Kill:
 
     process: ProcessId
     revokes: bool = True
-    """Whether what it issued is worth nothing from now on (G21)."""
+    """Whether all capabilities that it issued are revoked (G21)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class GrantCapabilities:
-    """Let a process hold these; whoever says so has checked that it may (G21)."""
+    """Let a process hold these capabilities; the sender of the event has checked that it may (G21)."""
 
     holder: ProcessId
     capabilities: tuple[Capability, ...]
@@ -134,7 +134,7 @@ class GrantCapabilities:
 
 @dataclass(frozen=True, slots=True)
 class WithdrawCapabilities:
-    """Let a process hold these no longer."""
+    """Take these capabilities from a process."""
 
     holder: ProcessId
     capabilities: tuple[Capability, ...]
@@ -154,7 +154,7 @@ class Loaded:
 
     process: ProcessId
     program: Program | SpawnError
-    """NO_FILE_AT_PATH also for a file that is no process: whoever loaded it has logged why (G25)."""
+    """The code, or NO_FILE_AT_PATH also for a file that is not a process: the loader has logged why (G25)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +162,15 @@ class StateUsed:
     """The outcome of `UseState`."""
 
     token: object
-    """As in `UseState`."""
+    """The token of the `UseState`."""
     state: bytes | None
-    """Of a GET: the bytes, or None."""
+    """The bytes that a GET has read, or None."""
     problem: str | None = None
     """Why it could not be done; the process traps, since the interface has no other way to tell it."""
 
 
 class Tick(NamedTuple):
-    """`Kernel.next_deadline` has come."""
+    """The time of `Kernel.next_deadline` has come."""
 
 
 Event = (
@@ -221,34 +221,34 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Drop a guest, in whatever state it is."""
+    """Drop a guest, whatever state it is in."""
 
     process: ProcessId
 
 
 class Parcel(NamedTuple):
-    """A message for the network, with what its sender gets back if it fails (G6, G14, G15)."""
+    """A message in flight to another node, with what its sender gets back if it fails (G6, G14, G15)."""
 
     envelope: Envelope
     context: bytes | None
     prompt: ReplyTo | None
     """The sender's prompt when it sent this; restored with the error."""
     sender: Process | None
-    """Tells this life of the sender from later ones; None: a system process."""
+    """The sender, which tells this life of it from later ones; None: a system process."""
     size: int
-    """Bytes that it keeps alive here."""
+    """Bytes that the message keeps alive here."""
     lot: Lot
-    """What it counts for while it is on its way."""
+    """The account that it counts against while it is in flight."""
 
 
 class ToSystem(NamedTuple):
-    """A message for a system process of this node."""
+    """Hand a message to a system process of this node."""
 
     envelope: Envelope
 
 
 class Taken(NamedTuple):
-    """A message from a peer is where it belongs: acknowledge it."""
+    """Acknowledge a message from a peer, which is delivered."""
 
     receipt: object
 
@@ -272,11 +272,11 @@ class StateAction(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class UseState:
-    """Read or change a process's saved state; `StateUsed` comes when it is done, a change when it is durable."""
+    """Read or change a process's saved state; `StateUsed` comes when it is done, for a change when it is durable."""
 
     process: ProcessId
     token: object
-    """Tells this life of the process from later ones: an outcome that comes too late must not answer another's call."""
+    """Tells this life of the process from later ones: an outcome that comes too late must not answer a later call."""
     action: StateAction
     state: bytes = b""
 
@@ -311,7 +311,7 @@ class Ended:
 
     process: ProcessId
     trap: str | None = None
-    """Why, if it trapped."""
+    """Why it trapped, if it did."""
 
 
 Action = (

@@ -1,6 +1,7 @@
 """A queue in which lanes take turns: first in, first out within each, and none waits for another to be empty.
 
-So whoever floods a process from another node delays its messages by one of its own at a time, and not by all of them.
+So a sender that floods a process from another node delays its messages by one of its own at a time, and not by all of
+them.
 """
 
 from __future__ import annotations
@@ -13,30 +14,30 @@ T = TypeVar("T")
 
 
 class FairQueue(Generic[T]):
-    """See the module's text."""
+    """A queue of items in lanes that take turns."""
 
     __slots__ = ("_lanes", "_size", "_turns")
 
     def __init__(self) -> None:
         self._lanes: dict[str | None, deque[T]] = {}
-        """Those that are not empty, and the one that was the last to become so: most queues never have another."""
+        """The lanes that are not empty, and the one that became so last: most queues never have another."""
         self._turns: deque[str | None] = deque()
         """The lanes, the next one first."""
         self._size = 0
 
     def put(self, lane: str | None, item: T) -> None:
-        """Add at the end of a lane."""
+        """Add an item at the end of a lane."""
         queue = self._lanes.get(lane)
         if queue is None:
             queue = self._lanes[lane] = deque()
             self._turns.append(lane)
         elif not queue and len(self._turns) > 1:
-            self._turns.rotate(-1)  # it is the first, and comes after those that were here before it
+            self._turns.rotate(-1)  # this lane is the first, and comes after those that were here before it
         queue.append(item)
         self._size += 1
 
     def take(self) -> T:
-        """Remove the first of the lane whose turn it is; raises IndexError if there is none."""
+        """Remove the first item of the lane whose turn it is, and return it. Raises IndexError if there is none."""
         turns = self._turns
         queue = self._lanes[turns[0]]
         if not queue and len(turns) > 1:
@@ -63,17 +64,17 @@ class FairQueue(Generic[T]):
             self._turns.remove(lane)
 
     def last_is_first(self, lane: str | None) -> None:
-        """The last of a lane keeps the place that it had before it was taken."""
+        """Put the last item of a lane back to the place that it had before it was taken."""
         if lane in self._lanes:
             self._lanes[lane].rotate(1)
 
     def replace(self, change: Callable[[T], T]) -> None:
-        """Put another item in each one's place."""
+        """Replace each item with what `change` returns for it."""
         for lane, queue in self._lanes.items():
             self._lanes[lane] = deque(map(change, queue))
 
     def drain(self) -> Iterator[T]:
-        """Take all, until there is none."""
+        """Take and yield all items, until there is none."""
         while self._size:
             yield self.take()
 
@@ -81,6 +82,6 @@ class FairQueue(Generic[T]):
         return self._size
 
     def __iter__(self) -> Iterator[T]:
-        """All of them, lane by lane."""
+        """Yield all items, lane by lane."""
         for queue in self._lanes.values():
             yield from queue

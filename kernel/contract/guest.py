@@ -1,8 +1,8 @@
 """What a guest is to the kernel: a machine that is polled, and leaves effects behind.
 
-A guest runs only inside `poll`. What it wants from the world it appends to `effects`, in order; the kernel applies them
-after the poll. A host call that needs an answer suspends the guest: it is then in the state RECEIVE or CALL, and
-goes on at the first poll after `resume`. Nothing here knows Wasm; `kernel.wasm` implements these protocols.
+A guest runs only inside `poll`. It appends what it asks for to `effects`, in order; the kernel applies them after the
+poll. A host call that needs an answer suspends the guest: it is then in the state RECEIVE or CALL, and goes on at the
+first poll after `resume`. Nothing here knows Wasm; `kernel.wasm` implements these protocols.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class Poll(enum.Enum):
 
 
 class Print(NamedTuple):
-    """print-to-terminal, or a line of the guest's stdout (verbosity 1) or stderr (verbosity 0)."""
+    """The effect of print-to-terminal, or a line of the guest's stdout (verbosity 1) or stderr (verbosity 0)."""
 
     verbosity: int
     text: str
 
 
 class SendRequest(NamedTuple):
-    """send-request; send-requests emits one for each."""
+    """The effect of send-request; send-requests emits one for each."""
 
     target: Address
     request: Request
@@ -46,32 +46,32 @@ class SendRequest(NamedTuple):
 
 
 class SendResponse(NamedTuple):
-    """send-response."""
+    """The effect of send-response."""
 
     response: Response
     blob: LazyLoadBlob | None
 
 
 class SetOnExit(NamedTuple):
-    """set-on-exit."""
+    """The effect of set-on-exit."""
 
     on_exit: OnExit
 
 
 class SaveCapabilities(NamedTuple):
-    """save-capabilities."""
+    """The effect of save-capabilities."""
 
     capabilities: tuple[Capability, ...]
 
 
 class DropCapabilities(NamedTuple):
-    """drop-capabilities."""
+    """The effect of drop-capabilities."""
 
     capabilities: tuple[Capability, ...]
 
 
 class SendAndAwait(NamedTuple):
-    """send-and-await-response; the answer is an `Arrival` or a `Failure`."""
+    """The effect of send-and-await-response; the answer is an `Arrival` or a `Failure`."""
 
     target: Address
     request: Request
@@ -79,7 +79,7 @@ class SendAndAwait(NamedTuple):
 
 
 class Spawn(NamedTuple):
-    """spawn; the answer is a ProcessId or a SpawnError."""
+    """The effect of spawn; the answer is a ProcessId or a SpawnError."""
 
     name: str | None
     wasm_path: str
@@ -90,32 +90,32 @@ class Spawn(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """Who is to hold a capability that a spawned process issues."""
+    """A capability that a spawned process issues, and the process that is to hold it."""
 
     holder: ProcessId
     params: str
 
 
 class GetState(NamedTuple):
-    """get-state; the answer is the bytes, or None."""
+    """The effect of get-state; the answer is the bytes, or None."""
 
 
 class SetState(NamedTuple):
-    """set-state; the answer, None, comes when the bytes are durable (G27)."""
+    """The effect of set-state; the answer, None, comes when the bytes are durable (G27)."""
 
     state: bytes
 
 
 class ClearState(NamedTuple):
-    """clear-state; the answer is None."""
+    """The effect of clear-state; the answer is None."""
 
 
 class OurCapabilities(NamedTuple):
-    """our-capabilities; the answer is a tuple of Capability."""
+    """The effect of our-capabilities; the answer is a tuple of Capability."""
 
 
 class GetOnExit(NamedTuple):
-    """get-on-exit; the answer is an OnExit."""
+    """The effect of get-on-exit; the answer is an OnExit."""
 
 
 Call = SendAndAwait | Spawn | GetState | SetState | ClearState | OurCapabilities | GetOnExit
@@ -137,9 +137,9 @@ class Arrival(NamedTuple):
     source: Address
     message: Request | Response
     context: bytes | None
-    """Of a response: what its request was sent with (G6)."""
+    """For a response, the context that its request was sent with (G6)."""
     blob: LazyLoadBlob | None
-    """From now on the guest's current blob (G11)."""
+    """The guest's current blob from now on (G11)."""
 
 
 class Failure(NamedTuple):
@@ -156,14 +156,14 @@ class End(NamedTuple):
     """How a guest ended."""
 
     trap: str | None
-    """One line for the log; None: it returned."""
+    """Why the guest trapped, as one line for the log; None: it returned."""
 
 
 class GuestStatistics(NamedTuple):
     """What one guest has used so far."""
 
     memory_bytes: int
-    """Linear memory now."""
+    """Bytes of linear memory now."""
     blob_bytes_loaded: int
     """Bytes of blobs that were copied into guest memory, ever (G11: inheriting adds nothing)."""
     polls: int
@@ -175,37 +175,37 @@ class Guest(Protocol):
     """One running instance of a program."""
 
     effects: list[Effect]
-    """In the order in which the guest caused them; whoever applies them empties the list."""
+    """The effects in the order in which the guest caused them; the code that applies them empties the list."""
     end: End | None
-    """Set once poll has returned ENDED."""
+    """How the guest ended, once poll has returned ENDED."""
 
     def poll(self) -> Poll:
         """Run until the guest waits, is pre-empted or ends."""
 
     def resume(self, answer: object) -> None:
-        """Set the answer that the suspended guest waits for: an Arrival or Failure in state RECEIVE, else as the last
-        effect's docstring says. The guest does not run before the next poll."""
+        """Set the answer that the suspended guest waits for: an Arrival or Failure in state RECEIVE, otherwise as the
+        last effect's docstring says. The guest does not run before the next poll."""
 
     def close(self) -> None:
-        """Drop the guest in whatever state it is, a spinning one included; idempotent."""
+        """Drop the guest, whatever state it is in, even spinning. Idempotent."""
 
     def statistics(self) -> GuestStatistics:
-        """What it has used so far."""
+        """Return what the guest has used so far."""
 
 
 class GuestConfig(NamedTuple):
-    """What one guest is started with."""
+    """The configuration with which one guest is started."""
 
     our: Address
     memory_bytes: int
     entropy: Callable[[int], bytes] | None = None
     """Source of the guest's WASI randomness; None: the host's. Given in replayable runs."""
     clock: Callable[[], int] | None = None
-    """Nanoseconds since 1970, for WASI's clock of that kind; None: the host's. Given in replayable runs."""
+    """WASI's wall clock, in nanoseconds since 1970; None: the host's. Given in replayable runs."""
     drive: str | None = None
     """A host folder that the guest sees as `/` (G28); None: no folder."""
     monotonic: Callable[[], int] | None = None
-    """Nanoseconds, for the one that nobody can set; None: as `clock`."""
+    """WASI's monotonic clock, in nanoseconds; None: as `clock`."""
     files: int = MAX_GUEST_FILES
     """Files of the drive that the guest may have open at once, where it uses WASI preview 1."""
 
@@ -214,10 +214,11 @@ class Program(Protocol):
     """Compiled code, ready to be started any number of times."""
 
     opens_files: bool
-    """Whether it imports what of WASI makes and opens files: its guests write to their drive by themselves."""
+    """Whether the program imports the WASI functions that create and open files: its guests then write to their drive
+    by themselves."""
 
     def start(self, config: GuestConfig) -> Guest:
-        """A new guest that has not run yet.
+        """Return a new guest that has not run yet.
 
         Raises BadModule if it cannot be linked, GuestTrap if instantiation traps.
         """

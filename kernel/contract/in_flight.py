@@ -1,15 +1,15 @@
-"""How much is on its way to other nodes, and who waits until that is less (G24).
+"""How much is in flight to other nodes, and which processes wait until that is less (G24).
 
-A message counts from when it is given to the net until the peer's kernel has taken it, or it has failed: for as long
-as it takes up memory here. It counts for its pair, a process and the node that it sends to: a node that takes nothing
+A message counts from when it is given to the net until the peer's kernel has taken it, or it has failed: for as long as
+it takes up memory here. It counts for its pair, a process and the node that it sends to: a node that takes nothing
 holds up what is for it, and nothing else. Pairs go by name and not by life, so that restarting gains nothing. It counts
 for the package and that node as well, since a process can spawn others, and for the node, whose part of all memory that
 is (`memory`).
 
-A process whose pair is full is set aside with the rest of its effects, like one whose local target has no room
-(`backpressure`), when it wants to send a request there; it goes on when some of that has gone, or its request's timeout
-passes. An answer never holds up who gives it: answers are counted by themselves, and one beyond the bound comes back
-(G15). What system processes send fails beyond it, since they cannot wait.
+A process whose pair is full is set aside with the rest of its effects, like one whose local target has no capacity
+(`backpressure`), when it sends a request there; it goes on when some of that has gone, or its request's timeout passes.
+An answer never holds up the process that gives it: answers are counted by themselves, and one beyond the bound comes
+back (G15). What system processes send fails beyond it, since they cannot wait.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SYSTEM = ProcessId("", "", "")
 
 
 class InFlight:
-    """All of it."""
+    """All messages of one node that are in flight to other nodes."""
 
     def __init__(self, memory: Memory = UNMETERED) -> None:
         self._memory = memory
@@ -37,18 +37,18 @@ class InFlight:
         self._packages: WeakValueDictionary[tuple[PackageId, str, bool], Lot] = WeakValueDictionary()
         self._processes: WeakValueDictionary[tuple[ProcessId, str, bool], Lot] = WeakValueDictionary()
         self.messages = 0
-        """On their way from all processes, system processes included."""
+        """Messages in flight from all processes, system processes included."""
 
     def requests(self, process: ProcessId, node: str) -> int:
-        """Requests of a process that are on their way to a node."""
+        """Return how many requests of a process are in flight to a node."""
         lot = self._processes.get((process, node, False))
         return 0 if lot is None else lot.messages
 
     def full(self, envelope: Envelope, sender: Process | None) -> Lot | None:
-        """What a sender has to wait for before it sends this; None: it need not. If nothing of that is on its way,
-        nothing that goes would wake it."""
+        """Return the lot that a sender has to wait for before it sends this, or None if it need not wait. If nothing of
+        that lot is in flight, nothing will wake the sender."""
         lot = self._lot(envelope, sender)
-        while lot.outer is not None:  # what `has_room` says, without the calls: this is asked for every message
+        while lot.outer is not None:  # the same as `has_room`, without the calls: this runs for every message
             if lot.messages >= lot.most_messages or (lot.messages and lot.bytes >= lot.most_bytes):
                 return lot
             lot = lot.outer
@@ -62,7 +62,7 @@ class InFlight:
         return None if small or lot.account.may_add(size + limits.MESSAGE_MEMORY_BYTES) else lot
 
     def sent(self, envelope: Envelope, sender: Process | None, size: int) -> Lot:
-        """A message is on its way; what `gone` is to be told."""
+        """Count a message that is in flight; return the lot to pass to `gone`."""
         first = lot = self._lot(envelope, sender)
         self.messages += 1
         while True:
@@ -75,7 +75,7 @@ class InFlight:
         return first
 
     def gone(self, lot: Lot, size: int) -> bool:
-        """It is so no longer; whether anybody waits for that: see `freed`."""
+        """Count a message as no longer in flight; return whether any process waits for that (see `freed`)."""
         self.messages -= 1
         awaited = False
         while True:
@@ -89,7 +89,8 @@ class InFlight:
         return awaited
 
     def freed(self, lot: Lot) -> Iterator[Process]:
-        """The processes that may try again now that something of it is gone, each after the one before it has tried."""
+        """Yield the processes that may try again now that a message of the lot is gone, each after the one before it
+        has tried."""
         each: Lot | None = lot
         while each is not None:
             while each.waiters and each.has_room():
@@ -102,8 +103,8 @@ class InFlight:
             each = each.outer
 
     def give_up(self, sender: Process) -> None:
-        """It waits no longer."""
-        lot = sender.requests_abroad
+        """Remove a sender that waits no longer."""
+        lot = sender.requests_in_flight
         while lot is not None:
             if sender in lot.waiters:
                 lot.waiters.remove(sender)
@@ -114,29 +115,29 @@ class InFlight:
         answer = type(envelope.message) is Response
         if sender is None:
             return self._of_process(SYSTEM, node, answer)
-        lot = sender.answers_abroad if answer else sender.requests_abroad
+        lot = sender.answers_in_flight if answer else sender.requests_in_flight
         if lot is None or lot.node != node:
             lot = self._of_process(sender.address.process, node, answer)
             if answer:
-                sender.answers_abroad = lot
+                sender.answers_in_flight = lot
             else:
-                sender.requests_abroad = lot
+                sender.requests_in_flight = lot
         return lot
 
     def _of_process(self, process: ProcessId, node: str, answer: bool) -> Lot:
         lot = self._processes.get((process, node, answer))
         if lot is None:
             outer = self._of_package(process.package_id, node, answer) if process is not SYSTEM else self._of_node(node)
-            most = limits.MAX_ABROAD_ANSWERS if answer else limits.MAX_ABROAD_MESSAGES
-            lot = Lot(node, most, limits.MAX_ABROAD_BYTES, outer, UNMETERED)
+            most = limits.MAX_IN_FLIGHT_ANSWERS if answer else limits.MAX_IN_FLIGHT_MESSAGES
+            lot = Lot(node, most, limits.MAX_IN_FLIGHT_BYTES, outer, UNMETERED)
             self._processes[process, node, answer] = lot
         return lot
 
     def _of_package(self, package: PackageId, node: str, answer: bool) -> Lot:
         lot = self._packages.get((package, node, answer))
         if lot is None:
-            most = limits.MAX_PACKAGE_ABROAD_ANSWERS if answer else limits.MAX_PACKAGE_ABROAD_MESSAGES
-            lot = Lot(node, most, limits.MAX_PACKAGE_ABROAD_BYTES, self._of_node(node), UNMETERED)
+            most = limits.MAX_PACKAGE_IN_FLIGHT_ANSWERS if answer else limits.MAX_PACKAGE_IN_FLIGHT_MESSAGES
+            lot = Lot(node, most, limits.MAX_PACKAGE_IN_FLIGHT_BYTES, self._of_node(node), UNMETERED)
             self._packages[package, node, answer] = lot
         return lot
 

@@ -12,15 +12,15 @@ from typing import Any, NoReturn
 from kernel.contract.limits import MAX_JSON_DEPTH
 
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-"""A string, or what there is of it: possessive, so that a text of quotes costs no more than its length."""
+"""A string, or the beginning of one: possessive, so that a text of quotes costs no more than its length."""
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 """What each bracket adds to the nesting, as a signed byte."""
 _NO_BRACKETS = bytes(each for each in range(256) if each not in b"[{]}")
 
 
 def parse_untrusted(text: str) -> Any:
-    """The value; raises ValueError for anything that RFC 8259 does not call JSON, such as NaN or a lone surrogate that
-    is not escaped, for a number that no double holds, and for arrays and objects nested deeper than
+    """Return the value. Raises ValueError for anything that RFC 8259 does not call JSON, such as NaN or a lone
+    surrogate that is not escaped, for a number that no double holds, and for arrays and objects nested deeper than
     `limits.MAX_JSON_DEPTH`: whatever passes here can be written and parsed again, however deep our own stack is."""
     if not text.isascii():
         text.encode()  # JSON is UTF-8 (RFC 8259, 8.1); raises a ValueError
@@ -30,7 +30,7 @@ def parse_untrusted(text: str) -> Any:
 
 
 def is_json(text: str) -> bool:
-    """Whether it is JSON."""
+    """Return whether a text is JSON."""
     try:
         parse_untrusted(text)
     except ValueError:
@@ -39,8 +39,8 @@ def is_json(text: str) -> bool:
 
 
 def _depth(text: str) -> int:
-    """How deep the brackets outside of strings are nested. A few passes, each at the speed of C: a mebibyte of brackets
-    takes less than parsing it."""
+    """Return how deep the brackets outside of strings are nested. It takes a few passes at the speed of C: a mebibyte
+    of brackets takes less than parsing it."""
     steps = _STRING.sub("", text).encode().translate(_STEPS, _NO_BRACKETS)
     return max(accumulate(array("b", steps)), default=0)
 
@@ -53,4 +53,4 @@ def _finite(number: str) -> float:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")

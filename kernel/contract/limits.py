@@ -1,11 +1,11 @@
-"""Every bound that the kernel keeps: a name, a unit and the reason. Nothing a guest can fill is without one."""
+"""Every bound that the kernel keeps: a name, a unit and the reason. Nothing that a guest can fill is unbounded."""
 
 MIB = 1 << 20
 
 MAX_BODY_BYTES = 10 * MIB
 """A message's body; the same bound as between nodes, so that a process need not know where its target runs."""
 MAX_BLOB_BYTES = 64 * MIB
-"""A message's blob; see MAX_BODY_BYTES."""
+"""A message's blob; the same bound as between nodes, so that a process need not know where its target runs."""
 MAX_CONTEXT_BYTES = MIB
 """A request's context: kept for as long as the request is outstanding."""
 MAX_METADATA_BYTES = MIB
@@ -19,7 +19,7 @@ MAX_NAME_BYTES = 1024
 MAX_PRINT_BYTES = 64 * 1024
 """One print to the terminal; longer ones are cut."""
 MAX_PARAMS_BYTES = 16 * 1024
-"""The params of one capability, also in their one spelling, which may be longer than what a guest wrote."""
+"""The params of one capability, also in canonical form, which may be longer than what a guest wrote."""
 MAX_CAPABILITIES = 1024
 """Capabilities in one list."""
 MAX_REQUESTS = 1024
@@ -49,7 +49,7 @@ MAX_WASM_STACK_BYTES = 512 * 1024
 MAX_EFFECT_BYTES = 64 * MIB
 """What a guest may emit within one poll before it is suspended until the kernel has applied it."""
 MAX_EFFECTS = 1024
-"""See MAX_EFFECT_BYTES, counted in effects."""
+"""Effects that a guest may leave within one poll before it is suspended until the kernel has applied them."""
 
 MAX_INBOX_MESSAGES = 4096
 """Messages that wait for one process."""
@@ -60,47 +60,47 @@ MAX_OUTSTANDING = 65536
 MAX_OUTSTANDING_BYTES = 512 * MIB
 """The outstanding requests of one process, with context and blob, and those whose error waits in its inbox."""
 UNPAID_OUTSTANDING_BYTES = 16 << 10
-"""So much of it may differ from what the process's account has."""
+"""How much the bytes outstanding may differ from what the process's account has been charged."""
 LITTLE_OUTSTANDING_BYTES = 64 << 10
-"""So much a process may have outstanding even when its package has used up its part of the memory."""
+"""How much a process may have outstanding even when its package has used up its part of the memory."""
 MAX_ANSWER_BYTES = 256 * MIB
 """Answers that wait for one process: when they are more, further ones become Timeout."""
 SMALL_MESSAGE_BYTES = 16 << 10
-"""What is smaller is always taken by who has nothing else that waits. A larger one has to find memory: as many such as
-there are processes, or names of nodes, would be beyond any budget."""
+"""A smaller message is always taken from a sender that has nothing else waiting. A larger one has to find memory: one
+for each process, or for each name of a node, would exceed any budget."""
 MESSAGE_MEMORY_BYTES = 512
 """Memory of a message that waits, beside its bytes: a dozen small objects."""
-MAX_ABROAD_MESSAGES = 1024
-"""Requests of one process that are on their way to one other node; more than enough to keep a distant one busy."""
-MAX_ABROAD_ANSWERS = 16_384
-"""The same of answers. Whoever gives them cannot wait, so this holds what an honest node may ask at once: the requests
-of four full inboxes."""
-MAX_ABROAD_BYTES = 64 * MIB
-"""The same in bytes of what they keep alive; one that is too large for the rest is still sent, or it could never be."""
-MAX_PACKAGE_ABROAD_MESSAGES = 8192
-"""The same of all processes of a package: an eighth of what may wait for one peer."""
-MAX_PACKAGE_ABROAD_ANSWERS = 32_768
-"""The same of answers: half of what may wait for one peer."""
-MAX_PACKAGE_ABROAD_BYTES = 128 * MIB
-"""The same in bytes: a quarter of what may wait for one peer."""
+MAX_IN_FLIGHT_MESSAGES = 1024
+"""Requests of one process that are in flight to one other node; more than enough to keep a distant one busy."""
+MAX_IN_FLIGHT_ANSWERS = 16_384
+"""Answers of one process that are in flight to one other node. A process that answers cannot wait, so this holds what
+an honest node may ask at once: the requests of four full inboxes."""
+MAX_IN_FLIGHT_BYTES = 64 * MIB
+"""Bytes that these messages keep alive; one that is too large for the rest is still sent, or it could never be."""
+MAX_PACKAGE_IN_FLIGHT_MESSAGES = 8192
+"""Requests of all processes of a package that are in flight to one node: an eighth of what may wait for one peer."""
+MAX_PACKAGE_IN_FLIGHT_ANSWERS = 32_768
+"""Answers of all processes of a package that are in flight to one node: half of what may wait for one peer."""
+MAX_PACKAGE_IN_FLIGHT_BYTES = 128 * MIB
+"""Bytes of a package's messages in flight to one node: a quarter of what may wait for one peer."""
 MAX_HELD_CAPABILITIES = 4096
-"""Capabilities that one process holds because it or its user wanted it to."""
+"""Capabilities that one process holds because it or its user wanted that."""
 MAX_HELD_BYTES = MIB
-"""See MAX_HELD_CAPABILITIES, counted in bytes of params and CAPABILITY_OVERHEAD_BYTES."""
+"""Bytes of these capabilities: their params, and CAPABILITY_OVERHEAD_BYTES for each."""
 MAX_PACKAGE_HELD_BYTES = 8 * MIB
-"""The same of all processes of one package: the store is written whole, and a process can spawn others."""
+"""Bytes held by all processes of one package: the store is written whole, and a process can spawn others."""
 MAX_GIVEN_CAPABILITIES = 1024
 """Capabilities, issued by the processes of one package, that others made a process hold without its asking."""
 MAX_GIVEN_BYTES = MIB
-"""See MAX_GIVEN_CAPABILITIES, counted in bytes."""
+"""Bytes of these capabilities."""
 MAX_PACKAGE_GIVEN_BYTES = 8 * MIB
-"""The same of one package's with all processes."""
+"""Bytes of capabilities, issued by one package's processes, that all processes were given."""
 CAPABILITY_OVERHEAD_BYTES = 128
 """Added to the length of each capability's params: its address, and its place in the store."""
 MAX_RECEIVED_CAPABILITIES = 1024
 """Capabilities that a process has received and may still save; the oldest go first."""
 MAX_RECEIVED_BYTES = 2 * MIB
-"""See MAX_RECEIVED_CAPABILITIES, counted in bytes."""
+"""Bytes of these capabilities."""
 MAX_REVOKED = 1024
 """Issuers of one package whose revocations are told apart; the oldest are merged into one of the whole package."""
 MAX_REVOKED_PACKAGES = 4096
@@ -109,7 +109,7 @@ MAX_PROCESSES = 11_000
 """Processes on one node. A guest takes five of the 65,530 memory mappings that Linux gives a process by default: at
 about 13,000 none is left, not even for a thread's stack."""
 MAX_PROCESSES_OF_PACKAGE = 10_500
-"""The same of one package, so that it leaves places to others."""
+"""Processes of one package, so that it leaves places to others."""
 MAX_DEAD_LETTERS = 1000
 """Undeliverable messages that are remembered, without blob; the oldest go first."""
 MAX_DEAD_LETTER_BODY = 1024

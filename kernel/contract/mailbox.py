@@ -23,11 +23,11 @@ class Delivery(NamedTuple):
 
     answer: Arrival | Failure
     prompt: ReplyTo | None
-    """The prompt from then on."""
+    """The prompt after this delivery."""
     keeps_prompt: bool
-    """The prompt stays as it is: a request that nobody waits for (G9)."""
+    """Whether the prompt stays as it is: a request that expects no response (G9)."""
     blob: LazyLoadBlob | None
-    """The process's current blob from then on (G11)."""
+    """The process's current blob after this delivery (G11)."""
     weight: int
     """Bytes that it counts against the mailbox; 0 for responses and errors."""
 
@@ -44,47 +44,47 @@ class Mailbox:
         self.requests = 0
         """Requests that wait."""
         self.bytes = 0
-        """Of those."""
+        """Bytes of these requests."""
         self.outcomes = 0
         """Responses and errors that wait."""
         self.answer_bytes = 0
-        """Of the responses among them."""
+        """Bytes of the responses among them."""
         self.error_bytes = 0
-        """Of the errors among them."""
+        """Bytes of the errors among them."""
 
     def __len__(self) -> int:
         return len(self._queue)
 
     def has_room(self) -> bool:
-        """Whether one more request, of any size, may come in: one that is too large for the rest of the room is
+        """Whether one more request, of any size, may come in: one that is too large for the rest of the capacity is
         still taken, or it could never be."""
         if not self._queue:
-            return True  # also without memory: nothing that it takes could make room for whoever waits
+            return True  # also without memory: nothing that the process takes could make capacity for what waits
         if self.requests >= limits.MAX_INBOX_MESSAGES or self.bytes >= limits.MAX_INBOX_BYTES:
             return False
         return self._account.has_room()
 
     def has_memory(self, size: int) -> bool:
-        """Whether there is memory for one more, of so many bytes."""
+        """Return whether there is memory for one more message, of `size` bytes."""
         return size < limits.SMALL_MESSAGE_BYTES or self._account.may_add(size + limits.MESSAGE_MEMORY_BYTES)
 
     def has_room_for_answer(self, size: int) -> bool:
-        """Whether one more answer, of so many bytes, may come in."""
+        """Return whether one more answer, of `size` bytes, may come in."""
         return self.answer_bytes < limits.MAX_ANSWER_BYTES and self._account.has_room() and self.has_memory(size)
 
     def put(self, delivery: Delivery, node: str | None = None) -> None:
-        """Add at the end of what has come from a node; None: this one."""
+        """Add a delivery at the end of what has come from a node; None: this one."""
         self._queue.put(node, delivery)
         self._count(delivery, 1)
 
     def take(self) -> Delivery:
-        """Remove the next; raises IndexError if there is none."""
+        """Remove the next delivery and return it. Raises IndexError if there is none."""
         delivery = self._queue.take()
         self._count(delivery, -1)
         return delivery
 
     def _count(self, delivery: Delivery, sign: int) -> None:
-        """It comes (1) or goes (-1)."""
+        """Count a delivery that comes (1) or goes (-1)."""
         size = delivery.weight
         if size:
             self.bytes += sign * size
@@ -104,11 +104,11 @@ class Mailbox:
             self._account.remove(size + limits.MESSAGE_MEMORY_BYTES)
 
     def deliveries(self) -> Iterable[Delivery]:
-        """All of them, in order from each node; not to be kept."""
+        """All deliveries, in order from each node; not to be kept."""
         return self._queue
 
     def replace(self, change: Callable[[Delivery], Delivery]) -> None:
-        """Put another delivery of the same kind in each one's place."""
+        """Replace each delivery with another one of the same kind."""
 
         def replaced(delivery: Delivery) -> Delivery:
             other = change(delivery)

@@ -1,7 +1,7 @@
 """Who pays for the memory that messages take while they wait: an account for each process, and for each other node.
 
-The kernel decides nothing about the whole: whoever runs it has one budget for all that waits in the node
-and gives it accounts of that. A kernel without one bounds each inbox and each pair alone.
+The kernel decides nothing about the whole. The node has one budget for all that waits in it, and gives the kernel
+accounts of that. A kernel without a budget bounds each inbox and each pair alone.
 """
 
 from __future__ import annotations
@@ -12,60 +12,60 @@ from kernel.contract.address import ProcessId
 
 
 class Account(Protocol):
-    """What one holder has of the budget."""
+    """One holder's part of the budget."""
 
     @property
     def exhausted(self) -> bool:
-        """Whether all of its package together has as much as one package may have."""
+        """Whether the holder's package has as much, all together, as one package may have."""
 
     def has_room(self) -> bool:
         """Whether one more message, of any size, may be added."""
 
     def may_add(self, size: int) -> bool:
-        """Whether it may have so many bytes more."""
+        """Return whether the holder may have `size` bytes more."""
 
     def add(self, size: int) -> None:
-        """It holds so many bytes more."""
+        """Charge the holder for `size` bytes more."""
 
     def remove(self, size: int) -> None:
-        """It holds so many bytes less."""
+        """Return `size` bytes to the budget."""
 
 
 class Memory(Protocol):
     """The accounts of one node."""
 
     def of_process(self, process: ProcessId) -> Account:
-        """That of what waits in a process's inbox; the same for all its lives."""
+        """Return the account of what waits in a process's inbox; the same for all its lives."""
 
     def of_node(self, name: str) -> Account:
-        """That of what is on its way to another node."""
+        """Return the account of what is in flight to another node."""
 
 
 class Unmetered:
-    """No budget: an account that always has room, and the memory of a kernel that has no other."""
+    """An account without a budget, which always has capacity, and the memory of a kernel that has no other."""
 
     exhausted = False
 
     def has_room(self) -> bool:
-        """Yes."""
+        """Always True."""
         return True
 
     def may_add(self, size: int) -> bool:
-        """Yes."""
+        """Return True."""
         return True
 
     def add(self, size: int) -> None:
-        """Nothing is counted."""
+        """Count nothing."""
 
     def remove(self, size: int) -> None:
-        """Nothing is counted."""
+        """Count nothing."""
 
     def of_process(self, process: ProcessId) -> Account:
-        """Itself."""
+        """Return this same account."""
         return self
 
     def of_node(self, name: str) -> Account:
-        """Itself."""
+        """Return this same account."""
         return self
 
 

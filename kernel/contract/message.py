@@ -20,15 +20,15 @@ class LazyLoadBlob(NamedTuple):
 
     mime: str | None
     bytes: Buffer
-    """Read-only by agreement: whoever made the buffer never writes to it again."""
+    """Read-only by agreement: the code that made the buffer never writes to it again."""
 
 
 class Request(NamedTuple):
     """A message that may want an answer."""
 
     inherit: bool
-    """Continue the lineage of the message being handled: its blob (G11) and, if no response is expected, its
-    reply-to (G10)."""
+    """Whether it continues the lineage of the message being handled: its blob (G11) and, if no response is expected,
+    its reply-to (G10)."""
     expects_response: int | None
     """Seconds until the requester gets Timeout; None: no response is wanted (G7)."""
     body: bytes
@@ -41,7 +41,7 @@ class Response(NamedTuple):
     """The answer to a request."""
 
     inherit: bool
-    """Attach the blob of the message being handled (G11)."""
+    """Whether the blob of the message being handled is attached (G11)."""
     body: bytes
     metadata: str | None = None
     capabilities: tuple[Capability, ...] = ()
@@ -58,28 +58,30 @@ class Envelope(NamedTuple):
     """A message on its way (G2)."""
 
     id: int
-    """u64; of a response: the id of the request that it answers."""
+    """A u64; for a response, the id of the request that it answers."""
     source: Address
     target: Address
     reply_to: ReplyTo | None
     message: Request | Response
     blob: LazyLoadBlob | None = None
     claimed: bool = False
-    """The source's process id is what another node says it is (G3)."""
+    """Whether the source's process id is only claimed by another node (G3)."""
 
 
 def is_claim(source: Address, our: str) -> bool:
-    """Whether the process in a message's source is what another node says it is: only the node is proven (G3)."""
+    """Return whether the process in a message's source is what another node says it is: only the node is
+    proven (G3).
+    """
     return source.node != our
 
 
 def marked(source: object, *, claim: bool) -> str:
-    """A message's source as every log, table and trace shows it."""
+    """Return a message's source as every log, table and trace shows it."""
     return f"{source} (claim)" if claim else str(source)
 
 
 def size_of(message: Request | Response, blob: LazyLoadBlob | None) -> int:
-    """Bytes that a message keeps alive, all of it."""
+    """Return the bytes that a message keeps alive, all of it."""
     size = len(message.body)
     if blob is not None:
         size += len(blob.bytes) + (len(blob.mime) if blob.mime is not None else 0)
@@ -91,7 +93,7 @@ def size_of(message: Request | Response, blob: LazyLoadBlob | None) -> int:
 
 
 _BYTES_PER_CHARACTER = 4
-"""Of a text, at most."""
+"""Bytes of a character of text, at most."""
 
 
 class SendErrorKind(enum.Enum):
@@ -139,11 +141,12 @@ _OFFLINE = frozenset(
         Reason.CONNECTION_LOST,
     }
 )
-"""The target node cannot be reached, as far as this one can find out within its budget (`net.base.limits`)."""
+"""Reasons for which the target node cannot be reached, as far as this one can find out within its budget
+(`net.base.limits`)."""
 
 
 def kind_of(reason: Reason) -> SendErrorKind:
-    """What a process is told: Offline if the node definitively cannot be reached, Timeout for all else (G13)."""
+    """Return what a process is told: Offline if the node definitively cannot be reached, Timeout for all else (G13)."""
     return SendErrorKind.OFFLINE if reason in _OFFLINE else SendErrorKind.TIMEOUT
 
 
@@ -158,7 +161,7 @@ class SendError(NamedTuple):
 
 
 def returned(envelope: Envelope, reason: Reason) -> SendError:
-    """A message as it comes back to its sender."""
+    """Return a message as it comes back to its sender."""
     return SendError(kind_of(reason), envelope.target, envelope.message, envelope.blob, reason)
 
 
@@ -183,7 +186,7 @@ class OnExit(NamedTuple):
 
     action: OnExitAction
     requests: tuple[OnExitRequest, ...] = ()
-    """Only with REQUESTS."""
+    """The requests to send, only with REQUESTS."""
 
 
 ON_EXIT_NONE = OnExit(OnExitAction.NONE)

@@ -50,12 +50,12 @@ class Outstanding:
         "holders",
         "id",
         "owner",
-        "passed_outside",
         "prompt",
         "request",
         "size",
         "target",
         "token",
+        "untracked",
     )
 
     def __init__(
@@ -68,25 +68,25 @@ class Outstanding:
     ) -> None:
         self.id = id
         self.owner = owner
-        """None: a system process, which gets the outcome by its token."""
+        """The process that sent it; None: a system process, which gets the outcome by its token."""
         self.request = request
         self.target = target
         self.deadline = deadline
         self.context: bytes | None = None
         self.blob: LazyLoadBlob | None = None
         self.prompt: ReplyTo | None = None
-        """The owner's when it sent this (G9); without an owner, where the answer goes."""
+        """The owner's prompt when it sent this (G9); without an owner, where the answer goes."""
         self.token: object = None
         self.size = 0
         """Bytes of body, context and blob."""
         self.holders: list[Process] = []
         """Local processes that owe the answer; if all of them end, nobody will give it (G14)."""
-        self.passed_outside = False
-        """The answer may come from where no end is seen: another node, or a system process."""
+        self.untracked = False
+        """Whether the answer may come from where no end is seen: another node, or a system process."""
 
 
 class Stall(NamedTuple):
-    """A process that waits for room: what it still has to do once there is some (G24)."""
+    """What a process that waits for capacity still has to do once there is some (G24)."""
 
     envelope: Envelope
     context: bytes | None
@@ -97,16 +97,17 @@ class Stall(NamedTuple):
 
 
 class Parked(NamedTuple):
-    """A message from a peer that waits for room, or for its target to be started; its receipt, and so the peer's
-    credit, is held back. Or a request of a system process that waits for the latter."""
+    """A message from a peer that waits for capacity, or for its target to be started; its receipt, and so the peer's
+    credit, is held back. Or a request of a system process that waits for a target to be started."""
 
     envelope: Envelope
     receipt: object
-    """None for that of a system process."""
+    """The peer's receipt; None for a request of a system process."""
 
 
 class Lot:
-    """What is on its way from one sender to one node. It lives as long as a process or a message knows it."""
+    """The messages in flight from one sender to one node, as an account. It lives as long as a process or a message
+    refers to it."""
 
     __slots__ = (
         "__weakref__",
@@ -125,17 +126,17 @@ class Lot:
         self.most_messages = most_messages
         self.most_bytes = most_bytes
         self.outer = outer
-        """What counts for this one counts for that one too."""
+        """The lot in which everything of this one counts too."""
         self.account = account
-        """Who pays for the memory."""
+        """The account that pays for the memory."""
         self.messages = 0
         self.bytes = 0
         self.waiters: deque[Process] = deque()
-        """Those that wait for this one, in order."""
+        """Processes that wait for this one, in order."""
 
     def has_room(self) -> bool:
-        """Whether one more message, of any size, may be sent. With nothing on its way there is: nothing that goes
-        could wake who waits."""
+        """Whether one more message, of any size, may be sent. With nothing in flight it may: nothing that goes could
+        wake a process that waits."""
         if not self.messages:
             return True
         return self.messages < self.most_messages and self.bytes < self.most_bytes and self.account.has_room()
@@ -147,7 +148,7 @@ class Process:
     __slots__ = (
         "account",
         "address",
-        "answers_abroad",
+        "answers_in_flight",
         "awaited",
         "blob",
         "kin",
@@ -160,7 +161,7 @@ class Process:
         "outstanding_paid",
         "owes",
         "prompt",
-        "requests_abroad",
+        "requests_in_flight",
         "stall",
         "started_at",
         "waiters",
@@ -179,27 +180,27 @@ class Process:
         """The id of the request whose response it awaits, while `waiting` says so."""
         self.prompt: ReplyTo | None = None
         self.blob: LazyLoadBlob | None = None
-        """Of the message being handled (G11)."""
+        """The blob of the message being handled (G11)."""
         self.outstanding: set[int] = set()
         self.account = account
-        """Pays for what waits for it, and for what it waits for."""
+        """Pays for what waits for the process, and for what the process waits for."""
         self.outstanding_bytes = 0
         self.outstanding_paid = 0
-        """Of those, what the account has (`outstanding`)."""
+        """Bytes of its outstanding requests that the account was charged for (`outstanding`)."""
         self.owes: set[int] = set()
         """Ids of outstanding requests, of processes on this node, whose answer this one owes."""
         self.stall: Stall | None = None
         self.waiters: FairQueue[Process | Parked] = FairQueue()
-        """Whoever waits for room in this mailbox, in order (G4); nodes take turns."""
-        self.requests_abroad: Lot | None = None
-        """What counts its requests to the node to which it sent the last one."""
-        self.answers_abroad: Lot | None = None
-        """What counts its answers to the node to which it gave the last one."""
+        """What waits for capacity in this mailbox, in order (G4); nodes take turns."""
+        self.requests_in_flight: Lot | None = None
+        """Counts its requests to the node to which it sent the last one."""
+        self.answers_in_flight: Lot | None = None
+        """Counts its answers to the node to which it gave the last one."""
         self.messages = 0
-        """Handed to it so far."""
+        """Messages handed to it so far."""
 
     def waits_still(self, before: Stall | None) -> bool:
-        """Whether it waits to send the same message as before it has tried."""
+        """Return whether the process waits to send the same message as before it has tried."""
         return self.stall is not None and before is not None and self.stall.envelope is before.envelope
 
     def __repr__(self) -> str:

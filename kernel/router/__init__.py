@@ -1,1 +1,1 @@
-"""The router: events and the time in, actions out; imports `contract` and `capabilities`."""
+"""The router: events and the time go in, actions come out. Imports `contract` and `capabilities`."""

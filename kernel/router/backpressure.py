@@ -1,9 +1,9 @@
-"""Who waits for room in a mailbox, and how they go on (G24).
+"""Which senders wait for capacity in a mailbox, and how they go on (G24).
 
-A sender whose target has no room is set aside with the rest of its effects (`Stall`), in the target's queue; a message
-from a peer is parked there, and holds back the peer's credit. When the target takes a message, or ends, they move on,
-one after the other and from here alone: letting one go on can let others move, and the chain of those may be as long as
-there are processes. A sender of which too much is on its way to other nodes waits in the same manner, at its account
+A sender whose target has no capacity is set aside with the rest of its effects (`Stall`), in the target's queue; a
+message from a peer is parked there, and holds back the peer's credit. When the target takes a message, or ends, they
+move on, one after the other and from here alone: letting one go on can let others move, and the chain of those may be
+as long as there are processes. A sender with too much in flight to other nodes waits in the same manner, at its account
 (`in_flight`).
 """
 
@@ -22,13 +22,13 @@ from kernel.router.state import Apply, KernelState
 
 
 class Backpressure:
-    """See the module's text."""
+    """The senders that wait for capacity."""
 
     def __init__(
         self, state: KernelState, handover: Handover, outcomes: Outcomes, routing: Routing, apply: Apply
     ) -> None:
         self._moves: deque[Process | Parked] = deque()
-        """Processes whose mailbox has room again, and those who waited for one that has ended."""
+        """Processes whose mailbox has capacity again, and senders that waited for one that has ended."""
         self._settling = False
         self._state = state
         self._handover = handover
@@ -40,33 +40,33 @@ class Backpressure:
         self._route = routing.route
 
     def set_aside(self, sender: Process, rest: deque[Effect], poll: Poll, end: End | None) -> None:
-        """A sender waits for room: this is what it goes on with."""
+        """Keep what a sender goes on with when there is capacity."""
         assert sender.stall is not None
         sender.stall = sender.stall._replace(rest=rest, poll=poll, end=end)
         sender.waiting = Waiting.ROOM
 
     def release(self, target: Process) -> None:
-        """A process has ended: whoever waited for room there waits no longer."""
+        """Let all that waited for capacity at a process go on, since it has ended."""
         self._moves.extend(target.waiters.drain())
         self._settle()
 
     def free(self, target: Process) -> None:
-        """A process has taken a message: there may be room for whoever waits."""
+        """Let senders that wait go on, since a process has taken a message and there may be capacity."""
         self._moves.append(target)
         self._settle()
 
     def retry(self, sender: Process) -> None:
-        """What a process waited to send may find its place now."""
+        """Let a process try again to send what it waits to send."""
         self._moves.append(sender)
         self._settle()
 
     def freed(self, lot: Lot) -> None:
-        """A message is no longer on its way to another node, and somebody waits for that."""
+        """Let senders that wait go on, since a message to another node is no longer in flight."""
         for each in self._in_flight.freed(lot):
             self.retry(each)
 
     def _settle(self) -> None:
-        """Let all move on who can; what comes of that is added to `_moves`, and done by the same loop."""
+        """Let all move on that can; what comes of that is added to `_moves`, and done by the same loop."""
         if self._settling:
             return
         self._settling = True
@@ -84,7 +84,7 @@ class Backpressure:
             self._admit(move)
 
     def _admit(self, target: Process) -> None:
-        """A mailbox has room again: let in whoever waits, in order."""
+        """Admit what waits for a mailbox that has capacity again, in order."""
         while target.waiters and target.mailbox.has_room():
             waiter = target.waiters.take()
             if isinstance(waiter, Parked):

@@ -16,7 +16,7 @@ _new = tuple.__new__
 
 
 class Handover:
-    """See the module's text."""
+    """The senders that wait for capacity."""
 
     def __init__(self, state: KernelState) -> None:
         self._our = state.our
@@ -27,7 +27,7 @@ class Handover:
     # --- to processes -----------------------------------------------------------------------------------------------
 
     def answer_call(self, process: Process, answer: object) -> None:
-        """The call that a process waits for has its answer; one that is being ended gets none."""
+        """Answer the call that a process waits for, unless the process is being ended."""
         if process.waiting is Waiting.END:
             return
         process.waiting = Waiting.NOTHING
@@ -41,7 +41,7 @@ class Handover:
         keeps_prompt: bool,
         blob: LazyLoadBlob | None,
     ) -> None:
-        """Resume a process with a message; what else there is to it as in `Delivery`."""
+        """Resume a process with a message; the other parameters are as in `Delivery`."""
         state = self._state
         if state.tracer is not None:
             state.tracer.handed(process.address.process, answer, state.now)
@@ -55,14 +55,14 @@ class Handover:
         state.actions.append(_new(Resume, (process.address.process, answer)))
 
     def put(self, process: Process, delivery: Delivery) -> None:
-        """Hand something to a process, now if it waits for a message."""
+        """Deliver to a process: now if it waits for a message, otherwise through its mailbox."""
         if process.waiting is _RECEIVE:
             self.give(process, *delivery[:4])  # then its mailbox is empty
         else:
             process.mailbox.put(delivery)
 
     def put_request(self, receiver: Process, envelope: Envelope) -> None:
-        """Hand a request to a process that has room, or in the name of somebody who need not wait."""
+        """Deliver a request to a process that has capacity, or for a sender that need not wait."""
         id, source, _, reply_to, message, blob, _ = envelope
         arrival = _new(Arrival, (source, message, None, blob))
         if self._state.tracer is not None:
@@ -83,7 +83,7 @@ class Handover:
         self._state.actions.append(ToSystem(envelope))
 
     def to_peer(self, envelope: Envelope, context: bytes | None, sender: Process | None) -> None:
-        """Give a message to the net; see `Parcel`."""
+        """Give a message to the net (see `Parcel`)."""
         message, blob = envelope.message, envelope.blob
         if self._state.tracer is not None:
             if isinstance(message, Request):

@@ -1,6 +1,6 @@
 """What a process asks of the kernel besides messages: output, on-exit, capabilities, state.
 
-Each method applies one kind of effect. All return True: none of them can make a process wait for room.
+Each method applies one kind of effect. All return True: none of them can make a process wait for capacity.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from kernel.router.state import KernelState
 
 
 class HostCalls:
-    """Appliers of these effects."""
+    """Applies these effects."""
 
     def __init__(self, state: KernelState, handover: Handover, lifecycle: Lifecycle) -> None:
         self._grants = state.grants
@@ -33,27 +33,27 @@ class HostCalls:
         self._lifecycle = lifecycle
 
     def print(self, process: Process, effect: Print) -> bool:
-        """print-to-terminal, and the guest's own output."""
+        """Apply print-to-terminal, and the guest's own output."""
         self._state.emit(Output(process.address.process, effect.verbosity, effect.text))
         return True
 
     def set_on_exit(self, process: Process, effect: SetOnExit) -> bool:
-        """set-on-exit (G22)."""
+        """Apply set-on-exit (G22)."""
         process.on_exit = effect.on_exit
         return True
 
     def get_on_exit(self, process: Process, _: GetOnExit) -> bool:
-        """get-on-exit."""
+        """Apply get-on-exit."""
         self._handover.answer_call(process, process.on_exit)
         return True
 
     def our_capabilities(self, process: Process, _: OurCapabilities) -> bool:
-        """our-capabilities."""
+        """Apply our-capabilities."""
         self._handover.answer_call(process, self._grants.of(process.address.process))
         return True
 
     def save_capabilities(self, process: Process, effect: SaveCapabilities) -> bool:
-        """save-capabilities (G20)."""
+        """Apply save-capabilities (G20)."""
         ours = process.address
         kept = self._grants.savable(ours, effect.capabilities)
         if len(kept) < len(effect.capabilities):
@@ -63,20 +63,20 @@ class HostCalls:
         return True
 
     def drop_capabilities(self, process: Process, effect: DropCapabilities) -> bool:
-        """drop-capabilities."""
+        """Apply drop-capabilities."""
         self._grants.drop(process.address.process, effect.capabilities)
         return True
 
     def get_state(self, process: Process, _: GetState) -> bool:
-        """get-state."""
+        """Apply get-state."""
         return self._use_state(process, StateAction.GET, b"")
 
     def set_state(self, process: Process, effect: SetState) -> bool:
-        """set-state: answered when it is durable (G27)."""
+        """Apply set-state, which is answered when it is durable (G27)."""
         return self._use_state(process, StateAction.SET, effect.state)
 
     def clear_state(self, process: Process, _: ClearState) -> bool:
-        """clear-state."""
+        """Apply clear-state."""
         return self._use_state(process, StateAction.CLEAR, b"")
 
     def _use_state(self, process: Process, action: StateAction, state: bytes) -> bool:
@@ -85,7 +85,7 @@ class HostCalls:
         return True
 
     def on_state_used(self, event: StateUsed) -> None:
-        """The disk has done what a process asked of its state."""
+        """Answer a process whose state the disk has read or changed."""
         process = event.token
         assert isinstance(process, Process)
         if self._lifecycle.processes.get(process.address.process) is not process:

@@ -17,7 +17,7 @@ _new = tuple.__new__
 
 
 class Incoming:
-    """Handlers of these events."""
+    """Handles these events."""
 
     def __init__(self, state: KernelState, handover: Handover, outcomes: Outcomes, backpressure: Backpressure) -> None:
         self._state = state
@@ -30,7 +30,9 @@ class Incoming:
         self._starting = state.starting
 
     def on_from_peer(self, event: FromPeer) -> None:
-        """A message from another node: to a process that may use the network, when it has room (G19, G24)."""
+        """Deliver a message from another node: to a process that may use the network, when it has capacity
+        (G19, G24).
+        """
         envelope, receipt = event
         if type(envelope.message) is Response:
             self._state.emit(_new(Taken, (receipt,)))
@@ -38,7 +40,7 @@ class Incoming:
             return
         receiver = self._processes.get(envelope.target.process)
         if receiver is None and self._starting.wait(envelope.target.process, Parked(envelope, receipt)):
-            return  # it comes when that has been started
+            return  # it is delivered when that has been started
         if self._state.tracer is not None:
             self._state.tracer.sent(envelope, self._state.now)
         if receiver is None:
@@ -59,7 +61,7 @@ class Incoming:
 
     def _on_peer_response(self, envelope: Envelope) -> None:
         entry = self._outstanding.get(envelope.id)
-        if entry is not None and not entry.passed_outside:
+        if entry is not None and not entry.untracked:
             self._outcomes.drop(envelope)  # no other node has ever had it to answer
         elif entry is None or entry.owner is None or entry.owner.address != envelope.target:
             if entry is not None and entry.owner is None and envelope.target.process in self._state.system:
@@ -78,23 +80,23 @@ class Incoming:
         self._outcomes.deliver(entry, answer, envelope.blob)
 
     def on_peer_took(self, event: PeerTook) -> None:
-        """Another node's kernel has a message."""
+        """Note that another node's kernel has taken a message."""
         if self._state.tracer is not None:
             self._state.tracer.arrived(event.parcel.envelope, self._state.now)
         self._gone(event.parcel)
 
     def on_peer_failed(self, event: PeerFailed) -> None:
-        """A message for another node came back."""
+        """Handle a message for another node that came back."""
         self._failed(event.parcel, event.reason)
         self._gone(event.parcel)
 
     def _gone(self, parcel: Parcel) -> None:
-        """A message is no longer on its way to another node."""
+        """Account for a message that is no longer in flight."""
         if self._in_flight.gone(parcel.lot, parcel.size):
             self._backpressure.freed(parcel.lot)
 
     def _failed(self, parcel: Parcel, reason: Reason) -> None:
-        """Give it back with context and prompt, to the life that sent it (G14, G15)."""
+        """Return a message with context and prompt to the life that sent it (G14, G15)."""
         envelope, context, prompt, life, _, _ = parcel
         message = envelope.message
         if isinstance(message, Request) and message.expects_response is not None:
@@ -110,7 +112,7 @@ class Incoming:
             self._handover.put(sender, Delivery(Failure(error, context), prompt, False, envelope.blob, 0))
 
     def on_inject(self, event: Inject) -> None:
-        """A system process sends a request, in the node's own name: no capability is needed, and no room."""
+        """Send a system process's request, in the node's own name: it needs neither a capability nor capacity."""
         source, target, request, blob, token = event
         id = self._state.fresh_id()
         if target.node == OUR_NODE:
@@ -136,7 +138,7 @@ class Incoming:
         self._place(envelope)
 
     def _place(self, envelope: Envelope) -> None:
-        """Hand a system process's request to whoever it is for on this node."""
+        """Deliver a system process's request on this node."""
         target = envelope.target.process
         receiver = self._processes.get(target)
         if receiver is not None:
@@ -149,7 +151,7 @@ class Incoming:
             self._outcomes.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
 
     def on_reply(self, event: Reply) -> None:
-        """A system process answers a request."""
+        """Deliver a system process's answer to a request."""
         source, reply_to, response, blob = event
         envelope = Envelope(reply_to.id, Address(self._state.our, source), reply_to.address, None, response, blob)
         if reply_to.address.node != self._state.our:
@@ -167,11 +169,11 @@ class Incoming:
     # --- processes that are about to be started ---------------------------------------------------------------------
 
     def on_expect(self, event: Expect) -> None:
-        """What is sent to these waits from now on."""
+        """Make messages to these processes wait from now on."""
         self._starting.add(event.processes)
 
     def on_settled(self, event: Settled) -> None:
-        """They have been started, or will not be: whoever waits for them goes on."""
+        """Let all that waits for these processes go on: they have been started, or will not be."""
         for process in event.processes:
             for waiter in self._starting.take(process):
                 self._go_on(waiter)

@@ -101,8 +101,8 @@ class Kernel:
         system: Iterable[tuple[ProcessId, bool]] = (),
         memory: Memory = UNMETERED,
     ) -> None:
-        """`fresh_id` gives unpredictable u64s; `system` the system processes of this node and whether each is public;
-        `memory` pays for what waits."""
+        """`fresh_id` returns unpredictable u64s; `system` is the system processes of this node and whether each is
+        public; `memory` pays for what waits."""
         grants, in_flight = Grants(our), InFlight(memory)
         self._state = state = KernelState(our, dict(system), memory, fresh_id, grants, in_flight)
         self.our = our
@@ -112,7 +112,7 @@ class Kernel:
         self.starting = state.starting
         self.outstanding = state.outstanding
         self.processes = state.processes
-        """What runs; for others than the lifecycle not to be changed."""
+        """The running processes; only the lifecycle may change the table."""
         self._handover = handover = Handover(state)
         self._give = handover.give
         self._outcomes = outcomes = Outcomes(state, handover, self._apply)
@@ -169,7 +169,7 @@ class Kernel:
     # --- the five verbs ---------------------------------------------------------------------------------------------
 
     def handle(self, event: Event, now: float) -> list[Action]:
-        """Take one event; the actions that follow from it, in order."""
+        """Handle one event; return the actions that follow from it, in order."""
         state = self._state
         state.now = now
         self._handlers[type(event)](event)
@@ -177,7 +177,7 @@ class Kernel:
         return actions
 
     def polled(self, id: ProcessId, poll: Poll, effects: list[Effect], end: End | None, now: float) -> list[Action]:
-        """`handle` of a `Polled` that is not built: that is the one event of every message."""
+        """Handle a `Polled` event without building it, since there is one for every message."""
         state = self._state
         state.now = now
         process = self.processes.get(id)
@@ -188,7 +188,7 @@ class Kernel:
         return actions
 
     def next_deadline(self) -> float | None:
-        """When a `Tick` is due; None: not before the next event."""
+        """Return when a `Tick` is due, or None if not before the next event."""
         first, second = self.outstanding.next_deadline(), self.lifecycle.next_deadline()
         if first is None or (second is not None and second < first):
             return second
@@ -196,7 +196,7 @@ class Kernel:
 
     @property
     def tracer(self) -> Tracer | None:
-        """Is told of every message while somebody looks."""
+        """Is told of every message while there is one."""
         return self._state.tracer
 
     @tracer.setter
@@ -205,12 +205,12 @@ class Kernel:
         self._state.tracer = tracer
 
     def is_system(self, process: ProcessId) -> bool:
-        """Whether this is the id of one of this node's system processes."""
+        """Return whether this is the id of one of this node's system processes."""
         return process in self._state.system
 
     def statistics(self) -> dict[str, int]:
-        """Live figures, and since the start: `messages` handed to processes, requests `answered`, `offline`,
-        `timeout` (G5), responses `dropped`."""
+        """Return live figures and counts since the start: `messages` handed to processes, requests `answered`,
+        `offline`, `timeout` (G5), responses `dropped`."""
         return {
             "processes": len(self.processes),
             "outstanding": len(self.outstanding),
@@ -243,7 +243,7 @@ class Kernel:
         self._settle(process, poll, end)
 
     def _settle(self, process: Process, poll: Poll, end: End | None) -> None:
-        """All effects of a poll are applied: what now?"""
+        """Act on what a process waits for, after all effects of its poll are applied."""
         if poll is _POLLED_RECEIVE:
             process.waiting = _RECEIVE
             mailbox = process.mailbox
@@ -260,7 +260,7 @@ class Kernel:
     # --- what a process is handed -----------------------------------------------------------------------------------
 
     def _hand_over(self, process: Process) -> None:
-        """Give a process that waits for a message the first of its mailbox."""
+        """Hand the first delivery of its mailbox to a process that waits for a message."""
         self._give(process, *process.mailbox.take()[:4])
         if process.waiters:
             self._backpressure.free(process)

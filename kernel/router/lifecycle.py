@@ -46,13 +46,13 @@ from kernel.router.state import KernelState
 FIRST_BACK_OFF = 1.0
 """Seconds before the first restart; each further one doubles it (G22)."""
 LONGEST_BACK_OFF = 600.0
-"""Seconds."""
+"""The most seconds before a restart."""
 HEALTHY_AFTER = 5.0
-"""Times the back-off: a process that ran for so long starts again from the first back-off."""
+"""A multiple of the back-off: a process that ran for so long starts again from the first back-off."""
 
 KILLS_AT_ONCE = 128
-"""Processes that are ended without a pause, at 40 microseconds each, with all who are told of it; of more that are to
-end together the others run no longer, and end a few at a time, while messages flow."""
+"""Processes that are ended without a pause, at 40 microseconds each, with telling all that wait for them. If more are
+to end together, the others no longer run, and end a few at a time while messages flow."""
 
 RESERVED = ("distro", "sys")
 """Package and publisher of the system processes: no process of a guest gets an id there (G21)."""
@@ -96,18 +96,18 @@ class Lifecycle:
         self._restarts: list[_Restart] = []
         self._descent = Descent()
         self._doomed: dict[ProcessId, None] = {}
-        """Those that are about to end, and run no longer."""
+        """Processes that are about to end, and no longer run."""
         self._doomed_at = 0.0
         self._back_off: dict[ProcessId, float] = {}
         self._of_package: Counter[PackageId] = Counter()
-        """Running processes."""
+        """Running processes, by package."""
         self._restarted: dict[ProcessId, int] = {}
         self._number = 0
 
     # --- begin ------------------------------------------------------------------------------------------------------
 
     def on_start(self, event: Start) -> None:
-        """The node's user starts a process, in place of one of the same id if there is one."""
+        """Start a process for the node's user, in place of one of the same id if there is one."""
         process = event.launch.process
         if self._is_reserved(process):
             self._state.log(process, "cannot be started: the name is a system process's")
@@ -120,7 +120,7 @@ class Lifecycle:
         self._begin(event.launch, event.launch.on_exit)
 
     def _begin(self, launch: Launch, on_exit: OnExit, kin: Kin | None = None) -> None:
-        """`kin`: of its life, if it is started again."""
+        """Start a process; `kin` is that of its life, if this is a restart."""
         process = self._make(launch, on_exit, kin)
         self._state.emit(Begin(launch, process.address))
 
@@ -142,7 +142,7 @@ class Lifecycle:
     # --- as kernel:distro:sys has it done ---------------------------------------------------------------------------
 
     def on_initialize(self, event: Initialize) -> None:
-        """A process is made without being run."""
+        """Make a process without running it."""
         launch = event.launch
         if self.objection(launch.process) is not None or launch.parent in self._doomed:
             return
@@ -151,7 +151,7 @@ class Lifecycle:
             self._make(launch, launch.on_exit).waiting = Waiting.RUN
 
     def on_run(self, event: Run) -> None:
-        """It is run; what has come in meanwhile waits in its inbox."""
+        """Run a process that was made before; what has come in meanwhile waits in its inbox."""
         process = self.processes.get(event.process)
         if process is not None and process.waiting is Waiting.RUN:
             process.waiting = Waiting.NOTHING
@@ -159,28 +159,30 @@ class Lifecycle:
             self._state.emit(Begin(process.launch, process.address))
 
     def on_grant(self, event: GrantCapabilities) -> None:
-        """A process gets capabilities, if it is there: for a name that nobody has they could pile up without end."""
+        """Grant capabilities to a process that is there: for a name without a process they could pile up
+        without end.
+        """
         if self.is_taken(event.holder) and not self._grants.grant_bounded(event.holder, event.capabilities):
             self._state.log(event.holder, "holds too many capabilities to be given more")
 
     def on_withdraw(self, event: WithdrawCapabilities) -> None:
-        """A process loses capabilities."""
+        """Take capabilities from a process."""
         self._grants.drop(event.holder, event.capabilities)
 
     def on_change_on_exit(self, event: ChangeOnExit) -> None:
-        """A process gets another on-exit setting."""
+        """Change a process's on-exit setting."""
         process = self.processes.get(event.process)
         if process is not None:
             process.on_exit = event.on_exit
 
     def go_on(self, process: Process) -> None:
-        """A process has used up its slice."""
+        """Let a process run on that has used up its slice."""
         self._state.emit(Continue(process.address.process))
 
     # --- spawn (G25) ------------------------------------------------------------------------------------------------
 
     def spawn(self, parent: Process, effect: Spawn) -> bool:
-        """A process spawns a child in its own package."""
+        """Spawn a child in the parent's own package."""
         parent.waiting = Waiting.CALL
         ours = parent.address.process
         name = effect.name if effect.name is not None else str(self._state.fresh_id())
@@ -195,7 +197,7 @@ class Lifecycle:
         return True
 
     def objection(self, process: ProcessId) -> str | None:
-        """Why no new process can have this name; None: it can."""
+        """Return why no new process can have this name, or None if it can."""
         try:
             Address(self._our, process).validate()
         except BadAddress as error:
@@ -211,25 +213,25 @@ class Lifecycle:
         return None
 
     def is_taken(self, process: ProcessId) -> bool:
-        """Whether it runs, waits for its restart, or is about to be started."""
+        """Return whether the name's process runs, waits for its restart, or is about to be started."""
         known = process in self.processes or process in self._back_off or process in self._state.starting
         return known or process in self._doomed
 
     def is_known(self, process: ProcessId) -> bool:
-        """Whether it is taken, or being spawned."""
+        """Return whether the name is taken, or being spawned."""
         return self.is_taken(process) or process in self._spawning
 
     def _is_reserved(self, process: ProcessId) -> bool:
         return (process.package, process.publisher) == RESERVED or process in self._state.system
 
     def _cancel_spawn(self, child: ProcessId) -> None:
-        """Somebody else takes the name, or the user does not want it: the spawn under way has failed."""
+        """Fail the spawn under way, since another process takes the name, or the user does not want it."""
         spawning = self._spawning.pop(child, None)
         if spawning is not None and self.processes.get(spawning.parent.address.process) is spawning.parent:
             self._handover.answer_call(spawning.parent, SpawnError.NAME_TAKEN)
 
     def on_loaded(self, event: Loaded) -> None:
-        """The code of a child is there, or is not."""
+        """Go on with a spawn whose code is there, or is not."""
         spawning = self._spawning.pop(event.process, None)
         if spawning is None:
             return
@@ -244,7 +246,7 @@ class Lifecycle:
         self._grant(child, self._inherited(parent, effect.request_capabilities))
         for holder, params in effect.grant_capabilities:
             granted = Capability(Address(self._our, child), params)
-            # Only to who is there: a name that nobody has could be invented without end.
+            # Only to processes that are there: names without one could be invented without end.
             if not is_json(params) or not self.is_taken(holder) or not self._grants.grant_bounded(holder, [granted]):
                 self._state.log(parent.address.process, f"cannot grant {holder} a capability of {child}")
         launch = Launch(child, event.program, effect.on_exit, effect.public, parent.address.process)
@@ -252,7 +254,7 @@ class Lifecycle:
         self._handover.answer_call(parent, child)
 
     def _inherited(self, parent: Process, wanted: tuple[Capability, ...]) -> tuple[Capability, ...]:
-        """At most what the parent holds or issues itself (G21)."""
+        """Return those of the wanted capabilities that the parent holds or issues itself (G21)."""
         kept = self._grants.attachable(parent.address, wanted)
         if len(kept) < len(wanted):
             self._state.log(parent.address.process, "asked for a child to hold what it does not hold itself")
@@ -261,7 +263,7 @@ class Lifecycle:
     # --- end (G22) --------------------------------------------------------------------------------------------------
 
     def ended(self, process: Process, end: End) -> None:
-        """A guest returned or trapped: its on-exit setting applies."""
+        """Apply the on-exit setting of a guest that returned or trapped."""
         if end.trap is not None:
             self._state.log(process.address.process, f"ended: {end.trap}")
         self._remove([process])
@@ -275,7 +277,7 @@ class Lifecycle:
         self._state.emit(Ended(process.address.process, end.trap))
 
     def _forget(self, process: ProcessId) -> None:
-        """A process is gone for good."""
+        """Forget a process that is gone for good."""
         self._grants.forget(process)
         self._back_off.pop(process, None)
         self._restarted.pop(process, None)
@@ -285,11 +287,12 @@ class Lifecycle:
         self.ended(process, End(why))
 
     def on_kill(self, event: Kill) -> None:
-        """The user ends a process: no on-exit, and what it issued is revoked (G21), unless the event says otherwise."""
+        """End a process for the user: no on-exit runs, and what it issued is revoked (G21), unless the event says
+        otherwise."""
         self._kill((event.process,), revokes=event.revokes)
 
     def on_kill_all(self, event: KillAll) -> None:
-        """The user ends several processes in one step: from here on none of them does anything."""
+        """End several processes for the user in one step: from here on none of them does anything."""
         rest = event.processes[KILLS_AT_ONCE:]
         if rest:
             self._doom(rest)
@@ -312,7 +315,7 @@ class Lifecycle:
 
     @property
     def ending(self) -> bool:
-        """Whether some are still to be ended that run no longer."""
+        """Whether there are processes that no longer run and are still to be ended."""
         return bool(self._doomed)
 
     def _kill(self, killed: Collection[ProcessId], *, revokes: bool) -> None:
@@ -331,7 +334,7 @@ class Lifecycle:
             self._state.emit(Ended(each.address.process))
 
     def _cancel_restarts(self, processes: set[ProcessId]) -> None:
-        """They do not start again."""
+        """Cancel the restarts of these processes."""
         cancelled = [restart for restart in self._restarts if restart.launch.process in processes]
         if cancelled:
             self._restarts = [restart for restart in self._restarts if restart.launch.process not in processes]
@@ -340,7 +343,7 @@ class Lifecycle:
             self._descent.ended(restart.kin)
 
     def _remove(self, ended: Sequence[Process]) -> None:
-        """Take out processes, all of them before anybody is told of one: what others do then must not reach any."""
+        """Remove processes, all of them before any other is told: what others do then must not reach any."""
         for process in ended:
             self._hush(process)
         for process in ended:
@@ -353,14 +356,13 @@ class Lifecycle:
         self._bury(ended)
 
     def _hush(self, process: Process) -> None:
-        """A process is about to end: what it waits to send it does not send, nor what it was to do after that."""
+        """Drop what a process that is about to end waits to send, and what it was to do after that."""
         if process.stall is not None:
             self._outcomes.dead(process.stall.envelope, Reason.PROCESS_ENDED)
             self._state.give_up(process)
 
     def _bury(self, ended: Sequence[Process]) -> None:
-        """Processes have ended, together: forget what they waited for, then tell everybody who waits for one of them
-        (G14)."""
+        """Forget what processes that have ended together waited for, then tell all that wait for one of them (G14)."""
         for process in ended:
             self._state.ended += 1
             self.handed_before += process.messages
@@ -374,7 +376,7 @@ class Lifecycle:
             self._backpressure.release(process)
 
     def _revoke(self, issuers: Collection[Address]) -> None:
-        """What processes have issued is worth nothing any more, wherever it is (G21)."""
+        """Revoke all capabilities that processes have issued, wherever they are (G21)."""
         for issuer in issuers:
             self._grants.revoke(issuer)
         strip(self.processes.values(), self._state.starting.queues(), issuers)
@@ -382,8 +384,8 @@ class Lifecycle:
     # --- families (G22) ---------------------------------------------------------------------------------------------
 
     def tree(self, chosen: Callable[[ProcessId], bool]) -> tuple[ProcessId, ...]:
-        """The processes whose ids are `chosen` and all that descend from one of them, parents first, also where a
-        process between has ended; those that wait for their restart too."""
+        """Return the processes whose ids are `chosen` and all that descend from one of them, parents first, even if a
+        process between has ended; those that wait for their restart are included."""
         roots = [process.kin for id, process in self.processes.items() if chosen(id)]
         roots += [restart.kin for restart in sorted(self._restarts) if chosen(restart.launch.process)]
         roots += self._descent.ghosts(chosen)
@@ -402,13 +404,13 @@ class Lifecycle:
         self._state.log(id, f"starts again in {wait:g} s")
 
     def next_deadline(self) -> float | None:
-        """When the next restart is due; at once, if there is more to end."""
+        """Return when the next restart is due; at once, if there is more to end."""
         if self._doomed:
             return self._doomed_at
         return self._restarts[0].at if self._restarts else None
 
     def on_tick(self) -> None:
-        """Start again whoever's time has come; go on ending what is to end."""
+        """Restart the processes whose time has come; go on ending what is to end."""
         if self._doomed:
             self._kill(tuple(islice(self._doomed, KILLS_AT_ONCE)), revokes=True)
         while self._restarts and self._restarts[0].at <= self._state.now:
@@ -418,10 +420,10 @@ class Lifecycle:
             self._begin(restart.launch, restart.on_exit, restart.kin)
 
     def restarts(self, process: ProcessId) -> int:
-        """How often it has been started again since somebody started it."""
+        """Return how often a process has been restarted since it was started."""
         return self._restarted.get(process, 0)
 
     def waiting(self) -> list[tuple[Launch, float]]:
-        """Who waits for a restart, and when that is due, by name."""
+        """Return the processes that wait for a restart, and when that is due, by name."""
         waiting = ((restart.launch, restart.at) for restart in self._restarts)
         return sorted(waiting, key=lambda each: each[0].process)

@@ -1,7 +1,8 @@
-"""How messages end: a request with its one outcome (G5), and whatever else reaches nobody as a dead letter (G16).
+"""How messages end: a request with its one outcome (G5), and any other message that reaches nobody as a dead letter
+(G16).
 
-An entry that was taken out of the `OutstandingTable` is owed an outcome, and this is where it gets it, with its context
-(G6) and the prompt of its time (G9). Owns the counts of both.
+An entry that was taken out of the `OutstandingTable` is owed an outcome. It gets that here, with its context (G6) and
+the prompt of its time (G9). Owns the counts of both.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _new = tuple.__new__
 
 
 class Outcomes:
-    """See the module's text."""
+    """The senders that wait for capacity."""
 
     def __init__(self, state: KernelState, handover: Handover, apply: Apply) -> None:
         """`apply`: see `Apply`."""
@@ -44,12 +45,12 @@ class Outcomes:
         self._count = 0
         self._offline = 0
         self._timeout = 0
-        """Of the outcomes."""
+        """Outcomes that were Timeout."""
         self._dropped = 0
-        """Responses that came too late, twice, or for nobody (G5)."""
+        """Responses that came too late, twice, or for no request (G5)."""
 
     def statistics(self) -> dict[str, int]:
-        """Since the start: requests `answered`, `offline`, `timeout`, responses `dropped`."""
+        """Return counts since the start: requests `answered`, `offline`, `timeout`, responses `dropped`."""
         return {
             "dropped": self._dropped,
             "answered": self._count - self._offline - self._timeout,
@@ -60,7 +61,7 @@ class Outcomes:
     # --- of requests that expect a response -------------------------------------------------------------------------
 
     def deliver(self, entry: Outstanding, answer: Arrival | Failure, blob: LazyLoadBlob | None) -> None:
-        """The one outcome of a request that has been taken out of the table."""
+        """Deliver the one outcome of a request that has been taken out of the table."""
         owner, state = entry.owner, self._state
         if owner is not None and type(answer) is Arrival:
             awaited = owner.waiting is _RECEIVE or (owner.waiting is _RESPONSE and owner.awaited == entry.id)
@@ -86,7 +87,7 @@ class Outcomes:
             owner.mailbox.put(delivery, answer.source.node if from_peer else None)  # type: ignore[union-attr]
 
     def _unstall(self, owner: Process, delivery: Delivery) -> None:
-        """The request that a process waits to send has run out of time: it waits no longer (G24)."""
+        """Stop a process from waiting to send a request that has run out of time (G24)."""
         stall = owner.stall
         assert stall is not None
         self._state.give_up(owner)
@@ -109,7 +110,7 @@ class Outcomes:
             tracer.queued(answer, entry.id, is_request=False)
 
     def fail(self, entry: Outstanding, reason: Reason) -> None:
-        """The same: it has failed; its owner is told."""
+        """Fail a request that has been taken out of the table, and tell its owner."""
         error = SendError(kind_of(reason), entry.target, entry.request, entry.blob, reason)
         if error.kind is SendErrorKind.OFFLINE:
             self._offline += 1
@@ -118,7 +119,7 @@ class Outcomes:
         self.deliver(entry, Failure(error, entry.context), entry.blob)
 
     def expire(self, now: float) -> None:
-        """Fail those whose time is up (G7)."""
+        """Fail the requests whose time is up (G7)."""
         while (entry := self._outstanding.expire(now)) is not None:
             self.fail(entry, Reason.EXPIRED)
             if entry.owner is not None:  # a user's request is the user's to know of
@@ -129,8 +130,8 @@ class Outcomes:
                 )
 
     def orphan(self, ended: Process) -> None:
-        """A process has ended: fail what it alone could have answered (G14). What it was handling is a dead letter;
-        `bury` makes one of what waits in its mailbox."""
+        """Fail the requests that only a process that has ended could have answered (G14). The one that it was handling
+        is a dead letter; `bury` makes one of each that waits in its mailbox."""
         orphans = self._outstanding.orphans(ended)
         waiting = _requests_in(ended) if orphans else frozenset()
         for id in orphans:
@@ -145,7 +146,7 @@ class Outcomes:
     # --- of everything else -----------------------------------------------------------------------------------------
 
     def undeliverable(self, envelope: Envelope, reason: Reason) -> None:
-        """A local request reached nobody: Timeout at once for who expects a response (G14)."""
+        """Handle a local request that reached nobody: a sender that expects a response gets Timeout at once (G14)."""
         request = envelope.message
         if isinstance(request, Request) and request.expects_response is not None:
             entry = self._outstanding.resolve(envelope.id)
@@ -154,19 +155,19 @@ class Outcomes:
         self.dead(envelope, reason)
 
     def drop(self, envelope: Envelope) -> None:
-        """A response that nobody waits for (any more) (G5)."""
+        """Drop a response that no request waits for (any more) (G5)."""
         self._dropped += 1
         self.dead(envelope, Reason.NOT_AWAITED)
 
     def dead(self, envelope: Envelope, reason: Reason) -> None:
-        """A message has reached nobody."""
+        """Keep a message that has reached nobody as a dead letter."""
         state = self._state
         if state.tracer is not None:
             state.tracer.dropped(envelope, reason, state.now)
         state.emit(DeadLetter(state.now, envelope, reason))
 
     def bury(self, process: Process, delivery: Delivery) -> None:
-        """A process has ended with this in its inbox."""
+        """Handle a delivery in the inbox of a process that has ended."""
         answer = delivery.answer
         if self._state.tracer is not None:
             self._state.tracer.forget(answer)
@@ -174,13 +175,13 @@ class Outcomes:
             self.dead(self._rebuilt(0, answer, process.address, delivery.prompt), Reason.PROCESS_ENDED)
 
     def _rebuilt(self, id: int, arrival: Arrival, target: Address, reply_to: ReplyTo | None) -> Envelope:
-        """The envelope of a message that was about to be handed over."""
+        """Return the envelope of a message that was about to be handed over."""
         source, message, _, blob = arrival
         return Envelope(id, source, target, reply_to, message, blob, is_claim(source, self._state.our))
 
 
 def _requests_in(process: Process) -> frozenset[ReplyTo]:
-    """Where the answers to the requests in a process's mailbox would go."""
+    """Return where the answers to the requests in a process's mailbox would go."""
     return frozenset(
         delivery.prompt
         for delivery in process.mailbox.deliveries()

@@ -1,10 +1,10 @@
 """Requests that wait for an answer, and the deadlines that end them (G5, G7).
 
-An entry leaves this table exactly once: by `resolve`, by `expire` or by `release`. Whoever takes it out owes its owner
-the outcome. Requests with the same timeout run out in the order in which they were sent, so their deadlines lie in a
-queue for each timeout, and a heap has the queues by their first. All of it is cleaned lazily: answers come far more
-often than time-outs, so removing an answered request's deadline at once would cost a search on the hot path; everything
-is rebuilt when most of it is stale. (One heap of all deadlines: 0.7 microseconds more for a round trip.)
+An entry leaves this table exactly once: by `resolve`, by `expire` or by `release`. The caller that takes it out owes
+its owner the outcome. Requests with the same timeout run out in the order in which they were sent, so their deadlines
+lie in a queue for each timeout, and a heap has the queues by their first. All of it is cleaned lazily: answers come far
+more often than time-outs, so removing an answered request's deadline at once would cost a search on the hot path;
+everything is rebuilt when most of it is stale. (One heap of all deadlines: 0.7 microseconds more for a round trip.)
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _STALE_SLACK = 1024
 
 
 def _pay(owner: Process) -> None:
-    """Have the owner's account pay for what is outstanding. Not at every request: that would cost a fiftieth of a round
-    trip, for what is mostly gone at once."""
+    """Charge the owner's account for what is outstanding. This is not done at every request: that would cost a fiftieth
+    of a round trip, for what is mostly gone at once."""
     more = owner.outstanding_bytes - owner.outstanding_paid
     if more > 0:
         owner.account.add(more)
@@ -36,11 +36,11 @@ class OutstandingTable:
     def __init__(self) -> None:
         self._by_id: dict[int, Outstanding] = {}
         self.ids = self._by_id.keys()
-        """Those that are taken."""
+        """The ids that are taken."""
         self._queues: dict[int, deque[tuple[float, int]]] = {}
         """Deadlines and ids, by timeout."""
         self._fronts: list[tuple[float, int]] = []
-        """Heap of the queues' first deadlines, or of earlier ones, and their timeouts; one for each."""
+        """Heap of the queues' first deadlines, or of earlier ones, with their timeouts; one for each queue."""
         self._queued = 0
         """Deadlines in all queues."""
 
@@ -51,11 +51,11 @@ class OutstandingTable:
         return id in self._by_id
 
     def get(self, id: int) -> Outstanding | None:
-        """The entry, which stays."""
+        """Return the entry, which stays in the table."""
         return self._by_id.get(id)
 
     def add(self, entry: Outstanding) -> None:
-        """A request was sent that expects a response."""
+        """Add a request that expects a response."""
         self._by_id[entry.id] = entry
         owner = entry.owner
         if owner is not None:
@@ -70,7 +70,7 @@ class OutstandingTable:
                 self._queue(live)
 
     def resolve(self, id: int) -> Outstanding | None:
-        """Take the entry out, because its outcome is there; None: nobody waits under this id (any more)."""
+        """Take the entry out, since its outcome is there; return None if no request waits under this id (any more)."""
         entry = self._by_id.pop(id, None)
         if entry is None:
             return None
@@ -88,9 +88,9 @@ class OutstandingTable:
         return entry
 
     def entrust(self, id: int, holder: Process | None, previous: Process | None) -> None:
-        """The answer to `id` is now owed by `holder` (None: somebody who cannot end, or whose end we do not see), and
-        no longer by `previous`, who passed the request on. Once it was None, whoever is handed the request here as well
-        is not the only one who may answer (G14)."""
+        """Note that the answer to `id` is now owed by `holder` (None: one that cannot end, or whose end is not seen
+        here), and no longer by `previous`, which passed the request on. Once the holder was None, a process that is
+        handed the request here as well is not the only one that may answer (G14)."""
         entry = self._by_id.get(id)
         if entry is None:
             return
@@ -99,12 +99,12 @@ class OutstandingTable:
             entry.holders.remove(previous)
         if holder is None:
             self._release_all(entry)
-        elif not entry.passed_outside and id not in holder.owes:
+        elif not entry.untracked and id not in holder.owes:
             holder.owes.add(id)
             entry.holders.append(holder)
 
     def orphans(self, ended: Process) -> list[int]:
-        """The ids of the requests that only `ended` could have answered (G14); they stay in the table."""
+        """Return the ids of the requests that only `ended` could have answered (G14); they stay in the table."""
         orphaned = []
         for id in sorted(ended.owes):
             entry = self._by_id.get(id)
@@ -116,18 +116,18 @@ class OutstandingTable:
         return orphaned
 
     def release(self, owner: Process) -> None:
-        """The owner has ended: nobody wants these outcomes any more."""
+        """Remove the requests of an owner that has ended: nobody wants their outcomes any more."""
         for id in sorted(owner.outstanding):
             self.resolve(id)
         _pay(owner)
 
     def next_deadline(self) -> float | None:
-        """The time at which `expire` has something to return; None: never."""
+        """Return when `expire` has something to return, or None."""
         queue = self._first()
         return queue[0][0] if queue is not None else None
 
     def expire(self, now: float) -> Outstanding | None:
-        """Take out the one whose deadline came first; None: none has come.
+        """Take out the request whose deadline came first; return None if no deadline has come.
 
         One at a time: telling one owner can let others move, and they must find their own requests still outstanding.
         """
@@ -148,7 +148,7 @@ class OutstandingTable:
         self._queued += 1
 
     def _first(self) -> deque[tuple[float, int]] | None:
-        """The queue whose first deadline, one of a request that waits, is the earliest of all; None: none waits."""
+        """Return the queue whose first live deadline is the earliest of all, or None if no request waits."""
         fronts = self._fronts
         while fronts:
             deadline, timeout = fronts[0]
@@ -168,7 +168,7 @@ class OutstandingTable:
     @staticmethod
     def _release_all(entry: Outstanding) -> None:
         # An answer may now come from where no end is ever seen, so no local end makes it certain that none will.
-        entry.passed_outside = True
+        entry.untracked = True
         for holder in entry.holders:
             holder.owes.discard(entry.id)
         entry.holders.clear()

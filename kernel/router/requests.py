@@ -13,7 +13,7 @@ _new = tuple.__new__
 
 
 class Requests:
-    """See the module's text."""
+    """The senders that wait for capacity."""
 
     def __init__(self, state: KernelState, routing: Routing) -> None:
         self._our = state.our
@@ -39,7 +39,7 @@ class Requests:
         return _new(Envelope, (id, process.address, target, reply_to, request, blob, False))
 
     def attachable(self, process: Process, capabilities: tuple[Capability, ...]) -> tuple[Capability, ...]:
-        """Those capabilities that a process may attach to a message; others are left out and logged (G20)."""
+        """Return those capabilities that a process may attach to a message; others are left out and logged (G20)."""
         ours = process.address
         kept = self._state.grants.attachable(ours, capabilities)
         if len(kept) < len(capabilities):

@@ -15,7 +15,7 @@ from kernel.router.state import KernelState
 
 
 class Routing:
-    """See the module's text."""
+    """The senders that wait for capacity."""
 
     def __init__(self, state: KernelState, handover: Handover, outcomes: Outcomes) -> None:
         self._our = state.our
@@ -29,8 +29,8 @@ class Routing:
         self._system = state.system
 
     def route(self, process: Process, envelope: Envelope, context: bytes | None, admitted: bool = False) -> bool:
-        """Bring a request on its way; False: the target has no room, and the sender is stalled. `admitted`: its turn
-        has come, whoever else waits."""
+        """Route a request; return False if the target has no capacity, and the sender is stalled. `admitted`: its turn
+        has come, whatever else waits."""
         _, _, target, _, message, _, _ = envelope
         if message.metadata is not None and not is_json(message.metadata):
             self._outcomes.undeliverable(envelope, Reason.BAD_METADATA)
@@ -78,7 +78,7 @@ class Routing:
         )
 
     def _to_system(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
-        """To a system process, or to nobody."""
+        """Route a request to a system process, or to nobody if there is none of that name."""
         target = envelope.target
         public = self._system.get(target.process)
         if public is None:
@@ -91,8 +91,8 @@ class Routing:
         return True
 
     def _to_nobody(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
-        """There is no such process; if it is about to be started, its sender waits for that, unless it has ended and
-        cannot wait."""
+        """Handle a request to a process that is not there. If the process is about to be started, the sender waits for
+        that, unless it has ended and cannot wait."""
         starting, target = self._state.starting, envelope.target.process
         if self._processes.get(process.address.process) is process and starting.wait(target, process):
             process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
@@ -113,7 +113,7 @@ class Routing:
         return True
 
     def _wait(self, process: Process, lot: Lot, envelope: Envelope, context: bytes | None) -> bool:
-        """Too much is on its way to that node: the sender is stalled (G24), unless it has ended and cannot wait, or
+        """Stall the sender, since it has too much in flight to that node (G24), unless it has ended and cannot wait, or
         there is no memory for what would be the first, and so nothing to wait for."""
         if not lot.messages or self._processes.get(process.address.process) is not process:
             self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
@@ -123,7 +123,7 @@ class Routing:
         return False
 
     def barrier(self, process: Process, envelope: Envelope) -> Reason | None:
-        """Why a message may not leave the node; None: it may."""
+        """Return why a message may not leave the node, or None if it may."""
         try:
             envelope.target.validate()
         except BadAddress:
@@ -133,7 +133,7 @@ class Routing:
         return None
 
     def _entrust(self, envelope: Envelope, holder: Process | None, sender: Process) -> None:
-        """Note who owes the answer now."""
+        """Note which process owes the answer now."""
         reply_to = envelope.reply_to
         if reply_to is None:
             return

@@ -23,7 +23,7 @@ _new = tuple.__new__
 
 
 class Sending:
-    """Appliers of these effects."""
+    """Applies these effects."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Sending:
         self._lifecycle = lifecycle
 
     def send_request(self, process: Process, effect: SendRequest) -> bool:
-        """send-request."""
+        """Apply send-request."""
         if self._has_too_much(process):
             return True
         target, request, context, blob = effect
@@ -59,7 +59,7 @@ class Sending:
         return self._route(process, envelope, context)
 
     def send_and_await(self, process: Process, effect: SendAndAwait) -> bool:
-        """send-and-await-response (G8)."""
+        """Apply send-and-await-response (G8)."""
         if self._has_too_much(process):
             return True
         target, request, blob = effect
@@ -78,7 +78,7 @@ class Sending:
         return self._route(process, envelope, None)
 
     def send_response(self, process: Process, effect: SendResponse) -> bool:
-        """send-response: to whoever the prompt says."""
+        """Apply send-response: send to the address that the prompt names."""
         if self._has_too_much(process):
             return True
         response, blob = effect
@@ -114,7 +114,7 @@ class Sending:
         self._outstanding.add(entry)
 
     def _has_too_much(self, process: Process) -> bool:
-        """Whether a process has so much outstanding, or so many outcomes unreceived, that it ends here."""
+        """End a process that has too much outstanding, or too many outcomes unreceived; return whether that is so."""
         mailbox = process.mailbox
         count, size = len(process.outstanding) + mailbox.outcomes, process.outstanding_bytes + mailbox.error_bytes
         if count < limits.MAX_OUTSTANDING and size < limits.MAX_OUTSTANDING_BYTES:
@@ -128,7 +128,7 @@ class Sending:
     # --- responses --------------------------------------------------------------------------------------------------
 
     def _answer(self, process: Process, envelope: Envelope) -> None:
-        """A response to a request of this node."""
+        """Route a response to a request of this node."""
         id, source, target, _, response, blob, _ = envelope
         entry = self._outstanding.resolve(id)
         if entry is not None:
@@ -140,8 +140,8 @@ class Sending:
             self._return(process, envelope, Reason.PROCESS_ENDED)
 
     def _answer_peer(self, process: Process, envelope: Envelope) -> None:
-        """A response to a request of another node. It never suspends who gives it (G24): whoever asks there and takes
-        no answers would hold up all others."""
+        """Route a response to a request of another node. It never suspends the process that gives it (G24): a requester
+        there that takes no answers would hold up all others."""
         reason = self._routing.barrier(process, envelope)
         if reason is None and self._state.in_flight.full(envelope, process) is not None:
             reason = Reason.QUEUE_FULL
@@ -151,7 +151,7 @@ class Sending:
             self._return(process, envelope, reason)
 
     def _return(self, process: Process, envelope: Envelope, reason: Reason) -> None:
-        """A response could not be delivered: back to its sender, with the prompt restored (G15)."""
+        """Return a response that could not be delivered to its sender, with the prompt restored (G15)."""
         self._outcomes.dead(envelope, reason)
         error = returned(envelope, reason)
         prompt = ReplyTo(envelope.target, envelope.id)

@@ -1,9 +1,9 @@
-"""Processes that are about to be started, and who waits for them.
+"""Processes that are about to be started, and the senders that wait for them.
 
 A node that boots is reached before its packages' processes are there: it asks for its name first, and reads their code.
 What is sent to one of them meanwhile waits: a message of a peer, of which it holds back the credit; a local sender with
-the rest of its effects, as for room (G24); a request of the node's user. When the process has been started, or will not
-be, they go on in order, as if they came then. Nothing here is without a bound: peers have their credit, senders are
+the rest of its effects, as for capacity (G24); a request of the node's user. When the process has been started, or will
+not be, they go on in order, as if they came then. Everything here is bounded: peers have their credit, senders are
 processes, and the names are those of the packages that a node was told to run.
 """
 
@@ -17,7 +17,7 @@ from kernel.contract.process import Parked, Process
 
 
 class Starting:
-    """See the module's text."""
+    """The processes that are about to be started, each with a queue of what waits for it."""
 
     def __init__(self) -> None:
         self._waiters: dict[ProcessId, deque[Process | Parked]] = {}
@@ -26,12 +26,12 @@ class Starting:
         return process in self._waiters
 
     def add(self, processes: Iterable[ProcessId]) -> None:
-        """These are about to be started."""
+        """Add processes that are about to be started."""
         for process in processes:
             self._waiters.setdefault(process, deque())
 
     def wait(self, process: ProcessId, waiter: Process | Parked) -> bool:
-        """Let somebody wait for a process; False: it is not expected."""
+        """Add a sender or message that waits for a process; return False if the process is not about to be started."""
         waiters = self._waiters.get(process)
         if waiters is None:
             return False
@@ -39,15 +39,15 @@ class Starting:
         return True
 
     def take(self, process: ProcessId) -> deque[Process | Parked]:
-        """A process is expected no longer; who has waited for it, in order."""
+        """Remove a process; return what has waited for it, in order."""
         return self._waiters.pop(process, deque())
 
     def give_up(self, process: ProcessId, sender: Process) -> None:
-        """A local sender waits no longer."""
+        """Remove a local sender that waits no longer."""
         waiters = self._waiters.get(process)
         if waiters is not None and sender in waiters:
             waiters.remove(sender)
 
     def queues(self) -> ValuesView[deque[Process | Parked]]:
-        """All who wait."""
+        """Return the queues of all that wait."""
         return self._waiters.values()

@@ -1,9 +1,9 @@
-"""What happens to messages, written down for whoever looks: only while a tracer is set (`Kernel.tracer`).
+"""What happens to messages, written down for people: only while a tracer is set (`Kernel.tracer`).
 
-A trace is made of records. Those with one `root` belong together: the root is a request that came from outside (from
-the node's user, or from another node) or that a process sent while it handled nothing; every request that is sent while
-a request, or an outcome of one, is handled continues the same lineage, `inherit` or not, and says which. The
-tracer knows nothing but what it is told; what it remembers of each request is bounded.
+A trace is made of records. Those with one `root` belong together: the root is a request that was injected (by the
+node's user, or from another node) or that a process sent while it handled nothing; every request that is sent while a
+request, or an outcome of one, is handled continues the same lineage, `inherit` or not, and says which. The tracer knows
+nothing but what it is told; what it remembers of each request is bounded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import Envelope, LazyLoadBlob, Reason, Request, Response, is_claim
 
 BEGINNING_BYTES = 60
-"""Of a body, in a record."""
+"""Bytes of a body that a record has."""
 
 
 class TraceStep(enum.Enum):
@@ -28,11 +28,11 @@ class TraceStep(enum.Enum):
     SENT = "sent"
     """A request was sent here, or came from another node."""
     HANDED = "handed over"
-    """Its target has taken it; to another node: this node's net has."""
+    """Its target has taken it; if that is on another node, this node's net has."""
     ARRIVED = "arrived there"
     """The node of its target has taken it."""
     ANSWERED = "answered"
-    """A response has reached the requester, or has left for its node."""
+    """A response has reached the requester, or has left for the requester's node."""
     FAILED = "failed"
     """The requester was told Offline or Timeout."""
     DROPPED = "dropped"
@@ -46,34 +46,34 @@ class TraceRecord(NamedTuple):
     """The kernel's time, in seconds."""
     step: TraceStep
     id: int
-    """Of the request; of a response: of the request that it answers."""
+    """The id of the request; of a response, the id of the request that it answers."""
     parent: int | None
-    """The request during whose handling this one was sent; None: it is a root. Of a response to a request that has
-    never been here, since another one inherited from it (G10): that other one."""
+    """The request during whose handling this one was sent; None: this is a root. For a response to a request that has
+    never been here, since another one inherited from it (G10), that other one."""
     root: int
-    """The first of its ancestors: itself if it has none."""
+    """The first ancestor of the request: itself if it has none."""
     inherits: bool
-    """It was sent with `inherit` (G10, G11)."""
+    """Whether it was sent with `inherit` (G10, G11)."""
     expects: bool
-    """It is a request that expects a response: an outcome will follow (G5)."""
+    """Whether it is a request that expects a response: an outcome will follow (G5)."""
     source: Address
     target: Address
     claimed: bool
-    """The source's process is what another node says it is (G3)."""
+    """Whether the source's process is only claimed by another node (G3)."""
     body_bytes: int
     blob_bytes: int | None
-    """None: there is no blob."""
+    """The blob's size; None: there is no blob."""
     reason: str | None
-    """With FAILED and DROPPED (G16)."""
+    """With FAILED and DROPPED, the reason (G16)."""
     beginning: bytes
-    """Of the body."""
+    """The first bytes of the body."""
 
 
 class _Queued(NamedTuple):
     """Something that waits in a mailbox, or is about to be handed over."""
 
     answer: Arrival | Failure
-    """Kept alive, so that its identity stays its own."""
+    """The message itself, kept alive so that its identity stays its own."""
     id: int
     is_request: bool
 
@@ -82,22 +82,22 @@ class Tracer:
     """Turns what the router tells it into records."""
 
     def __init__(self, our: str, clock: Callable[[], float] | None = None) -> None:
-        """`clock`: for times finer than those of the kernel's events, of which one serves many messages."""
+        """`clock` gives finer times than those of the kernel's events, of which one serves many messages."""
         self._our = our
         self._clock = clock
         self.records: deque[TraceRecord] = deque(maxlen=limits.MAX_TRACE_RECORDS)
-        """In order; whoever reads them empties it."""
+        """The records, in order; the reader empties the queue."""
         self._sent: OrderedDict[int, TraceRecord] = OrderedDict()
-        """By id: requests that may still have an outcome."""
+        """Requests that may still have an outcome, by id."""
         self._handling: dict[ProcessId, int] = {}
-        """By process: the request that it handles."""
+        """The request that each process handles."""
         self._queued: OrderedDict[int, _Queued] = OrderedDict()
-        """By identity of the answer."""
+        """What is queued, by identity of the answer."""
 
     # --- what the router tells --------------------------------------------------------------------------------------
 
     def sent(self, envelope: Envelope, now: float) -> None:
-        """A request was sent by a process or the user, or has come from another node."""
+        """Record a request that a process or the user sent, or that has come from another node."""
         parent = None if envelope.claimed else self._handling.get(envelope.source.process)
         above = self._sent.get(parent) if parent is not None else None
         record = _record(self._time(now), TraceStep.SENT, envelope, above)
@@ -107,14 +107,16 @@ class Tracer:
         self.records.append(record)
 
     def queued(self, answer: Arrival | Failure, id: int, *, is_request: bool) -> None:
-        """A request, or the outcome of one, is about to be handed to a process or put into its mailbox."""
+        """Remember a request, or the outcome of one, that is about to be handed to a process or put into its
+        mailbox.
+        """
         self._queued[_identity(answer)] = _Queued(answer, id, is_request)
         if len(self._queued) > limits.MAX_TRACED_REQUESTS:
             self._queued.popitem(last=False)
 
     def handed(self, process: ProcessId, answer: Arrival | Failure, now: float) -> None:
-        """A process takes something: from now on it handles that request, or the one during whose handling it sent the
-        request whose outcome this is."""
+        """Record what a process takes. From now on it handles that request, or the one during whose handling it sent
+        the request whose outcome this is."""
         queued = self._queued.pop(_identity(answer), None)
         record = self._sent.get(queued.id) if queued is not None else None
         self._handling.pop(process, None)
@@ -127,61 +129,62 @@ class Tracer:
             self._handling[process] = record.parent
 
     def passed_on(self, envelope: Envelope, now: float) -> None:
-        """A request was given to a system process, or to the net."""
+        """Record a request that was given to a system process, or to the net."""
         record = self._sent.get(envelope.id)
         if record is not None:
             self.records.append(record._replace(at=self._time(now), step=TraceStep.HANDED))
 
     def arrived(self, envelope: Envelope, now: float) -> None:
-        """Another node has taken what the net was given."""
+        """Record that another node has taken what the net was given."""
         record = self._sent.get(envelope.id)
         if record is not None and isinstance(envelope.message, Request):
             self.records.append(record._replace(at=self._time(now), step=TraceStep.ARRIVED))
 
     def left(self, response: Envelope, now: float) -> None:
-        """A response has left for the node of the requester. Its request has been here, or has never been: then one has
-        that inherited from it (G10), and is being handled."""
-        asked, handled = self._sent.get(response.id), self._handling.get(response.source.process)
-        if asked is not None:
+        """Record a response that has left for the node of the requester. If its request has never been here, one that
+        inherited from it (G10) has, and is being handled."""
+        request, handled = self._sent.get(response.id), self._handling.get(response.source.process)
+        if request is not None:
             record = _record(self._time(now), TraceStep.ANSWERED, response, None)
-            self.records.append(record._replace(parent=asked.parent, root=asked.root))
+            self.records.append(record._replace(parent=request.parent, root=request.root))
         elif handled is not None and (above := self._sent.get(handled)) is not None:
             self.records.append(_record(self._time(now), TraceStep.ANSWERED, response, above))
 
     def answered(self, id: int, source: Address, answer: Response, blob: LazyLoadBlob | None, now: float) -> None:
-        """A response has reached the requester, on this node."""
-        asked = self._sent.get(id)
-        if asked is not None:
-            response = Envelope(id, source, asked.source, None, answer, blob, is_claim(source, self._our))
+        """Record a response that has reached the requester, on this node."""
+        request = self._sent.get(id)
+        if request is not None:
+            response = Envelope(id, source, request.source, None, answer, blob, is_claim(source, self._our))
             record = _record(self._time(now), TraceStep.ANSWERED, response, None)
-            self.records.append(record._replace(parent=asked.parent, root=asked.root))
+            self.records.append(record._replace(parent=request.parent, root=request.root))
 
     def failed(self, id: int, reason: Reason, now: float) -> None:
-        """The requester is told Offline or Timeout."""
+        """Record that the requester is told Offline or Timeout."""
         record = self._sent.get(id)
         if record is not None:
             self.records.append(record._replace(at=self._time(now), step=TraceStep.FAILED, reason=reason.value))
 
     def dropped(self, envelope: Envelope, reason: Reason, now: float) -> None:
-        """It has reached nobody. Of a request whose sender is told, nothing is written: it has FAILED."""
+        """Record a message that has reached nobody. Nothing is written of a request whose sender is told: it has
+        FAILED."""
         message = envelope.message
         if isinstance(message, Request) and message.expects_response is not None:
             return
-        asked = self._sent.get(envelope.id)
+        request = self._sent.get(envelope.id)
         record = _record(self._time(now), TraceStep.DROPPED, envelope, None)._replace(reason=reason.value)
-        if asked is not None:
-            record = record._replace(parent=asked.parent, root=asked.root)
+        if request is not None:
+            record = record._replace(parent=request.parent, root=request.root)
         self.records.append(record)
 
     def _time(self, now: float) -> float:
         return now if self._clock is None else self._clock()
 
     def forget(self, answer: Arrival | Failure) -> None:
-        """Something in a mailbox will not be handed over."""
+        """Forget something in a mailbox that will not be handed over."""
         self._queued.pop(_identity(answer), None)
 
     def ended(self, process: ProcessId) -> None:
-        """A process handles nothing any more."""
+        """Note that a process has ended and handles nothing any more."""
         self._handling.pop(process, None)
 
 

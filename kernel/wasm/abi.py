@@ -1,11 +1,11 @@
-"""The canonical ABI's arithmetic: how large a type is, where its parts lie, which core numbers it flattens to.
+"""The canonical ABI's arithmetic: how large a type is, where its fields lie, which core numbers it flattens to.
 
 Theory of operation. The Component Model's CanonicalABI.md gives every WIT type two shapes: a layout in memory, and a
 flat list of core Wasm numbers. Parameters travel flat, unless there are more than MAX_FLAT_PARAMS: then a single
-pointer to a record of them does. A result of more than MAX_FLAT_RESULTS numbers is written to a pointer that the
-caller appends to the parameters. This module computes both shapes; `lift` (parameters, from the guest) and `lower`
-(results, to the guest) generate straight-line Python from them, once for each type, because every message takes both
-ways. Interpreting the type descriptions for every message was several times slower and is what they replace.
+pointer to a record of them does. A result of more than MAX_FLAT_RESULTS numbers is written to a pointer that the caller
+appends to the parameters. This module computes both shapes; `lift` (parameters, from the guest) and `lower` (results,
+to the guest) generate straight-line Python from them, once for each type, because every message takes both directions.
+Interpreting the type descriptions for every message was several times slower.
 
 In both shapes a type is the same sequence of numbers, its *leaves*: a string is pointer and length wherever it lies.
 That holds as long as at most one case of a variant has a payload, which is so for everything that a guest passes in.
@@ -33,11 +33,11 @@ class Leaf(NamedTuple):
     offset: int
     """Bytes from the start of the value in memory."""
     code: str
-    """As in the module struct: B, I or Q, of 1, 4 and 8 bytes."""
+    """The code in the module struct: B, I or Q, of 1, 4 and 8 bytes."""
 
 
 class Layout(NamedTuple):
-    """Where a value lies in memory; bytes."""
+    """Where a value lies in memory, in bytes."""
 
     size: int
     alignment: int
@@ -47,20 +47,20 @@ class Signature(NamedTuple):
     """A function as core Wasm sees it."""
 
     params: tuple[str, ...]
-    """i32 or i64, with the return pointer, if there is one, at the end."""
+    """The core types i32 or i64, with the return pointer, if there is one, at the end."""
     results: tuple[str, ...]
     spilled: bool
-    """The parameters lie in memory, behind the first number."""
+    """Whether the parameters lie in memory, behind the first number."""
     returns_through_pointer: bool
 
 
 def align(offset: int, alignment: int) -> int:
-    """The first multiple of `alignment`, a power of two, that is not below `offset`."""
+    """Return the first multiple of `alignment`, a power of two, that is not below `offset`."""
     return (offset + alignment - 1) & -alignment
 
 
 def cases(kind: Type) -> tuple[Type | None, ...] | None:
-    """The payloads of a type with a discriminant, or None if it has none."""
+    """Return the payloads of a type with a discriminant, or None if it has none."""
     match kind:
         case Option(of):
             return None, of
@@ -72,7 +72,7 @@ def cases(kind: Type) -> tuple[Type | None, ...] | None:
 
 
 def layout(kind: Type) -> Layout:
-    """Size and alignment of a type in memory (CanonicalABI.md, Alignment and Element Size)."""
+    """Return size and alignment of a type in memory (CanonicalABI.md, Alignment and Element Size)."""
     if isinstance(kind, Scalar):
         size = _SCALARS[kind][0]
         return Layout(size, size)
@@ -87,7 +87,7 @@ def layout(kind: Type) -> Layout:
 
 
 def record_layout(fields: tuple[Type, ...]) -> Layout:
-    """Size and alignment of a record of `fields`; spilled parameters are one too."""
+    """Return size and alignment of a record of `fields`; spilled parameters are one too."""
     size, alignment = 0, 1
     for field in map(layout, fields):
         size = align(size, field.alignment) + field.size
@@ -96,7 +96,7 @@ def record_layout(fields: tuple[Type, ...]) -> Layout:
 
 
 def field_offsets(fields: tuple[Type, ...], start: int = 0) -> list[int]:
-    """Where each field of a record that starts at `start` lies."""
+    """Return where each field of a record that starts at `start` lies."""
     offsets, offset = [], start
     for kind in fields:
         offset = align(offset, layout(kind).alignment)
@@ -106,12 +106,12 @@ def field_offsets(fields: tuple[Type, ...], start: int = 0) -> list[int]:
 
 
 def payload_offset(kind: Type) -> int:
-    """Where a variant's payload lies; the discriminant, one byte, is at 0."""
+    """Return where a variant's payload lies; the discriminant, one byte, is at 0."""
     return align(1, layout(kind).alignment)
 
 
 def leaves(kind: Type, offset: int = 0) -> list[Leaf]:
-    """The numbers of a type at `offset`, in order; a variant's are its discriminant and its one payload's.
+    """Return the numbers of a type at `offset`, in order; a variant's are its discriminant and its one payload's.
 
     Raises ValueError for a variant of several payloads: those overlap.
     """
@@ -132,7 +132,7 @@ def leaves(kind: Type, offset: int = 0) -> list[Leaf]:
 
 
 def flatten(kind: Type) -> list[str]:
-    """The core numbers of a type, i32 or i64 each (CanonicalABI.md, Flattening); no floats occur here."""
+    """Return the core numbers of a type, i32 or i64 each (CanonicalABI.md, Flattening); no floats occur here."""
     payloads = cases(kind)
     if payloads is None:
         return ["i64" if leaf.code == "Q" else "i32" for leaf in _shallow_leaves(kind)]
@@ -153,7 +153,7 @@ def _shallow_leaves(kind: Type) -> list[Leaf]:
 
 
 def signature(function: Function) -> Signature:
-    """The core signature under which guests import `function`."""
+    """Return the core signature under which guests import `function`."""
     params = [number for _, kind in function.params for number in flatten(kind)]
     results = flatten(function.result) if function.result else []
     spilled = len(params) > MAX_FLAT_PARAMS
@@ -163,7 +163,8 @@ def signature(function: Function) -> Signature:
 
 
 def struct_format(numbers: list[Leaf], size: int | None = None) -> str:
-    """The format, for the module struct, of `numbers` at their offsets, padded to `size` bytes if that is given."""
+    """Return the format, for the module struct, of `numbers` at their offsets, padded to `size` bytes if that is
+    given."""
     parts, end = ["<"], 0
     for leaf in numbers:
         if leaf.offset > end:

@@ -55,7 +55,7 @@ FD_WRITE = "fd_write"
 """WASI's function of that name, as the adapter exports it and as it imports it from the host for stdout and stderr."""
 
 FD_WRITE_NUMBERS = ("i32",) * 4, ("i32",)
-"""Its core params and results."""
+"""The core params and results of FD_WRITE."""
 
 PATH_OPEN, FD_CLOSE = "path_open", "fd_close"
 FILE_FUNCTIONS = {
@@ -63,11 +63,11 @@ FILE_FUNCTIONS = {
     PATH_OPEN: "i32 i32 i32 i32 i32 i64 i64 i32 i32",
     FD_CLOSE: "i32",
 }
-"""WASI's functions that pass through the adapter where there is a drive, and their core params; the result is i32. Not
+"""WASI's functions that pass through the adapter if there is a drive, and their core params; the result is i32. Without
 fd_renumber: it does not tell whether it has closed a file, so one that it has closed counts on."""
 
 _FIRST_FILE_SLOT = 3
-"""In the private table; those of FILE_FUNCTIONS in their order."""
+"""The first slot of FILE_FUNCTIONS in the private table; the functions follow in their order."""
 
 
 def _arguments(name: str) -> str:
@@ -95,35 +95,35 @@ def _files_wat() -> str:
 
 
 FILES_WAT = _files_wat()
-"""The files' module, for guests with a drive: WASI looks for the memory in its caller's exports."""
+"""The text of the module for files, for guests with a drive: WASI looks for the memory in its caller's exports."""
 
 _BAD_FILE, _TOO_MANY_FILES = 8, 33
-"""WASI errno."""
+"""WASI error numbers."""
 
 ALTERNATIVE_CODES = ("i32",) * (BATCH + 1)
-"""What the host's functions give the adapter instead of a result in memory: how many pieces, and their codes."""
+"""What the host's functions give the adapter instead of a result in memory: the number of pieces, and their codes."""
 
 
 def returns_pieces(function: Function) -> bool:
-    """Whether the function's result is written to guest memory."""
+    """Return whether the function's result is written to guest memory."""
     return signature(function).returns_through_pointer
 
 
 def emits(function: Function) -> bool:
-    """Whether the function leaves effects and goes on."""
+    """Return whether the function leaves effects and goes on."""
     return function.kind in (Kind.EMIT, Kind.EMIT_ALL)
 
 
 def needs_adapter(function: Function) -> bool:
-    """Whether guests import the adapter's function of this name, and not the host's."""
+    """Return whether guests import the adapter's function of this name, and not the host's."""
     return returns_pieces(function) or emits(function)
 
 
 def host_numbers(function: Function) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Core params and results of the host's side of a function.
+    """Return core params and results of the host's side of a function.
 
-    An emitting one has the result first among its parameters, as zero: it lies in the same slot, so that a host with
-    nothing to say has nothing to write.
+    An emitting function has the result first among its parameters, as zero: it lies in the same slot, so that a host
+    with nothing to say has nothing to write.
     """
     core = signature(function)
     if emits(function):
@@ -133,12 +133,12 @@ def host_numbers(function: Function) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 @lru_cache(None)
 def adapter_wasm(interface: Interface) -> bytes:
-    """The adapter for one version of the interface, assembled once."""
+    """Return the adapter for one version of the interface, assembled once."""
     return bytes(wasmtime.wat2wasm(adapter_wat(interface)))
 
 
 def adapter_wat(interface: Interface) -> str:
-    """The text of the adapter for one version of the interface."""
+    """Return the text of the adapter for one version of the interface."""
     functions = [function for function in interface.functions if needs_adapter(function)]
     codes = " ".join(ALTERNATIVE_CODES)
     addresses = " ".join(["i32"] * BATCH)

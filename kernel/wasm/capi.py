@@ -23,9 +23,9 @@ from kernel.contract.errors import BadModule
 
 VALUE_BYTES = ctypes.sizeof(bindings.wasmtime_val_t)
 VALUE_OFFSET = bindings.wasmtime_val_t.of.offset
-"""Where in a value its number lies; its kind is the first byte."""
+"""The offset of the number in a value; the first byte is the value's kind."""
 RAW_VALUE_BYTES = ctypes.sizeof(bindings.wasmtime_val_raw_t)
-"""An unchecked value: the number alone."""
+"""Bytes of an unchecked value: the number alone."""
 
 I32, FUNCREF = 0, 5
 """Kinds of values."""
@@ -48,7 +48,7 @@ def _declare(name: str, result: Any, *params: Any, library: Any = _keeping_gil) 
 
 # Through its own handle: the same function object of `bindings` must keep its prototype.
 poll = _declare("wasmtime_call_future_poll", c_bool, c_void_p, library=ctypes.CDLL(None, handle=_library._handle))
-"""(future) to whether it is done; gives up the GIL, and runs the guest."""
+"""Polls a future: (future) to whether it is done; gives up the GIL, and runs the guest."""
 future_delete = _declare("wasmtime_call_future_delete", None, c_void_p)
 call_async = _declare(
     "wasmtime_func_call_async", c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p
@@ -70,7 +70,7 @@ set_wasi = _declare("wasmtime_context_set_wasi", c_void_p, c_void_p, c_void_p)
 set_fuel = _declare("wasmtime_context_set_fuel", c_void_p, c_void_p, c_uint64)
 fuel_yield_interval = _declare("wasmtime_context_fuel_async_yield_interval", c_void_p, c_void_p, c_uint64)
 epoch_yield = _declare("wasmtime_context_epoch_deadline_async_yield_and_update", None, c_void_p, c_uint64)
-"""Declared by the headers to return an error; it returns nothing."""
+"""The headers declare that it returns an error; it returns nothing."""
 
 memory_data = _declare("wasmtime_memory_data", c_void_p, c_void_p, c_void_p)
 memory_data_size = _declare("wasmtime_memory_data_size", c_size_t, c_void_p, c_void_p)
@@ -103,33 +103,33 @@ concurrency_support = _declare("wasmtime_config_concurrency_support_set", None, 
 memory_view: Callable[[int, int, int], memoryview] = ctypes.PYFUNCTYPE(ctypes.py_object, c_void_p, c_ssize_t, c_int)(
     ("PyMemoryView_FromMemory", ctypes.pythonapi)
 )
-"""(address, bytes, WRITABLE) to a view; whoever holds it must drop it before the memory goes."""
+"""(address, bytes, WRITABLE) to a view, which must be dropped before the memory is."""
 WRITABLE = 0x200
 
 
 WINDOW_BYTES = 1024
-"""More than any callback's arguments, results or continuation."""
+"""Bytes of a window: more than any callback's arguments, results or continuation."""
 
 WINDOWS = 1 << 16
-"""Kept at once, a third of a kilobyte each: a guest that passes messages needs six. With 4096 of them, a message
-that goes through a thousand guests or more takes 5 microseconds longer for each."""
+"""Windows kept at once, a third of a kilobyte each: a guest that passes messages needs six. With 4096 of them, a
+message that goes through a thousand guests or more takes 5 microseconds longer for each."""
 
 
 @lru_cache(WINDOWS)
 def window(address: int) -> memoryview:
-    """WINDOW_BYTES at an address that C passed to a callback, to be used before it returns and only as far as it is
-    valid. Arguments come at the same few addresses, so this costs a fifth of a copy by ctypes.
+    """Return WINDOW_BYTES at an address that C passed to a callback, to be used before it returns and only as far as it
+    is valid. Arguments come at the same few addresses, so this costs a fifth of a copy by ctypes.
     """
     return memory_view(address, WINDOW_BYTES, WRITABLE)
 
 
 _strlen = ctypes.cast(ctypes.CDLL(None).strlen, c_void_p).value
-"""The continuation of every asynchronous host function: whether the text at `env` is empty is whether to wait. It is a
-C function and not ours, so that being polled costs nanoseconds."""
+"""The continuation of every asynchronous host function: it waits while the text at `env` is empty. It is a C function
+and not ours, so that being polled costs nanoseconds."""
 
 
 class Cells(ctypes.Structure):
-    """What C writes to or reads from while a guest runs; one for each guest, at a fixed address."""
+    """What C writes to or reads from while a guest runs; one set for each guest, at a fixed address."""
 
     _fields_ = (
         ("trap", c_void_p),
@@ -145,7 +145,7 @@ class Cells(ctypes.Structure):
     trap: int | None
     error: int | None
     ready: int
-    """1 lets the continuation that waits on it go on, 0 does not (as text: not empty, and empty)."""
+    """The flag of the continuation that waits on it: 1 lets it go on, 0 does not (as text: not empty, and empty)."""
     instance: Any
     """The guest's instance."""
     adapter: Any
@@ -156,14 +156,14 @@ class Cells(ctypes.Structure):
     export: Any
     """The export that was looked up last."""
     args: Any
-    """Of the adapter's `run`; read when it is first polled."""
+    """The arguments of the adapter's `run`; read when it is first polled."""
 
 
 TRAP, ERROR, READY_FLAG, INSTANCE, ADAPTER, FILES, MEMORY, EXPORT, ARGS = (
     getattr(Cells, name).offset for name, _ in Cells._fields_
 )
 EXTERN_OFFSET = bindings.wasmtime_extern_t.of.offset
-"""Where in an export the function or memory itself lies."""
+"""The offset of the function or memory itself in an export."""
 
 
 class Continuation(ctypes.Structure):
@@ -173,7 +173,7 @@ class Continuation(ctypes.Structure):
 
     @staticmethod
     def on(ready: int) -> bytes:
-        """The bytes of a continuation that goes on once the byte at the address `ready` is 1."""
+        """Return the bytes of a continuation that goes on once the byte at the address `ready` is 1."""
         return bytes(Continuation(_strlen, ready, None))
 
 
@@ -183,14 +183,14 @@ READY = Continuation.on(ctypes.addressof(_one))
 
 
 def address(pointer: Any) -> int:
-    """The address that a pointer of the wasmtime package holds."""
+    """Return the address that a pointer of the wasmtime package holds."""
     found = ctypes.cast(pointer, c_void_p).value
     assert found
     return found
 
 
 def error_text(error: int) -> str:
-    """The message of a wasmtime_error_t, which is consumed."""
+    """Return the message of a wasmtime_error_t, which is consumed."""
     return str(wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, POINTER(bindings.wasmtime_error_t))))
 
 
@@ -201,12 +201,12 @@ def check(error: int | None) -> None:
 
 
 def as_error(error: int) -> wasmtime.WasmtimeError:
-    """A wasmtime_error_t as the package's exception, which owns it."""
+    """Return a wasmtime_error_t as the package's exception, which owns it."""
     return wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, POINTER(bindings.wasmtime_error_t)))
 
 
 def as_trap(trap: int) -> wasmtime.Trap:
-    """A wasm_trap_t as the package's exception, which owns it."""
+    """Return a wasm_trap_t as the package's exception, which owns it."""
     return wasmtime.Trap._from_ptr(ctypes.cast(trap, POINTER(bindings.wasm_trap_t)))
 
 

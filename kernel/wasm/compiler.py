@@ -2,8 +2,8 @@
 
 Theory of operation. How long Cranelift takes is not bounded by a module's size: nested loops that all set their own
 locals cost the fourth power of their number, so that 3 KB take 4 seconds and 5 KB take 20. It cannot be interrupted
-either. What is small and has hardly any loops is therefore compiled where we are; all else in a child process of a
-lower priority, which the operating system stops at the limits. A child costs a tenth of a second, once for each
+either. Code that is small and has hardly any loops is therefore compiled in this process; all else in a child process
+of a lower priority, which the operating system stops at the limits. A child costs a tenth of a second, once for each
 program: the compiled code is kept (`engine`).
 
 Run as a program it is that child: mode and limits are its arguments, the code its input, the compiled code its output.
@@ -31,7 +31,7 @@ from kernel.contract.errors import BadModule
 from kernel.wasm import capi
 
 if TYPE_CHECKING:
-    # Elsewhere it is imported where a component comes up: it would add a twentieth to the start of every node.
+    # Elsewhere it is imported when a component is loaded: it would add a twentieth to the start of every node.
     from wasmtime.component import Component
 
 Mode: TypeAlias = Literal["epoch", "fuel", "component"]
@@ -41,15 +41,16 @@ Compiled: TypeAlias = "wasmtime.Module | Component"
 
 _CHEAP_BYTES = 16 * 1024
 _CHEAP_LOOPS = 100
-"""What is compiled at once; the worst of it, found by trying, takes a third of a second."""
+"""Bounds on code that is compiled in this process; the worst of it, found by trying, takes a third of a second."""
 _LOOP = b"\x03"
 """The opcode; counting this byte counts every loop, and much else."""
 
 _CHILDREN = 2
-"""At a time: a flood of hostile programs takes no more of the machine than that."""
+"""Children at a time: a flood of hostile programs takes no more of the machine than that."""
 _NICE = 10
 _PATIENCE = 10
-"""How many times its processor time a child may take by the clock: on a busy machine it hardly gets to run."""
+"""The elapsed time that a child may take, as a multiple of its processor time: on a busy machine it hardly gets
+to run."""
 _MAX_REFUSED = 1024
 """Programs that are remembered as too expensive."""
 _NOT_VALID = 3
@@ -60,10 +61,10 @@ _CAUSE = re.compile(r"^\d+: ")
 
 
 def configuration(mode: Mode) -> wasmtime.Config:
-    """How Wasmtime is set up; compiled code runs only where it is the same."""
+    """Return Wasmtime's configuration; compiled code runs only with the same one."""
     config = wasmtime.Config()
     config.max_wasm_stack = limits.MAX_WASM_STACK_BYTES
-    # Off: what would need bounds or care that guests get nothing for, and what two runs could disagree on.
+    # Off: features that would need bounds or care and give guests nothing, and those on which two runs could disagree.
     config.wasm_threads = False
     config.wasm_memory64 = False
     config.wasm_multi_memory = False
@@ -74,7 +75,7 @@ def configuration(mode: Mode) -> wasmtime.Config:
     # Off: an image mapped into each memory costs two of the 65,530 mappings that Linux gives a process; without, ten
     # thousand guests fit. The price is a copy of the data segments at each start.
     config.memory_init_cow = False
-    # It belongs to components; without, a store is made in half the time.
+    # It belongs to components; without it, a store is made in half the time.
     capi.concurrency_support(capi.address(config.ptr()), mode == "component")
     config.cranelift_nan_canonicalization = mode == "fuel"
     config.consume_fuel = mode == "fuel"
@@ -104,7 +105,7 @@ class Compiler:
             raise BadModule(f"its compiled code cannot be loaded: {_last_line(str(error))}") from error
 
     def load(self, compiled: bytes | bytearray) -> Compiled:
-        """Code that was compiled and serialized before; our own, for it is trusted with this process.
+        """Return code that was compiled and serialized by this node before; it is trusted with this process.
 
         Raises WasmtimeError if it is of another version or configuration, or for another processor.
         """
@@ -117,7 +118,7 @@ class Compiler:
             raise BadModule(_not_valid(self.mode, str(error))) from error
 
     def _compile_apart(self, code: bytes) -> bytes:
-        """Compile in a child; what it refused for its cost is refused again without trying. Raises BadModule."""
+        """Compile in a child; code that was too expensive before is refused again without trying. Raises BadModule."""
         digest = hashlib.sha256(code).digest()
         with self._children:
             known = self._refused.get(digest)
@@ -133,7 +134,7 @@ class Compiler:
 
 
 class _TooExpensive(BadModule):
-    """It would take more than the limits allow."""
+    """Compiling would take more than the limits allow."""
 
 
 def _kind(mode: Mode) -> type[Compiled]:
@@ -159,7 +160,7 @@ def _last_line(text: str) -> str:
 
 
 def _run_child(code: bytes, mode: Mode) -> bytes:
-    """What the child made of the code; raises BadModule."""
+    """Return the code that the child has compiled. Raises BadModule."""
     with tempfile.TemporaryFile() as output:
         bounds = limits.MAX_COMPILE_SECONDS, limits.MAX_COMPILE_BYTES, limits.MAX_COMPILED_BYTES
         command = [sys.executable, "-S", "-m", __name__, mode, *map(str, bounds)]
@@ -183,13 +184,13 @@ def _run_child(code: bytes, mode: Mode) -> bytes:
 
 
 def _import_path() -> list[str]:
-    """Where the child finds what is imported here."""
+    """Return the import path for the child."""
     ours = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     return [ours, *(path for path in sys.path if path)]
 
 
 def _threads() -> int:
-    """The child's; each costs address space, which is limited."""
+    """Return the number of the child's threads; each costs address space, which is limited."""
     return min(4, os.cpu_count() or 1)
 
 
@@ -213,9 +214,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 def _child(mode: Mode, seconds: int, memory: int, compiled_bytes: int) -> int:
-    """Compile what comes in; returns the exit code."""
+    """Compile the code on standard input; return the exit code."""
     os.nice(_NICE)
-    # With the thread that waits for it, and so with the node, however that ends.
+    # End with the thread that waits for it, and so with the node, however that ends.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))

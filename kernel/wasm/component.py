@@ -20,11 +20,11 @@ _COMPONENT = b"\0asm\x0d\0\x01\0"
 _HEADER_BYTES = 8
 
 _IMPORT_SECTION, _EXPORT_SECTION = 2, 7
-"""Of a core module."""
+"""Section numbers of a core module."""
 _CORE_MODULE_SECTION = 1
-"""Of a component."""
+"""Section number of a component."""
 _MAX_NAME_BYTES = 1024
-"""Of what is imported or exported; a real one has less than a few hundred."""
+"""The longest name of an import or export; a real one has less than a few hundred bytes."""
 _MAX_IMPORTS = 4096
 """A real module has less than a hundred."""
 _MAX_EXPORTS = 16384
@@ -40,16 +40,16 @@ class Import(NamedTuple):
     module: str
     name: str
     kind: str
-    """function, table, memory, global or tag."""
+    """One of function, table, memory, global or tag."""
 
 
 def is_component(wasm: bytes) -> bool:
-    """Whether these are the bytes of a component, going by the header."""
+    """Return whether these are the bytes of a component, going by the header."""
     return wasm[:_HEADER_BYTES] == _COMPONENT
 
 
 def core_module_untrusted(wasm: bytes) -> bytes:
-    """The core module to run from the bytes of a .wasm file; raises BadModule."""
+    """Return the core module to run from the bytes of a .wasm file. Raises BadModule."""
     if len(wasm) > limits.MAX_MODULE_BYTES:
         raise BadModule(f"the file has {len(wasm)} bytes, more than {limits.MAX_MODULE_BYTES}")
     if wasm[:_HEADER_BYTES] == _CORE:
@@ -68,7 +68,7 @@ def core_module_untrusted(wasm: bytes) -> bytes:
 
 
 def imports_untrusted(module: bytes) -> list[Import]:
-    """What a core module imports, in order; raises BadModule."""
+    """Return what a core module imports, in order. Raises BadModule."""
     for number, start, end in _sections(module):
         if number == _IMPORT_SECTION:
             return _Reader(module, start, end).imports()
@@ -76,7 +76,7 @@ def imports_untrusted(module: bytes) -> list[Import]:
 
 
 def exports_untrusted(module: bytes) -> set[str]:
-    """The names of what a core module exports; raises BadModule."""
+    """Return the names of what a core module exports. Raises BadModule."""
     for number, start, end in _sections(module):
         if number == _EXPORT_SECTION:
             return _Reader(module, start, end).exports()
@@ -84,7 +84,7 @@ def exports_untrusted(module: bytes) -> set[str]:
 
 
 def _sections(wasm: bytes) -> list[tuple[int, int, int]]:
-    """Number, start and end of each section."""
+    """Return number, start and end of each section."""
     found: list[tuple[int, int, int]] = []
     reader = _Reader(wasm, _HEADER_BYTES, len(wasm))
     while reader.at < reader.end:
@@ -118,11 +118,11 @@ class _Reader:
         return self.at
 
     def byte(self) -> int:
-        """The next byte."""
+        """Return the next byte."""
         return self.data[self.skip(1) - 1]
 
     def u32(self) -> int:
-        """A LEB128 number of at most 32 bits."""
+        """Return a LEB128 number of at most 32 bits."""
         value = 0
         for shift in range(0, 35, 7):
             byte = self.byte()
@@ -141,7 +141,7 @@ class _Reader:
         raise BadModule(f"the number before byte {self.at} has more than 64 bits")
 
     def name(self) -> str:
-        """A name: its length and its UTF-8 bytes."""
+        """Return a name: its length and its UTF-8 bytes."""
         length = self.u32()
         if length > _MAX_NAME_BYTES:
             raise BadModule(f"a name of {length} bytes; {_MAX_NAME_BYTES} is the limit")
@@ -152,7 +152,7 @@ class _Reader:
             raise BadModule(f"the name before byte {end} is not UTF-8") from error
 
     def imports(self) -> list[Import]:
-        """The contents of an import section."""
+        """Return the contents of an import section."""
         count = self.u32()
         if count > _MAX_IMPORTS:
             raise BadModule(f"{count} imports; {_MAX_IMPORTS} is the limit")
@@ -166,7 +166,7 @@ class _Reader:
         return found
 
     def exports(self) -> set[str]:
-        """The names in an export section."""
+        """Return the names in an export section."""
         count = self.u32()
         if count > _MAX_EXPORTS:
             raise BadModule(f"{count} exports; {_MAX_EXPORTS} is the limit")

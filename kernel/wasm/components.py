@@ -26,7 +26,7 @@ from kernel.wasm.values import Read, Tally, Write, reader, writer
 from kernel.wasm.wit import INTERFACES, Function, Kind
 
 _WASI = re.compile(r"wasi:(cli|clocks|filesystem|io|random|sockets)/[a-z0-9-]+@0\.2\.[0-9]+")
-"""What is offered of WASI 0.2."""
+"""The interfaces of WASI 0.2 that are offered."""
 _FILES = "wasi:filesystem/"
 _MAX_ITEMS = 4096
 """Imports, exports, or functions of one interface; a real component has less than a hundred."""
@@ -45,7 +45,7 @@ class ThreadedProgram:
         self.opens_files = opens_files
 
     def start(self, config: GuestConfig) -> Guest:
-        """A new guest, of which nothing has run yet. Raises BadModule if too many run already."""
+        """Return a new guest that has not run yet. Raises BadModule if too many run already."""
         return ThreadedGuest(self._code, config)
 
 
@@ -58,7 +58,7 @@ class Components:
         self._places = threading.BoundedSemaphore(limits.MAX_THREADED_GUESTS)
 
     def program(self, component: Component) -> ThreadedProgram:
-        """Link a component; raises BadModule if it needs or gives what it may not."""
+        """Link a component. Raises BadModule if it imports or exports what it must not."""
         engine, kind = self.compiler.engine, component.type
         _check_count(_ffi.wasmtime_component_type_import_count(kind.ptr(), engine.ptr()), "imports")
         _check_count(_ffi.wasmtime_component_type_export_count(kind.ptr(), engine.ptr()), "exports")
@@ -79,7 +79,7 @@ class Components:
 
 
 def _functions(name: str, declared: object, compiler: Compiler) -> list[tuple[Function, FuncType]]:
-    """The functions of an interface that a component imports; raises BadModule if one is not offered."""
+    """Return the functions of an interface that a component imports. Raises BadModule if one is not offered."""
     interface = INTERFACES.get(name)
     if interface is None or not isinstance(declared, ComponentInstanceType):
         raise BadModule(f"it imports {name!r}, which this node does not offer")
@@ -98,7 +98,7 @@ def _functions(name: str, declared: object, compiler: Compiler) -> list[tuple[Fu
 
 
 def _check_count(count: int, what: str) -> None:
-    """Before any of them becomes an object of ours; raises BadModule."""
+    """Check a count before any object is made for the items. Raises BadModule."""
     if count > _MAX_ITEMS:
         raise BadModule(f"{count} {what}; {_MAX_ITEMS} is the limit")
 
@@ -113,7 +113,7 @@ def _check_init(exports: dict[str, Any]) -> None:
 
 
 def _define(instance: Any, function: Function, signature: FuncType, current: Current) -> object:
-    """Define a host function; returns what must outlive it."""
+    """Define a host function; return what must outlive it."""
     params, result = signature.params, signature.result
     if len(params) != len(function.params) or (result is None) is not (function.result is None):
         raise BadModule(f"it declares another type for {function.name} than this node does")
@@ -173,7 +173,7 @@ def _call(function: Function) -> Act:
 
 
 def _check_await(guest: ThreadedGuest, effect: SendAndAwait) -> None:
-    """Raises GuestTrap if the answer could never come (G8)."""
+    """Raise GuestTrap if the answer could never come (G8)."""
     our = guest.config.our
     if effect.request.expects_response is None:
         raise GuestTrap("the request expects no response, so awaiting it would never end")

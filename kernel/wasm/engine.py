@@ -1,8 +1,8 @@
 """Compiles programs, keeps the compiled code on disk, and holds what all guests share.
 
-Owns the cache, the programs in use and the linkers. What compiles is `compiler`'s, what runs `fiber`'s.
+Owns the cache, the programs in use and the linkers. `compiler` compiles, `fiber` runs.
 
-The cache is a folder of our own that nobody else may enter. Loading compiled code means trusting it with the process,
+The cache is a folder of our own that no other user may enter. Loading compiled code means trusting it with the process,
 so each entry carries a hash of itself, and one that does not match it is compiled anew, as is one of another version.
 """
 
@@ -43,20 +43,20 @@ if TYPE_CHECKING:
     from kernel.wasm.components import Components, ThreadedProgram
 
 _CACHE_FORMAT = 1
-"""Goes up when entries or the configuration change."""
+"""Grows when entries or the configuration change."""
 
 _DEFAULT_INTERFACE = INTERFACES["nectar:process/standard@0.7.0"]
 """For programs that call no host function; they still have an `init`."""
 
 _PATHS = "path_"
-"""How the names of WASI's functions begin that take a path: nothing else makes or opens a file."""
+"""The prefix of WASI's functions that take a path: no other functions make or open a file."""
 
 _EXPORTS = {
     "init": ((["i32", "i32"], []), True),
     "cabi_realloc": ((["i32", "i32", "i32", "i32"], ["i32"]), True),
     "_initialize": (([], []), False),
 }
-"""What a program exports: core params and results, and whether it must."""
+"""The functions that a program exports: core params and results, and whether it must export them."""
 
 
 class FiberProgram:
@@ -67,20 +67,20 @@ class FiberProgram:
         self.opens_files = opens_files
 
     def start(self, config: GuestConfig) -> Guest:
-        """A new guest, of which nothing has run yet, not even a start function: that happens in its polls.
+        """Return a new guest that has not run yet, not even a start function: that happens in its polls.
 
-        Raises BadModule if it cannot be linked or its drive is no folder.
+        Raises BadModule if it cannot be linked or its drive is not a folder.
         """
         return Fiber(self._code, config)
 
 
 class _Linked(NamedTuple):
-    """What programs share that import the same interface."""
+    """What programs that import the same interface share."""
 
     linker: int
-    """For guests; the adapter's exports are missing."""
+    """The linker for guests; the adapter's exports are missing."""
     check: int
-    """The same with stand-ins for those: every import can be checked before a guest exists."""
+    """A linker with stand-ins for these exports, so that every import can be checked before a guest exists."""
     adapter: int
     keep: tuple[object, ...]
 
@@ -89,9 +89,9 @@ class Engine:
     """Loads programs. One for each process and mode; thread-safe."""
 
     def __init__(self, cache_dir: Path | None, replayable: bool) -> None:
-        """`cache_dir`: where compiled code is kept, made if missing; None: nowhere.
+        """`cache_dir` is where compiled code is kept, made if missing; None: nowhere.
 
-        `replayable`: slices are counted in fuel, and floats and clocks give the same in every run.
+        `replayable`: slices are counted in fuel, and floats and clocks are the same in every run.
         """
         self.replayable = replayable
         self._cache_dir = cache_dir
@@ -109,7 +109,7 @@ class Engine:
         """Compile a core module or component, or find it among the programs in use or in the cache. The first time
         takes a second for each few megabytes; may be called from a worker thread.
 
-        Raises BadModule if it is no program that this node can run; the message is one sentence.
+        Raises BadModule if this node cannot run it as a program; the message is one sentence.
         """
         key = hashlib.sha256(wasm).digest()
         program = self._programs.get(key)
@@ -127,7 +127,7 @@ class Engine:
             if not is_component(wasm):
                 raise
             if self.replayable:
-                reason = f"{refusal}; only what needs no more than WASI preview 1 runs in a simulation"
+                reason = f"{refusal}; only programs that need no more than WASI preview 1 run in a simulation"
                 raise BadModule(reason) from None
             return self._load_component(wasm)
         module = self._module(core)
@@ -175,7 +175,7 @@ class Engine:
         return module
 
     def _compiled(self, compiler: Compiler, code: bytes) -> Compiled:
-        """Compile, or take what was compiled before; raises BadModule."""
+        """Return compiled code, from the cache if it is there. Raises BadModule."""
         if self._cache_dir is None:
             return self._compile(compiler, code)
         identity = f"{_CACHE_FORMAT} wasmtime {version('wasmtime')} {compiler.mode}"
@@ -230,7 +230,7 @@ class Engine:
 
 
 def _check_imports(core: bytes) -> tuple[Interface, list[str]]:
-    """Which interface a core module imports, and what of WASI; raises BadModule for anything else."""
+    """Return which interface a core module imports, and what of WASI. Raises BadModule for anything else."""
     interface, wasi = None, list[str]()
     for module, name, kind in imports_untrusted(core):
         if module == WASI:
@@ -246,7 +246,7 @@ def _check_imports(core: bytes) -> tuple[Interface, list[str]]:
 
 
 def _check_for_init(core: bytes) -> None:
-    """Before it is compiled: of a component, the first core module need not be the one that is to run."""
+    """Check the exports before it is compiled: the first core module of a component need not be the one to run."""
     if "init" not in exports_untrusted(core):
         raise BadModule("it exports no function of the name 'init'")
 
@@ -270,7 +270,7 @@ def _numbers(signature: wasmtime.FuncType) -> tuple[tuple[str, ...], tuple[str, 
 
 
 def _instance_pre(linker: int, module: wasmtime.Module) -> int:
-    """A module linked but for its store; raises BadModule if an import is missing or has another type."""
+    """Link a module but for its store. Raises BadModule if an import is missing or has another type."""
     found = ctypes.c_void_p()
     capi.check(capi.linker_instantiate_pre(linker, capi.address(module.ptr()), ctypes.byref(found)))
     assert found.value
@@ -296,7 +296,7 @@ def _read_cache(compiler: Compiler, path: Path) -> Compiled | None:
 
 
 def _write_cache(path: Path, code: bytes) -> None:
-    """Write an entry whole or not at all; raises OSError."""
+    """Write an entry whole or not at all. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.chmod(0o700)
     handle, temporary = tempfile.mkstemp(dir=path.parent)
@@ -401,4 +401,4 @@ def _poll_to_receive(guest: Guest) -> Poll:
 
 
 _CHECK_POLLS = 1000
-"""In which the guest must have come to its receive; on a loaded machine slices may end on the way."""
+"""Polls within which the guest must have come to its receive; on a loaded machine slices may end on the way."""

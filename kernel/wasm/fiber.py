@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from kernel.wasm.ticker import Ticker
 
 FUEL = 1 << 62
-"""What a guest starts with in a replayable run; at a billion a second it lasts a century."""
+"""The fuel that a guest starts with in a replayable run; at a billion a second it lasts a century."""
 SLICE_FUEL = 5_000_000
 """Units of fuel of one slice in a replayable run; about as long as a tick."""
 
@@ -53,23 +53,24 @@ LEAST_SLICE_SECONDS = TICK_SECONDS / 2
 """A guest that is pre-empted has run for longer than this, and for less than a tick more."""
 
 _TABLES = 4
-"""A guest's tables and the adapter's one. LLVM's output has one; each gets its share of MAX_TABLE_ELEMENTS."""
+"""A guest's tables and the adapter's one. LLVM's output has one table; each gets its share of MAX_TABLE_ELEMENTS."""
 
 _PACK_CODES = [
     Struct("<" + f"{capi.VALUE_OFFSET}xI{capi.VALUE_BYTES - capi.VALUE_OFFSET - 4}x" * (count + 1)).pack_into
     for count in range(BATCH + 1)
 ]
-"""How many pieces and the code of each, as results of an asynchronous host function (their kind, i32, is 0)."""
+"""Packs the number of pieces and the code of each, as results of an asynchronous host function (their kind, i32,
+is 0)."""
 
 _WAITING = (Poll.RECEIVE, Poll.CALL)
 _PREEMPTED = Poll.PREEMPTED
-"""A name of its own: looking up a member of an enumeration takes 70 nanoseconds, this 5."""
+"""A module-level name: looking up a member of an enumeration takes 70 nanoseconds, this takes 5."""
 _poll, _window = capi.poll, capi.window
 _NO_MEMORY = memoryview(b"")
 
 
 class Running(threading.local):
-    """Which guest the current thread polls."""
+    """The guest that the current thread polls."""
 
     guest: Fiber
 
@@ -85,12 +86,12 @@ class Code:
     """The adapter, linked, to be instantiated in each guest's store."""
     module: int
     interface: bytes
-    """The module name that the adapter's exports are imported under."""
+    """The module name under which the adapter's exports are imported."""
     uses_wasi: bool
     files: int
     """The module of the file writer, for programs that use WASI."""
     ticker: Ticker | None
-    """None: slices are fuel."""
+    """The clock that ends slices; None: slices are counted in fuel."""
     running: Running
     keep: tuple[object, ...]
 
@@ -129,20 +130,20 @@ class Fiber:
     )
 
     def __init__(self, code: Code, config: GuestConfig) -> None:
-        """Raises BadModule if the program cannot be linked or its drive is no folder."""
+        """Raises BadModule if the program cannot be linked or its drive is not a folder."""
         self.effects: list[Effect] = []
         self.end: End | None = None
         self.config = config
         self.emitted = 0
         """Bytes emitted since the kernel last emptied `effects`."""
         self.memory = _NO_MEMORY
-        """The guest's memory as of the last look; it may have grown since."""
+        """The guest's memory as it was last seen; it may have grown since."""
         self.lowered: Lowered | Plain | None = None
         """The result that is being placed in guest memory."""
         self.blob: LazyLoadBlob | None = None
-        """Of the message being handled (G11)."""
+        """The blob of the message being handled (G11)."""
         self.last_blob: LazyLoadBlob | None = None
-        """The last one that came with a message."""
+        """The last blob that came with a message."""
         self.blob_bytes_loaded = 0
         self.host_error: BaseException | None = None
         """What went wrong in a host function that is not the guest's fault."""
@@ -176,7 +177,7 @@ class Fiber:
     # --- kernel.contract.guest.Guest ----------------------------------------------------------------------------------
 
     def poll(self) -> Poll:
-        """See `kernel.contract.guest.Guest.poll`; gives up the GIL while the guest runs. From any thread, one at a
+        """Run the guest (see `kernel.contract.guest.Guest.poll`); gives up the GIL meanwhile. From any thread, one at a
         time."""
         if self._pending is not None:
             return self._pending
@@ -219,8 +220,8 @@ class Fiber:
         return self._pending or _PREEMPTED
 
     def resume(self, answer: object) -> None:
-        """See `kernel.contract.guest.Guest.resume`; lowers the answer now, and copies it into the guest in its next
-        poll."""
+        """Lower the answer now, and copy it into the guest in its next poll (see
+        `kernel.contract.guest.Guest.resume`)."""
         assert self._pending in _WAITING, f"{self} waits for no answer"
         if type(answer) is Arrival:
             self.blob = blob = answer.blob
@@ -238,14 +239,14 @@ class Fiber:
         self._ready[0] = 1
 
     def close(self) -> None:
-        """See `kernel.contract.guest.Guest.close`; must not be called while another thread polls."""
+        """Drop the guest (see `kernel.contract.guest.Guest.close`); must not be called while another thread polls."""
         if self.end is None:
             self.end = End("killed")
             self._pending = Poll.ENDED
         self._drop()
 
     def statistics(self) -> GuestStatistics:
-        """See `kernel.contract.guest.Guest.statistics`."""
+        """Return what the guest has used so far."""
         if self._store:
             self._look_at_memory()
         seconds = None if self._code.ticker is None else self._seconds
@@ -267,15 +268,15 @@ class Fiber:
         return self.goes_on_when_ready
 
     def throttle(self) -> None:
-        """The guest has emitted its share: it is not ready until the kernel has emptied `effects`."""
+        """Make the guest not ready until the kernel has emptied `effects`, since it has emitted its share."""
         self._throttled = True
         self._ready[0] = 0
 
     def suspend(self, poll: Poll, lower: Lower | None, target: int, results: int) -> bytes:
-        """The guest waits until `resume` brings the answer. Returns the continuation.
+        """Let the guest wait until `resume` brings the answer; return the continuation.
 
-        `lower`: None if there is nothing to lower, the answer is None; `target`: the return pointer; `results`: where
-        the function's core results are to be written, valid until it returns.
+        `lower` is None if there is nothing to lower: the answer is None. `target` is the return pointer. `results` is
+        where the function's core results are to be written, valid until it returns.
         """
         self._pending = poll
         self._lower = lower
@@ -286,11 +287,12 @@ class Fiber:
         return self.goes_on_when_ready
 
     def memory_grew(self) -> bool:
-        """Look at the guest's memory again; whether there is more of it than at the last look."""
+        """Look at the guest's memory again; return whether it has grown since the last time."""
         return self._look_at_memory()
 
     def trap_for(self, name: str, error: BaseException) -> int:
-        """A new wasm_trap_t for what went wrong in the host function `name`; noted, if it was not the guest."""
+        """Return a new wasm_trap_t for what went wrong in the host function `name`; note it if the guest is not at
+        fault."""
         if isinstance(error, GuestTrap):
             text = f"{name}: {error}".encode()
         else:
@@ -301,7 +303,7 @@ class Fiber:
 
     def write(self, verbosity: int, data: bytes) -> bytes:
         """Take what the guest wrote to a standard stream: whole lines become prints, and an overlong one several.
-        Returns the continuation."""
+        Return the continuation."""
         *lines, rest = (self._lines.get(verbosity, b"") + data).split(b"\n")
         if len(rest) >= limits.MAX_PRINT_BYTES:
             lines.append(rest)
@@ -342,7 +344,7 @@ class Fiber:
             wasi = capi.wasi_config_new()
             if config.drive is not None and not capi.wasi_config_preopen_dir(wasi, config.drive.encode(), b"/", True):
                 capi.wasi_config_delete(wasi)
-                raise BadModule(f"the drive {config.drive} is no folder")
+                raise BadModule(f"the drive {config.drive} is not a folder")
             capi.check(capi.set_wasi(self._context, wasi))
 
     def _begin_instantiation(self) -> None:
@@ -357,7 +359,7 @@ class Fiber:
         self._future = self._instantiate(code.module, capi.INSTANCE)
 
     def _begin_run(self) -> None:
-        """The guest is instantiated: let the adapter run it."""
+        """Let the adapter run the guest, which is instantiated."""
         cells, code = self._cells, self._code
         args = cells.args
         for slot, name in enumerate(("cabi_realloc", "init", "_initialize")):
@@ -418,7 +420,7 @@ class Fiber:
         capi.check(capi.linker_define(self._linker, self._context, *names, byref(self._cells, export)))
 
     def _export(self, instance: int, name: str, into: int = capi.EXPORT) -> bool:
-        """Look up an export; whether there is one. The numbers are offsets in `Cells`."""
+        """Look up an export; return whether there is one. The numbers are offsets in `Cells`."""
         cells = self._cells
         found: bool = capi.instance_export_get(
             self._context, byref(cells, instance), name.encode(), len(name), byref(cells, into)
@@ -433,7 +435,7 @@ class Fiber:
             arg.of.funcref = self._cells.export.of.func
 
     def _call_ended(self) -> bool:
-        """After the end of a call: begin the next one, or note the guest's end and return true."""
+        """Begin the next call after the end of one, or note the guest's end and return true."""
         capi.future_delete(self._future)
         self._future = None
         cells = self._cells
@@ -464,11 +466,11 @@ class Fiber:
         self._drop()
         error_of_ours, self.host_error = self.host_error, None
         if error_of_ours is not None and not isinstance(error_of_ours, Exception):
-            # KeyboardInterrupt and its like hit us, not the guest: whoever polls is to know.
+            # KeyboardInterrupt and its like hit us, not the guest: the caller of `poll` is to know.
             raise error_of_ours
 
     def _drop(self) -> None:
-        """Give everything back; the record itself stays readable."""
+        """Release everything; the record itself stays readable."""
         if not self._store:
             return
         self._look_at_memory()

@@ -1,12 +1,12 @@
 """The host functions of an interface: from a guest's call to an effect, and from an answer to its result.
 
-One set of callbacks for each interface and engine, shared by all guests; which guest calls is known by the thread that
-polls it. Which function does what is data (`wit.Kind`); this is the code behind each kind.
+There is one set of callbacks for each interface and engine, shared by all guests; the thread that polls a guest tells
+which one calls. Which function does what is data (`wit.Kind`); this is the code behind each kind.
 
-Those that suspend the guest are asynchronous functions of the C API; what leaves effects is a plain one, with the
+Functions that suspend the guest are asynchronous functions of the C API; one that leaves effects is plain, with the
 adapter's help (`adapter`).
 
-Nothing may escape from a callback into C: what the guest did wrong traps it, and so does an error of our own.
+Nothing may escape from a callback into C: a guest's mistake traps it, and so does an error of our own.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from kernel.wasm.lower import BATCH, Lower, compile_lower
 from kernel.wasm.wit import Function, Interface, Kind
 
 Act: TypeAlias = Callable[[Fiber, memoryview, int], bytes]
-"""What a call does: (guest, raw arguments, where results go) to the continuation. Raises only GuestTrap, and that
+"""Does what a call asks: (guest, raw arguments, where results go) to the continuation. Raises only GuestTrap, and that
 before it has touched anything."""
 
 _CONTINUATION_BYTES = len(capi.READY)
@@ -48,9 +48,9 @@ _ADDRESSES = [Struct("<" + f"{_RAW}x" + f"I{_RAW - 4}x" * count).unpack_from for
 _RAW_CODES = [Struct("<" + f"I{_RAW - 4}x" * (count + 1)) for count in range(BATCH + 1)]
 _TRUE = Struct("<I")
 _INSIDE_REALLOC = "called from inside cabi_realloc"
-"""The canonical ABI forbids it: the result of another call is just being placed."""
+"""The canonical ABI forbids a call there: the result of another call is just being placed."""
 _FLAT = Struct(f"<{capi.VALUE_OFFSET}xI")
-"""A call's one number, a parameter or result."""
+"""Unpacks a call's one number, a parameter or result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class HostFunction:
 
 
 def host_functions(interface: Interface, running: Running) -> list[HostFunction]:
-    """What guests of the interface import themselves, and, under the module HOST, what the adapter imports."""
+    """Return what guests of the interface import themselves, and, under the module HOST, what the adapter imports."""
     functions = []
     for function in interface.functions:
         module = HOST if needs_adapter(function) else interface.module
@@ -80,7 +80,7 @@ def host_functions(interface: Interface, running: Running) -> list[HostFunction]
 
 
 def asynchronous(name: str, act: Act, running: Running) -> Any:
-    """The callback, for C, of a host function that may suspend the guest."""
+    """Return the callback, for C, of a host function that may suspend the guest."""
     window = capi.window
 
     def callback(
@@ -93,7 +93,7 @@ def asynchronous(name: str, act: Act, running: Running) -> Any:
             try:
                 goes_on = act(guest, window(args), results)
             except GuestTrap:
-                # Perhaps it points to memory that has grown since we last looked; nothing has happened yet.
+                # Perhaps it points to memory that has grown since the last time; nothing has happened yet.
                 if not guest.memory_grew():
                     raise
                 goes_on = act(guest, window(args), results)
@@ -113,7 +113,7 @@ def _act(function: Function) -> Act:
             return _receive(function)
         case Kind.LOCAL:
             return _local(function)
-    raise AssertionError(f"{function.kind} is no kind of an asynchronous function")
+    raise AssertionError(f"{function.kind} is not a kind of asynchronous function")
 
 
 def _lift(function: Function) -> Lift:
@@ -121,14 +121,15 @@ def _lift(function: Function) -> Lift:
 
 
 def _lower(function: Function) -> Lower | None:
-    """From the kernel's answer to what is to be placed; None: no result in memory."""
+    """Return what lowers the kernel's answer, or None if no result is in memory."""
     if function.result is None or not returns_pieces(function):
         return None
     return compile_lower(function.result, function.name, function.present)
 
 
 def _emitting(function: Function, running: Running) -> Any:
-    """The callback, for C, of a function that leaves effects and goes on: (0, its parameters) to whether to pause."""
+    """Return the callback, for C, of a function that leaves effects and goes on: (0, its parameters) to whether to
+    pause."""
     name, is_list, window = function.name, function.kind is Kind.EMIT_ALL, capi.window
     lift = compile_lift(function, _RAW, _RAW)
 
@@ -141,7 +142,7 @@ def _emitting(function: Function, running: Running) -> Any:
             try:
                 effect, size, _ = lift(guest.memory, raw)
             except GuestTrap:
-                # Perhaps it points to memory that has grown since we last looked.
+                # Perhaps it points to memory that has grown since the last time.
                 if not guest.memory_grew():
                     raise
                 effect, size, _ = lift(guest.memory, raw)
@@ -179,7 +180,7 @@ def _call(function: Function) -> Act:
 
 
 def _check_await(guest: Fiber, effect: SendAndAwait) -> None:
-    """Raises GuestTrap if the answer could never come (G8)."""
+    """Raise GuestTrap if the answer could never come (G8)."""
     our = guest.config.our
     if effect.request.expects_response is None:
         raise GuestTrap("the request expects no response, so awaiting it would never end")
@@ -232,7 +233,7 @@ _LOCAL: dict[str, Callable[[Fiber], Any]] = {
 
 
 def _place(running: Running) -> Any:
-    """The adapter's way to hand over the addresses of pieces."""
+    """Return the callback by which the adapter hands over the addresses of pieces."""
 
     window = capi.window
 

@@ -25,18 +25,18 @@ from kernel.wasm.source import Source
 from kernel.wasm.wit import Bytes, Function, List, Option, Record, Scalar, Text, Type, Variant
 
 Lift: TypeAlias = Callable[[memoryview, bytes | memoryview], tuple[Any, int, int]]
-"""Guest memory and the call's raw arguments, to: what `Function.make` built, how many bytes of strings it holds, and
-the return pointer (0 if there is none). Raises only GuestTrap."""
+"""(guest memory, the call's raw arguments) to what `Function.make` built, how many bytes of strings it holds, and the
+return pointer (0 if there is none). Raises only GuestTrap."""
 
 INTERNED = 4096
 """Lifted records that are cached for each interned type; the least recently used go first."""
 
 _BYTES_OF_ELEMENT = 64
-"""What one list element costs us besides its strings, in the bound on a list."""
+"""What one list element costs besides its strings, in the bound on a list."""
 
 
 def compile_lift(function: Function, slot: int, start: int) -> Lift:
-    """The function that lifts the parameters of `function`.
+    """Return the function that lifts the parameters of `function`.
 
     The raw arguments are `slot` bytes each, the number lies `start` bytes into its slot.
     """
@@ -64,7 +64,7 @@ def _bad_text(what: str, error: UnicodeDecodeError) -> GuestTrap:
 
 
 def _cut_text(data: memoryview) -> str:
-    """The text in `data`, less a character that the cut at its end may have split; raises UnicodeDecodeError."""
+    """Return the text in `data`, less a character that the cut at its end may have split. Raises UnicodeDecodeError."""
     try:
         return str(data, "utf-8")
     except UnicodeDecodeError as error:
@@ -74,7 +74,7 @@ def _cut_text(data: memoryview) -> str:
 
 
 def _interning(kind: Record) -> Callable[..., object]:
-    """A cached function from the raw bytes of a record's texts to the record; raises UnicodeDecodeError."""
+    """Return a cached function from the raw bytes of a record's texts to the record; it raises UnicodeDecodeError."""
 
     def build(record: Record, texts: Iterator[bytes]) -> object:
         values = [
@@ -269,5 +269,5 @@ class _Compiler:
 
 @lru_cache(None)
 def _intern(kind: Record) -> Callable[..., object]:
-    """One cache for each type, whatever number of functions takes it."""
+    """Return one cache for each type, whatever number of functions takes it."""
     return _interning(kind)

@@ -37,7 +37,7 @@ BATCH = 8
 """Pieces that the adapter asks places for before it hands them over."""
 
 ALIGNMENT_BITS = 2
-"""A piece's code is its size shifted by this, and the binary logarithm of its alignment, 0 to 3, below."""
+"""Bits by which a piece's code is its size shifted; the binary logarithm of its alignment, 0 to 3, is below."""
 
 Image: TypeAlias = tuple[Struct, int, int, int, int, int]
 """How to pack, which numbers (from, until), and where: at the address that is the number with the fourth index (-1:
@@ -47,23 +47,24 @@ ENCODED = 4096
 """Records whose texts are kept encoded, for each interned type; the least recently used go first."""
 
 _GENERATED_NAME = re.compile(r"\b[a-z]+[0-9]+\b")
-"""As `Source.name` makes them."""
+"""The names that `Source.name` makes."""
 
 
 class Plain:
-    """An answer on its way into guest memory, of a shape for which placing is generated too: see the top."""
+    """An answer on its way into guest memory, of a shape for which placing is generated too (see the module
+    docstring)."""
 
     __slots__ = ("_parts", "_place", "_target", "codes")
 
     def __init__(self, place: Callable[..., None], codes: Sequence[int], target: int, parts: tuple[Any, ...]) -> None:
         self.codes = codes
-        """Of its pieces, at most BATCH."""
+        """The codes of its pieces, at most BATCH."""
         self._place = place
         self._target = target
         self._parts = parts
 
     def place_untrusted(self, memory: memoryview, addresses: tuple[int, ...]) -> bool:
-        """As `Lowered.place_untrusted`; there is one batch."""
+        """Copy all pieces to their addresses, as `Lowered.place_untrusted` does; there is one batch."""
         try:
             self._place(memory, self._target, addresses, self._parts)
         except (ValueError, error) as cause:
@@ -89,10 +90,10 @@ class Lowered:
         numbers: list[int],
         images: list[Image],
     ) -> None:
-        """`target`: the return pointer; `data`: what to copy, empty for a list that images fill; `slots`: which number
-        is the piece's address."""
+        """`target` is the return pointer; `data` what to copy, empty for a list that images fill; `slots` the index of
+        the number that is each piece's address."""
         self.codes: Sequence[int] = codes[:BATCH]
-        """Of the pieces to be placed next."""
+        """The codes of the pieces to be placed next."""
         self._data = data
         self._codes = codes
         self._slots = slots
@@ -137,16 +138,16 @@ class Lowered:
 
 
 def lower_text(text: bytes) -> Lowered:
-    """One piece that is referred to by nothing: the argument of init."""
+    """Return one piece that is referred to by nothing: the argument of init."""
     return Lowered(0, [text], [len(text) << ALIGNMENT_BITS], [0], [0], [])
 
 
 Lower: TypeAlias = Callable[[object, int], Lowered | Plain]
-"""From a value and the return pointer."""
+"""(value, return pointer) to what is placed in guest memory."""
 
 
 def compile_lower(kind: Type, title: str, present: Callable[[object], object] | None = None) -> Lower:
-    """The function that lowers values of `kind`, or what `present` makes such values of."""
+    """Return the function that lowers values of `kind`, or what `present` makes such values of."""
     return _Compiler(title).lower(kind, present)
 
 
@@ -158,17 +159,17 @@ class _Piece(NamedTuple):
     """A piece in the making; texts are expressions of the generated code."""
 
     offset: int
-    """Of its address in the image."""
+    """The offset of its address in the image."""
     data: str
     code: str
     condition: str | None = None
-    """None: there always is such a piece."""
+    """When there is such a piece; None: always."""
     then: str | None = None
     """What follows it, for a list: the loop over its elements; `{slot}` in it is the number that is its address."""
     absent: str | None = None
-    """Whether this piece is not there, or has no elements: only then may the answer be plain."""
+    """The condition that this piece is not there, or has no elements: only then may the answer be plain."""
     empty: str | None = None
-    """Its code then, for a list."""
+    """The code of a list without elements."""
 
 
 class _Shape:
@@ -204,7 +205,7 @@ class _Compiler:
         return cast("Lower", source.compile("lower"))
 
     def _element_function(self, kind: Type) -> str:
-        """A function that appends the image of a list's element to an answer."""
+        """Return the name of a function that appends the image of a list's element to an answer."""
         if kind not in self._elements:
             outer, self._in_list, self._mask = (self._in_list, self._mask), True, layout(kind).alignment - 1
             name = self._elements[kind] = self._source.name("element")
@@ -279,7 +280,7 @@ class _Compiler:
             self._source.line(f"if type({value}) is not bytes: {value} = as_bytes({value})")
 
     def _option(self, of: Scalar | Text | Bytes, value: str, offset: int, inner: int, shape: _Shape) -> None:
-        """An option of a leaf does not fork: its payload is zero where there is none."""
+        """Write an option of a leaf, which does not fork: its payload is zero where there is none."""
         source = self._source
         if isinstance(of, Scalar):
             number = f"{value} or 0"
@@ -383,7 +384,8 @@ def _unaligned() -> GuestTrap:
 
 @lru_cache(None)
 def _encoded(kind: Record) -> Callable[[object], tuple[bytes | int, ...]]:
-    """A cached function from a record of texts to those, encoded, and the code of each; one cache for each type."""
+    """Return a cached function from a record of texts to these, encoded, and the code of each; one cache for
+    each type."""
 
     def texts(record: Record, value: Any) -> list[bytes]:
         found: list[bytes] = []

@@ -46,12 +46,12 @@ class Source:
         self._lines, self._depth = lines, depth
 
     def name(self, stem: str) -> str:
-        """A name that occurs nowhere else."""
+        """Return a name that occurs nowhere else."""
         self._fresh += 1
         return f"{stem}{self._fresh}"
 
     def constant(self, stem: str, value: object) -> str:
-        """The name of a new global that holds `value`."""
+        """Return the name of a new global that holds `value`."""
         name = self.name(stem)
         self.namespace[name] = value
         return name

@@ -36,7 +36,8 @@ from kernel.wasm.values import Value, write_text
 SLICE_SECONDS = 0.005
 """How long one poll waits for a guest."""
 _INSTANCES, _TABLES, _MEMORIES = 1000, 100, 2
-"""Of one component; componentize-py's has dozens of instances. Each gets its share of the bounds."""
+"""Instances, tables and memories of one component; componentize-py's has dozens of instances. Each gets its share of
+the bounds."""
 
 _Context = POINTER(_ffi.wasmtime_context_t)
 _EpochCallback = ctypes.CFUNCTYPE(c_size_t, _Context, c_void_p, POINTER(c_uint64), POINTER(c_uint8))
@@ -46,7 +47,7 @@ _WAITING = (Poll.RECEIVE, Poll.CALL)
 
 
 class Current(threading.local):
-    """Which guest the current thread belongs to."""
+    """The guest that the current thread belongs to."""
 
     guest: ThreadedGuest
 
@@ -60,7 +61,7 @@ class ThreadedCode:
     component: Component
     current: Current
     places: threading.BoundedSemaphore
-    """Taken by each guest for as long as its thread lives."""
+    """A place is taken by each guest for as long as its thread lives."""
     keep: tuple[object, ...]
     """Callbacks and types that C refers to."""
 
@@ -70,7 +71,7 @@ class _Killed(GuestTrap):
 
 
 class ThreadedGuest:
-    """A `kernel.contract.guest.Guest`. Its memory is not known from outside, and counts as the whole of what it may
+    """A `kernel.contract.guest.Guest` on a thread. The size of its memory is unknown, and counts as all that it may
     have."""
 
     def __init__(self, code: ThreadedCode, config: GuestConfig) -> None:
@@ -81,7 +82,7 @@ class ThreadedGuest:
         self.end: End | None = None
         self.config = config
         self.blob: LazyLoadBlob | None = None
-        """Of the message being handled (G11)."""
+        """The blob of the message being handled (G11)."""
         self.last_blob: LazyLoadBlob | None = None
         self.blob_bytes_loaded = 0
         self.host_error: BaseException | None = None
@@ -90,10 +91,10 @@ class ThreadedGuest:
         self._polls = 0
         self._thread: threading.Thread | None = None
         self._held = False
-        """The thread stands at `_pause`."""
+        """Whether the thread stands at `_pause`."""
         self._paused, self._go = threading.Semaphore(0), threading.Semaphore(0)
         self._lock = threading.Lock()
-        # From here on the thread's; what is shared is guarded by the lock, or by the thread standing still.
+        # From here on the thread's; shared state is guarded by the lock, or by the thread standing still.
         self._left: list[Effect] = []
         self._lines: dict[int, bytes] = {}
         self._emitted = 0
@@ -109,7 +110,8 @@ class ThreadedGuest:
     # --- kernel.contract.guest.Guest ----------------------------------------------------------------------------------
 
     def poll(self) -> Poll:
-        """See `kernel.contract.guest.Guest.poll`; waits for the guest's thread for at most SLICE_SECONDS."""
+        """Let the guest's thread run, and wait for it for at most SLICE_SECONDS (see
+        `kernel.contract.guest.Guest.poll`)."""
         if self._pending is not None:
             return self._pending
         self._polls += 1
@@ -136,7 +138,7 @@ class ThreadedGuest:
         return self._reason
 
     def resume(self, answer: object) -> None:
-        """See `kernel.contract.guest.Guest.resume`."""
+        """Set the answer that the guest waits for (see `kernel.contract.guest.Guest.resume`)."""
         assert self._pending in _WAITING, f"{self} waits for no answer"
         if type(answer) is Arrival:
             self._set_blob(answer.blob)
@@ -146,7 +148,7 @@ class ThreadedGuest:
         self._pending = None
 
     def close(self) -> None:
-        """See `kernel.contract.guest.Guest.close`; does not wait for the thread."""
+        """Drop the guest without waiting for its thread (see `kernel.contract.guest.Guest.close`)."""
         if self.end is not None:
             return
         self.end = End("killed")
@@ -158,8 +160,7 @@ class ThreadedGuest:
         self._code.engine.increment_epoch()
 
     def statistics(self) -> GuestStatistics:
-        """See `kernel.contract.guest.Guest.statistics`; CPU time is that of its thread, which may run outside polls
-        too."""
+        """Return what the guest has used so far; CPU time is that of its thread, which may run outside of polls too."""
         with self._lock:
             seconds = self._seconds if self._clock is None else time.clock_gettime(self._clock)
         return GuestStatistics(self.config.memory_bytes, self.blob_bytes_loaded, self._polls, seconds)
@@ -171,7 +172,7 @@ class ThreadedGuest:
     # --- for host functions, on the guest's thread --------------------------------------------------------------------
 
     def emit(self, effects: list[Effect], size: int) -> None:
-        """Leave effects; waits if the guest has emitted its share, until they were handed over."""
+        """Leave effects; wait, if the guest has emitted its share, until they were handed over."""
         with self._lock:
             self._left += effects
             self._emitted += size
@@ -190,13 +191,14 @@ class ThreadedGuest:
         return self._pause(Poll.RECEIVE)
 
     def loaded(self, blob: LazyLoadBlob | None) -> LazyLoadBlob | None:
-        """The same, counted as copied into the guest."""
+        """Return the blob, counted as copied into the guest."""
         if blob is not None:
             self.blob_bytes_loaded += len(blob.bytes)
         return blob
 
     def error_for(self, name: str, error: BaseException) -> Any:
-        """A new wasmtime_error_t for what went wrong in the host function `name`; noted, if it was not the guest."""
+        """Return a new wasmtime_error_t for what went wrong in the host function `name`; note it if the guest is not at
+        fault."""
         if isinstance(error, GuestTrap):
             return _ffi.wasmtime_error_new(f"{name}: {error}".encode())
         self.host_error = error
@@ -223,7 +225,7 @@ class ThreadedGuest:
             self._paused.release()
 
     def _live(self) -> str | None:
-        """The whole life of the guest; returns why it trapped, or None."""
+        """Run the guest's whole life; return why it trapped, or None."""
         store = capi.store_new(capi.address(self._code.engine.ptr()), None, None)
         try:
             self._prepare(store)
@@ -234,7 +236,7 @@ class ThreadedGuest:
             capi.store_delete(store)
 
     def _prepare(self, store: int) -> None:
-        """Limits, the epoch's callback, and what the guest sees of WASI; raises BadModule."""
+        """Set limits, the epoch's callback, and what the guest sees of WASI. Raises BadModule."""
         memory = min(self.config.memory_bytes, limits.MAX_MEMORY_BYTES) // _MEMORIES
         capi.store_limiter(store, memory, limits.MAX_TABLE_ELEMENTS // _TABLES, _INSTANCES, _TABLES, _MEMORIES)
         epoch = _EpochCallback(self._on_epoch)
@@ -251,7 +253,7 @@ class ThreadedGuest:
         _ffi.wasi_config_set_stderr_custom(pointer, outputs[1], None, _NO_FINALIZER)
         if drive is not None and not capi.wasi_config_preopen_dir(wasi, drive.encode(), b"/", True):
             capi.wasi_config_delete(wasi)
-            raise BadModule(f"the drive {drive} is no folder")
+            raise BadModule(f"the drive {drive} is not a folder")
         capi.check(capi.set_wasi(context, wasi))
 
     def _call_init(self, context: Any) -> str | None:
@@ -273,7 +275,7 @@ class ThreadedGuest:
         return _cause(error) if error else None
 
     def _on_epoch(self, _context: int, _data: int, delta: Any, kind: Any) -> int:
-        """Somebody was killed: if it was this guest, an error; else go on until the next one is."""
+        """Return an error if this guest was killed; if another one was, go on until the next is."""
         if self._killed:
             error: int | None = cast(_ffi.wasmtime_error_new(b"killed"), c_void_p).value
             return error or 0
@@ -281,7 +283,7 @@ class ThreadedGuest:
         return 0
 
     def _pause(self, reason: Poll) -> object:
-        """Stand still until the next poll or, if the guest waits for an answer, until it is there; returns it."""
+        """Stop until the next poll or, if the guest waits for an answer, until that is there; return it."""
         self._reason = reason
         self._paused.release()
         self._go.acquire()
@@ -311,7 +313,7 @@ def _line(verbosity: int, line: bytes) -> Print:
 
 
 def _cause(error: Any) -> str | None:
-    """Why a call failed, from a wasmtime_error_t, which is consumed; None: it exited with 0."""
+    """Return why a call failed, from a wasmtime_error_t, which is consumed; None: it exited with 0."""
     found = wasmtime.WasmtimeError._from_ptr(error)
     if isinstance(found, wasmtime.ExitTrap):
         return f"exited with code {found.code}" if found.code else None

@@ -1,6 +1,6 @@
 """The clock behind pre-emption: a thread that advances the engine's epoch while some guest is being polled.
 
-It sleeps while none is. Being in a poll is an entry in a list, whose append and pop are atomic, so that a poll pays
+It sleeps while none is. A poll under way is an entry in a list, whose append and pop are atomic, so that a poll pays
 for it with two of those; a lock or an event for every poll would cost more than the poll.
 """
 
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 TICK_SECONDS = 0.005
-"""Between two ticks; a guest's slice ends at the first or second one that it sees."""
+"""Seconds between two ticks; a guest's slice ends at the first or second one that it sees."""
 
 _IDLE_TICKS = 20
 """Intervals without a poll after which the thread goes to sleep until the next one."""

@@ -1,4 +1,4 @@
-"""What people are told of a trap: one line out of Wasmtime's many."""
+"""Describes a trap for people: one line out of Wasmtime's many."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _FRAME = re.compile(r"^\s*\d+:\s+0x[0-9a-f]+ - (?:.*!)?(.+)$")
 
 
 def describe(message: str) -> str:
-    """One line for what Wasmtime says in many: the cause, and the guest's function in which it happened.
+    """Return one line for Wasmtime's message of many: the cause, and the guest's function in which it happened.
 
-    Names of functions are the guest's to choose: what cannot be printed becomes `?`, and the line is cut.
+    Names of functions are the guest's to choose: characters that cannot be printed become `?`, and the line is cut.
     """
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     cause = lines[-1] if lines else "trap"

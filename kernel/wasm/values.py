@@ -1,10 +1,10 @@
 """Values as Wasmtime's component API passes them, to the kernel's values and back.
 
-A value there is a C struct of a kind and a union; a list is an array of such structs, also a list of bytes. Converters
+A value there is a C struct of a kind and a union; a list is an array of such structs, even a list of bytes. Converters
 are built once for each function, from the table's type (`wit`: limits, and what is built) and the component's own
-(names, and whether something is a record or a tuple); where the two differ in shape, the component is refused.
+(names, and whether something is a record or a tuple); if the two differ in shape, the component is refused.
 
-What a guest passes was checked by Wasmtime to be of its type; lengths are checked here, before anything is copied.
+Wasmtime has checked that a guest's values are of their types; lengths are checked here, before anything is copied.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ _READ_ONLY = 0x100
 
 
 class Tally:
-    """How many bytes of texts and lists one call has brought in; a few of the guest's could become many of ours."""
+    """The bytes of texts and lists that one call has brought in; a few of the guest's could become many of ours."""
 
     def __init__(self) -> None:
         self.bytes = 0
 
     def add(self, count: int, limit: int, what: str) -> None:
-        """Count `count` bytes or elements of something that may have `limit`; raises GuestLimit."""
+        """Count `count` bytes or elements of something that may have `limit`. Raises GuestLimit."""
         if count > limit:
             raise GuestLimit(f"{what}: {count} exceeds the limit of {limit}")
         self.bytes += count
@@ -59,13 +59,13 @@ class Tally:
 
 
 Read: TypeAlias = Callable[[Any, Tally], Any]
-"""From a C struct; raises GuestLimit."""
+"""Reads a value from a C struct. Raises GuestLimit."""
 Write: TypeAlias = Callable[[Any, Any], None]
-"""Into a C struct that holds nothing: (struct, value as `wit` describes lowered values)."""
+"""Writes a value into a C struct that holds nothing: (struct, value as `wit` describes lowered values)."""
 
 
 def reader(kind: Type, declared: ValType, what: str) -> Read:
-    """What lifts values of a type; raises BadModule if the component declares another one."""
+    """Return what lifts values of a type. Raises BadModule if the component declares another one."""
     match kind, declared:
         case Scalar.BOOL, Bool():
             return lambda value, tally: value.of.boolean
@@ -89,7 +89,7 @@ def reader(kind: Type, declared: ValType, what: str) -> Read:
 
 
 def writer(kind: Type, declared: ValType, what: str) -> Write:
-    """What lowers values of a type; raises BadModule if the component declares another one."""
+    """Return what lowers values of a type. Raises BadModule if the component declares another one."""
     match kind, declared:
         case Scalar.BOOL, Bool():
             return _write_bool
@@ -215,7 +215,7 @@ def _write_u64(value: Any, number: int) -> None:
 
 
 def write_text(value: Any, text: bytes) -> None:
-    """Into a C struct that holds nothing: a string, of UTF-8."""
+    """Write a string, as UTF-8, into a C struct that holds nothing."""
     _set_name(value.of.string, text)
     value.kind = _ffi.WASMTIME_COMPONENT_STRING.value
 
@@ -249,7 +249,7 @@ def _list_writer(element: Write) -> Write:
 
 
 def _boxed(write: Write | None, given: Any) -> Any:
-    """A pointer to a value of its own, or null."""
+    """Return a pointer to a value of its own, or null."""
     if write is None:
         return None
     inner = Value()

@@ -1,9 +1,9 @@
 """The few functions of WASI preview 1 that are ours instead of Wasmtime's.
 
-In every run `poll_oneoff`, the one function that sleeps: Wasmtime's would block the thread and with it every other
-guest. It answers `notsup`; a process waits by asking the timer for a message. And `fd_write` to stdout and stderr,
-which become prints (`adapter` says why, and sorts out files). In replayable runs also what differs from run to run:
-clocks and randomness come from the guest's configuration.
+In every run this is `poll_oneoff`, the one function that sleeps: Wasmtime's would block the thread and with it every
+other guest. Ours answers `notsup`; a process waits by asking the timer for a message. It is also `fd_write` to stdout
+and stderr, which become prints (`adapter` says why, and sorts out files). In replayable runs it is also what differs
+from run to run: clocks and randomness come from the guest's configuration.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from kernel.wasm.fiber import Fiber, Running
 from kernel.wasm.host import HostFunction, asynchronous
 
 _SUCCESS, _BAD_DESCRIPTOR, _INVALID, _NOT_SUPPORTED = 0, 8, 28, 58
-"""WASI errno."""
+"""WASI error numbers."""
 _REALTIME, _MONOTONIC = 0, 1
 _CPU_TIMES = (2, 3)
-"""WASI clockid: of the process and the thread. Wasmtime has neither."""
+"""WASI clock ids of the CPU time of the process and the thread, which Wasmtime does not offer."""
 _STDOUT, _STDERR = 1, 2
 _VERBOSITY = {_STDOUT: 1, _STDERR: 0}
 _MAX_VECTORS = 1024
 """Buffers in one write, as in POSIX."""
 _ENTROPY_BYTES = 65536
-"""Asked for at a time."""
+"""Bytes of randomness asked for at a time."""
 _TIMESTAMP = Struct("<Q")
 _RESOLUTION_NANOSECONDS = 1000
 _VALUE = capi.RAW_VALUE_BYTES
@@ -40,12 +40,12 @@ _RESULT = Struct(f"<{capi.VALUE_OFFSET}xI")
 
 
 def standard_streams(running: Running) -> HostFunction:
-    """What the adapter imports for stdout and stderr."""
+    """Return what the adapter imports for stdout and stderr."""
     return HostFunction(HOST, FD_WRITE, FD_WRITE_NUMBERS, asynchronous(FD_WRITE, _fd_write, running))
 
 
 def shadows(running: Running, replayable: bool) -> list[HostFunction]:
-    """What replaces Wasmtime's definitions."""
+    """Return what replaces Wasmtime's definitions."""
     rows: list[tuple[str, tuple[str, ...], Callable[..., int]]] = [
         ("poll_oneoff", ("i32", "i32", "i32", "i32"), _poll_oneoff)
     ]
@@ -73,7 +73,7 @@ def _fd_write(guest: Fiber, raw: memoryview, results: int) -> bytes:
 
 
 def _gather_untrusted(guest: Fiber, vectors: int, count: int) -> bytes:
-    """The first MAX_PRINT_BYTES of what the vectors point to; a write may be partial. Raises GuestTrap."""
+    """Return the first MAX_PRINT_BYTES of what the vectors point to; a write may be partial. Raises GuestTrap."""
     parts, room = [], limits.MAX_PRINT_BYTES
     for pointer, length in _VECTOR.iter_unpack(_span_untrusted(guest, vectors, count * _VECTOR.size)):
         part = _span_untrusted(guest, pointer, length)[:room].tobytes()
@@ -129,7 +129,7 @@ def _clock_res_get(guest: Fiber, _clock: int, pointer: int) -> int:
 
 
 def _span_untrusted(guest: Fiber, pointer: int, length: int) -> memoryview:
-    """That part of the guest's memory; raises GuestTrap if it is none."""
+    """Return a part of the guest's memory. Raises GuestTrap if it lies outside of it."""
     if pointer + length > len(guest.memory):
         guest.memory_grew()
     if pointer + length > len(guest.memory):

@@ -53,7 +53,7 @@ Make: TypeAlias = Callable[..., object]
 
 
 class Scalar(enum.Enum):
-    """Types that are one number."""
+    """A type that is one number."""
 
     BOOL = "bool"
     U8 = "u8"
@@ -63,17 +63,17 @@ class Scalar(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """string: UTF-8."""
+    """The type string: UTF-8."""
 
     limit: int
     """Bytes; a guest that passes more is trapped."""
     cut: bool = False
-    """Longer ones are cut instead, at a character's boundary."""
+    """Whether longer ones are cut, at a character's boundary, instead of trapped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bytes:
-    """list<u8>."""
+    """The type list<u8>."""
 
     limit: int
     """Bytes; a guest that passes more is trapped."""
@@ -81,14 +81,14 @@ class Bytes:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """option<of>: None, or the value."""
+    """The type option<of>: None, or the value."""
 
     of: Type
 
 
 @dataclass(frozen=True, slots=True)
 class List:
-    """list<of>: a tuple."""
+    """The type list<of>: a tuple."""
 
     of: Type
     limit: int
@@ -97,25 +97,26 @@ class List:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """record or tuple."""
+    """The type record or tuple."""
 
     fields: tuple[tuple[str, Type], ...]
     make: Make
     """Builds the lifted value from the fields in order."""
     interned: bool = False
-    """All its leaves are texts, and the same few values come again and again: lifted ones are cached by their bytes."""
+    """Whether all its leaves are texts, and the same few values come again and again: lifted ones are cached by their
+    bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Enumeration:
-    """enum: the number of a case; lowered only."""
+    """The type enum: the number of a case; lowered only."""
 
     cases: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """variant or result."""
+    """The type variant or result."""
 
     cases: tuple[tuple[str, Type | None], ...]
     make: Make | None = None
@@ -144,9 +145,9 @@ class Function:
     params: tuple[tuple[str, Type], ...] = ()
     result: Type | None = None
     make: Make = tuple
-    """The effect, built from the parameters in order."""
+    """Builds the effect from the parameters in order."""
     present: Callable[[object], object] | None = None
-    """Turns the kernel's answer into the value that is lowered; None: it is that value."""
+    """Turns the kernel's answer into the value that is lowered; None: the answer is that value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ class Interface:
     functions: tuple[Function, ...]
 
     def function(self, name: str) -> Function | None:
-        """The function of that name, if this version has it."""
+        """Return the function of that name, if this version has it."""
         return next((function for function in self.functions if function.name == name), None)
 
 

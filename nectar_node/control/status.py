@@ -175,7 +175,7 @@ def _found_row(step: NameFound) -> Row:
     record = step.record
     return {
         "step": "record",
-        "from": "registrar" if step.asked else "here",
+        "from": "registrar" if step.fresh else "here",
         "sequence": record.sequence,
         "endpoints": [f"{each.host}:{each.port}" for each in record.endpoints],
         "routers": list(record.routers),

@@ -1,1 +1,1 @@
-"""What all of the net stands on: frames, CBOR, errors, limits, deadlines; imports nothing of ours."""
+"""What all of the net is built on: frames, CBOR, errors, limits, deadlines. Imports no other folder of the project."""

@@ -1,8 +1,8 @@
 """CBOR (RFC 8949) as peers write it: as little of it as the protocol needs, and bounded before anything is built.
 
-No tags, since decoders make costly things of them (a regular expression of tag 35 is compiled); no lengths that are
-announced later; no more items and no more text than the caller expects. Each item takes a byte at least, so bytes that
-are no more than the items allowed need not be counted: that is almost every message.
+There are no tags, since decoders make costly things of them (a regular expression of tag 35 is compiled); no lengths
+that are announced later; no more items and no more text than the caller expects. Each item takes at least a byte, so
+bytes that are no more than the items allowed need not be counted: that is almost every message.
 """
 
 from io import BytesIO
@@ -14,16 +14,16 @@ from net.base.errors import BadCbor
 
 _BYTES, _TEXT, _ARRAY, _SIMPLE = 2, 3, 4, 7
 _WIDTHS = {24: 1, 25: 2, 26: 4, 27: 8}
-"""Bytes of the number that follows the first byte, by that byte's low five bits."""
+"""Bytes of the number that follows the first byte, by the first byte's low five bits."""
 _CONSTANTS = (0xF4, 0xF5, 0xF6)
 """False, true, null."""
 
 
 def loads_untrusted(data: bytes, *, items: int, depth: int, text: int | None = None) -> Any:
-    """The value in `data`; raises BadCbor.
+    """Return the value in `data`. Raises BadCbor.
 
-    `items`: how many it may consist of, all arrays and elements counted. `depth`: how many arrays within each other.
-    `text`: bytes of all its texts together; None: as many as there are.
+    `items` is how many it may consist of, all arrays and elements counted; `depth` how deep arrays may be nested;
+    `text` the bytes of all its texts together (None: as many as there are).
     """
     if len(data) > items:
         _count_untrusted(data, items, len(data) if text is None else text)
@@ -31,14 +31,14 @@ def loads_untrusted(data: bytes, *, items: int, depth: int, text: int | None = N
     try:
         value = cbor2.load(source, semantic_decoders=_NO_TAGS, max_depth=depth, allow_indefinite=False)
     except (cbor2.CBORDecodeError, TypeError, ValueError) as error:
-        raise BadCbor("no CBOR of the kind that is spoken here") from error
+        raise BadCbor("not CBOR, or of a kind that the protocol does not use") from error
     if source.tell() != len(data):
-        raise BadCbor("bytes that belong to nothing")
+        raise BadCbor("bytes behind the value")
     return value
 
 
 def _count_untrusted(data: bytes, items: int, text: int) -> None:
-    """Raises BadCbor if there are more items or text, or anything but numbers, strings, arrays and constants."""
+    """Raise BadCbor if there are more items or text, or anything but numbers, strings, arrays and constants."""
     position, missing, size = 0, 1, len(data)
     while missing:
         missing -= 1
@@ -55,18 +55,18 @@ def _count_untrusted(data: bytes, items: int, text: int) -> None:
             if kind == _TEXT:
                 text -= value
     if position != size or text < 0:
-        raise BadCbor("too much text, or bytes that belong to nothing")
+        raise BadCbor("too much text, or bytes behind the value")
 
 
 def _head_untrusted(data: bytes, position: int) -> tuple[int, int, int]:
-    """The kind of an item, its number or length, and where what follows begins."""
+    """Return the kind of an item, its number or length, and the position behind its head."""
     first = data[position]
     kind, value = first >> 5, first & 31
     position += 1
     if value >= 24 and kind != _SIMPLE:
         width = _WIDTHS.get(value)
         if width is None:
-            raise BadCbor("a length that is announced later, or none")
+            raise BadCbor("an indefinite length, or one that is not valid")
         value = int.from_bytes(data[position : position + width], "big")
         position += width
     if kind > _ARRAY and first not in _CONSTANTS:
@@ -75,7 +75,7 @@ def _head_untrusted(data: bytes, position: int) -> tuple[int, int, int]:
 
 
 class _NoTags(dict[int, Any]):
-    """A decoder for every tag: none may be read. Empty, and stays so."""
+    """A table of decoders for tags: empty, and stays so, as no tag may be read."""
 
     def __missing__(self, tag: int) -> Any:
         return _refuse

@@ -1,4 +1,4 @@
-"""The errors of this package: one root, and under it whose fault it was."""
+"""The errors of this package: one root, and below it one for each side that can be at fault."""
 
 from enum import IntEnum
 from typing import ClassVar
@@ -22,9 +22,9 @@ class GoodbyeCode(IntEnum):
     NOT_BELIEVED = 6
     """The peer failed to prove that it is the node it names."""
     UNKNOWN_NAME = 7
-    """No registrar or directory knows the peer's name, or none could be asked."""
+    """Neither a registrar nor a directory knows the peer's name, or none could be asked."""
     BUSY = 8
-    """A bound of `limits` is reached."""
+    """A bound of `limits` was reached."""
     SILENT = 9
     """Nothing was heard for too long."""
     NO_CIRCUIT = 10
@@ -34,7 +34,7 @@ class GoodbyeCode(IntEnum):
     PAUSED = 12
     """The peer has broken the protocol, and is not let in for a while."""
     INTERNAL = 13
-    """This side failed: it is no fault of the peer's."""
+    """This side failed; the peer is not to blame."""
 
 
 class NetError(Exception):
@@ -42,105 +42,105 @@ class NetError(Exception):
 
 
 class ProtocolViolation(NetError):
-    """The peer's: it broke the protocol; its connection ends with `code`, nobody else notices."""
+    """The peer broke the protocol: its connection ends with `code`, and no other peer notices."""
 
     code: ClassVar[GoodbyeCode] = GoodbyeCode.BAD_FRAME
 
 
 class BadFrame(ProtocolViolation):
-    """The peer's: bytes that are no frame, or a frame that is illegal now."""
+    """The peer sent bytes that are not a frame, or a frame that is illegal now."""
 
 
 class BadRecord(ProtocolViolation):
-    """The peer's, or the network's: a record that is empty, too short, or does not decrypt."""
+    """A record is empty, too short, or does not decrypt: the peer's fault, or the network's."""
 
     code = GoodbyeCode.BAD_RECORD
 
 
 class BadHandshake(ProtocolViolation):
-    """The peer's: a handshake message that is malformed, does not decrypt, or is of another protocol version."""
+    """The peer sent a handshake message that is malformed, does not decrypt, or is of another protocol version."""
 
     code = GoodbyeCode.BAD_HANDSHAKE
 
 
 class OtherVersion(BadHandshake):
-    """Nobody's: the peer speaks another version of the protocol."""
+    """The peer speaks another version of the protocol; neither side is at fault."""
 
 
 class NotBelieved(ProtocolViolation):
-    """The peer's: it failed to prove that it is the node it names (G13)."""
+    """The peer failed to prove that it is the node it names (G13)."""
 
     code = GoodbyeCode.NOT_BELIEVED
 
 
 class UnknownName(ProtocolViolation):
-    """The peer's, or the registrar's: nobody can say whose key belongs to the name."""
+    """It is not known whose key belongs to the peer's name, and it cannot be found out."""
 
     code = GoodbyeCode.UNKNOWN_NAME
 
 
 class NoRoom(ProtocolViolation):
-    """Nobody's: a bound of `limits` is reached, so the connection ends."""
+    """A bound of `limits` is reached, so the connection ends; neither side is at fault."""
 
     code = GoodbyeCode.BUSY
 
 
 class NoCircuit(ProtocolViolation):
-    """Nobody's: a router cannot connect the caller to the node that it wants."""
+    """A router cannot connect the caller to the node that it wants; neither side is at fault."""
 
     code = GoodbyeCode.NO_CIRCUIT
 
 
 class CreditOverrun(ProtocolViolation):
-    """The peer's: it sent more than its credit."""
+    """The peer sent more than its credit."""
 
     code = GoodbyeCode.CREDIT_OVERRUN
 
 
 class Stalled(ProtocolViolation):
-    """The peer's: it answers, but does not go on with its messages."""
+    """The peer answers, but does not go on with its messages."""
 
     code = GoodbyeCode.STALLED
 
 
 class NoCredit(Stalled):
-    """The peer's: it gives no credit for a single message."""
+    """The peer gives no credit for a single message."""
 
 
 class NotRead(ProtocolViolation):
-    """The peer's, or the network's: what is sent is not read."""
+    """The peer does not read what it is sent, or the network does not carry it."""
 
     code = GoodbyeCode.STALLED
 
 
 class Paused(ProtocolViolation):
-    """The peer's: it has broken the protocol before, and is not let in yet."""
+    """The peer has broken the protocol before, and is not let in yet."""
 
     code = GoodbyeCode.PAUSED
 
 
 class NoMemory(NetError):
-    """Nobody's: there is no memory for a message that begins; it has to wait."""
+    """There is no memory for a message that begins; it has to wait."""
 
 
 class BadCbor(NetError):
-    """The giver's: bytes that are no CBOR, or CBOR of a kind or size that nobody here speaks."""
+    """The bytes are not CBOR, or CBOR of a kind or size that the protocol does not use."""
 
 
 class BadNameRecord(NetError):
-    """The giver's: bytes that are no name record, or whose signatures do not hold; the message says which part."""
+    """The bytes are not a name record, or its signatures do not hold; the message says which part is wrong."""
 
 
 class ForgedNameRecord(BadNameRecord):
-    """The giver's: a name record that is not signed by its own key."""
+    """The name record is not signed by its own key."""
 
 
 class BadInvitation(NetError):
-    """The giver's: a token that is no invitation of this registrar; the message says why, without a full stop."""
+    """The token is not an invitation of this registrar; the message says why, without a full stop."""
 
 
 class RegistrationRefused(NetError):
-    """The applicant's: the registrar does not grant the record; `code` goes over the wire."""
+    """The registrar does not grant the applicant's record; `code` goes over the wire."""
 
     code: int = 0
 
@@ -170,7 +170,7 @@ class RegistrarFull(RegistrationRefused):
 
 
 class BadSignature(RegistrationRefused):
-    """The record is not signed by its own key."""
+    """The record is not signed by the key that it names."""
 
     code = 5
 
@@ -195,13 +195,13 @@ class RecordFromTheFuture(RegistrationRefused):
 
 
 class RecordNotKept(RegistrationRefused):
-    """The registrar's: its disk does not take the record, so the name is not granted. A later attempt may succeed."""
+    """The registrar's disk does not take the record, so the name is not granted. A later attempt may succeed."""
 
     code = 9
 
 
 class RecordTooLong(RegistrationRefused):
-    """The name is new, or nearly, so its record may last `limits.FIRST_RECORD_SECONDS` at most, and its body have
+    """The name is new, or nearly, so its record may last `limits.FIRST_RECORD_SECONDS` at most, and its body may have
     `limits.MAX_FIRST_RECORD_BYTES`."""
 
     code = 10
@@ -214,13 +214,13 @@ class KeyHasNames(RegistrationRefused):
 
 
 class InvitationNeeded(RegistrationRefused):
-    """The name is new, and the registrar grants such only to whoever shows an invitation."""
+    """The name is new, and the registrar grants new names only to nodes that show an invitation."""
 
     code = 12
 
 
 class InvitationRefused(RegistrationRefused):
-    """The invitation is none of this registrar's, has expired, or is for another name."""
+    """The invitation is not this registrar's, has expired, or is for another name."""
 
     code = 13
 
@@ -232,8 +232,8 @@ class InvitationUsed(RegistrationRefused):
 
 
 RETRY_CODE = 1 << 16
-"""A refusal's code from this on says: not yet, again in (code - RETRY_CODE) seconds. One number, so that a node that
-knows no such codes reads a reason that it does not know, and no malformed frame."""
+"""A refusal with this code or a higher one means: not yet, but again in (code - RETRY_CODE) seconds. It is one number,
+so that a node that does not know such codes reads an unknown reason, and not a malformed frame."""
 
 
 class TryLater(RegistrationRefused):
@@ -245,19 +245,19 @@ class TryLater(RegistrationRefused):
 
 
 class KeyFileError(NetError):
-    """The user's: the node's key file cannot be used; the message is one sentence."""
+    """The node's key file cannot be used; the message is one sentence for the user."""
 
 
 class KeyFileMissing(KeyFileError):
-    """There is no such file."""
+    """The file does not exist."""
 
 
 class KeyFileExists(KeyFileError):
-    """There is such a file already, and it is not to be replaced."""
+    """The file exists already, and must not be replaced."""
 
 
 class KeyFileDamaged(KeyFileError):
-    """The file is no key file, or cannot be read or written."""
+    """The file is not a key file, or cannot be read or written."""
 
 
 class WrongPassword(KeyFileError):
@@ -265,7 +265,7 @@ class WrongPassword(KeyFileError):
 
 
 class DialFailed(NetError):
-    """The world's: no connection came about; the message says why, `refused` whether somebody definitively said no."""
+    """No connection came about; the message says why, and `refused` whether the other side definitively refused."""
 
     def __init__(self, reason: str, *, refused: bool = False) -> None:
         super().__init__(reason)
@@ -273,8 +273,8 @@ class DialFailed(NetError):
 
 
 class ListenFailed(NetError):
-    """The world's: the address to listen on cannot be had."""
+    """The address is not available to listen on."""
 
 
 class StreamBroken(NetError):
-    """The world's: an open stream broke, or was closed under its user."""
+    """An open stream broke, or was closed while it was in use."""

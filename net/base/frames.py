@@ -1,7 +1,7 @@
 """The frames inside records: `docs/wire.md` gives their bytes. Pure functions; only BadFrame escapes the decoders.
 
-A record holds one or more frames. A control frame is a CBOR array with a leading kind. Binary are data frames, which
-carry the bulk, and acknowledgements, since there is one for every message: as CBOR they took three times as long.
+A record holds one or more frames. A control frame is a CBOR array with a leading kind. Data frames, which carry the
+bulk, and acknowledgements, one for every message, are binary: as CBOR they took three times as long.
 """
 
 import struct
@@ -25,29 +25,29 @@ from net.base.limits import (
 from net.base.node_names import is_node_name
 
 VERSION = 1
-"""Of the protocol, as both sides say it in the handshake."""
+"""The protocol's version, as both sides say it in the handshake."""
 CONTROL, DATA, ACK = 0, 1, 2
 FIRST = 1
 """The flag of a data frame with which a message begins."""
 NO_BLOB = 0xFFFFFFFF
-"""The blob's length of a message without a blob; an empty blob is something else."""
+"""The blob's length that stands for a message without a blob; an empty blob has length 0."""
 FRAME = struct.Struct(">BBH")
-"""Kind, flags, length of what follows the frame's own header."""
+"""Kind, flags, and length of what follows the frame's own header."""
 DATA_HEADER = struct.Struct(">BBHQ")
-"""The same and the message's sequence number."""
+"""The same fields and the message's sequence number."""
 FIRST_HEADER = struct.Struct(">BBHQII")
-"""The same and the lengths of the message's header and blob."""
+"""The same fields and the lengths of the message's header and blob."""
 _FRAME_BYTES, _DATA_BYTES, _FIRST_BYTES = FRAME.size, DATA_HEADER.size, FIRST_HEADER.size
 _NUMBER_BYTES = 8
-"""Of one number of an acknowledgement."""
+"""Bytes of one number of an acknowledgement."""
 INCARNATION_BYTES = 16
 TICKET_BYTES = 16
-"""What a router gives the node that is called, to show in its greeting."""
+"""Bytes of the ticket that a router gives the node that is called, to show in its greeting."""
 _MAX_U64 = (1 << 64) - 1
 _new = tuple.__new__
-"""Here and wherever something is built for each message: a named tuple's own constructor takes 100 nanoseconds more."""
+"""Used wherever something is built for each message: a named tuple's own constructor takes 100 nanoseconds more."""
 _MAX_ITEMS = 3 * SESSION_CREDIT_MESSAGES + 16
-"""Of a control frame: a resume frame with as many partial messages as there can be."""
+"""Items of a control frame: those of a resume frame with as many partial messages as there can be."""
 
 
 @final
@@ -57,9 +57,9 @@ class Data(NamedTuple):
     sequence: int
     """The message's number in its lineage, from 1."""
     lengths: tuple[int, int | None] | None
-    """Of the header and of the blob (None: no blob), in the frame with which a message begins."""
+    """Lengths of the header and of the blob (None: no blob), in the frame with which a message begins."""
     chunk: memoryview
-    """The bytes; a view of the record, so consumed before the next one."""
+    """The bytes, as a view of the record, so it is consumed before the next record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,11 @@ class Known:
     """What a side has of the messages that the other sent."""
 
     incarnation: bytes
-    """The sender's, to which the rest refers."""
+    """The incarnation of the sender of these messages, to which the rest refers."""
     epoch: int
-    """The sender's, to which the rest refers."""
+    """The epoch of the sender of these messages, to which the rest refers."""
     next: int
-    """No message with this number or a higher one has begun."""
+    """The lowest number of which no message has begun, nor of any higher number."""
     partial: tuple[tuple[int, int], ...]
     """Numbers of the messages that have begun and are not whole, each with the bytes that are there."""
     untaken: tuple[int, ...]
@@ -83,15 +83,15 @@ class Resume:
     """The first frame of either side on a connection."""
 
     incarnation: bytes
-    """16 random bytes, new whenever a side has forgotten what was between the two (a restart, mostly)."""
+    """16 random bytes, new whenever a side has forgotten what was between the two (mostly by a restart)."""
     epoch: int
     """Grows when the side has given up all that it had sent; its messages then count from 1 again."""
     binding: int
     """Counts the connections that the arbiter has chosen; the other side echoes it."""
     credit_bytes: int
-    """What the other side may send without an acknowledgement, in bytes."""
+    """Bytes that the other side may send without an acknowledgement."""
     credit_messages: int
-    """The same, in messages."""
+    """Messages that the other side may send without an acknowledgement."""
     known: Known | None
     """What the side has; None if it has nothing and remembers nothing."""
 
@@ -100,7 +100,7 @@ class Ack(NamedTuple):
     """The receiver's kernel has taken these messages; their credit is free again."""
 
     sequences: tuple[int, ...]
-    """Numbers, in the order in which they were taken."""
+    """Numbers of the messages, in the order in which they were taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +108,9 @@ class Credit:
     """The receiver changes the credit that its resume frame gave."""
 
     credit_bytes: int
-    """As in Resume."""
+    """Bytes that the other side may send without an acknowledgement."""
     credit_messages: int
-    """As in Resume."""
+    """Messages that the other side may send without an acknowledgement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +136,9 @@ class Lookup:
     """Asks the registrar for a name's record."""
 
     request: int
-    """Comes back with the answer."""
+    """A number that comes back with the answer."""
     name: str
-    """The name."""
+    """The name to look up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Found:
     """Answers a lookup."""
 
     request: int
-    """Of the lookup."""
+    """The number of the lookup."""
     record: bytes | None
     """The granted record; None if there is no such name."""
 
@@ -156,12 +156,12 @@ class Register:
     """Asks the registrar to grant a record."""
 
     request: int
-    """Comes back with the answer."""
+    """A number that comes back with the answer."""
     record: bytes
     """The signed record."""
     invitation: bytes | None = None
-    """An invitation (`net.names.invitation`), if the node has one; without, the frame is as short as it was before
-    there were any."""
+    """An invitation (`net.names.invitation`), if the node has one; without one, the frame is as short as it was before
+    there were invitations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class Granted:
     """Answers a registration."""
 
     request: int
-    """Of the registration."""
+    """The number of the registration."""
     record: bytes
     """The record with the registrar's signature."""
 
@@ -179,14 +179,14 @@ class Refused:
     """Answers a registration."""
 
     request: int
-    """Of the registration."""
+    """The number of the registration."""
     code: int
     """`RegistrationRefused.code`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """Asks a router to keep a place for the sender: to connect those who call it there."""
+    """Asks a router to keep a place for the sender, and to connect callers to it there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,17 +194,17 @@ class Reserved:
     """Answers a reservation."""
 
     accepted: bool
-    """False: the router has no place."""
+    """Whether the router keeps a place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A router tells a node with a reservation that somebody calls it."""
+    """A router tells a node with a reservation that another node calls it."""
 
     ticket: bytes
     """16 random bytes: the node dials the router anew and shows them in its greeting."""
     caller: str
-    """Who calls, as its handshake with the router proved."""
+    """The caller's name, as its handshake with the router proved it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ Control: TypeAlias = (
 
 
 def encode_control(frame: Control) -> bytes:
-    """The whole frame, its header included."""
+    """Return the whole frame, its header included."""
     if type(frame) is Ack:
         return encode_acks(frame.sequences)
     body = cbor2.dumps(_FIELDS[type(frame)](frame))
@@ -240,7 +240,7 @@ def encode_control(frame: Control) -> bytes:
 
 
 def encode_acks(sequences: Sequence[int]) -> bytes:
-    """An `Ack` that is not built."""
+    """Return the bytes of an `Ack` without building one."""
     count = len(sequences)
     return struct.pack(f">BBH{count}Q", ACK, 0, _NUMBER_BYTES * count, *sequences)
 
@@ -284,7 +284,7 @@ _FIELDS: dict[type, Callable[[Control], list[object]]] = {
 
 
 def decode_frames_untrusted(plaintext: memoryview) -> list[Data | Control]:
-    """All frames of a record, in order. Raises BadFrame if any is malformed or there is none."""
+    """Return all frames of a record, in order. Raises BadFrame if any is malformed or there is none."""
     frames: list[Data | Control] = []
     position = controls = 0
     size = len(plaintext)
@@ -314,7 +314,7 @@ def decode_frames_untrusted(plaintext: memoryview) -> list[Data | Control]:
 
 
 def _data_untrusted(plaintext: memoryview, position: int, flags: int, chunk: memoryview) -> Data:
-    """The data frame at `position`, all of which is there; `chunk`: what follows its header."""
+    """Return the data frame at `position`, all of which is there; `chunk` is what follows its header."""
     if flags == 0:
         _, _, length, sequence = DATA_HEADER.unpack_from(plaintext, position)
         if length == 0:
@@ -340,13 +340,13 @@ def _ack_untrusted(body: memoryview) -> Ack:
 
 
 def decode_control_untrusted(body: bytes) -> Control:
-    """A control frame without its header. Raises BadFrame if it is malformed."""
+    """Return the control frame in `body`, which has no header. Raises BadFrame if it is malformed."""
     try:
         fields = loads_untrusted(body, items=_MAX_ITEMS, depth=4)
     except BadCbor as error:
         raise BadFrame("a control frame that is not CBOR") from error
     if not isinstance(fields, list) or not fields or type(fields[0]) is not int:
-        raise BadFrame("a control frame that is no array with a kind")
+        raise BadFrame("a control frame that is not an array with a kind")
     decoder = _DECODERS.get(fields[0])
     if decoder is None:
         raise BadFrame("a control frame of an unknown kind")
@@ -395,7 +395,7 @@ def _decode_credit(fields: list[object]) -> Control:
 
 
 def _decode_empty(frame: Control) -> Callable[[list[object]], Control]:
-    """For a frame that is its kind alone."""
+    """Return a decoder for a frame that is its kind alone."""
 
     def decode(fields: list[object]) -> Control:
         if fields:
@@ -466,9 +466,9 @@ def _decode_incoming(fields: list[object]) -> Control:
 
 
 def _number(value: object, maximum: int = _MAX_U64) -> int:
-    """An unsigned number; bool is no number here, though Python thinks so."""
+    """Return `value` as an unsigned number. A bool is not one here, though it is an int in Python. Raises BadFrame."""
     if type(value) is not int or not 0 <= value <= maximum:
-        raise BadFrame("a number that is none, or out of range")
+        raise BadFrame("a number that is not valid, or out of range")
     return value
 
 

@@ -1,8 +1,7 @@
 """Who pays for the memory that a peer's messages take until our kernel has taken them: an account for each peer.
 
-The net bounds what one peer may have (`limits.SESSION_CREDIT_BYTES`); whoever runs it has one budget for all peers
-together, and for what else waits in the node, and gives the net accounts of that. A net without one bounds each peer
-alone.
+The net bounds what one peer may have (`limits.SESSION_CREDIT_BYTES`). The node has one budget for all peers together,
+and for what else waits in it, and gives the net accounts of that. A net without a budget bounds each peer alone.
 """
 
 from __future__ import annotations
@@ -11,16 +10,16 @@ from typing import Protocol
 
 
 class Account(Protocol):
-    """What one peer has of the budget."""
+    """One peer's part of the budget."""
 
     def may_add(self, size: int) -> bool:
-        """Whether it may hold so many bytes more."""
+        """Return whether the peer may hold `size` bytes more."""
 
     def add(self, size: int) -> None:
-        """It holds so many bytes more."""
+        """Charge the peer for `size` bytes more."""
 
     def remove(self, size: int) -> None:
-        """It holds so many bytes less."""
+        """Return `size` bytes to the budget."""
 
 
 class Memory(Protocol):
@@ -31,26 +30,26 @@ class Memory(Protocol):
         """Whether others may have to wait for what a peer holds."""
 
     def of_node(self, name: str) -> Account:
-        """The account of a peer."""
+        """Return the account of a peer."""
 
 
 class Unmetered:
-    """No budget: an account that may always hold more, and the memory of a net that has no other."""
+    """An account without a budget, which may always hold more, and the memory of a net that has no other."""
 
     scarce = False
 
     def may_add(self, size: int) -> bool:
-        """Yes."""
+        """Return True."""
         return True
 
     def add(self, size: int) -> None:
-        """Nothing is counted."""
+        """Count nothing."""
 
     def remove(self, size: int) -> None:
-        """Nothing is counted."""
+        """Count nothing."""
 
     def of_node(self, name: str) -> Account:
-        """Itself."""
+        """Return this same account."""
         return self
 
 

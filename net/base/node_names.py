@@ -1,4 +1,4 @@
-"""Node names (G1): one check, used wherever a name comes from outside."""
+"""Node names (G1): one check, used for every untrusted name."""
 
 import re
 
@@ -9,5 +9,5 @@ _NAME = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
 
 
 def is_node_name(name: object) -> bool:
-    """Whether `name` is a node's name: at least two dot-separated labels of a-z, 0-9 and inner '-' (G1)."""
+    """Return whether `name` is a node's name: at least two dot-separated labels of a-z, 0-9 and inner '-' (G1)."""
     return isinstance(name, str) and len(name) <= MAX_NAME_BYTES and _NAME.fullmatch(name) is not None

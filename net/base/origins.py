@@ -1,7 +1,7 @@
-"""Where a connection comes from, as far as that costs somebody something: the units by which strangers are bounded.
+"""Where a connection comes from: the units by which what strangers may take is bounded.
 
-An IPv4 address is one, and of IPv6 the 64 bits that a host is given whole; who has a site's 48 bits has 65,536 of
-those, so a site is bounded too.
+An IPv4 address is one unit, and so are the 64 bits of IPv6 that a host is given whole. A site with 48 bits has 65,536
+of those, so a site is a unit too.
 """
 
 from enum import Enum, auto
@@ -13,30 +13,30 @@ _PRIVATE = tuple(
 )
 """RFC 1918, RFC 3927, RFC 4193, and the link-local addresses of RFC 4291."""
 _HOST_SHIFT, _SITE_SHIFT = 64, 80
-"""Bits of an IPv6 address that name what is within a host's network, and within a site."""
+"""Bits of an IPv6 address below a host's network, and below a site."""
 
 
 class Reach(Enum):
-    """How much a unit is."""
+    """How much of the network a unit covers."""
 
     HOST = auto()
     """A public address, or a name."""
     SITE = auto()
-    """Many of those, in one hand."""
+    """Many hosts, in one hand."""
     LOCAL = auto()
     """This machine, or an address of a private network: a whole testnet may be behind it."""
 
 
 class Origin(NamedTuple):
-    """One unit."""
+    """A unit by which connections are counted."""
 
     key: str
-    """Two are the same if their keys are."""
+    """The unit's identity: two units are the same if their keys are."""
     reach: Reach
 
 
 def address_of(host: str) -> str:
-    """The unit of one host at the other end: its IPv4 address, or its network's 64 bits of IPv6."""
+    """Return the unit of one host at the other end: its IPv4 address, or its network's 64 bits of IPv6."""
     address = _parse(host)
     if isinstance(address, IPv6Address) and not address.is_loopback:
         return f"{IPv6Address(int(address) >> _HOST_SHIFT << _HOST_SHIFT)}/64"
@@ -44,7 +44,8 @@ def address_of(host: str) -> str:
 
 
 def origins_of(host: str) -> tuple[Origin, ...]:
-    """All units that a host belongs to. All loopback addresses are one: who has one of them has them all."""
+    """Return all units that a host belongs to. All loopback addresses are one, since a host with one of them has them
+    all."""
     address = _parse(host)
     if address is None:
         return (Origin(host, Reach.HOST),)
@@ -59,13 +60,13 @@ def origins_of(host: str) -> tuple[Origin, ...]:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether only this machine reaches itself there."""
+    """Return whether the address leads only from this machine to itself."""
     address = _parse(host)
     return host == "localhost" or (address is not None and address.is_loopback)
 
 
 def _parse(host: str) -> IPv4Address | IPv6Address | None:
-    """The address that `host` is; None: it is a name."""
+    """Return the address that `host` is, or None if it is a name."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""Deadlines of many things under one `next`: a heap with one entry per key, adjusted lazily."""
+"""Deadlines of many keys under one `next`: a heap with one entry per key, adjusted lazily."""
 
 import heapq
 from collections.abc import Hashable
@@ -29,11 +29,11 @@ class Timers(Generic[K]):
             heapq.heapify(self._heap)
 
     def __contains__(self, key: K) -> bool:
-        """Whether `key` has a deadline."""
+        """Return whether `key` has a deadline."""
         return key in self._deadlines
 
     def next(self) -> float | None:
-        """The earliest deadline, None if there is none."""
+        """Return the earliest deadline, or None if there is none."""
         while self._heap:
             when, count, key = self._heap[0]
             if self._deadlines.get(key) == (when, count):
@@ -42,7 +42,7 @@ class Timers(Generic[K]):
         return None
 
     def pop_due(self, now: float) -> K | None:
-        """Take out and return a key whose deadline has come, earliest first; None if there is none."""
+        """Take out and return a key whose deadline has come, earliest first, or None if there is none."""
         when = self.next()
         if when is None or when > now:
             return None

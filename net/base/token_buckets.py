@@ -1,4 +1,5 @@
-"""Token buckets: how often something may happen over time, of many keys, in bounded memory. Pure; times are Unix times.
+"""Token buckets: how often something may happen over time, for many keys, in bounded memory. Pure; times are Unix
+times.
 
 Each key has one number, as in the generic cell rate algorithm (ITU-T I.371): the time at which its bucket is full
 again. A key whose bucket is full need not be remembered.
@@ -11,23 +12,23 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Allowance(Generic[K]):
-    """See the module's text."""
+    """The token buckets of all keys."""
 
     def __init__(self, burst: int, seconds: float, most: int) -> None:
-        """`burst`: times at once; `seconds`: until there is one more; `most`: keys that are remembered, those that were
-        used longest ago go first."""
+        """`burst` is how often at once; `seconds` how long until once more; `most` how many keys are remembered: those
+        that were used longest ago go first."""
         self._room = burst * seconds
         self._seconds = seconds
         self._most = most
         self._full_at: dict[K, float] = {}
-        """In the order of their last use."""
+        """When each key's bucket is full, in the order of their last use."""
 
     def wait(self, key: K, at: float) -> float:
-        """Seconds from the time `at` until `key` may do it; 0: it may now."""
+        """Return the seconds from the time `at` until `key` may do it; 0: it may now."""
         return max(0.0, self._debt(key, at) + self._seconds - self._room)
 
     def take(self, key: K, at: float) -> None:
-        """It does it."""
+        """Take a token of `key`."""
         full_at = at + min(self._room, self._debt(key, at) + self._seconds)
         self._full_at.pop(key, None)
         self._full_at[key] = full_at
@@ -38,7 +39,8 @@ class Allowance(Generic[K]):
             del self._full_at[oldest]
 
     def _debt(self, key: K, at: float) -> float:
-        """Seconds until its bucket is full; never more than an empty one takes, though the clock may be set back."""
+        """Return the seconds until the key's bucket is full; never more than an empty one takes, though the clock may
+        be set back."""
         return min(self._room, max(0.0, self._full_at.get(key, at) - at))
 
     def __len__(self) -> int:

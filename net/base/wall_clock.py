@@ -1,32 +1,32 @@
-"""Unix time, which a machine's clock tells and somebody may set, beside the monotonic time of all events.
+"""Unix time, which a machine's clock tells and people may set, beside the monotonic time of all events.
 
-Pure: whoever owns the network says how far they are apart, and says so again when that has changed.
+Pure: the owner of the network says how far they are apart, and says so again when that has changed.
 """
 
 STEP_SECONDS = 0.5
-"""A change of the wall clock that is worth a thought: records live for days. What is slewed adds up to it in time."""
+"""A change of the wall clock that is worth acting on: records live for days. What is slewed adds up to it in time."""
 
 
 class WallClock:
-    """One node's, shared by all of its parts that deal with name records."""
+    """The wall clock of one node, shared by all that deals with name records."""
 
     __slots__ = ("_offset",)
 
     def __init__(self, offset: float) -> None:
-        """`offset`: Unix time minus `now`, in seconds."""
+        """`offset` is Unix time minus `now`, in seconds."""
         self._offset = offset
 
     def set(self, offset: float) -> bool:
-        """It is that from now on; False: that is hardly anything else."""
+        """Set the offset; return False if that is hardly a change."""
         if abs(offset - self._offset) < STEP_SECONDS:
             return False
         self._offset = offset
         return True
 
     def unix(self, now: float) -> float:
-        """The Unix time at `now`."""
+        """Return the Unix time at `now`."""
         return now + self._offset
 
     def when(self, unix: float) -> float:
-        """The `now` at that Unix time."""
+        """Return the `now` at that Unix time."""
         return unix - self._offset

@@ -1,1 +1,1 @@
-"""What goes into and comes out of a network, and what a node may choose; imports `base` and `names`."""
+"""What goes into and comes out of a network, and its configuration. Imports `base` and `names`."""

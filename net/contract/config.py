@@ -1,4 +1,4 @@
-"""What a node may choose about its network."""
+"""The configuration of a node's network."""
 
 from dataclasses import dataclass
 
@@ -18,14 +18,14 @@ from net.names.identity import Identity
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """The defaults are what a node uses; tests make things small."""
+    """What a node may choose about its network. The defaults are what a node uses; tests make things small."""
 
     endpoints: tuple[Endpoint, ...] = ()
     """Where this node accepts connections, for its name record; `Network.set_endpoint` changes it later."""
     routers: tuple[str, ...] = ()
     """Nodes through which this one is reached; it keeps a session with each, and they are in its name record."""
     reservations: int = MAX_RESERVATIONS
-    """How many other nodes this one is a router for; 0: none."""
+    """How many other nodes this one is a router for; 0: it is not a router."""
     register: bool = False
     """Whether to register with the registrar right away (`Network.set_endpoint` does it in any case)."""
     previous: Identity | None = None
@@ -35,17 +35,17 @@ class NetworkConfig:
     wall_clock_offset: float = 0.0
     """Unix time minus `now`, for the issue and expiry of records; `Network.set_wall_clock` changes it later."""
     record_seconds: int = RECORD_SECONDS
-    """From the issue of this node's record to its expiry, once the name is not new any more; it is renewed at half of
-    that."""
+    """Seconds from the issue of this node's record to its expiry, once the name is not new any more; it is renewed at
+    half of that."""
     invitation: bytes | None = None
-    """To show to the registrar (`net.names.invitation`)."""
+    """The invitation to show to the registrar (`net.names.invitation`)."""
     credit_bytes: int = SESSION_CREDIT_BYTES
-    """What each peer may have unacknowledged here; bounds memory per peer."""
+    """Bytes that each peer may have unacknowledged here; bounds memory per peer."""
     credit_messages: int = SESSION_CREDIT_MESSAGES
-    """The same in messages, at most `limits.SESSION_CREDIT_MESSAGES`."""
+    """Messages that each peer may have unacknowledged here, at most `limits.SESSION_CREDIT_MESSAGES`."""
     memory: Memory = UNMETERED
-    """Who pays for what peers have unacknowledged here."""
+    """The accounts that pay for what peers have unacknowledged here."""
     connections: int = MAX_CONNECTIONS
-    """As many, dialed ones included, may there be before others' are refused: each needs a file descriptor."""
+    """Connections, dialed ones included, at which further ones are refused: each needs a file descriptor."""
     version: int = VERSION
-    """Of the protocol that it speaks; another one makes a node of another release, for tests."""
+    """The protocol's version; another one makes a node of another release, for tests."""

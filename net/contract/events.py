@@ -1,6 +1,6 @@
-"""What goes into and comes out of `network.Network`: frozen values, no behaviour.
+"""The messages that go into `network.Network` and the events that come out: frozen values, no behaviour.
 
-Those of every message are named tuples: a frozen dataclass takes four times as long to make.
+Values of every message are named tuples: a frozen dataclass takes four times as long to make.
 """
 
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ class FailureReason(StrEnum):
     UNREACHABLE = "unreachable"
     """The node could not be reached within the budget, or has no endpoint."""
     NO_REGISTRAR = "no registrar"
-    """Nothing is known here of a node of that name, and the registrar could not be asked."""
+    """This node knows nothing of a node of that name, and the registrar could not be asked."""
     OTHER_VERSION = "other version"
-    """Whoever answers at the node's endpoint speaks another version of the protocol."""
+    """The node at the endpoint speaks another version of the protocol."""
     BAD_KEY = "bad key"
-    """Whoever answers at the node's endpoint failed to prove that it is that node."""
+    """The node at the endpoint failed to prove that it is the one wanted."""
     NOT_BELIEVED = "not believed"
     """The node answers, but does not believe who we are."""
     PEER_RESTARTED = "peer restarted"
@@ -63,9 +63,9 @@ class FailureReason(StrEnum):
     KEY_HAS_NAMES = "key has names"
     """Registration only: this node's key has as many names as one may."""
     INVITATION_NEEDED = "invitation needed"
-    """Registration only: the name is new, and the network takes in only who shows an invitation."""
+    """Registration only: the name is new, and the network takes in only nodes that show an invitation."""
     INVITATION_REFUSED = "invitation refused"
-    """Registration only: the invitation is none of this registrar's, has expired, or is for another name."""
+    """Registration only: the invitation is not this registrar's, has expired, or is for another name."""
     INVITATION_USED = "invitation used"
     """Registration only: the invitation has been used as often as it may."""
     RECORD_REFUSED = "record refused"
@@ -76,7 +76,7 @@ class DialFailure(StrEnum):
     """Reasons that a driver gives to `Network.dial_failed`; any other text is taken as a passing failure."""
 
     REFUSED = "refused"
-    """Somebody definitively said no: retrying the same endpoint at once is pointless."""
+    """The other side definitively refused: retrying the same endpoint at once is pointless."""
     UNREACHABLE = "unreachable"
     """No route, no such host, or no answer."""
 
@@ -93,10 +93,10 @@ class Outgoing(NamedTuple):
     blob: Buffer | None
     """Opaque bytes, at most `limits.MAX_BLOB_BYTES`; held by reference and not copied until they are encrypted."""
     token: object
-    """Comes back in exactly one `Delivered` or `Failed`."""
+    """A value that comes back in exactly one `Delivered` or `Failed`."""
     target: bytes | None = None
-    """Names what takes it over there, such as a process's inbox: if that takes nothing, others go on (G24).
-    None: one that no other stream leads to."""
+    """Names what takes the message over there, such as a process's inbox: if that takes nothing, others go on (G24).
+    None: a target that no other stream leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Close:
     """The driver shall close the connection; its id means nothing to the network any more."""
 
     connection: int
-    """Its id."""
+    """The id of the connection."""
     farewell: bytes = b""
     """Bytes to write first if that is possible without waiting for long, behind what `pending` gave before."""
 
@@ -125,21 +125,22 @@ class Writable(NamedTuple):
     """`pending(connection)` has something; not repeated until `pending` has returned all there is."""
 
     connection: int
-    """Its id."""
+    """The id of the connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The driver shall read nothing more from the connection, or go on: a router's circuit is slower at its other end.
+    """The driver shall read nothing more from the connection, or go on, since a router's circuit is slower at its other
+    end.
 
-    What it has read already it may still report. It is `pending` of the other connection that brings the word to go on:
-    whoever calls that drains the events again.
+    What it has read already it may still report. A call of `pending` for the other connection brings the event to go
+    on, so its caller drains the events again.
     """
 
     connection: int
-    """Its id."""
+    """The id of the connection."""
     held: bool
-    """False: go on."""
+    """Whether to stop reading; False: go on."""
 
 
 class Received(NamedTuple):
@@ -152,14 +153,14 @@ class Received(NamedTuple):
     blob: Buffer | None
     """As the sender gave it."""
     receipt: object
-    """For `Network.taken`."""
+    """The value to give to `Network.taken`."""
 
 
 class Delivered(NamedTuple):
     """The peer's kernel has taken the message."""
 
     token: object
-    """Of the `Outgoing`."""
+    """The token of the `Outgoing`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +168,9 @@ class Failed:
     """The message comes back; the node turns this into Offline (G13, G14)."""
 
     token: object
-    """Of the `Outgoing`."""
+    """The token of the `Outgoing`."""
     reason: FailureReason
-    """Why."""
+    """Why the message failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ class PeerUp:
     """A session with the node works; not repeated when a broken connection is replaced within the budget."""
 
     node: str
-    """Its name."""
+    """The name of the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +186,9 @@ class PeerDown:
     """A session that was up has ended, and no attempt to revive it is under way any more."""
 
     node: str
-    """Its name."""
+    """The name of the node."""
     reason: FailureReason
-    """Why."""
+    """Why the session ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,28 +204,28 @@ class RegistrationFailed:
     """The registrar does not hold this node's record."""
 
     reason: FailureReason
-    """Why."""
+    """Why the registration failed."""
     retries: bool
     """Whether the network tries again by itself (it does if the registrar could not be reached, its disk fails, or it
-    says when)."""
+    says when to try again)."""
     seconds: int | None = None
-    """With TRY_LATER: until it does."""
+    """With TRY_LATER, the seconds until the network tries again."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordStored:
-    """The directory has learned a record, or a registrar is about to grant one: the node makes it durable and then
-    calls `Network.record_kept`, until which nobody is told of the grant."""
+    """The directory has learned a record, or a registrar is about to grant one. The node makes it durable and then
+    calls `Network.record_kept`; no node is told of the grant before that."""
 
     record: HeldRecord
-    """Give them all to the directory at the next boot."""
+    """The record; the node gives all of them to the directory at the next boot."""
     use: HeldRecord | None = None
-    """The use of an invitation: to be kept together with the record, both or neither, and in the same way."""
+    """The use of an invitation, to be kept together with the record, both or neither, and in the same way."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamesFreed:
-    """Some names are free, and the directory has forgotten their records: what keeps them may let go of them."""
+    """Some names are free, and the directory has forgotten their records: the node may drop them too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +233,7 @@ class LookedUp:
     """A `Network.look_up` has ended, whether or not the record is known now."""
 
     name: str
-    """The node that was looked for."""
+    """The node that was looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,7 @@ class Log:
     """A sentence for the node's log."""
 
     text: str
-    """Without a full stop, bounded, no bytes of a peer but its checked name."""
+    """The text, without a full stop, bounded, with no bytes of a peer but its checked name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +249,12 @@ class Unforeseen:
     """Our own code has failed, and what was being done has ended (`containment`)."""
 
     what: str
-    """What it was, in words."""
+    """What was being done, in words."""
     traceback: tuple[str, ...]
-    """Line by line."""
+    """The traceback, line by line."""
 
 
-# --- what a probe is told (`Network.probe`) -------------------------------------------------------------------------
+# --- the steps of a probe (`Network.probe`) -------------------------------------------------------------------------
 
 
 class ProbeOutcome(StrEnum):
@@ -273,25 +274,25 @@ class AttemptStage(StrEnum):
     """How far a connection had come when it ended."""
 
     DIAL = "dial"
-    """It did not come about."""
+    """The connection did not come about."""
     ROUTER = "router"
-    """It reached a router, which carried it no further."""
+    """The connection reached a router, which did not connect it with the node."""
     HANDSHAKE = "handshake"
-    """It ended before the peer had proven its name."""
+    """The connection ended before the peer had proven its name."""
     ADMISSION = "admission"
-    """It ended before the peer had let us in."""
+    """The connection ended before the peer had let us in."""
     SESSION = "session"
     """Messages passed."""
 
 
 @dataclass(frozen=True, slots=True)
 class NameFound:
-    """The name record is there."""
+    """The name record is known."""
 
     record: NameRecord
-    """It."""
-    asked: bool
-    """The registrar gave it just now; else it was known here."""
+    """The record."""
+    fresh: bool
+    """Whether the registrar gave it just now; if not, it was known here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +300,7 @@ class NameMissing:
     """No record came from the registrar; what is known here has to do, if there is anything."""
 
     reason: FailureReason
-    """NO_SUCH_NAME: it knows none; NO_REGISTRAR: it cannot be asked."""
+    """NO_SUCH_NAME: the registrar knows none; NO_REGISTRAR: the registrar cannot be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,17 +310,17 @@ class Dialing:
     host: str
     port: int | None
     router: str | None
-    """The router there that is to carry it on; None: it is direct."""
+    """The router at that address that is to connect us with the node; None: the route is direct."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialed:
-    """It is there; the handshake begins."""
+    """The connection is open; the handshake begins."""
 
     host: str
     port: int | None
     router: str | None
-    """See `Dialing`."""
+    """The router at that address; None: the route is direct."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,13 +328,13 @@ class Proven:
     """The peer has proven that it is that node."""
 
     version: int
-    """Of the protocol that both speak."""
+    """The version of the protocol that both speak."""
     public_key: bytes
-    """The Ed25519 key that it has shown to hold."""
+    """The Ed25519 key that the peer has shown to hold."""
     host: str
     """The address at the other end."""
     dialed: bool
-    """We dialed; else the peer did."""
+    """Whether this node dialed; if not, the peer did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,15 +343,15 @@ class AttemptFailed:
 
     host: str
     port: int | None
-    """None: the peer had dialed, or it was a circuit."""
+    """The port that was dialed; None: the peer had dialed, or this was a circuit."""
     router: str | None
-    """See `Dialing`."""
+    """The router of the connection; None: the route was direct."""
     stage: AttemptStage
-    """How far it had come."""
+    """How far the connection had come."""
     reason: FailureReason
-    """As the search for a connection counts it."""
+    """The reason, as the search for a connection counts it."""
     text: str
-    """In words, without a full stop."""
+    """The reason in words, without a full stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +367,7 @@ class Pinged:
     """The pong has come."""
 
     seconds: float
-    """Since the ping was queued."""
+    """Seconds since the ping was queued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +376,7 @@ class ProbeEnded:
 
     outcome: ProbeOutcome
     reason: FailureReason | None
-    """With OFFLINE."""
+    """With OFFLINE, the reason."""
 
 
 ProbeStep: TypeAlias = (
@@ -388,7 +389,7 @@ class Probed:
     """A step of a probe."""
 
     token: object
-    """As given to `Network.probe`."""
+    """The token given to `Network.probe`."""
     step: ProbeStep
     """What has happened."""
 

@@ -1,1 +1,1 @@
-"""(trio) Bytes between a network and TCP; imports `base` and `contract`."""
+"""(trio) Carries bytes between a network and TCP. Imports `base` and `contract`."""

@@ -1,9 +1,9 @@
 """(trio) Carries bytes and connections between a `Network` and a transport. Decides nothing.
 
-What our own code fails with here ends the connection at which it failed, as if that had broken, and is told to the
+A failure of our own code here ends the connection at which it occurred, as if that had broken, and is told to the
 network (`containment`).
 
-Whoever owns the network drains its events and hands `Dial`, `Close`, `Writable` and `Hold` to `handle`; after
+The owner of the network drains its events and hands `Dial`, `Close`, `Writable` and `Hold` to `handle`; after
 everything that the driver has fed into the network it calls `turn`, so that the owner drains again and re-arms its
 timer.
 """
@@ -21,50 +21,50 @@ from net.io.transport import Listener, Stream, Transport
 from net.io.turns import STRANGERS, Flow, Turns
 
 SEND_BYTES = 1 << 18
-"""Encrypted and written at a time: few calls, and little that a small message would have to wait behind."""
+"""Bytes encrypted and written at a time: few calls, and little that a small message has to wait behind."""
 TURN_BYTES = 1 << 20
-"""Written or read in a row while that goes without waiting: half a millisecond of loopback, and a round of trio's
+"""Bytes written or read in a row while that goes without waiting: half a millisecond of loopback, and a round of trio's
 scheduler, which costs as much as encrypting 64 KiB, for every fourth piece of a large message and not for each."""
 ACCEPT_PAUSE_SECONDS = 0.1
-"""After our own code has failed to accept a connection."""
+"""Seconds to wait after our own code has failed to accept a connection."""
 PIECE_BYTES = 1 << 17
-"""Read of a busy peer at once, when others wait."""
+"""Bytes read of a busy peer at once, when others wait."""
 TURN_SECONDS = 0.002
-"""The same as a time, for what is read: guests handle it in the same breath, and may have much to do."""
+"""The time bound in seconds for what is read: guests handle it at once, and may have much to do."""
 SLOW_RATE = 1 << 18
-"""Bytes a second below which a link is slow. It is given a record at a time, so that the network sees how it goes on:
+"""Bytes per second below which a link is slow. It is given a record at a time, so that the network sees the progress:
 it takes a connection for dead on which nothing goes for `limits.PING_SECONDS`."""
 
 
 class Port(Protocol):
-    """What the driver needs of `network.Network`, or of whatever stands before it."""
+    """What the driver needs of `network.Network`, or of what stands in for it."""
 
     def new_connection(self) -> int:
-        """See `network.Network`."""
+        """Return a number for a connection that is about to be reported as accepted (see `network.Network`)."""
 
     def accepted(self, connection: int, host: str, now: float) -> None:
-        """See `network.Network`."""
+        """Report a connection that has come from `host` (see `network.Network`)."""
 
     def connected(self, connection: int, now: float) -> None:
-        """See `network.Network`."""
+        """Report that a dialed connection is open (see `network.Network`)."""
 
     def dial_failed(self, connection: int, reason: str, now: float) -> None:
-        """See `network.Network`."""
+        """Report that a connection could not be dialed (see `network.Network`)."""
 
     def lost(self, connection: int, now: float) -> None:
-        """See `network.Network`."""
+        """Report that a connection has ended (see `network.Network`)."""
 
     def failed(self, connection: int, error: Exception, now: float) -> None:
-        """See `network.Network`."""
+        """Report that the driver's own code has failed at a connection (see `network.Network`)."""
 
     def peer(self, connection: int) -> str:
-        """See `network.Network`."""
+        """Return the proven name of a connection's peer, or "" (see `network.Network`)."""
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:
-        """See `network.Network`."""
+        """Report bytes that have come (see `network.Network`)."""
 
     def pending(self, connection: int, limit: int) -> list[Buffer]:
-        """See `network.Network`."""
+        """Return about `limit` bytes to write (see `network.Network`)."""
 
 
 class _Link:
@@ -87,26 +87,26 @@ class _Link:
 
     def __init__(self, flow: Flow) -> None:
         self.peer = STRANGERS
-        """The name that has been proven there."""
+        """The name that the peer has proven."""
         self.flow = flow
-        """That of this peer."""
+        """The flow of this peer."""
         self.scope = trio.CancelScope()
-        """Of everything that is done for the connection."""
+        """The scope of everything that is done for the connection."""
         self.wake = trio.Event()
-        """There is something to write, or the connection is to be closed."""
+        """Set when there is something to write, or the connection is to be closed."""
         self.grace = FAREWELL_SECONDS
         """Seconds that it may go on when it is to be closed; a dial has no reason to."""
         self.closing = False
         self.farewell = b""
         self.stream: Stream | None = None
         self.writing = False
-        """The writer is at work: nobody else may write."""
+        """Whether the writer is at work: no other task may write."""
         self.released: trio.Event | None = None
-        """Nothing is read until then."""
+        """What the reader waits for before it reads again."""
         self.rest: list[Buffer] = []
         """What `transmit` could not write, for the writer."""
         self.failure: Exception | None = None
-        """What our own code has failed with."""
+        """The failure of our own code, if there was one."""
 
 
 class Driver:
@@ -120,7 +120,7 @@ class Driver:
         turn: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
-        """`clock` gives the `now` of the network, in seconds."""
+        """`clock` returns the `now` of the network, in seconds."""
         self._port = port
         self._transport = transport
         self._nursery = nursery
@@ -132,7 +132,7 @@ class Driver:
         nursery.start_soon(self._turns.run)
 
     def handle(self, event: Dial | Close | Writable | Hold) -> None:
-        """Do what the network asks for."""
+        """Carry out an event of the network."""
         try:
             self._handle(event)
         except Exception as error:
@@ -164,7 +164,7 @@ class Driver:
             link.released = None
 
     def transmit(self, connection: int) -> None:
-        """What `Writable` asks for: write at once what goes without waiting; the writer does the rest.
+        """Write at once what goes without waiting, as `Writable` asks; the writer does the rest.
 
         A small message then costs no switch to the writer's task and back, which is as much as its encryption.
         """
@@ -174,7 +174,7 @@ class Driver:
             self._break(connection, error)
 
     def _break(self, connection: int, error: Exception) -> None:
-        """Our own code has failed at a connection: whoever carries it ends it, if there is somebody."""
+        """Note a failure of our own code at a connection, which the task that carries it ends, if there is one."""
         link = self._links.get(connection)
         if link is None or link.stream is None:
             self._failed(connection, error)
@@ -217,7 +217,7 @@ class Driver:
         link.wake.set()
 
     async def closed(self) -> None:
-        """Come back when no connection is left: after `Network.shutdown`, when all farewells are written."""
+        """Wait until no connection is left: after `Network.shutdown`, when all farewells are written."""
         while self._links:
             await self._one_less.wait()
 
@@ -226,7 +226,7 @@ class Driver:
         return link
 
     def _used(self, connection: int, link: _Link, since: float) -> None:
-        """Something has been done for a connection since then."""
+        """Account for the time since `since` in which something was done for a connection."""
         self._turns.used(link.flow, since)
         if link.peer is STRANGERS and (peer := self._port.peer(connection)):
             link.peer, link.flow = peer, self._turns.flow(peer)
@@ -248,7 +248,7 @@ class Driver:
                 await trio.sleep(ACCEPT_PAUSE_SECONDS)
 
     async def _accept(self, listener: Listener) -> None:
-        """One connection. Raises StreamBroken if there will be no more."""
+        """Accept one connection. Raises StreamBroken if there will be no more."""
         stream = await listener.accept()
         connection = 0
         try:
@@ -287,7 +287,7 @@ class Driver:
         self._turn()
 
     async def _pump(self, connection: int, link: _Link, stream: Stream) -> None:
-        """A connection, until it ends. What our own code fails with ends this one alone."""
+        """Carry a connection until it ends. A failure of our own code ends this one alone."""
         try:
             await self._carry(connection, link, stream)
         except Exception as error:
@@ -305,7 +305,7 @@ class Driver:
         self._turn()
 
     async def _carry(self, connection: int, link: _Link, stream: Stream) -> None:
-        """Both directions of a connection, until either ends."""
+        """Carry both directions of a connection, until either ends."""
         link.stream = stream
         with link.scope:
             async with trio.open_nursery() as nursery:
@@ -314,11 +314,12 @@ class Driver:
                 nursery.cancel_scope.cancel()
 
     async def _close(self, stream: Stream) -> None:
-        with trio.CancelScope(shield=True), contextlib.suppress(Exception):  # what fails here has ended all the same
+        # a failure here has ended the connection all the same
+        with trio.CancelScope(shield=True), contextlib.suppress(Exception):
             await stream.aclose()
 
     def _failed(self, connection: int, error: Exception) -> None:
-        """Our own code has failed at a connection, which is over."""
+        """Report that our own code has failed at a connection, which is over."""
         self._forget(connection)
         self._port.failed(connection, error, self._clock())
 

@@ -1,7 +1,7 @@
-"""Which address of its own a node dials from: the one that it listens on, wherever that leads to the target.
+"""The address of its own that a node dials from: the one that it listens on, wherever that leads to the target.
 
-So a firewall, or whoever stands in between, knows by the source who has dialed; and on a machine with several addresses
-the traffic of a node stays on the one that it was given.
+So a firewall in between knows by the source which node has dialed; and on a machine with several addresses the traffic
+of a node stays on the one that it was given.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 
 def only_address(addresses: Iterable[str]) -> str | None:
-    """The one address that a node listens on; None: its host has several, or is a wildcard."""
+    """Return the one address that a node listens on, or None if its host has several, or is a wildcard."""
     different = set(addresses)
     if len(different) != 1:
         return None
@@ -18,10 +18,10 @@ def only_address(addresses: Iterable[str]) -> str | None:
 
 
 def leads_to(source: str, target: str) -> bool:
-    """Whether a connection from the address `source` can reach the address `target` at all.
+    """Return whether a connection from the address `source` can reach the address `target` at all.
 
-    Of another family it cannot, and what does not leave this machine or its link reaches nothing beyond: a node that
-    listens on loopback still finds a registrar elsewhere.
+    It cannot if the two are of different families, and an address that is local to this machine or its link reaches
+    nothing beyond: a node that listens on loopback still finds a registrar elsewhere.
     """
     ours, theirs = ip_address(source), ip_address(target)
     return ours.version == theirs.version and _nearness(ours) <= _nearness(theirs)

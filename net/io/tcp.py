@@ -1,4 +1,4 @@
-"""TCP on trio. The one place that sees OSError and trio's stream errors; it maps each once."""
+"""TCP on trio. The only module that sees OSError and trio's stream errors; it maps each of them once."""
 
 import errno
 import os
@@ -15,22 +15,23 @@ from net.contract.events import Buffer
 from net.io.source_address import leads_to, only_address
 
 SOCKET_BUFFER_BYTES = 1 << 20
-"""Asked for in both directions: enough to keep loopback busy between two turns of a node, and at 1 GB/s one millisecond
-of delay for what comes behind it."""
+"""The buffer asked for in both directions: enough to keep loopback busy between two turns of a node, and at 1 GB/s one
+millisecond of delay for what comes behind it."""
 UNSENT_BYTES = 1 << 17
 """What the kernel may hold and not have sent: nothing that comes later can overtake it. Without this bound it takes 2
-MiB beside the 2 MiB in the buffer of a peer that reads too slowly (measured): 10 ms for a small message behind a
-flow of 400 MB/s, and seconds on a slow link. With it 0.2 MiB beside the 2, at the same CPU time for each byte."""
+MiB beside the 2 MiB in the buffer of a peer that reads too slowly (measured): 10 ms for a small message behind a flow
+of 400 MB/s, and seconds on a slow link. With it 0.2 MiB beside the 2, at the same CPU time for each byte."""
 _NOTSENT_LOWAT: int | None = getattr(stdlib_socket, "TCP_NOTSENT_LOWAT", None)
-"""Where there is such an option: Linux and macOS."""
+"""The socket option, on systems that have it: Linux and macOS."""
 RECEIVE_BYTES = 1 << 19
 """The largest single receive. The streams of one transport share one buffer of that size: what has been received is
-consumed before anybody receives again, and an idle stream needs none."""
+consumed before the next receive, and an idle stream needs none."""
 BACKLOG = 512
 """Connections that wait to be accepted."""
 _BIND_ADDRESS_NO_PORT: int | None = getattr(stdlib_socket, "IP_BIND_ADDRESS_NO_PORT", None)
-"""Where there is such an option: Linux. A port is then chosen when the target is known, and one port serves for many
-targets; without it a source address has some 28,000 connections, those that have just ended included."""
+"""The socket option, on systems that have it: Linux. A port is then chosen when the target is known, and one port
+serves for many targets; without it a source address has some 28,000 connections, those that have just ended included.
+"""
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _ACCEPT_PAUSE_SECONDS = 0.1
 
@@ -44,32 +45,33 @@ def _mapped() -> Iterator[None]:
 
 
 def _plain(socket: trio.socket.SocketType) -> stdlib_socket.socket:
-    """The socket without trio's wrapping, which is of no use afterwards."""
+    """Return the socket without trio's wrapping, which is of no use afterwards."""
     plain = stdlib_socket.socket(fileno=socket.detach())
     plain.setblocking(False)
     return plain
 
 
 class Places:
-    """Of the connections of one transport: each needs a file descriptor, and others need some too."""
+    """Counts the connections of one transport, up to a limit: each needs a file descriptor, and others need some
+    too."""
 
     def __init__(self, most: int) -> None:
         self._free = most
 
     def take(self) -> bool:
-        """One more, if there is room for it; whether there was."""
+        """Take a place for one more connection; return False if there is none."""
         if self._free <= 0:
             return False
         self._free -= 1
         return True
 
     def give_back(self) -> None:
-        """One has ended."""
+        """Give back the place of a connection that has ended."""
         self._free += 1
 
 
 class TcpStream:
-    """An open TCP connection. See `transport.Stream`.
+    """An open TCP connection, as a `transport.Stream`.
 
     It works on the plain non-blocking socket and waits with trio's `wait_readable` and `wait_writable`. A trio socket
     first tries, then waits, then passes a checkpoint of its own: for a message that is awaited, one failing system call
@@ -79,7 +81,7 @@ class TcpStream:
     def __init__(self, socket: stdlib_socket.socket, buffer: memoryview, places: Places) -> None:
         """`socket` is connected and does not block; any number of streams may share `buffer`, of RECEIVE_BYTES.
 
-        The place that was taken for it goes back when it is closed.
+        The place that was taken for the connection goes back when it is closed.
         """
         self._socket = socket
         self._places = places
@@ -94,11 +96,11 @@ class TcpStream:
 
     @property
     def host(self) -> str:
-        """See `transport.Stream`."""
+        """The address of the other side."""
         return self._host
 
     def send_now(self, data: Buffer) -> int:
-        """See `transport.Stream`."""
+        """Write what goes without waiting (see `transport.Stream`)."""
         try:
             return self._socket.send(data)
         except BlockingIOError:
@@ -107,7 +109,7 @@ class TcpStream:
             raise StreamBroken(str(error)) from error
 
     async def send_all(self, data: Buffer) -> None:
-        """See `transport.Stream`."""
+        """Write all of `data` (see `transport.Stream`)."""
         with memoryview(data) as view:
             if not view:
                 await self._wait_writable()
@@ -118,7 +120,7 @@ class TcpStream:
                     sent += self.send_now(rest)
 
     async def receive_some(self, max_bytes: int | None = None) -> Buffer:
-        """See `transport.Stream`."""
+        """Return some bytes, after waiting for them if need be (see `transport.Stream`)."""
         most = RECEIVE_BYTES if max_bytes is None else min(index(max_bytes), RECEIVE_BYTES)
         if most < 1:
             raise ValueError("max_bytes must be at least 1")
@@ -134,7 +136,7 @@ class TcpStream:
                 raise StreamBroken(str(error)) from error
 
     async def readable(self) -> None:
-        """See `transport.Stream`."""
+        """Wait until there is something to read (see `transport.Stream`)."""
         if self._socket.fileno() < 0:
             raise StreamBroken("the stream is closed")
         try:
@@ -143,7 +145,7 @@ class TcpStream:
             raise StreamBroken(str(error) or "the stream is closed") from error
 
     def receive_now(self, max_bytes: int | None = None) -> Buffer:
-        """See `transport.Stream`."""
+        """Return bytes that are there already (see `transport.Stream`)."""
         most = RECEIVE_BYTES if max_bytes is None else min(max_bytes, RECEIVE_BYTES)
         try:
             return self._view[: self._socket.recv_into(self._view, most)]
@@ -159,7 +161,7 @@ class TcpStream:
             raise StreamBroken("the stream is closed") from error
 
     async def aclose(self) -> None:
-        """See `transport.Stream`."""
+        """Close the connection (see `transport.Stream`)."""
         if self._socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
@@ -168,27 +170,27 @@ class TcpStream:
 
 
 class TcpListener:
-    """A listening TCP socket. See `transport.Listener`."""
+    """A listening TCP socket, as a `transport.Listener`."""
 
     def __init__(self, socket: trio.socket.SocketType, buffer: memoryview, source: str | None, places: Places) -> None:
-        """`socket` listens; `buffer` and `places` are for the streams that come of it; `source`: see there."""
+        """`socket` listens; `buffer` and `places` are for the streams that come of it; `source` is as the attribute."""
         self._socket = socket
         self._buffer = buffer
         self._places = places
         self._spare: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self.source = source
-        """The address that whoever listens here can dial from (`TcpTransport.dial_from`), if it is a single one."""
+        """The address that the listening node can dial from (`TcpTransport.dial_from`), if it is a single one."""
         self._port = int(socket.getsockname()[1])
 
     @property
     def port(self) -> int:
-        """See `transport.Listener`."""
+        """The port that is listened on."""
         return self._port
 
     async def accept(self) -> TcpStream:
-        """See `transport.Listener`. A connection that broke before it was accepted is passed over.
+        """Return the next connection (see `transport.Listener`). One that broke before it was accepted is passed over.
 
-        One for which there is no place is closed at once: who dialed sees that, and need not wait.
+        A connection for which there is no place is closed at once, so that the dialer sees it and need not wait.
         """
         while True:
             try:
@@ -209,14 +211,15 @@ class TcpListener:
                 continue
 
     def _refuse_all(self) -> None:
-        """There is no descriptor for any of those that wait: close them, with the one that is kept for this."""
+        """Close the connections that wait, for none of which there is a descriptor, with the one that is kept
+        for this."""
         self._give_up_spare()
         plain = stdlib_socket.socket(fileno=self._socket.fileno())
         try:
             while True:
                 plain.accept()[0].close()
         except OSError:
-            pass  # none waits any more, or somebody else has taken that descriptor
+            pass  # none waits any more, or another task has taken that descriptor
         finally:
             plain.detach()
             with suppress(OSError):
@@ -228,31 +231,30 @@ class TcpListener:
             self._spare = None
 
     async def aclose(self) -> None:
-        """See `transport.Listener`."""
+        """Stop listening (see `transport.Listener`)."""
         self._give_up_spare()
         self._socket.close()
         await trio.lowlevel.checkpoint()
 
 
 class TcpTransport:
-    """TCP. See `transport.Transport`."""
+    """Dials and listens on TCP, as a `transport.Transport`."""
 
     def __init__(self, most: int = MAX_CONNECTIONS) -> None:
-        """`most`: connections at once, in both directions."""
+        """`most` is how many connections there may be at once, in both directions."""
         self._places = Places(most)
         self._buffer = memoryview(bytearray(RECEIVE_BYTES))
         self._source: str | None = None
 
     def dial_from(self, source: str | None) -> None:
-        """From now on connections come from this address of ours, where it leads to the target
-        (`net.io.source_address`).
+        """Dial from this address of ours from now on, where it leads to the target (`net.io.source_address`).
 
-        None: from any, as the system chooses.
+        None: from any address, as the system chooses.
         """
         self._source = source
 
     async def connect(self, host: str, port: int) -> TcpStream:
-        """See `transport.Transport`. All addresses of `host` are tried, one after the other."""
+        """Dial (see `transport.Transport`). All addresses of `host` are tried, one after the other."""
         refused = False
         reason = f"{host} has no address"
         try:
@@ -271,7 +273,7 @@ class TcpTransport:
         raise DialFailed(reason, refused=refused)
 
     async def _connect(self, kind: tuple[int, int, int], address: tuple[str | int | bytes, ...]) -> TcpStream:
-        """Raises OSError, StreamBroken and DialFailed; the place is given back then."""
+        """Connect to one address. Raises OSError, StreamBroken and DialFailed; the place is given back then."""
         try:
             socket = trio.socket.socket(*kind)
             try:
@@ -286,7 +288,7 @@ class TcpTransport:
         return _stream(_plain(socket), self._buffer, self._places)
 
     async def _bind(self, socket: trio.socket.SocketType, target: str) -> None:
-        """Let the connection come from our source, if we have one that leads to the address `target`."""
+        """Let the connection come from our source, if there is one that leads to the address `target`."""
         source = self._source
         if source is None or not leads_to(source, target):
             return
@@ -298,7 +300,7 @@ class TcpTransport:
             raise DialFailed(f"cannot dial from {source}: {error.strerror or error}") from error
 
     async def listen(self, host: str, port: int) -> TcpListener:
-        """See `transport.Transport`."""
+        """Listen at an address (see `transport.Transport`)."""
         try:
             addresses = await trio.socket.getaddrinfo(
                 host, port, type=trio.socket.SOCK_STREAM, flags=trio.socket.AI_PASSIVE
@@ -318,7 +320,7 @@ class TcpTransport:
 
 
 def _stream(socket: stdlib_socket.socket, buffer: memoryview, places: Places) -> TcpStream:
-    """Raises StreamBroken if it is broken already; its place is given back then."""
+    """Make a stream of a socket. Raises StreamBroken if it is broken already; its place is given back then."""
     try:
         return TcpStream(socket, buffer, places)
     except StreamBroken:

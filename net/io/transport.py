@@ -1,7 +1,8 @@
-"""The world below a connection, in three protocols: what `tcp` is, and what a test may put in its place.
+"""What carries a connection's bytes, in three protocols: `tcp` implements them, and a test may put something in its
+place.
 
-A transport's methods are trio's: they are cancelled from outside, and each is a checkpoint. A stream serves one sending
-and one receiving task at a time.
+A transport's methods are trio's: the caller can cancel them, and each is a checkpoint. A stream serves one sending and
+one receiving task at a time.
 """
 
 from typing import Protocol
@@ -17,24 +18,24 @@ class Stream(Protocol):
         """The address of the other side, for caps and logs."""
 
     def send_now(self, data: Buffer) -> int:
-        """Write as much of `data` as goes without waiting; how many bytes. Raises StreamBroken."""
+        """Write as much of `data` as goes without waiting; return the number of bytes. Raises StreamBroken."""
 
     async def send_all(self, data: Buffer) -> None:
         """Write all of `data`. Raises StreamBroken if that cannot be done."""
 
     async def receive_some(self, max_bytes: int | None = None) -> Buffer:
-        """Some bytes, or none at the end of the stream; valid until the caller next waits for anything. Raises
+        """Return some bytes, or none at the end of the stream; valid until the caller next waits for anything. Raises
         StreamBroken."""
 
     async def readable(self) -> None:
-        """Come back when `receive_some` need not wait. Raises StreamBroken."""
+        """Wait until `receive_some` need not wait. Raises StreamBroken."""
 
     def receive_now(self, max_bytes: int | None = None) -> Buffer:
-        """Bytes that are there already, valid until the next call; none if there are none, or no more: `receive_some`
-        tells which, and what is wrong with the stream."""
+        """Return bytes that are there already, valid until the next call. None if there are none, or no more:
+        `receive_some` tells which, and what is wrong with the stream."""
 
     async def aclose(self) -> None:
-        """Close it; also while others use it, who then get StreamBroken."""
+        """Close the stream, even while tasks use it; they get StreamBroken."""
 
 
 class Listener(Protocol):
@@ -42,20 +43,20 @@ class Listener(Protocol):
 
     @property
     def port(self) -> int:
-        """The port that it has got."""
+        """The port that is listened on."""
 
     async def accept(self) -> Stream:
-        """The next connection. Raises StreamBroken once the listener is closed."""
+        """Return the next connection. Raises StreamBroken once the listener is closed."""
 
     async def aclose(self) -> None:
-        """Accept no more."""
+        """Stop listening."""
 
 
 class Transport(Protocol):
     """Where connections come from."""
 
     async def connect(self, host: str, port: int) -> Stream:
-        """Dial. Raises DialFailed."""
+        """Dial an address. Raises DialFailed."""
 
     async def listen(self, host: str, port: int) -> Listener:
         """Listen at an address; port 0 takes a free one. Raises ListenFailed."""

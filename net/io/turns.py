@@ -1,12 +1,12 @@
-"""(trio) Whose turn it is to have a piece read or written, when several peers keep this node busy at once.
+"""(trio) Which peer's turn it is to have a piece read or written, when several keep this node busy at once.
 
 Fair queueing by time: a peer is a flow, and each flow has a token bucket of seconds of this node. Tokens come in at the
-fair share, one by the number of flows that want a turn, and what is done for a flow while others wait costs it what it
-takes. A flow that has saved some up goes at once; of the others, the turn is that of the flow with the most tokens. So
-a peer that uses less than its share goes before those that flood, however many they are; one that has been moderate for
-a while may use more for a while; and those that flood share what is left. A flow begins without tokens, so a new name
-is no better than an old one, and it cannot fall far behind, so whoever used the node while nobody else wanted to does
-not wait for all who come later.
+fair share, one divided by the number of flows that want a turn, and what is done for a flow while others wait costs it
+the time that it takes. A flow that has saved some up goes at once; of the others, the turn is that of the flow with the
+most tokens. So a peer that uses less than its share goes before those that flood, however many they are; one that has
+been moderate for a while may use more for a while; and those that flood share what is left. A flow begins without
+tokens, so a new name is no better than an old one, and it cannot fall far behind, so a peer that used the node while no
+other wanted to does not wait for all that come later.
 
 Between two turns the scheduler goes round: everything else waits for one piece at most. All connections whose peer has
 not proven its name yet are one flow: they cost handshakes, and names are free.
@@ -25,48 +25,48 @@ MOST_SECONDS = 2.0
 SAVED_SECONDS = 0.05
 """Tokens with which a flow waits for no turn. One that floods never has so many."""
 LEAST_SECONDS = -0.02
-"""Tokens that it can lack: some turns."""
+"""Tokens that a flow can lack: some turns."""
 PIECE_SECONDS = 0.001
-"""What may be done in one round of the scheduler before whoever comes next has to wait for a turn."""
+"""Seconds of work that may be done in one round of the scheduler before the next flow has to wait for a turn."""
 GAP_SECONDS = 0.00003
-"""Without anything to do for anybody: then the scheduler has gone round. Tasks that run one after the other are less
-apart; to ask the scheduler would cost a switch of tasks for every few messages."""
+"""Seconds without any work after which the scheduler has gone round. Tasks that run one after the other are less apart;
+to ask the scheduler would cost a switch of tasks for every few messages."""
 STRANGERS = ""
-"""Who has not proven a name."""
+"""The name of the flow of all peers that have not proven a name."""
 
 
 class Flow:
-    """One peer, and what it may have of this node's time."""
+    """One peer, and its account of this node's time."""
 
     __slots__ = ("__weakref__", "at", "tokens", "waiting")
 
     def __init__(self, at: float) -> None:
         self.tokens = 0.0
-        """Seconds, as they were at the time `at`."""
+        """Seconds of this node that it may use, as of the time `at`."""
         self.at = at
         self.waiting: deque[trio.Event] = deque()
-        """Its connections that want a turn."""
+        """Connections of the peer that want a turn."""
 
 
 class Turns:
-    """Of all connections of one driver."""
+    """Gives turns to the flows of one driver."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """`clock`: seconds, of real time."""
+        """`clock` returns seconds of real time."""
         self._clock = clock
         self._flows: WeakValueDictionary[str, Flow] = WeakValueDictionary()
         self._waiting: dict[Flow, None] = {}
-        """Those that want a turn, in the order in which they came."""
+        """Flows that want a turn, in the order in which they came."""
         self._last: Flow | None = None
-        """For whom something was done last."""
+        """The flow for which something was done last."""
         self._spent = 0.0
-        """Seconds in which something was done since the last turn, or since nothing was."""
+        """Seconds in which something was done since the last turn, or since the node was idle."""
         self._ended = 0.0
         """When something was done last."""
         self._wake = trio.Event()
 
     def flow(self, peer: str) -> Flow:
-        """That of the peer of that name, for as long as anybody keeps it."""
+        """Return the flow of the peer of that name; it lives as long as it is referred to."""
         flow = self._flows.get(peer)
         if flow is None:
             flow = self._flows[peer] = Flow(self._clock())
@@ -74,24 +74,24 @@ class Turns:
 
     @property
     def crowded(self) -> bool:
-        """Whether somebody waits for a turn."""
+        """Whether a flow waits for a turn."""
         return bool(self._waiting)
 
     def may_go(self, flow: Flow) -> bool:
-        """Whether a flow need not wait: no flow does and no other has just kept the node busy, or it has saved up."""
+        """Return whether a flow need not wait: none waits and no other just kept the node busy, or it has saved up."""
         if not self._waiting and (self._spent < PIECE_SECONDS or self._last is flow):
             return True
         return self.tokens(flow) >= SAVED_SECONDS
 
     def tokens(self, flow: Flow) -> float:
-        """Seconds that it has now."""
+        """Return the seconds that the flow has now."""
         now = self._clock()
         flow.tokens = min(MOST_SECONDS, flow.tokens + (now - flow.at) / (1 + len(self._waiting)))
         flow.at = now
         return flow.tokens
 
     def used(self, flow: Flow, began: float) -> None:
-        """Since then something has been done for it. That costs it tokens if it made others wait."""
+        """Account for work done for the flow since `began`. It costs tokens if it made others wait."""
         now = self._clock()
         if began - self._ended > GAP_SECONDS:
             self._spent = 0.0

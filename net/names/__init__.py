@@ -1,1 +1,1 @@
-"""Who is who: keys, name records, invitations and the registrar, without any network; imports `base`."""
+"""The identities of nodes: keys, name records, invitations and the registrar, without any network. Imports `base`."""

@@ -1,13 +1,12 @@
-"""Name records and where they are kept: who is who, and reachable how.
+"""Name records and where they are kept: the keys of nodes, and how each is reached.
 
 Owns the record's format and signatures, the `Directory` protocol, and the two directories of an ordinary node: the
-signed static file, and the cache of what a registrar has granted. Asking the registrar is `resolver`'s; granting is
-`registrar`'s.
+signed static file, and the cache of what a registrar has granted. `resolver` asks the registrar; `registrar` grants.
 
-A record expires at a Unix time. Whoever owns a directory tells it when one has (`next_expiry`, `expire`); from then on
+A record expires at a Unix time. The owner of a directory tells it when one has (`next_expiry`, `expire`); from then on
 its name counts as unknown, but an older record does not take its place. If that clock is set back, it has not expired.
-Some time later the name is free (`free_at`), and the record is forgotten. Whoever has the record can compute when, so
-the registrar's next grant of the name, to another key perhaps, is believed by all, and by nobody before.
+Some time later the name is free (`free_at`), and the record is forgotten. Any node with the record can compute when, so
+the registrar's next grant of the name, perhaps to another key, is believed by all nodes, and by none before.
 """
 
 import math
@@ -39,7 +38,7 @@ from net.base.timers import Timers
 from net.names.identity import KEY_BYTES, SIGNATURE_BYTES, Identity, verify_untrusted
 
 NEVER = (1 << 63) - 1
-"""The expiry of a record that lasts for ever: only a static directory has such."""
+"""The expiry of a record that lasts for ever: only a static directory has such records."""
 _VERSION = 1
 _OWNER = b"nectar/1 name record"
 _CHANGE = b"nectar/1 key change"
@@ -50,11 +49,11 @@ _MAX_INTEGER = NEVER
 _BODY_STARTS = {0x58: 3, 0x59: 4}
 """Where the body of an encoded record begins, by the kind of length that it has."""
 _BODY_BEGINS, _KEY_BEGINS = b"\x88\x01", b"\x58\x20"
-"""Eight fields, the first of which is the version; a string of 32 bytes."""
+"""The first bytes of a body and of a key: eight fields, the first of which is the version; a string of 32 bytes."""
 _SHORT_NAMES, _LONG_NAME = tuple(_BODY_BEGINS + bytes((0x60 + size,)) for size in range(24)), 0x78
 """How a body begins by the length of its name; the kind of text that has its length in a byte of its own."""
 _MAX_RECORD_ITEMS = 64
-"""Of a record: eight fields, and as many endpoints and routers as it may name."""
+"""Items of a record: eight fields, and as many endpoints and routers as it may name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +79,11 @@ class NameRecord:
     routers: tuple[str, ...]
     """Names of nodes that carry its messages."""
     sequence: int
-    """A record replaces those of its name with a lower number."""
+    """The record's number: a record replaces those of its name with a lower one."""
     issued_at: int
     """Unix time in seconds."""
     expires_at: int
-    """Unix time in seconds: from then on nobody believes the record."""
+    """Unix time in seconds, from which on the record is believed no longer."""
 
     @property
     def established(self) -> bool:
@@ -93,7 +92,7 @@ class NameRecord:
 
     @property
     def free_at(self) -> int:
-        """The Unix time from which on the name is anybody's, unless a newer record has come by then."""
+        """The Unix time from which on any node may take the name, unless a newer record has come by then."""
         return self.expires_at + (USED_NAME_SECONDS if self.established else UNUSED_NAME_SECONDS)
 
 
@@ -101,20 +100,20 @@ class HeldRecord(NamedTuple):
     """A record that was found valid, encoded, with what is needed to keep it without reading it again."""
 
     name: str
-    """As in the record."""
+    """The record's name."""
     sequence: int
-    """As in the record."""
+    """The record's number."""
     expires_at: int
-    """As in the record."""
+    """The record's expiry, in Unix seconds."""
     encoded: bytes
-    """As `decode_record_untrusted` reads it."""
+    """The bytes that `decode_record_untrusted` reads."""
 
     def read(self) -> NameRecord:
-        """What it says."""
+        """Return the decoded record."""
         return read_record_untrusted(self.encoded).record
 
     def public_key(self) -> bytes:
-        """The same of the key alone: a hundredth of the time, if the record is spelled as ours are."""
+        """Return the record's key: in a hundredth of the time of `read`, if the record is encoded as ours are."""
         encoded, size = self.encoded, len(self.name)
         start = _BODY_STARTS.get(encoded[1], 0)
         head = _SHORT_NAMES[size] if size < len(_SHORT_NAMES) else _BODY_BEGINS + bytes((_LONG_NAME, size))
@@ -126,33 +125,33 @@ class HeldRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SignedRecord:
-    """A name record and its signatures; its own is valid, whatever became of the others."""
+    """A name record and its signatures; its own is valid, whatever the state of the others."""
 
     record: NameRecord
-    """What the body says."""
+    """The content of the body."""
     body: bytes
     """The signed bytes."""
     signature: bytes
-    """By the record's own key."""
+    """The signature by the record's own key."""
     change_signature: bytes | None
-    """By the name's previous key, if the record changes the key."""
+    """The signature by the name's previous key, if the record changes the key."""
     grant: bytes | None
-    """By the registrar or the static directory's authority."""
+    """The signature by the registrar or the static directory's authority."""
 
     def encode(self) -> bytes:
-        """As `decode_record_untrusted` reads it."""
+        """Return the bytes that `decode_record_untrusted` reads."""
         return cbor2.dumps([self.body, self.signature, self.change_signature, self.grant])
 
     def held(self) -> HeldRecord:
-        """The same for a table."""
+        """Return the same record as a table keeps it."""
         return HeldRecord(self.record.name, self.record.sequence, self.record.expires_at, self.encode())
 
     def granted_by(self, authority: bytes) -> bool:
-        """Whether `authority`, an Ed25519 key, vouches for the record."""
+        """Return whether `authority`, an Ed25519 key, vouches for the record."""
         return self.grant is not None and verify_untrusted(authority, _GRANT, self.body, self.grant)
 
     def change_signed_by(self, old_key: bytes) -> bool:
-        """Whether `old_key` has agreed that the record's key takes its place."""
+        """Return whether `old_key` has agreed that the record's key takes its place."""
         return self.change_signature is not None and verify_untrusted(
             old_key, _CHANGE, self.body, self.change_signature
         )
@@ -178,7 +177,7 @@ def sign_record(record: NameRecord, owner: Identity, previous: Identity | None =
 
 
 def grant_record(signed: SignedRecord, authority: Identity) -> SignedRecord:
-    """Countersign: from now on `authority` vouches for the record."""
+    """Countersign a record, so that `authority` vouches for it."""
     return replace(signed, grant=authority.sign(_GRANT, signed.body))
 
 
@@ -192,7 +191,7 @@ def decode_record_untrusted(data: bytes) -> SignedRecord:
 
 
 def read_record_untrusted(data: bytes) -> SignedRecord:
-    """The same for what was verified before: no signature is checked. Raises BadNameRecord."""
+    """Read a signed record that was verified before: no signature is checked. Raises BadNameRecord."""
     match _load(data, MAX_NAME_RECORD_BYTES, _MAX_RECORD_ITEMS):
         case [bytes(body), bytes(signature), bytes() | None as change, bytes() | None as grant]:
             pass
@@ -250,7 +249,7 @@ def _endpoint_untrusted(fields: object) -> Endpoint:
 
 
 def is_host(text: str) -> bool:
-    """Whether a record may give `text` as a host: an address or a name, which nobody has looked up."""
+    """Return whether a record may give `text` as a host: an address or a name, which is not looked up."""
     size = len(text.encode(errors="replace"))
     return 0 < size <= MAX_HOST_BYTES and text.isprintable() and " " not in text
 
@@ -262,25 +261,25 @@ class Genesis:
     name: str
     """The registrar's node name."""
     public_key: bytes
-    """Its Ed25519 key: it is that node's, and signs the grants."""
+    """Its Ed25519 key: that of its node, which also signs the grants."""
     host: str
     """Its endpoint's host."""
     port: int
     """Its endpoint's port."""
 
     def record(self) -> NameRecord:
-        """The same as a record."""
+        """Return the registrar as a name record."""
         return NameRecord(self.name, self.public_key, (Endpoint(self.host, self.port),), (), 0, 0, NEVER)
 
 
 def follows(record: NameRecord, known: NameRecord) -> bool:
-    """Whether `record` was granted when the name was free again, after all that `known` stands for; whoever has it now
-    need not be who had it then, and counts from 1 again."""
+    """Return whether `record` was granted when the name was free again, after all that `known` stands for; its owner
+    need not be the former one, and counts from 1 again."""
     return record.issued_at >= known.free_at
 
 
 def _replaces(record: HeldRecord, known: HeldRecord) -> bool:
-    """Which of two records of one name holds, whatever their order of coming."""
+    """Return whether `record` replaces `known`, a record of the same name, whatever their order of coming."""
     new, old = record.read(), known.read()
     if follows(new, old):
         return True
@@ -291,23 +290,23 @@ class RecordTable:
     """Records by name, and when they expire. Holds them encoded: reading all of a large network would take long."""
 
     def __init__(self, records: Iterable[HeldRecord] = (), *, frees: bool = True) -> None:
-        """`frees`: names become free, and their records are forgotten then; else they stay for ever."""
+        """`frees`: names become free, and their records are forgotten then; otherwise they stay for ever."""
         self._held: dict[str, HeldRecord] = {}
         self._read: dict[str, NameRecord] = {}
-        """Those that somebody has asked for."""
+        """Decoded records that were looked up."""
         self._frees = frees
         self._deadlines: Timers[str] = Timers()
-        """Of each name: when its record expires; and then, when it is free."""
+        """When each name's record expires; and then, when the name is free."""
         self._expired: set[str] = set()
         self._doubted: set[str] = set()
-        """Those of them that the clock says are free, who knows since when: see `limits.DOUBT_SECONDS`."""
+        """Names that are free by a clock that may be wrong, and since when: see `limits.DOUBT_SECONDS`."""
         self._at = -math.inf
-        """The Unix time that it was last told of."""
+        """The Unix time that it was last told."""
         for record in records:
             self.put(record)
 
     def put(self, record: HeldRecord) -> bool:
-        """Take in a record that was found valid; False: one of its name is there that holds."""
+        """Take in a record that was found valid; return False if the one that is there stays."""
         name, known = record.name, self._held.pop(record.name, None)
         if known is not None and not _replaces(record, known):
             self._held[name] = known
@@ -320,7 +319,7 @@ class RecordTable:
         return True
 
     def forget_oldest(self) -> None:
-        """Take out the record that was put in first."""
+        """Remove the record that was put in first."""
         self._forget(next(iter(self._held)))
 
     def _forget(self, name: str) -> HeldRecord:
@@ -331,16 +330,16 @@ class RecordTable:
         return self._held.pop(name)
 
     def held(self, name: str) -> HeldRecord | None:
-        """The record of `name`, even if it has expired."""
+        """Return the record of `name`, even if it has expired."""
         return self._held.get(name)
 
     def signed(self, name: str) -> bytes | None:
-        """The record of `name`, encoded; None if there is none or it has expired."""
+        """Return the record of `name`, encoded, or None if there is none or it has expired."""
         held = self._held.get(name)
         return held.encoded if held is not None and name not in self._expired else None
 
     def find(self, name: str) -> NameRecord | None:
-        """What the record of `name` says; None if there is none or it has expired."""
+        """Return the record of `name`, or None if there is none or it has expired."""
         found = self._read.get(name)
         if found is None and self.signed(name) is not None:
             if len(self._read) >= MAX_READ_RECORDS:
@@ -349,11 +348,11 @@ class RecordTable:
         return found
 
     def next_expiry(self) -> float | None:
-        """The Unix time at which the next record expires, or the next name is free."""
+        """Return the Unix time at which the next record expires, or the next name is free."""
         return self._deadlines.next()
 
     def expire(self, at: float) -> list[HeldRecord]:
-        """It is the Unix time `at`: what expires until then counts as unknown; return what is free, and forgotten."""
+        """Count what expires until the Unix time `at` as unknown; return what is free, and forgotten."""
         if at < self._at:
             self._believe_again(at)
         self._at = at
@@ -371,7 +370,7 @@ class RecordTable:
         return freed
 
     def _believe_again(self, at: float) -> None:
-        """The clock has been set back, before the expiry of some that had expired, or the time to doubt some."""
+        """Believe records again, since the clock was set back before their expiry, or before the time to doubt them."""
         for name in sorted(self._expired):
             held = self._held[name]
             if held.expires_at > at:
@@ -382,7 +381,7 @@ class RecordTable:
         self._doubted.clear()
 
     def records(self) -> list[HeldRecord]:
-        """All, expired ones too."""
+        """Return all records, expired ones included."""
         return list(self._held.values())
 
     def __len__(self) -> int:
@@ -394,27 +393,27 @@ class Directory(Protocol):
 
     @property
     def genesis(self) -> Genesis | None:
-        """Whom to ask for what `find` does not have; None if there is nobody."""
+        """The registrar to ask for what `find` does not have; None if there is none."""
 
     def find(self, name: str) -> NameRecord | None:
-        """The record of `name`, as far as it is known here."""
+        """Return the record of `name`, as far as it is known here."""
 
     def signed(self, name: str) -> bytes | None:
-        """The same with its signatures, encoded; None for what is known without signatures too."""
+        """Return the record of `name` with its signatures, encoded; None also for what is known without signatures."""
 
     def learn_untrusted(self, data: bytes, at: float, name: str | None = None) -> HeldRecord | None:
-        """Take in a record, of `name` if that is given, at the Unix time `at`; return it if it was news and has not
+        """Take in a record, of `name` if that is given, at the Unix time `at`; return it if it was new and has not
         expired. Raises BadNameRecord if it is not to be trusted."""
 
     def next_expiry(self) -> float | None:
-        """The Unix time at which `expire` is to be called."""
+        """Return the Unix time at which `expire` is to be called."""
 
     def expire(self, at: float) -> list[str]:
-        """It is the Unix time `at`: what expires until then counts as unknown. Returns names that are free, and have
-        been forgotten."""
+        """Count what expires until the Unix time `at` as unknown; return the names that are free, and have been
+        forgotten."""
 
     def records(self) -> list[HeldRecord]:
-        """All that is to be kept for the next boot."""
+        """Return all that is to be kept for the next boot."""
 
 
 class StaticDirectory:
@@ -425,32 +424,32 @@ class StaticDirectory:
 
     @property
     def genesis(self) -> None:
-        """Nobody can be asked."""
+        """None: there is no registrar to ask."""
         return None
 
     def find(self, name: str) -> NameRecord | None:
-        """See `Directory`."""
+        """Return the record of `name` in the file, or None."""
         return self._table.find(name)
 
     def signed(self, name: str) -> bytes | None:
-        """See `Directory`."""
+        """Return the record of `name` in the file, encoded, or None."""
         return self._table.signed(name)
 
     def learn_untrusted(self, data: bytes, at: float, name: str | None = None) -> HeldRecord | None:
-        """Nothing is news; a malformed record is an error all the same."""
+        """Return None, since nothing is new; a malformed record is an error all the same."""
         decode_record_untrusted(data)
         return None
 
     def next_expiry(self) -> float | None:
-        """See `Directory`."""
+        """Return the Unix time at which `expire` is to be called."""
         return self._table.next_expiry()
 
     def expire(self, at: float) -> list[str]:
-        """See `Directory`."""
+        """Count what expires until `at` as unknown; no name becomes free."""
         return [held.name for held in self._table.expire(at)]
 
     def records(self) -> list[HeldRecord]:
-        """None: the file is there at the next boot too."""
+        """Return nothing: the file is there at the next boot too."""
         return []
 
     def __repr__(self) -> str:
@@ -458,7 +457,7 @@ class StaticDirectory:
 
 
 def encode_static_directory(records: Iterable[SignedRecord], authority: Identity) -> bytes:
-    """The file of a static directory: every record granted, and the whole signed, by `authority`."""
+    """Return the file of a static directory: every record granted, and the whole signed, by `authority`."""
     encoded = [grant_record(signed, authority).encode() for signed in records]
     return cbor2.dumps([_STATIC_MAGIC, encoded, authority.sign(_STATIC, cbor2.dumps(encoded))])
 
@@ -490,7 +489,7 @@ class RegistrarDirectory:
     """
 
     def __init__(self, genesis: Genesis, records: Iterable[HeldRecord] = ()) -> None:
-        """`records`: what another one of the same registrar has learned before."""
+        """`records` is what another directory of the same registrar has learned before."""
         self._genesis = genesis
         self._table = RecordTable(records)
 
@@ -500,15 +499,15 @@ class RegistrarDirectory:
         return self._genesis
 
     def find(self, name: str) -> NameRecord | None:
-        """See `Directory`."""
+        """Return the record of `name`, if it was learned."""
         return self._genesis.record() if name == self._genesis.name else self._table.find(name)
 
     def signed(self, name: str) -> bytes | None:
-        """See `Directory`."""
+        """Return the record of `name`, encoded, if it was learned."""
         return self._table.signed(name)
 
     def learn_untrusted(self, data: bytes, at: float, name: str | None = None) -> HeldRecord | None:
-        """See `Directory`: the registrar's grant is what makes a record trusted."""
+        """Take in a record (see `Directory`): the registrar's grant is what makes it trusted."""
         signed = decode_record_untrusted(data)
         if name not in (None, signed.record.name):
             raise BadNameRecord(f"it is another name's record, not that of {name}")
@@ -519,7 +518,7 @@ class RegistrarDirectory:
         held, known = signed.held(), self._table.held(signed.record.name)
         early = signed.record.issued_at > at + CLOCK_SKEW_SECONDS
         if held.expires_at <= at or (early and known is not None and follows(signed.record, known.read())):
-            return None  # it is not valid any more, or, says our clock, the name is not free yet
+            return None  # it is not valid any more, or the name is not free yet by our clock
         if not self._table.put(held):
             return None
         if len(self._table) > MAX_CACHED_RECORDS:
@@ -527,15 +526,15 @@ class RegistrarDirectory:
         return held
 
     def next_expiry(self) -> float | None:
-        """See `Directory`."""
+        """Return the Unix time at which `expire` is to be called."""
         return self._table.next_expiry()
 
     def expire(self, at: float) -> list[str]:
-        """See `Directory`."""
+        """Forget the records of names that are free, and return the names (see `Directory`)."""
         return [held.name for held in self._table.expire(at)]
 
     def records(self) -> list[HeldRecord]:
-        """See `Directory`."""
+        """Return all that was learned, to be kept for the next boot."""
         return self._table.records()
 
     def __repr__(self) -> str:

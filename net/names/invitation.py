@@ -1,6 +1,6 @@
 """Invitations: tokens with which a registrar's owner lets strangers take names. Signed and bounded.
 
-Whoever has a token may use it, as often as it says and until it expires; the registrar counts (`registrar`).
+Anyone with a token may use it, as often as it says and until it expires; the registrar counts (`registrar`).
 """
 
 import base64
@@ -16,37 +16,37 @@ from net.base.node_names import is_node_name
 from net.names.identity import Identity, verify_untrusted
 
 ID_BYTES = 16
-"""Of an invitation's own id, which is random."""
+"""Bytes of an invitation's own id, which is random."""
 _VERSION = 1
 _DOMAIN = b"nectar/1 invitation"
 _PREFIX = "nectar-invitation-1."
 _MAX_INTEGER = (1 << 63) - 1
 _ITEMS = 8
-"""Of the token, and of its body: five fields at most, and the array."""
+"""Items of the token, and of its body: five fields at most, and the array."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What a token says."""
+    """The content of a token."""
 
     id: bytes
-    """16 random bytes: what the registrar counts by."""
+    """16 random bytes, by which the registrar counts."""
     uses: int
-    """New names that it is good for, 1 to `limits.MAX_INVITATION_USES`."""
+    """How many new names it is good for, 1 to `limits.MAX_INVITATION_USES`."""
     expires_at: int
-    """Unix time in seconds: from then on it is good for none."""
+    """Unix time in seconds, from which on it is good for none."""
     name: str | None
     """The one name that it is good for; None: any."""
 
 
 def sign_invitation(invitation: Invitation, owner: Identity) -> bytes:
-    """The token; `owner`: the registrar."""
+    """Return the token; `owner` is the registrar."""
     body = cbor2.dumps([_VERSION, invitation.id, invitation.uses, invitation.expires_at, invitation.name])
     return cbor2.dumps([body, owner.sign(_DOMAIN, body)])
 
 
 def read_invitation_untrusted(token: bytes, owner: bytes) -> Invitation:
-    """What a token says, if the key `owner` has signed it. Raises BadInvitation."""
+    """Return the invitation in a token that the key `owner` has signed. Raises BadInvitation."""
     match _load(token):
         case [bytes(body), bytes(signature)] if verify_untrusted(owner, _DOMAIN, body, signature):
             pass
@@ -73,12 +73,12 @@ def _load(data: bytes) -> object:
 
 
 def invitation_text(token: bytes) -> str:
-    """The token as people copy it."""
+    """Return the token as people copy it."""
     return _PREFIX + base64.urlsafe_b64encode(token).decode().rstrip("=")
 
 
 def parse_invitation_untrusted(text: str) -> bytes:
-    """The token in what somebody has pasted; who has signed it is not looked at. Raises BadInvitation."""
+    """Return the token in pasted text, without checking its signature. Raises BadInvitation."""
     text = text.strip()
     data = text.removeprefix(_PREFIX)
     if data == text or len(data) > 2 * MAX_INVITATION_BYTES:
@@ -86,7 +86,7 @@ def parse_invitation_untrusted(text: str) -> bytes:
     try:
         token = base64.b64decode(data + "=" * (-len(data) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadInvitation("it is not copied whole") from error
+        raise BadInvitation("it is not complete") from error
     if not 0 < len(token) <= MAX_INVITATION_BYTES:
-        raise BadInvitation("it is not copied whole")
+        raise BadInvitation("it is not complete")
     return token

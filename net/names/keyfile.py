@@ -38,19 +38,19 @@ class KdfCost:
     operations: int = pwhash.argon2id.OPSLIMIT_MODERATE
     """Passes over the memory."""
     memory: int = pwhash.argon2id.MEMLIMIT_MODERATE
-    """Bytes."""
+    """Bytes of memory."""
 
 
 DEFAULT_COST = KdfCost()
 CHEAP = KdfCost(pwhash.argon2id.OPSLIMIT_MIN, pwhash.argon2id.MEMLIMIT_MIN)
-"""For tests alone: protects nothing."""
+"""A cost for tests alone: it protects nothing."""
 
 
 class Keys(NamedTuple):
-    """What a file holds, unlocked."""
+    """The unlocked content of a key file."""
 
     identity: Identity
-    """The node's."""
+    """The node's identity."""
     previous: Identity | None
     """The same name with its former key, while the registrar may not know the new one."""
 
@@ -77,19 +77,19 @@ class KeyFile:
 
     name: str
     protection: Protection | None
-    """None: the secrets lie open."""
+    """How the secrets are protected; None: they lie open."""
     key: SealedKey
     previous: SealedKey | None
 
     def encode(self) -> bytes:
-        """As `decode_key_file_untrusted` reads it."""
+        """Return the bytes that `decode_key_file_untrusted` reads."""
         protection = self.protection
         kdf = [protection.salt, protection.cost.operations, protection.cost.memory] if protection else None
         previous = [self.previous.public_key, self.previous.box] if self.previous else None
         return cbor2.dumps([_MAGIC, self.name, kdf, [self.key.public_key, self.key.box], previous])
 
     def unlock(self, password: bytes | None) -> Keys:
-        """The secrets. A password that an unprotected file does not need is ignored.
+        """Return the secrets. A password that an unprotected file does not need is ignored.
 
         Raises WrongPassword if it is missing or wrong, KeyFileDamaged if a secret is not that of its public key.
         """
@@ -98,12 +98,12 @@ class KeyFile:
         return Keys(identity, _open(self.name, self.previous, secret) if self.previous is not None else None)
 
     def without_previous(self) -> "KeyFile":
-        """The same when the registrar has granted the new key; needs no password."""
+        """Return the file without the former key, for when the registrar has granted the new one; needs no password."""
         return replace(self, previous=None)
 
 
 def seal(keys: Keys, password: bytes | None, entropy: Callable[[int], bytes], cost: KdfCost | None = None) -> KeyFile:
-    """A file with these keys; without a password the secrets lie open, and the file says so.
+    """Return a file with these keys; without a password the secrets lie open, and the file says so.
 
     The cost is by default libsodium's "moderate" one (256 MiB, under a second).
     """
@@ -117,7 +117,7 @@ def seal(keys: Keys, password: bytes | None, entropy: Callable[[int], bytes], co
 
 
 def decode_key_file_untrusted(data: bytes) -> KeyFile:
-    """What is in a key file. Raises KeyFileDamaged if it is none."""
+    """Return the key file in `data`. Raises KeyFileDamaged if it is not one."""
     try:
         fields = loads_untrusted(data, items=_MAX_ITEMS, depth=3) if len(data) <= MAX_KEY_FILE_BYTES else None
     except BadCbor as error:
@@ -180,7 +180,7 @@ def _stretch(password: bytes | None, protection: Protection) -> bytes:
 
 
 def read_key_file(path: Path) -> KeyFile:
-    """The file at `path`. Raises KeyFileMissing or KeyFileDamaged."""
+    """Read the file at `path`. Raises KeyFileMissing or KeyFileDamaged."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_KEY_FILE_BYTES + 1)
@@ -195,7 +195,7 @@ def read_key_file(path: Path) -> KeyFile:
 
 
 def unlock_key_file(path: Path, password: bytes | None) -> Keys:
-    """The keys in the file at `path`. Raises KeyFileError: as `read_key_file` and `KeyFile.unlock`."""
+    """Return the keys in the file at `path`. Raises KeyFileError: as `read_key_file` and `KeyFile.unlock`."""
     file = read_key_file(path)
     try:
         return file.unlock(password)
@@ -209,7 +209,7 @@ def write_key_file(path: Path, file: KeyFile) -> None:
 
 
 def create_key_file(path: Path, file: KeyFile) -> None:
-    """The same where no file is yet. Raises KeyFileExists if there is one."""
+    """Write the file as `write_key_file` does, if there is none yet. Raises KeyFileExists if there is one."""
     _write(path, file, _link)
 
 
@@ -239,7 +239,7 @@ def _write(path: Path, file: KeyFile, settle: Callable[[Path, Path], None]) -> N
 
 
 def _link(staging: Path, path: Path) -> None:
-    """Give the file its name unless that is there: a link, unlike a rename, replaces nothing."""
+    """Give the file its name unless that exists: a link, unlike a rename, replaces nothing."""
     try:
         os.link(staging, path)
     finally:

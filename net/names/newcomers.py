@@ -1,4 +1,4 @@
-"""Who may take a new name: so many over time from one address, or whoever shows an invitation (`invitation`).
+"""Which nodes may take a new name: so many over time from one address, or those that show an invitation (`invitation`).
 
 How often each invitation has been used is kept among the name records, as a `HeldRecord` of a name that no node can
 have, together with the grant that it was used for: so none is good for more than it says.
@@ -24,7 +24,7 @@ from net.names.directory import HeldRecord
 from net.names.invitation import Invitation, read_invitation_untrusted
 
 _PREFIX = "invitation "
-"""Of what counts an invitation's uses: no node's name has a space."""
+"""How the name of such a record begins: no node's name has a space."""
 _RATES = {
     Reach.HOST: (NAMES_AT_ONCE, NAME_SECONDS),
     Reach.SITE: (SITE_NAMES_AT_ONCE, SITE_NAME_SECONDS),
@@ -33,15 +33,15 @@ _RATES = {
 
 
 def is_use(record: HeldRecord) -> bool:
-    """Whether it counts the uses of an invitation, and is no name's: there is nothing else to it."""
+    """Return whether a record counts the uses of an invitation, and is not a name's: nothing else tells them apart."""
     return not record.encoded
 
 
 class Newcomers:
-    """See the module's text."""
+    """Admits nodes with new names, by address or by invitation."""
 
     def __init__(self, owner: bytes, uses: Iterable[HeldRecord], by_invitation: bool, own_hosts: Iterable[str]) -> None:
-        """`owner`: the key that signs invitations; `uses`: those that were kept before."""
+        """`owner` is the key that signs invitations; `uses` is what was kept of their uses before."""
         self._owner = owner
         self._by_invitation = by_invitation
         self._own = {address_of(host) for host in own_hosts}
@@ -49,11 +49,11 @@ class Newcomers:
             reach: Allowance(burst, seconds, MAX_REMEMBERED_ORIGINS) for reach, (burst, seconds) in _RATES.items()
         }
         self._uses = {use.name: use for use in uses}
-        """Of each invitation that has been used, until it expires."""
+        """The uses of each invitation that has been used, until it expires."""
 
     def admit_untrusted(self, name: str, host: str, invitation: bytes | None, at: float) -> HeldRecord | None:
-        """Somebody at `host` gets a name that is new. Returns what is to be kept together with the grant, if an
-        invitation is used for it. Raises RegistrationRefused.
+        """Admit a node at `host` with a new name. Returns what is to be kept together with the grant, if an invitation
+        is used for it. Raises RegistrationRefused.
 
         Where no invitation is needed, one is used only if the address has taken all that it may.
         """
@@ -95,19 +95,19 @@ class Newcomers:
         return invitation
 
     def settle(self, use: HeldRecord, *, kept: bool) -> None:
-        """The disk has a use and the grant that it was for, or neither."""
+        """Note that the disk has a use and the grant that it was for, or neither."""
         known = self._uses.get(use.name)
         if not kept and known is not None:
             self._uses[use.name] = known._replace(sequence=known.sequence - 1)
 
     def expire(self, at: float) -> list[str]:
-        """It is the Unix time `at`: forget the uses of invitations that have long expired; return what was kept of
-        them."""
+        """Forget the uses of invitations that have long expired at the Unix time `at`; return the names under which
+        they were kept."""
         gone = [name for name, use in self._uses.items() if use.expires_at + UNUSED_NAME_SECONDS <= at]
         for name in gone:
             del self._uses[name]
         return gone
 
     def uses(self) -> list[HeldRecord]:
-        """All that are to be kept."""
+        """Return all uses that are to be kept."""
         return list(self._uses.values())

@@ -54,7 +54,7 @@ from net.names.newcomers import Newcomers, is_use
 
 
 class Registrar:
-    """All names of a network and who has them. It is the directory of the node that it runs on."""
+    """All names of a network and the keys that have them. It is the directory of the node that it runs on."""
 
     def __init__(
         self,
@@ -65,8 +65,8 @@ class Registrar:
         by_invitation: bool = False,
         own_hosts: Iterable[str] = (),
     ) -> None:
-        """`records`: what was granted and kept before. `by_invitation`: a new name is for who shows an invitation.
-        `own_hosts`: addresses of this machine."""
+        """`records` is what was granted and kept before. `by_invitation`: a new name needs an invitation. `own_hosts`
+        are the addresses of this machine."""
         records = list(records)
         self._identity = identity
         self._max_names = max_names
@@ -75,41 +75,43 @@ class Registrar:
         self._newcomers = Newcomers(identity.public_key, uses, by_invitation, own_hosts)
         self._changes: Allowance[str] = Allowance(CHANGES_AT_ONCE, CHANGE_SECONDS, MAX_REMEMBERED_ORIGINS)
         self._names_of = Counter([_short(held.public_key()) for held in self._table.records()])
-        """How many records each key has, those included that are not on the disk yet."""
+        """How many records each key has, including those that are not on the disk yet."""
         self._pending: dict[str, list[SignedRecord]] = {}
         """Grants that are not on the disk yet, by name, in order."""
         self._uses: dict[HeldRecord, HeldRecord] = {}
-        """Of invitations, for grants that nobody has asked about with `use_of` yet."""
+        """Uses of invitations, by the grants that `use_of` has not been called for yet."""
 
     @property
     def genesis(self) -> None:
-        """The registrar asks nobody."""
+        """None: the registrar has no registrar to ask."""
         return None
 
     def find(self, name: str) -> NameRecord | None:
-        """See `directory.Directory`."""
+        """Return the record of `name`, if it was granted and has not expired."""
         return self._table.find(name)
 
     def signed(self, name: str) -> bytes | None:
-        """See `directory.Directory`."""
+        """Return the record of `name`, encoded, if it was granted and has not expired."""
         return self._table.signed(name)
 
     def held(self, name: str) -> bytes | None:
-        """The record of `name`, even if it has expired: its owner goes on counting from it."""
+        """Return the record of `name`, even if it has expired: its owner goes on counting from it."""
         held = self._table.held(name)
         return held.encoded if held is not None else None
 
     def learn_untrusted(self, data: bytes, at: float, name: str | None = None) -> HeldRecord | None:
-        """Nothing that others show is news to the registrar; a malformed record is an error all the same."""
+        """Return None, since nothing that others show is new to the registrar; a malformed record is an error all the
+        same."""
         decode_record_untrusted(data)
         return None
 
     def next_expiry(self) -> float | None:
-        """See `directory.Directory`."""
+        """Return the Unix time at which `expire` is to be called."""
         return self._table.next_expiry()
 
     def expire(self, at: float) -> list[str]:
-        """See `directory.Directory`. An expired name stays with its key until it is free."""
+        """Forget the records of names that are free, and return the names. An expired name stays with its key until it
+        is free."""
         freed = self._table.expire(at)
         for held in freed:
             self._release(held.public_key())
@@ -127,8 +129,8 @@ class Registrar:
         """Decide on a record at the Unix time `at`; return it countersigned. The applicant has proven `name` and the
         key that `proves` accepts, comes from `host`, and shows `invitation`.
 
-        What is returned is kept already (`signed` has it) if it is the very record that holds; otherwise `settle` is to
-        follow, for it and for what `use_of` has. Raises RegistrationRefused; each of its kinds says when.
+        The record that is returned is kept already (`signed` has it) if it is the very one that holds; otherwise
+        `settle` must follow, for it and for what `use_of` has. Raises RegistrationRefused; each of its kinds says when.
         """
         signed = _decode_untrusted(data)
         record = signed.record
@@ -164,13 +166,13 @@ class Registrar:
         return held
 
     def _check_bounds(self, signed: SignedRecord, known: NameRecord | None, at: float) -> None:
-        """See that the applicant may have such a record, with that key. Raises RegistrationRefused."""
+        """Check that the applicant may have such a record, with that key. Raises RegistrationRefused."""
         record = signed.record
         proven = known is not None and (known.established or known.issued_at + LEAST_PROVEN_SECONDS <= at)
         if not proven and record.issued_at < at - CLOCK_SKEW_SECONDS:
             raise RecordExpired(f"{record.name} is new, and its record claims to be old")
         if not proven and (record.established or len(signed.body) > MAX_FIRST_RECORD_BYTES):
-            raise RecordTooLong(f"{record.name} is new, and its record lasts longer, or is longer, than such may be")
+            raise RecordTooLong(f"{record.name} is new, and its record lasts longer, or is larger, than allowed")
         new_holder = known is None or known.public_key != record.public_key
         if new_holder and self._names_of[_short(record.public_key)] >= MAX_NAMES_PER_KEY:
             raise KeyHasNames(f"the key of {record.name} has {MAX_NAMES_PER_KEY} names")
@@ -179,12 +181,11 @@ class Registrar:
             raise TryLater(f"{record.name} has changed too often", math.ceil(wait))
 
     def use_of(self, granted: HeldRecord) -> HeldRecord | None:
-        """What is to be kept together with a grant that is news: that an invitation has been used for it; None: none
-        has."""
+        """Return what is to be kept together with a new grant: the use of an invitation, or None if none was used."""
         return self._uses.pop(granted, None)
 
     def settle(self, record: HeldRecord, *, kept: bool) -> None:
-        """The disk has a record that was granted, or does not, and then it is as if nobody had asked for it."""
+        """Note that a granted record is on the disk, or is not: then it is as if it had never been asked for."""
         if is_use(record):
             self._newcomers.settle(record, kept=kept)
             return
@@ -201,14 +202,14 @@ class Registrar:
             self._release(former.public_key())
 
     def _release(self, key: bytes) -> None:
-        """A key has one record less."""
+        """Count one record less for a key."""
         short = _short(key)
         self._names_of[short] -= 1
         if self._names_of[short] <= 0:
             del self._names_of[short]
 
     def records(self) -> list[HeldRecord]:
-        """All that was granted and kept, and how often invitations have been used."""
+        """Return all that was granted and kept, and how often invitations have been used."""
         return [*self._newcomers.uses(), *self._table.records()]
 
     def _newest(self, name: str) -> SignedRecord | None:
@@ -223,7 +224,7 @@ class Registrar:
 
 
 def _short(key: bytes) -> int:
-    """Eight bytes of a key, to count by: who finds two keys that share them has broken neither."""
+    """Return eight bytes of a key, to count by: to find two keys that share them breaks neither."""
     return int.from_bytes(key[:8], "big")
 
 
@@ -237,7 +238,7 @@ def _decode_untrusted(data: bytes) -> SignedRecord:
 
 
 def _check_change(known: SignedRecord, changed: SignedRecord) -> None:
-    """Whether `changed` may take the place of `known`. The key comes first: a stranger learns no sequence numbers."""
+    """Check that `changed` may replace `known`. The key comes first: a stranger learns no sequence numbers."""
     name, key = known.record.name, known.record.public_key
     if key != changed.record.public_key and not changed.change_signed_by(key):
         if changed.change_signature is None:

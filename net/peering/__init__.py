@@ -1,1 +1,1 @@
-"""All peers of one node: `network.Network` and its parts; imports everything of the net but `io`."""
+"""All peers of one node: `network.Network` and what it is made of. Imports every folder of the net but `io`."""

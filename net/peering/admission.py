@@ -1,4 +1,4 @@
-"""Is the other side of a handshake the node that it names? A pure decision; `reception` acts on it."""
+"""Decides whether the other side of a handshake is the node that it names. Pure; `reception` acts on the decision."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -12,30 +12,30 @@ from net.session.session import Connection
 
 
 class Verdict(Enum):
-    """What to do with the connection."""
+    """What to do with a connection after its handshake."""
 
     BELIEVED = auto()
-    """It is that node."""
+    """The peer is the node that it names."""
     GUEST = auto()
-    """Somebody without a registered name, at the registrar: may register, and nothing else."""
+    """The peer has no registered name, and this node is the registrar: it may register, and nothing else."""
     LOOK_UP = auto()
-    """Look the name up and judge again."""
+    """The name has to be looked up, then the connection is judged again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """The outcome."""
+    """The outcome of judging a connection."""
 
     verdict: Verdict
-    """What to do."""
+    """What to do with the connection."""
     name: str
-    """The name in question."""
+    """The name that the peer claims."""
     learned: HeldRecord | None = None
-    """A granted record that the peer showed and that was news to the directory."""
+    """A granted record that the peer showed and that was new to the directory."""
 
 
 class Admission:
-    """Judges handshakes by the directory's records."""
+    """Judges handshakes by the records in the directory."""
 
     def __init__(self, identity: Identity, directory: Directory) -> None:
         self._identity = identity
@@ -43,7 +43,7 @@ class Admission:
 
     def judge(self, connection: Connection, answer: Answer | None, at: float) -> Ruling:
         """Judge a connection whose greeting has come, at the Unix time `at`; `answer` is the outcome of the lookup that
-        the last ruling wanted.
+        the last ruling asked for.
 
         Raises NotBelieved if the peer is not that node, UnknownName if that cannot be found out.
         """
@@ -70,12 +70,12 @@ class Admission:
         raise NotBelieved(f"the peer does not hold the key of {name}")
 
     def _can_ask(self, name: str) -> bool:
-        """The registrar's own key is fixed: nobody is asked about it."""
+        """Return whether the registrar can be asked about `name`. Its own key is fixed, so nobody is asked about it."""
         genesis = self._directory.genesis
         return genesis is not None and genesis.name != name
 
     def proven(self, connection: Connection, name: str) -> bool:
-        """Whether the peer has shown that it holds the key that `name` has by now."""
+        """Return whether the peer has shown that it holds the key that the directory now has for `name`."""
         record = self._directory.find(name)
         return record is not None and connection.handshake.proves(record.public_key)
 
@@ -95,9 +95,10 @@ class Admission:
         return Ruling(Verdict.GUEST, name)
 
     def _learn(self, record: bytes | None, name: str, at: float) -> HeldRecord | None:
-        """Take in the record that the peer shows, if it is its own and was granted; it, if that was news."""
+        """Put the record that the peer shows into the directory if it is the peer's own and granted; return it if it
+        was new."""
         if record is None or record == self._directory.signed(name):
-            return None  # what is known is not checked again: its signatures take an eighth of a handshake
+            return None  # a known record is not checked again: its signatures take an eighth of a handshake
         try:
             return self._directory.learn_untrusted(record, at, name)
         except BadNameRecord:

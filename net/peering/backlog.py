@@ -1,9 +1,10 @@
-"""What was read from connections and not handled yet: for want of memory, or because others have their turn first.
+"""Holds what was read from connections and is not handled yet, for lack of memory or because others have their turn
+first.
 
-A message that begins finds no memory: nothing more is read from its connection until there is some, or for
-`limits.DEFERRED_SECONDS`; then the connection ends. Much was read at once that is a lot of work, such as ten thousand
-tiny messages: a part of it is handled, and the rest when others have had a turn, one connection at a time, so that one
-who floods a node makes nobody wait for more than a part. What waits is copied, since a driver reads into one buffer.
+If there is no memory for a message that begins, nothing more is read from its connection until there is some, or for
+`limits.DEFERRED_SECONDS`; then the connection ends. If much work was read at once, such as ten thousand tiny messages,
+a part of it is handled, and the rest after other connections have had a turn, one at a time. So a peer that floods a
+node makes nobody wait for more than one part. What waits is copied, since a driver reads into one buffer.
 """
 
 from __future__ import annotations
@@ -30,28 +31,28 @@ Frames = list[Data | Control]
 
 
 def _holds(connection: Connection) -> int:
-    """Bytes of messages of its peer that are here."""
+    """Return the bytes held here of messages of the connection's peer."""
     return connection.session.inbox.cost if connection.session is not None else 0
 
 
 class Backlog:
-    """See the module's text."""
+    """The senders that wait for capacity."""
 
     def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
         self._starved: dict[Connection, None] = {}
-        """Those that wait for memory, in order."""
+        """Connections that wait for memory, in order."""
         self._turns: deque[Connection] = deque()
-        """Those that wait for their turn."""
+        """Connections that wait for their turn."""
         self._retry_at = 0.0
-        """When to look again whether there is memory."""
+        """When to check for memory again."""
 
     def has_turns(self) -> bool:
-        """Whether one more connection may wait for its turn."""
+        """Return whether one more connection may wait for its turn."""
         return len(self._turns) < MAX_DEFERRED
 
     def frames_at_once(self) -> int:
-        """How many frames of a connection may be handled now."""
+        """Return how many frames of a connection may be handled now."""
         return FRAMES_IN_A_CROWD if self._turns else FRAMES_AT_ONCE
 
     def crowded_out(self, connection: Connection) -> Connection | None:
@@ -72,13 +73,13 @@ class Backlog:
         self._switchboard.hold(connection, HoldReason.BACKLOG)
 
     def queue(self, connection: Connection, frames: Frames, now: float) -> None:
-        """These are handled when others have had their turn."""
+        """Put off these frames until others have had their turn."""
         self._turns.append(connection)
         connection.deferred = Deferred(frames, now)
         self._switchboard.hold(connection, HoldReason.BACKLOG)
 
     def put(self, connection: Connection, piece: Buffer) -> None:
-        """A record that was read behind what waits. Raises NoRoom if a driver reads on and on."""
+        """Keep a record that was read behind what waits. Raises NoRoom if a driver reads on and on."""
         deferred = connection.deferred
         assert deferred is not None
         deferred.add_piece(piece)
@@ -127,7 +128,7 @@ class Backlog:
 
     @staticmethod
     def _finds_none(connection: Connection, now: float) -> bool:
-        """Whether a connection still has to wait for memory, and may."""
+        """Return whether a connection still has to wait for memory, and may."""
         deferred, session = connection.deferred, connection.session
         if connection.closed or deferred is None or session is None or now >= deferred.since + DEFERRED_SECONDS:
             return False
@@ -135,7 +136,8 @@ class Backlog:
         return type(first) is Data and not session.inbox.has_memory(first)
 
     def mend(self) -> None:
-        """See `containment`: whoever has something that waits is in a queue, and nobody else is held."""
+        """Repair the queues (see `containment`): a connection with anything that waits is in a queue, and no other is
+        held."""
         waiting = {each: None for each in self._switchboard.all() if each.deferred is not None}
         self._starved = {each: None for each in self._starved if each in waiting}
         turns = {each: None for each in self._turns if each in waiting and each not in self._starved}

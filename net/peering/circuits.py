@@ -1,7 +1,7 @@
-"""The ends' part of circuits through routers: the legs that this node dials, and what becomes of legs.
+"""The ends' part of circuits through routers: the legs that this node dials, and what becomes of them.
 
 A leg is a connection to a router. Once it is spliced, its bytes belong to another connection with the same number: one
-to the node at the other end, which then begins like any other, with a handshake. The router's part is `relay`.
+to the node at the other end, which begins with a handshake like any other. The router's part is in `relay`.
 """
 
 from collections.abc import Callable
@@ -19,17 +19,18 @@ from net.session.session import Connection, Session
 
 
 class Circuits:
-    """See the module's text."""
+    """The circuits that this node has through routers, as the caller or as the node that is called."""
 
     def __init__(self, sessions: Sessions, switchboard: Switchboard, relay: Relay) -> None:
         self._sessions = sessions
         self._switchboard = switchboard
         self._relay = relay
         self._answering: dict[int, str] = {}
-        """Legs that were dialed because somebody calls: through which router."""
+        """The router of each leg that was dialed because a peer calls, by connection number."""
 
     def admit(self, connection: Connection, circuit: Circuit, peer: str, now: float) -> None:
-        """A leg whose peer is the node that it says: ours, or one that a router is asked for. Raises NoCircuit."""
+        """Admit a leg whose peer has proven its name: one that this node dialed, or one whose peer asks this node as a
+        router. Raises NoCircuit."""
         connection.stage = Stage.LEG
         if connection.dialed is not None:
             return
@@ -39,7 +40,8 @@ class Circuits:
             self._relay.accept(connection, peer, circuit.ticket, now)
 
     def call(self, session: Session, frame: Incoming, now: float) -> None:
-        """A router says that somebody calls: dial it again, for our leg. Raises BadFrame if it is no router of ours."""
+        """Dial the router again for this node's leg, since it says that a peer calls. Raises BadFrame if it is not a
+        router of this node."""
         if session.guest or session.name not in self._sessions.routers:
             raise BadFrame("a call from a node that is not our router")
         endpoint = self._sessions.endpoint(session)
@@ -54,9 +56,10 @@ class Circuits:
         self._answering[leg.number] = session.name
 
     def spliced(self, leg: Connection, frame: Spliced, now: float, make_room: Callable[[str, float], bool]) -> None:
-        """The router has connected us with the other end: the handshake with that begins.
+        """Begin the handshake with the other end, to which the router has connected this leg.
 
-        `make_room`: see `reception.Reception`. Raises BadFrame where it could not have, NoCircuit if there is none.
+        `make_room` is as in `reception.Reception`. Raises BadFrame if the router could not have spliced this leg,
+        NoCircuit if there is no capacity for the connection.
         """
         circuit = leg.handshake.circuit
         if circuit is None or leg.dialed is None:
@@ -73,6 +76,6 @@ class Circuits:
             self._switchboard.signal(inner)
 
     def goodbye(self, leg: Connection, frame: Goodbye) -> Log:
-        """The router ends a leg of ours; what there is to say about it."""
+        """Handle the router's goodbye on a leg of this node; return what to log about it."""
         wanted = f" to {leg.owner}" if leg.owner is not None else ""
         return Log(f"{leg.dialed or leg.host} makes no circuit{wanted}")

@@ -1,6 +1,6 @@
 """The table of all connections: their numbers, their deadlines, the caps on unfinished handshakes, and their events.
 
-Knows what a connection is, and nothing of what it is for.
+It knows what a connection is, and nothing of what it is for.
 """
 
 from collections import deque
@@ -29,10 +29,10 @@ _new = tuple.__new__
 
 
 class Switchboard:
-    """See the module's text."""
+    """All connections of a network, by number."""
 
     def __init__(self, events: deque[NetEvent], entropy: Callable[[int], bytes], most: int) -> None:
-        """`events`: where Dial, Close and Writable go; `most`: see `NetworkConfig.connections`."""
+        """`events` takes Dial, Close and Writable; `most` is `NetworkConfig.connections`."""
         self._events = events
         self._connections: dict[int, Connection] = {}
         self._next_number = 1
@@ -40,55 +40,55 @@ class Switchboard:
         self._half_open = HalfOpen(entropy, max(1, min(MAX_HALF_OPEN, most // HALF_OPEN_PART)))
         self._most_others = most - self._half_open.most
         self.timers: Timers[int] = Timers()
-        """One deadline per connection."""
+        """One deadline for each connection, by number."""
 
     def new_number(self) -> int:
-        """An id that no connection has had."""
+        """Return a number that no connection has had."""
         number = self._next_number
         self._next_number += 1
         return number
 
     def new_meeting(self) -> int:
-        """For `Connection.met`."""
+        """Return a new value for `Connection.met`."""
         self._meetings += 1
         return self._meetings
 
     def get(self, number: int | None) -> Connection | None:
-        """The connection of that number, if it is there."""
+        """Return the connection of that number, or None."""
         return self._connections.get(number) if number is not None else None
 
     def all(self) -> list[Connection]:
-        """All connections, oldest first."""
+        """Return all connections, oldest first."""
         return list(self._connections.values())
 
     def has_room(self, host: str) -> bool:
-        """Whether one more handshake with that host may begin."""
+        """Return whether one more handshake with that host may begin."""
         return self._half_open.has_room(host)
 
     def in_the_way(self, host: str, now: float) -> Connection | None:
-        """An unfinished handshake that has to make room for one with that host; None: all are finished."""
+        """Return an unfinished handshake that has to give way to one with that host, or None if all are finished."""
         return self._half_open.in_the_way(host, now)
 
     @property
     def is_full(self) -> bool:
-        """Whether there are so many connections that none shall be added whose handshake is finished."""
+        """Return whether there are so many connections that none is added whose handshake is finished."""
         return len(self._connections) - len(self._half_open) >= self._most_others
 
     def spoke(self, connection: Connection) -> None:
-        """The other side's first handshake message has come."""
+        """Note that the other side's first handshake message has come."""
         if not connection.met:
             connection.met = self.new_meeting()
             self._half_open.spoke(connection)
 
     def accept(self, number: int, host: str, handshake: Handshake, now: float) -> None:
-        """A connection has come from `host`, for which `has_room` was true."""
+        """Add a connection that has come from `host`, for which `has_room` was true."""
         connection = Connection(number, handshake, dialed=None, host=host, now=now)
         self._connections[number] = connection
         self._half_open.add(connection)
         self.timers.set(number, now + HANDSHAKE_SECONDS)
 
     def dial(self, name: str, endpoint: Endpoint, handshake: Handshake, *, until: float, now: float) -> Connection:
-        """Have a connection opened; it has until `until` to come to something."""
+        """Have a connection opened; it ends unless its handshake is done by `until`."""
         number = self.new_number()
         connection = Connection(number, handshake, dialed=name, host=endpoint.host, now=now)
         connection.endpoint = endpoint
@@ -98,7 +98,7 @@ class Switchboard:
         return connection
 
     def signal(self, connection: Connection | None) -> None:
-        """Tell that there is something to write, if there is and it was not told yet."""
+        """Emit Writable if the connection has something to write and the driver was not told yet."""
         if connection is None or connection.signalled or connection.closed or not connection.writable:
             return
         connection.signalled = True
@@ -110,13 +110,15 @@ class Switchboard:
         self.signal(connection)
 
     def ping(self, connection: Connection, now: float) -> None:
-        """Ask for a pong, unless one is awaited: it does not say which ping it answers, and the time is measured."""
+        """Ask for a pong, unless one is awaited: a pong does not say which ping it answers, and the time is
+        measured.
+        """
         if connection.ping_sent is None:
             connection.ping_sent = now
             self.queue(connection, Ping())
 
     def reply(self, connection: Connection, frame: Control) -> None:
-        """Send a control frame that the peer has asked for; nothing more is read from a peer that asks faster than it
+        """Send a control frame that the peer has asked for. Nothing more is read from a peer that asks faster than it
         reads. Raises NoRoom if even that does not help."""
         self.check_reads(connection)
         self.queue(connection, frame)
@@ -124,24 +126,24 @@ class Switchboard:
             self.hold(connection, HoldReason.REPLIES)
 
     def check_reads(self, connection: Connection) -> None:
-        """Raises NoRoom if the peer has been answered as much as may wait for it, and has not read that."""
+        """Raise NoRoom if the peer has not read as many answers as may wait for it."""
         if connection.control_bytes >= MAX_REPLY_BYTES:
             raise NoRoom("the peer does not read the answers that it asks for")
 
     def hold(self, connection: Connection, why: HoldReason) -> None:
-        """Read nothing more from it, for that reason."""
+        """Stop reading from the connection, for that reason."""
         if not connection.holds:
             self._events.append(Hold(connection.number, held=True))
         connection.holds |= why
 
     def release(self, connection: Connection, why: HoldReason) -> None:
-        """That is no reason any more."""
+        """Drop that reason not to read from the connection; without any, it is read from again."""
         before, connection.holds = connection.holds, connection.holds & ~why
         if before and not connection.holds:
             self._events.append(Hold(connection.number, held=False))
 
     def pending(self, number: int, limit: int) -> list[Buffer]:
-        """See `peers.Network.pending`."""
+        """Return about `limit` bytes to write now (see `network.Network.pending`)."""
         connection = self._connections.get(number)
         if connection is None:
             return []
@@ -160,7 +162,7 @@ class Switchboard:
     # --- circuits ---
 
     def replace(self, connection: Connection, successor: Connection, now: float) -> None:
-        """The bytes of `connection` are those of `successor` from now on, which has its number."""
+        """Hand the bytes of `connection` over to `successor`, which has its number."""
         assert connection.number == successor.number
         connection.closed = True
         successor.splitter = connection.splitter
@@ -170,7 +172,7 @@ class Switchboard:
             self.timers.set(successor.number, now + HANDSHAKE_SECONDS)
 
     def relay(self, connection: Connection, data: Buffer) -> None:
-        """Pass bytes that have come to the circuit's other leg; if they pile up there, stop reading here."""
+        """Pass bytes that have come to the circuit's other leg; if they pile up there, stop reading from this one."""
         partner = connection.partner
         assert partner is not None
         partner.queue_raw(bytes(data))
@@ -185,13 +187,13 @@ class Switchboard:
             self.release(connection, HoldReason.RELAY)
 
     def handshake_done(self, connection: Connection) -> None:
-        """It does not count against the caps of unfinished handshakes any more."""
+        """Stop counting the connection against the caps on unfinished handshakes."""
         if connection.half_open:
             connection.half_open = False
             self._half_open.remove(connection)
 
     def forget(self, connection: Connection) -> None:
-        """It is gone."""
+        """Remove the connection from the table."""
         connection.closed = True
         del self._connections[connection.number]
         connection.drop()
@@ -199,23 +201,23 @@ class Switchboard:
         self.handshake_done(connection)
 
     def close(self, connection: Connection, code: GoodbyeCode | None) -> None:
-        """End it, with a goodbye if the peer can read one."""
-        # In this order: whatever fails here, the driver hears of the end of what is gone.
+        """End a connection, with a goodbye if the peer can read one."""
+        # In this order: whatever fails here, the driver hears that the connection has ended.
         self._events.append(Close(connection.number, connection.farewell(code)))
         self.forget(connection)
 
     def abandon(self, connection: Connection, code: GoodbyeCode | None) -> None:
-        """End it after our own code has failed, in whatever state it is."""
+        """End a connection after our own code has failed, in whatever state it is."""
         try:
             farewell = connection.farewell(code)
-        except Exception:  # it may be the goodbye that fails
+        except Exception:  # the goodbye itself may be what fails
             farewell = b""
         self._events.append(Close(connection.number, farewell))
         self._connections.pop(connection.number, None)
         connection.drop()
 
     def mend(self, now: float) -> None:
-        """See `containment`."""
+        """Repair the counts and deadlines (see `containment`)."""
         self._half_open.mend(self._connections.values())
         for connection in self._connections.values():
             if connection.number not in self.timers:

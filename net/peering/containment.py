@@ -1,13 +1,13 @@
-"""What goes wrong in our own code ends the smallest thing that can end.
+"""A failure of our own code ends the smallest thing that can end.
 
-Theory of operation. An exception that nobody has foreseen leaves half done whatever it was raised in. So the connection
-that was being handled ends, with a goodbye that says whose fault it is, and its session begins anew, as if this node
-had restarted for that peer alone: what was on its way there comes back to its senders, since nobody knows what became
-of it. Then all tables are looked through (`mend`), from what is there and not from what has been counted, and whatever
-nothing would carry on any more is reset too. All of that may be done at any time, and twice, to the same effect.
+Theory of operation. An unforeseen exception leaves whatever raised it half done. So the connection that was being
+handled ends, with a goodbye that says whose fault it is, and its session begins anew, as if this node had restarted for
+that peer alone: messages in flight come back to their senders, since nobody knows what became of them. Then all tables
+are checked (`mend`) against what is there, not against what has been counted, and whatever nothing would carry on any
+more is reset too. All of this may run at any time, and twice, to the same effect.
 
-What fails while the tables are mended is not caught: then the state of all connections may be torn, and the node has to
-begin anew. Tests: tests/net/peering/test_containment.py.
+A failure while the tables are mended is not caught: the state of all connections may be torn, and the node has to begin
+anew. Tests: tests/net/peering/test_containment.py.
 """
 
 from __future__ import annotations
@@ -22,39 +22,40 @@ from net.peering.connections import Switchboard
 from net.session.session import Connection, Session
 
 WHY = "this node failed: its log says why"
-"""What is said of a connection or a session that ends so."""
+"""The reason given for a connection or a session that ends because of our own failure."""
 PAUSE_SECONDS = 1.0
-"""What concerns all connections and has failed is not tried again sooner: it would fail again, over and over."""
+"""Seconds until work that concerns all connections is tried again after a failure; at once, it would fail over and
+over."""
 
 
 class Containment:
-    """Of one network."""
+    """Contains the failures of one network."""
 
     gone: Callable[[Connection, FailureReason, float], None]
-    """Carries on with whoever relied on a connection; see `reception.Reception.gone`."""
+    """Tells those that relied on a connection that it is closed; see `reception.Reception.gone`."""
     reset: Callable[[Session, float], None]
-    """See `sessions.Sessions.reset`."""
+    """Makes a session begin anew; see `sessions.Sessions.reset`."""
     blame: Callable[[str | None], None]
-    """See `sessions.Sessions.blame`."""
+    """Notes which peer was being dealt with; see `sessions.Sessions.blame`."""
 
     def __init__(self, events: deque[NetEvent], switchboard: Switchboard) -> None:
         self._events = events
         self._switchboard = switchboard
         self.menders: list[Callable[[float], None]] = []
-        """What brings the tables of each part in line with what is there."""
+        """Functions that bring the tables of each component in line with what is there."""
         self.count = 0
-        """How much has failed so far."""
+        """Failures so far."""
         self.mend_at: float | None = None
-        """When `mend` is to be called; None: nothing is torn."""
+        """When to call `mend`; None: nothing is torn."""
         self.paused_until = 0.0
-        """What concerns all connections is left alone until then."""
+        """Until when work that concerns all connections is left alone."""
 
     def connection(self, number: int, error: Exception, now: float, *, silent: bool = False) -> None:
-        """Something failed while that connection was handled: it ends. `silent`: without a goodbye, since bytes that
+        """End a connection that was being handled when something failed. `silent`: without a goodbye, since bytes that
         were encrypted before it are lost."""
         self._end(number, error, now, silent=silent)
         self.mend(now)
-        self.mend_at = now  # and go on with what waits for a moment when nothing is torn
+        self.mend_at = now  # and go on with what waits at a moment when nothing is torn
 
     def _end(self, number: int, error: Exception, now: float, *, silent: bool) -> None:
         connection = self._switchboard.get(number)
@@ -67,7 +68,7 @@ class Containment:
             self._let_go(connection, now)
 
     def broken(self, number: int, error: Exception, now: float) -> None:
-        """Something failed at that connection outside of here: it has broken, and nothing is torn."""
+        """End a connection at which something failed outside of this package: it has broken, and nothing is torn."""
         connection = self._switchboard.get(number)
         self.note(f"connection {number}" if connection is None else str(connection), error)
         if connection is not None:
@@ -78,7 +79,7 @@ class Containment:
         self.mend(now)
 
     def within(self, number: int, error: Exception, now: float) -> None:
-        """The same in the midst of something else, after which the tables are mended."""
+        """End a connection that failed in the midst of other work, and have the tables mended afterwards."""
         self._end(number, error, now, silent=False)
         self.mend_at = now
 
@@ -93,19 +94,19 @@ class Containment:
             self.note(str(connection), error)
 
     def session(self, session: Session, error: Exception, now: float) -> None:
-        """Something failed while a session was dealt with, perhaps in the midst of something else: it begins anew."""
+        """Make a session begin anew that was dealt with, perhaps in the midst of other work, when something failed."""
         self.note(f"the session with {session.name}", error)
         self.reset(session, now)
         self.mend_at = now
 
     def part(self, what: str, error: Exception, now: float) -> None:
-        """Something failed that concerns no connection or session in particular."""
+        """Note a failure that concerns no connection or session in particular, and pause such work."""
         self.note(what, error)
         self.paused_until = now + PAUSE_SECONDS
         self.mend_at = now
 
     def note(self, what: str, error: Exception) -> None:
-        """Write it down."""
+        """Count a failure and write it to the log."""
         self.count += 1
         self._events.append(Unforeseen(what, tuple(told(error))))
 
@@ -114,7 +115,7 @@ class Containment:
         self.mend_at = None
         for number in [event.connection for event in self._events if type(event) is Close]:
             connection = self._switchboard.get(number)
-            if connection is not None:  # it is over for the driver
+            if connection is not None:  # the driver has already ended it
                 self._switchboard.abandon(connection, None)
                 self._let_go(connection, now)
         for mender in self.menders:
@@ -122,5 +123,5 @@ class Containment:
 
 
 def told(error: BaseException) -> list[str]:
-    """The traceback of an exception, line by line."""
+    """Return the traceback of an exception, line by line."""
     return [line for part in traceback.format_exception(error) for line in part.rstrip().splitlines()]

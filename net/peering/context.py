@@ -1,4 +1,4 @@
-"""What the parts of one `network.Network` share."""
+"""What the components of one `network.Network` share."""
 
 from collections import deque
 from collections.abc import Callable
@@ -15,21 +15,21 @@ from net.peering.containment import Containment
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """See the module's text."""
+    """The senders that wait for capacity."""
 
     identity: Identity
-    """Who this node is."""
+    """This node's name and keys."""
     directory: Directory
-    """Who the others are."""
+    """The known records of other nodes."""
     config: NetworkConfig
     """How this node deals with them."""
     entropy: Callable[[int], bytes]
     """So many unpredictable bytes."""
     events: deque[NetEvent]
-    """What the node is told."""
+    """The events for the node and the driver."""
     switchboard: Switchboard
     """The connections."""
     wall_clock: WallClock
-    """For the issue and expiry of records."""
+    """Unix time, for the issue and expiry of records."""
     containment: Containment
-    """For what our own code fails at."""
+    """What contains failures of our own code."""

@@ -1,4 +1,4 @@
-"""What each control frame does. Frame -> stages in which it is legal, and who handles it: one table, one dispatch."""
+"""What each control frame does: one table from frame to its handler and the stages in which it is legal."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -36,14 +36,14 @@ _new = tuple.__new__
 
 
 class Gone(Protocol):
-    """How whoever relied on a connection is told that it is closed."""
+    """Tells those that relied on a connection that it is closed."""
 
     def __call__(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
-        """See `reception.Reception.gone`."""
+        """Handle the end of `connection`; see `reception.Reception.gone`."""
 
 
 class Handlers:
-    """See the module's text."""
+    """The senders that wait for capacity."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Handlers:
         gone: Gone,
         make_room: Callable[[str, float], bool],
     ) -> None:
-        """`make_room`: see `reception.Reception`."""
+        """`make_room` is as in `reception.Reception`."""
         self._events = context.events
         self._switchboard = context.switchboard
         self._sessions = sessions
@@ -69,14 +69,14 @@ class Handlers:
         self._make_room = make_room
 
     def handle(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
-        """A control frame of a peer that is believed. Raises ProtocolViolation."""
+        """Handle a control frame of a peer that is believed. Raises ProtocolViolation."""
         stages, handler = HANDLERS[type(frame)]
         if connection.stage not in stages:
             raise BadFrame(f"a {type(frame).__name__.lower()} frame out of place")
         handler(self, connection, session, frame, now)
 
     def handle_on_leg(self, leg: Connection, frame: Data | Control, now: float) -> None:
-        """A frame on a leg of a circuit: only its router says anything there. Raises ProtocolViolation."""
+        """Handle a frame on a leg of a circuit: only its router says anything there. Raises ProtocolViolation."""
         if isinstance(frame, Spliced):
             self._circuits.spliced(leg, frame, now, self._make_room)
         elif isinstance(frame, Goodbye):
@@ -140,10 +140,10 @@ class Handlers:
         self._gone(connection, reason, now, farewell=meant)
 
     def _on_request(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
-        """A lookup or a registration: only a registrar answers."""
+        """Answer a lookup or a registration, if this node is the registrar."""
         assert isinstance(frame, Lookup | Register)
         if self._service is None:
-            raise BadFrame("a request to a node that is no registrar")
+            raise BadFrame("a request to a node that is not a registrar")
         self._switchboard.check_reads(connection)  # also for a grant, whose answer comes later
         reply = self._service.answer(frame, connection, session.name, self._wall_clock.unix(now))
         if reply is None:
@@ -171,7 +171,7 @@ class Handlers:
         self._circuits.call(session, frame, now)
 
     def _on_answer(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
-        """The registrar's answer to us."""
+        """Pass the registrar's answer to the resolver."""
         assert isinstance(frame, Found | Granted | Refused)
         if session.name != self._registrar:
             raise BadFrame("an answer from a node that is not our registrar")
@@ -183,7 +183,7 @@ class Handlers:
 
 
 def code_name(code: int) -> str:
-    """A goodbye's code in words."""
+    """Return the name of a goodbye's code."""
     try:
         return GoodbyeCode(code).name.lower().replace("_", " ")
     except ValueError:
@@ -209,4 +209,4 @@ HANDLERS: dict[type, tuple[tuple[Stage, ...], _Handler]] = {
     Incoming: (_LIVE, Handlers._on_incoming),
     Spliced: ((), Handlers._on_incoming),
 }
-"""Frame -> stages in which it is legal, and who handles it."""
+"""Stages in which each frame is legal, and its handler."""

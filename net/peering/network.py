@@ -1,12 +1,12 @@
 """The network as the node sees it: messages to names go in, messages from names come out, bytes pass below.
 
 `Network` is sans-IO and pure: the driver opens and closes connections as events say, carries bytes and calls
-`on_timer`; `now` is in seconds, on any monotonic clock; all randomness comes from `entropy`, so the same calls give
-the same bytes.
+`on_timer`; `now` is in seconds, on any monotonic clock; all randomness comes from `entropy`, so the same calls give the
+same bytes.
 
-This file is what the node and the driver call. What it does is in parts: `switchboard` has the connections, `reception`
-what comes on them, `handlers` what each frame does, `session_table` the peers, `sessions` how they are reached,
-`connection` the records, `session` what two nodes owe each other, `resolver` what the registrar is asked. Tests:
+This file is what the node and the driver call. Its components do the work: `connections` holds the connections,
+`reception` handles what comes on them, `handlers` says what each frame does, `session_table` holds the peers,
+`sessions` reaches them, `session` is what two nodes owe each other, `resolver` asks the registrar. Tests:
 tests/net/peering/test_network.py and its neighbours.
 """
 
@@ -55,7 +55,7 @@ __all__ = ["Network", "NetworkConfig"]
 
 
 class Network:
-    """All peers of one node; see the module's text. `repr` and `statistics` show the live state."""
+    """All peers of one node, sans-IO. `repr` and `statistics` show the live state."""
 
     def __init__(
         self,
@@ -65,7 +65,8 @@ class Network:
         entropy: Callable[[int], bytes],
         now: float,
     ) -> None:
-        """`directory`: a `registrar.Registrar` makes this node the registrar. `entropy(n)`: n fresh random bytes."""
+        """`directory`: a `registrar.Registrar` makes this node the registrar. `entropy(n)` returns n fresh random
+        bytes."""
         assert 0 < config.credit_messages <= SESSION_CREDIT_MESSAGES
         self._identity = identity
         self._directory = directory
@@ -96,11 +97,11 @@ class Network:
         if self._service is not None:
             self._containment.menders.append(self._service.mend)
         self._wanted: set[str] = set()
-        """Names that the node has asked for."""
+        """Names whose lookup the node waits for."""
         self._endpoints = config.endpoints
         self._down = False
         self._now = now
-        """When `on_timer` was called last."""
+        """Time of the latest call of `on_timer`."""
         self._expire(self._wall_clock.unix(now))
         if config.register:
             self.register(now)
@@ -128,7 +129,7 @@ class Network:
             self._events.append(Failed(token, reason))
 
     def fail(self, node: str, error: Exception, now: float) -> None:
-        """What comes from or goes to that node has made our own code fail: its session begins anew."""
+        """Make the session with `node` begin anew, since what comes from or goes to it has made our own code fail."""
         session = self._sessions.table.get(node)
         if session is None:
             self._containment.part(f"a message to {node}", error, now)
@@ -138,7 +139,8 @@ class Network:
             self._containment.mend_at = now
 
     def taken(self, receipt: object, now: float) -> None:
-        """The kernel has taken the message of that Received event: acknowledge it, give its credit back."""
+        """Acknowledge the message of that Received event, which the kernel has taken, and return its credit to the
+        peer."""
         try:
             assert isinstance(receipt, Receipt)
             session = receipt.session
@@ -152,33 +154,34 @@ class Network:
             self._containment.part("what waits for memory", error, now)
 
     def sign(self, domain: bytes, statement: bytes) -> bytes:
-        """This node's signature of `statement` for the purpose `domain`; see `vouched_untrusted`."""
+        """Return this node's signature of `statement` for the purpose `domain` (see `vouched_untrusted`)."""
         return self._identity.sign(domain, statement)
 
     def vouched_untrusted(self, name: str, domain: bytes, statement: bytes, signature: bytes) -> bool | None:
-        """Whether the node `name` has signed `statement`; None: its key is not known here, `look_up` may find it."""
+        """Return whether the node `name` has signed `statement`, or None if its key is not known here (`look_up` may
+        find it)."""
         if name == self._identity.name:
             return verify_untrusted(self._identity.public_key, domain, statement, signature)
         record = self._directory.find(name)
         return None if record is None else verify_untrusted(record.public_key, domain, statement, signature)
 
     def record(self, name: str) -> NameRecord | None:
-        """The record of `name`, if it is known here."""
+        """Return the record of `name` if it is known here."""
         return self._directory.find(name)
 
     def records(self) -> list[HeldRecord]:
-        """All records that are to be kept for the next boot."""
+        """Return all records that are to be kept for the next boot."""
         return self._directory.records()
 
     def record_kept(self, record: HeldRecord, now: float, *, kept: bool) -> None:
-        """What a RecordStored event has brought is durable, or (not `kept`) the disk does not take it."""
+        """Note that the record of a RecordStored event is durable, or (not `kept`) that the disk does not take it."""
         if self._service is None:
             return
         try:
             replies = self._service.kept(record, kept=kept)
         except Exception as error:
             self._containment.part("a record that is kept", error, now)
-            replies = self._service.kept(record, kept=kept)  # else nobody could ever change it
+            replies = self._service.kept(record, kept=kept)  # otherwise nobody could ever change it
         for number, frame in replies:
             try:
                 self._answer_grant(number, frame, kept, now)
@@ -193,7 +196,9 @@ class Network:
             self._switchboard.queue(connection, frame)
 
     def look_up(self, name: str, now: float) -> None:
-        """Ask the registrar for the record of `name`; `LookedUp` tells when it is there, or is not to be had."""
+        """Ask the registrar for the record of `name`; a LookedUp event tells when the record is there or
+        cannot be had.
+        """
         try:
             self._wanted.add(name)
             self._sessions.look_up(name, now)
@@ -201,8 +206,8 @@ class Network:
             self._containment.part(f"a lookup of {name}", error, now)
 
     def probe(self, name: str, token: object, now: float) -> None:
-        """See whether the node `name` can be reached, without a message: as a message would seek a connection, or by a
-        ping on the session that is there. `Probed` events tell each step, the last one is a `ProbeEnded`."""
+        """See whether the node `name` can be reached, without sending a message: seek a connection as a message would,
+        or ping on the session that is there. Probed events tell each step; the last one is a ProbeEnded."""
         try:
             if self._down or not is_node_name(name) or name == self._identity.name:
                 reason = FailureReason.SHUTDOWN if self._down else FailureReason.NO_SUCH_NAME
@@ -215,24 +220,25 @@ class Network:
             self._events.append(Probed(token, ProbeEnded(ProbeOutcome.OFFLINE, FailureReason.CONNECTION_LOST)))
 
     def stop_probe(self, token: object) -> None:
-        """Tell nothing more about that probe."""
+        """Stop reporting on that probe."""
         self._sessions.probes.stop(token)
 
     def backlog(self, node: str) -> int:
-        """Bytes of messages to `node` that are not acknowledged, for whoever wants to slow down before QUEUE_FULL."""
+        """Return the bytes of messages to `node` that are not acknowledged, so that a sender can slow down before
+        QUEUE_FULL."""
         session = self._sessions.table.get(node)
         return session.outbox.bytes if session is not None else 0
 
     def set_endpoint(self, host: str, port: int, now: float) -> None:
-        """This node is reachable there, and nowhere else: register it so."""
+        """Register that address as the only one at which this node is reachable."""
         self._endpoints = (Endpoint(host, port),)
         self.register(now)
 
     def register(self, now: float) -> None:
-        """Register with the registrar, and get places at this node's routers; Registered or RegistrationFailed follows,
+        """Register with the registrar, and get places at this node's routers. Registered or RegistrationFailed follows
         if there is a registrar."""
         resolver = self._sessions.resolver
-        resolver.wanted = self._endpoints, self._config.routers  # they are kept if what follows fails
+        resolver.wanted = self._endpoints, self._config.routers  # kept even if what follows fails
         self._sessions.keeps_routers = True
         try:
             resolver.register(self._endpoints, self._config.routers, now)
@@ -242,8 +248,9 @@ class Network:
             self._containment.part("the registration", error, now)
 
     def set_wall_clock(self, offset: float, now: float) -> None:
-        """Unix time minus `now` is `offset`: somebody may have set the machine's clock, or it has slept. What has
-        expired by it is believed no longer, and again when it is set back; this node's own record is looked after."""
+        """Take `offset` as Unix time minus `now`: the machine's clock may have been set, or the machine has slept. A
+        record that has expired by it is believed no longer, and again when the clock is set back; this node's own
+        record is renewed if need be."""
         try:
             if self._wall_clock.set(offset):
                 self._expire(self._wall_clock.unix(now))
@@ -253,7 +260,8 @@ class Network:
             self._containment.part("a change of the clock", error, now)
 
     def shutdown(self, now: float) -> None:
-        """Say goodbye to all and fail what is unsent or unacknowledged; nothing is accepted or dialed any more."""
+        """Say goodbye to all peers and fail what is unsent or unacknowledged; from now on nothing is accepted or
+        dialed."""
         self._down = True
         for connection in self._switchboard.all():
             try:
@@ -268,7 +276,7 @@ class Network:
                 self._sessions.reset(session, now)
 
     def _objection(self, message: Outgoing, *, known: bool) -> FailureReason | None:
-        """Why a message cannot even be queued; `known`: there is a session with its node."""
+        """Return why a message cannot even be queued, or None; `known`: there is a session with its node."""
         if self._down:
             return FailureReason.SHUTDOWN
         if len(message.header) > MAX_HEADER_BYTES:
@@ -280,20 +288,20 @@ class Network:
         return None
 
     def _answered(self, name: str, answer: Answer, now: float) -> None:
-        """A lookup has ended: tell the node if it asked, and whoever else waits for that."""
+        """Pass on the outcome of a lookup: to the node if it asked, and to all else that waits for it."""
         if name in self._wanted:
             self._wanted.discard(name)
             self._events.append(LookedUp(name))
         self._reception.answered(name, answer, now)
 
-    # --- from the world ---------------------------------------------------------------------------------------------
+    # --- from the driver --------------------------------------------------------------------------------------------
 
     def new_connection(self) -> int:
-        """An id for a connection that the driver is about to report as accepted."""
+        """Return a number for a connection that the driver is about to report as accepted."""
         return self._switchboard.new_number()
 
     def accepted(self, connection: int, host: str, now: float) -> None:
-        """Somebody at `host` has connected. It is closed at once if there is no room for it
+        """Add a connection that has come from `host`. It is closed at once if there is no capacity for it
         (`net.session.half_open`)."""
         try:
             if self._down or not self._reception.make_room(host, now):
@@ -304,7 +312,7 @@ class Network:
             self._containment.connection(connection, error, now)
 
     def connected(self, connection: int, now: float) -> None:
-        """The connection that a Dial event asked for is there."""
+        """Begin the handshake on a connection that a Dial event asked for."""
         try:
             item = self._switchboard.get(connection)
             if item is None:
@@ -317,7 +325,7 @@ class Network:
             self._containment.connection(connection, error, now)
 
     def dial_failed(self, connection: int, reason: str, now: float) -> None:
-        """The connection that a Dial event asked for could not be had; see `DialFailure`."""
+        """Give up a connection that a Dial event asked for; `reason` is a `DialFailure`."""
         refused = reason == DialFailure.REFUSED
         code = FailureReason.REFUSED if refused else FailureReason.UNREACHABLE
         try:
@@ -326,31 +334,31 @@ class Network:
             self._containment.connection(connection, error, now)
 
     def failed(self, connection: int, error: Exception, now: float) -> None:
-        """The driver's own code has failed at that connection, and has ended it."""
+        """Handle the end of a connection at which the driver's own code has failed."""
         self._containment.broken(connection, error, now)
 
     def lost(self, connection: int, now: float) -> None:
-        """The connection has ended, in whatever way."""
+        """Handle the end of a connection, whatever its cause."""
         try:
             self._reception.ended(connection, FailureReason.UNREACHABLE, now, "the connection broke")
         except Exception as error:
             self._containment.connection(connection, error, now)
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:
-        """Bytes have come. Raises nothing, whatever they are; `data` is not kept."""
+        """Handle bytes that have come. Raises nothing, whatever they are; `data` is not kept."""
         try:
             self._reception.receive(connection, data, now)
         except Exception as error:
             self._containment.connection(connection, error, now)
 
     def peer(self, connection: int) -> str:
-        """The node that has proven its name on that connection; "" before."""
+        """Return the node that has proven its name on that connection, or ""."""
         item = self._switchboard.get(connection)
         return item.session.name if item is not None and item.session is not None else ""
 
     def pending(self, connection: int, limit: int) -> list[Buffer]:
-        """About `limit` bytes that are to be written now, encrypted just now. Less than half of that: it is all there
-        is, and a Writable event tells when there is more."""
+        """Return about `limit` bytes to write now, encrypted just now. Less than half of `limit` means that this is
+        all; a Writable event tells when there is more."""
         try:
             return self._switchboard.pending(connection, limit)
         except Exception as error:
@@ -358,7 +366,7 @@ class Network:
             return []
 
     def next_deadline(self) -> float | None:
-        """When `on_timer` is to be called; calling it early or late does no harm."""
+        """Return when to call `on_timer`; calling it early or late does no harm."""
         containment = self._containment
         try:
             first = self._first_deadline()
@@ -385,7 +393,7 @@ class Network:
         return first
 
     def on_timer(self, now: float) -> None:
-        """Time has passed."""
+        """Act on every deadline that has passed."""
         self._now = now
         containment = self._containment
         if containment.mend_at is not None:
@@ -427,7 +435,7 @@ class Network:
         self._sessions.serve_resolver(now)
 
     def mend(self, now: float) -> None:
-        """See `containment`: whoever waits for a lookup is told that it has ended."""
+        """Repair the tables (see `containment`): each name that the node still waits for is told as ended."""
         for name in sorted(self._wanted):
             if not self._sessions.resolver.asks(name):
                 self._wanted.discard(name)
@@ -447,23 +455,23 @@ class Network:
 
     @property
     def events(self) -> deque[NetEvent]:
-        """What `next_event` takes from: for whoever asks at every step, and takes by itself."""
+        """The queue that `next_event` takes from, for a caller that checks it at every step."""
         return self._events
 
     def next_event(self) -> NetEvent | None:
-        """The oldest event that has not been fetched."""
+        """Return the oldest event that has not been fetched, or None."""
         return self._events.popleft() if self._events else None
 
     def peers(self) -> list[PeerStatus]:
-        """What is known of each node that there is a session with, by name."""
+        """Return the status of each node that there is a session with, by name."""
         return [session.status() for session in sorted(self._sessions.table.all(), key=lambda session: session.name)]
 
     def routers(self) -> dict[str, Place]:
-        """What this node has at each of its routers: it is reached through those that keep a place."""
+        """Return what this node has at each of its routers; it is reached through those that keep a place."""
         return self._sessions.routers.places()
 
     def statistics(self) -> dict[str, int]:
-        """Numbers for status pages."""
+        """Return counters for status pages."""
         sessions = self._sessions.table.all()
         return {
             "connections": len(self._switchboard.all()),

@@ -1,4 +1,6 @@
-"""The routers through which this node is reached, and what each has said: only one that keeps a place is a way."""
+"""The routers through which this node is reached, and what each has answered. Only one that keeps a place is
+a route.
+"""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -10,48 +12,48 @@ class Place(StrEnum):
     """What this node has at a router of its own."""
 
     AWAITED = "awaited"
-    """It has not answered yet: it is being reached, or has just been asked."""
+    """The router has not answered yet: it is being reached, or has just been asked."""
     HELD = "held"
-    """It keeps a place: whoever asks it for this node is connected."""
+    """The router keeps a place: it connects callers with this node."""
     REFUSED = "refused"
-    """It has none for this node, or not any more; it is asked again."""
+    """The router has no place for this node, or not any more; it is asked again."""
     UNREACHABLE = "unreachable"
-    """It cannot be reached; it is tried again."""
+    """The router cannot be reached; it is tried again."""
 
 
 class OwnRouters:
-    """See the module's text."""
+    """The routers in this node's record, and its place at each."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.names = tuple(names)
         self._places = dict.fromkeys(self.names, Place.AWAITED)
         self._troubles: dict[str, FailureReason | None] = {}
-        """What people have been told of each that they were told of."""
+        """The last trouble with each router that was logged."""
 
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
     def places(self) -> dict[str, Place]:
-        """By the router's name, in the order of the node's record."""
+        """This node's place at each router, by the router's name, in the order of the node's record."""
         return dict(self._places)
 
     def fails(self, name: str, reason: FailureReason) -> str | None:
-        """One of them cannot be reached: what people are to be told; None: they have been, for the same reason."""
+        """Note that a router cannot be reached; return what to log, or None if the same reason was logged before."""
         self._places[name] = Place.UNREACHABLE
         return self._news(name, reason, f"the router {name} cannot be reached: {reason}; it is tried again")
 
     def reached(self, name: str) -> None:
-        """One of them is there, and is asked for a place: its next trouble is news."""
+        """Note that a router is connected and asked for a place, so its next trouble is news."""
         if self._places[name] is not Place.REFUSED:
             self._troubles.pop(name, None)
             self._places[name] = Place.AWAITED
 
     def lost(self, name: str) -> None:
-        """The connection to it is gone, and with it the place."""
+        """Note that the connection to a router is gone, and with it the place."""
         self._places[name] = Place.AWAITED
 
     def answered(self, name: str, *, accepted: bool) -> str | None:
-        """It has said whether it keeps a place: what people are to be told, if that is news."""
+        """Note whether a router keeps a place; return what to log if that is news."""
         if not accepted:
             self._places[name] = Place.REFUSED
             return self._news(name, None, f"{name} has no place for this node; it is asked again")

@@ -1,8 +1,8 @@
-"""Who has broken the protocol, and for how long we have nothing to do with it.
+"""Which peers have broken the protocol, and for how long this node has nothing to do with each.
 
-Counts against a name that was proven and against nothing else: not an address, which others may share, and not a name
-that somebody only claimed. Only what nobody but the peer can have done counts; a record that does not decrypt may be
-the work of whoever sits between the two. Pure. Tests: tests/net/peering/test_penalties.py.
+An offence counts against a proven name and nothing else: not against an address, which others may share, nor against a
+name that was only claimed. It counts only if nobody but the peer can have done it: a record that does not decrypt may
+be the work of an attacker between the two. Pure. Tests: tests/net/peering/test_penalties.py.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ class _Pause(NamedTuple):
 
 
 class Penalties:
-    """The pauses of all names."""
+    """The pauses that peers serve, by proven name."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, _Pause] = {}
-        """The latest offender last."""
+        """Each name's pause; the latest offender comes last."""
 
     def punish(self, name: str, violation: ProtocolViolation, now: float) -> float | None:
-        """A peer of that proven name has done this: for how many seconds there is nothing to do with it; None: it was
-        no offence."""
+        """Count a violation against a proven name; return the seconds of its pause, or None if it was not an
+        offence.
+        """
         if not isinstance(violation, _OFFENCES):
             return None
         before = self._by_name.pop(name, None)
@@ -43,7 +44,7 @@ class Penalties:
         return seconds
 
     def until(self, name: str, now: float) -> float | None:
-        """When that name's pause ends; None: it has none."""
+        """Return when that name's pause ends, or None if it has none."""
         pause = self._by_name.get(name)
         return pause.until if pause is not None and now < pause.until else None
 

@@ -1,8 +1,8 @@
-"""Who watches how a peer is reached, step by step: what `nectar net diagnose` shows.
+"""Reports how a peer is reached, step by step: what `nectar net diagnose` shows.
 
-A probe sends no message. It has the sessions seek a connection as a message would, or pings the one that is there, and
-tells what happens to that peer until a pong has come, the search is given up, or its time is over. Nothing here acts on
-a connection: `sessions` and whoever sees a step report, and this turns it into events. Tests:
+A probe sends no message. The sessions seek a connection as for a message, or ping on the one that is there, and each
+step is told until a pong has come, the search is given up, or the probe's time is over. Nothing here acts on a
+connection: `sessions` and others report steps, and this module turns them into events. Tests:
 tests/net/peering/test_probes.py.
 """
 
@@ -51,9 +51,9 @@ class _Probe:
     def __init__(self, name: str, deadline: float) -> None:
         self.name = name
         self.deadline = deadline
-        """Of all of it."""
+        """When the whole probe ends."""
         self.ping_until: float | None = None
-        """When a pong is to be there; None: no ping is out."""
+        """When a pong has to have come; None: no ping is out."""
 
     @property
     def due(self) -> float:
@@ -61,17 +61,17 @@ class _Probe:
 
 
 class Probes:
-    """See the module's text. Most of the time there are none, and nothing costs anything."""
+    """The probes of a network. Usually there are none, and none cost anything."""
 
     def __init__(self, emit: Callable[[NetEvent], None]) -> None:
         self._emit = emit
         self._probes: dict[object, _Probe] = {}
-        """By token."""
+        """The probes, by token."""
 
     # --- watchers ---
 
     def begin(self, name: str, token: object, now: float) -> bool:
-        """Watch `name` from now on; False: there are too many watchers, and this one has been told so."""
+        """Watch `name` from now on; return False if there are too many watchers, after telling this one so."""
         if len(self._probes) >= MAX_PROBES:
             self._emit(Probed(token, ProbeEnded(ProbeOutcome.BUSY, None)))
             return False
@@ -79,60 +79,60 @@ class Probes:
         return True
 
     def stop(self, token: object) -> None:
-        """This watcher has gone away; it is told nothing more."""
+        """Remove a watcher; it is told nothing more."""
         self._probes.pop(token, None)
 
     def next_deadline(self) -> float | None:
-        """When `on_timer` is to be called."""
+        """Return when to call `on_timer`."""
         return min(probe.due for probe in self._probes.values()) if self._probes else None
 
     def on_timer(self, now: float) -> None:
-        """Time has passed: end those whose time is over."""
+        """End the probes whose time is over."""
         late = [token for token, probe in self._probes.items() if probe.due <= now]
         for token in late:
             self.end(token, ProbeOutcome.TIMEOUT, None)
 
     def tell(self, token: object, step: ProbeStep) -> None:
-        """Tell one watcher how things stand as it begins to watch."""
+        """Tell one watcher the state of things as it begins to watch."""
         self._emit(Probed(token, step))
 
     def end(self, token: object, outcome: ProbeOutcome, reason: FailureReason | None) -> None:
-        """That was all that this watcher is told."""
+        """Tell one watcher the outcome, and remove it."""
         del self._probes[token]
         self._emit(Probed(token, ProbeEnded(outcome, reason)))
 
     # --- what is reported ---
 
     def watched(self, name: str) -> bool:
-        """Whether anybody watches that name."""
+        """Return whether there is a watcher of that name."""
         return any(probe.name == name for probe in self._probes.values())
 
     def looked_up(self, name: str, record: NameRecord | None, answer: Answer) -> None:
-        """The registrar has been asked for `name`; `record`: what is known by now."""
+        """Report that the registrar was asked for `name`; `record` is what is known by now."""
         if answer is Answer.KNOWN and record is not None:
-            self._tell(name, NameFound(record, asked=True))
+            self._tell(name, NameFound(record, fresh=True))
         else:
             unknown = answer is Answer.UNKNOWN
             self._tell(name, NameMissing(FailureReason.NO_SUCH_NAME if unknown else FailureReason.NO_REGISTRAR))
 
     def dialing(self, connection: Connection) -> None:
-        """A connection to it has been asked for."""
+        """Report that a connection to the peer is being opened."""
         if connection.owner is not None:
             self._tell(connection.owner, Dialing(connection.host, connection.port, connection.router))
 
     def dialed(self, connection: Connection) -> None:
-        """It is there; the handshake begins."""
+        """Report that the connection is open and the handshake begins."""
         if connection.owner is not None:
             self._tell(connection.owner, Dialed(connection.host, connection.port, connection.router))
 
     def proven(self, connection: Connection, record: NameRecord | None) -> None:
-        """The peer at the other end of a connection has proven that it is the node of that record."""
+        """Report that the peer at the other end has proven that it is the node of that record."""
         if record is not None:
             dialed = connection.dialed is not None
             self._tell(record.name, Proven(VERSION, record.public_key, connection.host, dialed))
 
     def failed(self, name: str, connection: Connection, reason: FailureReason, text: str) -> None:
-        """A connection with it has ended, or did not come about."""
+        """Report that a connection with the peer has ended, or did not come about."""
         stage, router = _STAGES[connection.stage], connection.router
         if router is not None and connection.via is None and stage is not AttemptStage.DIAL:
             stage = AttemptStage.ROUTER
@@ -143,19 +143,19 @@ class Probes:
                     probe.ping_until = None
 
     def pinging(self, name: str, host: str, now: float) -> None:
-        """A ping is out, on the session with it."""
+        """Report that a ping was sent on the session with the peer."""
         for probe in self._probes.values():
             if probe.name == name and probe.ping_until is None:
                 probe.ping_until = now + PING_SECONDS
         self._tell(name, Pinging(host))
 
     def ponged(self, name: str, seconds: float) -> None:
-        """The answer has come: all is well."""
+        """Report the pong, which ends the probe with success."""
         self._tell(name, Pinged(seconds))
         self._end_all(name, ProbeOutcome.REACHED, None)
 
     def gave_up(self, name: str, reason: FailureReason) -> None:
-        """It cannot be reached."""
+        """Report that the peer cannot be reached."""
         self._end_all(name, ProbeOutcome.OFFLINE, reason)
 
     # --- helpers ---

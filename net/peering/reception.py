@@ -1,8 +1,8 @@
 """What comes on connections, from the first byte to the last: handshakes, then names that are believed, then frames.
 
-A connection comes to a session like this: dialed or accepted, handshake, name believed (`admission`), resume frames.
-This takes it there, hands each frame to `handlers`, and sees to it when it ends. Tests:
-tests/net/peering/test_network.py and its neighbours.
+A connection reaches a session in these steps: dialed or accepted, handshake, name believed (`admission`), resume
+frames. This module takes it through them, hands each frame to `handlers`, and cleans up when the connection ends.
+Tests: tests/net/peering/test_network.py and its neighbours.
 """
 
 from net.base.errors import (
@@ -47,11 +47,12 @@ from net.session.session import Connection, Receipt, Session
 _LEG, _LIVE, _SPLICED = Stage.LEG, Stage.LIVE, Stage.SPLICED
 _new = tuple.__new__
 _TOLD = {NotBelieved: FailureReason.BAD_KEY, OtherVersion: FailureReason.OTHER_VERSION}
-"""What a violation of the peer's is to who waits for it; others are UNREACHABLE, since they may pass."""
+"""The failure that a peer's violation is to those that wait for that peer; others are UNREACHABLE, since they may pass.
+"""
 
 
 class Reception:
-    """See the module's text."""
+    """The senders that wait for capacity."""
 
     def __init__(
         self, context: Context, sessions: Sessions, relay: Relay, circuits: Circuits, service: Service | None
@@ -67,16 +68,16 @@ class Reception:
         self._admission = Admission(context.identity, context.directory)
         self._handlers = Handlers(context, sessions, relay, circuits, service, self.gone, self.make_room)
         self._verifying: dict[str, list[int]] = {}
-        """Connections that wait for the lookup of a name."""
+        """Connections that wait for the lookup of a name, by that name."""
         self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
         self._dropped = Dropped()
         self._progress = Progress(context.config.memory)
         self._left = FRAMES_AT_ONCE
-        """Frames that may still be handled before others have their turn."""
+        """Frames that may still be handled before other connections have their turn."""
         self._backlog = Backlog(context.switchboard)
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:
-        """Bytes have come. Raises nothing, whatever they are; `data` is not kept."""
+        """Handle bytes that have come. Raises nothing, whatever they are; `data` is not kept."""
         item = self._switchboard.get(connection)
         if item is None:
             return
@@ -107,7 +108,7 @@ class Reception:
         self._left = self._backlog.frames_at_once()
 
     def make_room(self, host: str, now: float) -> bool:
-        """See that one more handshake with that host may begin; whether it may."""
+        """Make capacity for one more handshake with that host; return whether it may begin."""
         if self._switchboard.has_room(host):
             return True
         crowded_out = self._switchboard.in_the_way(host, now)
@@ -120,7 +121,7 @@ class Reception:
     # --- connections end --------------------------------------------------------------------------------------------
 
     def ended(self, number: int, reason: FailureReason, now: float, why: str) -> None:
-        """The driver says that a connection has ended, or did not come about; `why`, for people."""
+        """Handle the driver's report that a connection has ended, or did not come about; `why` is for people."""
         connection = self._switchboard.get(number)
         if connection is not None:
             if connection.stage is Stage.LIVE:
@@ -130,7 +131,7 @@ class Reception:
             self.gone(connection, reason, now)
 
     def gone(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
-        """A connection is closed: carry on with whoever relied on it. `farewell`: the peer meant it to end."""
+        """Let all that relied on a closed connection carry on. `farewell`: the peer meant it to end."""
         self._relay.gone(connection)
         self._sessions.gone(connection, reason, now, farewell=farewell)
         session = connection.session
@@ -138,7 +139,7 @@ class Reception:
             self._relay.withdraw(session)
 
     def violated(self, connection: Connection, violation: ProtocolViolation, now: float) -> None:
-        """The peer has broken the protocol: its connection ends, and whoever relied on it carries on."""
+        """End the connection of a peer that has broken the protocol, and let all that relied on it carry on."""
         self._tell_end(connection, str(violation), now)
         connection.why = str(violation)
         session = connection.session
@@ -157,7 +158,7 @@ class Reception:
             self._events.append(Log(line))
 
     def due(self, connection: Connection, now: float) -> None:
-        """Its deadline has come: of the handshake, of the lookup of its name, or of the keepalive."""
+        """Act on a connection's deadline: of the handshake, of the lookup of its name, or of the keepalive."""
         timers = self._switchboard.timers
         if connection.stage is Stage.VERIFYING:
             self._verify_or_end(connection, now, Answer.UNAVAILABLE)
@@ -168,7 +169,7 @@ class Reception:
         elif connection.holds & HoldReason.BACKLOG:
             timers.set(connection.number, now + KEEPALIVE_SECONDS)  # `on_timer` sees to it
         elif connection.holds and not self._is_slow(connection):
-            self.violated(connection, NotRead("it does not read what it is answered"), now)
+            self.violated(connection, NotRead("it does not read its answers"), now)
         elif connection.stage is not Stage.LIVE or (connection.pinged and not self._is_slow(connection)):
             connection.why = "no answer in time"
             self._tell_end(connection, "silent for too long", now)
@@ -187,12 +188,12 @@ class Reception:
             timers.set(connection.number, now + PING_SECONDS)
 
     def _is_slow(self, connection: Connection) -> bool:
-        """Whether a pong may yet come to a live connection: the ping is behind much else on a slow link."""
+        """Return whether a pong may yet come to a live connection: the ping is behind much else on a slow link."""
         assert connection.session is not None
         return connection.watch.writes_on(connection.session.bytes_sent, writing=connection.signalled)
 
     def _gets_on(self, connection: Connection, now: float) -> bool:
-        """Whether a live connection does; otherwise it has ended now."""
+        """Return whether a live connection makes progress; if not, it has ended now."""
         session = connection.session
         assert session is not None
         try:
@@ -205,7 +206,7 @@ class Reception:
     # --- handshake and admission ------------------------------------------------------------------------------------
 
     def _piece(self, connection: Connection, piece: Buffer, now: float) -> None:
-        """One record, or one handshake message. Raises ProtocolViolation."""
+        """Handle one record, or one handshake message. Raises ProtocolViolation."""
         if connection.stage is _SPLICED:
             raise BadFrame("bytes that came before the circuit was there")
         if connection.stage >= _LEG:
@@ -226,7 +227,8 @@ class Reception:
             raise BadFrame("bytes on a connection that is not there")
 
     def _verify(self, connection: Connection, now: float, answer: Answer | None = None) -> None:
-        """Decide whether the peer is the node it names. Raises ProtocolViolation if not. `answer`: of its lookup."""
+        """Decide whether the peer is the node it names. `answer` is the outcome of the lookup of its name. Raises
+        ProtocolViolation if it is not."""
         ruling = self._admission.judge(connection, answer, self._wall_clock.unix(now))
         if ruling.learned is not None:
             self._events.append(RecordStored(ruling.learned))
@@ -257,15 +259,16 @@ class Reception:
         self._read_held(connection, now)
 
     def _check_room(self, connection: Connection, name: str) -> None:
-        """Raises NoRoom if there is none for a connection that has come. It may take the place of another that this
-        peer has."""
+        """Raise NoRoom if there is no capacity for a connection that has come. It may replace another one of
+        this peer.
+        """
         session = self._sessions.table.get(name)
         replaces = session is not None and session.connection is not None
         if connection.dialed is None and not replaces and self._switchboard.is_full:
             raise NoRoom("no room for another connection")
 
     def _is_leg(self, connection: Connection, ruling: Ruling, now: float) -> bool:
-        """Whether the connection is to be a leg of a circuit; then it is seen to. Raises ProtocolViolation."""
+        """Return whether the connection is a leg of a circuit; if so, it is admitted. Raises ProtocolViolation."""
         assert connection.greeting is not None
         circuit = connection.handshake.circuit or connection.greeting.circuit
         if circuit is None:
@@ -301,7 +304,7 @@ class Reception:
             self.violated(connection, violation, now)
 
     def answered(self, name: str, answer: Answer, now: float) -> None:
-        """A lookup has ended: judge the connections that wait for it."""
+        """Judge the connections that wait for the lookup of `name`, which has ended."""
         if answer is Answer.KNOWN:
             self._distrust(name, now)
         for number in self._verifying.pop(name, []):
@@ -313,7 +316,7 @@ class Reception:
                     self._containment.within(number, error, now)
 
     def mend(self, now: float) -> None:
-        """See `containment`."""
+        """Repair the tables (see `containment`)."""
         waiting = {name: [*map(self._switchboard.get, numbers)] for name, numbers in self._verifying.items()}
         self._verifying = {}
         for name, connections in waiting.items():
@@ -323,8 +326,8 @@ class Reception:
         self._backlog.mend()
 
     def _distrust(self, name: str, now: float) -> None:
-        """A record was learned: a connection with a key that the name has no longer ends. Of two nodes that claim one
-        name, one is believed."""
+        """End the connections whose key is no longer that of `name`, since a new record was learned. Of two nodes that
+        claim one name, one is believed."""
         session = self._sessions.table.get(name)
         connection = session.connection if session is not None else None
         if connection is not None and not self._admission.proven(connection, name):
@@ -351,7 +354,7 @@ class Reception:
                 return
 
     def _frames(self, connection: Connection, frames: list[Data | Control], now: float) -> None:
-        """Handle the frames of a peer, as far as it is its turn and there is memory; the rest is put off. Raises
+        """Handle the frames of a peer, as far as its turn and the memory allow; the rest is put off. Raises
         ProtocolViolation."""
         session = connection.session
         assert session is not None
@@ -421,7 +424,7 @@ class Reception:
     # --- time passes ------------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
-        """When `on_timer` is to be called."""
+        """Return when to call `on_timer`."""
         first = None
         for when in (self._progress.next_deadline(), self._backlog.next_deadline(), self._dropped.next_deadline()):
             if when is not None and (first is None or when < first):
@@ -429,7 +432,7 @@ class Reception:
         return first
 
     def on_timer(self, now: float) -> None:
-        """Time has passed: look after messages that are not whole, and those for which there was no memory."""
+        """Check messages that are not whole, and retry those for which there was no memory."""
         for session in self._progress.on_timer(now):
             if session.connection is not None:
                 slow = Stalled("it does not go on with the messages that it has begun")

@@ -1,6 +1,6 @@
 """The registrar's answers to frames. A grant is answered when the node says that its record is on the disk.
 
-Owns who waits for that. Knows connections by their numbers alone; `handlers` sends them the
+This module knows which requests wait for that. It knows connections by their numbers alone; `handlers` sends the
 answers that are there at once, `network` those that had to wait.
 """
 
@@ -18,27 +18,29 @@ from net.session.session import Connection
 
 
 class Reply(NamedTuple):
-    """An answer that had to wait."""
+    """An answer that had to wait for the disk."""
 
     connection: int
-    """To whom."""
+    """The number of the connection that asked."""
     frame: Control
-    """What."""
+    """The answer to send."""
 
 
 class Service:
-    """See the module's text."""
+    """Answers lookups and registrations, as the registrar."""
 
     def __init__(self, registrar: Registrar, emit: Callable[[NetEvent], None]) -> None:
         self._registrar = registrar
         self._emit = emit
         self._waiting: dict[HeldRecord, list[tuple[int, int]]] = {}
-        """Connection and request of all that wait for a record."""
+        """Connection and request id of all that wait for a record, by that record."""
         self._waits: Counter[int] = Counter()
-        """How often a connection is among them."""
+        """How many requests of each connection wait."""
 
     def answer(self, request: Lookup | Register, connection: Connection, name: str, at: float) -> Control | None:
-        """The answer to the node `name` at the Unix time `at`; None: `kept` brings it. Raises NoRoom."""
+        """Return the answer to the node `name` at the Unix time `at`, or None if `kept` brings it later.
+        Raises NoRoom.
+        """
         if isinstance(request, Lookup):
             own = request.name == name
             return Found(request.request, self._registrar.held(name) if own else self._registrar.signed(request.name))
@@ -66,11 +68,11 @@ class Service:
         self._waits[connection] += 1
 
     def mend(self, now: float) -> None:
-        """See `containment`."""
+        """Repair the counts (see `containment`)."""
         self._waits = Counter(connection for waiting in self._waiting.values() for connection, _ in waiting)
 
     def kept(self, record: HeldRecord, *, kept: bool) -> list[Reply]:
-        """The disk has a record, or does not: the answers to all that wait for it."""
+        """Return the answers to all that wait for a record that the disk has stored, or (not `kept`) has not."""
         self._registrar.settle(record, kept=kept)
         replies = []
         for connection, request in self._waiting.pop(record, ()):

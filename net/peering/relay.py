@@ -1,11 +1,11 @@
-"""A router's part: the places that it keeps for nodes, and the circuits that it makes between them and their callers.
+"""A router's part: the places that it keeps for nodes, and the circuits between them and their callers.
 
-A caller dials the router and names the node that it wants in its greeting; that node, told so over its session, dials
-the router too and shows the ticket that it was given. Then the router splices the two connections: from there on it
-passes bytes, in which the two nodes make a handshake and a session of their own. It can neither read nor forge them,
-and encrypts nothing. Rejected: messages of many pairs within the session with the router, which would be encrypted
-twice on each hop and need a credit of its own for each pair; here TCP holds back who is too fast. The ends' part is
-`circuits`; who has a place is `places`'. Tests: tests/net/test_routers.py.
+A caller dials the router and names in its greeting the node that it wants. The router tells that node over its session;
+the node dials the router too and shows the ticket that it was given. Then the router splices the two connections: from
+there on it passes bytes, in which the two nodes make a handshake and a session of their own. The router can neither
+read nor forge them, and encrypts nothing. Rejected: messages of many pairs within the session with the router, which
+would be encrypted twice on each hop and need a credit for each pair; here TCP holds back a sender that is too fast. The
+ends' part is in `circuits`; `router_places` says which node has a place. Tests: tests/net/test_routers.py.
 """
 
 from collections import Counter
@@ -36,57 +36,57 @@ class _Circuit:
     target: str
     ticket: bytes
     leg: Connection
-    """The caller's."""
+    """The caller's leg."""
     other: Connection | None = None
-    """The target's, once it is there."""
+    """The target's leg, once it is there."""
 
     @property
     def legs(self) -> list[Connection]:
-        """Those that are there."""
+        """The legs that are there."""
         return [self.leg] if self.other is None else [self.leg, self.other]
 
 
 def _is_whole(circuit: _Circuit) -> bool:
-    """Whether its legs are there, and pass their bytes to each other if there are two."""
+    """Return whether the circuit's legs are there, and, if there are two, pass their bytes to each other."""
     legs, spliced = circuit.legs, circuit.other is not None
     stage = Stage.SPLICED if spliced else Stage.LEG
     return all(not leg.closed and leg.stage is stage and (leg.partner is not None) is spliced for leg in legs)
 
 
 class Relay:
-    """See the module's text."""
+    """The places and circuits of this node as a router."""
 
     def __init__(
         self, places: int, switchboard: Switchboard, entropy: Callable[[int], bytes], memory: Memory = UNMETERED
     ) -> None:
-        """`places`: nodes that may reserve one. `memory` pays for what waits to be passed on."""
+        """`places` is how many nodes may reserve one. `memory` pays for what waits to be passed on."""
         self._memory = memory
         self._places = Places(places)
         self._switchboard = switchboard
         self._entropy = entropy
         self._tickets: dict[bytes, _Circuit] = {}
-        """Circuits that wait for the target's leg."""
+        """Circuits that wait for the target's leg, by ticket."""
         self._circuits: dict[int, _Circuit] = {}
-        """By the numbers of their legs."""
+        """Circuits by the numbers of their legs."""
         self._load: Counter[str] = Counter()
-        """Circuits of each node."""
+        """How many circuits each node has."""
         self._pairs: Counter[tuple[str, str]] = Counter()
-        """Circuits of each caller to each node."""
+        """How many circuits each caller has to each node."""
         self._count = 0
 
     @property
     def places(self) -> list[str]:
-        """Nodes that have reserved one, the one that was called, or came, longest ago first."""
+        """Return the nodes that have a place, the one that was called, or came, longest ago first."""
         return self._places.names()
 
     @property
     def circuits(self) -> int:
-        """How many there are, those included that wait for their second leg."""
+        """Return how many circuits there are, including those that wait for their second leg."""
         return self._count
 
     def reserve(self, session: Session, key: bytes) -> Reserved:
-        """Keep a place for the peer, whose key this is, as long as its session's connection is there, and no other
-        address has more right to it."""
+        """Keep a place for the peer, whose key this is, as long as its session is connected and no other address has
+        more right to the place."""
         assert session.connection is not None
         accepted, evicted = self._places.take(session, session.connection.host, key)
         loser = evicted.connection if evicted is not None else None
@@ -95,11 +95,12 @@ class Relay:
         return Reserved(accepted)
 
     def withdraw(self, session: Session) -> None:
-        """It has lost its connection. A guest's has no place, though it may bear the name of a node that has one."""
+        """Free the place of a session that has lost its connection. A guest has none, though it may bear the name of a
+        node that has one."""
         self._places.leave(session)
 
     def connect(self, leg: Connection, caller: str, target: str, now: float) -> None:
-        """`caller` wants to be connected to `target`. Raises NoCircuit."""
+        """Begin to connect `caller` with `target`. Raises NoCircuit."""
         session = self._places.call(target)
         called = session.connection if session is not None and session.live else None
         if called is None or caller == target:
@@ -120,9 +121,9 @@ class Relay:
         self._switchboard.queue(called, Incoming(circuit.ticket, caller))
 
     def _made_room(self, host: str, node: str | None = None) -> bool:
-        """End a circuit, of `node` if there is one, for a caller from the address `host`: the oldest of the address
-        that has the most. Names are to be had for nothing, so callers share circuits by where they come from. False:
-        nobody has more than that one would have."""
+        """End a circuit, of `node` if given, for a caller from the address `host`: the oldest of the address that has
+        most. Names cost nothing, so callers share circuits by address. Return False if no address has more than that
+        one would have."""
         circuits = [each for number, each in self._circuits.items() if number == each.leg.number]
         crowd = [each for each in circuits if node is None or node in (each.caller, each.target)]
         shares = Counter(address_of(each.leg.host) for each in crowd)
@@ -135,7 +136,7 @@ class Relay:
         return True
 
     def accept(self, leg: Connection, name: str, ticket: bytes, now: float) -> None:
-        """The leg of a node that is called: splice. Raises NoCircuit."""
+        """Splice the leg of a node that is called with its caller's. Raises NoCircuit."""
         circuit = self._tickets.get(ticket)
         if circuit is None or circuit.target != name:
             raise NoCircuit(f"nobody calls {name}, or not any more")
@@ -152,21 +153,23 @@ class Relay:
             self._switchboard.signal(each)
 
     def due(self, leg: Connection, now: float) -> bool:
-        """The deadline of a spliced leg has come; whether the circuit has been silent for so long that it is over."""
+        """Act on the deadline of a spliced leg; return whether the circuit has been silent for so long that
+        it is over.
+        """
         assert leg.partner is not None
         silent_since = max(leg.last_heard, leg.partner.last_heard)
         self._switchboard.timers.set(leg.number, silent_since + CIRCUIT_IDLE_SECONDS)
         return now >= silent_since + CIRCUIT_IDLE_SECONDS
 
     def gone(self, connection: Connection) -> None:
-        """A connection has ended: the circuit whose leg it was ends with it."""
+        """End the circuit of a leg whose connection has ended."""
         circuit = self._circuits.pop(connection.number, None)
         if circuit is None:
             return
         self._tickets.pop(circuit.ticket, None)
         self._load.subtract((circuit.caller, circuit.target))
         self._pairs[circuit.caller, circuit.target] -= 1
-        self._load, self._pairs = +self._load, +self._pairs  # forgets those at zero
+        self._load, self._pairs = +self._load, +self._pairs  # drops the names whose count is zero
         self._count -= 1
         for leg in (circuit.leg, circuit.other):
             if leg is not None and not leg.closed:
@@ -174,7 +177,7 @@ class Relay:
                 self._switchboard.close(leg, GoodbyeCode.NO_CIRCUIT)
 
     def mend(self, now: float) -> None:
-        """See `containment`."""
+        """Repair the tables (see `containment`)."""
         self._places.mend()
         known = {id(each): each for each in (*self._tickets.values(), *self._circuits.values())}
         whole = [each for each in known.values() if _is_whole(each)]

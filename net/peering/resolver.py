@@ -1,6 +1,6 @@
-"""What a node asks its registrar: the records of other nodes, and the grant of its own. No connection is known here.
+"""What a node asks its registrar: the records of other nodes, and the grant of its own. It knows no connection.
 
-`sessions` carries the frames to the registrar, `handlers` those that come back; a request is repeated on a new
+`sessions` carries the frames to the registrar, `handlers` those that come back. A request is repeated on each new
 connection until it is answered, its time is up, or the registrar cannot be reached. Tests:
 tests/net/peering/test_resolver.py.
 """
@@ -44,9 +44,9 @@ from net.names.identity import Identity
 from net.session.reach import Answer
 
 _ASKED_AGAIN = (StaleSequence.code, RecordTooLong.code)
-"""Refusals after which there is another record to be asked for."""
+"""Refusals after which this node asks for a different record."""
 _MAX_STALE = 3
-"""Times that a registration that lost a race against another of this node is tried again."""
+"""How often a registration that lost a race against another one of this node is tried again."""
 _REGISTRATION = ""
 """The timer's key of the registration; every other key is a name."""
 REASONS = {
@@ -63,11 +63,11 @@ REASONS = {
     InvitationRefused.code: FailureReason.INVITATION_REFUSED,
     InvitationUsed.code: FailureReason.INVITATION_USED,
 }
-"""What the registrar's refusals are to this node; the others are RECORD_REFUSED."""
+"""What the registrar's refusals mean to this node; the others are RECORD_REFUSED."""
 
 
 class Resolver:
-    """See the module's text."""
+    """The lookups and the registration of one node, as requests to its registrar."""
 
     def __init__(
         self,
@@ -80,9 +80,9 @@ class Resolver:
         record_seconds: int = RECORD_SECONDS,
         invitation: bytes | None = None,
     ) -> None:
-        """`previous`: the identity with the key that the name had before, if this boot changes it. `record_seconds`:
-        the lifetime of this node's record, once the registrar grants one that is longer than a first one.
-        `invitation`: to show to the registrar (`net.names.invitation`)."""
+        """`previous` is the identity with the key that the name had before, if this boot changes it. `record_seconds`
+        is the lifetime of this node's record, once the registrar grants more than that of a first one. `invitation` is
+        what to show to the registrar (`net.names.invitation`)."""
         self._identity = identity
         self._directory = directory
         self._emit = emit
@@ -91,11 +91,12 @@ class Resolver:
         self._record_seconds = record_seconds
         self._invitation = invitation
         self._newest: NameRecord | None = None
-        """The record of this node, with the highest number, that the registrar has shown; it may have expired."""
+        """This node's record with the highest number that the registrar has shown; it may have expired."""
         self._is_new = False
         """Whether the registrar has said that the name is too new for a record that lasts long."""
         self._signed: tuple[NameRecord, bytes] | None = None
-        """The latest record that this node has signed: it asks for the same again until it is granted or overtaken."""
+        """The latest record that this node has signed: it asks for the same one again until it is granted or overtaken.
+        """
         self._requests: dict[int, Lookup | Register] = {}
         self._by_name: dict[str, int] = {}
         self._next_request = 1
@@ -103,16 +104,16 @@ class Resolver:
         self._answers: deque[tuple[str, Answer]] = deque()
         self._timers: Timers[str] = Timers()
         self.wanted: tuple[tuple[Endpoint, ...], tuple[str, ...]] | None = None
-        """What the registrar is to know: this node's endpoints and routers."""
+        """The endpoints and routers of this node that the registrar is to know."""
         self._registering: int | None = None
         self._stale = 0
         self.own_record: bytes | None = directory.signed(identity.name)
-        """This node's record to show in handshakes: granted if possible, else merely signed by itself."""
+        """This node's record to show in handshakes: granted if possible, otherwise signed by itself alone."""
 
-    # --- its verbs ---
+    # --- what is asked for ---
 
     def look_up(self, name: str, now: float) -> None:
-        """Ask for `name` unless that is under way; the outcome comes from `next_answer`."""
+        """Ask for `name` unless that is under way; `next_answer` returns the outcome."""
         if name in self._by_name:
             return
         if self._directory.genesis is None or len(self._by_name) >= MAX_LOOKUPS:
@@ -122,8 +123,8 @@ class Resolver:
         self._timers.set(name, now + LOOKUP_SECONDS)
 
     def register(self, endpoints: tuple[Endpoint, ...], routers: tuple[str, ...], now: float) -> None:
-        """See to it that the registrar holds a record of this node with these endpoints and routers, and goes on to:
-        the record is renewed at half its lifetime."""
+        """Have the registrar hold a record of this node with these endpoints and routers, from now on: the record is
+        renewed at half its lifetime."""
         if self._directory.genesis is None:
             return
         self.wanted = endpoints, routers
@@ -134,24 +135,26 @@ class Resolver:
         self.look_up(self._identity.name, now)
 
     def renew(self, now: float) -> None:
-        """The wall clock has been set: see whether the record that this node has registered is still the right one."""
+        """Check, after the wall clock was set, whether the record that this node has registered is still the
+        right one.
+        """
         if self.wanted is not None and self._registering is None:
             self.register(*self.wanted, now)
 
     def next_frame(self) -> Control | None:
-        """A frame for the registrar."""
+        """Return a frame for the registrar, or None."""
         return self._outgoing.popleft() if self._outgoing else None
 
     def next_answer(self) -> tuple[str, Answer] | None:
-        """A name whose lookup has ended."""
+        """Return a name whose lookup has ended, with the outcome, or None."""
         return self._answers.popleft() if self._answers else None
 
     def next_deadline(self) -> float | None:
-        """When `on_timer` is to be called."""
+        """Return when to call `on_timer`."""
         return self._timers.next()
 
     def on_timer(self, now: float) -> None:
-        """Time has passed: give up what the registrar does not answer; retry the registration."""
+        """Give up what the registrar does not answer; retry the registration."""
         while (key := self._timers.pop_due(now)) is not None:
             if key != _REGISTRATION:
                 self._finish(key, Answer.UNAVAILABLE)
@@ -165,20 +168,20 @@ class Resolver:
 
     @property
     def busy(self) -> bool:
-        """Whether a request waits for its answer."""
+        """Return whether a request waits for its answer."""
         return bool(self._requests)
 
     @property
     def has_frames(self) -> bool:
-        """Whether `next_frame` would return one."""
+        """Return whether `next_frame` would return a frame."""
         return bool(self._outgoing)
 
     def connected(self) -> None:
-        """A new connection to the registrar: what is unanswered is asked again."""
+        """Ask again for what is unanswered, on a new connection to the registrar."""
         self._outgoing = deque(self._requests.values())
 
     def unreachable(self, now: float) -> None:
-        """The registrar cannot be reached."""
+        """Fail what is under way, since the registrar cannot be reached."""
         self._outgoing.clear()
         registering = self._registering is not None
         for name in list(self._by_name):
@@ -188,11 +191,13 @@ class Resolver:
             self._registration_unavailable(now)
 
     def asks(self, name: str) -> bool:
-        """Whether a lookup of `name` is under way, or its answer not fetched yet."""
+        """Return whether a lookup of `name` is under way, or its answer not fetched yet."""
         return name in self._by_name or any(name == answered for answered, _ in self._answers)
 
     def mend(self, now: float) -> None:
-        """See `containment`: what is under way has a request and a deadline, and is asked again."""
+        """Repair the requests (see `containment`): what is under way has a request and a deadline, and is
+        asked again.
+        """
         for name in [name for name, request in self._by_name.items() if request not in self._requests]:
             del self._by_name[name]
             self._answers.append((name, Answer.UNAVAILABLE))
@@ -210,7 +215,7 @@ class Resolver:
         self.connected()
 
     def receive_untrusted(self, frame: Found | Granted | Refused, now: float) -> None:
-        """An answer of the registrar; one that answers nothing is ignored, since it may have been repeated.
+        """Handle an answer of the registrar; one that answers nothing is ignored, since it may have been repeated.
 
         Raises BadNameRecord if it brings a record that the registrar has not granted, or another one than asked for.
         """
@@ -229,7 +234,7 @@ class Resolver:
             self._registration_answered(frame, now)
 
     def answer_registration(self, answer: Answer, now: float) -> None:
-        """The lookup of this node's own name has ended: the second step of a registration."""
+        """Go on with the second step of a registration: the lookup of this node's own name has ended."""
         if self.wanted is None or self._registering is not None:
             return
         held = self._directory.find(self._identity.name)
@@ -277,8 +282,8 @@ class Resolver:
         if isinstance(frame, Granted) and held is not None and self._is_wanted(held, now):
             self._registered(held)
         elif (isinstance(frame, Granted) or frame.code in _ASKED_AGAIN) and self._stale < _MAX_STALE:
-            # Another registration of ours came in between, of an earlier boot or of an endpoint that has changed; or
-            # the registrar's clock is behind, or somebody has had the name before us, and it is new all the same.
+            # Another registration of this node came in between, of an earlier boot or of an endpoint that has changed;
+            # or the registrar's clock is behind; or another node has had the name before, and it is new all the same.
             self._stale += 1
             self._is_new = isinstance(frame, Refused) and frame.code == RecordTooLong.code
             self.look_up(self._identity.name, now)
@@ -311,14 +316,14 @@ class Resolver:
             self._timers.set(_REGISTRATION, now + REGISTRATION_RETRY_SECONDS)
 
     def _is_wanted(self, held: NameRecord, now: float) -> bool:
-        """Whether this record of ours is the one to have, and need not be renewed yet."""
+        """Return whether this record of ours is the right one, and need not be renewed yet."""
         left = held.expires_at - self._wall_clock.unix(now)
         if left < (held.expires_at - held.issued_at) / 2 + RENEWAL_SLACK_SECONDS:
             return False
         return held.public_key == self._identity.public_key and (held.endpoints, held.routers) == self.wanted
 
     def _sign(self, held: NameRecord | None, now: float) -> bytes:
-        """A record that may take the place of `held` and of all that the registrar has shown."""
+        """Return a signed record that may replace `held` and all that the registrar has shown."""
         assert self.wanted is not None
         known = max(filter(None, (held, self._newest)), key=lambda record: record.sequence, default=None)
         sequence = 1 + (known.sequence if known is not None else 0)

@@ -1,8 +1,9 @@
-"""Who has a router's places: whoever asks, while there are some; then addresses share them, each as many as it wants.
+"""Which nodes have a router's places. While there are some, every node that asks gets one; then addresses share them
+equally.
 
 A place that is wanted at an address with none is taken from the address with most. Names and keys cost nothing, so one
-client would otherwise have all of them; and no address has a right to fewer than others, so nobody who shares fairly
-loses one. Tests: tests/net/peering/test_router_places.py.
+client would otherwise have all of them; and no address has a right to fewer than others, so a node that shares fairly
+loses none. Tests: tests/net/peering/test_router_places.py.
 """
 
 from collections import Counter
@@ -16,31 +17,31 @@ from net.session.session import Session
 class _Place(NamedTuple):
     session: Session
     origin: str
-    """The unit of its address (`origins.address_of`)."""
+    """The unit of the node's address (`origins.address_of`)."""
     key: bytes
-    """The node's."""
+    """The node's public key."""
 
 
 class Places:
-    """See the module's text."""
+    """The places of a router, by the nodes that have them."""
 
     def __init__(self, most: int) -> None:
-        """`most`: how many there are."""
+        """`most` is how many places there are."""
         self._most = most
         self._places: dict[str, _Place] = {}
-        """By the node's name; the one that was called, or came, longest ago first."""
+        """The places by the node's name; the one that was called, or came, longest ago first."""
         self._of_origin: Counter[str] = Counter()
         self._of_key: Counter[bytes] = Counter()
         self._sizes: Counter[int] = Counter()
-        """How many origins have that many places: so a refusal takes no search."""
+        """How many origins have a given number of places, so that a refusal takes no search."""
 
     def names(self) -> list[str]:
-        """Of the nodes that have one."""
+        """Return the names of the nodes that have a place."""
         return list(self._places)
 
     def take(self, session: Session, host: str, key: bytes) -> tuple[bool, Session | None]:
-        """The peer at `host`, whose key this is, asks for a place. Whether it has one now, and who has lost one for
-        that."""
+        """Give the peer at `host`, whose key this is, a place if possible. Return whether it has one now, and the
+        session that has lost one for it."""
         name, evicted = session.name, None
         if name in self._places:
             self._remove(name)
@@ -57,7 +58,9 @@ class Places:
         return True, evicted
 
     def _make_room(self, mine: int) -> Session | None:
-        """Take a place from the address that has most, for one that has `mine`; None: none has two more."""
+        """Take a place from the address that has most, for one that has `mine`; return None if no address
+        has two more.
+        """
         greediest = max(self._sizes, default=0)
         if greediest < mine + 2:
             return None
@@ -68,13 +71,13 @@ class Places:
         raise AssertionError("an origin has places, and none of them is there")
 
     def leave(self, session: Session) -> None:
-        """The peer needs none any more. Another session may have the place of that name."""
+        """Free the peer's place. Another session may have the place of that name."""
         place = self._places.get(session.name)
         if place is not None and place.session is session:
             self._remove(session.name)
 
     def call(self, name: str) -> Session | None:
-        """Somebody calls the node `name`: its session, if it has a place."""
+        """Return the session of the node `name`, which is called, if it has a place."""
         place = self._places.pop(name, None)
         if place is None:
             return None
@@ -82,7 +85,9 @@ class Places:
         return place.session
 
     def mend(self) -> None:
-        """See `containment`: nodes that are not connected have none, and all counts are what they are counts of."""
+        """Repair the table (see `containment`): nodes that are not connected have no place, and all counts
+        are right.
+        """
         self._places = {name: each for name, each in self._places.items() if each.session.connection is not None}
         self._of_key = Counter(each.key for each in self._places.values())
         self._of_origin = Counter(each.origin for each in self._places.values())

@@ -1,4 +1,4 @@
-"""The sessions of one node, by the names of the peers: never more than it has room for, unless none can be spared."""
+"""The sessions of one node, by the names of the peers: never more than its capacity, unless none can be spared."""
 
 from collections.abc import Callable, Iterable
 
@@ -9,12 +9,12 @@ from net.session.session import Session
 
 
 class SessionTable:
-    """See the module's text."""
+    """The sessions with known peers, up to a limit."""
 
     def __init__(
         self, our: str, config: NetworkConfig, switchboard: Switchboard, entropy: Callable[[int], bytes]
     ) -> None:
-        """`our`: this node's name."""
+        """`our` is this node's name."""
         self._our = our
         self._routers = config.routers
         self._credit = (config.credit_bytes, config.credit_messages)
@@ -23,18 +23,18 @@ class SessionTable:
         self._entropy = entropy
         self._by_name: dict[str, Session] = {}
         self._idle: set[str] = set()
-        """Who could be forgotten at the last sweep."""
+        """Names of the peers that could be forgotten at the last sweep."""
 
     def get(self, name: str) -> Session | None:
-        """The session with `name`, if there is one."""
+        """Return the session with `name`, or None."""
         return self._by_name.get(name)
 
     def all(self) -> list[Session]:
-        """All sessions, oldest first."""
+        """Return all sessions, oldest first."""
         return list(self._by_name.values())
 
     def obtain(self, name: str) -> Session | None:
-        """The session with `name`, made if need be; None if there is no room."""
+        """Return the session with `name`, made if need be, or None if there is no capacity."""
         session = self._by_name.get(name)
         if session is None:
             if not self._make_room():
@@ -43,7 +43,7 @@ class SessionTable:
         return session
 
     def guest(self, name: str) -> Session:
-        """A session with somebody who has not registered that name yet; it is in no table."""
+        """Return a session with a peer that has not registered that name yet; it is in no table."""
         return self._new(name, guest=True)
 
     def take(self, name: str) -> Session | None:
@@ -51,15 +51,15 @@ class SessionTable:
         return self._by_name.pop(name, None)
 
     def forget(self, names: Iterable[str]) -> None:
-        """These names are nobody's any more: their sessions go, where that costs nothing."""
+        """Forget the sessions of these names, which are nobody's any more, where that costs nothing."""
         awaited = self._awaited()
         for session in filter(None, map(self._by_name.get, names)):
             if session.idle and not self._is_wanted(session, awaited):
                 del self._by_name[session.name]
 
     def sweep(self, keep: str | None) -> bool:
-        """Forget whoever could be forgotten at no cost at the last sweep and can be now, but `keep`; whether there is
-        anybody to look at again."""
+        """Forget each peer but `keep` that could be forgotten at no cost at the last sweep and can be now; return
+        whether there is any to look at again."""
         awaited = self._awaited()
         idle = {each.name for each in self._by_name.values() if each.idle and not self._is_wanted(each, awaited)}
         idle.discard(keep or "")
@@ -69,21 +69,23 @@ class SessionTable:
         return bool(self._idle)
 
     def admit(self, session: Session) -> None:
-        """Add one that was a guest. Where no room can be made it is one more: then all are connected, or wanted."""
+        """Add a session that was a guest's. If no other can be forgotten, there is one too many: all are connected, or
+        wanted."""
         if session.name not in self._by_name:
             self._make_room()
         self._by_name[session.name] = session
 
     def renew(self, session: Session) -> None:
-        """Put one that knows nothing of its peer in the place of this one, if it has one."""
+        """Replace this session, if it is in the table, with a fresh one that knows nothing of its peer."""
         if self._by_name.get(session.name) is session:
             fresh = self._new(session.name, guest=False)
             fresh.succeed(session)
             self._by_name[session.name] = fresh
 
     def _make_room(self) -> bool:
-        """Forget the oldest peer that can be forgotten at no cost, if there are too many; False: there is none. One
-        whose resume frame is awaited is not such, and a router of ours is not either: nobody reaches us without."""
+        """Forget the oldest peer that can be forgotten at no cost, if there are too many; return False if there is
+        none. A peer whose resume frame is awaited cannot be, nor can a router of this node, which nobody reaches
+        without it."""
         if len(self._by_name) < MAX_SESSIONS:
             return True
         awaited = self._awaited()

@@ -37,7 +37,7 @@ from net.session.session import Connection, Session
 
 
 class Sessions:
-    """See the module's text."""
+    """The senders that wait for capacity."""
 
     def __init__(self, context: Context, answered: Callable[[str, Answer, float], None]) -> None:
         """`answered` is told of every lookup that has ended: name, outcome, now."""
@@ -56,17 +56,17 @@ class Sessions:
         self.table = SessionTable(identity.name, config, switchboard, context.entropy)
         self.routers = OwnRouters(config.routers)
         self.keeps_routers = False
-        """Whether there is to be a session with each of them."""
+        """Whether to keep a session with each of this node's routers."""
         self._seekers: dict[str, set[str]] = {}
-        """Names that are being looked up, and whose sessions wait for that."""
-        self._ways = Routes(identity.name, directory)
+        """Names that are being looked up, and the peers whose sessions wait for each."""
+        self._routes = Routes(identity.name, directory)
         self._penalties = Penalties()
         self._down = False
         self.probes = Probes(events.append)
         self.timers: Timers[str] = Timers()
-        """One deadline per session: of what `reach` waits for."""
+        """One deadline for each session: of what `reach` waits for."""
         self.sweep_at: float | None = None
-        """When peers that are gone are forgotten; None: nobody has gone since nobody was left to forget."""
+        """When peers that are gone are forgotten; None: none has gone since the last was forgotten."""
         self.resolver = Resolver(
             identity,
             directory,
@@ -78,8 +78,8 @@ class Sessions:
         )
 
     def admit(self, session: Session, connection: Connection, now: float) -> None:
-        """A guest has got its name: it is a peer from now on. If the name has a session already, with a former key or
-        since before its record expired, that one ends, and what waits in it goes on with the guest."""
+        """Make a peer of a guest that has got its name. If the name has a session already, with a former key or since
+        before its record expired, that one ends, and what waits in it goes on with the guest."""
         former = self.table.get(session.name)
         if former is not None:
             self._supersede(former, session)
@@ -100,7 +100,7 @@ class Sessions:
     # --- connections come ---
 
     def handshake(self, *, initiator: bool, circuit: Circuit | None = None) -> Handshake:
-        """One side of a new handshake, with this boot's static key; `circuit`: for a leg of one."""
+        """Return one side of a new handshake, with this boot's static key; `circuit` is for a leg of one."""
         handshake = Handshake(
             self._identity,
             self.resolver.own_record,
@@ -113,13 +113,13 @@ class Sessions:
         return handshake
 
     def choose(self, session: Session, connection: Connection) -> None:
-        """As the arbiter: this connection carries the session from now on."""
+        """Let this connection carry the session from now on, as the arbiter."""
         old = session.connection
         self._switchboard.queue(connection, session.choose(connection))
         self.replaced(session, old)
 
     def replaced(self, session: Session, old: Connection | None) -> None:
-        """Close what `session.connection` has made superfluous."""
+        """Close the connection that `session.connection` has made superfluous."""
         if old is not None and old is not session.connection and not old.closed:
             self._switchboard.close(old, GoodbyeCode.REPLACED)
         attempt = self._switchboard.get(session.attempt)
@@ -128,7 +128,7 @@ class Sessions:
             self._switchboard.close(attempt, None)
 
     def live(self, session: Session, connection: Connection, now: float) -> None:
-        """Both resume frames have passed: messages can."""
+        """Let messages pass: both resume frames have."""
         connection.stage = Stage.LIVE
         session.live = True
         session.reach = None
@@ -155,14 +155,15 @@ class Sessions:
     # --- this node's routers ---
 
     def endpoint(self, session: Session) -> Endpoint | None:
-        """Where the peer can be dialed: where it was, or, if it has dialed or came through a router, by its record."""
+        """Return where the peer can be dialed: where it was, or, if it has dialed or came through a router, by its
+        record."""
         if session.connection is not None and session.connection.endpoint is not None:
             return session.connection.endpoint
         record = self._directory.find(session.name)
         return record.endpoints[0] if record is not None and record.endpoints else None
 
     def keep_routers(self, now: float) -> None:
-        """Have a session with each of them from now on."""
+        """Keep a session with each router of this node from now on."""
         for name in self.routers.names:
             session = self.table.obtain(name)
             if session is not None:
@@ -181,7 +182,8 @@ class Sessions:
             self._switchboard.queue(session.connection, Reserve())
 
     def reserved(self, session: Session, now: float, *, accepted: bool) -> None:
-        """The router keeps a place for us; or it has none, or none any more: then it is asked again in a while."""
+        """Note the router's answer: it keeps a place, or it has none, or none any more; then it is asked again in a
+        while."""
         if not accepted:
             self.timers.set(session.name, now + ROUTER_RETRY_SECONDS)
         news = self.routers.answered(session.name, accepted=accepted)
@@ -191,17 +193,19 @@ class Sessions:
     # --- misbehaviour ---
 
     def punish(self, session: Session, violation: ProtocolViolation, now: float) -> None:
-        """A peer that has proven its name did this: there may be a pause before it is let in or dialed again."""
+        """Punish a peer with a proven name for a violation: there may be a pause before it is let in or
+        dialed again.
+        """
         seconds = self._penalties.punish(session.name, violation, now)
         if seconds is not None:
             self._events.append(Log(f"{session.name} is not let in or dialed for {seconds:g} s: {violation}"))
 
     def refuse(self, session: Session, now: float) -> None:
-        """The peer takes no messages: fail those that are there, though it can be reached."""
+        """Fail the messages to a peer that takes none, though it can be reached."""
         self._give_up(session, FailureReason.NO_CREDIT, now)
 
     def check_pause(self, name: str, now: float) -> None:
-        """Raises Paused if a peer that proves that name is not let in now."""
+        """Raise Paused if a peer that proves that name is not let in now."""
         until = self._penalties.until(name, now)
         if until is not None:
             raise Paused(f"{name} broke the protocol, and is not let in for another {until - now:.0f} s")
@@ -209,7 +213,7 @@ class Sessions:
     # --- connections go ---
 
     def gone(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
-        """A connection is forgotten: carry on with whoever relied on it. `farewell`: the peer meant it to end."""
+        """Let those that relied on a connection that is forgotten carry on. `farewell`: the peer meant it to end."""
         session = connection.session
         self._left(now)
         self._note_end(connection, reason, now)
@@ -229,13 +233,13 @@ class Sessions:
                 self._attempt_failed(owner, reason, now)
 
     def _distrust(self, session: Session, router: str) -> None:
-        """A circuit through it broke. Perhaps that was its intent: then every circuit there would break, and always
-        after the resume frames, which end the episode that would have come to the next router."""
+        """Prefer other routers to this one, since a circuit through it broke. It may break every circuit on purpose,
+        and always after the resume frames, which end the episode that would have come to the next router."""
         others = [name for name in session.distrusted if name != router]
         session.distrusted = [*others, router][-MAX_ENDPOINTS:]
 
     def _note_end(self, connection: Connection, reason: FailureReason, now: float) -> None:
-        """Write down, and tell who watches, why a connection with a known peer ended."""
+        """Log why a connection with a known peer ended, and report it to probes."""
         name = connection.session.name if connection.session is not None else connection.owner
         session = self.table.get(name) if name is not None else None
         if session is None or connection.why is None or connection.session not in (None, session):
@@ -249,27 +253,27 @@ class Sessions:
             self._step(session, session.reach.failed(reason, now, self._jitter()), now)
 
     def _revive(self, session: Session, now: float, *, dialer: bool, farewell: bool) -> None:
-        """Its connection broke: whoever dialed it, or has something to send, dials; the other waits for that. A node
-        always dials its routers: without them it is not reached."""
+        """Seek a new connection for a session whose connection broke: the side that dialed, or has something to send,
+        dials; the other waits for that. A node always dials its routers: without them it is not reached."""
         if session.guest or self._down:
             return
         dialer = (dialer and not farewell) or session.name in self.routers
         session.reach = reach = self._new_reach(session, now, reviving=True)
         reach.farewell = farewell
         asking = self._is_registrar(session) and self.resolver.busy
-        session.asked.clear()
+        session.looked_up_names.clear()
         if session.outbox.messages or dialer or asking:
             self._step(session, reach.pause(now, self._jitter(), dialer=dialer), now)
         else:
             self._step(session, reach.expect(), now)
 
     def _left(self, now: float) -> None:
-        """Somebody may be gone for good."""
+        """Note that a peer may be gone for good."""
         if self.sweep_at is None:
             self.sweep_at = now + FORGET_SECONDS
 
     def on_timer(self, now: float) -> None:
-        """Forget who has been gone for a while."""
+        """Forget the peers that have been gone for a while."""
         if self.sweep_at is not None and self.sweep_at <= now:
             again = self.table.sweep(self._genesis.name if self._genesis is not None else None)
             self.sweep_at = now + FORGET_SECONDS if again and not self._down else None
@@ -277,12 +281,12 @@ class Sessions:
     # --- connections are sought ---
 
     def probe(self, name: str, token: object, now: float) -> None:
-        """See `peers.Network.probe`."""
+        """Begin a probe of `name` (see `network.Network.probe`)."""
         if not self.probes.begin(name, token, now):
             return
         session, record = self.table.obtain(name), self._directory.find(name)
         if record is not None:
-            self.probes.tell(token, NameFound(record, asked=False))
+            self.probes.tell(token, NameFound(record, fresh=False))
         if session is None:
             self.probes.end(token, ProbeOutcome.BUSY, None)
         elif session.live and session.connection is not None:
@@ -294,7 +298,7 @@ class Sessions:
             self.advance(session, now)
 
     def _ping(self, session: Session, connection: Connection, now: float) -> None:
-        """Measure how far the peer is; while somebody watches, it has to answer as after silence."""
+        """Measure the round trip to the peer; while there is a probe, the peer has to answer as after silence."""
         self._switchboard.ping(connection, now)
         if not session.guest and self.probes.watched(session.name):
             if not connection.pinged:
@@ -303,7 +307,7 @@ class Sessions:
             self.probes.pinging(session.name, connection.host, now)
 
     def advance(self, session: Session, now: float) -> None:
-        """There is something to send: send it, or see to a connection."""
+        """Send what there is to send, or seek a connection for it."""
         if session.live:
             self._switchboard.signal(session.connection)
             return
@@ -311,32 +315,32 @@ class Sessions:
             return
         if session.reach is not None and not session.reach.passive:
             return
-        session.asked.clear()
+        session.looked_up_names.clear()
         record = self._directory.find(session.name)
-        ways = self._ways.known(session, record)
-        unknown = record is None or (not ways and self._ways.unknown_routers(session, record))
+        routes = self._routes.known(session, record)
+        unknown = record is None or (not routes and self._routes.unknown_routers(session, record))
         if self._genesis is not None and unknown:
             session.reach = None
             self._look_up(session, now)
-        elif session.reach is not None and not ways:
+        elif session.reach is not None and not routes:
             return  # the other side is expected to dial, and nobody else can
         elif record is not None:
-            # Who only waits for the other side to dial again must not take a refusal for the end either.
+            # A side that only waits for the other to dial again must not take a refusal for the end either.
             broken = session.reach is not None and not session.reach.farewell
             session.reach = self._new_reach(session, now, reviving=broken)
-            self._step(session, session.reach.begin(ways, now, self._jitter()), now)
+            self._step(session, session.reach.begin(routes, now, self._jitter()), now)
         else:
             self._give_up(session, FailureReason.NO_SUCH_NAME, now)
 
     def due(self, name: str, now: float) -> None:
-        """The deadline of a session has come."""
+        """Act on the deadline of a session."""
         session = self.table.get(name)
         # With a connection, its handshake is nearly through; should it fail after all, `gone` carries on.
         if session is None:
             return
         if session.reach is not None and session.connection is None:
-            ways = self._ways.known(session, self._directory.find(name))
-            self._step(session, session.reach.woken(ways, now, self._jitter()), now)
+            routes = self._routes.known(session, self._directory.find(name))
+            self._step(session, session.reach.woken(routes, now, self._jitter()), now)
         elif name in self.routers and not self._down:
             if session.live:
                 self.reserve(session)
@@ -353,7 +357,7 @@ class Sessions:
     # --- what our own failures leave (`containment`) ---
 
     def reset(self, session: Session, now: float) -> None:
-        """Let it begin anew, whatever state it is in: its connections end, and what waits in it comes back."""
+        """Let a session begin anew, whatever state it is in: its connections end, and what waits in it comes back."""
         for connection in self._switchboard.all():
             if connection.session is session or connection.number == session.attempt:
                 self._switchboard.abandon(connection, GoodbyeCode.INTERNAL)
@@ -364,7 +368,7 @@ class Sessions:
         session.unbind()
         session.reach, session.attempt = None, None
         session.looking.clear()
-        if self.table.get(session.name) is session:  # no guest, and none that has begun anew before
+        if self.table.get(session.name) is session:  # not a guest, nor one that has begun anew before
             self.timers.set(session.name, None)
             self.table.renew(session)
         if session.up:
@@ -376,13 +380,13 @@ class Sessions:
         vitals.enter(PeerState.IDLE, now)
 
     def blame(self, name: str | None) -> None:
-        """Our own code has failed while it dealt with that peer, if it has a name."""
+        """Note that our own code has failed while it dealt with that peer, if it has a name."""
         session = self.table.get(name) if name is not None else None
         if session is not None:
             session.vitals.failures += 1
 
     def mend(self, now: float) -> None:
-        """See `containment`."""
+        """Repair the tables (see `containment`)."""
         for session in self.table.all():
             if self._is_stranded(session):
                 self.reset(session, now)
@@ -405,7 +409,7 @@ class Sessions:
         return session is not None and (session.guest or session is self.table.get(session.name))
 
     def _is_stranded(self, session: Session) -> bool:
-        """Whether it is half done, or nothing would carry it on any more."""
+        """Return whether a session is half done, or nothing would carry it on any more."""
         connection = session.connection
         if session.outbox.leaving:
             return True
@@ -423,7 +427,7 @@ class Sessions:
         return self._genesis is not None and session.name == self._genesis.name
 
     def _new_reach(self, session: Session, now: float, *, reviving: bool, fresh: bool = False) -> Reach:
-        """`fresh`: the record was fetched from the registrar just now."""
+        """Return a new episode of reaching the peer. `fresh`: its record was fetched from the registrar just now."""
         is_registrar = self._is_registrar(session)
         may_look_up = self._genesis is not None and not is_registrar and not fresh
         deadline = now + self._config.recovery_seconds
@@ -432,17 +436,17 @@ class Sessions:
     def _step(self, session: Session, step: Step, now: float) -> None:
         """Do what the episode of reaching the peer wants next."""
         match step:
-            case Try(way) if way.router is not None and self._penalties.until(way.router, now) is not None:
-                assert session.reach is not None  # the next way, then
+            case Try(route) if route.router is not None and self._penalties.until(route.router, now) is not None:
+                assert session.reach is not None  # the next route, then
                 self._step(session, session.reach.failed(FailureReason.UNREACHABLE, now, self._jitter()), now)
             case Try() if (paused_until := self._penalties.until(session.name, now)) is not None:
                 assert session.reach is not None
                 self.timers.set(session.name, min(paused_until, session.reach.deadline))
-            case Try(way, until):
-                circuit = Connect(session.name) if way.router is not None else None
+            case Try(route, until):
+                circuit = Connect(session.name) if route.router is not None else None
                 handshake = self.handshake(initiator=True, circuit=circuit)
-                name = way.router or session.name
-                attempt = self._switchboard.dial(name, way.endpoint, handshake, until=until, now=now)
+                name = route.router or session.name
+                attempt = self._switchboard.dial(name, route.endpoint, handshake, until=until, now=now)
                 attempt.owner = session.name
                 session.attempt = attempt.number
                 self.timers.set(session.name, None)
@@ -458,7 +462,7 @@ class Sessions:
         session.note(now)
 
     def _give_up(self, session: Session, reason: FailureReason, now: float) -> None:
-        """The peer cannot be reached: fail all that was for it."""
+        """Fail all that was for a peer that cannot be reached."""
         session.reach = None
         session.looking.clear()
         session.attempt = None
@@ -486,16 +490,16 @@ class Sessions:
     # --- lookups ---
 
     def _look_up(self, session: Session, now: float) -> None:
-        """Look up the peer, and afresh its routers too: they may be where they were not before."""
-        self._seek(session, self._ways.names(session), now)
+        """Look up the peer, and its routers afresh: they may have moved."""
+        self._seek(session, self._routes.names(session), now)
 
     def _refresh(self, session: Session, now: float) -> None:
-        """The same, with nobody who waits for the answers."""
-        self._ask_for(self._ways.names(session), now)
+        """Look up the peer and its routers, with no session that waits for the answers."""
+        self._ask_for(self._routes.names(session), now)
 
     def _seek(self, session: Session, names: set[str], now: float) -> None:
-        session.looking = self._ways.askable(names)
-        session.asked |= names
+        session.looking = self._routes.askable(names)
+        session.looked_up_names |= names
         session.note(now)
         for name in session.looking:
             self._seekers.setdefault(name, set()).add(session.name)
@@ -507,7 +511,7 @@ class Sessions:
         self.serve_resolver(now)
 
     def look_up(self, name: str, now: float) -> None:
-        """Ask the registrar for `name`; `answered` will be told."""
+        """Ask the registrar for `name`; `answered` will be called."""
         self.resolver.look_up(name, now)
         self.serve_resolver(now)
 
@@ -526,7 +530,7 @@ class Sessions:
             self._looked_up(*answer, now)
 
     def _looked_up(self, name: str, answer: Answer, now: float) -> None:
-        """A lookup has ended: go on with whoever waits for it."""
+        """Let the sessions that wait for a lookup go on, now that it has ended."""
         if name == self._identity.name:
             self.resolver.answer_registration(answer, now)
             self.serve_resolver(now)
@@ -549,18 +553,18 @@ class Sessions:
             self._reach_on(session, now)
 
     def _reach_on(self, session: Session, now: float) -> None:
-        """The lookups that an episode waited for have ended."""
+        """Go on with an episode whose lookups have ended."""
         if session.connection is not None:
             return  # as in `due`; to give up would change the epoch that the resume frame on its way has told
         record = self._directory.find(session.name)
-        routers = self._ways.unknown_routers(session, record) if record is not None else set()
+        routers = self._routes.unknown_routers(session, record) if record is not None else set()
         if routers:
             self._seek(session, routers, now)
         elif session.reach is not None:
-            self._step(session, session.reach.looked_up(self._ways.known(session, record), now, self._jitter()), now)
+            self._step(session, session.reach.looked_up(self._routes.known(session, record), now, self._jitter()), now)
         elif record is not None:
             session.reach = self._new_reach(session, now, reviving=False, fresh=True)
-            self._step(session, session.reach.begin(self._ways.known(session, record), now, self._jitter()), now)
+            self._step(session, session.reach.begin(self._routes.known(session, record), now, self._jitter()), now)
         else:
             unknown = session.looked_up is Answer.UNKNOWN
             self._give_up(session, FailureReason.NO_SUCH_NAME if unknown else FailureReason.NO_REGISTRAR, now)

@@ -1,1 +1,1 @@
-"""What two nodes owe each other, and the encrypted channel below that; imports `base` to `contract`."""
+"""What two nodes owe each other, and the encrypted channel below that. Imports folders from `base` to `contract`."""

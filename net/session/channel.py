@@ -1,4 +1,4 @@
-"""A channel to a peer: its handshake, then its records. Knows no session's rules and makes no decision."""
+"""A channel to a peer: its handshake, then its records. It knows no rules of sessions and makes no decisions."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -26,22 +26,22 @@ from net.session.sealing import LENGTH, Opener, Sealer, Splitter
 _RECORD_OVERHEAD = LENGTH.size + TAG_BYTES
 _WHOLE_RECORD = MAX_RECORD_BYTES + LENGTH.size
 _LEAST_ROOM = 256
-"""A record with less room than this is not begun at the end of a buffer."""
+"""A record is not begun at the end of a buffer that has less space than this, in bytes."""
 
 
 class Stage(IntEnum):
     """How far a connection has come."""
 
     DIALING = 0
-    """The driver has been asked for it."""
+    """The driver was told to open it."""
     HANDSHAKE = 1
     """Handshake messages pass."""
     VERIFYING = 2
-    """The handshake is through; whether the name belongs to the key is being looked up."""
+    """The handshake is finished; whether the name belongs to the key is being looked up."""
     LEG = 3
-    """The peer is who it says, and the connection is to be a leg of a circuit: the router's word is awaited."""
+    """The peer is believed, and the connection is to be a leg of a circuit: the router's answer is awaited."""
     WAITING = 4
-    """The peer is who it says; its resume frame is awaited."""
+    """The peer is believed; its resume frame is awaited."""
     LIVE = 5
     """Messages pass."""
     SPLICED = 6
@@ -55,17 +55,17 @@ class HoldReason(IntFlag):
     RELAY = 1
     """The circuit's other leg takes no more."""
     REPLIES = 2
-    """The peer asks, and does not read what it is answered."""
+    """The peer asks, and does not read the answers."""
     BACKLOG = 4
     """What was read before is not handled yet (`backlog`)."""
 
 
 _HANDSHAKE, _LIVE = Stage.HANDSHAKE, Stage.LIVE
-"""Names of their own: looking up a member of an enumeration takes 70 nanoseconds, this 5."""
+"""Module-level names: looking up a member of an enumeration takes 70 nanoseconds, this takes 5."""
 
 
 def _kept(frame: Data) -> Data:
-    """The same, whose chunk is not in memory that will be used for the next record."""
+    """Return the same frame with its chunk copied out of memory that the next record will use."""
     return frame if type(frame.chunk.obj) is bytes else frame._replace(chunk=memoryview(bytes(frame.chunk)))
 
 
@@ -75,30 +75,30 @@ class Deferred:
     __slots__ = ("began", "bytes", "frames", "pieces", "since")
 
     def __init__(self, frames: Iterable[Data | Control], now: float) -> None:
-        """`frames`: the rest of a record that is decrypted; their chunks are copied."""
+        """`frames` is the rest of a record that is decrypted; their chunks are copied."""
         self.frames = [_kept(frame) if type(frame) is Data else frame for frame in frames]
         self.pieces: deque[bytes] = deque()
-        """Records behind that."""
+        """Records that came after the frames."""
         self.bytes = 0
-        """Of those."""
+        """Bytes of these records."""
         self.began = now
         """Since when nothing is read."""
         self.since = now
-        """Since when it has not gone on."""
+        """Since when nothing of it was handled."""
 
     def add_piece(self, piece: Buffer) -> None:
-        """Behind all that is there."""
+        """Add a record behind all that is there."""
         self.pieces.append(bytes(piece))
         self.bytes += len(piece) + HELD_PIECE_OVERHEAD_BYTES
 
     def take_piece(self) -> bytes:
-        """The first record."""
+        """Remove the first record and return it."""
         piece = self.pieces.popleft()
         self.bytes -= len(piece) + HELD_PIECE_OVERHEAD_BYTES
         return piece
 
     def follow(self, former: "Deferred") -> None:
-        """It has gone on; what is left of it is behind these frames."""
+        """Take over what is left of `former`, of which a part was handled, behind these frames."""
         self.pieces, self.bytes, self.began = former.pieces, former.bytes, former.began
 
 
@@ -111,7 +111,8 @@ class Carried(Protocol):
 
 
 class Channel:
-    """See the module's text. `stage` and the timing fields are set by `reception` and `sessions`."""
+    """One connection to a peer: it makes handshake messages and records, and reads them. `stage` and the timing fields
+    are set by `reception` and `sessions`."""
 
     __slots__ = (
         "_controls",
@@ -148,31 +149,31 @@ class Channel:
     )
 
     def __init__(self, number: int, handshake: Handshake, *, dialed: str | None, host: str, now: float) -> None:
-        """`dialed`: the name of the node that was dialed; None for a connection that was accepted from `host`."""
+        """`dialed` is the name of the node that was dialed; None for a connection that was accepted from `host`."""
         self.number = number
         self.handshake = handshake
         self.dialed = dialed
         self.host = host
         self.why: str | None = "the connection broke"
-        """Why it ends, in words; None: another has taken its place."""
+        """Why the connection ends, in words; None: another one has taken its place."""
         self.stage = Stage.DIALING if dialed is not None else Stage.HANDSHAKE
         self.owner = dialed
-        """Whose session the dial is for: the node that was dialed, or the one behind that router."""
+        """The peer for whose session this was dialed: the node that was dialed, or the one behind that router."""
         self.endpoint: Endpoint | None = None
-        """Where it was dialed."""
+        """The address that was dialed."""
         self.via: str | None = None
-        """The router whose circuit it is."""
+        """The router whose circuit the connection is."""
         self.holds = HoldReason.NONE
-        """Why the driver was told to read no more from it."""
+        """Why the driver was told to stop reading from the connection."""
         self.payer: Account | None = None
-        """At a router: the caller's, which has what waits to be passed on."""
+        """At a router: the account of the caller, which pays for what waits to be passed on."""
         self.raw_bytes = 0
         """Memory of what waits to be written and is not encrypted here: handshake messages, and a partner's bytes."""
         self.session: Carried | None = None
         self.greeting: Greeting | None = None
         self.closed = False
         self.half_open = dialed is None
-        """Whether it counts against the caps of unfinished handshakes."""
+        """Whether the connection counts against the caps on unfinished handshakes."""
         self.signalled = False
         """Whether a Writable event is out."""
         self.last_heard = now
@@ -187,28 +188,28 @@ class Channel:
         self.held: list[bytes] = []
         """Records that came before it was decided whether the peer is believed."""
         self.held_bytes = 0
-        """What they take in memory."""
+        """Memory that these records take, in bytes."""
         self.met = 0
-        """Counts up from connection to connection, from 1: given when the other side's first handshake message comes.
-        A message from before that and one from behind it come from there, so the process there was alive at that
-        moment; processes of one node that follow each other have numbers in the same order."""
+        """A number that grows from connection to connection, from 1, given when the other side's first handshake
+        message comes. The peer's process was alive at that moment, since it sent messages before and after it; so
+        processes of one node that follow each other have numbers in the same order."""
         self._raw: list[bytes] = []
         self._controls: deque[bytes] = deque()
         self.control_bytes = 0
-        """Memory of the control frames that wait to be written."""
+        """Memory of the control frames that wait to be written, in bytes."""
         self._sealer: Sealer | None = None
         self.opener: Opener | None = None
-        """Decrypts its records; None: the handshake is not through."""
+        """Decrypts the peer's records; None: the handshake is not finished."""
 
     # --- handshake ---
 
     def begin(self) -> None:
-        """The connection that was dialed is there: send message 1."""
+        """Send message 1 on a dialed connection that is open now."""
         self.stage = Stage.HANDSHAKE
         self._send_handshake(self.handshake.begin())
 
     def read_handshake_untrusted(self, message: Buffer) -> Greeting | None:
-        """Take a handshake message; the peer's greeting once it came. Raises BadHandshake."""
+        """Read a handshake message; return the peer's greeting if it has come. Raises BadHandshake."""
         greeting = self.handshake.read_untrusted(message)
         if greeting is None:
             self._send_handshake(self.handshake.write())
@@ -219,19 +220,20 @@ class Channel:
         return greeting
 
     def finish_handshake(self) -> None:
-        """The peer that was dialed is believed: send message 3."""
+        """Send message 3, since the peer that was dialed is believed."""
         self._send_handshake(self.handshake.write())
         self._split()
 
     def check_expected(self) -> None:
-        """Raises BadHandshake if what has arrived so far cannot become a handshake message: no waiting for junk."""
+        """Raise BadHandshake if what has arrived so far cannot become a handshake message, so that junk is not waited
+        for."""
         if self.stage is not _HANDSHAKE:
             return
         expected = self.splitter.expected()
         if expected is None:
             return
         if expected > MAX_HANDSHAKE_BYTES or (self.handshake.awaits_first and expected != FIRST_MESSAGE_BYTES):
-            raise BadHandshake("this is no handshake")
+            raise BadHandshake("this is not a handshake")
 
     def _send_handshake(self, message: bytes) -> None:
         self.queue_raw(LENGTH.pack(len(message)) + message)
@@ -258,11 +260,11 @@ class Channel:
             self.payer.add(size)
 
     def queue_record(self, frame: Control) -> None:
-        """Send a control frame, encrypted now: raw bytes may follow it."""
+        """Send a control frame, encrypted now, so that raw bytes may follow it."""
         self.queue_raw(self._seal(frame))
 
     def farewell(self, code: GoodbyeCode | None) -> bytes:
-        """The last bytes: what of the handshake is unsent, and a goodbye if the peer can decrypt one."""
+        """Return the last bytes to write: unsent handshake messages, and a goodbye if the peer can decrypt one."""
         parts = self._take_raw()
         if code is not None and self._sealer is not None and self.stage is not Stage.SPLICED:
             parts.append(self._seal(Goodbye(code)))
@@ -275,7 +277,7 @@ class Channel:
         return parts
 
     def drop(self) -> None:
-        """It is gone: nothing more of it is written."""
+        """Drop all that waits, since the connection is gone."""
         self.closed = True
         self._take_raw()
 
@@ -289,7 +291,7 @@ class Channel:
 
     @property
     def writable(self) -> bool:
-        """Whether `fill` may give something."""
+        """Whether `fill` may return anything."""
         if self._raw or self._controls:
             return True
         session = self.session
@@ -298,7 +300,7 @@ class Channel:
         return session.inbox.has_acks or session.outbox.writable
 
     def fill(self, limit: int) -> list[Buffer]:
-        """All there is to write, encrypted now; but at most about `limit` bytes of it."""
+        """Return what there is to write, at most about `limit` bytes of it, encrypted now."""
         buffers: list[Buffer] = [*self._take_raw()] if self._raw else []
         controls, session = self._controls, self.session
         if self._sealer is None:
@@ -345,12 +347,12 @@ class Channel:
 
     @property
     def router(self) -> str | None:
-        """The router that it goes through, or is to go through; None: it is direct."""
+        """The router that the connection goes through, or is to go through; None: it is direct."""
         return self.via or (self.dialed if self.owner != self.dialed else None)
 
     @property
     def port(self) -> int | None:
-        """The port that was dialed; None: the peer has dialed, or it is a circuit."""
+        """The port that was dialed; None: the peer has dialed, or this is a circuit."""
         return self.endpoint.port if self.endpoint is not None else None
 
     @property
@@ -361,7 +363,7 @@ class Channel:
 
     @property
     def peer(self) -> str:
-        """The node at the other end, or its address as long as that has not said who it is."""
+        """The node at the other end, or its address as long as it has not given a name."""
         return self.session.name if self.session is not None else self.dialed or self.host
 
     def __str__(self) -> str:

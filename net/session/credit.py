@@ -1,9 +1,9 @@
-"""How the credit that a peer gives is shared among the processes there, so that no stuck one uses it up.
+"""How a peer's credit is shared among its processes, so that a stuck one does not use it up.
 
 With `C` the peer's credit, a target may have begun and unacknowledged at most `f * f / (8 * C)`, where `f` is what
-would be free if it had nothing: an eighth while nobody else has anything, and less, the less is free. A stuck target
-keeps what it has; `k` of them leave at least `C * 8 / (8 + k)`, and of that the next one's share is never nothing. (A
-share that is a fraction of `f` itself, Choudhury and Hahne's dynamic threshold, would leave `C * (7 / 8) ** k`: a
+would be free if it had nothing: an eighth while no other target has anything, and less, the less is free. A stuck
+target keeps what it has; `k` of them leave at least `C * 8 / (8 + k)`, and the next one's share of that is never zero.
+(A share that is a fraction of `f` itself, Choudhury and Hahne's dynamic threshold, would leave `C * (7 / 8) ** k`: a
 stuck target never gives back what it took while more was free. A share that counts the active targets holds up many
 healthy ones.) Bytes and messages are shared alike. Two exceptions:
 
@@ -30,7 +30,7 @@ S = TypeVar("S")
 
 
 class Share(Generic[S]):
-    """What one target has of the credit, and who waits for more."""
+    """One target's part of the credit, and the streams that wait for more."""
 
     __slots__ = ("blocked", "cost", "count", "key", "turn", "users")
 
@@ -39,18 +39,18 @@ class Share(Generic[S]):
         self.cost = 0
         """Credit of its messages that have begun and are not acknowledged, in bytes."""
         self.count = 0
-        """Their number."""
+        """Number of its messages that have begun and are not acknowledged."""
         self.users = 0
         """Messages to it, begun or not."""
         self.blocked: deque[S] | None = None
-        """Streams whose next message waits for credit, in order; None: there never was one. (Most shares live for one
+        """Streams whose next message waits for credit, in order; None: there was never one. (Most shares live for one
         message, and a deque is the largest part of one.)"""
         self.turn: S | None = None
-        """The one of them that may try."""
+        """The blocked stream that may try now."""
 
 
 class Shares(Generic[S]):
-    """All credit of one session."""
+    """All credit of one session, shared among targets."""
 
     __slots__ = (
         "_ample_bytes",
@@ -68,30 +68,30 @@ class Shares(Generic[S]):
     def __init__(self) -> None:
         self._by_key: dict[bytes, Share[S]] = {}
         self.starved: dict[Share[S], None] = {}
-        """Those with blocked streams, in order."""
+        """Shares with blocked streams, in order."""
         self._credit_bytes = 0
         self._credit_messages = 0
         self._ample_bytes = 0
-        """While all together take no more than half of an eighth, `a`, nobody has more than its share, for `a * 8 * C`
-        is less than `(C - a) ** 2`: that is all that almost every message needs to know."""
+        """While all together take no more than half of an eighth, `a`, no target has more than its share, for `a * 8 *
+        C` is less than `(C - a) ** 2`. Almost every message needs to know no more than that."""
         self._ample_messages = 0
-        """The same of messages."""
+        """The same bound, as a number of messages."""
         self._cost = 0
         self._count = 0
         self._large: Share[S] | None = None
-        """The target whose first message waits longest for bytes."""
+        """The target whose first message has waited longest for bytes."""
         self._reserved = 0
-        """Its cost."""
+        """The cost of that message."""
 
     def set_credit(self, credit_bytes: int, credit_messages: int) -> None:
-        """What the peer allows from now on."""
+        """Set what the peer allows from now on."""
         self._credit_bytes = credit_bytes
         self._credit_messages = credit_messages
         self._ample_bytes = credit_bytes // (2 * CREDIT_SHARES)
         self._ample_messages = credit_messages // (2 * CREDIT_SHARES)
 
     def obtain(self, key: bytes) -> Share[S]:
-        """The share of a target, for one more message."""
+        """Return the share of a target, for one more message."""
         share = self._by_key.get(key)
         if share is None:
             share = self._by_key[key] = Share(key)
@@ -99,13 +99,13 @@ class Shares(Generic[S]):
         return share
 
     def leave(self, share: Share[S]) -> None:
-        """A message to it is gone."""
+        """Note that a message to the target is gone."""
         share.users -= 1
         if not share.users:
             del self._by_key[share.key]
 
     def begin(self, share: Share[S], cost: int) -> bool:
-        """Take credit for a message; False: it has to wait."""
+        """Take credit for a message; return False if it has to wait."""
         ample = self._count < self._ample_messages and self._cost + cost <= self._ample_bytes
         if (not ample or self._large is not None) and not self._may_begin(share, cost):
             return False
@@ -123,7 +123,7 @@ class Shares(Generic[S]):
         share.cost -= cost
 
     def _may_begin(self, share: Share[S], cost: int) -> bool:
-        """Whether the rules allow it; if not, others may have to leave it room."""
+        """Return whether the rules allow the message to begin; if not, others may have to leave credit for it."""
         if not self._count:
             if not self._credit_messages:
                 return False
@@ -157,14 +157,14 @@ class Shares(Generic[S]):
         whole = free + share.cost
         return (share.cost + cost) * CREDIT_SHARES * credit <= whole * whole
 
-    # --- who waits ---
+    # --- streams that wait ---
 
     def must_wait(self, share: Share[S], stream: S) -> bool:
-        """Whether others of the same target wait, and it is not this one's turn."""
+        """Return whether others of the same target wait, and it is not this one's turn."""
         return bool(share.blocked) and share.turn is not stream
 
     def block(self, share: Share[S], stream: S) -> None:
-        """A stream waits for credit."""
+        """Let a stream wait for credit."""
         if share.blocked is None:
             share.blocked = deque()
         if share.turn is stream:
@@ -176,12 +176,13 @@ class Shares(Generic[S]):
             self.starved[share] = None
 
     def next_turn(self, share: Share[S]) -> S | None:
-        """A stream of this target has begun a message, or credit is free: who of those that wait may try now?"""
+        """Return the waiting stream of this target that may try now that another has begun a message, or credit is
+        free."""
         share.turn = share.blocked.popleft() if share.blocked else None
         return share.turn
 
     def feed(self) -> list[S]:
-        """Credit has become free: one stream of each target that waits may try."""
+        """Return the streams that may try now that credit is free: one of each target with blocked streams."""
         if not self.starved:
             return []
         starved, self.starved = self.starved, {}
@@ -189,7 +190,7 @@ class Shares(Generic[S]):
         return [stream for stream in turns if stream is not None]
 
     def forget_waiters(self) -> None:
-        """All streams begin to try afresh."""
+        """Forget the blocked streams: all begin to try afresh."""
         for share in self._by_key.values():
             share.blocked = share.turn = None
         self.starved.clear()

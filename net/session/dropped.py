@@ -1,4 +1,4 @@
-"""What the log says of connections that end before their peer has proven a name: anybody can make thousands of those.
+"""The log lines about connections that end before their peer has proven a name. Anybody can make thousands of those.
 
 The first one has a line of its own. Those that follow within DROPPED_SECONDS are counted by why they ended, and have
 one line together. Pure.
@@ -14,16 +14,16 @@ _OTHERWISE = "for other reasons"
 
 
 class Dropped:
-    """Those of one node."""
+    """Counts the dropped connections of one node."""
 
     def __init__(self) -> None:
         self._until: float | None = None
-        """When those that are counted have had their time."""
+        """When the counted ones are logged."""
         self._counts: Counter[str] = Counter()
-        """By why they ended."""
+        """How many ended, by reason."""
 
     def add(self, connection: object, why: str, now: float) -> str | None:
-        """The line to log now that a connection has ended; None: it is counted."""
+        """Count a connection that has ended; return the line to log now, or None."""
         if self._until is None:
             self._until = now + DROPPED_SECONDS
             return f"{connection} ends: {why}"
@@ -33,11 +33,11 @@ class Dropped:
         return None
 
     def next_deadline(self) -> float | None:
-        """When `on_timer` has something to do."""
+        """Return when `on_timer` has something to do."""
         return self._until
 
     def on_timer(self, now: float) -> str | None:
-        """The line to log about those that were counted, if they have had their time and there are any."""
+        """Return the line about the connections that were counted, if there are any and their time is over."""
         if self._until is None or self._until > now:
             return None
         counts, self._counts = self._counts, Counter()

@@ -1,10 +1,11 @@
-"""Accepted connections whose handshake is not finished, and which of them makes room for a newcomer. Pure.
+"""Accepted connections whose handshake is not finished, and which of them gives way to a newcomer. Pure.
 
 An address may be that of one attacker and of many honest nodes (a testnet, a NAT), so nothing but behaviour tells them
-apart. An honest handshake is over in two round trips, and whoever fills all places has to do so again and again. So
-nobody is refused: one who has said nothing for longer than an honest dialer's first message takes goes first, then one
-that takes too long, and then the older of two that are drawn by lot. Nobody can count on their own place, and the young
-ones are safest: of handshakes that last a time T, while places come free at a rate R, about (R T / places)² are lost.
+apart. An honest handshake is over in two round trips, while an attacker that fills all places has to do so again and
+again. So no newcomer is refused: a connection that has said nothing for longer than an honest dialer's first message
+takes goes first, then one that takes too long, and then the older of two that are drawn by lot. No connection can count
+on its place, and the young ones are safest: of handshakes that last a time T, while places come free at a rate R, about
+(R T / places)² are lost.
 """
 
 from __future__ import annotations
@@ -16,28 +17,28 @@ from net.base.limits import FIRST_MESSAGE_SECONDS, HALF_OPEN_SECONDS, MAX_HALF_O
 from net.session.session import Connection
 
 _LOT_BYTES = 4
-"""Of each of two lots: the bias by 2^32 not being a multiple of the number of places is below one in a million."""
+"""Bytes of each of two lots: the bias, as 2^32 is not a multiple of the number of places, is below one in a million."""
 
 
 @dataclass(slots=True)
 class _Crowd:
-    """Those with one host."""
+    """The unfinished connections with one host."""
 
     all: dict[int, Connection] = field(default_factory=dict)
-    """Oldest first."""
+    """All of them by number, oldest first."""
     silent: dict[int, Connection] = field(default_factory=dict)
-    """Those of which no message has come, oldest first."""
+    """The connections of which no message has come, by number, oldest first."""
     lots: list[int] = field(default_factory=list)
     """Their numbers, in any order."""
     place: dict[int, int] = field(default_factory=dict)
-    """Where in `lots` each is."""
+    """The index of each number in `lots`."""
 
 
 class HalfOpen:
-    """See the module's text."""
+    """The accepted connections whose handshake is not finished."""
 
     def __init__(self, entropy: Callable[[int], bytes], most: int) -> None:
-        """`most`: of all hosts; one host's are at most half of them."""
+        """`most` is the limit for all hosts; one host has at most half of it."""
         self._entropy = entropy
         self.most = most
         self._most_per_host = min(MAX_HALF_OPEN_PER_HOST, max(1, most // 2))
@@ -48,7 +49,7 @@ class HalfOpen:
         return self._total
 
     def add(self, connection: Connection) -> None:
-        """It begins."""
+        """Add a connection."""
         crowd = self._crowds.setdefault(connection.host, _Crowd())
         number = connection.number
         crowd.all[number] = crowd.silent[number] = connection
@@ -57,13 +58,13 @@ class HalfOpen:
         self._total += 1
 
     def spoke(self, connection: Connection) -> None:
-        """Its first message has come."""
+        """Note that a connection's first message has come."""
         crowd = self._crowds.get(connection.host)
         if crowd is not None:
             crowd.silent.pop(connection.number, None)
 
     def remove(self, connection: Connection) -> None:
-        """It has finished, or ended."""
+        """Remove a connection that has finished its handshake, or ended."""
         crowd = self._crowds[connection.host]
         number = connection.number
         del crowd.all[number]
@@ -77,7 +78,7 @@ class HalfOpen:
             del self._crowds[connection.host]
 
     def mend(self, connections: Iterable[Connection]) -> None:
-        """See `containment`: these are all connections."""
+        """Repair the table (see `containment`); `connections` are all there are."""
         self._crowds, self._total = {}, 0
         for connection in connections:
             if connection.half_open:
@@ -86,12 +87,12 @@ class HalfOpen:
                     self.spoke(connection)
 
     def has_room(self, host: str) -> bool:
-        """Whether one more with that host may begin."""
+        """Return whether one more connection with that host may begin."""
         crowd = self._crowds.get(host)
         return self._total < self.most and (crowd is None or len(crowd.all) < self._most_per_host)
 
     def in_the_way(self, host: str, now: float) -> Connection | None:
-        """Which has to make room for one with that host; None: there is none at all.
+        """Return the connection that has to give way to one with that host, or None if there is none at all.
 
         It is one of that host's, if it has too many, otherwise of the host that has the most.
         """

@@ -27,9 +27,9 @@ from net.session.sealing import Opener, Sealer
 PROTOCOL = b"Noise_XX_25519_ChaChaPoly_BLAKE2s"
 PROLOGUE = b"nectar/1"
 _MAX_ITEMS = 16
-"""Of a greeting: the array and its five fields, and room for those of another version."""
+"""Items of a greeting: the array and its five fields, and some for those of another version."""
 FIRST_MESSAGE_BYTES = 32
-"""Message 1 is the ephemeral key alone."""
+"""Bytes of message 1, which is the ephemeral key alone."""
 _DOMAINS = {True: b"nectar/1 handshake initiator", False: b"nectar/1 handshake responder"}
 
 
@@ -49,14 +49,15 @@ class Noise:
         self.static_public: bytes = protocol.keypairs["s"].public_bytes
         klass = protocol.dh_fn.klass
         self._connection.start_handshake()
-        # Set behind the library's back: its own way of setting it prints a warning that this is for tests. It is not
-        # when the bytes come from the node's entropy; and only so can a run be replayed.
+        # Set past the library's own method, which warns that this is for tests. It is safe when the bytes come from the
+        # node's entropy, and only so can a run be replayed.
         protocol.handshake_state.e = klass.from_private_bytes(ephemeral)
         self.remote_static: bytes | None = None
 
     def __del__(self) -> None:
-        """The library's objects refer to each other in a circle. Cut, they are freed at once: thirty objects for each
-        dial that comes to nothing, and a flood of those made the collector stop a node for a second and more."""
+        """Cut the circle of references between the library's objects, so that they are freed at once: there are thirty
+        for each dial that comes to nothing, and a flood of those made the collector stop a node for a second and more.
+        """
         connection = getattr(self, "_connection", None)  # there is none if it could not be made
         if connection is not None:
             vars(connection.noise_protocol).clear()
@@ -75,15 +76,15 @@ class Noise:
         return bool(self._connection.handshake_finished)
 
     def write(self, payload: bytes) -> bytes:
-        """The next message. Raises BadHandshake if the other side's key makes the shared secret zero: it chose a point
-        of small order, and only the arithmetic of this message shows that."""
+        """Return the next message. Raises BadHandshake if the other side's key makes the shared secret zero: it chose a
+        point of small order, and only the arithmetic of this message shows that."""
         try:
             return bytes(self._connection.write_message(payload))
         except ValueError as error:
-            raise BadHandshake("a key that is no key") from error
+            raise BadHandshake("a key that is not valid") from error
 
     def read_untrusted(self, message: Buffer) -> bytes:
-        """The payload of the other side's next message. Raises BadHandshake."""
+        """Return the payload of the other side's next message. Raises BadHandshake."""
         state = self._connection.noise_protocol.handshake_state
         try:
             payload = bytes(self._connection.read_message(bytes(message)))
@@ -95,25 +96,25 @@ class Noise:
         return payload
 
     def split(self) -> tuple[Sealer, Opener]:
-        """The two directions of the transport, after the last message."""
+        """Return the two directions of the transport, after the last message."""
         protocol = self._connection.noise_protocol
         return Sealer(protocol.cipher_state_encrypt.k), Opener(protocol.cipher_state_decrypt.k)
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """The dialer wants the router that it dials to connect it to another node."""
+    """A dialer's request that the router connects it to another node."""
 
     target: str
-    """Its name."""
+    """The name of that node."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """The dialer is called by another node, and this is its leg of the circuit."""
+    """A dialer's statement that another node calls it, and that this is its leg of the circuit."""
 
     ticket: bytes
-    """From the router's `frames.Incoming`."""
+    """The ticket from the router's `frames.Incoming`."""
 
 
 Circuit: TypeAlias = Connect | Accept
@@ -124,9 +125,9 @@ class Greeting:
     """The payload of messages 2 and 3."""
 
     name: str
-    """The node that the sender says it is."""
+    """The node that the sender claims to be."""
     signature: bytes
-    """By that node's key; see the module's text."""
+    """The signature by that node's key, over the static key and the handshake hash."""
     record: bytes | None
     """The sender's own signed name record, granted or not."""
     circuit: Circuit | None = None
@@ -134,7 +135,7 @@ class Greeting:
 
 
 def encode_greeting(greeting: Greeting, version: int = VERSION) -> bytes:
-    """As `decode_greeting_untrusted` reads it."""
+    """Return the bytes that `decode_greeting_untrusted` reads."""
     circuit = greeting.circuit
     fields = None
     if circuit is not None:
@@ -143,7 +144,8 @@ def encode_greeting(greeting: Greeting, version: int = VERSION) -> bytes:
 
 
 def decode_greeting_untrusted(payload: bytes, version: int = VERSION) -> Greeting:
-    """Raises BadHandshake if it is malformed, its OtherVersion if it is not of `version`."""
+    """Return the greeting. Raises BadHandshake if it is malformed, OtherVersion (a BadHandshake) if it is not of
+    `version`."""
     if len(payload) > MAX_HANDSHAKE_BYTES:
         raise BadHandshake("a greeting that is too long")
     try:
@@ -186,10 +188,10 @@ class Handshake:
         entropy: Callable[[int], bytes],
         circuit: Circuit | None = None,
     ) -> None:
-        """`static`: this boot's X25519 private key. `record`: this node's own name record, if it has one. `circuit`:
-        what the initiator wants the connection to be a leg of."""
+        """`static` is this boot's X25519 private key. `record` is this node's own name record, if it has one. `circuit`
+        is what the initiator wants the connection to be a leg of."""
         self.version = VERSION
-        """Of the protocol: said to the other side, and demanded of it."""
+        """The protocol's version: told to the other side, and demanded of it."""
         self._identity = identity
         self._record = record
         self.circuit = circuit
@@ -197,7 +199,7 @@ class Handshake:
         self._static = static
         self._ephemeral = entropy(32)
         self._state: Noise | None = None
-        """Made when it is needed: who connects and says nothing costs no arithmetic."""
+        """The Noise state, made when it is needed: a peer that connects and says nothing costs no arithmetic."""
         self._is_split = False
         self._remote_static: bytes | None = None
         self._greeting: Greeting | None = None
@@ -218,18 +220,18 @@ class Handshake:
         return self._state
 
     def begin(self) -> bytes:
-        """Message 1, of the initiator."""
+        """Return message 1, as the initiator."""
         return self._noise.write(b"")
 
     def write(self) -> bytes:
-        """Message 2 or 3. Raises BadHandshake; see `Noise.write`."""
+        """Return message 2 or 3. Raises BadHandshake (see `Noise.write`)."""
         domain = _DOMAINS[self.initiator]
         signature = self._identity.sign(domain, self._noise.static_public + self._noise.hash)
         greeting = Greeting(self._identity.name, signature, self._record, self.circuit)
         return self._noise.write(encode_greeting(greeting, self.version))
 
     def read_untrusted(self, message: Buffer) -> Greeting | None:
-        """Take the other side's next message; its greeting, or None for message 1. Raises BadHandshake."""
+        """Read the other side's next message; return its greeting, or None for message 1. Raises BadHandshake."""
         if len(message) > MAX_HANDSHAKE_BYTES:
             raise BadHandshake("a handshake message that is too long")
         before = self._noise.hash
@@ -247,15 +249,15 @@ class Handshake:
         return greeting
 
     def proves(self, public_key: bytes) -> bool:
-        """Whether the other side has shown that it holds the Ed25519 key `public_key`."""
+        """Return whether the other side has shown that it holds the Ed25519 key `public_key`."""
         if self._greeting is None or self._remote_static is None:
             return False
         signed = self._remote_static + self._signed_hash
         return verify_untrusted(public_key, _DOMAINS[not self.initiator], signed, self._greeting.signature)
 
     def split(self) -> tuple[Sealer, Opener]:
-        """What encrypts and decrypts the records, after the last message. Nothing can be read or written from then on:
-        the state of the handshake, 4 KiB of each session, is let go of; `proves` still works."""
+        """Return what encrypts and decrypts the records, after the last message. Nothing can be read or written from
+        then on, since the state of the handshake, 4 KiB of each session, is released; `proves` still works."""
         sealer_and_opener = self._noise.split()
         self._state, self._is_split = None, True
         return sealer_and_opener

@@ -1,7 +1,7 @@
 """The receiver's side of `outbox`: messages as they become whole, and what our kernel has taken of them.
 
-It holds nothing that a peer might fill without having been given credit for it, and without an account that pays for
-the memory (`memory`); it knows no streams: a number is all that a message has here.
+It holds nothing for which the peer was not given credit, nor anything without an account that pays for the memory
+(`memory`). It knows no streams: a message has only a number here.
 """
 
 from typing import NamedTuple
@@ -19,11 +19,11 @@ class Arrived(NamedTuple):
     """A message that is whole."""
 
     sequence: int
-    """Its number, for `Inbox.taken`."""
+    """The message's number, for `Inbox.taken`."""
     header: bytes
-    """As sent."""
+    """The header, as sent."""
     blob: Buffer | None
-    """As sent."""
+    """The blob, as sent."""
 
 
 class _Partial:
@@ -35,9 +35,9 @@ class _Partial:
         self.header_length = header_length
         self.blob_length = blob_length
         self.paid = True
-        """Whether the peer's account has it."""
+        """Whether the peer's account pays for it."""
         self.since: float | None = None
-        """When it was looked at first (`Inbox.oldest`)."""
+        """When `Inbox.oldest` looked at it first."""
         self.clear()
 
     def clear(self) -> None:
@@ -57,7 +57,7 @@ class _Partial:
         return self.header_length + (self.blob_length or 0) + MESSAGE_OVERHEAD_BYTES
 
     def add(self, chunk: memoryview) -> bool:
-        """Append; whether the message is whole now. Raises BadFrame if there is too much."""
+        """Append a chunk; return whether the message is whole now. Raises BadFrame if there is too much."""
         missing = self.header_length - len(self.header)
         if missing:
             self.header += chunk[:missing]
@@ -70,8 +70,8 @@ class _Partial:
         return end == (self.blob_length or 0) and len(self.header) == self.header_length
 
     def _store(self, chunk: memoryview) -> None:
-        """Into the memory that was set aside; behind that by appending, which grows the block where it lies or moves
-        its pages. Setting aside ever larger blocks instead took more time than decrypting what goes there."""
+        """Put a chunk into the memory that was set aside, and behind that by appending, which grows the block where it
+        lies or moves its pages. Setting aside ever larger blocks instead took more time than decrypting the chunks."""
         if chunk and not self.filled:
             self.blob = bytearray(min(self.blob_length or 0, FIRST_ALLOCATION_BYTES))
         room = len(self.blob) - self.filled
@@ -82,7 +82,7 @@ class _Partial:
             self.blob += chunk[room:]
 
     def finish(self) -> tuple[bytes, Buffer | None]:
-        """Header and blob of the whole message."""
+        """Return header and blob of the whole message."""
         return bytes(self.header), None if self.blob_length is None else self.blob
 
 
@@ -90,24 +90,25 @@ class Inbox:
     """The messages of one lineage of the peer, from their first frame until our kernel has taken them."""
 
     def __init__(self, credit_bytes: int, credit_messages: int, account: Account = UNMETERED) -> None:
-        """What the peer may have in here, and who pays for it."""
+        """Make an empty inbox: the peer may have this many bytes and messages in it, and `account` pays for them."""
         self._account = account
         self._credit_bytes = credit_bytes
         self._credit_messages = credit_messages
         self._next = 1
         self._partial: dict[int, _Partial] = {}
         self._untaken: dict[int, int] = {}
-        """Number of each whole message that is not taken, and its credit."""
+        """Credit of each whole message that is not taken, by number."""
         self._cost = 0
         self.partial_cost = 0
         """Credit of the messages that are not whole, in bytes."""
         self.partial_bytes = 0
-        """Of messages that came in pieces, so far."""
+        """Bytes so far of messages that came in pieces."""
         self._acks: list[int] = []
         """Numbers of taken messages whose acknowledgement is not written yet."""
         self._acks_cost = 0
-        """Credit of those. The peer has it back when it is told, so it is given back when that is written and not
-        before: a peer that does not read can make no more acknowledgements wait than it has credit for messages."""
+        """Credit of these messages. The peer has it back when it is told, so it is given back when the acknowledgement
+        is written and not before: a peer that does not read can make no more acknowledgements wait than it has credit
+        for messages."""
 
     @property
     def idle(self) -> bool:
@@ -127,12 +128,12 @@ class Inbox:
 
     @property
     def held_bytes(self) -> int:
-        """Memory of the messages that are not taken, as far as they have come."""
+        """Memory of the messages that are not taken, as far as they have come, in bytes."""
         partial = sum(len(each.header) + len(each.blob) for each in self._partial.values())
         return partial + sum(self._untaken.values())
 
     def receive(self, frame: Data) -> Arrived | None:
-        """Take in a data frame; the message if it makes one whole. Raises BadFrame, CreditOverrun, or NoMemory, and
+        """Take in a data frame; return the message if it is whole now. Raises BadFrame, CreditOverrun, or NoMemory, and
         then nothing has changed."""
         sequence, lengths, chunk = frame
         size = len(chunk)
@@ -176,20 +177,20 @@ class Inbox:
         self._cost += cost
 
     def _pay(self, cost: int) -> None:
-        """Raises NoMemory."""
+        """Charge the peer's account. Raises NoMemory."""
         size = cost + MESSAGE_MEMORY_BYTES
         if not self._account.may_add(size):
             raise NoMemory
         self._account.add(size)
 
     def has_memory(self, frame: Data) -> bool:
-        """Whether there is memory by now for a message at whose first frame `receive` has raised NoMemory."""
+        """Return whether there is memory by now for a message at whose first frame `receive` has raised NoMemory."""
         assert frame.lengths is not None
         header_length, blob_length = frame.lengths
         return self._account.may_add(header_length + (blob_length or 0) + MESSAGE_OVERHEAD_BYTES + MESSAGE_MEMORY_BYTES)
 
     def taken(self, sequence: int) -> bool:
-        """Our kernel has taken the message: acknowledge it. Whether it was still to be acknowledged."""
+        """Acknowledge a message that our kernel has taken; return whether that was still to be done."""
         cost = self._untaken.pop(sequence, None)
         if cost is None:
             return False
@@ -204,7 +205,7 @@ class Inbox:
         return bool(self._acks)
 
     def take_acks(self) -> tuple[int, ...]:
-        """The acknowledgements that are to be sent, now; at most as many as the peer has credit for messages."""
+        """Return the acknowledgements to send now, at most as many as the peer has credit for messages."""
         acks = tuple(self._acks)
         self._acks.clear()
         self._cost -= self._acks_cost
@@ -212,13 +213,13 @@ class Inbox:
         return acks
 
     def known(self, incarnation: bytes, epoch: int) -> Known:
-        """What the resume frame says; acknowledgements that were not sent are in it, and are not sent again."""
+        """Return what the resume frame says; it includes unsent acknowledgements, which are then not sent again."""
         self.take_acks()
         partial = tuple((sequence, item.received) for sequence, item in self._partial.items())
         return Known(incarnation, epoch, self._next, partial, tuple(self._untaken))
 
     def shrink(self) -> None:
-        """Let go of incomplete messages: the peer is gone for now, or does not go on with them. They begin again."""
+        """Drop incomplete messages, since the peer is gone for now, or does not go on with them. They begin again."""
         for partial in self._partial.values():
             partial.clear()
             partial.since = None
@@ -227,14 +228,14 @@ class Inbox:
                 self._account.remove(partial.cost + MESSAGE_MEMORY_BYTES)
 
     def abandon(self) -> None:
-        """Our own code has failed: nothing of it is to be relied on, and what it was paid for is given back."""
+        """Drop everything and return its memory to the account, after our own code has failed."""
         self.shrink()
         self._partial.clear()
         while self._untaken:
             self._account.remove(self._untaken.popitem()[1] + MESSAGE_MEMORY_BYTES)
 
     def oldest(self, now: float) -> float:
-        """When the oldest of the incomplete messages was looked at first; now, if none was before."""
+        """Return when the oldest of the incomplete messages was looked at first; now, if none was before."""
         for partial in self._partial.values():
             if partial.since is None:
                 partial.since = now

@@ -1,20 +1,20 @@
 """Many messages over one session: fair, in order, within credit, and over any number of connections.
 
-Theory of operation. Each direction of a session is a *lineage* of messages. A message gets its sequence number when
-its first frame is written, so the receiver sees new numbers without gaps: it need only know the next one, which
-messages have begun and are not whole, and which are whole and not taken by its kernel. That is all that a resume
-frame has to say, and it stays small however many messages pass a slow one. Messages that the other side has never
-seen begin anew with new numbers; partial ones go on where they stopped.
+Theory of operation. Each direction of a session is a *lineage* of messages. A message gets its sequence number when its
+first frame is written, so the receiver sees new numbers without gaps: it need only know the next one, which messages
+have begun and are not whole, and which are whole and not taken by its kernel. A resume frame says just that, and stays
+small however many messages pass a slow one. Messages that the other side has never seen begin anew with new numbers;
+partial ones go on where they stopped.
 
-Streams exist at the sender only, and so does this module: the receiver's side is `inbox`. The messages of one stream
-are written one after the other, so they become whole in order (G4); streams take turns, frame by frame. Credit is given
-back by acknowledgements, and one is sent when the receiving kernel has taken the message, so what a sender may have
+Streams exist at the sender only, as does this module: the receiver's side is `inbox`. The messages of one stream are
+written one after the other, so they become whole in order (G4); streams take turns, frame by frame. Credit is given
+back by acknowledgements, which are sent when the receiving kernel has taken the message, so what a sender may have
 unacknowledged bounds the receiver's memory.
 
 One target process that takes nothing must not hold up the others (G24): what it leaves unacknowledged stays begun for
-as long as it is stuck, whoever sent it. So the sender shares the session's credit out among the targets, not the
+as long as it is stuck, from all senders. So the sender shares the session's credit out among the targets, not the
 streams: a hundred senders to one stuck target hold no more than one does. The share of each is the smaller, the less is
-free (`shares` has the rule and what follows from it), so whatever set of targets is stuck, free credit does not run
+free (`credit` has the rule and what follows from it), so whatever set of targets is stuck, free credit does not run
 out, and a message to one that takes is delivered. Streams to the same target wait for its share in order.
 
 Rejected: a window per stream on the wire (as in HTTP/2), which needs stream ids and their life cycle at the receiver,
@@ -35,7 +35,7 @@ _DATA_BYTES, _FIRST_BYTES = DATA_HEADER.size, FIRST_HEADER.size
 
 
 class _Message:
-    """A message on its way out, until it is acknowledged."""
+    """A message to the peer, until it is acknowledged."""
 
     __slots__ = ("blob", "cost", "header", "offset", "sequence", "share", "stream", "token", "total")
 
@@ -44,15 +44,15 @@ class _Message:
     ) -> None:
         self.stream = stream
         self.share = share
-        """Of its target in the session's credit."""
+        """The target's share of the session's credit."""
         self.header = header
         self.blob = None if blob is None else memoryview(blob).cast("B")
         self.token = token
         self.total = len(header) if self.blob is None else len(header) + len(self.blob)
         self.cost = self.total + MESSAGE_OVERHEAD_BYTES
-        """Credit that it takes, in bytes."""
+        """Credit that the message takes, in bytes."""
         self.sequence = 0
-        """0 until the first frame is written."""
+        """The sequence number; 0 until the first frame is written."""
         self.offset = 0
         """Bytes of header and blob that are written."""
 
@@ -65,11 +65,11 @@ class _Stream:
     def __init__(self, key: bytes) -> None:
         self.key = key
         self.waiting: deque[_Message] = deque()
-        """Not written to the end; the first may have begun."""
+        """Messages not written to the end; the first may have begun."""
         self.count = 0
-        """Messages that have begun and are not acknowledged."""
+        """How many messages have begun and are not acknowledged."""
         self.scheduled = False
-        """Whether it takes turns, or waits for credit to do so."""
+        """Whether the stream takes turns, or waits for credit to do so."""
 
 
 class Outbox:
@@ -84,11 +84,11 @@ class Outbox:
         self._unwritten_bytes = 0
         self._unwritten_messages = 0
         self.bytes = 0
-        """Of all messages in here."""
+        """Bytes of all messages in here."""
         self.messages = 0
         """Count of all messages in here."""
         self.leaving: Sequence[_Message] = ()
-        """Messages that are being taken out: until whoever does so has told their outcome, and empties this."""
+        """Messages that are being taken out; the caller that does so empties this after it has told their outcome."""
 
     @property
     def full(self) -> bool:
@@ -96,7 +96,8 @@ class Outbox:
         return self.messages >= MAX_QUEUED_MESSAGES or self.bytes >= MAX_QUEUED_BYTES
 
     def queue(self, key: bytes, header: bytes, blob: Buffer | None, token: object, target: bytes | None = None) -> None:
-        """Add a message to the end of stream `key`. Its size and `full` have been checked. `target`: see `Outgoing`."""
+        """Add a message to the end of stream `key`. Its size and `full` have been checked. `target` is as in
+        `Outgoing`."""
         stream = self._streams.get(key)
         if stream is None:
             stream = self._streams[key] = _Stream(key)
@@ -111,7 +112,7 @@ class Outbox:
             self._schedule(stream)
 
     def set_credit(self, credit_bytes: int, credit_messages: int) -> None:
-        """What the peer allows from now on."""
+        """Set what the peer allows from now on."""
         self._shares.set_credit(credit_bytes, credit_messages)
         self._feed()
 
@@ -126,7 +127,7 @@ class Outbox:
         return bool(self._ready)
 
     def estimate(self) -> int:
-        """At least the bytes that `write` would need for all there is, record overhead included."""
+        """Return a lower bound of the bytes that `write` would need for all there is, record overhead included."""
         payload = self._unwritten_bytes
         return payload + _FIRST_BYTES * self._unwritten_messages + 64 * (1 + payload // 32768)
 
@@ -157,8 +158,8 @@ class Outbox:
         return position
 
     def acknowledge(self, sequences: tuple[int, ...]) -> list[object]:
-        """The peer's kernel has taken these; return their tokens. Raises BadFrame if one was not sent whole or is named
-        twice; then nothing has changed."""
+        """Remove messages that the peer's kernel has taken; return their tokens. Raises BadFrame if one was not sent
+        whole or is named twice; then nothing has changed."""
         messages = []
         for sequence in sequences:
             message = self._begun.get(sequence)
@@ -177,7 +178,8 @@ class Outbox:
     def resume(self, known: Known | None) -> list[object]:
         """Go on where the peer stands; return the tokens of what it has taken.
 
-        None: it has nothing of this lineage. Raises BadFrame if it claims what cannot be; then nothing has changed.
+        None means that the peer has nothing of this lineage. Raises BadFrame if it claims what cannot be; then nothing
+        has changed.
         """
         if known is not None:
             self._check(known)
@@ -212,7 +214,8 @@ class Outbox:
                 raise BadFrame("a resume frame that has a message that was not sent whole")
 
     def fail_begun(self) -> list[object]:
-        """Give up all of which the peer may have seen anything; return the tokens. What remains counts from 1 again."""
+        """Give up every message of which the peer may have seen a part; return the tokens. The others count from 1
+        again."""
         self.leaving = begun = list(self._begun.values())
         for message in begun:
             waiting = message.stream.waiting
@@ -238,7 +241,8 @@ class Outbox:
         return tokens
 
     def salvage(self) -> list[object]:
-        """The tokens of all whose outcome nobody has told, once each, whatever state this is in; it is empty then."""
+        """Empty the outbox, whatever state it is in; return the tokens of all messages whose outcome was not told, once
+        each."""
         waiting = (message for stream in self._streams.values() for message in stream.waiting)
         found = {id(each): each for each in (*self.leaving, *self._begun.values(), *waiting)}
         self.__init__()  # type: ignore[misc]  # nothing of it is to be relied on
@@ -259,7 +263,7 @@ class Outbox:
         return True
 
     def _forget(self, message: _Message) -> None:
-        """It is out of our hands, one way or the other."""
+        """Account for a message that has left the outbox."""
         stream, share, shares = message.stream, message.share, self._shares
         del self._begun[message.sequence]
         self.bytes -= message.total
@@ -276,7 +280,7 @@ class Outbox:
             self._ready.append(stream)
 
     def _feed(self) -> None:
-        """Credit may have become free: let those who wait for it try again."""
+        """Let the streams that wait for credit try again, since some may be free."""
         self._ready.extend(self._shares.feed())
 
     def _rewind(self, again: list[_Message], following: int) -> None:

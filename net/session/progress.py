@@ -1,11 +1,11 @@
-"""Do peers go on with the messages that they have begun? Each has taken credit, and memory here, for all of it.
+"""Checks that peers go on with the messages that they have begun. Each message has taken credit, and memory here.
 
-Whoever sends a message all but its last byte, and then a few bytes now and then, answers every ping. So as long as
-messages of a peer are incomplete, what comes of them has to come at a rate at which all of them would be whole within
-`limits.WHOLE_SECONDS`; and within a minute while memory is scarce, since others wait for it then. Only what belongs to
-incomplete messages counts, and no single one may lie about for much longer than all of them take. Times in which
-nothing could flow do not count: the peer is away, or what we have read is not handled yet (`backlog`). That we read
-nothing from a peer which does not read our answers is its own doing, and does count.
+A peer can send a message all but its last byte, and then a few bytes now and then, and answer every ping. So as long as
+messages of a peer are incomplete, their bytes have to come at a rate at which all of them would be whole within
+`limits.WHOLE_SECONDS`; within a minute while memory is scarce, since others wait for it then. Only bytes of incomplete
+messages count, and no single message may stay incomplete for much longer than all of them take. Times in which nothing
+could flow do not count: the peer is away, or what was read is not handled yet (`backlog`). That nothing is read from a
+peer which does not read our answers is its own doing, and does count.
 
 Pure. Tests: tests/net/session/test_progress.py.
 """
@@ -26,7 +26,7 @@ from net.session.session import Session
 
 
 class _Window:
-    """Since when it is counted what has come."""
+    """A span of time in which the bytes of a peer are counted."""
 
     __slots__ = ("bytes", "cost", "held", "since")
 
@@ -34,44 +34,45 @@ class _Window:
         session.inbox.oldest(now)  # from now on
         self.since = now
         self.bytes = session.inbox.partial_bytes
-        """Of incomplete messages, until then."""
+        """Bytes of incomplete messages when the window began."""
         self.cost = session.inbox.partial_cost
-        """Of what had begun then."""
+        """Credit of the messages that had begun when the window began."""
         self.held = 0.0
         """Seconds since then in which nothing was read, since what was read before had to wait."""
 
 
 class Progress:
-    """Of all peers with incomplete messages."""
+    """Watches all peers with incomplete messages."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._windows: dict[Session, _Window] = {}
         self._next: float | None = None
-        """When to look next."""
+        """When to check next."""
 
     def watch(self, session: Session, now: float) -> None:
-        """A message of that peer is incomplete."""
+        """Watch a peer, since a message of it is incomplete."""
         if session not in self._windows:
             self._windows[session] = _Window(session, now)
             if self._next is None:
                 self._next = now + PROGRESS_SECONDS
 
     def excuse(self, session: Session, began: float, now: float) -> None:
-        """Nothing was read from that peer from `began` until `now`, since what was read had to wait (`backlog`)."""
+        """Excuse a peer from which nothing was read from `began` until `now`, since what was read had to wait
+        (`backlog`)."""
         window = self._windows.get(session)
         if window is not None:
             window.held += now - max(began, window.since)
 
     def next_deadline(self) -> float | None:
-        """When `on_timer` is to be called."""
+        """Return when to call `on_timer`."""
         return self._next
 
     def on_timer(self, now: float) -> list[Session]:
-        """The peers that do not go on, if it is time to look."""
+        """Return the peers that do not go on, if it is time to check."""
         if self._next is None or now < self._next:
             return []
-        was_stopped = now > self._next + PROGRESS_SECONDS  # we ourselves: nobody is to blame
+        was_stopped = now > self._next + PROGRESS_SECONDS  # this process was stopped: no peer is to blame
         found = []
         for session, window in list(self._windows.items()):
             if not session.inbox.incomplete or not session.live:

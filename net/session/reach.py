@@ -1,6 +1,6 @@
-"""How one peer is reached: which way is tried when, when its name is looked up afresh, and when to give up.
+"""How one peer is reached: which route is tried when, when its name is looked up afresh, and when to give up.
 
-One `Reach` is one episode, from the wish for a connection until there is one or none can be had. It dials nothing
+One `Reach` is one episode, from the need of a connection until there is one or none can be had. It dials nothing
 itself: each method returns the next step. Tests: tests/net/session/test_reach.py.
 """
 
@@ -29,7 +29,7 @@ _BY_WEIGHT = (
     FailureReason.UNREACHABLE,
     FailureReason.REFUSED,
 )
-"""Of the reasons of one round, the first of these is told."""
+"""Reasons of failure by weight: the first of them that occurs in a round is told."""
 
 
 class Answer(Enum):
@@ -44,26 +44,26 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """One way to a peer."""
+class Route:
+    """One route to a peer."""
 
     endpoint: Endpoint
-    """What is dialed: the peer, or a router of it."""
+    """The address that is dialed: the peer's, or that of a router of it."""
     router: str | None = None
-    """The router that is there."""
+    """The name of the router at that address; None: the route is direct."""
     keys: tuple[bytes, ...] = ()
-    """The Ed25519 keys that have to be proven on it: the peer's, and before that the router's. Another key makes it
-    another way, worth trying."""
+    """The Ed25519 keys that have to be proven on the route: the router's, if there is one, and the peer's. With another
+    key it is another route, worth trying."""
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """Go this way; report `failed` if there is no session at the time `until`."""
+    """Take this route; report `failed` if there is no session at the time `until`."""
 
-    way: Way
-    """Which."""
+    route: Route
+    """The route to take."""
     until: float
-    """Seconds."""
+    """When to give the attempt up, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +76,25 @@ class Wait:
     """Call `woken` at the time `until`."""
 
     until: float
-    """Seconds."""
+    """When to call `woken`, in seconds."""
     look_up: bool = False
-    """Look the name up afresh meanwhile: the peer may be elsewhere by then. Nobody waits for the answer, since a peer
-    that is back where it was is found without it, also when the registrar is gone."""
+    """Whether to look the name up afresh meanwhile, as the peer may have moved by then. The episode does not wait for
+    the answer: a peer that is back where it was is found without it, even if the registrar is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """No connection can be had; the episode is over."""
+    """Give up: no connection can be had, and the episode is over."""
 
     reason: FailureReason
-    """Why."""
+    """Why no connection can be had."""
 
 
 Step: TypeAlias = Try | LookUp | Wait | GiveUp
 
 
 class Reach:
-    """One episode; see the module's text."""
+    """One episode of reaching a peer."""
 
     def __init__(self, deadline: float, *, reviving: bool, patient: bool = False, may_look_up: bool = True) -> None:
         """`reviving`: there was a session, so even refusals are retried until the deadline; `patient`: the same without
@@ -102,22 +102,22 @@ class Reach:
         self.deadline = deadline
         self.reviving = reviving
         self.passive = False
-        """Nothing is tried: the other side is expected to dial."""
+        """Whether nothing is tried, since the other side is expected to dial."""
         self.farewell = False
-        """The other side has said that it goes: nobody expects it to be back within the budget."""
+        """Whether the other side has said that it goes, so it is not expected back within the budget."""
         self._patient = patient or reviving
         self._may_look_up = may_look_up
         self._look_up_at = 0.0
         """When a revived session may look the name up next."""
-        self._ways: tuple[Way, ...] = ()
-        self._untried: deque[Way] = deque()
+        self._routes: tuple[Route, ...] = ()
+        self._untried: deque[Route] = deque()
         self._reasons: list[FailureReason] = []
         self._attempt_seconds = HANDSHAKE_SECONDS
         self._rounds = 0
 
-    def begin(self, ways: tuple[Way, ...], now: float, jitter: float) -> Step:
-        """Start, with the ways to the peer that are known, best first. `jitter`: random, from 0 to 1."""
-        self._load(ways, now)
+    def begin(self, routes: tuple[Route, ...], now: float, jitter: float) -> Step:
+        """Start with the known routes to the peer, best first. `jitter` is random, from 0 to 1."""
+        self._load(routes, now)
         return self._next(now, jitter)
 
     def pause(self, now: float, jitter: float, *, dialer: bool) -> Step:
@@ -131,32 +131,33 @@ class Reach:
         return Wait(self.deadline)
 
     def failed(self, reason: FailureReason, now: float, jitter: float) -> Step:
-        """The attempt that the last `Try` asked for has failed, or a connection that the peer began."""
+        """Return the step after the attempt of the last `Try`, or a connection that the peer began, has failed."""
         self._reasons.append(reason)
         if self.passive and now < self.deadline:
             return Wait(self.deadline)
         return self._next(now, jitter)
 
-    def looked_up(self, ways: tuple[Way, ...], now: float, jitter: float) -> Step:
-        """The outcome of `LookUp`: the ways that are known now, whether or not that brought any."""
+    def looked_up(self, routes: tuple[Route, ...], now: float, jitter: float) -> Step:
+        """Return the step after `LookUp`; `routes` are the routes that are known now, whether or not any is new."""
         self._may_look_up = False
-        if ways == self._ways:
+        if routes == self._routes:
             return self._round_over(now, jitter)
-        self._load(ways, now)
+        self._load(routes, now)
         return self._next(now, jitter)
 
-    def woken(self, ways: tuple[Way, ...], now: float, jitter: float) -> Step:
-        """The time that the last `Wait` gave has come. `ways`: those that are known by now."""
+    def woken(self, routes: tuple[Route, ...], now: float, jitter: float) -> Step:
+        """Return the step after the time of the last `Wait` has come; `routes` are the routes that are known by now."""
         if now >= self.deadline:
             return GiveUp(self._reason())
-        self._load(ways, now)
+        self._load(routes, now)
         return self._next(now, jitter)
 
-    def _load(self, ways: tuple[Way, ...], now: float) -> None:
-        self._ways = ways
-        self._untried = deque(ways)
+    def _load(self, routes: tuple[Route, ...], now: float) -> None:
+        self._routes = routes
+        self._untried = deque(routes)
         self._reasons = []
-        # A lookup takes its share too: what has moved away from an address that swallows all is found in time.
+        # A lookup takes its share of the time too, so a peer that has moved away from an address that swallows
+        # everything is found in time.
         waits = self._may_look_up and not self.reviving
         share = (self.deadline - now) / max(1, len(self._untried) + waits)
         self._attempt_seconds = min(HANDSHAKE_SECONDS, max(MIN_ATTEMPT_SECONDS, share))

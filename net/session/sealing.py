@@ -1,8 +1,8 @@
 """Records: the encrypted units of a connection after its handshake, and the cutting of a byte stream into records.
 
-A record is a big-endian u16 length and that many bytes of ChaCha20-Poly1305 ciphertext; the nonce is the number of
-the record in its direction (Noise section 12). This does what noiseprotocol's CipherState does, with the same library
-below, but in the caller's buffers: that saves a copy and an allocation for each record on each side.
+A record is a big-endian u16 length and that many bytes of ChaCha20-Poly1305 ciphertext; the nonce is the number of the
+record in its direction (Noise section 12). This does what noiseprotocol's CipherState does, with the same library
+below, but in the caller's buffers, which saves a copy and an allocation for each record on each side.
 """
 
 import struct
@@ -33,7 +33,7 @@ class Sealer:
     def seal(self, buffer: memoryview, start: int, length: int) -> int:
         """Make a record of the `length` bytes of plaintext at `start + 2`, in place; return the position behind it.
 
-        `buffer` has room for the tag behind the plaintext.
+        `buffer` has space for the tag behind the plaintext.
         """
         assert length <= MAX_PLAINTEXT_BYTES
         assert self._count <= _LAST_NONCE
@@ -86,11 +86,12 @@ class Splitter:
         return len(self._rest)
 
     def expected(self) -> int | None:
-        """The length that the incomplete piece announces, None if not even that is there."""
+        """The length that the incomplete piece announces, or None if not even that is there."""
         return LENGTH.unpack_from(self._rest)[0] if len(self._rest) >= 2 else None
 
     def split(self, data: Buffer) -> list[Buffer]:
-        """Every piece that `data` completes, without its length; the pieces are views of `data` where they can be."""
+        """Return every piece that `data` completes, without its length; the pieces are views of `data` where they can
+        be."""
         pieces: list[Buffer] = []
         rest = self._rest
         view = memoryview(data)

@@ -1,18 +1,18 @@
 """What this node and one peer owe each other, over any number of connections.
 
-Theory of operation. A session has an outbox and an inbox (`outbox`) and, at most times, one live connection. Both
-sides begin a connection with a resume frame that says what they have; then each sends the rest. Nothing is sent
-before the other's resume frame has come, so a side always knows which *incarnation* of the other its messages went
-to. An incarnation is 16 random bytes, made anew when a side has forgotten what was between the two: it restarted, or
-let go of an idle peer. Then nobody knows what became of messages that were sent and not acknowledged; they fail, and
-are not sent again, so nothing arrives twice. When a side gives up on a peer, its own *epoch* grows, and what the peer
-has of the old epoch counts for nothing.
+Theory of operation. A session has an outbox and an inbox (`outbox`) and, at most times, one live connection. Both sides
+begin a connection with a resume frame that says what they have; then each sends the rest. Nothing is sent before the
+other's resume frame has come, so a side always knows which *incarnation* of the other its messages went to. An
+incarnation is 16 random bytes, made anew when a side has forgotten what was between the two: it restarted, or dropped
+an idle peer. Then nobody knows what became of messages that were sent and not acknowledged; they fail, and are not sent
+again, so nothing arrives twice. When a side gives up on a peer, its own *epoch* grows, and what the peer has of the old
+epoch counts for nothing.
 
 Which of several connections carries the session? The side with the lower name, the *arbiter*, decides alone: it takes
-the newest one whose handshake is through and speaks first on it. The other side follows. So one survives when both
+the newest one whose handshake is finished and speaks first on it. The other side follows. So one survives when both
 dial at once, and a dead connection that only one side has noticed stops nothing. A rule that compares who dialed, the
 usual one, fails in that second case. The binding number keeps a delayed choice from undoing a newer one, and the order
-in which the handshakes began keeps one of a process that has ended from undoing those of the process after it.
+in which the handshakes began keeps a choice of a process that has ended from undoing those of the process after it.
 
 Tests: tests/net/session/test_session.py, tests/net/peering/test_network_faults.py.
 """
@@ -33,7 +33,7 @@ from net.session.reach import Answer, Reach
 
 
 class Receipt:
-    """Stands for one received message; see `peers.Network.taken`."""
+    """Stands for one received message; see `network.Network.taken`."""
 
     __slots__ = ("inbox", "sequence", "session")
 
@@ -57,7 +57,7 @@ class Connection(Channel):
 
 
 class Session:
-    """See the module's text. `reach`, `attempt` and the flags are set by `sessions`."""
+    """The session with one peer. `reach`, `attempt` and the flags are set by `sessions`."""
 
     __slots__ = (
         "_account",
@@ -70,7 +70,6 @@ class Session:
         "_peer_incarnation",
         "_peer_lineage",
         "arbiter",
-        "asked",
         "attempt",
         "bytes_received",
         "bytes_sent",
@@ -80,6 +79,7 @@ class Session:
         "inbox",
         "live",
         "looked_up",
+        "looked_up_names",
         "looking",
         "name",
         "outbox",
@@ -98,8 +98,8 @@ class Session:
         account: Account,
         entropy: Callable[[int], bytes],
     ) -> None:
-        """`guest`: the peer has no registered name yet and may only register. `credit`: bytes and messages that the
-        peer may have unacknowledged; `account` pays for them."""
+        """`guest`: the peer has no registered name yet and may only register. `credit` is the bytes and messages that
+        the peer may have unacknowledged; `account` pays for them."""
         self.name = name
         self.arbiter = arbiter
         self.guest = guest
@@ -109,20 +109,20 @@ class Session:
         self._epoch = 0
         self._binding = 0
         self._met = 0
-        """Of the connections on which the peer's present incarnation has spoken, the last `Connection.met`."""
+        """The highest `Connection.met` of the connections on which the peer's present incarnation has spoken."""
         self._peer_incarnation: bytes | None = None
         self._peer_lineage: tuple[bytes, int] | None = None
         self._peer_credit = (0, 0)
         self.outbox = Outbox()
         self.inbox = Inbox(*credit, account)
         self.bytes_sent = 0
-        """On all its connections, with all overhead."""
+        """Bytes sent on all connections with the peer, with all overhead."""
         self.bytes_received = 0
-        """See `bytes_sent`."""
+        """Bytes received on all connections with the peer, with all overhead."""
         self.connection: Connection | None = None
-        """The one that the arbiter has chosen."""
+        """The connection that the arbiter has chosen."""
         self.live = False
-        """Whether messages may be sent on it."""
+        """Whether messages may be sent on the connection."""
         self.up = False
         """Whether PeerUp was told and PeerDown was not."""
         self.reach: Reach | None = None
@@ -133,15 +133,15 @@ class Session:
         """Names whose lookup the episode waits for: the peer's, and its routers'."""
         self.distrusted: list[str] = []
         """Routers whose circuits to the peer broke, the last one last: others are tried before them."""
-        self.asked: set[str] = set()
-        """All that it has looked up."""
+        self.looked_up_names: set[str] = set()
+        """Names that the episode has looked up."""
         self.looked_up: Answer | None = None
         """How the last lookup of the peer's own name ended."""
         self.vitals = Vitals()
-        """For people."""
+        """Notes about the peer for people."""
 
     def note(self, now: float) -> None:
-        """Write down in its vitals how it is now."""
+        """Note the peer's present state in its vitals."""
         if self.live:
             self.vitals.gave_up = False
             state = PeerState.UP
@@ -152,7 +152,7 @@ class Session:
         self.vitals.enter(state, now)
 
     def status(self) -> PeerStatus:
-        """For status pages."""
+        """Return the peer's status, for status pages."""
         vitals, connection = self.vitals, self.connection
         return PeerStatus(
             self.name,
@@ -176,7 +176,7 @@ class Session:
         return quiet and not self.outbox.messages and self.inbox.idle
 
     def choose(self, connection: Connection) -> Resume:
-        """The arbiter takes `connection`; what it says first."""
+        """Take `connection`, as the arbiter; return what to say first on it."""
         assert self.arbiter
         self._binding += 1
         self.connection = connection
@@ -184,17 +184,18 @@ class Session:
         return self._resume()
 
     def accepts(self, frame: Resume, met: int) -> bool:
-        """For the side that follows: whether `frame` is a newer choice than the one it knows; `met`: its connection's.
+        """Return whether `frame` is a newer choice of the arbiter than the one this side knows; `met` is that of its
+        connection.
 
-        Another incarnation is a newer one only on a connection that came about later: what a process said before it
-        ended may come late, when the one after it has spoken.
+        Another incarnation is newer only on a connection that came about later: what a process said before it ended may
+        come late, when the one after it has spoken.
         """
         if frame.incarnation != self._peer_incarnation:
             return met > self._met
         return frame.binding > self._binding
 
     def answer(self, connection: Connection, binding: int) -> Resume:
-        """The side that follows takes the connection on which it was spoken to; what it says."""
+        """Take the connection on which the arbiter spoke; return what to answer."""
         assert not self.arbiter
         self._met = max(self._met, connection.met)
         self._binding = binding
@@ -202,7 +203,8 @@ class Session:
         return self._resume()
 
     def resumed(self, frame: Resume) -> tuple[list[object], list[object]]:
-        """The other side's resume frame: tokens of what it has taken, and of what failed since it has forgotten us.
+        """Handle the other side's resume frame; return the tokens of what it has taken, and of what failed since it has
+        forgotten us.
 
         Raises BadFrame if it claims what cannot be; no token is lost then.
         """
@@ -227,14 +229,14 @@ class Session:
         return delivered, failed
 
     def promote(self) -> Credit:
-        """The guest has a registered name now; what to tell it."""
+        """Make a peer of a guest that has a registered name now; return what to tell it."""
         self.guest = False
         self.outbox.set_credit(*self._peer_credit)
         return Credit(*self._credit)
 
     def inherit(self, former: Session) -> list[object]:
-        """Take the place of another session with the same name: the tokens of what the peer may have seen of it, which
-        fail; the rest of what waited there waits here."""
+        """Take the place of another session with the same name; return the tokens of what the peer may have seen of it,
+        which fail. The rest of what waited there waits here."""
         assert not self.outbox.messages
         former.inbox.shrink()
         failed = former.outbox.fail_begun()
@@ -243,24 +245,24 @@ class Session:
         return failed
 
     def succeed(self, former: Session) -> None:
-        """Begin anew where the other one has failed: keep what is for people, and the order of connections."""
+        """Take the place of a session that has failed: keep what is for people, and the order of connections."""
         self.vitals = former.vitals
         self.bytes_sent, self.bytes_received = former.bytes_sent, former.bytes_received
         self._met = former._met
 
     def receive(self, frame: Data) -> Arrived | None:
-        """A piece of a message; the message if it is whole now. Raises BadFrame or CreditOverrun."""
+        """Take in a piece of a message; return the message if it is whole now. Raises BadFrame or CreditOverrun."""
         if self.guest:
             raise BadFrame("a message from a node without a registered name")
         return self.inbox.receive(frame)
 
     def unbind(self) -> None:
-        """The connection is gone."""
+        """Note that the connection is gone."""
         self.connection = None
         self.live = False
 
     def give_up(self) -> list[object]:
-        """Fail everything; the tokens. What the peer has of it counts for nothing from now on."""
+        """Fail everything; return the tokens. What the peer has of it counts for nothing from now on."""
         self._epoch += 1
         self.inbox.shrink()
         return self.outbox.fail_all()

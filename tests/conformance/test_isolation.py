@@ -214,8 +214,8 @@ def test_g24_a_full_inbox_holds_up_no_other_process_of_that_node(lab: SimLab) ->
 
 @pytest.fixture
 def little_abroad(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_ABROAD_MESSAGES", 40)
-    monkeypatch.setattr(limits, "MAX_ABROAD_ANSWERS", 40)
+    monkeypatch.setattr(limits, "MAX_IN_FLIGHT_MESSAGES", 40)
+    monkeypatch.setattr(limits, "MAX_IN_FLIGHT_ANSWERS", 40)
 
 
 @pytest.mark.usefixtures("small_inbox", "little_abroad")
@@ -266,7 +266,7 @@ def test_g24_a_flood_to_a_stuck_process_of_a_real_node_holds_back_its_sender_alo
     sockets.forget()
     a, c = sockets.probe("a"), sockets.probe("c")
     b, gate = sockets.probe("b", far=True), sockets.probe("d", far=True)
-    count = 1 + limits.MAX_INBOX_MESSAGES + limits.MAX_ABROAD_MESSAGES
+    count = 1 + limits.MAX_INBOX_MESSAGES + limits.MAX_IN_FLIGHT_MESSAGES
     a.ask(send(b, "", wait_for(gate, "", receive_until("go"), respond(), expects=50)), respond())
     a.ask(respond(), flood(b, count))
     assert a.ask(respond(), timeout=1).kind == "timeout"

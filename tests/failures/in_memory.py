@@ -334,7 +334,7 @@ def too_much_of_its_own(lab: SimLab) -> Observed:
     """The sender has as much on its way to other nodes as it may have; the target takes it after ten seconds."""
     scene = acquainted(lab)
     with lab.simulation.apply(Pause(THEIR)):
-        scene.sender.begin(flood(scene.target, limits.MAX_ABROAD_MESSAGES))
+        scene.sender.begin(flood(scene.target, limits.MAX_IN_FLIGHT_MESSAGES))
         begin(scene)
         lab.until(scene.at + 10)
     return observe(scene)

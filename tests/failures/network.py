@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kernel.contract.limits import MAX_ABROAD_MESSAGES, MAX_PACKAGE_ABROAD_MESSAGES
+from kernel.contract.limits import MAX_IN_FLIGHT_MESSAGES, MAX_PACKAGE_IN_FLIGHT_MESSAGES
 from nectar_node.base.consent import EVERYTHING
 from nectar_node.contract.config import REGISTRAR_NAME
 from nectar_node.contract.config import GenesisFile as GenesisFile
@@ -41,9 +41,9 @@ TOLD = "told"
 TIMEOUT = 40
 LIMIT = 30.0
 """Seconds in which something must be seen that does come."""
-FLOODERS = MAX_PACKAGE_ABROAD_MESSAGES // MAX_ABROAD_MESSAGES
+FLOODERS = MAX_PACKAGE_IN_FLIGHT_MESSAGES // MAX_IN_FLIGHT_MESSAGES
 """Processes of one package that can have as much on their way as the package."""
-FLOODING_PACKAGES = MAX_QUEUED_MESSAGES // MAX_PACKAGE_ABROAD_MESSAGES
+FLOODING_PACKAGES = MAX_QUEUED_MESSAGES // MAX_PACKAGE_IN_FLIGHT_MESSAGES
 """Packages that can fill the queue for one node."""
 QUEUE_FULL = "queue full"
 _TARGET_NODES = (THEIR, PAUSES, RESTARTS, HIDDEN)

@@ -14,7 +14,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kernel.contract.limits import MAX_ABROAD_MESSAGES
+from kernel.contract.limits import MAX_IN_FLIGHT_MESSAGES
 from nectar_node.contract.config import REGISTRAR_NAME
 from net.base.limits import MAX_QUEUED_MESSAGES
 from testnet.faults.refusal import Refusal
@@ -118,7 +118,7 @@ def paused_for(seconds: int, node: str, beside: str | None = None) -> Callable[[
         net.nodes.pause(node)
         playing = net.pool.submit(net.play, row, at(node), arrives=True)
         if beside is not None:
-            net.tell(beside, flood(at(node, "c"), MAX_ABROAD_MESSAGES))
+            net.tell(beside, flood(at(node, "c"), MAX_IN_FLIGHT_MESSAGES))
             net.later[beside] = net.pool.submit(net.play, beside, at(node))
         try:
             time.sleep(seconds)  # this long pause is what the row is about
@@ -271,7 +271,7 @@ def queue_full(net: Network, row: str) -> Observed:
     try:
         for package in range(FLOODING_PACKAGES):
             for number in range(FLOODERS):
-                body = json.dumps([flood(at(PAUSES, "c"), MAX_ABROAD_MESSAGES), respond("sent")])
+                body = json.dumps([flood(at(PAUSES, "c"), MAX_IN_FLIGHT_MESSAGES), respond("sent")])
                 net.nodes.message(OUR, f"our@flood{number}:flood{package}:local", body, TIMEOUT)
         assert net.peer(PAUSES)["queued_messages"] == MAX_QUEUED_MESSAGES
         return net.play(row, at(PAUSES), arrives=False)

@@ -172,7 +172,7 @@ KERNEL = (
         "        return True\n"
         "\n"
         "    def on_state_used(self, event: StateUsed) -> None:\n"
-        '        """The disk has done what a process asked of its state."""\n'
+        '        """Answer a process whose state the disk has read or changed."""\n'
         "        process = event.token\n"
         "        assert isinstance(process, Process)\n"
         "        if self._lifecycle.processes.get(process.address.process) is not process:\n",

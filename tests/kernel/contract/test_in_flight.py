@@ -27,10 +27,10 @@ from tests.kernel.rig import CLOCK, TERMINAL, Rig, here, pid, respond, send, the
 @pytest.fixture
 def rig(monkeypatch: pytest.MonkeyPatch) -> Rig:
     """A kernel that lets three messages of a process, and five of a package, be on their way."""
-    monkeypatch.setattr(limits, "MAX_ABROAD_MESSAGES", 3)
-    monkeypatch.setattr(limits, "MAX_ABROAD_ANSWERS", 3)
-    monkeypatch.setattr(limits, "MAX_PACKAGE_ABROAD_MESSAGES", 5)
-    monkeypatch.setattr(limits, "MAX_PACKAGE_ABROAD_ANSWERS", 5)
+    monkeypatch.setattr(limits, "MAX_IN_FLIGHT_MESSAGES", 3)
+    monkeypatch.setattr(limits, "MAX_IN_FLIGHT_ANSWERS", 3)
+    monkeypatch.setattr(limits, "MAX_PACKAGE_IN_FLIGHT_MESSAGES", 5)
+    monkeypatch.setattr(limits, "MAX_PACKAGE_IN_FLIGHT_ANSWERS", 5)
     return Rig()
 
 
@@ -65,7 +65,7 @@ def test_g24_a_sender_goes_on_in_order_as_its_messages_are_taken(rig: Rig) -> No
 
 
 def test_g24_bytes_count_too_and_one_message_may_exceed_them(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_ABROAD_BYTES", 100)
+    monkeypatch.setattr(limits, "MAX_IN_FLIGHT_BYTES", 100)
     rig.start("a")
     rig.poll("a", send(there("b"), b"large", blob=bytes(500)), send(there("b"), b"small"))
     assert left(rig) == [b"large"]

@@ -131,7 +131,7 @@ def test_a_program_starts_any_number_of_guests(engine: Engine) -> None:
 
 def test_a_drive_that_is_no_folder_is_refused(engine: Engine, tmp_path: Path) -> None:
     program = engine.load((GUESTS / "output.wasm").read_bytes())
-    with pytest.raises(BadModule, match="is no folder"):
+    with pytest.raises(BadModule, match="is not a folder"):
         program.start(GuestConfig(OUR, MEMORY, drive=str(tmp_path / "missing")))
 
 

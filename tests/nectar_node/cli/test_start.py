@@ -323,7 +323,7 @@ def test_g22_a_process_that_waits_for_its_restart_is_shown_and_can_be_killed(
     [
         ("no:body:sys", 1, "No process no:body:sys runs on a.nec"),
         ("vfs:distro:sys", 1, "vfs:distro:sys is a part of the node"),
-        ("hello", 2, "is no process id"),
+        ("hello", 2, "is not a process id"),
         ("b.nec@hello:hello:sys", 2, "--node b.nec"),
     ],
 )

@@ -238,7 +238,7 @@ def test_a_peer_that_does_not_read_is_sent_away_but_not_held_against_it() -> Non
         hostile.network._switchboard.signal(connection)
         world.settle()
     assert world.now == 45.0
-    assert lines(victim) == ["connection 1 with bob.test ends: it does not read what it is sent"]
+    assert lines(victim) == ["connection 1 with bob.test ends: it does not read what is sent to it"]
 
 
 def test_a_peer_that_never_reads_makes_no_more_acknowledgements_wait_than_it_has_credit_for_messages() -> None:
@@ -293,7 +293,7 @@ def test_a_peer_that_asks_and_never_reads_is_paused_and_then_sent_away() -> None
     world.run(19.9)
     assert is_live(victim)
     world.run(0.1)
-    assert lines(victim) == ["connection 1 with bob.test ends: it does not read what it is answered"]
+    assert lines(victim) == ["connection 1 with bob.test ends: it does not read its answers"]
 
 
 def test_a_peer_that_asks_for_too_much_at_once_is_sent_away() -> None:

@@ -268,7 +268,7 @@ def test_a_request_to_a_node_that_is_no_registrar_ends_the_connection() -> None:
     assert session.connection is not None
     first.network._switchboard.queue(session.connection, Lookup(1, "bob.test"))
     world.settle()
-    assert any("no registrar" in str(event) for event in second.of(Log))
+    assert any("not a registrar" in str(event) for event in second.of(Log))
 
 
 def test_a_node_that_comes_back_elsewhere_within_the_budget_is_found_again() -> None:

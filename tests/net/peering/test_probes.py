@@ -46,7 +46,7 @@ from tests.net.world import (
 
 ANN, BOB = identity_of("ann.test"), identity_of("bob.test")
 BOB_HOST = host_of(BOB.name)
-FOUND = NameFound(record_of(BOB).record, asked=False)
+FOUND = NameFound(record_of(BOB).record, fresh=False)
 DIALING, DIALED = Dialing(BOB_HOST, PORT, None), Dialed(BOB_HOST, PORT, None)
 PROVEN = Proven(VERSION, BOB.public_key, BOB_HOST, dialed=True)
 REACHED = ProbeEnded(ProbeOutcome.REACHED, None)
@@ -136,7 +136,7 @@ def test_the_record_comes_from_the_registrar_if_it_is_not_known_here() -> None:
     world.settle()
     first, *others = probe(world, node, BOB.name)
     assert isinstance(first, NameFound)
-    assert (first.record.name, first.record.sequence, first.asked) == (BOB.name, 1, True)
+    assert (first.record.name, first.record.sequence, first.fresh) == (BOB.name, 1, True)
     assert others == [DIALING, DIALED, PROVEN, Pinging(BOB_HOST), Pinged(0.0), REACHED]
 
 
@@ -169,7 +169,7 @@ def test_the_registrar_is_asked_again_when_the_known_endpoint_refuses() -> None:
     found, dialing, refused, fresh, *others = probe(world, node, BOB.name, token="again")
     assert isinstance(found, NameFound)
     assert isinstance(fresh, NameFound)
-    assert (found.asked, fresh.asked, fresh.record.sequence) == (False, True, found.record.sequence + 1)
+    assert (found.fresh, fresh.fresh, fresh.record.sequence) == (False, True, found.record.sequence + 1)
     assert (dialing, refused) == (DIALING, failed(AttemptStage.DIAL, FailureReason.REFUSED, "refused"))
     assert others[0] == Dialing(BOB_HOST, PORT + 1, None)
     assert others[-1] == REACHED

@@ -2,9 +2,9 @@
 
 from net.contract.events import FailureReason
 from net.names.directory import Endpoint
-from net.session.reach import GiveUp, LookUp, Reach, Try, Wait, Way
+from net.session.reach import GiveUp, LookUp, Reach, Route, Try, Wait
 
-ONE, TWO = Way(Endpoint("one", 1)), Way(Endpoint("two", 2))
+ONE, TWO = Route(Endpoint("one", 1)), Route(Endpoint("two", 2))
 REFUSED, BAD_KEY, UNREACHABLE = FailureReason.REFUSED, FailureReason.BAD_KEY, FailureReason.UNREACHABLE
 
 

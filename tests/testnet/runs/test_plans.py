@@ -164,7 +164,7 @@ def test_a_schedule_takes_the_place_of_the_seeds_own(tmp_path: Path) -> None:
         ({"seed": True}, "has the seed True"),
         ({"seed": 10**400}, "has the seed 1000000000"),
         ({"nodes": ["a.nec", "a.nec"]}, "names a node twice"),
-        ({"nodes": ["a.nec", "/etc"]}, "'/etc' is no node id"),
+        ({"nodes": ["a.nec", "/etc"]}, "'/etc' is not a node id"),
         ({"schedule": [{"kind": "rain", "at": 1, "until": 2}]}, "There is no fault 'rain'"),
         ({"schedule": [{"kind": "crash", "at": 1, "until": 2, "host": "x"}]}, "crash has no parameter 'host'"),
     ],

@@ -48,7 +48,7 @@ def test_it_holds_with_several_at_once(programs: Programs) -> None:
 def test_it_finds_out_if_a_peer_that_acknowledges_nothing_silences_a_process(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MAX_ABROAD_ANSWERS", 1024)  # which this peer can make wait
+    monkeypatch.setattr(limits, "MAX_IN_FLIGHT_ANSWERS", 1024)  # which this peer can make wait
     per_node = InFlight._of_process
     monkeypatch.setattr(
         InFlight, "_of_process", lambda self, process, node, answer: per_node(self, process, "", answer)
