@@ -25,39 +25,39 @@ _OVER = ("done", "failed")
 _ROLES = ("sending", "receiving")
 
 
-def end_transfers(stage: Context, prefix: str, within: float = ENDS_WITHIN) -> None:
+def end_transfers(context: Context, prefix: str, within: float = ENDS_WITHIN) -> None:
     """End all transfers of files whose names begin with `prefix`: after that none of them comes any more.
 
     Nodes that do not run have none. What has not ended within so many seconds is a problem of the run.
     """
     limit = time.monotonic() + within
     for role in _ROLES:
-        left = _end(stage, stage.nodes, prefix, role)
+        left = _end(context, context.nodes, prefix, role)
         while left and time.monotonic() < limit:
             time.sleep(_GLANCE)
-            left = _end(stage, list(left), prefix, role)
-        stage.report.problems += [f"{name} may still be {role} files of this run: {why}" for name, why in left.items()]
+            left = _end(context, list(left), prefix, role)
+        context.report.problems += [f"{name} may still be {role} files of this run: {why}" for name, why in left.items()]
 
 
-def partial_files(stage: Context) -> set[Path]:
+def partial_files(context: Context) -> set[Path]:
     """What has come of files that are not whole yet."""
-    folders = [stage.network.place(name).drives / "file_transfer:sys" / "inbox" / ".partial" for name in stage.nodes]
+    folders = [context.network.place(name).drives / "file_transfer:sys" / "inbox" / ".partial" for name in context.nodes]
     return {path for folder in folders if folder.is_dir() for path in folder.iterdir()}
 
 
-def _end(stage: Context, nodes: Sequence[str], prefix: str, role: str) -> dict[str, str]:
+def _end(context: Context, nodes: Sequence[str], prefix: str, role: str) -> dict[str, str]:
     """Those of `nodes` on which such transfers may still run, and why."""
     left = {}
     for name in nodes:
         try:
-            with stage.network.connect(name) as client:
+            with context.network.connect(name) as client:
                 running = _running(client, prefix, role)
                 for transfer in running:
                     _ask(client, {"Cancel": {"id": transfer}})
             if running:
                 left[name] = f"{', '.join(running)} has not ended"
         except NodeError as error:
-            if stage.network.place(name).owner() is not None:
+            if context.network.place(name).owner() is not None:
                 left[name] = str(error)
     return left
 

@@ -29,7 +29,7 @@ OWN_NODES = ("one.nec", "two.nec", "three.nec")
 
 
 @dataclass(slots=True)
-class Ground:
+class Testbed:
     """A testnet that runs, with faults possible and none there."""
 
     network: LocalNetwork
@@ -45,7 +45,7 @@ class Ground:
 
 
 @contextmanager
-def ground(folder: Path, tell: Callable[[str], None]) -> Iterator[Ground]:
+def testbed(folder: Path, tell: Callable[[str], None]) -> Iterator[Testbed]:
     """The testnet in `folder`; what is started here is stopped at the end. `tell` is given a sentence on which it is,
     before anything starts. Raises NodeError.
 
@@ -62,7 +62,7 @@ def ground(folder: Path, tell: Callable[[str], None]) -> Iterator[Ground]:
         nodes = check(network, running)
         tell(f"The testnet in {folder} runs, and will go on running.")
         with _scratch() as scratch, hold_lifeline(folder, (scratch,), nodes=()):
-            yield Ground(network, nodes, scratch=scratch)
+            yield Testbed(network, nodes, scratch=scratch)
         return
     names = [name for name in network.names() if name != REGISTRAR_NAME]
     _check_count(names, network)
@@ -78,7 +78,7 @@ def _scratch() -> Iterator[Path]:
 
 
 @contextmanager
-def _own(tell: Callable[[str], None]) -> Iterator[Ground]:
+def _own(tell: Callable[[str], None]) -> Iterator[Testbed]:
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     words = f"one of its own, with {len(OWN_NODES)} nodes, starts in {folder}, and runs until this is over"
     tell(f"No testnet runs here: {words}.")
@@ -92,12 +92,12 @@ def _own(tell: Callable[[str], None]) -> Iterator[Ground]:
 
 
 @contextmanager
-def _traced(network: LocalNetwork, names: Sequence[str], scratch: Path) -> Iterator[Ground]:
+def _traced(network: LocalNetwork, names: Sequence[str], scratch: Path) -> Iterator[Testbed]:
     """Within this, the nodes run as in `started`, and write their traces; they do so only this time."""
     before = {name: kept_options(network.place(name)).trace for name in (REGISTRAR_NAME, *names)}
     pipes = [network.place(name).trace for name in before]
     with closing(TracePipes(network.folder / TRACES_FOLDER)) as traces:
-        place = Ground(network, tuple(names), scratch=scratch, traces=traces)
+        place = Testbed(network, tuple(names), scratch=scratch, traces=traces)
         try:
             with started(network, names, traces, (scratch, traces.folder, *pipes)) as place.lifeline:
                 yield place

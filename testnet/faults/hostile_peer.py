@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from testnet.model.quantity import Count, NodeName, ProcessName
 from testnet.model.rule import Attack, Nodes
 
-Conduct: TypeAlias = Literal[
+BehaviourName: TypeAlias = Literal[
     "acknowledges_all_but_one",
     "floods_huge",
     "floods_tiny",
@@ -38,7 +38,7 @@ class HostilePeer:
     """
 
     node: NodeName
-    behaviour: Conduct = "never_acknowledges"
+    behaviour: BehaviourName = "never_acknowledges"
     process: ProcessName = "hello:hello:sys"
     seed: Count = 0
 

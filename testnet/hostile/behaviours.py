@@ -2,7 +2,7 @@
 worst at every choice that the protocol leaves to a peer.
 
 A behaviour is moved every `peer.TICK_SECONDS`, is told what has become whole, and says what it wants to send; the
-connection (`line`) keeps it within its credit. How much it does is its strength: against real nodes as much as goes, in
+connection (`connection`) keeps it within its credit. How much it does is its strength: against real nodes as much as goes, in
 a simulation just more than the bounds that it tries, so that a run stays short.
 """
 
@@ -18,7 +18,7 @@ from kernel.contract.message import Envelope, ReplyTo, Request
 from nectar_node.peers.envelope import encode_header
 from net.base.frames import Lookup, Ping, Reserve
 from net.base.limits import MAX_BLOB_BYTES, MAX_CIRCUITS_PER_PAIR, MAX_CREDIT_BYTES, SESSION_CREDIT_MESSAGES
-from testnet.hostile.connection import Line, Opened
+from testnet.hostile.connection import Connection, Opened
 
 _TRICKLE_SECONDS = 12.0
 """Between two pieces of a message that trickles."""
@@ -143,13 +143,13 @@ class Behaviour:
     """Whether its connections come to a handshake."""
     at_once: ClassVar[bool] = False
     """Whether a connection that has ended is dialed again in the same moment, and not at the next move."""
-    lines: ClassVar[int] = 1
+    connections: ClassVar[int] = 1
     """Connections under each name, where the target is behind a router."""
     keeps_names: ClassVar[bool] = True
     """Whether it does something under the names that it takes."""
 
-    def __init__(self, line: Line, order: Order, chance: Random) -> None:
-        self.line = line
+    def __init__(self, connection: Connection, order: Order, chance: Random) -> None:
+        self.connection = connection
         self.order = order
         self.strength = order.strength
         self.chance = chance
@@ -172,14 +172,14 @@ class Behaviour:
 
     def arrived(self, numbers: list[int]) -> None:
         """Messages have become whole."""
-        self.line.acknowledge(numbers)
+        self.connection.acknowledge(numbers)
 
     # --- what it may send -------------------------------------------------------------------------------------------
 
     def header(self, target: ProcessId, body: bytes, *, answered: bool = True) -> bytes:
         """Of a request to a process there."""
         id = self.chance.getrandbits(64)
-        source = Address(self.line.identity.name, _SELF)
+        source = Address(self.connection.identity.name, _SELF)
         reply_to = ReplyTo(source, id) if answered else None
         request = Request(False, _FAR if answered else None, body)
         return encode_header(Envelope(id, source, Address(self.order.target, target), reply_to, request))
@@ -187,7 +187,7 @@ class Behaviour:
     def ask(self, body: bytes | None = None) -> bool:
         """A request to the public process; whether there was credit for it."""
         target = _NET if self.order.registrar else self.order.process
-        sent = self.line.send(self.header(target, b'{"Greet":"a"}' if body is None else body))
+        sent = self.connection.send(self.header(target, b'{"Greet":"a"}' if body is None else body))
         self.asked += sent is not None
         return sent is not None
 
@@ -196,7 +196,7 @@ class Behaviour:
         people; how many were sent."""
         header = self.header(self.chance.choice((_NOBODY, _NET)), b"", answered=False)
         for sent in range(count):
-            if self.line.send(header) is None:
+            if self.connection.send(header) is None:
                 return sent
         return count
 
@@ -214,7 +214,7 @@ class AcknowledgesAllButOne(Behaviour):
 
     def arrived(self, numbers: list[int]) -> None:
         """Take them."""
-        self.line.acknowledge(numbers[1:] if self._first else numbers)
+        self.connection.acknowledge(numbers[1:] if self._first else numbers)
         self._first = False
 
 
@@ -228,7 +228,7 @@ class FloodsHuge(Behaviour):
         header = self.header(self.order.process, b"{}", answered=self.chance.random() < 0.5)
         size = self.strength.huge
         for _ in range(2):
-            if self._sent < self.strength.most_huge and self.line.send(header, size) is not None:
+            if self._sent < self.strength.most_huge and self.connection.send(header, size) is not None:
                 self._sent += size
 
 
@@ -246,8 +246,8 @@ class FloodsTiny(Behaviour):
 class GrantsEverything(Behaviour):
     """Gives a terabyte of credit, asks for as much as it gets, and acknowledges it when it has had all."""
 
-    def __init__(self, line: Line, order: Order, chance: Random) -> None:
-        super().__init__(line, order, chance)
+    def __init__(self, connection: Connection, order: Order, chance: Random) -> None:
+        super().__init__(connection, order, chance)
         self._kept: list[int] = []
 
     def move(self, now: float) -> None:
@@ -257,7 +257,7 @@ class GrantsEverything(Behaviour):
             for _ in range(max(1, self.strength.unread // _TALE)):
                 self.ask(tale)
         if self.chance.random() < 0.1:
-            self.line.acknowledge(self._kept)
+            self.connection.acknowledge(self._kept)
             self._kept = []
 
     def arrived(self, numbers: list[int]) -> None:
@@ -294,8 +294,8 @@ class LooksUp(Behaviour):
         """As much as goes, until it is cut."""
         for _ in range(self.strength.tiny // 16):
             if self.order.registrar:
-                self.line.say(Lookup(self.chance.getrandbits(32), self.order.target))
-            self.line.say(Ping())
+                self.connection.say(Lookup(self.chance.getrandbits(32), self.order.target))
+            self.connection.say(Ping())
 
 
 class NeverAcknowledges(Behaviour):
@@ -328,7 +328,7 @@ class NeverReads(Behaviour):
     def move(self, now: float) -> None:
         """A burst of messages that the other side takes at once."""
         if self.holds and self._sent < self.strength.most_tiny:
-            self.line.trust_that_all_was_taken()
+            self.connection.trust_that_all_was_taken()
             self._sent += self.tiny(self.strength.tiny)
         self._pause += 1
         self.holds = self._pause % 12 != 11
@@ -344,7 +344,7 @@ class OffersExabytes(Behaviour):
                 return
             name = f"{self.chance.getrandbits(64):x}.bin"
             offer = {"id": name, "name": name, "size": _EXABYTES, "modified": 1, "chunk": 1 << 21}
-            if self.line.send(self.header(_FILES, json.dumps({"Offer": offer}).encode())) is None:
+            if self.connection.send(self.header(_FILES, json.dumps({"Offer": offer}).encode())) is None:
                 return
             self.asked += 1
 
@@ -352,8 +352,8 @@ class OffersExabytes(Behaviour):
 class OneByteMissing(Behaviour):
     """Sends messages up to all of its credit, each but for its last byte; one of them trickles on."""
 
-    def __init__(self, line: Line, order: Order, chance: Random) -> None:
-        super().__init__(line, order, chance)
+    def __init__(self, connection: Connection, order: Order, chance: Random) -> None:
+        super().__init__(connection, order, chance)
         self._trickle: Opened | None = None
         self._next = 0.0
         self._pinned = 0
@@ -362,15 +362,15 @@ class OneByteMissing(Behaviour):
         """As long as there is credit, another one."""
         header = self.header(self.order.process, b"{}")
         if self._trickle is None:
-            self._trickle = self.line.send(header, 1 << 20, (1 << 20) - _TRICKLE_BYTES)
+            self._trickle = self.connection.send(header, 1 << 20, (1 << 20) - _TRICKLE_BYTES)
         while self._pinned < self.strength.pinned:
-            size = min(self.strength.huge, self.line.room - len(header) - 256, self.strength.pinned - self._pinned)
-            if size < 1 or self.line.send(header, size, 1) is None:
+            size = min(self.strength.huge, self.connection.room - len(header) - 256, self.strength.pinned - self._pinned)
+            if size < 1 or self.connection.send(header, size, 1) is None:
                 break
             self._pinned += size
         if self._trickle is not None and now >= self._next:
             self._next = now + _TRICKLE_SECONDS
-            self.line.go_on(self._trickle, min(_TRICKLE_BYTES, self._trickle.total - self._trickle.until - 1))
+            self.connection.go_on(self._trickle, min(_TRICKLE_BYTES, self._trickle.total - self._trickle.until - 1))
 
 
 class Redials(Behaviour):
@@ -398,7 +398,7 @@ class TakesCircuits(Behaviour):
     """Comes under many names, has a router connect each of them to the node that is behind it, as often as goes, and
     says nothing to that node."""
 
-    lines = MAX_CIRCUITS_PER_PAIR
+    connections = MAX_CIRCUITS_PER_PAIR
 
     @staticmethod
     def personas(strength: Strength) -> int:
@@ -416,28 +416,28 @@ class TakesPlaces(Behaviour):
 
     def begin(self, now: float) -> None:
         """Ask for it."""
-        self.line.say(Reserve())
+        self.connection.say(Reserve())
 
 
 class Trickles(Behaviour):
     """Announces messages of the largest size up to all of its credit, of which 4 KiB come every 12 seconds."""
 
-    def __init__(self, line: Line, order: Order, chance: Random) -> None:
-        super().__init__(line, order, chance)
+    def __init__(self, connection: Connection, order: Order, chance: Random) -> None:
+        super().__init__(connection, order, chance)
         self._opened: list[Opened] = []
         self._next = 0.0
 
     def move(self, now: float) -> None:
         """Announce, and let one go on."""
         header = self.header(self.order.process, b"{}")
-        while (size := min(MAX_BLOB_BYTES, self.line.room - len(header) - 256)) > 1 << 16:
-            message = self.line.send(header, size, size - 1)
+        while (size := min(MAX_BLOB_BYTES, self.connection.room - len(header) - 256)) > 1 << 16:
+            message = self.connection.send(header, size, size - 1)
             if message is None:
                 break
             self._opened.append(message)
         if self._opened and now >= self._next:
             self._next = now + _TRICKLE_SECONDS
-            self.line.go_on(self.chance.choice(self._opened), _TRICKLE_BYTES)
+            self.connection.go_on(self.chance.choice(self._opened), _TRICKLE_BYTES)
 
 
 BEHAVIOURS: dict[str, type[Behaviour]] = {

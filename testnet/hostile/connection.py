@@ -40,7 +40,7 @@ _ROOM = MAX_PLAINTEXT_BYTES - FIRST_HEADER.size
 """Bytes of a message in one frame that fills a record."""
 
 
-class Stage(IntEnum):
+class Phase(IntEnum):
     """How far a connection has come."""
 
     DIALING = 0
@@ -61,7 +61,7 @@ class Opened:
     written: int = 0
     """Bytes of header and blob."""
     until: int = 0
-    """See `Line.go_on`."""
+    """See `Connection.go_on`."""
 
     @property
     def total(self) -> int:
@@ -74,7 +74,7 @@ class Opened:
         return self.total + MESSAGE_OVERHEAD_BYTES
 
 
-class Line:
+class Connection:
     """See the module's text."""
 
     def __init__(
@@ -92,7 +92,7 @@ class Line:
         self.number = number
         self.identity = identity
         self.target = target
-        self.stage = Stage.DIALING
+        self.phase = Phase.DIALING
         self.held = False
         """Nothing is read from it."""
         self.speaks = True
@@ -127,7 +127,7 @@ class Line:
 
     def begin(self) -> None:
         """The connection is there."""
-        self.stage = Stage.HANDSHAKE
+        self.phase = Phase.HANDSHAKE
         if self.speaks:
             static = self._entropy(32)
             self._handshake = Handshake(
@@ -145,7 +145,7 @@ class Line:
         handshake.read_untrusted(piece)
         self._put(handshake.write())
         self._sealer, self._opener = handshake.split()
-        self.stage = Stage.WAITING
+        self.phase = Phase.WAITING
         if self._circuit is None and self.identity.name < self.target:  # we are the arbiter
             self.say(self._resume(1))
 
@@ -178,7 +178,7 @@ class Line:
                 if self.identity.name > self.target:
                     self.say(self._resume(frame.binding))
                 self.credit_bytes, self.credit_messages = frame.credit_bytes, frame.credit_messages
-                self.stage = Stage.LIVE
+                self.phase = Phase.LIVE
             case Spliced():
                 self._spliced = True
             case Credit():
@@ -213,7 +213,7 @@ class Line:
         """Whether a message of so many bytes is within the credit."""
         begun = len(self._begun)
         fits = not begun or self._used + size + MESSAGE_OVERHEAD_BYTES <= self.credit_bytes
-        return self.stage is Stage.LIVE and begun < self.credit_messages and fits
+        return self.phase is Phase.LIVE and begun < self.credit_messages and fits
 
     @property
     def room(self) -> int:

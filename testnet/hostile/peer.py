@@ -22,7 +22,7 @@ from net.names.directory import Endpoint, Genesis, NameRecord, decode_record_unt
 from net.names.identity import KEY_BYTES, Identity
 from net.session.handshake import Connect
 from testnet.hostile.behaviours import BEHAVIOURS, Behaviour, Order
-from testnet.hostile.connection import Line, Stage
+from testnet.hostile.connection import Connection, Phase
 from testnet.model.hostile_names import SUFFIX
 
 TICK_SECONDS = 0.25
@@ -56,7 +56,7 @@ class _Purpose(Enum):
 
 @dataclass(slots=True)
 class _Contact:
-    line: Line
+    connection: Connection
     persona: Persona
     purpose: _Purpose
     since: float
@@ -66,7 +66,7 @@ class _Contact:
 
 
 @dataclass(slots=True)
-class Deeds:
+class AttackCounts:
     """What it has come to, for people."""
 
     names: int = 0
@@ -105,7 +105,7 @@ class HostilePeer:
     def __init__(self, order: Order, genesis: Genesis, chance: Random, *, unix: float, now: float) -> None:
         """`unix`: what has to be added to `now` for the time since 1970."""
         self.order = order
-        self.deeds = Deeds()
+        self.counts = AttackCounts()
         self.actions: deque[Action] = deque()
         """What the driver has to do, in order."""
         self._kind = BEHAVIOURS[order.behaviour]
@@ -142,7 +142,7 @@ class HostilePeer:
         """A dial has come through."""
         contact = self._contacts.get(connection)
         if contact is not None:
-            contact.line.begin()
+            contact.connection.begin()
             self._signal(contact)
 
     def dial_failed(self, connection: int, reason: str, now: float) -> None:
@@ -153,7 +153,7 @@ class HostilePeer:
         """A connection has ended."""
         contact = self._contacts.pop(connection, None)
         if contact is not None:
-            self.deeds.broken += 1
+            self.counts.broken += 1
             self._ended(contact, now)
 
     def failed(self, connection: int, error: Exception, now: float) -> None:
@@ -166,14 +166,14 @@ class HostilePeer:
         contact = self._contacts.get(connection)
         if contact is None:
             return
-        was_live = contact.line.stage is Stage.LIVE
+        was_live = contact.connection.phase is Phase.LIVE
         try:
-            frames = contact.line.receive(bytes(data))
+            frames = contact.connection.receive(bytes(data))
         except NetError:  # whoever answers there is not who it is taken for
             self._close(contact)
             self._ended(contact, now)
             return
-        if contact.line.stage is Stage.LIVE and not was_live:
+        if contact.connection.phase is Phase.LIVE and not was_live:
             self._live(contact, now)
         for frame in frames:
             self._heard(contact, frame, now)
@@ -190,8 +190,8 @@ class HostilePeer:
         contact = self._contacts.get(connection)
         if contact is None:
             return []
-        buffers: list[Buffer] = [*contact.line.take(limit)]
-        if not contact.line.waits:
+        buffers: list[Buffer] = [*contact.connection.take(limit)]
+        if not contact.connection.waits:
             contact.signalled = False
         return buffers
 
@@ -215,8 +215,8 @@ class HostilePeer:
     def leave(self) -> None:
         """All of its connections end, without a word or with one."""
         for contact in list(self._contacts.values()):
-            if contact.line.stage is Stage.LIVE and not contact.line.held and self._chance.random() < 0.5:
-                contact.line.say(Goodbye(0))
+            if contact.connection.phase is Phase.LIVE and not contact.connection.held and self._chance.random() < 0.5:
+                contact.connection.say(Goodbye(0))
             self._close(contact, farewell=True)
 
     # --- names ------------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ class HostilePeer:
         if now < self._enters_at:
             return
         wanted = self._kind.personas(self.order.strength)
-        have = len(self._personas) if self._kind.keeps_names else self.deeds.names
+        have = len(self._personas) if self._kind.keeps_names else self.counts.names
         entering = sum(contact.purpose is _Purpose.ENTER for contact in self._contacts.values())
         for _ in range(min(wanted - have, _ENTERING) - entering):
             self._dial(self._new_persona(now), _Purpose.ENTER, Endpoint(self._genesis.host, self._genesis.port))
@@ -241,19 +241,19 @@ class HostilePeer:
 
     def _registrar_says(self, contact: _Contact, frame: Granted | Refused | Found, now: float) -> None:
         if isinstance(frame, Refused):
-            self.deeds.refused += 1
+            self.counts.refused += 1
             self._enters_at = now + self.order.strength.refused_seconds
             self._close(contact)
             return
         if isinstance(frame, Granted):
-            self.deeds.names += 1
+            self.counts.names += 1
             contact.persona.record = frame.record
         elif frame.record is not None:
             record = decode_record_untrusted(frame.record).record
             self._endpoint = record.endpoints[0] if record.endpoints else None
             self._dialed = record.routers[0] if record.routers and not record.endpoints else record.name
         if self._endpoint is None:
-            contact.line.say(Lookup(_LOOKS_UP, self._dialed))
+            contact.connection.say(Lookup(_LOOKS_UP, self._dialed))
             return
         if self._kind.keeps_names:
             self._personas.append(contact.persona)
@@ -269,12 +269,12 @@ class HostilePeer:
         """As many connections for each name as the behaviour wants, or as many silent ones."""
         if self._endpoint is None:
             return
-        lines = Counter(id(each.persona) for each in self._contacts.values() if each.purpose is _Purpose.ATTACK)
-        most = self._kind.lines if self._dialed != self.order.target else 1
-        if most > 1 and self.deeds.dials >= self.order.strength.circuits:
+        held = Counter(id(each.persona) for each in self._contacts.values() if each.purpose is _Purpose.ATTACK)
+        most = self._kind.connections if self._dialed != self.order.target else 1
+        if most > 1 and self.counts.dials >= self.order.strength.circuits:
             return
         for persona in self._personas if self._kind.speaks else ():
-            for _ in range(most - lines[id(persona)]):
+            for _ in range(most - held[id(persona)]):
                 self._dial(persona, _Purpose.ATTACK, self._endpoint)
         if self._personas and not self._kind.speaks:
             self._open_silent(self._personas[0], self._endpoint, now)
@@ -286,7 +286,7 @@ class HostilePeer:
         old = [contact for contact in silent if contact.since <= now - strength.silent_seconds]
         for contact in old:
             self._close(contact)
-        for _ in range(min(strength.connections - len(silent) + len(old), strength.silent - self.deeds.dials)):
+        for _ in range(min(strength.connections - len(silent) + len(old), strength.silent - self.counts.dials)):
             self._dial(persona, _Purpose.SILENT, endpoint)
 
     def _dial(self, persona: Persona, purpose: _Purpose, endpoint: Endpoint) -> None:
@@ -295,46 +295,46 @@ class HostilePeer:
         target = self._genesis.name if enters else self._dialed
         circuit = None if enters or target == self.order.target else Connect(self.order.target)
         shown = persona.record or self._own_record(persona.identity, self._now)
-        line = Line(number, persona.identity, shown, target, self._chance.randbytes, self._kind.credit, circuit)
+        connection = Connection(number, persona.identity, shown, target, self._chance.randbytes, self._kind.credit, circuit)
         line.speaks = purpose is not _Purpose.SILENT
         self._contacts[number] = _Contact(line, persona, purpose, self._now)
-        self.deeds.dials += 1
+        self.counts.dials += 1
         self.actions.append(Dial(number, endpoint.host, endpoint.port))
 
     def _live(self, contact: _Contact, now: float) -> None:
         if contact.purpose is _Purpose.ENTER:
-            contact.line.say(Register(_REGISTERS, self._own_record(contact.persona.identity, now)))
+            contact.connection.say(Register(_REGISTERS, self._own_record(contact.persona.identity, now)))
         else:
             self._plays(contact, now)
 
     def _plays(self, contact: _Contact, now: float) -> None:
-        self.deeds.live += 1
-        contact.behaviour = self._kind(contact.line, self.order, self._chance)
+        self.counts.live += 1
+        contact.behaviour = self._kind(contact.connection, self.order, self._chance)
         contact.behaviour.begin(now)
 
     def _heard(self, contact: _Contact, frame: Data | Control, now: float) -> None:
         match frame:
             case Ping():
-                contact.line.say(Pong())
+                contact.connection.say(Pong())
             case Goodbye(code):
-                self.deeds.cut[code] = self.deeds.cut.get(code, 0) + 1
+                self.counts.cut[code] = self.counts.cut.get(code, 0) + 1
                 self._close(contact)
                 self._ended(contact, now)
             case Granted() | Refused() | Found() if contact.purpose is _Purpose.ENTER:
                 self._registrar_says(contact, frame, now)
 
     def _arrived(self, contact: _Contact) -> None:
-        numbers = contact.line.arrived()
+        numbers = contact.connection.arrived()
         if not numbers:
             return
         if contact.behaviour is not None:
             contact.behaviour.arrived(numbers)
         else:
-            contact.line.acknowledge(numbers)
+            contact.connection.acknowledge(numbers)
 
     def _carry_out(self, contact: _Contact) -> None:
         """What the behaviour wants of its connection."""
-        line, behaviour = contact.line, contact.behaviour
+        connection, behaviour = contact.connection, contact.behaviour
         if line.number not in self._contacts:
             return
         if behaviour is not None and behaviour.leaves:
@@ -348,21 +348,21 @@ class HostilePeer:
 
     def _ended(self, contact: _Contact, now: float) -> None:
         again = self._kind.at_once and contact.purpose is _Purpose.ATTACK
-        if again and self._endpoint is not None and self.deeds.dials < self.order.strength.dials:
+        if again and self._endpoint is not None and self.counts.dials < self.order.strength.dials:
             self._dial(contact.persona, _Purpose.ATTACK, self._endpoint)
 
     def _close(self, contact: _Contact, *, farewell: bool = False) -> None:
-        self._contacts.pop(contact.line.number, None)
-        last = b"".join(contact.line.take(1)) if farewell else b""
-        self.actions.append(Close(contact.line.number, last))
+        self._contacts.pop(contact.connection.number, None)
+        last = b"".join(contact.connection.take(1)) if farewell else b""
+        self.actions.append(Close(contact.connection.number, last))
 
     def _signal(self, contact: _Contact) -> None:
-        if contact.line.waits and not contact.signalled:
+        if contact.connection.waits and not contact.signalled:
             contact.signalled = True
-            self.actions.append(Writable(contact.line.number))
+            self.actions.append(Writable(contact.connection.number))
 
     def settle(self, now: float) -> None:
         """It has nothing to pass on, as a node has."""
 
     def __repr__(self) -> str:
-        return f"HostilePeer({self.order.behaviour} of {self.order.target}, {self.deeds.words()})"
+        return f"HostilePeer({self.order.behaviour} of {self.order.target}, {self.counts.words()})"

@@ -46,8 +46,8 @@ async def _attack(arguments: argparse.Namespace, order: Order) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_ends, arguments.lifeline, over)
         nursery.start_soon(_told, arguments.ready_descriptor, over)
-        (deeds,) = await attack(arguments.folder, [order], arguments.seed, over, arguments.source)
-        print(deeds.words(), flush=True)
+        (counts,) = await attack(arguments.folder, [order], arguments.seed, over, arguments.source)
+        print(counts.words(), flush=True)
         nursery.cancel_scope.cancel()
 
 

@@ -16,7 +16,7 @@ from net.io.driver import Driver
 from net.io.tcp import TcpTransport
 from net.names.directory import Genesis
 from testnet.hostile.behaviours import Order
-from testnet.hostile.peer import Deeds, HostilePeer
+from testnet.hostile.peer import AttackCounts, HostilePeer
 
 _LEAVES_WITHIN = 2.0
 """Seconds that their connections may take to end."""
@@ -58,7 +58,7 @@ def genesis_of(folder: Path) -> Genesis:
 
 async def attack(
     folder: Path, orders: Sequence[Order], seed: int, until: trio.Event, source: str | None = None
-) -> list[Deeds]:
+) -> list[AttackCounts]:
     """Attack nodes of the testnet in `folder`, until told otherwise, from the address `source` if there is one; what
     each has come to. Raises CannotJoin."""
     genesis = genesis_of(folder)
@@ -74,7 +74,7 @@ async def attack(
                 for each in driven:
                     leaving.start_soon(each.leave)
         carriers.cancel_scope.cancel()
-    return [each.peer.deeds for each in driven]
+    return [each.peer.counts for each in driven]
 
 
 def _peer(order: Order, genesis: Genesis, seed: int) -> HostilePeer:
@@ -83,7 +83,7 @@ def _peer(order: Order, genesis: Genesis, seed: int) -> HostilePeer:
     return HostilePeer(order, genesis, chance, unix=time.time() - now, now=now)
 
 
-def attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float) -> list[Deeds]:
+def attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float) -> list[AttackCounts]:
     """The same for whoever has no event loop, for so many seconds. Raises KeyboardInterrupt, and no group of it."""
     take_descriptors()
     try:
@@ -93,7 +93,7 @@ def attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float)
     raise KeyboardInterrupt
 
 
-async def _attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float) -> list[Deeds]:
+async def _attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float) -> list[AttackCounts]:
     until = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_set_after, seconds, until)

@@ -17,7 +17,7 @@ from testnet.journal.journal import NOBODY, time_of
 from testnet.model.invariants import Violation
 from testnet.model.lab import Level, OutOfTime
 from testnet.real.socket_lab import SocketLab, open_socket_lab
-from testnet.real.trace_check import Hindsight, look_back
+from testnet.real.trace_check import TraceCheck, check_traces
 from testnet.runs.play import play
 from testnet.runs.result import BROKEN, DEADLINE, INTERRUPTED, PASSED, VIOLATED, Result
 from testnet.scenarios.scenario import Outcomes, Plan, Scenario
@@ -46,22 +46,22 @@ def run_real(
         seconds = lab.now
         logs = tuple(_logs(lab, plan, seconds))
         lab.close()
-        hindsight = look_back(lab.traces)
+        check = check_traces(lab.traces)
     last = (f"{seconds:.9f} {NOBODY} violation {text}",) if text else ()
     # Threads write their lines in whatever order.
-    journal = tuple(sorted((*lab.journal, *logs, *last, *hindsight.journal), key=time_of))
+    journal = tuple(sorted((*lab.journal, *logs, *last, *check.journal), key=time_of))
     digest = blake3("\n".join(journal).encode()).hexdigest()
-    return _judged(Result(plan, journal, digest, seconds, result, text, outcomes, level), hindsight)
+    return _judged(Result(plan, journal, digest, seconds, result, text, outcomes, level), check)
 
 
-def _judged(seen: Result, hindsight: Hindsight) -> Result:
+def _judged(seen: Result, check: TraceCheck) -> Result:
     """What the scenario saw, or what the traces tell, which goes first: it happened before anybody noticed."""
-    if (violation := hindsight.watch.found) is not None:
+    if (violation := check.watch.found) is not None:
         return replace(seen, result=VIOLATED, text=str(violation), outcomes={})
-    if seen.result == PASSED and hindsight.problem:
-        return replace(seen, result=BROKEN, text=hindsight.problem, outcomes={})
+    if seen.result == PASSED and check.problem:
+        return replace(seen, result=BROKEN, text=check.problem, outcomes={})
     if seen.result == DEADLINE:
-        return replace(seen, text=hindsight.watch.with_outstanding(seen.text))
+        return replace(seen, text=check.watch.with_outstanding(seen.text))
     return seen
 
 

@@ -59,7 +59,7 @@ class Seen(NamedTuple):
 
 
 @dataclass(slots=True)
-class Hindsight:
+class TraceCheck:
     """What the traces of a network tell."""
 
     watch: Watch = field(default_factory=Watch)
@@ -96,27 +96,27 @@ class Hindsight:
             self.watch.forget(life)
 
 
-def look_back(
+def check_traces(
     traces: TracePipes, running: Callable[[str], bool] = lambda host: False, *, with_journal: bool = True
-) -> Hindsight:
+) -> TraceCheck:
     """What they tell until now; `running`: whether the node on a host is.
 
     A node writes what it has done before it sends what comes of it. So of all that happened before now, what a node
     has not written yet, no other has seen; later things are left out.
     """
-    hindsight, until = Hindsight(with_journal=with_journal), time.monotonic() - traces.began
+    check, until = TraceCheck(with_journal=with_journal), time.monotonic() - traces.began
     traces.catch_up()
-    hindsight.problem = traces.problem
-    if hindsight.problem:
-        return hindsight
+    check.problem = traces.problem
+    if check.problem:
+        return check
     try:
         for seen in merge_untrusted(traces.files, traces.began):
             if seen.at > until or (isinstance(seen.what, Killed) and seen.what.last and running(seen.host)):
                 continue
-            hindsight.see(seen)
+            check.see(seen)
     except BadTrace as error:
-        hindsight.problem = str(error)
-    return hindsight
+        check.problem = str(error)
+    return check
 
 
 def merge_untrusted(files: Mapping[str, Path], began: float) -> Iterator[Seen]:

@@ -24,12 +24,12 @@ def play(lab: Lab, scenario: Scenario, plan: Plan) -> Outcomes:
     lab.boot(*(_with_hello(node) for node in scenario.topology(plan.nodes)))
     story = scenario.begin(lab, plan)
     began = lab.now
-    weather = PlannedFaults(lab)
+    planned = PlannedFaults(lab)
     for step in plan.schedule:
-        weather.expect(step)
+        planned.expect(step)
     story.work()
     lab.rest(max(0.0, began + scenario.seconds - lab.now))
-    weather.clear(plan.nodes)
+    planned.clear(plan.nodes)
     heal(lab, plan.nodes, scenario.heals_within, befallen(plan))
     story.check()
     return story.outcomes() if isinstance(story, Telling) else {}

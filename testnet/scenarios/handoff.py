@@ -100,7 +100,7 @@ class _Story:
         self._answers: list[Json] = []
         """What guests have said to their users; null where they could not."""
         self._outcomes: Outcomes = {}
-        self._deeds: dict[str, Callable[[dict[str, Any]], object]] = {
+        self._actions: dict[str, Callable[[dict[str, Any]], object]] = {
             "fetch": lambda step: self._fetch(step["guest"], _ticket(step)),
             "pass": lambda step: self._pass(step["guest"], _ticket(step), step["to"]),
             "open": lambda step: self._open(step["guest"], _ticket(step)),
@@ -116,7 +116,7 @@ class _Story:
         for number, step in enumerate(self._plan.options["steps"]):
             self._lab.rest(max(0.0, began + step["at"] - self._lab.now))
             before = len(self._answers)
-            self._deeds[step["do"]](step)
+            self._actions[step["do"]](step)
             words = ", ".join(map(_words, self._answers[before:])) or "nobody was asked"
             self._outcomes[f"deed {number}, {step['guest']}: {step['do']}"] = words
 
@@ -133,7 +133,7 @@ class _Story:
         self._answers.append(outcome.body if outcome.kind == "response" else None)
         return self._answers[-1]
 
-    # --- deeds ------------------------------------------------------------------------------------------------------
+    # --- actions ------------------------------------------------------------------------------------------------------
 
     def _fetch(self, guest: str, ticket: Ticket) -> bool:
         answer = self._tell(guest, {"Fetch": ticket.value() | {"timeout": _PATIENCE}})

@@ -1,6 +1,6 @@
 """Hostile peers, while honest nodes go about their business: that takes no more than five times as long as before.
 
-All that honest nodes do is one course, which they go through while all is quiet and again, and again, while there are
+All that honest nodes do is one round_, which they go through while all is quiet and again, and again, while there are
 hostile peers. So the reference is of the same network and the same requests, at every level.
 """
 
@@ -14,7 +14,7 @@ from random import Random
 from typing import get_args
 
 from nectar_node.contract.config import REGISTRAR_NAME
-from testnet.faults.hostile_peer import Conduct, HostilePeer
+from testnet.faults.hostile_peer import BehaviourName, HostilePeer
 from testnet.faults.schedule import Schedule, Step, ordered
 from testnet.model.lab import Asked, Holding, Json, Lab, Level, NodePlan, Outcome
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
@@ -30,7 +30,7 @@ JOIN_SECONDS = {Level.SIMULATION: 5.0, Level.LOOPBACK: 20.0, Level.NAMESPACES: 2
 """In which a node boots, has its name and its place at its router, and is reached, whoever attacks."""
 PATIENCE = 30
 """Seconds that anybody waits for an outcome."""
-COURSE_SECONDS = 5.0
+ROUND_SECONDS = 5.0
 GONE_SECONDS = 30.0
 """After which nothing of the hostile peers is left."""
 MEMORY_BYTES = 32 << 20
@@ -44,14 +44,14 @@ _LOOK_SECONDS = 1.0
 _SIZES = (0, 1000, 65_536, 300_000)
 _NAMES = 66
 """That whoever is after names, or places, gets from one address within the run, and one for an honest node."""
-_AFTER_NAMES: tuple[Conduct, ...] = ("registers_names", "takes_circuits", "takes_places")
+_AFTER_NAMES: tuple[BehaviourName, ...] = ("registers_names", "takes_circuits", "takes_places")
 _HONEST = ("connections", "live sessions", "places", "circuits")
 """Of these an honest node that joins, and the greetings with which the network has healed, make some."""
 _MORE = 8
 """How many, at most."""
-_AT_THE_REGISTRAR: tuple[Conduct, ...] = ("looks_up", "registers_names")
+_AT_THE_REGISTRAR: tuple[BehaviourName, ...] = ("looks_up", "registers_names")
 """Only who grants names can be attacked so."""
-_ANYWHERE: tuple[Conduct, ...] = ("floods_tiny", "half_open", "never_reads", "redials", "trickles")
+_ANYWHERE: tuple[BehaviourName, ...] = ("floods_tiny", "half_open", "never_reads", "redials", "trickles")
 
 
 @dataclass(slots=True)
@@ -108,15 +108,15 @@ class _Story:
         self._lab = lab
         self._plan = plan
         self._nodes = plan.nodes
-        self._courses = 0
+        self._rounds = 0
         for node in self._nodes:
             outcome = lab.ask(node, CHAT, {"Join": {"members": list(self._nodes)}}, 60)
             require(outcome.body == "Joined", f"{node} did not join the chat: {outcome}")
         for hidden in self._nodes[_LISTEN:]:
             for node in self._nodes[:_LISTEN]:
                 self._meet(node, hidden, lab.now + JOIN_SECONDS[lab.level])
-        self._course("at first")  # everybody meets everybody
-        self._usual = _p99([self._course("while all was quiet")])
+        self._play_round("at first")  # everybody meets everybody
+        self._usual = _p99([self._play_round("while all was quiet")])
         lab.rest(1.0)
         self._before = {node: lab.holding(node) for node in self._watched}
         self._over = False
@@ -129,26 +129,26 @@ class _Story:
         """The same again and again, and a node that joins in the midst of it."""
         began = self._lab.now
         self._look()
-        courses: list[_Requests] = []
+        rounds: list[_Requests] = []
         for number in range(self._plan.options["courses"]):
-            self._lab.rest(max(0.0, began + number * COURSE_SECONDS - self._lab.now))
+            self._lab.rest(max(0.0, began + number * ROUND_SECONDS - self._lab.now))
             if number == self._plan.options["joins"]:
                 self._join("late.nec")
-            courses.append(self._course("under attack"))
-            self._check_times(courses)
+            rounds.append(self._play_round("under attack"))
+            self._check_times(rounds)
         self._over = True
 
-    def _course(self, when: str) -> _Requests:
-        """Go through the course, and see that all had the right outcomes."""
-        self._courses += 1
+    def _play_round(self, when: str) -> _Requests:
+        """Go through the round_, and see that all had the right outcomes."""
+        self._rounds += 1
         requests = _Requests(self._lab, when)
         begun = []
         for at, kind, source, target, size in self._plan.options["course"]:
             begin = self._beginning(requests, kind, source, target, size)
             self._lab.at(at, lambda begin=begin: begun.append(begin()))  # type: ignore[misc]
-        course = self._plan.options["course"]
+        round_ = self._plan.options["course"]
         what = f"the outcome of all that honest nodes asked for {when}"
-        self._lab.wait(lambda: requests.over() and len(begun) == len(course), COURSE_SECONDS + PATIENCE + 15.0, what)
+        self._lab.wait(lambda: requests.over() and len(begun) == len(round_), ROUND_SECONDS + PATIENCE + 15.0, what)
         requests.check()
         return requests
 
@@ -163,7 +163,7 @@ class _Story:
                 return lambda: self._send_file(requests, source, target, size)
 
     def _send_file(self, requests: _Requests, source: str, target: str, size: int) -> None:
-        name = f"{self._courses}-{len(requests.all)}.bin"
+        name = f"{self._rounds}-{len(requests.all)}.bin"
         data = self._lab.chance("file", name).randbytes(size)
         order = {"Send": {"id": name, "path": self._lab.share(source, data, name), "name": name, "to": target}}
         lab = self._lab
@@ -199,8 +199,8 @@ class _Story:
         if not self._over:
             self._lab.at(_LOOK_SECONDS, self._look)
 
-    def _check_times(self, courses: Sequence[_Requests]) -> None:
-        for kind, seconds in _p99(courses).items():
+    def _check_times(self, rounds: Sequence[_Requests]) -> None:
+        for kind, seconds in _p99(rounds).items():
             usual = max(self._usual[kind], LEAST_SECONDS[self._lab.level] / SLOWER)
             words = f"a {kind} took {seconds:.3f} s (p99) under attack, and {usual:.3f} s while all was quiet"
             require(seconds <= SLOWER * usual, words)
@@ -214,8 +214,8 @@ class _Story:
     def _more(self, what: str) -> int:
         """How much more of it there may be afterwards."""
         if what == "names":
-            conducts = [step.fault.behaviour for step in self._plan.schedule if isinstance(step.fault, HostilePeer)]
-            return sum(_NAMES if conduct in _AFTER_NAMES else 2 for conduct in conducts) + 1
+            chosen = [step.fault.behaviour for step in self._plan.schedule if isinstance(step.fault, HostilePeer)]
+            return sum(_NAMES if behaviour in _AFTER_NAMES else 2 for behaviour in chosen) + 1
         return _MORE if what in _HONEST else 0
 
     def _check_left(self, node: str, before: Holding, after: Holding) -> None:
@@ -227,10 +227,10 @@ class _Story:
         require(after.memory <= most, f"{text} {after.memory >> 20} MiB in use, and {before.memory >> 20} before")
 
 
-def _p99(courses: Iterable[_Requests]) -> dict[str, float]:
+def _p99(rounds: Iterable[_Requests]) -> dict[str, float]:
     """By kind of request: the 99th percentile of the seconds that they took."""
     taken: defaultdict[str, list[float]] = defaultdict(list)
-    for request in (request for course in courses for request in course.all):
+    for request in (request for round_ in rounds for request in round_.all):
         assert request.seconds is not None
         taken[request.kind].append(request.seconds)
     return {kind: sorted(seconds)[math.ceil(0.99 * len(seconds)) - 1] for kind, seconds in taken.items()}
@@ -261,19 +261,19 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 def _options(names: Sequence[str], chance: Random) -> Options:
     """The first node is attacked most, so it takes part in everything."""
-    course: list[list[object]] = []
+    round_: list[list[object]] = []
     for kind in ("greeting",) * 10 + ("line",) * 2 + ("file",):
         pair = [names[0], chance.choice(list(names[1:]))]
         chance.shuffle(pair)
-        course.append([round(chance.uniform(0.0, COURSE_SECONDS - 1.0), 3), kind, *pair, chance.choice(_SIZES)])
-    return {"course": sorted(course), "courses": 4, "joins": chance.choice((0, 1, 2, None))}
+        round_.append([round(chance.uniform(0.0, ROUND_SECONDS - 1.0), 3), kind, *pair, chance.choice(_SIZES)])
+    return {"course": sorted(round_), "courses": 4, "joins": chance.choice((0, 1, 2, None))}
 
 
 def _attackers(nodes: Sequence[str], seconds: float, chance: Random) -> Schedule:
     """One to three, most of them of the first node; the longest stay as long as there are faults."""
     steps = []
     for seed in range(chance.choice((1, 1, 1, 2, 3))):
-        behaviour: Conduct = chance.choice(get_args(Conduct))
+        behaviour: BehaviourName = chance.choice(get_args(BehaviourName))
         node = nodes[0] if behaviour == "takes_places" or chance.random() < 0.7 else chance.choice(nodes[:_LISTEN])
         if behaviour == "takes_circuits":
             node = nodes[-1]

@@ -40,7 +40,7 @@ class _Story:
         """How often each node has ended."""
         self._talks: list[tuple[Run, int]] = []
         """With how often its author had ended when it began."""
-        self._deeds: dict[str, Callable[[dict[str, Any]], object]] = {
+        self._actions: dict[str, Callable[[dict[str, Any]], object]] = {
             "cut": lambda event: lab.cut(event["node"]),
             "restart": self._restart,
         }
@@ -59,7 +59,7 @@ class _Story:
             self._do(event, f"talk {number}")
 
     def _do(self, event: dict[str, Any], name: str) -> None:
-        self._deeds[event["do"]](event)
+        self._actions[event["do"]](event)
         count, gap_ms = event["pace"]
         for author in self._plan.nodes:
             self._talk(self._run(f"{name} of {author}", author, count, gap_ms, _TIMEOUT))

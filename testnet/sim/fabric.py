@@ -184,7 +184,7 @@ class _Attempt:
     """It is sent again as TCP does; else it goes on when it may."""
 
 
-class Surroundings(Timeline, Protocol):
+class FabricContext(Timeline, Protocol):
     """What the fabric needs of its simulation."""
 
     @property
@@ -195,11 +195,11 @@ class Surroundings(Timeline, Protocol):
 class Fabric:
     """All connections of a network, and the faults that hold."""
 
-    def __init__(self, world: Surroundings, behaviour: LinkBehaviour) -> None:
+    def __init__(self, context: FabricContext, behaviour: LinkBehaviour) -> None:
         self.behaviour = behaviour
         self.rules: list[Rule] = []
         """Those of the links that hold now; followed by `changed`."""
-        self._world = world
+        self._context = context
         self._chances: dict[Link, random.Random] = {}
         self._connections = 0
         self._waiting: dict[End, None] = {}
@@ -212,7 +212,7 @@ class Fabric:
 
     def changed(self) -> None:
         """Other rules hold now: what waits is judged again."""
-        self._world.at(self._world.now, self._judge_again)
+        self._context.at(self._context.now, self._judge_again)
 
     def _judge_again(self) -> None:
         for end in self._late:
@@ -228,15 +228,15 @@ class Fabric:
             self._reach(attempt)
             return
         attempt.lost = False
-        due = sent_again(attempt.sent, self._world.now, DIAL_SECONDS)
-        self._world.at(due, lambda: self._reach(attempt))
+        due = sent_again(attempt.sent, self._context.now, DIAL_SECONDS)
+        self._context.at(due, lambda: self._reach(attempt))
 
     def _go_on(self, end: End) -> None:
         if end.sent is None:
             self._let_go(end)
             return
-        due = sent_again(end.sent, self._world.now, DATA_SECONDS)
-        self._world.at(due, lambda: self._send_again(end))
+        due = sent_again(end.sent, self._context.now, DATA_SECONDS)
+        self._context.at(due, lambda: self._send_again(end))
 
     def _send_again(self, end: End) -> None:
         sent, end.sent = end.sent, None
@@ -251,7 +251,7 @@ class Fabric:
         """Of one segment."""
         chance = self._chances.get(link)
         if chance is None:
-            chance = self._chances[link] = self._world.chance("link", *link)
+            chance = self._chances[link] = self._context.chance("link", *link)
         return chance.uniform(self.behaviour.least_delay, self.behaviour.most_delay)
 
     # --- connections begin ------------------------------------------------------------------------------------------
@@ -261,23 +261,23 @@ class Fabric:
         self._connections += 1
         end = End(node, connection, Link(node.name, host), self._connections)
         node.ends[connection] = end
-        self._world.note(node.host, f"dials {host}")
-        attempt = _Attempt(end, host, self._world.now)
-        self._world.at(self._world.now + self._delay(end.link), lambda: self._reach(attempt))
+        self._context.note(node.host, f"dials {host}")
+        attempt = _Attempt(end, host, self._context.now)
+        self._context.at(self._context.now + self._delay(end.link), lambda: self._reach(attempt))
 
     def _reach(self, attempt: _Attempt) -> None:
         """A dial gets to where it wants, unless the network keeps it."""
         end, link = attempt.end, attempt.end.link
         if not end.open:
             return
-        there = self._judge(Dialing(link, self._world.now))
-        back = self._judge(Answering(link.back, self._world.now))
+        there = self._judge(Dialing(link, self._context.now))
+        back = self._judge(Answering(link.back, self._context.now))
         for verdict in (there.verdict, back.verdict):
             if verdict is not PASS:
                 self._keep_from(attempt, verdict)
                 return
         target = there.host or attempt.host
-        self._world.at(self._world.now + there.delay + back.delay, lambda: self._meet(attempt, target))
+        self._context.at(self._context.now + there.delay + back.delay, lambda: self._meet(attempt, target))
 
     def _keep_from(self, attempt: _Attempt, verdict: Plain | Reset) -> None:
         match verdict:
@@ -292,7 +292,7 @@ class Fabric:
                 self._fail(attempt.end, DialFailure.REFUSED)
 
     def _meet(self, attempt: _Attempt, host: str) -> None:
-        mine, other = attempt.end, self._world.nodes.get(host)
+        mine, other = attempt.end, self._context.nodes.get(host)
         if not mine.open:
             return
         if host in self._off:
@@ -319,7 +319,7 @@ class Fabric:
 
     def _later(self, end: End, what: Callable[[], None]) -> None:
         """Something happens to the node of `end` when news from the other side can be there."""
-        end.node.at(self._world.now + self._delay(end.link.back), what)
+        end.node.at(self._context.now + self._delay(end.link.back), what)
 
     # --- bytes travel -----------------------------------------------------------------------------------------------
 
@@ -333,17 +333,17 @@ class Fabric:
             return
         self._put(end, data)
         # The link takes the next segment when this one has left: until then the core may think again.
-        node.at(self._world.now, lambda: self._transmit_on(end))
+        node.at(self._context.now, lambda: self._transmit_on(end))
 
     def _transmit_on(self, end: End) -> None:
         node = end.node
         self.transmit(node, end.connection)
-        node.core.settle(self._world.now)
+        node.core.settle(self._context.now)
         node.go_on()
 
     def _put(self, end: End, data: bytes) -> None:
         assert end.peer is not None
-        self._world.note(end.node.host, f"sends {len(data)} {blake3(data).hexdigest(8)} to {end.link.target}")
+        self._context.note(end.node.host, f"sends {len(data)} {blake3(data).hexdigest(8)} to {end.link.target}")
         end.under_way += len(data)
         end.leaving.append(data)
         self._let_go(end)
@@ -363,7 +363,7 @@ class Fabric:
                     self._waiting[end] = None
                     return
                 case Plain.RESEND:
-                    end.sent = self._world.now
+                    end.sent = self._context.now
                     self._waiting[end] = None
                     return
                 case Plain.LOSE:
@@ -378,7 +378,7 @@ class Fabric:
                     self._arrive(end, piece, judged)
 
     def _judge_piece(self, end: End, piece: bytes | None) -> Judgement:
-        now = self._world.now
+        now = self._context.now
         if not self.rules:
             return Judgement(data=piece or b"")
         if piece is None:
@@ -392,12 +392,12 @@ class Fabric:
             self._fly(end, judged, lambda: self._hear_of_the_end(peer))
             return
         end.offset += len(piece)
-        sent = self._world.now
+        sent = self._context.now
         self._fly(end, judged, lambda: self._come(peer, judged.data, len(piece), sent))
 
     def _fly(self, end: End, judged: Judgement, what: Callable[[], None]) -> None:
         """Let it happen at the other side, behind all that has left before."""
-        soonest = self._world.now + self._delay(end.link)
+        soonest = self._context.now + self._delay(end.link)
         if judged.delays or end.late:
             # Behind what is late nothing need be remembered; behind what is not, when that arrives.
             flight = _Flight(soonest if end.late else max(soonest, end.arrives), judged.delays, what)
@@ -406,12 +406,12 @@ class Fabric:
             self._send_off(end, flight)
         else:
             end.arrives = max(end.arrives, soonest)
-            self._world.at(end.arrives, what)
+            self._context.at(end.arrives, what)
 
     def _send_off(self, end: End, flight: _Flight) -> None:
         due = end.arrives = max(end.arrives, flight.soonest + still_late(flight.delays, self.rules))
         flight.arrives = due
-        self._world.at(due, lambda: self._land(end, flight, due))
+        self._context.at(due, lambda: self._land(end, flight, due))
 
     def _land(self, end: End, flight: _Flight, due: float) -> None:
         if flight.arrives != due or flight not in end.late:
@@ -423,7 +423,7 @@ class Fabric:
 
     def _hurry(self, end: End) -> None:
         """Other rules hold now, and what is late may be so no longer."""
-        end.arrives = self._world.now
+        end.arrives = self._context.now
         for flight in end.late:
             self._send_off(end, flight)
 
@@ -434,12 +434,12 @@ class Fabric:
         end.leaving.clear()
         peer.leaving.clear()
         end.lost = peer.lost = True
-        when = max(end.arrives, self._world.now + self._delay(end.link))
+        when = max(end.arrives, self._context.now + self._delay(end.link))
         if data:
-            sent = self._world.now
-            self._world.at(when, lambda: self._come(peer, data, count, sent))
+            sent = self._context.now
+            self._context.at(when, lambda: self._come(peer, data, count, sent))
         for each in (peer, end):
-            self._world.at(when, lambda each=each: each.node.happens(lambda: self._lose(each)))  # type: ignore[misc]
+            self._context.at(when, lambda each=each: each.node.happens(lambda: self._lose(each)))  # type: ignore[misc]
 
     def _come(self, end: End, data: bytes, count: int, sent: float) -> None:
         """Bytes are at the host of an end: it takes them, also while its node is paused, and its node reads them. Where
@@ -475,7 +475,7 @@ class Fabric:
             return
         end.held = held
         if not held:
-            node.at(self._world.now, lambda: self._read(end))
+            node.at(self._context.now, lambda: self._read(end))
 
     def _read(self, end: End) -> None:
         while end.open and end.unread and not end.held:
@@ -494,7 +494,7 @@ class Fabric:
         full = end.full
         end.under_way -= count
         if full and end.open:
-            end.node.at(self._world.now, lambda: self._transmit_on(end))
+            end.node.at(self._context.now, lambda: self._transmit_on(end))
 
     # --- connections end --------------------------------------------------------------------------------------------
 
@@ -528,7 +528,7 @@ class Fabric:
     def power_off(self, host: str) -> None:
         """A host is gone: nothing leaves it any more, and nobody is told."""
         self._off.add(host)
-        node = self._world.nodes.get(host)
+        node = self._context.nodes.get(host)
         ends = [*(node.ends.values() if node is not None else ()), *self._waiting]
         for end in ends:
             if end.node.host == host:

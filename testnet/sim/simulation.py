@@ -216,7 +216,7 @@ class Simulation:
     def call_off(self, by: str) -> None:
         """It leaves, with all of its connections."""
         attacker = self.attackers.pop(by)
-        self.note(by, f"note {attacker.core.deeds.words()}")
+        self.note(by, f"note {attacker.core.counts.words()}")
         self.note(by, "leaves")
         attacker.end()
 

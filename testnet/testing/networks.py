@@ -15,7 +15,7 @@ from testnet.model.invariants import Violation, Watch
 from testnet.model.lab import Lab, Level
 from testnet.real.nodes import namespaces
 from testnet.real.socket_lab import SocketLab, open_socket_lab
-from testnet.real.trace_check import Hindsight, look_back
+from testnet.real.trace_check import TraceCheck, check_traces
 from testnet.sim.programs import Programs
 from testnet.sim.run import finish
 from testnet.sim.sim_lab import SimLab
@@ -114,7 +114,7 @@ class RealRun:
 
     def __init__(self, lab: SocketLab) -> None:
         self.lab = lab
-        self._known = (-1, Hindsight())
+        self._known = (-1, TraceCheck())
         """How many bytes of traces there were, and what they tell."""
 
     def check_package(self, folder: Path) -> None:
@@ -123,19 +123,19 @@ class RealRun:
 
     def finish(self) -> None:
         """See `Run`; what nodes have not finished is not looked at, for they run on."""
-        hindsight = self._look_back()
-        if hindsight.watch.found is not None:
-            raise hindsight.watch.found
-        if hindsight.problem:
-            raise Violation(hindsight.problem)  # nobody can say that all holds
+        check = self._check_traces()
+        if check.watch.found is not None:
+            raise check.watch.found
+        if check.problem:
+            raise Violation(check.problem)  # nobody can say that all holds
 
     def found(self) -> Violation | None:
         """See `Run`."""
-        return self._look_back().watch.found
+        return self._check_traces().watch.found
 
     def outstanding(self) -> list[str]:
         """See `Run`."""
-        return self._look_back().watch.outstanding()
+        return self._check_traces().watch.outstanding()
 
     def moment(self) -> Moment:
         """See `Run`."""
@@ -144,15 +144,15 @@ class RealRun:
     def journal(self, until: Moment | None = None) -> Sequence[str]:
         """See `Run`."""
         done = self.lab.journal[: None if until is None else until.events]
-        seen = self._look_back().journal
+        seen = self._check_traces().journal
         if until is not None:
             seen = [line for line in seen if time_of(line) <= until.now]
         return sorted((*done, *seen), key=time_of)
 
-    def _look_back(self) -> Hindsight:
+    def _check_traces(self) -> TraceCheck:
         size = self.lab.traces.catch_up()
         if size != self._known[0]:
-            self._known = size, look_back(self.lab.traces, self.lab.running)
+            self._known = size, check_traces(self.lab.traces, self.lab.running)
         return self._known[1]
 
 

@@ -175,23 +175,23 @@ class PackageLab:
         if len(self._names) < 2:
             raise BadInput("`chaos` is for networks of two nodes and more: boot them first.")
         schedule = draw_schedule(drawers, self._names, seconds, self.lab.chance("chaos", str(next(self._storms))))
-        with self.weather(schedule):
+        with self.faults(schedule):
             yield schedule
 
     @contextmanager
-    def weather(self, schedule: Schedule) -> Iterator[None]:
+    def faults(self, schedule: Schedule) -> Iterator[None]:
         """The faults of a schedule come and go, their times counted from now; after the block there are none, and every
         node runs."""
         __tracebackhide__ = True
         self._check_nodes([step.fault for step in schedule])
-        weather = PlannedFaults(self.lab)
+        planned = PlannedFaults(self.lab)
         for step in schedule:
-            weather.expect(step)
+            planned.expect(step)
         try:
             with self._remembering():
                 yield
         finally:
-            weather.clear(self._names)
+            planned.clear(self._names)
         self.wait(lambda: all(map(self.lab.ready, self._names)), READY_SECONDS, "the start of all nodes")
 
     @_plainly
