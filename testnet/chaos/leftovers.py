@@ -36,12 +36,16 @@ def end_transfers(context: Context, prefix: str, within: float = ENDS_WITHIN) ->
         while left and time.monotonic() < limit:
             time.sleep(_GLANCE)
             left = _end(context, list(left), prefix, role)
-        context.report.problems += [f"{name} may still be {role} files of this run: {why}" for name, why in left.items()]
+        context.report.problems += [
+            f"{name} may still be {role} files of this run: {why}" for name, why in left.items()
+        ]
 
 
 def partial_files(context: Context) -> set[Path]:
     """What has come of files that are not whole yet."""
-    folders = [context.network.place(name).drives / "file_transfer:sys" / "inbox" / ".partial" for name in context.nodes]
+    folders = [
+        context.network.place(name).drives / "file_transfer:sys" / "inbox" / ".partial" for name in context.nodes
+    ]
     return {path for folder in folders if folder.is_dir() for path in folder.iterdir()}
 
 

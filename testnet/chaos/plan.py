@@ -23,7 +23,7 @@ LEAST_SECONDS = 0.1
 
 
 def registrar(nodes: Sequence[str], chance: Random) -> RegistrarDown:
-    """See `testnet.faults.draw.Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     return RegistrarDown(chance.choice(("crash", "unreachable")))
 
 

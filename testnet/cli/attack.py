@@ -53,7 +53,7 @@ def attack(
     from testnet.hostile.behaviours import Order
     from testnet.hostile.sockets import attack_for, is_registrar
 
-    chosen = behaviours(behaviour)
+    names = behaviours(behaviour)
     network = LocalNetwork.find(directory)
     place = network.node(node)
     if (owner := place.owner()) is None:
@@ -61,11 +61,11 @@ def attack(
     if not (math.isfinite(seconds) and 0 < seconds <= MAX_SECONDS):
         raise BadInput(f"--for {seconds:g} is no time to attack: give more than 0 and at most {MAX_SECONDS:.0f}.")
     drawn = chosen(seed)
-    orders = [Order(each, node, _process(process), registrar=is_registrar(node)) for each in chosen]
+    orders = [Order(each, node, _process(process), registrar=is_registrar(node)) for each in names]
     with progress.display(output.console(sys.stderr), f"attack on {node} with seed {drawn}"):
         counts = attack_for(directory, orders, drawn, seconds)
     lives = place.owner() == owner
-    _tell(node, drawn, dict(zip(chosen, counts, strict=True)), lives=lives, as_json=as_json)
+    _tell(node, drawn, dict(zip(names, counts, strict=True)), lives=lives, as_json=as_json)
     if not any(each.names for each in counts):
         output.complain(f"Nothing has attacked {node}: the registrar has given no name to any hostile peer.")
         return FAILED

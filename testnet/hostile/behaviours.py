@@ -1,8 +1,8 @@
-"""What hostile peers do. Each is a small state machine that plays on one connection: correct in every byte, and the
-worst at every choice that the protocol leaves to a peer.
+"""The behaviours of hostile peers. Each is a small state machine that plays on one connection: correct in every byte,
+and the worst at every choice that the protocol leaves to a peer.
 
-A behaviour is moved every `peer.TICK_SECONDS`, is told what has become whole, and says what it wants to send; the
-connection (`connection`) keeps it within its credit. How much it does is its strength: against real nodes as much as goes, in
+A behaviour is moved every `peer.TICK_SECONDS`, is told which messages are whole, and says what it wants to send; its
+`connection` keeps it within its credit. Its strength says how much it does: against real nodes as much as possible, in
 a simulation just more than the bounds that it tries, so that a run stays short.
 """
 
@@ -21,9 +21,9 @@ from net.base.limits import MAX_BLOB_BYTES, MAX_CIRCUITS_PER_PAIR, MAX_CREDIT_BY
 from testnet.hostile.connection import Connection, Opened
 
 _TRICKLE_SECONDS = 12.0
-"""Between two pieces of a message that trickles."""
+"""Seconds between two pieces of a message that trickles."""
 _TRICKLE_BYTES = 4096
-"""Of one piece: as much as `net.base.limits.STALL_BYTES` once demanded in thirty seconds."""
+"""Bytes of one piece: as much as `net.base.limits.STALL_BYTES` once demanded in thirty seconds."""
 _EXABYTES = 1 << 62
 """The size of a file that is offered, in bytes."""
 _TALE = 60_000
@@ -38,16 +38,16 @@ _SELF = ProcessId("main", "hostile", "evil")
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """How much of it."""
+    """The strength of an attack."""
 
     tiny: int
     """Tiny messages in one move."""
     most_tiny: int
-    """In all, of one connection."""
+    """The most small messages on one connection."""
     requests: int
-    """That are asked, and whose answers are not taken."""
+    """Requests whose answers are not taken."""
     offers: int
-    """Of files."""
+    """Offers of files."""
     huge: int
     """Bytes of a large message."""
     most_huge: int
@@ -57,23 +57,23 @@ class Strength:
     unread: int
     """Bytes of answers that are asked for and not read, before the rest."""
     connections: int
-    """At once, that come to nothing."""
+    """Connections that are open at once and say nothing."""
     silent_seconds: float
-    """That such a one lasts: a node leaves a young one in peace (`net.base.limits.HALF_OPEN_SECONDS`)."""
+    """Seconds that a silent connection lasts: a node spares a young one (`net.base.limits.HALF_OPEN_SECONDS`)."""
     dials: int
-    """In all, of whoever dials again and again."""
+    """The most dials of a peer that dials again and again."""
     silent: int
-    """In all, of whoever says nothing then."""
+    """The most dials of a peer that says nothing afterwards."""
     names: int
-    """That are taken from the registrar."""
+    """Names that are taken from the registrar."""
     places: int
     """At a router: names of one attacker."""
     callers: int
     """Names of one attacker that are connected to a node behind a router."""
     circuits: int
-    """That it has made for these, in all."""
+    """The most circuits that a peer has a router make."""
     refused_seconds: float
-    """Until it asks for a name again, when one was refused."""
+    """Seconds until it asks again for a name that was refused."""
 
 
 MODEST = Strength(
@@ -95,7 +95,7 @@ MODEST = Strength(
     circuits=160,
     refused_seconds=5.0,
 )
-"""For a simulation: just beyond 8191 acknowledgements, 1024 messages of a process that are abroad, 256 transfers, 512
+"""For a simulation: just beyond 8191 acknowledgements, 1024 messages of a process in flight, 256 transfers, 512
 handshakes of an address, 64 places or names, and 64 circuits."""
 FULL = Strength(
     tiny=1000,
@@ -121,10 +121,10 @@ FULL = Strength(
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Who is attacked, how, and how much."""
+    """The target, the behaviour and the strength of an attack."""
 
     behaviour: str
-    """One of BEHAVIOURS."""
+    """A key of BEHAVIOURS."""
     target: str
     """A node's name."""
     process: ProcessId = ProcessId("hello", "hello", "sys")  # noqa: RUF009  # it is immutable
@@ -135,14 +135,14 @@ class Order:
 
 
 class Behaviour:
-    """See the module's text. This one is honest: it takes what comes, and acknowledges it."""
+    """The base of all behaviours: an honest one, which takes and acknowledges what comes."""
 
     credit: ClassVar[tuple[int, int]] = (MAX_CREDIT_BYTES, SESSION_CREDIT_MESSAGES)
     """Bytes and messages that the other side is given."""
     speaks: ClassVar[bool] = True
-    """Whether its connections come to a handshake."""
+    """Whether its connections reach a handshake."""
     at_once: ClassVar[bool] = False
-    """Whether a connection that has ended is dialed again in the same moment, and not at the next move."""
+    """Whether a connection that has ended is dialed again at once, and not at the next move."""
     connections: ClassVar[int] = 1
     """Connections under each name, where the target is behind a router."""
     keeps_names: ClassVar[bool] = True
@@ -161,23 +161,23 @@ class Behaviour:
 
     @staticmethod
     def personas(strength: Strength) -> int:
-        """Names under which it comes."""
+        """The number of names under which it comes."""
         return 1
 
     def begin(self, now: float) -> None:
-        """The connection is live."""
+        """Take the news that the connection is live."""
 
     def move(self, now: float) -> None:
         """Time has passed."""
 
     def arrived(self, numbers: list[int]) -> None:
-        """Messages have become whole."""
+        """Take the numbers of messages that are whole."""
         self.connection.acknowledge(numbers)
 
     # --- what it may send -------------------------------------------------------------------------------------------
 
     def header(self, target: ProcessId, body: bytes, *, answered: bool = True) -> bytes:
-        """Of a request to a process there."""
+        """Return the header of a request to a process there."""
         id = self.chance.getrandbits(64)
         source = Address(self.connection.identity.name, _SELF)
         reply_to = ReplyTo(source, id) if answered else None
@@ -185,15 +185,15 @@ class Behaviour:
         return encode_header(Envelope(id, source, Address(self.order.target, target), reply_to, request))
 
     def ask(self, body: bytes | None = None) -> bool:
-        """A request to the public process; whether there was credit for it."""
+        """Send a request to the public process; return whether there was credit for it."""
         target = _NET if self.order.registrar else self.order.process
         sent = self.connection.send(self.header(target, b'{"Greet":"a"}' if body is None else body))
         self.asked += sent is not None
         return sent is not None
 
     def tiny(self, count: int) -> int:
-        """So many of the smallest messages, as far as there is credit: to nobody, or to the net, which shows them to
-        people; how many were sent."""
+        """Send up to `count` of the smallest messages, as far as there is credit: to nobody, or to the net, which shows
+        them to people. Return how many were sent."""
         header = self.header(self.chance.choice((_NOBODY, _NET)), b"", answered=False)
         for sent in range(count):
             if self.connection.send(header) is None:
@@ -224,7 +224,7 @@ class FloodsHuge(Behaviour):
     _sent = 0
 
     def move(self, now: float) -> None:
-        """One more, and another if there is credit."""
+        """Send one more, and another if there is credit."""
         header = self.header(self.order.process, b"{}", answered=self.chance.random() < 0.5)
         size = self.strength.huge
         for _ in range(2):
@@ -238,7 +238,7 @@ class FloodsTiny(Behaviour):
     _sent = 0
 
     def move(self, now: float) -> None:
-        """As many as there is credit for."""
+        """Send as many as there is credit for."""
         if self._sent < self.strength.most_tiny // 4:
             self._sent += self.tiny(self.strength.tiny)
 
@@ -291,7 +291,7 @@ class LooksUp(Behaviour):
         self.holds = True
 
     def move(self, now: float) -> None:
-        """As much as goes, until it is cut."""
+        """Ask as much as possible, until the connection is cut."""
         for _ in range(self.strength.tiny // 16):
             if self.order.registrar:
                 self.connection.say(Lookup(self.chance.getrandbits(32), self.order.target))
@@ -326,7 +326,7 @@ class NeverReads(Behaviour):
             self.ask(tale)
 
     def move(self, now: float) -> None:
-        """A burst of messages that the other side takes at once."""
+        """Send a burst of messages that the other side takes at once."""
         if self.holds and self._sent < self.strength.most_tiny:
             self.connection.trust_that_all_was_taken()
             self._sent += self.tiny(self.strength.tiny)
@@ -338,7 +338,7 @@ class OffersExabytes(Behaviour):
     """Offers files of four exabytes, and sends no byte of any that is accepted."""
 
     def move(self, now: float) -> None:
-        """One offer after the other; those that were refused again."""
+        """Send one offer after the other, and those again that were refused."""
         for _ in range(self.strength.offers // 6):
             if self.asked >= 2 * self.strength.offers:
                 return
@@ -359,12 +359,14 @@ class OneByteMissing(Behaviour):
         self._pinned = 0
 
     def move(self, now: float) -> None:
-        """As long as there is credit, another one."""
+        """Send another message as long as there is credit."""
         header = self.header(self.order.process, b"{}")
         if self._trickle is None:
             self._trickle = self.connection.send(header, 1 << 20, (1 << 20) - _TRICKLE_BYTES)
         while self._pinned < self.strength.pinned:
-            size = min(self.strength.huge, self.connection.room - len(header) - 256, self.strength.pinned - self._pinned)
+            size = min(
+                self.strength.huge, self.connection.capacity - len(header) - 256, self.strength.pinned - self._pinned
+            )
             if size < 1 or self.connection.send(header, size, 1) is None:
                 break
             self._pinned += size
@@ -379,7 +381,7 @@ class Redials(Behaviour):
     at_once = True
 
     def begin(self, now: float) -> None:
-        """That was it."""
+        """End the connection."""
         self.leaves = True
 
 
@@ -390,7 +392,7 @@ class RegistersNames(Behaviour):
 
     @staticmethod
     def personas(strength: Strength) -> int:
-        """As many as there are to be had."""
+        """As many names as it can get."""
         return strength.names
 
 
@@ -402,7 +404,7 @@ class TakesCircuits(Behaviour):
 
     @staticmethod
     def personas(strength: Strength) -> int:
-        """As many as take all circuits of the node."""
+        """As many names as are needed to take all circuits of the node."""
         return strength.callers
 
 
@@ -411,7 +413,7 @@ class TakesPlaces(Behaviour):
 
     @staticmethod
     def personas(strength: Strength) -> int:
-        """One for each place."""
+        """One name for each place."""
         return strength.places
 
     def begin(self, now: float) -> None:
@@ -430,7 +432,7 @@ class Trickles(Behaviour):
     def move(self, now: float) -> None:
         """Announce, and let one go on."""
         header = self.header(self.order.process, b"{}")
-        while (size := min(MAX_BLOB_BYTES, self.connection.room - len(header) - 256)) > 1 << 16:
+        while (size := min(MAX_BLOB_BYTES, self.connection.capacity - len(header) - 256)) > 1 << 16:
             message = self.connection.send(header, size, size - 1)
             if message is None:
                 break
@@ -458,4 +460,4 @@ BEHAVIOURS: dict[str, type[Behaviour]] = {
     "takes_places": TakesPlaces,
     "trickles": Trickles,
 }
-"""By the name that a fault says."""
+"""Behaviours by the names that faults use."""

@@ -1,8 +1,8 @@
-"""One attacker: it gets names from the registrar as anybody does, dials whom it attacks, and lets a behaviour choose.
+"""One attacker: it gets names from the registrar as any node does, dials its target, and lets a behaviour choose.
 
-Sans-IO, and with the same calls and events as `net.peering.network.Network`, so what carries a node's bytes carries an
-attacker's: the simulator's fabric, and `net.io.driver`. Time is told to it, and all chance comes from its seed. It
-never ends by itself: a name that is refused, a dial that fails and a connection that is cut are tried again at the next
+Sans-IO, with the same calls and events as `net.peering.network.Network`: what carries a node's bytes also carries an
+attacker's, which are the simulator's fabric and `net.io.driver`. The caller tells it the time, and all chance comes
+from its seed. It never ends by itself: a refused name, a failed dial and a cut connection are tried again at the next
 tick.
 """
 
@@ -26,11 +26,11 @@ from testnet.hostile.connection import Connection, Phase
 from testnet.model.hostile_names import SUFFIX
 
 TICK_SECONDS = 0.25
-"""Between two moves of a behaviour."""
+"""Seconds between two moves of a behaviour."""
 _REGISTERS, _LOOKS_UP = 1, 2
 """Numbers of requests to the registrar."""
 _NAME_BYTES = 5
-"""Of chance in a name."""
+"""Random bytes in a name."""
 _ENTERING = 8
 """Names that it asks for at once."""
 
@@ -43,7 +43,7 @@ class Persona:
 
     identity: Identity
     record: bytes | None = None
-    """As granted."""
+    """The name record, as granted."""
 
 
 class _Purpose(Enum):
@@ -51,7 +51,7 @@ class _Purpose(Enum):
     """A persona asks the registrar for its name, and for where the target is."""
     ATTACK = auto()
     SILENT = auto()
-    """It is there, and nothing is ever said on it."""
+    """A connection on which nothing is ever said."""
 
 
 @dataclass(slots=True)
@@ -67,26 +67,26 @@ class _Contact:
 
 @dataclass(slots=True)
 class AttackCounts:
-    """What it has come to, for people."""
+    """The results of an attack, for people."""
 
     names: int = 0
-    """That were granted."""
+    """Names that were granted."""
     refused: int = 0
-    """Names that were not."""
+    """Names that were refused."""
     dials: int = 0
     live: int = 0
     """Connections on which messages could pass."""
     cut: dict[int, int] = field(default_factory=dict)
-    """By the code of the goodbye: connections that the other side has ended."""
+    """Connections that the other side has ended, by the code of its goodbye."""
     broken: int = 0
     """Connections that ended without a word, or that could not be had."""
 
     def value(self) -> dict[str, object]:
-        """As JSON."""
+        """Return the counts as JSON values."""
         return {**asdict(self), "cut": {str(code): count for code, count in sorted(self.cut.items())}}
 
     def words(self) -> str:
-        """For people."""
+        """Describe the counts for people."""
         cuts = ", ".join(f"{count} by goodbye {code}" for code, count in sorted(self.cut.items()))
         names = _counted(self.names, "name") + (f" ({self.refused} refused)" if self.refused else "")
         ends = [cuts, f"{self.broken} without a word" if self.broken else ""]
@@ -100,26 +100,26 @@ def _counted(count: int, what: str) -> str:
 
 
 class HostilePeer:
-    """See the module's text; it is driven as a `net.peering.network.Network` is."""
+    """One attacker, driven like a `net.peering.network.Network`."""
 
     def __init__(self, order: Order, genesis: Genesis, chance: Random, *, unix: float, now: float) -> None:
         """`unix`: what has to be added to `now` for the time since 1970."""
         self.order = order
         self.counts = AttackCounts()
         self.actions: deque[Action] = deque()
-        """What the driver has to do, in order."""
+        """The actions for the driver, in order."""
         self._kind = BEHAVIOURS[order.behaviour]
         self._genesis = genesis
         self._chance = chance
         self._unix = unix
         self._endpoint: Endpoint | None = None
-        """Where it dials: of the target, or of the target's router."""
+        """Where it dials: the endpoint of the target, or of the target's router."""
         self._dialed = order.target
         """The name of who is there."""
         if order.target == genesis.name:
             self._endpoint = Endpoint(genesis.host, genesis.port)
         self._personas: list[Persona] = []
-        """Those that have their names."""
+        """The personas that have their names."""
         self._contacts: dict[int, _Contact] = {}
         self._numbers = 0
         self._enters_at = now
@@ -130,38 +130,38 @@ class HostilePeer:
     # --- what the driver tells --------------------------------------------------------------------------------------
 
     def new_connection(self) -> int:
-        """A number for a connection."""
+        """Return a number for a connection."""
         self._numbers += 1
         return self._numbers
 
     def accepted(self, connection: int, host: str, now: float) -> None:
-        """It listens nowhere."""
+        """Close the connection: the attacker listens nowhere."""
         self.actions.append(Close(connection))
 
     def connected(self, connection: int, now: float) -> None:
-        """A dial has come through."""
+        """Take the news that a dial has succeeded."""
         contact = self._contacts.get(connection)
         if contact is not None:
             contact.connection.begin()
             self._signal(contact)
 
     def dial_failed(self, connection: int, reason: str, now: float) -> None:
-        """A dial has not."""
+        """Take the news that a dial has failed."""
         self.lost(connection, now)
 
     def lost(self, connection: int, now: float) -> None:
-        """A connection has ended."""
+        """Take the news that a connection has ended."""
         contact = self._contacts.pop(connection, None)
         if contact is not None:
             self.counts.broken += 1
             self._ended(contact, now)
 
     def failed(self, connection: int, error: Exception, now: float) -> None:
-        """The driver's or our own code has failed: that is no part of any attack."""
+        """Raise the error: a failure of the driver or of our own code is no part of an attack."""
         raise error
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:
-        """Bytes have come."""
+        """Take bytes that have arrived on a connection."""
         self._now = now
         contact = self._contacts.get(connection)
         if contact is None:
@@ -182,7 +182,7 @@ class HostilePeer:
             self._carry_out(contact)
 
     def peer(self, connection: int) -> str:
-        """It serves nobody before others."""
+        """Return "": the attacker serves nobody before others."""
         return ""
 
     def pending(self, connection: int, limit: int) -> list[Buffer]:
@@ -213,7 +213,7 @@ class HostilePeer:
                 self._carry_out(contact)
 
     def leave(self) -> None:
-        """All of its connections end, without a word or with one."""
+        """End all connections, with or without a goodbye."""
         for contact in list(self._contacts.values()):
             if contact.connection.phase is Phase.LIVE and not contact.connection.held and self._chance.random() < 0.5:
                 contact.connection.say(Goodbye(0))
@@ -266,7 +266,7 @@ class HostilePeer:
     # --- connections ------------------------------------------------------------------------------------------------
 
     def _dial_more(self, now: float) -> None:
-        """As many connections for each name as the behaviour wants, or as many silent ones."""
+        """Dial as many connections for each name as the behaviour wants, or as many silent ones."""
         if self._endpoint is None:
             return
         held = Counter(id(each.persona) for each in self._contacts.values() if each.purpose is _Purpose.ATTACK)
@@ -280,7 +280,7 @@ class HostilePeer:
             self._open_silent(self._personas[0], self._endpoint, now)
 
     def _open_silent(self, persona: Persona, endpoint: Endpoint, now: float) -> None:
-        """As many as it has at once; the old ones go."""
+        """Open silent connections up to the number wanted at once, and close old ones."""
         strength = self.order.strength
         silent = [contact for contact in self._contacts.values() if contact.purpose is _Purpose.SILENT]
         old = [contact for contact in silent if contact.since <= now - strength.silent_seconds]
@@ -295,9 +295,10 @@ class HostilePeer:
         target = self._genesis.name if enters else self._dialed
         circuit = None if enters or target == self.order.target else Connect(self.order.target)
         shown = persona.record or self._own_record(persona.identity, self._now)
-        connection = Connection(number, persona.identity, shown, target, self._chance.randbytes, self._kind.credit, circuit)
-        line.speaks = purpose is not _Purpose.SILENT
-        self._contacts[number] = _Contact(line, persona, purpose, self._now)
+        chance, credit = self._chance.randbytes, self._kind.credit
+        connection = Connection(number, persona.identity, shown, target, chance, credit, circuit)
+        connection.speaks = purpose is not _Purpose.SILENT
+        self._contacts[number] = _Contact(connection, persona, purpose, self._now)
         self.counts.dials += 1
         self.actions.append(Dial(number, endpoint.host, endpoint.port))
 
@@ -333,17 +334,17 @@ class HostilePeer:
             contact.connection.acknowledge(numbers)
 
     def _carry_out(self, contact: _Contact) -> None:
-        """What the behaviour wants of its connection."""
+        """Do what the behaviour wants of its connection."""
         connection, behaviour = contact.connection, contact.behaviour
-        if line.number not in self._contacts:
+        if connection.number not in self._contacts:
             return
         if behaviour is not None and behaviour.leaves:
             self._close(contact)
             self._ended(contact, self._now)
             return
-        if behaviour is not None and behaviour.holds != line.held:
-            line.held = behaviour.holds
-            self.actions.append(Hold(line.number, line.held))
+        if behaviour is not None and behaviour.holds != connection.held:
+            connection.held = behaviour.holds
+            self.actions.append(Hold(connection.number, connection.held))
         self._signal(contact)
 
     def _ended(self, contact: _Contact, now: float) -> None:
@@ -362,7 +363,7 @@ class HostilePeer:
             self.actions.append(Writable(contact.connection.number))
 
     def settle(self, now: float) -> None:
-        """It has nothing to pass on, as a node has."""
+        """Do nothing: unlike a node, the attacker has nothing to pass on."""
 
     def __repr__(self) -> str:
         return f"HostilePeer({self.order.behaviour} of {self.order.target}, {self.counts.words()})"

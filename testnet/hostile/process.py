@@ -1,7 +1,6 @@
 """(trio) The process in which one hostile peer attacks a node of a testnet, until it is told to stop.
 
-It is started and stopped as a node is (`testnet.real.nodes.attackers`): it holds the lock of its folder while it is at
-it.
+It is started and stopped as a node is (`testnet.real.nodes.attackers`), and holds the lock of its folder meanwhile.
 """
 
 from __future__ import annotations

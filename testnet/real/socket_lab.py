@@ -97,17 +97,17 @@ class SocketLab:
 
     @property
     def now(self) -> float:
-        """See `Lab`."""
+        """Seconds since the network began."""
         return time.monotonic() - self.traces.began
 
     def chance(self, *purpose: str) -> Random:
-        """See `Lab`."""
+        """Return a source of randomness of its own for each purpose, from the seed."""
         return Random(f"{self.seed}/{'/'.join(purpose)}")
 
     # --- nodes ------------------------------------------------------------------------------------------------------
 
     def boot(self, *nodes: NodePlan) -> None:
-        """See `Lab`."""
+        """Start these nodes, and wait until they are `ready`; raises OutOfTime."""
         options = {}
         self._expect(REGISTRAR_NAME)
         for plan in nodes:
@@ -125,43 +125,44 @@ class SocketLab:
         self.nodes.boot(options)
 
     def running(self, name: str) -> bool:
-        """See `Lab`."""
+        """Return whether the node is there: neither crashed nor left; a paused node is there."""
         return self._folder(name).owner() is not None
 
     def ready(self, name: str) -> bool:
-        """See `Lab`; a paused node is not."""
+        """Return whether the node has booted: its packages run, and the registrar has granted its name or has taken too
+        long. A paused node is not."""
         start = self._starting.get(name)
         return self.running(name) and name not in self._paused and (start is None or start.done())
 
     def crash(self, host: str) -> None:
-        """See `Nodes`."""
+        """End the node as kill -9 does, if it runs; its host lives."""
         self._await_start(host)
         self._paused.discard(host)
         if self._processes.crash(host):
             self._tell(host, "crashes")
 
     def start(self, host: str) -> None:
-        """See `Nodes`; returns at once."""
+        """Boot the node again, if it does not run, with its key, its disk and its packages. Returns at once."""
         self._await_start(host)
         if not self.running(host):
             self._tell(host, "boots")
             self._starting[host] = self._pool.submit(self.nodes.restart, host)
 
     def leave(self, name: str) -> None:
-        """See `Lab`."""
+        """End the node in order, as SIGTERM does; `start` boots it again."""
         self.resume(name)
         self.nodes.stop(name)
         self._tell(name, "leaves")
 
     def pause(self, host: str) -> None:
-        """See `Nodes`."""
+        """Stop the node as SIGSTOP does; its host accepts connections."""
         self._await_start(host)
         if self._processes.pause(host):
             self._paused.add(host)
             self._tell(host, "pauses")
 
     def resume(self, host: str) -> None:
-        """See `Nodes`."""
+        """Let a paused node go on."""
         self._await_start(host)
         if host in self._paused:
             self._paused.discard(host)
@@ -169,27 +170,27 @@ class SocketLab:
             self._tell(host, "resumes")
 
     def cut(self, name: str) -> None:
-        """See `Lab`."""
+        """Break all connections of the node, for both ends."""
         self.links.cut(Where(name))
 
     def cut_power(self, host: str) -> None:
-        """See `NodeProcesses`."""
+        """Cut the power of the node's machine: nobody is told, and at its next boot the disk has what was synced."""
         self._processes.cut_power(host)
 
     def step_clock(self, host: str, seconds: float) -> None:
-        """See `NodeProcesses`."""
+        """Let the machine's wall clock jump by `seconds` from where it is, for good."""
         self._processes.step_clock(host, seconds)
 
     def fill_disk(self, host: str) -> None:
-        """See `NodeProcesses`."""
+        """Let the node's disk take no more bytes."""
         self._processes.fill_disk(host)
 
     def free_disk(self, host: str) -> None:
-        """See `NodeProcesses`."""
+        """Give the node's disk its usual capacity again."""
         self._processes.free_disk(host)
 
     def impersonate(self, host: str, by: str) -> None:
-        """See `Nodes`; returns at once."""
+        """Boot a node at the host `by` with the name and the packages of `host`, and another key. Returns at once."""
         self._await_start(by)
         self._tell(by, "boots")
         self._impostors[by] = host
@@ -197,24 +198,24 @@ class SocketLab:
         self._starting[by] = self._pool.submit(self._processes.impersonate, host, by)
 
     def dismiss(self, host: str) -> None:
-        """See `Nodes`."""
+        """End the node that `impersonate` has booted at `host`, for good."""
         self._await_start(host)
         self._processes.dismiss(host)
         self._tell(host, "leaves")
 
     def attack(self, attack: Attack, by: str) -> None:
-        """See `Nodes`; it is on a host of its own where nodes are."""
+        """Start a hostile peer named `by`. It is on a host of its own where nodes are."""
         self._processes.attack(attack, by)
         self._tell(by, "boots")
         self._tell(by, f"note attacks {attack.node}")
 
     def call_off(self, by: str) -> None:
-        """See `Nodes`."""
+        """Let the hostile peer leave, with all of its connections."""
         self._processes.call_off(by)
         self._tell(by, "leaves")
 
     def holding(self, node: str) -> Holding:
-        """See `Lab`."""
+        """Return what a running node holds just now."""
         with self._network(node).connect(node) as client:
             told, processes = client.request("peers"), client.request("ps")["processes"]
         live = [peer["name"] for peer in told["peers"] if peer["state"] == "up"]
@@ -243,11 +244,11 @@ class SocketLab:
     # --- faults -----------------------------------------------------------------------------------------------------
 
     def apply(self, fault: Fault) -> AbstractContextManager[None]:
-        """See `Lab`."""
+        """Hold the fault within a `with` block."""
         return held(fault, self.inject, self.withdraw)
 
     def inject(self, fault: Fault) -> int:
-        """See `Lab`; raises NotAtThisLevel."""
+        """Begin the fault and return its number. Raises NotAtThisLevel."""
         if isinstance(fault, NodeFault) and fault not in self._faults.values():
             fault.begin(self)
         number = self.links.apply(fault)
@@ -256,7 +257,7 @@ class SocketLab:
         return number
 
     def withdraw(self, number: int) -> None:
-        """See `Lab`."""
+        """End the fault of that number."""
         fault = self._faults.pop(number)
         self._tell(NOBODY, fault_ends(number))
         self.links.remove(number)
@@ -264,13 +265,13 @@ class SocketLab:
             fault.end(self)
 
     def at(self, seconds: float, what: Callable[[], None]) -> None:
-        """See `Lab`."""
+        """Do something after so many seconds, while the scenario waits."""
         heappush(self._later, (self.now + seconds, next(self._order), what))
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
     def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> RealAsked:
-        """See `Lab`."""
+        """Send a request in the name of the user of `node`."""
         asked = RealAsked()
         request = {"target": target, "body": json.dumps(body), "timeout": timeout, "mime": None}
         request["blob"] = None if blob is None else base64.b64encode(blob).decode()
@@ -280,7 +281,7 @@ class SocketLab:
         return asked
 
     def ask(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Outcome:
-        """See `Lab`."""
+        """Send a request and wait for its outcome."""
         asked, what = self.begin(node, target, body, timeout, blob), f"the outcome of {json.dumps(body)[:60]} on {node}"
         self.wait(lambda: asked.outcome is not None, timeout + 15.0, what)
         assert asked.outcome is not None
@@ -299,7 +300,7 @@ class SocketLab:
         self._tell(node, f"{told}: {json.dumps(asked.outcome.body)[:_SHOWN]}")
 
     def wait(self, done: Callable[[], bool], limit: float, what: str = "what was waited for") -> None:
-        """See `Lab`."""
+        """Let time pass until `done`; raises OutOfTime after `limit` seconds."""
         end = self.now + limit
         while not done():
             if self.now >= end:
@@ -307,7 +308,7 @@ class SocketLab:
             self._glance(end)
 
     def rest(self, seconds: float) -> None:
-        """See `Lab`."""
+        """Let `seconds` pass."""
         end = self.now + seconds
         while self.now < end:
             self._glance(end)
@@ -321,7 +322,7 @@ class SocketLab:
     # --- files and logs ---------------------------------------------------------------------------------------------
 
     def share(self, node: str, data: bytes, name: str) -> str:
-        """See `Lab`."""
+        """Put a file where the package file_transfer of `node` can read it, and return its path there."""
         number = next(self._order)
         folder = self._drive(node) / "outgoing" / str(number)
         folder.mkdir(parents=True)
@@ -329,25 +330,26 @@ class SocketLab:
         return f"/file_transfer:sys/outgoing/{number}/{name}"
 
     def received(self, node: str, name: str) -> bytes | None:
-        """See `Lab`."""
+        """Return the file that file_transfer of `node` has received under that name, or None."""
         with suppress(FileNotFoundError):
             return (self._drive(node) / "inbox" / name).read_bytes()
         return None
 
     def tamper(self, node: str, change: Callable[[bytes | None], bytes]) -> None:
-        """See `Lab`."""
+        """Replace the store of capabilities of a node that is down, as the owner of its machine can (None: there was
+        none); see `testnet.hostile.forgery`."""
         store = self._folder(node).capabilities
         store.write_bytes(change(store.read_bytes() if store.exists() else None))
         self._tell(node, "finds another store of capabilities")
 
     def log(self, node: str) -> list[str]:
-        """See `Lab`."""
+        """Return what the node has logged, over all of its boots."""
         with suppress(FileNotFoundError):
             return [line.partition(" ")[2] for line in self._folder(node).log.read_text(errors="replace").splitlines()]
         return []
 
     def note(self, text: str) -> None:
-        """See `Lab`."""
+        """Write a remark into the journal."""
         self._tell(NOBODY, f"note {text}")
 
     def close(self) -> None:

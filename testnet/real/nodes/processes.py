@@ -35,11 +35,12 @@ class NodeProcesses:
     """What those end with that are started here (`testnet.real.lifeline`); None: they outlive us."""
 
     def crash(self, host: str) -> bool:
-        """See `Nodes`; whether it ran."""
+        """End the node as kill -9 does, if it runs; its host lives. Whether it ran."""
         return launch.kill(self.network.place(host))
 
     def start(self, host: str) -> launch.StartedNode | None:
-        """See `Nodes`: with the options with which it was started last; None: it runs already."""
+        """Boot the node again, if it does not run, with its key, its disk and its packages. With the options with which
+        it was started last; None: it runs already."""
         place = self.network.place(host)
         if place.owner() is not None:
             return None
@@ -51,19 +52,22 @@ class NodeProcesses:
         return launch.stop([self.network.place(host)]).get(host)
 
     def cut_power(self, host: str) -> None:
-        """See `Nodes`: nobody takes away what a running system has not synced."""
+        """Cut the power of the node's machine: nobody is told, and at its next boot the disk has what was synced.
+        Nobody takes away what a running system has not synced."""
         raise NotAtThisLevel(f"The power of {host} can be cut in a simulation only: here, let it crash.")
 
     def step_clock(self, host: str, seconds: float) -> None:
-        """See `Nodes`: all nodes have the clock of this machine."""
+        """Let the machine's wall clock jump by `seconds` from where it is, for good. All nodes have the clock of this
+        machine."""
         raise NotAtThisLevel(f"The clock of {host} is that of this machine: it can be stepped in a simulation only.")
 
     def fill_disk(self, host: str) -> None:
-        """See `Nodes`, until it boots again: its process can write to no file. The disk is the whole machine's."""
+        """Let the node's disk take no more bytes. Until it boots again: its process can write to no file. The disk is
+        the whole machine's."""
         self._limit_files(host, 0)
 
     def free_disk(self, host: str) -> None:
-        """See `Nodes`."""
+        """Give the node's disk its usual capacity again."""
         self._limit_files(host, None)
 
     def _limit_files(self, host: str, size: int | None) -> None:
@@ -75,26 +79,28 @@ class NodeProcesses:
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, (most if size is None else size, most))
 
     def impersonate(self, host: str, by: str) -> None:
-        """See `Nodes`; raises NotAtThisLevel where nothing can lead dials astray."""
+        """Boot a node at the host `by` with the name and the packages of `host`, and another key. Raises NotAtThisLevel
+        where nothing can lead dials astray."""
         if self.place is None:
             raise NotAtThisLevel(f"{host} can be impersonated only where its links lead through something.")
         impostors.start(self.network, host, by, self.place(by), self.lifeline)
 
     def dismiss(self, host: str) -> None:
-        """See `Nodes`."""
+        """End the node that `impersonate` has booted at `host`, for good."""
         impostors.dismiss(self.network, host)
 
     def attack(self, attack: Attack, by: str) -> None:
-        """See `Nodes`; with as much as goes."""
+        """Start a hostile peer named `by`. With as much as goes."""
         where = self.place(by) if self.place is not None else None
         attackers.start(self.network, attack, by, where, self.lifeline)
 
     def call_off(self, by: str) -> None:
-        """See `Nodes`."""
+        """Let the hostile peer leave, with all of its connections."""
         attackers.call_off(self.network, by)
 
     def pause(self, host: str) -> bool:
-        """See `Nodes`; whether it runs. It does nothing more when this returns: the signal alone takes its time."""
+        """Stop the node as SIGSTOP does; its host accepts connections. Whether it runs. It does nothing more when this
+        returns: the signal alone takes its time."""
         place = self.network.place(host)
         runs = launch.send_signal(place, signal.SIGSTOP)
         limit = time.monotonic() + _STOPS_WITHIN
@@ -103,7 +109,7 @@ class NodeProcesses:
         return runs
 
     def resume(self, host: str) -> bool:
-        """See `Nodes`; whether it runs."""
+        """Let a paused node go on. Whether it runs."""
         return launch.send_signal(self.network.place(host), signal.SIGCONT)
 
 

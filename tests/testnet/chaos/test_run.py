@@ -15,7 +15,7 @@ from nectar_node.launcher.file_transfer import Interrupts
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.chaos import askers as requests
 from testnet.chaos.fault_player import ECHO
-from testnet.chaos.nodes import Testbed, check, testbed, started
+from testnet.chaos.nodes import Testbed, check, started, testbed
 from testnet.chaos.report import Report
 from testnet.chaos.run import run_chaos
 from testnet.faults.bit_flips import BitFlips
