@@ -25,7 +25,7 @@ from net.peering.network import Network, NetworkConfig
 
 
 class Asker:
-    """One network and its driver; everything but connections and look-ups is ignored."""
+    """One network and its driver; it ignores everything but connections and look-ups."""
 
     def __init__(self, known: directory.Genesis, nursery: trio.Nursery) -> None:
         identity = Identity(f"asker-{os.getpid()}.nec", os.urandom(32))

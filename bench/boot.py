@@ -12,7 +12,7 @@ from bench.measure import Reference, Result, absolute, in_turns
 from testnet.real.local import LocalTestnet
 
 NODE_GOAL, TESTNET_GOAL = 1.0, 3.0
-"""Seconds."""
+"""The goal in seconds."""
 
 
 def run() -> list[Result]:

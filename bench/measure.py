@@ -1,4 +1,4 @@
-"""What a figure is, and how it is taken: in turns with its reference, at least five times."""
+"""Figures, and how they are measured: alternating with their reference, at least five times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RUNS = 5
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What a figure was measured against."""
+    """The reference of a figure."""
 
     name: str
     median: float
@@ -92,7 +92,7 @@ def absolute(
     *,
     at_least: bool = False,
 ) -> Figure:
-    """Values that are to stay below `goal`, or above it, in their own unit."""
+    """Return the figure of values that are to stay below `goal`, or above it, in their own unit."""
     median = statistics.median(values)
     bounds = (round(min(values), 3), round(max(values), 3))
     side, met = ("least", median >= goal) if at_least else ("most", median <= goal)

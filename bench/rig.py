@@ -41,7 +41,7 @@ class Rig:
         self._answered = trio.Event()
 
     def start(self, name: str, wasm: bytes) -> ProcessId:
-        """A new process; it has not run yet."""
+        """Make a new process; it has not run yet."""
         process = ProcessId(name, PACKAGE, PUBLISHER)
         program = self._programs.get(wasm) or self._programs.setdefault(wasm, self.engine.load(wasm))
         self.machine.handle(Start(Launch(process, program, ON_EXIT_NONE, public=True), ()), 0.0)
@@ -110,11 +110,11 @@ class Rig:
         self.machine.handle(Tick(), now)
 
     def take_busy(self) -> Guest | None:
-        """A guest for another thread."""
+        """Return a guest for another thread."""
         return self.machine.take_busy()
 
     def polled(self, guest: Guest, poll: Poll, now: float) -> None:
-        """It is back."""
+        """Take a guest back."""
         self.machine.polled(guest, poll, now)
 
 
@@ -129,5 +129,5 @@ def rig() -> Iterator[Rig]:
 
 
 def number(index: int) -> str:
-    """The process name of a relay."""
+    """Return the process name of a relay."""
     return f"{index:05d}"

@@ -45,11 +45,11 @@ def attack(
 ) -> int:
     """Attack a node with hostile peers, and show how it fares.
 
-    They are correct in every byte and choose the worst that they may. They take names from the registrar and speak the
-    protocol as docs/wire.md says. With `nectar testnet fault add hostile_peer` one attacks in the background. Exit
-    code: 0, or 1 if the node has ended meanwhile, or if none of them has got a name.
+    They are correct in every byte and choose the worst that the protocol allows. They take names from the registrar and
+    speak the protocol as docs/wire.md says. `nectar testnet fault add hostile_peer` starts one in the background. Exit
+    code: 0, or 1 if the node has ended meanwhile or no hostile peer has got a name.
     """
-    # They load the whole net and trio, which takes a quarter of the time of every other command of this group.
+    # These load the whole net and trio, a quarter of the time of every other command of this group.
     from testnet.hostile.behaviours import Order
     from testnet.hostile.sockets import attack_for, is_registrar
 
@@ -59,7 +59,7 @@ def attack(
     if (owner := place.owner()) is None:
         raise NotRunning(f"{node} is not running: start it with `{network.command('testnet restart', node)}`.")
     if not (math.isfinite(seconds) and 0 < seconds <= MAX_SECONDS):
-        raise BadInput(f"--for {seconds:g} is no time to attack: give more than 0 and at most {MAX_SECONDS:.0f}.")
+        raise BadInput(f"--for {seconds:g} is not a time to attack: give more than 0 and at most {MAX_SECONDS:.0f}.")
     drawn = chosen(seed)
     orders = [Order(each, node, _process(process), registrar=is_registrar(node)) for each in names]
     with progress.display(output.console(sys.stderr), f"attack on {node} with seed {drawn}"):
@@ -73,7 +73,7 @@ def attack(
 
 
 def behaviours(words: str) -> list[BehaviourName]:
-    """Those that `words` names, with commas between them; raises BadInput."""
+    """Return the behaviours that `words` names, separated by commas; raises BadInput."""
     found: list[BehaviourName] = []
     for word in _BEHAVIOURS if words == ALL else [each.strip() for each in words.split(",")]:
         known: list[BehaviourName] = [each for each in get_args(BehaviourName) if each == word]

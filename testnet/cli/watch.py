@@ -1,4 +1,4 @@
-"""`nectar testnet watch`: how the nodes and links of a testnet are, on one screen, until `q` or Ctrl-C."""
+"""`nectar testnet watch`: the nodes and links of a testnet on one screen, until `q` or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from testnet.watch.pollers import Pollers
 from testnet.watch.screen import screen
 
 _NO_TERMINAL = 120
-"""Columns where there is no terminal."""
+"""The number of columns without a terminal."""
 
-Interval = Annotated[float, typer.Option(metavar="S", min=0.1, max=3600, help="Seconds between two looks.")]
+Interval = Annotated[float, typer.Option(metavar="S", min=0.1, max=3600, help="Seconds between two snapshots.")]
 
 
 def watch(
-    once: Annotated[bool, typer.Option("--once", help="Print one look, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print one snapshot, and end.")] = False,
     interval: Interval = 0.5,
     directory: options.Directory = DEFAULT_FOLDER,
-    as_json: Annotated[bool, typer.Option("--json", help="Print each look as a line of JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each snapshot as a line of JSON.")] = False,
 ) -> int:
-    """Show nodes, links, faults and errors as they come and go. Ends with q or Ctrl-C.
+    """Show nodes, links, faults and errors as they come and go. End with q or Ctrl-C.
 
-    One look with --once, and where there is no terminal.
+    Print one snapshot with --once, and where there is no terminal.
     """
     network = LocalNetwork.find(directory)
     with seen(network, interval) as pollers, contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
@@ -51,7 +51,7 @@ def watch(
 
 @contextmanager
 def seen(network: LocalNetwork, interval: float) -> Iterator[Pollers]:
-    """Within this, the testnet is looked at."""
+    """Poll the testnet within this."""
     pollers = Pollers(network, interval)
     try:
         pollers.open()
@@ -71,7 +71,7 @@ def _show(network: LocalNetwork, pollers: Pollers, interval: float) -> None:
 
 
 def _look_twice(pollers: Pollers, interval: float) -> Figures:
-    """Twice, because rates need that."""
+    """Return the figures of two snapshots, which rates need."""
     history = History()
     history.add(pollers.picture())
     time.sleep(max(1.0, 2 * interval))
@@ -96,7 +96,7 @@ def _print_samples(pollers: Pollers, interval: float, once: bool) -> None:
 
 
 def sample(figures: Figures) -> dict[str, Any]:
-    """What a look has found, as JSON values."""
+    """Return a snapshot as JSON values."""
     links, letters = figures.picture.links, figures.errors
     return {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),

@@ -15,11 +15,11 @@ from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _BLOBS = (0, 0, 1, 1000, 30_000, 300_000, 2_000_000)
 _PACES = ((1, 0), (10, 100), (100, 100), (200, 20), (200, 20), (2200, 0))
-"""How many, and how many milliseconds apart: some go on for seconds, some use up more than a session's credit."""
+"""Counts, and milliseconds between requests: some runs last for seconds, some need more than a session's credit."""
 _MAX_HOPS = 7000
-"""Of all requests of a chain."""
+"""The most hops of all requests of a chain."""
 _MAX_BYTES = 5_000_000
-"""Of all blobs of a chain."""
+"""The most bytes of all blobs of a chain."""
 _TIMEOUTS = (5, 20, 60)
 _UNDER_WAY = 60.0
 """Seconds in which a request that nobody waits for any more arrives or comes back; a plan may say how long it takes."""
@@ -81,7 +81,7 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """A chain may pass its author again, and a node twice, but not hand on to itself."""
+    """Draw chains. A chain may pass its author again, and a node twice, but no node hands on to itself."""
     chains = []
     for at in sorted(round(chance.uniform(0.0, 10.0), 3) for _ in range(chance.randint(1, 4))):
         author = chance.choice(list(names))
@@ -110,7 +110,7 @@ CHAINS = Scenario(
 
 
 def _within_a_blob(nodes: Sequence[str], chance: Random) -> ConnectionReset:
-    """Where only a part of a request has come, so that the rest has to follow on the next connection."""
+    """Draw resets after a part of a request has come, so that the rest must follow on the next connection."""
     return ConnectionReset(byte=chance.randint(66_000, 290_000), where=draw.where(nodes, chance))
 
 

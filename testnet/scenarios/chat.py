@@ -40,13 +40,13 @@ class Saying:
 
     @property
     def said(self) -> dict[str, Any] | None:
-        """What the author was told; None: nothing."""
+        """Return what the author was told, or None."""
         outcome = self.asked.outcome
         answered = outcome is not None and outcome.kind == "response"
         return outcome.body["Said"] if outcome is not None and answered and "Said" in outcome.body else None
 
     def words(self) -> str:
-        """What the author was told."""
+        """Describe what the author was told."""
         if self.said is None:
             return f"nothing was told of it: {self.asked.outcome and self.asked.outcome.kind}"
         heard = ", ".join(sorted(self.said["heard"])) or "nobody"
@@ -71,7 +71,7 @@ class _Story:
         self.lab.wait(ended(each.asked for each in self.sayings), PATIENCE + 10.0, "the outcome of every line")
 
     def check(self) -> None:
-        """All histories agree with what was said and with what was reported; and now everybody hears everybody."""
+        """Check that all histories agree with what was said and reported, and that now everyone hears everyone."""
         for saying in self.sayings:
             check_outcome(saying, self.plan)
         histories = {node: told(self.lab, node, PROCESS, "History", "History") for node in self.plan.nodes}
@@ -94,7 +94,7 @@ class _Story:
 
 
 def check_outcome(saying: Saying, plan: Plan) -> None:
-    """The author was told of each other member exactly once; it was told nothing only if its node may have ended."""
+    """Check that the author was told of each other member exactly once, or of none if its node may have ended."""
     author, said = saying.author, saying.said
     if said is None:
         forgot = may_forget(plan.schedule, author, saying.at)
@@ -106,7 +106,7 @@ def check_outcome(saying: Saying, plan: Plan) -> None:
 
 
 def check_order(node: str, lines: Lines) -> None:
-    """Numbers of an author only grow, and chat itself has found nothing wrong."""
+    """Check that each author's numbers only grow, and that chat itself has found no mistake."""
     latest: defaultdict[str, int] = defaultdict(int)
     for line in lines:
         author, number = line["author"], line["number"]
@@ -143,7 +143,7 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """Lines one at a time, and bursts of some by one author at once."""
+    """Draw single lines, and bursts of lines by one author."""
     lines: list[list[Any]] = []
     for _ in range(chance.randint(1, MAX_TIMES)):
         at = round(chance.uniform(0.0, 15.0), 3)

@@ -25,7 +25,7 @@ AWHILE = 1
 HOLES = 6
 """Files of its."""
 HOLE_BYTES = 600 << 20
-"""Of each: together less than the quota; in a simulation, one is hashed in a second."""
+"""The bytes of each file; together they are less than the quota, and a simulated disk hashes one in a second."""
 TOO_LONG = 1 << 39
 """Bytes: more than the quota, and less than a simulated disk."""
 COPIED_BYTES = 3 << 20
@@ -47,7 +47,7 @@ class _Story:
         return self.plan.nodes[0]
 
     def work(self) -> None:
-        """Everything at its time, and all outcomes."""
+        """Do everything at its time, and wait for all outcomes."""
         for kind, count in in_time(self.lab, self.plan.options["events"]):
             if kind == "run":
                 self._run(len(self.runs))
@@ -79,7 +79,8 @@ class _Story:
             self.sparse.append(asked)
 
     def check(self) -> None:
-        """The honest one's copies were right, and in time; nothing is left of what nobody waits for; the quota held."""
+        """Check that the honest package's copies were right and in time, that abandoned work is gone, and that the
+        quota held."""
         for number, run in enumerate(self.runs):
             outcome = run.outcome
             right = outcome is not None and outcome.kind == "response" and "Ran" in outcome.body
@@ -121,7 +122,7 @@ def beg(lab: Lab, node: str, path: str, action: Json, *, seconds: int = AWHILE, 
 
 
 def soon(lab: Lab) -> float:
-    """Seconds in which a small thing is done on a disk that others use."""
+    """Return the seconds in which a small operation is done on a shared disk."""
     return 0.5 if lab.level is Level.SIMULATION else 15.0
 
 
@@ -130,7 +131,7 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """Bursts of the greedy one's, and copies of the honest one's among them."""
+    """Draw bursts of the greedy package, and copies of the honest one among them."""
     events: list[list[Any]] = [[round(chance.uniform(0.0, 1.5), 3), "run", 1] for _ in range(chance.randint(1, 4))]
     kinds = ["sparse", *(chance.choice(KINDS) for _ in range(chance.randint(2, 10)))]
     events += [[round(chance.uniform(0.0, 1.5), 3), kind, chance.randint(1, MANY)] for kind in kinds]

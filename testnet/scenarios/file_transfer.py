@@ -52,7 +52,7 @@ class _Story:
         self.transfers.append(_Transfer(source, target, name, data, asked))
 
     def check(self) -> None:
-        """What was reported as done is there, whole; nothing else is there under a final name."""
+        """Check that each file that was reported as done is there, whole, and that no other file has a final name."""
         for each in self.transfers:
             outcome = each.asked.outcome
             done = outcome is not None and outcome.kind == "response" and "Done" in outcome.body
@@ -91,7 +91,7 @@ def _options(names: Sequence[str], chance: Random) -> Options:
 
 
 def _within_a_file(nodes: Sequence[str], chance: Random) -> ConnectionReset:
-    """Where only a part of a chunk has come, so that the rest has to follow on the next connection."""
+    """Draw resets after a part of a chunk has come, so that the rest must follow on the next connection."""
     return ConnectionReset(byte=chance.randint(66_000, 290_000), where=draw.where(nodes, chance))
 
 

@@ -1,4 +1,4 @@
-"""Nodes that offer files to take all there is: places, room, time. Honest files come all the same, and soon."""
+"""Nodes that offer files to take all places, space and time. Honest files arrive all the same, and soon."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, requir
 
 _PROCESS = "our@file_transfer:file_transfer:sys"
 _PLACES = 16
-"""That one node may have."""
+"""Places that one node may have."""
 _MAX_SIZE = 64 << 30
 """Bytes of a file, unless the user of a node wants something else."""
 _SOON = 20.0
 """Seconds in which an honest file has come."""
 _TIMEOUT = 60
 _KINDS = ("flood", "huge", "room", "trickle")
-"""What a greedy node is at: many offers, offers of more than there is, of all the room, or a file that comes slowly."""
+"""What a greedy node does: many offers, offers larger than allowed, offers of all the space, or a file that comes
+slowly."""
 _WAVE = 24
 """Offers of one node at once."""
 _TRICKLE = 20_000
@@ -62,7 +63,7 @@ class _Story:
     _greedy: dict[str, str] = field(init=False)
 
     def work(self) -> None:
-        """Waves of offers; an honest file in the midst of each, and one when all is over."""
+        """Send waves of offers, an honest file in the middle of each, and one at the end."""
         for node, kind in self._greedy.items():
             if kind == "trickle":
                 self._trickle(node)
@@ -130,11 +131,11 @@ class _Story:
 
 
 def _offers(kind: str, wave: int, chance: Random) -> Iterator[tuple[str, int]]:
-    """Names and sizes."""
+    """Yield names and sizes."""
     if kind == "trickle":
         return
     for number in range(_WAVE):
-        # Some come again: whoever has offered them before is still there.
+        # Some are offered again, while the first offer still stands.
         name = f"offer{chance.choice((number, wave * _WAVE + number))}.bin"
         yield name, {"flood": 1000, "huge": chance.randint(_MAX_SIZE + 1, (1 << 64) - 1), "room": _MAX_SIZE}[kind]
 
@@ -153,7 +154,7 @@ def _options(names: Sequence[str], chance: Random) -> Options:
 
 GREEDY = Scenario(
     name="greedy",
-    about="files come soon while other nodes offer files to take all places, all room and all time",
+    about="files come soon while other nodes offer files to take all places, all space and all time",
     nodes=("recv.nec", "send.nec", "greedy1.nec", "greedy2.nec"),
     topology=_topology,
     options=_options,

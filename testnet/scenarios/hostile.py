@@ -1,7 +1,7 @@
 """Hostile peers, while honest nodes go about their business: that takes no more than five times as long as before.
 
-All that honest nodes do is one round_, which they go through while all is quiet and again, and again, while there are
-hostile peers. So the reference is of the same network and the same requests, at every level.
+Honest nodes do the same round of requests again and again, first while all is quiet and then under attack. So the
+reference is of the same network and the same requests, at every level.
 """
 
 from __future__ import annotations
@@ -27,36 +27,36 @@ SLOWER = 5.0
 LEAST_SECONDS = {Level.SIMULATION: 0.1, Level.LOOPBACK: 5.0, Level.NAMESPACES: 5.0}
 """A request may take so long in any case: hostile peers and real nodes share the cores of one machine."""
 JOIN_SECONDS = {Level.SIMULATION: 5.0, Level.LOOPBACK: 20.0, Level.NAMESPACES: 20.0}
-"""In which a node boots, has its name and its place at its router, and is reached, whoever attacks."""
+"""Seconds in which a node boots, has its name and its place at its router, and is reached, in spite of attacks."""
 PATIENCE = 30
 """Seconds that anybody waits for an outcome."""
 ROUND_SECONDS = 5.0
 GONE_SECONDS = 30.0
-"""After which nothing of the hostile peers is left."""
+"""Seconds after which nothing of the hostile peers is left."""
 MEMORY_BYTES = 32 << 20
 """The budget of a node in a simulation; the smallest that a real one may be told is larger. One hostile peer alone
 would fill it."""
 LEFT_BYTES = {Level.SIMULATION: 0, Level.LOOPBACK: 200 << 20, Level.NAMESPACES: 200 << 20}
-"""What it may hold more afterwards than before."""
+"""Bytes that a node may hold more afterwards than before."""
 _LISTEN = 2
 """Nodes that are reached by themselves."""
 _LOOK_SECONDS = 1.0
 _SIZES = (0, 1000, 65_536, 300_000)
 _NAMES = 66
-"""That whoever is after names, or places, gets from one address within the run, and one for an honest node."""
+"""Names that a hostile peer gets from one address within the run, and one for an honest node."""
 _AFTER_NAMES: tuple[BehaviourName, ...] = ("registers_names", "takes_circuits", "takes_places")
 _HONEST = ("connections", "live sessions", "places", "circuits")
-"""Of these an honest node that joins, and the greetings with which the network has healed, make some."""
+"""Of these counts, honest nodes that join, and the greetings that check the healing, cause some."""
 _MORE = 8
-"""How many, at most."""
+"""The most that a count may exceed the one before."""
 _AT_THE_REGISTRAR: tuple[BehaviourName, ...] = ("looks_up", "registers_names")
-"""Only who grants names can be attacked so."""
+"""Behaviours that make sense against a registrar only."""
 _ANYWHERE: tuple[BehaviourName, ...] = ("floods_tiny", "half_open", "never_reads", "redials", "trickles")
 
 
 @dataclass(slots=True)
 class _Request:
-    """Something that a user has asked for."""
+    """A request of a user."""
 
     kind: str
     words: str
@@ -65,12 +65,12 @@ class _Request:
     began: float
     asked: Asked
     seconds: float | None = None
-    """After which it had its outcome; None: it has none."""
+    """Seconds until its outcome; None: it has none."""
 
 
 @dataclass(slots=True)
 class _Requests:
-    """What the users of honest nodes have asked for, and when each had its outcome."""
+    """Requests of honest users, and when each had its outcome."""
 
     lab: Lab
     when: str
@@ -78,7 +78,7 @@ class _Requests:
     _waiting: list[_Request] = field(default_factory=list)
 
     def begin(self, kind: str, node: str, target: str, body: Json, right: Callable[[Outcome], bool]) -> None:
-        """The user of a node asks for something."""
+        """Send a request in the name of a node's user."""
         asked = self.lab.begin(node, target, body, PATIENCE)
         request = _Request(kind, f"{node}'s {kind} {self.when}", right, self.lab.now, asked)
         self.all.append(request)
@@ -126,7 +126,7 @@ class _Story:
         return (REGISTRAR_NAME, *self._nodes)
 
     def work(self) -> None:
-        """The same again and again, and a node that joins in the midst of it."""
+        """Play the same round again and again, and let a node join in between."""
         began = self._lab.now
         self._look()
         rounds: list[_Requests] = []
@@ -139,16 +139,18 @@ class _Story:
         self._over = True
 
     def _play_round(self, when: str) -> _Requests:
-        """Go through the round_, and see that all had the right outcomes."""
+        """Play one round, and check that all requests had the right outcomes."""
         self._rounds += 1
         requests = _Requests(self._lab, when)
         begun = []
         for at, kind, source, target, size in self._plan.options["course"]:
             begin = self._beginning(requests, kind, source, target, size)
             self._lab.at(at, lambda begin=begin: begun.append(begin()))  # type: ignore[misc]
-        round_ = self._plan.options["course"]
+        requests_planned = self._plan.options["course"]
         what = f"the outcome of all that honest nodes asked for {when}"
-        self._lab.wait(lambda: requests.over() and len(begun) == len(round_), ROUND_SECONDS + PATIENCE + 15.0, what)
+        self._lab.wait(
+            lambda: requests.over() and len(begun) == len(requests_planned), ROUND_SECONDS + PATIENCE + 15.0, what
+        )
         requests.check()
         return requests
 
@@ -172,7 +174,7 @@ class _Story:
         )
 
     def _join(self, name: str) -> None:
-        """A node boots that is reached through the first one alone, and reaches others that are."""
+        """Boot a node that is reached through the first one alone, and let it reach others that are."""
         began, limit = self._lab.now, JOIN_SECONDS[self._lab.level]
         self._lab.boot(NodePlan(name, ("hello",), (self._nodes[0],)))
         self._meet(self._nodes[1], name, began + limit)
@@ -183,14 +185,14 @@ class _Story:
         require(seconds <= limit, f"{name} was reached {seconds:.1f} s after its boot, and not within {limit:g} s")
 
     def _meet(self, node: str, hidden: str, limit: float) -> None:
-        """One greets another that has just booted behind the first one, as soon as it has its place there."""
+        """Let one node greet another that has just booted behind the first one, as soon as that has its place there."""
         while not _greeted(outcome := self._lab.ask(node, f"{hidden}@{HELLO}", {"Greet": "Ada"}, PATIENCE)):
             late = self._lab.now >= limit
             require(not late, f"{hidden} boots behind {self._nodes[0]}, and is not reached: {outcome.reason}")
             self._lab.rest(0.5)
 
     def _look(self) -> None:
-        """How much do the nodes hold, every second?"""
+        """Measure what the nodes hold, every second."""
         for node in self._watched if not self._over else ():
             require(self._lab.running(node), f"{node} has ended")
             held = self._lab.holding(node)
@@ -206,13 +208,13 @@ class _Story:
             require(seconds <= SLOWER * usual, words)
 
     def check(self) -> None:
-        """They are gone, and so is all that they made the nodes hold."""
+        """Check that the hostile peers are gone, and all that they made the nodes hold."""
         self._lab.rest(GONE_SECONDS)
         for node in self._watched:
             self._check_left(node, self._before[node], self._lab.holding(node))
 
     def _more(self, what: str) -> int:
-        """How much more of it there may be afterwards."""
+        """Return how much more of a count there may be afterwards."""
         if what == "names":
             chosen = [step.fault.behaviour for step in self._plan.schedule if isinstance(step.fault, HostilePeer)]
             return sum(_NAMES if behaviour in _AFTER_NAMES else 2 for behaviour in chosen) + 1
@@ -228,9 +230,9 @@ class _Story:
 
 
 def _p99(rounds: Iterable[_Requests]) -> dict[str, float]:
-    """By kind of request: the 99th percentile of the seconds that they took."""
+    """Return, by kind of request, the 99th percentile of the seconds that they took."""
     taken: defaultdict[str, list[float]] = defaultdict(list)
-    for request in (request for round_ in rounds for request in round_.all):
+    for request in (request for each in rounds for request in each.all):
         assert request.seconds is not None
         taken[request.kind].append(request.seconds)
     return {kind: sorted(seconds)[math.ceil(0.99 * len(seconds)) - 1] for kind, seconds in taken.items()}
@@ -251,7 +253,7 @@ def _heard_by(others: Sequence[str]) -> Callable[[Outcome], bool]:
 
 
 def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    """Those after the second are reached through the first."""
+    """Make nodes of which those after the second are reached through the first."""
     packages = ("hello", "chat", "file_transfer")
     return tuple(
         NodePlan(name, packages, () if number < _LISTEN else (names[0],), MEMORY_BYTES)
@@ -260,17 +262,17 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """The first node is attacked most, so it takes part in everything."""
-    round_: list[list[object]] = []
+    """Draw the requests of a round. The first node is attacked most, so it takes part in everything."""
+    planned: list[list[object]] = []
     for kind in ("greeting",) * 10 + ("line",) * 2 + ("file",):
         pair = [names[0], chance.choice(list(names[1:]))]
         chance.shuffle(pair)
-        round_.append([round(chance.uniform(0.0, ROUND_SECONDS - 1.0), 3), kind, *pair, chance.choice(_SIZES)])
-    return {"course": sorted(round_), "courses": 4, "joins": chance.choice((0, 1, 2, None))}
+        planned.append([round(chance.uniform(0.0, ROUND_SECONDS - 1.0), 3), kind, *pair, chance.choice(_SIZES)])
+    return {"course": sorted(planned), "courses": 4, "joins": chance.choice((0, 1, 2, None))}
 
 
 def _attackers(nodes: Sequence[str], seconds: float, chance: Random) -> Schedule:
-    """One to three, most of them of the first node; the longest stay as long as there are faults."""
+    """Draw one to three attackers, most of them of the first node; the longest stay as long as there are faults."""
     steps = []
     for seed in range(chance.choice((1, 1, 1, 2, 3))):
         behaviour: BehaviourName = chance.choice(get_args(BehaviourName))

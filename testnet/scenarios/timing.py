@@ -1,4 +1,4 @@
-"""What stories have in common: things that happen at their times, and whom a fault may have made forget."""
+"""Common parts of scenarios: actions at their times, and which nodes a fault may have made forget."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from testnet.model.rule import NodeFault
 from testnet.scenarios.scenario import require
 
 LATE_SECONDS = 2.0
-"""By which the faults of a schedule may come late among real nodes."""
+"""How late the faults of a schedule may begin among real nodes."""
 
 
 def since(lab: Lab, began: float) -> float:
-    """What time it is in the schedule that began then, for `may_forget`: at the earliest, where that is not exact."""
+    """Return the time of the schedule that began at that moment, for `may_forget`: the earliest one, where it is not
+    exact."""
     return lab.now - began - (0.0 if lab.level is Level.SIMULATION else LATE_SECONDS)
 
 
 def soon(lab: Lab) -> int:
-    """Seconds in which nodes find each other again that know of what has happened: much less than until silence on a
-    connection is noticed, and more where real nodes share a busy machine."""
+    """Return the seconds in which nodes that know what has happened find each other again: far less than until silence
+    on a connection is noticed, and more where real nodes share a busy machine."""
     return 5 if lab.level is Level.SIMULATION else 15
 
 
@@ -45,7 +46,7 @@ _HARMLESS = (ClockStep, Impostor, Pause)
 _ENDS = (Crash, Unsynced)
 """End all of them; when it is over, they run again."""
 BACK_SECONDS = 60.0
-"""After the network has healed, in which a process runs again that a fault has ended several times."""
+"""Seconds after the healing in which a process runs again that a fault has ended several times."""
 
 
 def may_forget(schedule: Schedule, node: str, at: float) -> bool:
@@ -78,8 +79,8 @@ def told(lab: Lab, node: str, target: str, body: Json, variant: str) -> Json:
 
 
 def ended(asked: Iterable[Asked]) -> Callable[[], bool]:
-    """For `Lab.wait`: whether all of these have an outcome. What has one is not asked again: waiting asks at every
-    step."""
+    """Return a condition for `Lab.wait`: whether all of these have an outcome. One that has is not asked again, since
+    waiting asks at every step."""
     waiting = list(asked)
 
     def done() -> bool:

@@ -485,10 +485,10 @@ class Fabric:
                 self._lose(end)
                 return
             data, count = piece
-            self._make_capacity(end.peer, count)
+            self._note_read(end.peer, count)
             end.node.receive(end.connection, data)
 
-    def _make_capacity(self, end: End | None, count: int) -> None:
+    def _note_read(self, end: End | None, count: int) -> None:
         """Note that the other side has read `count` bytes of this end."""
         if end is None:
             return

@@ -98,9 +98,13 @@ def screen(figures: Figures, folder: str, width: int, height: int | None) -> Gro
         Section(_ERRORS, list(map(_error, figures.errors)), 2),
     ]
     sections = [each for each in sections if each.rows]
-    while len(sections) > 1 and _row_count(sections, height) < sum(min(each.least, len(each.rows)) for each in sections):
+    while len(sections) > 1 and _row_count(sections, height) < sum(
+        min(each.least, len(each.rows)) for each in sections
+    ):
         sections.pop()
-    lines = share(_row_count(sections, height), [len(each.rows) for each in sections], [each.least for each in sections])
+    lines = share(
+        _row_count(sections, height), [len(each.rows) for each in sections], [each.least for each in sections]
+    )
     parts: list[RenderableType] = [_title(figures, folder)]
     for section, count in zip(sections, lines, strict=True):
         parts += [Text("")] if section is not sections[0] else []
