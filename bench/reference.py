@@ -42,8 +42,8 @@ async def channels(count: str) -> float:
 
 
 async def channels_copying(count: str, size: str) -> float:
-    """The same with so many bytes, each copied when it leaves a task and when it enters one, as between tasks that
-    share no memory."""
+    """Return the seconds of the same with so many bytes, each copied when it leaves a task and when it enters one, as
+    between tasks that share no memory."""
     to_echo, at_echo = trio.open_memory_channel[bytes](math.inf)
     to_ping, at_ping = trio.open_memory_channel[bytes](math.inf)
     at_home, away = bytearray(int(size)), bytearray(int(size))

@@ -70,7 +70,7 @@ class Rig:
         return self._taken(token)
 
     async def ask_runner(self, target: ProcessId, body: bytes) -> Arrival:
-        """The same while the runner runs."""
+        """Send a request and return its outcome, while the runner runs."""
         token = self.send(target, body, now=trio.current_time())
         self.runner.turn()
         while token not in self._answers:
@@ -94,7 +94,7 @@ class Rig:
 
     @property
     def can_run(self) -> bool:
-        """See `kernel.runner.Runnable`, here and below."""
+        """Whether a process can run (`kernel.runner.Runnable`)."""
         return self.machine.can_run
 
     def run(self, now: float, polls: int) -> None:

@@ -1,7 +1,7 @@
-"""A thread for each node that keeps its witness asking the others, and reads what it has seen.
+"""Threads that keep each node's witness asking the others, and read its reports.
 
-A witness knows its runs for as long as its node lives. So every look at its report may be the last one; what a node had
-asked since that look is known to nobody when it is killed.
+A witness remembers its runs as long as its node lives. So each look at its report may be the last one, and requests
+after that look are lost to the count when the node is killed.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from testnet.model.lab import PACKAGES
 PROCESS = "witness:witness:sys"
 PACKAGE = PACKAGES / "witness" / "pkg"
 RUN_SECONDS = 5.0
-"""How long a run sends requests."""
+"""Seconds for which a run sends requests."""
 GAP_MS = 50
-"""Between two requests of a node."""
+"""Milliseconds between two requests of a node."""
 TIMEOUT = 6
 """Seconds that a request may take."""
 MAX_RUNS = 20
-"""After which a witness is to forget them."""
+"""Runs after which a witness is told to forget them."""
 _START_PATIENCE = 60.0
 _ANSWER_SECONDS = 30
-"""Of a witness to its user."""
+"""Seconds for a witness to answer its user."""
 
 
 class OutOfPatience(Exception):
-    """Nobody waits any longer."""
+    """The time for outcomes is over."""
 
 
 class Author:
@@ -53,7 +53,7 @@ class Author:
         """The witness there is ours."""
 
     def run(self) -> None:
-        """Until nothing new is to begin, it has asked somebody, and all outcomes are there."""
+        """Ask until the run is finishing, at least one run was asked, and all outcomes are there."""
         while not self._context.has_no_patience():
             pid = self._context.network.place(self._name).owner()
             try:
@@ -73,16 +73,16 @@ class Author:
         self._fold("abandoned" if self._context.abandoned else "lost")
 
     def check(self) -> None:
-        """See that the node has asked anything, if there was time for it."""
+        """Check that the node has asked anything, if there was time for it."""
         if not self._number and not self._context.hurried.is_set() and not self._context.gone:
             self._context.report.problems.append(f"{self._name} has asked nobody: {self._failure}")
 
     def sent(self) -> int:
-        """Requests of this life, as far as is known."""
+        """Return the requests of this life, as far as they are known."""
         return sum(int(row["sent"]) for row in self._rows())
 
     def _prepare(self, client: ControlClient) -> None:
-        """See that a witness runs, and knows of nothing before this life."""
+        """Check that a witness runs, and that it knows of nothing before this life."""
         if self._wanted:
             return  # the connection was lost, and not the node
         rows = client.request("ps").get("processes", ())
@@ -148,9 +148,9 @@ class Author:
         return [] if self._last is None else list(self._last["asked"])
 
     def _fold(self, missing: Fate) -> None:
-        """This life, or what its witness is to forget, is over."""
+        """Add up the counts of this life, or of what its witness is about to forget."""
         if missing == "lost" and self._context.gone:
-            missing = "died"  # somebody has stopped the testnet, and its nodes with all that they waited for
+            missing = "died"  # the testnet was stopped from outside, and its nodes with all that they waited for
         with self._context.lock:
             if self._last is not None:
                 self._context.report.requests.add(self._name, self._last, missing)
@@ -160,7 +160,8 @@ class Author:
         self._wanted.clear()
 
     def _ask(self, client: ControlClient, body: object) -> Any:
-        """The answer of the witness; None: there was none, as when the node was paused for long. Raises NodeGone."""
+        """Return the witness's answer, or None if there was none, as when the node was paused for long. Raises
+        NodeGone."""
         arguments = {"target": f"our@{PROCESS}", "timeout": _ANSWER_SECONDS, "blob": None, "mime": None}
         client.send("message", body=json.dumps(body), **arguments)
         while not client.has_answer(0.2):

@@ -19,7 +19,7 @@ from testnet.real.links.client import LinksProcess
 from testnet.real.nodes.processes import NodeProcesses
 
 ECHO = "echo:echo:sys"
-"""In every node: answers whoever asks."""
+"""A process of every node that answers all requests."""
 HEALS_WITHIN = 60.0
 """Seconds after the last fault."""
 _ECHO_SECONDS = 5
@@ -42,7 +42,7 @@ class FaultPlayer:
         """Set when no fault holds, and none will come."""
 
     def run(self) -> None:
-        """All of them in turn, or as many as there is time for; then the network heals."""
+        """Play all faults in turn, or as many as there is time for; then let the network heal."""
         try:
             for step in self._schedule:
                 self._pass_time(lambda at=step.at: self._context.now >= at)  # type: ignore[misc]
@@ -58,7 +58,7 @@ class FaultPlayer:
             self._heal()
 
     def words(self) -> list[str]:
-        """Of what holds now."""
+        """Describe the faults that hold now."""
         return [held.step.fault.words() for held in list(self._holding.values())]
 
     def clear(self) -> None:
@@ -74,7 +74,7 @@ class FaultPlayer:
         self._holding.clear()
         if self._links.pid is None and not self._context.gone:
             self._context.gone = True
-            self._problem("the links between the nodes have ended, or the testnet was stopped, in the midst of it")
+            self._problem("the links between the nodes have ended, or the testnet was stopped, during the run")
         for name in self._context.network.names():
             if name in (REGISTRAR_NAME, *self._context.nodes):
                 self._bring_back(name)
@@ -105,7 +105,7 @@ class FaultPlayer:
             self._holding.pop(number).ended = self._context.now
 
     def _bring_back(self, name: str) -> None:
-        """The links boot what they have let crash; this waits for that, and does it if they do not."""
+        """Wait until the links have booted a node that they crashed, and boot it here if they do not."""
         nodes = NodeProcesses(self._context.network, lifeline=self._context.lifeline)
         limit = time.monotonic() + _BACK_WITHIN
         failure = "it does not start"
@@ -117,7 +117,7 @@ class FaultPlayer:
                 if pid is not None:
                     nodes.resume(name)
                 elif self._context.gone:
-                    return  # whoever has stopped the testnet did not want it to run
+                    return  # the testnet was stopped on purpose
                 else:
                     nodes.start(name)
             except NodeError as error:
@@ -126,7 +126,7 @@ class FaultPlayer:
         self._problem(f"{name} has not come back: {failure}")
 
     def _failed(self, error: NodeError) -> None:
-        if self._links.pid is not None:  # else `clear` says what is behind it
+        if self._links.pid is not None:  # otherwise `clear` gives the reason
             self._problem(str(error))
 
     def _problem(self, sentence: str) -> None:
@@ -148,7 +148,7 @@ class FaultPlayer:
             self._context.report.healed = time.monotonic() - began
 
     def _reach(self, source: str, target: str, limit: float) -> str | None:
-        """None once `source` reaches `target`; else a sentence."""
+        """Return None once `source` reaches `target`, or a sentence."""
         arguments = {"target": f"{target}@{ECHO}", "body": '"chaos"', "timeout": _ECHO_SECONDS}
         why = ""
         while time.monotonic() < limit:

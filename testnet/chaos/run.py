@@ -1,4 +1,4 @@
-"""One run: faults, files and requests at the same time; then calm, and a look at what has come of all."""
+"""One chaos run: faults, files and requests at the same time, then calm, and a check of the results."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ _GLANCE = 0.2
 
 
 class Shows(Protocol):
-    """Shows how far it is."""
+    """A display of the progress."""
 
     def show(self, done: int, total: int, text: str) -> None:
-        """`done` of `total` seconds; `text` says more."""
+        """Show that `done` of `total` seconds are over; `text` says more."""
 
 
 def run_chaos(
     testbed: Testbed, seed: int, seconds: float, schedule: Schedule, display: Shows, wanted: Interrupts
 ) -> Report:
-    """Faults come as in `schedule` for so many seconds, or until the user wants no more of it."""
+    """Inject the faults of `schedule` for so many seconds, or until the user interrupts, and return the report."""
     report = Report(seed, testbed.nodes, seconds)
     with tempfile.TemporaryDirectory(prefix="nectar-chaos-files-", dir=testbed.scratch) as scratch:
         context = Context(testbed.network, testbed.nodes, seed, Path(scratch), report, testbed.lifeline, testbed.traces)
@@ -67,7 +67,7 @@ class Play:
         self._threads: list[threading.Thread] = []
 
     def perform(self, seconds: float, display: Shows, wanted: Interrupts) -> None:
-        """From the first fault to the last outcome. Whoever interrupts twice waits for no outcome any more."""
+        """Run from the first fault to the last outcome. A second interrupt stops waiting for outcomes."""
         faults = self._start([self._player.run])
         work = self._start([*(each.run for each in self._authors), *(each.run for each in self._senders)])
         self._watch(lambda: self._is_over(seconds) or wanted.count > 0, seconds, display, "")
@@ -87,7 +87,7 @@ class Play:
         return self._context.now >= seconds or self._context.gone
 
     def tidy(self, partial: set[Path]) -> None:
-        """Nothing that was begun goes on, no file of ours is wrong, and nothing is left behind."""
+        """End all that was begun, check the received files, and remove all leftovers."""
         self._context.finishing.set()
         self._context.be_patient(0.0)
         for thread in self._threads:
@@ -129,7 +129,7 @@ class Play:
         return threads
 
     def _guarded(self, what: Callable[[], None]) -> None:
-        """A mistake of ours is a problem of the run, and ends none of the other threads."""
+        """Run `what`; an error of our own is a problem of the run, and ends no other thread."""
         try:
             what()
         except Exception as error:

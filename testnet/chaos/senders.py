@@ -1,4 +1,4 @@
-"""A thread for each node that sends one file after another to the other nodes, and sees that each is what was sent."""
+"""Threads that send one file after another from each node to the others, and check that each arrives unchanged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _File:
 
 
 class Sender:
-    """The files of one node."""
+    """The files that one node sends."""
 
     def __init__(self, context: Context, name: str, prefix: str) -> None:
         """`prefix`: what the names of all files of this run begin with, and of no others."""
@@ -40,17 +40,17 @@ class Sender:
         self._chance = Random(f"{context.seed}/files/{name}")
         self._number = 0
         self._unsure: list[_File] = []
-        """Those that may come to be there, though nobody was told so."""
+        """Files that may still arrive, though their sender was not told so."""
 
     def run(self) -> None:
-        """Until nothing new is to begin."""
+        """Send files until nothing new is to begin."""
         while not self._context.finishing.is_set():
             if self._context.runs(self._name):
                 self._send(self._draw())
             self._context.finishing.wait(PAUSE)
 
     def sweep(self) -> None:
-        """Look at what has come though nobody was told so; when all transfers have ended
+        """Check and remove files that have arrived without a report, once all transfers have ended
         (`testnet.chaos.leftovers`)."""
         for file in self._unsure:
             self._check(file, must_be_there=False)
@@ -81,7 +81,7 @@ class Sender:
                 transfers.died += has_begun and died
                 transfers.unended += has_begun and not died
             self._unsure.append(file)
-        except NodeError:  # it cannot be asked just now
+        except NodeError:  # the node cannot be asked just now
             with lock:
                 transfers.unended += has_begun
             self._unsure.append(file)
@@ -94,7 +94,7 @@ class Sender:
         return json.dumps({"Send": order})
 
     def _await(self, client: ControlClient, file: _File) -> Answer | None:
-        """The outcome; None: nobody waits for it any longer."""
+        """Return the outcome, or None if nobody waits for it any longer."""
         is_cancelled = False
         while not client.has_answer(0.2):
             if self._context.has_no_patience():
@@ -128,7 +128,7 @@ class Sender:
                 transfers.failed[kind] += 1
 
     def _check(self, file: _File, must_be_there: bool) -> None:
-        """A file that is there is the one that was sent; it is removed then."""
+        """Check that a file that is there is the one that was sent, and remove it."""
         place = self._context.network.place(file.target).drives / "file_transfer:sys" / "inbox" / file.path.name
         try:
             data = place.read_bytes()
@@ -148,7 +148,7 @@ class Sender:
 
 
 def kind_of_failure(answer: Answer | None) -> str | None:
-    """What a sender was told; None: that the file is there."""
+    """Return the kind of error that a sender was told; None: the file is there."""
     if answer is None:
         return "nothing"
     if answer.get("outcome") != "response":

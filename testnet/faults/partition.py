@@ -12,7 +12,7 @@ from testnet.model.where import EVERYWHERE, Where
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """Nothing passes between the sides: no bytes, no dial, no end of a connection (`silence`)."""
+    """Nothing passes between the sides: no bytes, no dial, no end of a connection."""
 
     where: Where = EVERYWHERE
 

@@ -157,7 +157,7 @@ class Behaviour:
         """Whether nothing is read for now."""
         self.leaves = False
         """Whether the connection is to end."""
-        self.asked = 0
+        self.requests_sent = 0
 
     @staticmethod
     def personas(strength: Strength) -> int:
@@ -188,7 +188,7 @@ class Behaviour:
         """Send a request to the public process; return whether there was credit for it."""
         target = _NET if self.order.registrar else self.order.process
         sent = self.connection.send(self.header(target, b'{"Greet":"a"}' if body is None else body))
-        self.asked += sent is not None
+        self.requests_sent += sent is not None
         return sent is not None
 
     def tiny(self, count: int) -> int:
@@ -208,7 +208,7 @@ class AcknowledgesAllButOne(Behaviour):
 
     def move(self, now: float) -> None:
         """Ask for more."""
-        if self.asked < self.strength.requests // 2:
+        if self.requests_sent < self.strength.requests // 2:
             for _ in range(self.strength.requests // 16):
                 self.ask()
 
@@ -253,7 +253,7 @@ class GrantsEverything(Behaviour):
     def move(self, now: float) -> None:
         """Ask for more, and now and then take what has come."""
         tale = json.dumps({"Greet": "a" * _TALE}).encode()
-        if self.asked * _TALE < self.strength.most_huge:
+        if self.requests_sent * _TALE < self.strength.most_huge:
             for _ in range(max(1, self.strength.unread // _TALE)):
                 self.ask(tale)
         if self.chance.random() < 0.1:
@@ -272,7 +272,7 @@ class GrantsNothing(Behaviour):
 
     def move(self, now: float) -> None:
         """Ask, as long as there is anything to gain."""
-        if self.asked < self.strength.requests:
+        if self.requests_sent < self.strength.requests:
             for _ in range(self.strength.requests // 4):
                 self.ask()
 
@@ -303,7 +303,7 @@ class NeverAcknowledges(Behaviour):
 
     def move(self, now: float) -> None:
         """Ask for more."""
-        if self.asked < self.strength.requests:
+        if self.requests_sent < self.strength.requests:
             for _ in range(self.strength.requests // 4):
                 self.ask()
 
@@ -340,13 +340,13 @@ class OffersExabytes(Behaviour):
     def move(self, now: float) -> None:
         """Send one offer after the other, and those again that were refused."""
         for _ in range(self.strength.offers // 6):
-            if self.asked >= 2 * self.strength.offers:
+            if self.requests_sent >= 2 * self.strength.offers:
                 return
             name = f"{self.chance.getrandbits(64):x}.bin"
             offer = {"id": name, "name": name, "size": _EXABYTES, "modified": 1, "chunk": 1 << 21}
             if self.connection.send(self.header(_FILES, json.dumps({"Offer": offer}).encode())) is None:
                 return
-            self.asked += 1
+            self.requests_sent += 1
 
 
 class OneByteMissing(Behaviour):

@@ -111,7 +111,7 @@ class Connection:
         self._raw: list[bytes] = []
         self._frames: deque[bytes] = deque()
         self._bulk: deque[Opened] = deque()
-        """Messages of which something is to be written, and has not been."""
+        """Messages of which a part is still to be written."""
         self._next = 1
         self._begun: dict[int, int] = {}
         """Messages that are not acknowledged, each with its credit."""

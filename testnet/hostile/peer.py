@@ -115,7 +115,7 @@ class HostilePeer:
         self._endpoint: Endpoint | None = None
         """Where it dials: the endpoint of the target, or of the target's router."""
         self._dialed = order.target
-        """The name of who is there."""
+        """The name of the dialed node."""
         if order.target == genesis.name:
             self._endpoint = Endpoint(genesis.host, genesis.port)
         self._personas: list[Persona] = []
@@ -169,7 +169,7 @@ class HostilePeer:
         was_live = contact.connection.phase is Phase.LIVE
         try:
             frames = contact.connection.receive(bytes(data))
-        except NetError:  # whoever answers there is not who it is taken for
+        except NetError:  # the node that answers is not the expected one
             self._close(contact)
             self._ended(contact, now)
             return

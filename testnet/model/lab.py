@@ -74,7 +74,7 @@ class Holding(NamedTuple):
     """Other figures by name: connections, bytes, processes; a real node has fewer of them."""
 
 
-class Asked(Protocol):
+class SentRequest(Protocol):
     """A request that has been sent in the name of a node's user."""
 
     @property
@@ -128,7 +128,7 @@ class Lab(Nodes, Protocol):
     def at(self, seconds: float, what: Callable[[], None]) -> None:
         """Do something after so many seconds, while the scenario waits."""
 
-    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Asked:
+    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> SentRequest:
         """Send a request in the name of the user of `node`."""
 
     def ask(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Outcome:

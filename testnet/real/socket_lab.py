@@ -1,7 +1,7 @@
-"""Real nodes as a Lab: each a process; the links between them have faults, on loopback or between hosts of their own.
+"""Real nodes as a Lab: each is a process; the links between them have faults, on loopback or between separate hosts.
 
-What `at` is told to do is done while the scenario waits for something, in its thread. Requests wait in threads of their
-own, and so do starts of nodes: what a fault has crashed boots while the scenario goes on, as in a simulation.
+Actions of `at` run while the scenario waits, in its thread. Requests wait in threads of their own, and so do starts of
+nodes: a node that a fault has crashed boots while the scenario goes on, as in a simulation.
 """
 
 from __future__ import annotations
@@ -43,54 +43,54 @@ from testnet.real.nodes.processes import NodeProcesses, resident_bytes
 from testnet.real.traces import TRACES_FOLDER, TracePipes
 
 _GLANCE = 0.02
-"""Seconds between two looks at whether something has come to pass."""
+"""Seconds between two checks of a condition."""
 _GONE = Outcome("timeout", reason="the node has ended")
 _STARTS_AT_ONCE = 16
 BESIDES_BYTES = 1 << 30
-"""What a node may have in memory beside its budget: code, guests, and what is freed and not given back."""
+"""Memory that a node may use besides its budget: code, guests, and memory that is freed and not given back."""
 _SHOWN = 200
 """Characters of a body in the journal."""
 
 
 class RealLinks(Linked, Protocol):
-    """Links that faults are on; see `testnet.real.links.fabric.Links`."""
+    """Links that take faults, such as `testnet.real.links.fabric.Links`."""
 
     def apply(self, fault: Fault) -> int:
-        """`fault` holds on the links from now on, if it says anything of links; its number."""
+        """Begin `fault` on the links, if it concerns links, and return its number."""
 
     def remove(self, number: int) -> None:
-        """That fault holds no longer."""
+        """End the fault of that number."""
 
     def cut(self, where: Where) -> int:
         """Reset all connections there; how many."""
 
 
 @dataclass(slots=True)
-class RealAsked:
-    """See `Asked`; a thread waits for the outcome."""
+class RealRequest:
+    """A request on a real node; a thread waits for its outcome."""
 
     outcome: Outcome | None = None
 
 
 @dataclass(slots=True)
 class SocketLab:
-    """See `Lab`; made by `open_socket_lab`."""
+    """Real nodes as a `Lab`; made by `open_socket_lab`."""
 
     nodes: LocalTestnet
     links: RealLinks
     level: Level
     seed: int
     traces: TracePipes
-    """Of all nodes, from their first boot on."""
+    """The traces of all nodes, from their first boot on."""
     journal: list[str] = field(default_factory=list)
-    """A line for each thing that was done, as in a simulation's."""
+    """A line for each action, as in a simulation's journal."""
     listener: Callable[[str], None] | None = None
     """Is given each of these lines when it is written, in whatever thread."""
     _faults: dict[int, Fault] = field(default_factory=dict)
     _later: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=lambda: count(1))
     _impostors: dict[str, str] = field(default_factory=dict)
-    """By the host of an impostor: the name that it has taken."""
+    """By the host of an impostor, the name that it has taken."""
     _paused: set[str] = field(default_factory=set)
     _starting: dict[str, Future[None]] = field(default_factory=dict)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_STARTS_AT_ONCE, "starts"))
@@ -174,15 +174,15 @@ class SocketLab:
         self.links.cut(Where(name))
 
     def cut_power(self, host: str) -> None:
-        """Cut the power of the node's machine: nobody is told, and at its next boot the disk has what was synced."""
+        """Raise NotAtThisLevel: what a running system has not synced cannot be taken away."""
         self._processes.cut_power(host)
 
     def step_clock(self, host: str, seconds: float) -> None:
-        """Let the machine's wall clock jump by `seconds` from where it is, for good."""
+        """Raise NotAtThisLevel: all nodes have the clock of this machine."""
         self._processes.step_clock(host, seconds)
 
     def fill_disk(self, host: str) -> None:
-        """Let the node's disk take no more bytes."""
+        """Let the node's process write to no file until it boots again: the disk is the whole machine's."""
         self._processes.fill_disk(host)
 
     def free_disk(self, host: str) -> None:
@@ -236,7 +236,8 @@ class SocketLab:
         self.traces.expect(host, self._folder(host))
 
     def _await_start(self, name: str) -> None:
-        """Nothing is done to a node that is about to start; raises what has kept it from that."""
+        """Wait for a node that is about to start, before anything is done to it; raises what has kept it from
+        starting."""
         start = self._starting.pop(name, None)
         if start is not None:
             start.result()
@@ -270,34 +271,34 @@ class SocketLab:
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
-    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> RealAsked:
+    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> RealRequest:
         """Send a request in the name of the user of `node`."""
-        asked = RealAsked()
+        sent = RealRequest()
         request = {"target": target, "body": json.dumps(body), "timeout": timeout, "mime": None}
         request["blob"] = None if blob is None else base64.b64encode(blob).decode()
         self._tell(node, f"user asks {target}: {json.dumps(body)[:_SHOWN]}")
         # A daemon: a scenario may end before the outcome is there, and that comes when the node ends.
-        threading.Thread(target=self._ask, args=(asked, node, request), name=f"asks {target}", daemon=True).start()
-        return asked
+        threading.Thread(target=self._ask, args=(sent, node, request), name=f"asks {target}", daemon=True).start()
+        return sent
 
     def ask(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Outcome:
         """Send a request and wait for its outcome."""
-        asked, what = self.begin(node, target, body, timeout, blob), f"the outcome of {json.dumps(body)[:60]} on {node}"
-        self.wait(lambda: asked.outcome is not None, timeout + 15.0, what)
-        assert asked.outcome is not None
-        return asked.outcome
+        sent, what = self.begin(node, target, body, timeout, blob), f"the outcome of {json.dumps(body)[:60]} on {node}"
+        self.wait(lambda: sent.outcome is not None, timeout + 15.0, what)
+        assert sent.outcome is not None
+        return sent.outcome
 
-    def _ask(self, asked: RealAsked, node: str, request: dict[str, object]) -> None:
+    def _ask(self, sent: RealRequest, node: str, request: dict[str, object]) -> None:
         try:
             with self._network(node).connect(self._impostors.get(node, node)) as client:
                 answer = client.request("message", patience=None, **request)
         except NodeError:
-            asked.outcome = _GONE
+            sent.outcome = _GONE
         else:
             body = json.loads(answer["body"]) if answer["outcome"] == "response" else None
-            asked.outcome = Outcome(answer["outcome"], body, answer.get("reason") or "")
-        told = f"user is told {asked.outcome.kind} of {request['target']}"
-        self._tell(node, f"{told}: {json.dumps(asked.outcome.body)[:_SHOWN]}")
+            sent.outcome = Outcome(answer["outcome"], body, answer.get("reason") or "")
+        told = f"user is told {sent.outcome.kind} of {request['target']}"
+        self._tell(node, f"{told}: {json.dumps(sent.outcome.body)[:_SHOWN]}")
 
     def wait(self, done: Callable[[], bool], limit: float, what: str = "what was waited for") -> None:
         """Let time pass until `done`; raises OutOfTime after `limit` seconds."""
@@ -353,7 +354,7 @@ class SocketLab:
         self._tell(NOBODY, f"note {text}")
 
     def close(self) -> None:
-        """All of the network ends."""
+        """End the whole network."""
         self._pool.shutdown(cancel_futures=True)
         try:
             impostors.dismiss_all(self.nodes.network)
@@ -387,9 +388,9 @@ class SocketLab:
 def open_socket_lab(
     folder: Path, seed: int, level: Level = Level.LOOPBACK, temporary: Path | None = None
 ) -> Iterator[SocketLab]:
-    """A network in `folder` in which nothing runs yet but its links, until the end of this.
+    """Yield a network in `folder` in which nothing runs yet but its links.
 
-    If this process is killed, all of the network goes, and `temporary` with it (`testnet.real.lifeline`).
+    If this process is killed, the whole network ends, and `temporary` is removed (`testnet.real.lifeline`).
 
     Raises NoNamespaces (`testnet.real.nodes.namespaces.unavailable` says it beforehand) and CannotListen.
     """

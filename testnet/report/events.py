@@ -130,7 +130,7 @@ def _record(event: Event, value: Any) -> Record:
             flags = (claimed, expects, inherits)
             return Record(_STEPS[step], str(id), above, source, target, *flags, body, blob, reason, beginning)
         case _:
-            raise _bad(event, "it is no step of a message")
+            raise _bad(event, "it is not a step of a message")
 
 
 _STEPS = {step.value: step for step in TraceStep}

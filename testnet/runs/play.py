@@ -7,7 +7,7 @@ from itertools import permutations
 
 from testnet.faults.schedule import Step
 from testnet.model.fields import nodes_of
-from testnet.model.lab import Asked, Lab, NodePlan, OutOfTime
+from testnet.model.lab import Lab, NodePlan, OutOfTime, SentRequest
 from testnet.model.rule import NotAtThisLevel
 from testnet.scenarios.scenario import Outcomes, Plan, Scenario, Telling
 from testnet.scenarios.timing import ended
@@ -30,7 +30,7 @@ def play(lab: Lab, scenario: Scenario, plan: Plan) -> Outcomes:
     story.work()
     lab.rest(max(0.0, began + scenario.seconds - lab.now))
     planned.clear(plan.nodes)
-    heal(lab, plan.nodes, scenario.heals_within, befallen(plan))
+    heal(lab, plan.nodes, scenario.heals_within, affected(plan))
     story.check()
     return story.outcomes() if isinstance(story, Telling) else {}
 
@@ -80,12 +80,12 @@ class PlannedFaults:
             self._lab.start(name)
 
 
-def befallen(plan: Plan) -> frozenset[str]:
+def affected(plan: Plan) -> frozenset[str]:
     """Return the nodes that faults of the plan concern."""
     return frozenset(name for step in plan.schedule for name in nodes_of(step.fault))
 
 
-def to_reach(nodes: Sequence[str], befallen: Collection[str]) -> list[tuple[str, str]]:
+def to_reach(nodes: Sequence[str], affected: Collection[str]) -> list[tuple[str, str]]:
     """Return the pairs of nodes that must reach each other: all pairs, as long as they are few. In a large network,
     that would be most of the work, and thousands of connections that are not needed otherwise. There each node must
     reach the nodes 1, 2, 4, 8 … positions after it, and nodes that a fault concerned must reach, and be reached by,
@@ -98,19 +98,19 @@ def to_reach(nodes: Sequence[str], befallen: Collection[str]) -> list[tuple[str,
     return [
         (source, target)
         for source, target in everybody
-        if source in befallen or target in befallen or (place[target] - place[source]) % len(nodes) in distances
+        if source in affected or target in affected or (place[target] - place[source]) % len(nodes) in distances
     ]
 
 
-def heal(lab: Lab, nodes: Sequence[str], within: float, befallen: Collection[str] = ()) -> None:
+def heal(lab: Lab, nodes: Sequence[str], within: float, affected: Collection[str] = ()) -> None:
     """Check that these nodes reach each other, as `to_reach` says, within so many seconds; raises OutOfTime, which says
     who does not."""
     limit = lab.now + within
-    missing = to_reach(nodes, befallen)
+    missing = to_reach(nodes, affected)
     while missing:
-        asked = [(pair, _greet(lab, *pair, limit)) for pair in missing]
-        lab.wait(ended(each for _, each in asked), _ASK_SECONDS + 5.0, "any outcome of a greeting")
-        missing = [pair for pair, each in asked if not _greeted(each)]
+        greetings = [(pair, _greet(lab, *pair, limit)) for pair in missing]
+        lab.wait(ended(each for _, each in greetings), _ASK_SECONDS + 5.0, "any outcome of a greeting")
+        missing = [pair for pair, each in greetings if not _greeted(each)]
         if missing and lab.now >= limit:
             pairs = ", ".join(f"{source} does not reach {target}" for source, target in missing)
             raise OutOfTime(f"{within:g} s after the last fault the network has not healed: {pairs}")
@@ -118,12 +118,12 @@ def heal(lab: Lab, nodes: Sequence[str], within: float, befallen: Collection[str
             lab.rest(0.5)
 
 
-def _greet(lab: Lab, source: str, target: str, limit: float) -> Asked:
+def _greet(lab: Lab, source: str, target: str, limit: float) -> SentRequest:
     patience = max(1, min(_ASK_SECONDS, round(limit - lab.now)))
     body = {"Ask": {"node": target, "name": "heal", "timeout": patience}}
     return lab.begin(source, HELLO, body, patience + 2)
 
 
-def _greeted(asked: Asked) -> bool:
-    outcome = asked.outcome
+def _greeted(request: SentRequest) -> bool:
+    outcome = request.outcome
     return outcome is not None and outcome.kind == "response" and "Answered" in outcome.body

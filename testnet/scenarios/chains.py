@@ -53,7 +53,7 @@ class _Story:
         self._witnesses.nothing_wrong(self._nodes)
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
     def _check_flow(self, run: Run) -> None:

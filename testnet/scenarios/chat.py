@@ -10,7 +10,7 @@ from typing import Any
 
 from testnet.faults import draw
 from testnet.faults.schedule import Schedule
-from testnet.model.lab import Asked, Lab, NodePlan
+from testnet.model.lab import Lab, NodePlan, SentRequest
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.timing import ended, in_time, may_forget, since, told
 
@@ -36,19 +36,19 @@ class Saying:
     text: str
     at: float
     """When in the schedule."""
-    asked: Asked
+    request: SentRequest
 
     @property
     def said(self) -> dict[str, Any] | None:
         """Return what the author was told, or None."""
-        outcome = self.asked.outcome
+        outcome = self.request.outcome
         answered = outcome is not None and outcome.kind == "response"
         return outcome.body["Said"] if outcome is not None and answered and "Said" in outcome.body else None
 
     def words(self) -> str:
         """Describe what the author was told."""
         if self.said is None:
-            return f"nothing was told of it: {self.asked.outcome and self.asked.outcome.kind}"
+            return f"nothing was told of it: {self.request.outcome and self.request.outcome.kind}"
         heard = ", ".join(sorted(self.said["heard"])) or "nobody"
         missed = ", ".join(sorted(f"{each['node']} ({each['kind']})" for each in self.said["missed"])) or "nobody"
         return f"heard by {heard}; missed by {missed}"
@@ -66,9 +66,9 @@ class _Story:
         for number, (author,) in enumerate(in_time(self.lab, self.plan.options["lines"])):
             if self.lab.ready(author):
                 text = f"line {number} of the run"
-                asked = self.lab.begin(author, PROCESS, {"Say": text}, PATIENCE)
-                self.sayings.append(Saying(author, text, since(self.lab, began), asked))
-        self.lab.wait(ended(each.asked for each in self.sayings), PATIENCE + 10.0, "the outcome of every line")
+                request = self.lab.begin(author, PROCESS, {"Say": text}, PATIENCE)
+                self.sayings.append(Saying(author, text, since(self.lab, began), request))
+        self.lab.wait(ended(each.request for each in self.sayings), PATIENCE + 10.0, "the outcome of every line")
 
     def check(self) -> None:
         """Check that all histories agree with what was said and reported, and that now everyone hears everyone."""
@@ -83,7 +83,7 @@ class _Story:
             self._reaches_all(node)
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return {f"{each.text} by {each.author}": each.words() for each in self.sayings}
 
     def _reaches_all(self, node: str) -> None:
@@ -98,7 +98,7 @@ def check_outcome(saying: Saying, plan: Plan) -> None:
     author, said = saying.author, saying.said
     if said is None:
         forgot = may_forget(plan.schedule, author, saying.at)
-        require(forgot, f"{author} never told what came of {saying.text!r}: {saying.asked.outcome}")
+        require(forgot, f"{author} never told what came of {saying.text!r}: {saying.request.outcome}")
         return
     named = [*said["heard"], *(missed["node"] for missed in said["missed"])]
     others = sorted(set(plan.nodes) - {author})

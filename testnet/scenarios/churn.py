@@ -83,14 +83,14 @@ class _Story:
         self._witnesses.nothing_wrong(there)
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
     def _stayed(self, run: Run) -> bool:
         return self._ends[run.author] == self._steady[run.name] and not may_forget(self._plan.schedule, run.author, 0.0)
 
     def _knows(self, run: Run) -> bool:
-        return all((run.name, target) in self._witnesses.report(run.author).asked for target in run.targets)
+        return all((run.name, target) in self._witnesses.report(run.author).tallies for target in run.targets)
 
     def _check_reach(self, there: Sequence[str]) -> None:
         self._witnesses.all_answered([Run(f"at the end from {name}", name, tuple(there), 3, 0, 30) for name in there])
@@ -114,7 +114,7 @@ def _options(names: Sequence[str], chance: Random) -> Options:
 
 
 class _Draw:
-    """Draws events that make sense: only who is there can leave."""
+    """Draws events that make sense: only nodes that are there can leave."""
 
     def __init__(self, names: Sequence[str], chance: Random) -> None:
         self._chance = chance
@@ -167,7 +167,7 @@ class _Draw:
 
 CHURN = Scenario(
     name="churn",
-    about="nodes join, leave, crash and boot again, and whoever stays loses no outcome and reaches whoever is there",
+    about="nodes join, leave, crash and boot again, and nodes that stay lose no outcome and reach all that are there",
     nodes=("a.nec", "b.nec", "c.nec", "d.nec"),
     topology=_topology,
     options=_options,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from testnet.model.lab import Asked, Json, Lab, Level, NodePlan
+from testnet.model.lab import Json, Lab, Level, NodePlan, SentRequest
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
 from testnet.scenarios.timing import ended, in_time
 
@@ -38,9 +38,9 @@ KINDS = ("hash", "copy", "sparse", "folders", "fill", "remove", "list")
 class _Story:
     lab: Lab
     plan: Plan
-    runs: list[Asked] = field(default_factory=list)
-    greedy: list[Asked] = field(default_factory=list)
-    sparse: list[Asked] = field(default_factory=list)
+    runs: list[SentRequest] = field(default_factory=list)
+    greedy: list[SentRequest] = field(default_factory=list)
+    sparse: list[SentRequest] = field(default_factory=list)
 
     @property
     def _node(self) -> str:
@@ -73,10 +73,10 @@ class _Story:
             "list": (DRIVE, "ReadDir"),
         }
         path, action = requests[kind]
-        asked = beg(self.lab, self._node, path, action, bytes=1 << 16 if kind == "fill" else 0)
-        self.greedy.append(asked)
+        request = beg(self.lab, self._node, path, action, bytes=1 << 16 if kind == "fill" else 0)
+        self.greedy.append(request)
         if kind == "sparse":
-            self.sparse.append(asked)
+            self.sparse.append(request)
 
     def check(self) -> None:
         """Check that the honest package's copies were right and in time, that abandoned work is gone, and that the
@@ -85,9 +85,9 @@ class _Story:
             outcome = run.outcome
             right = outcome is not None and outcome.kind == "response" and "Ran" in outcome.body
             require(right, f"copy {number} of the honest package: {outcome}")
-        for asked in self.sparse:
-            refused = asked.outcome is not None and "Err" in asked.outcome.body
-            require(refused, f"a file was made {TOO_LONG} bytes long, whatever the quota: {asked.outcome}")
+        for request in self.sparse:
+            refused = request.outcome is not None and "Err" in request.outcome.body
+            require(refused, f"a file was made {TOO_LONG} bytes long, whatever the quota: {request.outcome}")
         self._works_in_time()
         self._has_given_up()
 
@@ -115,7 +115,7 @@ class _Story:
         )
 
 
-def beg(lab: Lab, node: str, path: str, action: Json, *, seconds: int = AWHILE, bytes: int = 0) -> Asked:
+def beg(lab: Lab, node: str, path: str, action: Json, *, seconds: int = AWHILE, bytes: int = 0) -> SentRequest:
     """Have the greedy one ask vfs, and wait so long."""
     body = {"Ask": {"body": {"path": path, "action": action}, "seconds": seconds, "bytes": bytes}}
     return lab.begin(node, GREEDY, body, PATIENCE + seconds)
@@ -146,9 +146,9 @@ def _begin(lab: Lab, plan: Plan) -> _Story:
     steps: list[tuple[str, Json]] = [(DRIVE, "CreateDrive"), *((file, "CreateFile") for file in files)]
     steps += [(file, {"SetLen": HOLE_BYTES}) for file in files[3:]]
     for path, action in steps:
-        asked = beg(lab, node, path, action, seconds=PATIENCE)
-        lab.wait(ended([asked]), PATIENCE, "the first files")
-        require(asked.outcome is not None and asked.outcome.body == "Ok", f"{action} of {path}: {asked.outcome}")
+        request = beg(lab, node, path, action, seconds=PATIENCE)
+        lab.wait(ended([request]), PATIENCE, "the first files")
+        require(request.outcome is not None and request.outcome.body == "Ok", f"{action} of {path}: {request.outcome}")
     source = f"{FILES}/from"
     for path, action in ((FILES, "CreateDrive"), (source, "CreateFile"), (source, {"SetLen": COPIED_BYTES})):
         outcome = lab.ask(node, VFS, {"path": path, "action": action}, PATIENCE)

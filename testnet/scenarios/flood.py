@@ -52,7 +52,7 @@ class _Story:
         self._witnesses.nothing_wrong(self._plan.nodes)
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes() | self._neighbours.outcomes()
 
     def _check_answers(self, witnesses: Witnesses, runs: Sequence[Run]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from testnet.faults.bandwidth import Bandwidth
-from testnet.model.lab import Asked, Lab, NodePlan
+from testnet.model.lab import Lab, NodePlan, SentRequest
 from testnet.model.where import Where
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 
@@ -34,13 +34,13 @@ _SIZES = (1, 1000, 65_536, 300_000, 2_000_000)
 class _Sent:
     name: str
     data: bytes
-    asked: Asked
+    request: SentRequest
     began: float
     took: float | None = None
 
     def look(self, now: float) -> bool:
         """Whether it is over."""
-        if self.took is None and self.asked.outcome is not None:
+        if self.took is None and self.request.outcome is not None:
             self.took = now - self.began
         return self.took is not None
 
@@ -50,8 +50,8 @@ class _Story:
     lab: Lab
     plan: Plan
     sent: list[_Sent] = field(default_factory=list)
-    offers: list[Asked] = field(default_factory=list)
-    huge: list[Asked] = field(default_factory=list)
+    offers: list[SentRequest] = field(default_factory=list)
+    huge: list[SentRequest] = field(default_factory=list)
     trickles: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -89,15 +89,15 @@ class _Story:
         for name, size in _offers(kind, wave, self.lab.chance("offers", node, str(wave))):
             offer = {"id": name, "name": name, "size": size, "modified": 0, "chunk": 1}
             target = _PROCESS.replace("our@", f"{self._receiver}@")
-            asked = self.lab.begin(node, target, {"Offer": offer}, _TIMEOUT)
-            (self.huge if size > _MAX_SIZE else self.offers).append(asked)
+            request = self.lab.begin(node, target, {"Offer": offer}, _TIMEOUT)
+            (self.huge if size > _MAX_SIZE else self.offers).append(request)
 
     def _send(self, name: str, size: int) -> None:
         data = self.lab.chance("file", name).randbytes(size)
         path = self.lab.share(self._honest, data, name)
         order = {"Send": {"id": name, "path": path, "name": name, "to": self._receiver}}
-        asked = self.lab.begin(self._honest, _PROCESS, order, _TIMEOUT)
-        self.sent.append(_Sent(name, data, asked, self.lab.now))
+        request = self.lab.begin(self._honest, _PROCESS, order, _TIMEOUT)
+        self.sent.append(_Sent(name, data, request, self.lab.now))
 
     def _all_over(self) -> bool:
         over = [each.look(self.lab.now) for each in self.sent]  # every one is looked at
@@ -113,20 +113,20 @@ class _Story:
     def check(self) -> None:
         """Every honest file has come, whole and soon; no offer was taken that is larger than any may be."""
         for each in self.sent:
-            body = each.asked.outcome.body if each.asked.outcome is not None else None
+            body = each.request.outcome.body if each.request.outcome is not None else None
             require(isinstance(body, dict) and "Done" in body, f"{each.name} of {self._honest} did not come: {body}")
             require(each.took is not None and each.took <= _SOON, f"{each.name} took {each.took} s")
             require(self.lab.received(self._receiver, each.name) == each.data, f"{each.name} is not what was sent")
         self.lab.wait(lambda: all(each.outcome is not None for each in self.huge), _TIMEOUT, "answers to huge offers")
-        for asked in self.huge:
-            outcome = asked.outcome
+        for request in self.huge:
+            outcome = request.outcome
             refused = (
                 outcome is not None and outcome.kind == "response" and "accepts files of up to" in str(outcome.body)
             )
             require(refused, f"{self._receiver} did not say how large files may be: {outcome}")
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return {f"{each.name}, {len(each.data)} bytes": "the file is there" for each in self.sent}
 
 

@@ -160,7 +160,7 @@ class _Story:
         require(not worthless, f"{guest}, which {had.value} a ticket for {ticket}, gave one to {to}")
         require(took == [ticket.value()], f"{guest} gave {to} a ticket for {ticket}, and it took {took}")
         if had is Has.MAYBE and to == ticket.node:
-            had = Has.YES  # others see who has issued it, and not whether it was revoked
+            had = Has.YES  # others see its issuer, not whether it was revoked
         self._guests[guest].learn(ticket, had, self._lab.now)
         self._guests[to].learn(ticket, had, self._lab.now)
         return had is not Has.REVOKED
@@ -332,7 +332,7 @@ def _step(names: Sequence[str], doors: Sequence[Ticket], chance: Random) -> dict
 
 HANDOFF = Scenario(
     name="handoff",
-    about="tickets handed on between nodes open their door for whoever holds them, and for nobody else",
+    about="tickets handed on between nodes open their door for their holders, and for nobody else",
     nodes=("a.nec", "b.nec", "c.nec"),
     topology=_topology,
     options=_options,

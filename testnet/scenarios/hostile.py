@@ -16,7 +16,7 @@ from typing import get_args
 from nectar_node.contract.config import REGISTRAR_NAME
 from testnet.faults.hostile_peer import BehaviourName, HostilePeer
 from testnet.faults.schedule import Schedule, Step, ordered
-from testnet.model.lab import Asked, Holding, Json, Lab, Level, NodePlan, Outcome
+from testnet.model.lab import Holding, Json, Lab, Level, NodePlan, Outcome, SentRequest
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
 
 CHAT = "our@chat:chat:sys"
@@ -29,7 +29,7 @@ LEAST_SECONDS = {Level.SIMULATION: 0.1, Level.LOOPBACK: 5.0, Level.NAMESPACES: 5
 JOIN_SECONDS = {Level.SIMULATION: 5.0, Level.LOOPBACK: 20.0, Level.NAMESPACES: 20.0}
 """Seconds in which a node boots, has its name and its place at its router, and is reached, in spite of attacks."""
 PATIENCE = 30
-"""Seconds that anybody waits for an outcome."""
+"""Seconds that a user waits for an outcome."""
 ROUND_SECONDS = 5.0
 GONE_SECONDS = 30.0
 """Seconds after which nothing of the hostile peers is left."""
@@ -63,7 +63,7 @@ class _Request:
     right: Callable[[Outcome], bool]
     """Whether that is the outcome that it must have."""
     began: float
-    asked: Asked
+    sent: SentRequest
     seconds: float | None = None
     """Seconds until its outcome; None: it has none."""
 
@@ -79,15 +79,15 @@ class _Requests:
 
     def begin(self, kind: str, node: str, target: str, body: Json, right: Callable[[Outcome], bool]) -> None:
         """Send a request in the name of a node's user."""
-        asked = self.lab.begin(node, target, body, PATIENCE)
-        request = _Request(kind, f"{node}'s {kind} {self.when}", right, self.lab.now, asked)
+        sent = self.lab.begin(node, target, body, PATIENCE)
+        request = _Request(kind, f"{node}'s {kind} {self.when}", right, self.lab.now, sent)
         self.all.append(request)
         self._waiting.append(request)
 
     def over(self) -> bool:
         """Whether all that were begun have their outcomes; while `Lab.wait` asks, each is seen when it comes."""
         for request in self._waiting:
-            if request.asked.outcome is not None:
+            if request.sent.outcome is not None:
                 request.seconds = self.lab.now - request.began
         self._waiting = [request for request in self._waiting if request.seconds is None]
         return not self._waiting
@@ -95,7 +95,7 @@ class _Requests:
     def check(self) -> None:
         """Each has had the outcome that it must have."""
         for request in self.all:
-            outcome = request.asked.outcome
+            outcome = request.sent.outcome
             assert outcome is not None
             shown = f"{outcome.kind} {outcome.reason or str(outcome.body)[:200]}"
             require(request.right(outcome), f"{request.words} had a wrong outcome: {shown}")

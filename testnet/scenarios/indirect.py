@@ -1,4 +1,4 @@
-"""A node behind two routers, of which one at a time fails: nobody who talks to that node notices."""
+"""A node behind two routers that fail one at a time: nobody who talks to that node notices."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class _Story:
         self._witnesses.nothing_wrong(self._nodes)
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
     def _end(self) -> None:

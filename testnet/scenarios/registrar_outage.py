@@ -17,7 +17,7 @@ _KNOWN = 2
 """Nodes that have talked to each other before; the others have talked to nobody. The last is asked for last."""
 _TIMEOUT = 20
 _LATE = (0.05, 0.5, 1.0, 2.0)
-"""Seconds that the outage still lasts when somebody asks for a name: less than a look-up may take."""
+"""Seconds that the outage still lasts when a node asks for a name: less than a look-up may take."""
 
 
 class _Story:
@@ -110,7 +110,7 @@ class _Story:
         self._witnesses.nothing_wrong(nodes)
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
 
@@ -137,7 +137,7 @@ def _latency(nodes: Sequence[str], chance: Random) -> Fault:
 
 REGISTRAR_OUTAGE = Scenario(
     name="registrar_outage",
-    about="without the registrar those who know each other talk on, and new names fail until it is back",
+    about="without the registrar, nodes that know each other talk on, and new names fail until it is back",
     nodes=("a.nec", "b.nec", "new.nec", "late.nec"),
     topology=_topology,
     options=_options,

@@ -116,7 +116,7 @@ class _Story:
         self._witnesses.nothing_wrong(nodes)
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
 

@@ -111,7 +111,7 @@ class _Story:
             require(tally.answered == 1, f"{node} is back, and not heard by {target}: {tally.words()}")
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from testnet.faults import draw
-from testnet.model.lab import Asked, Lab, NodePlan
+from testnet.model.lab import Lab, NodePlan, SentRequest
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.timing import ended, in_time, may_forget, since, told
 
@@ -32,19 +32,19 @@ class Put:
     value: str
     at: float
     """When in the schedule."""
-    asked: Asked
+    request: SentRequest
 
     @property
     def acknowledged(self) -> dict[str, Any] | None:
         """Return what the user was told, or None for nothing."""
-        outcome = self.asked.outcome
+        outcome = self.request.outcome
         answered = outcome is not None and outcome.kind == "response"
         return outcome.body["Put"] if outcome is not None and answered and "Put" in outcome.body else None
 
     def words(self) -> str:
         """Describe what the user was told."""
         if self.acknowledged is None:
-            return f"not acknowledged: {self.asked.outcome and self.asked.outcome.kind}"
+            return f"not acknowledged: {self.request.outcome and self.request.outcome.kind}"
         return "replicated" if self.acknowledged["replicated"] else "acknowledged, not replicated"
 
 
@@ -55,12 +55,12 @@ class Look:
     node: str
     least: Versions
     """The lowest version of each key: what the node had shown, or what was acknowledged, before the user asked."""
-    asked: Asked
+    request: SentRequest
 
     @property
     def shown(self) -> Versions | None:
         """The version of each key, or None if the node has not answered."""
-        outcome = self.asked.outcome
+        outcome = self.request.outcome
         answered = outcome is not None and outcome.kind == "response"
         return versions(outcome.body["Dump"]) if outcome is not None and answered else None
 
@@ -85,8 +85,8 @@ class _Story:
                 self._look(what)
             elif self.lab.ready(self._nodes[0]):
                 self._put(what, f"value {number}", since(self.lab, began))
-        asked = [put.asked for put in self.puts] + [look.asked for look in self.looks]
-        self.lab.wait(ended(asked), PATIENCE + 10.0, "every outcome")
+        request = [put.request for put in self.puts] + [look.request for look in self.looks]
+        self.lab.wait(ended(request), PATIENCE + 10.0, "every outcome")
 
     def _put(self, key: str, value: str, at: float) -> None:
         body = {"Put": {"key": key, "value": value}}
@@ -103,7 +103,7 @@ class _Story:
         primary, replica = self._nodes
         for put in self.puts:
             ended_well = put.acknowledged is not None or may_forget(self.plan.schedule, primary, put.at)
-            require(ended_well, f"{primary} never told what came of {put.value!r}: {put.asked.outcome}")
+            require(ended_well, f"{primary} never told what came of {put.value!r}: {put.request.outcome}")
         for look in self.looks:
             check_look(look)
         dumps = [self._dump(node) for node in self._nodes]

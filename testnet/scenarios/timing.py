@@ -13,7 +13,7 @@ from testnet.faults.pause import Pause
 from testnet.faults.schedule import Schedule, Step
 from testnet.faults.unsynced import Unsynced
 from testnet.model.fields import nodes_of
-from testnet.model.lab import Asked, Json, Lab, Level
+from testnet.model.lab import Json, Lab, Level, SentRequest
 from testnet.model.rule import NodeFault
 from testnet.scenarios.scenario import require
 
@@ -42,7 +42,7 @@ def in_time(lab: Lab, events: Iterable[list[Any]]) -> Iterator[list[Any]]:
 
 
 _HARMLESS = (ClockStep, Impostor, Pause)
-"""Befall a node, and end none of its processes."""
+"""Faults of a node that end none of its processes."""
 _ENDS = (Crash, Unsynced)
 """End all of them; when it is over, they run again."""
 BACK_SECONDS = 60.0
@@ -69,7 +69,7 @@ def _over(step: Step) -> float:
 
 
 def told(lab: Lab, node: str, target: str, body: Json, variant: str) -> Json:
-    """Ask when there are no faults any more; what is in the answer, which must be of that variant."""
+    """Ask when there are no faults any more; return the content of the answer, which must be of that variant."""
     limit = lab.now + BACK_SECONDS
     while (outcome := lab.ask(node, target, body, 60)).kind != "response" and lab.now < limit:
         lab.rest(1.0)
@@ -78,10 +78,10 @@ def told(lab: Lab, node: str, target: str, body: Json, variant: str) -> Json:
     return outcome.body[variant]
 
 
-def ended(asked: Iterable[Asked]) -> Callable[[], bool]:
+def ended(request: Iterable[SentRequest]) -> Callable[[], bool]:
     """Return a condition for `Lab.wait`: whether all of these have an outcome. One that has is not asked again, since
     waiting asks at every step."""
-    waiting = list(asked)
+    waiting = list(request)
 
     def done() -> bool:
         while waiting and waiting[-1].outcome is not None:

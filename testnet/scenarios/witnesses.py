@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from testnet.model.lab import Asked, Lab
+from testnet.model.lab import Lab, SentRequest
 from testnet.scenarios.scenario import Outcomes, require
 
 PACKAGE = "witness"
@@ -61,16 +61,16 @@ class Tally:
 class Report:
     """What a witness has seen since its node booted."""
 
-    asked: dict[tuple[str, str], Tally]
+    tallies: dict[tuple[str, str], Tally]
     """Tallies by run and target."""
     noted: list[dict[str, Any]]
     wrong: list[str]
 
     def of(self, run: Run) -> list[Tally]:
         """Return the tallies of a run at its targets; raises Violation if its author has forgotten it."""
-        known = (run.name, run.targets[0]) in self.asked
+        known = (run.name, run.targets[0]) in self.tallies
         require(known, f"the witness on {run.author} has forgotten the run {run.name}, which it has begun")
-        return [self.asked[run.name, target] for target in run.targets]
+        return [self.tallies[run.name, target] for target in run.targets]
 
     def count(self, run: Run, trail: Sequence[str], what: str) -> int:
         """Return how many requests of a run came this way and were `noted`, `passed` or `returned` here, or lost their
@@ -86,7 +86,7 @@ class Witnesses:
     lab: Lab
     process: str = PROCESS
     """The name of the process on every node."""
-    runs: list[tuple[Run, Asked]] = field(default_factory=list)
+    runs: list[tuple[Run, SentRequest]] = field(default_factory=list)
 
     def begin(self, run: Run) -> None:
         """Begin a run, if its author is there."""
@@ -98,13 +98,14 @@ class Witnesses:
         outcome = self.lab.ask(node, self.process, "Report", _PATIENCE)
         require(outcome.kind == "response", f"the witness on {node} does not answer its user: {outcome.reason}")
         value = outcome.body["Report"]
-        asked = {(row["run"], row["target"]): _tally(row) for row in value["asked"]}
-        return Report(asked, value["noted"], value["wrong"])
+        tallies = {(row["run"], row["target"]): _tally(row) for row in value["asked"]}
+        return Report(tallies, value["noted"], value["wrong"])
 
     def begun(self, run: Run) -> bool:
         """Whether its author has said so."""
         return any(
-            each is run and asked.outcome is not None and asked.outcome.body == "Begun" for each, asked in self.runs
+            each is run and request.outcome is not None and request.outcome.body == "Begun"
+            for each, request in self.runs
         )
 
     def all_over(self, runs: Sequence[Run], within: float) -> None:
@@ -115,8 +116,8 @@ class Witnesses:
             self.lab.rest(1.0)
 
     def _unfinished(self, run: Run) -> list[str]:
-        asked = self.report(run.author).asked
-        tallies = [(target, asked.get((run.name, target))) for target in run.targets]
+        known = self.report(run.author).tallies
+        tallies = [(target, known.get((run.name, target))) for target in run.targets]
         return [
             f"{run.author}'s run {run.name} to {target}: {tally.words()}"
             for target, tally in tallies
@@ -127,10 +128,10 @@ class Witnesses:
         """Return the tallies of each run at its targets, as its author counts now."""
         found: Outcomes = {}
         for author in dict.fromkeys(run.author for run, _ in self.runs):
-            asked = self.report(author).asked if self.lab.running(author) else {}
+            known = self.report(author).tallies if self.lab.running(author) else {}
             for run in (run for run, _ in self.runs if run.author == author):
                 for target in run.targets:
-                    tally = asked.get((run.name, target))
+                    tally = known.get((run.name, target))
                     words = "nobody remembers" if tally is None else tally.words()
                     found[f"{run.name}: {author} to {target}"] = words
         return found

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from testnet.faults import draw
-from testnet.model.lab import Asked, Lab, NodePlan, Outcome
+from testnet.model.lab import Lab, NodePlan, Outcome, SentRequest
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.timing import ended, in_time, may_forget, since, told
 
@@ -29,11 +29,11 @@ class Run:
     at: float
     """When in the schedule."""
     order: dict[str, Any]
-    asked: Asked
+    request: SentRequest
 
     def words(self) -> str:
         """Describe what the user was told."""
-        outcome = self.asked.outcome
+        outcome = self.request.outcome
         if outcome is None or outcome.kind != "response":
             return f"never ended: {outcome and outcome.kind}"
         if "Done" not in outcome.body:
@@ -46,7 +46,7 @@ class _Story:
     lab: Lab
     plan: Plan
     runs: list[Run] = field(default_factory=list)
-    looks: list[Asked] = field(default_factory=list)
+    looks: list[SentRequest] = field(default_factory=list)
 
     @property
     def _boss(self) -> str:
@@ -59,18 +59,18 @@ class _Story:
             if not self.lab.ready(self._boss):
                 continue
             if kind == "run":
-                asked = self.lab.begin(self._boss, PROCESS, {"Run": order}, PATIENCE)
-                self.runs.append(Run(since(self.lab, began), order, asked))
+                request = self.lab.begin(self._boss, PROCESS, {"Run": order}, PATIENCE)
+                self.runs.append(Run(since(self.lab, began), order, request))
             else:
                 self.looks.append(self.lab.begin(self._boss, PROCESS, "Status", PATIENCE))
-        waiting = (*(run.asked for run in self.runs), *self.looks)
+        waiting = (*(run.request for run in self.runs), *self.looks)
         self.lab.wait(ended(waiting), PATIENCE + 10.0, "the end of every run")
 
     def check(self) -> None:
         """Check that what was done is right, and that a run without faults needs no second attempt."""
         for run in self.runs:
             lost = may_forget(self.plan.schedule, self._boss, run.at)
-            check_run(run.order, run.asked.outcome, lost)
+            check_run(run.order, run.request.outcome, lost)
         for look in self.looks:
             check_status(look.outcome)
         order = {"jobs": 12, "below": BELOW, "workers": list(self.plan.nodes[1:]), "timeout": 60}

@@ -24,8 +24,8 @@ def holding(node: SimNode) -> Holding:
         "bytes of others": net["incoming_bytes"],
         "places": net["places"],
         "circuits": net["circuits"],
-        "messages abroad": kernel.statistics()["abroad"],
-        "bytes that somebody pays for": node.core.memory.used,
+        "messages in flight": kernel.statistics()["abroad"],
+        "accounted bytes": node.core.memory.used,
         "processes": len(kernel.processes),
         "messages in inboxes": sum(map(len, mailboxes)),
     }

@@ -19,7 +19,7 @@ from testnet.sim.node import NodeSpec, SimNode, capability_store
 from testnet.sim.simulation import NOBODY, Simulation
 
 
-class SimAsked(NamedTuple):
+class SimRequest(NamedTuple):
     """A request in a simulation."""
 
     node: SimNode
@@ -157,17 +157,19 @@ class SimLab:
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
-    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> SimAsked:
+    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> SimRequest:
         """Send a request in the name of the user of `node`."""
         at = self.simulation.nodes.get(node) or self.simulation.down[node]
         token = object() if at.crashed else at.begin_to_ask(target, json.dumps(body).encode(), timeout, blob)
-        return SimAsked(at, token)
+        return SimRequest(at, token)
 
     def ask(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Outcome:
         """Send a request and wait for its outcome."""
-        asked = self.begin(node, target, body, timeout, blob)
-        self.wait(lambda: asked.outcome is not None, timeout + 1.0, f"the outcome of {json.dumps(body)[:60]} on {node}")
-        outcome = asked.outcome
+        request = self.begin(node, target, body, timeout, blob)
+        self.wait(
+            lambda: request.outcome is not None, timeout + 1.0, f"the outcome of {json.dumps(body)[:60]} on {node}"
+        )
+        outcome = request.outcome
         assert outcome is not None
         return outcome
 

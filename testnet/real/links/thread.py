@@ -52,7 +52,7 @@ class ThreadedLinks:
         return self._run(lambda: self._links.cut(where))
 
     def counts(self, link: Link) -> Counts:
-        """What has happened on that link until now."""
+        """Return the counts of that link until now."""
         return self._run(lambda: replace(self._links.counts[link]))
 
     def _run(self, call: Callable[[], T]) -> T:
@@ -61,14 +61,14 @@ class ThreadedLinks:
 
 @dataclass(frozen=True, slots=True)
 class LoopbackLinks:
-    """Those of a testnet on loopback; see `testnet.real.local.Linked`."""
+    """The links of a testnet on loopback, as `testnet.real.local.Linked`."""
 
     links: ThreadedLinks
     allocation: Allocation
     folder: Path
 
     def connect(self, name: str) -> Place:
-        """The place of the node `name`, which others reach from now on; raises BadInput, and OSError."""
+        """Return the place of the node `name`, which others reach from now on; raises BadInput and OSError."""
         place = claim.allot(self.folder, self.allocation, name)
         self.links.add(name, place)
         return place
@@ -90,7 +90,7 @@ class LoopbackLinks:
         return self.links.cut(where)
 
     def counts(self, source: str, target: str) -> Counts:
-        """What has happened on that link until now."""
+        """Return the counts of that link until now."""
         return self.links.counts(Link(source, target))
 
 
@@ -112,8 +112,8 @@ def run_links(seed: int = 0, enter: Callable[[], None] = lambda: None) -> Iterat
 def run_in_thread(
     opened: Callable[[], AbstractAsyncContextManager[T]], enter: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[T, trio.lowlevel.TrioToken]]:
-    """What `opened` gives, in an event loop in a thread of its own, until the end of this; with the token by which
-    calls get there. The thread does `enter` first; raises what that does."""
+    """Yield what `opened` gives, in an event loop in a thread of its own, with the token for calls into it. The thread
+    calls `enter` first; raises what that raises."""
     ready: Future[tuple[T, trio.lowlevel.TrioToken, trio.CancelScope]] = Future()
 
     async def serve() -> None:

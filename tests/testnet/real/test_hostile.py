@@ -100,7 +100,7 @@ def test_one_attacks_beside_the_testnet_until_it_is_called_off(net: LocalTestnet
     [
         (["--node", "c.nec"], "There is no node c.nec"),
         (["--node", A, "--behaviour", "never_read"], "never_reads"),
-        (["--node", A, "--for", "0"], "--for 0 is no time to attack"),
+        (["--node", A, "--for", "0"], "--for 0 is not a time to attack"),
         (["--node", A, "--process", "hello"], "--process: "),
     ],
 )
