@@ -69,7 +69,7 @@ class Asker:
 
 
 async def main(*arguments: str) -> float:
-    """Look-ups a second."""
+    """Print look-ups a second."""
     folder, count, outstanding = arguments
     genesis = GenesisFile.load(Path(folder))
     known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)

@@ -146,7 +146,7 @@ class Server:
 
 @contextmanager
 def server(count: int) -> Iterator[Server]:
-    """A server that knows a crowd of so many."""
+    """Yield a server that knows a crowd of so many."""
     command = [sys.executable, "-m", "bench.crowd", str(count)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:

@@ -110,7 +110,7 @@ def _ask(net: LocalTestnet, turns: int) -> _Load:
 
 @contextmanager
 def _watched(pid: int) -> Iterator[list[int]]:
-    """The resident bytes of a process, as they are again and again within this."""
+    """Yield the resident bytes of a process, measured again and again within this."""
     seen, over = [resident_bytes(pid)], Event()
 
     def look() -> None:
@@ -140,7 +140,7 @@ def _attacked(folder: Path) -> Iterator[None]:
 
 
 def _orders() -> list[Order]:
-    """Each kind, and some of them again."""
+    """Return an order of each kind, and some of them again."""
     kinds = [*BEHAVIOURS, *islice(cycle(_MORE_THAN_ONCE), PEERS - len(BEHAVIOURS))]
     return [
         Order(kind, REGISTRAR_NAME if kind in _REGISTRAR else RECEIVER, registrar=kind in _REGISTRAR) for kind in kinds

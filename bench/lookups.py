@@ -60,7 +60,7 @@ def run() -> list[Result]:
 
 
 def _fill(net: LocalTestnet) -> None:
-    """Lay down a registrar's key and its names, as if it had granted them."""
+    """Write a registrar's key and its names, as if it had granted them."""
     place = net.place(REGISTRAR_NAME)
     place.create()
     registrar, owner = (Identity(REGISTRAR_NAME, os.urandom(32)) for _ in range(2))

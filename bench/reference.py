@@ -82,7 +82,7 @@ async def tcp_echo(count: str) -> float:
 
 
 async def tcp_requests(count: str, outstanding: str) -> float:
-    """Round trips a second over loopback TCP to another process, so many at once, of 100 bytes each."""
+    """Return round trips a second over loopback TCP to another process, so many at once, of 100 bytes each."""
     server = _start("echo_server")
     try:
         stream = await _connect(server)
@@ -156,7 +156,7 @@ async def aead(size: str, count: str) -> float:
 
 
 async def aead_other(size: str, count: str) -> float:
-    """Decrypt so many bytes, from the moment on that this says it is ready."""
+    """Decrypt so many bytes, and say first that it is ready."""
     cipher, nonce = ChaCha20Poly1305(bytes(32)), bytes(12)
     record, into = cipher.encrypt(nonce, bytes(RECORD), None), bytearray(RECORD)
     print("ready", flush=True)

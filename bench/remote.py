@@ -47,7 +47,7 @@ WINDOW_COUNT = 10_000
 
 
 def run() -> list[Result]:
-    """Against bare trio TCP between two OS processes: an echo, and as many frames of the same size under way."""
+    """Compare with bare trio TCP between two OS processes: an echo, and as many frames of the same size under way."""
     target = f"{RECEIVER}@echo:echo:sys"
     with running(SENDER, RECEIVER) as net:
         ours, theirs, our_window, their_window = in_turns(

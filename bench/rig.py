@@ -102,7 +102,7 @@ class Rig:
         self.machine.run(now, polls)
 
     def next_deadline(self) -> float | None:
-        """When there is something to do."""
+        """Return when there is something to do."""
         return self.machine.next_deadline()
 
     def on_timer(self, now: float) -> None:
@@ -120,7 +120,7 @@ class Rig:
 
 @contextmanager
 def rig() -> Iterator[Rig]:
-    """A rig with an engine of its own."""
+    """Yield a rig with an engine of its own."""
     engine = Engine(None, replayable=False)
     try:
         yield Rig(engine)

@@ -58,7 +58,7 @@ CROWD_RUNS = 3
 
 
 def run() -> list[Result]:
-    """Speed of one network, of many, and what a large one takes."""
+    """Measure the speed of one network, of many, and what a large one takes."""
     return [_speed(), _seeds(), *_crowd()]
 
 

@@ -19,7 +19,7 @@ _MEMORY_BYTES = 1 << 20
 
 
 def run() -> list[Result]:
-    """Both as the mean of COUNT starts, one after the other."""
+    """Measure both as the mean of COUNT starts, one after the other."""
     with rig() as bench:
         program = bench.engine.load(echo())
         whole, bare = in_turns(lambda: _whole(bench), lambda: _bare(program))

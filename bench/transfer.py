@@ -64,7 +64,7 @@ def run() -> list[Result]:
 
 
 def _resident(net: LocalTestnet) -> dict[str, float]:
-    """MiB of each node now."""
+    """Return the MiB of each node now."""
     return {name: _status_mib(net, name, "VmRSS") for name in (SENDER, RECEIVER)}
 
 

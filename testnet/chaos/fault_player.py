@@ -62,7 +62,7 @@ class FaultPlayer:
         return [held.step.fault.words() for held in list(self._holding.values())]
 
     def clear(self) -> None:
-        """No fault of ours holds; every node runs."""
+        """End all faults of this run, and let every node run."""
         for number, held in list(self._holding.items()):
             try:
                 self._links.ask("remove", number=number)

@@ -73,7 +73,7 @@ def parse_parameters(words: list[str]) -> dict[str, Any]:
 
 
 def parse_where(between: str, source: str, target: str, node: str) -> dict[str, Any]:
-    """Which links are meant, as a schedule says it; raises BadInput."""
+    """Return the links that are meant, in a schedule's words; raises BadInput."""
     if [bool(between), bool(source or target), bool(node)].count(True) > 1:
         raise BadInput("Give one of --between A,B, --node A, and --from A with --to B.")
     found: dict[str, Any] = {"node": node} if node else {}
@@ -84,7 +84,7 @@ def parse_where(between: str, source: str, target: str, node: str) -> dict[str, 
 
 
 def absolute(kind: str) -> str:
-    """`kind`, with the whole path if it names a class in a file: the links run in another folder."""
+    """Return `kind`, with the whole path if it names a class in a file: the links run in another folder."""
     path, colon, name = kind.rpartition(":")
     return f"{Path(path).absolute()}:{name}" if colon else kind
 

@@ -140,7 +140,7 @@ def registrar_of(network: LocalNetwork, password: bytes | None) -> Identity:
 
 
 def parse_period(text: str) -> int:
-    """Seconds; raises BadInput."""
+    """Return the seconds; raises BadInput."""
     match = _PERIOD.fullmatch(text.strip())
     seconds = int(match[1]) * _UNITS[match[2]] if match is not None else 0
     if not 0 < seconds <= MAX_PERIOD_SECONDS:

@@ -105,7 +105,7 @@ def held(network: LocalNetwork, down: Sequence[str], detach: bool) -> Iterator[i
 
 @contextmanager
 def ended_with_the_nodes(links: LinksProcess) -> Iterator[None]:
-    """Afterwards, in any case, the links run only if a node is reached through them."""
+    """End the links afterwards, in any case, unless a node is reached through them."""
     try:
         yield
     finally:

@@ -161,14 +161,14 @@ class Behaviour:
 
     @staticmethod
     def personas(strength: Strength) -> int:
-        """The number of names under which it comes."""
+        """Return the number of names under which it comes."""
         return 1
 
     def begin(self, now: float) -> None:
         """Take the news that the connection is live."""
 
     def move(self, now: float) -> None:
-        """Time has passed."""
+        """Make the next move; some time has passed."""
 
     def arrived(self, numbers: list[int]) -> None:
         """Take the numbers of messages that are whole."""
@@ -392,7 +392,7 @@ class RegistersNames(Behaviour):
 
     @staticmethod
     def personas(strength: Strength) -> int:
-        """As many names as it can get."""
+        """Return as many names as it can get."""
         return strength.names
 
 
@@ -404,7 +404,7 @@ class TakesCircuits(Behaviour):
 
     @staticmethod
     def personas(strength: Strength) -> int:
-        """As many names as are needed to take all circuits of the node."""
+        """Return as many names as are needed to take all circuits of the node."""
         return strength.callers
 
 
@@ -413,7 +413,7 @@ class TakesPlaces(Behaviour):
 
     @staticmethod
     def personas(strength: Strength) -> int:
-        """One name for each place."""
+        """Return one name for each place."""
         return strength.places
 
     def begin(self, now: float) -> None:
@@ -430,7 +430,7 @@ class Trickles(Behaviour):
         self._next = 0.0
 
     def move(self, now: float) -> None:
-        """Announce, and let one go on."""
+        """Announce messages, and let one go on."""
         header = self.header(self.order.process, b"{}")
         while (size := min(MAX_BLOB_BYTES, self.connection.capacity - len(header) - 256)) > 1 << 16:
             message = self.connection.send(header, size, size - 1)

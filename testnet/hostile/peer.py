@@ -186,7 +186,7 @@ class HostilePeer:
         return ""
 
     def pending(self, connection: int, limit: int) -> list[Buffer]:
-        """About `limit` bytes that are to be written now."""
+        """Return about `limit` bytes that are to be written now."""
         contact = self._contacts.get(connection)
         if contact is None:
             return []
@@ -196,11 +196,11 @@ class HostilePeer:
         return buffers
 
     def next_deadline(self) -> float:
-        """When `on_timer` is to be called."""
+        """Return when `on_timer` is to be called."""
         return self._due
 
     def on_timer(self, now: float) -> None:
-        """Time has passed: its next move."""
+        """Make the next move; time has passed."""
         self._now = now
         if now < self._due:
             return

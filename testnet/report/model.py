@@ -302,7 +302,7 @@ def _ended(band: Band, number: int, at: float) -> Band:
 
 
 def _told(reason: str | None) -> str:
-    """Offline or Timeout."""
+    """Return Offline or Timeout."""
     return kind_of(Reason(reason)).name.capitalize() if reason in _REASONS else "failed"
 
 

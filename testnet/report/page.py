@@ -72,7 +72,7 @@ def data(journal: Journal, file: str) -> dict[str, Any]:
 
 
 def embedded(value: object) -> str:
-    """JSON that is safe within a script element of any document: ASCII without `<`, `>` and `&`."""
+    """Return JSON that is safe within a script element of any document: ASCII without `<`, `>` and `&`."""
     text = json.dumps(shown(value), separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
@@ -117,7 +117,7 @@ def _about(journal: Journal, file: str, left_out: int) -> dict[str, Any]:
 
 
 def schedule_words(header: Header) -> tuple[str, ...]:
-    """Each fault of the schedule as people say it; times count from the beginning of the faults."""
+    """Describe each fault of the schedule; times count from the beginning of the faults."""
     return tuple(_fault_words(each) for each in header.schedule)
 
 

@@ -35,14 +35,14 @@ class _Story:
         self._runs = [(at, Run(f"chain {number}", **run)) for number, (at, run) in enumerate(plan.options["chains"])]
 
     def work(self) -> None:
-        """Each chain begins at its time."""
+        """Begin each chain at its time."""
         began = self._lab.now
         for at, run in self._runs:
             self._lab.rest(max(0.0, began + at - self._lab.now))
             self._witnesses.begin(run)
 
     def check(self) -> None:
-        """Every request has had its outcome, and none was lost or came to be on its way."""
+        """Check that every request has had its outcome, and that none was lost or came from nowhere."""
         runs = [run for _, run in self._runs if self._witnesses.begun(run)]
         self._witnesses.all_over(runs, 120.0)
         self._lab.rest(self._plan.options.get("under_way", _UNDER_WAY))
@@ -57,7 +57,8 @@ class _Story:
         return self._witnesses.outcomes()
 
     def _check_flow(self, run: Run) -> None:
-        """No node on the way forgets: so what is passed on arrives or comes back, and none arises on the way."""
+        """Check that what is passed on arrives or comes back, and that none arises on the way: no node on the way
+        forgets."""
         way = (*run.targets, *run.path)
         (tally,) = self._witnesses.report(run.author).of(run)
         before, returned, place = tally.sent, tally.sent, run.author

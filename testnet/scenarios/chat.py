@@ -61,7 +61,7 @@ class _Story:
     sayings: list[Saying] = field(default_factory=list)
 
     def work(self) -> None:
-        """Each line is said at its time, by a node that is there; all outcomes come."""
+        """Say each line at its time, on a node that is there, and wait for all outcomes."""
         began = self.lab.now
         for number, (author,) in enumerate(in_time(self.lab, self.plan.options["lines"])):
             if self.lab.ready(author):
@@ -116,7 +116,7 @@ def check_order(node: str, lines: Lines) -> None:
 
 
 def check_texts(node: str, lines: Lines, sayings: Sequence[Saying]) -> None:
-    """Each line was said by its author, and under that number if the author was told one."""
+    """Check that each line was said by its author, and under that number if the author was told one."""
     numbers = {(each.author, each.text): each.said["number"] if each.said else None for each in sayings}
     for line in lines:
         what = f"{node} heard {line['text']!r} of {line['author']} as line {line['number']}"
@@ -126,8 +126,8 @@ def check_texts(node: str, lines: Lines, sayings: Sequence[Saying]) -> None:
 
 
 def check_complete(node: str, lines: Lines, sayings: Sequence[Saying], schedule: Schedule) -> None:
-    """Each line that the node itself said, or that its author was told it heard, is there, unless it may have lost its
-    memory since."""
+    """Check that each line that the node itself said, or that its author was told it heard, is there, unless the node
+    may have lost its memory since."""
     there = {(line["author"], line["number"]) for line in lines}
     for saying in sayings:
         said = saying.said

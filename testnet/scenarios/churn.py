@@ -40,7 +40,7 @@ class _Story:
         }
 
     def work(self) -> None:
-        """Each event at its time, or when those before it are over."""
+        """Let each event happen at its time, or when those before it are over."""
         began = self._lab.now
         for event in self._plan.options["events"]:
             self._lab.rest(max(0.0, began + event["at"] - self._lab.now))

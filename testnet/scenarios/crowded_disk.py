@@ -92,7 +92,7 @@ class _Story:
         self._has_given_up()
 
     def _works_in_time(self) -> None:
-        """While the greedy one has hashes going without end, the honest one is nearly as fast as alone."""
+        """Check that the honest package is nearly as fast as alone while the greedy one hashes without end."""
         for number in range(MANY):
             self._beg("hash", number)
         self._run(len(self.runs))
@@ -102,7 +102,8 @@ class _Story:
         require(took <= limit, f"the honest package's copy took {took:.1f} s beside hashes without end, not {limit} s")
 
     def _has_given_up(self) -> None:
-        """When the greedy one has waited long enough for its hashes, it has none any more, and the next is done."""
+        """Check that the greedy package has no hashes left once it has waited long enough, and that the next one is
+        done."""
         self.lab.wait(ended(self.greedy), PATIENCE, "an outcome of every hash")
         began, limit = self.lab.now, soon(self.lab)
         outcome = beg(self.lab, self._node, f"{DRIVE}/small", "Hash", seconds=PATIENCE)
@@ -116,7 +117,7 @@ class _Story:
 
 
 def beg(lab: Lab, node: str, path: str, action: Json, *, seconds: int = AWHILE, bytes: int = 0) -> SentRequest:
-    """Have the greedy one ask vfs, and wait so long."""
+    """Have the greedy package ask vfs, and wait so long."""
     body = {"Ask": {"body": {"path": path, "action": action}, "seconds": seconds, "bytes": bytes}}
     return lab.begin(node, GREEDY, body, PATIENCE + seconds)
 

@@ -33,7 +33,7 @@ class _Story:
     transfers: list[_Transfer] = field(default_factory=list)
 
     def work(self) -> None:
-        """Each file is offered at its time; all outcomes come."""
+        """Offer each file at its time, and wait for all outcomes."""
         began = self.lab.now
         for number, (at, source, target, size) in enumerate(self.plan.options["files"]):
             self.lab.rest(max(0.0, began + at - self.lab.now))

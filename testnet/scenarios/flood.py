@@ -72,7 +72,7 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """About as many as an inbox holds, or as many more as may be on their way."""
+    """Draw about as many requests as an inbox holds, or as many more as may be in flight."""
     return {"batches": chance.choice((4, 8, 10, 12)), "waits": round(chance.uniform(0.5, 10.0), 3)}
 
 

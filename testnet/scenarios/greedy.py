@@ -111,7 +111,7 @@ class _Story:
             require(count <= _PLACES, f"{node} has {count} places on {self._receiver}, of which it may have {_PLACES}")
 
     def check(self) -> None:
-        """Every honest file has come, whole and soon; no offer was taken that is larger than any may be."""
+        """Check that every honest file has come, whole and soon, and that no offer beyond the limit was taken."""
         for each in self.sent:
             body = each.request.outcome.body if each.request.outcome is not None else None
             require(isinstance(body, dict) and "Done" in body, f"{each.name} of {self._honest} did not come: {body}")

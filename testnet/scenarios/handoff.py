@@ -305,7 +305,7 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """Few doors, so that tickets go round."""
+    """Draw the actions; doors are few, so that tickets go round."""
     doors = [Ticket(chance.choice(list(names)), door) for door in (1, 2)]
     times = sorted(round(chance.uniform(0.0, 15.0), 3) for _ in range(chance.randint(4, 20)))
     return {"steps": [{"at": at} | _step(names, doors, chance) for at in times]}

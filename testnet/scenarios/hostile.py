@@ -93,7 +93,7 @@ class _Requests:
         return not self._waiting
 
     def check(self) -> None:
-        """Each has had the outcome that it must have."""
+        """Check that each has had the outcome that it must have."""
         for request in self.all:
             outcome = request.sent.outcome
             assert outcome is not None

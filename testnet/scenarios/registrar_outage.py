@@ -93,7 +93,7 @@ class _Story:
                 require(holds(tally), f"{run.author} asks {target}, {words}: {tally.words()}")
 
     def _among_strangers(self, known: Sequence[str]) -> list[Run]:
-        """Both ways, nobody knows whom they ask."""
+        """Return runs between nodes that do not know each other, in both directions."""
         pairs = [(name, self._new) for name in known] + [(name, self._known) for name in self._new]
         return [Run(f"{author} to strangers", author, others, 5, 100, _TIMEOUT) for author, others in pairs]
 

@@ -52,7 +52,7 @@ class _Story:
             self._witnesses.all_answered(runs)
 
     def work(self) -> None:
-        """Again and again all nodes lose one, and then all of them talk to all others at once."""
+        """Let all nodes lose one, again and again, and then all of them talk to all others at once."""
         began = self._lab.now
         for number, event in enumerate(self._plan.options["events"]):
             self._lab.rest(max(0.0, began + event["at"] - self._lab.now))
@@ -65,7 +65,7 @@ class _Story:
             self._talk(self._run(f"{name} of {author}", author, count, gap_ms, _TIMEOUT))
 
     def _restart(self, event: dict[str, Any]) -> None:
-        """Whatever it has heard last it has not acknowledged, and nobody knows that it has ended."""
+        """Restart a node that has not acknowledged what it heard last; nobody knows that it has ended."""
         node = event["node"]
         self._lab.cut(node)
         self._lab.rest(event["after"])

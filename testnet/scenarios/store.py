@@ -158,7 +158,8 @@ def check_look(look: Look) -> None:
 
 
 def check_kept(node: str, dump: dict[str, Any], puts: Sequence[Put]) -> None:
-    """Each of these that was acknowledged is there, or a later one of its key; what is there was put."""
+    """Check that each value that was acknowledged is there, or a later one of its key, and that what is there was
+    put."""
     entries = {entry["key"]: entry for entry in dump["entries"]}
     for put in puts:
         known = put.acknowledged

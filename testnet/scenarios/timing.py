@@ -34,7 +34,7 @@ def soon(lab: Lab) -> int:
 
 
 def in_time(lab: Lab, events: Iterable[list[Any]]) -> Iterator[list[Any]]:
-    """Each event without its first value, when so many seconds have passed."""
+    """Yield each event without its first value, when so many seconds have passed."""
     began = lab.now
     for at, *event in events:
         lab.rest(max(0.0, began + at - lab.now))
@@ -62,8 +62,8 @@ def may_forget(schedule: Schedule, node: str, at: float) -> bool:
 
 
 def _over(step: Step) -> float:
-    """When the processes that it ended run again. One that ends again and again waits longer each time (G22), but never
-    longer than it took until then and a second."""
+    """Return when the processes that the fault ended run again. One that ends again and again waits longer each time
+    (G22), but never longer than it took until then and a second."""
     until = math.inf if step.until is None else step.until
     return until if isinstance(step.fault, _ENDS) else 2 * until + 1
 

@@ -97,7 +97,7 @@ def check_run(order: dict[str, Any], outcome: Outcome | None, lost: bool) -> Non
 
 
 def check_results(order: dict[str, Any], results: Sequence[dict[str, Any]]) -> None:
-    """Each job's result is there once, right, and by one of the workers."""
+    """Check that each job's result is there once, right, and by one of the workers."""
     numbers = [result["job"] for result in results]
     require(numbers == list(range(order["jobs"])), f"of {order['jobs']} jobs there are results of {numbers}")
     for result in results:
@@ -107,7 +107,7 @@ def check_results(order: dict[str, Any], results: Sequence[dict[str, Any]]) -> N
 
 
 def check_status(outcome: Outcome | None) -> None:
-    """Every job is in one state."""
+    """Check that every job is in one state."""
     if outcome is not None and outcome.kind == "response":
         status = outcome.body["Status"]
         counted = status["waiting"] + status["running"] + status["done"]

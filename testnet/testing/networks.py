@@ -54,7 +54,7 @@ class Run(Protocol):
         """Return the requests that have not ended yet, for people."""
 
     def moment(self) -> Moment:
-        """Now."""
+        """Return the present moment."""
 
     def journal(self, until: Moment | None = None) -> Sequence[str]:
         """Return a line for each event so far, or until then."""
@@ -71,7 +71,7 @@ class SimRun:
         self.lab = SimLab(self._simulation)
 
     def close(self) -> None:
-        """No node runs any more."""
+        """End all nodes."""
         self._simulation.close()
 
     def check_package(self, folder: Path) -> None:
@@ -159,7 +159,7 @@ class RealRun:
 
 @contextmanager
 def open_run(level: Level, seed: int, folder: Path, programs: Programs) -> Iterator[Run]:
-    """A network at this level, in which nothing runs yet, until the end of this."""
+    """Yield a network at this level, in which nothing runs yet."""
     if level is Level.SIMULATION:
         with closing(SimRun(seed, programs)) as run:
             yield run

@@ -131,7 +131,7 @@ class PackageLab:
 
     @_plainly
     def restart(self, name: str) -> None:
-        """`crash`, then `start`."""
+        """Crash the node, and start it again."""
         self.crash(name)
         self.start(name)
 
@@ -169,8 +169,8 @@ class PackageLab:
 
     @contextmanager
     def chaos(self, seconds: float = 20.0, drawers: Sequence[Drawer] = (*LINKS, *NODES)) -> Iterator[Schedule]:
-        """Faults that are drawn from the seed come and go, within so many seconds from now, or none at all; after the
-        block there are none, and every node runs. What is given is the schedule."""
+        """Let faults that are drawn from the seed come and go within so many seconds from now, or none at all. Yield
+        the schedule. After the block there are no faults, and every node runs."""
         __tracebackhide__ = True
         if len(self._names) < 2:
             raise BadInput("`chaos` is for networks of two nodes and more: boot them first.")

@@ -229,7 +229,7 @@ def _slow_seconds(item: pytest.Item, marker: pytest.Mark) -> float:
 
 
 def _used_levels(item: pytest.Item) -> set[str]:
-    """At which a test has a network; none: it has none."""
+    """Return the levels at which a test has a network; none: it has none."""
     fixtures: Sequence[str] = getattr(item, "fixturenames", ())
     used = {"simulation"} if "sim" in fixtures else set()
     parameters: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
@@ -341,7 +341,7 @@ def _repeat(item: pytest.Item, seed: int) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """When the test itself has passed, the invariants have their say, while its network is still there."""
+    """Check the invariants when the test itself has passed, while its network is still there."""
     __tracebackhide__ = True
     result = yield
     for evidence in item.stash.get(EVIDENCE, ()):
@@ -354,7 +354,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Evidence goes into files, properties and, if the test has failed, the report."""
+    """Write the evidence into files, properties and, if the test has failed, the report."""
     found = item.stash.get(EVIDENCE, [])
     error = None if call.excinfo is None or call.excinfo.errisinstance(pytest.skip.Exception) else call.excinfo.value
     if found and (call.when == "call" or error is not None):

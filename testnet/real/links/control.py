@@ -55,7 +55,7 @@ class _Held:
     """The end, by trio's clock."""
 
     def row(self, failed: str | None) -> Row:
-        """`failed`: why it does nothing any more."""
+        """Return the fault as a row. `failed`: why it does nothing any more."""
         left = None if self.until is None else round(max(0.0, self.until - trio.current_time()), 3)
         words = self.fault.words()
         return {

@@ -77,6 +77,6 @@ def cut_off(fault: Fault) -> str | None:
 
 @contextmanager
 def run_host_links(seed: int = 0) -> Iterator[HostLinks]:
-    """Links in a hub of their own, until the end of this; raises NoNamespaces."""
+    """Yield links in a hub of their own; raises NoNamespaces."""
     with Namespaces() as hosts, run_links(seed, lambda: hosts.enter(HUB)) as links:
         yield HostLinks(hosts, links)

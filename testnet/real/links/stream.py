@@ -203,5 +203,5 @@ class Connection:
                 end(side)
 
     def cut(self) -> None:
-        """Both ends get a reset."""
+        """Reset both ends."""
         self._scope.cancel()

@@ -32,23 +32,23 @@ class ThreadedLinks:
         self._token = token
 
     def add(self, name: str, place: Place) -> None:
-        """`Links.add`."""
+        """Note that the node `name` is at `place` (`Links.add`)."""
         self._run(lambda: self._links.add(name, place))
 
     def apply(self, fault: Fault) -> int:
-        """`Links.apply`."""
+        """Begin `fault` on the links and return its number (`Links.apply`)."""
         return self._run(lambda: self._links.apply(fault))
 
     def reserve(self) -> int:
-        """`Links.reserve`."""
+        """Return a number for a fault that is not applied here (`Links.reserve`)."""
         return self._run(self._links.reserve)
 
     def remove(self, number: int) -> None:
-        """`Links.remove`."""
+        """End the fault of that number (`Links.remove`)."""
         self._run(lambda: self._links.remove(number))
 
     def cut(self, where: Where) -> int:
-        """`Links.cut`."""
+        """Reset all connections of these links, and return how many (`Links.cut`)."""
         return self._run(lambda: self._links.cut(where))
 
     def counts(self, link: Link) -> Counts:
@@ -74,19 +74,19 @@ class LoopbackLinks:
         return place
 
     def applied(self, fault: Fault) -> AbstractContextManager[None]:
-        """`fault` holds until the end of this."""
+        """Hold `fault` within this."""
         return held(fault, self.apply, self.remove)
 
     def apply(self, fault: Fault) -> int:
-        """`Links.apply`."""
+        """Begin `fault` on the links and return its number (`Links.apply`)."""
         return self.links.apply(fault)
 
     def remove(self, number: int) -> None:
-        """`Links.remove`."""
+        """End the fault of that number (`Links.remove`)."""
         self.links.remove(number)
 
     def cut(self, where: Where) -> int:
-        """`Links.cut`."""
+        """Reset all connections of these links, and return how many (`Links.cut`)."""
         return self.links.cut(where)
 
     def counts(self, source: str, target: str) -> Counts:
@@ -96,14 +96,14 @@ class LoopbackLinks:
 
 @contextmanager
 def run_loopback_links(folder: Path, seed: int = 0) -> Iterator[LoopbackLinks]:
-    """The links of the testnet in `folder`, in a thread, until the end of this; raises CannotListen, BadFolder."""
+    """Yield the links of the testnet in `folder`, in a thread; raises CannotListen, BadFolder."""
     with claim.claim(folder) as allocation, run_links(seed) as links:
         yield LoopbackLinks(links, allocation, folder)
 
 
 @contextmanager
 def run_links(seed: int = 0, enter: Callable[[], None] = lambda: None) -> Iterator[ThreadedLinks]:
-    """Links in a thread of their own, until the end of this; it does `enter` first, and raises what that does."""
+    """Yield links in a thread of their own, which calls `enter` first; raises what that raises."""
     with run_in_thread(lambda: open_links(seed), enter) as (links, token):
         yield ThreadedLinks(links, token)
 

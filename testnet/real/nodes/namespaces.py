@@ -260,8 +260,8 @@ def _is_left(namespace: str) -> bool:
 
 
 def _started(pid: int) -> int | None:
-    """When the process began, in clock ticks since the machine came up (field 22 of proc_pid_stat(5)); None: it is
-    gone."""
+    """Return when the process began, in clock ticks since the machine came up (field 22 of proc_pid_stat(5)), or None
+    if it is gone."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

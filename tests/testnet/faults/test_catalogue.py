@@ -147,7 +147,7 @@ def test_a_schedule_that_was_made_remembers_nothing() -> None:
         ("partitoin", {}, "There is no fault 'partitoin'; did you mean partition? There are bandwidth, bit_flips, "),
         ("x" * 4096, {}, f"There is no fault '{'x' * 60}…'. There are bandwidth, bit_flips, "),
         ("x" * 4097, {}, "A kind of 4097 characters is too long: 4096 are the most."),
-        ("\0.py:Late", {}, "'\\x00.py' is no file: embedded null byte."),
+        ("\0.py:Late", {}, "'\\x00.py' is not a file: embedded null byte."),
         ("latency", {"seconds": 16**5000}, "latency: seconds must be a number, and not a number of too many digits."),
         ("reset", {"byte": [16**5000]}, "reset: byte must be a whole number, and not a number of too many digits."),
     ],
