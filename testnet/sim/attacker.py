@@ -16,7 +16,7 @@ WINDOW_BYTES = 1 << 16
 """Unread bytes that its host takes on a connection: it makes its socket's buffer small, as any program may."""
 
 
-class Surroundings(Timeline, Protocol):
+class AttackerContext(Timeline, Protocol):
     """The parts of a simulation that an attacker needs."""
 
     @property
@@ -33,7 +33,7 @@ class SimAttacker:
 
     window = WINDOW_BYTES
 
-    def __init__(self, simulation: Surroundings, name: str, order: Order) -> None:
+    def __init__(self, simulation: AttackerContext, name: str, order: Order) -> None:
         """`name` is both the attacker's name and its host."""
         self.name = self.host = self.address = name
         self.ends: dict[int, End] = {}

@@ -83,7 +83,7 @@ class NodeSpec:
     """The budget for all that waits in it."""
 
 
-class Surroundings(Timeline, Protocol):
+class NodeContext(Timeline, Protocol):
     """The parts of a simulation that a node needs."""
 
     @property
@@ -134,7 +134,7 @@ class SimNode:
 
     window = BUFFER_BYTES
 
-    def __init__(self, simulation: Surroundings, spec: NodeSpec, disk: SimDisk | None = None) -> None:
+    def __init__(self, simulation: NodeContext, spec: NodeSpec, disk: SimDisk | None = None) -> None:
         """`disk` is that of an earlier boot."""
         name = spec.name
         self.spec = spec
