@@ -14,7 +14,7 @@ from bench.measure import Figure, Reference, Result
 from nectar_node.launcher.file_transfer import Interrupts
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.chaos.fault_player import HEALS_WITHIN
-from testnet.chaos.nodes import OWN_NODES, Testbed, started
+from testnet.chaos.nodes import OWN_NODES, RunningTestnet, started
 from testnet.chaos.plan import draw_rounds
 from testnet.chaos.report import Report
 from testnet.chaos.run import run_chaos
@@ -43,7 +43,7 @@ class Silent:
 def _play(place: Path, schedule: Schedule, minutes: float) -> Report:
     network = LocalNetwork(place)
     with started(network, OWN_NODES) as line:
-        return run_chaos(Testbed(network, OWN_NODES, line), SEED, 60 * minutes, schedule, Silent(), Interrupts())
+        return run_chaos(RunningTestnet(network, OWN_NODES, line), SEED, 60 * minutes, schedule, Silent(), Interrupts())
 
 
 def _broken(chaos: Report, calm: Report) -> Figure:

@@ -29,7 +29,7 @@ OWN_NODES = ("one.nec", "two.nec", "three.nec")
 
 
 @dataclass(slots=True)
-class Testbed:
+class RunningTestnet:
     """A testnet that runs, with links that take faults, and none there yet."""
 
     network: LocalNetwork
@@ -45,7 +45,7 @@ class Testbed:
 
 
 @contextmanager
-def testbed(folder: Path, tell: Callable[[str], None]) -> Iterator[Testbed]:
+def running_testnet(folder: Path, tell: Callable[[str], None]) -> Iterator[RunningTestnet]:
     """Yield the testnet in `folder`; nodes that are started here are stopped at the end. `tell` is given a sentence on
     which testnet it is, before anything starts. Raises NodeError.
 
@@ -62,7 +62,7 @@ def testbed(folder: Path, tell: Callable[[str], None]) -> Iterator[Testbed]:
         nodes = check(network, running)
         tell(f"Using the running testnet in {folder}, which stays up.")
         with _scratch() as scratch, hold_lifeline(folder, (scratch,), nodes=()):
-            yield Testbed(network, nodes, scratch=scratch)
+            yield RunningTestnet(network, nodes, scratch=scratch)
         return
     names = [name for name in network.names() if name != REGISTRAR_NAME]
     _check_count(names, network)
@@ -78,7 +78,7 @@ def _scratch() -> Iterator[Path]:
 
 
 @contextmanager
-def _own(tell: Callable[[str], None]) -> Iterator[Testbed]:
+def _own(tell: Callable[[str], None]) -> Iterator[RunningTestnet]:
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     words = f"starting a temporary one with {len(OWN_NODES)} nodes in {folder}; it stops at the end"
     tell(f"No testnet runs here: {words}.")
@@ -92,12 +92,12 @@ def _own(tell: Callable[[str], None]) -> Iterator[Testbed]:
 
 
 @contextmanager
-def _traced(network: LocalNetwork, names: Sequence[str], scratch: Path) -> Iterator[Testbed]:
+def _traced(network: LocalNetwork, names: Sequence[str], scratch: Path) -> Iterator[RunningTestnet]:
     """Run the nodes as in `started`, and let them write their traces, this time only."""
     before = {name: kept_options(network.place(name)).trace for name in (REGISTRAR_NAME, *names)}
     pipes = [network.place(name).trace for name in before]
     with closing(TracePipes(network.folder / TRACES_FOLDER)) as traces:
-        place = Testbed(network, tuple(names), scratch=scratch, traces=traces)
+        place = RunningTestnet(network, tuple(names), scratch=scratch, traces=traces)
         try:
             with started(network, names, traces, (scratch, traces.folder, *pipes)) as place.lifeline:
                 yield place

@@ -18,7 +18,7 @@ from testnet.chaos.askers import PROCESS, RUN_SECONDS, TIMEOUT, Author
 from testnet.chaos.context import Context
 from testnet.chaos.fault_player import FaultPlayer
 from testnet.chaos.leftovers import end_transfers, partial_files
-from testnet.chaos.nodes import Testbed
+from testnet.chaos.nodes import RunningTestnet
 from testnet.chaos.report import Report
 from testnet.chaos.senders import Sender
 from testnet.faults.schedule import Schedule
@@ -40,12 +40,20 @@ class Shows(Protocol):
 
 
 def run_chaos(
-    testbed: Testbed, seed: int, seconds: float, schedule: Schedule, display: Shows, wanted: Interrupts
+    running_testnet: RunningTestnet, seed: int, seconds: float, schedule: Schedule, display: Shows, wanted: Interrupts
 ) -> Report:
     """Inject the faults of `schedule` for so many seconds, or until the user interrupts, and return the report."""
-    report = Report(seed, testbed.nodes, seconds)
-    with tempfile.TemporaryDirectory(prefix="nectar-chaos-files-", dir=testbed.scratch) as scratch:
-        context = Context(testbed.network, testbed.nodes, seed, Path(scratch), report, testbed.lifeline, testbed.traces)
+    report = Report(seed, running_testnet.nodes, seconds)
+    with tempfile.TemporaryDirectory(prefix="nectar-chaos-files-", dir=running_testnet.scratch) as scratch:
+        context = Context(
+            running_testnet.network,
+            running_testnet.nodes,
+            seed,
+            Path(scratch),
+            report,
+            running_testnet.lifeline,
+            running_testnet.traces,
+        )
         partial = partial_files(context)
         play = Play(context, schedule)
         try:

@@ -15,7 +15,7 @@ from nectar_node.console import output, progress
 from nectar_node.launcher import options
 from nectar_node.launcher.file_transfer import interrupts
 from nectar_node.launcher.local_network import DEFAULT_FOLDER
-from testnet.chaos.nodes import Testbed, testbed
+from testnet.chaos.nodes import RunningTestnet, running_testnet
 from testnet.chaos.plan import draw_rounds
 from testnet.chaos.report import Report, words
 from testnet.chaos.run import run_chaos
@@ -49,7 +49,7 @@ def chaos(
     drawn = chosen(seed)
     with (
         unless_empty(*([] if file is None else [file])),
-        testbed(directory, output.complain) as place,
+        running_testnet(directory, output.complain) as place,
         interrupts() as wanted,
     ):
         title = f"chaos with seed {drawn}"
@@ -76,7 +76,7 @@ def _check_file(file: Path) -> None:
         raise BadInput(f"{file} cannot be written: {error.strerror}.") from error
 
 
-def _publish(report: Report, place: Testbed, file: Path | None, as_json: bool) -> None:
+def _publish(report: Report, place: RunningTestnet, file: Path | None, as_json: bool) -> None:
     text = words(report, lambda node: place.network.command("logs", "--node", node))
     if as_json:
         text = json.dumps(report.value(), indent=2, ensure_ascii=False)
