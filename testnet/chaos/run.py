@@ -40,19 +40,19 @@ class Shows(Protocol):
 
 
 def run_chaos(
-    running_testnet: RunningTestnet, seed: int, seconds: float, schedule: Schedule, display: Shows, wanted: Interrupts
+    place: RunningTestnet, seed: int, seconds: float, schedule: Schedule, display: Shows, wanted: Interrupts
 ) -> Report:
     """Inject the faults of `schedule` for so many seconds, or until the user interrupts, and return the report."""
-    report = Report(seed, running_testnet.nodes, seconds)
-    with tempfile.TemporaryDirectory(prefix="nectar-chaos-files-", dir=running_testnet.scratch) as scratch:
+    report = Report(seed, place.nodes, seconds)
+    with tempfile.TemporaryDirectory(prefix="nectar-chaos-files-", dir=place.scratch) as scratch:
         context = Context(
-            running_testnet.network,
-            running_testnet.nodes,
+            place.network,
+            place.nodes,
             seed,
             Path(scratch),
             report,
-            running_testnet.lifeline,
-            running_testnet.traces,
+            place.lifeline,
+            place.traces,
         )
         partial = partial_files(context)
         play = Play(context, schedule)
