@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(figures: str, whole: bool) -> None:
-    """Into the page, which has all figures of one machine; those of a run that took some of them are printed."""
+    """Write into the page if the run took all figures of one machine; print the figures of a partial run."""
     if not whole:
         print(figures)
         return

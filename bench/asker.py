@@ -25,7 +25,7 @@ from net.peering.network import Network, NetworkConfig
 
 
 class Asker:
-    """One network and its driver; everything but connections and look-ups is ignored."""
+    """One network and its driver; it ignores everything but connections and look-ups."""
 
     def __init__(self, known: directory.Genesis, nursery: trio.Nursery) -> None:
         identity = Identity(f"asker-{os.getpid()}.nec", os.urandom(32))
@@ -69,7 +69,7 @@ class Asker:
 
 
 async def main(*arguments: str) -> float:
-    """Look-ups a second."""
+    """Print look-ups a second."""
     folder, count, outstanding = arguments
     genesis = GenesisFile.load(Path(folder))
     known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)

@@ -21,7 +21,7 @@ COUNT = 1_000
 
 
 def run() -> list[Result]:
-    """One request after the other, on a machine without a node around it."""
+    """Send one request after the other, on a machine without a node around it."""
     with rig() as bench:
         loads = bench.start("load", loader())
         for index in range(HOPS):
@@ -48,7 +48,7 @@ def run() -> list[Result]:
 
 
 def _seconds(bench: Rig, target: ProcessId, blob: bytes) -> float:
-    """For one request with its answer."""
+    """Return the seconds of one request with its answer."""
     begin = time.perf_counter()
     for _ in range(COUNT):
         bench.ask(target, b"", blob)

@@ -12,11 +12,11 @@ from bench.measure import Reference, Result, absolute, in_turns
 from testnet.real.local import LocalTestnet
 
 NODE_GOAL, TESTNET_GOAL = 1.0, 3.0
-"""Seconds."""
+"""The goal in seconds."""
 
 
 def run() -> list[Result]:
-    """Beside an interpreter that imports the libraries a node needs and does nothing with them."""
+    """Measure beside an interpreter that imports the libraries a node needs and does nothing with them."""
     node, testnet, imports = in_turns(_boot_node, _boot_testnet, _import)
     label = "python importing trio, wasmtime, cryptography"
     reference = Reference(label, round(statistics.median(imports), 3), "seconds")

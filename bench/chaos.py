@@ -1,8 +1,8 @@
-"""`chaos`: three real nodes that send files and requests to each other while faults come and go, and calm beside it.
+"""`chaos`: three real nodes that send files and requests to each other while faults come and go, compared with calm.
 
-The faults are those of one seed (`testnet.chaos.plan`); what comes of them differs from run to run. What must hold is
-no figure but a promise: none of it may be broken, however often this runs. The rest says how much of the traffic a
-network under faults still carries, and how soon it is whole again.
+The faults are those of one seed (`testnet.chaos.plan`); their effects differ from run to run. Promises are not figures:
+none may be broken, however often this runs. The figures say how much of the traffic a network under faults still
+carries, and how soon it is whole again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bench.measure import Figure, Reference, Result
 from nectar_node.launcher.file_transfer import Interrupts
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.chaos.fault_player import HEALS_WITHIN
-from testnet.chaos.nodes import OWN_NODES, Ground, started
+from testnet.chaos.nodes import OWN_NODES, RunningTestnet, started
 from testnet.chaos.plan import draw_rounds
 from testnet.chaos.report import Report
 from testnet.chaos.run import run_chaos
@@ -22,11 +22,11 @@ from testnet.faults.schedule import Schedule
 
 SEED = 5
 MINUTES = 0.5
-"""Of each; `make chaos` takes ten."""
+"""Minutes of each part; `make chaos` takes ten."""
 
 
 def run(minutes: float = MINUTES) -> list[Result]:
-    """So many minutes with faults, and as many without."""
+    """Run so many minutes with faults, and as many without."""
     with folder() as place:
         calm = _play(place / "calm", (), minutes)
         chaos = _play(place / "chaos", draw_rounds(OWN_NODES, 60 * minutes, SEED), minutes)
@@ -37,13 +37,13 @@ class Silent:
     """Shows nothing."""
 
     def show(self, done: int, total: int, text: str) -> None:
-        """See `testnet.chaos.run.Shows`."""
+        """Show nothing."""
 
 
 def _play(place: Path, schedule: Schedule, minutes: float) -> Report:
     network = LocalNetwork(place)
     with started(network, OWN_NODES) as line:
-        return run_chaos(Ground(network, OWN_NODES, line), SEED, 60 * minutes, schedule, Silent(), Interrupts())
+        return run_chaos(RunningTestnet(network, OWN_NODES, line), SEED, 60 * minutes, schedule, Silent(), Interrupts())
 
 
 def _broken(chaos: Report, calm: Report) -> Figure:
@@ -88,7 +88,8 @@ def _completed(chaos: Report, calm: Report) -> Figure:
 
 
 def _share(name: str, ours: int, theirs: int, unit: str) -> Figure:
-    """How much comes to a good end, against calm; no goal, since it depends on the faults alone."""
+    """Return the share of the traffic that succeeds, against calm; it has no goal, since it depends on the faults
+    alone."""
     share = round(ours / max(1, theirs), 3)
     reference = Reference("without faults", float(theirs), unit)
     return Figure(name, *(share,) * 3, "times the reference", reference, "none", True, {f"ours, {unit}": ours})

@@ -37,12 +37,12 @@ def _identity(name: str) -> Identity:
 
 
 def member(index: int) -> str:
-    """The name of a node of the crowd."""
+    """Return the name of a node of the crowd."""
     return f"n{index}.nec"
 
 
 def directory(count: int, port: int) -> StaticDirectory:
-    """Of the server, which listens at `port`, and a crowd of so many that listen nowhere."""
+    """Return the directory of the server, which listens at `port`, and of `count` nodes that listen nowhere."""
     names: dict[str, tuple[Endpoint, ...]] = {member(index): () for index in range(count)}
     names[SERVER] = (Endpoint("127.0.0.1", port),)
     return StaticDirectory({name: _record(name, endpoints) for name, endpoints in names.items()})
@@ -95,16 +95,16 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """What became of a crowd's messages, one from each."""
+    """The outcome of a crowd's messages, one from each node."""
 
     seconds: float
-    """Until the last was acknowledged."""
+    """Seconds until the last was acknowledged."""
     failed: int
-    """Of the messages."""
+    """Messages that failed."""
 
 
 async def arrive(known: StaticDirectory, count: int, nursery: trio.Nursery, *, first: int = 0) -> Arrivals:
-    """That many nodes dial the server at once, each with a message. `first`: the number of the first."""
+    """Let `count` nodes dial the server at once, each with a message. `first`: the number of the first."""
     outcomes: list[NetEvent] = []
     done = trio.Event()
 
@@ -131,7 +131,8 @@ class Server:
         self.port = int(process.stdout.readline())
 
     async def report(self) -> dict[str, float]:
-        """Of its network's statistics, `messages` it has received, `senders` of those, `kib` of resident memory."""
+        """Return its network's statistics, the `messages` that it has received, their `senders`, and `kib` of resident
+        memory."""
         return await trio.to_thread.run_sync(self._report)
 
     def _report(self) -> dict[str, float]:
@@ -145,7 +146,7 @@ class Server:
 
 @contextmanager
 def server(count: int) -> Iterator[Server]:
-    """A server that knows a crowd of so many."""
+    """Yield a server that knows a crowd of so many."""
     command = [sys.executable, "-m", "bench.crowd", str(count)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:

@@ -25,13 +25,13 @@ SIZE = 1 << 30
 GOAL = 10.0
 """Milliseconds that the 99th percentile may be higher."""
 PAUSE_SECONDS = 0.002
-"""Between two requests, so that they fall on all moments of the flow."""
+"""Seconds between two requests, so that they meet all phases of the flow."""
 QUIET_REQUESTS = 500
 TARGET = f"{RECEIVER}@echo:echo:sys"
 
 
 def run() -> list[Result]:
-    """The 99th percentile of a request's round trip beside the flow, less the same without it."""
+    """Measure the 99th percentile of a request's round trip beside the flow, less the same without it."""
     with folder() as place, running(SENDER, RECEIVER) as net:
         file = place / "file.bin"
         make_file(file, SIZE)

@@ -16,11 +16,11 @@ NAME_DIGITS = 5
 
 _HEAP = 4096
 _RECEIVED = 1024
-"""Where a message is written: result<tuple<address, message>, …>."""
+"""The address where a message is written: result<tuple<address, message>, …>."""
 _BODY = _RECEIVED + 72
 """Pointer and length of a request's body (Component Model, Canonical ABI)."""
 _REQUEST = 2048
-"""Where the parameters of send-request lie: target at 0, request at 32, context at 88, blob at 100."""
+"""The address of the parameters of send-request: target at 0, request at 32, context at 88, blob at 100."""
 _BLOB = 3072
 
 _TARGET = "\n".join(
@@ -49,7 +49,7 @@ _NEXT = f"""
         (i32.eq (local.get $digit) (i32.const 57)) (i32.ge_u (local.get $at) (i32.const 16)))))
 {_TARGET}
     (i32.store8 (i32.const {_REQUEST + 32}) (i32.const 1)))"""
-"""Makes the request that passes on whatever is being handled: to the next guest, inheriting, no response expected."""
+"""Makes the request that passes on the message being handled: to the next guest, inheriting, no response expected."""
 
 _FRAME = """(module
   (import "nectar:process/standard@0.7.0" "receive" (func $host_receive (param i32)))
@@ -97,22 +97,22 @@ def _assembled(init: str, functions: str = "") -> bytes:
 
 
 def echo() -> bytes:
-    """Answers each request with its body and its blob, which it does not load."""
+    """Return a guest that answers each request with its body and its blob, which it does not load."""
     return _assembled("(loop $again (call $receive) (call $respond) (br $again))")
 
 
 def relay() -> bytes:
-    """Passes each request on to the guest with the next number, blob included."""
+    """Return a guest that passes each request on to the guest with the next number, blob included."""
     send = f"(call $send_request (i32.const {_REQUEST}))"
     return _assembled(f"(call $next (local.get $our)) (loop $again (call $receive) {send} (br $again))", _NEXT)
 
 
 def loader() -> bytes:
-    """Loads the blob of each request, and answers."""
+    """Return a guest that loads the blob of each request, and answers."""
     load = f"(call $get_blob (i32.const {_BLOB}))"
     return _assembled(f"(loop $again (call $receive) {load} (call $respond) (br $again))")
 
 
 def spinner() -> bytes:
-    """Never comes to an end."""
+    """Return a guest that never ends."""
     return _assembled("(loop $again (br $again))")

@@ -29,7 +29,7 @@ RUNS = 3
 
 
 def run() -> list[Result]:
-    """One dial after the other in one process, then the crowd against a process of its own."""
+    """Dial again and again in one process, then let the crowd dial a process of its own."""
     ours, theirs = in_turns(lambda: trio.run(_first_messages), _noise)
     milli = [1e3 * seconds for seconds in ours], [1e3 * seconds for seconds in theirs]
     one = ratio("handshake", *milli, ("two Noise handshakes in memory", "ms"), GOAL, at_most=True)

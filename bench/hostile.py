@@ -45,11 +45,11 @@ AFTER_GOAL = 50.0
 """MiB that it may have more, a minute after they have left."""
 AFTER_SECONDS = 60.0
 QUICK_SECONDS, QUICK_GOAL = 10.0, 200.0
-"""The same for whoever only wants to have a look: seconds, and MiB."""
+"""The goals of a quick run: seconds, and MiB."""
 WARM_SECONDS = 5.0
-"""That they have to come in."""
+"""Seconds in which the peers begin."""
 ATTACK_SECONDS = 600.0
-"""As long as they would stay."""
+"""Seconds of the attack."""
 ALONE, TOGETHER, OUTSTANDING, TURNS = 300, 3000, 64, 3
 """Requests one at a time, those 64 at a time, and how often."""
 TARGET = f"{RECEIVER}@echo:echo:sys"
@@ -62,10 +62,10 @@ _MORE_THAN_ONCE = ("never_acknowledges", "never_reads", "one_byte_missing", "tri
 
 @dataclass(slots=True)
 class _Load:
-    """What honest nodes had."""
+    """The results of honest nodes."""
 
     seconds: list[float] = field(default_factory=list)
-    """Of each request."""
+    """Seconds of each request."""
     rates: list[float] = field(default_factory=list)
     """Requests a second."""
 
@@ -76,7 +76,7 @@ class _Load:
 
 
 def run(after: float = AFTER_SECONDS) -> list[Result]:
-    """Without the peers, with them, and `after` so many seconds without them again."""
+    """Measure without the peers, with them, and again without them `after` so many seconds."""
     with running(SENDER, RECEIVER) as net:
         pid = net.pid(RECEIVER)
         assert pid is not None
@@ -93,7 +93,7 @@ def run(after: float = AFTER_SECONDS) -> list[Result]:
 
 
 def _ask(net: LocalTestnet, turns: int) -> _Load:
-    """Requests of a user of one node to a process of the other, and of a process to a process."""
+    """Send requests of a user of one node to a process of the other, and of a process to a process."""
     load = _Load()
     for _ in range(turns):
         with net.connect(SENDER) as client:
@@ -110,7 +110,7 @@ def _ask(net: LocalTestnet, turns: int) -> _Load:
 
 @contextmanager
 def _watched(pid: int) -> Iterator[list[int]]:
-    """The resident bytes of a process, as they are again and again within this."""
+    """Yield the resident bytes of a process, measured again and again within this."""
     seen, over = [resident_bytes(pid)], Event()
 
     def look() -> None:
@@ -128,7 +128,7 @@ def _watched(pid: int) -> Iterator[list[int]]:
 
 @contextmanager
 def _attacked(folder: Path) -> Iterator[None]:
-    """Within this there are the peers, in a process of their own."""
+    """Run the peers within this, in a process of their own."""
     command = [sys.executable, "-m", "bench.hostile", str(folder), str(ATTACK_SECONDS), str(SEED)]
     process = subprocess.Popen(command, start_new_session=True)
     try:
@@ -140,7 +140,7 @@ def _attacked(folder: Path) -> Iterator[None]:
 
 
 def _orders() -> list[Order]:
-    """Each kind, and some of them again."""
+    """Return an order of each kind, and some of them again."""
     kinds = [*BEHAVIOURS, *islice(cycle(_MORE_THAN_ONCE), PEERS - len(BEHAVIOURS))]
     return [
         Order(kind, REGISTRAR_NAME if kind in _REGISTRAR else RECEIVER, registrar=kind in _REGISTRAR) for kind in kinds
@@ -203,7 +203,7 @@ def _give_way() -> None:
 
 
 def main() -> None:
-    """The peers."""
+    """Run the peers."""
     _give_way()
     folder, seconds, seed = sys.argv[1:]
     with suppress(KeyboardInterrupt):

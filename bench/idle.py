@@ -21,7 +21,7 @@ RUNS = 3
 
 
 def run() -> list[Result]:
-    """In a process of its own each time, so that memory is what these sessions take."""
+    """Run each time in a process of its own, so that its memory is that of these sessions."""
     return [absolute("idle", [trio.run(_kib) for _ in range(RUNS)], "KiB a session", GOAL)]
 
 

@@ -21,7 +21,7 @@ TMPFS = Path("/dev/shm")
 
 @contextlib.contextmanager
 def running(*names: str, where: Path | None = None) -> Iterator[LocalTestnet]:
-    """A fresh testnet in a temporary folder below `where` (default: a tmpfs where there is one)."""
+    """Yield a fresh testnet in a temporary folder below `where` (default: a tmpfs where there is one)."""
     with folder(where) as place, LocalTestnet(place / "net") as net:
         net.start(names)
         yield net
@@ -29,7 +29,7 @@ def running(*names: str, where: Path | None = None) -> Iterator[LocalTestnet]:
 
 @contextlib.contextmanager
 def folder(where: Path | None = None) -> Iterator[Path]:
-    """A temporary folder, on a tmpfs where there is one."""
+    """Yield a temporary folder, on a tmpfs where there is one."""
     if where is None and os.access(TMPFS, os.W_OK):
         where = TMPFS
     with tempfile.TemporaryDirectory(prefix="nectar-bench-", dir=where) as place:
@@ -37,7 +37,7 @@ def folder(where: Path | None = None) -> Iterator[Path]:
 
 
 def make_file(path: Path, size: int) -> Path:
-    """A file of `size` bytes, a multiple of 16 MiB, that do not compress."""
+    """Write a file of `size` bytes, a multiple of 16 MiB, that do not compress."""
     with path.open("wb") as file:
         for _ in range(size >> 24):
             file.write(os.urandom(1 << 24))
@@ -45,7 +45,7 @@ def make_file(path: Path, size: int) -> Path:
 
 
 def send_file(net: LocalTestnet, file: Path, receiver: str) -> float:
-    """Seconds for the whole command that sends `file` from send.nec to `receiver`."""
+    """Return the seconds of the whole command that sends `file` from send.nec to `receiver`."""
     inbox = net.place(receiver).drives / "file_transfer:sys" / "inbox"
     shutil.rmtree(inbox, ignore_errors=True)
     begin = time.perf_counter()
@@ -57,7 +57,8 @@ def send_file(net: LocalTestnet, file: Path, receiver: str) -> float:
 
 
 def ping(net: LocalTestnet, target: str, count: int, size: int = 100, **more: int) -> float:
-    """Seconds for one request and its response, from the Wasm process ping on send.nec to `target`; see ping.zig."""
+    """Return the seconds of one request and its response, from the Wasm process ping on send.nec to `target`; see
+    ping.zig."""
     run = {"Run": {"target": target, "count": count, "size": size, **more}}
     begin = time.perf_counter()
     answer = net.message(SENDER, "our@ping:echo:sys", json.dumps(run), timeout=600)
@@ -67,7 +68,7 @@ def ping(net: LocalTestnet, target: str, count: int, size: int = 100, **more: in
 
 
 def program(name: str, *arguments: str) -> float:
-    """What the reference program `bench.reference NAME` prints: a number."""
+    """Return the number that the reference program `bench.reference NAME` prints."""
     command = [sys.executable, "-m", "bench.reference", name, *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout)

@@ -19,16 +19,16 @@ GOAL = 10.0
 SPINNING = 4
 MESSAGES = 1_000
 PAUSE_SECONDS = 0.001
-"""Between two messages, so that each finds the node as it is when nothing goes on but spinning."""
+"""Seconds between two messages, so that each meets a node that does nothing but spin."""
 SETTLING_SECONDS = 0.2
-"""For the spinning guests to become known as such."""
+"""Seconds until the node knows the spinning guests as such."""
 CORES_GOAL = 0.9
 """Times the cores that two processes use which do nothing but spin."""
 CORES_SECONDS = 1.0
 
 
 def run() -> list[Result]:
-    """The 99th percentile of an echo's round trip while four guests spin, less the same without them."""
+    """Measure the 99th percentile of an echo's round trip while four guests spin, less the same without them."""
     spinning, quiet = in_turns(lambda: _percentile(SPINNING), lambda: _percentile(0))
     more = [with_them - without for with_them, without in zip(spinning, quiet, strict=True)]
     reference = Reference("the 99th percentile without them", round(statistics.median(quiet), 3), "ms")
@@ -44,7 +44,7 @@ def _percentile(spinning: int) -> float:
 
 
 def _cores_of_guests() -> float:
-    """Seconds of CPU time for each second that passes while two guests spin."""
+    """Return the seconds of CPU time in each second while two guests spin."""
     return trio.run(_spin)
 
 
@@ -64,7 +64,7 @@ async def _spin() -> float:
 
 
 def _cores_of_processes() -> float:
-    """The same of two processes."""
+    """Return the same for two processes."""
     spin = f"import time; end = time.perf_counter() + {CORES_SECONDS}\nwhile time.perf_counter() < end: pass"
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     processes = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(2)]

@@ -44,7 +44,8 @@ LARGE_BYTES, LARGE_COUNT = 1 << 20, 500
 
 
 def run() -> list[Result]:
-    """Against a ping-pong of two bare trio tasks over memory channels; with large bodies, of two that share nothing."""
+    """Compare with a ping-pong of two bare trio tasks over memory channels; with large bodies, of two that share
+    nothing."""
     target = "our@echo:echo:sys"
     with running(SENDER) as net:
         seconds = in_turns(

@@ -30,17 +30,17 @@ GOAL = 0.004
 """Times the round trips of a bare trio TCP loop, which passes all that are outstanding in one go: two thousand a second
 where that makes half a million."""
 GOAL_MILLISECONDS = 0.5
-"""Of one look-up: two thousand a second."""
+"""Milliseconds of one look-up: two thousand a second."""
 GOAL_START_SECONDS = 5.0
 
 
 def name_of(number: int) -> str:
-    """The name of the registrar's names with that number."""
+    """Return the name of that number in the registrar."""
     return f"node-{number}.nec"
 
 
 def run() -> list[Result]:
-    """The figures."""
+    """Measure the look-ups."""
     with folder() as place:
         net = LocalTestnet(place / "net")
         empty = LocalTestnet(place / "empty")
@@ -60,7 +60,7 @@ def run() -> list[Result]:
 
 
 def _fill(net: LocalTestnet) -> None:
-    """Lay down a registrar's key and its names, as if it had granted them."""
+    """Write a registrar's key and its names, as if it had granted them."""
     place = net.place(REGISTRAR_NAME)
     place.create()
     registrar, owner = (Identity(REGISTRAR_NAME, os.urandom(32)) for _ in range(2))

@@ -47,12 +47,12 @@ TITLES = {
     "sim_crowd_memory": "each of 100 nodes in one simulation",
     "sim_crowd_boot": "the same, to boot",
 }
-"""What a figure is of, in words; one that is not here is called by its name."""
+"""The titles of figures, in words; one without a title is called by its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What figures depend on beside the code."""
+    """What figures depend on besides the code."""
 
     processor: str
     cores: int
@@ -64,7 +64,7 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """The one that this runs on."""
+    """Return the machine that this runs on."""
     return Machine(
         _processor(Path("/proc/cpuinfo")) or platform.machine(),
         os.cpu_count() or 1,
@@ -81,12 +81,12 @@ def _processor(information: Path) -> str | None:
 
 
 def today() -> date:
-    """In UTC, so that the page does not depend on where the machine is."""
+    """Return the date in UTC, so that the page does not depend on where the machine is."""
     return datetime.now(UTC).date()
 
 
 def section(results: Iterable[Result], machine: Machine, taken: date) -> str:
-    """The section: when and where, then a table with a row for each figure."""
+    """Return the section: when and where, then a table with a row for each figure."""
     rows = [_row(result) for result in results]
     head = ["| figure | value (least to greatest) | against | goal |", "|---|---|---|---|"]
     return "\n".join(["## Figures", "", f"Taken on {taken.isoformat()}: {machine}.", "", *head, *rows])
@@ -103,7 +103,7 @@ def _row(result: Result) -> str:
 
 
 def replaced(page: str, figures: str) -> str:
-    """The page with this section instead of its own. Raises ValueError if it does not say where that is."""
+    """Return the page with this section instead of its own. Raises ValueError if the page does not mark the place."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):

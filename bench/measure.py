@@ -1,4 +1,4 @@
-"""What a figure is, and how it is taken: in turns with its reference, at least five times."""
+"""Figures, and how they are measured: alternating with their reference, at least five times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RUNS = 5
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What a figure was measured against."""
+    """The reference of a figure."""
 
     name: str
     median: float
@@ -47,7 +47,7 @@ Result = Figure | Skipped
 
 
 def in_turns(*subjects: Callable[[], float], runs: int = RUNS) -> list[list[float]]:
-    """Each subject's values: A B A B …, after one turn that is not counted."""
+    """Return each subject's values: A B A B …, after one turn that is not counted."""
     for subject in subjects:
         subject()
     values: list[list[float]] = [[] for _ in subjects]
@@ -66,7 +66,8 @@ def ratio(
     *,
     at_most: bool = False,
 ) -> Figure:
-    """Our values against those of a reference, given as (name, unit), pair by pair; `goal` is the least good ratio."""
+    """Return our values against those of a reference, given as (name, unit), pair by pair; `goal` is the least good
+    ratio."""
     ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
     median = statistics.median(ratios)
     label, unit = reference
@@ -92,7 +93,7 @@ def absolute(
     *,
     at_least: bool = False,
 ) -> Figure:
-    """Values that are to stay below `goal`, or above it, in their own unit."""
+    """Return the figure of values that are to stay below `goal`, or above it, in their own unit."""
     median = statistics.median(values)
     bounds = (round(min(values), 3), round(max(values), 3))
     side, met = ("least", median >= goal) if at_least else ("most", median <= goal)
@@ -100,7 +101,7 @@ def absolute(
 
 
 def resident_kib(pid: int | None = None) -> int:
-    """Resident memory of a process, in KiB; None: of this one."""
+    """Return the resident memory of a process in KiB; None: of this one."""
     for line in Path(f"/proc/{'self' if pid is None else pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1])

@@ -1,4 +1,4 @@
-"""What the figures are measured against: bare trio, with nothing of ours. Each program prints one number.
+"""The references of the figures: bare trio, without our code. Each program prints one number.
 
 Run as `python -m bench.reference NAME …`, always in a process of its own.
 """
@@ -22,7 +22,7 @@ TAG_BYTES = 16
 
 
 async def channels(count: str) -> float:
-    """Seconds for one round trip between two tasks over memory channels."""
+    """Return the seconds for one round trip between two tasks over memory channels."""
     to_echo, at_echo = trio.open_memory_channel[bytes](math.inf)
     to_ping, at_ping = trio.open_memory_channel[bytes](math.inf)
 
@@ -42,8 +42,8 @@ async def channels(count: str) -> float:
 
 
 async def channels_copying(count: str, size: str) -> float:
-    """The same with so many bytes, each copied when it leaves a task and when it enters one, as between tasks that
-    share no memory."""
+    """Return the seconds of the same with so many bytes, each copied when it leaves a task and when it enters one, as
+    between tasks that share no memory."""
     to_echo, at_echo = trio.open_memory_channel[bytes](math.inf)
     to_ping, at_ping = trio.open_memory_channel[bytes](math.inf)
     at_home, away = bytearray(int(size)), bytearray(int(size))
@@ -65,7 +65,7 @@ async def channels_copying(count: str, size: str) -> float:
 
 
 async def tcp_echo(count: str) -> float:
-    """Seconds for one round trip of 100 bytes over loopback TCP to another process."""
+    """Return the seconds for one round trip of 100 bytes over loopback TCP to another process."""
     server = _start("echo_server")
     try:
         stream = await _connect(server)
@@ -82,7 +82,7 @@ async def tcp_echo(count: str) -> float:
 
 
 async def tcp_requests(count: str, outstanding: str) -> float:
-    """Round trips a second over loopback TCP to another process, so many at once, of 100 bytes each."""
+    """Return round trips a second over loopback TCP to another process, so many at once, of 100 bytes each."""
     server = _start("echo_server")
     try:
         stream = await _connect(server)
@@ -102,7 +102,7 @@ async def tcp_requests(count: str, outstanding: str) -> float:
 
 
 async def tcp_window(count: str, outstanding: str) -> float:
-    """Seconds for one of the same round trips while so many are under way; each frame is sent by itself."""
+    """Return the seconds for one of the same round trips while so many are under way; each frame is sent by itself."""
     server = _start("frame_server")
     try:
         stream = await _connect(server)
@@ -122,7 +122,7 @@ async def tcp_window(count: str, outstanding: str) -> float:
 
 
 async def tcp_blob(size: str, count: str) -> float:
-    """Seconds for one blob of so many bytes to be in the other process's memory, over loopback TCP."""
+    """Return the seconds for one blob of so many bytes to be in the other process's memory, over loopback TCP."""
     server = _start("blob_server", size)
     try:
         stream = await _connect(server)
@@ -138,7 +138,7 @@ async def tcp_blob(size: str, count: str) -> float:
 
 
 async def aead(size: str, count: str) -> float:
-    """Seconds for encrypting so many bytes in records of 64 KiB, while another process decrypts as many."""
+    """Return the seconds for encrypting so many bytes in records of 64 KiB, while another process decrypts as many."""
     other = _start("aead_other", size, count)
     assert other.stdout is not None
     try:
@@ -156,7 +156,7 @@ async def aead(size: str, count: str) -> float:
 
 
 async def aead_other(size: str, count: str) -> float:
-    """Decrypt so many bytes, from the moment on that this says it is ready."""
+    """Decrypt so many bytes, and say first that it is ready."""
     cipher, nonce = ChaCha20Poly1305(bytes(32)), bytes(12)
     record, into = cipher.encrypt(nonce, bytes(RECORD), None), bytearray(RECORD)
     print("ready", flush=True)
@@ -169,7 +169,7 @@ async def aead_other(size: str, count: str) -> float:
 
 
 async def tcp_file(source: str, target: str) -> float:
-    """Seconds from opening a file to the other process having written all of it, over loopback TCP."""
+    """Return the seconds from opening a file to the other process having written all of it, over loopback TCP."""
     server = _start("file_server", target)
     try:
         begin = time.perf_counter()

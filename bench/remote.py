@@ -28,7 +28,7 @@ again, values built without a named tuple's constructor, members of enumerations
 delegate left out where the names of things did not suffer.
 
 Tried and taken back. Polling the socket for 50, 100 or 200 microseconds before waiting for it: 254 to 316 became 440,
-since whoever polls keeps the other from the core that they share. Delayed acknowledgements: together with two of the
+since the polling one keeps the other from the core that they share. Delayed acknowledgements: together with two of the
 above they gave a twentieth, and would make a lost connection report messages as Offline that had arrived.
 """
 
@@ -47,7 +47,7 @@ WINDOW_COUNT = 10_000
 
 
 def run() -> list[Result]:
-    """Against bare trio TCP between two OS processes: an echo, and as many frames of the same size under way."""
+    """Compare with bare trio TCP between two OS processes: an echo, and as many frames of the same size under way."""
     target = f"{RECEIVER}@echo:echo:sys"
     with running(SENDER, RECEIVER) as net:
         ours, theirs, our_window, their_window = in_turns(

@@ -41,7 +41,7 @@ class Rig:
         self._answered = trio.Event()
 
     def start(self, name: str, wasm: bytes) -> ProcessId:
-        """A new process; it has not run yet."""
+        """Make a new process; it has not run yet."""
         process = ProcessId(name, PACKAGE, PUBLISHER)
         program = self._programs.get(wasm) or self._programs.setdefault(wasm, self.engine.load(wasm))
         self.machine.handle(Start(Launch(process, program, ON_EXIT_NONE, public=True), ()), 0.0)
@@ -70,7 +70,7 @@ class Rig:
         return self._taken(token)
 
     async def ask_runner(self, target: ProcessId, body: bytes) -> Arrival:
-        """The same while the runner runs."""
+        """Send a request and return its outcome, while the runner runs."""
         token = self.send(target, body, now=trio.current_time())
         self.runner.turn()
         while token not in self._answers:
@@ -94,7 +94,7 @@ class Rig:
 
     @property
     def can_run(self) -> bool:
-        """See `kernel.runner.Runnable`, here and below."""
+        """Whether a process can run (`kernel.runner.Runnable`)."""
         return self.machine.can_run
 
     def run(self, now: float, polls: int) -> None:
@@ -102,7 +102,7 @@ class Rig:
         self.machine.run(now, polls)
 
     def next_deadline(self) -> float | None:
-        """When there is something to do."""
+        """Return when there is something to do."""
         return self.machine.next_deadline()
 
     def on_timer(self, now: float) -> None:
@@ -110,17 +110,17 @@ class Rig:
         self.machine.handle(Tick(), now)
 
     def take_busy(self) -> Guest | None:
-        """A guest for another thread."""
+        """Return a guest for another thread."""
         return self.machine.take_busy()
 
     def polled(self, guest: Guest, poll: Poll, now: float) -> None:
-        """It is back."""
+        """Take a guest back."""
         self.machine.polled(guest, poll, now)
 
 
 @contextmanager
 def rig() -> Iterator[Rig]:
-    """A rig with an engine of its own."""
+    """Yield a rig with an engine of its own."""
     engine = Engine(None, replayable=False)
     try:
         yield Rig(engine)
@@ -129,5 +129,5 @@ def rig() -> Iterator[Rig]:
 
 
 def number(index: int) -> str:
-    """The process name of a relay."""
+    """Return the process name of a relay."""
     return f"{index:05d}"

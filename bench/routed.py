@@ -15,7 +15,7 @@ ROUTER, HIDDEN = "router.nec", "hidden.nec"
 
 
 def run() -> list[Result]:
-    """Two transfers from the same node, in turns."""
+    """Measure two transfers from the same node, in turns."""
     with folder() as place, running(SENDER, RECEIVER, ROUTER) as net:
         net.add(HIDDEN, BootOptions(routers=(ROUTER,)))
         file = make_file(place / "file.bin", SIZE)

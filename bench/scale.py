@@ -31,7 +31,8 @@ RUNS = 3
 
 
 def run() -> list[Result]:
-    """In a process of its own each time, so that memory is what these processes take; the ring of trio tasks too."""
+    """Run each time in a process of its own, so that its memory is that of these processes; so does the ring of trio
+    tasks."""
     ours, theirs = [], []
     for _ in range(RUNS):
         ours.append(_measure("guests"))
@@ -78,7 +79,7 @@ def _guests() -> dict[str, float]:
 
 
 def _laps(bench: Rig) -> float:
-    """Seconds of CPU time for LAPS requests, each passed on by every guest and answered by the last."""
+    """Return the seconds of CPU time of LAPS requests, each passed on by every guest and answered by the last."""
     first = next(iter(bench.machine.kernel.processes))
     bench.ask(first, b"")
     begin = time.process_time()

@@ -34,7 +34,7 @@ SPEED_GOAL = 100.0
 real one."""
 SPEED_NODES, SPEED_SEEDS = 5, 6
 SEEDS_GOAL = 300.0
-"""In a minute, on two cores."""
+"""Seeds a minute, on two cores."""
 SMALL = (
     "chains",
     "file_transfer",
@@ -58,12 +58,12 @@ CROWD_RUNS = 3
 
 
 def run() -> list[Result]:
-    """Speed of one network, of many, and what a large one takes."""
+    """Measure the speed of one network, of many, and what a large one takes."""
     return [_speed(), _seeds(), *_crowd()]
 
 
 def _speed() -> Result:
-    """The scenario file_transfer between five nodes, with the faults of each seed; and between two."""
+    """Measure the scenario file_transfer between five nodes, with the faults of each seed, and between two."""
     programs = Programs()
     five, two = in_turns(lambda: _virtual(programs, SPEED_NODES), lambda: _virtual(programs, 2))
     unit = "virtual seconds a second of CPU time"
@@ -79,7 +79,7 @@ def _virtual(programs: Programs, nodes: int) -> float:
 
 
 def _seeds() -> Result:
-    """Runs of all small scenarios in turn, in two processes; and in one."""
+    """Measure runs of all small scenarios in turn, in two processes and in one."""
     with Workers(2) as both, Workers(1) as alone:
         two, one = in_turns(lambda: _per_minute(both), lambda: _per_minute(alone), runs=SWEEPS)
     unit = "seeds a minute"
@@ -103,7 +103,7 @@ def _plans() -> Iterator[Plan]:
 
 
 def _crowd() -> list[Result]:
-    """A hundred nodes in a process of its own each time; beside a node that is a process."""
+    """Measure a hundred nodes in a process of its own each time, beside a node that is a process."""
     ours, theirs = [], []
     for _ in range(CROWD_RUNS):
         done = subprocess.run([sys.executable, "-m", "bench.sim"], check=True, capture_output=True, text=True)
@@ -127,7 +127,7 @@ def _crowd_figure(
 
 
 def _simulated() -> dict[str, float]:
-    """What each of CROWD nodes takes; its program has been compiled before."""
+    """Return what each of CROWD nodes takes; its program has been compiled before."""
     chance, lab = Random(0), SimLab(Simulation(0, Programs()))
     lab.boot(NodePlan("first.nec", ("hello",)))
     names = [f"n{number}.nec" for number in range(CROWD)]
@@ -151,7 +151,7 @@ def _simulated() -> dict[str, float]:
 
 
 def _real_node() -> dict[str, float]:
-    """The same of a process, once it has booted."""
+    """Return what a node that is a process takes, once it has booted."""
     with running() as net:
         begin = time.perf_counter()
         net.add(SENDER)

@@ -1,8 +1,4 @@
-"""`start`: from the wish to start a process to its first message handled, its code compiled already.
-
-That is instantiation, which is Wasmtime's and is measured beside it, and what the node adds: the process's record, the
-message's way in and the answer's way out.
-"""
+"""`start`: from the order to start a process to its first message handled, with its code compiled already."""
 
 from __future__ import annotations
 
@@ -23,7 +19,7 @@ _MEMORY_BYTES = 1 << 20
 
 
 def run() -> list[Result]:
-    """Both as the mean of COUNT starts, one after the other."""
+    """Measure both as the mean of COUNT starts, one after the other."""
     with rig() as bench:
         program = bench.engine.load(echo())
         whole, bare = in_turns(lambda: _whole(bench), lambda: _bare(program))
@@ -33,7 +29,7 @@ def run() -> list[Result]:
 
 
 def _whole(bench: Rig) -> float:
-    """Milliseconds from the start of a process to its answer."""
+    """Return the milliseconds from the start of a process to its answer."""
     begin = time.perf_counter()
     for index in range(COUNT):
         process = bench.start(f"start{index}", echo())
@@ -43,7 +39,7 @@ def _whole(bench: Rig) -> float:
 
 
 def _bare(program: Program) -> float:
-    """Milliseconds from the start of a guest to its waiting for a message."""
+    """Return the milliseconds from the start of a guest until it waits for a message."""
     config = GuestConfig(Address(OUR, ProcessId("bare", PACKAGE, PUBLISHER)), _MEMORY_BYTES)
     begin = time.perf_counter()
     for _ in range(COUNT):

@@ -24,11 +24,12 @@ from bench.measure import Result, in_turns, ratio
 TCP_GOAL, CIPHER_GOAL = 0.4, 0.5
 SIZE = 32 << 20
 COUNT = 14
-"""Nothing is received before all are sent, so they queue: less than 512 MiB together, which is what a queue holds."""
+"""The number of requests. None is received before all are sent, so they queue: less than 512 MiB together, the bound of
+a queue."""
 
 
 def run() -> list[Result]:
-    """Requests of ping to a ping on the other node, each with a blob, which its answer does not carry."""
+    """Send requests from ping to a ping on the other node, each with a blob, which its answer does not carry."""
     target = f"{RECEIVER}@ping:echo:sys"
     with running(SENDER, RECEIVER) as net:
         seconds = in_turns(

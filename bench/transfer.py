@@ -37,7 +37,7 @@ CIPHER = "chacha20-poly1305@openssh.com"
 
 
 def run() -> list[Result]:
-    """All that concerns a transfer."""
+    """Measure all figures of a transfer."""
     with folder() as place, running(SENDER, RECEIVER) as net:
         file = place / "file.bin"
         make_file(file, SIZE)
@@ -64,7 +64,7 @@ def run() -> list[Result]:
 
 
 def _resident(net: LocalTestnet) -> dict[str, float]:
-    """MiB of each node now."""
+    """Return the MiB of each node now."""
     return {name: _status_mib(net, name, "VmRSS") for name in (SENDER, RECEIVER)}
 
 
@@ -76,7 +76,7 @@ def _status_mib(net: LocalTestnet, name: str, field: str) -> float:
 
 
 def _memory(net: LocalTestnet, before: dict[str, float]) -> list[Result]:
-    """The highest that each node came to, over all transfers."""
+    """Return the highest memory of each node, over all transfers."""
     results: list[Result] = []
     for name, resident in before.items():
         grown = round(_status_mib(net, name, "VmHWM") - resident, 1)
@@ -89,7 +89,7 @@ def _memory(net: LocalTestnet, before: dict[str, float]) -> list[Result]:
 
 
 def _on_disk(file: Path, tcp_speeds: list[float]) -> list[Result]:
-    """The same from and to the disk of the current folder; no goal."""
+    """Measure the same from and to the disk of the current folder; without a goal."""
     if TMPFS not in file.parents:
         return []
     with folder(Path.cwd()) as place, running(SENDER, RECEIVER, where=Path.cwd()) as net:
@@ -139,7 +139,7 @@ class _Sshd:
         return shutil.which("scp") is not None and os.access(cls._program(), os.X_OK) and os.geteuid() == 0
 
     def copy(self, source: Path, target: Path) -> float:
-        """Seconds for the whole scp command."""
+        """Return the seconds of the whole scp command."""
         options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
         command = ["scp", "-q", "-c", CIPHER, "-P", str(self._port), "-i", str(self._key), *options]
         begin = time.perf_counter()

@@ -1,7 +1,8 @@
-"""`python -m testnet.demo [FILE] [--keep]`: a file goes from send.nec to recv.nec, and what happens when things break.
+"""`python -m testnet.demo [FILE] [--keep]`: sends a file from send.nec to recv.nec, and shows what happens when things
+break.
 
 Everything is real: three nodes as operating system processes in a temporary folder, the command line that a user would
-type, and the links of a testnet between them. The exit code is 1 if any of the steps did not hold.
+type, and the links of a testnet between them. The exit code is 1 if a step failed.
 """
 
 from __future__ import annotations
@@ -45,13 +46,13 @@ IN_FLIGHT_LIMIT = 16 * 1024 * 1024
 cut; what was acknowledged must not be sent again."""
 
 _FRAMING = 0.02
-"""What records and frames add to the bytes of a file, at most, as a share."""
+"""The most that records and frames add to the bytes of a file, as a share."""
 
 _BLOCK = 4 * 1024 * 1024
 
 
 class DemoFailed(Exception):
-    """A step did not hold; the message says what was expected."""
+    """A step failed; the message says what was expected."""
 
 
 @dataclass(slots=True)
@@ -64,13 +65,13 @@ class Demo:
     rows: list[tuple[str, str]] = field(default_factory=list)
 
     def start(self) -> None:
-        """A registrar and two nodes, which reach each other through the links."""
+        """Start a registrar and two nodes, which reach each other through the links."""
         began = time.monotonic()
         self.nodes.start((SENDER, RECEIVER))
         self._record("testnet", f"registrar and 2 nodes ready after {output.duration(time.monotonic() - began)}")
 
     def transfer(self, file: Path) -> None:
-        """The file arrives, byte for byte."""
+        """Send a file, and check that it arrives byte for byte."""
         _heading(f"1. {file.name} ({output.size(file.stat().st_size)}) goes from {SENDER} to {RECEIVER}")
         result = self._send(file)
         check_equal(file, Path(result["host_path"]))
@@ -81,7 +82,8 @@ class Demo:
         self._record("BLAKE3", result["hash"])
 
     def transfer_with_cut(self, file: Path) -> None:
-        """A connection breaks on its way; the file arrives all the same, and what had arrived is not sent again."""
+        """Send a file, break its connection on the way, and check that the file arrives and that what had arrived is
+        not sent again."""
         size = file.stat().st_size
         byte = size * 2 // 3  # so that its second connection, which carries what is left, comes to no such byte
         _heading(f"2. The TCP connection is cut at byte {byte:,}, while another {output.size(size)} are sent")
@@ -101,7 +103,7 @@ class Demo:
         self._record("sent twice", f"{output.size(again)} at most, framing included (what was in flight)")
 
     def offline(self) -> None:
-        """A Wasm process asks one on a node that has stopped, and is told so."""
+        """Let a Wasm process ask one on a node that has stopped, and check that it is told Offline."""
         _heading(f"3. {RECEIVER} stops, and a process on {SENDER} sends it a request")
         self.nodes.stop(RECEIVER)
         body = json.dumps({"Ask": {"node": RECEIVER, "name": "the demo", "timeout": ASK_TIMEOUT}})
@@ -116,7 +118,7 @@ class Demo:
         self._record("Offline", f"{SENDER}'s process was told so after {output.duration(seconds)}")
 
     def _connections(self) -> int:
-        """That have been made between the two, whoever dialed."""
+        """Return how many connections have been made between the two, in either direction."""
         return sum(self.links.counts(*ends).connections for ends in ((SENDER, RECEIVER), (RECEIVER, SENDER)))
 
     def _logged(self, word: str) -> str:
@@ -193,7 +195,7 @@ def _testnet(folder: Path, keep: bool) -> Iterator[tuple[LocalTestnet, LoopbackL
 
 
 def run(file: Path | None, size: int, keep: bool) -> None:
-    """All steps, in a temporary folder; raises DemoFailed and NodeError."""
+    """Run all steps, in a temporary folder; raises DemoFailed and NodeError."""
     began = time.monotonic()
     with _folder(keep) as folder, _testnet(folder, keep) as (nodes, links):
         demo = Demo(folder, nodes, links)

@@ -1,1 +1,1 @@
-"""Faults drawn from a seed on a running testnet, while files and requests go between its nodes; and what came of it."""
+"""Faults drawn from a seed on a running testnet, under traffic of files and requests, and a report of the results."""

@@ -1,7 +1,7 @@
-"""A thread for each node that keeps its witness asking the others, and reads what it has seen.
+"""Threads that keep each node's witness asking the others, and read its reports.
 
-A witness knows its runs for as long as its node lives. So every look at its report may be the last one; what a node had
-asked since that look is known to nobody when it is killed.
+A witness remembers its runs as long as its node lives. So each look at its report may be the last one, and requests
+after that look are lost to the count when the node is killed.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from testnet.model.lab import PACKAGES
 PROCESS = "witness:witness:sys"
 PACKAGE = PACKAGES / "witness" / "pkg"
 RUN_SECONDS = 5.0
-"""How long a run sends requests."""
+"""Seconds for which a run sends requests."""
 GAP_MS = 50
-"""Between two requests of a node."""
+"""Milliseconds between two requests of a node."""
 TIMEOUT = 6
 """Seconds that a request may take."""
 MAX_RUNS = 20
-"""After which a witness is to forget them."""
+"""Runs after which a witness is told to forget them."""
 _START_PATIENCE = 60.0
 _ANSWER_SECONDS = 30
-"""Of a witness to its user."""
+"""Seconds for a witness to answer its user."""
 
 
 class OutOfPatience(Exception):
-    """Nobody waits any longer."""
+    """The time for outcomes is over."""
 
 
 class Author:
     """The requests of one node."""
 
-    def __init__(self, stage: Context, name: str) -> None:
-        self._stage = stage
+    def __init__(self, context: Context, name: str) -> None:
+        self._context = context
         self._name = name
-        self._chance = Random(f"{stage.seed}/requests/{name}")
+        self._chance = Random(f"{context.seed}/requests/{name}")
         self._number = 0
         self._wanted: dict[str, int] = {}
         """Runs of this life that have begun, and how many requests each has."""
@@ -53,16 +53,16 @@ class Author:
         """The witness there is ours."""
 
     def run(self) -> None:
-        """Until nothing new is to begin, it has asked somebody, and all outcomes are there."""
-        while not self._stage.has_no_patience():
-            pid = self._stage.network.place(self._name).owner()
+        """Ask until the run is finishing, at least one run was asked, and all outcomes are there."""
+        while not self._context.has_no_patience():
+            pid = self._context.network.place(self._name).owner()
             try:
-                with self._stage.network.connect(self._name) as client:
+                with self._context.network.connect(self._name) as client:
                     self._prepare(client)
                     self._live(client)
                 return
             except NodeGone:
-                self._fold("died" if self._stage.has_ended(self._name, pid) else "lost")
+                self._fold("died" if self._context.has_ended(self._name, pid) else "lost")
             except OutOfPatience:
                 break
             except NodeError as error:
@@ -70,19 +70,19 @@ class Author:
             if not self._may_begin() and not self._wanted:
                 return
             time.sleep(0.1)
-        self._fold("abandoned" if self._stage.abandoned else "lost")
+        self._fold("abandoned" if self._context.abandoned else "lost")
 
     def check(self) -> None:
-        """See that the node has asked anything, if there was time for it."""
-        if not self._number and not self._stage.hurried.is_set() and not self._stage.gone:
-            self._stage.report.problems.append(f"{self._name} has asked nobody: {self._failure}")
+        """Check that the node has asked anything, if there was time for it."""
+        if not self._number and not self._context.hurried.is_set() and not self._context.gone:
+            self._context.report.problems.append(f"{self._name} has asked nobody: {self._failure}")
 
     def sent(self) -> int:
-        """Requests of this life, as far as is known."""
+        """Return the requests of this life, as far as they are known."""
         return sum(int(row["sent"]) for row in self._rows())
 
     def _prepare(self, client: ControlClient) -> None:
-        """See that a witness runs, and knows of nothing before this life."""
+        """Check that a witness runs, and that it knows of nothing before this life."""
         if self._wanted:
             return  # the connection was lost, and not the node
         rows = client.request("ps").get("processes", ())
@@ -92,7 +92,7 @@ class Author:
         self._ask(client, "Forget")
 
     def _live(self, client: ControlClient) -> None:
-        while not self._stage.has_no_patience():
+        while not self._context.has_no_patience():
             self._look(client)
             complete = self._complete()
             if complete and (not self._may_begin() or len(self._wanted) >= MAX_RUNS):
@@ -107,12 +107,12 @@ class Author:
 
     def _may_begin(self) -> bool:
         """Whether there is to be one more run: at the end too, on a node so slow that it has asked nobody yet."""
-        return not self._stage.finishing.is_set() or not (self._number or self._stage.hurried.is_set())
+        return not self._context.finishing.is_set() or not (self._number or self._context.hurried.is_set())
 
     def _begin(self, client: ControlClient) -> None:
-        run = f"{self._stage.seed}-{self._name}-{self._number}"
+        run = f"{self._context.seed}-{self._name}-{self._number}"
         self._number += 1
-        targets, path = self._stage.others(self._name), list[str]()
+        targets, path = self._context.others(self._name), list[str]()
         if len(targets) > 1 and self._chance.random() < 0.3:
             path = [self._chance.choice(targets)]
             targets = [each for each in targets if each not in path]
@@ -123,8 +123,8 @@ class Author:
         if begun == "Begun":
             self._wanted[run] = count * len(targets)
         elif begun is not None:
-            with self._stage.lock:
-                self._stage.report.problems.append(f"the witness on {self._name} refused a run: {begun}")
+            with self._context.lock:
+                self._context.report.problems.append(f"the witness on {self._name} refused a run: {begun}")
 
     def _look(self, client: ControlClient) -> None:
         answer = self._ask(client, "Report")
@@ -132,8 +132,8 @@ class Author:
             return
         report = answer["Report"]
         if self._wanted.keys() - {row["run"] for row in report["asked"]}:
-            with self._stage.lock:
-                self._stage.report.problems.append(f"the witness on {self._name} has ended while its node ran")
+            with self._context.lock:
+                self._context.report.problems.append(f"the witness on {self._name} has ended while its node ran")
             self._fold("lost")
         self._last = report
 
@@ -148,23 +148,24 @@ class Author:
         return [] if self._last is None else list(self._last["asked"])
 
     def _fold(self, missing: Fate) -> None:
-        """This life, or what its witness is to forget, is over."""
-        if missing == "lost" and self._stage.gone:
-            missing = "died"  # somebody has stopped the testnet, and its nodes with all that they waited for
-        with self._stage.lock:
+        """Add up the counts of this life, or of what its witness is about to forget."""
+        if missing == "lost" and self._context.gone:
+            missing = "died"  # the testnet was stopped from outside, and its nodes with all that they waited for
+        with self._context.lock:
             if self._last is not None:
-                self._stage.report.requests.add(self._name, self._last, missing)
+                self._context.report.requests.add(self._name, self._last, missing)
             if missing == "lost" and not self._all_sent():
-                self._stage.report.problems.append(f"the witness on {self._name} has not sent all its requests")
+                self._context.report.problems.append(f"the witness on {self._name} has not sent all its requests")
         self._last = None
         self._wanted.clear()
 
     def _ask(self, client: ControlClient, body: object) -> Any:
-        """The answer of the witness; None: there was none, as when the node was paused for long. Raises NodeGone."""
+        """Return the witness's answer, or None if there was none, as when the node was paused for long. Raises
+        NodeGone."""
         arguments = {"target": f"our@{PROCESS}", "timeout": _ANSWER_SECONDS, "blob": None, "mime": None}
         client.send("message", body=json.dumps(body), **arguments)
         while not client.has_answer(0.2):
-            if self._stage.has_no_patience():
+            if self._context.has_no_patience():
                 raise OutOfPatience
         answer = client.receive()
         return json.loads(answer["body"]) if answer.get("outcome") == "response" else None

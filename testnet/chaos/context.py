@@ -26,21 +26,21 @@ class Context:
     """A folder for files to send."""
     report: Report
     lifeline: int | None = None
-    """What a node ends with that is booted here (`testnet.real.lifeline`); None: it outlives us."""
+    """The lifeline of nodes that are booted here (`testnet.real.lifeline`); None: they outlive this process."""
     traces: TracePipes | None = None
-    """Of its nodes; None: they write none."""
+    """The traces of its nodes; None: they write none."""
     finishing: threading.Event = field(default_factory=threading.Event)
     """Set when nothing new is to begin."""
     hurried: threading.Event = field(default_factory=threading.Event)
     """Set when the user does not want to wait for what takes long."""
     gone: bool = False
-    """The testnet, or what makes its faults, has been stopped by somebody else."""
+    """Whether the testnet, or the process of its links, was stopped from outside."""
     abandoned: bool = False
     """The user does not even want to wait for outcomes."""
     ends_within: float = 60.0
     """Seconds in which a process is gone whose connections have ended, however busy the machine is."""
     lock: threading.Lock = field(default_factory=threading.Lock)
-    """Of the report's counts."""
+    """Guards the counts of the report."""
     _began: float = field(default_factory=time.monotonic)
     _patience_ends: float = float("inf")
 
@@ -58,7 +58,7 @@ class Context:
         return self.abandoned or self.gone or self.now > self._patience_ends
 
     def others(self, name: str) -> list[str]:
-        """All nodes but that one."""
+        """Return all nodes but that one."""
         return [node for node in self.nodes if node != name]
 
     def runs(self, name: str) -> bool:
@@ -67,7 +67,7 @@ class Context:
         return pid is not None and not is_paused(pid)
 
     def has_ended(self, name: str, pid: int | None) -> bool:
-        """Whether that process of the node, which has hung up, is no more: a node that lives owes an answer."""
+        """Return whether that process of the node, which has hung up, has ended: a node that lives owes an answer."""
         limit = time.monotonic() + self.ends_within
         while (owner := self.network.place(name).owner()) == pid and time.monotonic() < limit:
             time.sleep(_GLANCE)

@@ -19,7 +19,7 @@ from testnet.real.links.client import LinksProcess
 from testnet.real.nodes.processes import NodeProcesses
 
 ECHO = "echo:echo:sys"
-"""In every node: answers whoever asks."""
+"""A process of every node that answers all requests."""
 HEALS_WITHIN = 60.0
 """Seconds after the last fault."""
 _ECHO_SECONDS = 5
@@ -33,20 +33,20 @@ _BACK_WITHIN = 120.0
 class FaultPlayer:
     """The faults of one run. They end by themselves if this does not live to end them."""
 
-    def __init__(self, stage: Context, schedule: Schedule) -> None:
-        self._stage = stage
+    def __init__(self, context: Context, schedule: Schedule) -> None:
+        self._context = context
         self._schedule = schedule
-        self._links = LinksProcess(stage.network)
+        self._links = LinksProcess(context.network)
         self._holding: dict[int, Held] = {}
         self.calm = threading.Event()
         """Set when no fault holds, and none will come."""
 
     def run(self) -> None:
-        """All of them in turn, or as many as there is time for; then the network heals."""
+        """Play all faults in turn, or as many as there is time for; then let the network heal."""
         try:
             for step in self._schedule:
-                self._pass_time(lambda at=step.at: self._stage.now >= at)  # type: ignore[misc]
-                if self._stage.finishing.is_set():
+                self._pass_time(lambda at=step.at: self._context.now >= at)  # type: ignore[misc]
+                if self._context.finishing.is_set():
                     break
                 self._come(step)
             self._pass_time(lambda: not self._holding)
@@ -54,15 +54,15 @@ class FaultPlayer:
             self._failed(error)
         finally:
             self.clear()
-        if not self._stage.gone:
+        if not self._context.gone:
             self._heal()
 
     def words(self) -> list[str]:
-        """Of what holds now."""
+        """Describe the faults that hold now."""
         return [held.step.fault.words() for held in list(self._holding.values())]
 
     def clear(self) -> None:
-        """No fault of ours holds; every node runs."""
+        """End all faults of this run, and let every node run."""
         for number, held in list(self._holding.items()):
             try:
                 self._links.ask("remove", number=number)
@@ -70,13 +70,13 @@ class FaultPlayer:
                 pass  # it has ended by itself
             except NodeError as error:
                 self._failed(error)
-            held.ended = self._stage.now
+            held.ended = self._context.now
         self._holding.clear()
-        if self._links.pid is None and not self._stage.gone:
-            self._stage.gone = True
-            self._problem("the links between the nodes have ended, or the testnet was stopped, in the midst of it")
-        for name in self._stage.network.names():
-            if name in (REGISTRAR_NAME, *self._stage.nodes):
+        if self._links.pid is None and not self._context.gone:
+            self._context.gone = True
+            self._problem("the links between the nodes have ended, or the testnet was stopped, during the run")
+        for name in self._context.network.names():
+            if name in (REGISTRAR_NAME, *self._context.nodes):
                 self._bring_back(name)
         self.calm.set()
 
@@ -88,36 +88,36 @@ class FaultPlayer:
         except NodeError as error:
             if self._links.pid is None:
                 raise
-            self._stage.report.faults.append(Held(step, self._stage.now, refused=str(error)))
+            self._context.report.faults.append(Held(step, self._context.now, refused=str(error)))
             return
-        held = Held(step, self._stage.now)
-        self._stage.report.faults.append(held)
+        held = Held(step, self._context.now)
+        self._context.report.faults.append(held)
         self._holding[int(row["number"])] = held
 
     def _pass_time(self, done: Callable[[], bool]) -> None:
-        while not done() and not self._stage.finishing.wait(_GLANCE):
+        while not done() and not self._context.finishing.wait(_GLANCE):
             self._notice_ends()
 
     def _notice_ends(self) -> None:
         rows = self._links.ask("faults")["faults"]
         there = {int(row["number"]) for row in rows}
         for number in [each for each in self._holding if each not in there]:
-            self._holding.pop(number).ended = self._stage.now
+            self._holding.pop(number).ended = self._context.now
 
     def _bring_back(self, name: str) -> None:
-        """The links boot what they have let crash; this waits for that, and does it if they do not."""
-        nodes = NodeProcesses(self._stage.network, lifeline=self._stage.lifeline)
+        """Wait until the links have booted a node that they crashed, and boot it here if they do not."""
+        nodes = NodeProcesses(self._context.network, lifeline=self._context.lifeline)
         limit = time.monotonic() + _BACK_WITHIN
         failure = "it does not start"
         while time.monotonic() < limit:
-            pid = self._stage.network.place(name).owner()
+            pid = self._context.network.place(name).owner()
             if pid is not None and not is_paused(pid):
                 return
             try:
                 if pid is not None:
                     nodes.resume(name)
-                elif self._stage.gone:
-                    return  # whoever has stopped the testnet did not want it to run
+                elif self._context.gone:
+                    return  # the testnet was stopped on purpose
                 else:
                     nodes.start(name)
             except NodeError as error:
@@ -126,34 +126,34 @@ class FaultPlayer:
         self._problem(f"{name} has not come back: {failure}")
 
     def _failed(self, error: NodeError) -> None:
-        if self._links.pid is not None:  # else `clear` says what is behind it
+        if self._links.pid is not None:  # otherwise `clear` gives the reason
             self._problem(str(error))
 
     def _problem(self, sentence: str) -> None:
-        problems = self._stage.report.problems
+        problems = self._context.report.problems
         if sentence not in problems:
             problems.append(sentence)
 
     def _heal(self) -> None:
         began = time.monotonic()
-        pairs = list(permutations(self._stage.nodes, 2))
+        pairs = list(permutations(self._context.nodes, 2))
         with ThreadPoolExecutor(_AT_ONCE, "heal") as pool:
             apart = [
                 each
                 for each in pool.map(lambda pair: self._reach(pair[0], pair[1], began + HEALS_WITHIN), pairs)
                 if each
             ]
-        self._stage.report.apart = apart
+        self._context.report.apart = apart
         if not apart:
-            self._stage.report.healed = time.monotonic() - began
+            self._context.report.healed = time.monotonic() - began
 
     def _reach(self, source: str, target: str, limit: float) -> str | None:
-        """None once `source` reaches `target`; else a sentence."""
+        """Return None once `source` reaches `target`, or a sentence."""
         arguments = {"target": f"{target}@{ECHO}", "body": '"chaos"', "timeout": _ECHO_SECONDS}
         why = ""
         while time.monotonic() < limit:
             try:
-                with self._stage.network.connect(source) as client:
+                with self._context.network.connect(source) as client:
                     answer = client.request("message", patience=2.0 * _ECHO_SECONDS, blob=None, mime=None, **arguments)
                 if answer.get("outcome") == "response":
                     return None

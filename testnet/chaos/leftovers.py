@@ -1,7 +1,7 @@
-"""What may still come of transfers that nobody waits for any longer: they are ended, and what has come of them goes.
+"""Transfers that nobody waits for any longer: they are ended, and their files removed.
 
-A sender that has given up, or was killed, leaves a receiver that may be about to store the file. So senders are told
-to end first, and receivers when no sender is left who could tell them to begin or to store; each is waited for.
+A sender that has given up, or was killed, leaves a receiver that may be about to store the file. So senders are told to
+end first. Receivers follow when no sender is left that could tell them to begin or to store. Each is waited for.
 """
 
 from __future__ import annotations
@@ -25,52 +25,54 @@ _OVER = ("done", "failed")
 _ROLES = ("sending", "receiving")
 
 
-def end_transfers(stage: Context, prefix: str, within: float = ENDS_WITHIN) -> None:
-    """End all transfers of files whose names begin with `prefix`: after that none of them comes any more.
+def end_transfers(context: Context, prefix: str, within: float = ENDS_WITHIN) -> None:
+    """End all transfers of files whose names begin with `prefix`: none of these files is stored afterwards.
 
-    Nodes that do not run have none. What has not ended within so many seconds is a problem of the run.
+    Nodes that do not run have none. A transfer that has not ended within so many seconds is a problem of the run.
     """
     limit = time.monotonic() + within
     for role in _ROLES:
-        left = _end(stage, stage.nodes, prefix, role)
+        left = _end(context, context.nodes, prefix, role)
         while left and time.monotonic() < limit:
             time.sleep(_GLANCE)
-            left = _end(stage, list(left), prefix, role)
-        stage.report.problems += [f"{name} may still be {role} files of this run: {why}" for name, why in left.items()]
+            left = _end(context, list(left), prefix, role)
+        context.report.problems += [f"{name} may still be {role} files: {why}" for name, why in left.items()]
 
 
-def partial_files(stage: Context) -> set[Path]:
-    """What has come of files that are not whole yet."""
-    folders = [stage.network.place(name).drives / "file_transfer:sys" / "inbox" / ".partial" for name in stage.nodes]
+def partial_files(context: Context) -> set[Path]:
+    """Return the files that are not whole yet."""
+    folders = [
+        context.network.place(name).drives / "file_transfer:sys" / "inbox" / ".partial" for name in context.nodes
+    ]
     return {path for folder in folders if folder.is_dir() for path in folder.iterdir()}
 
 
-def _end(stage: Context, nodes: Sequence[str], prefix: str, role: str) -> dict[str, str]:
-    """Those of `nodes` on which such transfers may still run, and why."""
+def _end(context: Context, nodes: Sequence[str], prefix: str, role: str) -> dict[str, str]:
+    """Return those of `nodes` on which such transfers may still run, and why."""
     left = {}
     for name in nodes:
         try:
-            with stage.network.connect(name) as client:
+            with context.network.connect(name) as client:
                 running = _running(client, prefix, role)
                 for transfer in running:
                     _ask(client, {"Cancel": {"id": transfer}})
             if running:
                 left[name] = f"{', '.join(running)} has not ended"
         except NodeError as error:
-            if stage.network.place(name).owner() is not None:
+            if context.network.place(name).owner() is not None:
                 left[name] = str(error)
     return left
 
 
 def _running(client: ControlClient, prefix: str, role: str) -> list[str]:
-    """Their ids."""
+    """Return the ids of such transfers."""
     rows = _ask(client, "List")["List"]
     ours = [row for row in rows if row["name"].startswith(prefix) and row["direction"] == role]
     return [row["id"] for row in ours if row["state"] not in _OVER]
 
 
 def _ask(client: ControlClient, body: object) -> Any:
-    """What file_transfer answers; raises NodeError."""
+    """Return what file_transfer answers; raises NodeError."""
     arguments = {"target": PROCESS, "timeout": _ANSWER_SECONDS, "blob": None, "mime": None}
     answer = client.request("message", patience=2.0 * _ANSWER_SECONDS, body=json.dumps(body), **arguments)
     if answer.get("outcome") != "response":

@@ -1,4 +1,4 @@
-"""The testnet on which there is to be chaos: one that runs, one that is down, or one of its own."""
+"""The testnet of a chaos run: one that runs, one that is down, or a temporary one."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from testnet.real.traces import TRACES_FOLDER, TracePipes
 _PATIENCE = 30.0
 """Seconds in which a node that nothing is wrong with says what it runs."""
 _PREFIX = "nectar-chaos-"
-"""Of the names of temporary folders."""
+"""The prefix of temporary folders."""
 OWN_NODES = ("one.nec", "two.nec", "three.nec")
 
 
 @dataclass(slots=True)
-class Ground:
-    """A testnet that runs, with faults possible and none there."""
+class RunningTestnet:
+    """A testnet that runs, with links that take faults, and none there yet."""
 
     network: LocalNetwork
     nodes: tuple[str, ...]
     lifeline: int | None = None
-    """What it ends with, if it was started here (`testnet.real.lifeline`)."""
+    """The lifeline of nodes that were started here (`testnet.real.lifeline`)."""
     scratch: Path | None = None
-    """Where files to send are made; None: where temporary files are. It goes even if this process is killed."""
+    """The folder for files to send; None: the usual temporary one. It is removed even if this process is killed."""
     traces: TracePipes | None = None
-    """Of its nodes, from their boot on; None: they ran before."""
+    """The traces of its nodes, from their boot on; None: they ran before."""
     keep: bool = False
-    """Leave its traces there, and its folder if it is one of its own."""
+    """Whether to keep its traces, and its folder if it is temporary."""
 
 
 @contextmanager
-def ground(folder: Path, tell: Callable[[str], None]) -> Iterator[Ground]:
-    """The testnet in `folder`; what is started here is stopped at the end. `tell` is given a sentence on which it is,
-    before anything starts. Raises NodeError.
+def running_testnet(folder: Path, tell: Callable[[str], None]) -> Iterator[RunningTestnet]:
+    """Yield the testnet in `folder`; nodes that are started here are stopped at the end. `tell` is given a sentence on
+    which testnet it is, before anything starts. Raises NodeError.
 
-    Where there is none in the usual folder, one of its own is started in a temporary one.
+    If there is none in the usual folder, a temporary one is started.
     """
     network = LocalNetwork(folder)
     if folder == DEFAULT_FOLDER and not network.exists():
@@ -60,13 +60,13 @@ def ground(folder: Path, tell: Callable[[str], None]) -> Iterator[Ground]:
     running = [name for name in network.names() if network.place(name).owner() is not None]
     if running:
         nodes = check(network, running)
-        tell(f"The testnet in {folder} runs, and will go on running.")
+        tell(f"Using the running testnet in {folder}, which stays up.")
         with _scratch() as scratch, hold_lifeline(folder, (scratch,), nodes=()):
-            yield Ground(network, nodes, scratch=scratch)
+            yield RunningTestnet(network, nodes, scratch=scratch)
         return
     names = [name for name in network.names() if name != REGISTRAR_NAME]
     _check_count(names, network)
-    tell(f"The testnet in {folder} is down: it starts now, and runs until this is over.")
+    tell(f"Starting the testnet in {folder}, which is down; it stops at the end.")
     with _scratch() as scratch, _traced(network, names, scratch) as place:
         yield place
 
@@ -78,9 +78,9 @@ def _scratch() -> Iterator[Path]:
 
 
 @contextmanager
-def _own(tell: Callable[[str], None]) -> Iterator[Ground]:
+def _own(tell: Callable[[str], None]) -> Iterator[RunningTestnet]:
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    words = f"one of its own, with {len(OWN_NODES)} nodes, starts in {folder}, and runs until this is over"
+    words = f"starting a temporary one with {len(OWN_NODES)} nodes in {folder}; it stops at the end"
     tell(f"No testnet runs here: {words}.")
     place = None
     try:
@@ -92,12 +92,12 @@ def _own(tell: Callable[[str], None]) -> Iterator[Ground]:
 
 
 @contextmanager
-def _traced(network: LocalNetwork, names: Sequence[str], scratch: Path) -> Iterator[Ground]:
-    """Within this, the nodes run as in `started`, and write their traces; they do so only this time."""
+def _traced(network: LocalNetwork, names: Sequence[str], scratch: Path) -> Iterator[RunningTestnet]:
+    """Run the nodes as in `started`, and let them write their traces, this time only."""
     before = {name: kept_options(network.place(name)).trace for name in (REGISTRAR_NAME, *names)}
     pipes = [network.place(name).trace for name in before]
     with closing(TracePipes(network.folder / TRACES_FOLDER)) as traces:
-        place = Ground(network, tuple(names), scratch=scratch, traces=traces)
+        place = RunningTestnet(network, tuple(names), scratch=scratch, traces=traces)
         try:
             with started(network, names, traces, (scratch, traces.folder, *pipes)) as place.lifeline:
                 yield place
@@ -114,7 +114,7 @@ def _traced(network: LocalNetwork, names: Sequence[str], scratch: Path) -> Itera
 def started(
     network: LocalNetwork, names: Sequence[str], traces: TracePipes | None = None, temporary: Collection[Path] = ()
 ) -> Iterator[int]:
-    """Within this, the registrar and these nodes run, with links between them, and write `traces`; their lifeline.
+    """Run the registrar and these nodes, with links between them, and write `traces`; yield their lifeline.
 
     If this process is killed, they end, and the pipes and folders `temporary` are removed.
     """
@@ -138,14 +138,14 @@ def started(
 
 
 def check(network: LocalNetwork, running: Sequence[str]) -> tuple[str, ...]:
-    """The nodes among those that run between which there can be chaos; raises NodeError that says why there cannot."""
+    """Return the running nodes that can take part in chaos; raises NodeError, which says why they cannot."""
     links = LinksProcess(network)
     left = links.left()
     if links.pid is None or not left:
         raise NotRunning(links.why_not())
     paused = [name for name in running if is_paused(network.place(name).owner() or 0)]
     if paused:
-        raise BadInput(f"{paused[0]} is paused: `{network.command('testnet resume', paused[0])}` lets it go on.")
+        raise BadInput(f"{paused[0]} is paused: `{network.command('testnet resume', paused[0])}` resumes it.")
     held = [str(row["words"]) for row in links.ask("faults")["faults"]]
     if held:
         mend = network.command("testnet fault remove", "all")

@@ -1,7 +1,7 @@
-"""Which faults come when, drawn from a seed. Pure.
+"""The schedule of a chaos run, drawn from a seed. Pure.
 
-They come in rounds, each drawn for itself from seed and number. So a longer run with the same seed begins like a
-shorter one, and rounds differ in which faults they have.
+Faults come in rounds, each drawn from the seed and its number. So a longer run with the same seed begins like a shorter
+one, and rounds differ in their faults.
 """
 
 from __future__ import annotations
@@ -17,22 +17,24 @@ from testnet.faults.schedule import Schedule, Step, ordered
 
 ROUND_SECONDS = 20.0
 DRAWS = 2
-"""Of each round, one over the other: so that there are seldom long times without a fault, and often several at once."""
+"""Draws of each round, laid over each other: so that long times without a fault are rare, and several often hold at
+once."""
 LEAST_SECONDS = 0.1
-"""Of a fault."""
+"""The shortest fault in seconds."""
 
 
 def registrar(nodes: Sequence[str], chance: Random) -> RegistrarDown:
-    """See `testnet.faults.draw.Drawer`."""
+    """Draw a fault of the registrar."""
     return RegistrarDown(chance.choice(("crash", "unreachable")))
 
 
 DRAWERS: tuple[draw.Drawer, ...] = (*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, draw.disk_full, registrar)
-"""Of all that real nodes and the links between them can have."""
+"""Drawers of all faults that real nodes and the links between them can have."""
 
 
 def draw_rounds(nodes: Sequence[str], seconds: float, seed: int) -> Schedule:
-    """The faults of so many seconds, for a testnet of these nodes and a registrar; the last ends before they do."""
+    """Draw the faults of so many seconds, for a testnet of these nodes and a registrar; the last ends before they
+    do."""
     steps: list[Step] = []
     for number, which in product(range(math.ceil(seconds / ROUND_SECONDS)), range(DRAWS)):
         begin = number * ROUND_SECONDS
@@ -45,6 +47,6 @@ def draw_rounds(nodes: Sequence[str], seconds: float, seed: int) -> Schedule:
 
 
 def cut(step: Step, seconds: float) -> Step:
-    """The same, over when so many seconds are."""
+    """Return the step, ended at `seconds` at the latest."""
     until = seconds if step.until is None else min(step.until, seconds)
     return Step(step.at, until, step.fault)

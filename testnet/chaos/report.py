@@ -1,4 +1,4 @@
-"""What came of it, for people and programs. Pure."""
+"""The report of a chaos run, for people and programs. Pure."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from nectar_node.console import output
 from testnet.chaos.tally import Requests, Transfers
 from testnet.faults.schedule import Step
 
-SAME_SEED = "The same seed gives the same faults at the same times; what comes of them differs from run to run."
+SAME_SEED = "The same seed gives the same faults at the same times; their effects differ from run to run."
 
 
 @dataclass(slots=True)
 class Held:
-    """A fault of the schedule, as it was."""
+    """A fault of the schedule, as it happened."""
 
     step: Step
     began: float
     """Seconds since the beginning, when it held."""
     ended: float | None = None
-    """When it was gone."""
+    """When it ended."""
     refused: str | None = None
-    """Why it could not be."""
+    """Why it could not be injected."""
 
     def value(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return the fault as JSON values."""
         more = {"words": self.step.fault.words(), "began": round(self.began, 3), "refused": self.refused}
         return {**self.step.value(), **more, "ended": None if self.ended is None else round(self.ended, 3)}
 
     def words(self) -> str:
-        """For people."""
+        """Describe the fault for people."""
         end = "" if self.ended is None else f" to {self.ended:6.1f} s"
-        why = "" if self.refused is None else f" (could not be: {self.refused})"
+        why = "" if self.refused is None else f" (not injected: {self.refused})"
         return f"{self.began:6.1f} s{end}  {self.step.fault.words()}{why}"
 
 
 @dataclass(slots=True)
 class Report:
-    """Of one run."""
+    """The report of one run."""
 
     seed: int
     nodes: tuple[str, ...]
     planned: float
-    """Seconds."""
+    """The planned seconds."""
     seconds: float = 0.0
     """How long there were faults and traffic."""
     faults: list[Held] = field(default_factory=list)
@@ -53,21 +53,21 @@ class Report:
     healed: float | None = None
     """Seconds from the end of the last fault until all nodes reached each other."""
     apart: list[str] = field(default_factory=list)
-    """Who did not reach whom when its time was over."""
+    """Pairs of nodes that had not reached each other when the time was over."""
     steps: int = 0
-    """Of messages, in which the invariants were watched."""
-    unwatched: str = "The nodes ran before, and so they write no traces."
+    """Steps of messages in which the invariants were watched."""
+    unwatched: str = "The nodes were running already, so they write no traces."
     """Why they were not."""
     problems: list[str] = field(default_factory=list)
-    """What kept it from being done as planned."""
+    """What kept the run from going as planned."""
 
     @property
     def ended_early(self) -> bool:
-        """By its user."""
+        """Return whether the user ended the run early."""
         return self.seconds < self.planned - 0.5
 
     def violations(self) -> list[str]:
-        """What does not hold that must, a sentence each."""
+        """Return the broken promises, a sentence each."""
         requests, transfers = self.requests, self.transfers
         counts = [
             (transfers.wrong, "wrong files: {}"),
@@ -83,11 +83,11 @@ class Report:
         return [*(text.format(count) for count, text in found if count), *self.problems]
 
     def evidence(self) -> list[str]:
-        """What to look at."""
+        """Return details for a closer look."""
         return [*self.transfers.wrong, *self.requests.sentences, *self.apart]
 
     def value(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return the report as JSON values."""
         return {
             "seed": self.seed,
             "nodes": list(self.nodes),
@@ -105,7 +105,7 @@ class Report:
 
 
 def words(report: Report, logs: Callable[[str], str]) -> str:
-    """The report for people; `logs` gives the command line that shows a node's log."""
+    """Return the report for people; `logs` gives the command that shows a node's log."""
     return "\n".join(
         [
             *_head(report),
@@ -171,7 +171,7 @@ def _healing(report: Report) -> list[str]:
 def _verdict(report: Report, logs: Callable[[str], str]) -> list[str]:
     violations = report.violations()
     if not violations:
-        return ["Everything holds that must."]
+        return ["All promises held."]
     looks: Sequence[str] = [f"  {logs(node)}" for node in report.nodes]
     return [
         *(f"VIOLATED: {violation.rstrip('.')}." for violation in violations),

@@ -1,4 +1,4 @@
-"""One run: faults, files and requests at the same time; then calm, and a look at what has come of all."""
+"""One chaos run: faults, files and requests at the same time, then calm, and a check of the results."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from testnet.chaos.askers import PROCESS, RUN_SECONDS, TIMEOUT, Author
 from testnet.chaos.context import Context
 from testnet.chaos.fault_player import FaultPlayer
 from testnet.chaos.leftovers import end_transfers, partial_files
-from testnet.chaos.nodes import Ground
+from testnet.chaos.nodes import RunningTestnet
 from testnet.chaos.report import Report
 from testnet.chaos.senders import Sender
 from testnet.faults.schedule import Schedule
-from testnet.real.trace_check import look_back
+from testnet.real.trace_check import check_traces
 from testnet.real.traces import TracePipes
 
 MARGIN = 10.0
@@ -33,21 +33,29 @@ _GLANCE = 0.2
 
 
 class Shows(Protocol):
-    """Shows how far it is."""
+    """A display of the progress."""
 
     def show(self, done: int, total: int, text: str) -> None:
-        """`done` of `total` seconds; `text` says more."""
+        """Show that `done` of `total` seconds are over; `text` says more."""
 
 
 def run_chaos(
-    ground: Ground, seed: int, seconds: float, schedule: Schedule, display: Shows, wanted: Interrupts
+    place: RunningTestnet, seed: int, seconds: float, schedule: Schedule, display: Shows, wanted: Interrupts
 ) -> Report:
-    """Faults come as in `schedule` for so many seconds, or until the user wants no more of it."""
-    report = Report(seed, ground.nodes, seconds)
-    with tempfile.TemporaryDirectory(prefix="nectar-chaos-files-", dir=ground.scratch) as scratch:
-        stage = Context(ground.network, ground.nodes, seed, Path(scratch), report, ground.lifeline, ground.traces)
-        partial = partial_files(stage)
-        play = Play(stage, schedule)
+    """Inject the faults of `schedule` for so many seconds, or until the user interrupts, and return the report."""
+    report = Report(seed, place.nodes, seconds)
+    with tempfile.TemporaryDirectory(prefix="nectar-chaos-files-", dir=place.scratch) as scratch:
+        context = Context(
+            place.network,
+            place.nodes,
+            seed,
+            Path(scratch),
+            report,
+            place.lifeline,
+            place.traces,
+        )
+        partial = partial_files(context)
+        play = Play(context, schedule)
         try:
             play.perform(seconds, display, wanted)
         finally:
@@ -58,67 +66,67 @@ def run_chaos(
 class Play:
     """All threads of a run."""
 
-    def __init__(self, stage: Context, schedule: Schedule) -> None:
+    def __init__(self, context: Context, schedule: Schedule) -> None:
         self._prefix = f"chaos-{secrets.token_hex(4)}-"
-        self._stage = stage
-        self._weather = FaultPlayer(stage, schedule)
-        self._authors = [Author(stage, name) for name in stage.nodes]
-        self._senders = [Sender(stage, name, self._prefix) for name in stage.nodes]
+        self._context = context
+        self._player = FaultPlayer(context, schedule)
+        self._authors = [Author(context, name) for name in context.nodes]
+        self._senders = [Sender(context, name, self._prefix) for name in context.nodes]
         self._threads: list[threading.Thread] = []
 
     def perform(self, seconds: float, display: Shows, wanted: Interrupts) -> None:
-        """From the first fault to the last outcome. Whoever interrupts twice waits for no outcome any more."""
-        sky = self._start([self._weather.run])
+        """Run from the first fault to the last outcome. A second interrupt stops waiting for outcomes."""
+        faults = self._start([self._player.run])
         work = self._start([*(each.run for each in self._authors), *(each.run for each in self._senders)])
         self._watch(lambda: self._is_over(seconds) or wanted.count > 0, seconds, display, "")
-        self._stage.report.seconds = min(seconds, self._stage.now)
-        self._stage.finishing.set()
+        self._context.report.seconds = min(seconds, self._context.now)
+        self._context.finishing.set()
         if wanted.count:
-            self._stage.hurried.set()
-        self._watch(lambda: not _alive(sky), seconds, display, "healing: ")
-        self._stage.be_patient(PATIENCE)
+            self._context.hurried.set()
+        self._watch(lambda: not _alive(faults), seconds, display, "healing: ")
+        self._context.be_patient(PATIENCE)
         self._watch(lambda: not _alive(work) or wanted.count > 1, seconds, display, "waiting for the last outcomes: ")
-        self._stage.abandoned = _alive(work) and wanted.count > 1
+        self._context.abandoned = _alive(work) and wanted.count > 1
         for thread in work:
             thread.join()
         self._check()
 
     def _is_over(self, seconds: float) -> bool:
-        return self._stage.now >= seconds or self._stage.gone
+        return self._context.now >= seconds or self._context.gone
 
     def tidy(self, partial: set[Path]) -> None:
-        """Nothing that was begun goes on, no file of ours is wrong, and nothing is left behind."""
-        self._stage.finishing.set()
-        self._stage.be_patient(0.0)
+        """End all that was begun, check the received files, and remove all leftovers."""
+        self._context.finishing.set()
+        self._context.be_patient(0.0)
         for thread in self._threads:
             thread.join()
-        self._weather.clear()
-        end_transfers(self._stage, self._prefix)
+        self._player.clear()
+        end_transfers(self._context, self._prefix)
         for sender in self._senders:
             sender.sweep()
-        for author, name in zip(self._authors, self._stage.nodes, strict=True):
+        for author, name in zip(self._authors, self._context.nodes, strict=True):
             if author.installed:
-                with contextlib.suppress(NodeError), self._stage.network.connect(name) as client:
+                with contextlib.suppress(NodeError), self._context.network.connect(name) as client:
                     client.request("kill", address=PROCESS)
-        for path in partial_files(self._stage) - partial:
+        for path in partial_files(self._context) - partial:
             path.unlink(missing_ok=True)
 
     def _check(self) -> None:
         for author in self._authors:
             author.check()
-        if self._stage.traces is not None:
-            self._look_back(self._stage.traces)
+        if self._context.traces is not None:
+            self._check_traces(self._context.traces)
 
-    def _look_back(self, traces: TracePipes) -> None:
-        hindsight = look_back(
-            traces, lambda name: self._stage.network.place(name).owner() is not None, with_journal=False
+    def _check_traces(self, traces: TracePipes) -> None:
+        check = check_traces(
+            traces, lambda name: self._context.network.place(name).owner() is not None, with_journal=False
         )
-        report = self._stage.report
-        if hindsight.problem:
-            report.unwatched = hindsight.problem
+        report = self._context.report
+        if check.problem:
+            report.unwatched = check.problem
             return
-        report.steps, report.unwatched = hindsight.steps, ""
-        if (violation := hindsight.watch.found) is not None:
+        report.steps, report.unwatched = check.steps, ""
+        if (violation := check.watch.found) is not None:
             report.problems.append(f"{violation} (the traces are in {traces.folder})")
 
     def _start(self, what: Sequence[Callable[[], None]]) -> list[threading.Thread]:
@@ -129,19 +137,19 @@ class Play:
         return threads
 
     def _guarded(self, what: Callable[[], None]) -> None:
-        """A mistake of ours is a problem of the run, and ends none of the other threads."""
+        """Run `what`; an error of our own is a problem of the run, and ends no other thread."""
         try:
             what()
         except Exception as error:
-            self._stage.report.problems.append(f"a part of this run has failed: {error!r}")
+            self._context.report.problems.append(f"a part of this run has failed: {error!r}")
 
-    def _watch(self, done: Callable[[], bool], seconds: float, display: Shows, stage: str) -> None:
+    def _watch(self, done: Callable[[], bool], seconds: float, display: Shows, phase: str) -> None:
         while not done():
-            display.show(min(round(self._stage.now), round(seconds)), round(seconds), stage + self._words())
+            display.show(min(round(self._context.now), round(seconds)), round(seconds), phase + self._words())
             time.sleep(_GLANCE)
 
     def _words(self) -> str:
-        holding, report = self._weather.words(), self._stage.report
+        holding, report = self._player.words(), self._context.report
         requests = report.requests.started + sum(author.sent() for author in self._authors)
         faults = "no fault holds" if not holding else holding[0] if len(holding) == 1 else f"{len(holding)} faults hold"
         return f"{faults}; {report.transfers.completed} files, {requests} requests"

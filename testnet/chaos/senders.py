@@ -1,4 +1,4 @@
-"""A thread for each node that sends one file after another to the other nodes, and sees that each is what was sent."""
+"""Threads that send one file after another from each node to the others, and check that each arrives unchanged."""
 
 from __future__ import annotations
 
@@ -30,44 +30,44 @@ class _File:
 
 
 class Sender:
-    """The files of one node."""
+    """The files that one node sends."""
 
-    def __init__(self, stage: Context, name: str, prefix: str) -> None:
+    def __init__(self, context: Context, name: str, prefix: str) -> None:
         """`prefix`: what the names of all files of this run begin with, and of no others."""
-        self._stage = stage
+        self._context = context
         self._name = name
         self._prefix = prefix
-        self._chance = Random(f"{stage.seed}/files/{name}")
+        self._chance = Random(f"{context.seed}/files/{name}")
         self._number = 0
         self._unsure: list[_File] = []
-        """Those that may come to be there, though nobody was told so."""
+        """Files that may still arrive, though their sender was not told so."""
 
     def run(self) -> None:
-        """Until nothing new is to begin."""
-        while not self._stage.finishing.is_set():
-            if self._stage.runs(self._name):
+        """Send files until nothing new is to begin."""
+        while not self._context.finishing.is_set():
+            if self._context.runs(self._name):
                 self._send(self._draw())
-            self._stage.finishing.wait(PAUSE)
+            self._context.finishing.wait(PAUSE)
 
     def sweep(self) -> None:
-        """Look at what has come though nobody was told so; when all transfers have ended
+        """Check and remove files that have arrived without a report, once all transfers have ended
         (`testnet.chaos.leftovers`)."""
         for file in self._unsure:
             self._check(file, must_be_there=False)
 
     def _draw(self) -> _File:
         self._number += 1
-        path = self._stage.scratch / f"{self._prefix}{self._name}-{self._number}.bin"
-        target = self._chance.choice(self._stage.others(self._name))
+        path = self._context.scratch / f"{self._prefix}{self._name}-{self._number}.bin"
+        target = self._chance.choice(self._context.others(self._name))
         data = self._chance.randbytes(self._chance.choice(SIZES))
         path.write_bytes(data)
         return _File(path, target, _digest(data), len(data))
 
     def _send(self, file: _File) -> None:
-        transfers, lock, has_begun = self._stage.report.transfers, self._stage.lock, False
-        pid = self._stage.network.place(self._name).owner()
+        transfers, lock, has_begun = self._context.report.transfers, self._context.lock, False
+        pid = self._context.network.place(self._name).owner()
         try:
-            with self._stage.network.connect(self._name) as client:
+            with self._context.network.connect(self._name) as client:
                 order = self._order(client, file)
                 client.send("message", target=PROCESS, body=order, timeout=TIMEOUT, blob=None, mime=None)
                 has_begun = True
@@ -76,12 +76,12 @@ class Sender:
                 answer = self._await(client, file)
             self._end(file, answer)
         except NodeGone:
-            died = self._stage.has_ended(self._name, pid)
+            died = self._context.has_ended(self._name, pid)
             with lock:
                 transfers.died += has_begun and died
                 transfers.unended += has_begun and not died
             self._unsure.append(file)
-        except NodeError:  # it cannot be asked just now
+        except NodeError:  # the node cannot be asked just now
             with lock:
                 transfers.unended += has_begun
             self._unsure.append(file)
@@ -94,33 +94,33 @@ class Sender:
         return json.dumps({"Send": order})
 
     def _await(self, client: ControlClient, file: _File) -> Answer | None:
-        """The outcome; None: nobody waits for it any longer."""
+        """Return the outcome, or None if nobody waits for it any longer."""
         is_cancelled = False
         while not client.has_answer(0.2):
-            if self._stage.has_no_patience():
+            if self._context.has_no_patience():
                 return None
-            if self._stage.hurried.is_set() and not is_cancelled:
+            if self._context.hurried.is_set() and not is_cancelled:
                 is_cancelled = True
                 self._cancel(file)
         return client.receive()
 
     def _cancel(self, file: _File) -> None:
         body = json.dumps({"Cancel": {"id": file.path.stem}})
-        with contextlib.suppress(NodeError), self._stage.network.connect(self._name) as client:
+        with contextlib.suppress(NodeError), self._context.network.connect(self._name) as client:
             client.request("message", patience=5.0, target=PROCESS, body=body, timeout=5, blob=None, mime=None)
 
     def _end(self, file: _File, answer: Answer | None) -> None:
-        transfers = self._stage.report.transfers
+        transfers = self._context.report.transfers
         kind = kind_of_failure(answer)
         if kind is None:
             self._check(file, must_be_there=True)
         else:
             self._unsure.append(file)
-        with self._stage.lock:
+        with self._context.lock:
             if kind is None:
                 transfers.completed += 1
                 transfers.bytes += file.size
-            elif answer is None and self._stage.abandoned:
+            elif answer is None and self._context.abandoned:
                 transfers.abandoned += 1
             elif answer is None:
                 transfers.unended += 1
@@ -128,8 +128,8 @@ class Sender:
                 transfers.failed[kind] += 1
 
     def _check(self, file: _File, must_be_there: bool) -> None:
-        """A file that is there is the one that was sent; it is removed then."""
-        place = self._stage.network.place(file.target).drives / "file_transfer:sys" / "inbox" / file.path.name
+        """Check that a file that is there is the one that was sent, and remove it."""
+        place = self._context.network.place(file.target).drives / "file_transfer:sys" / "inbox" / file.path.name
         try:
             data = place.read_bytes()
         except FileNotFoundError:
@@ -143,12 +143,12 @@ class Sender:
             self._complain(f"{place} differs from what {self._name} sent ({len(data)} bytes, sent were {file.size})")
 
     def _complain(self, sentence: str) -> None:
-        with self._stage.lock:
-            self._stage.report.transfers.wrong.append(sentence)
+        with self._context.lock:
+            self._context.report.transfers.wrong.append(sentence)
 
 
 def kind_of_failure(answer: Answer | None) -> str | None:
-    """What a sender was told; None: that the file is there."""
+    """Return the kind of error that a sender was told; None: the file is there."""
     if answer is None:
         return "nothing"
     if answer.get("outcome") != "response":

@@ -1,4 +1,4 @@
-"""What is counted of files and requests. Pure."""
+"""Counts of files and requests. Pure."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 Fate: TypeAlias = Literal["died", "abandoned", "lost"]
-"""Of requests without an outcome: their node was killed, their user did not wait, or they had all the time there is."""
+"""Why a request has no outcome: its node was killed, its user did not wait, or its time is over."""
 MAX_SENTENCES = 50
-"""Of what is wrong, that are kept."""
+"""The most sentences about mistakes that are kept."""
 _OUTCOMES = ("answered", "returned", "offline", "timeout")
 _ABOUT_NODES = ("must come from", "came another way", "'s, and came from")
 _COUNTED = (" came twice", " came after ")
-"""What the rows of a report count already."""
+"""Mistakes that the rows of a report already count."""
 
 
 @dataclass(slots=True)
 class Transfers:
-    """Of files."""
+    """Counts of files."""
 
     started: int = 0
     completed: int = 0
     bytes: int = 0
-    """Of those that were completed."""
+    """Bytes of completed files."""
     failed: Counter[str] = field(default_factory=Counter)
-    """Ended with an error that its sender was told, by its kind."""
+    """Transfers that ended with an error that their sender was told, by its kind."""
     died: int = 0
-    """Their sender's node was killed."""
+    """Transfers whose sender's node was killed."""
     unended: int = 0
-    """Nobody was told how they ended."""
+    """Transfers of which nobody was told how they ended."""
     abandoned: int = 0
-    """The user did not wait for their end."""
+    """Transfers whose end the user did not wait for."""
     wrong: list[str] = field(default_factory=list)
     """Files that are not there though their sender was told so, or differ from what was sent."""
 
     def value(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return the counts as JSON values."""
         return {
             "started": self.started,
             "completed": self.completed,
@@ -52,42 +52,42 @@ class Transfers:
 
 @dataclass(slots=True)
 class Requests:
-    """From node to node."""
+    """Counts of requests between nodes."""
 
     started: int = 0
     answered: int = 0
     returned: int = 0
-    """Answered by a node that could not pass them on."""
+    """Requests answered by a node that could not pass them on."""
     offline: int = 0
     timeout: int = 0
     died: int = 0
-    """Of a node that was killed."""
+    """Requests of a node that was killed."""
     abandoned: int = 0
-    """The user did not wait for their outcome."""
+    """Requests whose outcome the user did not wait for."""
     lost: int = 0
-    """Without an outcome though their node lives and their time is over."""
+    """Requests without an outcome, though their node lives and their time is over."""
     doubled: int = 0
-    """That came, or whose outcome came, more than once."""
+    """Requests that came, or whose outcome came, more than once."""
     disordered: int = 0
-    """That came after a later one."""
+    """Requests that came after a later one."""
     wrong_node: int = 0
-    """That came, or whose answer came, from another node than it must."""
+    """Requests that came, or whose answer came, from another node than they must."""
     other: int = 0
-    """Everything else that witnesses find wrong."""
+    """All other mistakes that witnesses report."""
     sentences: list[str] = field(default_factory=list)
-    """What was wrong."""
+    """Sentences about the mistakes."""
 
     def value(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return the counts as JSON values."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     def say(self, sentence: str) -> None:
-        """Keep it, if it is one of the first."""
+        """Keep the sentence, if it is one of the first."""
         if len(self.sentences) < MAX_SENTENCES:
             self.sentences.append(sentence)
 
     def add(self, author: str, report: Mapping[str, Any], missing: Fate) -> None:
-        """The last report of a witness, and what has become of requests that have no outcome there."""
+        """Add the last report of a witness; `missing` is the fate of requests without an outcome."""
         for row in report["asked"]:
             self._add_run(author, row, missing)
         for row in report["noted"]:
@@ -118,7 +118,7 @@ class Requests:
 
 
 def kind_of(sentence: str) -> str:
-    """What a witness complains of: doubled, wrong node, other, or counted where its rows count it."""
+    """Return the kind of a witness's complaint: doubled, wrong node, other, or counted where its rows count it."""
     if any(words in sentence for words in _COUNTED):
         return "counted"
     if sentence.startswith("a second outcome"):
@@ -127,5 +127,5 @@ def kind_of(sentence: str) -> str:
 
 
 def outcomes(row: Mapping[str, Any]) -> int:
-    """How many requests of a run have had theirs."""
+    """Return how many requests of a run have had their outcome."""
     return sum(int(row[name]) for name in _OUTCOMES)

@@ -15,16 +15,16 @@ from nectar_node.console import output, progress
 from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from testnet.cli.seeding import Seed, chosen
-from testnet.faults.hostile_peer import Conduct, HostilePeer
+from testnet.faults.hostile_peer import BehaviourName, HostilePeer
 from testnet.model.unknown import unknown
 
 if TYPE_CHECKING:
-    from testnet.hostile.peer import Deeds
+    from testnet.hostile.peer import AttackCounts
 
 ALL = "all"
 MAX_SECONDS = 24 * 3600.0
 MAX_ATTACKERS = 64
-_BEHAVIOURS: tuple[str, ...] = get_args(Conduct)
+_BEHAVIOURS: tuple[str, ...] = get_args(BehaviourName)
 FAILED = 1
 """The exit code if the node has ended, or if nothing has attacked it."""
 
@@ -45,38 +45,38 @@ def attack(
 ) -> int:
     """Attack a node with hostile peers, and show how it fares.
 
-    They are correct in every byte and choose the worst that they may. They take names from the registrar and speak the
-    protocol as docs/wire.md says. With `nectar testnet fault add hostile_peer` one attacks in the background. Exit
-    code: 0, or 1 if the node has ended meanwhile, or if none of them has got a name.
+    They are correct in every byte and choose the worst that the protocol allows. They take names from the registrar and
+    speak the protocol as docs/wire.md says. `nectar testnet fault add hostile_peer` starts one in the background. Exit
+    code: 0, or 1 if the node has ended meanwhile or no hostile peer has got a name.
     """
-    # They load the whole net and trio, which takes a quarter of the time of every other command of this group.
+    # These load the whole net and trio, a quarter of the time of every other command of this group.
     from testnet.hostile.behaviours import Order
     from testnet.hostile.sockets import attack_for, is_registrar
 
-    conducts = behaviours(behaviour)
+    names = behaviours(behaviour)
     network = LocalNetwork.find(directory)
     place = network.node(node)
     if (owner := place.owner()) is None:
         raise NotRunning(f"{node} is not running: start it with `{network.command('testnet restart', node)}`.")
     if not (math.isfinite(seconds) and 0 < seconds <= MAX_SECONDS):
-        raise BadInput(f"--for {seconds:g} is no time to attack: give more than 0 and at most {MAX_SECONDS:.0f}.")
+        raise BadInput(f"--for {seconds:g} is not a time to attack: give more than 0 and at most {MAX_SECONDS:.0f}.")
     drawn = chosen(seed)
-    orders = [Order(each, node, _process(process), registrar=is_registrar(node)) for each in conducts]
+    orders = [Order(each, node, _process(process), registrar=is_registrar(node)) for each in names]
     with progress.display(output.console(sys.stderr), f"attack on {node} with seed {drawn}"):
-        deeds = attack_for(directory, orders, drawn, seconds)
+        counts = attack_for(directory, orders, drawn, seconds)
     lives = place.owner() == owner
-    _tell(node, drawn, dict(zip(conducts, deeds, strict=True)), lives=lives, as_json=as_json)
-    if not any(each.names for each in deeds):
+    _tell(node, drawn, dict(zip(names, counts, strict=True)), lives=lives, as_json=as_json)
+    if not any(each.names for each in counts):
         output.complain(f"Nothing has attacked {node}: the registrar has given no name to any hostile peer.")
         return FAILED
     return 0 if lives else FAILED
 
 
-def behaviours(words: str) -> list[Conduct]:
-    """Those that `words` names, with commas between them; raises BadInput."""
-    found: list[Conduct] = []
+def behaviours(words: str) -> list[BehaviourName]:
+    """Return the behaviours that `words` names, separated by commas; raises BadInput."""
+    found: list[BehaviourName] = []
     for word in _BEHAVIOURS if words == ALL else [each.strip() for each in words.split(",")]:
-        known: list[Conduct] = [each for each in get_args(Conduct) if each == word]
+        known: list[BehaviourName] = [each for each in get_args(BehaviourName) if each == word]
         if not known:
             raise BadInput(unknown("behaviour", word, _BEHAVIOURS, "all"))
         found += known
@@ -92,11 +92,11 @@ def _process(text: str) -> ProcessId:
         raise BadInput(f"--process: {error}, such as hello:hello:sys.") from error
 
 
-def _tell(node: str, seed: int, deeds: dict[Conduct, Deeds], *, lives: bool, as_json: bool) -> None:
+def _tell(node: str, seed: int, counts: dict[BehaviourName, AttackCounts], *, lives: bool, as_json: bool) -> None:
     if as_json:
-        rows = [{"behaviour": each, **found.value()} for each, found in deeds.items()]
+        rows = [{"behaviour": each, **found.value()} for each, found in counts.items()]
         output.print_json({"node": node, "seed": seed, "running": lives, "peers": rows})
         return
-    for each, found in deeds.items():
+    for each, found in counts.items():
         output.say(f"{HostilePeer(node, each).words()}: {found.words()}.")
     output.say(f"{node} runs on." if lives else f"{node} has ended meanwhile.")

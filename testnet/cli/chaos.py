@@ -1,4 +1,4 @@
-"""`nectar testnet chaos`: faults from a seed on a testnet that works, and whether everything holds that must."""
+"""`nectar testnet chaos`: faults from a seed on a testnet under traffic, and a report of whether all promises hold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nectar_node.console import output, progress
 from nectar_node.launcher import options
 from nectar_node.launcher.file_transfer import interrupts
 from nectar_node.launcher.local_network import DEFAULT_FOLDER
-from testnet.chaos.nodes import Ground, ground
+from testnet.chaos.nodes import RunningTestnet, running_testnet
 from testnet.chaos.plan import draw_rounds
 from testnet.chaos.report import Report, words
 from testnet.chaos.run import run_chaos
@@ -37,11 +37,11 @@ def chaos(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Let faults come and go under traffic, and report what came of it.
+    """Let faults come and go under traffic, and report the results.
 
-    The testnet in --dir, if it runs; if it is down, it is started for as long as this takes; where there is none, one
-    of its own. The same seed gives the same faults. Ctrl-C ends it early, with a report. Exit code: 0 everything
-    held that must, 1 something did not, 130 Ctrl-C.
+    It uses the testnet in --dir if that runs, starts it for the time of the run if it is down, and makes one of its own
+    if there is none. The same seed gives the same faults. Ctrl-C ends it early, with a report. Exit code: 0 all
+    promises held, 1 one did not, 130 Ctrl-C.
     """
     check_minutes(minutes)
     if file is not None:
@@ -49,7 +49,7 @@ def chaos(
     drawn = chosen(seed)
     with (
         unless_empty(*([] if file is None else [file])),
-        ground(directory, output.complain) as place,
+        running_testnet(directory, output.complain) as place,
         interrupts() as wanted,
     ):
         title = f"chaos with seed {drawn}"
@@ -62,13 +62,13 @@ def chaos(
 
 
 def check_minutes(minutes: float) -> None:
-    """Raises BadInput unless it is a time that somebody can wait."""
+    """Raise BadInput unless it is a possible time."""
     if not (math.isfinite(minutes) and 0 < minutes <= MAX_MINUTES):
-        raise BadInput(f"--minutes {minutes:g} is no time to run: give more than 0 and at most {MAX_MINUTES:.0f}.")
+        raise BadInput(f"--minutes {minutes:g} is not a time to run: give more than 0 and at most {MAX_MINUTES:.0f}.")
 
 
 def _check_file(file: Path) -> None:
-    """Whoever waits for a report is told now, and not at the end, that it cannot be written."""
+    """Check now, and not at the end, that the report can be written."""
     try:
         with file.open("ab"):
             pass
@@ -76,7 +76,7 @@ def _check_file(file: Path) -> None:
         raise BadInput(f"{file} cannot be written: {error.strerror}.") from error
 
 
-def _publish(report: Report, place: Ground, file: Path | None, as_json: bool) -> None:
+def _publish(report: Report, place: RunningTestnet, file: Path | None, as_json: bool) -> None:
     text = words(report, lambda node: place.network.command("logs", "--node", node))
     if as_json:
         text = json.dumps(report.value(), indent=2, ensure_ascii=False)

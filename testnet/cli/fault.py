@@ -1,4 +1,4 @@
-"""`nectar testnet fault`: what goes wrong on the links between the nodes of a running testnet, and with the nodes."""
+"""`nectar testnet fault`: faults of the links and nodes of a running testnet."""
 
 from __future__ import annotations
 
@@ -27,17 +27,19 @@ def add(
     ],
     parameters: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]…", help="What it can be told, such as seconds=0.2."),
+        typer.Argument(metavar="[KEY=VALUE]…", help="Its parameters, such as seconds=0.2."),
     ] = None,
     between: Annotated[str, typer.Option(metavar="A,B", help="On the links between two nodes, both ways.")] = "",
     source: Annotated[str, typer.Option("--from", metavar="A", help="Only on the way from this node.")] = "",
     target: Annotated[str, typer.Option("--to", metavar="B", help="Only on the way to this node.")] = "",
     node: Annotated[str, typer.Option(metavar="A", help="On all links of a node, or with the node itself.")] = "",
-    seconds: Annotated[float | None, typer.Option("--for", metavar="SECONDS", help="It ends by itself then.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--for", metavar="SECONDS", help="It ends by itself after that time.")
+    ] = None,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Let a fault hold from now on, until it is removed or its time is over."""
+    """Add a fault, which holds until it is removed or its time is over."""
     if seconds is not None and not math.isfinite(seconds):
         raise BadInput(
             f"A fault cannot hold for {seconds} seconds: give a number, or leave --for out to remove it later."
@@ -57,12 +59,12 @@ def add(
 
 
 def parse_parameters(words: list[str]) -> dict[str, Any]:
-    """The values in KEY=VALUE …, each JSON or a text; raises BadInput."""
+    """Return the values in KEY=VALUE …, each JSON or a text; raises BadInput."""
     found: dict[str, Any] = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not key.isidentifier():
-            raise BadInput(f"{word!r} is no parameter of a fault: expected KEY=VALUE, such as seconds=0.2.")
+            raise BadInput(f"{word!r} is not a parameter of a fault: expected KEY=VALUE, such as seconds=0.2.")
         try:
             found[key] = json.loads(value)
         except (ValueError, RecursionError):
@@ -71,7 +73,7 @@ def parse_parameters(words: list[str]) -> dict[str, Any]:
 
 
 def parse_where(between: str, source: str, target: str, node: str) -> dict[str, Any]:
-    """Which links are meant, as a schedule says it; raises BadInput."""
+    """Return the links that are meant, in a schedule's words; raises BadInput."""
     if [bool(between), bool(source or target), bool(node)].count(True) > 1:
         raise BadInput("Give one of --between A,B, --node A, and --from A with --to B.")
     found: dict[str, Any] = {"node": node} if node else {}
@@ -82,7 +84,7 @@ def parse_where(between: str, source: str, target: str, node: str) -> dict[str, 
 
 
 def absolute(kind: str) -> str:
-    """`kind`, with the whole path if it names a class in a file: the links run in another folder."""
+    """Return `kind`, with the whole path if it names a class in a file: the links run in another folder."""
     path, colon, name = kind.rpartition(":")
     return f"{Path(path).absolute()}:{name}" if colon else kind
 
@@ -110,15 +112,15 @@ def remove(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Let a fault hold no longer."""
+    """Remove a fault, or all of them."""
     if which != "all" and not (which.isascii() and which.isdigit()):
-        raise BadInput(f"{which!r} is no fault: give its number, or all.")
+        raise BadInput(f"{which!r} is not a fault: give its number, or all.")
     links = LinksProcess(LocalNetwork.find(directory))
     removed = links.ask("remove", number=None if which == "all" else int(which))["removed"]
     if as_json:
         output.print_json({"removed": removed})
     for row in removed if not as_json else ():
-        output.say(f"Fault {row['number']} holds no longer: {row['words']}.")
+        output.say(f"Fault {row['number']} is removed: {row['words']}.")
     if not removed and not as_json:
         output.complain("No fault held.")
     return 0
@@ -126,7 +128,7 @@ def remove(
 
 @app.command()
 def kinds(as_json: options.AsJson = False) -> int:
-    """List the faults that there are, and what each can be told."""
+    """List all faults and their parameters."""
     known = {kind: (about(found), list(parameter_names(found))) for kind, found in FAULTS.items()}
     if as_json:
         output.print_json({kind: {"about": what, "parameters": names} for kind, (what, names) in known.items()})

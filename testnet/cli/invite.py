@@ -1,4 +1,4 @@
-"""`nectar testnet invite`: lets somebody take a name in a network whose registrar demands an invitation."""
+"""`nectar testnet invite`: lets others take a name in a network whose registrar demands an invitation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from net.names.invitation import ID_BYTES, Invitation, invitation_text, sign_inv
 from net.names.keyfile import unlock_key_file
 
 START_SECONDS = 3600
-"""How long the invitation is good with which the nodes of a testnet start that its owner starts himself."""
+"""Seconds that an invitation is valid with which the owner of a testnet starts its nodes."""
 MAX_PERIOD_SECONDS = 10 * 365 * 24 * 3600
 _PERIOD = re.compile(r"([0-9]{1,9})([smhdw])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
@@ -35,10 +35,10 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
 
 def invite(
     uses: Annotated[
-        int, typer.Option(metavar="N", min=1, max=MAX_INVITATION_USES, help="New names it is good for.")
+        int, typer.Option(metavar="N", min=1, max=MAX_INVITATION_USES, help="How many new names it is valid for.")
     ] = 1,
-    expires: Annotated[str, typer.Option(metavar="TIME", help="How long it is good: 30m, 12h, 7d, 2w.")] = "7d",
-    name: Annotated[str, typer.Option(metavar="NAME", help="The one name that it is good for; default: any.")] = "",
+    expires: Annotated[str, typer.Option(metavar="TIME", help="How long it is valid: 30m, 12h, 7d, 2w.")] = "7d",
+    name: Annotated[str, typer.Option(metavar="NAME", help="The only name it is valid for; default: any.")] = "",
     password_file: Annotated[
         Path | None,
         typer.Option(
@@ -49,15 +49,15 @@ def invite(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Print a token with which somebody else joins.
+    """Print a token with which others join.
 
-    That is, with `nectar boot NAME --invitation TOKEN`. Whoever has it may use it. It is signed with the registrar's
-    key, so it is made where that is.
+    They use it with `nectar boot NAME --invitation TOKEN`, and anyone who has it may use it. It is signed with the
+    registrar's key, so it is made where that key is.
     """
     if name:
         check_name(name)
         if uses > 1:
-            raise BadInput(f"An invitation for {name} alone is good for one name: leave out --uses or --name.")
+            raise BadInput(f"An invitation for {name} alone is valid for one name: leave out --uses or --name.")
     network = LocalNetwork.find(directory)
     seconds = parse_period(expires)
     owner = registrar_of(network, passwords.for_boot(network.place(REGISTRAR_NAME), password_file))
@@ -71,13 +71,15 @@ def invite(
     output.say(text)
     if not is_by_invitation(network):
         up = network.command("testnet up", "--invite-only")
-        output.complain(f"This network takes in anybody, with or without it: start its registrar with `{up}`.")
+        output.complain(
+            f"Anyone can join this network without an invitation; to demand one, start its registrar with `{up}`."
+        )
     return 0
 
 
 def invited(network: LocalNetwork, booting: dict[str, BootOptions], invite_only: bool | None) -> dict[str, BootOptions]:
-    """How nodes are started, by their names, where the owner of the network does it: if it demands invitations, with
-    one. `invite_only`: whether it is to from now on; None: as before. Raises BadInput."""
+    """Return how the owner of the network starts its nodes, by their names: with an invitation, if it demands one.
+    `invite_only`: whether it is to do so from now on; None: as before. Raises BadInput."""
     registrar = booting.get(REGISTRAR_NAME)
     if registrar is None:
         demanded = is_by_invitation(network)
@@ -99,7 +101,7 @@ def invited(network: LocalNetwork, booting: dict[str, BootOptions], invite_only:
 
 
 def _owner(network: LocalNetwork, options: BootOptions) -> Identity:
-    """The registrar with its key, which is made if there is none, as at its first boot."""
+    """Return the registrar with its key, which is made if there is none, as at its first boot."""
     place = network.place(REGISTRAR_NAME)
     if place.key.exists():
         return registrar_of(network, options.password or passwords.for_boot(place, options.password_file))
@@ -120,12 +122,12 @@ def is_by_invitation(network: LocalNetwork) -> bool:
 
 
 def make_invitation(uses: int, seconds: int, name: str | None) -> Invitation:
-    """A new one, for so long from now on."""
+    """Return a new invitation, valid for so long from now on."""
     return Invitation(os.urandom(ID_BYTES), uses, int(time.time()) + seconds, name)
 
 
 def registrar_of(network: LocalNetwork, password: bytes | None) -> Identity:
-    """Who grants the names of the network, with its key; raises BadInput."""
+    """Return the registrar of the network, with its key; raises BadInput."""
     path = network.place(REGISTRAR_NAME).key
     try:
         return unlock_key_file(path, password).identity
@@ -138,9 +140,9 @@ def registrar_of(network: LocalNetwork, password: bytes | None) -> Identity:
 
 
 def parse_period(text: str) -> int:
-    """Seconds; raises BadInput."""
+    """Return the seconds; raises BadInput."""
     match = _PERIOD.fullmatch(text.strip())
     seconds = int(match[1]) * _UNITS[match[2]] if match is not None else 0
     if not 0 < seconds <= MAX_PERIOD_SECONDS:
-        raise BadInput(f"{text!r} is no time to be good for: expected 30m, 12h, 7d or 2w, at most ten years.")
+        raise BadInput(f"{text!r} is not a valid time: expected 30m, 12h, 7d or 2w, at most ten years.")
     return seconds

@@ -1,4 +1,4 @@
-"""`nectar testnet kill|pause|resume|restart`: what can happen to a node."""
+"""`nectar testnet kill|pause|resume|restart`: actions on one node."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Name = Annotated[
 
 
 def kill(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """End a node without a word, as a crash does."""
+    """Kill a node, as a crash would."""
     nodes = _nodes(directory, name)
     _require(nodes.crash(name), nodes, name)
     again = nodes.network.command("testnet restart", name)
@@ -27,27 +27,27 @@ def kill(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: opt
 
 
 def pause(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """Keep a node from running, as a laptop's lid does."""
+    """Pause a node, as closing a laptop's lid would."""
     nodes = _nodes(directory, name)
     _require(nodes.pause(name), nodes, name)
     on = nodes.network.command("testnet resume", name)
-    return _done(as_json, name, "paused", f"{name} is paused. `{on}` lets it go on.")
+    return _done(as_json, name, "paused", f"{name} is paused. `{on}` resumes it.")
 
 
 def resume(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """Let a node go on that was paused."""
+    """Resume a paused node."""
     nodes = _nodes(directory, name)
     _require(nodes.resume(name), nodes, name)
     return _done(as_json, name, "running", f"{name} goes on.")
 
 
 def restart(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """Stop a node, if it runs, and start it as it was started before."""
+    """Stop a node, if it runs, and start it with the same options."""
     nodes = _nodes(directory, name)
     nodes.stop(name)
     node = nodes.start(name)
     if node is None:
-        raise NotRunning(f"Somebody else has started {name} meanwhile.")
+        raise NotRunning(f"{name} has been started by another command meanwhile.")
     where = output.endpoint(list(node.endpoint))
     links = LinksProcess(nodes.network)
     for warning in (node.warning, links.why_not() if links.pid is None and name in links.left() else None):

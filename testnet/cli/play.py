@@ -1,4 +1,4 @@
-"""`nectar testnet play`: a scenario with real nodes, which are started for it, and of which nothing is left."""
+"""`nectar testnet play`: a scenario with real nodes, which are started for it and removed afterwards."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def play(
     nodes: Annotated[int | None, typer.Option(metavar="N", help="How many nodes.", show_default=False)] = None,
     seed: Seed = None,
     faults: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A schedule of faults (TOML), for the seed's own.")
+        Path | None, typer.Option(metavar="FILE", help="A schedule of faults (TOML), instead of the seed's own.")
     ] = None,
     level: Annotated[
         str, typer.Option(metavar="LEVEL", help="loopback, or namespaces: each node on a host of its own.")
@@ -52,11 +52,11 @@ def play(
     ] = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Play a scenario once with real nodes of this machine.
+    """Play a scenario once with real nodes on this machine.
 
-    They are started for it, and afterwards all of them is gone but the journal, also after Ctrl-C. A seed gives the
-    same plan as with `nectar sim run`; what a network does between its faults, it does not decide here. Exit code: 0
-    passed, 1 it did not, 130 Ctrl-C.
+    They are started for it, and removed afterwards, even after Ctrl-C; the journal stays. A seed gives the same plan as
+    with `nectar sim run`, but does not decide what the network does between its faults. Exit code: 0 passed, 1 failed,
+    130 Ctrl-C.
     """
     where = check_level(level)
     found, plan = _plan(scenario, nodes, seed)
@@ -75,7 +75,8 @@ def play(
 
 
 def check_level(name: str) -> Level:
-    """The level of that name, if real nodes can be played with there; raises BadInput that says why they cannot."""
+    """Return the level of that name, if real nodes can be played with there; raises BadInput, which says why they
+    cannot."""
     if name == Level.SIMULATION.value:
         raise BadInput("A simulation has no real nodes: `nectar sim run` plays a scenario in one.")
     found = [each for each in _REAL if each.value == name]
@@ -102,19 +103,19 @@ def _is_journal(word: str) -> bool:
 
 
 def _played(scenario: Scenario, plan: Plan, level: Level) -> Result:
-    from testnet.real.run import run_real  # it loads trio, which would cost the other commands a tenth of a second
+    from testnet.real.run import run_real  # this loads trio, which would cost the other commands a tenth of a second
 
     return run_real(plan, scenario, level, _tell, _tell_of_the_end)
 
 
 def _tell_of_the_end() -> None:
-    output.complain("Stopping: the nodes end, and what was made for them is removed.")
+    output.complain("Stopping: the nodes end, and their files are removed.")
 
 
 @contextmanager
 def _interrupted_once() -> Iterator[None]:
-    """Within this, the first of Ctrl-C, SIGTERM and SIGHUP raises KeyboardInterrupt, and later ones do nothing: what is
-    then removed is removed to the end.
+    """Raise KeyboardInterrupt at the first of Ctrl-C, SIGTERM and SIGHUP within this, and ignore later ones, so that
+    the removal that follows is completed.
 
     The handler does nothing else, since it may run in the middle of anything, such as a line of output.
     """
@@ -136,7 +137,7 @@ def _interrupted_once() -> Iterator[None]:
 
 
 def _tell(line: str) -> None:
-    """What becomes of nodes and faults, of all that a journal has."""
+    """Print what happens to nodes and faults; the journal has more."""
     at, node, what = line.split(" ", 2)
     word, _, rest = what.partition(" ")
     if what in _LIFE:

@@ -1,4 +1,4 @@
-"""The seed that commands take, and the one that is drawn if they are given none."""
+"""The seed of a command: the one that it is given, or one that is drawn."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ Seed = Annotated[
 
 
 def chosen(seed: int | None) -> int:
-    """The seed of a command that was given this one."""
+    """Return the given seed, or draw one."""
     return random.SystemRandom().randrange(_MAX_DRAWN) if seed is None else seed

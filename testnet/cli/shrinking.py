@@ -1,4 +1,4 @@
-"""Shrinks a plan that failed, before the eyes of whoever waits for it."""
+"""Shrinks a plan that failed, and shows the progress."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from testnet.sweep.workers import Workers
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be shrunk."""
+    """The plan to shrink, and how."""
 
     failure: Verdict
     least_nodes: int
     max_runs: int
     output: Path | None = None
-    """For the journal of what is left; None: a file of our choice."""
+    """The file for the journal of the smallest plan; None: we choose one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shrunk:
-    """What came of it."""
+    """The result of shrinking."""
 
     failure: Verdict
-    """The one that was shrunk."""
+    """The failure that was shrunk."""
     again: Verdict
-    """The same plan, run once more before anything else."""
+    """The verdict of the same plan, run once more before anything else."""
     journal: Path
-    """Of that run."""
+    """The journal of the smallest plan's run."""
     smallest: Verdict | None = None
-    """None: it did not fail in the same way when it was run again."""
+    """The smallest plan; None: the plan did not fail in the same way when it was run again."""
     smallest_journal: Path | None = None
     runs: int = 0
     complete: bool = False
     """Whether nothing more can be left out."""
     interrupted: bool = False
-    """By Ctrl-C; what had been found by then was kept."""
+    """Whether Ctrl-C ended the search; what had been found by then was kept."""
 
 
 def shrink_plan(workers: Workers, task: Task, console: Console) -> Shrunk:
-    """The smallest plan that fails like that of `task`; Ctrl-C ends it with the smallest so far."""
+    """Return the smallest plan that fails like that of `task`; Ctrl-C ends the search with the smallest so far."""
     failure = task.failure
     journal = journal_file(failure.plan)
     shrunk_journal = journal_file(failure.plan, task.output, "-shrunk")
@@ -72,13 +72,13 @@ def _shrink_into(workers: Workers, task: Task, console: Console, files: tuple[Pa
             )
     except KeyboardInterrupt:
         interrupted = True
-    with Workers(1) as one:  # those given may be in the midst of something
+    with Workers(1) as one:  # the other workers may be busy
         smallest = one.play(shrinking.best, shrunk_journal)
     return Shrunk(failure, again, journal, smallest, shrunk_journal, shrinking.runs, shrinking.complete, interrupted)
 
 
 def progress(shrinking: Shrinking, max_runs: int) -> tuple[int, int, str]:
-    """For a display: done, in all, in words."""
+    """Return the progress for a display: done, in all, in words."""
     faults = len(shrinking.best.schedule)
     left = f"{faults} fault{'' if faults == 1 else 's'} left"
     return shrinking.runs, max_runs, f"{shrinking.runs} of at most {max_runs} runs, {left}"

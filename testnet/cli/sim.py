@@ -1,4 +1,4 @@
-"""`nectar sim`: scenarios in virtual time. Here is what people type; the work is in `testnet.sim`.
+"""`nectar sim`: scenarios in virtual time. This is the command line; the work is in `testnet.sim`.
 
 Nothing here loads Wasmtime: every plan is played by a process of its own (`testnet.sweep.workers`), which also means
 that Ctrl-C ends any run at once.
@@ -37,7 +37,7 @@ from testnet.sweep.workers import Workers
 FAILED = 1
 INTERRUPTED = 130
 MAX_SEEDS = 1_000_000_000
-"""Of one sweep."""
+"""The most seeds of one sweep."""
 
 app = typer.Typer(help="Run scenarios in virtual time, replay and shrink what fails.", no_args_is_help=True)
 
@@ -47,7 +47,8 @@ ScenarioName = Annotated[
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="The journal of a run.")]
 Nodes = Annotated[int | None, typer.Option("--nodes", metavar="N", help="How many nodes.", show_default=False)]
 Faults = Annotated[
-    Path | None, typer.Option("--faults", metavar="FILE", help="A schedule of faults (TOML), for the seed's own.")
+    Path | None,
+    typer.Option("--faults", metavar="FILE", help="A schedule of faults (TOML), instead of the seed's own."),
 ]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write the journal.")]
 MaxRuns = Annotated[int, typer.Option("--runs", metavar="N", min=1, help="The most runs to shrink a plan with.")]
@@ -87,7 +88,7 @@ def run(
     journal: Output = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Play a scenario once. Exit code: 0 passed, 1 it did not."""
+    """Play a scenario once. Exit code: 0 passed, 1 failed."""
     found = find_scenario(scenario)
     plan = expand(found, chosen(seed), nodes)
     if faults is not None:
@@ -113,9 +114,9 @@ def sweep(
     runs: MaxRuns = MAX_RUNS,
     as_json: options.AsJson = False,
 ) -> int:
-    """Play a scenario with many seeds, and shrink what fails. Exit code: 0 all passed, 1 some did not."""
+    """Play a scenario with many seeds, and shrink what fails. Exit code: 0 all passed, 1 some failed."""
     found = find_scenario(scenario)
-    expand(found, first, nodes)  # what is wrong with it is said before anything begins
+    expand(found, first, nodes)  # a bad plan is reported before anything begins
     order = Order(found, range(first, first + seeds), nodes, keep_going, runs)
     with Workers(jobs) as workers:
         findings = find_failures(workers, order, output.console(sys.stderr if as_json else sys.stdout))
@@ -125,7 +126,7 @@ def sweep(
 
 @app.command()
 def replay(journal: JournalFile, as_json: options.AsJson = False) -> int:
-    """Run the plan in a journal again, and compare line by line. Exit code: 0 the same, 1 not."""
+    """Run the plan in a journal again, and compare line by line. Exit code: 0 the same, 1 different."""
     then = read_journal_untrusted(journal)
     _, plan = plan_of(then.header, str(journal))
     with tempfile.TemporaryDirectory(prefix="nectar-") as folder, Workers(1) as workers:
@@ -146,13 +147,13 @@ def shrink(
     runs: MaxRuns = MAX_RUNS,
     as_json: options.AsJson = False,
 ) -> int:
-    """Cut the plan of a run that failed down to what matters. Exit code: 0 done, 1 it no longer fails like that."""
+    """Cut the plan of a failed run down to what matters. Exit code: 0 done, 1 it no longer fails in the same way."""
     read = read_journal_untrusted(journal)
     scenario, plan = plan_of(read.header, str(journal))
     end = read.end
     failure = Verdict(plan, end.result, end.text, end.digest, end.events, end.seconds)
     if end.result == result.INTERRUPTED:
-        raise BadInput(f"{journal} is of a run that Ctrl-C has ended: there is nothing to shrink.")
+        raise BadInput(f"{journal} is of a run that Ctrl-C ended: there is nothing to shrink.")
     if failure.passed:
         raise BadInput(f"{journal} is of a run that passed: there is nothing to shrink.")
     console = output.console(sys.stderr if as_json else sys.stdout)
@@ -169,7 +170,7 @@ def report(
     as_json: options.AsJson = False,
 ) -> int:
     """Draw a journal as a page for a browser. It shows who sent what to whom, when, and which faults held."""
-    from testnet.report import write_report  # beside the other commands it would cost them a twentieth of a second
+    from testnet.report import write_report  # this would cost the other commands a twentieth of a second
 
     write_report(read_journal_untrusted(journal), target, str(journal))
     output.tell({"page": str(target), "journal": str(journal)}, f"{target} shows {journal}.", as_json=as_json)

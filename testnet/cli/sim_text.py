@@ -1,4 +1,4 @@
-"""What `nectar sim` says: plans, results, failures, for people and for programs."""
+"""The output of `nectar sim`: plans, results and failures, for people and for programs."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _LABEL = 11
 """Characters, and a space, in front of each value."""
 _PRINTED_SEEDS = 20
 _PRINTED_CHARACTERS = 400
-"""Of a line of a journal."""
+"""The most characters of a journal's line."""
 _PRINTED_ELEMENTS = 10
-"""Of an option."""
+"""The most elements of an option."""
 _PRINTED_NODES = 20
 
 
 def field(label: str, *values: str) -> None:
-    """A label, and each value on a line of its own; a terminal gets them broken between words."""
+    """Print a label, and each value on a line of its own; on a terminal they are broken between words."""
     width = output.console().width if sys.stdout.isatty() else 1 << 30
     room = max(20, width - _LABEL - 1)
     wrapper = textwrap.TextWrapper(room, break_on_hyphens=False, break_long_words=False)
@@ -39,17 +39,17 @@ def field(label: str, *values: str) -> None:
 
 
 def whole(label: str, text: str) -> None:
-    """A label and something that people copy: nothing breaks it but the terminal itself."""
+    """Print a label and a text that people copy: only the terminal itself breaks it."""
     output.say(f"{label:{_LABEL}} {text}")
 
 
 def tell(sentence: str) -> None:
-    """A sentence, broken between words on a terminal."""
+    """Print a sentence, broken between words on a terminal."""
     output.console(wrapped=True).print(output.printable(sentence))
 
 
 def print_plan(plan: Plan, about: str) -> None:
-    """In words, and long lists only as far as a terminal can show them: the journal has all of it."""
+    """Print the plan in words, and of long lists only the beginning: the journal has all of it."""
     field("scenario", f"{plan.scenario}: {about}")
     field("seed", str(plan.seed))
     field("nodes", _listed(plan.nodes))
@@ -57,7 +57,7 @@ def print_plan(plan: Plan, about: str) -> None:
 
 
 def print_what_matters(plan: Plan) -> None:
-    """Its options, and its faults."""
+    """Print the options and the faults of a plan."""
     for name, value in plan.options.items():
         field(name, *_option(value))
     steps = [step.words() for step in plan.schedule]
@@ -78,7 +78,7 @@ def _listed(nodes: Sequence[str]) -> str:
 
 
 def verdict_value(verdict: Verdict) -> dict[str, Any]:
-    """As JSON values."""
+    """Return the verdict as JSON values."""
     return {
         "result": verdict.result,
         "text": verdict.text,
@@ -90,7 +90,7 @@ def verdict_value(verdict: Verdict) -> dict[str, Any]:
 
 
 def report_run(verdict: Verdict, journal: Path, seconds: float, as_json: bool) -> None:
-    """How one run went."""
+    """Print the result of one run."""
     if as_json:
         value = verdict_value(verdict)
         output.print_json({**value, "journal": str(journal), "real_seconds": round(seconds, 3)})
@@ -109,7 +109,7 @@ def _result(verdict: Verdict) -> Sequence[str]:
 
 
 def command(name: str, journal: Path) -> str:
-    """What to type."""
+    """Return the command that runs the plan."""
     return f"nectar sim {name} {shlex.quote(str(journal))}"
 
 
@@ -117,7 +117,7 @@ def command(name: str, journal: Path) -> str:
 
 
 def report_sweep(findings: Findings, as_json: bool) -> None:
-    """What a sweep has found."""
+    """Print the results of a sweep."""
     tally, shrunk, interrupted = findings.tally, findings.shrunk, findings.interrupted
     if as_json:
         output.print_json(
@@ -165,7 +165,7 @@ def _seeds(seeds: list[int]) -> str:
 
 
 def shrunk_value(shrunk: Shrunk) -> dict[str, Any]:
-    """As JSON values."""
+    """Return the result of shrinking as JSON values."""
     return {
         "seed": shrunk.failure.plan.seed,
         "again": verdict_value(shrunk.again),
@@ -178,7 +178,7 @@ def shrunk_value(shrunk: Shrunk) -> dict[str, Any]:
 
 
 def report_shrunk(shrunk: Shrunk, as_json: bool) -> None:
-    """A failure, and what of its plan matters."""
+    """Print a failure, and what matters of its plan."""
     if as_json:
         output.print_json(shrunk_value(shrunk))
         return
@@ -204,7 +204,7 @@ def report_shrunk(shrunk: Shrunk, as_json: bool) -> None:
 
 
 def report_replay(then: Journal, now: Journal, difference: Difference | None, as_json: bool) -> None:
-    """How a second run of a journal's plan compares with the first."""
+    """Print how a second run of a journal's plan compares with the first."""
     if as_json:
         value = {"same": difference is None, "events": now.end.events, "hash": now.end.digest}
         parts = None if difference is None else {"event": difference.number, "lines": list(difference.lines())}

@@ -1,4 +1,4 @@
-"""Sweeps a scenario's seeds and shrinks what fails, before the eyes of whoever waits for it."""
+"""Sweeps a scenario's seeds and shrinks what fails, and shows the progress."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from testnet.sweep.sweep import Tally, sweep
 from testnet.sweep.workers import Workers
 
 MAX_KINDS_SHRUNK = 5
-"""Of the failures of one sweep: one of each kind is shrunk, and these many kinds."""
+"""The most kinds of failures that one sweep shrinks, one failure of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be swept."""
+    """The sweep that is wanted."""
 
     scenario: Scenario
     seeds: range
     nodes: int | None
     keep_going: bool
-    """After the first failure."""
+    """Whether to go on after the first failure."""
     max_runs: int
     """To shrink each failure."""
 
 
 @dataclass(slots=True)
 class Findings:
-    """What came of it."""
+    """The results of a sweep."""
 
     tally: Tally
     shrunk: list[Shrunk] = field(default_factory=list)
     """One failure of each kind."""
     interrupted: bool = False
-    """By Ctrl-C; what had been found by then was kept."""
+    """Whether Ctrl-C ended the sweep; what had been found by then was kept."""
 
 
 def find_failures(workers: Workers, order: Order, console: Console) -> Findings:
@@ -71,7 +71,7 @@ def _shrink(workers: Workers, order: Order, findings: Findings, console: Console
 
 
 def progress(tally: Tally, seconds: float) -> tuple[int, int, str]:
-    """For a display, so many seconds from the beginning: done, in all, in words."""
+    """Return the progress after so many seconds, for a display: done, in all, in words."""
     rate = tally.done / seconds if seconds > 0 else 0.0
     left = f", {output.duration((tally.wanted - tally.done) / rate)} left" if 0 < tally.done < tally.wanted else ""
     text = f"{tally.done:,} of {tally.wanted:,} seeds, {len(tally.failures)} failed, {rate:.1f}/s{left}"

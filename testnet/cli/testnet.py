@@ -1,4 +1,4 @@
-"""`nectar testnet`: up, status, down; its other commands have files of their own."""
+"""`nectar testnet`: up, status and down; the other commands have files of their own."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def _options(network: LocalNetwork, name: str, direct: bool) -> BootOptions:
 
 @contextmanager
 def held(network: LocalNetwork, down: Sequence[str], detach: bool) -> Iterator[int | None]:
-    """Within this, the lifeline of the nodes that are `down`, with which they end however this process does; None: they
-    are to outlive it."""
+    """Yield the lifeline of the nodes that are `down`, with which they end however this process ends; None: they are to
+    outlive it."""
     if detach or not down:
         yield None
     else:
@@ -105,7 +105,7 @@ def held(network: LocalNetwork, down: Sequence[str], detach: bool) -> Iterator[i
 
 @contextmanager
 def ended_with_the_nodes(links: LinksProcess) -> Iterator[None]:
-    """After this, however it ends, the links run only if there is a node that is reached through them."""
+    """End the links afterwards, in any case, unless a node is reached through them."""
     try:
         yield
     finally:
@@ -126,9 +126,9 @@ def _tell(network: LocalNetwork, started: list[launch.StartedNode], seconds: flo
 
 
 def nodes_to_start(network: LocalNetwork, names: str, may_be_none: bool = False) -> list[str]:
-    """The nodes among `names` (empty: the usual ones) and the registrar that do not run yet.
+    """Return the nodes among `names` (empty: the usual ones), and the registrar, that do not run yet.
 
-    Raises AlreadyRunning if that is none, unless it may be, and BadInput if one of the names is none.
+    Raises AlreadyRunning if there are none, unless that is allowed, and BadInput for a name that is not a node's.
     """
     existing = [name for name in network.names() if name != REGISTRAR_NAME]
     wanted = launch.parse_names(names) if names else existing or list(DEFAULT_NODES)
@@ -146,7 +146,7 @@ def nodes_to_start(network: LocalNetwork, names: str, may_be_none: bool = False)
 
 @contextmanager
 def terminated_like_interrupt() -> Iterator[None]:
-    """Within this, SIGTERM and SIGHUP end the command as Ctrl-C does, so that it leaves nothing behind."""
+    """Let SIGTERM and SIGHUP end the command as Ctrl-C does within this, so that it leaves nothing behind."""
     signals = (signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, signal.default_int_handler) for number in signals]
     try:
@@ -157,7 +157,7 @@ def terminated_like_interrupt() -> Iterator[None]:
 
 
 def follow_from_now(network: LocalNetwork, name: str) -> Follower:
-    """What the node `name` is going to log, without what it logged in earlier runs."""
+    """Return a follower of what the node `name` logs from now on."""
     log = network.place(name).log
     return Follower(log, log.stat().st_size if log.exists() else 0)
 
@@ -219,7 +219,8 @@ def status(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJso
 
 
 def links_status(links: LinksProcess) -> Answer:
-    """How the links are: state `running` with their faults, `none` where nodes do without, `silent` with a reason."""
+    """Return the state of the links: `running` with their faults, `none` where nodes do without, `silent` with a
+    reason."""
     if links.pid is None and not links.left():
         return {"state": "none"}
     try:
@@ -238,7 +239,8 @@ def _tell_of_links(links: LinksProcess, listing: str) -> None:
 
 
 def node_status(network: LocalNetwork, name: str) -> Answer:
-    """How the node `name` is: its own answer with state `running`, or `down`, `paused`, or `silent` with a reason."""
+    """Return the state of the node `name`: its own answer with state `running`, or `down`, `paused`, or `silent` with a
+    reason."""
     folder = network.place(name)
     owner = folder.owner()
     if owner is None:

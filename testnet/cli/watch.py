@@ -1,4 +1,4 @@
-"""`nectar testnet watch`: how the nodes and links of a testnet are, on one screen, until `q` or Ctrl-C."""
+"""`nectar testnet watch`: the nodes and links of a testnet on one screen, until `q` or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -23,59 +23,59 @@ from testnet.watch.pollers import Pollers
 from testnet.watch.screen import screen
 
 _NO_TERMINAL = 120
-"""Columns where there is no terminal."""
+"""The number of columns without a terminal."""
 
-Interval = Annotated[float, typer.Option(metavar="S", min=0.1, max=3600, help="Seconds between two looks.")]
+Interval = Annotated[float, typer.Option(metavar="S", min=0.1, max=3600, help="Seconds between two snapshots.")]
 
 
 def watch(
-    once: Annotated[bool, typer.Option("--once", help="Print one look, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print one snapshot, and end.")] = False,
     interval: Interval = 0.5,
     directory: options.Directory = DEFAULT_FOLDER,
-    as_json: Annotated[bool, typer.Option("--json", help="Print each look as a line of JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each snapshot as a line of JSON.")] = False,
 ) -> int:
-    """Show nodes, links, faults and errors as they come and go. Ends with q or Ctrl-C.
+    """Show nodes, links, faults and errors as they come and go. End with q or Ctrl-C.
 
-    One look with --once, and where there is no terminal.
+    Print one snapshot with --once, and where there is no terminal.
     """
     network = LocalNetwork.find(directory)
-    with seen(network, interval) as eyes, contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
+    with seen(network, interval) as pollers, contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
         if as_json:
-            _print_samples(eyes, interval, once)
+            _print_samples(pollers, interval, once)
         elif once or not (sys.stdout.isatty() and sys.stdin.isatty()):
-            _print_frame(network, _look_twice(eyes, interval))
+            _print_frame(network, _look_twice(pollers, interval))
         else:
-            _show(network, eyes, interval)
+            _show(network, pollers, interval)
     return 0
 
 
 @contextmanager
 def seen(network: LocalNetwork, interval: float) -> Iterator[Pollers]:
-    """Within this, the testnet is looked at."""
-    eyes = Pollers(network, interval)
+    """Poll the testnet within this."""
+    pollers = Pollers(network, interval)
     try:
-        eyes.open()
-        yield eyes
+        pollers.open()
+        yield pollers
     finally:
-        eyes.close()
+        pollers.close()
 
 
-def _show(network: LocalNetwork, eyes: Pollers, interval: float) -> None:
+def _show(network: LocalNetwork, pollers: Pollers, interval: float) -> None:
     console, history = output.console(wrapped=True), History()
     with keys() as descriptor, Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
-            figures = history.add(eyes.picture())
+            figures = history.add(pollers.picture())
             live.update(screen(figures, str(network.folder), console.width, console.height), refresh=True)
             if wants_to_quit(descriptor, interval):
                 return
 
 
-def _look_twice(eyes: Pollers, interval: float) -> Figures:
-    """Twice, because rates need that."""
+def _look_twice(pollers: Pollers, interval: float) -> Figures:
+    """Return the figures of two snapshots, which rates need."""
     history = History()
-    history.add(eyes.picture())
+    history.add(pollers.picture())
     time.sleep(max(1.0, 2 * interval))
-    return history.add(eyes.picture())
+    return history.add(pollers.picture())
 
 
 def _print_frame(network: LocalNetwork, figures: Figures) -> None:
@@ -85,18 +85,18 @@ def _print_frame(network: LocalNetwork, figures: Figures) -> None:
     console.print(screen(figures, str(network.folder), console.width, None))
 
 
-def _print_samples(eyes: Pollers, interval: float, once: bool) -> None:
+def _print_samples(pollers: Pollers, interval: float, once: bool) -> None:
     if once:
-        print(json.dumps(sample(_look_twice(eyes, interval)), ensure_ascii=False), flush=True)
+        print(json.dumps(sample(_look_twice(pollers, interval)), ensure_ascii=False), flush=True)
         return
     history = History()
     while True:
-        print(json.dumps(sample(history.add(eyes.picture())), ensure_ascii=False), flush=True)
+        print(json.dumps(sample(history.add(pollers.picture())), ensure_ascii=False), flush=True)
         time.sleep(interval)
 
 
 def sample(figures: Figures) -> dict[str, Any]:
-    """What a look has found, as JSON values."""
+    """Return a snapshot as JSON values."""
     links, letters = figures.picture.links, figures.errors
     return {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),

@@ -47,4 +47,4 @@ FAULTS: dict[str, type] = {
     "stall": Stall,
     "unsynced": Unsynced,
 }
-"""By the name that a schedule uses."""
+"""Faults by the name that a schedule uses."""

@@ -19,10 +19,10 @@ class Bandwidth:
     _free_at: dict[Link, float] = field(default_factory=dict, init=False, repr=False, compare=False)
     """When each direction has carried all that it was given."""
     _given: dict[tuple[int, Link], int] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Up to which byte of each connection: what another fault holds comes here again."""
+    """Up to which byte each connection has been accounted for: pieces that another fault holds come here again."""
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """See `LinkFault`."""
+        """Return what becomes of `event`, on any link."""
         if not isinstance(event, Passing) or not self.where.covers(event.link):
             return PASS
         way, end = (event.connection, event.link), event.offset + len(event.data)
@@ -33,5 +33,5 @@ class Bandwidth:
         return Delay(self._free_at[event.link] - event.now)
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"{self.bytes_per_second:,.10g} bytes a second {self.where.links()}"

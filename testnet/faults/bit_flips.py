@@ -22,7 +22,7 @@ class BitFlips:
     where: Where = EVERYWHERE
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """See `LinkFault`."""
+        """Return what becomes of `event`, on any link."""
         if not isinstance(event, Passing) or not event.data or not self.where.covers(event.link):
             return PASS
         places = list(self._places(len(event.data), chance))
@@ -34,7 +34,7 @@ class BitFlips:
         return Alter(bytes(data))
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"a bit flips in each {self.each} with probability {self.probability:g} {self.where.links()}"
 
     def _places(self, size: int, chance: Random) -> Iterator[int]:
@@ -45,7 +45,7 @@ class BitFlips:
 
 
 def _successes(probability: float, size: int, chance: Random) -> Iterator[int]:
-    """Which of `size` independent trials succeed; with one draw for each that does, not for each trial."""
+    """Yield which of `size` independent trials succeed, with one draw for each success instead of each trial."""
     if probability >= 1.0:
         yield from range(size)
     if not 0.0 < probability < 1.0:
@@ -57,5 +57,5 @@ def _successes(probability: float, size: int, chance: Random) -> Iterator[int]:
 
 
 def _failures(probability: float, chance: Random) -> float:
-    """How many trials fail before the next success: geometrically distributed. A float, because it can be huge."""
+    """Draw how many trials fail before the next success: geometrically distributed. A float, because it can be huge."""
     return math.floor(math.log1p(-chance.random()) / math.log1p(-probability))

@@ -1,4 +1,4 @@
-"""Everything that goes in is gone for now, and nobody is told."""
+"""Everything that goes in is lost for now, and nobody is told."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from testnet.model.where import EVERYWHERE, Where
 class BlackHole:
     """Everything is lost: bytes, dials and ends of connections, as where a firewall drops all packets.
 
-    What a partition does between sides, this does to a host or to a link: nobody can tell them apart from within.
+    A partition separates two sides; a black hole surrounds a host or a link. From within they look the same.
     """
 
     where: Where = EVERYWHERE
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """See `LinkFault`."""
+        """Return what becomes of `event`, on any link."""
         return swallow(self.where, event)
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"black hole {self.where.links()}"

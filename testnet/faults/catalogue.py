@@ -1,7 +1,7 @@
-"""Faults as kinds and parameters, as a schedule and a journal have them: made from those, and written as those.
+"""Faults as kinds and parameters, as in schedules and journals: read from those, and written as those.
 
 A kind is a key of `FAULTS`, or `path/to/file.py:Class` for a fault of the user's own. Parameters are the fields of its
-dataclass; a field that is a `Where` is written as one of `between`, `node`, or `source` and `target`, or not at all.
+dataclass; a field that is a `Where` is written as one of `between`, `node`, or `source` and `target`, or left out.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from testnet.model.value import is_supported, objection, shown
 from testnet.model.where import PARAMETERS, Where, read_where, write_where
 
 MAX_KIND_CHARACTERS = 4096
-"""As long as a path can be."""
+"""The longest kind: as long as a path can be."""
 RESERVED = ("kind", "at", "until")
-"""What a schedule says of each fault beside its parameters."""
+"""The words of a schedule's entry that are not parameters."""
 
 
 def make(kind: str, parameters: Mapping[str, object], folder: Path = Path()) -> Fault:
-    """The fault of that kind; a path in `kind` begins at `folder`. Raises BadInput, which says what is wrong."""
+    """Return the fault of that kind; a path in `kind` begins at `folder`. Raises BadInput, which says what is wrong."""
     found = find(kind, folder)
     hints = parameter_types(found)
     where = next((name for name, hint in hints.items() if hint is Where), None)
@@ -51,17 +51,17 @@ def make(kind: str, parameters: Mapping[str, object], folder: Path = Path()) -> 
 
 
 def _check_description(kind: str, fault: Fault) -> None:
-    """What everybody asks of a fault, at times when nobody could say any more what is wrong with it."""
+    """Check that the fault can be described and written, before anything relies on it."""
     try:
         words = fault.words()
     except Exception as error:
         raise BadInput(f"{kind} cannot be described: {type(error).__name__}: {error}") from error
     if not isinstance(words, str):
-        raise BadInput(f"{kind} is no fault: its words() must give a text, and not {shown(words)}.")
+        raise BadInput(f"{kind} is not a fault: its words() must give a text, and not {shown(words)}.")
 
 
 def parameters(fault: Fault) -> dict[str, Any]:
-    """What `make` makes it from again, in full, defaults too: JSON values."""
+    """Return the parameters from which `make` makes the fault again, with defaults: JSON values."""
     written: dict[str, Any] = {}
     for name in parameter_types(type(fault)):
         value = getattr(fault, name)
@@ -70,7 +70,7 @@ def parameters(fault: Fault) -> dict[str, Any]:
 
 
 def kind_of(fault: Fault) -> str:
-    """What `make` calls it. Raises BadInput for a fault whose class is in no file."""
+    """Return the kind of the fault, for `make`. Raises BadInput if its class is in no file."""
     found = type(fault)
     known = next((kind for kind, each in FAULTS.items() if each is found), None)
     if known is not None:
@@ -83,30 +83,30 @@ def kind_of(fault: Fault) -> str:
 
 
 def parameter_names(found: type) -> tuple[str, ...]:
-    """What `make` takes for this class, in order; those of its links last."""
+    """Return the parameters that `make` takes for this class, in order; those of its links last."""
     hints = parameter_types(found)
     plain = tuple(name for name, hint in hints.items() if hint is not Where)
     return plain + (PARAMETERS if len(plain) < len(hints) else ())
 
 
 def about(found: type) -> str:
-    """One sentence on what it does."""
+    """Return one sentence on what the fault does."""
     return (found.__doc__ or "").strip().partition("\n")[0]
 
 
 def find(kind: str, folder: Path = Path()) -> type:
-    """The class of a kind. Raises BadInput if there is none, or it is no fault."""
+    """Return the class of a kind. Raises BadInput if there is none, or if it is not a fault."""
     if kind in FAULTS:
         return FAULTS[kind]
     if len(kind) > MAX_KIND_CHARACTERS:
-        raise BadInput(f"A kind of {len(kind)} characters is none: {MAX_KIND_CHARACTERS} are the most.")
+        raise BadInput(f"A kind of {len(kind)} characters is too long: {MAX_KIND_CHARACTERS} are the most.")
     path, colon, name = kind.rpartition(":")
     if not colon:
         raise BadInput(unknown("fault", kind, FAULTS, "path/to/file.py:Class for one of your own"))
     found = load(folder / path, name)
     wrong = _what_it_lacks(found)
     if wrong is not None:
-        raise BadInput(f"{kind} is no fault: {wrong}.")
+        raise BadInput(f"{kind} is not a fault: {wrong}.")
     return found
 
 

@@ -14,9 +14,9 @@ MOST = 3e9
 
 @dataclass(frozen=True, slots=True)
 class ClockStep:
-    """A node's wall clock jumps by `seconds`, back if they are negative, and back to where it was at the end.
+    """A node's wall clock jumps by `seconds`, backwards if negative, and at the end back to where it was.
 
-    Processes see it, and the node itself, by which name records expire. Nothing that waits for a time to pass is
+    Processes see it, and so does the node itself, whose name records expire by it. Waiting for a time to pass is not
     affected.
     """
 
@@ -24,13 +24,13 @@ class ClockStep:
     seconds: Annotated[float, Range(-MOST, MOST)]
 
     def begin(self, nodes: Nodes) -> None:
-        """See `NodeFault`."""
+        """Do to the nodes what the fault does."""
         nodes.step_clock(self.node, self.seconds)
 
     def end(self, nodes: Nodes) -> None:
-        """See `NodeFault`."""
+        """Undo it, whatever has happened to the nodes meanwhile."""
         nodes.step_clock(self.node, -self.seconds)
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"clock of {self.node} steps by {self.seconds:+g} s"

@@ -18,13 +18,13 @@ class Crash:
     node: NodeName
 
     def begin(self, nodes: Nodes) -> None:
-        """See `NodeFault`."""
+        """Do to the nodes what the fault does."""
         nodes.crash(self.node)
 
     def end(self, nodes: Nodes) -> None:
-        """See `NodeFault`."""
+        """Undo it, whatever has happened to the nodes meanwhile."""
         nodes.start(self.node)
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"kill {self.node}"

@@ -1,4 +1,4 @@
-"""Draws faults at random, for scenarios that must stand them."""
+"""Draws faults at random, for scenarios that must withstand them."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ Drawer: TypeAlias = Callable[[Sequence[str], Random], Fault]
 MAX_DRAWN = 6
 """Faults in one run."""
 _TAKES_PART = 0.35
-"""How likely a kind of fault is to be among those that a run may have."""
+"""The probability that a kind of fault takes part in a run."""
 _QUIET = 0.1
-"""How many runs have no fault at all."""
+"""The share of runs without a fault."""
 
 
 def draw_schedule(drawers: Sequence[Drawer], nodes: Sequence[str], seconds: float, chance: Random) -> Schedule:
-    """Some faults of some kinds, within so many seconds; times in whole milliseconds, so that people can read them."""
+    """Draw some faults of some kinds within `seconds`; times are in whole milliseconds, so that people can read
+    them."""
     kinds = [drawer for drawer in drawers if chance.random() < _TAKES_PART]
     if chance.random() < _QUIET or not drawers:
         return ()
@@ -53,97 +54,97 @@ def draw_schedule(drawers: Sequence[Drawer], nodes: Sequence[str], seconds: floa
 
 
 def where(nodes: Sequence[str], chance: Random) -> Where:
-    """Two nodes, both ways or one way, or all links of one."""
+    """Draw two nodes, in both directions or one, or all links of one node."""
     first, second = chance.sample(list(nodes), 2)
     return chance.choice([Where(first, second), Where(first, second, both=False), Where(first, ANY)])
 
 
 def partition(nodes: Sequence[str], chance: Random) -> Partition:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     return Partition(where(nodes, chance))
 
 
 def refusal(nodes: Sequence[str], chance: Random) -> Refusal:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     return Refusal(where(nodes, chance))
 
 
 def crash(nodes: Sequence[str], chance: Random) -> Crash:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     return Crash(chance.choice(list(nodes)))
 
 
 def pause(nodes: Sequence[str], chance: Random) -> Pause:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     return Pause(chance.choice(list(nodes)))
 
 
 def latency(nodes: Sequence[str], chance: Random) -> Latency:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     seconds = chance.choice((0.01, 0.1, 0.5, 2.0))
     return Latency(seconds, chance.choice((0.0, seconds)), where(nodes, chance))
 
 
 def bandwidth(nodes: Sequence[str], chance: Random) -> Bandwidth:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     return Bandwidth(chance.choice((20e3, 100e3, 1e6, 10e6)), where(nodes, chance))
 
 
 def stall(nodes: Sequence[str], chance: Random) -> Stall:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     return Stall(where(nodes, chance))
 
 
 def reset(nodes: Sequence[str], chance: Random) -> ConnectionReset:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     if chance.random() < 0.5:
         return ConnectionReset(probability=chance.choice((0.01, 0.1, 0.5)), where=where(nodes, chance))
     return ConnectionReset(byte=chance.choice((0, 1, 100, 300, 1000, 100_000)), where=where(nodes, chance))
 
 
 def loss(nodes: Sequence[str], chance: Random) -> Loss:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     return Loss(where(nodes, chance))
 
 
 def no_route(nodes: Sequence[str], chance: Random) -> NoRoute:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     return NoRoute(where(nodes, chance))
 
 
 def slow_handshake(nodes: Sequence[str], chance: Random) -> SlowHandshake:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     return SlowHandshake(chance.choice((50.0, 200.0, 1000.0)), where=where(nodes, chance))
 
 
 def bit_flips(nodes: Sequence[str], chance: Random) -> BitFlips:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     return BitFlips(chance.choice((1e-6, 1e-4, 1e-2)), where=where(nodes, chance))
 
 
 def nonsense(nodes: Sequence[str], chance: Random) -> Nonsense:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     speaks: Literal["bytes", "pieces", "lengths"] = chance.choice(("bytes", "pieces", "lengths"))
     return Nonsense(speaks, chance.choice((0.05, 1.0)), where(nodes, chance))
 
 
 def replay(nodes: Sequence[str], chance: Random) -> Replay:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     return Replay(where(nodes, chance))
 
 
 def unsynced(nodes: Sequence[str], chance: Random) -> Unsynced:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     return Unsynced(chance.choice(list(nodes)))
 
 
 def disk_full(nodes: Sequence[str], chance: Random) -> DiskFull:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     return DiskFull(chance.choice(list(nodes)))
 
 
 def clock_step(nodes: Sequence[str], chance: Random) -> ClockStep:
-    """See `Drawer`."""
+    """Draw a fault of this kind for a network of these nodes."""
     return ClockStep(chance.choice(list(nodes)), chance.choice((-3600.0, -1.0, 1.0, 86_400.0)))
 
 
@@ -158,10 +159,10 @@ LINKS: tuple[Drawer, ...] = (
     loss,
     slow_handshake,
 )
-"""What networks do."""
+"""Faults of networks."""
 WRONG_BYTES: tuple[Drawer, ...] = (bit_flips, nonsense, replay)
-"""What attackers and broken machines do; encryption finds out."""
+"""Faults of attackers and broken machines, which encryption detects."""
 NODES: tuple[Drawer, ...] = (crash, pause)
-"""What nodes do, at every level."""
+"""Faults of nodes, at every level."""
 MACHINES: tuple[Drawer, ...] = (unsynced, disk_full, clock_step)
-"""What happens to the machines under them, in simulations."""
+"""Faults of the machines under the nodes, in simulations."""

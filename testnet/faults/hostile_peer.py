@@ -1,4 +1,4 @@
-"""Somebody with a name of its own attacks a node, correct in every byte."""
+"""A peer with a name of its own attacks a node, correct in every byte."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from testnet.model.quantity import Count, NodeName, ProcessName
 from testnet.model.rule import Attack, Nodes
 
-Conduct: TypeAlias = Literal[
+BehaviourName: TypeAlias = Literal[
     "acknowledges_all_but_one",
     "floods_huge",
     "floods_tiny",
@@ -26,37 +26,37 @@ Conduct: TypeAlias = Literal[
     "takes_places",
     "trickles",
 ]
-"""See `testnet.hostile.behaviours`, one class each."""
+"""The names of the classes of `testnet.hostile.behaviours`."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostilePeer:
-    """A peer with a registered name speaks the protocol correctly, and chooses the worst that it lets it choose.
+    """A peer with a registered name speaks the protocol correctly, and chooses the worst that it allows.
 
-    It joins, attacks `node` in the way of `behaviour`, and leaves at the end. What it asks, it asks the public process
-    `process` there. `seed` tells several of one kind apart: all that they choose comes from it.
+    It joins, attacks `node` in the way of `behaviour`, and leaves at the end. It sends its requests to the public
+    process `process` there. `seed` tells several of one kind apart: all of its choices follow from it.
     """
 
     node: NodeName
-    behaviour: Conduct = "never_acknowledges"
+    behaviour: BehaviourName = "never_acknowledges"
     process: ProcessName = "hello:hello:sys"
     seed: Count = 0
 
     @property
     def host(self) -> str:
-        """Where it is, and what it is called."""
+        """Its host and its name."""
         return f"{self.behaviour.replace('_', '-')}-{self.seed}.{self.node}"
 
     def begin(self, nodes: Nodes) -> None:
-        """See `NodeFault`."""
+        """Do to the nodes what the fault does."""
         nodes.attack(Attack(self.node, self.behaviour, self.process, self.seed), by=self.host)
 
     def end(self, nodes: Nodes) -> None:
-        """See `NodeFault`."""
+        """Undo it, whatever has happened to the nodes meanwhile."""
         nodes.call_off(self.host)
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"a hostile peer of {self.node} that {_WORDS[self.behaviour]}"
 
 

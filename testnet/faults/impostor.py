@@ -1,4 +1,4 @@
-"""Somebody else answers under a node's name."""
+"""Another node answers under a node's name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from testnet.model.where import Where
 
 @dataclass(frozen=True, slots=True)
 class Impostor:
-    """A node with the name of `node` and its packages, but another key, stands where dials to `node` end.
+    """A node with the name and the packages of `node`, but another key, stands where dials to `node` end.
 
     The real one runs on, and its own dials arrive. The impostor is gone at the end.
     """
@@ -21,26 +21,26 @@ class Impostor:
 
     @property
     def host(self) -> str:
-        """Where the impostor is."""
+        """The host of the impostor."""
         return f"impostor.{self.node}"
 
     @property
     def where(self) -> Where:
-        """The links that it says anything of."""
+        """The links that the fault concerns."""
         return Where(target=self.node, both=False)
 
     def begin(self, nodes: Nodes) -> None:
-        """See `NodeFault`."""
+        """Do to the nodes what the fault does."""
         nodes.impersonate(self.node, by=self.host)
 
     def end(self, nodes: Nodes) -> None:
-        """See `NodeFault`."""
+        """Undo it, whatever has happened to the nodes meanwhile."""
         nodes.dismiss(self.host)
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """See `LinkFault`."""
+        """Return what becomes of `event`, on any link."""
         return Redirect(self.host) if isinstance(event, Dialing) and event.link.target == self.node else PASS
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"impostor of {self.node}"

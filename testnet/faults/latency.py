@@ -12,19 +12,19 @@ from testnet.model.where import EVERYWHERE, Where
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Everything arrives `seconds` later, and up to `jitter` more, drawn anew for each piece; nothing overtakes."""
+    """Everything arrives `seconds` later, and up to `jitter` more, drawn for each piece; nothing overtakes."""
 
     seconds: Seconds = 0.1
     jitter: Seconds = 0.0
     where: Where = EVERYWHERE
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """See `LinkFault`."""
+        """Return what becomes of `event`, on any link."""
         if not self.where.covers(event.link):
             return PASS
         return Delay(self.seconds + chance.uniform(0.0, self.jitter))
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         jitter = f" to {self.seconds + self.jitter:g}" if self.jitter else ""
         return f"latency of {self.seconds:g}{jitter} s {self.where.links()}"

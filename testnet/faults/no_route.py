@@ -1,4 +1,4 @@
-"""Nobody finds a way to whom they want to reach."""
+"""Dials find no route."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from testnet.model.where import EVERYWHERE, Where
 
 @dataclass(frozen=True, slots=True)
 class NoRoute:
-    """Dials find no way, and are told so at once; connections that are there stay."""
+    """Dials find no route and fail at once; existing connections stay."""
 
     where: Where = EVERYWHERE
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """See `LinkFault`."""
+        """Return what becomes of `event`, on any link."""
         return NO_ROUTE if isinstance(event, Dialing) and self.where.covers(event.link) else PASS
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"no route {self.where.links()}"

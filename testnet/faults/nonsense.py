@@ -12,7 +12,7 @@ from testnet.model.rule import PASS, Alter, Event, Passing, Verdict
 from testnet.model.where import EVERYWHERE, Where
 
 _LENGTH = struct.Struct(">H")
-"""Before each piece of the wire protocol (docs/wire.md)."""
+"""The length before each piece of the wire protocol (docs/wire.md)."""
 _LONGEST = 65535
 
 
@@ -20,7 +20,7 @@ _LONGEST = 65535
 class Nonsense:
     """A peer speaks nonsense: random bytes, whole pieces of the wire protocol with wrong content, or huge lengths.
 
-    There are as many bytes as it would have sent. With a `probability` below 1 some of what it says is as it should be.
+    It sends as many bytes as it would have sent. With a `probability` below 1 some of them are as they should be.
     """
 
     speaks: Literal["bytes", "pieces", "lengths"] = "bytes"
@@ -28,7 +28,7 @@ class Nonsense:
     where: Where = EVERYWHERE
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """See `LinkFault`."""
+        """Return what becomes of `event`, on any link."""
         if not isinstance(event, Passing) or not self.where.covers(event.link):
             return PASS
         if chance.random() >= self.probability:
@@ -36,7 +36,7 @@ class Nonsense:
         return Alter(self._speak(len(event.data), chance))
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         often = "" if self.probability == 1.0 else f" with probability {self.probability:g}"
         return f"nonsense ({self.speaks}){often} {self.where.links()}"
 
@@ -48,7 +48,7 @@ class Nonsense:
 
 
 def _pieces(size: int, chance: Random) -> bytes:
-    """Pieces that end with the last of `size` bytes; a single byte is half of a length."""
+    """Return pieces that end with the last of `size` bytes; a single byte is half of a length."""
     said = bytearray()
     while size - len(said) >= _LENGTH.size:
         length = chance.randint(0, min(_LONGEST, size - len(said) - _LENGTH.size))

@@ -1,4 +1,4 @@
-"""Faults and scenarios that are somebody's own: in Python files, named `path/to/file.py:Name`."""
+"""A user's own faults and scenarios: in Python files, named `path/to/file.py:Name`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nectar_node.base.errors import BadInput
 
 
 def load(path: Path, name: str) -> type:
-    """The class `name` of the file at `path`, which is run. Raises BadInput if there is none, or it cannot run."""
+    """Run the file at `path` and return its class `name`. Raises BadInput if there is none, or the file cannot run."""
     module = load_module(path)
     found = getattr(module, name, None)
     if isinstance(found, type):
@@ -28,16 +28,16 @@ def _is_of(module: ModuleType, value: object) -> bool:
 
 
 def load_module(path: Path) -> ModuleType:
-    """The file at `path`, which is run, the first time. Raises BadInput."""
+    """Run the file at `path`, once, and return the module. Raises BadInput."""
     if path.suffix != ".py":
-        raise BadInput(f"{path} is no Python file: its name must end with .py.")
+        raise BadInput(f"{path} is not a Python file: its name must end with .py.")
     try:
         source = path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:  # there is a zero in its name
-        raise BadInput(f"{str(path)!r} is no file: {error}.") from error
-    # By its content: the same file gives the same classes, and one that was edited gives new ones.
+    except ValueError as error:  # its name contains a zero byte
+        raise BadInput(f"{str(path)!r} is not a file: {error}.") from error
+    # Named by its content: the same file gives the same classes, an edited one new classes.
     name = f"own_{blake3(bytes(path.resolve()) + b'=' + source).hexdigest(8)}"
     if name in sys.modules:
         return sys.modules[name]

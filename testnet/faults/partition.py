@@ -12,14 +12,14 @@ from testnet.model.where import EVERYWHERE, Where
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """Nothing passes between the sides: no bytes, no dial, no end of a connection (`silence`)."""
+    """Nothing passes between the sides: no bytes, no dial, no end of a connection."""
 
     where: Where = EVERYWHERE
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """See `LinkFault`."""
+        """Return what becomes of `event`, on any link."""
         return swallow(self.where, event)
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"partition {self.where.words()}"

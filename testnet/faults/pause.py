@@ -1,4 +1,4 @@
-"""A node stops for a while, as a laptop whose lid is closed."""
+"""A node stops for a while, like a laptop with its lid closed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Pause:
     node: NodeName
 
     def begin(self, nodes: Nodes) -> None:
-        """See `NodeFault`."""
+        """Do to the nodes what the fault does."""
         nodes.pause(self.node)
 
     def end(self, nodes: Nodes) -> None:
-        """See `NodeFault`."""
+        """Undo it, whatever has happened to the nodes meanwhile."""
         nodes.resume(self.node)
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"pause {self.node}"

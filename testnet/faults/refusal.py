@@ -1,4 +1,4 @@
-"""Somebody says no to whoever wants to connect."""
+"""Dials are refused."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from testnet.model.where import EVERYWHERE, Where
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Dials are refused; connections that are there stay."""
+    """Dials are refused; existing connections stay."""
 
     where: Where = EVERYWHERE
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """See `LinkFault`."""
+        """Return what becomes of `event`, on any link."""
         return REFUSE if isinstance(event, Dialing) and self.where.covers(event.link) else PASS
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"dials refused {self.where.links()}"

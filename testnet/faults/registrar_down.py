@@ -1,4 +1,4 @@
-"""Nobody can ask the registrar."""
+"""The registrar answers nobody."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ class RegistrarDown:
 
     @property
     def where(self) -> Where:
-        """The links that it says anything of. Dials to a registrar that has crashed its host refuses by itself."""
+        """The links that the fault concerns. The host of a crashed registrar refuses dials by itself."""
         return Where(self.node) if self.how == "unreachable" else NOWHERE
 
     def begin(self, nodes: Nodes) -> None:
-        """See `NodeFault`."""
+        """Do to the nodes what the fault does."""
         if self.how == "crash":
             nodes.crash(self.node)
 
     def end(self, nodes: Nodes) -> None:
-        """See `NodeFault`."""
+        """Undo it, whatever has happened to the nodes meanwhile."""
         if self.how == "crash":
             nodes.start(self.node)
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """See `LinkFault`."""
+        """Return what becomes of `event`, on any link."""
         return RESEND if self.how == "unreachable" and self.node in event.link else PASS
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"registrar {self.node} {'has crashed' if self.how == 'crash' else 'is unreachable'}"

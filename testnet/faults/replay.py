@@ -1,4 +1,4 @@
-"""What was said on an earlier connection is said again on a new one."""
+"""Bytes of an earlier connection are sent again on a new one."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class _Recording:
 class Replay:
     """Bytes of an earlier connection are played again in a new one, in place of its own.
 
-    The first connection of each direction that begins while this holds is remembered; of those after it, each byte is
-    that of the remembered one at the same place, as far as that went.
+    The first connection of each direction that begins while the fault holds is remembered. Of later ones, each byte
+    becomes the remembered byte at the same position, as far as the recording goes.
     """
 
     where: Where = EVERYWHERE
     _heard: dict[Link, _Recording] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """See `LinkFault`."""
+        """Return what becomes of `event`, on any link."""
         if not isinstance(event, Passing) or not self.where.covers(event.link):
             return PASS
         if event.link not in self._heard and event.offset == 0:
@@ -44,16 +44,16 @@ class Replay:
         return Alter(_over(event, heard.data))
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"an earlier connection is replayed {self.where.links()}"
 
     def _remember(self, heard: _Recording, event: Passing) -> None:
-        # Not what is judged a second time, because another fault had held it.
+        # Bytes that another fault held are judged twice, and remembered once.
         if event.offset == len(heard.data):
             heard.data += event.data[: MOST_KEPT - event.offset]
 
 
 def _over(event: Passing, heard: bytearray) -> bytes:
-    """The event's bytes, with those that were heard at the same place over them."""
+    """Return the event's bytes, with the remembered bytes of the same positions over them."""
     old = bytes(heard[event.offset : event.offset + len(event.data)])
     return old + event.data[len(old) :]

@@ -19,27 +19,27 @@ from testnet.model.where import ANY
 MAX_FILE_BYTES = 1 << 20
 MAX_STEPS = 1000
 MAX_SECONDS = 1e6
-"""Nobody waits longer."""
+"""The latest time in a schedule."""
 _TIMES = ("kind", "at", "until")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One fault and when it holds."""
+    """One fault, and when it holds."""
 
     at: float
     """Seconds from the moment when the faults of a scenario begin."""
     until: float | None
-    """None: until its faults end."""
+    """The end; None: when the faults of the scenario end."""
     fault: Fault
 
     def words(self) -> str:
-        """For people."""
+        """Describe the step for people."""
         end = "" if self.until is None else f" until t={self.until:g} s"
         return f"t={self.at:g} s: {self.fault.words()}{end}"
 
     def value(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """Return the step as JSON values."""
         return {"kind": kind_of(self.fault), "at": self.at, "until": self.until, **parameters(self.fault)}
 
 
@@ -47,17 +47,17 @@ Schedule = tuple[Step, ...]
 
 
 def words(schedule: Schedule) -> str:
-    """All of it, for people."""
+    """Describe the whole schedule for people."""
     return "; ".join(step.words() for step in schedule) or "no faults"
 
 
 def ordered(steps: Iterable[Step]) -> Schedule:
-    """By the time at which they begin."""
+    """Return the steps, ordered by their beginnings."""
     return tuple(sorted(steps, key=lambda step: step.at))
 
 
 def read_schedule_untrusted(path: Path, nodes: Sequence[str], seconds: float = MAX_SECONDS) -> Schedule:
-    """The schedule in a TOML file, for a network of these nodes and a registrar, and faults for so many seconds; raises
+    """Read the schedule in a TOML file, for a network of these nodes and a registrar, with faults for `seconds`; raises
     BadInput."""
     try:
         with path.open("rb") as file:
@@ -78,7 +78,7 @@ def read_schedule_untrusted(path: Path, nodes: Sequence[str], seconds: float = M
 
 def _toml_untrusted(data: bytes, path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(data.decode("utf-8-sig"))  # some editors begin a file with a mark that nobody sees
+        return tomllib.loads(data.decode("utf-8-sig"))  # some editors begin a file with a byte order mark
     except tomllib.TOMLDecodeError as error:
         why = str(error)
     except UnicodeDecodeError:
@@ -87,11 +87,11 @@ def _toml_untrusted(data: bytes, path: Path) -> dict[str, Any]:
         why = "it is nested too deeply"
     except ValueError:  # Python reads no number of more than `sys.get_int_max_str_digits()` digits
         why = "a number in it has too many digits"
-    raise BadInput(f"{path} is no TOML: {why}.")
+    raise BadInput(f"{path} is not TOML: {why}.")
 
 
 def read_steps_untrusted(entries: list[Any], nodes: Sequence[str], origin: str) -> Schedule:
-    """A schedule from JSON-like values, `origin` for the sentences; raises BadInput."""
+    """Read a schedule from JSON-like values; `origin` names them in sentences. Raises BadInput."""
     return ordered(_steps(entries, nodes, origin))
 
 
@@ -132,7 +132,7 @@ def _time(entry: dict[str, Any], key: str, where: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_SECONDS:
-        what = "in the past" if isinstance(value, (int, float)) and value < 0 else "no time"
+        what = "in the past" if isinstance(value, (int, float)) and value < 0 else "not a time"
         bounds = f"0 to {MAX_SECONDS:,.0f}"
         raise BadInput(f"{where}: {key} = {shown(value)} is {what}; it is in seconds from the beginning, {bounds}.")
     return float(value)

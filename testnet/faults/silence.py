@@ -1,4 +1,4 @@
-"""What a network that is gone does to what is sent there, whatever people call it."""
+"""The behaviour of a network that is gone, for several faults."""
 
 from __future__ import annotations
 
@@ -7,5 +7,6 @@ from testnet.model.where import Where
 
 
 def swallow(where: Where, event: Event) -> Verdict:
-    """Nothing passes there, no bytes, no dial, no end of a connection; TCP sends again, some time after it is over."""
+    """Let nothing pass there: no bytes, no dial, no end of a connection. TCP sends it again some time after the fault
+    ends."""
     return RESEND if where.covers(event.link) else PASS

@@ -12,21 +12,21 @@ from testnet.model.where import EVERYWHERE, Where
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Bytes stop, those from `byte` on, and go on when it ends; connections stay, and new ones are made.
+    """Bytes stop, from `byte` on, and go on when the fault ends; connections stay, and new ones are made.
 
-    `byte` is counted from 0 in each direction of each connection; it stops with the piece that it is in.
+    `byte` is counted from 0 in each direction of each connection; the piece that contains it stops.
     """
 
     where: Where = EVERYWHERE
     byte: Count = 0
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """See `LinkFault`."""
+        """Return what becomes of `event`, on any link."""
         if not isinstance(event, Passing) or not self.where.covers(event.link):
             return PASS
         return HOLD if event.offset + len(event.data) > self.byte else PASS
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         which = f"bytes from {self.byte} on" if self.byte else "bytes"
         return f"{which} stall {self.where.links()}"

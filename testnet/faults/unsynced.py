@@ -10,7 +10,7 @@ from testnet.model.rule import Nodes
 
 @dataclass(frozen=True, slots=True)
 class Unsynced:
-    """A node's machine loses power: it says nothing more, and what it had not synced is lost.
+    """A node's machine loses power: nobody is told, and what it had not synced is lost.
 
     It boots again at the end, and knows of no connection.
     """
@@ -18,13 +18,13 @@ class Unsynced:
     node: NodeName
 
     def begin(self, nodes: Nodes) -> None:
-        """See `NodeFault`."""
+        """Do to the nodes what the fault does."""
         nodes.cut_power(self.node)
 
     def end(self, nodes: Nodes) -> None:
-        """See `NodeFault`."""
+        """Undo it, whatever has happened to the nodes meanwhile."""
         nodes.start(self.node)
 
     def words(self) -> str:
-        """See `Fault`."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"power cut of {self.node}"

@@ -1,8 +1,8 @@
-"""What hostile peers do. Each is a small state machine that plays on one connection: correct in every byte, and the
-worst at every choice that the protocol leaves to a peer.
+"""The behaviours of hostile peers. Each is a small state machine that plays on one connection: correct in every byte,
+and the worst at every choice that the protocol leaves to a peer.
 
-A behaviour is moved every `peer.TICK_SECONDS`, is told what has become whole, and says what it wants to send; the
-connection (`line`) keeps it within its credit. How much it does is its strength: against real nodes as much as goes, in
+A behaviour is moved every `peer.TICK_SECONDS`, is told which messages are whole, and says what it wants to send; its
+`connection` keeps it within its credit. Its strength says how much it does: against real nodes as much as possible, in
 a simulation just more than the bounds that it tries, so that a run stays short.
 """
 
@@ -18,12 +18,12 @@ from kernel.contract.message import Envelope, ReplyTo, Request
 from nectar_node.peers.envelope import encode_header
 from net.base.frames import Lookup, Ping, Reserve
 from net.base.limits import MAX_BLOB_BYTES, MAX_CIRCUITS_PER_PAIR, MAX_CREDIT_BYTES, SESSION_CREDIT_MESSAGES
-from testnet.hostile.connection import Line, Opened
+from testnet.hostile.connection import Connection, Opened
 
 _TRICKLE_SECONDS = 12.0
-"""Between two pieces of a message that trickles."""
+"""Seconds between two pieces of a message that trickles."""
 _TRICKLE_BYTES = 4096
-"""Of one piece: as much as `net.base.limits.STALL_BYTES` once demanded in thirty seconds."""
+"""Bytes of one piece: as much as `net.base.limits.STALL_BYTES` once demanded in thirty seconds."""
 _EXABYTES = 1 << 62
 """The size of a file that is offered, in bytes."""
 _TALE = 60_000
@@ -38,16 +38,16 @@ _SELF = ProcessId("main", "hostile", "evil")
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """How much of it."""
+    """The strength of an attack."""
 
     tiny: int
     """Tiny messages in one move."""
     most_tiny: int
-    """In all, of one connection."""
+    """The most small messages on one connection."""
     requests: int
-    """That are asked, and whose answers are not taken."""
+    """Requests whose answers are not taken."""
     offers: int
-    """Of files."""
+    """Offers of files."""
     huge: int
     """Bytes of a large message."""
     most_huge: int
@@ -57,23 +57,23 @@ class Strength:
     unread: int
     """Bytes of answers that are asked for and not read, before the rest."""
     connections: int
-    """At once, that come to nothing."""
+    """Connections that are open at once and say nothing."""
     silent_seconds: float
-    """That such a one lasts: a node leaves a young one in peace (`net.base.limits.HALF_OPEN_SECONDS`)."""
+    """Seconds that a silent connection lasts: a node spares a young one (`net.base.limits.HALF_OPEN_SECONDS`)."""
     dials: int
-    """In all, of whoever dials again and again."""
+    """The most dials of a peer that dials again and again."""
     silent: int
-    """In all, of whoever says nothing then."""
+    """The most dials of a peer that says nothing afterwards."""
     names: int
-    """That are taken from the registrar."""
+    """Names that are taken from the registrar."""
     places: int
     """At a router: names of one attacker."""
     callers: int
     """Names of one attacker that are connected to a node behind a router."""
     circuits: int
-    """That it has made for these, in all."""
+    """The most circuits that a peer has a router make."""
     refused_seconds: float
-    """Until it asks for a name again, when one was refused."""
+    """Seconds until it asks again for a name that was refused."""
 
 
 MODEST = Strength(
@@ -95,7 +95,7 @@ MODEST = Strength(
     circuits=160,
     refused_seconds=5.0,
 )
-"""For a simulation: just beyond 8191 acknowledgements, 1024 messages of a process that are abroad, 256 transfers, 512
+"""For a simulation: just beyond 8191 acknowledgements, 1024 messages of a process in flight, 256 transfers, 512
 handshakes of an address, 64 places or names, and 64 circuits."""
 FULL = Strength(
     tiny=1000,
@@ -121,10 +121,10 @@ FULL = Strength(
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Who is attacked, how, and how much."""
+    """The target, the behaviour and the strength of an attack."""
 
     behaviour: str
-    """One of BEHAVIOURS."""
+    """A key of BEHAVIOURS."""
     target: str
     """A node's name."""
     process: ProcessId = ProcessId("hello", "hello", "sys")  # noqa: RUF009  # it is immutable
@@ -135,21 +135,21 @@ class Order:
 
 
 class Behaviour:
-    """See the module's text. This one is honest: it takes what comes, and acknowledges it."""
+    """The base of all behaviours: an honest one, which takes and acknowledges what comes."""
 
     credit: ClassVar[tuple[int, int]] = (MAX_CREDIT_BYTES, SESSION_CREDIT_MESSAGES)
     """Bytes and messages that the other side is given."""
     speaks: ClassVar[bool] = True
-    """Whether its connections come to a handshake."""
+    """Whether its connections reach a handshake."""
     at_once: ClassVar[bool] = False
-    """Whether a connection that has ended is dialed again in the same moment, and not at the next move."""
-    lines: ClassVar[int] = 1
+    """Whether a connection that has ended is dialed again at once, and not at the next move."""
+    connections: ClassVar[int] = 1
     """Connections under each name, where the target is behind a router."""
     keeps_names: ClassVar[bool] = True
     """Whether it does something under the names that it takes."""
 
-    def __init__(self, line: Line, order: Order, chance: Random) -> None:
-        self.line = line
+    def __init__(self, connection: Connection, order: Order, chance: Random) -> None:
+        self.connection = connection
         self.order = order
         self.strength = order.strength
         self.chance = chance
@@ -157,46 +157,46 @@ class Behaviour:
         """Whether nothing is read for now."""
         self.leaves = False
         """Whether the connection is to end."""
-        self.asked = 0
+        self.requests_sent = 0
 
     @staticmethod
     def personas(strength: Strength) -> int:
-        """Names under which it comes."""
+        """Return the number of names under which it comes."""
         return 1
 
     def begin(self, now: float) -> None:
-        """The connection is live."""
+        """Take the news that the connection is live."""
 
     def move(self, now: float) -> None:
-        """Time has passed."""
+        """Make the next move; some time has passed."""
 
     def arrived(self, numbers: list[int]) -> None:
-        """Messages have become whole."""
-        self.line.acknowledge(numbers)
+        """Take the numbers of messages that are whole."""
+        self.connection.acknowledge(numbers)
 
     # --- what it may send -------------------------------------------------------------------------------------------
 
     def header(self, target: ProcessId, body: bytes, *, answered: bool = True) -> bytes:
-        """Of a request to a process there."""
+        """Return the header of a request to a process there."""
         id = self.chance.getrandbits(64)
-        source = Address(self.line.identity.name, _SELF)
+        source = Address(self.connection.identity.name, _SELF)
         reply_to = ReplyTo(source, id) if answered else None
         request = Request(False, _FAR if answered else None, body)
         return encode_header(Envelope(id, source, Address(self.order.target, target), reply_to, request))
 
     def ask(self, body: bytes | None = None) -> bool:
-        """A request to the public process; whether there was credit for it."""
+        """Send a request to the public process; return whether there was credit for it."""
         target = _NET if self.order.registrar else self.order.process
-        sent = self.line.send(self.header(target, b'{"Greet":"a"}' if body is None else body))
-        self.asked += sent is not None
+        sent = self.connection.send(self.header(target, b'{"Greet":"a"}' if body is None else body))
+        self.requests_sent += sent is not None
         return sent is not None
 
     def tiny(self, count: int) -> int:
-        """So many of the smallest messages, as far as there is credit: to nobody, or to the net, which shows them to
-        people; how many were sent."""
+        """Send up to `count` of the smallest messages, as far as there is credit: to nobody, or to the net, which shows
+        them to people. Return how many were sent."""
         header = self.header(self.chance.choice((_NOBODY, _NET)), b"", answered=False)
         for sent in range(count):
-            if self.line.send(header) is None:
+            if self.connection.send(header) is None:
                 return sent
         return count
 
@@ -208,13 +208,13 @@ class AcknowledgesAllButOne(Behaviour):
 
     def move(self, now: float) -> None:
         """Ask for more."""
-        if self.asked < self.strength.requests // 2:
+        if self.requests_sent < self.strength.requests // 2:
             for _ in range(self.strength.requests // 16):
                 self.ask()
 
     def arrived(self, numbers: list[int]) -> None:
         """Take them."""
-        self.line.acknowledge(numbers[1:] if self._first else numbers)
+        self.connection.acknowledge(numbers[1:] if self._first else numbers)
         self._first = False
 
 
@@ -224,11 +224,11 @@ class FloodsHuge(Behaviour):
     _sent = 0
 
     def move(self, now: float) -> None:
-        """One more, and another if there is credit."""
+        """Send one more, and another if there is credit."""
         header = self.header(self.order.process, b"{}", answered=self.chance.random() < 0.5)
         size = self.strength.huge
         for _ in range(2):
-            if self._sent < self.strength.most_huge and self.line.send(header, size) is not None:
+            if self._sent < self.strength.most_huge and self.connection.send(header, size) is not None:
                 self._sent += size
 
 
@@ -238,7 +238,7 @@ class FloodsTiny(Behaviour):
     _sent = 0
 
     def move(self, now: float) -> None:
-        """As many as there is credit for."""
+        """Send as many as there is credit for."""
         if self._sent < self.strength.most_tiny // 4:
             self._sent += self.tiny(self.strength.tiny)
 
@@ -246,18 +246,18 @@ class FloodsTiny(Behaviour):
 class GrantsEverything(Behaviour):
     """Gives a terabyte of credit, asks for as much as it gets, and acknowledges it when it has had all."""
 
-    def __init__(self, line: Line, order: Order, chance: Random) -> None:
-        super().__init__(line, order, chance)
+    def __init__(self, connection: Connection, order: Order, chance: Random) -> None:
+        super().__init__(connection, order, chance)
         self._kept: list[int] = []
 
     def move(self, now: float) -> None:
         """Ask for more, and now and then take what has come."""
         tale = json.dumps({"Greet": "a" * _TALE}).encode()
-        if self.asked * _TALE < self.strength.most_huge:
+        if self.requests_sent * _TALE < self.strength.most_huge:
             for _ in range(max(1, self.strength.unread // _TALE)):
                 self.ask(tale)
         if self.chance.random() < 0.1:
-            self.line.acknowledge(self._kept)
+            self.connection.acknowledge(self._kept)
             self._kept = []
 
     def arrived(self, numbers: list[int]) -> None:
@@ -272,7 +272,7 @@ class GrantsNothing(Behaviour):
 
     def move(self, now: float) -> None:
         """Ask, as long as there is anything to gain."""
-        if self.asked < self.strength.requests:
+        if self.requests_sent < self.strength.requests:
             for _ in range(self.strength.requests // 4):
                 self.ask()
 
@@ -291,11 +291,11 @@ class LooksUp(Behaviour):
         self.holds = True
 
     def move(self, now: float) -> None:
-        """As much as goes, until it is cut."""
+        """Ask as much as possible, until the connection is cut."""
         for _ in range(self.strength.tiny // 16):
             if self.order.registrar:
-                self.line.say(Lookup(self.chance.getrandbits(32), self.order.target))
-            self.line.say(Ping())
+                self.connection.say(Lookup(self.chance.getrandbits(32), self.order.target))
+            self.connection.say(Ping())
 
 
 class NeverAcknowledges(Behaviour):
@@ -303,7 +303,7 @@ class NeverAcknowledges(Behaviour):
 
     def move(self, now: float) -> None:
         """Ask for more."""
-        if self.asked < self.strength.requests:
+        if self.requests_sent < self.strength.requests:
             for _ in range(self.strength.requests // 4):
                 self.ask()
 
@@ -326,9 +326,9 @@ class NeverReads(Behaviour):
             self.ask(tale)
 
     def move(self, now: float) -> None:
-        """A burst of messages that the other side takes at once."""
+        """Send a burst of messages that the other side takes at once."""
         if self.holds and self._sent < self.strength.most_tiny:
-            self.line.trust_that_all_was_taken()
+            self.connection.trust_that_all_was_taken()
             self._sent += self.tiny(self.strength.tiny)
         self._pause += 1
         self.holds = self._pause % 12 != 11
@@ -338,39 +338,41 @@ class OffersExabytes(Behaviour):
     """Offers files of four exabytes, and sends no byte of any that is accepted."""
 
     def move(self, now: float) -> None:
-        """One offer after the other; those that were refused again."""
+        """Send one offer after the other, and those again that were refused."""
         for _ in range(self.strength.offers // 6):
-            if self.asked >= 2 * self.strength.offers:
+            if self.requests_sent >= 2 * self.strength.offers:
                 return
             name = f"{self.chance.getrandbits(64):x}.bin"
             offer = {"id": name, "name": name, "size": _EXABYTES, "modified": 1, "chunk": 1 << 21}
-            if self.line.send(self.header(_FILES, json.dumps({"Offer": offer}).encode())) is None:
+            if self.connection.send(self.header(_FILES, json.dumps({"Offer": offer}).encode())) is None:
                 return
-            self.asked += 1
+            self.requests_sent += 1
 
 
 class OneByteMissing(Behaviour):
     """Sends messages up to all of its credit, each but for its last byte; one of them trickles on."""
 
-    def __init__(self, line: Line, order: Order, chance: Random) -> None:
-        super().__init__(line, order, chance)
+    def __init__(self, connection: Connection, order: Order, chance: Random) -> None:
+        super().__init__(connection, order, chance)
         self._trickle: Opened | None = None
         self._next = 0.0
         self._pinned = 0
 
     def move(self, now: float) -> None:
-        """As long as there is credit, another one."""
+        """Send another message as long as there is credit."""
         header = self.header(self.order.process, b"{}")
         if self._trickle is None:
-            self._trickle = self.line.send(header, 1 << 20, (1 << 20) - _TRICKLE_BYTES)
+            self._trickle = self.connection.send(header, 1 << 20, (1 << 20) - _TRICKLE_BYTES)
         while self._pinned < self.strength.pinned:
-            size = min(self.strength.huge, self.line.room - len(header) - 256, self.strength.pinned - self._pinned)
-            if size < 1 or self.line.send(header, size, 1) is None:
+            size = min(
+                self.strength.huge, self.connection.capacity - len(header) - 256, self.strength.pinned - self._pinned
+            )
+            if size < 1 or self.connection.send(header, size, 1) is None:
                 break
             self._pinned += size
         if self._trickle is not None and now >= self._next:
             self._next = now + _TRICKLE_SECONDS
-            self.line.go_on(self._trickle, min(_TRICKLE_BYTES, self._trickle.total - self._trickle.until - 1))
+            self.connection.go_on(self._trickle, min(_TRICKLE_BYTES, self._trickle.total - self._trickle.until - 1))
 
 
 class Redials(Behaviour):
@@ -379,7 +381,7 @@ class Redials(Behaviour):
     at_once = True
 
     def begin(self, now: float) -> None:
-        """That was it."""
+        """End the connection."""
         self.leaves = True
 
 
@@ -390,7 +392,7 @@ class RegistersNames(Behaviour):
 
     @staticmethod
     def personas(strength: Strength) -> int:
-        """As many as there are to be had."""
+        """Return as many names as it can get."""
         return strength.names
 
 
@@ -398,11 +400,11 @@ class TakesCircuits(Behaviour):
     """Comes under many names, has a router connect each of them to the node that is behind it, as often as goes, and
     says nothing to that node."""
 
-    lines = MAX_CIRCUITS_PER_PAIR
+    connections = MAX_CIRCUITS_PER_PAIR
 
     @staticmethod
     def personas(strength: Strength) -> int:
-        """As many as take all circuits of the node."""
+        """Return as many names as are needed to take all circuits of the node."""
         return strength.callers
 
 
@@ -411,33 +413,33 @@ class TakesPlaces(Behaviour):
 
     @staticmethod
     def personas(strength: Strength) -> int:
-        """One for each place."""
+        """Return one name for each place."""
         return strength.places
 
     def begin(self, now: float) -> None:
         """Ask for it."""
-        self.line.say(Reserve())
+        self.connection.say(Reserve())
 
 
 class Trickles(Behaviour):
     """Announces messages of the largest size up to all of its credit, of which 4 KiB come every 12 seconds."""
 
-    def __init__(self, line: Line, order: Order, chance: Random) -> None:
-        super().__init__(line, order, chance)
+    def __init__(self, connection: Connection, order: Order, chance: Random) -> None:
+        super().__init__(connection, order, chance)
         self._opened: list[Opened] = []
         self._next = 0.0
 
     def move(self, now: float) -> None:
-        """Announce, and let one go on."""
+        """Announce messages, and let one go on."""
         header = self.header(self.order.process, b"{}")
-        while (size := min(MAX_BLOB_BYTES, self.line.room - len(header) - 256)) > 1 << 16:
-            message = self.line.send(header, size, size - 1)
+        while (size := min(MAX_BLOB_BYTES, self.connection.capacity - len(header) - 256)) > 1 << 16:
+            message = self.connection.send(header, size, size - 1)
             if message is None:
                 break
             self._opened.append(message)
         if self._opened and now >= self._next:
             self._next = now + _TRICKLE_SECONDS
-            self.line.go_on(self.chance.choice(self._opened), _TRICKLE_BYTES)
+            self.connection.go_on(self.chance.choice(self._opened), _TRICKLE_BYTES)
 
 
 BEHAVIOURS: dict[str, type[Behaviour]] = {
@@ -458,4 +460,4 @@ BEHAVIOURS: dict[str, type[Behaviour]] = {
     "takes_places": TakesPlaces,
     "trickles": Trickles,
 }
-"""By the name that a fault says."""
+"""Behaviours by the names that faults use."""

@@ -1,8 +1,8 @@
-"""One connection of a hostile peer: it speaks the protocol as docs/wire.md says, and decides nothing.
+"""One connection of a hostile peer: it speaks the protocol of docs/wire.md, and decides nothing.
 
-What is to be sent is written down as frames and encrypted when somebody takes it, as in a node; of a large message only
-how far it has come is kept. The numbers of messages, the credit and the acknowledgements are looked after here, so that
-a behaviour stays within the rules unless it says otherwise.
+Frames wait unencrypted until they are taken, as in a node; of a large message only its progress is kept. Message
+numbers, credit and acknowledgements are handled here, so that a behaviour stays within the rules unless it says
+otherwise.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from net.session.handshake import Circuit, Handshake
 from net.session.sealing import LENGTH, Opener, Sealer, Splitter
 
 _ZEROS = bytes(MAX_PLAINTEXT_BYTES)
-"""Of blobs: what is in them does not matter to anybody."""
-_ROOM = MAX_PLAINTEXT_BYTES - FIRST_HEADER.size
+"""The content of blobs, which matters to nobody."""
+_CAPACITY = MAX_PLAINTEXT_BYTES - FIRST_HEADER.size
 """Bytes of a message in one frame that fills a record."""
 
 
-class Stage(IntEnum):
-    """How far a connection has come."""
+class Phase(IntEnum):
+    """The phase of a connection."""
 
     DIALING = 0
     HANDSHAKE = 1
@@ -57,11 +57,11 @@ class Opened:
     number: int
     header: bytes
     blob: int | None
-    """Its length; None: there is no blob."""
+    """The length of the blob, or None."""
     written: int = 0
     """Bytes of header and blob."""
     until: int = 0
-    """See `Line.go_on`."""
+    """How many bytes of it may be sent (`Connection.go_on`)."""
 
     @property
     def total(self) -> int:
@@ -74,8 +74,8 @@ class Opened:
         return self.total + MESSAGE_OVERHEAD_BYTES
 
 
-class Line:
-    """See the module's text."""
+class Connection:
+    """One connection, from its dial to its end."""
 
     def __init__(
         self,
@@ -92,9 +92,9 @@ class Line:
         self.number = number
         self.identity = identity
         self.target = target
-        self.stage = Stage.DIALING
+        self.phase = Phase.DIALING
         self.held = False
-        """Nothing is read from it."""
+        """Whether nothing is read from it."""
         self.speaks = True
         """Whether it begins a handshake at all when it is there."""
         self._credit = credit
@@ -111,14 +111,14 @@ class Line:
         self._raw: list[bytes] = []
         self._frames: deque[bytes] = deque()
         self._bulk: deque[Opened] = deque()
-        """Messages of which something is to be written, and has not been."""
+        """Messages of which a part is still to be written."""
         self._next = 1
         self._begun: dict[int, int] = {}
         """Messages that are not acknowledged, each with its credit."""
         self.credit_bytes = 0
-        """What the other side lets us have unacknowledged."""
+        """Bytes that the other side allows to be unacknowledged."""
         self.credit_messages = 0
-        """The same in messages."""
+        """Messages that the other side allows to be unacknowledged."""
         self._used = 0
         self._incoming: dict[int, int] = {}
         """Messages that come, each with the bytes that are missing."""
@@ -126,8 +126,8 @@ class Line:
     # --- the handshake ----------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """The connection is there."""
-        self.stage = Stage.HANDSHAKE
+        """Take the news that the connection is there."""
+        self.phase = Phase.HANDSHAKE
         if self.speaks:
             static = self._entropy(32)
             self._handshake = Handshake(
@@ -145,7 +145,7 @@ class Line:
         handshake.read_untrusted(piece)
         self._put(handshake.write())
         self._sealer, self._opener = handshake.split()
-        self.stage = Stage.WAITING
+        self.phase = Phase.WAITING
         if self._circuit is None and self.identity.name < self.target:  # we are the arbiter
             self.say(self._resume(1))
 
@@ -155,7 +155,7 @@ class Line:
     # --- in ---------------------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> list[Data | Control]:
-        """Bytes have come: the frames in them. Raises ProtocolViolation if they are none."""
+        """Return the frames in bytes that have come. Raises ProtocolViolation for invalid ones."""
         found: list[Data | Control] = []
         if self._spliced:
             return found
@@ -178,7 +178,7 @@ class Line:
                 if self.identity.name > self.target:
                     self.say(self._resume(frame.binding))
                 self.credit_bytes, self.credit_messages = frame.credit_bytes, frame.credit_messages
-                self.stage = Stage.LIVE
+                self.phase = Phase.LIVE
             case Spliced():
                 self._spliced = True
             case Credit():
@@ -192,7 +192,7 @@ class Line:
                 self._incoming[number] -= len(chunk)
 
     def arrived(self) -> list[int]:
-        """The numbers of the messages that have become whole since this was asked last."""
+        """Return the numbers of the messages that have become whole since the last call."""
         whole = [number for number, missing in self._incoming.items() if not missing]
         for number in whole:
             del self._incoming[number]
@@ -213,10 +213,10 @@ class Line:
         """Whether a message of so many bytes is within the credit."""
         begun = len(self._begun)
         fits = not begun or self._used + size + MESSAGE_OVERHEAD_BYTES <= self.credit_bytes
-        return self.stage is Stage.LIVE and begun < self.credit_messages and fits
+        return self.phase is Phase.LIVE and begun < self.credit_messages and fits
 
     @property
-    def room(self) -> int:
+    def capacity(self) -> int:
         """Bytes of credit that are left."""
         return max(0, self.credit_bytes - self._used)
 
@@ -239,7 +239,7 @@ class Line:
         message.until = min(message.total, message.until + count)
 
     def trust_that_all_was_taken(self) -> None:
-        """For whoever does not read: its acknowledgements are there, unread."""
+        """Free all credit, for a peer that does not read: the acknowledgements have arrived, unread."""
         self._begun.clear()
         self._used = 0
 
@@ -249,7 +249,7 @@ class Line:
         return bool(self._raw or self._frames or self._bulk)
 
     def take(self, limit: int) -> list[bytes]:
-        """What is to be written, about `limit` bytes of it."""
+        """Return about `limit` bytes that are to be written."""
         taken, self._raw = self._raw, []
         size = sum(map(len, taken))
         while self._sealer is not None and size < limit and (self._frames or self._bulk):
@@ -259,7 +259,7 @@ class Line:
         return taken
 
     def _seal(self, sealer: Sealer) -> bytes:
-        """As many frames as one record holds."""
+        """Return as many frames as one record holds."""
         parts: list[bytes] = []
         size = 0
         while self._frames and size + len(self._frames[0]) <= MAX_PLAINTEXT_BYTES:
@@ -278,12 +278,12 @@ class Line:
         sealer.seal(memoryview(record), 0, size)
         return bytes(record)
 
-    def _frame(self, message: Opened, room: int) -> bytes | None:
-        """The next data frame of a message; None: it does not fit."""
+    def _frame(self, message: Opened, capacity: int) -> bytes | None:
+        """Return the next data frame of a message, or None if it does not fit."""
         first = message.written == 0
         rest = message.until - message.written
-        size = min(rest, room - FIRST_HEADER.size)
-        if size < min(rest, _ROOM // 8):
+        size = min(rest, capacity - FIRST_HEADER.size)
+        if size < min(rest, _CAPACITY // 8):
             return None
         begin, message.written = message.written, message.written + size
         part = message.header[begin : begin + size]

@@ -1,5 +1,5 @@
-"""What the owner of a node can make up, and its own node believes, but no other must: capabilities in its store (G20),
-and a record that says that a name is its own."""
+"""Forgeries that the owner of a node can make, which its own node believes and no other may: capabilities in its store
+(G20), and a record that claims a name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from net.names.directory import NEVER, Endpoint, NameRecord, SignedRecord, grant
 from net.names.identity import SIGNATURE_BYTES, Identity
 
 _NO_NODE = ""
-"""Whose store it is does not matter: issuers are said in full there."""
+"""The store's node; any will do, since issuers are written in full there."""
 _NOBODYS = Proof(1, bytes(SIGNATURE_BYTES))
 """Signed by no key."""
 
@@ -24,24 +24,24 @@ _NEWEST = 1 << 62
 
 
 def claim_name(identity: Identity, endpoint: Endpoint) -> SignedRecord:
-    """A record for a name that may be another's, for ever: signed, and granted, by nobody but `identity` itself."""
+    """Return a record for a name that may be another's, valid for ever: signed and granted by `identity` alone."""
     record = NameRecord(identity.name, identity.public_key, (endpoint,), (), _NEWEST, 1, NEVER)
     return grant_record(sign_record(record, identity), identity)
 
 
 class Forgery(Enum):
-    """Where the signature of a capability comes from that nobody has issued."""
+    """The origin of the signature of a forged capability."""
 
     MADE_UP = "made up"
     OF_ANOTHER = "the signature of another one"
-    """Of the same issuer."""
+    """The signature of another capability of the same issuer."""
     RENEWED = "another number of issue"
-    """The same capability was issued, and revoked."""
+    """The signature of the same capability, which was issued and revoked."""
 
 
 def forged(store: bytes | None, holder: ProcessId, capability: Capability, how: Forgery) -> bytes:
-    """A store as it was, but that `holder` holds `capability` in it, which another node is said to have issued. Where
-    there is no signature to take, it is made up. Raises DamagedStore."""
+    """Return the store with a forged entry: `holder` holds `capability`, which another node seems to have issued. If
+    there is no signature to copy, one is made up. Raises DamagedStore."""
     grants = Grants(_NO_NODE)
     proofs = Proofs(grants.is_held)
     known: dict[Capability, Proof] = {}

@@ -1,8 +1,8 @@
-"""One attacker: it gets names from the registrar as anybody does, dials whom it attacks, and lets a behaviour choose.
+"""One attacker: it gets names from the registrar as any node does, dials its target, and lets a behaviour choose.
 
-Sans-IO, and with the same calls and events as `net.peering.network.Network`, so what carries a node's bytes carries an
-attacker's: the simulator's fabric, and `net.io.driver`. Time is told to it, and all chance comes from its seed. It
-never ends by itself: a name that is refused, a dial that fails and a connection that is cut are tried again at the next
+Sans-IO, with the same calls and events as `net.peering.network.Network`: what carries a node's bytes also carries an
+attacker's, which are the simulator's fabric and `net.io.driver`. The caller tells it the time, and all chance comes
+from its seed. It never ends by itself: a refused name, a failed dial and a cut connection are tried again at the next
 tick.
 """
 
@@ -22,15 +22,15 @@ from net.names.directory import Endpoint, Genesis, NameRecord, decode_record_unt
 from net.names.identity import KEY_BYTES, Identity
 from net.session.handshake import Connect
 from testnet.hostile.behaviours import BEHAVIOURS, Behaviour, Order
-from testnet.hostile.connection import Line, Stage
+from testnet.hostile.connection import Connection, Phase
 from testnet.model.hostile_names import SUFFIX
 
 TICK_SECONDS = 0.25
-"""Between two moves of a behaviour."""
+"""Seconds between two moves of a behaviour."""
 _REGISTERS, _LOOKS_UP = 1, 2
 """Numbers of requests to the registrar."""
 _NAME_BYTES = 5
-"""Of chance in a name."""
+"""Random bytes in a name."""
 _ENTERING = 8
 """Names that it asks for at once."""
 
@@ -43,7 +43,7 @@ class Persona:
 
     identity: Identity
     record: bytes | None = None
-    """As granted."""
+    """The name record, as granted."""
 
 
 class _Purpose(Enum):
@@ -51,12 +51,12 @@ class _Purpose(Enum):
     """A persona asks the registrar for its name, and for where the target is."""
     ATTACK = auto()
     SILENT = auto()
-    """It is there, and nothing is ever said on it."""
+    """A connection on which nothing is ever said."""
 
 
 @dataclass(slots=True)
 class _Contact:
-    line: Line
+    connection: Connection
     persona: Persona
     purpose: _Purpose
     since: float
@@ -66,27 +66,27 @@ class _Contact:
 
 
 @dataclass(slots=True)
-class Deeds:
-    """What it has come to, for people."""
+class AttackCounts:
+    """The results of an attack, for people."""
 
     names: int = 0
-    """That were granted."""
+    """Names that were granted."""
     refused: int = 0
-    """Names that were not."""
+    """Names that were refused."""
     dials: int = 0
     live: int = 0
     """Connections on which messages could pass."""
     cut: dict[int, int] = field(default_factory=dict)
-    """By the code of the goodbye: connections that the other side has ended."""
+    """Connections that the other side has ended, by the code of its goodbye."""
     broken: int = 0
     """Connections that ended without a word, or that could not be had."""
 
     def value(self) -> dict[str, object]:
-        """As JSON."""
+        """Return the counts as JSON values."""
         return {**asdict(self), "cut": {str(code): count for code, count in sorted(self.cut.items())}}
 
     def words(self) -> str:
-        """For people."""
+        """Describe the counts for people."""
         cuts = ", ".join(f"{count} by goodbye {code}" for code, count in sorted(self.cut.items()))
         names = _counted(self.names, "name") + (f" ({self.refused} refused)" if self.refused else "")
         ends = [cuts, f"{self.broken} without a word" if self.broken else ""]
@@ -100,26 +100,26 @@ def _counted(count: int, what: str) -> str:
 
 
 class HostilePeer:
-    """See the module's text; it is driven as a `net.peering.network.Network` is."""
+    """One attacker, driven like a `net.peering.network.Network`."""
 
     def __init__(self, order: Order, genesis: Genesis, chance: Random, *, unix: float, now: float) -> None:
         """`unix`: what has to be added to `now` for the time since 1970."""
         self.order = order
-        self.deeds = Deeds()
+        self.counts = AttackCounts()
         self.actions: deque[Action] = deque()
-        """What the driver has to do, in order."""
+        """The actions for the driver, in order."""
         self._kind = BEHAVIOURS[order.behaviour]
         self._genesis = genesis
         self._chance = chance
         self._unix = unix
         self._endpoint: Endpoint | None = None
-        """Where it dials: of the target, or of the target's router."""
+        """Where it dials: the endpoint of the target, or of the target's router."""
         self._dialed = order.target
-        """The name of who is there."""
+        """The name of the dialed node."""
         if order.target == genesis.name:
             self._endpoint = Endpoint(genesis.host, genesis.port)
         self._personas: list[Persona] = []
-        """Those that have their names."""
+        """The personas that have their names."""
         self._contacts: dict[int, _Contact] = {}
         self._numbers = 0
         self._enters_at = now
@@ -130,50 +130,50 @@ class HostilePeer:
     # --- what the driver tells --------------------------------------------------------------------------------------
 
     def new_connection(self) -> int:
-        """A number for a connection."""
+        """Return a number for a connection."""
         self._numbers += 1
         return self._numbers
 
     def accepted(self, connection: int, host: str, now: float) -> None:
-        """It listens nowhere."""
+        """Close the connection: the attacker listens nowhere."""
         self.actions.append(Close(connection))
 
     def connected(self, connection: int, now: float) -> None:
-        """A dial has come through."""
+        """Take the news that a dial has succeeded."""
         contact = self._contacts.get(connection)
         if contact is not None:
-            contact.line.begin()
+            contact.connection.begin()
             self._signal(contact)
 
     def dial_failed(self, connection: int, reason: str, now: float) -> None:
-        """A dial has not."""
+        """Take the news that a dial has failed."""
         self.lost(connection, now)
 
     def lost(self, connection: int, now: float) -> None:
-        """A connection has ended."""
+        """Take the news that a connection has ended."""
         contact = self._contacts.pop(connection, None)
         if contact is not None:
-            self.deeds.broken += 1
+            self.counts.broken += 1
             self._ended(contact, now)
 
     def failed(self, connection: int, error: Exception, now: float) -> None:
-        """The driver's or our own code has failed: that is no part of any attack."""
+        """Raise the error: a failure of the driver or of our own code is no part of an attack."""
         raise error
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:
-        """Bytes have come."""
+        """Take bytes that have arrived on a connection."""
         self._now = now
         contact = self._contacts.get(connection)
         if contact is None:
             return
-        was_live = contact.line.stage is Stage.LIVE
+        was_live = contact.connection.phase is Phase.LIVE
         try:
-            frames = contact.line.receive(bytes(data))
-        except NetError:  # whoever answers there is not who it is taken for
+            frames = contact.connection.receive(bytes(data))
+        except NetError:  # the node that answers is not the expected one
             self._close(contact)
             self._ended(contact, now)
             return
-        if contact.line.stage is Stage.LIVE and not was_live:
+        if contact.connection.phase is Phase.LIVE and not was_live:
             self._live(contact, now)
         for frame in frames:
             self._heard(contact, frame, now)
@@ -182,25 +182,25 @@ class HostilePeer:
             self._carry_out(contact)
 
     def peer(self, connection: int) -> str:
-        """It serves nobody before others."""
+        """Return "": the attacker serves nobody before others."""
         return ""
 
     def pending(self, connection: int, limit: int) -> list[Buffer]:
-        """About `limit` bytes that are to be written now."""
+        """Return about `limit` bytes that are to be written now."""
         contact = self._contacts.get(connection)
         if contact is None:
             return []
-        buffers: list[Buffer] = [*contact.line.take(limit)]
-        if not contact.line.waits:
+        buffers: list[Buffer] = [*contact.connection.take(limit)]
+        if not contact.connection.waits:
             contact.signalled = False
         return buffers
 
     def next_deadline(self) -> float:
-        """When `on_timer` is to be called."""
+        """Return when `on_timer` is to be called."""
         return self._due
 
     def on_timer(self, now: float) -> None:
-        """Time has passed: its next move."""
+        """Make the next move; time has passed."""
         self._now = now
         if now < self._due:
             return
@@ -213,10 +213,10 @@ class HostilePeer:
                 self._carry_out(contact)
 
     def leave(self) -> None:
-        """All of its connections end, without a word or with one."""
+        """End all connections, with or without a goodbye."""
         for contact in list(self._contacts.values()):
-            if contact.line.stage is Stage.LIVE and not contact.line.held and self._chance.random() < 0.5:
-                contact.line.say(Goodbye(0))
+            if contact.connection.phase is Phase.LIVE and not contact.connection.held and self._chance.random() < 0.5:
+                contact.connection.say(Goodbye(0))
             self._close(contact, farewell=True)
 
     # --- names ------------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ class HostilePeer:
         if now < self._enters_at:
             return
         wanted = self._kind.personas(self.order.strength)
-        have = len(self._personas) if self._kind.keeps_names else self.deeds.names
+        have = len(self._personas) if self._kind.keeps_names else self.counts.names
         entering = sum(contact.purpose is _Purpose.ENTER for contact in self._contacts.values())
         for _ in range(min(wanted - have, _ENTERING) - entering):
             self._dial(self._new_persona(now), _Purpose.ENTER, Endpoint(self._genesis.host, self._genesis.port))
@@ -241,19 +241,19 @@ class HostilePeer:
 
     def _registrar_says(self, contact: _Contact, frame: Granted | Refused | Found, now: float) -> None:
         if isinstance(frame, Refused):
-            self.deeds.refused += 1
+            self.counts.refused += 1
             self._enters_at = now + self.order.strength.refused_seconds
             self._close(contact)
             return
         if isinstance(frame, Granted):
-            self.deeds.names += 1
+            self.counts.names += 1
             contact.persona.record = frame.record
         elif frame.record is not None:
             record = decode_record_untrusted(frame.record).record
             self._endpoint = record.endpoints[0] if record.endpoints else None
             self._dialed = record.routers[0] if record.routers and not record.endpoints else record.name
         if self._endpoint is None:
-            contact.line.say(Lookup(_LOOKS_UP, self._dialed))
+            contact.connection.say(Lookup(_LOOKS_UP, self._dialed))
             return
         if self._kind.keeps_names:
             self._personas.append(contact.persona)
@@ -266,27 +266,27 @@ class HostilePeer:
     # --- connections ------------------------------------------------------------------------------------------------
 
     def _dial_more(self, now: float) -> None:
-        """As many connections for each name as the behaviour wants, or as many silent ones."""
+        """Dial as many connections for each name as the behaviour wants, or as many silent ones."""
         if self._endpoint is None:
             return
-        lines = Counter(id(each.persona) for each in self._contacts.values() if each.purpose is _Purpose.ATTACK)
-        most = self._kind.lines if self._dialed != self.order.target else 1
-        if most > 1 and self.deeds.dials >= self.order.strength.circuits:
+        held = Counter(id(each.persona) for each in self._contacts.values() if each.purpose is _Purpose.ATTACK)
+        most = self._kind.connections if self._dialed != self.order.target else 1
+        if most > 1 and self.counts.dials >= self.order.strength.circuits:
             return
         for persona in self._personas if self._kind.speaks else ():
-            for _ in range(most - lines[id(persona)]):
+            for _ in range(most - held[id(persona)]):
                 self._dial(persona, _Purpose.ATTACK, self._endpoint)
         if self._personas and not self._kind.speaks:
             self._open_silent(self._personas[0], self._endpoint, now)
 
     def _open_silent(self, persona: Persona, endpoint: Endpoint, now: float) -> None:
-        """As many as it has at once; the old ones go."""
+        """Open silent connections up to the number wanted at once, and close old ones."""
         strength = self.order.strength
         silent = [contact for contact in self._contacts.values() if contact.purpose is _Purpose.SILENT]
         old = [contact for contact in silent if contact.since <= now - strength.silent_seconds]
         for contact in old:
             self._close(contact)
-        for _ in range(min(strength.connections - len(silent) + len(old), strength.silent - self.deeds.dials)):
+        for _ in range(min(strength.connections - len(silent) + len(old), strength.silent - self.counts.dials)):
             self._dial(persona, _Purpose.SILENT, endpoint)
 
     def _dial(self, persona: Persona, purpose: _Purpose, endpoint: Endpoint) -> None:
@@ -295,74 +295,75 @@ class HostilePeer:
         target = self._genesis.name if enters else self._dialed
         circuit = None if enters or target == self.order.target else Connect(self.order.target)
         shown = persona.record or self._own_record(persona.identity, self._now)
-        line = Line(number, persona.identity, shown, target, self._chance.randbytes, self._kind.credit, circuit)
-        line.speaks = purpose is not _Purpose.SILENT
-        self._contacts[number] = _Contact(line, persona, purpose, self._now)
-        self.deeds.dials += 1
+        chance, credit = self._chance.randbytes, self._kind.credit
+        connection = Connection(number, persona.identity, shown, target, chance, credit, circuit)
+        connection.speaks = purpose is not _Purpose.SILENT
+        self._contacts[number] = _Contact(connection, persona, purpose, self._now)
+        self.counts.dials += 1
         self.actions.append(Dial(number, endpoint.host, endpoint.port))
 
     def _live(self, contact: _Contact, now: float) -> None:
         if contact.purpose is _Purpose.ENTER:
-            contact.line.say(Register(_REGISTERS, self._own_record(contact.persona.identity, now)))
+            contact.connection.say(Register(_REGISTERS, self._own_record(contact.persona.identity, now)))
         else:
             self._plays(contact, now)
 
     def _plays(self, contact: _Contact, now: float) -> None:
-        self.deeds.live += 1
-        contact.behaviour = self._kind(contact.line, self.order, self._chance)
+        self.counts.live += 1
+        contact.behaviour = self._kind(contact.connection, self.order, self._chance)
         contact.behaviour.begin(now)
 
     def _heard(self, contact: _Contact, frame: Data | Control, now: float) -> None:
         match frame:
             case Ping():
-                contact.line.say(Pong())
+                contact.connection.say(Pong())
             case Goodbye(code):
-                self.deeds.cut[code] = self.deeds.cut.get(code, 0) + 1
+                self.counts.cut[code] = self.counts.cut.get(code, 0) + 1
                 self._close(contact)
                 self._ended(contact, now)
             case Granted() | Refused() | Found() if contact.purpose is _Purpose.ENTER:
                 self._registrar_says(contact, frame, now)
 
     def _arrived(self, contact: _Contact) -> None:
-        numbers = contact.line.arrived()
+        numbers = contact.connection.arrived()
         if not numbers:
             return
         if contact.behaviour is not None:
             contact.behaviour.arrived(numbers)
         else:
-            contact.line.acknowledge(numbers)
+            contact.connection.acknowledge(numbers)
 
     def _carry_out(self, contact: _Contact) -> None:
-        """What the behaviour wants of its connection."""
-        line, behaviour = contact.line, contact.behaviour
-        if line.number not in self._contacts:
+        """Do what the behaviour wants of its connection."""
+        connection, behaviour = contact.connection, contact.behaviour
+        if connection.number not in self._contacts:
             return
         if behaviour is not None and behaviour.leaves:
             self._close(contact)
             self._ended(contact, self._now)
             return
-        if behaviour is not None and behaviour.holds != line.held:
-            line.held = behaviour.holds
-            self.actions.append(Hold(line.number, line.held))
+        if behaviour is not None and behaviour.holds != connection.held:
+            connection.held = behaviour.holds
+            self.actions.append(Hold(connection.number, connection.held))
         self._signal(contact)
 
     def _ended(self, contact: _Contact, now: float) -> None:
         again = self._kind.at_once and contact.purpose is _Purpose.ATTACK
-        if again and self._endpoint is not None and self.deeds.dials < self.order.strength.dials:
+        if again and self._endpoint is not None and self.counts.dials < self.order.strength.dials:
             self._dial(contact.persona, _Purpose.ATTACK, self._endpoint)
 
     def _close(self, contact: _Contact, *, farewell: bool = False) -> None:
-        self._contacts.pop(contact.line.number, None)
-        last = b"".join(contact.line.take(1)) if farewell else b""
-        self.actions.append(Close(contact.line.number, last))
+        self._contacts.pop(contact.connection.number, None)
+        last = b"".join(contact.connection.take(1)) if farewell else b""
+        self.actions.append(Close(contact.connection.number, last))
 
     def _signal(self, contact: _Contact) -> None:
-        if contact.line.waits and not contact.signalled:
+        if contact.connection.waits and not contact.signalled:
             contact.signalled = True
-            self.actions.append(Writable(contact.line.number))
+            self.actions.append(Writable(contact.connection.number))
 
     def settle(self, now: float) -> None:
-        """It has nothing to pass on, as a node has."""
+        """Do nothing: unlike a node, the attacker has nothing to pass on."""
 
     def __repr__(self) -> str:
-        return f"HostilePeer({self.order.behaviour} of {self.order.target}, {self.deeds.words()})"
+        return f"HostilePeer({self.order.behaviour} of {self.order.target}, {self.counts.words()})"

@@ -1,7 +1,6 @@
 """(trio) The process in which one hostile peer attacks a node of a testnet, until it is told to stop.
 
-It is started and stopped as a node is (`testnet.real.nodes.attackers`): it holds the lock of its folder while it is at
-it.
+It is started and stopped as a node is (`testnet.real.nodes.attackers`), and holds the lock of its folder meanwhile.
 """
 
 from __future__ import annotations
@@ -46,8 +45,8 @@ async def _attack(arguments: argparse.Namespace, order: Order) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_ends, arguments.lifeline, over)
         nursery.start_soon(_told, arguments.ready_descriptor, over)
-        (deeds,) = await attack(arguments.folder, [order], arguments.seed, over, arguments.source)
-        print(deeds.words(), flush=True)
+        (counts,) = await attack(arguments.folder, [order], arguments.seed, over, arguments.source)
+        print(counts.words(), flush=True)
         nursery.cancel_scope.cancel()
 
 

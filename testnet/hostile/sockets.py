@@ -16,14 +16,14 @@ from net.io.driver import Driver
 from net.io.tcp import TcpTransport
 from net.names.directory import Genesis
 from testnet.hostile.behaviours import Order
-from testnet.hostile.peer import Deeds, HostilePeer
+from testnet.hostile.peer import AttackCounts, HostilePeer
 
 _LEAVES_WITHIN = 2.0
 """Seconds that their connections may take to end."""
 
 
 class _Driven:
-    """One attacker and what drives it."""
+    """One attacker and its driver."""
 
     def __init__(self, peer: HostilePeer, nursery: trio.Nursery, source: str | None) -> None:
         self.peer = peer
@@ -37,30 +37,30 @@ class _Driven:
             self._driver.handle(actions.popleft())
 
     async def play(self) -> None:
-        """Until it is cancelled."""
+        """Run until it is cancelled."""
         while True:
             await trio.sleep_until(self.peer.next_deadline())
             self.peer.on_timer(trio.current_time())
             self._turn()
 
     async def leave(self) -> None:
-        """Its connections end."""
+        """End its connections."""
         self.peer.leave()
         self._turn()
         await self._driver.closed()
 
 
 def genesis_of(folder: Path) -> Genesis:
-    """Of the testnet in `folder`; raises CannotJoin."""
+    """Return the genesis file of the testnet in `folder`; raises CannotJoin."""
     found = GenesisFile.load(folder)
     return Genesis(found.registrar, found.public_key, found.host, found.port)
 
 
 async def attack(
     folder: Path, orders: Sequence[Order], seed: int, until: trio.Event, source: str | None = None
-) -> list[Deeds]:
-    """Attack nodes of the testnet in `folder`, until told otherwise, from the address `source` if there is one; what
-    each has come to. Raises CannotJoin."""
+) -> list[AttackCounts]:
+    """Attack nodes of the testnet in `folder` until `over`, from the address `source` if there is one; return the
+    counts of each attacker. Raises CannotJoin."""
     genesis = genesis_of(folder)
     async with trio.open_nursery() as carriers:
         driven = [_Driven(_peer(order, genesis, seed), carriers, source) for order in orders]
@@ -74,7 +74,7 @@ async def attack(
                 for each in driven:
                     leaving.start_soon(each.leave)
         carriers.cancel_scope.cancel()
-    return [each.peer.deeds for each in driven]
+    return [each.peer.counts for each in driven]
 
 
 def _peer(order: Order, genesis: Genesis, seed: int) -> HostilePeer:
@@ -83,8 +83,9 @@ def _peer(order: Order, genesis: Genesis, seed: int) -> HostilePeer:
     return HostilePeer(order, genesis, chance, unix=time.time() - now, now=now)
 
 
-def attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float) -> list[Deeds]:
-    """The same for whoever has no event loop, for so many seconds. Raises KeyboardInterrupt, and no group of it."""
+def attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float) -> list[AttackCounts]:
+    """Attack for so many seconds, for callers without an event loop. Raises KeyboardInterrupt by itself, not in a
+    group."""
     take_descriptors()
     try:
         return trio.run(_attack_for, folder, orders, seed, seconds)
@@ -93,7 +94,7 @@ def attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float)
     raise KeyboardInterrupt
 
 
-async def _attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float) -> list[Deeds]:
+async def _attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float) -> list[AttackCounts]:
     until = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_set_after, seconds, until)
@@ -107,7 +108,7 @@ async def _set_after(seconds: float, event: trio.Event) -> None:
 
 
 def take_descriptors() -> None:
-    """As many as there are for this process: an attacker has hundreds of connections."""
+    """Raise the limit of descriptors to its maximum: an attacker has hundreds of connections."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

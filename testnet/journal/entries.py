@@ -1,4 +1,4 @@
-"""What happens in a simulation, as the lines of its journal say it."""
+"""The events of a simulation, as lines of its journal."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from testnet.model.rule import Fault
 
 
 def message(record: TraceRecord) -> str:
-    """A step of a message."""
+    """Return the line of a step of a message."""
     return f"message {record_text(record)}"
 
 
 def fault_begins(number: int, fault: Fault) -> str:
-    """A fault holds from now on."""
+    """Return the line of a fault that begins."""
     nodes = nodes_of(fault)
     return f"fault {_compact({'number': number, 'words': fault.words(), 'nodes': nodes, 'state': 'begins'})}"
 
 
 def fault_ends(number: int) -> str:
-    """It holds no longer."""
+    """Return the line of a fault that ends."""
     return f"fault {_compact({'number': number, 'state': 'ends'})}"
 
 

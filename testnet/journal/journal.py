@@ -4,7 +4,7 @@
     0.012345678 send.nec dials recv.nec
     end {"digest": …, "events": …, "seconds": …, "result": …, "text": …}
 
-Owns the form of these lines; what the words of an event mean is for whoever reads them.
+This module defines the form of these lines; readers interpret the words of an event.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from nectar_node.base.errors import BadInput
 MAGIC = "nectar-journal"
 VERSION = "1"
 OF_A_TEST = "pytest"
-"""In place of a scenario's name: what was simulated is a test of somebody's own; see `testnet.testing`."""
+"""Stands in place of a scenario's name in the journal of a user's own test; see `testnet.testing`."""
 MAX_BYTES = 256 << 20
-"""Of a journal that is read."""
+"""The largest journal that is read."""
 MAX_LINE_BYTES = 1 << 20
 NOBODY = "-"
-"""In place of a node's name: what happens to all of the network."""
+"""Stands in place of a node's name for what happens to the whole network."""
 
 _EVENT = re.compile(r"([0-9]{1,12}\.[0-9]{9}) (\S{1,253}) (\S.*)")
 
 
 class BadJournal(BadInput):
-    """The file is no journal that can be read; the message says why, and where."""
+    """The file is not a journal that can be read; the message says why, and where."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What was simulated."""
+    """The plan of the run."""
 
     scenario: str
     seed: int
@@ -50,40 +50,40 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line."""
+    """One line of a journal."""
 
     line: int
-    """Its number in the file, from 1."""
+    """The line number in the file, from 1."""
     at: float
     """Seconds of virtual time."""
     node: str
-    """Or NOBODY."""
+    """The node, or NOBODY."""
     text: str
-    """What happened; its first word says what kind of thing that is."""
+    """What happened; the first word tells the kind of event."""
 
     def words(self) -> str:
-        """The line itself."""
+        """Return the line itself."""
         return f"{self.at:.9f} {self.node} {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How it went."""
+    """The result of the run."""
 
     digest: str
     """BLAKE3 over all lines of events, in hex."""
     events: int
     seconds: float
-    """Of virtual time."""
+    """Seconds of virtual time."""
     result: str
     """passed, violated, deadline or broken."""
     text: str
-    """What was violated, or is missing at the deadline."""
+    """What was violated, or what is missing at the deadline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """A whole file."""
+    """A whole journal."""
 
     header: Header
     events: tuple[Event, ...]
@@ -91,7 +91,7 @@ class Journal:
 
 
 def time_of(line: str) -> float:
-    """Of an event's line."""
+    """Return the time of an event's line."""
     return float(line.partition(" ")[0])
 
 
@@ -102,7 +102,7 @@ def write_journal(path: Path, plan: Mapping[str, object], events: Iterable[str],
 
 
 def read_journal_untrusted(path: Path) -> Journal:
-    """The journal in a file of at most MAX_BYTES; raises BadJournal."""
+    """Read the journal in a file of at most MAX_BYTES; raises BadJournal."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -117,7 +117,7 @@ def read_journal_untrusted(path: Path) -> Journal:
 
 
 def parse_journal_untrusted(data: bytes) -> Journal:
-    """The journal in these bytes; raises BadJournal, whose message goes on where the name of a file has been said."""
+    """Parse a journal; raises BadJournal, whose message is to follow the name of the file."""
     _check_magic(data)
     lines = data.split(b"\n")
     if lines[-1] != b"" or not lines[-2].startswith(b"end "):
@@ -134,7 +134,7 @@ def parse_journal_untrusted(data: bytes) -> Journal:
 def _check_magic(data: bytes) -> None:
     words = data[:1000].split(b"\n", 1)[0].split(b" ", 2)
     if words[0] != MAGIC.encode() or len(words) < 3:
-        raise BadJournal(f" is no journal of a simulation: it does not begin with {MAGIC!r}.")
+        raise BadJournal(f" is not a journal of a simulation: it does not begin with {MAGIC!r}.")
     version = words[1][:20].decode("ascii", "backslashreplace")
     if version != VERSION:
         raise BadJournal(

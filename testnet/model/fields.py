@@ -1,4 +1,4 @@
-"""What the parameters of a fault are, and which nodes they name."""
+"""The parameters of a fault, and the nodes that they name."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from testnet.model.where import Where
 
 
 def parameter_types(found: type) -> dict[str, Any]:
-    """Of the fields that are parameters, in order."""
+    """Return the types of the fields that are parameters, in order."""
     hints = get_type_hints(found, include_extras=True)
     return {each.name: hints[each.name] for each in fields(found) if each.init}
 
 
 def nodes_of(fault: Fault) -> tuple[str, ...]:
-    """The nodes that it is about: those of its `Where`, and of each parameter that is a `NodeName`. None: all."""
+    """Return the nodes that the fault names, in its `Where` and in each parameter that is a `NodeName`; empty: all
+    nodes."""
     found: list[str] = []
     for name, kind in parameter_types(type(fault)).items():
         value = getattr(fault, name)

@@ -1,11 +1,11 @@
-"""What hostile peers are called, wherever they play."""
+"""The names of hostile peers, at every level."""
 
 from __future__ import annotations
 
 SUFFIX = ".evil"
-"""Of all their names: what these say, nobody has promised anything of."""
+"""The ending of every hostile peer's name; no promise is made about what such a peer says."""
 
 
 def is_hostile(node: str) -> bool:
-    """Whether a node of that name is a hostile peer."""
+    """Return whether a node of that name is a hostile peer."""
     return node.endswith(SUFFIX)

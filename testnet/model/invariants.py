@@ -1,12 +1,12 @@
-"""What must hold whatever fails, watched in the traces of all kernels of a network, at every step.
+"""The invariants: what must hold whatever fails, checked at every step in the traces of all kernels of a network.
 
 - G5: a request that expects a response ends exactly once.
-- G4: what one process sends another arrives in the order in which it was sent, and once.
+- G4: messages from one process to another arrive once, in the order in which they were sent.
 - G3: the node that a message is said to come from has sent it, with as many bytes and as large a blob.
-- G24: what is acknowledged was taken; what a kernel gave its net is on its way until the net says what became of it.
+- G24: what is acknowledged was taken, and what a kernel gave its net is in flight until the net has an outcome.
 
-That what was transferred is whole, that what was acknowledged survives (G27), and that the network heals, is for the
-scenarios to say, at every level: see `testnet.scenarios`.
+Scenarios check the rest, at every level (`testnet.scenarios`): that transferred files are whole, that acknowledged
+writes survive (G27), and that the network heals.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NAMES = {TraceStep.ANSWERED: "was answered", TraceStep.FAILED: "failed"}
 
 
 class Violation(Exception):
-    """Something does not hold that must; the text says what, and where."""
+    """A promise is broken; the text says which, and where."""
 
 
 @dataclass(slots=True)
@@ -42,29 +42,29 @@ class _Life:
     waiting: dict[int, TraceRecord] = field(default_factory=dict)
     """Requests of its own that must end, by id."""
     ended: dict[int, str] = field(default_factory=dict)
-    """How those that ended did, by id."""
+    """How requests of its own have ended, by id."""
 
 
 class _Sent(NamedTuple):
     """A request to another node, as it left."""
 
     number: int
-    """The how manieth it was on its way."""
+    """Its position among the requests of its route, from 0."""
     body_bytes: int
     blob_bytes: int | None
-    """None: there is no blob."""
+    """The size of its blob, or None."""
 
 
 @dataclass(slots=True)
-class _Way:
+class _Route:
     """Messages from one process to another on another node."""
 
     order: dict[int, _Sent] = field(default_factory=dict)
-    """By id: what was sent."""
+    """The requests that were sent, by id."""
     latest: int = -1
-    """Of those that have arrived."""
+    """The highest number of those that have arrived."""
     arrived: dict[int, int] = field(default_factory=dict)
-    """By id: the how manieth it was of all that have arrived anywhere."""
+    """By id, the position among all arrivals in the network."""
 
 
 class Watch:
@@ -74,14 +74,14 @@ class Watch:
         """`kernel` gives that of a node, if it runs."""
         self._kernel = kernel
         self._lives: dict[str, _Life] = {}
-        """By host and number of the boot, as `SimNode.life`."""
-        self._ways: defaultdict[tuple[str, ProcessId, Address], _Way] = defaultdict(_Way)
+        """Boots by host and number, such as `SimNode.life`."""
+        self._routes: defaultdict[tuple[str, ProcessId, Address], _Route] = defaultdict(_Route)
         self._arrivals = count()
         self.found: Violation | None = None
-        """The first; whoever had `see` called may have gone on after it."""
+        """The first violation; the caller of `see` may have gone on after it."""
 
     def see(self, life: str, record: TraceRecord) -> None:
-        """A step of a message on a node, in one of its lives."""
+        """Check a step of a message on a node, in one of its lives."""
         try:
             self._see(life, record)
         except Violation as violation:
@@ -103,13 +103,13 @@ class Watch:
                 self._acknowledged(record)
 
     def forget(self, life: str) -> None:
-        """A node has crashed: nobody waits there any more."""
+        """Note that a node has crashed: none of its processes waits any more."""
         if life in self._lives:
             self._lives[life].waiting.clear()
 
     def finish(self, life: str, standing: Standing) -> None:
-        """At the end: of the requests of the processes that run now, each has ended or is still outstanding; what the
-        kernel gave its net is among the messages that this has on their way."""
+        """Check at the end: each request of the processes that run now has ended or is still outstanding, and what the
+        kernel gave its net is among the messages that the net has in flight."""
         try:
             self._finish(life, standing)
         except Violation as violation:
@@ -130,7 +130,7 @@ class Watch:
             )
 
     def outstanding(self) -> list[str]:
-        """Requests that have not ended yet, for people."""
+        """Return the requests that have not ended yet, for people."""
         return [
             f"{each.source} still waits for {each.target} (request {each.id}, sent at {each.at:.3f} s)"
             for life in self._lives.values()
@@ -138,7 +138,7 @@ class Watch:
         ]
 
     def with_outstanding(self, text: str) -> str:
-        """What did not come to an end in time, and what of it may be the reason."""
+        """Add to `text`, which says what did not end in time, the requests that may be the reason."""
         waiting = self.outstanding()
         shown = waiting[:MAX_OUTSTANDING_SHOWN]
         if len(waiting) > len(shown):
@@ -152,44 +152,44 @@ class Watch:
             life.waiting[record.id] = record
             life.ended.pop(record.id, None)
         if record.target.node != life.node:
-            way = self._ways[life.node, record.source.process, record.target]
-            way.order[record.id] = _Sent(len(way.order), record.body_bytes, record.blob_bytes)
+            route = self._routes[life.node, record.source.process, record.target]
+            route.order[record.id] = _Sent(len(route.order), record.body_bytes, record.blob_bytes)
 
     def _arrived(self, life: _Life, record: TraceRecord) -> None:
         source, target = record.source, record.target
         if is_hostile(source.node):
             return  # its kernel is not watched: it has none
-        way = self._ways.get((source.node, source.process, target))
-        sent = None if way is None else way.order.get(record.id)
-        if way is None or sent is None:
+        route = self._routes.get((source.node, source.process, target))
+        sent = None if route is None else route.order.get(record.id)
+        if route is None or sent is None:
             raise Violation(f"G3: {life.node} took request {record.id} to {target} from {source}, who never sent it")
         if (record.body_bytes, record.blob_bytes) != sent[1:]:
             raise Violation(
                 f"G3: request {record.id} of {source} to {target} left with {sent.body_bytes} bytes and a blob of "
                 f"{sent.blob_bytes}, and came with {record.body_bytes} and {record.blob_bytes}"
             )
-        if record.id in way.arrived:
+        if record.id in route.arrived:
             raise Violation(f"G4: {target} was given request {record.id} of {source} twice")
-        if sent.number < way.latest:
+        if sent.number < route.latest:
             raise Violation(f"G4: {target} was given request {record.id} of {source} after one that was sent later")
-        way.arrived[record.id] = next(self._arrivals)
-        way.latest = sent.number
+        route.arrived[record.id] = next(self._arrivals)
+        route.latest = sent.number
 
     def _acknowledged(self, record: TraceRecord) -> None:
-        """The net of the requester has been told that the target's node has taken it."""
+        """Check that the target's node has taken what it acknowledges."""
         source, target = record.source, record.target
         if is_hostile(target.node):
             return  # what it acknowledges it may have thrown away
-        way = self._ways.get((source.node, source.process, target))
-        if not _is_system(target) and (way is None or record.id not in way.arrived):
+        route = self._routes.get((source.node, source.process, target))
+        if not _is_system(target) and (route is None or record.id not in route.arrived):
             raise Violation(f"G24: {target.node} has acknowledged request {record.id} of {source}, and never had it")
-        if way is not None and self._is_parked(record, way.arrived.get(record.id, 0)):
+        if route is not None and self._is_parked(record, route.arrived.get(record.id, 0)):
             raise Violation(f"G24: {target} has no room for request {record.id} of {source}, and acknowledged it")
 
     def _is_parked(self, record: TraceRecord, arrival: int) -> bool:
-        """Whether a request that has arrived waits for room. Those that wait do so in the order in which they came, so
-        one that came before the first of them does not; only of others are all looked at, of which there may be
-        thousands."""
+        """Return whether a request that has arrived waits for capacity. Such requests wait in the order of their
+        arrival, so one that came before the first of them does not wait; only for others are all of them, perhaps
+        thousands, looked at."""
         kernel = self._kernel(record.target.node)
         process = kernel.processes.get(record.target.process) if kernel is not None else None
         waiters = process.waiters if process is not None else ()
@@ -200,18 +200,18 @@ class Watch:
         return any((each.id, each.source) == (record.id, record.source) for each in chain((first,), parked))
 
     def _arrival(self, envelope: Envelope) -> int:
-        way = self._ways.get((envelope.source.node, envelope.source.process, envelope.target))
-        return 0 if way is None else way.arrived.get(envelope.id, 0)
+        route = self._routes.get((envelope.source.node, envelope.source.process, envelope.target))
+        return 0 if route is None else route.arrived.get(envelope.id, 0)
 
 
 def _is_system(address: Address) -> bool:
-    """Whether it is a system process, of which kernels trace nothing that comes from other nodes."""
+    """Return whether the address is a system process; kernels do not trace what reaches these from other nodes."""
     return (address.process.package, address.process.publisher) == RESERVED
 
 
 def _outcome(life: _Life, record: TraceRecord) -> None:
-    """A request of this node's has ended, or its answer leaves for the node of the requester. A response goes to the
-    requester; a failure is the request itself, come back."""
+    """Note that a request of this node has ended, or that its answer leaves for the requester's node. A response goes
+    to the requester; a failure is the request itself, come back."""
     requester = record.source if record.step is TraceStep.FAILED else record.target
     mine = life.waiting.get(record.id)
     if mine is not None and requester == mine.source:

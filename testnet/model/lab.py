@@ -1,6 +1,6 @@
-"""What a scenario sees of a network, the same at every level: simulated, on loopback, in network namespaces.
+"""A network as a scenario sees it, the same at every level: simulated, on loopback, in network namespaces.
 
-Everything here is synchronous. In a simulation to wait is to let virtual time pass; elsewhere it is to wait.
+Everything here is synchronous. In a simulation, waiting lets virtual time pass; elsewhere it waits.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from nectar_node.base.shipped import SHIPPED_FOLDER
 from testnet.model.rule import Fault, Nodes
 
 Json: TypeAlias = Any
-"""A value that JSON can say."""
+"""A JSON value."""
 
 PACKAGES = SHIPPED_FOLDER
 """The packages that come with the node."""
 READY_SECONDS = 60.0
-"""In which a network's nodes have booted."""
+"""Seconds in which the nodes of a network must have booted."""
 
 
 class Level(Enum):
-    """How real it is."""
+    """How real a lab is."""
 
     SIMULATION = "simulation"
     LOOPBACK = "loopback"
@@ -34,23 +34,23 @@ class Level(Enum):
 
 
 class OutOfTime(Exception):
-    """Something has not come to pass within the seconds that it was given; the text says what, and what there was."""
+    """Something has not happened within the seconds that it was given; the text says what, and what there was."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """A node of a topology."""
+    """A node of a plan."""
 
     name: str
     packages: tuple[str | Path, ...] = ()
-    """Names of those that come with the node, or folders."""
+    """Names of packages that come with the node, or folders."""
     routers: tuple[str, ...] = ()
-    """If there are any, it is reached through these alone."""
+    """The routers through which alone it is reached, if there are any."""
     memory_bytes: int | None = None
-    """Its budget for all that waits in it; None: what a node usually has."""
+    """The budget for all that waits in the node; None: the usual one."""
 
     def folders(self) -> tuple[Path, ...]:
-        """Of its packages."""
+        """Return the folders of its packages."""
         return tuple(PACKAGES / each for each in self.packages)
 
 
@@ -60,28 +60,28 @@ class Outcome(NamedTuple):
     kind: str
     """response, offline or timeout."""
     body: Json = None
-    """Of a response."""
+    """The body of a response."""
     reason: str = ""
-    """Of an error (G16)."""
+    """The reason of an error (G16)."""
 
 
 class Holding(NamedTuple):
     """What a node holds because of others."""
 
     memory: int
-    """Bytes: in a simulation those of messages in net and kernel, of a real node all that are resident."""
+    """Bytes: in a simulation those of messages in net and kernel, on a real node all resident memory."""
     most: int
-    """The bytes that it may hold: in a simulation its budget, of a real node that and what it has besides."""
+    """The most bytes that it may hold: in a simulation its budget, on a real node that and what it has besides."""
     counts: dict[str, int]
-    """By what is counted: in a simulation connections, bytes, processes and the like; of a real node fewer of these."""
+    """Other figures by name: connections, bytes, processes; a real node has fewer of them."""
 
 
-class Asked(Protocol):
+class SentRequest(Protocol):
     """A request that has been sent in the name of a node's user."""
 
     @property
     def outcome(self) -> Outcome | None:
-        """None: there is none yet."""
+        """The outcome, or None if there is none yet."""
 
 
 class Lab(Nodes, Protocol):
@@ -89,73 +89,74 @@ class Lab(Nodes, Protocol):
 
     @property
     def level(self) -> Level:
-        """How real it is."""
+        """How real the lab is."""
 
     @property
     def seed(self) -> int:
-        """What everything random comes from, as far as the level lets it."""
+        """The number that everything random follows from, as far as the level allows."""
 
     @property
     def now(self) -> float:
         """Seconds since the network began."""
 
     def chance(self, *purpose: str) -> Random:
-        """A source of randomness of its own for each purpose, from the seed."""
+        """Return a source of randomness of its own for each purpose, from the seed."""
 
     def boot(self, *nodes: NodePlan) -> None:
         """Start these nodes, and wait until they are `ready`; raises OutOfTime."""
 
     def running(self, name: str) -> bool:
-        """Whether the node is there: not crashed, not left; a paused one is."""
+        """Return whether the node is there: neither crashed nor left; a paused node is there."""
 
     def ready(self, name: str) -> bool:
-        """Whether it has booted: its packages run. The registrar has granted its name, or has taken too long."""
+        """Return whether the node has booted: its packages run, and the registrar has granted its name or has taken too
+        long."""
 
     def leave(self, name: str) -> None:
-        """The node ends in order, as by SIGTERM; `start` boots it again."""
+        """End the node in order, as SIGTERM does; `start` boots it again."""
 
     def cut(self, name: str) -> None:
-        """All its connections break, for both ends."""
+        """Break all connections of the node, for both ends."""
 
     def apply(self, fault: Fault) -> AbstractContextManager[None]:
-        """The fault holds within this."""
+        """Hold the fault within a `with` block."""
 
     def inject(self, fault: Fault) -> int:
-        """The fault holds from now on; its number."""
+        """Begin the fault and return its number."""
 
     def withdraw(self, number: int) -> None:
-        """It holds no longer."""
+        """End the fault of that number."""
 
     def at(self, seconds: float, what: Callable[[], None]) -> None:
-        """Do something after so many seconds, in the midst of whatever the scenario waits for."""
+        """Do something after so many seconds, while the scenario waits."""
 
-    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Asked:
+    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> SentRequest:
         """Send a request in the name of the user of `node`."""
 
     def ask(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Outcome:
-        """The same, and wait for its outcome. If the node dies meanwhile, that is a timeout."""
+        """Send a request and wait for its outcome. If the node dies meanwhile, that is a timeout."""
 
     def wait(self, done: Callable[[], bool], limit: float, what: str = "what was waited for") -> None:
         """Let time pass until `done`; raises OutOfTime after `limit` seconds."""
 
     def rest(self, seconds: float) -> None:
-        """Let so much time pass."""
+        """Let `seconds` pass."""
 
     def share(self, node: str, data: bytes, name: str) -> str:
-        """Put a file where the package file_transfer of `node` can read it; its path there."""
+        """Put a file where the package file_transfer of `node` can read it, and return its path there."""
 
     def received(self, node: str, name: str) -> bytes | None:
-        """The file that file_transfer of `node` has received under its final name; None: there is none."""
+        """Return the file that file_transfer of `node` has received under that name, or None."""
 
     def tamper(self, node: str, change: Callable[[bytes | None], bytes]) -> None:
-        """Whoever owns the machine of a node that is down puts something else in the place of its store of capabilities
-        (None: there was none), see `testnet.hostile.forgery`."""
+        """Replace the store of capabilities of a node that is down, as the owner of its machine can (None: there was
+        none); see `testnet.hostile.forgery`."""
 
     def log(self, node: str) -> list[str]:
-        """What the node has logged, over all of its boots."""
+        """Return what the node has logged, over all of its boots."""
 
     def holding(self, node: str) -> Holding:
-        """What a node that runs holds just now."""
+        """Return what a running node holds just now."""
 
     def note(self, text: str) -> None:
-        """Something for whoever reads the journal."""
+        """Write a remark into the journal."""

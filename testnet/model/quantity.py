@@ -1,4 +1,4 @@
-"""What a fault's parameters measure: annotations of its fields, which `catalogue` checks values against."""
+"""Units and ranges of a fault's parameters: annotations of its fields, which `catalogue` checks values against."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Range:
     most: float = math.inf
 
     def objection(self, value: object) -> str | None:
-        """Why `value` is none of them, to go behind the parameter's name; None: it is."""
+        """Return what is wrong with `value`, to follow the parameter's name, or None."""
         if isinstance(value, int | float) and self.least <= value <= self.most:
             return None
         return f"must be {self._words()}, and not {shown(value)}"
@@ -33,19 +33,19 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class NodeNamed:
-    """Names that a node can have (G1)."""
+    """The names that a node can have (G1)."""
 
     def objection(self, value: object) -> str | None:
-        """See `Range`."""
+        """Return what is wrong with `value`, to follow the parameter's name, or None."""
         return None if is_node_name(value) else f"must be a node's name, such as a.nec, and not {shown(value)}"
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessNamed:
-    """Names that a process can have."""
+    """The names that a process can have."""
 
     def objection(self, value: object) -> str | None:
-        """See `Range`."""
+        """Return what is wrong with `value`, to follow the parameter's name, or None."""
         try:
             ProcessId.parse(str(value))
         except BadAddress:

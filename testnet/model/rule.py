@@ -1,9 +1,8 @@
-"""What a fault is: a rule with a verdict on what two nodes send each other, or something done to a node.
+"""Faults: a rule with a verdict on what two nodes send each other, or an action on a node.
 
 Pure, and the same at every level: the simulator's fabric and the proxies between real nodes ask `judge` about each dial
-and each piece of a stream, and carry out what it says. Streams are TCP's: nothing overtakes, and a network that loses
-packets makes bytes late, not wrong. So what a broken network does to a connection is `RESEND`, until some time after it
-is mended.
+and each piece of a stream, and carry out the verdict. Streams are TCP's: nothing overtakes, and a network that loses
+packets makes bytes late, not wrong. So a broken network answers `RESEND` until some time after it is mended.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class Link(NamedTuple):
 
 
 class Dialing(NamedTuple):
-    """`link.source` wants to connect to `link.target`."""
+    """`link.source` dials `link.target`."""
 
     link: Link
     now: float
@@ -37,7 +36,7 @@ class Dialing(NamedTuple):
 
 
 class Answering(NamedTuple):
-    """The host of `link.source` lets `link.target` know that it is connected: the way back of a dial."""
+    """The host of `link.source` tells `link.target` that it is connected: the way back of a dial."""
 
     link: Link
     now: float
@@ -48,7 +47,7 @@ class Passing(NamedTuple):
 
     link: Link
     connection: int
-    """Unique for each connection."""
+    """A number that is unique for each connection."""
     offset: int
     """How many bytes have left before these, in this direction of this connection."""
     data: bytes
@@ -67,17 +66,17 @@ Event: TypeAlias = Dialing | Answering | Passing | Closing
 
 
 class Plain(Enum):
-    """Verdicts that need no more than a word."""
+    """Verdicts without parameters."""
 
     PASS = auto()
-    """As if there were no fault."""
+    """Pass as if there were no fault."""
     HOLD = auto()
-    """It waits, and what comes after it too, and is judged again when the faults change. Nobody is told."""
+    """Wait, with all that comes after, until the faults change; then judge again. Nobody is told."""
     RESEND = auto()
-    """It is lost on its way, and what comes after it too. It is sent again as TCP does (`resending`), and judged again
-    then. Nobody is told."""
+    """Lose it, with all that comes after. It is sent again as TCP does (`resending`), and judged again then. Nobody is
+    told."""
     LOSE = auto()
-    """It never arrives, nor does anything after it on this connection. Nobody is told."""
+    """Lose it for good, with all that comes after on this connection. Nobody is told."""
     REFUSE = auto()
     """A dial is refused; anything else is reset."""
     NO_ROUTE = auto()
@@ -89,28 +88,28 @@ PASS, HOLD, RESEND, LOSE, REFUSE, NO_ROUTE = Plain
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """It arrives so many seconds later, and nothing overtakes it; or when the fault ends, if that is sooner."""
+    """A verdict: arrive so many seconds later, or when the fault ends if that is sooner; nothing overtakes."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Alter:
-    """Other bytes arrive instead. Only for `Passing`."""
+    """A verdict: other bytes arrive instead. Only for `Passing`."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The connection breaks for both ends, once so many of these bytes have arrived. A dial is refused."""
+    """A verdict: break the connection for both ends once so many of these bytes have arrived; refuse a dial."""
 
     after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """A dial reaches this host instead of its target. Only for `Dialing`."""
+    """A verdict: the dial reaches this host instead of its target. Only for `Dialing`."""
 
     host: str
 
@@ -119,13 +118,14 @@ Verdict: TypeAlias = Plain | Delay | Alter | Reset | Redirect
 
 
 class Fault(Protocol):
-    """Something that can go wrong: a dataclass whose fields are its parameters, JSON values or a `Where`.
+    """A fault: a dataclass whose fields are its parameters, JSON values or a `Where`.
 
-    What it remembers while it holds is in fields that are not parameters (`init=False`), see `fresh`.
+    What it remembers while it holds is in fields that are not parameters (`init=False`); `fresh` makes a copy without
+    it.
     """
 
     def words(self) -> str:
-        """What it does, for people: "partition send.nec from recv.nec"."""
+        """Describe the fault for people: "partition send.nec from recv.nec"."""
 
 
 @runtime_checkable
@@ -133,72 +133,72 @@ class LinkFault(Fault, Protocol):
     """A fault of links."""
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """What becomes of `event`, on whatever link it is. `chance` is this fault's own, from the seed."""
+        """Return what becomes of `event`, on any link. `chance` is this fault's own, from the seed."""
 
 
 class Attack(NamedTuple):
-    """What a hostile peer does, see `testnet.faults.hostile_peer`."""
+    """The order for a hostile peer."""
 
     node: str
-    """It is attacked."""
+    """The node that is attacked."""
     behaviour: str
     process: str
-    """A public one there, which is asked."""
+    """A public process on that node, which is asked."""
     seed: int
 
 
 class Nodes(Protocol):
-    """What can be done to the nodes of a network, at whatever level; raises NotAtThisLevel where it cannot.
+    """The actions on the nodes of a network, at any level; raises NotAtThisLevel where one is impossible.
 
-    A node's host is called by the node's name.
+    A node's host has the node's name.
     """
 
     def crash(self, host: str) -> object:
-        """The node ends as by kill -9, if it runs; its host lives."""
+        """End the node as kill -9 does, if it runs; its host lives."""
 
     def start(self, host: str) -> object:
-        """It boots again, if it does not run, with its key, its disk and its packages."""
+        """Boot the node again, if it does not run, with its key, its disk and its packages."""
 
     def pause(self, host: str) -> object:
-        """It does not run for now, as under SIGSTOP; its host accepts connections."""
+        """Stop the node as SIGSTOP does; its host accepts connections."""
 
     def resume(self, host: str) -> object:
-        """It goes on, if it is paused."""
+        """Let a paused node go on."""
 
     def cut_power(self, host: str) -> object:
-        """Its machine ends without a word, and what was not synced is not on its disk when it boots again."""
+        """Cut the power of the node's machine: nobody is told, and at its next boot the disk has what was synced."""
 
     def step_clock(self, host: str, seconds: float) -> object:
-        """Its machine's wall clock jumps by so much from where it is, for good."""
+        """Let the machine's wall clock jump by `seconds` from where it is, for good."""
 
     def fill_disk(self, host: str) -> object:
-        """Its disk takes no more bytes."""
+        """Let the node's disk take no more bytes."""
 
     def free_disk(self, host: str) -> object:
-        """Its disk has room again."""
+        """Give the node's disk its usual capacity again."""
 
     def impersonate(self, host: str, by: str) -> object:
-        """At the host `by` boots a node with the name and the packages of that of `host`, and another key."""
+        """Boot a node at the host `by` with the name and the packages of `host`, and another key."""
 
     def dismiss(self, host: str) -> object:
-        """The node that `impersonate` has booted at `host` ends for ever."""
+        """End the node that `impersonate` has booted at `host`, for good."""
 
     def attack(self, attack: Attack, by: str) -> object:
-        """A hostile peer that is called `by` begins with that."""
+        """Start a hostile peer named `by`."""
 
     def call_off(self, by: str) -> object:
-        """It leaves, with all of its connections."""
+        """Let the hostile peer leave, with all of its connections."""
 
 
 @runtime_checkable
 class NodeFault(Fault, Protocol):
     """A fault that is done to nodes and undone; it may be a LinkFault as well.
 
-    Of equal ones that hold at the same time only the first is begun, and only the last is ended.
+    Of equal faults that hold at the same time, only the first is begun and only the last is ended.
     """
 
     def begin(self, nodes: Nodes) -> None:
-        """Do it."""
+        """Do to the nodes what the fault does."""
 
     def end(self, nodes: Nodes) -> None:
         """Undo it, whatever has happened to the nodes meanwhile."""
@@ -208,17 +208,17 @@ AnyFault = TypeVar("AnyFault", bound=Fault)
 
 
 def fresh(fault: AnyFault) -> AnyFault:
-    """The same fault without what it may remember of a network that it was in. Whoever lets a fault begin lets this
-    one begin."""
+    """Return the same fault without anything that it remembers of an earlier network. Every run begins with this
+    copy."""
     return replace(fault)  # type: ignore[type-var]  # a protocol cannot say that it is a dataclass's
 
 
 class NotAtThisLevel(Exception):
-    """A fault that this level cannot inject; the text says which, and where it can be."""
+    """A fault cannot be injected at this level; the text says which, and where it can be."""
 
 
 class FaultFailed(Exception):
-    """A fault, of somebody's own as a rule, has raised something, or has said what is no verdict."""
+    """A fault, usually a user's own, has raised an error or returned no valid verdict."""
 
     def __init__(self, fault: LinkFault, why: str) -> None:
         super().__init__(f"the fault {type(fault).__name__} has failed: {why}")
@@ -230,40 +230,40 @@ class Rule(NamedTuple):
 
     fault: LinkFault
     chance: Random
-    """Its own, so that no fault shifts another's."""
+    """Its own source of randomness, so that no fault shifts another's."""
 
 
 class Late(NamedTuple):
-    """A delay, and the fault that wants it."""
+    """A delay, and the fault that causes it."""
 
     fault: LinkFault
     seconds: float
 
 
 class Judgement(NamedTuple):
-    """What all rules together say."""
+    """The combined verdict of all rules."""
 
     verdict: Plain | Reset = PASS
     delays: tuple[Late, ...] = ()
     data: bytes = b""
-    """What arrives, of `Passing`."""
+    """The bytes that arrive, for `Passing`."""
     host: str | None = None
-    """Where a dial goes instead; None: to its target."""
+    """The host that a dial reaches instead of its target, or None."""
 
     @property
     def delay(self) -> float:
-        """Seconds, in all."""
+        """The whole delay in seconds."""
         return sum(each.seconds for each in self.delays)
 
 
 def still_late(delays: Sequence[Late], rules: Sequence[Rule]) -> float:
-    """Seconds of these delays that are left when `rules` hold: a delay ends with the fault that wants it."""
+    """Return the seconds of these delays that are left under `rules`: a delay ends with the fault that causes it."""
     return sum(each.seconds for each in delays if any(rule.fault is each.fault for rule in rules))
 
 
 def judge(rules: Sequence[Rule], event: Event) -> Judgement:
-    """The verdicts of all rules on `event`, the earliest first: delays add up, each sees what the one before has
-    altered, and the first one that keeps it from arriving decides. Raises FaultFailed."""
+    """Combine the verdicts of all rules on `event`, the earliest first: delays add up, each rule sees what the one
+    before has altered, and the first one that keeps the event from arriving decides. Raises FaultFailed."""
     host, data = None, event.data if isinstance(event, Passing) else b""
     delays: tuple[Late, ...] = ()
     for rule in rules:
@@ -284,13 +284,13 @@ def judge(rules: Sequence[Rule], event: Event) -> Judgement:
             case Plain() | Reset(int()):
                 return Judgement(verdict, delays, data, host)
             case _:
-                raise FaultFailed(rule.fault, f"{verdict} is no verdict on {type(event).__name__}")
+                raise FaultFailed(rule.fault, f"{verdict} is not a verdict on {type(event).__name__}")
     return Judgement(PASS, delays, data, host)
 
 
 @contextmanager
 def held(fault: Fault, begin: Callable[[Fault], int], end: Callable[[int], None]) -> Iterator[None]:
-    """`fault` holds within this: `begin` says by which number `end` takes it away."""
+    """Hold `fault` within a `with` block: `begin` returns the number with which `end` ends it."""
     number = begin(fault)
     try:
         yield

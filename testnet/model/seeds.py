@@ -7,29 +7,29 @@ import re
 
 MAX_SEED = (1 << 63) - 1
 BASE = 0
-"""What seeds are derived from unless the user wants others: a run repeats by itself."""
+"""The number that seeds are derived from by default, so that runs repeat."""
 _MAX_DERIVED = 1 << 32
 """Ten digits at most, which people can copy."""
 _INDEX = re.compile(r"(?:(\[)|-)seed\d+\]$")
 
 
 def parse_seed(text: str) -> int | None:
-    """A number, or None for the word "random"; raises ValueError with one sentence."""
+    """Return the number, or None for the word "random"; raises ValueError with one sentence."""
     if text == "random":
         return None
     if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= MAX_SEED:
         return int(text)
-    raise ValueError(f"{text!r} is no seed: give a whole number from 0 to {MAX_SEED}, or random")
+    raise ValueError(f"{text!r} is not a seed: give a whole number from 0 to {MAX_SEED}, or random")
 
 
 def derive(base: int, test: str, index: int) -> int:
-    """The seed of a test, and of its run number `index` if it has several; it depends on nothing else."""
+    """Return the seed of a test, and of its run number `index` if it has several; it depends on nothing else."""
     digest = hashlib.blake2s(f"{base}\0{test}\0{index}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % _MAX_DERIVED
 
 
 def without_index(test: str) -> str:
-    """The node id of a test for all of its seeds: "t.py::test[a-seed3]" is "t.py::test[a]"."""
+    """Return the node id of a test for all of its seeds: "t.py::test[a-seed3]" becomes "t.py::test[a]"."""
     match = _INDEX.search(test)
     if match is None:
         return test

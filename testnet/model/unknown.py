@@ -1,4 +1,4 @@
-"""What to say about a name that nobody knows."""
+"""One sentence for a name that is unknown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ _MOST_SHOWN = 60
 
 
 def unknown(what: str, word: str, known: Iterable[str], beside: str = "") -> str:
-    """One sentence: there is no `what` called `word`, which one might be meant, and which there are; `beside` those."""
+    """Return one sentence: there is no `what` called `word`, which one may be meant, and which there are; `beside`
+    names further ones."""
     names = sorted(known)
     word = word if len(word) <= _MOST_SHOWN else f"{word[:_MOST_SHOWN]}…"
     near = get_close_matches(word, names, n=1)

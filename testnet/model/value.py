@@ -1,4 +1,4 @@
-"""Whether a JSON value is one that a fault's field takes, by the field's type.
+"""Checks whether a JSON value fits a fault's field, by the field's type.
 
 Types are str, int, float, bool, Literal, one of these with an annotation of `quantity`, and one of these or None.
 """
@@ -15,7 +15,7 @@ _PLAIN: dict[Any, str] = {str: "a text", int: "a whole number", float: "a number
 
 
 def objection(hint: Any, value: object) -> str | None:
-    """What is wrong with `value`, to go behind the parameter's name; None: nothing."""
+    """Return what is wrong with `value`, to follow the parameter's name, or None."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         base, *constraints = arguments
@@ -32,7 +32,7 @@ def objection(hint: Any, value: object) -> str | None:
 
 
 def shown(value: object) -> str:
-    """It for people, cut short if it is long."""
+    """Return the value for people, cut short if it is long."""
     try:
         text = repr(value)
     except ValueError:  # Python writes no number of more than `sys.get_int_max_str_digits()` digits
@@ -41,7 +41,7 @@ def shown(value: object) -> str:
 
 
 def is_supported(hint: Any) -> bool:
-    """Whether a field can have this type."""
+    """Return whether a field can have this type."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return is_supported(arguments[0])

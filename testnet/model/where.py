@@ -1,4 +1,4 @@
-"""Which links a fault is about."""
+"""The links that a fault is about."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from testnet.model.value import shown
 
 ANY = "*"
 PARAMETERS = ("between", "node", "source", "target")
-"""What a schedule says it with: `between` two nodes, all of a `node`, or from `source` to `target` alone."""
+"""The parameters of a schedule that name links: `between` two nodes, all of a `node`, or from `source` to `target`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,14 @@ class Where:
     source: str = ANY
     target: str = ANY
     both: bool = True
-    """The other direction as well."""
+    """Whether the other direction is meant as well."""
 
     def covers(self, link: Link) -> bool:
-        """Whether `link` is one of them."""
+        """Return whether `link` is one of them."""
         return self._matches(*link) or (self.both and self._matches(*link.back))
 
     def words(self) -> str:
-        """For people, after a verb."""
+        """Describe the links for people, after a verb."""
         if self == EVERYWHERE:
             return "all nodes from each other"
         if self.both:
@@ -37,7 +37,7 @@ class Where:
         return f"{_who(self.source)} to {_who(self.target)}"
 
     def links(self) -> str:
-        """For people, after what happens there: "on the link from send.nec to recv.nec"."""
+        """Describe the links for people: "on the link from send.nec to recv.nec"."""
         if self.both and ANY in (self.source, self.target):
             return "on all links" if self.names == () else f"on all links of {self.names[0]}"
         if self.both:
@@ -56,11 +56,11 @@ class Where:
 EVERYWHERE = Where()
 """All links."""
 NOWHERE = Where("", "")
-"""None: no node has this name."""
+"""No link, since no node has this name."""
 
 
 def write_where(where: Where) -> dict[str, object]:
-    """As `read_where` reads it."""
+    """Return the parameters that `read_where` reads."""
     if where == EVERYWHERE:
         return {}
     if not where.both:
@@ -69,7 +69,7 @@ def write_where(where: Where) -> dict[str, object]:
 
 
 def read_where(kind: str, given: Mapping[str, object]) -> Where:
-    """From those of `PARAMETERS` that are given for a fault of that kind. Raises BadInput."""
+    """Make a `Where` from those of `PARAMETERS` that are given for a fault of that kind. Raises BadInput."""
     match given:
         case {"between": ends, **rest} if not rest:
             return Where(*_two_ends(kind, ends))

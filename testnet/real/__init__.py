@@ -1,6 +1,6 @@
-"""Networks of real nodes on this machine: started, broken, watched, and gone when whoever started them is.
+"""Networks of real nodes on this machine, which end with the program that started them.
 
-`local`: a registrar and its nodes; `nodes`: what can be done to those; `links`: what they reach each other through;
-`socket_lab`: all of that as a `Lab`; `run`: plays a plan there; `traces`: what each node tells of its messages;
+`local`: a registrar and its nodes; `nodes`: actions on these; `links`: the proxies between them;
+`socket_lab`: all of that as a `Lab`; `run`: plays a plan there; `traces`: each node's record of its messages;
 `trace_check`: the invariants in that; `lifeline`, `reaper`: nothing outlives a lab that is killed.
 """

@@ -1,8 +1,8 @@
-"""What a lab starts in the foreground ends with it, also where the lab is killed and can end nothing any more.
+"""Nodes that a lab starts in the foreground end with it, even if the lab is killed and can end nothing itself.
 
 The lab holds the writing end of a pipe, all that it starts has the reading end (`nectar_node.base.lifeline`), and so
-nodes end in order. What cannot end by itself, such as a paused node or a namespace, `testnet.real.reaper` removes, in
-one more process with the reading end.
+nodes end in order. `testnet.real.reaper`, one more process with the reading end, removes what cannot end by itself,
+such as a paused node or a namespace.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from testnet.real.nodes import namespaces
 
 @contextmanager
 def hold_lifeline(folder: Path, temporary: Collection[Path] = (), nodes: Collection[str] = ()) -> Iterator[int]:
-    """Within this, a descriptor that reads as ended when this process is gone, for whatever it starts.
+    """Yield a descriptor that reads as ended when this process is gone, for all that it starts.
 
-    If it is killed, what holds the descriptor in the testnet in `folder` is stopped, and so are these `nodes` and the
-    links that no other node needs; the namespaces of this process are removed, and so are the folders and pipes
+    If it is killed, all that holds the descriptor in the testnet in `folder` is stopped, and so are these `nodes` and
+    the links that no other node needs. The namespaces of this process are removed, and so are the folders and pipes
     `temporary`, whatever runs there.
     """
     reading, writing = os.pipe()
     try:
-        # A session of its own: what a terminal sends to all that it has started, it sends to us, and we end the reaper.
+        # A session of its own: signals of the terminal reach us alone, and we end the reaper.
         with subprocess.Popen(
             _command(folder, temporary, nodes),
             stdin=reading,

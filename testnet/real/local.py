@@ -28,7 +28,7 @@ class Linked(Protocol):
     """Links that the nodes of a testnet reach each other through."""
 
     def connect(self, name: str) -> Place:
-        """The place of the node `name`, which others reach from now on."""
+        """Return the place of the node `name`, which others reach from now on."""
 
 
 @dataclass(slots=True)
@@ -40,17 +40,18 @@ class LocalTestnet:
 
     folder: Path
     options: BootOptions = DEFAULT_OPTIONS
-    """How every node is booted unless told otherwise."""
+    """The default options of every node."""
     links: Linked | None = None
-    """What stands between nodes that are booted without an address of their own; None: nothing."""
+    """The links between nodes that are booted without an address of their own; None: they are direct."""
     lifeline: int | None = None
-    """What all nodes end with that are started here (`testnet.real.lifeline`); None: they outlive us unless stopped."""
+    """The lifeline of all nodes that are started here (`testnet.real.lifeline`); None: they outlive us unless
+    stopped."""
     _children: dict[str, launch.StartedNode] = field(default_factory=dict)
     _special: dict[str, BootOptions] = field(default_factory=dict)
 
     @property
     def network(self) -> LocalNetwork:
-        """The same network as the command line sees it."""
+        """The same network, as the command line sees it."""
         return LocalNetwork(self.folder)
 
     def start(self, names: Iterable[str] = ()) -> LocalTestnet:
@@ -61,8 +62,7 @@ class LocalTestnet:
         return self
 
     def boot(self, options: Mapping[str, BootOptions]) -> None:
-        """Start these nodes, and the registrar, those that do not run yet; the options are kept for when one is
-        restarted."""
+        """Start these nodes, and the registrar, as far as they do not run yet; the options are kept for restarts."""
         self._special.update(options)
         self.start(options)
 
@@ -109,27 +109,27 @@ class LocalTestnet:
         self.close()
 
     def place(self, name: str) -> NodeFolder:
-        """The folder of the node `name`."""
+        """Return the folder of the node `name`."""
         return self.network.place(name)
 
     def pid(self, name: str) -> int | None:
-        """The process id of the node `name`; None: it does not run."""
+        """Return the process id of the node `name`, or None if it does not run."""
         return self.place(name).owner()
 
     def endpoint(self, name: str) -> tuple[str, int]:
-        """Where the node `name`, started by this object, listens."""
+        """Return where the node `name`, started by this object, listens."""
         return self._children[name].endpoint
 
     def connect(self, name: str) -> ControlClient:
-        """A connection to the control socket of the node `name`; raises NotRunning."""
+        """Return a connection to the control socket of the node `name`; raises NotRunning."""
         return self.network.connect(name)
 
     def status(self, name: str) -> Answer:
-        """What the node `name` says of itself."""
+        """Return the status of the node `name`."""
         return self._ask(name, "status")
 
     def processes(self, name: str) -> list[Answer]:
-        """The processes on the node `name`."""
+        """Return the processes on the node `name`."""
         found = self._ask(name, "ps")["processes"]
         assert isinstance(found, list)
         return found
@@ -141,7 +141,7 @@ class LocalTestnet:
             return client.request("message", patience=timeout + 10.0, **arguments)
 
     def log(self, name: str) -> str:
-        """Everything that the node `name` has logged."""
+        """Return everything that the node `name` has logged."""
         with contextlib.suppress(FileNotFoundError):
             return self.place(name).log.read_text(errors="replace")
         return ""

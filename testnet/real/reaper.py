@@ -1,6 +1,6 @@
-"""`python -m testnet.real.reaper`: waits until a lab is gone, and then removes what is left of it; see `lifeline`.
+"""`python -m testnet.real.reaper`: waits until a lab is gone, and removes what is left of it (`testnet.real.lifeline`).
 
-Nothing is imported before that: most labs end by themselves, and end this too.
+Nothing else is imported before that: most labs end by themselves, and end the reaper too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def reap(folder: Path, beginning: str, temporary: Collection[Path], nodes: Colle
     places = [links_folder(folder), *(network.place(name) for name in network.names())]
     goes = any(folder.is_relative_to(path) for path in temporary)
     running = [(place, pid) for place in places if (pid := place.owner()) is not None]
-    with suppress(NodeError):  # whatever does not go keeps nothing else
+    with suppress(NodeError):  # one that does not end must not keep the rest
         launch.stop(place for place, pid in running if goes or place.path.name in nodes or launch.has_open(pid, line))
     with suppress(NodeError, OSError):
         if not (links := LinksProcess(network)).left():
@@ -44,7 +44,7 @@ def reap(folder: Path, beginning: str, temporary: Collection[Path], nodes: Colle
     for path in temporary:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif path.is_fifo():  # a file of that name is somebody else's
+        elif path.is_fifo():  # a file of that name is not ours
             path.unlink()
 
 

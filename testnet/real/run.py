@@ -1,4 +1,4 @@
-"""Plays a plan on real nodes of this machine, and writes down what happened; afterwards nothing of them is left."""
+"""Plays a plan on real nodes of this machine, and writes its journal; afterwards nothing of them is left."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from testnet.journal.journal import NOBODY, time_of
 from testnet.model.invariants import Violation
 from testnet.model.lab import Level, OutOfTime
 from testnet.real.socket_lab import SocketLab, open_socket_lab
-from testnet.real.trace_check import Hindsight, look_back
+from testnet.real.trace_check import TraceCheck, check_traces
 from testnet.runs.play import play
 from testnet.runs.result import BROKEN, DEADLINE, INTERRUPTED, PASSED, VIOLATED, Result
 from testnet.scenarios.scenario import Outcomes, Plan, Scenario
 
 FOLDER_PREFIX = "nectar-play-"
-"""What the names of the folders begin with that exist while something is played."""
+"""The prefix of the folders that exist while something is played."""
 
 Listener = Callable[[str], None]
 """Is given each line of the journal when it is written, in whatever thread."""
@@ -46,22 +46,23 @@ def run_real(
         seconds = lab.now
         logs = tuple(_logs(lab, plan, seconds))
         lab.close()
-        hindsight = look_back(lab.traces)
+        check = check_traces(lab.traces)
     last = (f"{seconds:.9f} {NOBODY} violation {text}",) if text else ()
-    # Threads write their lines in whatever order.
-    journal = tuple(sorted((*lab.journal, *logs, *last, *hindsight.journal), key=time_of))
+    # Threads write their lines in any order.
+    journal = tuple(sorted((*lab.journal, *logs, *last, *check.journal), key=time_of))
     digest = blake3("\n".join(journal).encode()).hexdigest()
-    return _judged(Result(plan, journal, digest, seconds, result, text, outcomes, level), hindsight)
+    return _judged(Result(plan, journal, digest, seconds, result, text, outcomes, level), check)
 
 
-def _judged(seen: Result, hindsight: Hindsight) -> Result:
-    """What the scenario saw, or what the traces tell, which goes first: it happened before anybody noticed."""
-    if (violation := hindsight.watch.found) is not None:
+def _judged(seen: Result, check: TraceCheck) -> Result:
+    """Return the result of the scenario, or that of the traces, which goes first: it happened before anybody
+    noticed."""
+    if (violation := check.watch.found) is not None:
         return replace(seen, result=VIOLATED, text=str(violation), outcomes={})
-    if seen.result == PASSED and hindsight.problem:
-        return replace(seen, result=BROKEN, text=hindsight.problem, outcomes={})
+    if seen.result == PASSED and check.problem:
+        return replace(seen, result=BROKEN, text=check.problem, outcomes={})
     if seen.result == DEADLINE:
-        return replace(seen, text=hindsight.watch.with_outstanding(seen.text))
+        return replace(seen, text=check.watch.with_outstanding(seen.text))
     return seen
 
 
@@ -81,17 +82,18 @@ def _play(lab: SocketLab, scenario: Scenario, plan: Plan) -> tuple[str, str, Out
         return VIOLATED, str(error), {}
     except OutOfTime as error:
         return DEADLINE, str(error), {}
-    except KeyboardInterrupt:  # what has happened until then is in the journal
+    except KeyboardInterrupt:  # the journal has what happened until then
         return INTERRUPTED, "", {}
     except NodeError as error:
         return BROKEN, str(error), {}
-    except Exception as error:  # whatever it is, it must be told with the plan that leads to it
+    except Exception as error:  # any error is reported with the plan that leads to it
         place = traceback.extract_tb(error.__traceback__)[-1]
         return BROKEN, f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}", {}
 
 
 def _logs(lab: SocketLab, plan: Plan, now: float) -> Iterator[str]:
-    """What the nodes have logged, behind all else: their folders go, and their clocks show whole seconds."""
+    """Yield what the nodes have logged, after all else: their folders are removed, and their clocks show whole
+    seconds."""
     for node in (REGISTRAR_NAME, *plan.nodes):
         for line in lab.log(node):
             if line:

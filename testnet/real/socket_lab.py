@@ -1,7 +1,7 @@
-"""Real nodes as a Lab: each a process; the links between them have faults, on loopback or between hosts of their own.
+"""Real nodes as a Lab: each is a process; the links between them have faults, on loopback or between separate hosts.
 
-What `at` is told to do is done while the scenario waits for something, in its thread. Requests wait in threads of their
-own, and so do starts of nodes: what a fault has crashed boots while the scenario goes on, as in a simulation.
+Actions of `at` run while the scenario waits, in its thread. Requests wait in threads of their own, and so do starts of
+nodes: a node that a fault has crashed boots while the scenario goes on, as in a simulation.
 """
 
 from __future__ import annotations
@@ -43,71 +43,71 @@ from testnet.real.nodes.processes import NodeProcesses, resident_bytes
 from testnet.real.traces import TRACES_FOLDER, TracePipes
 
 _GLANCE = 0.02
-"""Seconds between two looks at whether something has come to pass."""
+"""Seconds between two checks of a condition."""
 _GONE = Outcome("timeout", reason="the node has ended")
 _STARTS_AT_ONCE = 16
 BESIDES_BYTES = 1 << 30
-"""What a node may have in memory beside its budget: code, guests, and what is freed and not given back."""
+"""Memory that a node may use besides its budget: code, guests, and memory that is freed and not given back."""
 _SHOWN = 200
 """Characters of a body in the journal."""
 
 
 class RealLinks(Linked, Protocol):
-    """Links that faults are on; see `testnet.real.links.fabric.Links`."""
+    """Links that take faults, such as `testnet.real.links.fabric.Links`."""
 
     def apply(self, fault: Fault) -> int:
-        """`fault` holds on the links from now on, if it says anything of links; its number."""
+        """Begin `fault` on the links, if it concerns links, and return its number."""
 
     def remove(self, number: int) -> None:
-        """That fault holds no longer."""
+        """End the fault of that number."""
 
     def cut(self, where: Where) -> int:
         """Reset all connections there; how many."""
 
 
 @dataclass(slots=True)
-class RealAsked:
-    """See `Asked`; a thread waits for the outcome."""
+class RealRequest:
+    """A request on a real node; a thread waits for its outcome."""
 
     outcome: Outcome | None = None
 
 
 @dataclass(slots=True)
 class SocketLab:
-    """See `Lab`; made by `open_socket_lab`."""
+    """Real nodes as a `Lab`; made by `open_socket_lab`."""
 
     nodes: LocalTestnet
     links: RealLinks
     level: Level
     seed: int
     traces: TracePipes
-    """Of all nodes, from their first boot on."""
+    """The traces of all nodes, from their first boot on."""
     journal: list[str] = field(default_factory=list)
-    """A line for each thing that was done, as in a simulation's."""
+    """A line for each action, as in a simulation's journal."""
     listener: Callable[[str], None] | None = None
     """Is given each of these lines when it is written, in whatever thread."""
     _faults: dict[int, Fault] = field(default_factory=dict)
     _later: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=lambda: count(1))
     _impostors: dict[str, str] = field(default_factory=dict)
-    """By the host of an impostor: the name that it has taken."""
+    """By the host of an impostor, the name that it has taken."""
     _paused: set[str] = field(default_factory=set)
     _starting: dict[str, Future[None]] = field(default_factory=dict)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_STARTS_AT_ONCE, "starts"))
 
     @property
     def now(self) -> float:
-        """See `Lab`."""
+        """Seconds since the network began."""
         return time.monotonic() - self.traces.began
 
     def chance(self, *purpose: str) -> Random:
-        """See `Lab`."""
+        """Return a source of randomness of its own for each purpose, from the seed."""
         return Random(f"{self.seed}/{'/'.join(purpose)}")
 
     # --- nodes ------------------------------------------------------------------------------------------------------
 
     def boot(self, *nodes: NodePlan) -> None:
-        """See `Lab`."""
+        """Start these nodes, and wait until they are `ready`; raises OutOfTime."""
         options = {}
         self._expect(REGISTRAR_NAME)
         for plan in nodes:
@@ -125,43 +125,44 @@ class SocketLab:
         self.nodes.boot(options)
 
     def running(self, name: str) -> bool:
-        """See `Lab`."""
+        """Return whether the node is there: neither crashed nor left; a paused node is there."""
         return self._folder(name).owner() is not None
 
     def ready(self, name: str) -> bool:
-        """See `Lab`; a paused node is not."""
+        """Return whether the node has booted: its packages run, and the registrar has granted its name or has taken too
+        long. A paused node is not."""
         start = self._starting.get(name)
         return self.running(name) and name not in self._paused and (start is None or start.done())
 
     def crash(self, host: str) -> None:
-        """See `Nodes`."""
+        """End the node as kill -9 does, if it runs; its host lives."""
         self._await_start(host)
         self._paused.discard(host)
         if self._processes.crash(host):
             self._tell(host, "crashes")
 
     def start(self, host: str) -> None:
-        """See `Nodes`; returns at once."""
+        """Boot the node again, if it does not run, with its key, its disk and its packages. Returns at once."""
         self._await_start(host)
         if not self.running(host):
             self._tell(host, "boots")
             self._starting[host] = self._pool.submit(self.nodes.restart, host)
 
     def leave(self, name: str) -> None:
-        """See `Lab`."""
+        """End the node in order, as SIGTERM does; `start` boots it again."""
         self.resume(name)
         self.nodes.stop(name)
         self._tell(name, "leaves")
 
     def pause(self, host: str) -> None:
-        """See `Nodes`."""
+        """Stop the node as SIGSTOP does; its host accepts connections."""
         self._await_start(host)
         if self._processes.pause(host):
             self._paused.add(host)
             self._tell(host, "pauses")
 
     def resume(self, host: str) -> None:
-        """See `Nodes`."""
+        """Let a paused node go on."""
         self._await_start(host)
         if host in self._paused:
             self._paused.discard(host)
@@ -169,27 +170,27 @@ class SocketLab:
             self._tell(host, "resumes")
 
     def cut(self, name: str) -> None:
-        """See `Lab`."""
+        """Break all connections of the node, for both ends."""
         self.links.cut(Where(name))
 
     def cut_power(self, host: str) -> None:
-        """See `NodeProcesses`."""
+        """Raise NotAtThisLevel: what a running system has not synced cannot be taken away."""
         self._processes.cut_power(host)
 
     def step_clock(self, host: str, seconds: float) -> None:
-        """See `NodeProcesses`."""
+        """Raise NotAtThisLevel: all nodes have the clock of this machine."""
         self._processes.step_clock(host, seconds)
 
     def fill_disk(self, host: str) -> None:
-        """See `NodeProcesses`."""
+        """Let the node's process write to no file until it boots again: the disk is the whole machine's."""
         self._processes.fill_disk(host)
 
     def free_disk(self, host: str) -> None:
-        """See `NodeProcesses`."""
+        """Give the node's disk its usual capacity again."""
         self._processes.free_disk(host)
 
     def impersonate(self, host: str, by: str) -> None:
-        """See `Nodes`; returns at once."""
+        """Boot a node at the host `by` with the name and the packages of `host`, and another key. Returns at once."""
         self._await_start(by)
         self._tell(by, "boots")
         self._impostors[by] = host
@@ -197,24 +198,24 @@ class SocketLab:
         self._starting[by] = self._pool.submit(self._processes.impersonate, host, by)
 
     def dismiss(self, host: str) -> None:
-        """See `Nodes`."""
+        """End the node that `impersonate` has booted at `host`, for good."""
         self._await_start(host)
         self._processes.dismiss(host)
         self._tell(host, "leaves")
 
     def attack(self, attack: Attack, by: str) -> None:
-        """See `Nodes`; it is on a host of its own where nodes are."""
+        """Start a hostile peer named `by`. It is on a host of its own where nodes are."""
         self._processes.attack(attack, by)
         self._tell(by, "boots")
         self._tell(by, f"note attacks {attack.node}")
 
     def call_off(self, by: str) -> None:
-        """See `Nodes`."""
+        """Let the hostile peer leave, with all of its connections."""
         self._processes.call_off(by)
         self._tell(by, "leaves")
 
     def holding(self, node: str) -> Holding:
-        """See `Lab`."""
+        """Return what a running node holds just now."""
         with self._network(node).connect(node) as client:
             told, processes = client.request("peers"), client.request("ps")["processes"]
         live = [peer["name"] for peer in told["peers"] if peer["state"] == "up"]
@@ -235,7 +236,8 @@ class SocketLab:
         self.traces.expect(host, self._folder(host))
 
     def _await_start(self, name: str) -> None:
-        """Nothing is done to a node that is about to start; raises what has kept it from that."""
+        """Wait for a node that is about to start, before anything is done to it; raises what has kept it from
+        starting."""
         start = self._starting.pop(name, None)
         if start is not None:
             start.result()
@@ -243,11 +245,11 @@ class SocketLab:
     # --- faults -----------------------------------------------------------------------------------------------------
 
     def apply(self, fault: Fault) -> AbstractContextManager[None]:
-        """See `Lab`."""
+        """Hold the fault within a `with` block."""
         return held(fault, self.inject, self.withdraw)
 
     def inject(self, fault: Fault) -> int:
-        """See `Lab`; raises NotAtThisLevel."""
+        """Begin the fault and return its number. Raises NotAtThisLevel."""
         if isinstance(fault, NodeFault) and fault not in self._faults.values():
             fault.begin(self)
         number = self.links.apply(fault)
@@ -256,7 +258,7 @@ class SocketLab:
         return number
 
     def withdraw(self, number: int) -> None:
-        """See `Lab`."""
+        """End the fault of that number."""
         fault = self._faults.pop(number)
         self._tell(NOBODY, fault_ends(number))
         self.links.remove(number)
@@ -264,42 +266,42 @@ class SocketLab:
             fault.end(self)
 
     def at(self, seconds: float, what: Callable[[], None]) -> None:
-        """See `Lab`."""
+        """Do something after so many seconds, while the scenario waits."""
         heappush(self._later, (self.now + seconds, next(self._order), what))
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
-    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> RealAsked:
-        """See `Lab`."""
-        asked = RealAsked()
+    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> RealRequest:
+        """Send a request in the name of the user of `node`."""
+        sent = RealRequest()
         request = {"target": target, "body": json.dumps(body), "timeout": timeout, "mime": None}
         request["blob"] = None if blob is None else base64.b64encode(blob).decode()
         self._tell(node, f"user asks {target}: {json.dumps(body)[:_SHOWN]}")
         # A daemon: a scenario may end before the outcome is there, and that comes when the node ends.
-        threading.Thread(target=self._ask, args=(asked, node, request), name=f"asks {target}", daemon=True).start()
-        return asked
+        threading.Thread(target=self._ask, args=(sent, node, request), name=f"asks {target}", daemon=True).start()
+        return sent
 
     def ask(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Outcome:
-        """See `Lab`."""
-        asked, what = self.begin(node, target, body, timeout, blob), f"the outcome of {json.dumps(body)[:60]} on {node}"
-        self.wait(lambda: asked.outcome is not None, timeout + 15.0, what)
-        assert asked.outcome is not None
-        return asked.outcome
+        """Send a request and wait for its outcome."""
+        sent, what = self.begin(node, target, body, timeout, blob), f"the outcome of {json.dumps(body)[:60]} on {node}"
+        self.wait(lambda: sent.outcome is not None, timeout + 15.0, what)
+        assert sent.outcome is not None
+        return sent.outcome
 
-    def _ask(self, asked: RealAsked, node: str, request: dict[str, object]) -> None:
+    def _ask(self, sent: RealRequest, node: str, request: dict[str, object]) -> None:
         try:
             with self._network(node).connect(self._impostors.get(node, node)) as client:
                 answer = client.request("message", patience=None, **request)
         except NodeError:
-            asked.outcome = _GONE
+            sent.outcome = _GONE
         else:
             body = json.loads(answer["body"]) if answer["outcome"] == "response" else None
-            asked.outcome = Outcome(answer["outcome"], body, answer.get("reason") or "")
-        told = f"user is told {asked.outcome.kind} of {request['target']}"
-        self._tell(node, f"{told}: {json.dumps(asked.outcome.body)[:_SHOWN]}")
+            sent.outcome = Outcome(answer["outcome"], body, answer.get("reason") or "")
+        told = f"user is told {sent.outcome.kind} of {request['target']}"
+        self._tell(node, f"{told}: {json.dumps(sent.outcome.body)[:_SHOWN]}")
 
     def wait(self, done: Callable[[], bool], limit: float, what: str = "what was waited for") -> None:
-        """See `Lab`."""
+        """Let time pass until `done`; raises OutOfTime after `limit` seconds."""
         end = self.now + limit
         while not done():
             if self.now >= end:
@@ -307,7 +309,7 @@ class SocketLab:
             self._glance(end)
 
     def rest(self, seconds: float) -> None:
-        """See `Lab`."""
+        """Let `seconds` pass."""
         end = self.now + seconds
         while self.now < end:
             self._glance(end)
@@ -321,7 +323,7 @@ class SocketLab:
     # --- files and logs ---------------------------------------------------------------------------------------------
 
     def share(self, node: str, data: bytes, name: str) -> str:
-        """See `Lab`."""
+        """Put a file where the package file_transfer of `node` can read it, and return its path there."""
         number = next(self._order)
         folder = self._drive(node) / "outgoing" / str(number)
         folder.mkdir(parents=True)
@@ -329,29 +331,30 @@ class SocketLab:
         return f"/file_transfer:sys/outgoing/{number}/{name}"
 
     def received(self, node: str, name: str) -> bytes | None:
-        """See `Lab`."""
+        """Return the file that file_transfer of `node` has received under that name, or None."""
         with suppress(FileNotFoundError):
             return (self._drive(node) / "inbox" / name).read_bytes()
         return None
 
     def tamper(self, node: str, change: Callable[[bytes | None], bytes]) -> None:
-        """See `Lab`."""
+        """Replace the store of capabilities of a node that is down, as the owner of its machine can (None: there was
+        none); see `testnet.hostile.forgery`."""
         store = self._folder(node).capabilities
         store.write_bytes(change(store.read_bytes() if store.exists() else None))
         self._tell(node, "finds another store of capabilities")
 
     def log(self, node: str) -> list[str]:
-        """See `Lab`."""
+        """Return what the node has logged, over all of its boots."""
         with suppress(FileNotFoundError):
             return [line.partition(" ")[2] for line in self._folder(node).log.read_text(errors="replace").splitlines()]
         return []
 
     def note(self, text: str) -> None:
-        """See `Lab`."""
+        """Write a remark into the journal."""
         self._tell(NOBODY, f"note {text}")
 
     def close(self) -> None:
-        """All of the network ends."""
+        """End the whole network."""
         self._pool.shutdown(cancel_futures=True)
         try:
             impostors.dismiss_all(self.nodes.network)
@@ -385,9 +388,9 @@ class SocketLab:
 def open_socket_lab(
     folder: Path, seed: int, level: Level = Level.LOOPBACK, temporary: Path | None = None
 ) -> Iterator[SocketLab]:
-    """A network in `folder` in which nothing runs yet but its links, until the end of this.
+    """Yield a network in `folder` in which nothing runs yet but its links.
 
-    If this process is killed, all of the network goes, and `temporary` with it (`testnet.real.lifeline`).
+    If this process is killed, the whole network ends, and `temporary` is removed (`testnet.real.lifeline`).
 
     Raises NoNamespaces (`testnet.real.nodes.namespaces.unavailable` says it beforehand) and CannotListen.
     """

@@ -1,7 +1,7 @@
-"""The invariants, watched in the traces of real nodes once these have ended: the same ones, by the same `Watch`.
+"""Checks the invariants in the traces of real nodes, after these have ended, with the same `Watch` as in simulations.
 
-The nodes of a network run on one machine, whose clock they share. So their records are put in the order of their times,
-in which a message is sent before it arrives, whichever node was the first to write its line.
+The nodes of a network run on one machine and share its clock. So their records are put in the order of their times: a
+message is sent before it arrives, whichever node was the first to write its line.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from testnet.model.invariants import Violation, Watch
 from testnet.real.traces import TracePipes
 
 TURN_SECONDS = 0.01
-"""All that a kernel does in one turn has one time for it, and times of their own in its trace: a process that is said
-to have started at some time may be up to so much younger than its predecessor's last request."""
+"""The longest turn of a kernel. All that a kernel does in one turn has one time for it, but times of its own in its
+trace: the start of a process may be recorded up to this much later than its predecessor's last request."""
 
 
 class Killed(NamedTuple):
-    """A node has ended without a word, or has not ended yet."""
+    """A node has ended without a record of it, or has not ended yet."""
 
     last: bool
-    """It has not booted again."""
+    """Whether it has not booted again."""
 
 
 What: TypeAlias = TraceRecord | Standing | Killed
 
 
 class Seen(NamedTuple):
-    """Something in a trace."""
+    """A record of a trace."""
 
     at: float
     """Seconds since the network began."""
@@ -59,20 +59,20 @@ class Seen(NamedTuple):
 
 
 @dataclass(slots=True)
-class Hindsight:
-    """What the traces of a network tell."""
+class TraceCheck:
+    """The result of checking the traces of a network."""
 
     watch: Watch = field(default_factory=Watch)
     with_journal: bool = True
     journal: list[str] = field(default_factory=list)
-    """A line for each step of a message, as in a simulation's, and one for the first violation, if it is wanted."""
+    """A line for each step of a message, as in a simulation, and one for the first violation, if wanted."""
     steps: int = 0
-    """Of messages."""
+    """Steps of messages."""
     problem: str = ""
-    """Why nothing can be said, in a sentence."""
+    """Why the traces cannot be checked, in a sentence."""
 
     def see(self, seen: Seen) -> None:
-        """The next thing; after the first violation it is only written down."""
+        """Check the next record; after the first violation, only write it down."""
         if isinstance(seen.what, TraceRecord):
             self.steps += 1
             self._note(seen.at, seen.host, seen.what)
@@ -96,37 +96,37 @@ class Hindsight:
             self.watch.forget(life)
 
 
-def look_back(
+def check_traces(
     traces: TracePipes, running: Callable[[str], bool] = lambda host: False, *, with_journal: bool = True
-) -> Hindsight:
-    """What they tell until now; `running`: whether the node on a host is.
+) -> TraceCheck:
+    """Check what the traces tell until now; `running` says whether the node on a host runs.
 
-    A node writes what it has done before it sends what comes of it. So of all that happened before now, what a node
-    has not written yet, no other has seen; later things are left out.
+    A node writes what it has done before it sends the effects. So of all that happened before now, what a node has not
+    written yet, no other has seen; later records are left out.
     """
-    hindsight, until = Hindsight(with_journal=with_journal), time.monotonic() - traces.began
+    check, until = TraceCheck(with_journal=with_journal), time.monotonic() - traces.began
     traces.catch_up()
-    hindsight.problem = traces.problem
-    if hindsight.problem:
-        return hindsight
+    check.problem = traces.problem
+    if check.problem:
+        return check
     try:
         for seen in merge_untrusted(traces.files, traces.began):
             if seen.at > until or (isinstance(seen.what, Killed) and seen.what.last and running(seen.host)):
                 continue
-            hindsight.see(seen)
+            check.see(seen)
     except BadTrace as error:
-        hindsight.problem = str(error)
-    return hindsight
+        check.problem = str(error)
+    return check
 
 
 def merge_untrusted(files: Mapping[str, Path], began: float) -> Iterator[Seen]:
-    """All of these traces, by host, in the order of time, which counts from `began`; raises BadTrace."""
+    """Yield the records of all traces, by host, in the order of time, counted from `began`; raises BadTrace."""
     each = (read_trace_untrusted(host, file, began) for host, file in files.items())
     return heapq.merge(*each, key=attrgetter("at"))
 
 
 def read_trace_untrusted(host: str, file: Path, began: float) -> Iterator[Seen]:
-    """What the nodes on one host have written, from boot to boot; raises BadTrace."""
+    """Yield what the nodes on one host have written, from boot to boot; raises BadTrace."""
     life = _Life(host, began)
     try:
         for line in _lines_untrusted(file):
@@ -137,7 +137,7 @@ def read_trace_untrusted(host: str, file: Path, began: float) -> Iterator[Seen]:
 
 
 def _lines_untrusted(file: Path) -> Iterator[Line]:
-    """Without those that were cut off by a crash: what follows such a line is a boot, or nothing, not even its end."""
+    """Yield the lines without those that a crash cut off: after such a line comes a boot, or nothing."""
     text, bad = b"", None
     with file.open("rb") as lines:
         for text in iter(partial(lines.readline, MAX_LINE_BYTES + 2), b""):
@@ -173,7 +173,7 @@ class _Life:
         self._at = 0.0
 
     def take(self, line: Line) -> Iterator[Seen]:
-        """The next line."""
+        """Take the next line."""
         if isinstance(line, Boots):
             yield from self.over(last=False)
             self._our, self._boots, self._runs = line.node, self._boots + 1, {}
@@ -192,7 +192,7 @@ class _Life:
             self._our = None
 
     def over(self, *, last: bool) -> Iterator[Seen]:
-        """Nothing more comes of the node's boot."""
+        """End the node's boot: nothing more comes of it."""
         if self._our is not None:
             yield self._seen(Killed(last))
 

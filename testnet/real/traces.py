@@ -1,7 +1,7 @@
-"""The traces that real nodes write, each into a named pipe in its folder; what comes out of the pipes is kept in files.
+"""The traces that real nodes write, each into a named pipe in its folder; a thread copies the pipes into files.
 
-A pipe, since a node whose disk is full can write to no file. A thread empties them: a node that is killed has lost
-nothing that it wrote, and none waits for whoever reads.
+A pipe is used since a node whose disk is full can write to no file. The thread empties the pipes: a killed node has
+lost nothing that it wrote, and none waits for a reader.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from nectar_node.base import own_files
 from nectar_node.base.folder import NodeFolder
 
 MAX_BYTES = 1 << 30
-"""Of all traces of a network."""
+"""The most bytes of all traces of a network."""
 TRACES_FOLDER = "traces"
-"""Of a network, below its own."""
+"""The folder for traces, below the network's own."""
 _PIPE_BYTES = 1 << 20
-"""In each pipe, where the system allows it."""
+"""The bytes in each pipe, where the system allows it."""
 _READ_BYTES = 1 << 20
 
 
 class TracePipes:
-    """Of one network; `close` ends it."""
+    """The trace pipes of one network; `close` ends them."""
 
     def __init__(self, folder: Path) -> None:
         """`folder`: for the files; made if it is not there."""
         own_files.make_folder(folder)
         self.folder = folder
         self.began = time.monotonic()
-        """All of it is younger."""
+        """A time before the first record."""
         self._files: dict[str, Path] = {}
         self._into: dict[int, int] = {}
         """Descriptors of pipes, and of the files into which they are emptied."""
@@ -47,7 +47,7 @@ class TracePipes:
         self._failure = ""
         """Why a file could not be written."""
         self._lock = threading.Lock()
-        """Of whoever empties a pipe."""
+        """Held while a pipe is emptied."""
         self._poll = select.epoll()
         self._stopping, self._stop = os.pipe()
         self._poll.register(self._stopping, select.EPOLLIN)
@@ -56,7 +56,7 @@ class TracePipes:
 
     @property
     def files(self) -> Mapping[str, Path]:
-        """By host."""
+        """Files by host."""
         return self._files
 
     @property
@@ -69,17 +69,17 @@ class TracePipes:
         return ""
 
     def expect(self, host: str, folder: NodeFolder) -> None:
-        """A node is about to boot on `host`, in `folder`, perhaps not for the first time."""
+        """Prepare for a boot on `host`, in `folder`, perhaps not the first one there."""
         if folder.trace in self._made and folder.trace.exists():
             return
         own_files.make_folder(folder.path)
-        if folder.trace.is_fifo():  # of an earlier network, which has not been ended in order
+        if folder.trace.is_fifo():  # left by an earlier network that did not end in order
             folder.trace.unlink()
         elif folder.trace.exists():
             self._put_aside[folder.trace] = folder.trace.replace(folder.trace.with_name("trace.before"))
         os.mkfifo(folder.trace, 0o600)
         self._made.add(folder.trace)
-        # For writing too: so there is always a writer, and the pipe never at its end.
+        # Opened for writing too: there is always a writer, so the pipe never ends.
         pipe = os.open(folder.trace, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         with suppress(OSError):
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
@@ -89,13 +89,13 @@ class TracePipes:
         self._poll.register(pipe, select.EPOLLIN)
 
     def catch_up(self) -> int:
-        """What nodes have written until now is in the files; how many bytes that is."""
+        """Copy what nodes have written until now into the files; return its bytes."""
         for pipe in list(self._into):
             self._empty(pipe)
         return self._bytes
 
     def close(self) -> None:
-        """All nodes have ended: what they wrote is in the files now, and their folders are as they were."""
+        """Copy the last records, and leave the folders as they were; all nodes have ended."""
         if self._poll.closed:
             return
         os.close(self._stop)

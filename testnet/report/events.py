@@ -1,4 +1,4 @@
-"""What the words of a journal's events mean."""
+"""The meaning of the events of a journal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kernel.router.trace import TraceStep
 from testnet.journal.journal import BadJournal, Event
 
 LIFE = frozenset({"boots", "crashes", "pauses", "resumes", "leaves", "restarts"})
-"""What becomes of a node."""
+"""Words of events in the life of a node."""
 _NOTES = frozenset({"log", "printed", "disk", "note"})
 
 
@@ -29,10 +29,10 @@ class Record:
     body: int
     """Bytes."""
     blob: int | None
-    """Bytes; None: there is no blob."""
+    """The size of the blob in bytes, or None."""
     reason: str | None
     beginning: str
-    """Of the body."""
+    """The beginning of the body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class FaultBegins:
 
 @dataclass(frozen=True, slots=True)
 class FaultEnds:
-    """It holds no longer."""
+    """A fault ends."""
 
     number: int
 
@@ -58,7 +58,7 @@ class Bytes:
 
     target: str
     size: int | None
-    """None: it dials."""
+    """The number of bytes, or None for a dial."""
     hash: str
 
 
@@ -82,7 +82,7 @@ Meaning: TypeAlias = Record | FaultBegins | FaultEnds | Bytes | Note | Violation
 
 
 def meaning(event: Event) -> Meaning:
-    """What an event says; raises BadJournal where its words begin like ones that are known and do not go on so."""
+    """Return the meaning of an event; raises BadJournal for known words that do not continue as they should."""
     word, _, rest = event.text.partition(" ")
     match word:
         case "message":
@@ -130,7 +130,7 @@ def _record(event: Event, value: Any) -> Record:
             flags = (claimed, expects, inherits)
             return Record(_STEPS[step], str(id), above, source, target, *flags, body, blob, reason, beginning)
         case _:
-            raise _bad(event, "it is no step of a message")
+            raise _bad(event, "it is not a step of a message")
 
 
 _STEPS = {step.value: step for step in TraceStep}

@@ -22,7 +22,7 @@ class Message:
     """A request or a response."""
 
     id: str
-    """Of the request; a response has that of what it answers."""
+    """The id of the request; a response has that of the request that it answers."""
     response: bool
     source: str
     target: str
@@ -45,9 +45,9 @@ class Message:
     beginning: str
     parent: str | None
     root: str
-    """The first request of its lineage, on whichever node."""
+    """The first request of its lineage, on any node."""
     lines: tuple[int, ...]
-    """Of the journal, that tell of it."""
+    """The journal's lines that mention it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Segment:
     node: str
     target: str
     size: int | None
-    """None: it is a dial."""
+    """The number of bytes, or None for a dial."""
     hash: str
     line: int
 
@@ -86,7 +86,7 @@ class Remark:
     at: float
     node: str
     kind: str
-    """As in `events.Note`."""
+    """The kind of remark, as in `events.Note`."""
     text: str
     line: int
 
@@ -101,7 +101,7 @@ class Band:
     """Which it touches; none: all."""
     begins: float
     ends: float | None
-    """None: it held to the end."""
+    """The end, or None if it held to the end."""
     line: int
 
 
@@ -116,10 +116,10 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All of a journal."""
+    """A whole journal, ready to be drawn."""
 
     nodes: tuple[str, ...]
-    """Those that were planned, then those that appear."""
+    """The nodes of the plan, then those that appear later."""
     messages: tuple[Message, ...]
     failures: tuple[Failure, ...]
     segments: tuple[Segment, ...]
@@ -143,14 +143,14 @@ class _Sketch:
     bands: list[Band] = field(default_factory=list)
     violations: list[Broken] = field(default_factory=list)
     parents: dict[str, str] = field(default_factory=dict)
-    """By id of a request: the one during whose handling it was sent."""
+    """By id of a request, the one during whose handling it was sent."""
     _under_way: defaultdict[_Key, deque[int]] = field(default_factory=lambda: defaultdict(deque))
     """Indices of messages that have left and not arrived, in order."""
     _latest: dict[tuple[str, str], int] = field(default_factory=dict)
-    """By node and id: the index of the request, where it was sent or has arrived."""
+    """By node and id, the index of the request where it was sent or has arrived."""
 
     def add(self, event: Event) -> None:
-        """The next event; raises BadJournal."""
+        """Add the next event; raises BadJournal."""
         at, node, line = event.at, event.node, event.line
         match meaning(event):
             case Record() as record:
@@ -178,7 +178,7 @@ class _Sketch:
             self._change(index, event, arrived=event.at)
 
     def _moves(self, event: Event, record: Record, *, response: bool) -> int:
-        """It has left, or it has arrived from another node; its index."""
+        """Note that a message has left or arrived from another node, and return its index."""
         key = (record.id, response, record.source, record.target)
         if record.claimed:
             waiting = self._under_way.get(key)
@@ -258,7 +258,7 @@ _STEPS: dict[TraceStep, Callable[[_Sketch, Event, Record], None]] = {
 
 
 def draw(journal: Journal) -> Picture:
-    """What happened; raises BadJournal."""
+    """Return the picture of a journal; raises BadJournal."""
     sketch = _Sketch()
     for event in journal.events:
         sketch.add(event)
@@ -282,7 +282,7 @@ def _lanes(journal: Journal) -> tuple[str, ...]:
 
 
 def _roots(parents: dict[str, str]) -> Callable[[str], str]:
-    """The first ancestor of an id; in a circle, which no kernel writes, any of them."""
+    """Return the first ancestor of an id; in a circle, which no kernel writes, any of them."""
     known: dict[str, str] = {}
 
     def root(id: str) -> str:
@@ -302,7 +302,7 @@ def _ended(band: Band, number: int, at: float) -> Band:
 
 
 def _told(reason: str | None) -> str:
-    """Offline or Timeout."""
+    """Return Offline or Timeout."""
     return kind_of(Reason(reason)).name.capitalize() if reason in _REASONS else "failed"
 
 

@@ -31,9 +31,9 @@ from testnet.report.model import (
 )
 
 SCRIPTS = ("items.js", "layout.js", "drawing.js", "overview.js", "details.js", "filters.js", "page.js")
-"""In the order in which they need each other."""
+"""The scripts, in the order of their dependencies."""
 MAX_EVENTS = 100_000
-"""That a page shows; of a longer journal the last ones, since they are what led to its end."""
+"""The most events on a page; of a longer journal, the last ones, which led to its end."""
 
 
 def write_report(journal: Journal, path: Path, file: str = "FILE") -> None:
@@ -48,7 +48,7 @@ def write_report(journal: Journal, path: Path, file: str = "FILE") -> None:
 
 
 def render(journal: Journal, file: str = "FILE") -> str:
-    """The page; raises BadJournal."""
+    """Return the page; raises BadJournal."""
     script = "\n".join(_part(name) for name in SCRIPTS)
     parts = {
         "STYLE": _part("page.css"),
@@ -61,7 +61,7 @@ def render(journal: Journal, file: str = "FILE") -> str:
 
 
 def data(journal: Journal, file: str) -> dict[str, Any]:
-    """What the script draws; raises BadJournal."""
+    """Return the data that the script draws; raises BadJournal."""
     kept = replace(journal, events=journal.events[-MAX_EVENTS:])
     picture = draw(kept)
     return {
@@ -72,14 +72,14 @@ def data(journal: Journal, file: str) -> dict[str, Any]:
 
 
 def embedded(value: object) -> str:
-    """JSON that is safe within a script element of any document: ASCII without `<`, `>` and `&`."""
+    """Return JSON that is safe within a script element of any document: ASCII without `<`, `>` and `&`."""
     text = json.dumps(shown(value), separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def shown(value: object) -> object:
-    """The same with all texts in it as they can be shown: control characters, and what turns the direction of writing,
-    are written out."""
+    """Return the value with all texts printable: control characters, and those that change the direction of writing,
+    are escaped."""
     match value:
         case str():
             return value if value.isprintable() else "".join(map(_visible, value))
@@ -117,7 +117,7 @@ def _about(journal: Journal, file: str, left_out: int) -> dict[str, Any]:
 
 
 def schedule_words(header: Header) -> tuple[str, ...]:
-    """Each fault of the schedule as people say it; times count from the beginning of the faults."""
+    """Describe each fault of the schedule; times count from the beginning of the faults."""
     return tuple(_fault_words(each) for each in header.schedule)
 
 
@@ -150,6 +150,6 @@ def _tables(picture: Picture) -> dict[str, Any]:
 
 
 def _table(kind: type[Any], rows: Sequence[Any]) -> dict[str, Any]:
-    """Names once, values for each row: half the size."""
+    """Return the names once and a row of values for each item, which halves the size."""
     names = [each.name for each in fields(kind)]
     return {"names": names, "rows": [[getattr(row, name) for name in names] for row in rows]}

@@ -1,4 +1,4 @@
-"""Where journals are written."""
+"""The files of journals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_FOLDER = Path(".nectar") / "sim"
 
 
 def journal_file(plan: Plan, wanted: Path | None = None, ending: str = "") -> Path:
-    """The file for a run's journal, which can be written to, in a folder that is there; raises BadInput."""
+    """Return a writable file for a run's journal; its folder is made if necessary. Raises BadInput."""
     file = wanted or DEFAULT_FOLDER / f"{_stem(plan)}{ending}.journal"
     try:
         if wanted is None:

@@ -1,4 +1,4 @@
-"""Plans from what people type and from what journals hold: everything is checked before anything runs."""
+"""Plans from the command line and from journals; everything is checked before anything runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ _OWN = "path/to/file.py:NAME for one of your own"
 
 
 def find_scenario(name: str) -> Scenario:
-    """The scenario of that name, or `path/to/file.py:NAME`, which it is called by from then on. Raises BadInput."""
+    """Return the scenario of that name, or of `path/to/file.py:NAME`, which is its name from then on. Raises
+    BadInput."""
     if name in SCENARIOS:
         return SCENARIOS[name]
     path, colon, own = name.rpartition(":")
@@ -43,7 +44,7 @@ def find_scenario(name: str) -> Scenario:
 
 
 def expand(scenario: Scenario, seed: int, nodes: int | None = None) -> Plan:
-    """The plan of a seed; raises BadInput for too few or too many nodes."""
+    """Return the plan of a seed; raises BadInput for too few or too many nodes."""
     least, most = scenario.least_nodes, scenario.most_nodes
     if nodes is not None and not least <= nodes <= most:
         raise BadInput(f"{scenario.name} runs with {least} to {most} nodes, and not with {nodes}.")
@@ -51,17 +52,17 @@ def expand(scenario: Scenario, seed: int, nodes: int | None = None) -> Plan:
 
 
 def with_faults(scenario: Scenario, plan: Plan, file: Path) -> Plan:
-    """The plan with the faults in a TOML file instead of its own; raises BadInput."""
+    """Return the plan with the faults of a TOML file instead of its own; raises BadInput."""
     return as_read(replace(plan, schedule=read_schedule_untrusted(file, plan.nodes, scenario.seconds)))
 
 
 def as_read(plan: Plan) -> Plan:
-    """The plan as it comes out of its journal again, so that what runs now is what a replay will run."""
+    """Return the plan as its journal will give it back, so that this run and its replay are the same."""
     return plan_untrusted(json.loads(json.dumps(plan.value())), "the plan")
 
 
 def plan_of(header: Header, origin: str) -> tuple[Scenario, Plan]:
-    """What a journal's header says, `origin` for the sentences; raises BadInput."""
+    """Return the scenario and the plan of a journal's header; `origin` names it in sentences. Raises BadInput."""
     if header.scenario == OF_A_TEST:
         raise BadInput(f"{origin} is the journal of a test, which pytest runs again with --nectar-seed {header.seed}.")
     value = {
@@ -78,7 +79,7 @@ def plan_of(header: Header, origin: str) -> tuple[Scenario, Plan]:
 
 
 def plan_untrusted(value: Mapping[str, Any], origin: str) -> Plan:
-    """A plan from JSON values of the right types; raises BadInput."""
+    """Return the plan in JSON values of the right types; raises BadInput."""
     nodes = tuple(value["nodes"])
     _check_nodes(nodes, origin)
     schedule = read_steps_untrusted(value["schedule"], nodes, origin)

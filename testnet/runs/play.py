@@ -1,4 +1,4 @@
-"""Plays a scenario in a lab, at whatever level: boots, lets the faults of the plan come and go, heals, checks."""
+"""Plays a scenario in a lab, at any level: boots the nodes, lets the faults come and go, heals the network, checks."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from itertools import permutations
 
 from testnet.faults.schedule import Step
 from testnet.model.fields import nodes_of
-from testnet.model.lab import Asked, Lab, NodePlan, OutOfTime
+from testnet.model.lab import Lab, NodePlan, OutOfTime, SentRequest
 from testnet.model.rule import NotAtThisLevel
 from testnet.scenarios.scenario import Outcomes, Plan, Scenario, Telling
 from testnet.scenarios.timing import ended
 
 HELLO = "our@hello:hello:sys"
-"""In every node of every scenario: tells whether another node is reached."""
+"""A package of every node of every scenario, with which nodes test whether they reach each other."""
 _ASK_SECONDS = 10
 EVERY_PAIR = 16
 """Nodes, up to which each greets each of the others when the network must have healed: 240 greetings."""
 
 
 def play(lab: Lab, scenario: Scenario, plan: Plan) -> Outcomes:
-    """From the first boot to the last check; what everything came to. Raises Violation, and OutOfTime."""
+    """Play the plan from the first boot to the last check and return the outcomes. Raises Violation and OutOfTime."""
     lab.boot(*(_with_hello(node) for node in scenario.topology(plan.nodes)))
     story = scenario.begin(lab, plan)
     began = lab.now
-    weather = PlannedFaults(lab)
+    planned = PlannedFaults(lab)
     for step in plan.schedule:
-        weather.expect(step)
+        planned.expect(step)
     story.work()
     lab.rest(max(0.0, began + scenario.seconds - lab.now))
-    weather.clear(plan.nodes)
-    heal(lab, plan.nodes, scenario.heals_within, befallen(plan))
+    planned.clear(plan.nodes)
+    heal(lab, plan.nodes, scenario.heals_within, affected(plan))
     story.check()
     return story.outcomes() if isinstance(story, Telling) else {}
 
 
 def _with_hello(node: NodePlan) -> NodePlan:
-    """What healing is asked of; a second one would end the first, and what has come to it."""
+    """Add the package that healing is checked with; a second copy would replace the first and its outcomes."""
     if "hello" in node.packages:
         return node
     return NodePlan(node.name, (*node.packages, "hello"), node.routers)
@@ -48,11 +48,11 @@ class PlannedFaults:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._holding: dict[int, Step] = {}
-        """By the number of the fault."""
+        """The faults that hold, by number."""
         self._over = False
 
     def expect(self, step: Step) -> None:
-        """Let it come at its time, counted from now, and go."""
+        """Let a fault begin and end at its times, counted from now."""
         self._lab.at(step.at, lambda: self._come(step))
 
     def _come(self, step: Step) -> None:
@@ -72,7 +72,7 @@ class PlannedFaults:
             self._lab.withdraw(number)
 
     def clear(self, nodes: Sequence[str]) -> None:
-        """All faults go, and none comes any more; nodes that have crashed boot again."""
+        """End all faults, cancel those to come, and boot nodes that have crashed."""
         self._over = True
         for number in list(self._holding):
             self._go(number)
@@ -80,15 +80,16 @@ class PlannedFaults:
             self._lab.start(name)
 
 
-def befallen(plan: Plan) -> frozenset[str]:
-    """The nodes that faults of the plan are about."""
+def affected(plan: Plan) -> frozenset[str]:
+    """Return the nodes that faults of the plan concern."""
     return frozenset(name for step in plan.schedule for name in nodes_of(step.fault))
 
 
-def to_reach(nodes: Sequence[str], befallen: Collection[str]) -> list[tuple[str, str]]:
-    """Who must reach whom: everybody everybody, as long as those are few. In a large network, where that would be most
-    of the work and thousands of connections that nobody else wants, each must reach the nodes 1, 2, 4, 8 … places after
-    it, and whoever a fault was about must reach, and be reached by, everybody."""
+def to_reach(nodes: Sequence[str], affected: Collection[str]) -> list[tuple[str, str]]:
+    """Return the pairs of nodes that must reach each other: all pairs, as long as they are few. In a large network,
+    that would be most of the work, and thousands of connections that are not needed otherwise. There each node must
+    reach the nodes 1, 2, 4, 8 … positions after it, and nodes that a fault concerned must reach, and be reached by,
+    all."""
     everybody = list(permutations(nodes, 2))
     if len(nodes) <= EVERY_PAIR:
         return everybody
@@ -97,19 +98,19 @@ def to_reach(nodes: Sequence[str], befallen: Collection[str]) -> list[tuple[str,
     return [
         (source, target)
         for source, target in everybody
-        if source in befallen or target in befallen or (place[target] - place[source]) % len(nodes) in distances
+        if source in affected or target in affected or (place[target] - place[source]) % len(nodes) in distances
     ]
 
 
-def heal(lab: Lab, nodes: Sequence[str], within: float, befallen: Collection[str] = ()) -> None:
-    """See that these nodes reach each other, as `to_reach` says, within so many seconds; raises OutOfTime that says who
-    does not."""
+def heal(lab: Lab, nodes: Sequence[str], within: float, affected: Collection[str] = ()) -> None:
+    """Check that these nodes reach each other, as `to_reach` says, within so many seconds; raises OutOfTime, which says
+    who does not."""
     limit = lab.now + within
-    missing = to_reach(nodes, befallen)
+    missing = to_reach(nodes, affected)
     while missing:
-        asked = [(pair, _greet(lab, *pair, limit)) for pair in missing]
-        lab.wait(ended(each for _, each in asked), _ASK_SECONDS + 5.0, "any outcome of a greeting")
-        missing = [pair for pair, each in asked if not _greeted(each)]
+        greetings = [(pair, _greet(lab, *pair, limit)) for pair in missing]
+        lab.wait(ended(each for _, each in greetings), _ASK_SECONDS + 5.0, "any outcome of a greeting")
+        missing = [pair for pair, each in greetings if not _greeted(each)]
         if missing and lab.now >= limit:
             pairs = ", ".join(f"{source} does not reach {target}" for source, target in missing)
             raise OutOfTime(f"{within:g} s after the last fault the network has not healed: {pairs}")
@@ -117,12 +118,12 @@ def heal(lab: Lab, nodes: Sequence[str], within: float, befallen: Collection[str
             lab.rest(0.5)
 
 
-def _greet(lab: Lab, source: str, target: str, limit: float) -> Asked:
+def _greet(lab: Lab, source: str, target: str, limit: float) -> SentRequest:
     patience = max(1, min(_ASK_SECONDS, round(limit - lab.now)))
     body = {"Ask": {"node": target, "name": "heal", "timeout": patience}}
     return lab.begin(source, HELLO, body, patience + 2)
 
 
-def _greeted(asked: Asked) -> bool:
-    outcome = asked.outcome
+def _greeted(request: SentRequest) -> bool:
+    outcome = request.outcome
     return outcome is not None and outcome.kind == "response" and "Answered" in outcome.body

@@ -1,4 +1,4 @@
-"""How a run of a plan went, at whatever level."""
+"""The result of a run, at any level."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ PASSED, VIOLATED, DEADLINE, BROKEN, INTERRUPTED = "passed", "violated", "deadlin
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a run went."""
+    """The result of a run."""
 
     plan: Plan
     journal: tuple[str, ...]
     """One line for each event."""
     digest: str
-    """Of all of them."""
+    """A hash of all events."""
     seconds: float
-    """Of virtual time in a simulation, else of real time."""
+    """Seconds of virtual time in a simulation, else of real time."""
     result: str
     """passed, violated, deadline, broken: an error of the code itself came out of it; or, with real nodes,
     interrupted by Ctrl-C."""
     text: str = ""
-    """What was violated, did not come to an end, or broke."""
+    """What was violated, did not end, or broke."""
     outcomes: Outcomes = field(default_factory=dict)
-    """What everything came to, if it passed."""
+    """The outcomes, if the run passed."""
     level: Level = Level.SIMULATION
 
     @property
     def end(self) -> End:
-        """The last line of the journal."""
+        """Return the last line of the journal."""
         return End(self.digest, len(self.journal), round(self.seconds, 9), self.result, self.text)
 
     def write(self, path: Path) -> None:
-        """The journal as a file; raises OSError."""
+        """Write the journal to a file; raises OSError."""
         write_journal(path, self.plan.value(), self.journal, self.end)

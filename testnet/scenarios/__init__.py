@@ -43,4 +43,4 @@ SCENARIOS: dict[str, Scenario] = {
         WORKERS,
     )
 }
-"""By name."""
+"""Scenarios by name."""

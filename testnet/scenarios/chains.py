@@ -15,11 +15,11 @@ from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _BLOBS = (0, 0, 1, 1000, 30_000, 300_000, 2_000_000)
 _PACES = ((1, 0), (10, 100), (100, 100), (200, 20), (200, 20), (2200, 0))
-"""How many, and how many milliseconds apart: some go on for seconds, some use up more than a session's credit."""
+"""Counts, and milliseconds between requests: some runs last for seconds, some need more than a session's credit."""
 _MAX_HOPS = 7000
-"""Of all requests of a chain."""
+"""The most hops of all requests of a chain."""
 _MAX_BYTES = 5_000_000
-"""Of all blobs of a chain."""
+"""The most bytes of all blobs of a chain."""
 _TIMEOUTS = (5, 20, 60)
 _UNDER_WAY = 60.0
 """Seconds in which a request that nobody waits for any more arrives or comes back; a plan may say how long it takes."""
@@ -35,14 +35,14 @@ class _Story:
         self._runs = [(at, Run(f"chain {number}", **run)) for number, (at, run) in enumerate(plan.options["chains"])]
 
     def work(self) -> None:
-        """Each chain begins at its time."""
+        """Begin each chain at its time."""
         began = self._lab.now
         for at, run in self._runs:
             self._lab.rest(max(0.0, began + at - self._lab.now))
             self._witnesses.begin(run)
 
     def check(self) -> None:
-        """Every request has had its outcome, and none was lost or came to be on its way."""
+        """Check that every request has had its outcome, and that none was lost or came from nowhere."""
         runs = [run for _, run in self._runs if self._witnesses.begun(run)]
         self._witnesses.all_over(runs, 120.0)
         self._lab.rest(self._plan.options.get("under_way", _UNDER_WAY))
@@ -53,11 +53,12 @@ class _Story:
         self._witnesses.nothing_wrong(self._nodes)
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
     def _check_flow(self, run: Run) -> None:
-        """No node on the way forgets: so what is passed on arrives or comes back, and none arises on the way."""
+        """Check that what is passed on arrives or comes back, and that none arises on the way: no node on the way
+        forgets."""
         way = (*run.targets, *run.path)
         (tally,) = self._witnesses.report(run.author).of(run)
         before, returned, place = tally.sent, tally.sent, run.author
@@ -81,7 +82,7 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """A chain may pass its author again, and a node twice, but not hand on to itself."""
+    """Draw chains. A chain may pass its author again, and a node twice, but no node hands on to itself."""
     chains = []
     for at in sorted(round(chance.uniform(0.0, 10.0), 3) for _ in range(chance.randint(1, 4))):
         author = chance.choice(list(names))
@@ -110,7 +111,7 @@ CHAINS = Scenario(
 
 
 def _within_a_blob(nodes: Sequence[str], chance: Random) -> ConnectionReset:
-    """Where only a part of a request has come, so that the rest has to follow on the next connection."""
+    """Draw resets after a part of a request has come, so that the rest must follow on the next connection."""
     return ConnectionReset(byte=chance.randint(66_000, 290_000), where=draw.where(nodes, chance))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from testnet.faults import draw
 from testnet.faults.schedule import Schedule
-from testnet.model.lab import Asked, Lab, NodePlan
+from testnet.model.lab import Lab, NodePlan, SentRequest
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.timing import ended, in_time, may_forget, since, told
 
@@ -36,19 +36,19 @@ class Saying:
     text: str
     at: float
     """When in the schedule."""
-    asked: Asked
+    request: SentRequest
 
     @property
     def said(self) -> dict[str, Any] | None:
-        """What the author was told; None: nothing."""
-        outcome = self.asked.outcome
+        """Return what the author was told, or None."""
+        outcome = self.request.outcome
         answered = outcome is not None and outcome.kind == "response"
         return outcome.body["Said"] if outcome is not None and answered and "Said" in outcome.body else None
 
     def words(self) -> str:
-        """What the author was told."""
+        """Describe what the author was told."""
         if self.said is None:
-            return f"nothing was told of it: {self.asked.outcome and self.asked.outcome.kind}"
+            return f"nothing was told of it: {self.request.outcome and self.request.outcome.kind}"
         heard = ", ".join(sorted(self.said["heard"])) or "nobody"
         missed = ", ".join(sorted(f"{each['node']} ({each['kind']})" for each in self.said["missed"])) or "nobody"
         return f"heard by {heard}; missed by {missed}"
@@ -61,17 +61,17 @@ class _Story:
     sayings: list[Saying] = field(default_factory=list)
 
     def work(self) -> None:
-        """Each line is said at its time, by a node that is there; all outcomes come."""
+        """Say each line at its time, on a node that is there, and wait for all outcomes."""
         began = self.lab.now
         for number, (author,) in enumerate(in_time(self.lab, self.plan.options["lines"])):
             if self.lab.ready(author):
                 text = f"line {number} of the run"
-                asked = self.lab.begin(author, PROCESS, {"Say": text}, PATIENCE)
-                self.sayings.append(Saying(author, text, since(self.lab, began), asked))
-        self.lab.wait(ended(each.asked for each in self.sayings), PATIENCE + 10.0, "the outcome of every line")
+                request = self.lab.begin(author, PROCESS, {"Say": text}, PATIENCE)
+                self.sayings.append(Saying(author, text, since(self.lab, began), request))
+        self.lab.wait(ended(each.request for each in self.sayings), PATIENCE + 10.0, "the outcome of every line")
 
     def check(self) -> None:
-        """All histories agree with what was said and with what was reported; and now everybody hears everybody."""
+        """Check that all histories agree with what was said and reported, and that now everyone hears everyone."""
         for saying in self.sayings:
             check_outcome(saying, self.plan)
         histories = {node: told(self.lab, node, PROCESS, "History", "History") for node in self.plan.nodes}
@@ -83,7 +83,7 @@ class _Story:
             self._reaches_all(node)
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return {f"{each.text} by {each.author}": each.words() for each in self.sayings}
 
     def _reaches_all(self, node: str) -> None:
@@ -94,11 +94,11 @@ class _Story:
 
 
 def check_outcome(saying: Saying, plan: Plan) -> None:
-    """The author was told of each other member exactly once; it was told nothing only if its node may have ended."""
+    """Check that the author was told of each other member exactly once, or of none if its node may have ended."""
     author, said = saying.author, saying.said
     if said is None:
         forgot = may_forget(plan.schedule, author, saying.at)
-        require(forgot, f"{author} never told what came of {saying.text!r}: {saying.asked.outcome}")
+        require(forgot, f"{author} never told what came of {saying.text!r}: {saying.request.outcome}")
         return
     named = [*said["heard"], *(missed["node"] for missed in said["missed"])]
     others = sorted(set(plan.nodes) - {author})
@@ -106,7 +106,7 @@ def check_outcome(saying: Saying, plan: Plan) -> None:
 
 
 def check_order(node: str, lines: Lines) -> None:
-    """Numbers of an author only grow, and chat itself has found nothing wrong."""
+    """Check that each author's numbers only grow, and that chat itself has found no mistake."""
     latest: defaultdict[str, int] = defaultdict(int)
     for line in lines:
         author, number = line["author"], line["number"]
@@ -116,7 +116,7 @@ def check_order(node: str, lines: Lines) -> None:
 
 
 def check_texts(node: str, lines: Lines, sayings: Sequence[Saying]) -> None:
-    """Each line was said by its author, and under that number if the author was told one."""
+    """Check that each line was said by its author, and under that number if the author was told one."""
     numbers = {(each.author, each.text): each.said["number"] if each.said else None for each in sayings}
     for line in lines:
         what = f"{node} heard {line['text']!r} of {line['author']} as line {line['number']}"
@@ -126,8 +126,8 @@ def check_texts(node: str, lines: Lines, sayings: Sequence[Saying]) -> None:
 
 
 def check_complete(node: str, lines: Lines, sayings: Sequence[Saying], schedule: Schedule) -> None:
-    """Each line that the node itself said, or that its author was told it heard, is there, unless it may have lost its
-    memory since."""
+    """Check that each line that the node itself said, or that its author was told it heard, is there, unless the node
+    may have lost its memory since."""
     there = {(line["author"], line["number"]) for line in lines}
     for saying in sayings:
         said = saying.said
@@ -143,7 +143,7 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """Lines one at a time, and bursts of some by one author at once."""
+    """Draw single lines, and bursts of lines by one author."""
     lines: list[list[Any]] = []
     for _ in range(chance.randint(1, MAX_TIMES)):
         at = round(chance.uniform(0.0, 15.0), 3)

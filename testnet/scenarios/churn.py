@@ -17,7 +17,7 @@ _SECONDS = 30.0
 _TIMEOUTS = (5, 20)
 _BLOBS = (0, 0, 1000, 20_000)
 _PACES = ((1, 0), (20, 0), (10, 100), (60, 10), (60, 10))
-"""How many, and how many milliseconds apart."""
+"""Counts, and milliseconds between requests."""
 _MAX_JOINS = 2
 
 
@@ -28,9 +28,9 @@ class _Story:
         self._witnesses = Witnesses(lab)
         self._joined: list[str] = []
         self._ends: Counter[str] = Counter()
-        """How often each node has ended."""
+        """The number of ends of each node."""
         self._steady: dict[str, int] = {}
-        """By run: how often its author had ended when it began."""
+        """By run, the number of ends of its author when it began."""
         self._actions: dict[str, Callable[[str], object]] = {
             "crash": self._crash,
             "leave": self._leave,
@@ -40,7 +40,7 @@ class _Story:
         }
 
     def work(self) -> None:
-        """Each event at its time, or when those before it are over."""
+        """Let each event happen at its time, or when those before it are over."""
         began = self._lab.now
         for event in self._plan.options["events"]:
             self._lab.rest(max(0.0, began + event["at"] - self._lab.now))
@@ -58,7 +58,7 @@ class _Story:
         self._lab.crash(node)
 
     def _restart(self, node: str) -> None:
-        """It is back before anybody has given up on it."""
+        """Restart a node before any other gives up on it."""
         self._crash(node)
         self._lab.start(node)
 
@@ -71,7 +71,8 @@ class _Story:
         self._lab.boot(NodePlan(node, (PACKAGE, "hello")))
 
     def check(self) -> None:
-        """Who stayed has all outcomes; who is there is reached by all; who is gone is Offline."""
+        """Check that nodes that stayed have all outcomes, that all reach those that are there, and that those that have
+        left are Offline."""
         runs = [run for run, _ in self._witnesses.runs if self._witnesses.begun(run) and self._stayed(run)]
         for run in runs:
             require(self._knows(run), f"{run.author} never ended, and its witness has forgotten the run {run.name}")
@@ -82,14 +83,14 @@ class _Story:
         self._witnesses.nothing_wrong(there)
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
     def _stayed(self, run: Run) -> bool:
         return self._ends[run.author] == self._steady[run.name] and not may_forget(self._plan.schedule, run.author, 0.0)
 
     def _knows(self, run: Run) -> bool:
-        return all((run.name, target) in self._witnesses.report(run.author).asked for target in run.targets)
+        return all((run.name, target) in self._witnesses.report(run.author).tallies for target in run.targets)
 
     def _check_reach(self, there: Sequence[str]) -> None:
         self._witnesses.all_answered([Run(f"at the end from {name}", name, tuple(there), 3, 0, 30) for name in there])
@@ -113,7 +114,7 @@ def _options(names: Sequence[str], chance: Random) -> Options:
 
 
 class _Draw:
-    """Draws events that make sense: only who is there can leave."""
+    """Draws events that make sense: only nodes that are there can leave."""
 
     def __init__(self, names: Sequence[str], chance: Random) -> None:
         self._chance = chance
@@ -156,7 +157,7 @@ class _Draw:
         return {"do": "join", "node": node}
 
     def _talk(self, number: int) -> dict[str, Any]:
-        """With everybody, whether they are there or not."""
+        """Draw a run to all nodes, present or not."""
         chance, author = self._chance, self._chance.choice(self._there)
         targets = [name for name in sorted([*self._there, *self._gone]) if name != author]
         run = {"name": f"run {number}", "author": author, "targets": targets, "blob": chance.choice(_BLOBS)}
@@ -166,7 +167,7 @@ class _Draw:
 
 CHURN = Scenario(
     name="churn",
-    about="nodes join, leave, crash and boot again, and whoever stays loses no outcome and reaches whoever is there",
+    about="nodes join, leave, crash and boot again, and nodes that stay lose no outcome and reach all that are there",
     nodes=("a.nec", "b.nec", "c.nec", "d.nec"),
     topology=_topology,
     options=_options,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from testnet.model.lab import Asked, Json, Lab, Level, NodePlan
+from testnet.model.lab import Json, Lab, Level, NodePlan, SentRequest
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
 from testnet.scenarios.timing import ended, in_time
 
@@ -25,7 +25,7 @@ AWHILE = 1
 HOLES = 6
 """Files of its."""
 HOLE_BYTES = 600 << 20
-"""Of each: together less than the quota; in a simulation, one is hashed in a second."""
+"""The bytes of each file; together they are less than the quota, and a simulated disk hashes one in a second."""
 TOO_LONG = 1 << 39
 """Bytes: more than the quota, and less than a simulated disk."""
 COPIED_BYTES = 3 << 20
@@ -38,16 +38,16 @@ KINDS = ("hash", "copy", "sparse", "folders", "fill", "remove", "list")
 class _Story:
     lab: Lab
     plan: Plan
-    runs: list[Asked] = field(default_factory=list)
-    greedy: list[Asked] = field(default_factory=list)
-    sparse: list[Asked] = field(default_factory=list)
+    runs: list[SentRequest] = field(default_factory=list)
+    greedy: list[SentRequest] = field(default_factory=list)
+    sparse: list[SentRequest] = field(default_factory=list)
 
     @property
     def _node(self) -> str:
         return self.plan.nodes[0]
 
     def work(self) -> None:
-        """Everything at its time, and all outcomes."""
+        """Do everything at its time, and wait for all outcomes."""
         for kind, count in in_time(self.lab, self.plan.options["events"]):
             if kind == "run":
                 self._run(len(self.runs))
@@ -73,25 +73,26 @@ class _Story:
             "list": (DRIVE, "ReadDir"),
         }
         path, action = requests[kind]
-        asked = beg(self.lab, self._node, path, action, bytes=1 << 16 if kind == "fill" else 0)
-        self.greedy.append(asked)
+        request = beg(self.lab, self._node, path, action, bytes=1 << 16 if kind == "fill" else 0)
+        self.greedy.append(request)
         if kind == "sparse":
-            self.sparse.append(asked)
+            self.sparse.append(request)
 
     def check(self) -> None:
-        """The honest one's copies were right, and in time; nothing is left of what nobody waits for; the quota held."""
+        """Check that the honest package's copies were right and in time, that abandoned work is gone, and that the
+        quota held."""
         for number, run in enumerate(self.runs):
             outcome = run.outcome
             right = outcome is not None and outcome.kind == "response" and "Ran" in outcome.body
             require(right, f"copy {number} of the honest package: {outcome}")
-        for asked in self.sparse:
-            refused = asked.outcome is not None and "Err" in asked.outcome.body
-            require(refused, f"a file was made {TOO_LONG} bytes long, whatever the quota: {asked.outcome}")
+        for request in self.sparse:
+            refused = request.outcome is not None and "Err" in request.outcome.body
+            require(refused, f"a file was made {TOO_LONG} bytes long, whatever the quota: {request.outcome}")
         self._works_in_time()
         self._has_given_up()
 
     def _works_in_time(self) -> None:
-        """While the greedy one has hashes going without end, the honest one is nearly as fast as alone."""
+        """Check that the honest package is nearly as fast as alone while the greedy one hashes without end."""
         for number in range(MANY):
             self._beg("hash", number)
         self._run(len(self.runs))
@@ -101,7 +102,8 @@ class _Story:
         require(took <= limit, f"the honest package's copy took {took:.1f} s beside hashes without end, not {limit} s")
 
     def _has_given_up(self) -> None:
-        """When the greedy one has waited long enough for its hashes, it has none any more, and the next is done."""
+        """Check that the greedy package has no hashes left once it has waited long enough, and that the next one is
+        done."""
         self.lab.wait(ended(self.greedy), PATIENCE, "an outcome of every hash")
         began, limit = self.lab.now, soon(self.lab)
         outcome = beg(self.lab, self._node, f"{DRIVE}/small", "Hash", seconds=PATIENCE)
@@ -114,14 +116,14 @@ class _Story:
         )
 
 
-def beg(lab: Lab, node: str, path: str, action: Json, *, seconds: int = AWHILE, bytes: int = 0) -> Asked:
-    """Have the greedy one ask vfs, and wait so long."""
+def beg(lab: Lab, node: str, path: str, action: Json, *, seconds: int = AWHILE, bytes: int = 0) -> SentRequest:
+    """Have the greedy package ask vfs, and wait so long."""
     body = {"Ask": {"body": {"path": path, "action": action}, "seconds": seconds, "bytes": bytes}}
     return lab.begin(node, GREEDY, body, PATIENCE + seconds)
 
 
 def soon(lab: Lab) -> float:
-    """Seconds in which a small thing is done on a disk that others use."""
+    """Return the seconds in which a small operation is done on a shared disk."""
     return 0.5 if lab.level is Level.SIMULATION else 15.0
 
 
@@ -130,7 +132,7 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """Bursts of the greedy one's, and copies of the honest one's among them."""
+    """Draw bursts of the greedy package, and copies of the honest one among them."""
     events: list[list[Any]] = [[round(chance.uniform(0.0, 1.5), 3), "run", 1] for _ in range(chance.randint(1, 4))]
     kinds = ["sparse", *(chance.choice(KINDS) for _ in range(chance.randint(2, 10)))]
     events += [[round(chance.uniform(0.0, 1.5), 3), kind, chance.randint(1, MANY)] for kind in kinds]
@@ -145,9 +147,9 @@ def _begin(lab: Lab, plan: Plan) -> _Story:
     steps: list[tuple[str, Json]] = [(DRIVE, "CreateDrive"), *((file, "CreateFile") for file in files)]
     steps += [(file, {"SetLen": HOLE_BYTES}) for file in files[3:]]
     for path, action in steps:
-        asked = beg(lab, node, path, action, seconds=PATIENCE)
-        lab.wait(ended([asked]), PATIENCE, "the first files")
-        require(asked.outcome is not None and asked.outcome.body == "Ok", f"{action} of {path}: {asked.outcome}")
+        request = beg(lab, node, path, action, seconds=PATIENCE)
+        lab.wait(ended([request]), PATIENCE, "the first files")
+        require(request.outcome is not None and request.outcome.body == "Ok", f"{action} of {path}: {request.outcome}")
     source = f"{FILES}/from"
     for path, action in ((FILES, "CreateDrive"), (source, "CreateFile"), (source, {"SetLen": COPIED_BYTES})):
         outcome = lab.ask(node, VFS, {"path": path, "action": action}, PATIENCE)

@@ -8,7 +8,7 @@ from random import Random
 
 from testnet.faults import draw
 from testnet.faults.reset import ConnectionReset
-from testnet.model.lab import Asked, Lab, NodePlan
+from testnet.model.lab import Lab, NodePlan, SentRequest
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 
 PROCESS = "our@file_transfer:file_transfer:sys"
@@ -23,7 +23,7 @@ class _Transfer:
     target: str
     name: str
     data: bytes
-    asked: Asked
+    request: SentRequest
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class _Story:
     transfers: list[_Transfer] = field(default_factory=list)
 
     def work(self) -> None:
-        """Each file is offered at its time; all outcomes come."""
+        """Offer each file at its time, and wait for all outcomes."""
         began = self.lab.now
         for number, (at, source, target, size) in enumerate(self.plan.options["files"]):
             self.lab.rest(max(0.0, began + at - self.lab.now))
@@ -42,33 +42,33 @@ class _Story:
         self.lab.wait(self._ended, PATIENCE + 10.0, "the outcome of every transfer")
 
     def _ended(self) -> bool:
-        return all(each.asked.outcome is not None for each in self.transfers)
+        return all(each.request.outcome is not None for each in self.transfers)
 
     def _offer(self, source: str, target: str, name: str, size: int) -> None:
         data = self.lab.chance("file", name).randbytes(size)
         path = self.lab.share(source, data, name)
         order = {"Send": {"id": name, "path": path, "name": name, "to": target}}
-        asked = self.lab.begin(source, PROCESS, order, PATIENCE)
-        self.transfers.append(_Transfer(source, target, name, data, asked))
+        request = self.lab.begin(source, PROCESS, order, PATIENCE)
+        self.transfers.append(_Transfer(source, target, name, data, request))
 
     def check(self) -> None:
-        """What was reported as done is there, whole; nothing else is there under a final name."""
+        """Check that each file that was reported as done is there, whole, and that no other file has a final name."""
         for each in self.transfers:
-            outcome = each.asked.outcome
+            outcome = each.request.outcome
             done = outcome is not None and outcome.kind == "response" and "Done" in outcome.body
             received = self.lab.received(each.target, each.name)
             require(received is not None or not done, f"{each.source} was told that {each.name} is there; it is not")
             require(received in (None, each.data), f"{each.name} on {each.target} differs from what {each.source} sent")
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return {
             f"{each.name}, {len(each.data)} bytes, {each.source} to {each.target}": self._outcome(each)
             for each in self.transfers
         }
 
     def _outcome(self, transfer: _Transfer) -> str:
-        outcome = transfer.asked.outcome
+        outcome = transfer.request.outcome
         there = self.lab.received(transfer.target, transfer.name) is not None
         place = "the file is there" if there else "no file is there"
         if outcome is None or outcome.kind != "response":
@@ -91,7 +91,7 @@ def _options(names: Sequence[str], chance: Random) -> Options:
 
 
 def _within_a_file(nodes: Sequence[str], chance: Random) -> ConnectionReset:
-    """Where only a part of a chunk has come, so that the rest has to follow on the next connection."""
+    """Draw resets after a part of a chunk has come, so that the rest must follow on the next connection."""
     return ConnectionReset(byte=chance.randint(66_000, 290_000), where=draw.where(nodes, chance))
 
 

@@ -32,7 +32,7 @@ class _Story:
             processes.run(lab, node, _PROCESS)
 
     def work(self) -> None:
-        """The flood comes, and waits until the slow process takes it; its neighbours are reached meanwhile."""
+        """Send the flood, wait until the slow process takes it, and reach its neighbours meanwhile."""
         for author in self._others:
             for number in range(self._plan.options["batches"]):
                 self._witnesses.begin(Run(f"batch {number} of {author}", author, (self._slow,), _BATCH, 0, _TIMEOUT))
@@ -43,7 +43,7 @@ class _Story:
         processes.run(self._lab, self._slow, _PROCESS)
 
     def check(self) -> None:
-        """Nothing was lost: no node ended, and there was time enough."""
+        """Check that nothing was lost: no node ended, and there was enough time."""
         for witnesses in (self._neighbours, self._witnesses):
             runs = [run for run, _ in witnesses.runs if witnesses.begun(run)]
             witnesses.all_over(runs, _TIMEOUT + 10.0)
@@ -52,13 +52,13 @@ class _Story:
         self._witnesses.nothing_wrong(self._plan.nodes)
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes() | self._neighbours.outcomes()
 
     def _check_answers(self, witnesses: Witnesses, runs: Sequence[Run]) -> None:
-        """A request that is Offline was not sent, or its connection broke. A Timeout is one that was taken, and whose
-        answer could not be brought back before the connection was given up: whoever gave that answer knows (G15). Where
-        there is no fault, there is neither."""
+        """Check the answers of a run. An Offline request was not sent, or its connection broke. A request that timed
+        out was taken, but its answer could not be delivered before the connection was given up; the node that gave it
+        knows this (G15). Without a fault there is neither."""
         for run in runs:
             (tally,) = witnesses.report(run.author).of(run)
             lost = witnesses.report(self._slow).count(run, (), "lost")
@@ -72,13 +72,13 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """About as many as an inbox holds, or as many more as may be on their way."""
+    """Draw about as many requests as an inbox holds, or as many more as may be in flight."""
     return {"batches": chance.choice((4, 8, 10, 12)), "waits": round(chance.uniform(0.5, 10.0), 3)}
 
 
 FLOOD = Scenario(
     name="flood",
-    about="requests that a process has no room for wait where they came from, and none is lost",
+    about="requests to a process with a full inbox wait at their senders, and none is lost",
     nodes=("slow.nec", "eager.nec"),
     topology=_topology,
     options=_options,

@@ -1,4 +1,4 @@
-"""Nodes that offer files to take all there is: places, room, time. Honest files come all the same, and soon."""
+"""Nodes that offer files to take all places, space and time. Honest files arrive all the same, and soon."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from dataclasses import dataclass, field
 from random import Random
 
 from testnet.faults.bandwidth import Bandwidth
-from testnet.model.lab import Asked, Lab, NodePlan
+from testnet.model.lab import Lab, NodePlan, SentRequest
 from testnet.model.where import Where
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 
 _PROCESS = "our@file_transfer:file_transfer:sys"
 _PLACES = 16
-"""That one node may have."""
+"""Places that one node may have."""
 _MAX_SIZE = 64 << 30
 """Bytes of a file, unless the user of a node wants something else."""
 _SOON = 20.0
 """Seconds in which an honest file has come."""
 _TIMEOUT = 60
 _KINDS = ("flood", "huge", "room", "trickle")
-"""What a greedy node is at: many offers, offers of more than there is, of all the room, or a file that comes slowly."""
+"""What a greedy node does: many offers, offers larger than allowed, offers of all the space, or a file that comes
+slowly."""
 _WAVE = 24
 """Offers of one node at once."""
 _TRICKLE = 20_000
@@ -33,13 +34,13 @@ _SIZES = (1, 1000, 65_536, 300_000, 2_000_000)
 class _Sent:
     name: str
     data: bytes
-    asked: Asked
+    request: SentRequest
     began: float
     took: float | None = None
 
     def look(self, now: float) -> bool:
         """Whether it is over."""
-        if self.took is None and self.asked.outcome is not None:
+        if self.took is None and self.request.outcome is not None:
             self.took = now - self.began
         return self.took is not None
 
@@ -49,8 +50,8 @@ class _Story:
     lab: Lab
     plan: Plan
     sent: list[_Sent] = field(default_factory=list)
-    offers: list[Asked] = field(default_factory=list)
-    huge: list[Asked] = field(default_factory=list)
+    offers: list[SentRequest] = field(default_factory=list)
+    huge: list[SentRequest] = field(default_factory=list)
     trickles: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -62,7 +63,7 @@ class _Story:
     _greedy: dict[str, str] = field(init=False)
 
     def work(self) -> None:
-        """Waves of offers; an honest file in the midst of each, and one when all is over."""
+        """Send waves of offers, an honest file in the middle of each, and one at the end."""
         for node, kind in self._greedy.items():
             if kind == "trickle":
                 self._trickle(node)
@@ -88,15 +89,15 @@ class _Story:
         for name, size in _offers(kind, wave, self.lab.chance("offers", node, str(wave))):
             offer = {"id": name, "name": name, "size": size, "modified": 0, "chunk": 1}
             target = _PROCESS.replace("our@", f"{self._receiver}@")
-            asked = self.lab.begin(node, target, {"Offer": offer}, _TIMEOUT)
-            (self.huge if size > _MAX_SIZE else self.offers).append(asked)
+            request = self.lab.begin(node, target, {"Offer": offer}, _TIMEOUT)
+            (self.huge if size > _MAX_SIZE else self.offers).append(request)
 
     def _send(self, name: str, size: int) -> None:
         data = self.lab.chance("file", name).randbytes(size)
         path = self.lab.share(self._honest, data, name)
         order = {"Send": {"id": name, "path": path, "name": name, "to": self._receiver}}
-        asked = self.lab.begin(self._honest, _PROCESS, order, _TIMEOUT)
-        self.sent.append(_Sent(name, data, asked, self.lab.now))
+        request = self.lab.begin(self._honest, _PROCESS, order, _TIMEOUT)
+        self.sent.append(_Sent(name, data, request, self.lab.now))
 
     def _all_over(self) -> bool:
         over = [each.look(self.lab.now) for each in self.sent]  # every one is looked at
@@ -110,31 +111,31 @@ class _Story:
             require(count <= _PLACES, f"{node} has {count} places on {self._receiver}, of which it may have {_PLACES}")
 
     def check(self) -> None:
-        """Every honest file has come, whole and soon; no offer was taken that is larger than any may be."""
+        """Check that every honest file has come, whole and soon, and that no offer beyond the limit was taken."""
         for each in self.sent:
-            body = each.asked.outcome.body if each.asked.outcome is not None else None
+            body = each.request.outcome.body if each.request.outcome is not None else None
             require(isinstance(body, dict) and "Done" in body, f"{each.name} of {self._honest} did not come: {body}")
             require(each.took is not None and each.took <= _SOON, f"{each.name} took {each.took} s")
             require(self.lab.received(self._receiver, each.name) == each.data, f"{each.name} is not what was sent")
         self.lab.wait(lambda: all(each.outcome is not None for each in self.huge), _TIMEOUT, "answers to huge offers")
-        for asked in self.huge:
-            outcome = asked.outcome
+        for request in self.huge:
+            outcome = request.outcome
             refused = (
                 outcome is not None and outcome.kind == "response" and "accepts files of up to" in str(outcome.body)
             )
             require(refused, f"{self._receiver} did not say how large files may be: {outcome}")
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return {f"{each.name}, {len(each.data)} bytes": "the file is there" for each in self.sent}
 
 
 def _offers(kind: str, wave: int, chance: Random) -> Iterator[tuple[str, int]]:
-    """Names and sizes."""
+    """Yield names and sizes."""
     if kind == "trickle":
         return
     for number in range(_WAVE):
-        # Some come again: whoever has offered them before is still there.
+        # Some are offered again, while the first offer still stands.
         name = f"offer{chance.choice((number, wave * _WAVE + number))}.bin"
         yield name, {"flood": 1000, "huge": chance.randint(_MAX_SIZE + 1, (1 << 64) - 1), "room": _MAX_SIZE}[kind]
 
@@ -153,7 +154,7 @@ def _options(names: Sequence[str], chance: Random) -> Options:
 
 GREEDY = Scenario(
     name="greedy",
-    about="files come soon while other nodes offer files to take all places, all room and all time",
+    about="files come soon while other nodes offer files to take all places, all space and all time",
     nodes=("recv.nec", "send.nec", "greedy1.nec", "greedy2.nec"),
     topology=_topology,
     options=_options,

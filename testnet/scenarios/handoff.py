@@ -1,4 +1,4 @@
-"""Tickets that are handed on between nodes open their door for whoever holds them, and for nobody else."""
+"""Tickets that are handed on between nodes open their door for their holders, and for nobody else."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _UNSAVED_SECONDS = 2.0
 
 
 class Ticket(NamedTuple):
-    """For door number `door` of a node."""
+    """A ticket for the door of that number on a node."""
 
     node: str
     door: int
 
     def value(self) -> dict[str, Any]:
-        """As the package says it."""
+        """Return the ticket as the package writes it."""
         return {"node": self.node, "door": self.door}
 
     def capability(self) -> Capability:
-        """What the door issues."""
+        """Return the capability that the door issues."""
         return canonical(Capability(Address(self.node, _DOOR_ID), json.dumps({"door": self.door})))
 
 
@@ -66,13 +66,13 @@ class _Guest:
     forgets: bool
     """Whether a fault may take a ticket from it."""
     tickets: dict[Ticket, tuple[Has, float]] = field(default_factory=dict)
-    """With the time from which on that is so."""
+    """What the guest has, and the time from which on it has it."""
 
     def has(self, ticket: Ticket) -> Has:
         return self.tickets.get(ticket, (Has.NO, 0.0))[0]
 
     def learn(self, ticket: Ticket, has: Has, now: float) -> None:
-        """Whoever may have a ticket, or does, is not known by less afterwards."""
+        """Raise what is known of a ticket; it never falls."""
         has = Has.MAYBE if has is Has.YES and self.forgets else has
         if _RANK.index(has) > _RANK.index(self.has(ticket)):
             self.tickets[ticket] = (has, now)
@@ -83,7 +83,7 @@ class _Guest:
                 self.tickets[ticket] = (min(Has.MAYBE, self.has(ticket), key=_RANK.index), since)
 
     def revoke(self, node: str, has: Has) -> None:
-        """What the door of a node has issued is worth nothing any more, or may not be."""
+        """Note that the tickets of a node's door are, or may be, worthless from now on."""
         for ticket in self.tickets:
             if ticket.node == node:
                 self.tickets[ticket] = (has, 0.0)
@@ -96,11 +96,11 @@ class _Story:
         self._unsteady = {name for name in plan.nodes if may_forget(plan.schedule, name, 0.0)}
         self._guests = {name: _Guest(name in self._unsteady) for name in plan.nodes}
         self._opened: dict[tuple[str, Ticket], int] = {}
-        """How often a guest was told that it has opened a door since the door's node booted."""
+        """The number of times that a guest was told that it opened a door since the door's node booted."""
         self._answers: list[Json] = []
-        """What guests have said to their users; null where they could not."""
+        """The answers of guests to their users; null without an answer."""
         self._outcomes: Outcomes = {}
-        self._deeds: dict[str, Callable[[dict[str, Any]], object]] = {
+        self._actions: dict[str, Callable[[dict[str, Any]], object]] = {
             "fetch": lambda step: self._fetch(step["guest"], _ticket(step)),
             "pass": lambda step: self._pass(step["guest"], _ticket(step), step["to"]),
             "open": lambda step: self._open(step["guest"], _ticket(step)),
@@ -111,29 +111,29 @@ class _Story:
         }
 
     def work(self) -> None:
-        """One deed after another, whatever the network does meanwhile."""
+        """Take one action after another, whatever the network does meanwhile."""
         began = self._lab.now
         for number, step in enumerate(self._plan.options["steps"]):
             self._lab.rest(max(0.0, began + step["at"] - self._lab.now))
             before = len(self._answers)
-            self._deeds[step["do"]](step)
+            self._actions[step["do"]](step)
             words = ", ".join(map(_words, self._answers[before:])) or "nobody was asked"
             self._outcomes[f"deed {number}, {step['guest']}: {step['do']}"] = words
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`: each deed, and which doors each guest has opened since they booted."""
+        """Return the outcome of each action, and which doors each guest has opened since they booted."""
         opened = {
             f"{guest} at {ticket.node}, door {ticket.door}": times for (guest, ticket), times in self._opened.items()
         }
         return self._outcomes | {f"openings of {who}": str(times) for who, times in opened.items()}
 
     def _tell(self, guest: str, body: Json) -> Json:
-        """What a guest answers its user; null if it cannot."""
+        """Return a guest's answer to its user, or null."""
         outcome: Outcome = self._lab.ask(guest, _GUEST, body, 3 * _PATIENCE)
         self._answers.append(outcome.body if outcome.kind == "response" else None)
         return self._answers[-1]
 
-    # --- deeds ------------------------------------------------------------------------------------------------------
+    # --- actions ------------------------------------------------------------------------------------------------------
 
     def _fetch(self, guest: str, ticket: Ticket) -> bool:
         answer = self._tell(guest, {"Fetch": ticket.value() | {"timeout": _PATIENCE}})
@@ -160,7 +160,7 @@ class _Story:
         require(not worthless, f"{guest}, which {had.value} a ticket for {ticket}, gave one to {to}")
         require(took == [ticket.value()], f"{guest} gave {to} a ticket for {ticket}, and it took {took}")
         if had is Has.MAYBE and to == ticket.node:
-            had = Has.YES  # others see who has issued it, and not whether it was revoked
+            had = Has.YES  # others see its issuer, not whether it was revoked
         self._guests[guest].learn(ticket, had, self._lab.now)
         self._guests[to].learn(ticket, had, self._lab.now)
         return had is not Has.REVOKED
@@ -198,8 +198,8 @@ class _Story:
         self._lab.start(node)
 
     def _forge(self, guest: str, ticket: Ticket, how: Forgery) -> None:
-        """The owner of a guest's node writes a ticket into what its kernel has kept: that believes it, and nobody else
-        does (G20)."""
+        """Write a ticket into what the kernel of a guest's node has kept, as the owner of the node can: this kernel
+        believes it, and no other does (G20)."""
         if guest == ticket.node:
             return  # that door it may open
         if not self._prepared(guest, ticket, how) or self._guests[guest].has(ticket).opens:
@@ -228,13 +228,13 @@ class _Story:
         return fetched
 
     def _await(self, node: str) -> None:
-        """Until it is there again, or faults have kept it from that for long enough."""
+        """Wait until the node is back, or until faults have kept it away for long enough."""
         limit = self._lab.now + _PATIENCE
         while not self._lab.ready(node) and self._lab.now < limit:
             self._lab.rest(0.1)
 
     def _kill(self, node: str) -> None:
-        """The user of a node ends its door, and boots the node again: all tickets of that door are worthless (G21)."""
+        """Kill the door of a node and boot the node again: all tickets of that door are worthless (G21)."""
         outcome = self._lab.ask(node, _KERNEL, {"KillProcess": "door:handoff:sys"}, _PATIENCE)
         self._lab.rest(_UNSAVED_SECONDS)
         sure = outcome.kind == "response" and node not in self._unsteady
@@ -245,7 +245,8 @@ class _Story:
     # --- at the end -------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """All who hold a ticket open its door, those to whom they give one too, and nobody else; doors count right."""
+        """Check that holders of a ticket open its door, those too to whom they give one, that nobody else does, and
+        that doors count right."""
         for guest, known in self._guests.items():
             for ticket in list(known.tickets):
                 if known.has(ticket) is Has.YES:
@@ -258,7 +259,7 @@ class _Story:
             self._check_count(node)
 
     def _hand_on(self) -> None:
-        """From node to node, and back to the door's own."""
+        """Hand a ticket on from node to node, and back to the door's own."""
         first, *others = self._plan.nodes
         ticket = Ticket(first, 7)
         require(self._fetch(others[0], ticket), f"{others[0]} can fetch no ticket from {first} after all faults")
@@ -284,7 +285,7 @@ class _Story:
 
 
 def _words(answer: Json) -> str:
-    """What a guest said, without numbers that depend on when it was asked."""
+    """Describe an answer of a guest, without numbers that depend on timing."""
     match answer:
         case {"Door": {**says}}:
             return f"the door says {next(iter(says))}"
@@ -304,7 +305,7 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """Few doors, so that tickets go round."""
+    """Draw the actions; doors are few, so that tickets go round."""
     doors = [Ticket(chance.choice(list(names)), door) for door in (1, 2)]
     times = sorted(round(chance.uniform(0.0, 15.0), 3) for _ in range(chance.randint(4, 20)))
     return {"steps": [{"at": at} | _step(names, doors, chance) for at in times]}
@@ -331,7 +332,7 @@ def _step(names: Sequence[str], doors: Sequence[Ticket], chance: Random) -> dict
 
 HANDOFF = Scenario(
     name="handoff",
-    about="tickets handed on between nodes open their door for whoever holds them, and for nobody else",
+    about="tickets handed on between nodes open their door for their holders, and for nobody else",
     nodes=("a.nec", "b.nec", "c.nec"),
     topology=_topology,
     options=_options,

@@ -1,7 +1,7 @@
 """Hostile peers, while honest nodes go about their business: that takes no more than five times as long as before.
 
-All that honest nodes do is one course, which they go through while all is quiet and again, and again, while there are
-hostile peers. So the reference is of the same network and the same requests, at every level.
+Honest nodes do the same round of requests again and again, first while all is quiet and then under attack. So the
+reference is of the same network and the same requests, at every level.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from random import Random
 from typing import get_args
 
 from nectar_node.contract.config import REGISTRAR_NAME
-from testnet.faults.hostile_peer import Conduct, HostilePeer
+from testnet.faults.hostile_peer import BehaviourName, HostilePeer
 from testnet.faults.schedule import Schedule, Step, ordered
-from testnet.model.lab import Asked, Holding, Json, Lab, Level, NodePlan, Outcome
+from testnet.model.lab import Holding, Json, Lab, Level, NodePlan, Outcome, SentRequest
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
 
 CHAT = "our@chat:chat:sys"
@@ -27,50 +27,50 @@ SLOWER = 5.0
 LEAST_SECONDS = {Level.SIMULATION: 0.1, Level.LOOPBACK: 5.0, Level.NAMESPACES: 5.0}
 """A request may take so long in any case: hostile peers and real nodes share the cores of one machine."""
 JOIN_SECONDS = {Level.SIMULATION: 5.0, Level.LOOPBACK: 20.0, Level.NAMESPACES: 20.0}
-"""In which a node boots, has its name and its place at its router, and is reached, whoever attacks."""
+"""Seconds in which a node boots, has its name and its place at its router, and is reached, in spite of attacks."""
 PATIENCE = 30
-"""Seconds that anybody waits for an outcome."""
-COURSE_SECONDS = 5.0
+"""Seconds that a user waits for an outcome."""
+ROUND_SECONDS = 5.0
 GONE_SECONDS = 30.0
-"""After which nothing of the hostile peers is left."""
+"""Seconds after which nothing of the hostile peers is left."""
 MEMORY_BYTES = 32 << 20
 """The budget of a node in a simulation; the smallest that a real one may be told is larger. One hostile peer alone
 would fill it."""
 LEFT_BYTES = {Level.SIMULATION: 0, Level.LOOPBACK: 200 << 20, Level.NAMESPACES: 200 << 20}
-"""What it may hold more afterwards than before."""
+"""Bytes that a node may hold more afterwards than before."""
 _LISTEN = 2
 """Nodes that are reached by themselves."""
 _LOOK_SECONDS = 1.0
 _SIZES = (0, 1000, 65_536, 300_000)
 _NAMES = 66
-"""That whoever is after names, or places, gets from one address within the run, and one for an honest node."""
-_AFTER_NAMES: tuple[Conduct, ...] = ("registers_names", "takes_circuits", "takes_places")
+"""Names that a hostile peer gets from one address within the run, and one for an honest node."""
+_AFTER_NAMES: tuple[BehaviourName, ...] = ("registers_names", "takes_circuits", "takes_places")
 _HONEST = ("connections", "live sessions", "places", "circuits")
-"""Of these an honest node that joins, and the greetings with which the network has healed, make some."""
+"""Of these counts, honest nodes that join, and the greetings that check the healing, cause some."""
 _MORE = 8
-"""How many, at most."""
-_AT_THE_REGISTRAR: tuple[Conduct, ...] = ("looks_up", "registers_names")
-"""Only who grants names can be attacked so."""
-_ANYWHERE: tuple[Conduct, ...] = ("floods_tiny", "half_open", "never_reads", "redials", "trickles")
+"""The most that a count may exceed the one before."""
+_AT_THE_REGISTRAR: tuple[BehaviourName, ...] = ("looks_up", "registers_names")
+"""Behaviours that make sense against a registrar only."""
+_ANYWHERE: tuple[BehaviourName, ...] = ("floods_tiny", "half_open", "never_reads", "redials", "trickles")
 
 
 @dataclass(slots=True)
 class _Request:
-    """Something that a user has asked for."""
+    """A request of a user."""
 
     kind: str
     words: str
     right: Callable[[Outcome], bool]
     """Whether that is the outcome that it must have."""
     began: float
-    asked: Asked
+    sent: SentRequest
     seconds: float | None = None
-    """After which it had its outcome; None: it has none."""
+    """Seconds until its outcome; None: it has none."""
 
 
 @dataclass(slots=True)
 class _Requests:
-    """What the users of honest nodes have asked for, and when each had its outcome."""
+    """Requests of honest users, and when each had its outcome."""
 
     lab: Lab
     when: str
@@ -78,24 +78,24 @@ class _Requests:
     _waiting: list[_Request] = field(default_factory=list)
 
     def begin(self, kind: str, node: str, target: str, body: Json, right: Callable[[Outcome], bool]) -> None:
-        """The user of a node asks for something."""
-        asked = self.lab.begin(node, target, body, PATIENCE)
-        request = _Request(kind, f"{node}'s {kind} {self.when}", right, self.lab.now, asked)
+        """Send a request in the name of a node's user."""
+        sent = self.lab.begin(node, target, body, PATIENCE)
+        request = _Request(kind, f"{node}'s {kind} {self.when}", right, self.lab.now, sent)
         self.all.append(request)
         self._waiting.append(request)
 
     def over(self) -> bool:
         """Whether all that were begun have their outcomes; while `Lab.wait` asks, each is seen when it comes."""
         for request in self._waiting:
-            if request.asked.outcome is not None:
+            if request.sent.outcome is not None:
                 request.seconds = self.lab.now - request.began
         self._waiting = [request for request in self._waiting if request.seconds is None]
         return not self._waiting
 
     def check(self) -> None:
-        """Each has had the outcome that it must have."""
+        """Check that each has had the outcome that it must have."""
         for request in self.all:
-            outcome = request.asked.outcome
+            outcome = request.sent.outcome
             assert outcome is not None
             shown = f"{outcome.kind} {outcome.reason or str(outcome.body)[:200]}"
             require(request.right(outcome), f"{request.words} had a wrong outcome: {shown}")
@@ -108,15 +108,15 @@ class _Story:
         self._lab = lab
         self._plan = plan
         self._nodes = plan.nodes
-        self._courses = 0
+        self._rounds = 0
         for node in self._nodes:
             outcome = lab.ask(node, CHAT, {"Join": {"members": list(self._nodes)}}, 60)
             require(outcome.body == "Joined", f"{node} did not join the chat: {outcome}")
         for hidden in self._nodes[_LISTEN:]:
             for node in self._nodes[:_LISTEN]:
                 self._meet(node, hidden, lab.now + JOIN_SECONDS[lab.level])
-        self._course("at first")  # everybody meets everybody
-        self._usual = _p99([self._course("while all was quiet")])
+        self._play_round("at first")  # everybody meets everybody
+        self._usual = _p99([self._play_round("while all was quiet")])
         lab.rest(1.0)
         self._before = {node: lab.holding(node) for node in self._watched}
         self._over = False
@@ -126,29 +126,31 @@ class _Story:
         return (REGISTRAR_NAME, *self._nodes)
 
     def work(self) -> None:
-        """The same again and again, and a node that joins in the midst of it."""
+        """Play the same round again and again, and let a node join in between."""
         began = self._lab.now
         self._look()
-        courses: list[_Requests] = []
+        rounds: list[_Requests] = []
         for number in range(self._plan.options["courses"]):
-            self._lab.rest(max(0.0, began + number * COURSE_SECONDS - self._lab.now))
+            self._lab.rest(max(0.0, began + number * ROUND_SECONDS - self._lab.now))
             if number == self._plan.options["joins"]:
                 self._join("late.nec")
-            courses.append(self._course("under attack"))
-            self._check_times(courses)
+            rounds.append(self._play_round("under attack"))
+            self._check_times(rounds)
         self._over = True
 
-    def _course(self, when: str) -> _Requests:
-        """Go through the course, and see that all had the right outcomes."""
-        self._courses += 1
+    def _play_round(self, when: str) -> _Requests:
+        """Play one round, and check that all requests had the right outcomes."""
+        self._rounds += 1
         requests = _Requests(self._lab, when)
         begun = []
         for at, kind, source, target, size in self._plan.options["course"]:
             begin = self._beginning(requests, kind, source, target, size)
             self._lab.at(at, lambda begin=begin: begun.append(begin()))  # type: ignore[misc]
-        course = self._plan.options["course"]
+        requests_planned = self._plan.options["course"]
         what = f"the outcome of all that honest nodes asked for {when}"
-        self._lab.wait(lambda: requests.over() and len(begun) == len(course), COURSE_SECONDS + PATIENCE + 15.0, what)
+        self._lab.wait(
+            lambda: requests.over() and len(begun) == len(requests_planned), ROUND_SECONDS + PATIENCE + 15.0, what
+        )
         requests.check()
         return requests
 
@@ -163,7 +165,7 @@ class _Story:
                 return lambda: self._send_file(requests, source, target, size)
 
     def _send_file(self, requests: _Requests, source: str, target: str, size: int) -> None:
-        name = f"{self._courses}-{len(requests.all)}.bin"
+        name = f"{self._rounds}-{len(requests.all)}.bin"
         data = self._lab.chance("file", name).randbytes(size)
         order = {"Send": {"id": name, "path": self._lab.share(source, data, name), "name": name, "to": target}}
         lab = self._lab
@@ -172,7 +174,7 @@ class _Story:
         )
 
     def _join(self, name: str) -> None:
-        """A node boots that is reached through the first one alone, and reaches others that are."""
+        """Boot a node that is reached through the first one alone, and let it reach others that are."""
         began, limit = self._lab.now, JOIN_SECONDS[self._lab.level]
         self._lab.boot(NodePlan(name, ("hello",), (self._nodes[0],)))
         self._meet(self._nodes[1], name, began + limit)
@@ -183,14 +185,14 @@ class _Story:
         require(seconds <= limit, f"{name} was reached {seconds:.1f} s after its boot, and not within {limit:g} s")
 
     def _meet(self, node: str, hidden: str, limit: float) -> None:
-        """One greets another that has just booted behind the first one, as soon as it has its place there."""
+        """Let one node greet another that has just booted behind the first one, as soon as that has its place there."""
         while not _greeted(outcome := self._lab.ask(node, f"{hidden}@{HELLO}", {"Greet": "Ada"}, PATIENCE)):
             late = self._lab.now >= limit
             require(not late, f"{hidden} boots behind {self._nodes[0]}, and is not reached: {outcome.reason}")
             self._lab.rest(0.5)
 
     def _look(self) -> None:
-        """How much do the nodes hold, every second?"""
+        """Measure what the nodes hold, every second."""
         for node in self._watched if not self._over else ():
             require(self._lab.running(node), f"{node} has ended")
             held = self._lab.holding(node)
@@ -199,23 +201,23 @@ class _Story:
         if not self._over:
             self._lab.at(_LOOK_SECONDS, self._look)
 
-    def _check_times(self, courses: Sequence[_Requests]) -> None:
-        for kind, seconds in _p99(courses).items():
+    def _check_times(self, rounds: Sequence[_Requests]) -> None:
+        for kind, seconds in _p99(rounds).items():
             usual = max(self._usual[kind], LEAST_SECONDS[self._lab.level] / SLOWER)
             words = f"a {kind} took {seconds:.3f} s (p99) under attack, and {usual:.3f} s while all was quiet"
             require(seconds <= SLOWER * usual, words)
 
     def check(self) -> None:
-        """They are gone, and so is all that they made the nodes hold."""
+        """Check that the hostile peers are gone, and all that they made the nodes hold."""
         self._lab.rest(GONE_SECONDS)
         for node in self._watched:
             self._check_left(node, self._before[node], self._lab.holding(node))
 
     def _more(self, what: str) -> int:
-        """How much more of it there may be afterwards."""
+        """Return how much more of a count there may be afterwards."""
         if what == "names":
-            conducts = [step.fault.behaviour for step in self._plan.schedule if isinstance(step.fault, HostilePeer)]
-            return sum(_NAMES if conduct in _AFTER_NAMES else 2 for conduct in conducts) + 1
+            chosen = [step.fault.behaviour for step in self._plan.schedule if isinstance(step.fault, HostilePeer)]
+            return sum(_NAMES if behaviour in _AFTER_NAMES else 2 for behaviour in chosen) + 1
         return _MORE if what in _HONEST else 0
 
     def _check_left(self, node: str, before: Holding, after: Holding) -> None:
@@ -227,10 +229,10 @@ class _Story:
         require(after.memory <= most, f"{text} {after.memory >> 20} MiB in use, and {before.memory >> 20} before")
 
 
-def _p99(courses: Iterable[_Requests]) -> dict[str, float]:
-    """By kind of request: the 99th percentile of the seconds that they took."""
+def _p99(rounds: Iterable[_Requests]) -> dict[str, float]:
+    """Return, by kind of request, the 99th percentile of the seconds that they took."""
     taken: defaultdict[str, list[float]] = defaultdict(list)
-    for request in (request for course in courses for request in course.all):
+    for request in (request for each in rounds for request in each.all):
         assert request.seconds is not None
         taken[request.kind].append(request.seconds)
     return {kind: sorted(seconds)[math.ceil(0.99 * len(seconds)) - 1] for kind, seconds in taken.items()}
@@ -251,7 +253,7 @@ def _heard_by(others: Sequence[str]) -> Callable[[Outcome], bool]:
 
 
 def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    """Those after the second are reached through the first."""
+    """Make nodes of which those after the second are reached through the first."""
     packages = ("hello", "chat", "file_transfer")
     return tuple(
         NodePlan(name, packages, () if number < _LISTEN else (names[0],), MEMORY_BYTES)
@@ -260,20 +262,20 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """The first node is attacked most, so it takes part in everything."""
-    course: list[list[object]] = []
+    """Draw the requests of a round. The first node is attacked most, so it takes part in everything."""
+    planned: list[list[object]] = []
     for kind in ("greeting",) * 10 + ("line",) * 2 + ("file",):
         pair = [names[0], chance.choice(list(names[1:]))]
         chance.shuffle(pair)
-        course.append([round(chance.uniform(0.0, COURSE_SECONDS - 1.0), 3), kind, *pair, chance.choice(_SIZES)])
-    return {"course": sorted(course), "courses": 4, "joins": chance.choice((0, 1, 2, None))}
+        planned.append([round(chance.uniform(0.0, ROUND_SECONDS - 1.0), 3), kind, *pair, chance.choice(_SIZES)])
+    return {"course": sorted(planned), "courses": 4, "joins": chance.choice((0, 1, 2, None))}
 
 
 def _attackers(nodes: Sequence[str], seconds: float, chance: Random) -> Schedule:
-    """One to three, most of them of the first node; the longest stay as long as there are faults."""
+    """Draw one to three attackers, most of them of the first node; the longest stay as long as there are faults."""
     steps = []
     for seed in range(chance.choice((1, 1, 1, 2, 3))):
-        behaviour: Conduct = chance.choice(get_args(Conduct))
+        behaviour: BehaviourName = chance.choice(get_args(BehaviourName))
         node = nodes[0] if behaviour == "takes_places" or chance.random() < 0.7 else chance.choice(nodes[:_LISTEN])
         if behaviour == "takes_circuits":
             node = nodes[-1]

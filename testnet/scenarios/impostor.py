@@ -1,4 +1,4 @@
-"""Somebody else answers under a node's name, with another key: nobody believes it, and nobody is believed to be it."""
+"""A node answers under another's name, with another key: nobody believes it, and nobody is believed to be it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Story:
         self._witnesses = Witnesses(lab)
 
     def work(self) -> None:
-        """The real one may be there or not, and known from before or not."""
+        """Send requests while the impostor is there; the real node may be there or not, known from before or not."""
         options = self._plan.options
         if options["known"]:
             self._talk(self._runs("before", self._others, (self._victim,)))
@@ -53,7 +53,7 @@ class _Story:
         self._witnesses.all_over(runs, 2 * _TIMEOUT)
 
     def _check_impostor(self, false: Sequence[Run]) -> None:
-        """It was given nothing, and nobody took anything from it."""
+        """Check that the impostor was given nothing, and that nobody took anything from it."""
         report = self._witnesses.report(self._fault.host)
         noted = sum(row["noted"] for row in report.noted)
         require(not report.noted, f"the impostor of {self._victim} was given {noted} requests")
@@ -71,13 +71,13 @@ class _Story:
             require(tally.offline == run.count, words)
 
     def check(self) -> None:
-        """The impostor is gone, and everybody reaches everybody."""
+        """Check that the impostor is gone, and that all nodes reach each other."""
         nodes = self._plan.nodes
         self._witnesses.all_answered(self._runs("after", nodes, nodes), 60.0)
         self._witnesses.nothing_wrong(nodes)
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
     def _runs(self, when: str, authors: Sequence[str], targets: Sequence[str]) -> list[Run]:

@@ -1,4 +1,4 @@
-"""A node behind two routers, of which one at a time fails: nobody who talks to that node notices."""
+"""A node behind two routers that fail one at a time: nobody who talks to that node notices."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
 
 _ROUTERS = 2
 _MOST_HIDDEN = isqrt(MAX_CIRCUITS)
-"""Nodes behind the routers. Each of them and the last node come to all others at once, so any two may have a circuit in
-each direction, and the router that has not failed carries all of these."""
+"""Nodes behind the routers. Each of them and the last node are dialed by all others at once, so any two may have a
+circuit in each direction, and the router that has not failed carries all of these."""
 _TIMEOUT = 120
 """Seconds: longer than it takes to find out that a router has stopped, and to find another way."""
 _AWAY = 10.0
@@ -37,7 +37,7 @@ class _Story:
         self._runs = [Run(f"run {number}", **run) for number, run in enumerate(plan.options["runs"])]
 
     def work(self) -> None:
-        """Before a hidden node has dialed anybody the others come to all of them at once; then all runs last as long as
+        """Let all others reach the hidden nodes at once, before those have dialed anyone; then all runs last as long as
         the faults."""
         hidden, others = self._nodes[_ROUTERS:-1], self._nodes[_ROUTERS + 1 :]
         firsts = [
@@ -52,7 +52,7 @@ class _Story:
             self._witnesses.begin(run)
 
     def check(self) -> None:
-        """A router was there all the time, so every request was answered."""
+        """Check that every request was answered, since a router was there all the time."""
         self._witnesses.all_over(self._runs, _TIMEOUT + 10.0)
         for run in self._runs:
             for target, tally in zip(run.targets, self._witnesses.report(run.author).of(run), strict=True):
@@ -62,11 +62,11 @@ class _Story:
         self._witnesses.nothing_wrong(self._nodes)
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
     def _end(self) -> None:
-        """With nothing wrong any more, whoever has lost a connection has another one soon."""
+        """Check that nodes that have lost a connection soon have another one, once nothing is wrong any more."""
         hidden, others = self._nodes[_ROUTERS], self._nodes[_ROUTERS + 1 :]
         for number, lost in enumerate(self._plan.options["lost"]):
             self._lose(lost, hidden, others)
@@ -87,14 +87,14 @@ class _Story:
 
 
 def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    """All but the last are behind the routers: two such nodes reach each other through a router alone."""
+    """Put all nodes but the last behind the routers: two such nodes reach each other through a router alone."""
     routers, hidden, last = tuple(names[:_ROUTERS]), names[_ROUTERS:-1], names[-1]
     plain = tuple(NodePlan(name, (PACKAGE,)) for name in (*routers, last))
     return (*plain, *(NodePlan(name, (PACKAGE,), routers) for name in hidden))
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """From and to the first hidden node; all others talk to it."""
+    """Draw runs from and to the first hidden node; all others talk to it."""
     hidden, others = names[_ROUTERS], list(names[_ROUTERS + 1 :])
     runs = [_run(hidden, others, chance), *(_run(name, [hidden], chance) for name in others)]
     return {"runs": runs, "lost": chance.sample(("hidden", "others", "restart", "away"), 2)}
@@ -110,19 +110,19 @@ def _run(author: str, targets: list[str], chance: Random) -> dict[str, object]:
 
 
 def _near(nodes: Sequence[str], chance: Random) -> Where:
-    """Links of the first router."""
+    """Return the links of the first router."""
     router, other = nodes[0], chance.choice(list(nodes[1:]))
     both, one_way = Where(router, other), Where(router, other, both=False)
     return chance.choice([Where(router, ANY), both, one_way, Where(other, router, both=False)])
 
 
 def _on_its_links(drawer: draw.Drawer) -> draw.Drawer:
-    """The same kind of fault, there."""
+    """Draw the same kind of fault on the links of the first router."""
     return lambda nodes, chance: replace(cast(Partition, drawer(nodes, chance)), where=_near(nodes, chance))
 
 
 def _of_it(drawer: draw.Drawer) -> draw.Drawer:
-    """The same kind of fault, of the first router."""
+    """Draw the same kind of fault of the first router."""
     return lambda nodes, chance: drawer(nodes[:1], chance)
 
 

@@ -27,7 +27,7 @@ def run(lab: Lab, node: str, process: str) -> None:
 
 
 def running(process: str) -> Json:
-    """An on-exit setting by which that one is run."""
+    """Return an on-exit setting that runs the process again."""
     return {"Requests": [[_KERNEL, {"body": json.dumps({"RunProcess": process})}]]}
 
 

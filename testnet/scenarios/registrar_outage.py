@@ -1,4 +1,4 @@
-"""The registrar is gone for a while: who knows each other talks on, and new names wait until it is back."""
+"""The registrar is gone for a while: nodes that know each other talk on, and new names wait until it is back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KNOWN = 2
 """Nodes that have talked to each other before; the others have talked to nobody. The last is asked for last."""
 _TIMEOUT = 20
 _LATE = (0.05, 0.5, 1.0, 2.0)
-"""Seconds that the outage still lasts when somebody asks for a name: less than a look-up may take."""
+"""Seconds that the outage still lasts when a node asks for a name: less than a look-up may take."""
 
 
 class _Story:
@@ -33,17 +33,17 @@ class _Story:
         }
 
     def work(self) -> None:
-        """Before, during and after the outage."""
+        """Send requests before, during and after the outage."""
         self._witnesses.all_answered(self._among_known("before"), 20.0)
         with self._lab.apply(RegistrarDown(self._plan.options["how"])):
             self._outage()
             late = self._ask_late()
         self._over(late)
-        if self._plan.options["how"] == "crash":  # else its nodes may give up on it just before it is back
+        if self._plan.options["how"] == "crash":  # otherwise its nodes may give up on it just before it is back
             self._see(late, lambda tally: tally.answered == tally.sent, "asked for it until the registrar was back")
 
     def _ask_late(self) -> list[Run]:
-        """A question that is asked shortly before the registrar is back is asked again there."""
+        """Send a request shortly before the registrar is back; its look-up is repeated then."""
         runs = [Run(f"{self._known[0]} to {name}", self._known[0], (name,), 1, 0, _TIMEOUT) for name in self._late]
         for run in runs:
             self._witnesses.begin(run)
@@ -66,12 +66,12 @@ class _Story:
         self._see(strangers, lambda tally: tally.answered == 0, "cannot know where it is, and is answered")
 
     def _restart(self) -> None:
-        """A node boots without the registrar: it has kept what it knows of the others, and they of it."""
+        """Boot a node without the registrar: it has kept what it knows of the others, and they of it."""
         first, known = self._known
         self._lab.crash(known)
         self._lab.start(known)
-        # It waits for the registrar before it starts its packages, but not for ever; and what it is asked until then
-        # waits with it.
+        # The node waits a limited time for the registrar before it starts its packages; requests to it until then
+        # wait with it.
         early = Run(f"{first} to {known}, which boots", first, (known,), 5, 100, _TIMEOUT)
         self._witnesses.begin(early)
         self._lab.wait(lambda: self._lab.ready(known), READY_SECONDS, f"the boot of {known}")
@@ -93,7 +93,7 @@ class _Story:
                 require(holds(tally), f"{run.author} asks {target}, {words}: {tally.words()}")
 
     def _among_strangers(self, known: Sequence[str]) -> list[Run]:
-        """Both ways, nobody knows whom they ask."""
+        """Return runs between nodes that do not know each other, in both directions."""
         pairs = [(name, self._new) for name in known] + [(name, self._known) for name in self._new]
         return [Run(f"{author} to strangers", author, others, 5, 100, _TIMEOUT) for author, others in pairs]
 
@@ -104,13 +104,13 @@ class _Story:
         return [Run(f"{when} from {author}", author, (other,), count, gap_ms, _TIMEOUT) for author, other in pairs]
 
     def check(self) -> None:
-        """Everybody reaches everybody."""
+        """Check that all nodes reach each other."""
         nodes = self._plan.nodes
         self._witnesses.all_answered([Run(f"after it from {name}", name, nodes, 3, 0, _TIMEOUT) for name in nodes])
         self._witnesses.nothing_wrong(nodes)
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
 
@@ -131,13 +131,13 @@ def _options(names: Sequence[str], chance: Random) -> Options:
 
 
 def _latency(nodes: Sequence[str], chance: Random) -> Fault:
-    """Not so much that a handshake takes longer than anybody waits for one."""
+    """Draw a latency that is short enough for handshakes."""
     return Latency(chance.choice((0.01, 0.1)), where=draw.where(nodes, chance))
 
 
 REGISTRAR_OUTAGE = Scenario(
     name="registrar_outage",
-    about="without the registrar those who know each other talk on, and new names fail until it is back",
+    about="without the registrar, nodes that know each other talk on, and new names fail until it is back",
     nodes=("a.nec", "b.nec", "new.nec", "late.nec"),
     topology=_topology,
     options=_options,

@@ -1,6 +1,6 @@
-"""Processes that end whenever they are asked something: what they have set for that happens, in its time (G14, G22).
+"""Processes that end whenever they are asked something: their on-exit setting takes effect, in its time (G14, G22).
 
-And whoever asks a node that says nothing is told so when the time is up, and not later (G7).
+And a request to a silent node ends when its timeout is up, not later (G7).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _TESTATOR, _HEIR = "testator:crash_isolation:sys", "heir:crash_isolation:sys"
 """When the first ends, the second is run."""
 _CODE = PACKAGES / "crash_isolation" / "pkg" / "decoder.wasm"
 _DIGITS, _DECODED = 1234, 2444
-"""What it is asked without ending, and answers."""
+"""The answer of a process that does not end."""
 _TIMEOUT = 30
 _SHORT = 2
-"""The same, for whom it is about that."""
+"""A short timeout in seconds, for requests that are about timeouts."""
 _LATE = 0.25
 """Seconds after the back-off in which it is there again."""
 _EARLY = 0.05
@@ -42,7 +42,7 @@ class _Story:
         processes.run(lab, self._node, _PROCESS)
 
     def work(self) -> None:
-        """Its neighbours notice nothing of it."""
+        """End the process again and again; its neighbours notice nothing."""
         options = self._plan.options
         for node in self._others:
             self._witnesses.begin(Run(f"meanwhile from {node}", node, (self._node,), 100, 100, _TIMEOUT))
@@ -53,7 +53,7 @@ class _Story:
             self._back_off *= 2
 
     def _end(self, process: str) -> None:
-        """Ask it something, by which it ends: that is told at once (G14)."""
+        """Send a request that ends the process: the requester is told at once (G14)."""
         asked_at = self._lab.now
         outcome = self._ask(process)
         require(_is_end(outcome), f"{process} ended, and who asked it was told {outcome}")
@@ -61,7 +61,7 @@ class _Story:
         require(took < 1.0, f"{process} ended, and who asked it was told so {took:.3f} s later")
 
     def _end_again(self, back_off: float) -> None:
-        """The same, as soon as it is there again: so many seconds after it has ended, which is now."""
+        """End it again as soon as it is back: `back_off` seconds after it has ended, which is now."""
         ended = self._lab.now
         while not _is_end(outcome := self._ask(_PROCESS)):
             require(outcome.kind == "timeout", f"{_PROCESS} cannot answer, and who asked it was told {outcome}")
@@ -75,14 +75,14 @@ class _Story:
         return self._lab.ask(self._node, f"our@{process}", "no digits", _TIMEOUT)
 
     def check(self) -> None:
-        """Everybody else has been served; and what takes its time takes no more."""
+        """Check that all others have been served, and that timeouts are exact."""
         self._check_others()
         self._check_timeout()
         self._check_last_will()
         self._check_recovery()
 
     def _check_timeout(self) -> None:
-        """A node that is paused does not answer."""
+        """Check a request to a paused node, which does not answer."""
         silent, began = self._others[0], self._lab.now
         with self._lab.apply(Pause(silent)):
             question = {"Ask": {"node": silent, "name": "nobody", "timeout": _SHORT}}
@@ -95,7 +95,7 @@ class _Story:
         require(told and _SHORT - _EARLY <= took <= _SHORT + _LATE, words)
 
     def _check_last_will(self) -> None:
-        """The requests that a process has set for its end are sent."""
+        """Check that the requests of an on-exit setting are sent."""
         processes.make(self._lab, self._node, _HEIR, _CODE)
         processes.make(self._lab, self._node, _TESTATOR, _CODE, processes.running(_HEIR))
         processes.run(self._lab, self._node, _TESTATOR)
@@ -104,7 +104,7 @@ class _Story:
         require(outcome.body == _DECODED, f"{_TESTATOR} has ended, and {_HEIR}, which it has run, says {outcome}")
 
     def _check_recovery(self) -> None:
-        """Who has run for five times the next back-off begins again with the first one."""
+        """Check that a process that has run for five times its next back-off begins with the first one again."""
         self._lab.rest(self._back_off + 5 * 2 * self._back_off + 1.0)
         self._end(_PROCESS)
         self._end_again(1.0)
@@ -116,7 +116,7 @@ class _Story:
         self._witnesses.nothing_wrong(nodes)
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
 
@@ -129,7 +129,7 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """The first end comes before the process has run long enough to count as healthy."""
+    """Draw the ends. The first one comes before the process has run long enough to count as healthy."""
     return {"first": round(chance.uniform(0.0, 4.0), 3), "times": chance.randint(1, 4)}
 
 

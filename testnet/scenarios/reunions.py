@@ -1,5 +1,5 @@
-"""Nodes that lose each other and find each other at the same moment: of several connections one survives, and what was
-said to a process that has ended is not said to the next one."""
+"""Nodes that lose each other and find each other at the same moment: of several connections one survives, and messages
+to a process that has ended do not reach its successor."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _TIMEOUT = 20
 _CALM = 2.0
 """Seconds after which everybody has found each other again, where nothing else is wrong."""
 _PACES = ((20, 0), (30, 20), (60, 10))
-"""How many, and how many milliseconds apart."""
+"""Counts, and milliseconds between requests."""
 _JITTERS = (0.0, 0.05, 0.2)
 """Seconds by which what is said on one connection may come after what was said later on another one."""
 _MUTES: dict[str, Callable[[Where], Fault]] = {"loss": Loss, "partition": Partition}
-"""By which nobody hears a node any more, nor that it has ended: for ever, or until that comes late."""
+"""Faults by which nobody hears a node any more, nor of its end: for ever, or until the news comes late."""
 
 
 class _Story:
@@ -37,35 +37,35 @@ class _Story:
         self._plan = plan
         self._witnesses = Witnesses(lab)
         self._ends: Counter[str] = Counter()
-        """How often each node has ended."""
+        """The number of ends of each node."""
         self._talks: list[tuple[Run, int]] = []
-        """With how often its author had ended when it began."""
-        self._deeds: dict[str, Callable[[dict[str, Any]], object]] = {
+        """Runs, with the number of ends of their authors when they began."""
+        self._actions: dict[str, Callable[[dict[str, Any]], object]] = {
             "cut": lambda event: lab.cut(event["node"]),
             "restart": self._restart,
         }
 
     def meet(self) -> None:
-        """For the first time, all at once, while nothing is wrong: so every request is answered."""
+        """Let all nodes meet for the first time, at once, while nothing is wrong: every request is answered."""
         with self._lab.apply(Latency(jitter=self._plan.options["jitter"])):
             runs = [self._run(f"{node} meets all", node, 20, 0, _TIMEOUT) for node in self._plan.nodes]
             self._witnesses.all_answered(runs)
 
     def work(self) -> None:
-        """Again and again all nodes lose one, and then all of them talk to all others at once."""
+        """Let all nodes lose one, again and again, and then all of them talk to all others at once."""
         began = self._lab.now
         for number, event in enumerate(self._plan.options["events"]):
             self._lab.rest(max(0.0, began + event["at"] - self._lab.now))
             self._do(event, f"talk {number}")
 
     def _do(self, event: dict[str, Any], name: str) -> None:
-        self._deeds[event["do"]](event)
+        self._actions[event["do"]](event)
         count, gap_ms = event["pace"]
         for author in self._plan.nodes:
             self._talk(self._run(f"{name} of {author}", author, count, gap_ms, _TIMEOUT))
 
     def _restart(self, event: dict[str, Any]) -> None:
-        """Whatever it has heard last it has not acknowledged, and nobody knows that it has ended."""
+        """Restart a node that has not acknowledged what it heard last; nobody knows that it has ended."""
         node = event["node"]
         self._lab.cut(node)
         self._lab.rest(event["after"])
@@ -84,7 +84,8 @@ class _Story:
         return Run(name, author, others, count, gap_ms, timeout)
 
     def check(self) -> None:
-        """Who has not ended has all outcomes; who is back is heard, also where nobody knows that it was gone."""
+        """Check that nodes that have not ended have all outcomes, and that those that are back are heard, also where
+        their absence was not noticed."""
         runs = [run for run, ends in self._talks if ends == self._ends[run.author] and self._witnesses.begun(run)]
         self._witnesses.all_over(runs, _TIMEOUT + 60.0)
         for number, event in enumerate(self._plan.options["calm"]):
@@ -110,7 +111,7 @@ class _Story:
             require(tally.answered == 1, f"{node} is back, and not heard by {target}: {tally.words()}")
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`."""
+        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
 
@@ -125,7 +126,7 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """Of any two nodes one chooses the connection: so two come back in the end."""
+    """Draw the ends. Of any two nodes one chooses the connection, so two come back in the end."""
     times = sorted(round(chance.uniform(0.0, _SECONDS - 5.0), 3) for _ in range(chance.randint(2, 6)))
     events = [{"at": at} | _event(names, chance) for at in times]
     calm = [_restart(names, chance, "partition") for _ in range(3)]
@@ -140,8 +141,8 @@ def _event(names: Sequence[str], chance: Random) -> dict[str, Any]:
 
 
 def _restart(names: Sequence[str], chance: Random, how: str) -> dict[str, Any]:
-    """What is lost are connections that there are again; what comes late was said while there were not. And it is for
-    so long that TCP sends again what was lost when there are new connections."""
+    """Draw a restart. Connections that exist again are lost, and what comes late was said while there were none. It
+    lasts so long that TCP sends lost bytes again when there are new connections."""
     after = round(chance.uniform(0.0, 0.4 if how == "loss" else 0.06), 3)
     event = {"do": "restart", "node": chance.choice(list(names)), "pace": list(chance.choice(_PACES))}
     return event | {"how": how, "after": after, "mute": round(chance.uniform(0.5, 0.7), 3)}

@@ -1,4 +1,4 @@
-"""What a scenario is: a topology, work, and what must hold afterwards; the same body at every level."""
+"""Scenarios: a topology, work, and what must hold afterwards; the same code at every level."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from testnet.model.lab import Lab, NodePlan
 __all__ = ["MAX_NODES", "Plan", "Scenario", "Story", "Violation", "draw_plan", "require"]
 
 MAX_NODES = 200
-"""In one network."""
+"""The most nodes in one network."""
 
 Options = dict[str, Any]
 Outcomes = dict[str, str]
-"""By what was done, in words: what it came to. Without times, and without what chance decides where time is real, so
-that the same plan gives the same ones at every level."""
+"""What came of each action, by its description. Times are left out, and so is what depends on chance where time is
+real: the same plan gives the same outcomes at every level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a seed expands into, in full: a seed alone means nothing any more when the code has changed."""
+    """A run, in full: a seed alone means nothing any more once the code has changed."""
 
     scenario: str
     seed: int
@@ -35,7 +35,7 @@ class Plan:
     schedule: Schedule = ()
 
     def value(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """Return the plan as JSON values."""
         return {
             "scenario": self.scenario,
             "seed": self.seed,
@@ -46,13 +46,13 @@ class Plan:
 
 
 class Story(Protocol):
-    """One run of a scenario; its methods raise Violation, and OutOfTime."""
+    """One run of a scenario; its methods raise Violation and OutOfTime."""
 
     def work(self) -> None:
-        """What happens while there are faults: waits where it wants to."""
+        """Do what happens while there are faults; may wait."""
 
     def check(self) -> None:
-        """What must hold when the faults have ended and the network has healed."""
+        """Check what must hold when the faults have ended and the network has healed."""
 
 
 @runtime_checkable
@@ -60,7 +60,7 @@ class Telling(Story, Protocol):
     """A story that says what it came to, so that its runs at several levels can be compared."""
 
     def outcomes(self) -> Outcomes:
-        """After `check`."""
+        """Return the outcomes, after `check`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,31 +69,31 @@ class Scenario:
 
     name: str
     about: str
-    """One sentence, for the list."""
+    """One sentence for the list."""
     nodes: tuple[str, ...]
-    """Their names; with more than these, `node6.nec` and so on."""
+    """The names of its nodes; further ones are `node6.nec` and so on."""
     topology: Callable[[Sequence[str]], tuple[NodePlan, ...]]
-    """Of nodes with these names; they are booted in this order."""
+    """Makes the nodes of these names; they are booted in this order."""
     options: Callable[[Sequence[str], Random], Options]
     """Drawn anew for each seed."""
     begin: Callable[[Lab, Plan], Story]
     """When all nodes are ready."""
     drawers: tuple[Drawer, ...] = ()
-    """Of faults that it must stand."""
+    """Drawers of faults that it must withstand."""
     draw: Callable[[Sequence[str], float, Random], Schedule] | None = None
     """Draws its faults, of nodes with these names and within so many seconds, in place of `drawers`."""
     seconds: float = 20.0
-    """How long there are faults, from the beginning of the work."""
+    """How long there are faults, in seconds from the beginning of the work."""
     heals_within: float = 60.0
     """Seconds after the last fault in which all running nodes reach each other again."""
     deadline: float = 600.0
     """Seconds from the start in which everything is over."""
     least_nodes: int = field(default=2)
     most_nodes: int = MAX_NODES
-    """Of as many its packages can keep account."""
+    """The most nodes that its packages can keep account of."""
 
     def names(self, count: int | None) -> tuple[str, ...]:
-        """Of that many nodes; None: as many as it usually has."""
+        """Return that many names of nodes, or the usual number."""
         count = len(self.nodes) if count is None else count
         more = tuple(f"node{number}.nec" for number in range(len(self.nodes) + 1, count + 1))
         return (*self.nodes[:count], *more)

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from testnet.faults import draw
-from testnet.model.lab import Asked, Lab, NodePlan
+from testnet.model.lab import Lab, NodePlan, SentRequest
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.timing import ended, in_time, may_forget, since, told
 
@@ -19,7 +19,7 @@ CATCH_UP = 60.0
 """Seconds after the network has healed in which the replica has everything."""
 KEYS = "abcde"
 Versions = Mapping[str, int]
-"""By key."""
+"""Versions by key."""
 MAX_TIMES = 40
 """At which something is put, or looked at."""
 
@@ -32,19 +32,19 @@ class Put:
     value: str
     at: float
     """When in the schedule."""
-    asked: Asked
+    request: SentRequest
 
     @property
     def acknowledged(self) -> dict[str, Any] | None:
-        """What the user was told; None: nothing yet, or nothing at all."""
-        outcome = self.asked.outcome
+        """Return what the user was told, or None for nothing."""
+        outcome = self.request.outcome
         answered = outcome is not None and outcome.kind == "response"
         return outcome.body["Put"] if outcome is not None and answered and "Put" in outcome.body else None
 
     def words(self) -> str:
-        """What the user was told."""
+        """Describe what the user was told."""
         if self.acknowledged is None:
-            return f"not acknowledged: {self.asked.outcome and self.asked.outcome.kind}"
+            return f"not acknowledged: {self.request.outcome and self.request.outcome.kind}"
         return "replicated" if self.acknowledged["replicated"] else "acknowledged, not replicated"
 
 
@@ -54,13 +54,13 @@ class Look:
 
     node: str
     least: Versions
-    """Of each key: what the node had shown, or what was acknowledged, before the user asked."""
-    asked: Asked
+    """The lowest version of each key: what the node had shown, or what was acknowledged, before the user asked."""
+    request: SentRequest
 
     @property
     def shown(self) -> Versions | None:
-        """Of each key; None: the node has not answered."""
-        outcome = self.asked.outcome
+        """The version of each key, or None if the node has not answered."""
+        outcome = self.request.outcome
         answered = outcome is not None and outcome.kind == "response"
         return versions(outcome.body["Dump"]) if outcome is not None and answered else None
 
@@ -78,15 +78,15 @@ class _Story:
         return self.plan.nodes[0], self.plan.nodes[1]
 
     def work(self) -> None:
-        """Values are put, and both nodes looked at, at their times; all outcomes come."""
+        """Put values and look at both nodes, at their times, until all outcomes have come."""
         began = self.lab.now
         for number, (kind, what) in enumerate(in_time(self.lab, self.plan.options["events"])):
             if kind == "look":
                 self._look(what)
             elif self.lab.ready(self._nodes[0]):
                 self._put(what, f"value {number}", since(self.lab, began))
-        asked = [put.asked for put in self.puts] + [look.asked for look in self.looks]
-        self.lab.wait(ended(asked), PATIENCE + 10.0, "every outcome")
+        request = [put.request for put in self.puts] + [look.request for look in self.looks]
+        self.lab.wait(ended(request), PATIENCE + 10.0, "every outcome")
 
     def _put(self, key: str, value: str, at: float) -> None:
         body = {"Put": {"key": key, "value": value}}
@@ -98,11 +98,12 @@ class _Story:
             self.looks.append(Look(node, least, self.lab.begin(node, PROCESS, "Dump", PATIENCE)))
 
     def check(self) -> None:
-        """Nothing acknowledged was lost, nothing ever went back, and both nodes have the same now."""
+        """Check that nothing acknowledged was lost, that nothing ever went back, and that both nodes have the same
+        now."""
         primary, replica = self._nodes
         for put in self.puts:
             ended_well = put.acknowledged is not None or may_forget(self.plan.schedule, primary, put.at)
-            require(ended_well, f"{primary} never told what came of {put.value!r}: {put.asked.outcome}")
+            require(ended_well, f"{primary} never told what came of {put.value!r}: {put.request.outcome}")
         for look in self.looks:
             check_look(look)
         dumps = [self._dump(node) for node in self._nodes]
@@ -111,7 +112,7 @@ class _Story:
         self._become_equal()
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`: each Put, and what is there in the end."""
+        """Return the outcome of each Put, and the entries at the end."""
         entries = {entry["key"]: entry["value"] for entry in self._dump(self._nodes[0])["entries"]}
         there = {f"in the end, {key}": repr(value) for key, value in sorted(entries.items())}
         return {f"{put.value} as {put.key}": put.words() for put in self.puts} | there
@@ -132,12 +133,12 @@ class _Story:
 
 
 def versions(dump: dict[str, Any]) -> Versions:
-    """What a Dump says of each key."""
+    """Return the version of each key in a Dump."""
     return {entry["key"]: entry["version"] for entry in dump["entries"]}
 
 
 def known(looks: Sequence[Look], puts: Sequence[Put], node: str, *, replicated: bool) -> Versions:
-    """What the node has at the least from now on: what it has shown, and what was acknowledged, or acknowledged as
+    """Return what the node has at least: what it has shown, and what was acknowledged, or acknowledged as
     `replicated`."""
     shown = [look.shown for look in looks if look.node == node]
     told = [(put.key, put.acknowledged) for put in puts]
@@ -149,7 +150,7 @@ def known(looks: Sequence[Look], puts: Sequence[Put], node: str, *, replicated: 
 
 
 def check_look(look: Look) -> None:
-    """What a node shows never falls behind what it has shown before, or what was acknowledged."""
+    """Check that a node never shows less than it has shown before, or than was acknowledged."""
     shown = look.shown
     for key, least in look.least.items() if shown is not None else ():
         version = (shown or {}).get(key, 0)
@@ -157,7 +158,8 @@ def check_look(look: Look) -> None:
 
 
 def check_kept(node: str, dump: dict[str, Any], puts: Sequence[Put]) -> None:
-    """Each of these that was acknowledged is there, or a later one of its key; what is there was put."""
+    """Check that each value that was acknowledged is there, or a later one of its key, and that what is there was
+    put."""
     entries = {entry["key"]: entry for entry in dump["entries"]}
     for put in puts:
         known = put.acknowledged
@@ -176,7 +178,7 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """Puts one at a time and in bursts, and looks at both nodes between them."""
+    """Draw puts, single and in bursts, and looks at both nodes between them."""
     events: list[list[Any]] = []
     for _ in range(chance.randint(1, MAX_TIMES)):
         at = round(chance.uniform(0.0, 18.0), 3)

@@ -1,4 +1,4 @@
-"""What stories have in common: things that happen at their times, and whom a fault may have made forget."""
+"""Common parts of scenarios: actions at their times, and which nodes a fault may have made forget."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from testnet.faults.pause import Pause
 from testnet.faults.schedule import Schedule, Step
 from testnet.faults.unsynced import Unsynced
 from testnet.model.fields import nodes_of
-from testnet.model.lab import Asked, Json, Lab, Level
+from testnet.model.lab import Json, Lab, Level, SentRequest
 from testnet.model.rule import NodeFault
 from testnet.scenarios.scenario import require
 
 LATE_SECONDS = 2.0
-"""By which the faults of a schedule may come late among real nodes."""
+"""How late the faults of a schedule may begin among real nodes."""
 
 
 def since(lab: Lab, began: float) -> float:
-    """What time it is in the schedule that began then, for `may_forget`: at the earliest, where that is not exact."""
+    """Return the time of the schedule that began at that moment, for `may_forget`: the earliest one, where it is not
+    exact."""
     return lab.now - began - (0.0 if lab.level is Level.SIMULATION else LATE_SECONDS)
 
 
 def soon(lab: Lab) -> int:
-    """Seconds in which nodes find each other again that know of what has happened: much less than until silence on a
-    connection is noticed, and more where real nodes share a busy machine."""
+    """Return the seconds in which nodes that know what has happened find each other again: far less than until silence
+    on a connection is noticed, and more where real nodes share a busy machine."""
     return 5 if lab.level is Level.SIMULATION else 15
 
 
 def in_time(lab: Lab, events: Iterable[list[Any]]) -> Iterator[list[Any]]:
-    """Each event without its first value, when so many seconds have passed."""
+    """Yield each event without its first value, when so many seconds have passed."""
     began = lab.now
     for at, *event in events:
         lab.rest(max(0.0, began + at - lab.now))
@@ -41,11 +42,11 @@ def in_time(lab: Lab, events: Iterable[list[Any]]) -> Iterator[list[Any]]:
 
 
 _HARMLESS = (ClockStep, Impostor, Pause)
-"""Befall a node, and end none of its processes."""
+"""Faults of a node that end none of its processes."""
 _ENDS = (Crash, Unsynced)
 """End all of them; when it is over, they run again."""
 BACK_SECONDS = 60.0
-"""After the network has healed, in which a process runs again that a fault has ended several times."""
+"""Seconds after the healing in which a process runs again that a fault has ended several times."""
 
 
 def may_forget(schedule: Schedule, node: str, at: float) -> bool:
@@ -61,14 +62,14 @@ def may_forget(schedule: Schedule, node: str, at: float) -> bool:
 
 
 def _over(step: Step) -> float:
-    """When the processes that it ended run again. One that ends again and again waits longer each time (G22), but never
-    longer than it took until then and a second."""
+    """Return when the processes that the fault ended run again. One that ends again and again waits longer each time
+    (G22), but never longer than it took until then and a second."""
     until = math.inf if step.until is None else step.until
     return until if isinstance(step.fault, _ENDS) else 2 * until + 1
 
 
 def told(lab: Lab, node: str, target: str, body: Json, variant: str) -> Json:
-    """Ask when there are no faults any more; what is in the answer, which must be of that variant."""
+    """Ask when there are no faults any more; return the content of the answer, which must be of that variant."""
     limit = lab.now + BACK_SECONDS
     while (outcome := lab.ask(node, target, body, 60)).kind != "response" and lab.now < limit:
         lab.rest(1.0)
@@ -77,10 +78,10 @@ def told(lab: Lab, node: str, target: str, body: Json, variant: str) -> Json:
     return outcome.body[variant]
 
 
-def ended(asked: Iterable[Asked]) -> Callable[[], bool]:
-    """For `Lab.wait`: whether all of these have an outcome. What has one is not asked again: waiting asks at every
-    step."""
-    waiting = list(asked)
+def ended(request: Iterable[SentRequest]) -> Callable[[], bool]:
+    """Return a condition for `Lab.wait`: whether all of these have an outcome. One that has is not asked again, since
+    waiting asks at every step."""
+    waiting = list(request)
 
     def done() -> bool:
         while waiting and waiting[-1].outcome is not None:

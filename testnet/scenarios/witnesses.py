@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from testnet.model.lab import Asked, Lab
+from testnet.model.lab import Lab, SentRequest
 from testnet.scenarios.scenario import Outcomes, require
 
 PACKAGE = "witness"
@@ -27,24 +27,24 @@ class Run:
     author: str
     targets: tuple[str, ...]
     count: int = 1
-    """For each target."""
+    """Requests for each target."""
     gap_ms: int = 0
     timeout: int = 20
-    """Seconds."""
+    """The timeout in seconds."""
     path: tuple[str, ...] = ()
-    """Where the targets pass them on to; the last one answers."""
+    """The nodes to which the targets pass the requests on; the last one answers."""
     blob: int = 0
     """Bytes."""
 
     def body(self) -> dict[str, Any]:
-        """What a witness is told."""
+        """Return the order to a witness."""
         begin = {"run": self.name, "targets": list(self.targets), "count": self.count, "gap_ms": self.gap_ms}
         return {"Begin": begin | {"timeout": self.timeout, "path": list(self.path), "blob": self.blob}}
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What came of a run at one target, as its author counts it."""
+    """The outcomes of a run at one target, as its author counts them."""
 
     sent: int
     answered: int
@@ -53,7 +53,7 @@ class Tally:
     timeout: int
 
     def words(self) -> str:
-        """For people."""
+        """Describe the counts for people."""
         return ", ".join(f"{getattr(self, name)} {name}" for name in self.__slots__)
 
 
@@ -61,20 +61,20 @@ class Tally:
 class Report:
     """What a witness has seen since its node booted."""
 
-    asked: dict[tuple[str, str], Tally]
-    """By run and target."""
+    tallies: dict[tuple[str, str], Tally]
+    """Tallies by run and target."""
     noted: list[dict[str, Any]]
     wrong: list[str]
 
     def of(self, run: Run) -> list[Tally]:
-        """What came of a run at each of its targets; raises Violation if its author has forgotten it."""
-        known = (run.name, run.targets[0]) in self.asked
+        """Return the tallies of a run at its targets; raises Violation if its author has forgotten it."""
+        known = (run.name, run.targets[0]) in self.tallies
         require(known, f"the witness on {run.author} has forgotten the run {run.name}, which it has begun")
-        return [self.asked[run.name, target] for target in run.targets]
+        return [self.tallies[run.name, target] for target in run.targets]
 
     def count(self, run: Run, trail: Sequence[str], what: str) -> int:
-        """How many of a run came this way and were `noted`, `passed` or `returned` here, or whose answer was
-        `lost`."""
+        """Return how many requests of a run came this way and were `noted`, `passed` or `returned` here, or lost their
+        answer (`lost`)."""
         rows = [row for row in self.noted if row["run"] == run.name and row["trail"] == list(trail)]
         return sum(int(row[what]) for row in rows)
 
@@ -85,8 +85,8 @@ class Witnesses:
 
     lab: Lab
     process: str = PROCESS
-    """Its name on every node."""
-    runs: list[tuple[Run, Asked]] = field(default_factory=list)
+    """The name of the process on every node."""
+    runs: list[tuple[Run, SentRequest]] = field(default_factory=list)
 
     def begin(self, run: Run) -> None:
         """Begin a run, if its author is there."""
@@ -94,29 +94,30 @@ class Witnesses:
             self.runs.append((run, self.lab.begin(run.author, self.process, run.body(), _PATIENCE)))
 
     def report(self, node: str) -> Report:
-        """What the witness of a node that nothing is wrong with has seen."""
+        """Return what the witness of a node has seen, while nothing is wrong with the node."""
         outcome = self.lab.ask(node, self.process, "Report", _PATIENCE)
         require(outcome.kind == "response", f"the witness on {node} does not answer its user: {outcome.reason}")
         value = outcome.body["Report"]
-        asked = {(row["run"], row["target"]): _tally(row) for row in value["asked"]}
-        return Report(asked, value["noted"], value["wrong"])
+        tallies = {(row["run"], row["target"]): _tally(row) for row in value["asked"]}
+        return Report(tallies, value["noted"], value["wrong"])
 
     def begun(self, run: Run) -> bool:
         """Whether its author has said so."""
         return any(
-            each is run and asked.outcome is not None and asked.outcome.body == "Begun" for each, asked in self.runs
+            each is run and request.outcome is not None and request.outcome.body == "Begun"
+            for each, request in self.runs
         )
 
     def all_over(self, runs: Sequence[Run], within: float) -> None:
-        """See that every request of these runs gets its outcome (G5), if its author has not forgotten it."""
+        """Check that every request of these runs gets its outcome (G5), unless its author has forgotten it."""
         limit = self.lab.now + within
         while waiting := [text for run in runs for text in self._unfinished(run)]:
             require(self.lab.now < limit, f"G5: after {within:g} s there is no outcome: {'; '.join(waiting)}")
             self.lab.rest(1.0)
 
     def _unfinished(self, run: Run) -> list[str]:
-        asked = self.report(run.author).asked
-        tallies = [(target, asked.get((run.name, target))) for target in run.targets]
+        known = self.report(run.author).tallies
+        tallies = [(target, known.get((run.name, target))) for target in run.targets]
         return [
             f"{run.author}'s run {run.name} to {target}: {tally.words()}"
             for target, tally in tallies
@@ -124,19 +125,19 @@ class Witnesses:
         ]
 
     def outcomes(self) -> Outcomes:
-        """What came of each run at each of its targets, as its author counts it now."""
+        """Return the tallies of each run at its targets, as its author counts now."""
         found: Outcomes = {}
         for author in dict.fromkeys(run.author for run, _ in self.runs):
-            asked = self.report(author).asked if self.lab.running(author) else {}
+            known = self.report(author).tallies if self.lab.running(author) else {}
             for run in (run for run, _ in self.runs if run.author == author):
                 for target in run.targets:
-                    tally = asked.get((run.name, target))
+                    tally = known.get((run.name, target))
                     words = "nobody remembers" if tally is None else tally.words()
                     found[f"{run.name}: {author} to {target}"] = words
         return found
 
     def nothing_wrong(self, nodes: Sequence[str]) -> None:
-        """See that no witness has seen anything that should not be."""
+        """Check that no witness has seen anything wrong."""
         for node in nodes:
             wrong = self.report(node).wrong
             require(not wrong, f"the witness on {node} has seen {len(wrong)} wrong things: {'; '.join(wrong[:3])}")
@@ -156,7 +157,7 @@ class Witnesses:
 
 
 def outcomes(tally: Tally) -> int:
-    """How many requests have had theirs."""
+    """Return how many requests have had their outcomes."""
     return sum(getattr(tally, name) for name in _OUTCOMES)
 
 

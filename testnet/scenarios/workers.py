@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from testnet.faults import draw
-from testnet.model.lab import Asked, Lab, NodePlan, Outcome
+from testnet.model.lab import Lab, NodePlan, Outcome, SentRequest
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.timing import ended, in_time, may_forget, since, told
 
@@ -18,7 +18,7 @@ PATIENCE = 300
 MOST_WORKERS = 16
 """`max_workers` in packages/pool/board.zig."""
 BELOW = 200
-"""What the first job goes up to."""
+"""The bound of the first job's primes."""
 _BUSY = "a run is under way"
 
 
@@ -29,11 +29,11 @@ class Run:
     at: float
     """When in the schedule."""
     order: dict[str, Any]
-    asked: Asked
+    request: SentRequest
 
     def words(self) -> str:
-        """What the user was told."""
-        outcome = self.asked.outcome
+        """Describe what the user was told."""
+        outcome = self.request.outcome
         if outcome is None or outcome.kind != "response":
             return f"never ended: {outcome and outcome.kind}"
         if "Done" not in outcome.body:
@@ -46,31 +46,31 @@ class _Story:
     lab: Lab
     plan: Plan
     runs: list[Run] = field(default_factory=list)
-    looks: list[Asked] = field(default_factory=list)
+    looks: list[SentRequest] = field(default_factory=list)
 
     @property
     def _boss(self) -> str:
         return self.plan.nodes[0]
 
     def work(self) -> None:
-        """Runs begin at their times, one at a time; the boss is asked how far it is; all outcomes come."""
+        """Begin runs at their times, one at a time, ask the boss for its progress, and wait for all outcomes."""
         began = self.lab.now
         for kind, order in in_time(self.lab, self.plan.options["events"]):
             if not self.lab.ready(self._boss):
                 continue
             if kind == "run":
-                asked = self.lab.begin(self._boss, PROCESS, {"Run": order}, PATIENCE)
-                self.runs.append(Run(since(self.lab, began), order, asked))
+                request = self.lab.begin(self._boss, PROCESS, {"Run": order}, PATIENCE)
+                self.runs.append(Run(since(self.lab, began), order, request))
             else:
                 self.looks.append(self.lab.begin(self._boss, PROCESS, "Status", PATIENCE))
-        waiting = (*(run.asked for run in self.runs), *self.looks)
+        waiting = (*(run.request for run in self.runs), *self.looks)
         self.lab.wait(ended(waiting), PATIENCE + 10.0, "the end of every run")
 
     def check(self) -> None:
-        """What was done is right, and a run without faults needs no second attempt."""
+        """Check that what was done is right, and that a run without faults needs no second attempt."""
         for run in self.runs:
             lost = may_forget(self.plan.schedule, self._boss, run.at)
-            check_run(run.order, run.asked.outcome, lost)
+            check_run(run.order, run.request.outcome, lost)
         for look in self.looks:
             check_status(look.outcome)
         order = {"jobs": 12, "below": BELOW, "workers": list(self.plan.nodes[1:]), "timeout": 60}
@@ -79,12 +79,14 @@ class _Story:
         require(done["retried"] == 0, f"without any fault, {done['retried']} jobs were given out again")
 
     def outcomes(self) -> Outcomes:
-        """See `Telling`: which worker does a job, and how often it is given out again, chance decides."""
+        """Return the outcome of each run; chance decides which worker does a job, and how often it is given out
+        again."""
         return {f"run {number} of {run.order['jobs']} jobs": run.words() for number, run in enumerate(self.runs)}
 
 
 def check_run(order: dict[str, Any], outcome: Outcome | None, lost: bool) -> None:
-    """The run was done, or refused since another was under way; `lost`: or the boss's node may have ended."""
+    """Check that the run was done, or refused since another was under way; with `lost` the boss's node may have
+    ended."""
     if outcome is None or outcome.kind != "response":
         require(lost, f"a run of {order['jobs']} jobs never came to an end: {outcome}")
     elif outcome.body != {"Err": _BUSY}:
@@ -95,7 +97,7 @@ def check_run(order: dict[str, Any], outcome: Outcome | None, lost: bool) -> Non
 
 
 def check_results(order: dict[str, Any], results: Sequence[dict[str, Any]]) -> None:
-    """Each job's result is there once, right, and by one of the workers."""
+    """Check that each job's result is there once, right, and by one of the workers."""
     numbers = [result["job"] for result in results]
     require(numbers == list(range(order["jobs"])), f"of {order['jobs']} jobs there are results of {numbers}")
     for result in results:
@@ -105,7 +107,7 @@ def check_results(order: dict[str, Any], results: Sequence[dict[str, Any]]) -> N
 
 
 def check_status(outcome: Outcome | None) -> None:
-    """Every job is in one state."""
+    """Check that every job is in one state."""
     if outcome is not None and outcome.kind == "response":
         status = outcome.body["Status"]
         counted = status["waiting"] + status["running"] + status["done"]
@@ -113,7 +115,7 @@ def check_status(outcome: Outcome | None) -> None:
 
 
 def sum_of_primes(below: int) -> int:
-    """By a sieve, so not as the workers do it."""
+    """Return the sum by a sieve, unlike the workers."""
     prime = bytearray([1]) * below
     for number in range(2, below):
         if prime[number]:
@@ -126,7 +128,7 @@ def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """One to three runs, long enough for faults to hit them, and looks at how far they are."""
+    """Draw one to three runs, long enough for faults to hit them, and looks at their progress."""
     begun = [round(chance.uniform(0.0, 10.0), 3) for _ in range(chance.randint(1, 3))]
     looks = [round(chance.uniform(0.0, 20.0), 3) for _ in range(chance.randint(0, 10))]
     events = [[at, "run", _order(names[1:], chance)] for at in begun] + [[at, "look", None] for at in looks]

@@ -1,4 +1,4 @@
-"""A hostile peer in a simulation: what the fabric needs to know of whoever has ends of connections."""
+"""A hostile peer in a simulation, with all that the fabric needs to know of the owner of a connection's end."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from testnet.sim.fabric import End, Fabric
 from testnet.sim.timeline import Timeline
 
 WINDOW_BYTES = 1 << 16
-"""What its host takes of a connection that it does not read: it makes its socket's buffer small, as anybody may."""
+"""Unread bytes that its host takes on a connection: it makes its socket's buffer small, as any program may."""
 
 
-class Surroundings(Timeline, Protocol):
-    """What an attacker needs of its simulation."""
+class AttackerContext(Timeline, Protocol):
+    """The parts of a simulation that an attacker needs."""
 
     @property
     def fabric(self) -> Fabric:
-        """Carries its bytes."""
+        """The links that carry its bytes."""
 
     @property
     def genesis(self) -> Genesis:
-        """Of the network that it attacks."""
+        """The genesis file of the network that it attacks."""
 
 
 class SimAttacker:
@@ -33,8 +33,8 @@ class SimAttacker:
 
     window = WINDOW_BYTES
 
-    def __init__(self, simulation: Surroundings, name: str, order: Order) -> None:
-        """`name`: what it is called, and where it is."""
+    def __init__(self, simulation: AttackerContext, name: str, order: Order) -> None:
+        """`name` is both the attacker's name and its host."""
         self.name = self.host = self.address = name
         self.ends: dict[int, End] = {}
         self.crashed = False
@@ -49,7 +49,7 @@ class SimAttacker:
         self.at(self.core.next_deadline(), self._tick)
 
     def end(self) -> None:
-        """It leaves, with all of its connections."""
+        """Make the attacker leave, and break all of its connections."""
         self.core.leave()
         self.go_on()
         self.crashed = True
@@ -57,41 +57,41 @@ class SimAttacker:
     # --- what the fabric tells --------------------------------------------------------------------------------------
 
     def at(self, when: float, what: Callable[[], None]) -> None:
-        """Let something happen to it then."""
+        """Schedule `what` for the attacker at the virtual time `when`."""
         self._simulation.at(when, lambda: self.happens(what))
 
     def happens(self, what: Callable[[], None]) -> None:
-        """Something happens to it now; if it has left, never."""
+        """Let `what` happen to the attacker now, unless it has left."""
         if not self.crashed:
             what()
 
     def accepted(self, connection: int, host: str) -> None:
-        """Somebody has dialed it."""
+        """Take a connection that another node has dialed."""
         self.core.accepted(connection, host, self._simulation.now)
         self.go_on()
 
     def connected(self, connection: int) -> None:
-        """It is connected to whom it dialed."""
+        """Take the news that a dial has succeeded."""
         self.core.connected(connection, self._simulation.now)
         self.go_on()
 
     def dial_failed(self, connection: int, failure: DialFailure) -> None:
-        """It is not."""
+        """Take the news that a dial has failed."""
         self.core.dial_failed(connection, failure, self._simulation.now)
         self.go_on()
 
     def receive(self, connection: int, data: bytes) -> None:
-        """Bytes have come."""
+        """Take bytes that have arrived on a connection."""
         self.core.receive(connection, data, self._simulation.now)
         self.go_on()
 
     def lost(self, connection: int) -> None:
-        """A connection is gone."""
+        """Take the news that a connection is gone."""
         self.core.lost(connection, self._simulation.now)
         self.go_on()
 
     def go_on(self) -> None:
-        """Carry out what it wants."""
+        """Carry out the actions that the attacker wants."""
         fabric, actions = self._simulation.fabric, self.core.actions
         while actions:
             match actions.popleft():

@@ -1,8 +1,8 @@
-"""A disk in memory: carries out the same operations as the real one, can be full, and its clock is virtual.
+"""A disk in memory: it carries out the same operations as the real one, can be full, and has a virtual clock.
 
-It knows what would be there after the machine has lost power, and is strict: of a file its content when it was last
-synced, of a folder its entries when it was. Where the real disk syncs, so does this; only a rename takes effect on both
-folders at once, as in every file system with a journal.
+It knows what would be left after a power cut, and is strict: a file has the content of its last sync, a folder the
+entries of its last sync. It syncs where the real disk does. Only a rename takes effect on both folders at once, as in
+every file system with a journal.
 """
 
 from __future__ import annotations
@@ -80,32 +80,32 @@ class _RefusedError(Exception):
 
 @dataclass(slots=True)
 class _Tree:
-    """What is where."""
+    """Files and folders by their paths."""
 
     files: dict[Path, File] = field(default_factory=dict)
     folders: set[Path] = field(default_factory=set)
 
     def move(self, old: Path, new: Path) -> None:
-        """All that is at `old` and below."""
+        """Move all that is at `old` and below it."""
         self.files = {_moved(each, old, new): file for each, file in self.files.items()}
         self.folders = {_moved(each, old, new) for each in self.folders}
 
     def remove(self, path: Path) -> None:
-        """All that is at `path` and below."""
+        """Remove all that is at `path` and below it."""
         self.files = {each: file for each, file in self.files.items() if each[: len(path)] != path}
         self.folders = {each for each in self.folders if each[: len(path)] != path}
 
 
 class SimDisk:
-    """One node's files."""
+    """The files of one node."""
 
     def __init__(self, clock: Callable[[], float], capacity: int = 1 << 40, ledger: Ledger | None = None) -> None:
         """`clock` gives the virtual time in seconds; `capacity` is in bytes, for all files together."""
         self.capacity = capacity
         self.ledger = ledger or Ledger()
-        """Of the node's boot."""
+        """The accounts of the node's boot."""
         self.full = False
-        """It takes no more bytes, whatever its capacity."""
+        """Whether the disk takes no more bytes, whatever its capacity."""
         self._clock = clock
         self._live = _Tree()
         self._kept = _Tree()
@@ -141,7 +141,7 @@ class SimDisk:
         return self.begin(operation).finish()
 
     def begin(self, operation: Operation) -> Steps:
-        """The same step by step: nothing is done before the first one."""
+        """Carry out `operation` step by step; nothing is done before the first step."""
         return Steps(self._begin(operation), _refusal)
 
     def _begin(self, operation: Operation) -> Work:
@@ -151,7 +151,7 @@ class SimDisk:
         return self._performers[type(operation)](operation)
 
     def break_off(self, operation: Operation, chance: Random) -> None:
-        """Whoever carries out `operation` is killed meanwhile: all of it is done, or nothing, or a part."""
+        """Kill the operation while it runs: all of it is done, or none, or a part that `chance` draws."""
         done = chance.choice((0.0, chance.random(), 1.0))
         if done == 1.0:
             self.perform(operation)
@@ -160,7 +160,7 @@ class SimDisk:
                 self._perform_in_part(operation, done)
 
     def _perform_in_part(self, operation: Operation, share: float) -> None:
-        """What takes one step is not done at all."""
+        """Do `share` of the operation; one that takes a single step is not done at all."""
         match operation:
             case WriteAt(location, offset, data):
                 self._write_at(WriteAt(location, offset, _beginning(data, share)))
@@ -178,14 +178,14 @@ class SimDisk:
                 self._unpack_entries(location, data, entries[: int(len(entries) * share)])
 
     def _leave_unfinished(self, location: Location, data: bytes) -> None:
-        """New content that does not take the place of the old one."""
+        """Keep new content that never replaces the old one."""
         unfinished = Location(location.root, (*location.parts[:-1], new_file_name(location.parts[-1])))
         self._create(Create(unfinished, cut_off=True))
         self._unfinished.add(_path(unfinished))
         self._append(Append(unfinished, data))
 
     def put(self, location: Location, data: bytes) -> None:
-        """Lay down a file, as the world outside would."""
+        """Write a file from outside the simulated node."""
         path = _path(location)
         file = new_file(data, self._time())
         for tree in (self._live, self._kept):
@@ -193,11 +193,11 @@ class SimDisk:
             tree.files[path] = file
 
     def paths(self) -> set[Path]:
-        """Of all files: the root, and the names below it."""
+        """Return the paths of all files: the root, and the names below it."""
         return set(self._live.files)
 
     def lose_unsynced(self) -> None:
-        """The machine has lost power: what is there is what was synced."""
+        """Cut the power: only what was synced is left."""
         folders: set[Path] = set()
         for path in sorted(self._kept.folders, key=len):
             if len(path) == 2 or path[:-1] in folders:
@@ -209,7 +209,7 @@ class SimDisk:
         self._removed.clear()
 
     def get(self, location: Location) -> bytes | None:
-        """A file's content; None: there is no such file."""
+        """Return a file's content, or None if there is no such file."""
         file = self._live.files.get(_path(location))
         return file.content() if file is not None else None
 
@@ -231,7 +231,7 @@ class SimDisk:
             raise _RefusedError(_NOT_FOUND)
 
     def _reserve(self, account: DiskAccount, more: int, wanted: int, files: int = 0) -> None:
-        """Let something be as many bytes longer, of which `wanted` are written."""
+        """Account for `more` bytes and `files` files, of which `wanted` bytes are written."""
         used = self._used() if more > 0 or wanted else 0
         if more > 0 and (self.full or used + more > self.capacity):
             raise _RefusedError(_FULL)
@@ -249,7 +249,7 @@ class SimDisk:
         return sum(map(len, self._live.files.values()))
 
     def _sync_folder(self, folder: Path) -> None:
-        """Its entries are on the disk itself."""
+        """Make the entries of `folder` durable."""
         live, kept = self._live, self._kept
         for path in [path for path in (*kept.files, *kept.folders) if path[:-1] == folder]:
             if path not in live.folders or path in kept.files or path in self._removed:
@@ -386,7 +386,7 @@ class SimDisk:
         self._sync_folder(target[:-1])
 
     def _moves(self, path: Path, target: Path) -> None:
-        """What is at `path` is about to be at `target`, in the place of what is there."""
+        """Check that what is at `path` can replace what is at `target`."""
         giver, taker = self._account(path), self._account(target)
         if giver is not taker:
             moved = self._usage(path)
@@ -397,7 +397,7 @@ class SimDisk:
             taker.settle(-replaced.bytes, -replaced.files)
 
     def _usage(self, path: Path) -> Usage:
-        """What is there and below."""
+        """Return the bytes and files at `path` and below it."""
         depth = len(path)
         sizes = [len(file) for each, file in self._live.files.items() if each[:depth] == path]
         folders = sum(each[:depth] == path for each in self._live.folders)
@@ -450,7 +450,7 @@ class SimDisk:
         account, files = self.ledger.account_of(operation.location), [each for each in entries if not each.is_folder]
         size = sum(entry.length for entry in files)
         self._reserve(account, size, size, len(files))
-        account.settle(-size, -len(files))  # each counts when it is there, which they all are at once
+        account.settle(-size, -len(files))  # all count at once, since they appear at once
         self._unpack_entries(operation.location, operation.data, entries)
         return None
 

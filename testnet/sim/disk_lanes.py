@@ -1,4 +1,5 @@
-"""A simulated node's disk jobs, in the order and in the turns of a real one's, each slice of its own virtual time."""
+"""A simulated node's disk jobs: in the order and in the turns of a real node's, each slice with its own virtual
+time."""
 
 from __future__ import annotations
 
@@ -12,13 +13,13 @@ from testnet.sim.disk import SimDisk
 from testnet.sim.timeline import Timeline
 
 DISK_SECONDS = 0.002
-"""On average for an operation on a disk, or a slice of one; a sync is what takes long on real ones."""
+"""The mean duration of a disk operation, or of one slice; on real disks a sync takes long."""
 STEPS_IN_SLICE = 1
-"""Of which each is a MiB of a file that is hashed or copied: half a gigabyte in a virtual second."""
+"""Steps in one slice; each is a MiB of a file that is hashed or copied: half a gigabyte in a virtual second."""
 
 
 class SimLanes:
-    """Of one boot of one node."""
+    """The disk jobs of one boot of one node."""
 
     def __init__(
         self,
@@ -28,7 +29,7 @@ class SimLanes:
         done: Callable[[Job, Outcome], None],
         at: Callable[[float, Callable[[], None]], None],
     ) -> None:
-        """`done` gets every job's outcome; `chance` draws how long each takes; `at` lets something happen then."""
+        """`done` takes each job's outcome, `chance` draws how long a job takes, and `at` schedules a callback."""
         self._timeline = timeline
         self._disk = disk
         self._chance = chance
@@ -36,19 +37,19 @@ class SimLanes:
         self._at = at
         self._turns: Turns[Steps] = Turns(disk.ledger, self._given_up)
         self._at_work: dict[Turn[Steps], Job] = {}
-        """What is being carried out, and the job of it that it is about."""
+        """The turns that are being carried out, and the job of each that is under way."""
         self._broken_off = False
         self.waiting = 0
-        """Jobs that are not done."""
+        """The number of jobs that are not done yet."""
 
     def submit(self, job: Job) -> None:
-        """Carry out a job after those of its lane that are there already."""
+        """Carry out `job` after the earlier jobs of its lane."""
         self.waiting += 1
         self._turns.submit(job)
         self._go_on()
 
     def stop(self, action: StopJob) -> None:
-        """Give up a job."""
+        """Give up the job that `action` names."""
         self._turns.stop(action.ticket)
         self._go_on()
 
@@ -65,13 +66,13 @@ class SimLanes:
             self._begin(turn, 0)
 
     def _begin(self, turn: Turn[Steps], done: int) -> None:
-        """The next job of a turn, of which so many are done."""
+        """Begin the next job of `turn`, of which `done` jobs are done."""
         self._at_work[turn] = turn.jobs[done]
         due = self._timeline.now + self._chance.expovariate(1 / DISK_SECONDS)
         self._at(due, lambda: self._carry_out(turn, done))
 
     def _carry_out(self, turn: Turn[Steps], done: int) -> None:
-        """It is due."""
+        """Carry out the job of `turn` that is due."""
         if self._broken_off:
             return
         job = turn.jobs[done]
@@ -86,7 +87,7 @@ class SimLanes:
         self._go_on()
 
     def _slice(self, turn: Turn[Steps], job: Job) -> tuple[Steps | None, Outcome]:
-        """What goes on with another slice, or None and the outcome."""
+        """Run one slice of `job`. Return the remaining steps, or None and the outcome."""
         if turn.steps is None and not may_be_long(job.operation):
             return None, self._disk.perform(job.operation)
         steps = turn.steps or self._disk.begin(job.operation)
@@ -97,7 +98,7 @@ class SimLanes:
         return None, steps.outcome
 
     def break_off(self) -> None:
-        """The node ends. What a lane was doing has been done, or a part of it, or nothing; nobody hears of it."""
+        """End with the node: what a lane was doing is done, partly done or not done, and nobody is told."""
         self._broken_off = True
         put_off = [job for job, steps in self._turns.begun if steps is not None]
         for job in (*self._at_work.values(), *put_off):

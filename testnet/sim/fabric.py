@@ -1,10 +1,10 @@
 """The links between simulated nodes: connections whose bytes take time, keep their order, and meet faults.
 
-A connection behaves as TCP does. What leaves an end arrives in order; an end takes no more from its node than a socket
-buffer holds and the other side has not read; a network that is gone makes bytes late and does not lose them: they wait
-until TCP sends them again, some time after the network is back. A node that dies lets its host end its connections, and
-the other side learns of it when that news can arrive. A host that dies says nothing: what is sent to it is sent again,
-and answered by a reset when the host is there again.
+A connection behaves as TCP does. Bytes arrive in the order in which they left. An end takes no more bytes from its node
+than a socket buffer holds and the other side has not read. A network that is gone makes bytes late and does not lose
+them: TCP sends them again some time after the network is back. When a node dies, its host ends its connections, and the
+other side learns of it when that news can arrive. When a host dies, nobody is told: what is sent to it is sent again,
+and answered by a reset once the host is back.
 """
 
 from __future__ import annotations
@@ -37,57 +37,58 @@ from testnet.model.rule import (
 from testnet.sim.timeline import Timeline
 
 SEGMENT_BYTES = 1 << 18
-"""What a link takes from a node at once."""
+"""The most bytes that a link takes from a node at once."""
 PIECE_BYTES = 1 << 16
-"""What faults judge at once, as between real nodes: a slow link carries a large segment piece by piece."""
+"""The most bytes that faults judge at once, as between real nodes: a slow link carries a large segment piece by
+piece."""
 BUFFER_BYTES = 9 << 18
-"""What is on its way in one direction of a connection: as much as the socket buffers of both ends hold, 2 MiB that the
-other side has not read and a little that has not been sent (`net.io.tcp.UNSENT_BYTES`)."""
+"""The most bytes in flight in one direction of a connection: as much as the socket buffers of both ends hold, 2 MiB
+that the other side has not read and a little that has not been sent (`net.io.tcp.UNSENT_BYTES`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkBehaviour:
-    """How bytes travel: seconds of delay, drawn anew for each segment between the two bounds, order kept."""
+    """The delay of a segment, in seconds: drawn between the two bounds for each, with order kept."""
 
     least_delay: float = 0.0005
     most_delay: float = 0.02
 
 
 class Carried(Protocol):
-    """What has bytes for connections: a node's core, or an attacker."""
+    """A source of bytes for connections: a node's core, or an attacker."""
 
     def new_connection(self) -> int:
-        """See `net.peering.network.Network`."""
+        """Return a number for a new connection."""
 
     def pending(self, connection: int, limit: int) -> list[Buffer]:
-        """See `net.peering.network.Network`."""
+        """Return up to `limit` bytes that are to be sent on a connection."""
 
     def settle(self, now: float) -> None:
-        """Pass on what its parts want of each other."""
+        """Pass on what the parts of the core want of each other."""
 
 
 class Wired(Protocol):
-    """Whoever has ends of connections; see `SimNode` and `testnet.sim.attacker`."""
+    """An owner of ends of connections: `SimNode` or `SimAttacker`."""
 
     @property
     def core(self) -> Carried:
-        """What has bytes for its connections."""
+        """The source of bytes for its connections."""
 
     @property
     def name(self) -> str:
-        """As links have it."""
+        """Its name, as links have it."""
 
     @property
     def host(self) -> str:
-        """As the journal has it."""
+        """Its host, as the journal has it."""
 
     @property
     def address(self) -> str:
-        """That others see it dial from."""
+        """The address that others see it dial from."""
 
     @property
     def window(self) -> int:
-        """Bytes that are on their way to it on one connection, and that it has not read."""
+        """The most bytes of one connection that may be in flight to it or unread by it."""
 
     @property
     def crashed(self) -> bool:
@@ -95,42 +96,42 @@ class Wired(Protocol):
 
     @property
     def ends(self) -> dict[int, End]:
-        """Of its connections, by their numbers."""
+        """Its ends of connections, by number."""
 
     def at(self, when: float, what: Callable[[], None]) -> None:
-        """Let something happen to it then."""
+        """Schedule `what` for this node at the virtual time `when`."""
 
     def happens(self, what: Callable[[], None]) -> None:
-        """Something happens to it now."""
+        """Let `what` happen to this node now."""
 
     def accepted(self, connection: int, host: str) -> None:
-        """Somebody has connected to it."""
+        """Take a connection that another node has dialed."""
 
     def connected(self, connection: int) -> None:
-        """It is connected to whom it dialed."""
+        """Take the news that a dial has succeeded."""
 
     def dial_failed(self, connection: int, failure: DialFailure) -> None:
-        """It is not."""
+        """Take the news that a dial has failed."""
 
     def receive(self, connection: int, data: bytes) -> None:
-        """Bytes have come."""
+        """Take bytes that have arrived on a connection."""
 
     def lost(self, connection: int) -> None:
-        """A connection is gone."""
+        """Take the news that a connection is gone."""
 
     def go_on(self) -> None:
-        """Let it run until it waits."""
+        """Let the node run until it waits."""
 
 
 @dataclass(slots=True, eq=False)
 class _Flight:
-    """Something that arrives late."""
+    """A piece that arrives late."""
 
     soonest: float
     """When it would arrive without faults."""
     delays: tuple[Late, ...]
     what: Callable[[], None]
-    """Its arrival."""
+    """What happens on its arrival."""
     arrives: float = 0.0
 
 
@@ -141,34 +142,34 @@ class End:
     node: Wired
     connection: int
     link: Link
-    """What leaves here takes this one."""
+    """The direction that bytes from this end take."""
     number: int
-    """Of the connection, in its network."""
+    """The number of the connection in its network."""
     peer: End | None = None
     open: bool = True
     leaving: deque[bytes | None] = field(default_factory=deque)
-    """What the network has not let go yet, in order; None: the end of the connection."""
+    """Pieces that the network holds back, in order; None stands for the end of the connection."""
     sent: float | None = None
-    """When the first of these was sent and lost. Nothing leaves until it is sent again: a network that was away for ten
+    """When the first of these was sent and lost. Nothing leaves until it is sent again: a network that was gone for ten
     seconds costs a connection thirteen (tests/levels/test_times.py)."""
     offset: int = 0
     """Bytes that have left."""
     arrives: float = 0.0
-    """When the last of them arrives: later ones do not overtake it."""
+    """When the last byte that has left arrives; later ones do not overtake it."""
     late: deque[_Flight] = field(default_factory=deque)
-    """Of what has left: what a fault delays, and what cannot overtake that."""
+    """Pieces that have left and that a fault delays, with those that cannot overtake them."""
     under_way: int = 0
     """Bytes taken from the node that the other side has not read."""
     lost: bool = False
-    """Nothing of what leaves here arrives any more."""
+    """Whether nothing that leaves here arrives any more."""
     held: bool = False
     """The node reads nothing from it for now."""
     unread: deque[tuple[bytes, int] | None] = field(default_factory=deque)
-    """What has arrived, each piece with how many bytes of `under_way` it was; None: the end of the connection."""
+    """Pieces that have arrived, each with its share of `under_way`; None stands for the end of the connection."""
 
     @property
     def full(self) -> bool:
-        """Whether it takes nothing more from its node for now."""
+        """Return whether the end takes nothing more from its node for now."""
         return self.peer is not None and self.under_way >= self.peer.node.window
 
 
@@ -181,38 +182,38 @@ class _Attempt:
     sent: float
     """When it was made."""
     lost: bool = False
-    """It is sent again as TCP does; else it goes on when it may."""
+    """Whether TCP sends the dial again; if not, it goes on when it may."""
 
 
-class Surroundings(Timeline, Protocol):
-    """What the fabric needs of its simulation."""
+class FabricContext(Timeline, Protocol):
+    """The parts of a simulation that the fabric needs."""
 
     @property
     def nodes(self) -> Mapping[str, Wired]:
-        """By host: the nodes that run."""
+        """The nodes that run, by host."""
 
 
 class Fabric:
     """All connections of a network, and the faults that hold."""
 
-    def __init__(self, world: Surroundings, behaviour: LinkBehaviour) -> None:
+    def __init__(self, context: FabricContext, behaviour: LinkBehaviour) -> None:
         self.behaviour = behaviour
         self.rules: list[Rule] = []
-        """Those of the links that hold now; followed by `changed`."""
-        self._world = world
+        """The faults of links that hold now; call `changed` after a change."""
+        self._context = context
         self._chances: dict[Link, random.Random] = {}
         self._connections = 0
         self._waiting: dict[End, None] = {}
-        """Ends of which the network does not let go something."""
+        """Ends with bytes that the network holds back."""
         self._attempts: list[_Attempt] = []
         self._late: dict[End, None] = {}
-        """Ends of which something is late."""
+        """Ends with bytes that arrive late."""
         self._off: set[str] = set()
         """Hosts without power."""
 
     def changed(self) -> None:
-        """Other rules hold now: what waits is judged again."""
-        self._world.at(self._world.now, self._judge_again)
+        """Judge again what waits, after `rules` have changed."""
+        self._context.at(self._context.now, self._judge_again)
 
     def _judge_again(self) -> None:
         for end in self._late:
@@ -228,15 +229,15 @@ class Fabric:
             self._reach(attempt)
             return
         attempt.lost = False
-        due = sent_again(attempt.sent, self._world.now, DIAL_SECONDS)
-        self._world.at(due, lambda: self._reach(attempt))
+        due = sent_again(attempt.sent, self._context.now, DIAL_SECONDS)
+        self._context.at(due, lambda: self._reach(attempt))
 
     def _go_on(self, end: End) -> None:
         if end.sent is None:
             self._let_go(end)
             return
-        due = sent_again(end.sent, self._world.now, DATA_SECONDS)
-        self._world.at(due, lambda: self._send_again(end))
+        due = sent_again(end.sent, self._context.now, DATA_SECONDS)
+        self._context.at(due, lambda: self._send_again(end))
 
     def _send_again(self, end: End) -> None:
         sent, end.sent = end.sent, None
@@ -248,36 +249,36 @@ class Fabric:
         return judge(self.rules, event)
 
     def _delay(self, link: Link) -> float:
-        """Of one segment."""
+        """Draw the delay of one segment."""
         chance = self._chances.get(link)
         if chance is None:
-            chance = self._chances[link] = self._world.chance("link", *link)
+            chance = self._chances[link] = self._context.chance("link", *link)
         return chance.uniform(self.behaviour.least_delay, self.behaviour.most_delay)
 
     # --- connections begin ------------------------------------------------------------------------------------------
 
     def dial(self, node: Wired, connection: int, host: str) -> None:
-        """A node wants a connection."""
+        """Dial `host` for a node."""
         self._connections += 1
         end = End(node, connection, Link(node.name, host), self._connections)
         node.ends[connection] = end
-        self._world.note(node.host, f"dials {host}")
-        attempt = _Attempt(end, host, self._world.now)
-        self._world.at(self._world.now + self._delay(end.link), lambda: self._reach(attempt))
+        self._context.note(node.host, f"dials {host}")
+        attempt = _Attempt(end, host, self._context.now)
+        self._context.at(self._context.now + self._delay(end.link), lambda: self._reach(attempt))
 
     def _reach(self, attempt: _Attempt) -> None:
-        """A dial gets to where it wants, unless the network keeps it."""
+        """Bring a dial to its target, unless the network keeps it."""
         end, link = attempt.end, attempt.end.link
         if not end.open:
             return
-        there = self._judge(Dialing(link, self._world.now))
-        back = self._judge(Answering(link.back, self._world.now))
+        there = self._judge(Dialing(link, self._context.now))
+        back = self._judge(Answering(link.back, self._context.now))
         for verdict in (there.verdict, back.verdict):
             if verdict is not PASS:
                 self._keep_from(attempt, verdict)
                 return
         target = there.host or attempt.host
-        self._world.at(self._world.now + there.delay + back.delay, lambda: self._meet(attempt, target))
+        self._context.at(self._context.now + there.delay + back.delay, lambda: self._meet(attempt, target))
 
     def _keep_from(self, attempt: _Attempt, verdict: Plain | Reset) -> None:
         match verdict:
@@ -292,7 +293,7 @@ class Fabric:
                 self._fail(attempt.end, DialFailure.REFUSED)
 
     def _meet(self, attempt: _Attempt, host: str) -> None:
-        mine, other = attempt.end, self._world.nodes.get(host)
+        mine, other = attempt.end, self._context.nodes.get(host)
         if not mine.open:
             return
         if host in self._off:
@@ -318,13 +319,13 @@ class Fabric:
             end.node.dial_failed(end.connection, failure)
 
     def _later(self, end: End, what: Callable[[], None]) -> None:
-        """Something happens to the node of `end` when news from the other side can be there."""
-        end.node.at(self._world.now + self._delay(end.link.back), what)
+        """Let `what` happen to the node of `end` when news from the other side can have arrived."""
+        end.node.at(self._context.now + self._delay(end.link.back), what)
 
     # --- bytes travel -----------------------------------------------------------------------------------------------
 
     def transmit(self, node: Wired, connection: int) -> None:
-        """Take what a node has for a connection, as far as there is room for it."""
+        """Take a node's bytes for a connection, as far as there is capacity."""
         end = node.ends.get(connection)
         if end is None or end.peer is None or end.full:
             return
@@ -332,24 +333,24 @@ class Fabric:
         if not data:
             return
         self._put(end, data)
-        # The link takes the next segment when this one has left: until then the core may think again.
-        node.at(self._world.now, lambda: self._transmit_on(end))
+        # The link takes the next segment when this one has left; until then the core may change it.
+        node.at(self._context.now, lambda: self._transmit_on(end))
 
     def _transmit_on(self, end: End) -> None:
         node = end.node
         self.transmit(node, end.connection)
-        node.core.settle(self._world.now)
+        node.core.settle(self._context.now)
         node.go_on()
 
     def _put(self, end: End, data: bytes) -> None:
         assert end.peer is not None
-        self._world.note(end.node.host, f"sends {len(data)} {blake3(data).hexdigest(8)} to {end.link.target}")
+        self._context.note(end.node.host, f"sends {len(data)} {blake3(data).hexdigest(8)} to {end.link.target}")
         end.under_way += len(data)
         end.leaving.append(data)
         self._let_go(end)
 
     def _let_go(self, end: End) -> None:
-        """Let leave what the network lets pass."""
+        """Send what the network lets pass."""
         if end.sent is not None:
             return  # it is behind what is sent again
         self._waiting.pop(end, None)
@@ -363,7 +364,7 @@ class Fabric:
                     self._waiting[end] = None
                     return
                 case Plain.RESEND:
-                    end.sent = self._world.now
+                    end.sent = self._context.now
                     self._waiting[end] = None
                     return
                 case Plain.LOSE:
@@ -378,7 +379,7 @@ class Fabric:
                     self._arrive(end, piece, judged)
 
     def _judge_piece(self, end: End, piece: bytes | None) -> Judgement:
-        now = self._world.now
+        now = self._context.now
         if not self.rules:
             return Judgement(data=piece or b"")
         if piece is None:
@@ -392,58 +393,58 @@ class Fabric:
             self._fly(end, judged, lambda: self._hear_of_the_end(peer))
             return
         end.offset += len(piece)
-        sent = self._world.now
+        sent = self._context.now
         self._fly(end, judged, lambda: self._come(peer, judged.data, len(piece), sent))
 
     def _fly(self, end: End, judged: Judgement, what: Callable[[], None]) -> None:
-        """Let it happen at the other side, behind all that has left before."""
-        soonest = self._world.now + self._delay(end.link)
+        """Let `what` happen at the other side, after all that has left before."""
+        soonest = self._context.now + self._delay(end.link)
         if judged.delays or end.late:
-            # Behind what is late nothing need be remembered; behind what is not, when that arrives.
+            # Late pieces keep the order by themselves; for others it is enough to remember the last arrival.
             flight = _Flight(soonest if end.late else max(soonest, end.arrives), judged.delays, what)
             end.late.append(flight)
             self._late[end] = None
             self._send_off(end, flight)
         else:
             end.arrives = max(end.arrives, soonest)
-            self._world.at(end.arrives, what)
+            self._context.at(end.arrives, what)
 
     def _send_off(self, end: End, flight: _Flight) -> None:
         due = end.arrives = max(end.arrives, flight.soonest + still_late(flight.delays, self.rules))
         flight.arrives = due
-        self._world.at(due, lambda: self._land(end, flight, due))
+        self._context.at(due, lambda: self._land(end, flight, due))
 
     def _land(self, end: End, flight: _Flight, due: float) -> None:
         if flight.arrives != due or flight not in end.late:
-            return  # it has been hurried
+            return  # it has arrived earlier
         end.late.popleft()
         if not end.late:
             self._late.pop(end, None)
         flight.what()
 
     def _hurry(self, end: End) -> None:
-        """Other rules hold now, and what is late may be so no longer."""
-        end.arrives = self._world.now
+        """Judge late pieces again after the rules have changed."""
+        end.arrives = self._context.now
         for flight in end.late:
             self._send_off(end, flight)
 
     def _break(self, end: End, data: bytes, count: int) -> None:
-        """The connection is reset for both ends, after `data` has arrived."""
+        """Reset the connection for both ends, after `data` has arrived."""
         peer = end.peer
         assert peer is not None
         end.leaving.clear()
         peer.leaving.clear()
         end.lost = peer.lost = True
-        when = max(end.arrives, self._world.now + self._delay(end.link))
+        when = max(end.arrives, self._context.now + self._delay(end.link))
         if data:
-            sent = self._world.now
-            self._world.at(when, lambda: self._come(peer, data, count, sent))
+            sent = self._context.now
+            self._context.at(when, lambda: self._come(peer, data, count, sent))
         for each in (peer, end):
-            self._world.at(when, lambda each=each: each.node.happens(lambda: self._lose(each)))  # type: ignore[misc]
+            self._context.at(when, lambda each=each: each.node.happens(lambda: self._lose(each)))  # type: ignore[misc]
 
     def _come(self, end: End, data: bytes, count: int, sent: float) -> None:
-        """Bytes are at the host of an end: it takes them, also while its node is paused, and its node reads them. Where
-        the node or the connection is gone, it says so; where the host is, nobody does."""
+        """Deliver bytes to the host of an end. The host takes them even while its node is paused, and the node reads
+        them. If the node or the connection is gone, the host resets; if the host is gone, nobody answers."""
         node = end.node
         if node.crashed and node.host in self._off:
             self._vanish(end, data, sent)
@@ -454,7 +455,7 @@ class Fabric:
             node.happens(lambda: self._read(end))
 
     def _vanish(self, end: End, data: bytes, sent: float) -> None:
-        """Nobody acknowledges what was sent to an end at `sent`: it is sent again, and what comes after it waits."""
+        """Let bytes that were sent at `sent` stay unacknowledged: they are sent again, and later ones wait."""
         sender = end.peer
         if sender is not None and sender.open and sender.sent is None:
             sender.sent = sent
@@ -469,13 +470,13 @@ class Fabric:
             self._let_go(end)
 
     def hold(self, node: Wired, connection: int, held: bool) -> None:
-        """A node wants to read nothing from a connection for now, or wants to read again."""
+        """Stop reading from a connection, or read again."""
         end = node.ends.get(connection)
         if end is None:
             return
         end.held = held
         if not held:
-            node.at(self._world.now, lambda: self._read(end))
+            node.at(self._context.now, lambda: self._read(end))
 
     def _read(self, end: End) -> None:
         while end.open and end.unread and not end.held:
@@ -484,22 +485,22 @@ class Fabric:
                 self._lose(end)
                 return
             data, count = piece
-            self._make_room(end.peer, count)
+            self._note_read(end.peer, count)
             end.node.receive(end.connection, data)
 
-    def _make_room(self, end: End | None, count: int) -> None:
-        """The other side has read so many bytes of this end's."""
+    def _note_read(self, end: End | None, count: int) -> None:
+        """Note that the other side has read `count` bytes of this end."""
         if end is None:
             return
         full = end.full
         end.under_way -= count
         if full and end.open:
-            end.node.at(self._world.now, lambda: self._transmit_on(end))
+            end.node.at(self._context.now, lambda: self._transmit_on(end))
 
     # --- connections end --------------------------------------------------------------------------------------------
 
     def close(self, node: Wired, connection: int, farewell: bytes) -> None:
-        """A node closes a connection, with last bytes."""
+        """Close a node's connection, with last bytes."""
         end = node.ends.pop(connection, None)
         if end is None:
             return
@@ -509,11 +510,11 @@ class Fabric:
         if farewell and not end.full:
             self._put(end, farewell)
         if end.unread:
-            end.leaving.clear()  # who closes without having read all resets, and what has not left yet is lost
+            end.leaving.clear()  # closing with unread bytes resets, and what has not left yet is lost
         self._reset(end)
 
     def cut(self, node: Wired) -> None:
-        """All connections of a node break, for both ends at once."""
+        """Break all connections of a node, for both ends at once."""
         for end in list(node.ends.values()):
             for each in (end.peer, end):
                 if each is not None:
@@ -521,14 +522,14 @@ class Fabric:
                     each.node.happens(lambda each=each: self._lose(each))  # type: ignore[misc]
 
     def abandon(self, node: Wired) -> None:
-        """A node is gone, and its host lets its connections end."""
+        """Let a host end the connections of its node, which is gone."""
         for connection in list(node.ends):
             self.close(node, connection, b"")
 
     def power_off(self, host: str) -> None:
-        """A host is gone: nothing leaves it any more, and nobody is told."""
+        """Take the power from a host: nothing leaves it any more, and nobody is told."""
         self._off.add(host)
-        node = self._world.nodes.get(host)
+        node = self._context.nodes.get(host)
         ends = [*(node.ends.values() if node is not None else ()), *self._waiting]
         for end in ends:
             if end.node.host == host:
@@ -538,14 +539,14 @@ class Fabric:
                 self._waiting.pop(end, None)
 
     def power_on(self, host: str) -> None:
-        """It is there again, and knows of no connection."""
+        """Give a host its power back; it knows of no connection."""
         if host in self._off:
             self._off.discard(host)
             self.changed()
 
     def _hear_of_the_end(self, end: End) -> None:
-        """The other side has closed. Whoever reads learns of it behind all that came before; whoever does not, when
-        what it has written since then comes back."""
+        """Tell a node that the other side has closed: after all earlier bytes if it reads, else when what it has
+        written since then comes back."""
         if None in end.unread:
             end.node.happens(lambda: self._lose(end))
             return
@@ -553,7 +554,7 @@ class Fabric:
         end.node.happens(lambda: self._read(end))
 
     def _lose(self, end: End) -> None:
-        """The node hears that the connection is gone."""
+        """Tell the node that the connection is gone."""
         if end.open:
             end.open = False
             end.node.ends.pop(end.connection, None)
@@ -561,7 +562,7 @@ class Fabric:
 
 
 def _split(leaving: deque[bytes | None]) -> None:
-    """Let a first piece that is large leave in parts."""
+    """Split a large first piece."""
     first = leaving[0]
     if first is not None and len(first) > PIECE_BYTES:
         leaving[0] = first[PIECE_BYTES:]

@@ -1,4 +1,4 @@
-"""What a simulated disk keeps of one file: what is in it, and what a loss of power would leave."""
+"""One file of a simulated disk: its content, and what a power cut would leave of it."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ _ZEROS = memoryview(bytes(STEP_BYTES))
 
 @dataclass(slots=True)
 class File:
-    """A file. The zeros at its end take no memory until something is written behind them."""
+    """A file. The zeros at its end take no memory until something is written after them."""
 
     data: bytearray = field(default_factory=bytearray)
     zeros: int = 0
-    """So many bytes come after `data`."""
+    """The number of zero bytes after `data`."""
     modified: int = 0
     synced: bytearray = field(default_factory=bytearray)
-    """Its content when it was last synced."""
+    """The content of the last sync."""
     synced_zeros: int = 0
     clean: int = 0
-    """So many bytes of its beginning have not changed since then."""
+    """The length of the beginning that has not changed since the last sync."""
 
     def __len__(self) -> int:
         return len(self.data) + self.zeros
 
     def read(self, offset: int, length: int) -> bytes:
-        """Bytes from an offset; fewer at the end."""
+        """Return `length` bytes from `offset` on; fewer at the end."""
         end = min(len(self), offset + length)
         found = bytes(self.data[offset:end])
         return found + bytes(max(0, end - offset - len(found)))
 
     def content(self) -> bytes:
-        """All of it."""
+        """Return the whole content."""
         return self.read(0, len(self))
 
     def blocks(self) -> Iterator[Buffer]:
-        """All of it, a step at a time."""
+        """Yield the whole content, block by block."""
         for start in range(0, len(self.data), STEP_BYTES):
             yield bytes(self.data[start : start + STEP_BYTES])
         for start in range(0, self.zeros, STEP_BYTES):
             yield _ZEROS[: self.zeros - start]
 
     def write(self, offset: int, data: Buffer) -> None:
-        """Put bytes there, after zeros if it ends before."""
+        """Write bytes at `offset`; a gap is filled with zeros."""
         if not data:
             return
         end = offset + len(data)
@@ -58,28 +58,28 @@ class File:
         self.zeros = whole - len(self.data)
 
     def set_length(self, length: int) -> None:
-        """Cut it off, or fill it up with zeros."""
+        """Truncate the file, or fill it up with zeros."""
         self._changes(min(length, len(self.data)))
         del self.data[length:]
         self.zeros = length - len(self.data)
 
     def _changes(self, start: int) -> None:
-        """From there on it is not as it was synced."""
+        """Note that the content differs from the synced one from `start` on."""
         self.clean = min(self.clean, start)
 
     def sync(self) -> None:
-        """Its content is on the disk itself."""
+        """Make the content durable."""
         self.synced[self.clean :] = self.data[self.clean :]
         self.synced_zeros, self.clean = self.zeros, len(self.data)
 
     def lose_unsynced(self) -> None:
-        """Its content is what was synced."""
+        """Go back to the content of the last sync."""
         self.data[self.clean :] = self.synced[self.clean :]
         self.zeros, self.clean = self.synced_zeros, len(self.data)
 
 
 def new_file(data: Buffer, modified: int) -> File:
-    """One whose content is synced."""
+    """Return a file whose content is synced."""
     file = File(bytearray(data), modified=modified)
     file.sync()
     return file

@@ -1,4 +1,4 @@
-"""What a simulated node holds because of others: what goes again when they have gone."""
+"""The resources of a simulated node that others occupy, and that are free again when they have gone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from testnet.sim.node import SimNode
 
 
 def holding(node: SimNode) -> Holding:
-    """The figures of its net and its kernel; its memory is the sum of all bytes that are there."""
+    """Return the figures of the node's net and kernel; `memory` is the sum of all bytes in them."""
     net, kernel = node.core.network.statistics(), node.core.kernel
     mailboxes = [process.mailbox for process in kernel.processes.values()]
     waiting = sum(mailbox.bytes for mailbox in mailboxes)
@@ -24,8 +24,8 @@ def holding(node: SimNode) -> Holding:
         "bytes of others": net["incoming_bytes"],
         "places": net["places"],
         "circuits": net["circuits"],
-        "messages abroad": kernel.statistics()["abroad"],
-        "bytes that somebody pays for": node.core.memory.used,
+        "messages in flight": kernel.statistics()["abroad"],
+        "accounted bytes": node.core.memory.used,
         "processes": len(kernel.processes),
         "messages in inboxes": sum(map(len, mailboxes)),
     }

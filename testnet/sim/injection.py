@@ -1,8 +1,8 @@
-"""One exception at one call, to see that what it ends is the smallest thing that can end.
+"""One exception at one call, to see that only the smallest possible thing ends with it.
 
-Every call that is made from a file of certain folders is a *site*: a line, and what it calls, in Python or in C. A run
-in which nothing is raised counts how often each is reached; an injection raises at one of these times. A site is drawn
-first, and then one of its times, so that what happens once in a run is met as often as what happens a thousand times.
+A *site* is a call that is made from a file of certain folders: a line, and what it calls, in Python or in C. A run
+without an exception counts how often each site is reached; an injection raises at one of these times. A site is drawn
+first, then one of its times, so that what happens once in a run is met as often as what happens a thousand times.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 _SPARED = frozenset({"__enter__", "__exit__", "__aenter__", "__aexit__", "__instancecheck__", "__del__"})
-"""Nothing is raised in these: what trio does in the first ones cannot be left half done, and the interpreter drops what
-comes out of the last two."""
+"""Functions in which nothing is raised: trio cannot leave the first ones half done, and the interpreter drops
+exceptions of the last two."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -25,25 +25,25 @@ class Site(NamedTuple):
     """A call in the source."""
 
     file: str
-    """Below the root of the sources."""
+    """The path below the root of the sources."""
     caller: str
     """The function that calls."""
     line: int
-    """In the file."""
+    """The line in the file."""
     called: str
-    """What is called."""
+    """The function or method that is called."""
 
     def __str__(self) -> str:
         return f"{self.file}, line {self.line}, in {self.caller}: the call of {self.called}"
 
 
 class Injected(Exception):
-    """What nobody has foreseen."""
+    """The exception that is raised, which no code expects."""
 
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """Raise at a site, the `time`th time that it is reached within a step, both counted from 1 on."""
+    """An order to raise at a site, at its `time`th time within a step, both counted from 1."""
 
     site: Site
     step: int
@@ -54,11 +54,11 @@ class Injection:
 
 
 Reached = dict[Site, list[int]]
-"""By site: the step of each time that it was reached."""
+"""By site, the step of each time that it was reached."""
 
 
 def draw(chance: Random, reached: Reached) -> Injection:
-    """One of those that a run without any has reached."""
+    """Draw one of the calls that a run without exceptions has reached."""
     site = chance.choice(sorted(reached))
     index = chance.randrange(len(reached[site]))
     step = reached[site][index]
@@ -68,8 +68,8 @@ def draw(chance: Random, reached: Reached) -> Injection:
 class Probe:
     """Watches the calls of a run, and raises at one of them.
 
-    A run is cut into steps, of whatever kind: to watch calls takes many times as long as what is watched, so only the
-    step is watched in which something is to be raised.
+    A run is cut into steps of any kind. Watching calls takes many times as long as making them, so only the step in
+    which something is to be raised is watched.
     """
 
     def __init__(
@@ -90,15 +90,15 @@ class Probe:
         self._injection = injection
         self._seen: dict[str, str | None] = {}
         self.reached: Reached = {}
-        """With nothing to raise."""
+        """The sites of a run without an injection."""
         self.raised = False
         self._over = False
         self._step = 0
         self._times = 0
-        """How often the site has been reached in its step."""
+        """The number of times that the site has been reached in its step."""
 
     def begin_step(self) -> None:
-        """The run comes to the next step."""
+        """Begin the next step of the run."""
         if self._over:
             return
         self._step += 1
@@ -109,7 +109,7 @@ class Probe:
             sys.setprofile(None)
 
     def end(self) -> None:
-        """Nothing is watched any more."""
+        """Stop watching."""
         self._over = True
         sys.setprofile(None)
 

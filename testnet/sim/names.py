@@ -1,13 +1,13 @@
-"""What every simulated network has."""
+"""Names and errors of every simulation."""
 
 REGISTRAR = "registrar.nec"
 PORT = 9000
-"""Of all hosts."""
+"""The port of every host."""
 
 
 class SimulationError(Exception):
-    """A simulation did not do what was asked within its virtual time."""
+    """A simulation has not done what was asked within its virtual time."""
 
 
 class OwnFailure(Exception):
-    """The code of a node that we ship has failed; the message has the traceback."""
+    """The code of a node has raised; the message has the traceback."""

@@ -61,21 +61,21 @@ POLLS = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """What a node is, over all of its boots."""
+    """The settings of a node, for all of its boots."""
 
     name: str
     packages: tuple[Path, ...] = ()
     disk_bytes: int = 1 << 40
     routers: tuple[str, ...] = ()
-    """If there are any, it is reached through these alone."""
+    """The routers through which alone it is reached, if there are any."""
     host: str = ""
-    """Where it is dialed; its name if empty."""
+    """The host where it is dialed; its name if empty."""
     key: str = ""
-    """Another text gives it another key."""
+    """The seed of its key; another text gives another key."""
     version: int = VERSION
-    """Of the protocol."""
+    """The version of the protocol."""
     quotas: Quotas = DEFAULT_QUOTAS
-    """Of its packages on its disk."""
+    """Disk quotas of its packages."""
     registers: bool = True
     """Whether it asks the registrar for its name. One that would be refused it does not run if it asks; so it grants
     the name itself, and shows that."""
@@ -83,44 +83,44 @@ class NodeSpec:
     """The budget for all that waits in it."""
 
 
-class Surroundings(Timeline, Protocol):
-    """What a node needs of its simulation."""
+class NodeContext(Timeline, Protocol):
+    """The parts of a simulation that a node needs."""
 
     @property
     def engine(self) -> Engine | Programs:
-        """Compiles its guests."""
+        """The compiler of its guests."""
 
     @property
     def fabric(self) -> Fabric:
-        """Carries its bytes."""
+        """The links that carry its bytes."""
 
     @property
     def genesis(self) -> Genesis:
-        """Of its network."""
+        """The genesis file of its network."""
 
     @property
     def boots(self) -> Mapping[str, int]:
-        """By host: how often the node has booted before."""
+        """How often the node on each host has booted before."""
 
     @property
     def clocks(self) -> Mapping[str, float]:
-        """By host: seconds that its wall clock is ahead of the network's time; every host has one."""
+        """Seconds that each host's wall clock is ahead of the network's time."""
 
     @property
     def watches(self) -> bool:
         """Whether the journal has every step of every message."""
 
     def wall_clock(self, host: str) -> float:
-        """Unix time as a host has it."""
+        """Return the Unix time of a host."""
 
     def run_until(self, done: Callable[[], bool], deadline: float) -> None:
-        """Let things happen until something holds."""
+        """Let virtual time pass until `done`; raises SimulationError at `deadline`."""
 
     def observe(self, node: SimNode, record: TraceRecord) -> None:
         """Take a step of a message at a node."""
 
     def fail(self, node: SimNode, failure: Unforeseen) -> None:
-        """Take what a node's own code has failed at."""
+        """Take a failure of a node's own code."""
 
     def leave(self, host: str) -> object:
         """End a node that shuts down."""
@@ -130,26 +130,26 @@ class Surroundings(Timeline, Protocol):
 
 
 class SimNode:
-    """One node core and its part of the world, from one boot to its end."""
+    """One node core with its disk and its connections, from one boot to its end."""
 
     window = BUFFER_BYTES
 
-    def __init__(self, simulation: Surroundings, spec: NodeSpec, disk: SimDisk | None = None) -> None:
-        """`disk`: of an earlier boot."""
+    def __init__(self, simulation: NodeContext, spec: NodeSpec, disk: SimDisk | None = None) -> None:
+        """`disk` is that of an earlier boot."""
         name = spec.name
         self.spec = spec
         self.name = name
         self.host = self.address = spec.host or name
         self.log: list[str] = []
         self.shown_log: list[str] = []
-        """What of it a real node's log has."""
+        """The lines that a real node's log would have."""
         self._log_budget = LogBudget()
         self._telling_omitted = False
         self.printed: list[Printed] = []
         self.traced: list[Traced] = []
         self.probed: list[Probed] = []
         self.disk_uses: dict[object, DiskUsed] = {}
-        """By what they were asked with."""
+        """Disk usage, by the token of the request."""
         self.joined = False
         """Whether the registrar has granted its name."""
         self.ready = False
@@ -157,16 +157,16 @@ class SimNode:
         host = self.host
         self.disk = disk or SimDisk(lambda: simulation.wall_clock(host), spec.disk_bytes)
         self.ends: dict[int, End] = {}
-        """Of its connections, by their ids."""
+        """Ends of its connections, by id."""
         self.crashed = False
         self._simulation = simulation
         self._wake_at: float | None = None
         self._answers: dict[object, Arrival | Failure] = {}
-        """By what they were asked with."""
+        """Outcomes, by the token of the request."""
         self._waiting: list[Callable[[], None]] | None = None
-        """What happened while it was paused; None: it is not."""
+        """What happened while the node was paused; None if it is not paused."""
         self.life = f"{self.host}/{simulation.boots[self.host]}"
-        """Its host, and how often it has booted there before."""
+        """The host, and how often it has booted there before."""
         self.disk.ledger = self.ledger = Ledger(f"{name}/vfs", f"{name}/state", spec.quotas)
         chance = simulation.chance("disk", self.life)
         self._lanes = SimLanes(simulation, self.disk, chance, self._job_done, self.at)
@@ -230,14 +230,14 @@ class SimNode:
         self.go_on()
 
     def _lay_down(self, folder: Path) -> Package:
-        """The package, whose files the node's disk has now."""
+        """Write the files of a package to the node's disk, and return the package."""
         package = read_package(folder, self.name)
         for file in sorted(package.folder.iterdir()):
             self.disk.put(Location(str(package.folder), (file.name,)), file.read_bytes())
         return package
 
     def ask(self, target: str, body: bytes, timeout: int, blob: bytes | None = None) -> Arrival | Failure:
-        """Send a request in the user's name and let virtual time pass until its outcome is there."""
+        """Send a request in the user's name, let virtual time pass until its outcome is there, and return it."""
         token = self.begin_to_ask(target, body, timeout, blob)
         self._simulation.run_until(lambda: self.answer(token) is not None, self._simulation.now + timeout)
         answer = self.answer(token)
@@ -245,7 +245,7 @@ class SimNode:
         return answer
 
     def disk_use(self, seconds: float = 60.0) -> DiskUsed:
-        """Count what each package has on the disk, and let virtual time pass until that is known."""
+        """Count what each package has on the disk; virtual time passes meanwhile."""
         token = object()
         self.core.ask_disk_use(token, self._simulation.now)
         self.go_on()
@@ -253,15 +253,15 @@ class SimNode:
         return self.disk_uses.pop(token)
 
     def begin_script(self, line: str, timeout: int) -> object:
-        """Run a script in the user's name; `printed` has what it prints, and `answer` the outcome of what is returned,
-        once it is there."""
+        """Start a script in the user's name and return a token for it. `printed` has what it prints; `answer` has its
+        outcome."""
         token = object()
         self.core.run_script(line, timeout, token, self._simulation.now)
         self.go_on()
         return token
 
     def begin_to_ask(self, target: str, body: bytes, timeout: int, blob: bytes | None = None) -> object:
-        """The same without waiting; `answer` has the outcome of what is returned, once it is there."""
+        """Send a request in the user's name and return a token for `answer`."""
         token = object()
         carried = LazyLoadBlob(None, blob) if blob is not None else None
         self.core.inject(Address.parse(target), Request(False, timeout, body), carried, token, self._simulation.now)
@@ -269,29 +269,29 @@ class SimNode:
         return token
 
     def answer(self, token: object) -> Arrival | Failure | None:
-        """The outcome of a request; None: it is not there yet."""
+        """Return the outcome of a request, or None if it is not there yet."""
         return self._answers.get(token)
 
     # --- faults -----------------------------------------------------------------------------------------------------
 
     @property
     def paused(self) -> bool:
-        """Whether it does not run for now."""
+        """Whether the node is paused."""
         return self._waiting is not None
 
     def pause(self) -> None:
-        """Whatever happens to it from now on waits."""
+        """Let all that happens to the node wait."""
         if self._waiting is None:
             self._waiting = []
 
     def resume(self) -> None:
-        """What has waited happens now, in order."""
+        """Let what has waited happen now, in order."""
         waiting, self._waiting = self._waiting or [], None
         for what in waiting:
             what()
 
     def shut_down(self) -> None:
-        """End in order: keep what is to be kept, if the disk does so in time, and say goodbye."""
+        """End in order: write what is to be kept, if the disk is quick enough, and say goodbye."""
         simulation = self._simulation
         end = simulation.now + FAREWELL_SECONDS
         with suppress(SimulationError):
@@ -306,31 +306,31 @@ class SimNode:
         self._carry_out()
 
     def _await_disk(self, limit: float) -> None:
-        """Until some job is done; raises SimulationError at `limit`."""
+        """Let virtual time pass until a disk job is done; raises SimulationError at `limit`."""
         waiting = self._lanes.waiting
         self._simulation.run_until(lambda: self.crashed or self._lanes.waiting != waiting, limit)
 
     def end(self) -> None:
-        """It runs no longer."""
+        """Stop running."""
         self.crashed = True
         self._lanes.break_off()
         self.core.machine.close()
 
     def clock_stepped(self) -> None:
-        """Somebody has set its machine's clock."""
+        """Take the news that the machine's clock has been set."""
         self.core.set_wall_clock(self._simulation.clocks[self.host], self._simulation.now)
         self.go_on()
 
     def cut(self) -> None:
-        """All its connections break, for both ends."""
+        """Break all connections of the node, for both ends."""
         self._simulation.fabric.cut(self)
 
     def at(self, when: float, what: Callable[[], None]) -> None:
-        """Let something happen to this node then."""
+        """Schedule `what` for this node at the virtual time `when`."""
         self._simulation.at(when, lambda: self.happens(what))
 
     def happens(self, what: Callable[[], None]) -> None:
-        """Something happens to it now; if it is paused, later; if it has crashed, never."""
+        """Let `what` happen now; after the pause if the node is paused, never if it has crashed."""
         if self.crashed:
             return
         if self._waiting is None:
@@ -341,34 +341,34 @@ class SimNode:
     # --- what its connections tell ------------------------------------------------------------------------------------
 
     def accepted(self, connection: int, host: str) -> None:
-        """Somebody has connected to it."""
+        """Take a connection that another node has dialed."""
         self.core.accepted(connection, host, self._simulation.now)
         self.go_on()
 
     def connected(self, connection: int) -> None:
-        """It is connected to whom it dialed."""
+        """Take the news that a dial has succeeded."""
         self.core.connected(connection, self._simulation.now)
         self.go_on()
 
     def dial_failed(self, connection: int, failure: DialFailure) -> None:
-        """It is not."""
+        """Take the news that a dial has failed."""
         self.core.dial_failed(connection, failure, self._simulation.now)
         self.go_on()
 
     def receive(self, connection: int, data: bytes) -> None:
-        """Bytes have come."""
+        """Take bytes that have arrived on a connection."""
         self.core.receive(connection, data, self._simulation.now)
         self.go_on()
 
     def lost(self, connection: int) -> None:
-        """A connection is gone."""
+        """Take the news that a connection is gone."""
         self.core.lost(connection, self._simulation.now)
         self.go_on()
 
     # --- driving the core -------------------------------------------------------------------------------------------
 
     def go_on(self) -> None:
-        """Let the core run until it waits, and carry out what it wants."""
+        """Let the core run until it waits, and carry out its actions."""
         self._carry_out()
         while self.core.can_run:
             self.core.run(self._simulation.now, POLLS)
@@ -389,7 +389,7 @@ class SimNode:
         fabric, actions = self._simulation.fabric, self.core.actions
         while actions:
             action = actions.popleft()
-            if type(action) is Traced and action.token is self:  # as most are
+            if type(action) is Traced and action.token is self:  # the most frequent action
                 self._simulation.observe(self, action.record)
                 continue
             match action:
@@ -489,16 +489,16 @@ class SimNode:
         return round(self._simulation.now * 1e9)
 
     def process(self, name: str) -> ProcessId:
-        """The id of the only process of that name."""
+        """Return the id of the only process of that name."""
         (found,) = [id for id in self.core.kernel.processes if id.process == name]
         return found
 
 
 def decisions_file(name: str) -> Location:
-    """Of what was decided on the node of that name, on its disk."""
+    """Return where the node of that name keeps its user's decisions."""
     return Location(name, ("decisions",))
 
 
 def capability_store(name: str) -> Location:
-    """Of the node of that name, on its disk."""
+    """Return where the node of that name keeps its capabilities."""
     return Location(name, ("capabilities",))

@@ -1,7 +1,7 @@
-"""Compiled guests, for all simulations of one process after another.
+"""Compiled guests, kept for all simulations of one process.
 
-An engine forgets a program when no node runs it. Between two seeds none does: to read it from the disk again took half
-of a sweep's time, and to compile it again, in a process of its own, three quarters.
+An engine forgets a program when no node runs it, as between two seeds. Reading it from the disk again took half of a
+sweep's time; compiling it again, in a process of its own, took three quarters.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from nectar_node.contract.config import module_cache
 
 
 class Programs:
-    """An engine whose runs can be replayed, and all that it has ever loaded."""
+    """A deterministic engine, and all programs that it has ever loaded."""
 
     def __init__(self) -> None:
         self._engine = Engine(module_cache(), replayable=True)
         self._kept: dict[bytes, Program] = {}
 
     def load(self, wasm: bytes) -> Program:
-        """See `Engine.load`."""
+        """Return the program of `wasm`, compiled at most once."""
         key = blake3(wasm).digest()
         program = self._kept.get(key)
         if program is None:

@@ -1,4 +1,4 @@
-"""Plays a plan in a simulation, and writes down what happened."""
+"""Plays a plan in a simulation, and writes its journal."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ there until its end, and with a hundred nodes to look through that took a fifth 
 
 
 def run(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Result:
-    """Play a plan; what goes wrong is in the result. `scenario`: one that is not among SCENARIOS."""
+    """Play a plan and return its result, which also holds a failure. `scenario` may be one that is not in SCENARIOS."""
     with _seldom_collecting(), closing(Simulation(plan.seed, engine, watches=True)) as simulation:
         return _run(plan, simulation, scenario or SCENARIOS[plan.scenario])
 
@@ -61,7 +61,7 @@ def _run(plan: Plan, simulation: Simulation, scenario: Scenario) -> Result:
         result, text = VIOLATED, str(error)
     except OutOfTime as error:
         result, text = DEADLINE, watch.with_outstanding(str(error))
-    except Exception as error:  # whatever it is, it must be told with the plan that leads to it
+    except Exception as error:  # any error is reported with the plan that leads to it
         result, text = BROKEN, _with_place(error)
     if text:
         simulation.note(NOBODY, f"violation {text}")
@@ -69,7 +69,7 @@ def _run(plan: Plan, simulation: Simulation, scenario: Scenario) -> Result:
 
 
 def finish(simulation: Simulation, watch: Watch) -> None:
-    """See that nobody has been forgotten on any node; raises Violation."""
+    """Check that no request of any node has been forgotten; raises Violation."""
     for node in simulation.nodes.values():
         watch.finish(node.life, standing(node.core.kernel, _on_their_way(node)))
 
@@ -80,7 +80,7 @@ def _kernel(simulation: Simulation, name: str) -> Kernel | None:
 
 
 def _settle(simulation: Simulation) -> None:
-    """See that nothing is on its way for ever: nothing is wrong with the network any more."""
+    """Let the healed network come to rest; raises Violation if messages stay in flight."""
     simulation.deadline = simulation.now + 2 * SETTLES_WITHIN
     limit = simulation.now + SETTLES_WITHIN
     while waiting := [node for node in simulation.nodes.values() if _on_their_way(node)]:

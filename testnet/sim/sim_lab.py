@@ -19,15 +19,15 @@ from testnet.sim.node import NodeSpec, SimNode, capability_store
 from testnet.sim.simulation import NOBODY, Simulation
 
 
-class SimAsked(NamedTuple):
-    """See `Asked`."""
+class SimRequest(NamedTuple):
+    """A request in a simulation."""
 
     node: SimNode
     token: object
 
     @property
     def outcome(self) -> Outcome | None:
-        """See `Asked`; a node that has died answers nothing more."""
+        """The outcome, or None. A node that has died answers nothing more."""
         answer = self.node.answer(self.token)
         if answer is None:
             return Outcome("timeout", reason="the node has ended") if self.node.crashed else None
@@ -37,7 +37,7 @@ class SimAsked(NamedTuple):
 
 
 class SimLab:
-    """See `Lab`."""
+    """A simulation as a `Lab`."""
 
     level = Level.SIMULATION
 
@@ -47,90 +47,91 @@ class SimLab:
 
     @property
     def seed(self) -> int:
-        """See `Lab`."""
+        """The number that everything random follows from, as far as the level allows."""
         return self.simulation.seed
 
     @property
     def now(self) -> float:
-        """See `Lab`."""
+        """Seconds since the network began."""
         return self.simulation.now
 
     def chance(self, *purpose: str) -> Random:
-        """See `Lab`."""
+        """Return a source of randomness of its own for each purpose, from the seed."""
         return self.simulation.chance(*purpose)
 
     # --- nodes ------------------------------------------------------------------------------------------------------
 
     def boot(self, *nodes: NodePlan) -> None:
-        """See `Lab`."""
+        """Start these nodes, and wait until they are `ready`; raises OutOfTime."""
         for plan in nodes:
             memory = DEFAULT_BYTES if plan.memory_bytes is None else plan.memory_bytes
             self.simulation.boot(NodeSpec(plan.name, plan.folders(), routers=plan.routers, memory_bytes=memory))
         self.wait(lambda: all(self.ready(plan.name) for plan in nodes), READY_SECONDS, "the start of all nodes")
 
     def running(self, name: str) -> bool:
-        """See `Lab`."""
+        """Return whether the node is there: neither crashed nor left; a paused node is there."""
         return name in self.simulation.nodes
 
     def ready(self, name: str) -> bool:
-        """See `Lab`."""
+        """Return whether the node has booted: its packages run, and the registrar has granted its name or has taken too
+        long."""
         node = self.simulation.nodes.get(name)
         return node is not None and node.ready
 
     def crash(self, host: str) -> None:
-        """See `Nodes`."""
+        """End the node as kill -9 does, if it runs; its host lives."""
         self.simulation.crash(host)
 
     def leave(self, name: str) -> None:
-        """See `Lab`."""
+        """End the node in order, as SIGTERM does; `start` boots it again."""
         self.simulation.leave(name)
 
     def start(self, host: str) -> None:
-        """See `Nodes`."""
+        """Boot the node again, if it does not run, with its key, its disk and its packages."""
         self.simulation.start(host)
 
     def pause(self, host: str) -> None:
-        """See `Nodes`."""
+        """Stop the node as SIGSTOP does; its host accepts connections."""
         self.simulation.pause(host)
 
     def resume(self, host: str) -> None:
-        """See `Nodes`."""
+        """Let a paused node go on."""
         self.simulation.resume(host)
 
     def cut_power(self, host: str) -> None:
-        """See `Nodes`."""
+        """Cut the power of the node's machine: nobody is told, and at its next boot the disk has what was synced."""
         self.simulation.cut_power(host)
 
     def step_clock(self, host: str, seconds: float) -> None:
-        """See `Nodes`."""
+        """Let the machine's wall clock jump by `seconds` from where it is, for good."""
         self.simulation.step_clock(host, seconds)
 
     def fill_disk(self, host: str) -> None:
-        """See `Nodes`."""
+        """Let the node's disk take no more bytes."""
         self.simulation.fill_disk(host)
 
     def free_disk(self, host: str) -> None:
-        """See `Nodes`."""
+        """Give the node's disk its usual capacity again."""
         self.simulation.free_disk(host)
 
     def impersonate(self, host: str, by: str) -> None:
-        """See `Nodes`."""
+        """Boot a node at the host `by` with the name and the packages of `host`, and another key."""
         self.simulation.impersonate(host, by)
 
     def dismiss(self, host: str) -> None:
-        """See `Nodes`."""
+        """End the node that `impersonate` has booted at `host`, for good."""
         self.simulation.dismiss(host)
 
     def attack(self, attack: Attack, by: str) -> None:
-        """See `Nodes`."""
+        """Start a hostile peer named `by`."""
         self.simulation.attack(attack, by)
 
     def call_off(self, by: str) -> None:
-        """See `Nodes`."""
+        """Let the hostile peer leave, with all of its connections."""
         self.simulation.call_off(by)
 
     def cut(self, name: str) -> None:
-        """See `Lab`."""
+        """Break all connections of the node, for both ends."""
         if name in self.simulation.nodes:
             self.simulation.nodes[name].cut()
 
@@ -138,40 +139,42 @@ class SimLab:
 
     @contextmanager
     def apply(self, fault: Fault) -> Iterator[None]:
-        """See `Lab`."""
+        """Hold the fault within a `with` block."""
         with self.simulation.apply(fault):
             yield
 
     def inject(self, fault: Fault) -> int:
-        """See `Lab`."""
+        """Begin the fault and return its number."""
         return self.simulation.inject(fault)
 
     def withdraw(self, number: int) -> None:
-        """See `Lab`."""
+        """End the fault of that number."""
         self.simulation.withdraw(number)
 
     def at(self, seconds: float, what: Callable[[], None]) -> None:
-        """Do something after so many seconds, in the midst of whatever the scenario waits for."""
+        """Do something after so many seconds, while the scenario waits."""
         self.simulation.at(self.simulation.now + seconds, what)
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
-    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> SimAsked:
-        """See `Lab`."""
+    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> SimRequest:
+        """Send a request in the name of the user of `node`."""
         at = self.simulation.nodes.get(node) or self.simulation.down[node]
         token = object() if at.crashed else at.begin_to_ask(target, json.dumps(body).encode(), timeout, blob)
-        return SimAsked(at, token)
+        return SimRequest(at, token)
 
     def ask(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Outcome:
-        """See `Lab`."""
-        asked = self.begin(node, target, body, timeout, blob)
-        self.wait(lambda: asked.outcome is not None, timeout + 1.0, f"the outcome of {json.dumps(body)[:60]} on {node}")
-        outcome = asked.outcome
+        """Send a request and wait for its outcome."""
+        request = self.begin(node, target, body, timeout, blob)
+        self.wait(
+            lambda: request.outcome is not None, timeout + 1.0, f"the outcome of {json.dumps(body)[:60]} on {node}"
+        )
+        outcome = request.outcome
         assert outcome is not None
         return outcome
 
     def wait(self, done: Callable[[], bool], limit: float, what: str = "what was waited for") -> None:
-        """See `Lab`."""
+        """Let time pass until `done`; raises OutOfTime after `limit` seconds."""
         try:
             self.simulation.run_until(done, self.simulation.now + limit)
         except SimulationError as error:
@@ -180,13 +183,13 @@ class SimLab:
             raise OutOfTime(f"{error}; {what} had not come") from error
 
     def rest(self, seconds: float) -> None:
-        """See `Lab`."""
+        """Let `seconds` pass."""
         self.simulation.rest(seconds)
 
     # --- files and logs ---------------------------------------------------------------------------------------------
 
     def share(self, node: str, data: bytes, name: str) -> str:
-        """See `Lab`."""
+        """Put a file where the package file_transfer of `node` can read it, and return its path there."""
         self._shared += 1
         at = self.simulation.nodes[node]
         host = Location("/home/user", (f"{self._shared}",))
@@ -196,24 +199,25 @@ class SimLab:
         return path
 
     def received(self, node: str, name: str) -> bytes | None:
-        """See `Lab`."""
+        """Return the file that file_transfer of `node` has received under that name, or None."""
         at = self.simulation.nodes.get(node) or self.simulation.down[node]
         return at.disk.get(Location(f"{node}/vfs", ("file_transfer:sys", "inbox", name)))
 
     def tamper(self, node: str, change: Callable[[bytes | None], bytes]) -> None:
-        """See `Lab`."""
+        """Replace the store of capabilities of a node that is down, as the owner of its machine can (None: there was
+        none); see `testnet.hostile.forgery`."""
         disk, store = self.simulation.down[node].disk, capability_store(node)
         disk.put(store, change(disk.get(store)))
 
     def log(self, node: str) -> list[str]:
-        """See `Lab`."""
+        """Return what the node has logged, over all of its boots."""
         now = self.simulation.nodes.get(node)
         return [*self.simulation.logs[node], *(now.shown_log if now is not None else [])]
 
     def holding(self, node: str) -> Holding:
-        """See `Lab`."""
+        """Return what a running node holds just now."""
         return holding(self.simulation.nodes[node])
 
     def note(self, text: str) -> None:
-        """See `Lab`."""
+        """Write a remark into the journal."""
         self.simulation.note(NOBODY, f"note {text}")

@@ -1,9 +1,9 @@
 """Node cores on an event heap: virtual time, one seed, a journal.
 
-Owns the time, the nodes and the journal; `fabric` has the links between them. Everything random comes from the seed:
-keys, ids, guest randomness, link delays, what faults draw. No clock, thread, socket or trio takes part, so the same
-seed writes the same journal, byte for byte; each line holds a hash of the bytes that moved, so it agrees only if all of
-the encryption and all guests do.
+This module owns the time, the nodes and the journal; `fabric` has the links between nodes. Everything random comes from
+the seed: keys, ids, guest randomness, link delays, what faults draw. No clock, thread, socket or trio is involved, so
+the same seed writes the same journal, byte for byte. Lines hold hashes of the bytes that moved: two journals agree only
+if all encryption and all guests agree.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from testnet.sim.programs import Programs
 __all__ = ["REGISTRAR", "LinkBehaviour", "NodeSpec", "SimNode", "Simulation", "SimulationError"]
 
 NOBODY = "-"
-"""In the journal: what happens to no node in particular."""
+"""The journal's word for what happens to no particular node."""
 
 MAX_AT_ONCE = 1_000_000
 """Things that happen while no time passes: more than that never end."""
@@ -54,45 +54,45 @@ class Simulation:
     def __init__(
         self, seed: int, engine: Engine | Programs, behaviour: LinkBehaviour | None = None, *, watches: bool = False
     ) -> None:
-        """`engine` must be replayable; `watches`: the journal has every step of every message."""
+        """`engine` must be deterministic; with `watches` the journal has every step of every message."""
         self.seed = seed
         self.now = 0.0
         self.journal: list[str] = []
         self.nodes: dict[str, SimNode] = {}
-        """By host: those that run."""
+        """The nodes that run, by host."""
         self.down: dict[str, SimNode] = {}
-        """By host: those that have crashed or left, as they were."""
+        """Nodes that have crashed or left, by host, as they were."""
         self.logs: defaultdict[str, list[str]] = defaultdict(list)
-        """By host: what all of them have logged."""
+        """What all nodes of a host have logged, by host."""
         self.boots: Counter[str] = Counter()
-        """By host: how often the node has booted before."""
+        """How often the node on each host has booted before."""
         self.clocks: defaultdict[str, float] = defaultdict(float)
-        """By host: seconds that its wall clock is ahead of the network's time."""
+        """Seconds that each host's wall clock is ahead of the network's time."""
         self.engine = engine
         self.watches = watches
         self._watch: Watch | None = None
         self.fabric = Fabric(self, behaviour or LinkBehaviour())
         self.contained: list[Unforeseen] | None = None
-        """What the nodes' own code has failed at; None: that ends the simulation, since it is to be found."""
+        """Failures of the nodes' own code; None: the first one ends the simulation, so that it is found."""
         self.deadline = math.inf
-        """Virtual seconds at which it is stopped."""
+        """Virtual seconds at which the simulation stops."""
         self.attackers: dict[str, SimAttacker] = {}
-        """By what they are called: those that are at it."""
+        """The hostile peers that are active, by name."""
         self._faults: dict[int, Fault] = {}
-        """By number: those that hold."""
+        """The faults that hold, by number."""
         self._numbers = count(1)
         self._alike: Counter[str] = Counter()
-        """By their words: how many faults there have been."""
+        """The number of faults so far, by their words."""
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = 0
         self._at_once = 0
-        """How many things have happened now."""
+        """The number of events at the present moment."""
         key = Identity(REGISTRAR, self.chance("key", REGISTRAR).randbytes(32))
         self.genesis = Genesis(REGISTRAR, key.public_key, REGISTRAR, PORT)
         self.add(REGISTRAR)
 
     def chance(self, *purpose: str) -> random.Random:
-        """A source of randomness of its own for each purpose, so that one does not shift another."""
+        """Return a source of randomness of its own for each purpose, so that one does not shift another."""
         return random.Random(f"{self.seed}/{'/'.join(purpose)}")
 
     # --- nodes ------------------------------------------------------------------------------------------------------
@@ -119,17 +119,17 @@ class Simulation:
         return node
 
     def crash(self, host: str) -> SimNode:
-        """The node ends as by kill -9, and its host lets its connections end; it may have ended before."""
+        """End the node as kill -9 does; its host ends its connections. The node may have ended before."""
         return self._end(host, "crashes")
 
     def leave(self, host: str) -> SimNode:
-        """The node ends in order, as by SIGTERM, which one that is paused hears when it goes on."""
+        """End the node in order, as SIGTERM does; a paused node ends when it is resumed."""
         self.resume(host)
         node = self.nodes.get(host)
         if node is not None:
             node.shut_down()
         if node is not self.nodes.get(host):
-            return self._node(host)  # it has crashed meanwhile, and may have booted again
+            return self._node(host)  # it has crashed meanwhile, and may run again
         return self._end(host, "leaves")
 
     def _end(self, host: str, how: str) -> SimNode:
@@ -146,12 +146,12 @@ class Simulation:
         return node
 
     def restart(self, host: str, version: int = VERSION) -> SimNode:
-        """The node crashes if it runs, and boots again with its key, its disk and its packages."""
+        """Crash the node if it runs, and boot it again with its key, its disk and its packages."""
         self.crash(host)
         return self.start(host, version)
 
     def start(self, host: str, version: int = VERSION) -> SimNode:
-        """The node boots again, if it does not run, with its key, its disk and its packages."""
+        """Boot the node again, if it does not run, with its key, its disk and its packages."""
         if host in self.nodes:
             return self.nodes[host]
         old = self.down.pop(host)
@@ -160,53 +160,54 @@ class Simulation:
         return self._begin(SimNode(self, spec, old.disk))
 
     def pause(self, host: str) -> None:
-        """The node does not run, as under SIGSTOP: whatever happens to it waits, and its host accepts connections."""
+        """Stop the node as SIGSTOP does: what happens to it waits, and its host accepts connections."""
         if host in self.nodes and not self.nodes[host].paused:
             self.note(host, "pauses")
             self.nodes[host].pause()
 
     def resume(self, host: str) -> None:
-        """It goes on, if it has not crashed meanwhile."""
+        """Let the node go on, if it has not crashed meanwhile."""
         if host in self.nodes and self.nodes[host].paused:
             self.note(host, "resumes")
             self.nodes[host].resume()
 
     def cut_power(self, host: str) -> None:
-        """Its machine says nothing from now on until it boots again, and what it has not synced is lost."""
+        """Cut the power of the node's machine until it boots again: it sends nothing, and loses what it has not
+        synced."""
         self.fabric.power_off(host)
         self.crash(host).disk.lose_unsynced()
 
     def step_clock(self, host: str, seconds: float) -> None:
-        """Its wall clock jumps."""
+        """Let the wall clock of a host jump."""
         self.clocks[host] += seconds
         if host in self.nodes:
             node = self.nodes[host]
             node.happens(node.clock_stepped)
 
     def wall_clock(self, host: str) -> float:
-        """What the clock of a host shows: seconds since 1970."""
+        """Return what the clock of a host shows, in seconds since 1970."""
         return self.now + self.clocks[host]
 
     def fill_disk(self, host: str) -> None:
-        """Its disk takes no more bytes."""
+        """Let the node's disk take no more bytes."""
         self._node(host).disk.full = True
 
     def free_disk(self, host: str) -> None:
-        """Its disk has the room that it has."""
+        """Give the node's disk its usual capacity again."""
         self._node(host).disk.full = False
 
     def impersonate(self, host: str, by: str) -> None:
-        """At `by` boots a node with the name and the packages of that of `host`, and another key."""
+        """Boot a node at `by` with the name and the packages of `host`, and another key."""
         self.boot(replace(self._node(host).spec, host=by, key=by, registers=False))
 
     def dismiss(self, host: str) -> None:
-        """The node is gone for ever; another one may come to its host."""
+        """End the impostor for good; another one may come to its host."""
         self.leave(host)
         del self.down[host]
         self.boots[host] += 1
 
     def attack(self, attack: Attack, by: str) -> None:
-        """A hostile peer that is called `by` begins with that: as much as shows what there is to see, and no more."""
+        """Start a hostile peer named `by`, just strong enough to show its effect."""
         registrar = attack.node == REGISTRAR
         order = Order(attack.behaviour, attack.node, ProcessId.parse(attack.process), MODEST, registrar)
         self.note(by, "boots")
@@ -214,30 +215,29 @@ class Simulation:
         self.attackers[by] = SimAttacker(self, by, order)
 
     def call_off(self, by: str) -> None:
-        """It leaves, with all of its connections."""
+        """Let the hostile peer leave, with all of its connections."""
         attacker = self.attackers.pop(by)
-        self.note(by, f"note {attacker.core.deeds.words()}")
+        self.note(by, f"note {attacker.core.counts.words()}")
         self.note(by, "leaves")
         attacker.end()
 
     def _node(self, host: str) -> SimNode:
-        """As it is, or as it was when it ended."""
+        """Return the node on a host, as it is or as it was when it ended."""
         return self.nodes.get(host) or self.down[host]
 
     def close(self) -> None:
-        """Give back what the guests of all nodes hold, which no garbage collector sees: gigabytes of addresses each."""
+        """Free what the guests of all nodes hold, which no garbage collector sees: gigabytes of address space each."""
         for node in (*self.nodes.values(), *self.down.values()):
             node.core.machine.close()
 
     # --- faults -----------------------------------------------------------------------------------------------------
 
     def apply(self, fault: Fault) -> AbstractContextManager[None]:
-        """The fault holds within this; several combine, the earliest judges first."""
+        """Hold the fault within a `with` block; several combine, and the earliest judges first."""
         return held(fault, self.inject, self.withdraw)
 
     def inject(self, fault: Fault) -> int:
-        """The fault holds from now on; its number, for `withdraw`. Raises SimulationError if it names a node that has
-        never been here."""
+        """Begin a fault and return its number for `withdraw`. Raises SimulationError if it names an unknown node."""
         missing = [name for name in nodes_of(fault) if name not in self.nodes and name not in self.down]
         if missing:
             raise SimulationError(f"{fault.words()}: there is no node {missing[0]}")
@@ -253,13 +253,14 @@ class Simulation:
         return number
 
     def _chance_of(self, fault: Fault) -> random.Random:
-        """The same whichever other faults there are, so that one that is left out of a plan changes no other."""
+        """Return the same source of randomness whichever other faults there are, so that leaving one out changes no
+        other."""
         words = fault.words()
         self._alike[words] += 1
         return self.chance("fault", words, str(self._alike[words]))
 
     def withdraw(self, number: int) -> None:
-        """It holds no longer."""
+        """End the fault of that number."""
         fault = self._faults.pop(number)
         self.note(NOBODY, fault_ends(number))
         if isinstance(fault, LinkFault):
@@ -276,12 +277,12 @@ class Simulation:
         self.run_until(lambda: all(node.ready and node.joined for node in nodes), self.now + deadline)
 
     def at(self, when: float, what: Callable[[], None]) -> None:
-        """Do something later."""
+        """Schedule `what` for the virtual time `when`."""
         self._sequence += 1
         heapq.heappush(self._heap, (when, self._sequence, what))
 
     def step(self) -> bool:
-        """Let the next thing happen; False: nothing will ever happen again."""
+        """Let the next event happen; return False if there is none left."""
         if not self._heap:
             return False
         when, _, what = heapq.heappop(self._heap)
@@ -299,49 +300,49 @@ class Simulation:
             raise OutOfTime(f"it was not over at its deadline, {self.deadline:g} s of virtual time")
 
     def run_until(self, done: Callable[[], bool], deadline: float) -> None:
-        """Let things happen until `done`; raises SimulationError at the virtual `deadline`."""
+        """Let events happen until `done`; raises SimulationError at the virtual `deadline`."""
         while not done():
             if not self._heap or self._heap[0][0] > deadline:
                 raise SimulationError(f"seed {self.seed}: not done at {self.now:.3f} s of virtual time")
             self.step()
 
     def rest(self, seconds: float) -> None:
-        """Let everything happen that happens within so many seconds from now."""
+        """Let all events of the next `seconds` happen."""
         end = self.now + seconds
         while self._heap and self._heap[0][0] <= end:
             self.step()
         self._check_deadline(end)
-        self.now = max(self.now, end)  # what has happened may have let time pass itself
+        self.now = max(self.now, end)  # an event may itself have let time pass
 
     def settle_instant(self) -> None:
-        """Let everything happen that happens before time passes."""
+        """Let all events happen that are due now."""
         self.rest(0.0)
 
     # --- journal ----------------------------------------------------------------------------------------------------
 
     def note(self, node: str, what: str) -> None:
-        """A line in the journal."""
+        """Write a line into the journal."""
         if not what.isprintable():
-            what = what.encode("unicode_escape").decode()  # what guests print may be anything; a line is a line
+            what = what.encode("unicode_escape").decode()  # a guest may print line breaks
         self.journal.append(f"{self.now:.9f} {node} {what}")
 
     def watch(self, watch: Watch) -> None:
-        """Have the invariants watched from now on: they raise Violation out of whatever lets time pass."""
+        """Check the invariants from now on; whatever lets time pass then raises Violation."""
         self._watch = watch
 
     def observe(self, node: SimNode, record: TraceRecord) -> None:
-        """A step of a message on a node."""
-        self.journal.append(f"{self.now:.9f} {node.host} {message(record)}")  # which is printable whatever it is about
+        """Take a step of a message on a node."""
+        self.journal.append(f"{self.now:.9f} {node.host} {message(record)}")  # its JSON is always printable
         if self._watch is not None:
             self._watch.see(node.life, record)
 
     def fail(self, node: SimNode, failure: Unforeseen) -> None:
-        """A node's own code has failed, which the node outlives; raises OwnFailure unless that is wanted."""
+        """Take a failure of a node's own code, which the node outlives; raises OwnFailure unless failures are kept."""
         self.note(node.host, f"fails: {failure.what}")
         if self.contained is None:
             raise OwnFailure("\n".join((f"{node.host} failed at {failure.what}:", *failure.traceback)))
         self.contained.append(failure)
 
     def digest(self) -> str:
-        """One number for the whole journal."""
+        """Return one hash of the whole journal."""
         return blake3("\n".join(self.journal).encode()).hexdigest()

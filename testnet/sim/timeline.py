@@ -1,4 +1,4 @@
-"""Virtual time, chance and the journal, as the parts of a simulation see them without knowing the whole."""
+"""Virtual time, randomness and the journal, as the parts of a simulation see them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Protocol
 
 
 class Timeline(Protocol):
-    """What every part of a simulation goes by; `simulation.Simulation` is the one that there is."""
+    """The time, the randomness and the journal of a simulation; `simulation.Simulation` implements it."""
 
     @property
     def now(self) -> float:
         """Virtual seconds since the simulation began."""
 
     def at(self, when: float, what: Callable[[], None]) -> None:
-        """Let something happen at a moment that is not over yet."""
+        """Schedule `what` for the virtual time `when`, which is not over yet."""
 
     def chance(self, *purpose: str) -> Random:
-        """A source of randomness of its own for each purpose, so that one does not shift another."""
+        """Return a source of randomness of its own for each purpose, so that one does not shift another."""
 
     def note(self, node: str, what: str) -> None:
         """Write a line into the journal."""

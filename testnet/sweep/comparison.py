@@ -11,26 +11,26 @@ LINES_AROUND = 3
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first one between two journals."""
+    """The first difference between two journals."""
 
     number: int
-    """Of the event, from 1."""
+    """The number of the event, from 1."""
     before: tuple[str, ...]
-    """The last events that are the same in both."""
+    """The last events that both have."""
     then: tuple[str, ...]
-    """What comes next in the first one; nothing: it is over."""
+    """The next events of the first journal; empty if it is over."""
     now: tuple[str, ...]
-    """In the second one."""
+    """The next events of the second journal."""
 
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """Yield lines for people."""
         yield from (f"  {line}" for line in self.before)
         yield from (f"- {line}" for line in self.then or ("(no more events)",))
         yield from (f"+ {line}" for line in self.now or ("(no more events)",))
 
 
 def first_difference(then: Sequence[str], now: Sequence[str]) -> Difference | None:
-    """Where the events of two runs part; None: they do not."""
+    """Return where the events of two runs first differ, or None."""
     for index, (old, new) in enumerate(zip_longest(then, now)):
         if old != new:
             around = slice(index, index + LINES_AROUND)

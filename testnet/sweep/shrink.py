@@ -1,8 +1,8 @@
 """Cuts a plan that fails down to what matters, by trying smaller ones (delta debugging).
 
-Pure: `smaller` yields a plan and is sent whether that one fails in the same way. It is given the best plan first, goes
-on from whatever fails, and ends when nothing that it knows to do makes the plan any smaller. The same answers lead to
-the same plans. See Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (2002).
+Pure: `smaller` yields a plan and is sent whether that plan fails in the same way. It goes on from each plan that fails,
+and ends when none of its changes makes the plan smaller. The same answers lead to the same plans. See Zeller and
+Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (2002).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHORTEST = 0.05
 
 
 def smaller(plan: Plan, least_nodes: int) -> Trial:
-    """Drop what can be dropped; make faults short and times round; see whether that lets more be dropped."""
+    """Drop what can be dropped, shorten faults and round times, and see whether that allows dropping more."""
     plan = yield from _drop(plan, least_nodes)
     plan = yield from _each_step(plan, _shorter)
     plan = yield from _each_step(plan, _rounder)
@@ -35,7 +35,7 @@ def smaller(plan: Plan, least_nodes: int) -> Trial:
 
 @dataclass(slots=True)
 class Shrinking:
-    """What has been found so far."""
+    """The state of a search."""
 
     best: Plan
     runs: int = 0
@@ -67,7 +67,7 @@ def shrink(
 
 
 def _drop(plan: Plan, least_nodes: int) -> Trial:
-    """Faults, elements of options, and nodes, until none of them can be left out."""
+    """Drop faults, elements of options, and nodes, until none of them can be left out."""
     while True:
         best = yield from _drop_faults(plan)
         best = yield from _drop_options(best)
@@ -100,8 +100,8 @@ def _drop_elements(plan: Plan, name: str, elements: list[object]) -> Trial:
 
 
 def _minimal(items: Sequence[T], make: Callable[[Sequence[T]], Plan]) -> Generator[Plan, bool, Sequence[T]]:
-    """Of `items`, a few of which none can be left out; larger pieces are tried first, the last ones before the first,
-    since what comes late matters least."""
+    """Return a few of `items` of which none can be left out; larger pieces are tried first, the last ones before the
+    first, since late things matter least."""
     size = len(items)
     while size:
         end = len(items)
@@ -115,7 +115,7 @@ def _minimal(items: Sequence[T], make: Callable[[Sequence[T]], Plan]) -> Generat
 
 
 def _drop_nodes(plan: Plan, least: int) -> Trial:
-    """Those that nothing in the plan is about, the last ones first."""
+    """Drop nodes that nothing in the plan concerns, the last ones first."""
     for name in reversed(plan.nodes):
         about = json.dumps([plan.options, [step.value() for step in plan.schedule]])
         if len(plan.nodes) > least and name not in about:
@@ -126,7 +126,7 @@ def _drop_nodes(plan: Plan, least: int) -> Trial:
 
 
 def _each_step(plan: Plan, change: Callable[[Step], Iterator[Step]]) -> Trial:
-    """Try what `change` makes of each fault, until one of it will do, and that again as long as it does."""
+    """Try the changes of each fault until one of them still fails, and repeat that as long as it succeeds."""
     for number in range(len(plan.schedule)):
         changed = True
         while changed:
@@ -141,7 +141,7 @@ def _each_step(plan: Plan, change: Callable[[Step], Iterator[Step]]) -> Trial:
 
 
 def _shorter(step: Step) -> Iterator[Step]:
-    """Half as long: without its second half, or its first one."""
+    """Yield the step at half its length: without its second half, or without its first one."""
     if step.until is not None and step.until - step.at >= 2 * SHORTEST:
         middle = round((step.at + step.until) / 2, 3)
         yield replace(step, until=middle)
@@ -149,7 +149,7 @@ def _shorter(step: Step) -> Iterator[Step]:
 
 
 def _rounder(step: Step) -> Iterator[Step]:
-    """With fewer digits, the fewest first; no shorter, so that it still holds when it matters."""
+    """Yield the step with fewer digits, the fewest first; never shorter, so that it still holds when it matters."""
     for scale in (10, 100):
         at = math.floor(step.at * scale) / scale
         until = None if step.until is None else math.ceil(step.until * scale) / scale

@@ -10,12 +10,12 @@ from testnet.sweep.verdict import Kind, Verdict
 from testnet.sweep.workers import Workers
 
 TICK_SECONDS = 0.25
-"""Between two looks at what has come."""
+"""Seconds between two looks for verdicts."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What a sweep has found so far."""
+    """The results of a sweep so far."""
 
     wanted: int
     """Seeds."""
@@ -28,14 +28,14 @@ class Tally:
         return self.passed + len(self.failures)
 
     def add(self, verdict: Verdict) -> None:
-        """One more."""
+        """Add a verdict."""
         if verdict.passed:
             self.passed += 1
         else:
             self.failures.append(verdict)
 
     def kinds(self) -> dict[Kind, list[Verdict]]:
-        """The failures that are likely to have one cause, by their seeds."""
+        """Group the failures that are likely to have one cause."""
         kinds: dict[Kind, list[Verdict]] = {}
         for verdict in sorted(self.failures, key=lambda verdict: verdict.plan.seed):
             kinds.setdefault(verdict.kind, []).append(verdict)
@@ -43,8 +43,8 @@ class Tally:
 
 
 def sweep(workers: Workers, plans: Iterator[Plan], tally: Tally, keep_going: bool, show: Callable[[], None]) -> None:
-    """Play the plans; without `keep_going` until one fails. What has begun by then is waited for, so that the failure
-    with the lowest seed is the same in every run. `show` is called at least four times a second."""
+    """Play the plans; without `keep_going` until one fails. Plans that have begun by then are finished, so that the
+    failure with the lowest seed is the same in every run. `show` is called at least four times a second."""
     more = True
     while more or workers.busy:
         while more and workers.free:

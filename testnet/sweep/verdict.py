@@ -1,4 +1,4 @@
-"""How one run went, in short, and whether another one went wrong in the same way."""
+"""The short result of a run, and whether another run failed in the same way."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TypeAlias
 from testnet.scenarios.scenario import Plan
 
 Kind: TypeAlias = tuple[str, str]
-"""Of a failure: its result, and what is left of its text when the particulars are gone."""
+"""The kind of a failure: its result, and its text without particulars."""
 
 DIED = "died"
-"""As a result: the process that ran it ended without a word."""
+"""A result: the process that ran the plan ended unexpectedly."""
 
 _CODE = re.compile(r"(G\d+): ")
 _PARTICULARS = re.compile(r"[0-9a-f]{8,}|\d+(\.\d+)?")
@@ -28,11 +28,11 @@ class Verdict:
     result: str
     """passed, violated, deadline, broken or died."""
     text: str
-    """What was violated, did not come to an end, or broke."""
+    """What was violated, did not end, or broke."""
     digest: str
     events: int
     seconds: float
-    """Of virtual time."""
+    """Seconds of virtual time."""
 
     @property
     def passed(self) -> bool:
@@ -41,12 +41,12 @@ class Verdict:
 
     @property
     def kind(self) -> Kind:
-        """The same for failures that are likely to have one cause."""
+        """The kind of a failure; equal kinds are likely to have one cause."""
         return self.result, kind_of_text(self.text, self.plan.nodes)
 
 
 def kind_of_text(text: str, nodes: Sequence[str]) -> str:
-    """A promise's number such as G5; else the first clause without numbers and names of nodes."""
+    """Return a promise's number such as G5, or the first clause without numbers and names of nodes."""
     code = _CODE.match(text)
     if code is not None:
         return code[1]

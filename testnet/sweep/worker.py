@@ -1,7 +1,7 @@
 """Plays plans, one after another, in a process of its own (`python -m nectar_node.base.program testnet.sweep.worker`).
 
-Each line of standard input is an order, {"plan": …, "journal": PATH or null}; each line of standard output tells how
-that went. It ends with its input, in the midst of a plan too. What has been compiled stays for the next plan.
+Each line of standard input is an order, {"plan": …, "journal": PATH or null}; each line of standard output is its
+verdict. The process ends with its input, even in the middle of a plan. Compiled programs stay for the next plan.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from testnet.sim.run import run
 
 def main() -> int:
     """Serve until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever gives the orders
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that gives the orders
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a scenario prints must not look like an answer
     orders: SimpleQueue[str] = SimpleQueue()
@@ -38,7 +38,7 @@ def main() -> int:
 def _listen(orders: SimpleQueue[str]) -> None:
     for line in sys.stdin:
         orders.put(line)
-    os._exit(0)  # whoever gave the orders has gone: what is in play is for nobody
+    os._exit(0)  # the process that gave the orders has gone: nobody wants the result
 
 
 def _play(order: dict[str, Any], programs: Programs) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Processes that play plans for us: see `worker`. What breaks one of them breaks neither us nor the others."""
+"""Processes that play plans for us (`worker`). A plan that breaks one of them breaks neither us nor the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from testnet.scenarios.scenario import Plan
 from testnet.sweep.verdict import DIED, Verdict
 
 _END_SECONDS = 2.0
-"""For a process to end by itself when it has nothing more to do."""
+"""Seconds for a process to end by itself when it has nothing more to do."""
 _TAIL_BYTES = 4096
 _COMMAND = (sys.executable, "-P", "-m", "nectar_node.base.program", "testnet.sweep.worker")
 
@@ -27,7 +27,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.plan: Plan | None = None
-        """What it plays now."""
+        """The plan that it plays now."""
         self._journal: Path | None = None
         self._errors = os.memfd_create("errors of a worker")
         # A process group of its own: Ctrl-C in a terminal reaches us alone, and we end it.
@@ -40,12 +40,12 @@ class Worker:
         )
 
     def fileno(self) -> int:
-        """Readable when there is a verdict, or none will ever come."""
+        """Return a descriptor that is readable when there is a verdict, or when none will ever come."""
         assert self.process.stdout is not None
         return self.process.stdout.fileno()
 
     def begin(self, plan: Plan, journal: Path | None = None) -> None:
-        """Have it play a plan, and write the journal to a file."""
+        """Begin a plan, and write its journal to a file."""
         self.plan, self._journal = plan, journal
         order = {"plan": plan.value(), "journal": None if journal is None else str(journal.resolve())}
         assert self.process.stdin is not None
@@ -54,8 +54,8 @@ class Worker:
             self.process.stdin.flush()
 
     def verdict(self) -> Verdict:
-        """Wait for how the plan went; a process that dies has the result DIED, and must be closed. Its journal has no
-        events, but the plan."""
+        """Wait for the verdict. A process that dies has the result DIED, and must be closed; its journal has no events,
+        but the plan."""
         assert self.process.stdout is not None
         assert self.plan is not None
         plan, self.plan = self.plan, None
@@ -77,7 +77,7 @@ class Worker:
         return f"the process that ran it ended with {end}" + (f": {lines[-1]}" if lines else "")
 
     def close(self) -> None:
-        """End it, in the midst of a plan too."""
+        """End the process, even in the middle of a plan."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         if self.plan is not None:
@@ -94,7 +94,7 @@ class Worker:
 
 
 class Workers:
-    """A few of them; leaving this context ends them all."""
+    """A few worker processes; leaving the context ends them all."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -112,12 +112,12 @@ class Workers:
 
     @property
     def busy(self) -> int:
-        """How many plans are being played."""
+        """Return how many plans are being played."""
         return len(self._busy)
 
     @property
     def free(self) -> bool:
-        """Whether `begin` can be called."""
+        """Return whether `begin` can be called."""
         return len(self._busy) < self._count
 
     def begin(self, plan: Plan, journal: Path | None = None) -> None:
@@ -128,7 +128,7 @@ class Workers:
         worker.begin(plan, journal)
 
     def verdicts(self, patience: float | None) -> list[Verdict]:
-        """Those that have come, or come within so many seconds; None: wait for one."""
+        """Return the verdicts that have come, or come within `patience` seconds; None: wait for one."""
         with selectors.DefaultSelector() as selector:
             for worker in self._busy:
                 selector.register(worker, selectors.EVENT_READ, worker)

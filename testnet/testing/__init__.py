@@ -1,1 +1,1 @@
-"""For people who test their own packages: the pytest plugin, and what its fixtures are made of; imports all labs."""
+"""Tests of one's own packages: the pytest plugin, and the parts of its fixtures; imports all labs."""

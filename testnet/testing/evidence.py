@@ -1,4 +1,4 @@
-"""What a test leaves behind: a journal in a file, properties for JUnit's XML, a section of the report if it fails."""
+"""The evidence of a test: a journal in a file, properties for JUnit's XML, and a section of the report if it fails."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from testnet.testing.networks import Run
 from testnet.testing.package_lab import PackageLab, Trouble
 
 FAILED = "failed"
-"""How a test ended that has failed for reasons of its own."""
+"""The result of a test that has failed for reasons of its own."""
 TAIL_LINES = 12
-"""Of the journal, in the report."""
+"""Lines of the journal in the report."""
 MAX_LINE = 160
 """Characters of one of these."""
 MAX_TEXT = 2000
@@ -30,19 +30,19 @@ MAX_TEXT = 2000
 MAX_WAITING = 5
 """Outstanding requests in the report."""
 _BYTES = ("sends", "disk")
-"""What the report leaves out of a journal: bytes that say nothing to people."""
+"""Events that the report leaves out: bytes say nothing to people."""
 
 
 @dataclass(slots=True)
 class Evidence:
-    """Of one test with one network."""
+    """The evidence of one test with one network."""
 
     test: str
-    """Its node id."""
+    """The node id of the test."""
     repeat: str
     """The command that runs it again."""
     journal: Path
-    """Where its journal is written, if it is."""
+    """The file of its journal, if it is kept."""
     seed: int
     level: Level
     run: Run
@@ -55,7 +55,7 @@ class Evidence:
     """A violation that the test has not met with: it has failed otherwise."""
 
     def finish(self) -> Violation | None:
-        """What does not hold, or has not held, now that the test has passed."""
+        """Raise Violation if an invariant does not hold, now that the test has passed."""
         try:
             self.run.finish()
         except Violation as violation:
@@ -64,7 +64,7 @@ class Evidence:
         return None
 
     def conclude(self, error: BaseException | None) -> None:
-        """The test is over, with `error` if it has failed."""
+        """End the test, with `error` if it has failed."""
         violations = [each for each in _leaves(error) if isinstance(each, Violation)] if error is not None else []
         if error is not None and not violations and (found := self.run.found()) is not None:
             self.unseen = str(found)
@@ -75,12 +75,12 @@ class Evidence:
             self.result, self.text = FAILED, f"{type(error).__name__}: {error}"[:MAX_TEXT]
 
     def lines(self) -> tuple[str, ...]:
-        """Of the journal."""
+        """Return the lines of the journal."""
         last = (f"{self.lab.now:.9f} {NOBODY} violation {self.text}",) if self.result == VIOLATED else ()
         return (*self.run.journal(), *last)
 
     def properties(self) -> list[tuple[str, object]]:
-        """For JUnit's XML."""
+        """Return the properties for JUnit's XML."""
         found: list[tuple[str, object]] = [
             ("nectar_level", self.level.value),
             ("nectar_seconds", round(self.lab.now, 9)),
@@ -97,7 +97,7 @@ class Evidence:
             self.written = True
 
     def section(self, error: BaseException | None) -> str:
-        """For people, when it has failed with `error`."""
+        """Return the section for people about a test that has failed with `error`."""
         trouble = self._trouble(error)
         now = trouble.moment.now if trouble else self.lab.now
         journal = self.run.journal(trouble.moment) if trouble else self.lines()
@@ -121,12 +121,12 @@ class Evidence:
 
 
 def digest(journal: Sequence[str]) -> str:
-    """One number for a whole journal."""
+    """Return one hash of a whole journal."""
     return blake3("\n".join(journal).encode()).hexdigest()
 
 
 def holding(journal: Sequence[str]) -> list[str]:
-    """The faults that hold at the end of a journal, in words."""
+    """Return the faults that hold at the end of a journal, in words."""
     faults: dict[int, str] = {}
     for line in journal:
         at, _, what = line.split(" ", 2)
@@ -140,7 +140,7 @@ def holding(journal: Sequence[str]) -> list[str]:
 
 
 def tail(journal: Sequence[str]) -> list[str]:
-    """The last lines of a journal that say something to people, as short as they can be."""
+    """Return the last lines of a journal that matter to people, shortened."""
     found: list[str] = []
     for line in reversed(journal):
         if len(found) == TAIL_LINES:
@@ -175,7 +175,7 @@ def _few(entries: Sequence[str]) -> list[str]:
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
-    """What came up: alone or, from a nursery, among others."""
+    """Yield the exceptions: one, or those of a nursery's group."""
     if isinstance(error, BaseExceptionGroup):
         return [leaf for each in error.exceptions for leaf in _leaves(each)]
     return [error]

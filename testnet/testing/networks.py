@@ -15,7 +15,7 @@ from testnet.model.invariants import Violation, Watch
 from testnet.model.lab import Lab, Level
 from testnet.real.nodes import namespaces
 from testnet.real.socket_lab import SocketLab, open_socket_lab
-from testnet.real.trace_check import Hindsight, look_back
+from testnet.real.trace_check import TraceCheck, check_traces
 from testnet.sim.programs import Programs
 from testnet.sim.run import finish
 from testnet.sim.sim_lab import SimLab
@@ -26,12 +26,12 @@ ANY_NODE = "any.nec"
 
 
 class Moment(NamedTuple):
-    """In a run."""
+    """A moment of a run."""
 
     now: float
-    """As the Lab says."""
+    """The time of the `Lab`."""
     events: int
-    """In the journal by then."""
+    """The length of the journal by then."""
 
 
 class Run(Protocol):
@@ -39,29 +39,29 @@ class Run(Protocol):
 
     @property
     def lab(self) -> Lab:
-        """What happens in it."""
+        """The lab of the run."""
 
     def check_package(self, folder: Path) -> None:
         """Raise NodeError if its processes cannot run there, as far as that is known beforehand."""
 
     def finish(self) -> None:
-        """The test has passed: raise Violation if something has not held, or does not hold at the end."""
+        """Raise Violation if an invariant has been broken, or does not hold at the end; the test has passed."""
 
     def found(self) -> Violation | None:
-        """What has not held so far, as far as it is known."""
+        """Return the violation so far, as far as it is known."""
 
     def outstanding(self) -> list[str]:
-        """Requests that have not ended yet, for people."""
+        """Return the requests that have not ended yet, for people."""
 
     def moment(self) -> Moment:
-        """Now."""
+        """Return the present moment."""
 
     def journal(self, until: Moment | None = None) -> Sequence[str]:
-        """A line for each event so far, or until then."""
+        """Return a line for each event so far, or until then."""
 
 
 class SimRun:
-    """In virtual time, with the invariants watched in every step of every message."""
+    """A run in virtual time, with the invariants watched in every step of every message."""
 
     def __init__(self, seed: int, programs: Programs) -> None:
         self._simulation = Simulation(seed, programs, watches=True)
@@ -71,11 +71,11 @@ class SimRun:
         self.lab = SimLab(self._simulation)
 
     def close(self) -> None:
-        """No node runs any more."""
+        """End all nodes."""
         self._simulation.close()
 
     def check_package(self, folder: Path) -> None:
-        """See `Run`."""
+        """Raise NodeError if its processes cannot run."""
         package = read_package(folder, ANY_NODE)
         for entry in package.entries:
             file = package.folder / entry.wasm_path.strip("/")
@@ -84,81 +84,82 @@ class SimRun:
             except OSError as error:
                 raise BadPackage(f"{file}, the code of {entry.process}, cannot be read: {error.strerror}.") from error
             except BadModule as error:
-                raise BadPackage(f"{file} is no process that can run here: {error}.") from error
+                raise BadPackage(f"{file} is not a process that can run here: {error}.") from error
 
     def finish(self) -> None:
-        """See `Run`."""
+        """Raise Violation if an invariant has been broken, or does not hold at the end."""
         if self._watch.found is not None:
             raise self._watch.found
         finish(self._simulation, self._watch)
 
     def found(self) -> Violation | None:
-        """See `Run`."""
+        """Return the violation so far."""
         return self._watch.found
 
     def outstanding(self) -> list[str]:
-        """See `Run`."""
+        """Return the requests that have not ended yet, for people."""
         return self._watch.outstanding()
 
     def moment(self) -> Moment:
-        """See `Run`."""
+        """Return the present moment."""
         return Moment(self.lab.now, len(self._simulation.journal))
 
     def journal(self, until: Moment | None = None) -> Sequence[str]:
-        """See `Run`."""
+        """Return a line for each event so far, or until then."""
         return self._simulation.journal[: None if until is None else until.events]
 
 
 class RealRun:
-    """On real nodes of this machine, in real time."""
+    """A run on real nodes of this machine, in real time."""
 
     def __init__(self, lab: SocketLab) -> None:
         self.lab = lab
-        self._known = (-1, Hindsight())
-        """How many bytes of traces there were, and what they tell."""
+        self._known = (-1, TraceCheck())
+        """The number of bytes of traces at the last check, and its result."""
 
     def check_package(self, folder: Path) -> None:
-        """See `Run`; whether its code can run the nodes say when they boot."""
+        """Raise NodeError if the package is invalid; nodes say at their boot whether its code can run."""
         read_package(folder, ANY_NODE)
 
     def finish(self) -> None:
-        """See `Run`; what nodes have not finished is not looked at, for they run on."""
-        hindsight = self._look_back()
-        if hindsight.watch.found is not None:
-            raise hindsight.watch.found
-        if hindsight.problem:
-            raise Violation(hindsight.problem)  # nobody can say that all holds
+        """Raise Violation if an invariant has been broken; unfinished requests are not counted, since the nodes run
+        on."""
+        check = self._check_traces()
+        if check.watch.found is not None:
+            raise check.watch.found
+        if check.problem:
+            raise Violation(check.problem)  # nobody can say that all holds
 
     def found(self) -> Violation | None:
-        """See `Run`."""
-        return self._look_back().watch.found
+        """Return the violation so far, as the traces show it."""
+        return self._check_traces().watch.found
 
     def outstanding(self) -> list[str]:
-        """See `Run`."""
-        return self._look_back().watch.outstanding()
+        """Return the requests that have not ended yet, for people."""
+        return self._check_traces().watch.outstanding()
 
     def moment(self) -> Moment:
-        """See `Run`."""
+        """Return the present moment."""
         return Moment(self.lab.now, len(self.lab.journal))
 
     def journal(self, until: Moment | None = None) -> Sequence[str]:
-        """See `Run`."""
+        """Return a line for each event so far, or until then."""
         done = self.lab.journal[: None if until is None else until.events]
-        seen = self._look_back().journal
+        seen = self._check_traces().journal
         if until is not None:
             seen = [line for line in seen if time_of(line) <= until.now]
         return sorted((*done, *seen), key=time_of)
 
-    def _look_back(self) -> Hindsight:
+    def _check_traces(self) -> TraceCheck:
         size = self.lab.traces.catch_up()
         if size != self._known[0]:
-            self._known = size, look_back(self.lab.traces, self.lab.running)
+            self._known = size, check_traces(self.lab.traces, self.lab.running)
         return self._known[1]
 
 
 @contextmanager
 def open_run(level: Level, seed: int, folder: Path, programs: Programs) -> Iterator[Run]:
-    """A network at this level, in which nothing runs yet, until the end of this."""
+    """Yield a network at this level, in which nothing runs yet."""
     if level is Level.SIMULATION:
         with closing(SimRun(seed, programs)) as run:
             yield run
@@ -168,5 +169,5 @@ def open_run(level: Level, seed: int, folder: Path, programs: Programs) -> Itera
 
 
 def unavailable(level: Level) -> str | None:
-    """Why there is no such network on this machine, in one sentence; None: there is."""
+    """Return in one sentence why there is no such network on this machine, or None."""
     return namespaces.unavailable() if level is Level.NAMESPACES else None

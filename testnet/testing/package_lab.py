@@ -21,7 +21,7 @@ from testnet.faults.draw import LINKS, NODES, Drawer, draw_schedule
 from testnet.faults.schedule import Schedule
 from testnet.model.fields import nodes_of
 from testnet.model.invariants import Violation
-from testnet.model.lab import READY_SECONDS, Asked, Json, NodePlan, Outcome, OutOfTime
+from testnet.model.lab import READY_SECONDS, Json, NodePlan, Outcome, OutOfTime, SentRequest
 from testnet.model.rule import Fault, NotAtThisLevel
 from testnet.runs.play import PlannedFaults
 from testnet.testing.networks import Moment, Run
@@ -45,7 +45,7 @@ class Trouble:
 
 
 def _plainly(method: Callable[P, R]) -> Callable[P, R]:
-    """What goes wrong in `method` is shown at the line of the test that has called it, and not how it came about."""
+    """Show errors of `method` at the line of the test that has called it, without their inner frames."""
 
     @functools.wraps(method)
     def call(*arguments: P.args, **named: P.kwargs) -> R:
@@ -76,12 +76,12 @@ class PackageLab:
         self._storms = count(1)
 
     def __repr__(self) -> str:
-        """For pytest, which shows it with a test that has failed."""
+        """Return a short text for pytest, which shows it with a failed test."""
         return f"<network of {', '.join(self._names) or 'no nodes'}, {self.lab.level.value}, seed {self.seed}>"
 
     @property
     def seed(self) -> int:
-        """What everything random comes from; on real nodes, as far as it can."""
+        """The number that everything random follows from; on real nodes, as far as possible."""
         return self.lab.seed
 
     @property
@@ -95,7 +95,7 @@ class PackageLab:
         return tuple(self._names)
 
     def chance(self, *purpose: str) -> Random:
-        """A source of randomness for the test itself, one for each purpose, from the seed."""
+        """Return a source of randomness for the test itself, one for each purpose, from the seed."""
         return self.lab.chance("test", *purpose)
 
     # --- nodes ------------------------------------------------------------------------------------------------------
@@ -115,46 +115,46 @@ class PackageLab:
 
     @_plainly
     def crash(self, name: str) -> None:
-        """The node ends as by kill -9."""
+        """End the node as kill -9 does."""
         self.lab.crash(self._known(name))
 
     @_plainly
     def leave(self, name: str) -> None:
-        """The node ends in order."""
+        """End the node in order."""
         self.lab.leave(self._known(name))
 
     @_plainly
     def start(self, name: str) -> None:
-        """The node boots again, if it does not run, with its key, disk and packages; waits until it is ready."""
+        """Boot the node again, if it does not run, with its key, disk and packages, and wait until it is ready."""
         self.lab.start(self._known(name))
         self.lab.wait(lambda: self.lab.ready(name), READY_SECONDS, f"the start of {name}")
 
     @_plainly
     def restart(self, name: str) -> None:
-        """`crash`, then `start`."""
+        """Crash the node, and start it again."""
         self.crash(name)
         self.start(name)
 
     @_plainly
     def pause(self, name: str) -> None:
-        """The node does nothing, as under SIGSTOP, until `resume`."""
+        """Stop the node, as SIGSTOP does, until `resume`."""
         self.lab.pause(self._known(name))
 
     @_plainly
     def resume(self, name: str) -> None:
-        """It goes on."""
+        """Let the node go on."""
         self.lab.resume(self._known(name))
 
     @_plainly
     def cut(self, name: str) -> None:
-        """All connections of the node break, for both ends; it may connect again at once."""
+        """Break all connections of the node, for both ends; it may connect again at once."""
         self.lab.cut(self._known(name))
 
     # --- faults -----------------------------------------------------------------------------------------------------
 
     @_plainly
     def apply(self, *faults: Fault) -> AbstractContextManager[None]:
-        """The faults hold within the block of a `with`. Raises NotAtThisLevel for one that cannot be injected here."""
+        """Hold the faults within the block of a `with`. Raises NotAtThisLevel for one that cannot be injected here."""
         self._check_nodes(faults)
         return self._applied(faults)
 
@@ -169,40 +169,40 @@ class PackageLab:
 
     @contextmanager
     def chaos(self, seconds: float = 20.0, drawers: Sequence[Drawer] = (*LINKS, *NODES)) -> Iterator[Schedule]:
-        """Faults that are drawn from the seed come and go, within so many seconds from now, or none at all; after the
-        block there are none, and every node runs. What is given is the schedule."""
+        """Let faults that are drawn from the seed come and go within so many seconds from now, or none at all. Yield
+        the schedule. After the block there are no faults, and every node runs."""
         __tracebackhide__ = True
         if len(self._names) < 2:
             raise BadInput("`chaos` is for networks of two nodes and more: boot them first.")
         schedule = draw_schedule(drawers, self._names, seconds, self.lab.chance("chaos", str(next(self._storms))))
-        with self.weather(schedule):
+        with self.faults(schedule):
             yield schedule
 
     @contextmanager
-    def weather(self, schedule: Schedule) -> Iterator[None]:
-        """The faults of a schedule come and go, their times counted from now; after the block there are none, and every
-        node runs."""
+    def faults(self, schedule: Schedule) -> Iterator[None]:
+        """Let the faults of a schedule come and go, their times counted from now. After the block there are none, and
+        every node runs."""
         __tracebackhide__ = True
         self._check_nodes([step.fault for step in schedule])
-        weather = PlannedFaults(self.lab)
+        planned = PlannedFaults(self.lab)
         for step in schedule:
-            weather.expect(step)
+            planned.expect(step)
         try:
             with self._remembering():
                 yield
         finally:
-            weather.clear(self._names)
+            planned.clear(self._names)
         self.wait(lambda: all(map(self.lab.ready, self._names)), READY_SECONDS, "the start of all nodes")
 
     @_plainly
     def inject(self, fault: Fault) -> int:
-        """The fault holds from now on; its number."""
+        """Begin the fault and return its number."""
         self._check_nodes((fault,))
         return self.lab.inject(fault)
 
     @_plainly
     def withdraw(self, number: int) -> None:
-        """It holds no longer."""
+        """End the fault of that number."""
         self.lab.withdraw(number)
 
     def at(self, seconds: float, what: Callable[[], None]) -> None:
@@ -223,8 +223,8 @@ class PackageLab:
     @_plainly
     def begin(
         self, node: str, target: str, body: Json, timeout: int = DEFAULT_TIMEOUT, blob: bytes | None = None
-    ) -> Asked:
-        """The same without waiting: `outcome` of what is returned is None until it is there."""
+    ) -> SentRequest:
+        """Send a request without waiting: `outcome` of the returned object is None until it is there."""
         self._check_request(node, target, body)
         return self.lab.begin(node, target, body, timeout, blob)
 
@@ -249,16 +249,16 @@ class PackageLab:
 
     @_plainly
     def received(self, node: str, name: str) -> bytes | None:
-        """The file that file_transfer of `node` has received; None: there is none."""
+        """Return the file that file_transfer of `node` has received, or None."""
         return self.lab.received(self._known(node), name)
 
     @_plainly
     def log(self, node: str) -> list[str]:
-        """What the node has logged, over all of its boots; what processes print is in it."""
+        """Return what the node has logged, over all of its boots; the output of processes is in it."""
         return self.lab.log(self._known(node))
 
     def note(self, text: str) -> None:
-        """Something for whoever reads the journal."""
+        """Write a remark into the journal."""
         self.lab.note(text)
 
     # --- what cannot be ---------------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ class PackageLab:
 
     def _check_new(self, name: str, others: Sequence[str]) -> None:
         if not is_node_name(name):
-            raise BadInput(f"{name!r} is no name of a node: give one such as one.nec.")
+            raise BadInput(f"{name!r} is not a node's name: give one such as one.nec.")
         if name in (*self._names, *others, REGISTRAR_NAME):
             raise BadInput(f"{name} is there already; `start` and `restart` boot it again.")
 
@@ -292,7 +292,7 @@ class PackageLab:
 
     @contextmanager
     def _remembering(self) -> Iterator[None]:
-        """Of an exception, remember when it came up, before the faults end that it leaves."""
+        """Remember when an exception came up, before the faults end that it leaves."""
         try:
             yield
         except BaseException as error:

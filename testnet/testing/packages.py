@@ -10,8 +10,8 @@ from testnet.model.lab import PACKAGES
 
 
 def find_package(named: str | Path, places: Sequence[Path]) -> Path:
-    """The folder of a package: a path, from the first of `places` that has it, or the name of one that comes with the
-    node. Raises BadInput."""
+    """Return the folder of a package: a path, from the first of `places` that has it, or the name of one that comes
+    with the node. Raises BadInput."""
     candidates = [place / named for place in places]
     if len(Path(named).parts) == 1:
         candidates.append(PACKAGES / named)
@@ -20,7 +20,7 @@ def find_package(named: str | Path, places: Sequence[Path]) -> Path:
             return folder.resolve()
     there = [folder for folder in candidates if folder.is_dir()]
     if there:
-        raise BadInput(f"{there[0]} is no package: it has no manifest.json, nor has a folder pkg in it.")
+        raise BadInput(f"{there[0]} is not a package: neither it nor a folder pkg in it has a manifest.json.")
     looked = " or ".join(dict.fromkeys(str(place) for place in places))
     raise BadInput(f"There is no package {str(named)!r} in {looked}{_shipped()}.")
 

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from testnet.testing.package_lab import PackageLab
 
 LEVELS = ("simulation", "loopback", "namespaces")
-"""See `testnet.model.lab.Level`, which is not imported for nothing."""
+"""The values of `testnet.model.lab.Level`, without the cost of importing it."""
 BOTH = ("simulation", "loopback")
-"""Where `nectar_lab` is, unless its test says otherwise."""
+"""The levels of `nectar_lab`, unless its test says otherwise."""
 MAX_SEEDS = 10_000
-"""Of one test."""
+"""The most seeds of one test."""
 MARKERS = (
     'nectar_level(*levels): where `nectar_lab` or `testnet` is: "simulation", "loopback", "namespaces"; with several '
     "the test runs at each of them.",
@@ -47,29 +47,29 @@ _IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the command line says."""
+    """The options of the command line."""
 
     seed: int | None
-    """Of every test; None: each has its own."""
+    """The seed of every test; None: each has its own."""
     base: int
-    """What those are derived from."""
+    """The number that these seeds follow from."""
     levels: tuple[str, ...]
     """At which tests are run; others are left out."""
     max_seconds: float
     journals: Path | None
-    """Where the journals of all tests are kept; None: of those that fail, each in its tmp_path."""
+    """The folder for the journals of all tests; None: only failed tests keep one, each in its tmp_path."""
 
 
 SETTINGS = pytest.StashKey[Settings]()
 EVIDENCE = pytest.StashKey[list["Evidence"]]()
-"""Of each network of a test, while there is one."""
+"""The evidence of each network of a test, while there is one."""
 
 
 # --- command line ---------------------------------------------------------------------------------------------------
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """See pytest."""
+    """Add the plugin's options (a hook of pytest)."""
     group = parser.getgroup("nectar", "networks of Nectar nodes")
     group.addoption("--nectar-seed", metavar="S", type=_seed, help="seed of every test, or `random` for new ones")
     group.addoption(
@@ -110,12 +110,12 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return seconds
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """See pytest; raises UsageError."""
+    """Read the plugin's options (a hook of pytest); raises UsageError."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     given = config.getoption("--nectar-seed")
@@ -129,7 +129,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _base(config: pytest.Config, given: object) -> int:
-    """Workers of pytest-xdist have it from the process that has started them, so that all collect the same."""
+    """Return the base of all seeds; workers of pytest-xdist take it from their starter, so that all collect the same
+    tests."""
     told: dict[str, Any] = getattr(config, "workerinput", {})
     if _BASE in told:
         return int(told[_BASE])
@@ -152,7 +153,7 @@ def _journals(config: pytest.Config) -> Path | None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """See pytest-xdist."""
+    """Pass the base of the seeds to a worker (a hook of pytest-xdist)."""
     node.workerinput[_BASE] = node.config.stash[SETTINGS].base
 
 
@@ -161,7 +162,8 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One item for each level and each seed; the seed is last, so that it can be taken off the name again."""
+    """Make one item for each level and seed (a hook of pytest); the seed comes last, so that it can be cut off the
+    name."""
     levels = _levels(metafunc.definition)
     if len(levels) > 1 or "nectar_lab" in metafunc.fixturenames:
         _parametrize(metafunc, "nectar_level", levels or BOTH, levels or BOTH)
@@ -180,7 +182,7 @@ def _parametrize(metafunc: pytest.Metafunc, fixture: str, values: Sequence[objec
 
 
 def _levels(item: pytest.Item) -> tuple[str, ...]:
-    """Those that the marker of a test names; raises CollectError."""
+    """Return the levels that the marker of a test names; raises CollectError."""
     marker = item.get_closest_marker("nectar_level")
     if marker is None:
         return ()
@@ -227,7 +229,7 @@ def _slow_seconds(item: pytest.Item, marker: pytest.Mark) -> float:
 
 
 def _used_levels(item: pytest.Item) -> set[str]:
-    """At which a test has a network; none: it has none."""
+    """Return the levels at which a test has a network; none: it has none."""
     fixtures: Sequence[str] = getattr(item, "fixturenames", ())
     used = {"simulation"} if "sim" in fixtures else set()
     parameters: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
@@ -241,7 +243,7 @@ def _used_levels(item: pytest.Item) -> set[str]:
 
 @pytest.fixture(scope="session")
 def nectar_programs() -> Programs:
-    """The processes of simulated nodes, compiled: once for all tests, and kept where nodes keep theirs."""
+    """The compiled processes of simulated nodes: one store for all tests, kept where nodes keep theirs."""
     from testnet.sim.programs import Programs
 
     return Programs()
@@ -266,8 +268,10 @@ def nectar_level(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def sim(request: pytest.FixtureRequest, nectar_seed: int, tmp_path: Path) -> Iterator[PackageLab]:
-    """A network in virtual time (`testnet.testing.package_lab.PackageLab`); nothing runs in it yet. The invariants are
-    watched, and when the test has passed no request may be outstanding that nobody waits for."""
+    """A network in virtual time (`testnet.testing.package_lab.PackageLab`), in which nothing runs yet.
+
+    The invariants are watched. When the test has passed, no request may be outstanding that nobody waits for.
+    """
     with _network(request, "simulation", nectar_seed, tmp_path) as lab:
         yield lab
 
@@ -276,9 +280,11 @@ def sim(request: pytest.FixtureRequest, nectar_seed: int, tmp_path: Path) -> Ite
 def testnet(
     request: pytest.FixtureRequest, nectar_level: str, nectar_seed: int, tmp_path: Path
 ) -> Iterator[PackageLab]:
-    """The same on real nodes, each an OS process of this machine, which end with the test. They are on loopback, unless
-    the test's marker says otherwise. When the test has passed, the invariants are looked for in their traces. It
-    blocks: in an async test call it in a thread."""
+    """A network of real nodes, each a process of this machine, which end with the test.
+
+    They are on loopback, unless the test's marker says otherwise. When the test has passed, the invariants are checked
+    in their traces. The fixture blocks: in an async test, call it in a thread.
+    """
     if nectar_level == "simulation":
         pytest.fail("the fixture testnet is on real nodes: take sim or nectar_lab for a simulation", pytrace=False)
     with _network(request, nectar_level, nectar_seed, tmp_path) as lab:
@@ -289,8 +295,8 @@ def testnet(
 def nectar_lab(
     request: pytest.FixtureRequest, nectar_level: str, nectar_seed: int, tmp_path: Path
 ) -> Iterator[PackageLab]:
-    """A network at each level that the test's marker names, one after the other; without a marker in a simulation and
-    on loopback."""
+    """A network at each level that the test's marker names, one after the other; by default in a simulation and on
+    loopback."""
     with _network(request, nectar_level, nectar_seed, tmp_path) as lab:
         yield lab
 
@@ -317,12 +323,14 @@ def _journal_path(config: pytest.Config, item: pytest.Item, usual: Path) -> Path
     kept = config.stash[SETTINGS].journals
     if kept is None:
         return usual
-    digest = hashlib.blake2s(item.nodeid.encode()).hexdigest()[:8]  # what the name leaves out may be all that differs
+    digest = hashlib.blake2s(item.nodeid.encode()).hexdigest()[
+        :8
+    ]  # two names may differ only in what the file's name leaves out
     return kept / f"{_IN_NAMES.sub('-', item.nodeid)[:150]}-{digest}-{usual.name}"
 
 
 def _repeat(item: pytest.Item, seed: int) -> str:
-    """The command, as it is to be typed where this one was."""
+    """Return the command that repeats the test, to be typed in the same folder."""
     file, colons, rest = seeds.without_index(item.nodeid).partition("::")
     with_path = os.path.relpath(item.path, item.config.invocation_params.dir) if colons else file
     return f"pytest {shlex.quote(with_path + colons + rest)} --nectar-seed {seed}"
@@ -333,7 +341,7 @@ def _repeat(item: pytest.Item, seed: int) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """When the test itself has passed, the invariants have their say, while its network is still there."""
+    """Check the invariants when the test itself has passed, while its network is still there."""
     __tracebackhide__ = True
     result = yield
     for evidence in item.stash.get(EVIDENCE, ()):
@@ -346,7 +354,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Evidence goes into files, properties and, if the test has failed, the report."""
+    """Write the evidence into files, properties and, if the test has failed, the report."""
     found = item.stash.get(EVIDENCE, [])
     error = None if call.excinfo is None or call.excinfo.errisinstance(pytest.skip.Exception) else call.excinfo.value
     if found and (call.when == "call" or error is not None):
@@ -355,7 +363,7 @@ def pytest_runtest_makereport(
     if report.failed:
         report.sections.extend(("nectar", evidence.section(error)) for evidence in found)
     if call.when == "teardown":
-        found.clear()  # whole networks, which nobody needs any more
+        found.clear()  # frees whole networks
     return report
 
 

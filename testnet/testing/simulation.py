@@ -1,4 +1,4 @@
-"""A network in virtual time for one example of a test that runs many: what the fixture `sim` is for one test."""
+"""A network in virtual time for one example of a test that runs many, as the fixture `sim` is for one test."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from testnet.testing.package_lab import PackageLab
 
 @contextmanager
 def simulation(programs: Programs, seed: int = 0, folders: tuple[Path, ...] = ()) -> Iterator[PackageLab]:
-    """A network in which nothing runs yet. `programs`: the fixture `nectar_programs`, so that processes are compiled
-    once. `folders`: where packages are looked for; none: where pytest was started. Raises Violation at the end if an
-    invariant does not hold."""
+    """Yield a network in which nothing runs yet. `programs` is the fixture `nectar_programs`, so that processes are
+    compiled once. Packages are looked for in `folders`; by default where pytest was started. Raises Violation at the
+    end if an invariant does not hold."""
     with open_run(Level.SIMULATION, seed, Path(), programs) as run:
         yield PackageLab(run, folders or (Path.cwd(),))
         run.finish()

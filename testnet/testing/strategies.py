@@ -1,6 +1,6 @@
-"""Schedules of faults for tests that use Hypothesis: drawn by it, and shrunk by it.
+"""Schedules of faults for tests with Hypothesis, which draws and shrinks them.
 
-Needs Hypothesis, which is no dependency of the project. A schedule shrinks to fewer faults, then to earlier and rounder
+Needs Hypothesis, which the project does not depend on. A schedule shrinks to fewer faults, then to earlier and rounder
 times, then to the first of the nodes and of the values that `testnet.faults.draw` draws.
 """
 
@@ -22,11 +22,11 @@ except ImportError as error:
 T = TypeVar("T")
 
 TENTHS = 10
-"""Of a second: the grain of times, so that people can read them."""
+"""The grain of times, in tenths of a second, so that people can read them."""
 
 
 class _Choices:
-    """What a drawer asks of a source of randomness, each choice made by Hypothesis: the first alternative is the
+    """A source of randomness for drawers, in which Hypothesis makes each choice; the first alternative is the
     simplest."""
 
     def __init__(self, draw: st.DrawFn) -> None:
@@ -49,8 +49,8 @@ def schedules(
     until: float = 20.0,
     most: int = MAX_DRAWN,
 ) -> st.SearchStrategy[Schedule]:
-    """Up to `most` faults of these kinds (drawers of `testnet.faults.draw`) between these nodes, all over when `until`
-    seconds have passed. Raises BadInput for fewer than two nodes, no kind, or less than a second."""
+    """Draw up to `most` faults of these kinds (drawers of `testnet.faults.draw`) between these nodes, all over when
+    `until` seconds have passed. Raises BadInput for fewer than two nodes, no kind, or less than a second."""
     if len(nodes) < 2 or not kinds or until < 1.0:
         raise BadInput("`schedules` needs two nodes or more, a kind of fault or more, and a second or more.")
     return _schedules(tuple(nodes), tuple(kinds), until, most)
@@ -58,7 +58,7 @@ def schedules(
 
 @st.composite
 def _schedules(draw: st.DrawFn, nodes: Sequence[str], kinds: Sequence[Drawer], until: float, most: int) -> Schedule:
-    # Not `lists`: Hypothesis leaves the simplest fault beside the one that matters now and then.
+    # Not `lists`: with it Hypothesis sometimes keeps a simplest fault beside the one that matters.
     count = draw(st.integers(0, most))
     return ordered([draw(_steps(nodes, kinds, until)) for _ in range(count)])
 

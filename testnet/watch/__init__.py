@@ -1,1 +1,1 @@
-"""How a running testnet is: what is seen of it, what follows from that, and a screen of it."""
+"""The state of a running testnet: snapshots, figures that follow from them, and a screen."""

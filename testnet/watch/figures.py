@@ -1,4 +1,4 @@
-"""What follows from the looks of the last seconds: rates, what has come to pass lately, and since when. Pure."""
+"""Figures that follow from the snapshots of the last seconds: rates, recent events, and since when. Pure."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _WORKER = re.compile("@[0-9]+:")
 
 @dataclass(frozen=True, slots=True)
 class NodeFigures:
-    """One node."""
+    """The figures of one node."""
 
     look: NodeLook
     since: float
     """Seconds that it has been in its state."""
     since_at_least: bool
-    """It was so when it was first looked at."""
+    """Whether the state is at least that old: the node had it when it was first looked at."""
     per_second: float | None
     """Messages handed to its processes; None: not known."""
     lately: Mapping[str, int]
-    """What was counted in the last seconds, by `COUNTS`."""
+    """Increases in the last seconds, by `COUNTS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkFigures:
-    """Between two nodes, both ways."""
+    """The figures between two nodes, both ways."""
 
     ends: tuple[str, str]
     there: float | None
@@ -61,7 +61,7 @@ class ErrorFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All that there is to say."""
+    """The figures of a testnet."""
 
     picture: Picture
     nodes: tuple[NodeFigures, ...]
@@ -76,10 +76,10 @@ class History:
 
     _pictures: deque[Picture] = field(default_factory=deque)
     _states: dict[str, tuple[State, float, bool]] = field(default_factory=dict)
-    """By node: since when, and whether it was so from the first look on."""
+    """By node, since when it has its state, and whether it had it from the first snapshot on."""
 
     def add(self, picture: Picture) -> Figures:
-        """What follows with this one as the latest."""
+        """Add a snapshot and return the figures that follow."""
         self._pictures.append(picture)
         while self._pictures[0].at < picture.at - LATELY and len(self._pictures) > 2:
             self._pictures.popleft()
@@ -120,8 +120,8 @@ class History:
 
 
 def gained(looks: list[NodeLook], key: str) -> int:
-    """How much a count of a node has grown from the first to the last of its looks, of which all since its last boot
-    count; what it counted in an earlier life does not."""
+    """Return how much a node's count has grown from the first to the last of its snapshots; after a reboot only the
+    count of the new boot is included."""
     last = looks[-1]
     known = [each for each in looks if key in each.counts and each.boot]
     if not known or not last.boot:
@@ -131,7 +131,7 @@ def gained(looks: list[NodeLook], key: str) -> int:
 
 
 def per_second(looks: list[NodeLook], key: str) -> float | None:
-    """How fast it grows; None where that is not known, or the node has booted meanwhile."""
+    """Return how fast a count grows, or None if that is not known or the node has booted meanwhile."""
     looks = [each for each in looks if key in each.counts and each.boot == looks[-1].boot]
     if len(looks) < 2 or (seconds := looks[-1].at - looks[0].at) <= 0:
         return None
@@ -142,7 +142,7 @@ Seen = tuple[float, dict[Link, LinkCounts]]
 
 
 def bytes_per_second(looks: list[Seen], link: Link) -> float | None:
-    """How many bytes pass; None where that is not known."""
+    """Return how many bytes pass in a second, or None if that is not known."""
     looks = [(at, links) for at, links in looks if at >= looks[-1][0] - RATE_SECONDS]
     if len(looks) < 2 or (seconds := looks[-1][0] - looks[0][0]) <= 0:
         return None
@@ -150,13 +150,13 @@ def bytes_per_second(looks: list[Seen], link: Link) -> float | None:
 
 
 def _grown(looks: list[Seen], link: Link, key: str) -> int:
-    """A link that is not there yet counts from 0."""
+    """Return the growth of a count; a link that is not there yet counts from 0."""
     first, last = looks[0][1].get(link), looks[-1][1].get(link)
     return (getattr(last, key) if last else 0) - (getattr(first, key) if first else 0)
 
 
 def kinds(faults: Iterable[Row], link: Link) -> tuple[str, ...]:
-    """The faults that hold on `link` or on the way back, as far as they are faults of links."""
+    """Return the faults of links that hold on `link` or in the other direction."""
     found = [str(row.get("kind")) for row in faults if _covers(row, link)]
     return tuple(dict.fromkeys(kind.rpartition(":")[2] for kind in found))
 
@@ -174,7 +174,8 @@ def _covers(row: Row, link: Link) -> bool:
 
 
 def errors(letters: Iterable[Letter]) -> list[ErrorFigures]:
-    """Those alike together, the newest first. Processes that are named by a number, as workers are, are alike."""
+    """Return the errors, equal ones together, the newest first. Processes that are named by a number, as workers are,
+    count as equal."""
     found: dict[tuple[str, str, str, str], ErrorFigures] = {}
     for each in letters:
         letter = replace(each, source=_WORKER.sub("@…:", each.source), target=_WORKER.sub("@…:", each.target))

@@ -35,7 +35,7 @@ MAX_LETTERS = 2000
 
 
 class Pollers:
-    """What the threads have seen last."""
+    """The latest results of all polling threads."""
 
     def __init__(self, network: LocalNetwork, interval: float) -> None:
         """Look every `interval` seconds."""
@@ -63,7 +63,7 @@ class Pollers:
         self._over.set()
 
     def picture(self) -> Picture:
-        """What there is now; nodes that have come are looked at from now on."""
+        """Return the present snapshot; new nodes are polled from now on."""
         names = self._follow_new()
         with self._lock:
             nodes = tuple(self._nodes[name] for name in names if name in self._nodes)
@@ -116,7 +116,7 @@ class NodePoller:
         """Number of the next dead letter."""
 
     def look(self) -> tuple[NodeLook, list[Letter]]:
-        """How it is now, and its dead letters since the last look."""
+        """Return the node's state, and its dead letters since the last call."""
         pid = self._folder.owner()
         if pid is None:
             return self._see(State.DOWN, None), []
@@ -160,7 +160,7 @@ class NodePoller:
 
 
 def look_at_links(network: LocalNetwork) -> LinksLook:
-    """How the links are now."""
+    """Return the state of the links."""
     links = LinksProcess(network)
     pid = links.pid
     if pid is None:

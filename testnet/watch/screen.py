@@ -30,19 +30,19 @@ _STYLES = {
 }
 _NEWS, _FAULT = "yellow", "magenta"
 _MANY = 1 << 20
-"""Rows, where there is no end of room."""
+"""The number of rows when height is unlimited."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Of a section."""
+    """A column of a section."""
 
     heading: str
     worth: int = 9
-    """Those that are worth least are left out first where there is no room; nothing of worth 9 is."""
+    """The priority: columns of the lowest worth are left out first when space is short, and those of worth 9 never."""
     right: bool = True
     cut: bool = False
-    """It gives way to the others."""
+    """Whether it shrinks before others do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ _ERRORS = (
 
 
 def screen(figures: Figures, folder: str, width: int, height: int | None) -> Group:
-    """What fits into `width` columns and `height` lines (None: as many as there are)."""
+    """Return what fits into `width` columns and `height` lines (None: unlimited)."""
     sections = [
         Section(_NODES, list(map(_node, by_need(figures.nodes, height))), 6),
         Section(_LINKS, list(map(_link, busiest(figures.links, height))), 3),
@@ -98,9 +98,13 @@ def screen(figures: Figures, folder: str, width: int, height: int | None) -> Gro
         Section(_ERRORS, list(map(_error, figures.errors)), 2),
     ]
     sections = [each for each in sections if each.rows]
-    while len(sections) > 1 and _room(sections, height) < sum(min(each.least, len(each.rows)) for each in sections):
+    while len(sections) > 1 and _row_count(sections, height) < sum(
+        min(each.least, len(each.rows)) for each in sections
+    ):
         sections.pop()
-    lines = share(_room(sections, height), [len(each.rows) for each in sections], [each.least for each in sections])
+    lines = share(
+        _row_count(sections, height), [len(each.rows) for each in sections], [each.least for each in sections]
+    )
     parts: list[RenderableType] = [_title(figures, folder)]
     for section, count in zip(sections, lines, strict=True):
         parts += [Text("")] if section is not sections[0] else []
@@ -108,39 +112,40 @@ def screen(figures: Figures, folder: str, width: int, height: int | None) -> Gro
     return Group(*parts)
 
 
-def _room(sections: Sequence[Section], height: int | None) -> int:
-    """Lines for the rows of these: there is a title, headings, and empty lines between."""
+def _row_count(sections: Sequence[Section], height: int | None) -> int:
+    """Return the number of lines for rows: the rest are titles, headings, and empty lines."""
     return _MANY if height is None else max(1, height - 2 * len(sections))
 
 
-def share(room: int, wanted: Sequence[int], least: Sequence[int]) -> list[int]:
-    """How many of `room` lines each section gets: the first ones their least first, then all in turn what they want."""
+def share(space: int, wanted: Sequence[int], least: Sequence[int]) -> list[int]:
+    """Return how many of `space` lines each section gets: first the minimum of each, in order, then what they want, in
+    turn."""
     given: list[int] = []
     for want, few in zip(wanted, least, strict=True):
-        given.append(max(0, min(want, few, room - sum(given))))
-    while sum(given) < min(room, sum(wanted)):
+        given.append(max(0, min(want, few, space - sum(given))))
+    while sum(given) < min(space, sum(wanted)):
         for number, want in enumerate(wanted):
-            if given[number] < want and sum(given) < room:
+            if given[number] < want and sum(given) < space:
                 given[number] += 1
     return given
 
 
 def by_need(nodes: Sequence[NodeFigures], height: int | None) -> list[NodeFigures]:
-    """In their order if all are likely to fit; else those that do not run first, then the busiest."""
+    """Return the nodes in their order if all are likely to fit; else those that do not run first, then the busiest."""
     if height is None or len(nodes) <= height // 3:
         return list(nodes)
     return sorted(nodes, key=lambda node: (node.look.state is State.RUNNING, -magnitude(node.per_second)))
 
 
 def busiest(links: Sequence[LinkFigures], height: int | None) -> list[LinkFigures]:
-    """In their order if all are likely to fit; else those with faults first, then the busiest."""
+    """Return the links in their order if all are likely to fit; else those with faults first, then the busiest."""
     if height is None or len(links) <= height // 4:
         return list(links)
     return sorted(links, key=lambda link: (not link.faults, -max(magnitude(link.there), magnitude(link.back))))
 
 
 def magnitude(rate: float | None) -> int:
-    """So coarse that those about as busy do not change places at each look."""
+    """Return a coarse figure, so that links of about the same traffic do not change places each time."""
     return int(rate or 0.0).bit_length()
 
 
@@ -234,7 +239,7 @@ def _rate(value: float | None) -> Text:
 
 
 def short(number: float) -> str:
-    """A count or a rate in at most five characters: 7, 950, 12.3k, 4.1M."""
+    """Return a count or a rate in at most five characters: 7, 950, 12.3k, 4.1M."""
     if abs(number) < 999.5:
         return f"{number:.0f}"
     steps = min(3, int(math.log10(abs(number) * 1.0005) / 3))
@@ -244,7 +249,7 @@ def short(number: float) -> str:
 
 
 def _table(section: Section, width: int, lines: int) -> list[RenderableType]:
-    """Headings, and so many lines, the last of which tells of rows for which there is no place."""
+    """Return headings and `lines` lines, the last of which tells how many rows are hidden."""
     hidden = len(section.rows) - lines
     rows = section.rows[: lines - 1] if hidden > 0 else section.rows
     shown = fitting(section.columns, rows, width)
@@ -259,12 +264,12 @@ def _table(section: Section, width: int, lines: int) -> list[RenderableType]:
     return [table, Text(f"and {hidden + 1} more", "dim")] if hidden > 0 else [table]
 
 
-def fitting(columns: Sequence[Column], rows: Sequence[Sequence[Text]], room: int) -> list[int]:
-    """The numbers of the columns that are shown."""
+def fitting(columns: Sequence[Column], rows: Sequence[Sequence[Text]], space: int) -> list[int]:
+    """Return the numbers of the columns that are shown."""
     shown = list(range(len(columns)))
     needs = [_need(column, [row[number] for row in rows]) for number, column in enumerate(columns)]
     needs = [min(need, _LEAST_CELL) if column.cut else need for need, column in zip(needs, columns, strict=True)]
-    while sum(needs[number] + _GAP for number in shown) - _GAP > room:
+    while sum(needs[number] + _GAP for number in shown) - _GAP > space:
         least = min(shown, key=lambda number: columns[number].worth)
         if columns[least].worth == 9:
             break
@@ -272,10 +277,10 @@ def fitting(columns: Sequence[Column], rows: Sequence[Sequence[Text]], room: int
     return shown
 
 
-def widths(columns: Sequence[Column], rows: Sequence[Sequence[Text]], room: int) -> list[int]:
-    """Of the columns: what they need, less what those that give way can give, the widest of them first."""
+def widths(columns: Sequence[Column], rows: Sequence[Sequence[Text]], space: int) -> list[int]:
+    """Return the widths of the columns: what they need, less what the shrinking ones can give, the widest first."""
     found = [_need(column, [row[number] for row in rows]) for number, column in enumerate(columns)]
-    over = sum(found) + _GAP * (len(found) - 1) - room
+    over = sum(found) + _GAP * (len(found) - 1) - space
     giving = [number for number, column in enumerate(columns) if column.cut]
     while over > 0 and giving and found[most := max(giving, key=found.__getitem__)] > _LEAST_CELL:
         found[most] -= 1

@@ -1,4 +1,4 @@
-"""What is seen of a testnet at one moment. Pure."""
+"""The state of a testnet at one moment. Pure."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ COUNTS = ("messages", "answered", "offline", "timeout", "dead_letters")
 
 
 class State(enum.StrEnum):
-    """How a node is."""
+    """The state of a node."""
 
     RUNNING = "running"
     STARTING = "starting"
-    """It runs, and cannot be asked yet."""
+    """The node runs, and cannot be asked yet."""
     PAUSED = "paused"
     SILENT = "silent"
-    """It runs, and does not answer in time."""
+    """The node runs, and does not answer in time."""
     DOWN = "down"
 
 
 @dataclass(frozen=True, slots=True)
 class NodeLook:
-    """One node."""
+    """The snapshot of one node."""
 
     at: float
     """Seconds on this computer's clock."""
@@ -36,15 +36,15 @@ class NodeLook:
     state: State
     pid: int | None = None
     boot: str = ""
-    """Another one for each boot; empty where it has not said."""
+    """An id of the boot; empty if the node has not told it."""
     uptime: float | None = None
     """Seconds since its boot."""
     processes: int | None = None
     outstanding: int | None = None
     peers: tuple[str, ...] = ()
-    """Those that it is connected to."""
+    """The peers that it is connected to."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """By `COUNTS`; what an older node does not count is missing."""
+    """Counts by `COUNTS`; those that an older node does not have are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class Letter:
     """A dead letter (G16)."""
 
     time: str
-    """As ISO 8601."""
+    """The time in ISO 8601."""
     node: str
-    """That could not deliver it."""
+    """The node that could not deliver it."""
     source: str
     target: str
     reason: str
@@ -62,19 +62,19 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class LinkCounts:
-    """One direction between two nodes."""
+    """The counts of one direction between two nodes."""
 
     source: str
     target: str
     bytes: int
     connections: int
-    """That `source` has dialed."""
+    """Connections that `source` has dialed."""
     resets: int
 
 
 @dataclass(frozen=True, slots=True)
 class LinksLook:
-    """What stands between the nodes."""
+    """The snapshot of the links."""
 
     at: float
     state: str
@@ -87,7 +87,7 @@ class LinksLook:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All that was seen last."""
+    """The latest snapshot of everything."""
 
     at: float
     nodes: tuple[NodeLook, ...] = ()
@@ -97,7 +97,7 @@ class Picture:
 
 
 def decode_status_untrusted(at: float, name: str, answer: Row) -> NodeLook:
-    """What a node says of itself; what is not as it should be is missing."""
+    """Decode a node's status; malformed parts are missing."""
     peers = [each for each in _rows(answer.get("peers")) if each.get("state") == "up"]
     uptime = answer.get("uptime")
     return NodeLook(
@@ -115,7 +115,7 @@ def decode_status_untrusted(at: float, name: str, answer: Row) -> NodeLook:
 
 
 def decode_letters_untrusted(node: str, answer: Row) -> list[Letter]:
-    """The dead letters in the answer to `errors`."""
+    """Decode the dead letters in the answer to `errors`."""
     return [
         Letter(str(row.get("time")), node, str(row.get("source")), str(row.get("target")), str(row.get("reason")))
         for row in _rows(answer.get("errors"))
@@ -123,7 +123,7 @@ def decode_letters_untrusted(node: str, answer: Row) -> list[Letter]:
 
 
 def decode_links_untrusted(at: float, pid: int | None, faults: Row, statistics: Row) -> LinksLook:
-    """What the links say of themselves."""
+    """Decode the status of the links."""
     links = tuple(
         LinkCounts(
             str(row.get("source")),

@@ -15,7 +15,7 @@ from net.base.limits import KEEPALIVE_SECONDS, PING_SECONDS, RECOVERY_SECONDS
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
 from testnet.faults.unsynced import Unsynced
-from testnet.model.lab import Asked, Lab, Level, NodePlan
+from testnet.model.lab import Lab, Level, NodePlan, SentRequest
 from testnet.model.where import Where
 from testnet.real.socket_lab import open_socket_lab
 from testnet.sim.sim_lab import SimLab
@@ -57,7 +57,9 @@ def boot(lab: Lab, known: tuple[str, ...]) -> None:
 def all_told(lab: Lab, names: tuple[str, ...]) -> dict[str, Told]:
     """Ask all of these at once, and wait for all outcomes."""
     began = lab.now
-    asked: dict[str, Asked] = {n: lab.begin(ASKS, f"{n}@hello:hello:sys", {"Greet": "x"}, PATIENCE) for n in names}
+    asked: dict[str, SentRequest] = {
+        n: lab.begin(ASKS, f"{n}@hello:hello:sys", {"Greet": "x"}, PATIENCE) for n in names
+    }
     told: dict[str, Told] = {}
 
     def look() -> bool:

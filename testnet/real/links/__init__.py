@@ -1,4 +1,4 @@
-"""The links between real nodes: proxies that know who dials whom, and carry out what faults say.
+"""The links between real nodes: proxies that know who dials whom, and apply faults.
 
 `rules`: the faults that hold now; `stream`: one direction of a connection; `fabric`: all connections of a testnet;
 `thread`: for programs without an event loop; `process`, `python -m testnet.real.links FOLDER`: a process of its own

@@ -1,4 +1,4 @@
-"""A testnet's network on loopback: taken while its links run, and remembered in its folder."""
+"""A testnet's network on loopback: claimed while its links run, and remembered in its folder."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ from testnet.real.nodes.addresses import Allocation, LoopbackNetwork, Place, dec
 LINKS_FOLDER = "links"
 _PLACES_FILE = "places.json"
 _MAX_FILE_BYTES = 1 << 17
-"""Of MAX_NODES names, each as long as one can be."""
+"""The largest file: MAX_NODES names of the greatest length."""
 _ATTEMPTS = 16
 
 
 def links_folder(folder: Path) -> NodeFolder:
-    """Where the links of the testnet in `folder` have their lock, their control socket and their log."""
+    """Return the folder where the links of the testnet in `folder` have their lock, control socket and log."""
     return NodeFolder(folder / LINKS_FOLDER)
 
 
 @contextmanager
 def claim(folder: Path) -> Iterator[Allocation]:
-    """The network of the testnet in `folder` is this process's until the end of this; raises CannotListen and
-    BadFolder."""
+    """Hold the network of the testnet in `folder` for this process; raises CannotListen and BadFolder."""
     own_files.make_folder(links_folder(folder).path)
     known = read(folder)
     networks = [LoopbackNetwork.of(folder, number) for number in range(_ATTEMPTS)] if known is None else [known.network]
@@ -39,7 +38,7 @@ def claim(folder: Path) -> Iterator[Allocation]:
 
 
 def read(folder: Path) -> Allocation | None:
-    """What is remembered; raises BadFolder if that is damaged. None: nothing."""
+    """Return what is remembered, or None; raises BadFolder if that is damaged."""
     path = links_folder(folder).path / _PLACES_FILE
     try:
         return decode_allocation_untrusted(json.loads(own_files.read(path, _MAX_FILE_BYTES)))
@@ -50,8 +49,8 @@ def read(folder: Path) -> Allocation | None:
 
 
 def allot(folder: Path, allocation: Allocation, name: str) -> Place:
-    """The place of the node `name` in the testnet in `folder`, remembered; raises BadInput if there is none left, and
-    CannotListen if it cannot be remembered."""
+    """Return the place of the node `name` in the testnet in `folder`, and remember it; raises BadInput if none is left,
+    and CannotListen if it cannot be remembered."""
     known = name in allocation.names
     place = allocation.place(name)
     if not known:

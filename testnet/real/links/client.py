@@ -1,4 +1,4 @@
-"""How the command line starts the links of a testnet, and asks them."""
+"""The client of the links: starts their process, and sends it commands."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class LinksProcess:
 
     @property
     def pid(self) -> int | None:
-        """Its process id; None: it does not run."""
+        """Return its process id, or None if it does not run."""
         return links_folder(self.network.folder).owner()
 
     def start(self, lifeline: int | None = None) -> bool:
-        """Start it if it does not run; whether it was started. It, and the nodes that it starts, end with `lifeline`
-        (`testnet.real.lifeline`), if they are given one. Raises CannotStart."""
+        """Start the process if it does not run, and return whether it was started. It, and the nodes that it starts,
+        end with `lifeline` (`testnet.real.lifeline`), if there is one. Raises CannotStart."""
         if self.pid is not None:
             return False
         folder = links_folder(self.network.folder)
@@ -58,18 +58,18 @@ class LinksProcess:
         return True
 
     def stop(self) -> str | None:
-        """End it; "stopped" or "killed". None: it did not run."""
+        """End the process; return "stopped" or "killed", or None if it did not run."""
         folder = links_folder(self.network.folder)
         return launch.stop([folder]).get(folder.path.name)
 
     def connect(self, name: str) -> Place:
-        """The place of the node `name`, which others reach from now on; raises NodeError."""
+        """Return the place of the node `name`, which others reach from now on; raises NodeError."""
         answer = self.ask("add", name=name)
         host, port = answer["front"]
         return Place(answer["host"], answer["port"], (host, port))
 
     def ask(self, command: str, **arguments: object) -> Row:
-        """What it answers; raises NotRunning with what to do, and as `ControlClient.request`."""
+        """Send a command and return the answer; raises NotRunning with what to do, and as `ControlClient.request`."""
         try:
             client = ControlClient.connect(_NAME, links_folder(self.network.folder))
         except OSError as error:
@@ -78,7 +78,7 @@ class LinksProcess:
             return client.request(command, patience=FAULT_TIMEOUT, **arguments)
 
     def why_not(self) -> str:
-        """Why nobody can be asked, and what to do, as a sentence."""
+        """Return why the links cannot be asked, and what to do, as a sentence."""
         up, down = self.network.command("testnet up"), self.network.command("testnet down")
         if (pid := self.pid) is not None:
             return f"The links run as process {pid} but do not answer: see {links_folder(self.network.folder).log}."
@@ -93,7 +93,7 @@ class LinksProcess:
         )
 
     def left(self) -> list[str]:
-        """The nodes that run and that others are told to reach through the links."""
+        """Return the running nodes that others are told to reach through the links."""
         allocation = read(self.network.folder)
         if allocation is None:
             return []

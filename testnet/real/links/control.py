@@ -33,18 +33,18 @@ from testnet.real.links.fabric import Links
 from testnet.real.nodes.addresses import Allocation, Place
 
 MAX_LINE_BYTES = 1 << 16
-"""One request."""
+"""The longest request."""
 MAX_FAULTS = 256
-"""That hold at the same time."""
+"""The most faults that hold at the same time."""
 MAX_SECONDS = 1e6
-"""For which a fault can be asked for."""
+"""The longest time of a fault."""
 
 Row = dict[str, object]
 Asked = dict[str, Any]
 
 
 class Refused(NodeError):
-    """The network's: this fault cannot be injected here."""
+    """A fault cannot be injected here."""
 
 
 @dataclass(slots=True)
@@ -52,10 +52,10 @@ class _Held:
     number: int
     fault: Fault
     until: float | None
-    """Of trio's clock."""
+    """The end, by trio's clock."""
 
     def row(self, failed: str | None) -> Row:
-        """`failed`: why it does nothing any more."""
+        """Return the fault as a row. `failed`: why it does nothing any more."""
         left = None if self.until is None else round(max(0.0, self.until - trio.current_time()), 3)
         words = self.fault.words()
         return {
@@ -68,7 +68,7 @@ class _Held:
 
 
 class LinksControl:
-    """The commands."""
+    """The commands of the links."""
 
     def __init__(
         self, links: Links, nodes: Callable[[Callable[[str], Place]], Nodes], folder: Path, allocation: Allocation
@@ -93,13 +93,13 @@ class LinksControl:
         }
 
     def connected(self, send: Callable[[bytes], Awaitable[None]]) -> None:
-        """See `Answering`."""
+        """Do nothing: the links send no messages of their own."""
 
     def forget(self, client: None) -> None:
-        """See `Answering`."""
+        """Do nothing: clients have no state."""
 
     async def answer_untrusted(self, client: None, line: bytes) -> Row:
-        """See `Answering`."""
+        """Answer one request."""
         try:
             asked = request_untrusted(line)
             command = self._commands.get(str(asked.get("command")))
@@ -127,12 +127,13 @@ class LinksControl:
     async def _on_add(self, asked: Asked) -> Row:
         name = asked.get("name")
         if not isinstance(name, str) or not is_node_name(name):
-            raise BadInput(f"name is the name of a node, such as a.nec, and not {shown(name)}.")
+            raise BadInput(f"name must be the name of a node, such as a.nec, and not {shown(name)}.")
         place = self.connect(name)
         return {"host": place.host, "port": place.port, "front": list(place.front)}
 
     def connect(self, name: str) -> Place:
-        """The place of the node `name`, for which the links listen from now on; raises CannotListen, BadInput."""
+        """Return the place of the node `name`, for which the links listen from now on; raises CannotListen,
+        BadInput."""
         place = claim.allot(self._folder, self._allocation, name)
         try:
             self._links.add(name, place)

@@ -1,8 +1,8 @@
-"""(trio) Where others dial one node: open as long as they are not all to be refused.
+"""(trio) The listening socket before one node: open unless all dials are to be refused.
 
-Whoever has connected to the links cannot be refused any more, only reset. So the operating system refuses: while nobody
-listens behind the door, and while a fault has everybody's dials refused, the links do not listen either. A listening
-socket cannot tell who dials before it has accepted; dials that only some are refused are reset.
+A connection that the links have accepted can only be reset, not refused. So the operating system refuses: the links do
+not listen while the node itself does not listen, and while a fault refuses all dials. A listening socket cannot tell
+who dials before it has accepted; if only some dials are refused, these are reset.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from testnet.real.links.rules import Rules
 from testnet.real.nodes.addresses import Place
 
 _LOOK_SECONDS = 0.05
-"""Between two looks whether a node that was down listens again, or a door can be opened."""
+"""Seconds between two checks whether a node that was down listens again, or a door can be opened."""
 
 
 class Door:
-    """Of the node `name`, which is at `place`."""
+    """The door before the node `name`, which is at `place`."""
 
     def __init__(self, name: str, place: Place, rules: Rules, enter: Callable[[socket.socket, str], None]) -> None:
         """Open, unless `rules` refuse everybody; `enter` is given each connection, and the host that it comes from.
@@ -38,23 +38,23 @@ class Door:
         self.look()
 
     def look(self) -> None:
-        """Open or close it as the rules want it now."""
+        """Open or close the door as the rules demand now."""
         if self._rules.refuse(self._name):
             self._close()
         elif not self._is_vacant or self._rules.concern(self._name):
             self._open()
 
     def occupy(self, place: Place) -> None:
-        """The node is at `place`, and may listen there: a dial will tell."""
+        """Note that the node is at `place`, and may listen there: a dial will tell."""
         self._place = place
         self._arrivals += 1
         self._is_vacant = False
         self.look()
 
     async def dial(self, source: str | None) -> socket.socket:
-        """A connection to the node, from the host `source` if that is not None; raises OSError.
+        """Return a connection to the node, from the host `source` if that is not None; raises OSError.
 
-        If nobody is there, the door is closed, unless a fault says what becomes of dials.
+        If nobody listens there, the door is closed, unless a fault decides what becomes of dials.
         """
         arrivals = self._arrivals
         try:
@@ -66,7 +66,7 @@ class Door:
             raise
 
     async def serve(self) -> None:
-        """Let others in, whenever it is open; runs for ever."""
+        """Accept connections whenever the door is open; runs for ever."""
         try:
             while True:
                 if self._listener is None:

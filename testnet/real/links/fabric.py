@@ -1,4 +1,4 @@
-"""(trio) All links of a testnet: addresses say who dials whom, and the faults what becomes of it."""
+"""(trio) All links of a testnet: addresses tell who dials whom, and the faults what becomes of it."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ from testnet.real.nodes.addresses import Place
 
 _DROPPED_BYTES = 1 << 16
 _GONE_LOOK_SECONDS = 0.5
-"""Between two looks whether a dial that waits has been given up: it costs a descriptor."""
+"""Seconds between two checks whether a waiting dial has been given up: each costs a descriptor."""
 
 
 class Links:
-    """Made by `open_links`."""
+    """All links of a testnet; made by `open_links`."""
 
     def __init__(self, nursery: trio.Nursery, seed: int) -> None:
-        """Listens and forwards in `nursery`; the chance of each fault follows from `seed` and its number."""
+        """Listen and forward in `nursery`; the chance of each fault follows from `seed` and its number."""
         began = trio.current_time()
         self.counts: defaultdict[Link, Counts] = defaultdict(Counts)
-        """By link, in the order in which they were first used."""
+        """Counts by link, in the order in which they were first used."""
         self._nursery = nursery
         self._seed = seed
         self._rules = Rules(lambda: trio.current_time() - began)
         self._doors: dict[str, Door] = {}
-        """By the node's name."""
+        """Doors by the node's name."""
         self._names: dict[str, str] = {}
-        """By host."""
+        """Names of nodes by host."""
         self._open: set[Connection] = set()
         self._numbers = itertools.count(1)
         self._fault_numbers = itertools.count(1)
 
     @property
     def open_connections(self) -> int:
-        """How many there are."""
+        """Return the number of open connections."""
         return len(self._open)
 
     def add(self, name: str, place: Place) -> None:
-        """The node `name` is at `place`, and may be dialed from now on. Raises OSError if that cannot be."""
+        """Note that the node `name` is at `place`, and may be dialed from now on. Raises OSError if that cannot be."""
         if name in self._doors:
             self._doors[name].occupy(place)
         else:
@@ -60,7 +60,7 @@ class Links:
         self._names[place.host] = name
 
     def apply(self, fault: Fault) -> int:
-        """`fault` holds on the links from now on, if it says anything of links; its number."""
+        """Begin `fault` on the links, if it concerns links, and return its number."""
         number = self.reserve()
         if isinstance(fault, LinkFault):
             self._rules.add(number, fresh(fault), Random(f"{self._seed} {number}"))
@@ -68,20 +68,20 @@ class Links:
         return number
 
     def reserve(self) -> int:
-        """A number for a fault that is not carried out here."""
+        """Return a number for a fault that is not applied here."""
         return next(self._fault_numbers)
 
     def remove(self, number: int) -> None:
-        """That fault holds no longer."""
+        """End the fault of that number."""
         self._rules.remove(number)
         self._look()
 
     def failed(self, number: int) -> str | None:
-        """Why that fault says nothing any more; None: it has not failed."""
+        """Return why that fault has failed, or None."""
         return self._rules.failed.get(number)
 
     def cut(self, where: Where) -> int:
-        """Reset all connections there; how many."""
+        """Reset all connections of these links, and return how many."""
         found = [connection for connection in self._open if where.covers(connection.link)]
         for connection in found:
             self.counts[connection.link].resets += 1
@@ -89,7 +89,7 @@ class Links:
         return len(found)
 
     def statistics(self) -> list[dict[str, str | int]]:
-        """The counts of each link that has been used."""
+        """Return the counts of each link that has been used."""
         return [{"source": link.source, "target": link.target, **asdict(it)} for link, it in self.counts.items()]
 
     def _look(self) -> None:
@@ -124,7 +124,7 @@ class Links:
             self._open.discard(connection)
 
     async def _dial(self, client: socket.socket, host: str, link: Link) -> socket.socket | None:
-        """The connection to the target; None: there is none, and `client` knows, if it is to know."""
+        """Return the connection to the target, or None if there is none; `client` knows by then, if it is to know."""
         changes = self._rules.changes
         dialed = await self._allowed(client, Dialing(link, 0.0))
         if dialed is None:
@@ -140,7 +140,7 @@ class Links:
         return None
 
     async def _allowed(self, client: socket.socket, event: Event) -> Judgement | None:
-        """Wait until `event` happens; None: it never does, or `client` has given up."""
+        """Wait until `event` happens and return the verdict, or None if it never happens or `client` has given up."""
         judgement = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_until_gone, client, nursery.cancel_scope)
@@ -162,7 +162,8 @@ class Links:
 
 
 def _as_source(host: str) -> str | None:
-    """On loopback whoever is dialed sees the host that has dialed; elsewhere nobody can take another's address."""
+    """Return the source address of a dial. On loopback the target sees the host that has dialed; elsewhere nobody can
+    take another's address."""
     return host if host.startswith("127.") else None
 
 
@@ -175,7 +176,7 @@ async def _until_gone(client: socket.socket, waiting: trio.CancelScope) -> None:
 
 
 async def _ignore(client: socket.socket) -> None:
-    """Take what it sends, until it gives up."""
+    """Read and drop what the client sends, until it gives up."""
     dropped = memoryview(bytearray(_DROPPED_BYTES))
     with suppress(OSError):
         while await sockets.receive_into(client, dropped):
@@ -184,7 +185,7 @@ async def _ignore(client: socket.socket) -> None:
 
 @asynccontextmanager
 async def open_links(seed: int = 0) -> AsyncIterator[Links]:
-    """Links without a node, until the end of this."""
+    """Yield links without a node."""
     async with trio.open_nursery() as nursery:
         links = Links(nursery, seed)
         yield links

@@ -1,4 +1,4 @@
-"""The links of nodes that have hosts of their own: network namespaces, and the links in the hub between them."""
+"""The links of nodes on hosts of their own: network namespaces, and the links in the hub between them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ from testnet.real.nodes.namespaces import HUB, Namespaces
 
 @dataclass(slots=True)
 class HostLinks:
-    """See `testnet.real.socket_lab.RealLinks`. What cuts off one node from all others pulls its cable."""
+    """Links between hosts, as `testnet.real.socket_lab.RealLinks`. A fault that cuts off one node from all others pulls
+    its cable."""
 
     hosts: Namespaces
     links: ThreadedLinks
     _places: dict[str, Place] = field(default_factory=dict)
     _pulled: Counter[str] = field(default_factory=Counter)
-    """How many faults have pulled the cable of a host."""
+    """The number of faults that have pulled the cable of a host."""
     _cables: dict[int, str] = field(default_factory=dict)
-    """By the fault's number: whose cable it has pulled."""
+    """By the fault's number, the host whose cable it has pulled."""
 
     def connect(self, name: str) -> Place:
-        """The place of the node `name`, which others reach from now on; its host is made if there is none."""
+        """Return the place of the node `name`, which others reach from now on; its host is made if there is none."""
         place = self._places.get(name)
         if place is None:
             host, front = self.hosts.add(name), (self.hosts.add_hub_address(), FRONT_PORT)
@@ -39,7 +40,7 @@ class HostLinks:
         return place
 
     def apply(self, fault: Fault) -> int:
-        """`Links.apply`."""
+        """Begin `fault`, on the links or by pulling a cable, and return its number."""
         host = cut_off(fault)
         if host is None or host not in self._places:
             return self.links.apply(fault)
@@ -50,7 +51,7 @@ class HostLinks:
         return number
 
     def remove(self, number: int) -> None:
-        """`Links.remove`."""
+        """End the fault of that number."""
         host = self._cables.pop(number, None)
         if host is None:
             self.links.remove(number)
@@ -60,12 +61,12 @@ class HostLinks:
             self.hosts.bring_up(host)
 
     def cut(self, where: Where) -> int:
-        """`Links.cut`."""
+        """Reset all connections of these links, and return how many."""
         return self.links.cut(where)
 
 
 def cut_off(fault: Fault) -> str | None:
-    """The node that this fault cuts off from all others; None: it does something else."""
+    """Return the node that this fault cuts off from all others, or None."""
     match fault:
         case Partition(where) | BlackHole(where) if where.both and len(where.names) == 1:
             return where.names[0]
@@ -76,6 +77,6 @@ def cut_off(fault: Fault) -> str | None:
 
 @contextmanager
 def run_host_links(seed: int = 0) -> Iterator[HostLinks]:
-    """Links in a hub of their own, until the end of this; raises NoNamespaces."""
+    """Yield links in a hub of their own; raises NoNamespaces."""
     with Namespaces() as hosts, run_links(seed, lambda: hosts.enter(HUB)) as links:
         yield HostLinks(hosts, links)

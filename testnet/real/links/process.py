@@ -1,6 +1,6 @@
 """(trio) The process that runs the links of a testnet on loopback, beside its nodes.
 
-It outlives any of them, and ends with the testnet. What it is asked is the business of `control`.
+It outlives any node, and ends with the testnet. `control` has its commands.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from testnet.real.nodes.processes import NodeProcesses
 
 @dataclass(frozen=True, slots=True)
 class Descriptors:
-    """What whoever has started the process has given to it."""
+    """Descriptors that the starter has passed to the process."""
 
     ready: int | None
-    """See `launch.spawn`."""
+    """The pipe for the message of readiness (`launch.spawn`)."""
     line: int | None
     """A lifeline (`nectar_node.base.lifeline`), for the nodes that are started here too."""
 
@@ -46,7 +46,7 @@ def run(folder: Path, given: Descriptors) -> None:
     if given.line is not None:
         lifeline.hold(given.line)
         if lifeline.has_ended(given.line):
-            return  # before anything is made that nobody would remove
+            return  # before making anything that nobody would remove
     place = links_folder(folder)
     own_files.make_folder(place.path)
     lock = place.acquire()

@@ -1,4 +1,4 @@
-"""(trio) The faults of links that hold now, and the waiting for that to change."""
+"""(trio) The faults of links that hold now, and waiting for changes."""
 
 from __future__ import annotations
 
@@ -33,54 +33,54 @@ E = TypeVar("E", bound=Event)
 
 
 class Rules:
-    """Numbered in the order in which they began, which is the order in which they are asked."""
+    """Faults numbered in the order in which they began, which is the order in which they judge."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock`: seconds since the network began."""
         self._clock = clock
         self._rules: dict[int, Rule] = {}
         self._on: dict[Link, tuple[Rule, ...]] = {}
-        """Those about a link, as far as somebody has asked."""
+        """Rules by link, for the links that have been asked about."""
         self._changed = trio.Event()
         self.failed: dict[int, str] = {}
         """Why those say nothing any more that have failed; the network does not fail with them."""
         self.changes = 0
-        """How often other rules have held than before."""
+        """The number of changes so far."""
 
     def add(self, number: int, fault: LinkFault, chance: Random) -> None:
-        """`fault` holds from now on; it has `chance` for itself."""
+        """Begin `fault`, which has `chance` for itself."""
         self._rules[number] = Rule(fault, chance)
         self._change()
 
     def remove(self, number: int) -> None:
-        """It holds no longer, if it did."""
+        """End the fault of that number, if it holds."""
         self.failed.pop(number, None)
         if self._rules.pop(number, None) is not None:
             self._change()
 
     def on(self, link: Link) -> tuple[Rule, ...]:
-        """The rules that say anything about `link`."""
+        """Return the rules that concern `link`."""
         rules = self._on.get(link)
         if rules is None:
             rules = self._on[link] = tuple(rule for rule in self._rules.values() if _where(rule.fault).covers(link))
         return rules
 
     def concern(self, target: str) -> bool:
-        """Whether any of them says anything about a link to `target`."""
+        """Return whether any rule concerns a link to `target`."""
         return any(_leads_to(_where(rule.fault), target) for rule in self._rules.values())
 
     def refuse(self, target: str) -> bool:
-        """Whether whoever dials `target` is refused at once: the first of them that says anything of that, says so."""
+        """Return whether all dials of `target` are refused at once: the first rule that concerns them says so."""
         about = (rule.fault for rule in self._rules.values() if _leads_to(_where(rule.fault), target))
         first = next(about, None)
         return isinstance(first, Refusal) and first.where.covers(Link(ANY, target))
 
     async def changed(self) -> None:
-        """Wait until others hold than now."""
+        """Wait until the rules change."""
         await self._changed.wait()
 
     async def decide(self, event: Event) -> Judgement:
-        """What becomes of `event`, once it need not wait any more."""
+        """Return the judgement of `event`, once it need not wait any more."""
         first = self._clock()
         while True:
             try:
@@ -95,7 +95,7 @@ class Rules:
                 await self._until_sent_again(first, event)
 
     async def _until_sent_again(self, first: float, event: Event) -> None:
-        """The network may be well again, and whoever has sent `event` does not know."""
+        """Wait until TCP sends `event` again: the network may work before, but its sender does not know."""
         pause = DIAL_SECONDS if isinstance(event, Dialing | Answering) else DATA_SECONDS
         now = self._clock()
         await trio.sleep(sent_again(first, now, pause) - now)

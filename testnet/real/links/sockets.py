@@ -20,18 +20,18 @@ _PAUSE = 0.05
 _BIND_ADDRESS_NO_PORT = 24
 """IP_BIND_ADDRESS_NO_PORT of Linux: the port is chosen with the target in mind, so that there are enough of them."""
 _ARRIVAL_PAUSES = (0.001,) * 10 + (0.01,) * 100
-"""Seconds between two looks whether all has arrived, of which nobody tells."""
+"""Seconds between two checks whether all has arrived, since no event tells."""
 
 
 def listen(endpoint: tuple[str, int]) -> socket.socket:
-    """A listening socket; raises OSError."""
+    """Return a listening socket; raises OSError."""
     listener = socket.create_server(endpoint, backlog=_BACKLOG)
     listener.setblocking(False)
     return listener
 
 
 async def accept(listener: socket.socket) -> tuple[socket.socket, str]:
-    """The next connection, and the host it comes from; those that broke meanwhile are passed over. Raises OSError when
+    """Return the next connection and the host it comes from, and skip those that broke meanwhile. Raises OSError when
     `listener` is closed."""
     while listener.fileno() >= 0:
         await _readable(listener)
@@ -47,7 +47,7 @@ async def accept(listener: socket.socket) -> tuple[socket.socket, str]:
 
 
 async def connect(endpoint: tuple[str, int], source: str | None) -> socket.socket:
-    """A connection to `endpoint`, from the host `source` if that is not None; raises OSError."""
+    """Return a connection to `endpoint`, from the host `source` if that is not None; raises OSError."""
     connection = socket.socket()
     try:
         _prepare(connection)
@@ -71,7 +71,7 @@ def _prepare(connection: socket.socket) -> None:
 
 
 async def receive_into(source: socket.socket, buffer: memoryview) -> int:
-    """As recv_into; raises OSError."""
+    """Read as recv_into does; raises OSError."""
     while True:
         await _readable(source)
         try:
@@ -81,7 +81,7 @@ async def receive_into(source: socket.socket, buffer: memoryview) -> int:
 
 
 async def send_all(sink: socket.socket, data: bytes | memoryview) -> None:
-    """All of `data`; raises OSError."""
+    """Send all of `data`; raises OSError."""
     left = memoryview(data)
     while left:
         try:

@@ -25,7 +25,7 @@ from testnet.real.links import sockets
 from testnet.real.links.rules import Rules
 
 BUFFER_BYTES = 1 << 20
-"""Of one direction: so large that turns of the event loop cost little beside the copying."""
+"""The buffer of one direction: so large that turns of the event loop cost little compared with copying."""
 PIECE_BYTES = 1 << 16
 """The most that is judged at once, some four records of a session."""
 MAX_LATE_BYTES = 4 << 20
@@ -34,12 +34,12 @@ MAX_LATE_BYTES = 4 << 20
 
 @dataclass(slots=True)
 class Counts:
-    """What has happened on one link."""
+    """Counts of one link."""
 
     bytes: int = 0
     """Passed on."""
     connections: int = 0
-    """That its source has dialed."""
+    """Connections that its source has dialed."""
     resets: int = 0
     """Connections that ended abruptly for its target, by a fault or since its source has done so."""
     delayed: int = 0
@@ -47,7 +47,7 @@ class Counts:
 
 
 class End(Enum):
-    """What follows on some bytes."""
+    """The end of a direction, after some bytes."""
 
     NONE = auto()
     CLOSE = auto()
@@ -63,7 +63,7 @@ class _Piece(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Direction:
-    """From `source` to `sink`."""
+    """One direction, from `source` to `sink`."""
 
     link: Link
     connection: Connection
@@ -81,8 +81,8 @@ class Direction:
     _shorter: trio.Event = field(default_factory=trio.Event)
 
     async def run(self, nursery: trio.Nursery) -> None:
-        """Pass on until the end of the connection, or of this direction; what is late goes on in `nursery`."""
-        buffer = memoryview(mmap(-1, BUFFER_BYTES))  # of which only what has been needed costs memory
+        """Forward until the end of the connection, or of this direction; late pieces go on in `nursery`."""
+        buffer = memoryview(mmap(-1, BUFFER_BYTES))  # only the pages that have been used cost memory
         try:
             while count := await sockets.receive_into(self.source, buffer):
                 if self._late or self._is_over or self.rules.on(self.link):
@@ -166,7 +166,7 @@ class Direction:
             await self._sink_broke()
 
     async def _sink_broke(self) -> None:
-        """That travels back to the source, if it is let."""
+        """Reset the source as well, if the faults allow it."""
         self._is_over = self._is_broken = True
         judgement = await self.rules.decide(Closing(self.link.back, self.connection.number, 0.0))
         if judgement.verdict is not LOSE:
@@ -176,32 +176,32 @@ class Direction:
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """One connection to the links, and the one that they have made to the target."""
+    """A connection to the links, and the one that they have made to the target."""
 
     number: int
     link: Link
-    """From who dialed to who was dialed."""
+    """The link from the dialing node to the dialed one."""
     client: socket.socket
     server: socket.socket
     _scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
     async def run(self, rules: Rules, counts: dict[Link, Counts]) -> None:
-        """Until it ends; both sockets are closed then."""
+        """Forward until the connection ends; both sockets are closed then."""
         there, back = self.link, self.link.back
-        ways = (
+        directions = (
             Direction(there, self, rules, counts[there], self.client, self.server),
             Direction(back, self, rules, counts[back], self.server, self.client),
         )
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
-                    for way in ways:
-                        nursery.start_soon(way.run, nursery)
+                    for direction in directions:
+                        nursery.start_soon(direction.run, nursery)
         finally:
             end = sockets.reset if self._scope.cancel_called else sockets.close
             for side in (self.client, self.server):
                 end(side)
 
     def cut(self) -> None:
-        """Both ends get a reset."""
+        """Reset both ends."""
         self._scope.cancel()

@@ -32,27 +32,27 @@ class ThreadedLinks:
         self._token = token
 
     def add(self, name: str, place: Place) -> None:
-        """`Links.add`."""
+        """Note that the node `name` is at `place` (`Links.add`)."""
         self._run(lambda: self._links.add(name, place))
 
     def apply(self, fault: Fault) -> int:
-        """`Links.apply`."""
+        """Begin `fault` on the links and return its number (`Links.apply`)."""
         return self._run(lambda: self._links.apply(fault))
 
     def reserve(self) -> int:
-        """`Links.reserve`."""
+        """Return a number for a fault that is not applied here (`Links.reserve`)."""
         return self._run(self._links.reserve)
 
     def remove(self, number: int) -> None:
-        """`Links.remove`."""
+        """End the fault of that number (`Links.remove`)."""
         self._run(lambda: self._links.remove(number))
 
     def cut(self, where: Where) -> int:
-        """`Links.cut`."""
+        """Reset all connections of these links, and return how many (`Links.cut`)."""
         return self._run(lambda: self._links.cut(where))
 
     def counts(self, link: Link) -> Counts:
-        """What has happened on that link until now."""
+        """Return the counts of that link until now."""
         return self._run(lambda: replace(self._links.counts[link]))
 
     def _run(self, call: Callable[[], T]) -> T:
@@ -61,49 +61,49 @@ class ThreadedLinks:
 
 @dataclass(frozen=True, slots=True)
 class LoopbackLinks:
-    """Those of a testnet on loopback; see `testnet.real.local.Linked`."""
+    """The links of a testnet on loopback, as `testnet.real.local.Linked`."""
 
     links: ThreadedLinks
     allocation: Allocation
     folder: Path
 
     def connect(self, name: str) -> Place:
-        """The place of the node `name`, which others reach from now on; raises BadInput, and OSError."""
+        """Return the place of the node `name`, which others reach from now on; raises BadInput and OSError."""
         place = claim.allot(self.folder, self.allocation, name)
         self.links.add(name, place)
         return place
 
     def applied(self, fault: Fault) -> AbstractContextManager[None]:
-        """`fault` holds until the end of this."""
+        """Hold `fault` within this."""
         return held(fault, self.apply, self.remove)
 
     def apply(self, fault: Fault) -> int:
-        """`Links.apply`."""
+        """Begin `fault` on the links and return its number (`Links.apply`)."""
         return self.links.apply(fault)
 
     def remove(self, number: int) -> None:
-        """`Links.remove`."""
+        """End the fault of that number (`Links.remove`)."""
         self.links.remove(number)
 
     def cut(self, where: Where) -> int:
-        """`Links.cut`."""
+        """Reset all connections of these links, and return how many (`Links.cut`)."""
         return self.links.cut(where)
 
     def counts(self, source: str, target: str) -> Counts:
-        """What has happened on that link until now."""
+        """Return the counts of that link until now."""
         return self.links.counts(Link(source, target))
 
 
 @contextmanager
 def run_loopback_links(folder: Path, seed: int = 0) -> Iterator[LoopbackLinks]:
-    """The links of the testnet in `folder`, in a thread, until the end of this; raises CannotListen, BadFolder."""
+    """Yield the links of the testnet in `folder`, in a thread; raises CannotListen, BadFolder."""
     with claim.claim(folder) as allocation, run_links(seed) as links:
         yield LoopbackLinks(links, allocation, folder)
 
 
 @contextmanager
 def run_links(seed: int = 0, enter: Callable[[], None] = lambda: None) -> Iterator[ThreadedLinks]:
-    """Links in a thread of their own, until the end of this; it does `enter` first, and raises what that does."""
+    """Yield links in a thread of their own, which calls `enter` first; raises what that raises."""
     with run_in_thread(lambda: open_links(seed), enter) as (links, token):
         yield ThreadedLinks(links, token)
 
@@ -112,8 +112,8 @@ def run_links(seed: int = 0, enter: Callable[[], None] = lambda: None) -> Iterat
 def run_in_thread(
     opened: Callable[[], AbstractAsyncContextManager[T]], enter: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[T, trio.lowlevel.TrioToken]]:
-    """What `opened` gives, in an event loop in a thread of its own, until the end of this; with the token by which
-    calls get there. The thread does `enter` first; raises what that does."""
+    """Yield what `opened` gives, in an event loop in a thread of its own, with the token for calls into it. The thread
+    calls `enter` first; raises what that raises."""
     ready: Future[tuple[T, trio.lowlevel.TrioToken, trio.CancelScope]] = Future()
 
     async def serve() -> None:

@@ -1,1 +1,1 @@
-"""What can be done to real nodes and their hosts, and their addresses; imports `model` and `hostile`."""
+"""Actions on real nodes and their hosts, and their addresses; imports `model` and `hostile`."""

@@ -1,4 +1,4 @@
-"""Hostile peers of a testnet, each a process beside its nodes, known by nothing but its folder."""
+"""Hostile peers of a testnet, each a process beside its nodes, found through its folder alone."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ READY_TIMEOUT = 60.0
 
 
 def start(network: LocalNetwork, attack: Attack, by: str, where: Place | None, lifeline: int | None = None) -> None:
-    """Let a hostile peer that is called `by` begin, from `where` if it has a place of its own; it ends with `lifeline`
-    if there is one. Raises NodeError."""
+    """Start a hostile peer named `by`, at `where` if it has a place of its own; it ends with `lifeline` if there is
+    one. Raises NodeError."""
     folder = place(network, by)
     folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     command = [sys.executable, "-P", "-m", "testnet.hostile"]
@@ -39,7 +39,7 @@ def start(network: LocalNetwork, attack: Attack, by: str, where: Place | None, l
 
 
 def call_off(network: LocalNetwork, by: str) -> None:
-    """End it, and forget it."""
+    """End a hostile peer, and forget it."""
     folder = place(network, by)
     launch.stop([folder])
     shutil.rmtree(folder.path, ignore_errors=True)
@@ -53,5 +53,5 @@ def call_off_all(network: LocalNetwork) -> None:
 
 
 def place(network: LocalNetwork, by: str) -> NodeFolder:
-    """The folder of the hostile peer that is called `by`."""
+    """Return the folder of the hostile peer named `by`."""
     return NodeFolder(network.folder / ATTACKERS_FOLDER / by)

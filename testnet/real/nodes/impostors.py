@@ -1,7 +1,7 @@
-"""Nodes that boot under a name that is another's, with a key of their own: beside a testnet, in a folder of their own.
+"""Nodes that boot under another node's name, with a key of their own: beside a testnet, in a folder of their own.
 
 The registrar would refuse them, and a node that is refused does not run. So each has a signed directory in which it is
-the only node. Others find it where a fault leads them to it; it finds nobody.
+the only node. Others find it where a fault redirects them; it finds nobody.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _DIRECTORY_FILE = "directory"
 
 
 def start(network: LocalNetwork, host: str, by: str, place: Place, lifeline: int | None = None) -> None:
-    """Boot an impostor of the node `host`, with its packages, at `place`; it is called `by`, and ends with `lifeline`
-    if there is one. Raises NodeError."""
+    """Boot an impostor of the node `host`, with its packages, at `place`; it is named `by`, and ends with `lifeline` if
+    there is one. Raises NodeError."""
     own, identity = network_of(network, by), Identity(host, os.urandom(KEY_BYTES))
     own.place(host).create()
     create_key_file(own.place(host).key, seal(Keys(identity, None), None, os.urandom))
@@ -43,7 +43,7 @@ def _directory(identity: Identity, place: Place) -> bytes:
 
 
 def dismiss(network: LocalNetwork, by: str) -> None:
-    """End that impostor, for ever."""
+    """End that impostor for good."""
     own = network_of(network, by)
     launch.stop(own.place(name) for name in own.names())
     shutil.rmtree(own.folder, ignore_errors=True)
@@ -57,5 +57,5 @@ def dismiss_all(network: LocalNetwork) -> None:
 
 
 def network_of(network: LocalNetwork, by: str) -> LocalNetwork:
-    """The network in which the impostor that is called `by` believes to be."""
+    """Return the network that the impostor named `by` believes to be in."""
     return LocalNetwork(network.folder / IMPOSTORS_FOLDER / by)

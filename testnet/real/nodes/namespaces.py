@@ -11,10 +11,10 @@ file system: a node's control socket is reached from outside.
 
 All that a run makes lies in namespaces whose names begin with the run's own: `nectar-PID-STARTED-N-`, process id and
 start (in clock ticks since the machine came up: ids are used again) of the process that made it, and a counter.
-Nothing else is ever touched. `close` removes them; after a crash `testnet.real.lifeline` does, or whoever next makes
-hosts.
+Nothing else is ever touched. `close` removes them; after a crash `testnet.real.lifeline` does, or the next run that
+makes hosts.
 
-Who has which hardware address is set, and never asked for: a bridge would take another one when a host is added, and
+Hardware addresses are set, and never looked up: a bridge would take another one when a host is added, and
 what a pulled cable keeps from a host would be known to be unreachable after three seconds, which is true of neighbours
 only.
 
@@ -44,21 +44,21 @@ from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.launcher.arguments import check_name
 
 HUB = "hub"
-"""What the hub is called among the hosts."""
+"""The hub's name among the hosts."""
 
 _FOLDER = Path("/var/run/netns")
-"""Where `ip netns` keeps a file for each namespace."""
+"""The folder where `ip netns` keeps a file for each namespace."""
 _PREFIX = "nectar"
 _BEGINNING = re.compile(rf"{_PREFIX}-[0-9]+-[0-9]+-")
-"""See `beginning_of`."""
+"""The pattern of names; `beginning_of` makes them."""
 _HOSTS = IPv4Address("10.1.0.0")
 _HUB_ADDRESSES = IPv4Address("10.2.0.0")
 _NETWORK_BITS = 8
 _HUB_NETWORK = f"{_HUB_ADDRESSES}/16"
 _SIDE_BY_SIDE = 1000
-"""Namespaces of one process at the same time, at most."""
+"""The most namespaces of one process at the same time."""
 _LIBC = ctypes.CDLL(None, use_errno=True)
-"""For setns(2), which Python has from 3.12 on."""
+"""The C library, for setns(2), which Python has from 3.12 on."""
 _NETWORK = 0x40000000
 """CLONE_NEWNET."""
 _IP_SECONDS = 20.0
@@ -67,7 +67,7 @@ _END_PAUSE = 0.01
 
 
 class NoNamespaces(NodeError):
-    """The world's: the kernel, or `ip`, does not make, change or remove a namespace or a link."""
+    """The kernel, or `ip`, does not make, change or remove a namespace or a link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Namespaces:
     """Held while a host is made: what another thread makes while this is closed would be left."""
 
     def __enter__(self) -> Namespaces:
-        with contextlib.suppress(NoNamespaces):  # what others could not remove is in nobody's way
+        with contextlib.suppress(NoNamespaces):  # leftovers of other runs do no harm
             remove_leftovers()
         try:
             self._run = _claim()
@@ -107,7 +107,7 @@ class Namespaces:
         self.close()
 
     def add(self, name: str) -> str:
-        """Make the host `name`, connected to the hub; returns its address."""
+        """Make the host `name`, connected to the hub, and return its address."""
         check_name(name)
         with self._making:
             return self._make(name)
@@ -137,13 +137,13 @@ class Namespaces:
         _ip("-n", self._hub, *known, "dev", "bridge0", "nud", "permanent")
 
     def address(self, name: str) -> str:
-        """The address of the host `name`; of the hub, its first."""
+        """Return the address of the host `name`; for the hub, its first one."""
         return self._hub_addresses[0] if name == HUB else self._host(name).address
 
     def command(self, name: str) -> list[str]:
-        """What goes before a command that shall run on the host `name`, or on the hub.
+        """Return the beginning of a command that runs on the host `name`, or on the hub.
 
-        The process that is started so becomes the command: it has the same process id and descriptors.
+        The process that is started becomes the command: it keeps its process id and descriptors.
         """
         namespace = self._hub if name == HUB else self._host(name).namespace
         return [_program(), "netns", "exec", namespace]
@@ -206,12 +206,12 @@ class Namespaces:
 
 
 def _hardware(address: str) -> str:
-    """An Ethernet address that is nobody else's here: locally administered, and then the IP address."""
+    """Return a unique Ethernet address: locally administered, and ending with the IP address."""
     return ":".join(f"{byte:02x}" for byte in (2, 0, *IPv4Address(address).packed))
 
 
 def unavailable() -> str | None:
-    """Why no hosts can be made here, as one sentence; None: they can. It makes one to see, and removes it."""
+    """Return in one sentence why no hosts can be made here, or None. It makes one to find out, and removes it."""
     if not sys.platform.startswith("linux"):
         return "Network namespaces exist on Linux only."
     if os.geteuid() != 0:
@@ -225,7 +225,7 @@ def unavailable() -> str | None:
 
 
 def beginning_of(pid: int) -> str:
-    """What the names of all namespaces begin with that the process makes."""
+    """Return the prefix of the names of all namespaces that the process makes."""
     return f"{_PREFIX}-{pid}-{_started(pid)}-"
 
 
@@ -260,8 +260,8 @@ def _is_left(namespace: str) -> bool:
 
 
 def _started(pid: int) -> int | None:
-    """When the process began, in clock ticks since the machine came up (field 22 of proc_pid_stat(5)); None: it is
-    gone."""
+    """Return when the process began, in clock ticks since the machine came up (field 22 of proc_pid_stat(5)), or None
+    if it is gone."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -270,7 +270,7 @@ def _started(pid: int) -> int | None:
 
 
 def _claim() -> str:
-    """Make the namespace of a hub under a name that no other run has; returns what all names of this run begin with."""
+    """Make the namespace of a hub under a new name, and return the prefix of all names of this run."""
     beginning = beginning_of(os.getpid())
     for number in range(_SIDE_BY_SIDE):
         run = f"{beginning}{number}-"
@@ -287,28 +287,28 @@ def _claim() -> str:
 
 
 def _named(beginning: str) -> list[str]:
-    """The namespaces that there are whose names begin so."""
+    """Return the existing namespaces whose names begin so."""
     with contextlib.suppress(FileNotFoundError):
         return sorted(name for name in os.listdir(_FOLDER) if name.startswith(beginning))
     return []
 
 
 def _remove(namespaces: Iterable[str]) -> None:
-    """Remove all of them; what does not go keeps none of the others."""
+    """Remove all of them; one that cannot be removed does not keep the others."""
     failed: NoNamespaces | None = None
     for namespace in namespaces:
         try:
             _end_processes(namespace)
             _ip("netns", "delete", namespace)
         except NoNamespaces as error:
-            if os.path.lexists(_FOLDER / namespace):  # else somebody else has removed it
+            if os.path.lexists(_FOLDER / namespace):  # otherwise another process has removed it
                 failed = error
     if failed is not None:
         raise failed
 
 
 def _end_processes(namespace: str) -> None:
-    """Kill all that runs in it: it would live as long as they do, without a name."""
+    """Kill all that runs in the namespace, which would otherwise live on without a name."""
     deadline = time.monotonic() + _END_SECONDS
     while pids := list(_inside(namespace)):
         if time.monotonic() > deadline:
@@ -330,7 +330,7 @@ def _place_of(pid: int) -> tuple[int, int] | None:
 
 
 def _identity(namespace: Path) -> tuple[int, int] | None:
-    """What tells namespaces apart; None: it is gone."""
+    """Return what tells namespaces apart, or None if it is gone."""
     try:
         status = namespace.stat()
     except (FileNotFoundError, ProcessLookupError, PermissionError):
@@ -339,7 +339,7 @@ def _identity(namespace: Path) -> tuple[int, int] | None:
 
 
 def _kill(pid: int, namespace: str) -> None:
-    """End the process `pid` if it is still the one that runs in the namespace: ids are used again, descriptors not."""
+    """Kill the process `pid` if it still runs in the namespace: process ids are used again, descriptors are not."""
     with contextlib.suppress(ProcessLookupError):
         handle = os.pidfd_open(pid)
         try:
@@ -350,7 +350,7 @@ def _kill(pid: int, namespace: str) -> None:
 
 
 def _program() -> str:
-    """Where `ip` is: not every root has /usr/sbin in its PATH."""
+    """Return the path of `ip`: not every root has /usr/sbin in its PATH."""
     found = shutil.which("ip", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
     if found is None:
         raise NoNamespaces("Network namespaces are made with `ip`, which is not here: install iproute2.")
@@ -359,8 +359,8 @@ def _program() -> str:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Within this, signals wait: an `ip` whose beginning Ctrl-C interrupts goes on by itself, and makes what it makes
-    when everything has been removed."""
+    """Let signals wait within this: an `ip` that Ctrl-C interrupts at its beginning goes on by itself, and makes its
+    namespace after everything has been removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""What can be done to the nodes of a testnet that run as processes, known by nothing but its folder."""
+"""Actions on the nodes of a testnet that run as processes, found through its folder alone."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _GLANCE = 0.002
 
 @dataclass(frozen=True, slots=True)
 class NodeProcesses:
-    """Those of `network`; see `Nodes`. Raises `nectar_node.base.errors.NodeError`."""
+    """Actions on the nodes of `network`, which implement `Nodes`. Raises `nectar_node.base.errors.NodeError`."""
 
     network: LocalNetwork
     place: Callable[[str], Place] | None = None
     """Gives a place, which the links know from then on, to the host of an impostor or a hostile peer; None: there
     are no links."""
     lifeline: int | None = None
-    """What those end with that are started here (`testnet.real.lifeline`); None: they outlive us."""
+    """The lifeline of all that is started here (`testnet.real.lifeline`); None: it outlives us."""
 
     def crash(self, host: str) -> bool:
-        """See `Nodes`; whether it ran."""
+        """End the node as kill -9 does; return whether it ran."""
         return launch.kill(self.network.place(host))
 
     def start(self, host: str) -> launch.StartedNode | None:
-        """See `Nodes`: with the options with which it was started last; None: it runs already."""
+        """Boot the node with the options of its last start; return None if it runs already."""
         place = self.network.place(host)
         if place.owner() is not None:
             return None
@@ -47,54 +47,55 @@ class NodeProcesses:
         return launch.start(self.network, [(host, options)])[0]
 
     def stop(self, host: str) -> str | None:
-        """It ends in order; how: "stopped" or "killed". None: it did not run."""
+        """End the node in order; return "stopped" or "killed", or None if it did not run."""
         return launch.stop([self.network.place(host)]).get(host)
 
     def cut_power(self, host: str) -> None:
-        """See `Nodes`: nobody takes away what a running system has not synced."""
+        """Raise NotAtThisLevel: what a running system has not synced cannot be taken away."""
         raise NotAtThisLevel(f"The power of {host} can be cut in a simulation only: here, let it crash.")
 
     def step_clock(self, host: str, seconds: float) -> None:
-        """See `Nodes`: all nodes have the clock of this machine."""
+        """Raise NotAtThisLevel: all nodes have the clock of this machine."""
         raise NotAtThisLevel(f"The clock of {host} is that of this machine: it can be stepped in a simulation only.")
 
     def fill_disk(self, host: str) -> None:
-        """See `Nodes`, until it boots again: its process can write to no file. The disk is the whole machine's."""
+        """Let the node's process write to no file until it boots again: the disk is the whole machine's."""
         self._limit_files(host, 0)
 
     def free_disk(self, host: str) -> None:
-        """See `Nodes`."""
+        """Give the node's disk its usual capacity again."""
         self._limit_files(host, None)
 
     def _limit_files(self, host: str, size: int | None) -> None:
-        """No file that the node's process writes can be larger than `size` bytes; None: as large as it always could."""
+        """Limit the files that the node's process writes to `size` bytes; None: lift the limit."""
         pid = self.network.place(host).owner()
         if pid is not None:
-            with contextlib.suppress(ProcessLookupError):  # it ends just now
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
                 _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, (most if size is None else size, most))
 
     def impersonate(self, host: str, by: str) -> None:
-        """See `Nodes`; raises NotAtThisLevel where nothing can lead dials astray."""
+        """Boot an impostor of `host`; raises NotAtThisLevel where dials cannot be redirected."""
         if self.place is None:
             raise NotAtThisLevel(f"{host} can be impersonated only where its links lead through something.")
         impostors.start(self.network, host, by, self.place(by), self.lifeline)
 
     def dismiss(self, host: str) -> None:
-        """See `Nodes`."""
+        """End the node that `impersonate` has booted at `host`, for good."""
         impostors.dismiss(self.network, host)
 
     def attack(self, attack: Attack, by: str) -> None:
-        """See `Nodes`; with as much as goes."""
+        """Start a hostile peer named `by`, as strong as possible."""
         where = self.place(by) if self.place is not None else None
         attackers.start(self.network, attack, by, where, self.lifeline)
 
     def call_off(self, by: str) -> None:
-        """See `Nodes`."""
+        """Let the hostile peer leave, with all of its connections."""
         attackers.call_off(self.network, by)
 
     def pause(self, host: str) -> bool:
-        """See `Nodes`; whether it runs. It does nothing more when this returns: the signal alone takes its time."""
+        """Stop the node, as SIGSTOP does, and return whether it runs. It has stopped when this returns, since the
+        signal alone takes its time."""
         place = self.network.place(host)
         runs = launch.send_signal(place, signal.SIGSTOP)
         limit = time.monotonic() + _STOPS_WITHIN
@@ -103,12 +104,12 @@ class NodeProcesses:
         return runs
 
     def resume(self, host: str) -> bool:
-        """See `Nodes`; whether it runs."""
+        """Let a paused node go on; return whether it runs."""
         return launch.send_signal(self.network.place(host), signal.SIGCONT)
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory of a process that is in RAM; 0 where there is no /proc, or no such process."""
+    """Return the resident memory of a process; 0 where there is no /proc, or no such process."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
     except OSError:

@@ -1,6 +1,6 @@
 "use strict";
 
-/* Details: what is known of the event that is selected, and the lineage of its message as a tree. */
+/* Details: the facts of the selected event, and the lineage of its message as a tree. */
 
 const MAX_TREE = 400;
 
@@ -112,7 +112,7 @@ function lineageOf(item, act) {
   return [heading, element("label", {}, only, "show nothing else"), tree, more];
 }
 
-/** Requests below the request during whose handling they were sent; responses and failures with their request. */
+/** Build the tree: a request lies below the one during whose handling it was sent; responses and failures lie with their request. */
 function treeOf(byId, current) {
   const lists = new Map();
   const top = element("ul");

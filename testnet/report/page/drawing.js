@@ -1,11 +1,11 @@
 "use strict";
 
-/* Drawing: one view of a layout on a canvas. A view has `top` and `left` (what is scrolled away), `width`, `height`,
+/* Drawing: one view of a layout on a canvas. A view has `top` and `left` (the part that is scrolled away), `width`, `height`,
    `lanes` (indices of the nodes shown), `laneWidth`, `selected` and `lineage` (a set of items, or null). */
 
 const HEAD = 26;
 const GUTTER = 92;
-/** Where in its column a lane is: words go to the right of it more often than to the left. */
+/** The position of a lane in its column: words go to its right more often than to its left. */
 const LANE_SHARE = 0.3;
 const FONT = "system-ui, sans-serif";
 
@@ -17,7 +17,7 @@ function readColours() {
   colours = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
-/** Draw; what can be pointed at is returned as boxes and lines. */
+/** Draw, and return the marks that can be pointed at, as boxes and lines. */
 function drawView(pen, layout, view) {
   const marks = [];
   const room = { pen, layout, view, marks, taken: new Map() };
@@ -91,7 +91,7 @@ function drawHeads({ pen, view }) {
   pen.fillText("seconds", GUTTER - 14, HEAD / 2);
 }
 
-/** Above its lane, or beside it where the name would leave its column. */
+/** Draw a node's name above its lane, or beside it where the name would leave its column. */
 function headX(pen, view, lane) {
   const half = pen.measureText(fitted(pen, NODES[lane], view.laneWidth - 10)).width / 2;
   return Math.max(laneX(view, lane), laneX(view, lane) - LANE_SHARE * view.laneWidth + half + 4);
@@ -130,7 +130,7 @@ function drawGap(pen, view, y, gap) {
   pen.font = `11px ${FONT}`;
 }
 
-/** A lane is a line: dotted while the node is not there, thick while it is paused. */
+/** Draw a lane: a line, dotted while the node is down, thick while it is paused. */
 function drawLane({ pen, layout, view }, lane) {
   const x = laneX(view, lane);
   pen.save();
@@ -148,7 +148,7 @@ function drawLane({ pen, layout, view }, lane) {
 
 /* --- faults ----------------------------------------------------------------------------------------------------- */
 
-/** From left to right: one node's lane, all that lies between several, or everything. */
+/** Return the horizontal extent of a fault: one node's lane, all between several, or the whole chart. */
 function bandExtent(view, band) {
   if (!band.lanes.length) return band.row.nodes.length ? null : [GUTTER - view.left, GUTTER - view.left + view.lanes.length * view.laneWidth];
   const xs = band.lanes.map((lane) => laneX(view, lane)).filter((x) => x !== null);
@@ -178,7 +178,7 @@ function drawBand({ pen, view, marks }, band) {
   marks.push({ item: band, box: [left, top, right - left, height], weak: true });
 }
 
-/** A fault's words stay in sight for as long as it holds, one below the other. */
+/** Draw the words of faults, one below the other; they stay in sight as long as the fault holds. */
 function drawBandWords(room, band) {
   const { pen, view } = room;
   const extent = bandExtent(view, band);
@@ -278,7 +278,7 @@ function drawRule(room, item) {
   marks.push({ item, box: [GUTTER, y - 3, view.width, 20] });
 }
 
-/** What the scenario says, over all lanes. */
+/** Draw the remarks of the scenario, across all lanes. */
 function drawSaying(room, item) {
   const { pen, view, marks } = room;
   const y = screenY(view, item.y);
@@ -293,7 +293,7 @@ function drawSaying(room, item) {
 
 /* --- arrows ----------------------------------------------------------------------------------------------------- */
 
-/** Where an arrow begins and ends on the screen. */
+/** Return where an arrow begins and ends on the screen. */
 function arrowEnds(view, item) {
   const [from, to] = [laneX(view, item.from), laneX(view, item.to)];
   const y = screenY(view, item.y);
@@ -329,7 +329,7 @@ function drawArrowLabel(room, item) {
   beside(room, item, item.label, x1, y1, towards, colourOf(view, item));
 }
 
-/** Words beside a lane, as far as the next lane if there is room, else in the half that belongs to this one. */
+/** Draw words beside a lane: up to the next lane if there is space, else within this lane's half. */
 function beside(room, item, text, x, y, towards, colour) {
   const { pen, view } = room;
   if (y < HEAD - 6) return;
@@ -409,7 +409,7 @@ function arrowHead(pen, x, y, angle, colour, size) {
   pen.fill();
 }
 
-/** The mark under a point, the nearest if there are several. */
+/** Return the mark under a point, the nearest if there are several. */
 function markAt(marks, x, y) {
   let [best, nearest] = [null, 6];
   for (const mark of marks) {

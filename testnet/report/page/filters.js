@@ -1,6 +1,6 @@
 "use strict";
 
-/* Filters: which items are shown. */
+/* Filters: the choice of items that are shown. */
 
 class Filters {
   constructor(form, onChange) {
@@ -45,7 +45,7 @@ class Filters {
     for (const name of [...names].sort()) select.append(new Option(name, name));
   }
 
-  /** A test for what is to be shown, with today's choices. */
+  /** Return a test for the items to show, with the present choices. */
   test(range) {
     const process = this.form.querySelector("#process").value;
     const text = this.form.querySelector("#text").value.trim().toLowerCase();
@@ -68,7 +68,7 @@ class Filters {
   }
 }
 
-/** What is shown whatever is looked for, because all else is read against it. */
+/** Return whether an item is always shown, because everything else is read against it. */
 function isContext({ kind }) {
   return ["life", "fault", "violation", "note"].includes(kind);
 }

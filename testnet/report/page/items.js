@@ -1,8 +1,8 @@
 "use strict";
 
-/* Items: everything that can be seen, made once from the page's data.
+/* Items: everything that can be shown, made once from the page's data.
 
-   An item has `kind` (one of KINDS, what filters know), `shape` (what drawing knows), `at` and `until` in seconds, the
+   An item has `kind` (one of KINDS, for filters), `shape` (for drawing), `at` and `until` in seconds, the
    lanes `from` and `to` (indices of nodes; -1: none that is shown here), `label`, `error`, `line` of the journal, `id`
    and `root` of its message, and `row`, the record it was made of. */
 
@@ -110,7 +110,7 @@ function processOf(address) {
   return address.slice(address.indexOf("@") + 1);
 }
 
-/** Processes that were spawned have numbers for names: they count as one kind. */
+/** Spawned processes have numbers for names: they count as one kind. */
 function processGroup(address) {
   const process = processOf(address);
   return /^\d{6,}:/.test(process) ? `spawned:${process.slice(process.indexOf(":") + 1)}` : process;
@@ -127,7 +127,7 @@ function messageLabel(row) {
   return `${whose}: ${verb(row.beginning)}${blob}`;
 }
 
-/** What a body says in a word: the name of a variant, as most of our protocols have it. */
+/** Return the word for a body: the name of its variant, as in most protocols here. */
 function verb(beginning) {
   const action = /"action":\s*\{?"([A-Za-z]+)("?)/.exec(beginning);
   const named = /^\s*\{?\s*"([^"]{1,40})"/.exec(beginning);
@@ -157,7 +157,7 @@ function seconds(at) {
   return `${at.toFixed(9)} s`;
 }
 
-/** All that a search for text looks at. */
+/** Return the text that a search looks at. */
 function searched(item) {
   if (item.words === undefined) {
     const { row } = item;

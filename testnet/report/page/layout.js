@@ -1,7 +1,7 @@
 "use strict";
 
-/* Layout: from times to heights. Every moment at which something shown happens has a place of its own; what happens on
-   one lane at the same moment is stacked. Gaps between moments grow with the logarithm of their time, so that
+/* Layout: from times to heights. Every moment with a shown event has a place of its own; events on one lane at the same
+   moment are stacked. Gaps between moments grow with the logarithm of their time, so that
    microseconds and minutes can both be read; or, true to time, with the time itself. */
 
 const STEP = { arrow: 14, cross: 14, words: 14, life: 15, rule: 17, saying: 15, band: 14, tick: 5, stub: 4, square: 5 };
@@ -9,7 +9,7 @@ const BUCKET = 512;
 const MAX_HEIGHT = 8e6;
 const LONG_GAP = 0.5;
 
-/** Where all of `items` are: sets `y` and `end` of each, and says how time and height go together. */
+/** Place all `items`: set `y` and `end` of each, and return how time and height correspond. */
 function layOut(items, range, scale) {
   const points = pointsOf(items, range);
   const moments = scale.linear ? linearMoments(points, range, scale) : shortenedMoments(points, scale.zoom);
@@ -52,7 +52,7 @@ function shortened(gap) {
   return 3 + 6 * Math.log10(1 + gap / 1e-4) + (gap >= LONG_GAP ? 12 : 0);
 }
 
-/** Stack what happens at one moment, lane by lane; the index of the first point after it. */
+/** Stack the events of one moment, lane by lane; return the index of the first point after it. */
 function stack(points, index, moment, zoom) {
   const filled = new Map();
   while (index < points.length && points[index].at === moment.at) {
@@ -85,7 +85,7 @@ function place(points) {
   }
 }
 
-/** Items by stretches of height; those that are in many of them apart. */
+/** Group items by stretches of height; items that span many of them are kept apart. */
 function bucketsOf(items, height) {
   const buckets = Array.from({ length: Math.ceil(height / BUCKET) + 1 }, () => []);
   const long = [];
@@ -106,7 +106,7 @@ function itemsBetween({ buckets: { buckets, long } }, top, bottom) {
   return found;
 }
 
-/** The index of the last moment whose `key` is at most `value`; -1: there is none. */
+/** Return the index of the last moment whose `key` is at most `value`, or -1. */
 function lastMoment(moments, key, value) {
   let [low, high] = [0, moments.length];
   while (low < high) {

@@ -39,7 +39,7 @@ class Overview {
     else this.onRange({ from: Math.min(from, to), to: Math.max(from, to) });
   }
 
-  /** The range goes left and right, wider and narrower. */
+  /** Move the range left and right, or make it wider and narrower. */
   key(event) {
     const { from, to } = this.last.range;
     const step = (to - from) / 4;
@@ -52,7 +52,7 @@ class Overview {
     if (next.to > next.from) this.onRange(next);
   }
 
-  /** `items` that pass the filters, the range and the times in sight. */
+  /** Draw `shown`, the items that pass the filters, with the range and the times in sight. */
   draw(shown) {
     this.last = shown;
     const { width, height } = this.canvas.getBoundingClientRect();
@@ -89,7 +89,7 @@ function drawBandsOver(pen, items, scale, height) {
   pen.globalAlpha = 1;
 }
 
-/** How much happens at each pixel's time, by the logarithm; what went wrong in red above it. */
+/** Draw the number of events at each pixel's time, on a logarithmic scale; failures are red, above it. */
 function drawCounts(pen, items, scale, width, height) {
   const counts = new Float64Array(Math.ceil(width) + 1);
   const errors = new Float64Array(Math.ceil(width) + 1);

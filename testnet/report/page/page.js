@@ -1,6 +1,6 @@
 "use strict";
 
-/* The page: puts items, filters, layout, drawing, overview and details together, and listens to people. */
+/* The page: puts items, filters, layout, drawing, overview and details together, and handles input. */
 
 const byId = (id) => document.getElementById(id);
 
@@ -19,13 +19,13 @@ class Page {
     this.listen();
     readColours();
     this.change();
-    this.drawNow(); // whoever looks at the page as soon as it is loaded sees it drawn
+    this.drawNow(); // so that the page is drawn as soon as it is loaded
     showDetails(byId("details"), null, this.act());
   }
 
   /* --- what is shown -------------------------------------------------------------------------------------------- */
 
-  /** Filters, range or scale are others: lay out anew, and keep what was in sight there. */
+  /** Lay out again after a change of filters, range or scale, and keep the position. */
   change() {
     const anchor = this.layout ? this.anchor() : null;
     const everything = { from: 0, to: PICTURE.ends };
@@ -42,7 +42,7 @@ class Page {
     this.draw();
   }
 
-  /** What stays where it is: the selected event if it is in sight, or the time in the middle. */
+  /** Return what keeps its position: the selected event if it is in sight, or the time in the middle. */
   anchor() {
     const top = this.chart.scrollTop;
     const y = this.selected ? this.selected.y - top : -1;
@@ -62,7 +62,7 @@ class Page {
     this.canvas.style.height = `${clientHeight}px`;
   }
 
-  /** Once for each frame, however much has changed. */
+  /** Draw once for each frame, however much has changed. */
   draw() {
     if (this.pending) return;
     this.pending = true;
@@ -121,7 +121,7 @@ class Page {
     if (y < 20 || y > height - 30) this.chart.scrollTop = item.y - height / 2;
   }
 
-  /** How much of the chart lies under the details, where there is no room beside it. */
+  /** Return how much of the chart the details cover, where there is no space beside it. */
   covered() {
     const panel = byId("details");
     const isOver = getComputedStyle(panel).position === "absolute" && panel.className !== "idle";
@@ -228,7 +228,7 @@ class Page {
     }
   }
 
-  /** Select the next or the one before, of all that is shown or of the lineage. */
+  /** Select the next or the previous event, of all that is shown or of the lineage. */
   walk(step, isInLineage) {
     const shown = this.layout.inOrder;
     if (isInLineage && (this.selected?.root ?? null) === null) return;
@@ -238,7 +238,7 @@ class Page {
     if (next) this.select(next);
   }
 
-  /** For paper: all that is shown, page by page, light. */
+  /** Prepare for printing: all that is shown, page by page, in light colours. */
   print() {
     const [width, height, most] = [1000, 1300, 80];
     const pages = Math.min(most, Math.ceil(this.layout.height / (height - HEAD)));
@@ -268,7 +268,7 @@ function hintOf(item) {
   return [titleOf(item), who, when, row.beginning ?? row.text ?? item.label].filter(Boolean).map((each) => each.slice(0, 300)).join("\n");
 }
 
-/** By lane: what became of its node, from when to when. */
+/** Return the states of each lane's node, with their times. */
 function livesOf() {
   const states = { crashes: "away", leaves: "away", pauses: "paused", boots: "up", resumes: "up", restarts: "up" };
   const lives = new Map([...NODES.keys()].map((lane) => [lane, [{ from: 0, to: Infinity, state: "up" }]]));

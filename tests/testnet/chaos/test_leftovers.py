@@ -13,7 +13,7 @@ from nectar_node.launcher.file_transfer import Interrupts
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.chaos.context import Context
 from testnet.chaos.leftovers import end_transfers
-from testnet.chaos.nodes import Ground
+from testnet.chaos.nodes import RunningTestnet
 from testnet.chaos.report import Report
 from testnet.chaos.run import run_chaos
 from testnet.real.links.claim import links_folder
@@ -142,7 +142,7 @@ def test_a_file_that_comes_when_its_transfer_is_told_to_end_is_looked_at_and_rem
             served.enter_context(serve_node(tmp_path, name, receiver.answer))
             inbox(network, name).mkdir(parents=True)
         served.enter_context(serve_folder(links_folder(tmp_path), lambda _: {"ok": {"faults": []}}))
-        report = run_chaos(Ground(network, NODES), 5, 600.0, (), Interrupting(), wanted)
+        report = run_chaos(RunningTestnet(network, NODES), 5, 600.0, (), Interrupting(), wanted)
     for receiver in receivers.values():
         for name in list(receiver.coming):
             receiver.store(name)
@@ -174,6 +174,4 @@ def test_a_transfer_that_does_not_end_is_a_problem_of_the_run(tmp_path: Path) ->
         nodes.serve("b.nec", row("receiving", f"{PREFIX}1.bin")).cancelled = lambda told: None
         stage = nodes.stage
         end_transfers(stage, PREFIX, within=0.0)
-    assert stage.report.problems == [
-        f"b.nec may still be receiving files of this run: receiving {PREFIX}1.bin has not ended"
-    ]
+    assert stage.report.problems == [f"b.nec may still be receiving files: receiving {PREFIX}1.bin has not ended"]

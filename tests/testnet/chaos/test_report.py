@@ -35,11 +35,11 @@ def test_a_run_in_which_everything_holds_says_so() -> None:
     assert report.violations() == []
     assert text(report).splitlines() == [
         "Chaos with seed 7 for 1:00 on a.nec, b.nec.",
-        "The same seed gives the same faults at the same times; what comes of them differs from run to run.",
+        "The same seed gives the same faults at the same times; their effects differ from run to run.",
         "",
         "Faults: 2",
         "     1.0 s to    3.5 s  kill a.nec",
-        "     4.0 s  partition a.nec from b.nec (could not be: It is not to be.)",
+        "     4.0 s  partition a.nec from b.nec (not injected: It is not to be.)",
         "",
         "Transfers: 5 started",
         "  2 completed, 2.0 KiB",
@@ -51,10 +51,10 @@ def test_a_run_in_which_everything_holds_says_so() -> None:
         "  2 Offline, 1 Timeout",
         "  1 died with their node",
         "  0 lost, 0 doubled, 0 out of order, 0 from the wrong node",
-        "Traces: not watched. The nodes ran before, and so they write no traces.",
+        "Traces: not watched. The nodes were running already, so they write no traces.",
         "Healing: all nodes reached each other 1.2 s after the last fault.",
         "",
-        "Everything holds that must.",
+        "All promises held.",
     ]
 
 

@@ -15,7 +15,7 @@ from nectar_node.launcher.file_transfer import Interrupts
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.chaos import askers as requests
 from testnet.chaos.fault_player import ECHO
-from testnet.chaos.nodes import Ground, check, ground, started
+from testnet.chaos.nodes import RunningTestnet, check, running_testnet, started
 from testnet.chaos.report import Report
 from testnet.chaos.run import run_chaos
 from testnet.faults.bit_flips import BitFlips
@@ -61,11 +61,11 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
 
 
 @pytest.fixture
-def traced(tmp_path: Path) -> Iterator[Ground]:
+def traced(tmp_path: Path) -> Iterator[RunningTestnet]:
     """One whose nodes write traces."""
     network = LocalNetwork(tmp_path / "testnet")
     with closing(TracePipes(tmp_path / "traces")) as traces, started(network, NODES, traces=traces):
-        yield Ground(network, NODES, traces=traces)
+        yield RunningTestnet(network, NODES, traces=traces)
 
 
 def run(
@@ -75,7 +75,7 @@ def run(
     wanted: Interrupts | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    place = Ground(network, check(network, network.names()))
+    place = RunningTestnet(network, check(network, network.names()))
     return run_chaos(place, 5, seconds, schedule, progress or Progress(), wanted or Interrupts())
 
 
@@ -113,7 +113,7 @@ def interrupting(holds: str, files: int = 0) -> tuple[Interrupts, When]:
     return wanted, When(holds, lambda: setattr(wanted, "count", 1), files)
 
 
-def test_files_and_requests_stand_a_kill_a_pause_a_full_disk_and_broken_links(traced: Ground) -> None:
+def test_files_and_requests_stand_a_kill_a_pause_a_full_disk_and_broken_links(traced: RunningTestnet) -> None:
     wanted, progress = interrupting(SCHEDULE[-1].fault.words(), files=1)
     report = run_chaos(traced, 5, 600.0, SCHEDULE, progress, wanted)
     assert report.violations() == [], report.evidence()
@@ -171,13 +171,11 @@ def test_who_interrupts_it_twice_waits_for_no_outcome(network: LocalNetwork, mon
 def test_a_testnet_that_somebody_stops_meanwhile_stays_down_and_the_report_says_so(tmp_path: Path) -> None:
     network = LocalNetwork(tmp_path / "testnet")
     with started(network, NODES[:2]):
-        place = Ground(network, NODES[:2])
+        place = RunningTestnet(network, NODES[:2])
         pause = Pause("b.nec")
         down = When(pause.words(), lambda: Shell(network.folder).say("testnet", "down"))
         report = run_chaos(place, 5, 600.0, (Step(0.1, 500.0, pause),), down, Interrupts())
-    assert report.violations() == [
-        "the links between the nodes have ended, or the testnet was stopped, in the midst of it"
-    ]
+    assert report.violations() == ["the links between the nodes have ended, or the testnet was stopped, during the run"]
     assert [name for name in network.names() if network.place(name).owner() is not None] == []
 
 
@@ -193,7 +191,7 @@ def test_what_the_traces_of_its_nodes_show_is_a_violation(tmp_path: Path) -> Non
         never_sent |= {"blob": None, "reason": None, "beginning": "", "at": last}
         network.place("b.nec").trace.write_text(json.dumps(never_sent) + "\n")
         NodeProcesses(network).resume("b.nec")
-        report = run_chaos(Ground(network, NODES[:2], traces=traces), 5, 0.5, (), Progress(), Interrupts())
+        report = run_chaos(RunningTestnet(network, NODES[:2], traces=traces), 5, 0.5, (), Progress(), Interrupts())
     assert report.violations() == [
         f"G3: b.nec took request 7 to b.nec@{ECHO} from a.nec@{ECHO}, who never sent it "
         f"(the traces are in {tmp_path / 'traces'})"
@@ -219,7 +217,7 @@ def test_where_nodes_reach_each_other_directly_it_says_that_nothing_can_break(tm
         nodes.start()
         with (
             pytest.raises(NotRunning, match=r"reach each other directly.*without --direct"),
-            ground(nodes.folder, print),
+            running_testnet(nodes.folder, print),
         ):
             raise AssertionError("it began")
 
@@ -246,7 +244,7 @@ def test_where_nothing_can_start_the_traces_of_users_are_left_alone(tmp_path: Pa
     damaged = tmp_path / "links" / "places.json"
     damaged.parent.mkdir()
     damaged.write_text("{")
-    with pytest.raises(CannotStart, match=r"places.json is damaged"), ground(tmp_path, print):
+    with pytest.raises(CannotStart, match=r"places.json is damaged"), running_testnet(tmp_path, print):
         raise AssertionError("it began")
     assert (place.trace.read_text(), kept_options(place).trace) == ("the user's", True)
 
@@ -254,7 +252,7 @@ def test_where_nothing_can_start_the_traces_of_users_are_left_alone(tmp_path: Pa
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "1e9"])
 def test_a_time_that_nobody_can_run_is_refused(tmp_path: Path, minutes: str) -> None:
     code, said = Shell(tmp_path).fails("testnet", "chaos", f"--minutes={minutes}")
-    assert (code, said.partition(":")[0]) == (2, f"--minutes {float(minutes):g} is no time to run")
+    assert (code, said.partition(":")[0]) == (2, f"--minutes {float(minutes):g} is not a time to run")
 
 
 def test_a_seed_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_partition_comes_and_goes(shell: Shell) -> None:
     assert said == f"Fault {number} holds until `{remove}`: partition {ONE} from {OTHER}.\n"
     assert shell.greet(ONE, OTHER, timeout=1) == "Timeout"
     said = shell.say("testnet", "fault", "remove", number)
-    assert said == f"Fault {number} holds no longer: partition {ONE} from {OTHER}.\n"
+    assert said == f"Fault {number} is removed: partition {ONE} from {OTHER}.\n"
     assert shell.greet(ONE, OTHER) == "Answered"
 
 
@@ -106,7 +106,7 @@ def test_what_real_nodes_cannot_suffer_is_one_sentence(shell: Shell) -> None:
             "The links lead to no node x.nec, but to registrar.nec, ",
         ),
         (["latency", "--node", ONE, "second=1"], "latency has no parameter 'second'"),
-        (["latency", "--node", ONE, "seconds"], "'seconds' is no parameter of a fault: expected KEY=VALUE"),
+        (["latency", "--node", ONE, "seconds"], "'seconds' is not a parameter of a fault: expected KEY=VALUE"),
         (["partition", "--node", ONE, "--between", "a,b"], "Give one of --between A,B, --node A, and --from A with "),
         (["partition", "--node", ONE, "--for", "0"], "A fault holds for more than 0 and at most"),
         (["partition", "--node", ONE, "--for", "1e999"], "A fault cannot hold for inf seconds: give a number"),
@@ -122,7 +122,7 @@ def test_a_mistake_is_one_sentence_and_changes_nothing(shell: Shell, words: list
 
 def test_only_numbers_of_faults_that_hold_can_be_removed(shell: Shell) -> None:
     assert shell.fails("testnet", "fault", "remove", "99") == (2, "There is no fault number 99: there are none.")
-    assert shell.fails("testnet", "fault", "remove", "x") == (2, "'x' is no fault: give its number, or all.")
+    assert shell.fails("testnet", "fault", "remove", "x") == (2, "'x' is not a fault: give its number, or all.")
 
 
 def test_a_fault_of_ones_own_is_found_where_one_stands(shell: Shell, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_parameters_are_json_or_texts() -> None:
 
 @pytest.mark.parametrize("word", ["seconds", "=1", "a b=1", "", "--x=1"])
 def test_what_is_no_parameter_is_refused(word: str) -> None:
-    with pytest.raises(BadInput, match="is no parameter of a fault"):
+    with pytest.raises(BadInput, match="is not a parameter of a fault"):
         parse_parameters([word])
 
 

@@ -56,15 +56,15 @@ def test_no_two_invitations_are_the_same_and_programs_can_read_them(
 def test_where_none_is_demanded_that_is_said(network: LocalNetwork, capsys: pytest.CaptureFixture[str]) -> None:
     GenesisFile(REGISTRAR_NAME, owner(network), "127.0.0.1", 1).save(network.folder)
     assert main(["testnet", "invite", "--dir", str(network.folder)]) == 0
-    assert "takes in anybody" in capsys.readouterr().err
+    assert "Anyone can join" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--expires", "soon"), "is no time to be good for"),
+        (("--expires", "soon"), "is not a valid time"),
         (("--name", "no name"), "is no node name"),
-        (("--name", "a.nec", "--uses", "2"), "good for one name"),
+        (("--name", "a.nec", "--uses", "2"), "valid for one name"),
     ],
 )
 def test_what_cannot_be_meant_is_bad_usage(

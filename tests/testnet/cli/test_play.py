@@ -81,7 +81,7 @@ def test_what_is_wrong_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> No
     assert fails(capsys, "x" * 5000).startswith("There is no scenario 'xxx")
     assert fails(capsys, "chat", "--seed", "-1").startswith("Invalid value for '--seed'")
     assert fails(capsys, "chat", "--nodes", "500").startswith("chat runs with 2 to 32 nodes")
-    assert fails(capsys, "faults.toml").startswith("faults.toml is no journal of a simulation")
+    assert fails(capsys, "faults.toml").startswith("faults.toml is not a journal of a simulation")
     assert "leave --nodes and --seed out" in fails(capsys, "faults.toml", "--seed", "3")
     assert fails(capsys, "none.journal") == "none.journal cannot be read: No such file or directory."
     assert fails(capsys, "short.py") == "Which scenario of short.py? Say short.py:FILE_TRANSFER or short.py:SHORT."
@@ -110,7 +110,7 @@ def test_ctrl_c_twice_ends_it_and_leaves_nothing(level: str, folder: Path) -> No
         for _ in range(2):
             playing.send_signal(signal.SIGINT)
         assert playing.wait(LIMIT) == 130
-        assert "Stopping: the nodes end, and what was made for them is removed." in playing.stderr.read()
+        assert "Stopping: the nodes end, and their files are removed." in playing.stderr.read()
     (file,) = folder.glob(".nectar/sim/*.journal")
     assert read_journal_untrusted(file).end.result == "interrupted"
     assert list(made.iterdir()) == []
@@ -146,6 +146,6 @@ def test_ctrl_c_twice_in_the_middle_of_a_line_of_output_ends_it_with_130(
     terminal = Interrupting()
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BufferedWriter(terminal), write_through=True))
     assert main(["testnet", "play", "short.py:SHORT", "--seed", "4"]) == 130
-    assert b"Stopping: the nodes end, and what was made for them is removed." in terminal.written
+    assert b"Stopping: the nodes end, and their files are removed." in terminal.written
     (file,) = folder.glob(".nectar/sim/*.journal")
     assert read_journal_untrusted(file).end.result == "interrupted"

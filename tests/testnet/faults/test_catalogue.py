@@ -146,8 +146,8 @@ def test_a_schedule_that_was_made_remembers_nothing() -> None:
         ("bandwidth", {"_free_at": {}}, "bandwidth has no parameter '_free_at'; "),
         ("partitoin", {}, "There is no fault 'partitoin'; did you mean partition? There are bandwidth, bit_flips, "),
         ("x" * 4096, {}, f"There is no fault '{'x' * 60}…'. There are bandwidth, bit_flips, "),
-        ("x" * 4097, {}, "A kind of 4097 characters is none: 4096 are the most."),
-        ("\0.py:Late", {}, "'\\x00.py' is no file: embedded null byte."),
+        ("x" * 4097, {}, "A kind of 4097 characters is too long: 4096 are the most."),
+        ("\0.py:Late", {}, "'\\x00.py' is not a file: embedded null byte."),
         ("latency", {"seconds": 16**5000}, "latency: seconds must be a number, and not a number of too many digits."),
         ("reset", {"byte": [16**5000]}, "reset: byte must be a whole number, and not a number of too many digits."),
     ],
@@ -199,28 +199,28 @@ def test_its_parameters_are_checked_too(file: Path) -> None:
     ("old", "new", "sentence"),
     [
         ("class Late", "class Early", "{file} has no class 'Late'; it has Early."),
-        ("@dataclass(frozen=True, slots=True)", "", "{kind} is no fault: it must be a dataclass."),
-        ("def words", "def word", "{kind} is no fault: it has no words."),
+        ("@dataclass(frozen=True, slots=True)", "", "{kind} is not a fault: it must be a dataclass."),
+        ("def words", "def word", "{kind} is not a fault: it has no words."),
         (
             "def judge",
             "def begin",
-            "{kind} is no fault: it needs judge(event, chance), or begin(nodes) and end(nodes).",
+            "{kind} is not a fault: it needs judge(event, chance), or begin(nodes) and end(nodes).",
         ),
         (
             "seconds: float = 1.0",
             "seconds: complex = 1j",
-            "{kind} is no fault: a schedule cannot hold the type of its field seconds: "
+            "{kind} is not a fault: a schedule cannot hold the type of its field seconds: "
             "use str, int, float, bool, a Literal or a Where.",
         ),
         (
             "seconds: float = 1.0",
             "at: float = 1.0",
-            "{kind} is no fault: no field can be called at, because that is when it happens.",
+            "{kind} is not a fault: no field can be called at, because that is when it happens.",
         ),
         (
             "seconds: float = 1.0",
             "seconds: Flaot = 1.0",
-            "{kind} is no fault: the types of its fields cannot be read (name 'Flaot' is not defined).",
+            "{kind} is not a fault: the types of its fields cannot be read (name 'Flaot' is not defined).",
         ),
         ("import PASS", "import PASSED", "{file} cannot be loaded: line 7: ImportError: cannot import name 'PASSED'"),
         ("class Late:", "class Late", "{file} cannot be loaded: line 11: expected ':'."),
@@ -275,7 +275,7 @@ def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
 def test_a_file_must_be_pythons(tmp_path: Path) -> None:
     text = tmp_path / "own.txt"
     text.write_text(OWN)
-    assert refusal(f"{text}:Late", {}) == f"{text} is no Python file: its name must end with .py."
+    assert refusal(f"{text}:Late", {}) == f"{text} is not a Python file: its name must end with .py."
 
 
 def test_a_class_within_a_function_has_no_name() -> None:

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from net.base.errors import GoodbyeCode
-from testnet.faults.hostile_peer import Conduct, HostilePeer
+from testnet.faults.hostile_peer import BehaviourName, HostilePeer
 from testnet.hostile.behaviours import BEHAVIOURS, MODEST
 from testnet.model.hostile_names import is_hostile
 from testnet.model.lab import Holding
@@ -24,7 +24,7 @@ RULES = (GoodbyeCode.BAD_FRAME, GoodbyeCode.BAD_RECORD, GoodbyeCode.BAD_HANDSHAK
 AT_THE_REGISTRAR = ("looks_up", "registers_names")
 
 
-def attack(network: Network, behaviour: Conduct, node: str) -> tuple[SimAttacker, Holding]:
+def attack(network: Network, behaviour: BehaviourName, node: str) -> tuple[SimAttacker, Holding]:
     """Some seconds of it: the attacker, and what the node holds in the end."""
     simulation, fault = network.simulation, HostilePeer(node, behaviour)
     with simulation.apply(fault):
@@ -33,32 +33,32 @@ def attack(network: Network, behaviour: Conduct, node: str) -> tuple[SimAttacker
 
 
 def test_a_fault_can_have_each_behaviour() -> None:
-    assert get_args(Conduct) == tuple(BEHAVIOURS)
+    assert get_args(BehaviourName) == tuple(BEHAVIOURS)
 
 
-@pytest.mark.parametrize("behaviour", get_args(Conduct))
-def test_it_breaks_no_rule_and_nobody_notices(programs: Programs, behaviour: Conduct) -> None:
+@pytest.mark.parametrize("behaviour", get_args(BehaviourName))
+def test_it_breaks_no_rule_and_nobody_notices(programs: Programs, behaviour: BehaviourName) -> None:
     network = Network(programs).acquainted()
     attacker, _ = attack(network, behaviour, REGISTRAR if behaviour in AT_THE_REGISTRAR else B)
-    deeds = attacker.core.deeds
-    assert not set(RULES) & set(deeds.cut), deeds.words()
-    assert deeds.names >= 1
+    counts = attacker.core.counts
+    assert not set(RULES) & set(counts.cut), counts.words()
+    assert counts.names >= 1
     assert network.greet().what == GREETED
 
 
-WORST: dict[Conduct, Callable[[SimAttacker, Holding], bool]] = {
-    "floods_tiny": lambda attacker, there: attacker.core.deeds.live == 1,
+WORST: dict[BehaviourName, Callable[[SimAttacker, Holding], bool]] = {
+    "floods_tiny": lambda attacker, there: attacker.core.counts.live == 1,
     "grants_nothing": lambda attacker, there: there.counts["messages for others"] > MODEST.requests // 2,
     "half_open": lambda attacker, there: there.counts["connections"] > MODEST.connections // 2,
     "never_acknowledges": lambda attacker, there: there.counts["messages for others"] > MODEST.requests // 2,
-    "redials": lambda attacker, there: attacker.core.deeds.live > MODEST.dials // 2,
+    "redials": lambda attacker, there: attacker.core.counts.live > MODEST.dials // 2,
     "takes_places": lambda attacker, there: there.counts["places"] > 1,
-    "registers_names": lambda attacker, there: attacker.core.deeds.names > MODEST.names // 2,
+    "registers_names": lambda attacker, there: attacker.core.counts.names > MODEST.names // 2,
 }
 
 
 @pytest.mark.parametrize("behaviour", WORST)
-def test_it_does_as_it_is_called(programs: Programs, behaviour: Conduct) -> None:
+def test_it_does_as_it_is_called(programs: Programs, behaviour: BehaviourName) -> None:
     node = REGISTRAR if behaviour in AT_THE_REGISTRAR else B
     attacker, there = attack(Network(programs), behaviour, node)
     assert WORST[behaviour](attacker, there), (attacker.core, there)

@@ -50,7 +50,7 @@ def test_a_journal_is_read_as_a_run_writes_it(file: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("nectar-", "#!/bin/", "FILE is no journal of a simulation: it does not begin with 'nectar-journal'."),
+        ("nectar-", "#!/bin/", "FILE is not a journal of a simulation: it does not begin with 'nectar-journal'."),
         (
             "journal 1",
             "journal 2",

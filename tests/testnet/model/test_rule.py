@@ -114,19 +114,19 @@ def test_the_last_redirect_counts() -> None:
 
 @pytest.mark.parametrize("event", [DIAL, END])
 def test_only_bytes_can_be_altered(event: Event) -> None:
-    with pytest.raises(FaultFailed, match="is no verdict on"):
+    with pytest.raises(FaultFailed, match="is not a verdict on"):
         together(event, says(Alter(b"")))
 
 
 def test_only_a_dial_can_be_redirected() -> None:
-    with pytest.raises(FaultFailed, match="is no verdict on Passing"):
+    with pytest.raises(FaultFailed, match="is not a verdict on Passing"):
         together(piece(), says(Redirect("x.nec")))
 
 
 @pytest.mark.parametrize("verdict", [None, "PASS", Delay(-1.0), Delay(math.nan), Reset(cast(int, "1"))])
 def test_what_is_no_verdict_is_told_of_its_fault(verdict: object) -> None:
     fault = says(cast(Verdict, verdict))
-    with pytest.raises(FaultFailed, match="is no verdict on Passing") as failure:
+    with pytest.raises(FaultFailed, match="is not a verdict on Passing") as failure:
         together(piece(), fault)
     assert failure.value.fault is fault
 

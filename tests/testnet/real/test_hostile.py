@@ -13,7 +13,7 @@ from typing import get_args
 import pytest
 
 from nectar_node.contract.config import REGISTRAR_NAME
-from testnet.faults.hostile_peer import Conduct
+from testnet.faults.hostile_peer import BehaviourName
 from testnet.model.hostile_names import is_hostile
 from testnet.model.rule import Attack
 from testnet.real.local import LocalTestnet
@@ -57,7 +57,7 @@ def test_a_node_that_all_kinds_attack_at_once_lives_and_answers_who_is_honest(ne
     assert [net.pid(name) for name in (A, B, REGISTRAR_NAME)] == before
     assert 0 < most < MOST_BYTES
     assert (attack.returncode, told["running"]) == (0, True)
-    assert [peer["behaviour"] for peer in told["peers"]] == list(get_args(Conduct))
+    assert [peer["behaviour"] for peer in told["peers"]] == list(get_args(BehaviourName))
     assert all(peer["names"] for peer in told["peers"])
 
 
@@ -100,7 +100,7 @@ def test_one_attacks_beside_the_testnet_until_it_is_called_off(net: LocalTestnet
     [
         (["--node", "c.nec"], "There is no node c.nec"),
         (["--node", A, "--behaviour", "never_read"], "never_reads"),
-        (["--node", A, "--for", "0"], "--for 0 is no time to attack"),
+        (["--node", A, "--for", "0"], "--for 0 is not a time to attack"),
         (["--node", A, "--process", "hello"], "--process: "),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 from kernel.router.trace import TraceRecord
 from nectar_node.base.folder import NodeFolder
 from nectar_node.driver.trace_file import record_text
-from testnet.real.trace_check import TURN_SECONDS, Hindsight, look_back, merge_untrusted
+from testnet.real.trace_check import TURN_SECONDS, TraceCheck, check_traces, merge_untrusted
 from testnet.real.traces import TracePipes
 from tests.testnet.model.test_invariants import ANSWERER, ASKER, answered, came, failed, sent
 
@@ -36,8 +36,8 @@ class Written:
     def cut_off(self, host: str, text: str) -> None:
         NodeFolder(self._folder / host).trace.write_text(text)
 
-    def look(self, *running: str) -> Hindsight:
-        return look_back(self.traces, lambda host: host in running)
+    def look(self, *running: str) -> TraceCheck:
+        return check_traces(self.traces, lambda host: host in running)
 
 
 @pytest.fixture
@@ -63,9 +63,9 @@ def ends(abroad: int = 0, on_their_way: int = 0) -> str:
     return json.dumps({"ends": {"abroad": abroad, "on_their_way": on_their_way}})
 
 
-def found(hindsight: Hindsight) -> str:
-    assert hindsight.problem == ""
-    return str(hindsight.watch.found or "")
+def found(check: TraceCheck) -> str:
+    assert check.problem == ""
+    return str(check.watch.found or "")
 
 
 # --- order ----------------------------------------------------------------------------------------------------------
@@ -74,9 +74,9 @@ def found(hindsight: Hindsight) -> str:
 def test_a_request_is_sent_before_it_comes_whichever_node_was_the_first_to_write(nodes: Written) -> None:
     nodes.write(TWO, boots(TWO), step(1.1, came()), step(1.2, answered()))
     nodes.write(ONE, boots(ONE), step(1.0, sent()), step(1.3, answered()))
-    hindsight = nodes.look()
-    assert found(hindsight) == ""
-    told = [[*line.split(" ", 3)[:2], json.loads(line.split(" ", 3)[3])["step"]] for line in hindsight.journal]
+    check = nodes.look()
+    assert found(check) == ""
+    told = [[*line.split(" ", 3)[:2], json.loads(line.split(" ", 3)[3])["step"]] for line in check.journal]
     assert told == [
         ["1.000000000", ONE, "sent"],
         ["1.100000000", TWO, "sent"],
@@ -94,9 +94,9 @@ def test_g3_a_request_that_comes_before_it_is_sent_is_a_violation(nodes: Written
 def test_g4_what_is_taken_twice_is_a_violation_at_its_time_and_all_else_is_written_down(nodes: Written) -> None:
     nodes.write(ONE, boots(ONE), step(1.0, sent()), step(1.5, answered()))
     nodes.write(TWO, boots(TWO), step(1.1, came()), step(1.2, came()))
-    hindsight = nodes.look()
-    assert found(hindsight).startswith("G4: two.nec@b:probes:sys was given request 7 ")
-    assert [line.split(" ", 3)[0:3] for line in hindsight.journal][-2:] == [
+    check = nodes.look()
+    assert found(check).startswith("G4: two.nec@b:probes:sys was given request 7 ")
+    assert [line.split(" ", 3)[0:3] for line in check.journal][-2:] == [
         ["1.200000000", "-", "violation"],
         ["1.500000000", ONE, "message"],
     ]
@@ -131,9 +131,9 @@ def test_a_line_that_a_crash_has_cut_off_is_left_out(nodes: Written) -> None:
     nodes.cut_off(ONE, step(1.1, sent(8))[:50])
     assert found(nodes.look()) == ""
     nodes.write(ONE, boots(ONE), step(2.0, sent(9)), step(2.1, failed(9)))
-    hindsight = nodes.look()
-    assert found(hindsight) == ""
-    assert len(hindsight.journal) == 3
+    check = nodes.look()
+    assert found(check) == ""
+    assert len(check.journal) == 3
 
 
 def test_g5_a_request_that_never_ended_and_for_which_nobody_waits_is_a_violation(nodes: Written) -> None:
@@ -169,10 +169,10 @@ def test_g24_what_a_kernel_gave_its_net_has_to_be_on_its_way_when_a_node_ends(no
 )
 def test_a_damaged_trace_is_one_sentence_and_no_violation(nodes: Written, lines: Any, why: str) -> None:
     nodes.write(ONE, *lines)
-    hindsight = nodes.look()
-    assert hindsight.problem.startswith("The trace of one.nec cannot be used: ")
-    assert why in hindsight.problem
-    assert hindsight.watch.found is None
+    check = nodes.look()
+    assert check.problem.startswith("The trace of one.nec cannot be used: ")
+    assert why in check.problem
+    assert check.watch.found is None
 
 
 def test_a_damaged_last_line_that_is_whole_is_told(nodes: Written) -> None:

@@ -100,10 +100,10 @@ def test_a_scenario_is_refused_more_nodes_than_its_packages_take(scenario: str, 
         ('kind = "partition"\nat = 20.0', "fault 2 (partition): it begins at 20 s, and faults last until 20 s."),
         ('kind = "partition"\nat = 1\nuntil = 21', "fault 2 (partition): it ends at 21 s, and faults last until 20 s;"),
         ('kind = "partition"\nat = 2\nuntil = 1', "fault 2 (partition): it ends at 1 s, before it begins at 2 s."),
-        ('kind = "partition"\nat = "now"', "fault 2: at = 'now' is no time"),
+        ('kind = "partition"\nat = "now"', "fault 2: at = 'now' is not a time"),
         ('kind = "partition"', "fault 2 (partition): `at` is missing"),
-        (f'kind = "partition"\nat = 0x{"f" * 5000}', "fault 2: at = a number of too many digits is no time"),
-        (f'kind = "partition"\nat = {"[" * 300}{"]" * 300}', f"fault 2: at = {'[' * 60}… is no time"),
+        (f'kind = "partition"\nat = 0x{"f" * 5000}', "fault 2: at = a number of too many digits is not a time"),
+        (f'kind = "partition"\nat = {"[" * 300}{"]" * 300}', f"fault 2: at = {'[' * 60}… is not a time"),
     ],
 )
 def test_a_schedule_says_which_entry_is_wrong_and_why(tmp_path: Path, entry: str, sentence: str) -> None:
@@ -138,7 +138,7 @@ def test_a_file_that_is_no_toml_says_why(tmp_path: Path, content: bytes, why: st
     file.write_bytes(content)
     with pytest.raises(BadInput) as error:
         with_faults(TRANSFER, expand(TRANSFER, 0), file)
-    assert str(error.value) == f"{file} is no TOML: {why}."
+    assert str(error.value) == f"{file} is not TOML: {why}."
 
 
 def test_a_schedule_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:

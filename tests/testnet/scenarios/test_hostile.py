@@ -8,7 +8,7 @@ import pytest
 
 from kernel.contract import limits
 from kernel.contract.in_flight import InFlight
-from testnet.faults.hostile_peer import Conduct, HostilePeer
+from testnet.faults.hostile_peer import BehaviourName, HostilePeer
 from testnet.faults.schedule import Step, ordered
 from testnet.scenarios.hostile import HOSTILE
 from testnet.scenarios.scenario import Plan, draw_plan
@@ -19,7 +19,7 @@ from testnet.sim.run import PASSED, VIOLATED, run
 VICTIM, FRIEND, HIDDEN = HOSTILE.nodes
 
 
-def plan(*attacks: tuple[Conduct, str]) -> Plan:
+def plan(*attacks: tuple[BehaviourName, str]) -> Plan:
     """These peers, for twelve seconds."""
     steps = [Step(1.0, 13.0, HostilePeer(node, behaviour, seed=seed)) for seed, (behaviour, node) in enumerate(attacks)]
     return replace(draw_plan(HOSTILE, 1), schedule=ordered(steps))
@@ -30,7 +30,7 @@ def test_it_holds_without_any(programs: Programs) -> None:
     assert result.result == PASSED, result.text
 
 
-HELD: tuple[tuple[Conduct, str], ...] = (
+HELD: tuple[tuple[BehaviourName, str], ...] = (
     ("acknowledges_all_but_one", VICTIM),
     ("floods_huge", FRIEND),
     ("grants_nothing", VICTIM),

@@ -8,7 +8,7 @@ from testnet.model.lab import Outcome
 
 
 class Told(NamedTuple):
-    """See `testnet.model.lab.Asked`."""
+    """See `testnet.model.lab.SentRequest`."""
 
     outcome: Outcome | None
 

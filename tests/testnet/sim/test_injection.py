@@ -35,7 +35,7 @@ _OWN = "terminal:terminal:sys"
 _FILE = "/terminal:sys/notes/a"
 
 
-class Asked(NamedTuple):
+class SentRequest(NamedTuple):
     """A request in the user's name."""
 
     node: str
@@ -49,12 +49,12 @@ class Asked(NamedTuple):
         return "hello" in self.target or "@" in self.target.removeprefix("our@")
 
 
-def greeting(node: str, other: str) -> Asked:
+def greeting(node: str, other: str) -> SentRequest:
     """A guest asks one on another node."""
-    return Asked(node, "our@hello:hello:sys", {"Ask": {"node": other, "name": node, "timeout": LIMIT}})
+    return SentRequest(node, "our@hello:hello:sys", {"Ask": {"node": other, "name": node, "timeout": LIMIT}})
 
 
-def questions(node: str, other: str) -> list[list[Asked]]:
+def questions(node: str, other: str) -> list[list[SentRequest]]:
     """One for every system process, in rounds; the later ones use what the earlier ones have made."""
     vfs, state, kernel = "our@vfs:distro:sys", "our@state:distro:sys", "our@kernel:distro:sys"
     echo = (PACKAGES / "echo" / "pkg" / "echo.wasm").read_bytes()
@@ -62,29 +62,29 @@ def questions(node: str, other: str) -> list[list[Asked]]:
     return [
         [
             greeting(node, other),
-            Asked(node, vfs, {"path": "/terminal:sys/notes", "action": "CreateDrive"}),
-            Asked(node, "our@timer:distro:sys", {"SetTimer": 100}),
-            Asked(node, "our@timer:distro:sys", {"SetTimer": 200}),
-            Asked(node, state, {"SetState": _OWN}, b"kept"),
-            Asked(node, kernel, {"InitializeProcess": made}, echo),
-            Asked(node, "our@net:distro:sys", "GetPeers"),
-            Asked(node, f"{other}@net:distro:sys", "hello"),
+            SentRequest(node, vfs, {"path": "/terminal:sys/notes", "action": "CreateDrive"}),
+            SentRequest(node, "our@timer:distro:sys", {"SetTimer": 100}),
+            SentRequest(node, "our@timer:distro:sys", {"SetTimer": 200}),
+            SentRequest(node, state, {"SetState": _OWN}, b"kept"),
+            SentRequest(node, kernel, {"InitializeProcess": made}, echo),
+            SentRequest(node, "our@net:distro:sys", "GetPeers"),
+            SentRequest(node, f"{other}@net:distro:sys", "hello"),
         ],
         [
             greeting(node, other),
-            Asked(node, vfs, {"path": _FILE, "action": {"OpenFile": {"create": True}}}),
-            Asked(node, vfs, {"path": _FILE, "action": "WriteAll"}, b"some text"),
-            Asked(node, state, {"GetState": _OWN}),
-            Asked(node, kernel, {"RunProcess": "probe:probes:sys"}),
-            Asked(node, kernel, {"Debug": "ProcessMap"}),
-            Asked(node, "our@net:distro:sys", {"GetName": other}),
+            SentRequest(node, vfs, {"path": _FILE, "action": {"OpenFile": {"create": True}}}),
+            SentRequest(node, vfs, {"path": _FILE, "action": "WriteAll"}, b"some text"),
+            SentRequest(node, state, {"GetState": _OWN}),
+            SentRequest(node, kernel, {"RunProcess": "probe:probes:sys"}),
+            SentRequest(node, kernel, {"Debug": "ProcessMap"}),
+            SentRequest(node, "our@net:distro:sys", {"GetName": other}),
         ],
         [
-            Asked(node, vfs, {"path": _FILE, "action": "Read"}),
-            Asked(node, vfs, {"path": _FILE, "action": "Hash"}),
-            Asked(node, vfs, {"path": "/terminal:sys/notes", "action": "ReadDir"}),
-            Asked(node, state, {"DeleteState": _OWN}),
-            Asked(node, kernel, {"KillProcess": "probe:probes:sys"}),
+            SentRequest(node, vfs, {"path": _FILE, "action": "Read"}),
+            SentRequest(node, vfs, {"path": _FILE, "action": "Hash"}),
+            SentRequest(node, vfs, {"path": "/terminal:sys/notes", "action": "ReadDir"}),
+            SentRequest(node, state, {"DeleteState": _OWN}),
+            SentRequest(node, kernel, {"KillProcess": "probe:probes:sys"}),
             greeting(node, other),
         ],
     ]
@@ -105,7 +105,7 @@ class Play:
         self.probe = Probe((NET, SYSTEM), SimNode, injection, guards=_GUARDS)
         self.simulation = Simulation(1, programs, LinkBehaviour(0.001, 0.0))
         self.simulation.contained = []
-        self.outcomes: list[tuple[Asked, object, float]] = []
+        self.outcomes: list[tuple[SentRequest, object, float]] = []
         self.after: list[object] = []
         try:
             self._boot()
@@ -130,7 +130,7 @@ class Play:
         self._until(lambda: all(node.ready for node in self.simulation.nodes.values()), 60.0)
         self._until(lambda: all(self.simulation.nodes[name].joined for name in (A, B)), 60.0)
 
-    def _ask(self, asked: list[Asked]) -> list[tuple[Asked, object, float]]:
+    def _ask(self, asked: list[SentRequest]) -> list[tuple[SentRequest, object, float]]:
         nodes = self.simulation.nodes
         times: dict[int, float] = {}
         tokens: dict[tuple[str, int], object] = {}
@@ -156,7 +156,7 @@ class Play:
             token = node.begin_script(line, LIMIT)
             began = self.simulation.now
             self._until(partial(_is_answered, node, token), LIMIT + 1.0)
-            asked = Asked(A, "our@terminal:terminal:sys", line)
+            asked = SentRequest(A, "our@terminal:terminal:sys", line)
             self.outcomes.append((asked, _shown(node.answer(token)), self.simulation.now - began))
 
     def _until(self, done: Callable[[], bool], seconds: float) -> None:
@@ -172,13 +172,13 @@ def _is_answered(node: SimNode, token: object) -> bool:
     return node.answer(token) is not None
 
 
-def _healthy(node: str) -> list[Asked]:
+def _healthy(node: str) -> list[SentRequest]:
     return [
-        Asked(node, "our@vfs:distro:sys", {"path": "/terminal:sys/again", "action": "CreateDrive"}),
-        Asked(node, "our@timer:distro:sys", {"SetTimer": 50}),
-        Asked(node, "our@state:distro:sys", {"SetState": _OWN}, b"again"),
-        Asked(node, "our@kernel:distro:sys", {"KillProcess": "nobody:probes:sys"}),
-        Asked(node, "our@net:distro:sys", {"GetName": "nobody.nec"}),
+        SentRequest(node, "our@vfs:distro:sys", {"path": "/terminal:sys/again", "action": "CreateDrive"}),
+        SentRequest(node, "our@timer:distro:sys", {"SetTimer": 50}),
+        SentRequest(node, "our@state:distro:sys", {"SetState": _OWN}, b"again"),
+        SentRequest(node, "our@kernel:distro:sys", {"KillProcess": "nobody:probes:sys"}),
+        SentRequest(node, "our@net:distro:sys", {"GetName": "nobody.nec"}),
     ]
 
 
@@ -189,7 +189,7 @@ def _shown(outcome: Arrival | Failure | None) -> object:
     return outcome.error.kind.name
 
 
-def _tells_of_peers(asked: Asked) -> bool:
+def _tells_of_peers(asked: SentRequest) -> bool:
     """Whether the answer shows figures that any delay changes."""
     return asked.body == "GetPeers" or (isinstance(asked.body, dict) and "Debug" in asked.body)
 

@@ -94,8 +94,8 @@ def test_a_package_is_a_folder_beside_the_test_or_where_pytest_was_started(
     ("call", "sentence"),
     [
         ('sim.boot("one.nec", packages=["helo"])', "There is no package 'helo' in * that come with the node: *hello*"),
-        ('sim.boot("one.nec", packages=["empty"])', "*empty is no package: it has no manifest.json*"),
-        ('sim.boot("One")', "'One' is no name of a node: give one such as one.nec."),
+        ('sim.boot("one.nec", packages=["empty"])', "*empty is not a package: *"),
+        ('sim.boot("One")', "'One' is not a node's name: give one such as one.nec."),
         ('sim.boot("one.nec", "one.nec")', "one.nec is there already; `start` and `restart` boot it again."),
         ('sim.ask("two.nec", "our@hello:hello:sys", 1)', "There is no node 'two.nec'; none was booted yet."),
         ('(sim.boot("a.nec"), sim.crash("b.nec"))', "There is no node 'b.nec'; there are a.nec."),
@@ -119,7 +119,7 @@ def test_a_module_that_cannot_run_is_said_at_boot(pytester: pytest.Pytester, hel
     (pytester.path / "mine" / "mine.wasm").write_bytes(b"\\0asm")
     result = run(pytester, 'def test_it(sim):\n    sim.boot("one.nec", packages=["mine"])\n')
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["E * *mine.wasm is no process that can run here: *."])
+    result.stdout.fnmatch_lines(["E * *mine.wasm is not a process that can run here: *."])
 
 
 def test_virtual_times_are_exact(pytester: pytest.Pytester) -> None:
@@ -371,10 +371,10 @@ def test_markers_and_options_choose_what_runs(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("--nectar-seed=x", "*'x' is no seed: give a whole number from 0 to 9223372036854775807, or random"),
-        ("--nectar-seed=-1", "*'-1' is no seed: *"),
+        ("--nectar-seed=x", "*'x' is not a seed: give a whole number from 0 to 9223372036854775807, or random"),
+        ("--nectar-seed=-1", "*'-1' is not a seed: *"),
         ("--nectar-level=moon", "*there is no level 'moon'; there are simulation, loopback, namespaces"),
-        ("--nectar-max-seconds=long", "*'long' is no number of seconds"),
+        ("--nectar-max-seconds=long", "*'long' is not a number of seconds"),
         ("--nectar-journals=file/x", "*--nectar-journals: *file/x cannot be made: *"),
     ],
 )

@@ -56,7 +56,7 @@ def test_one_node_has_no_schedule() -> None:
 def test_a_network_of_its_own_for_each_example_heals(nectar_programs: Programs, schedule: Schedule) -> None:
     with simulation(nectar_programs) as sim:
         sim.boot("one.nec", "two.nec", packages=["hello"])
-        with sim.weather(schedule):
+        with sim.faults(schedule):
             sim.rest(4.0)
         greeting = {"Ask": {"node": "two.nec", "name": "Ada", "timeout": 30}}
         assert "Answered" in sim.ask("one.nec", "our@hello:hello:sys", greeting, timeout=60).body
@@ -66,7 +66,7 @@ def is_answered_soon(programs: Programs, schedule: Schedule) -> bool:
     """What a careless author takes for granted: an answer within two seconds, asked for once."""
     with simulation(programs) as sim:
         sim.boot("one.nec", "two.nec", packages=["hello"])
-        with sim.weather(schedule):
+        with sim.faults(schedule):
             asked = sim.begin("one.nec", "two.nec@hello:hello:sys", {"Greet": "Ada"}, timeout=2)
             sim.rest(4.0)
         return asked.outcome is not None and asked.outcome.kind == "response"

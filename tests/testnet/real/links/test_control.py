@@ -187,7 +187,9 @@ async def test_what_is_no_fault_is_refused_in_a_sentence(tmp_path: Path, asked: 
 @pytest.mark.parametrize("name", [None, "", "a", "../a.nec", "\ud800", "x" * 60_000])
 async def test_a_node_is_added_under_the_name_of_one(tmp_path: Path, name: object) -> None:
     async with asking(tmp_path) as links:
-        assert (await links.refused("add", name=name)).startswith("name is the name of a node, such as a.nec, and not ")
+        assert (await links.refused("add", name=name)).startswith(
+            "name must be the name of a node, such as a.nec, and not "
+        )
 
 
 @pytest.mark.parametrize("number", [2, -1, "1", [], 1.5])
