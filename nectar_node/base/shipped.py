@@ -1,6 +1,6 @@
 """The packages that come with the node: those in its own folder `packages`, and no others.
 
-A package says by itself who has published it, and anybody can say `sys`. Where it lies is what decides.
+A package names its publisher itself, and anybody can write `sys` there. So the place of its folder decides.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from pathlib import Path
 import nectar_node
 
 SHIPPED_FOLDER = Path(nectar_node.__file__).resolve().parent.parent / "packages"
-"""Beside this package, in a clone as where it is installed."""
+"""The folder beside this package, in a clone as in an installation."""
 OUR_PUBLISHER = "sys"
-"""Of the packages that come with the node, and of the system processes."""
+"""The publisher of the packages that come with the node, and of the system processes."""
 LOCAL_PUBLISHER = "local"
-"""Of any other package that names none."""
+"""The publisher of any other package that names none."""
 
 
 def is_shipped(folder: Path) -> bool:
@@ -23,5 +23,5 @@ def is_shipped(folder: Path) -> bool:
 
 
 def default_publisher(folder: Path) -> str:
-    """Of the package in this folder, with all links resolved, if it names none."""
+    """Return the publisher of the package in this folder, with all links resolved, if it names none."""
     return OUR_PUBLISHER if is_shipped(folder) else LOCAL_PUBLISHER

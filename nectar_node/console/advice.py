@@ -33,8 +33,10 @@ _BY_TEXT = {reason.value: advice for reason, advice in _ADVICE.items()}
 
 
 def advice(reason: object, node: str, command: Callable[..., str]) -> str | None:
-    """What to do about a failure, as half a sentence; None for a reason that is unknown here. `command` gives the
-    command lines to type (`Network.command`)."""
+    """Return what to do about a failure, as half a sentence; None for a reason that is unknown here.
+
+    `command` returns the command lines to type (`Network.command`).
+    """
     text = _BY_TEXT.get(str(reason))
     if text is None:
         return None

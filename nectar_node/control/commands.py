@@ -1,6 +1,6 @@
-"""What the command line can ask of a running node, over its control socket (`nectar_node.control.server`).
+"""The commands that a running node takes over its control socket (`nectar_node.control.server`).
 
-What takes its time may send any number of lines {"event": {…}} before its answer.
+A command that takes its time may send any number of lines {"event": {…}} before its answer.
 """
 
 from __future__ import annotations
@@ -47,24 +47,26 @@ from nectar_node.system.vfs import MAX_MOUNTS
 from net.contract.events import Probed, ProbeEnded
 
 MAX_LINE_BYTES = 128 << 20
-"""One request: the largest blob in base64, and room for the rest."""
+"""Bytes of one request: the largest blob in base64, and space for the rest."""
 MAX_EVENTS = 4096
 """Events that wait for a client that is slow to read them; it loses later ones, and is told how many."""
 MAX_EVENT_BYTES = 4 << 20
-"""The same, counted in bytes."""
+"""Bytes of those events."""
 SCRIPT_SECONDS = 30
-"""How long a script may take unless its user says otherwise."""
+"""Seconds that a script may take unless its user says otherwise."""
 FIRST_STEPS_SECONDS = 1.0
-"""How long the answer to a start waits for what has been started to come to rest."""
+"""Seconds that the answer to a start waits until each new process has ended or waits for something."""
 _GLANCE_SECONDS = 0.002
 ROWS_AT_ONCE = 256
-"""Processes that `ps` looks at before it lets messages flow again."""
+"""Processes that `ps` describes before it lets messages flow again."""
 _AFTER_START = frozenset({"run", "review", "start", "kill"})
-"""Commands about packages and their processes: a node that boots answers them when it has started these. (A message
-waits for its process in the kernel, within its timeout.)"""
+"""Commands about packages and their processes: a node that boots answers them once it has started its packages.
+
+A message is not among them: it waits for its process in the kernel, within its timeout.
+"""
 _RESERVED = PackageId("distro", "sys")
 _FAILURES = {FAILED: "failed", OFFLINE: "offline", TIMED_OUT: "timeout"}
-"""By the metadata of a script's answer that says why there is no better one."""
+"""Error kinds by the metadata of a script's answer that explains why there is no better one."""
 
 
 class Waiter:
@@ -77,12 +79,12 @@ class Waiter:
         self._outcome: Any = None
 
     def set(self, outcome: object) -> None:
-        """The outcome is there."""
+        """Set the outcome."""
         self._outcome = outcome
         self._done.set()
 
     async def wait(self) -> Any:
-        """The outcome, once it is there."""
+        """Wait for the outcome, and return it."""
         await self._done.wait()
         return self._outcome
 
@@ -95,14 +97,14 @@ class Feed(Waiter):
     def __init__(self, lead: float) -> None:
         super().__init__()
         self.lead = lead
-        """What has to be added to the core's times for the time since 1970, in seconds."""
+        """Seconds to add to the core's times to get Unix time."""
         self._lines: deque[bytes] = deque()
         self._bytes = 0
         self._lost = 0
         self._changed = trio.Event()
 
     def put(self, event: dict[str, object]) -> None:
-        """Something has happened; it is dropped, and counted, if too much waits to be read."""
+        """Queue an event; drop and count it if too much waits to be read."""
         self._changed.set()
         line = line_of({"event": event})
         if len(self._lines) >= MAX_EVENTS or self._bytes + len(line) > MAX_EVENT_BYTES:
@@ -112,7 +114,7 @@ class Feed(Waiter):
         self._add(line)
 
     def set(self, outcome: object) -> None:
-        """That was the last event."""
+        """Set the outcome: there are no more events."""
         super().set(outcome)
         self._changed.set()
 
@@ -126,7 +128,7 @@ class Feed(Waiter):
         self._bytes += len(line)
 
     async def pour(self, client: Client) -> Any:
-        """Give a client all events until the outcome is there, and return that."""
+        """Send a client all events until the outcome is there, and return that."""
         while True:
             if not self._lines:
                 self._tell_lost()
@@ -142,16 +144,16 @@ class Feed(Waiter):
 
 
 class Client:
-    """One connection, and what it has been lent: that is taken back when it goes away, however it does."""
+    """One connection and what was lent to it, which is taken back when the client goes away, in whatever way."""
 
     __slots__ = ("feeds", "send", "shares")
 
     def __init__(self, send: Callable[[bytes], Awaitable[None]]) -> None:
-        """`send` writes a line to it."""
+        """`send` writes a line to the client."""
         self.send = send
         self.shares: set[str] = set()
         self.feeds: dict[Feed, Callable[[Feed], None]] = {}
-        """What it follows, and how that is ended."""
+        """What the client follows, each with the function that ends it."""
 
 
 class Control:
@@ -165,8 +167,9 @@ class Control:
         ready: trio.Event,
         note: Callable[[str, Exception], None],
     ) -> None:
-        """`status`: what the driver adds to the status; `turn`: lets the node run after it was told something; `ready`:
-        set when it has started its packages; `note`: writes down what our own code has failed at."""
+        """`status` returns what the driver adds to the status; `turn` lets the node run after it was told something;
+        `ready` is set when the node has started its packages; `note` logs a failure of our own code.
+        """
         self._note = note
         self.stop = trio.Event()
         """Set when a client asks the node to shut down."""
@@ -194,11 +197,11 @@ class Control:
         }
 
     def connected(self, send: Callable[[bytes], Awaitable[None]]) -> Client:
-        """Somebody has connected, to whom `send` writes a line."""
+        """Return the state of a new connection; `send` writes a line to its client."""
         return Client(send)
 
     async def answer_untrusted(self, client: Client, line: bytes) -> dict[str, object]:
-        """The answer to one line, whatever it is."""
+        """Return the answer to one line, whatever it contains."""
         try:
             request = request_untrusted(line)
             command = self._commands.get(str(request.get("command")))
@@ -216,7 +219,7 @@ class Control:
             return error(NodeError("The node could not do that: its log says why."))
 
     def forget(self, client: Client) -> None:
-        """A client has gone away."""
+        """Take back what a client that has gone away had."""
         try:
             for path in list(client.shares):
                 self._take_back(client, path)
@@ -228,7 +231,7 @@ class Control:
             client.feeds.clear()
             self._turn()
 
-    # --- what there is ----------------------------------------------------------------------------------------------
+    # --- what the node shows ----------------------------------------------------------------------------------------
 
     async def _on_status(self, _: Client, __: Asked) -> dict[str, object]:
         return {
@@ -308,7 +311,7 @@ class Control:
         }
 
     async def _on_trace(self, client: Client, asked: Asked) -> dict[str, object]:
-        """Events until the client goes away."""
+        """Send events until the client goes away."""
         address = address_untrusted(asked, self._core.our)
         feed = Feed(_lead())
         client.feeds[feed] = lambda feed: self._core.untrace(feed, trio.current_time())
@@ -330,7 +333,7 @@ class Control:
         return {**self._outcome(answer), "failed": failure is not None, "failure": failure}
 
     async def _on_diagnose(self, client: Client, asked: Asked) -> dict[str, object]:
-        """Each step of reaching another node, and how it ended."""
+        """Send each step of reaching another node, and answer how it ended."""
         name = node_untrusted(asked, self._core.our)
         feed = Feed(_lead())
         client.feeds[feed] = lambda feed: self._core.stop_probe(feed, trio.current_time())
@@ -366,7 +369,7 @@ class Control:
     # --- processes --------------------------------------------------------------------------------------------------
 
     async def _on_review(self, _: Client, asked: Asked) -> dict[str, object]:
-        """What a start with the same words would have to be told besides."""
+        """Answer what else a start with the same arguments would have to be told."""
         wanted, reviewed = await self._review(asked)
         return question_row(wanted, reviewed.question, self._core.our)
 
@@ -403,8 +406,11 @@ class Control:
         }
 
     async def _first_steps(self, processes: Iterable[ProcessId]) -> None:
-        """Return when these have ended or wait for something, so that the client is told of what has trapped at once;
-        what goes on computing is not waited for longer than FIRST_STEPS_SECONDS."""
+        """Return when these processes have ended or wait for something, so that the client learns of those that trapped
+        at once.
+
+        Processes that go on computing are waited for no longer than FIRST_STEPS_SECONDS.
+        """
         running = self._core.kernel.processes
         for _ in range(round(FIRST_STEPS_SECONDS / _GLANCE_SECONDS)):
             if not any(each in running and running[each].waiting is Waiting.NOTHING for each in processes):
@@ -419,7 +425,7 @@ class Control:
                 raise BadPackage(f"{entry.process} cannot be started: the name is a system process's. Choose another.")
 
     async def _on_kill(self, _: Client, asked: Asked) -> dict[str, object]:
-        """Of a package all processes end, with their children; of a process the children do if `tree` is true."""
+        """End all processes of a package, with their children, or a process, with its children if `tree` is true."""
         core, now = self._core, trio.current_time()
         target, with_tree = killed_untrusted(asked, core.our), asked.get("tree") is True
         if isinstance(target, PackageId):
@@ -441,7 +447,7 @@ class Control:
         return {"address": f"{core.our}@{target}", "ended": ended, "children": len(family) - ended}
 
     async def _ended(self) -> None:
-        """Return when all are gone that were killed."""
+        """Return when all processes that were killed are gone."""
         self._turn()
         while self._core.kernel.lifecycle.ending:
             await trio.lowlevel.checkpoint()
@@ -455,21 +461,21 @@ class Control:
 
 
 def traced(action: Traced) -> None:
-    """A record of what somebody traces."""
+    """Send a record to the client that traces."""
     feed = action.token
     assert isinstance(feed, Feed)
     feed.put({"record": status.trace_row(action.record, feed.lead)})
 
 
 def printed(action: Printed) -> None:
-    """A script that somebody runs has printed."""
+    """Send a script's output to the client that runs it."""
     feed = action.token
     assert isinstance(feed, Feed)
     feed.put({"printed": {"verbosity": action.verbosity, "text": action.text}})
 
 
 def probed(action: Probed) -> None:
-    """A step of a probe that somebody watches."""
+    """Send a step of a probe to the client that watches it."""
     feed = action.token
     assert isinstance(feed, Feed)
     if isinstance(action.step, ProbeEnded):
@@ -482,26 +488,26 @@ def probed(action: Probed) -> None:
 
 
 class DiskUnknown(NodeError):
-    """The operating system's: it does not tell what the node's folder has."""
+    """The operating system does not tell how much is in the node's folder."""
 
 
 def disk_used(action: DiskUsed) -> None:
-    """What somebody wanted to know of the disk."""
+    """Pass on the disk use that a client asked for."""
     assert isinstance(action.token, Waiter)
     action.token.set(action)
 
 
 class NoSuchProcess(NodeError):
-    """The caller's: nothing of that name runs here. (The command line says how to see what does.)"""
+    """Nothing of that name runs here. The command line says how to see what does."""
 
 
 class PartOfNode(NodeError):
-    """The caller's: a system process, which is no guest's."""
+    """A system process was named where a guest's process is expected."""
 
 
 def _nobody(process: ProcessId, core: NodeCore) -> NodeError:
     if core.kernel.is_system(process):
-        return PartOfNode(f"{process} is a part of the node, and no process of a guest.")
+        return PartOfNode(f"{process} is a part of the node, not a process of a guest.")
     return NoSuchProcess(f"No process {process} runs on {core.our}.")
 
 

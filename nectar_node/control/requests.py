@@ -1,4 +1,4 @@
-"""What clients of the control socket ask for, read from the JSON that they sent; raises BadInput and nothing else."""
+"""Requests of the control socket's clients, read from the JSON that they sent; raises BadInput and nothing else."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from nectar_node.base.errors import BadInput
 from nectar_node.storage.operations import is_part
 
 MAX_TIMEOUT = (1 << 64) - 1
-"""Seconds: what a message can say (G7)."""
+"""The longest timeout that a message can express, in seconds (G7)."""
 FOR_EVER = 1 << 40
-"""Seconds, as far as people are concerned: what is longer is taken for this, with which one can still count."""
+"""The longest timeout of a command, in seconds; a longer one is cut to this, so that sums stay finite."""
 MAX_LINE_BYTES = 1 << 20
-"""A script's command line."""
+"""Bytes of a script's command line."""
 
 Asked = dict[str, Any]
-"""One request of a client."""
+"""The fields of one request."""
 
 
 def shared_file_untrusted(given: object) -> tuple[Path, Path]:
-    """The path as the user gave it, and where it really lies."""
+    """Return the path as the user gave it, and the absolute path without links."""
     if not isinstance(given, str) or not given.startswith("/") or "\0" in given:
         raise BadInput("share needs the absolute path of a file.")
     path = Path(given)
     try:
         real = path.resolve(strict=True)
-        if not real.is_file():  # and no pipe: opening one would wait for a writer
-            raise BadInput(f"{given} is no file.")
+        if not real.is_file():  # and not a pipe: opening one would wait for a writer
+            raise BadInput(f"{given} is not a file.")
         with real.open("rb"):
             pass
     except OSError as error:
         raise BadInput(f"{given} cannot be read: {error.strerror}.") from error
-    except (RuntimeError, ValueError) as error:  # a link to itself; a name that is no text
+    except (RuntimeError, ValueError) as error:  # a link to itself; a name that is not text
         raise BadInput(f"{given!r} cannot be read: {error}.") from error
     if not is_part(path.name):
         raise BadInput(f"{given} has a name that no drive can hold.")
@@ -48,7 +48,7 @@ def shared_file_untrusted(given: object) -> tuple[Path, Path]:
 
 
 def message_untrusted(asked: Asked) -> tuple[Address, Request, LazyLoadBlob | None]:
-    """The request to inject, and its blob; with a timeout of null it expects no response."""
+    """Return the request to inject, and its blob; with a timeout of null it expects no response."""
     timeout = None if asked.get("timeout", 30) is None else timeout_untrusted(asked, 30)
     body = asked.get("body", "")
     if not isinstance(body, str) or len(body.encode(errors="replace")) > limits.MAX_BODY_BYTES:
@@ -59,7 +59,7 @@ def message_untrusted(asked: Asked) -> tuple[Address, Request, LazyLoadBlob | No
     except BadAddress as error:
         raise BadInput(f"{error}.") from error
     except (binascii.Error, TypeError, ValueError) as error:
-        raise BadInput("The blob is no base64.") from error
+        raise BadInput("The blob is not base64.") from error
     if data is not None and len(data) > limits.MAX_BLOB_BYTES:
         raise BadInput(f"A blob has at most {limits.MAX_BLOB_BYTES >> 20} MiB.")
     mime = asked.get("mime")
@@ -70,7 +70,7 @@ def message_untrusted(asked: Asked) -> tuple[Address, Request, LazyLoadBlob | No
 
 
 def timeout_untrusted(asked: Asked, default: int) -> int:
-    """Whole seconds, at most FOR_EVER."""
+    """Return whole seconds, at most FOR_EVER."""
     timeout = asked.get("timeout", default)
     if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 <= timeout <= MAX_TIMEOUT:
         raise BadInput(f"A timeout is a number of seconds from 0 to {MAX_TIMEOUT}.")
@@ -78,7 +78,7 @@ def timeout_untrusted(asked: Asked, default: int) -> int:
 
 
 def process_untrusted(asked: Asked, our: str) -> ProcessId:
-    """The process of this node whose id or address is given."""
+    """Return the process of this node whose id or address is given."""
     text = str(asked.get("address"))
     try:
         if "@" not in text:
@@ -92,7 +92,7 @@ def process_untrusted(asked: Asked, our: str) -> ProcessId:
 
 
 def killed_untrusted(asked: Asked, our: str) -> ProcessId | PackageId:
-    """The process of this node, or the package, that is to end."""
+    """Return the process of this node, or the package, that is to end."""
     text = str(asked.get("address"))
     if "@" in text or text.count(":") != 1:
         return process_untrusted(asked, our)
@@ -103,7 +103,7 @@ def killed_untrusted(asked: Asked, our: str) -> ProcessId | PackageId:
 
 
 def address_untrusted(asked: Asked, our: str) -> Address:
-    """An address of any node; a process id is one of this node's."""
+    """Return an address of any node; a process id means one of this node's."""
     text = str(asked.get("address"))
     try:
         address = Address.parse(text if "@" in text else f"{OUR_NODE}@{text}")
@@ -113,7 +113,7 @@ def address_untrusted(asked: Asked, our: str) -> Address:
 
 
 def node_untrusted(asked: Asked, our: str) -> str:
-    """The name of another node."""
+    """Return the name of another node."""
     name = asked.get("name")
     try:
         check_node(str(name))
@@ -125,7 +125,7 @@ def node_untrusted(asked: Asked, our: str) -> str:
 
 
 def line_untrusted(asked: Asked) -> str:
-    """What a user typed to run a script."""
+    """Return the line that a user typed to run a script."""
     line = asked.get("line")
     if not isinstance(line, str) or not line.strip() or len(line.encode(errors="replace")) > MAX_LINE_BYTES:
         raise BadInput(f"A script's line is a text that begins with its name, of at most {MAX_LINE_BYTES >> 20} MiB.")
@@ -133,7 +133,7 @@ def line_untrusted(asked: Asked) -> str:
 
 
 def consent_untrusted(asked: Asked) -> Consent:
-    """What the user says with the start of a package."""
+    """Return what the user says about rights when starting a package."""
     replaces, allows_sys = asked.get("replace", False), asked.get("allow_sys", False)
     if not isinstance(replaces, bool) or not isinstance(allows_sys, bool):
         raise BadInput("replace and allow_sys are true or false.")
@@ -150,7 +150,7 @@ def _texts(asked: Asked, key: str) -> tuple[str, ...]:
 
 
 def package_untrusted(asked: Asked) -> tuple[Path, Path | None]:
-    """The folder of a package, and the file that it was made from, if it was."""
+    """Return the folder of a package, and the zip or .wasm file that it was made from, if any."""
     folder, origin = asked.get("package"), asked.get("origin")
     if not isinstance(folder, str) or not isinstance(origin, str | None):
         raise BadInput("package is the path of a folder, and origin that of a file.")

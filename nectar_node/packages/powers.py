@@ -21,12 +21,12 @@ from nectar_node.packages.scripts import all_rights
 
 
 class Power(NamedTuple):
-    """A kind of powerful capabilities."""
+    """A kind of powerful capability."""
 
     name: str
-    """What `--grant` takes."""
+    """The word that `--grant` takes."""
     allows: str
-    """In plain words."""
+    """What it allows, in plain words."""
 
 
 VFS_ROOT = Power("vfs-root", "read, change and remove the files of all packages")
@@ -38,7 +38,7 @@ SCRIPTS = Power("scripts-root", "give its scripts, when you run them, all your r
 RIGHTS = Power("rights", "use what a process of another package allows only to those whom it trusts")
 
 POWERS = (VFS_ROOT, VFS_DRIVES, KERNEL, NETWORKS, TERMINALS, SCRIPTS, RIGHTS)
-"""All there are."""
+"""All powers."""
 
 
 class Wish(NamedTuple):
@@ -49,7 +49,7 @@ class Wish(NamedTuple):
 
 
 def wishes(package: Package, our: str) -> tuple[Wish, ...]:
-    """What the processes and the scripts of a package ask for that is powerful, each once, in their order."""
+    """Return what the processes and the scripts of a package ask for that is powerful, each once, in their order."""
     return tuple(dict.fromkeys(_wishes(package, our)))
 
 
@@ -62,7 +62,7 @@ def _wishes(package: Package, our: str) -> Iterator[Wish]:
 
 
 def power_of(capability: Capability, package: PackageId) -> Power | None:
-    """What makes a capability, with canonical params, powerful in the hands of that package; None: it is not."""
+    """Return the power that a capability, with canonical params, gives to that package; None: it is not powerful."""
     issuer, params = capability.issuer.process, capability.params
     if issuer == VFS:
         return None if params == MESSAGING or _is_own_drive(params, package) else _of_vfs(params)

@@ -1,10 +1,10 @@
-"""Whether a package may be started, and with what: what its user says now, and what they have decided before.
+"""Decides whether a package may be started, and with what: from what its user says now, and decided before.
 
-Pure. Two things are asked, and neither is given without an answer: a powerful capability
-(`nectar_node.packages.powers`), and the place of a package that came from elsewhere, whose files and state the new one
-takes over. A package that calls itself one of the node's own is refused. What comes with the node needs no question.
+Pure. Two things need an answer of the user: a powerful capability (`nectar_node.packages.powers`), and the place of a
+package that came from elsewhere, whose files and state the new one takes over. A package that calls itself one of the
+node's own is refused. What comes with the node needs no question.
 
-Who asks is the command line; a node starts a package only if the command says what this module demands.
+The command line asks the user; a node starts a package only if the command says what this module demands.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NAMES = tuple(power.name for power in POWERS)
 
 
 class Question(NamedTuple):
-    """What is still to be asked before a package is started."""
+    """What the user must still be asked before a package is started."""
 
     wishes: tuple[Wish, ...]
     """Powerful capabilities that nobody has granted it."""
@@ -37,22 +37,22 @@ class Question(NamedTuple):
 
 
 class Reviewed(NamedTuple):
-    """What follows from what was said and decided."""
+    """The result of a review."""
 
     question: Question
     package: Package
-    """As it may be started once there is no question: without what is denied."""
+    """The package as it may be started once there is no question: without what is denied."""
     decision: Decision | None
-    """To be kept then; None: there is nothing to keep of a package that comes with the node."""
+    """The decision to keep then; None: nothing is kept of a package that comes with the node."""
 
 
 def review(
     package: Package, known: Decision | None, said: Consent, our: str, installed: Package | None = None
 ) -> Reviewed:
-    """See what is to be asked about a package; `known`: what was decided before about its id, `installed`: what runs
-    under it now.
+    """Return what the user must be asked about a package, and what follows from the answers so far.
 
-    Raises BadPackage where it may not be started at all, and BadInput where what was said makes no sense.
+    `known` is the earlier decision about its id, `installed` what runs under that id now. Raises BadPackage if it may
+    not be started at all, and BadInput if `said` makes no sense.
     """
     is_ours, origin = is_shipped(package.folder), str(package.source)
     same = known is not None and known.origin == origin
@@ -75,7 +75,7 @@ def review(
 
 
 def without_denied(package: Package, known: Decision | None, our: str) -> Package:
-    """The package without what its user has denied it for good."""
+    """Return the package without what its user has denied it for good."""
     return package if known is None else _without(package, known.denied, our)
 
 
@@ -90,7 +90,7 @@ def _asked_by_processes(package: Package, our: str) -> frozenset[Capability]:
 def _denied(
     package: Package, known: Decision | None, said: Consent, our: str
 ) -> tuple[frozenset[Capability], frozenset[Capability]]:
-    """What the package does not get, as was said now or before, and what the user has named to be given."""
+    """Return what the package does not get, as was said now or before, and what the user has named to be given."""
     asked = _asked_by_processes(package, our) | frozenset(package.scripts)
     wanted = asked if ALL in said.grant else _named(said.grant, package, our) & asked
     denied = _named(said.deny, package, our)
@@ -100,7 +100,9 @@ def _denied(
 
 
 def _named(words: Iterable[str], package: Package, our: str) -> frozenset[Capability]:
-    """Of what is powerful, all that go by the names of powers; the others as they are. Raises BadInput."""
+    """Return, for names of powers, all powerful capabilities that they cover; other words as they are. Raises
+    BadInput.
+    """
     found: set[Capability] = set()
     for word in words:
         if word in _NAMES:
@@ -126,7 +128,7 @@ def _not_ours(package: Package) -> str:
 
 
 def demand(package: Package, question: Question, our: str) -> NeedsConsent:
-    """The refusal where nobody can be asked: what is missing, and exactly what to type for it."""
+    """Return the refusal if nobody can be asked: what is missing, and exactly what to type for it."""
     parts = list(_missing(package, question, our))
     return NeedsConsent(f"{package.id} is not started: {' '.join(parts)}")
 
@@ -145,12 +147,12 @@ def _missing(package: Package, question: Question, our: str) -> Iterator[str]:
 
 
 def wish_text(wish: Wish, our: str) -> str:
-    """A powerful capability for people: its power's name, itself where that says more, and what it allows."""
+    """Return a powerful capability for people: its power's name, itself if that says more, and what it allows."""
     return f"{wish.power.name} ({capability_text(wish.capability, our)}), which is to {wish.power.allows}"
 
 
 def question_row(package: Package, question: Question, our: str) -> dict[str, object]:
-    """A question as JSON, with the sentence for where nobody can be asked."""
+    """Return a question as JSON, with the sentence for when nobody can be asked."""
     asks = [
         {
             "power": wish.power.name,

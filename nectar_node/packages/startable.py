@@ -11,7 +11,7 @@ from nectar_node.packages.scripts import MAX_SCRIPTS_BYTES, SCRIPTS_FILE, asked_
 
 
 def read_startable(folder: Path, our: str) -> Package:
-    """The package in `folder`, for the node `our`; raises BadPackage."""
+    """Return the package in `folder`, for the node `our`; raises BadPackage."""
     package = read_package(folder, our)
     path = package.folder / SCRIPTS_FILE.strip("/")
     try:

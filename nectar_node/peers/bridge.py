@@ -1,6 +1,6 @@
-"""The other nodes, as the core sees them: messages to and from them, how they are, their name records.
+"""The other nodes, as the core sees them: messages to and from them, their state, their name records.
 
-Here, and nowhere else, net's names and bytes become the kernel's messages and back.
+Only here do the net's names and bytes become the kernel's messages, and the other way round.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ REASONS = {
     FailureReason.NO_CREDIT: Reason.INBOX_FULL,
     FailureReason.SHUTDOWN: Reason.SHUTDOWN,
 }
-"""What the net's reasons for a message are to the kernel, which knows of each whether it is Offline (`kind_of`)."""
+"""The net's reasons for a failed message, as the kernel knows them; for each it knows whether it is Offline
+(`kind_of`).
+"""
 
 
 class Peers:
@@ -73,9 +75,10 @@ class Peers:
         ask: Callable[[WorldAction], None],
         serve: Callable[[Envelope], bool],
     ) -> None:
-        """`store` keeps the name records; `start_up` waits for the registrar; `tell` gives the kernel an event now,
-        `ask` the world an action; `serve` gives a request to a system process that is there for other nodes, False: it
-        is for none of them."""
+        """`store` keeps the name records; `start_up` waits for the registrar; `tell` passes an event to the kernel,
+        `ask` an action to the driver; `serve` gives a request to a system process that serves other nodes, and returns
+        False if there is none for it.
+        """
         self._our = our
         self._network = network
         self._vouching = vouching
@@ -125,7 +128,7 @@ class Peers:
         self._handlers[type(event)](event)
 
     def records_written(self, outcome: Outcome, now: float) -> None:
-        """The disk has the name records of the store's job, or does not."""
+        """Take the outcome of the store's job that writes name records."""
         settled = self._store.done(outcome)
         if settled.problem is not None:
             self._log(0, settled.problem)
@@ -134,7 +137,7 @@ class Peers:
         self._write_records()
 
     def status(self) -> list[dict[str, object]]:
-        """The nodes this one has a session with, for status pages."""
+        """Return the nodes this one has a session with, for status pages."""
         return [
             {
                 "name": peer.name,

@@ -57,11 +57,11 @@ from nectar_node.storage.operations import Job, Outcome
 from nectar_node.system.process import SORRY, Cause, CompileCode, SystemToken, Wish, bare, reply
 
 MAX_BODY_BYTES = 256 << 10
-"""A request's body."""
+"""Bytes of a request's body."""
 MAX_MAP_BYTES = 1 << 20
-"""A {"ProcessMap": …} without its frame."""
+"""Bytes of a {"ProcessMap": …} without its frame."""
 MAX_COMPILING = 16
-"""Processes whose code is being compiled at once; each may hold 64 MiB of it."""
+"""Processes whose code is being compiled at the same time; each may hold 64 MiB of it."""
 
 
 class _Birth(NamedTuple):
@@ -87,14 +87,14 @@ class KernelProcess:
     remote = False
 
     def __init__(self, our: str, kernel: Callable[[], Kernel]) -> None:
-        """`kernel` gives this node's kernel: looked at here, changed by events alone."""
+        """`kernel` returns this node's kernel, which is only read here: events alone change it."""
         self._our = our
         self._see = kernel
         self._waiting: deque[Envelope | _Compiled] = deque()
         self._wishes: deque[Wish] = deque()
         self._compiling: list[_Birth] = []
         self._looked_at: Envelope | _Compiled | None = None
-        """What `next_action` is looking at."""
+        """The request or the compiled code that `next_action` is handling."""
         self._root = canonical(Capability(Address(our, VFS), '{"root":true}'))
         self._actions: dict[str, Callable[[Envelope, Any], object | None]] = {
             "InitializeProcess": self._initialize,
@@ -109,16 +109,16 @@ class KernelProcess:
         }
 
     def receive(self, envelope: Envelope, now: float) -> None:
-        """Take a request; it is looked at when all that came before has had its effect."""
+        """Queue a request; it is handled when everything before it has taken effect."""
         if not envelope.claimed:
             self._waiting.append(envelope)
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
         """It has no disk jobs."""
-        raise AssertionError("the kernel asks nothing of the disk")
+        raise AssertionError("the kernel requests nothing of the disk")
 
     def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
-        """The code of a new process is compiled, or cannot be; looked at in its turn too."""
+        """Queue the compiled code of a new process, or why it cannot be compiled; it is handled in its turn too."""
         assert isinstance(token, _Birth)
         self._compiling = [birth for birth in self._compiling if birth is not token]
         self._waiting.append(_Compiled(token, program))
@@ -138,7 +138,7 @@ class KernelProcess:
         """It has no timers."""
 
     def next_action(self) -> Wish | None:
-        """The next thing that it wants done."""
+        """Return the next action, or None."""
         while not self._wishes and self._waiting:
             self._looked_at = first = self._waiting.popleft()
             if isinstance(first, Envelope):
@@ -149,7 +149,7 @@ class KernelProcess:
         return self._wishes.popleft() if self._wishes else None
 
     def recover(self, cause: Cause, now: float) -> None:
-        """Answer the request that was looked at, or whose code has come."""
+        """Answer the request that was being handled, or whose code was."""
         failed: object = self._looked_at
         if cause is not None:
             failed = cause.token if isinstance(cause, SystemToken) else cause
@@ -200,7 +200,7 @@ class KernelProcess:
         requester = envelope.source.process
         problem = program.reason if isinstance(program, BadCode) else self._see().lifecycle.objection(process)
         if not self._is_there(requester):
-            problem = "who wanted it has ended"
+            problem = "its requester has ended"
         if problem is not None or isinstance(program, BadCode):
             self._say(requester, f"cannot initialize {process}: {problem}")
             self._answer(envelope, "InitializeProcessError")
@@ -212,7 +212,7 @@ class KernelProcess:
         self._answer(envelope, "InitializedProcess")
 
     def _foreign(self, requester: ProcessId, process: ProcessId) -> str | None:
-        """Why `requester` may not make a process of that package; None: it may."""
+        """Return why `requester` may not make a process of that package; None: it may."""
         if process.package_id == requester.package_id or self._is_user(requester):
             return None
         if process.publisher == OUR_PUBLISHER != requester.publisher:
@@ -299,13 +299,14 @@ class KernelProcess:
     def _describe(self, process: Process) -> dict[str, object]:
         kernel, id = self._see(), process.address.process
         return {
-            # The existing node's fields; it keeps code under a handle and notes an interface version, this one neither.
+            # The existing node's fields. That node keeps code under a handle and notes an interface version; this one
+            # does not.
             "wasm_bytes_handle": "",
             "wit_version": None,
             "on_exit": on_exit_json(process.on_exit),
             "capabilities": [capability_json(each) for each in kernel.grants.of(id)],
             "public": process.launch.public,
-            # Ours.
+            # This node's own fields.
             "state": process.waiting.value,
             "inbox": len(process.mailbox),
             "messages": process.messages,
@@ -325,7 +326,7 @@ class KernelProcess:
         return found is not None and found.launch.parent == parent
 
     def _permitted(self, requester: ProcessId, wanted: tuple[Capability, ...]) -> tuple[Capability, ...]:
-        """At most what `requester` may give away (G21)."""
+        """Return those of `wanted` that `requester` may give away (G21)."""
         if self._is_user(requester):
             return wanted
         own = set(self._see().grants.attachable(Address(self._our, requester), wanted))

@@ -39,18 +39,18 @@ STATE = ProcessId("state", "distro", "sys")
 MAX_WAITING = 64
 """Requests by message, of one process, that wait for the disk; further ones are refused."""
 MAX_WAITING_BYTES = 1 << 30
-"""Bytes of states and metadata in those of all processes; one more of any size is taken below it."""
+"""Bytes of states and metadata in the requests of all processes; below it, one more of any size is taken."""
 MAX_BODY_BYTES = 4096
-"""A request's body."""
+"""Bytes of a request's body."""
 
 _ACTIONS = {"GetState": StateAction.GET, "SetState": StateAction.SET, "DeleteState": StateAction.CLEAR}
 
 
 class _Owner(NamedTuple):
-    """Who asked by message."""
+    """A request by message that waits for the disk."""
 
     envelope: Envelope
-    """Bare."""
+    """The bare request."""
     name: str
     weight: int
     """Bytes that it keeps alive."""
@@ -64,22 +64,22 @@ class State:
     remote = False
 
     def __init__(self, root: str, memory: Memory = UNMETERED) -> None:
-        """`root`: the folder of all saved states; `memory` pays for what waits."""
+        """`root` is the folder of all saved states; `memory` pays for what waits."""
         self._root = root
         self._memory = memory
         self._wishes: deque[Wish] = deque()
         self._open: dict[int, _Owner] = {}
-        """By the ids of their envelopes: those who wait for the disk."""
+        """Requests that wait for the disk, by the ids of their envelopes."""
         self._waiting: Counter[ProcessId] = Counter()
         """How many of those each process has."""
         self._bytes = 0
 
     def use(self, wanted: UseState) -> None:
-        """A process uses its state by a call; `StateUsed` tells the kernel when that is done."""
+        """Carry out a process's call; `StateUsed` tells the kernel when that is done."""
         self._ask(wanted.process, wanted.action, wanted.state, wanted)
 
     def receive(self, envelope: Envelope, now: float) -> None:
-        """The same by message."""
+        """Carry out a process's request, which does the same by message."""
         try:
             name = _parse_untrusted(envelope.message.body, envelope.source.process)
             data: Buffer = b""
@@ -121,7 +121,7 @@ class State:
         self._wishes.append(Job(operation, f"state {process}", owner, str(process.package_id)))
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
-        """The disk has done it, or could not."""
+        """Answer what a disk job was for, now that it is done or has failed."""
         owner = job.owner
         state, problem, missing = None, None, False
         if isinstance(outcome, DiskError):
@@ -164,11 +164,11 @@ class State:
         """It has no timers."""
 
     def next_action(self) -> Wish | None:
-        """The next answer or disk job."""
+        """Return the next answer or disk job."""
         return self._wishes.popleft() if self._wishes else None
 
     def recover(self, cause: Cause, now: float) -> None:
-        """Answer a request or a call that failed."""
+        """Answer a request or a call whose handling has failed."""
         failed = cause.owner if isinstance(cause, Job) else cause
         if isinstance(failed, _Owner):
             failed = failed.envelope
@@ -190,7 +190,7 @@ class State:
 
 
 def _parse_untrusted(body: bytes, sender: ProcessId) -> str:
-    """Which action a request asks for, on the sender's own state; raises Refused."""
+    """Return which action a request asks for, on the sender's own state; raises Refused."""
     name, process = variant_untrusted(load_untrusted(body, MAX_BODY_BYTES))
     if name == "Backup":
         raise Refused({"NoCap": {"action": name}})

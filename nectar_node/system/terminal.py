@@ -52,23 +52,23 @@ from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Re
 from nectar_node.system.process import SORRY, Cause, FetchCode, SystemToken, Wish, bare
 
 FAILED = '"failed"'
-"""Metadata of an answer that is a reason."""
+"""Metadata of an answer that says why a script was not run, or could not do what it was told."""
 OFFLINE = '"offline"'
-"""The same, where another node cannot be reached."""
+"""The same, because another node cannot be reached."""
 TIMED_OUT = '"timeout"'
-"""The same, where whoever was asked does not answer."""
+"""The same, because another process does not answer."""
 MAX_LINE_BYTES = 1 << 20
-"""One typed line."""
+"""Bytes of one typed line."""
 MAX_RUNS = 64
-"""Scripts that run at once."""
+"""Scripts that run at the same time."""
 PATIENCE_SECONDS = 3600
-"""What a script may take whose answer nobody waits for."""
+"""Seconds that a script may take if nobody waits for its answer."""
 GRACE_SECONDS = 1.0
-"""What a script has after its answer to return by itself."""
+"""Seconds that a script has to return by itself after its answer."""
 MAX_ALIAS_BODY_BYTES = 4096
-"""A script's request about aliases."""
+"""Bytes of a script's request about aliases."""
 _MOST_NAMED = 64
-"""Words of the arguments that are looked at as addresses."""
+"""Words of the arguments that are read as addresses."""
 
 
 @dataclass(slots=True)
@@ -78,17 +78,17 @@ class _Run:
     arguments: bytes
     requester: Envelope
     user: object | None
-    """The token of whoever is shown what it prints."""
+    """The token of the user who is shown what it prints."""
     deadline: float
     settings: Script | None = None
-    """None: scripts.json is being read."""
+    """The script's settings; None: scripts.json is being read."""
     process: ProcessId | None = None
-    """None: its code is being read."""
+    """The script's process; None: its code is being read."""
     answered: bool = False
     ended: bool = False
     stopped: bool = False
     failure: str = FAILED
-    """What has become of it if it ends without an answer: one of the metadata above."""
+    """The metadata to answer with if it ends without an answer: one of those above."""
 
 
 class Terminal:
@@ -106,9 +106,10 @@ class Terminal:
         everybody: Callable[[], Iterable[ProcessId]],
         may: Callable[[PackageId, Capability], bool] = lambda package, capability: True,
     ) -> None:
-        """`fresh_id` gives unpredictable u64s, `locate` the place of a file of an installed package (None: it is not
-        installed), `everybody` the processes of this node, the system's first, `may` whether the user lets the scripts
-        of a package have a capability."""
+        """`fresh_id` returns unpredictable u64s, `locate` the place of a file of an installed package (None: the
+        package is not installed), `everybody` the processes of this node, the system processes first, and `may` whether
+        the user lets the scripts of a package have a capability.
+        """
         self._may = may
         self._our = our
         self._fresh_id = fresh_id
@@ -124,23 +125,25 @@ class Terminal:
     # --- the user ---------------------------------------------------------------------------------------------------
 
     def expect(self, user: object) -> str:
-        """The metadata of a line whose script's prints `user_of` is to bring to this user."""
+        """Return the metadata for a typed line, by which `user_of` later finds the user who is shown the script's
+        output.
+        """
         self._count += 1
         metadata = str(self._count)
         self._users[metadata] = user
         return metadata
 
     def user_of(self, process: ProcessId) -> object | None:
-        """Who is to be shown what a process prints; None: it is no script that somebody waits for."""
+        """Return the user who is shown what a process prints; None: it is not a script that somebody waits for."""
         run = self._processes.get(process)
         return None if run is None or run.answered else run.user
 
     def stop(self, user: object) -> None:
-        """The user wants no more of the script."""
+        """Stop the script that a user runs."""
         for run in [each for each in self._runs.values() if each.user is user and not each.answered]:
             run.stopped = True
             if run.process is not None:
-                self._wishes.append(Kill(run.process))  # `answered` tells the rest
+                self._wishes.append(Kill(run.process))  # `answered` does the rest
             else:
                 self._give_up(run, _stopped(run))
 
@@ -158,10 +161,10 @@ class Terminal:
             self._reply(envelope, str(error).encode(), FAILED, None)
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
-        """A scripts.json has been read, or cannot be."""
+        """Go on with the contents of a scripts.json, or report why it cannot be read."""
         run = self._runs.get(job.owner)  # type: ignore[call-overload]
         if run is None:
-            return  # it has been given up meanwhile
+            return  # it has been given up in the meantime
         try:
             if isinstance(outcome, DiskError):
                 raise self._no_scripts(run.script)
@@ -178,7 +181,7 @@ class Terminal:
             self._wishes.append(FetchCode(run.script.package_id, run.settings.entry.wasm_path, run.number))
 
     def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
-        """A script's code is there, or is not."""
+        """Start a script, whose code is loaded, or report why it cannot be."""
         run = self._runs.get(token)  # type: ignore[call-overload]
         if run is None:
             return
@@ -188,7 +191,7 @@ class Terminal:
             self._start(run, program, now)
 
     def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
-        """A script has answered, or never will."""
+        """Answer a line with a script's response, or with why there will be none."""
         run = self._runs.get(token)  # type: ignore[call-overload]
         if run is None:
             return
@@ -201,18 +204,18 @@ class Terminal:
         elif run.stopped:
             self._give_up(run, _stopped(run))
         elif answer.error.reason is Reason.EXPIRED:
-            self._forget(run)  # the requester has been told by the kernel
+            self._forget(run)  # the kernel has told the requester
         else:
             self._give_up(run, f"{run.script} ended without an answer.", run.failure)
 
     def failed(self, process: ProcessId, kind: SendErrorKind) -> None:
-        """A request has failed; if a script has sent it, and never answers, that is why."""
+        """Note why a request of a script has failed: the reason to give if the script never answers."""
         run = self._processes.get(process)
         if run is not None:
             run.failure = OFFLINE if kind is SendErrorKind.OFFLINE else TIMED_OUT
 
     def ended(self, process: ProcessId, now: float) -> None:
-        """A script has returned, crashed or been killed."""
+        """Forget a script that has returned, crashed or been killed."""
         run = self._processes.get(process)
         if run is not None:
             run.ended = True
@@ -220,20 +223,20 @@ class Terminal:
                 self._forget(run)
 
     def next_deadline(self) -> float | None:
-        """When a script has had its time."""
+        """Return when the first script has had its time, or None."""
         return min((run.deadline for run in self._runs.values()), default=None)
 
     def on_timer(self, now: float) -> None:
-        """End the scripts that have had their time; who waited for one is told by the kernel."""
+        """End the scripts that have had their time; the kernel tells their requesters."""
         for run in [each for each in self._runs.values() if each.deadline <= now]:
             self._forget(run)
 
     def next_action(self) -> Wish | None:
-        """The next thing to do."""
+        """Return the next action, or None."""
         return self._wishes.popleft() if self._wishes else None
 
     def recover(self, cause: Cause, now: float) -> None:
-        """End the run that failed, or answer the request."""
+        """End the run whose handling has failed, or answer the request."""
         if isinstance(cause, Envelope):
             runs = [run for run in self._runs.values() if run.requester.id == cause.id]
             self._reply(cause, f"{SORRY}.".capitalize().encode(), FAILED, None)
@@ -285,7 +288,7 @@ class Terminal:
         self._wishes.append(Inject(TERMINAL, Address(self._our, process), request, None, token))
 
     def _rights(self, run: _Run) -> Iterator[Capability]:
-        """What a script is granted."""
+        """Return what a script is granted."""
         assert run.settings is not None
         root, entry = run.settings
         if root or entry.networking:
@@ -325,7 +328,7 @@ class Terminal:
 
     def _edit_untrusted(self, envelope: Envelope) -> object:
         if envelope.source.process.package_id != TERMINAL.package_id:
-            raise BadScript("Only scripts of terminal:sys may say what aliases there are; lines are typed by the user.")
+            raise BadScript("Only scripts of terminal:sys may use aliases; only the user types lines.")
         match _json_untrusted(envelope.message.body):
             case "GetAliases":
                 return {"Aliases": self._aliases.all()}
@@ -345,7 +348,7 @@ def _stopped(run: _Run) -> str:
 
 
 def _split_untrusted(body: bytes) -> tuple[str, str]:
-    """The script's name and its arguments; raises BadScript."""
+    """Return the script's name and its arguments; raises BadScript."""
     if len(body) > MAX_LINE_BYTES:
         raise BadScript(f"A line has at most {MAX_LINE_BYTES >> 20} MiB.")
     try:
@@ -358,20 +361,20 @@ def _split_untrusted(body: bytes) -> tuple[str, str]:
 
 
 def _json_untrusted(body: bytes) -> object:
-    """The value; None for what is too long, no JSON, or holds text that is none."""
+    """Return the value; None if the body is too long, not JSON, or holds text that is not valid."""
     if len(body) > MAX_ALIAS_BODY_BYTES:
         return None
     try:
         body.decode()
         value: object = json.loads(body)
-        json.dumps(value, ensure_ascii=False).encode()  # an escaped lone surrogate is no text
+        json.dumps(value, ensure_ascii=False).encode()  # an escaped lone surrogate is not text
     except (ValueError, RecursionError):
         return None
     return value
 
 
 def _named(arguments: bytes, our: str) -> Iterator[ProcessId]:
-    """The processes of this node whose addresses or ids are words of the arguments."""
+    """Return the processes of this node whose addresses or ids are words of the arguments."""
     for word in arguments.decode().split(None, _MOST_NAMED)[:_MOST_NAMED]:
         node, at, process = word.rpartition("@")
         if at and node not in (OUR_NODE, our):
