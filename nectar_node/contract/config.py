@@ -68,7 +68,7 @@ class GenesisFile:
 
 
 def _mend(folder: Path) -> str:
-    return f"Remove this one file and run `{_up(folder)}`: the registrar writes it anew, and nothing is lost."
+    return f"Remove this one file and run `{_up(folder)}`: the registrar writes it again, and nothing is lost."
 
 
 def _up(folder: Path) -> str:

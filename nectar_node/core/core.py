@@ -608,7 +608,7 @@ class NodeCore:
             installed = isinstance(owner, SystemToken)
             location = self._locate_installed(package, path) if installed else self.vfs.locate(package, path)
         except Refused as refusal:
-            location, problem = None, f"that is no path ({refusal})"
+            location, problem = None, f"that is not a path ({refusal})"
         except Exception as error:
             self._out.append(Unforeseen(f"the start of {path} of {package}", tuple(told(error))))
             location, problem = None, SORRY

@@ -19,7 +19,7 @@ from nectar_node.storage.operations import Location
 THREADS = 40
 """Programs that are read or compiled at the same time."""
 THREADS_OF_PACKAGE = 2
-"""The same, of one package."""
+"""Programs of one package that are read or compiled at the same time."""
 
 
 class Loader:

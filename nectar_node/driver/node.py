@@ -296,7 +296,7 @@ class Node:
             try:
                 port = port or self._port_before(GenesisFile.load(config.network_folder))
             except CannotJoin as error:
-                log.write_line("net", f"{error} It is written anew now.")
+                log.write_line("net", f"{error} It is rewritten now.")
         try:
             listener = await self._transport.listen(config.host, port)
         except ListenFailed as error:

@@ -206,7 +206,7 @@ def _decode(value: Any) -> Line:
             return Runs(ProcessId.parse(process), _time(started), frozenset(map(_number, ids)))
         case {"ends": {"abroad": abroad, "on_their_way": on_their_way}}:
             return Ends(_number(abroad), _number(on_their_way))
-    raise ValueError("it is none of those that a trace has")
+    raise ValueError("it is not one of those that a trace has")
 
 
 def _record(value: Any) -> TraceRecord:
@@ -237,7 +237,7 @@ def _record(value: Any) -> TraceRecord:
                 reason=reason,
                 beginning=beginning.encode(errors="replace"),
             )
-    raise ValueError("it is no whole step of a message")
+    raise ValueError("it is not a whole step of a message")
 
 
 _parse_address = lru_cache(4096)(Address.parse)
@@ -246,7 +246,7 @@ _parse_address = lru_cache(4096)(Address.parse)
 
 def _number(value: Any) -> int:
     if type(value) is not int or not 0 <= value < _MAX_INTEGER:
-        raise ValueError("one of its numbers is none below 2^64")
+        raise ValueError("one of its numbers is not below 2^64")
     return value
 
 
@@ -256,5 +256,5 @@ def _number_or_none(value: Any) -> int | None:
 
 def _time(value: Any) -> float:
     if type(value) not in (int, float) or not 0 <= value < math.inf:
-        raise ValueError("one of its times is none")
+        raise ValueError("one of its times is not a number")
     return float(value)

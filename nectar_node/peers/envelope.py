@@ -126,7 +126,7 @@ def decode_header_untrusted(
     if len(body) > limits.MAX_BODY_BYTES:
         raise BadHeader("the body is too large")
     if not (metadata is None or _is_json_text(metadata)) or not (mime is None or _is_text(mime, limits.MAX_MIME_BYTES)):
-        raise BadHeader("the header's metadata is no JSON, or its mime no text, or one is too long")
+        raise BadHeader("the header's metadata is not JSON, or its mime is not text, or one is too long")
     if kind == _REQUEST and (expects is None or _is_u64(expects)):
         message: Request | Response = _new(Request, (inherit, expects, body, metadata, ()))
     elif kind == _RESPONSE and expects is None and reply_to is None:
@@ -144,9 +144,9 @@ def _fields_untrusted(header: bytes) -> list[Any]:
     try:
         fields = loads_untrusted(header, items=_MAX_ITEMS, depth=3, text=_MAX_TEXT)
     except BadCbor as error:
-        raise BadHeader("the header is no CBOR") from error
+        raise BadHeader("the header is not CBOR") from error
     if not isinstance(fields, list) or len(fields) != _FIELDS:
-        raise BadHeader(f"the header is no array of {_FIELDS} fields")
+        raise BadHeader(f"the header is not an array of {_FIELDS} fields")
     return fields
 
 
@@ -155,7 +155,7 @@ def _claims_untrusted(value: object) -> tuple[Claim, ...]:
     out.
     """
     if not isinstance(value, list) or len(value) > MAX_CLAIMS:
-        raise BadHeader(f"the capabilities are no array of at most {MAX_CLAIMS}")
+        raise BadHeader(f"the capabilities are not an array of at most {MAX_CLAIMS}")
     claims, room = [], MAX_CLAIM_BYTES
     for each in value:
         claim = _claim_untrusted(each)
@@ -167,12 +167,12 @@ def _claims_untrusted(value: object) -> tuple[Claim, ...]:
 
 def _claim_untrusted(value: object) -> Claim | None:
     if not isinstance(value, list) or len(value) != 4:
-        raise BadHeader("a capability is no array of four fields")
+        raise BadHeader("a capability is not an array of four fields")
     issuer, params, issue, signature = value
     if not isinstance(params, str) or not _is_u64(issue):
         raise BadHeader("a capability's params or issue has a wrong type")
     if not isinstance(signature, bytes) or len(signature) > _SIGNATURE_BYTES:
-        raise BadHeader("a capability's signature is none")
+        raise BadHeader("a capability's signature is not one")
     claimed = Capability(_node_address_untrusted(issuer), params)
     try:
         return Claim(*canonical_untrusted(claimed), issue, signature)
@@ -182,7 +182,7 @@ def _claim_untrusted(value: object) -> Claim | None:
 
 def _reply_to_untrusted(value: object) -> ReplyTo:
     if not isinstance(value, list) or len(value) != 2 or not _is_u64(value[1]):
-        raise BadHeader("the reply-to is no pair of address and id")
+        raise BadHeader("the reply-to is not a pair of address and id")
     return _new(ReplyTo, (_node_address_untrusted(value[0]), value[1]))
 
 
@@ -199,7 +199,7 @@ def _address(text: str) -> Address:
 def _address_untrusted(node: str, value: object) -> Address:
     """Return the address of the process `value` at `node`."""
     if type(value) is not str or len(value) > limits.MAX_NAME_BYTES:
-        raise BadHeader("a process id is no text")
+        raise BadHeader("a process id is not text")
     try:
         return _address_at(node, value)
     except BadAddress as error:
@@ -209,7 +209,7 @@ def _address_untrusted(node: str, value: object) -> Address:
 def _node_address_untrusted(value: object) -> Address:
     """Return an address with the name of a node: `our` would mean this node here, and meant the sender's."""
     if not isinstance(value, str) or len(value) > limits.MAX_NAME_BYTES:
-        raise BadHeader("an address is no text")
+        raise BadHeader("an address is not text")
     try:
         address = _address(value)
     except BadAddress as error:

@@ -169,25 +169,25 @@ class RecordStore:
     """The file of one node's name records. One job at a time is under way; later records wait for the next."""
 
     def __init__(self, folder: str, written: Written, everything: Callable[[], list[HeldRecord]]) -> None:
-        """`folder`: where the file is; `everything`: all records that the directory holds, for a new file."""
+        """`folder` is where the file is; `everything` returns all records that the directory holds, for a new file."""
         self._location = Location(folder, (RECORDS_FILE,))
         self._key = written.key
         self._length = written.length
         self._entries = written.entries
         self._rewrite_at = 2 * written.names + LEAST_SUPERSEDED
-        """Entries at which it may be worth writing the file anew."""
+        """Entries at which a rewrite of the file may be worthwhile."""
         self._everything = everything
         self._waiting: deque[HeldRecord] = deque()
         self._writing: list[HeldRecord] = []
         self._busy = False
         """Whether a write is under way."""
         self._shrinks = False
-        """Whether the file is to be written anew, for what is in it and not needed any more."""
+        """Whether the file is to be rewritten because of records in it that are no longer needed."""
         self._after = (0, 0)
         """Length and entries of the file when the write under way is done."""
 
     def put(self, record: HeldRecord, use: HeldRecord | None = None) -> None:
-        """Keep a record; `done` tells when it is durable. `use`: of an invitation; it is kept too, both or neither."""
+        """Keep a record and the `use` of an invitation, if any, both or neither; `done` tells when that is durable."""
         if use is not None:
             self._waiting.append(use)
         self._waiting.append(record)

@@ -33,7 +33,7 @@ def read_names(path: Path, key: bytes) -> Kept:
     if problem is not None:
         raise BadFolder(
             f"The registrar cannot use its names in {path}: {problem}. Put back a copy of the file; "
-            "without it, whoever asks first gets a name."
+            "without it, the first to ask for a name gets it."
         )
     if contents.torn:
         log.write_line("net", f"{contents.torn} bytes of {path} that a crash left unfinished are dropped")

@@ -227,7 +227,7 @@ class Vouching:
     # --- the store (G21) --------------------------------------------------------------------------------------------
 
     def version(self) -> int:
-        """Counts up when `snapshot` gives something else."""
+        """A number that counts up when `snapshot` returns something else."""
         return self._grants.version + self._proofs.version
 
     def snapshot(self) -> bytes:

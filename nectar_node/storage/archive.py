@@ -157,7 +157,7 @@ def _entry_untrusted(fields: tuple[int, ...], name: bytes) -> Entry:
     if parts == ("",):
         parts = ("..",)  # "/" and the empty name: refused below
     if "\\" in text or not all(is_part(part) for part in parts):
-        raise BadArchive(f"has an entry with the name {text[:100]!r}, which leads out of its folder or is no name")
+        raise BadArchive(f"has an entry with the name {text[:100]!r}, which leads out of its folder or is not a name")
     if len(parts) > MAX_DEPTH:
         raise BadArchive(f"has an entry in more than {MAX_DEPTH} folders, {text[:100]!r}")
     if flags & _ENCRYPTED:

@@ -255,7 +255,7 @@ def test_a_name_that_is_none_is_one_line_and_exit_code_2(
 ) -> None:
     make_network(tmp_path)
     assert main(["net", *command, "no name", "--node", NODE, "--dir", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.startswith("'no name' is no node name")
+    assert capsys.readouterr().err.startswith("'no name' is not a node name")
 
 
 # --- on a real node ---------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def test_where_none_is_demanded_that_is_said(network: LocalNetwork, capsys: pyte
     ("words", "told"),
     [
         (("--expires", "soon"), "is no time to be good for"),
-        (("--name", "no name"), "is no node name"),
+        (("--name", "no name"), "is not a node name"),
         (("--name", "a.nec", "--uses", "2"), "good for one name"),
     ],
 )
