@@ -220,8 +220,8 @@ def with_consent(folder: NodeFolder, options: BootOptions, said: Consent) -> Boo
 
 def tell_places(name: str, pid: int, places: Mapping[str, str]) -> None:
     """Print through which of its routers the node `name` is reached, and what is wrong with the others."""
-    ways = [router for router, place in places.items() if place == Place.HELD]
-    reached = f"is reached through {' and '.join(ways)}" if ways else "cannot be reached yet"
+    routes = [router for router, place in places.items() if place == Place.HELD]
+    reached = f"is reached through {' and '.join(routes)}" if routes else "cannot be reached yet"
     output.say(f"{name} runs as process {pid} and {reached}.")
     for router, place in places.items():
         if place != Place.HELD:

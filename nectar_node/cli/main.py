@@ -116,11 +116,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except OSError as error:
-        return _world_refused(error)
+        return _system_refused(error)
     return result if isinstance(result, int) else 0
 
 
-def _world_refused(error: OSError) -> int:
+def _system_refused(error: OSError) -> int:
     if error.errno == errno.EPIPE:
         # The reader of our output (such as `head`) has gone; Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -198,7 +198,7 @@ class _Report:
     def _record(self, step: Answer) -> None:
         source = "from the registrar" if step.get("from") == "registrar" else "known here"
         key = f"fingerprint {step.get('fingerprint')}"
-        self.line("record", f"{source}, number {step.get('sequence')}: {_ways(step)}, {key}")
+        self.line("record", f"{source}, number {step.get('sequence')}: {_routes(step)}, {key}")
 
     def _no_record(self, step: Answer) -> None:
         unknown = step.get("reason") == "no such name"
@@ -265,7 +265,7 @@ class _Report:
         )
 
 
-def _ways(step: Answer) -> str:
+def _routes(step: Answer) -> str:
     endpoints, routers = (", ".join(map(str, step.get(key) or ())) for key in ("endpoints", "routers"))
     return " and ".join(filter(None, (endpoints and f"at {endpoints}", routers and f"behind {routers}"))) or "nowhere"
 

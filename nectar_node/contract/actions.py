@@ -124,7 +124,7 @@ class ShutDown:
     """A process with the right to do so has asked the node to end, as its user could."""
 
 
-WorldAction = (
+DriverAction = (
     Dial
     | Close
     | Writable

@@ -24,7 +24,7 @@ from nectar_node.contract.actions import DiskUsed, Printed
 from nectar_node.contract.traces import Traced
 from nectar_node.control import status
 from nectar_node.control.requests import (
-    Asked,
+    Fields,
     address_untrusted,
     consent_untrusted,
     killed_untrusted,
@@ -178,7 +178,7 @@ class Control:
         self._turn = turn
         self._ready = ready
         self._shares = 0
-        self._commands: dict[str, Callable[[Client, Asked], Awaitable[dict[str, object]]]] = {
+        self._commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "status": self._on_status,
             "ps": self._on_ps,
             "peers": self._on_peers,
@@ -233,7 +233,7 @@ class Control:
 
     # --- what the node shows ----------------------------------------------------------------------------------------
 
-    async def _on_status(self, _: Client, __: Asked) -> dict[str, object]:
+    async def _on_status(self, _: Client, __: Fields) -> dict[str, object]:
         return {
             "name": self._core.our,
             "pid": os.getpid(),
@@ -247,10 +247,10 @@ class Control:
             **self._status(),
         }
 
-    async def _on_ps(self, _: Client, asked: Asked) -> dict[str, object]:
-        if asked.get("address") is None:
+    async def _on_ps(self, _: Client, fields: Fields) -> dict[str, object]:
+        if fields.get("address") is None:
             return {"processes": await self._all_processes(), "memory": status.memory_row(self._core)}
-        process = process_untrusted(asked, self._core.our)
+        process = process_untrusted(fields, self._core.our)
         row = status.process_row(self._core, process, trio.current_time())
         if row is None:
             raise _nobody(process, self._core)
@@ -264,20 +264,20 @@ class Control:
                 await trio.lowlevel.checkpoint()
         return sorted(rows, key=lambda row: str(row["address"]))
 
-    async def _on_peers(self, _: Client, __: Asked) -> dict[str, object]:
+    async def _on_peers(self, _: Client, __: Fields) -> dict[str, object]:
         return {
             "peers": status.peer_rows(self._core, _lead()),
             "memory": status.memory_row(self._core),
             "failures": self._core.network.failures,
         }
 
-    async def _on_errors(self, _: Client, asked: Asked) -> dict[str, object]:
-        after = asked.get("after", 0)
+    async def _on_errors(self, _: Client, fields: Fields) -> dict[str, object]:
+        after = fields.get("after", 0)
         if not isinstance(after, int) or isinstance(after, bool):
             raise BadInput("after is the number of a dead letter.")
         return status.error_rows(self._core, after, _lead())
 
-    async def _on_df(self, _: Client, __: Asked) -> dict[str, object]:
+    async def _on_df(self, _: Client, __: Fields) -> dict[str, object]:
         waiter = Waiter()
         self._core.ask_disk_use(waiter, trio.current_time())
         self._turn()
@@ -288,8 +288,8 @@ class Control:
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
-    async def _on_message(self, _: Client, asked: Asked) -> dict[str, object]:
-        target, message, blob = message_untrusted(asked)
+    async def _on_message(self, _: Client, fields: Fields) -> dict[str, object]:
+        target, message, blob = message_untrusted(fields)
         waiter = Waiter()
         self._core.inject(target, message, blob, waiter, trio.current_time())
         self._turn()
@@ -310,9 +310,9 @@ class Control:
             "blob": base64.b64encode(blob.bytes).decode() if blob is not None else None,
         }
 
-    async def _on_trace(self, client: Client, asked: Asked) -> dict[str, object]:
+    async def _on_trace(self, client: Client, fields: Fields) -> dict[str, object]:
         """Send events until the client goes away."""
-        address = address_untrusted(asked, self._core.our)
+        address = address_untrusted(fields, self._core.our)
         feed = Feed(_lead())
         client.feeds[feed] = lambda feed: self._core.untrace(feed, trio.current_time())
         self._core.trace(address, feed, trio.current_time())
@@ -321,8 +321,8 @@ class Control:
         await feed.pour(client)
         return {}
 
-    async def _on_run(self, client: Client, asked: Asked) -> dict[str, object]:
-        line, timeout = line_untrusted(asked), timeout_untrusted(asked, SCRIPT_SECONDS)
+    async def _on_run(self, client: Client, fields: Fields) -> dict[str, object]:
+        line, timeout = line_untrusted(fields), timeout_untrusted(fields, SCRIPT_SECONDS)
         feed = Feed(_lead())
         client.feeds[feed] = lambda feed: self._core.stop_script(feed, trio.current_time())
         self._core.run_script(line, timeout, feed, trio.current_time())
@@ -332,9 +332,9 @@ class Control:
         failure = _FAILURES.get(answer.message.metadata or "") if isinstance(answer, Arrival) else None
         return {**self._outcome(answer), "failed": failure is not None, "failure": failure}
 
-    async def _on_diagnose(self, client: Client, asked: Asked) -> dict[str, object]:
+    async def _on_diagnose(self, client: Client, fields: Fields) -> dict[str, object]:
         """Send each step of reaching another node, and answer how it ended."""
-        name = node_untrusted(asked, self._core.our)
+        name = node_untrusted(fields, self._core.our)
         feed = Feed(_lead())
         client.feeds[feed] = lambda feed: self._core.stop_probe(feed, trio.current_time())
         self._core.probe(name, feed, trio.current_time())
@@ -345,8 +345,8 @@ class Control:
 
     # --- files ------------------------------------------------------------------------------------------------------
 
-    async def _on_share(self, client: Client, asked: Asked) -> dict[str, object]:
-        path, real = shared_file_untrusted(asked.get("file"))
+    async def _on_share(self, client: Client, fields: Fields) -> dict[str, object]:
+        path, real = shared_file_untrusted(fields.get("file"))
         if self._core.vfs.mounts >= MAX_MOUNTS:
             raise BadInput(f"{MAX_MOUNTS} files are shared already.")
         self._shares += 1
@@ -355,8 +355,8 @@ class Control:
         client.shares.add(mount)
         return {"path": mount}
 
-    async def _on_unshare(self, client: Client, asked: Asked) -> dict[str, object]:
-        path = str(asked.get("path"))
+    async def _on_unshare(self, client: Client, fields: Fields) -> dict[str, object]:
+        path = str(fields.get("path"))
         if path not in client.shares:
             raise BadInput("This connection has shared nothing at that path.")
         self._take_back(client, path)
@@ -368,21 +368,21 @@ class Control:
 
     # --- processes --------------------------------------------------------------------------------------------------
 
-    async def _on_review(self, _: Client, asked: Asked) -> dict[str, object]:
+    async def _on_review(self, _: Client, fields: Fields) -> dict[str, object]:
         """Answer what else a start with the same arguments would have to be told."""
-        wanted, reviewed = await self._review(asked)
+        wanted, reviewed = await self._review(fields)
         return question_row(wanted, reviewed.question, self._core.our)
 
-    async def _review(self, asked: Asked) -> tuple[Package, Reviewed]:
-        core, (folder, origin) = self._core, package_untrusted(asked)
+    async def _review(self, fields: Fields) -> tuple[Package, Reviewed]:
+        core, (folder, origin) = self._core, package_untrusted(fields)
         read = await trio.to_thread.run_sync(read_startable, folder, core.our)
-        wanted, said = replace(read, origin=origin), consent_untrusted(asked)
+        wanted, said = replace(read, origin=origin), consent_untrusted(fields)
         self._check_startable(wanted)
         known, installed = core.decisions.of(wanted.id), core.packages.get(wanted.id)
         return wanted, review(wanted, known, said, core.our, installed)
 
-    async def _on_start(self, _: Client, asked: Asked) -> dict[str, object]:
-        wanted, reviewed = await self._review(asked)
+    async def _on_start(self, _: Client, fields: Fields) -> dict[str, object]:
+        wanted, reviewed = await self._review(fields)
         question, allowed, decision = reviewed
         if question:
             raise demand(wanted, question, self._core.our)
@@ -424,10 +424,10 @@ class Control:
             if package.id == _RESERVED or self._core.kernel.is_system(entry.process):
                 raise BadPackage(f"{entry.process} cannot be started: the name is a system process's. Choose another.")
 
-    async def _on_kill(self, _: Client, asked: Asked) -> dict[str, object]:
+    async def _on_kill(self, _: Client, fields: Fields) -> dict[str, object]:
         """End all processes of a package, with their children, or a process, with its children if `tree` is true."""
         core, now = self._core, trio.current_time()
-        target, with_tree = killed_untrusted(asked, core.our), asked.get("tree") is True
+        target, with_tree = killed_untrusted(fields, core.our), fields.get("tree") is True
         if isinstance(target, PackageId):
             if not (ended := core.kill_tree(target, now)):
                 raise NoSuchProcess(f"No process of {target} runs on {core.our}.")
@@ -452,7 +452,7 @@ class Control:
         while self._core.kernel.lifecycle.ending:
             await trio.lowlevel.checkpoint()
 
-    async def _on_shutdown(self, _: Client, __: Asked) -> dict[str, object]:
+    async def _on_shutdown(self, _: Client, __: Fields) -> dict[str, object]:
         self.stop.set()
         return {}
 

@@ -16,7 +16,7 @@ from kernel.contract.process import Launch, Process
 from nectar_node.contract.actions import DiskUsed
 from nectar_node.contract.traces import TraceRecord
 from nectar_node.core.core import NodeCore
-from nectar_node.packages.manifest import Package, asked_for, capability_text
+from nectar_node.packages.manifest import Package, capability_text, requested_capabilities
 from nectar_node.storage.ledger import NO_QUOTA
 from net.contract.events import (
     AttemptFailed,
@@ -100,8 +100,8 @@ def started_rows(core: NodeCore, asked: Package, allowed: Package) -> list[Row]:
     """
     rows: list[Row] = []
     for entry, given in zip(asked.entries, allowed.entries, strict=True):
-        wanted, ended = asked_for(entry, core.our), entry.process not in core.kernel.processes
-        held = asked_for(given, core.our) if ended else core.kernel.grants.of(entry.process)
+        wanted, ended = requested_capabilities(entry, core.our), entry.process not in core.kernel.processes
+        held = requested_capabilities(given, core.our) if ended else core.kernel.grants.of(entry.process)
         rows.append(
             {
                 "address": f"{core.our}@{entry.process}",

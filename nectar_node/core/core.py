@@ -38,7 +38,7 @@ from kernel.machine import Machine
 from kernel.router.kernel import Kernel
 from nectar_node.base.log import without_colours
 from nectar_node.base.system_processes import TERMINAL
-from nectar_node.contract.actions import BadCode, LoadCode, LogLine, Printed, ShutDown, Torn, WorldAction
+from nectar_node.contract.actions import BadCode, DriverAction, LoadCode, LogLine, Printed, ShutDown, Torn
 from nectar_node.contract.json_shapes import Refused
 from nectar_node.contract.traces import Traces
 from nectar_node.core.config import CoreConfig
@@ -119,7 +119,7 @@ class NodeCore:
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, lambda: self.kernel)
         processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
-        self._out: deque[WorldAction] = deque()
+        self._out: deque[DriverAction] = deque()
         self._system = SystemProcesses(processes, self._out.append)
         known = [(each.id, each.public) for each in processes]
         self.memory = config.memory
@@ -256,12 +256,12 @@ class NodeCore:
             store.hurry()
         self._keep(now)
 
-    def next_action(self) -> WorldAction | None:
+    def next_action(self) -> DriverAction | None:
         """Return the next action for the driver, in order; None: there is nothing more to do."""
         return self._out.popleft() if self._out else None
 
     @property
-    def actions(self) -> deque[WorldAction]:
+    def actions(self) -> deque[DriverAction]:
         """The queue that `next_action` takes from, for a caller that empties it after every step."""
         return self._out
 
@@ -522,15 +522,15 @@ class NodeCore:
         if self.torn is not None:
             return
         left = EVENTS_AT_ONCE
-        actions, stirred, events = self.machine.actions, self._system.stirred, self._events
+        actions, pending, events = self.machine.actions, self._system.pending, self._events
         at: object = None
         try:
             while True:
                 while actions:
                     at = action = actions.popleft()
                     self._kernel_actions[type(action)](action)
-                while stirred:
-                    at = process = stirred.popleft()
+                while pending:
+                    at = process = pending.popleft()
                     self._drain(process)
                 if events and left:
                     left -= 1
@@ -550,24 +550,24 @@ class NodeCore:
             self._out.append(self.torn)
 
     def _drain(self, process: SystemProcess) -> None:
-        while (wish := self._system.next_wish(process, self._now)) is not None:
-            if isinstance(wish, Job):
-                self._out.append(wish._replace(owner=SystemToken(process.id, wish.owner)))
-            elif isinstance(wish, (StopJob, LogLine, ShutDown)):
-                self._out.append(wish)
-            elif isinstance(wish, FetchCode):
-                self._load_code(SystemToken(process.id, wish.token), wish.package, wish.path)
-            elif isinstance(wish, CompileCode):
-                self._out.append(LoadCode(wish.code, SystemToken(process.id, wish.token)))
+        while (action := self._system.next_action(process, self._now)) is not None:
+            if isinstance(action, Job):
+                self._out.append(action._replace(owner=SystemToken(process.id, action.owner)))
+            elif isinstance(action, (StopJob, LogLine, ShutDown)):
+                self._out.append(action)
+            elif isinstance(action, FetchCode):
+                self._load_code(SystemToken(process.id, action.token), action.package, action.path)
+            elif isinstance(action, CompileCode):
+                self._out.append(LoadCode(action.code, SystemToken(process.id, action.token)))
             else:
-                self._kernel(wish)
+                self._kernel(action)
 
     def _look_at_disk_use(self) -> None:
-        while (wish := self._disk_use.next_action()) is not None:
-            if isinstance(wish, Kill):
-                self._kernel(wish)
+        while (action := self._disk_use.next_action()) is not None:
+            if isinstance(action, Kill):
+                self._kernel(action)
             else:
-                self._out.append(wish)
+                self._out.append(action)
 
     def _configure(self, address: Address) -> GuestConfig:
         """Return the configuration of a guest that is about to run."""

@@ -30,19 +30,19 @@ LOOK_SHARE = 4
 """Counting takes at most this fraction of the time: one part in so many."""
 
 
-class _Asked(NamedTuple):
+class _ReportOwner(NamedTuple):
     """The owner of the disk jobs for one report."""
 
     token: object
 
 
-class _Look(NamedTuple):
+class _WatchOwner(NamedTuple):
     """The owner of a count of a package whose guests write by WASI."""
 
     package: str
 
 
-DISK_USE = (_Asked, _Look)
+DISK_USE = (_ReportOwner, _WatchOwner)
 """Owners of this module's disk jobs."""
 
 
@@ -75,11 +75,11 @@ class DiskUse:
         self._answers: dict[object, _Answer] = {}
         """Reports in preparation, by token."""
         self._writers: dict[str, _Writers] = {}
-        self._wishes: deque[Job | Kill | LogLine | DiskUsed] = deque()
+        self._out: deque[Job | Kill | LogLine | DiskUsed] = deque()
 
     def ask(self, token: object) -> None:
         """Begin a report; `DiskUsed` brings it."""
-        self._wishes.append(Job(self._ledger.survey(), "survey", _Asked(token)))
+        self._out.append(Job(self._ledger.survey(), "survey", _ReportOwner(token)))
 
     def starts(self, process: ProcessId, now: float) -> None:
         """Begin to watch a guest that opens files by WASI and is about to run."""
@@ -111,26 +111,26 @@ class DiskUse:
                 writers.due = now + LOOK_SECONDS
                 continue
             writers.polls, writers.began = polls, now
-            self._count(package, _Look(package))
+            self._count(package, _WatchOwner(package))
 
     def _polls(self, process: ProcessId) -> int:
         used = self._statistics(process)
         return 0 if used is None else used.polls
 
     def _count(self, package: str, owner: object) -> None:
-        self._wishes.append(Job(self._ledger.measure(package), count_lane(package), owner, package))
+        self._out.append(Job(self._ledger.measure(package), count_lane(package), owner, package))
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
         """Learn the outcome of one of this module's jobs."""
         owner = job.owner
-        if isinstance(owner, _Look):
+        if isinstance(owner, _WatchOwner):
             self._looked(owner.package, outcome, now)
-        elif isinstance(owner, _Asked):
+        elif isinstance(owner, _ReportOwner):
             self._told(owner.token, job, outcome)
 
     def next_action(self) -> Job | Kill | LogLine | DiskUsed | None:
         """Return the next action, or None."""
-        return self._wishes.popleft() if self._wishes else None
+        return self._out.popleft() if self._out else None
 
     # --- telling ----------------------------------------------------------------------------------------------------
 
@@ -139,10 +139,10 @@ class DiskUse:
             missing = set(outcome.packages)  # all are counted again: what the host's users put there is in no account
             self._answers[token] = _Answer(outcome, missing)
             for package in sorted(missing):
-                self._count(package, _Asked(token))
+                self._count(package, _ReportOwner(token))
         elif token not in self._answers:
             assert isinstance(outcome, DiskError)
-            self._wishes.append(DiskUsed(token, (), 0, 0, 0, outcome.text))
+            self._out.append(DiskUsed(token, (), 0, 0, 0, outcome.text))
             return
         else:
             self._answers[token].missing.discard(job.party)
@@ -151,7 +151,7 @@ class DiskUse:
             del self._answers[token]
             rows = tuple(self._row(package) for package in answer.surveyed.packages)
             free, total = answer.surveyed.free, answer.surveyed.total
-            self._wishes.append(DiskUsed(token, rows, free, total, self._ledger.quotas.floor_of(total), None))
+            self._out.append(DiskUsed(token, rows, free, total, self._ledger.quotas.floor_of(total), None))
 
     def _row(self, package: str) -> PackageUse:
         account = self._ledger.account(package)
@@ -184,5 +184,5 @@ class DiskUse:
 
     def _end(self, package: str, writers: _Writers, problem: str) -> None:
         for process in sorted(writers.processes):
-            self._wishes.append(LogLine(str(process), 0, f"is ended: {problem} (`nectar df`)"))
-            self._wishes.append(Kill(process))
+            self._out.append(LogLine(str(process), 0, f"is ended: {problem} (`nectar df`)"))
+            self._out.append(Kill(process))

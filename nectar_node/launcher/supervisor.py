@@ -135,12 +135,12 @@ class Supervisor:
             if not (data := os.read(reading, _REPORT_BYTES)):
                 break
             report += data
-        outside, told = self._config.ready_descriptor, report.endswith(b"\n")
+        descriptor, told = self._config.ready_descriptor, report.endswith(b"\n")
         self._ready = self._ready or (told and not report.startswith(b'{"error"'))
-        if outside is not None:
+        if descriptor is not None:
             with contextlib.suppress(OSError):  # it has gone away
-                os.write(outside, report)
-            os.close(outside)
+                os.write(descriptor, report)
+            os.close(descriptor)
             self._config = replace(self._config, ready_descriptor=None)
 
     def _wait(self, seconds: float) -> bool:

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from nectar_node.base.refusals import why_refused
-from nectar_node.contract.actions import Joined, LogLine, NameRefused, Ready, WorldAction
+from nectar_node.contract.actions import DriverAction, Joined, LogLine, NameRefused, Ready
 from nectar_node.packages.installer import Installer
 from nectar_node.packages.manifest import Package
 from net.contract.events import FailureReason, RegistrationFailed
@@ -44,7 +44,7 @@ class _Stage(Enum):
 class StartUp:
     """One boot of one node."""
 
-    def __init__(self, our: str, installer: Installer, ask: Callable[[WorldAction], None]) -> None:
+    def __init__(self, our: str, installer: Installer, ask: Callable[[DriverAction], None]) -> None:
         """`ask` passes an action to the driver."""
         self._our = our
         self._installer = installer

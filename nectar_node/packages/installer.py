@@ -11,7 +11,7 @@ from kernel.contract.events import Event, Expect, KillAll, Settled, Start
 from kernel.contract.guest import Program
 from kernel.contract.process import Launch
 from kernel.router.kernel import Kernel
-from nectar_node.contract.actions import BadCode, Installed, LoadCode, LogLine, WorldAction
+from nectar_node.contract.actions import BadCode, DriverAction, Installed, LoadCode, LogLine
 from nectar_node.packages.manifest import ManifestEntry, Package
 from nectar_node.storage.operations import Location, is_part
 
@@ -43,7 +43,7 @@ class Installer:
         our: str,
         kernel: Kernel,
         tell: Callable[[Event], None],
-        ask: Callable[[WorldAction], None],
+        ask: Callable[[DriverAction], None],
         mount: Callable[[str, Location], None],
     ) -> None:
         """`tell` passes an event to the kernel, `ask` an action to the driver, and `mount` puts a folder into

@@ -299,7 +299,7 @@ def capability_text(capability: Capability, our: str) -> str:
     return issuer if capability.params == MESSAGING else f"{issuer} {capability.params}"
 
 
-def asked_for(entry: ManifestEntry, our: str) -> tuple[Capability, ...]:
+def requested_capabilities(entry: ManifestEntry, our: str) -> tuple[Capability, ...]:
     """Return all that a process asks for, the network included, in the manifest's order."""
     network = Capability(Address(our, KERNEL_PROCESS), NETWORK)
     every = (network, *entry.capabilities) if entry.networking else entry.capabilities
@@ -309,9 +309,9 @@ def asked_for(entry: ManifestEntry, our: str) -> tuple[Capability, ...]:
 def withhold(package: Package, denied: Iterable[Capability], our: str) -> Package:
     """Return the package as if it did not ask for `denied`; raises BadInput if nothing in it asks for one of them."""
     withheld = set(denied)
-    asked = {capability for entry in package.entries for capability in asked_for(entry, our)}
-    for capability in sorted(withheld - asked):
-        known = ", ".join(sorted(capability_text(each, our) for each in asked)) or "nothing"
+    requested = {capability for entry in package.entries for capability in requested_capabilities(entry, our)}
+    for capability in sorted(withheld - requested):
+        known = ", ".join(sorted(capability_text(each, our) for each in requested)) or "nothing"
         raise BadInput(
             f"No process of {package.id} asks for {capability_text(capability, our)!r}: it asks for {known}."
         )

@@ -16,7 +16,7 @@ from kernel.capabilities.grants import KERNEL_PROCESS
 from kernel.contract.address import PackageId
 from kernel.contract.capability import MESSAGING, NETWORK, Capability
 from nectar_node.base.system_processes import NET, TERMINAL, VFS
-from nectar_node.packages.manifest import Package, asked_for
+from nectar_node.packages.manifest import Package, requested_capabilities
 from nectar_node.packages.scripts import all_rights
 
 
@@ -41,24 +41,24 @@ POWERS = (VFS_ROOT, VFS_DRIVES, KERNEL, NETWORKS, TERMINALS, SCRIPTS, RIGHTS)
 """All powers."""
 
 
-class Wish(NamedTuple):
+class WantedPower(NamedTuple):
     """A powerful capability that a package asks for."""
 
     capability: Capability
     power: Power
 
 
-def wishes(package: Package, our: str) -> tuple[Wish, ...]:
+def wanted_powers(package: Package, our: str) -> tuple[WantedPower, ...]:
     """Return what the processes and the scripts of a package ask for that is powerful, each once, in their order."""
-    return tuple(dict.fromkeys(_wishes(package, our)))
+    return tuple(dict.fromkeys(_wanted_powers(package, our)))
 
 
-def _wishes(package: Package, our: str) -> Iterator[Wish]:
-    asked = (capability for entry in package.entries for capability in asked_for(entry, our))
-    for capability in chain(asked, package.scripts):
+def _wanted_powers(package: Package, our: str) -> Iterator[WantedPower]:
+    requested = (capability for entry in package.entries for capability in requested_capabilities(entry, our))
+    for capability in chain(requested, package.scripts):
         power = power_of(capability, package.id)
         if power is not None:
-            yield Wish(capability, power)
+            yield WantedPower(capability, power)
 
 
 def power_of(capability: Capability, package: PackageId) -> Power | None:

@@ -18,8 +18,8 @@ from nectar_node.base.consent import ALL, Consent
 from nectar_node.base.errors import BadInput, BadPackage, NeedsConsent
 from nectar_node.base.shipped import OUR_PUBLISHER, is_shipped
 from nectar_node.packages.decisions import Decision
-from nectar_node.packages.manifest import Package, asked_for, capability_text, parse_capability, withhold
-from nectar_node.packages.powers import POWERS, Wish, wishes
+from nectar_node.packages.manifest import Package, capability_text, parse_capability, requested_capabilities, withhold
+from nectar_node.packages.powers import POWERS, WantedPower, wanted_powers
 
 _NAMES = tuple(power.name for power in POWERS)
 
@@ -27,13 +27,13 @@ _NAMES = tuple(power.name for power in POWERS)
 class Question(NamedTuple):
     """What the user must still be asked before a package is started."""
 
-    wishes: tuple[Wish, ...]
+    powers: tuple[WantedPower, ...]
     """Powerful capabilities that nobody has granted it."""
     replaces: str | None
     """Where the package of its id came from whose place it would take; None: there is none."""
 
     def __bool__(self) -> bool:
-        return bool(self.wishes) or self.replaces is not None
+        return bool(self.powers) or self.replaces is not None
 
 
 class Reviewed(NamedTuple):
@@ -60,16 +60,16 @@ def review(
         raise BadPackage(_not_ours(package))
     denied, wanted = _denied(package, known, said, our)
     granted = wanted | (known.granted if known is not None and same else frozenset())
-    powerful = [wish for wish in wishes(package, our) if wish.capability not in denied]
-    missing = tuple(wish for wish in powerful if wish.capability not in granted and not is_ours)
+    powerful = [each for each in wanted_powers(package, our) if each.capability not in denied]
+    missing = tuple(each for each in powerful if each.capability not in granted and not is_ours)
     before = origin if known is None else known.origin
     if installed is not None:
         before = str(installed.source)
     replaces = None if before == origin or is_ours or said.replaces else before
     decision = None
     if known is not None or denied or not is_ours:
-        decision = Decision(origin, frozenset(wish.capability for wish in powerful), denied)
-    rights = None if is_ours else frozenset(wish.capability for wish in powerful) & frozenset(package.scripts)
+        decision = Decision(origin, frozenset(each.capability for each in powerful), denied)
+    rights = None if is_ours else frozenset(each.capability for each in powerful) & frozenset(package.scripts)
     allowed = changed(_without(package, denied, our), script_rights=rights)
     return Reviewed(Question(missing, replaces), allowed, decision)
 
@@ -80,22 +80,22 @@ def without_denied(package: Package, known: Decision | None, our: str) -> Packag
 
 
 def _without(package: Package, denied: frozenset[Capability], our: str) -> Package:
-    return withhold(package, denied & _asked_by_processes(package, our), our)
+    return withhold(package, denied & _requested_by_processes(package, our), our)
 
 
-def _asked_by_processes(package: Package, our: str) -> frozenset[Capability]:
-    return frozenset(capability for entry in package.entries for capability in asked_for(entry, our))
+def _requested_by_processes(package: Package, our: str) -> frozenset[Capability]:
+    return frozenset(capability for entry in package.entries for capability in requested_capabilities(entry, our))
 
 
 def _denied(
     package: Package, known: Decision | None, said: Consent, our: str
 ) -> tuple[frozenset[Capability], frozenset[Capability]]:
     """Return what the package does not get, as was said now or before, and what the user has named to be given."""
-    asked = _asked_by_processes(package, our) | frozenset(package.scripts)
-    wanted = asked if ALL in said.grant else _named(said.grant, package, our) & asked
+    requested = _requested_by_processes(package, our) | frozenset(package.scripts)
+    wanted = requested if ALL in said.grant else _named(said.grant, package, our) & requested
     denied = _named(said.deny, package, our)
     withhold(package, denied - frozenset(package.scripts), our)  # raises for what it does not ask for
-    before = frozenset() if known is None else known.denied & asked
+    before = frozenset() if known is None else known.denied & requested
     return denied | (before - wanted), wanted - denied
 
 
@@ -106,7 +106,7 @@ def _named(words: Iterable[str], package: Package, our: str) -> frozenset[Capabi
     found: set[Capability] = set()
     for word in words:
         if word in _NAMES:
-            found |= {wish.capability for wish in wishes(package, our) if wish.power.name == word}
+            found |= {each.capability for each in wanted_powers(package, our) if each.power.name == word}
         elif word != ALL:
             found.add(_parsed(word, our))
     return frozenset(found)
@@ -134,11 +134,11 @@ def demand(package: Package, question: Question, our: str) -> NeedsConsent:
 
 
 def _missing(package: Package, question: Question, our: str) -> Iterator[str]:
-    if question.wishes:
-        asked = "; ".join(wish_text(wish, our) for wish in question.wishes)
-        names = tuple(dict.fromkeys(wish.power.name for wish in question.wishes))
+    if question.powers:
+        requested = "; ".join(power_text(each, our) for each in question.powers)
+        names = tuple(dict.fromkeys(each.power.name for each in question.powers))
         grant, deny = (" ".join(f"--{option} {name}" for name in names) for option in ("grant", "deny"))
-        yield f"it asks for {asked}. Add {grant} to give it that, or {deny} to start it without."
+        yield f"it asks for {requested}. Add {grant} to give it that, or {deny} to start it without."
     if question.replaces is not None:
         yield (
             f"it would take the place of the {package.id} that came from {question.replaces}, with its files and "
@@ -146,20 +146,20 @@ def _missing(package: Package, question: Question, our: str) -> Iterator[str]:
         )
 
 
-def wish_text(wish: Wish, our: str) -> str:
+def power_text(wanted: WantedPower, our: str) -> str:
     """Return a powerful capability for people: its power's name, itself if that says more, and what it allows."""
-    return f"{wish.power.name} ({capability_text(wish.capability, our)}), which is to {wish.power.allows}"
+    return f"{wanted.power.name} ({capability_text(wanted.capability, our)}), which is to {wanted.power.allows}"
 
 
 def question_row(package: Package, question: Question, our: str) -> dict[str, object]:
     """Return a question as JSON, with the sentence for when nobody can be asked."""
     asks = [
         {
-            "power": wish.power.name,
-            "capability": capability_text(wish.capability, our),
-            "allows": wish.power.allows,
+            "power": each.power.name,
+            "capability": capability_text(each.capability, our),
+            "allows": each.power.allows,
         }
-        for wish in question.wishes
+        for each in question.powers
     ]
     demanded = str(demand(package, question, our)) if question else None
     return {"package": str(package.id), "asks": asks, "replaces": question.replaces, "demand": demanded}

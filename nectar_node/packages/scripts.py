@@ -110,18 +110,18 @@ def parse_scripts_untrusted(data: bytes, script: ProcessId, our: str) -> Script:
     return _script(listed[file], file, script, our)
 
 
-def asked_untrusted(data: bytes, package: PackageId, our: str) -> tuple[Capability, ...]:
+def requested_untrusted(data: bytes, package: PackageId, our: str) -> tuple[Capability, ...]:
     """Return what the scripts of a package ask for, each once; scripts whose entries make no sense cannot be run, and
     are left out.
     """
-    asked: dict[Capability, None] = {}
+    requested: dict[Capability, None] = {}
     with suppress(BadScript):
         for file, settings in _listed(data, package).items():
             with suppress(BadScript):
                 name = ProcessId(file.removesuffix(".wasm"), package.package, package.publisher)
                 root, entry = _script(settings, file, name, our)
-                asked |= dict.fromkeys((*([all_rights(our)] if root else []), *entry.capabilities))
-    return tuple(asked)
+                requested |= dict.fromkeys((*([all_rights(our)] if root else []), *entry.capabilities))
+    return tuple(requested)
 
 
 def all_rights(our: str) -> Capability:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nectar_node.base.errors import BadPackage
 from nectar_node.packages.manifest import Package, read_package
-from nectar_node.packages.scripts import MAX_SCRIPTS_BYTES, SCRIPTS_FILE, asked_untrusted
+from nectar_node.packages.scripts import MAX_SCRIPTS_BYTES, SCRIPTS_FILE, requested_untrusted
 
 
 def read_startable(folder: Path, our: str) -> Package:
@@ -21,4 +21,4 @@ def read_startable(folder: Path, our: str) -> Package:
         return package
     except OSError as error:
         raise BadPackage(f"{path} cannot be read: {error.strerror}.") from error
-    return replace(package, scripts=asked_untrusted(data, package.id, our))
+    return replace(package, scripts=requested_untrusted(data, package.id, our))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from kernel.contract.events import Event, FromPeer, Parcel, PeerFailed, PeerTook
 from kernel.contract.message import Buffer, Envelope, Reason, Request, Response
-from nectar_node.contract.actions import LogLine, WorldAction
+from nectar_node.contract.actions import DriverAction, LogLine
 from nectar_node.packages.boot import StartUp
 from nectar_node.peers.envelope import BadHeader, decode_header_untrusted, encode_header, stream_and_inbox
 from nectar_node.peers.record_store import RecordStore
@@ -72,7 +72,7 @@ class Peers:
         store: RecordStore,
         start_up: StartUp,
         tell: Callable[[Event, float], None],
-        ask: Callable[[WorldAction], None],
+        ask: Callable[[DriverAction], None],
         serve: Callable[[Envelope], bool],
     ) -> None:
         """`store` keeps the name records; `start_up` waits for the registrar; `tell` passes an event to the kernel,

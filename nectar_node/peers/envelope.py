@@ -156,11 +156,11 @@ def _claims_untrusted(value: object) -> tuple[Claim, ...]:
     """
     if not isinstance(value, list) or len(value) > MAX_CLAIMS:
         raise BadHeader(f"the capabilities are not an array of at most {MAX_CLAIMS}")
-    claims, room = [], MAX_CLAIM_BYTES
+    claims, left = [], MAX_CLAIM_BYTES
     for each in value:
         claim = _claim_untrusted(each)
-        if claim is not None and len(claim.params) <= room:
-            room -= len(claim.params)
+        if claim is not None and len(claim.params) <= left:
+            left -= len(claim.params)
             claims.append(claim)
     return tuple(claims)
 

@@ -143,8 +143,8 @@ def _batches(records: Iterable[HeldRecord], position: int, key: bytes) -> Iterat
 def take_batch(waiting: deque[HeldRecord]) -> list[HeldRecord]:
     """Take out the first records, as many as fit into one batch."""
     taken: list[HeldRecord] = []
-    room = MAX_BATCH_BYTES - 16
-    while waiting and (room := room - _cost(waiting[0])) >= 0:
+    left = MAX_BATCH_BYTES - 16
+    while waiting and (left := left - _cost(waiting[0])) >= 0:
         taken.append(waiting.popleft())
     if waiting and len(taken) > 1 and not taken[-1].encoded:
         waiting.appendleft(taken.pop())  # the use of an invitation, and the record that it was for is the next

@@ -109,12 +109,12 @@ class Vouching:
 
         Those that cannot be proven, and those that are too many or too long together, are left out and logged.
         """
-        claims, room = [], MAX_CLAIM_BYTES
+        claims, left = [], MAX_CLAIM_BYTES
         capabilities = envelope.message.capabilities
         for capability in capabilities[:MAX_CLAIMS]:
-            claim = self._claim(capability) if len(capability.params) <= room else None
+            claim = self._claim(capability) if len(capability.params) <= left else None
             if claim is not None:
-                room -= len(claim.params)
+                left -= len(claim.params)
                 claims.append(claim)
         if len(claims) < len(capabilities):
             self._say(f"left out a capability that cannot be proven to {envelope.target.node}, or is one too many")

@@ -129,7 +129,7 @@ class DiskAccount:
         """Return by how many bytes its files may grow on a disk with so many free, of so many in all."""
         return max(0, min(free - self.quotas.floor_of(total), self.quota.bytes - self.used.bytes))
 
-    def check_room(self, wanted: int, free: int, total: int) -> None:
+    def check_space(self, wanted: int, free: int, total: int) -> None:
         """Check that so many bytes may be written to a disk with so many; raises OverQuota.
 
         Bytes that a file has already count, too: they may be holes, and some file systems write nothing in place.
@@ -149,7 +149,7 @@ class _Uncounted(DiskAccount):
     def settle(self, bytes: int, files: int = 0) -> None:
         """Do nothing."""
 
-    def check_room(self, wanted: int, free: int, total: int) -> None:
+    def check_space(self, wanted: int, free: int, total: int) -> None:
         """Accept anything: the floor is there for these files."""
 
 

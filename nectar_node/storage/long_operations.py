@@ -18,7 +18,7 @@ from nectar_node.storage.ledger import DiskAccount, Ledger
 from nectar_node.storage.opened import (
     FILE,
     FOLDER,
-    check_room,
+    check_space,
     folder_of,
     growing,
     make_folders,
@@ -271,7 +271,7 @@ def _replacing(location: Location, account: DiskAccount, length: int) -> Iterato
     with folder_of(location) as (folder, name):
         temporary = new_file_name(name)
         before, left = size_in(folder, name), size_in(folder, temporary)
-        check_room(account, folder, length)
+        check_space(account, folder, length)
         more = length - (before or 0), int(before is None)
         account.claim(*more)
         try:
@@ -310,8 +310,8 @@ def copy(operation: Copy, ledger: Ledger) -> Work:
     account = ledger.account_of(operation.target)
     with opened(operation.location, os.O_RDONLY) as source:
         with folder_of(operation.target) as (folder, _):
-            room = os.fstatvfs(folder)
-        if source.length > room.f_bavail * room.f_frsize:
+            disk = os.fstatvfs(folder)
+        if source.length > disk.f_bavail * disk.f_frsize:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with _replacing(operation.target, account, source.length) as target:
             written = 0
@@ -379,7 +379,7 @@ def _staging(into: Location, account: DiskAccount, files: dict[int, Entry]) -> I
             os.rmdir(name, dir_fd=outer)
             account.settle(0, -1)
         size = sum(entry.length for entry in files.values())
-        check_room(account, outer, size)
+        check_space(account, outer, size)
         account.claim(size, len(files))
         try:
             os.mkdir(name, 0o700, dir_fd=outer)
@@ -403,7 +403,7 @@ def measure(operation: Measure, ledger: Ledger) -> Work:
     """Count a package (`Measure`), and set its account to the result."""
     drives = yield from _count(operation.location, itself=False)
     states = yield from _count_states(operation, ledger)
-    return Counted(*ledger.account(operation.package).count(drives, states), *_room(operation.location.root))
+    return Counted(*ledger.account(operation.package).count(drives, states), *_disk_space(operation.location.root))
 
 
 def _count_states(operation: Measure, ledger: Ledger) -> Generator[None, None, Usage]:
@@ -472,10 +472,10 @@ def survey(operation: Survey, ledger: Ledger) -> Work:
                     names.add(package)
                 if not number % _ENTRIES:
                     yield
-    return Surveyed(sorted(names), *_room(operation.location.root))
+    return Surveyed(sorted(names), *_disk_space(operation.location.root))
 
 
-def _room(folder: str) -> tuple[int, int]:
+def _disk_space(folder: str) -> tuple[int, int]:
     """Return the free bytes and all bytes of the disk that holds `folder`."""
-    room = os.statvfs(folder)
-    return room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize

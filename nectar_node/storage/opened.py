@@ -64,17 +64,17 @@ def size_in(folder: int, name: str) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
-def check_room(account: DiskAccount, descriptor: int, wanted: int) -> None:
+def check_space(account: DiskAccount, descriptor: int, wanted: int) -> None:
     """Check that the disk can take so many bytes; raises OverQuota."""
     if wanted and account is not UNCOUNTED:
-        room = os.fstatvfs(descriptor)
-        account.check_room(wanted, room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize)
+        disk = os.fstatvfs(descriptor)
+        account.check_space(wanted, disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
 
 
 @contextlib.contextmanager
 def growing(account: DiskAccount, file: Opened, end: int, wanted: int) -> Iterator[None]:
     """Claim what a file grows by if it becomes as long as `end`, with `wanted` bytes written; raises OverQuota."""
-    check_room(account, file.descriptor, wanted)
+    check_space(account, file.descriptor, wanted)
     more = max(0, end - file.length)
     if more:
         account.claim(more)

@@ -54,7 +54,7 @@ from nectar_node.contract.json_shapes import (
     variant_untrusted,
 )
 from nectar_node.storage.operations import Job, Outcome
-from nectar_node.system.process import SORRY, Cause, CompileCode, SystemToken, Wish, bare, reply
+from nectar_node.system.process import SORRY, Cause, CompileCode, SystemAction, SystemToken, bare, reply
 
 MAX_BODY_BYTES = 256 << 10
 """Bytes of a request's body."""
@@ -91,7 +91,7 @@ class KernelProcess:
         self._our = our
         self._see = kernel
         self._waiting: deque[Envelope | _Compiled] = deque()
-        self._wishes: deque[Wish] = deque()
+        self._out: deque[SystemAction] = deque()
         self._compiling: list[_Birth] = []
         self._looked_at: Envelope | _Compiled | None = None
         """The request or the compiled code that `next_action` is handling."""
@@ -137,16 +137,16 @@ class KernelProcess:
     def on_timer(self, now: float) -> None:
         """It has no timers."""
 
-    def next_action(self) -> Wish | None:
+    def next_action(self) -> SystemAction | None:
         """Return the next action, or None."""
-        while not self._wishes and self._waiting:
+        while not self._out and self._waiting:
             self._looked_at = first = self._waiting.popleft()
             if isinstance(first, Envelope):
                 self._handle_untrusted(first)
             else:
                 self._make(*first)
             self._looked_at = None
-        return self._wishes.popleft() if self._wishes else None
+        return self._out.popleft() if self._out else None
 
     def recover(self, cause: Cause, now: float) -> None:
         """Answer the request that was being handled, or whose code was."""
@@ -192,7 +192,7 @@ class KernelProcess:
             return "InitializeProcessError"
         birth = _Birth(bare(envelope), process, on_exit, argument.get("public") is True, capabilities)
         self._compiling.append(birth)
-        self._wishes.append(CompileCode(envelope.blob.bytes, birth))
+        self._out.append(CompileCode(envelope.blob.bytes, birth))
         return None  # answered when it is compiled
 
     def _make(self, birth: _Birth, program: Program | BadCode) -> None:
@@ -207,8 +207,8 @@ class KernelProcess:
             return
         parent = None if self._is_user(requester) else requester
         launch = Launch(process, program, on_exit, public, parent)
-        self._wishes.append(Initialize(launch, self._permitted(requester, wanted)))
-        self._wishes.append(GrantCapabilities(requester, (Capability(Address(self._our, process), MESSAGING),)))
+        self._out.append(Initialize(launch, self._permitted(requester, wanted)))
+        self._out.append(GrantCapabilities(requester, (Capability(Address(self._our, process), MESSAGING),)))
         self._answer(envelope, "InitializedProcess")
 
     def _foreign(self, requester: ProcessId, process: ProcessId) -> str | None:
@@ -227,7 +227,7 @@ class KernelProcess:
         if found is None or found.waiting is not Waiting.RUN:
             self._say(envelope.source.process, f"cannot run {process}: it has not been initialized, or runs already")
             return "RunProcessError"
-        self._wishes.append(Run(process))
+        self._out.append(Run(process))
         return "StartedProcess"
 
     def _kill(self, envelope: Envelope, argument: Any) -> object:
@@ -236,7 +236,7 @@ class KernelProcess:
             raise bad_request(f"{process} is a system process")
         revokes = envelope.message.metadata not in ("no-revoke", '"no-revoke"')
         if self._see().lifecycle.is_known(process):  # a revocation is remembered, and names could be invented
-            self._wishes.append(Kill(process, revokes))
+            self._out.append(Kill(process, revokes))
         return {"KilledProcess": str(process)}
 
     def _grant(self, envelope: Envelope, argument: Any) -> object:
@@ -245,13 +245,13 @@ class KernelProcess:
         wanted = capabilities_untrusted(field_untrusted(argument, "capabilities"), self._our)
         if not self._see().lifecycle.is_taken(target):
             raise bad_request(f"there is no process {target}")
-        self._wishes.append(GrantCapabilities(target, self._permitted(requester, wanted)))
+        self._out.append(GrantCapabilities(target, self._permitted(requester, wanted)))
         return "Ok"
 
     def _drop(self, envelope: Envelope, argument: Any) -> object:
         target = process_untrusted(field_untrusted(argument, "target"))
         named = capabilities_untrusted(field_untrusted(argument, "capabilities"), self._our)
-        self._wishes.append(WithdrawCapabilities(target, named))
+        self._out.append(WithdrawCapabilities(target, named))
         return "Ok"
 
     def _set_on_exit(self, envelope: Envelope, argument: Any) -> object:
@@ -260,13 +260,13 @@ class KernelProcess:
         on_exit = on_exit_untrusted(field_untrusted(argument, "on_exit"), self._our)
         if target != requester and not self._is_user(requester):
             raise Refused({"NoCap": {"action": "SetOnExit", "target": str(target)}})
-        self._wishes.append(ChangeOnExit(target, on_exit))
+        self._out.append(ChangeOnExit(target, on_exit))
         return "Ok"
 
     def _shut_down(self, envelope: Envelope, argument: Any) -> object | None:
         self._say(envelope.source.process, "has the node shut down")
         self._answer(envelope, "Ok")
-        self._wishes.append(ShutDown())
+        self._out.append(ShutDown())
         return None
 
     # --- what it shows ----------------------------------------------------------------------------------------------
@@ -341,9 +341,9 @@ class KernelProcess:
     # --- answers ----------------------------------------------------------------------------------------------------
 
     def _say(self, about: ProcessId, text: str) -> None:
-        self._wishes.append(LogLine(str(about), 0, text))
+        self._out.append(LogLine(str(about), 0, text))
 
     def _answer(self, envelope: Envelope, value: object) -> None:
         answer = reply(KERNEL_PROCESS, envelope, dump(value))
         if answer is not None:
-            self._wishes.append(answer)
+            self._out.append(answer)

@@ -23,7 +23,7 @@ from nectar_node.base.system_processes import NET
 from nectar_node.contract.actions import BadCode, LogLine
 from nectar_node.contract.json_shapes import Refused, bad_request, dump, text_untrusted, variant_untrusted
 from nectar_node.storage.operations import Job, Outcome
-from nectar_node.system.process import SORRY, Cause, Wish, reply
+from nectar_node.system.process import SORRY, Cause, SystemAction, reply
 from net.names.directory import NameRecord
 
 MAX_QUESTION_BYTES = 4096
@@ -61,7 +61,7 @@ class Net:
         self._peers = peers
         self._record = record
         self._statistics = statistics
-        self._wishes: deque[Wish] = deque()
+        self._out: deque[SystemAction] = deque()
         self._hellos: Counter[str] = Counter()
         self._window_ends = 0.0
 
@@ -104,9 +104,9 @@ class Net:
     def on_timer(self, now: float) -> None:
         """It has no timers."""
 
-    def next_action(self) -> Wish | None:
+    def next_action(self) -> SystemAction | None:
         """Return the next answer or line."""
-        return self._wishes.popleft() if self._wishes else None
+        return self._out.popleft() if self._out else None
 
     def recover(self, cause: Cause, now: float) -> None:
         """Answer a request whose handling has failed."""
@@ -124,7 +124,7 @@ class Net:
             self._answer(envelope, dump({"Err": "too many hellos within a minute"}))
             return
         self._hellos[node] += 1
-        self._wishes.append(LogLine("net", 0, f"{node}: {presentable_untrusted(envelope.message.body)}"))
+        self._out.append(LogLine("net", 0, f"{node}: {presentable_untrusted(envelope.message.body)}"))
         self._answer(envelope, b"ack")
 
     # --- questions --------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ class Net:
     def _answer(self, envelope: Envelope, body: bytes) -> None:
         answer = reply(NET, envelope, body)
         if answer is not None:
-            self._wishes.append(answer)
+            self._out.append(answer)
 
 
 def presentable_untrusted(body: bytes) -> str:

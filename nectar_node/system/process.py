@@ -45,7 +45,7 @@ class CompileCode(NamedTuple):
     token: object
 
 
-Wish = Event | Job | StopJob | FetchCode | CompileCode | LogLine | ShutDown
+SystemAction = Event | Job | StopJob | FetchCode | CompileCode | LogLine | ShutDown
 """What a system process wants done. Of the kernel's events mostly `Reply`; also `Inject`, `Start`, `Kill`, …"""
 
 
@@ -87,7 +87,7 @@ class SystemProcess(Protocol):
     def on_timer(self, now: float) -> None:
         """Do everything that is due."""
 
-    def next_action(self) -> Wish | None:
+    def next_action(self) -> SystemAction | None:
         """Return the next action, in order; None: nothing more."""
 
     def recover(self, cause: Cause, now: float) -> None:

@@ -16,7 +16,7 @@ from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Envelope
 from nectar_node.contract.actions import BadCode
 from nectar_node.storage.operations import Job, Outcome
-from nectar_node.system.process import Cause, SystemProcess, SystemToken, Wish
+from nectar_node.system.process import Cause, SystemAction, SystemProcess, SystemToken
 from nectar_node.system.state import State
 from nectar_node.system.terminal import Terminal
 from net.base.timers import Timers
@@ -34,7 +34,7 @@ class SystemProcesses:
         """How often the code of each has failed."""
         self.by_id = {each.id: each for each in processes}
         """Read-only."""
-        self.stirred: deque[SystemProcess] = deque()
+        self.pending: deque[SystemProcess] = deque()
         """Processes that have been told something since they were last asked for actions; the core takes them out."""
         self._timers: Timers[ProcessId] = Timers()
         """When each is due next: a process says so when it has no more actions."""
@@ -56,7 +56,7 @@ class SystemProcesses:
         return True
 
     def _receive(self, process: SystemProcess, envelope: Envelope, now: float) -> None:
-        self.stirred.append(process)
+        self.pending.append(process)
         try:
             process.receive(envelope, now)
         except Exception as error:
@@ -64,7 +64,7 @@ class SystemProcesses:
 
     def use_state(self, state: State, wanted: UseState, now: float) -> None:
         """Let a guest's process use its saved state."""
-        self.stirred.append(state)
+        self.pending.append(state)
         try:
             state.use(wanted)
         except Exception as error:
@@ -72,7 +72,7 @@ class SystemProcesses:
 
     def stop_script(self, terminal: Terminal, user: object, now: float) -> None:
         """Stop a script, of which the user wants no more."""
-        self.stirred.append(terminal)
+        self.pending.append(terminal)
         try:
             terminal.stop(user)
         except Exception as error:
@@ -81,7 +81,7 @@ class SystemProcesses:
     def answered(self, token: SystemToken, answer: Arrival | Failure, now: float) -> None:
         """Pass on the outcome of a request that one of them sent."""
         process = self.by_id[token.process]
-        self.stirred.append(process)
+        self.pending.append(process)
         try:
             process.answered(token.token, answer, now)
         except Exception as error:
@@ -90,7 +90,7 @@ class SystemProcesses:
     def job_done(self, token: SystemToken, job: Job, outcome: Outcome, now: float) -> None:
         """Pass on the outcome of a disk job of one of them."""
         process, own = self.by_id[token.process], job._replace(owner=token.token)
-        self.stirred.append(process)
+        self.pending.append(process)
         try:
             process.done(own, outcome, now)
         except Exception as error:
@@ -99,7 +99,7 @@ class SystemProcesses:
     def code_fetched(self, token: SystemToken, program: Program | BadCode, now: float) -> None:
         """Pass on code for one of them, or why it cannot be loaded."""
         process = self.by_id[token.process]
-        self.stirred.append(process)
+        self.pending.append(process)
         try:
             process.code_fetched(token.token, program, now)
         except Exception as error:
@@ -108,7 +108,7 @@ class SystemProcesses:
     def ended(self, ended: ProcessId, now: float) -> None:
         """Tell them all that a guest's process has ended."""
         for process in self.by_id.values():
-            self.stirred.append(process)
+            self.pending.append(process)
             try:
                 process.ended(ended, now)
             except Exception as error:
@@ -117,24 +117,24 @@ class SystemProcesses:
     def on_timer(self, now: float) -> None:
         """Do what is due in each of them."""
         for process in self.by_id.values():
-            self.stirred.append(process)
+            self.pending.append(process)
             try:
                 process.on_timer(now)
             except Exception as error:
                 self._failed(process, None, error, now)
 
     def next_deadline(self) -> float | None:
-        """Return when `on_timer` is due; processes in `stirred` have not said so yet."""
+        """Return when `on_timer` is due; processes in `pending` have not said so yet."""
         return self._timers.next()
 
-    def next_wish(self, process: SystemProcess, now: float) -> Wish | None:
+    def next_action(self, process: SystemProcess, now: float) -> SystemAction | None:
         """Return the next action of one of them; None: nothing more."""
         while True:
             try:
-                wish = process.next_action()
-                if wish is None:
+                action = process.next_action()
+                if action is None:
                     self._timers.set(process.id, process.next_deadline())
-                return wish
+                return action
             except Exception as error:
                 self._failed(process, None, error, now)
 

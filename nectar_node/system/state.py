@@ -1,6 +1,6 @@
 """state:distro:sys: what processes save for their next life (G27).
 
-Mostly at the wish of the kernel, for the calls get-state, set-state and clear-state. By message, with this process's
+Mostly used by the kernel, for the calls get-state, set-state and clear-state. By message, with this process's
 messaging capability, the existing node's JSON does the same: {"GetState": id} is answered "GetState" with the bytes in
 the blob; {"SetState": id}, with the bytes in the blob, and {"DeleteState": id} are answered with their own names when
 that is durable; errors are {"Err": …}. The id must be the sender's own: whoever could name another could read and alter
@@ -32,7 +32,7 @@ from nectar_node.storage.operations import (
     Replace,
     file_name,
 )
-from nectar_node.system.process import SORRY, Cause, Wish, bare, metadata_bytes, reply
+from nectar_node.system.process import SORRY, Cause, SystemAction, bare, metadata_bytes, reply
 
 STATE = ProcessId("state", "distro", "sys")
 
@@ -67,7 +67,7 @@ class State:
         """`root` is the folder of all saved states; `memory` pays for what waits."""
         self._root = root
         self._memory = memory
-        self._wishes: deque[Wish] = deque()
+        self._out: deque[SystemAction] = deque()
         self._open: dict[int, _Owner] = {}
         """Requests that wait for the disk, by the ids of their envelopes."""
         self._waiting: Counter[ProcessId] = Counter()
@@ -98,7 +98,7 @@ class State:
         if self._bytes >= MAX_WAITING_BYTES:
             raise Refused({"IOError": {"error": "too much waits for the disk already"}})
         if self._waiting[process] >= MAX_WAITING:
-            self._wishes.append(LogLine(str(process), 0, "uses its state by message faster than the disk can follow"))
+            self._out.append(LogLine(str(process), 0, "uses its state by message faster than the disk can follow"))
             raise Refused({"IOError": {"error": f"{MAX_WAITING} requests of yours wait for the disk already"}})
         account = self._memory.of_process(process)
         if not account.may_add(owner.weight):
@@ -118,7 +118,7 @@ class State:
                 operation = Replace(location, state)
             case StateAction.CLEAR:
                 operation = RemoveFile(location)
-        self._wishes.append(Job(operation, f"state {process}", owner, str(process.package_id)))
+        self._out.append(Job(operation, f"state {process}", owner, str(process.package_id)))
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
         """Answer what a disk job was for, now that it is done or has failed."""
@@ -130,7 +130,7 @@ class State:
         elif isinstance(outcome, (bytes, bytearray)):
             state = bytes(outcome)
         if isinstance(owner, UseState):
-            self._wishes.append(StateUsed(owner.token, state, problem))
+            self._out.append(StateUsed(owner.token, state, problem))
             return
         assert isinstance(owner, _Owner)
         envelope, name, weight = owner
@@ -163,9 +163,9 @@ class State:
     def on_timer(self, now: float) -> None:
         """It has no timers."""
 
-    def next_action(self) -> Wish | None:
+    def next_action(self) -> SystemAction | None:
         """Return the next answer or disk job."""
-        return self._wishes.popleft() if self._wishes else None
+        return self._out.popleft() if self._out else None
 
     def recover(self, cause: Cause, now: float) -> None:
         """Answer a request or a call whose handling has failed."""
@@ -173,7 +173,7 @@ class State:
         if isinstance(failed, _Owner):
             failed = failed.envelope
         if isinstance(failed, UseState):
-            self._wishes.append(StateUsed(failed.token, None, f"its state cannot be used: {SORRY}"))
+            self._out.append(StateUsed(failed.token, None, f"its state cannot be used: {SORRY}"))
         elif isinstance(failed, Envelope):
             owner = self._open.pop(failed.id, None)
             if owner is not None:
@@ -186,7 +186,7 @@ class State:
         blob = LazyLoadBlob(None, state) if state is not None else None
         answer = reply(STATE, envelope, dump(value), blob)
         if answer is not None:
-            self._wishes.append(answer)
+            self._out.append(answer)
 
 
 def _parse_untrusted(body: bytes, sender: ProcessId) -> str:

@@ -49,7 +49,7 @@ from nectar_node.packages.scripts import (
     parse_scripts_untrusted,
 )
 from nectar_node.storage.operations import DiskError, Job, Location, Outcome, ReadAt
-from nectar_node.system.process import SORRY, Cause, FetchCode, SystemToken, Wish, bare
+from nectar_node.system.process import SORRY, Cause, FetchCode, SystemAction, SystemToken, bare
 
 FAILED = '"failed"'
 """Metadata of an answer that says why a script was not run, or could not do what it was told."""
@@ -120,7 +120,7 @@ class Terminal:
         self._processes: dict[ProcessId, _Run] = {}
         self._users: dict[str, object] = {}
         self._count = 0
-        self._wishes: deque[Wish] = deque()
+        self._out: deque[SystemAction] = deque()
 
     # --- the user ---------------------------------------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ class Terminal:
         for run in [each for each in self._runs.values() if each.user is user and not each.answered]:
             run.stopped = True
             if run.process is not None:
-                self._wishes.append(Kill(run.process))  # `answered` does the rest
+                self._out.append(Kill(run.process))  # `answered` does the rest
             else:
                 self._give_up(run, _stopped(run))
 
@@ -178,7 +178,7 @@ class Terminal:
         except BadScript as error:
             self._give_up(run, str(error))
         else:
-            self._wishes.append(FetchCode(run.script.package_id, run.settings.entry.wasm_path, run.number))
+            self._out.append(FetchCode(run.script.package_id, run.settings.entry.wasm_path, run.number))
 
     def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
         """Start a script, whose code is loaded, or report why it cannot be."""
@@ -231,9 +231,9 @@ class Terminal:
         for run in [each for each in self._runs.values() if each.deadline <= now]:
             self._forget(run)
 
-    def next_action(self) -> Wish | None:
+    def next_action(self) -> SystemAction | None:
         """Return the next action, or None."""
-        return self._wishes.popleft() if self._wishes else None
+        return self._out.popleft() if self._out else None
 
     def recover(self, cause: Cause, now: float) -> None:
         """End the run whose handling has failed, or answer the request."""
@@ -249,7 +249,7 @@ class Terminal:
             self._reply(run.requester, f"{SORRY}.".capitalize().encode(), FAILED, None)
             del self._runs[run.number]
             if run.process is not None:
-                self._wishes.append(Kill(run.process))
+                self._out.append(Kill(run.process))
         self._processes = {run.process: run for run in self._runs.values() if run.process is not None}
 
     # --- a run, from the line to the end ----------------------------------------------------------------------------
@@ -269,7 +269,7 @@ class Terminal:
         run = _Run(self._count, script, arguments.encode(), bare(envelope), user, now + seconds)
         self._runs[run.number] = run
         read = ReadAt(location, 0, MAX_SCRIPTS_BYTES + 1)
-        self._wishes.append(Job(read, str(read.location), run.number))
+        self._out.append(Job(read, str(read.location), run.number))
 
     def _no_scripts(self, script: ProcessId) -> BadScript:
         return BadScript(f"{script.package_id} has no scripts, or is not installed on {self._our}.")
@@ -280,12 +280,12 @@ class Terminal:
         process = run.script._replace(process=str(self._fresh_id()))
         run.process = process
         self._processes[process] = run
-        self._wishes.append(Start(Launch(process, program, ON_EXIT_NONE, entry.public), tuple(self._rights(run))))
+        self._out.append(Start(Launch(process, program, ON_EXIT_NONE, entry.public), tuple(self._rights(run))))
         for holder, params in entry.grants:
-            self._wishes.append(GrantCapabilities(holder, (Capability(Address(self._our, process), params),)))
+            self._out.append(GrantCapabilities(holder, (Capability(Address(self._our, process), params),)))
         request = Request(False, max(1, math.ceil(run.deadline - now)), run.arguments)
         token = SystemToken(TERMINAL, run.number)
-        self._wishes.append(Inject(TERMINAL, Address(self._our, process), request, None, token))
+        self._out.append(Inject(TERMINAL, Address(self._our, process), request, None, token))
 
     def _rights(self, run: _Run) -> Iterator[Capability]:
         """Return what a script is granted."""
@@ -310,11 +310,11 @@ class Terminal:
         del self._processes[run.process]
         assert run.settings is not None
         if not run.ended or run.settings.entry.grants:
-            self._wishes.append(Kill(run.process))  # which also revokes what was granted in its name
+            self._out.append(Kill(run.process))  # which also revokes what was granted in its name
 
     def _reply(self, envelope: Envelope, body: bytes, metadata: str | None, blob: LazyLoadBlob | None) -> None:
         if envelope.reply_to is not None:
-            self._wishes.append(Reply(TERMINAL, envelope.reply_to, Response(False, body, metadata), blob))
+            self._out.append(Reply(TERMINAL, envelope.reply_to, Response(False, body, metadata), blob))
 
     # --- aliases ----------------------------------------------------------------------------------------------------
 

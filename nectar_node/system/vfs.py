@@ -34,7 +34,7 @@ from nectar_node.base.system_processes import VFS
 from nectar_node.contract.actions import BadCode, LogLine
 from nectar_node.contract.json_shapes import Refused, dump, field_untrusted, load_untrusted, text_untrusted
 from nectar_node.storage.operations import MAX_DEPTH, DiskError, Job, Location, Outcome, StopJob, is_part
-from nectar_node.system.process import SORRY, Cause, Wish, bare, metadata_bytes, reply
+from nectar_node.system.process import SORRY, Cause, SystemAction, bare, metadata_bytes, reply
 from nectar_node.system.vfs_actions import ACTIONS, Action, Call, parse_untrusted, refusal
 from nectar_node.system.vfs_queue import Pending, VfsQueue
 from nectar_node.system.vfs_waits import AwaitedUntil, Waits
@@ -104,7 +104,7 @@ class Vfs:
         self._waits = Waits[_Task](awaited_until)
         self._planned: Pending[_Task] | None = None
         """The operation that `_go_on` is handling."""
-        self._wishes: deque[Wish] = deque()
+        self._out: deque[SystemAction] = deque()
 
     # --- mounts -----------------------------------------------------------------------------------------------------
 
@@ -175,11 +175,11 @@ class Vfs:
     def _stop(self, given_up: Iterable[Pending[_Task]]) -> None:
         for pending in given_up:
             pending.stopped = True
-            self._wishes.append(StopJob(pending.ticket))
+            self._out.append(StopJob(pending.ticket))
 
-    def next_action(self) -> Wish | None:
+    def next_action(self) -> SystemAction | None:
         """Return the next answer or disk job."""
-        return self._wishes.popleft() if self._wishes else None
+        return self._out.popleft() if self._out else None
 
     def recover(self, cause: Cause, now: float) -> None:
         """Answer a request whose handling has failed."""
@@ -224,7 +224,7 @@ class Vfs:
 
     def _refuse_to_queue(self, caller: ProcessId, path: str) -> None:
         if self._queue.first_refusal(caller):
-            self._wishes.append(
+            self._out.append(
                 LogLine(str(caller), 0, "sends more disk requests than the node can hold; some are refused")
             )
         raise Refused({"IOError": {"error": "too much waits for the disk already", "path": path}})
@@ -247,7 +247,7 @@ class Vfs:
                 self._queue.finished(pending)
             else:
                 party = str(pending.caller.package_id)
-                self._wishes.append(Job(operation, pending.places[0], pending, party, pending.ticket))
+                self._out.append(Job(operation, pending.places[0], pending, party, pending.ticket))
             self._planned = None
 
     def _finish(self, task: _Task, outcome: Outcome) -> None:
@@ -286,7 +286,7 @@ class Vfs:
         package, drive = location.parts
         rights = tuple(self._right_to(f"/{package}/{drive}", kind) for kind in ("read", "write"))
         if package == str(caller.package_id) and not all(self._holds(caller, right) for right in rights):
-            self._wishes.append(GrantCapabilities(caller, rights))
+            self._out.append(GrantCapabilities(caller, rights))
 
     def _resolve(self, path: str) -> _Place:
         """Return where a path leads; raises Refused."""
@@ -309,7 +309,7 @@ class Vfs:
         carried = LazyLoadBlob(None, blob) if blob is not None else None
         answer = reply(VFS, envelope, dump(value), carried)
         if answer is not None:
-            self._wishes.append(answer)
+            self._out.append(answer)
 
 
 def _set_cursor(cursors: dict[str, int], call: Call, position: int) -> None:
