@@ -68,7 +68,7 @@ def boot(
     ] = False,
     host: Annotated[
         str,
-        typer.Option(metavar="HOST", help="The address to listen on; this node dials others from there, where it can."),
+        typer.Option(metavar="HOST", help="The address to listen on; this node dials others from there, if possible."),
     ] = LOOPBACK,
     port: Annotated[
         int, typer.Option(metavar="N", min=0, max=65535, help="The port to listen on; 0: any free one.")
@@ -100,7 +100,7 @@ def boot(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help=f"Holds the password of the node's key; else {passwords.VARIABLE} names it, or a prompt asks.",
+            help=f"A file with the password of the node's key; else {passwords.VARIABLE} names it, or a prompt asks.",
         ),
     ] = None,
     directory: Annotated[

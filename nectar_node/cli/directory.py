@@ -48,13 +48,13 @@ def sign(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help=f"Holds the password of all these keys; else {passwords.VARIABLE} names it, or a prompt asks.",
+            help=f"A file with the password of all these keys; else {passwords.VARIABLE} names it, or a prompt asks.",
         ),
     ] = None,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Write the file that names the nodes of a network without a registrar, with their keys and endpoints.
+    """Write the signed directory of the nodes of a network. It has each node's key and endpoints.
 
     All nodes and an authority sign it; their keys must lie in D.
     """

@@ -27,7 +27,7 @@ def errors(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print each one as a line of JSON.")] = False,
 ) -> int:
-    """List a node's messages that failed or reached nobody, oldest first: when, from whom, to whom, and why."""
+    """List a node's messages that failed or reached nobody. The oldest first: when, from whom, to whom, and why."""
     with LocalNetwork.find(directory).connect(node) as client:
         after, count = _show_new(client, 0, as_json)
         if not count and not follow and not as_json:

@@ -164,7 +164,7 @@ def set_(
 
 @app.command("list")
 def list_(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """List the files that others want to send, and about which you are asked."""
+    """List the files that others want to send and that wait for your answer."""
     network = LocalNetwork.find(directory)
     offers = decode_offers_untrusted(_ask(network, node, "Offers"))
     if as_json:
@@ -244,7 +244,7 @@ def limits(policy: Policy) -> str:
     return f"Each file may {size}, as far as the disk has room{inbox}."
 
 
-# --- what is typed --------------------------------------------------------------------------------------------------
+# --- arguments ------------------------------------------------------------------------------------------------------
 
 
 def parse_names(text: str) -> tuple[str, ...]:
@@ -271,7 +271,7 @@ def parse_count(text: str) -> int | None:
     return int(text)
 
 
-# --- what comes back ------------------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------------------------
 
 
 def _ask(network: LocalNetwork, node: str, body: object) -> object:

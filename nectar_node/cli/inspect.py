@@ -69,7 +69,7 @@ def ps(
 
 
 def peers(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """List the nodes that a node knows, how each is reached, since when, and what went wrong last.
+    """List the nodes that a node knows, and how each is reached. Also since when, and what went wrong last.
 
     For the node's own routers STATE says whether they keep a place: others reach the node through these. RTT is the
     time of the last ping and its answer. QUEUE is what the other node has not confirmed yet, MEMORY what waits here

@@ -70,7 +70,13 @@ def build(first: str | None = None) -> typer.Typer:
 
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=lambda wanted: _say_version(wanted=wanted))
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=lambda wanted: _say_version(wanted=wanted),
+            help="Show the version and exit.",
+        ),
     ] = False,
 ) -> None:
     pass

@@ -222,7 +222,7 @@ class _Report:
         seconds = step.get("seconds")
         self.line("ping", output.short_time(seconds) if isinstance(seconds, (int, float)) else "-")
 
-    # --- what it comes to ---
+    # --- the outcome ---
 
     def verdict(self, outcome: str, reason: object) -> tuple[str, str | None]:
         """Return a sentence on the outcome, and another one on what to do about it."""

@@ -87,7 +87,7 @@ def top(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print one sample as JSON.")] = False,
 ) -> int:
-    """Show the processes of a node, the busiest first, until q or Ctrl-C; without a terminal, show them once."""
+    """Show the processes of a node, the busiest first. Ends with q or Ctrl-C; without a terminal, after one look."""
     with LocalNetwork.find(directory).connect(node) as client:
         before = take(client)
         if as_json or not (sys.stdout.isatty() and sys.stdin.isatty()):

@@ -34,7 +34,7 @@ def trace(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print each record as a line of JSON, at once.")] = False,
 ) -> int:
-    """Show each message from or to ADDRESS, with all that led to it and followed from it, until Ctrl-C.
+    """Show each message from or to ADDRESS, until Ctrl-C. Included are all messages that led to it or followed from it.
 
     A tree is one lineage: an injected request, the requests that were sent while it was handled, and the answers. Times
     count from its first request, on the clock of the node that is asked.

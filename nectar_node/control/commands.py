@@ -457,7 +457,7 @@ class Control:
         return {}
 
 
-# --- what clients are told as it happens ----------------------------------------------------------------------------
+# --- events for clients ---------------------------------------------------------------------------------------------
 
 
 def traced(action: Traced) -> None:
@@ -484,7 +484,7 @@ def probed(action: Probed) -> None:
         feed.put(status.probe_row(action.step))
 
 
-# --- in words -------------------------------------------------------------------------------------------------------
+# --- errors and sentences -------------------------------------------------------------------------------------------
 
 
 class DiskUnknown(NodeError):

@@ -180,7 +180,7 @@ class NodeCore:
         None: it works.
         """
 
-    # --- what the driver tells --------------------------------------------------------------------------------------
+    # --- events of the driver ---------------------------------------------------------------------------------------
 
     @_guarded
     def boot(self, boot: Boot, now: float) -> None:
@@ -391,7 +391,7 @@ class NodeCore:
             self.settle(self._now)  # a circuit's other leg may be read again
         return buffers
 
-    # --- what the user asks -----------------------------------------------------------------------------------------
+    # --- requests of the user ---------------------------------------------------------------------------------------
 
     @_guarded
     def install(self, package: Package, token: object, now: float, *, anew: bool = True) -> None:
@@ -511,7 +511,7 @@ class NodeCore:
         self.network.stop_probe(token)
         self.settle(now)
 
-    # --- moving things on -------------------------------------------------------------------------------------------
+    # --- turns ------------------------------------------------------------------------------------------------------
 
     def settle(self, now: float) -> None:
         """Pass on everything that kernel, net and system processes have for each other, until none has anything more.

@@ -132,7 +132,7 @@ class DiskUse:
         """Return the next action, or None."""
         return self._out.popleft() if self._out else None
 
-    # --- telling ----------------------------------------------------------------------------------------------------
+    # --- reports ----------------------------------------------------------------------------------------------------
 
     def _told(self, token: object, job: Job, outcome: Outcome) -> None:
         if isinstance(outcome, Surveyed):

@@ -5,12 +5,12 @@
     {"process": "hello:hello:sys", "started": 811.5, "outstanding": [7]}
     {"ends": {"abroad": 1, "on_their_way": 1}}
 
-Each line is JSON. A boot begins with its node's name, behind an empty line: a crash may have cut off the line before. A
-boot that ends in order says last which processes run, what they wait for, and what its kernel has given its net. Times
-are those of CLOCK_MONOTONIC, which all processes of a machine share.
+Each line is JSON. A boot begins with its node's name, after an empty line, because a crash may have cut off the line
+before. A boot that ends in order lists at its end which processes run, what they wait for, and what its kernel has
+given to its net. Times are those of CLOCK_MONOTONIC, which all processes of a machine share.
 
-What a turn of the node has brought is written at once, and before anything of it is sent: what others have seen of a
-node that was killed, its trace tells. The file may be a named pipe, which no limit on files stops.
+The records of a node's turn are written at once, before anything that results from them is sent: the trace of a node
+that was killed has everything that others have seen of it. The file may be a named pipe, which no limit on files stops.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class Vouching:
         """How many lookups each peer has caused."""
         self._ready: deque[tuple[Envelope, object]] = deque()
 
-    # --- going ------------------------------------------------------------------------------------------------------
+    # --- sending ----------------------------------------------------------------------------------------------------
 
     def sign(self, envelope: Envelope) -> tuple[Claim, ...]:
         """Return the capabilities of a message that leaves the node, signed.
@@ -128,7 +128,7 @@ class Vouching:
         issue = self._grants.issue()
         return Claim(issuer, params, issue, self._network.sign(DOMAIN, _statement(issuer, params, issue)))
 
-    # --- coming -----------------------------------------------------------------------------------------------------
+    # --- receiving --------------------------------------------------------------------------------------------------
 
     def receive(self, envelope: Envelope, claims: tuple[Claim, ...], receipt: object, now: float) -> None:
         """Take a message with claims, or one that comes while another of the same two processes waits; `next` returns

@@ -1,24 +1,25 @@
-"""kernel:distro:sys: processes made, run, ended and looked at by message, in the existing node's shapes.
+"""kernel:distro:sys: makes, runs, ends and describes processes on request, in the existing node's shapes.
 
-Reached only from this node, with this process's messaging capability. Whoever may message it can end any process, as
-the node's user can; but nobody can make a capability out of nothing by it (G21):
+Only processes of this node reach it, with its messaging capability. Such a process can end any other, as the node's
+user can, but it cannot create a capability that it does not hold or issue (G21). The requests are:
 - {"InitializeProcess": {id, on_exit, initial_capabilities, public, wasm_bytes_handle, wit_version}}, with the code as
   blob, makes a process without running it: what is sent to it waits in its inbox until {"RunProcess": id}. It gets at
   most what the requester holds or issues. Its name must be free, not a system process's, and in the requester's own
-  package, unless the requester holds vfs's {"root": true}: a process reaches its package's drives. In a package of the
-  publisher sys, which are the node's own, only those packages make one. The requester is its parent: the two may
-  message each other, and the requester holds its messaging capability, to pass it on. Answered "InitializedProcess" or
-  "InitializeProcessError" (the log says why), the other "StartedProcess" or "RunProcessError".
-- {"GrantCapabilities": {target, capabilities}} gives what the requester holds or issues, or its child issues;
-  {"DropCapabilities": {target, capabilities}} takes away.
-- {"SetOnExit": {target, on_exit}} is for oneself: the requests are sent with the target's rights, and a child may have
-  come by some that its parent lacks. What a child does at its end is said when it is made, by its maker.
+  package, unless the requester holds vfs's {"root": true}: a process reaches its package's drives. Only packages of the
+  publisher sys, which are the node's own, make processes in such packages. The requester is its parent: the two may
+  message each other, and the requester holds its messaging capability, to pass it on. The answer to the first request
+  is "InitializedProcess" or "InitializeProcessError" (the log says why), to the second "StartedProcess" or
+  "RunProcessError".
+- {"GrantCapabilities": {target, capabilities}} grants what the requester holds or issues, or what its child issues;
+  {"DropCapabilities": {target, capabilities}} withdraws.
+- {"SetOnExit": {target, on_exit}} changes only the requester's own on-exit: its requests are sent with the target's
+  rights, and a child may have rights that its parent lacks. A child's on-exit is set when it is made, by its parent.
 - {"KillProcess": id}, answered {"KilledProcess": id}; with the metadata "no-revoke", what it issued stays valid.
 - {"Debug": "ProcessMap" or {"Process": id} or {"HasCap": {on, cap}}}, answered {"Debug": …}.
-- "Shutdown" ends the node, as its user's command does. "Booted" says nothing here.
-The others are answered "Ok", and whatever is wrong {"Err": …} and a line in the log.
+- "Shutdown" ends the node, as its user's command does. "Booted" has no effect here.
+The other requests are answered "Ok". A failure is answered {"Err": …}, and logged.
 
-A requester that is a system process speaks for the node's user and may do what that one may.
+A system process that sends requests acts for the node's user, and may do what the user may.
 """
 
 from __future__ import annotations
@@ -269,7 +270,7 @@ class KernelProcess:
         self._out.append(ShutDown())
         return None
 
-    # --- what it shows ----------------------------------------------------------------------------------------------
+    # --- descriptions -----------------------------------------------------------------------------------------------
 
     def _debug(self, envelope: Envelope, argument: Any) -> object:
         kernel = self._see()
@@ -313,7 +314,7 @@ class KernelProcess:
             "restarts": kernel.lifecycle.restarts(id),
         }
 
-    # --- who may ----------------------------------------------------------------------------------------------------
+    # --- rights -----------------------------------------------------------------------------------------------------
 
     def _is_user(self, requester: ProcessId) -> bool:
         return self._see().is_system(requester)

@@ -1,10 +1,10 @@
 """state:distro:sys: what processes save for their next life (G27).
 
-Mostly used by the kernel, for the calls get-state, set-state and clear-state. By message, with this process's
+It is mostly used by the kernel, for the calls get-state, set-state and clear-state. By message, with this process's
 messaging capability, the existing node's JSON does the same: {"GetState": id} is answered "GetState" with the bytes in
 the blob; {"SetState": id}, with the bytes in the blob, and {"DeleteState": id} are answered with their own names when
-that is durable; errors are {"Err": …}. The id must be the sender's own: whoever could name another could read and alter
-what any process has saved. "Backup" is not for processes either.
+that is durable; errors are {"Err": …}. The id must be the sender's own, because with another it could read and
+alter what any process has saved. "Backup" is not for processes either.
 """
 
 from __future__ import annotations

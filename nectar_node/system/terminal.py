@@ -1,20 +1,20 @@
 """terminal:terminal:sys: runs scripts for the node's user.
 
-A request's body is a typed line, `SCRIPT ARGS…`, and only the node's user sends one: this process's messages to itself.
-The script (see `nectar_node.packages.scripts`) lies in the folder of an installed package, never in a drive, where
+A request's body is a typed line, `SCRIPT ARGS…`. Only the node's user sends one, as a message of this process to
+itself. The script (`nectar_node.packages.scripts`) is in the folder of an installed package, never in a drive, where
 processes write. It is started as a process of its package under a random name, without on-exit, with what scripts.json
-asks for. Its first request has the arguments as body; its response, body and blob, is the answer to the line. Then it
-is gone: it returns by itself, or is killed after `GRACE_SECONDS`, when the time for the answer is over, or when the
-user wants no more of it (`Terminal.stop`).
+requests. Its first request has the arguments as body; its response, body and blob, is the answer to the line. Then it
+ends: it returns by itself, or is killed after `GRACE_SECONDS`, when the time for the answer is over, or when the user
+stops it (`Terminal.stop`).
 
-With `root` a script gets what the node's user may do: use the network, reach every drive, message every system process
-and the processes that run when it starts, those first that its arguments name. A package's scripts get that, and other
-powerful capabilities, only if the user has let the package have them.
+With `root` a script gets the rights of the node's user: to use the network, reach every drive, and message every system
+process and the processes that run when it starts, first those that its arguments name. A package's scripts get that,
+and other powerful capabilities, only if the user has granted them to the package.
 
-An answer with the metadata `FAILED`, `OFFLINE` or `TIMED_OUT` says why a script was not run, or could not do what it
-was asked: scripts use them too.
+An answer with the metadata `FAILED`, `OFFLINE` or `TIMED_OUT` says why a script was not run, or what it could
+not do. Scripts use them too.
 
-Scripts of the package terminal:sys that hold its messaging capability may also say {"EditAlias": {"alias": NAME,
+Scripts of the package terminal:sys that hold its messaging capability may also send {"EditAlias": {"alias": NAME,
 "process": SCRIPT}}, with "" or null to remove one, which is answered "Ok" or {"Err": SENTENCE}, and "GetAliases",
 answered {"Aliases": {NAME: SCRIPT, …}}. Aliases are kept in memory.
 """
@@ -147,7 +147,7 @@ class Terminal:
             else:
                 self._give_up(run, _stopped(run))
 
-    # --- the verbs --------------------------------------------------------------------------------------------------
+    # --- the five verbs ---------------------------------------------------------------------------------------------
 
     def receive(self, envelope: Envelope, now: float) -> None:
         """Take a typed line, or a script's request about aliases."""

@@ -1,9 +1,9 @@
-"""timer:distro:sys: answers a request after so many milliseconds.
+"""timer:distro:sys: answers a request after a given number of milliseconds.
 
 Body: {"SetTimer": milliseconds}, or eight little-endian bytes as in the first packages; "Debug" (`debug` in those) is
-answered {"Debug": {"running": number}}. Public. A timer ends with the process that asked for it, and one that is longer
-than its request waits for the answer is never started: the answer would reach nobody. Timers do not survive a reboot:
-neither do the requests that wait for them.
+answered {"Debug": {"running": number}}. Public. A timer ends with the process that requested it. A timer that is longer
+than its request waits for the answer is never started: the answer would reach nobody. Timers do not survive a reboot,
+and neither do the requests that wait for them.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ class Vfs:
         full = path if path.startswith(f"/{package}/") else f"/{package}/{PACKAGE_DRIVE}/{path.lstrip('/')}"
         return self._resolve(full).location
 
-    # --- the verbs --------------------------------------------------------------------------------------------------
+    # --- the five verbs ---------------------------------------------------------------------------------------------
 
     def receive(self, envelope: Envelope, now: float) -> None:
         """Queue a request, or refuse it."""
@@ -265,7 +265,7 @@ class Vfs:
             self._give(envelope.source.process, call.location)
         self._answer(envelope, value, blob)
 
-    # --- who may ----------------------------------------------------------------------------------------------------
+    # --- rights -----------------------------------------------------------------------------------------------------
 
     def _permitted(self, caller: ProcessId, path: str, right: str) -> Location:
         place = self._resolve(path)

@@ -223,7 +223,7 @@ def _answer_seek(call: Call, outcome: FileStat) -> Answer:
     return {"SeekFrom": offset if early else {"new_offset": offset}}, None
 
 
-# --- where the cursor stands afterwards -----------------------------------------------------------------------------
+# --- new cursor positions -------------------------------------------------------------------------------------------
 
 
 def _start(call: Call, outcome: object) -> int:
