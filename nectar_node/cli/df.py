@@ -13,7 +13,7 @@ _OPTIONAL = ("STATES", "DRIVES", "MAX FILES", "FILES")
 
 
 def df(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """Show the disk space that each package of a node uses, and may use.
+    """Show the disk space that each package uses, and may use.
 
     USED is the size of its drives and of the saved states of its processes, each file as long as it appears. QUOTA is
     how much that may be, and FULL the part of it that is used. FILES counts files, folders and states, and MAX FILES is

@@ -20,7 +20,7 @@ from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 app = typer.Typer(help="Decide whose files a node accepts.", no_args_is_help=True, rich_markup_mode=None)
 policy_app = typer.Typer(
-    help="Show whose files a node accepts, how large and how many; `set` changes it.", rich_markup_mode=None
+    help="Show whose files a node accepts, how large and how many. `set` changes it.", rich_markup_mode=None
 )
 app.add_typer(policy_app, name="policy")
 
@@ -111,7 +111,7 @@ def policy(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Show whose files a node accepts, how large and how many; `set` changes it."""
+    """Show whose files a node accepts, how large and how many. `set` changes it."""
     if context.invoked_subcommand is not None:
         return 0
     if node is None:
@@ -136,7 +136,7 @@ def set_(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Change whose files a node accepts; what is not given stays as it is, and a restart keeps it.
+    """Change whose files a node accepts. What is not given stays as it is, and a restart keeps it.
 
     --max-size is for one file, --max-total for all in the inbox. The disk's free space is a limit in any case.
     """
@@ -164,7 +164,7 @@ def set_(
 
 @app.command("list")
 def list_(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """List the files that others want to send and that wait for your answer."""
+    """List the files that others want to send. They wait for your answer."""
     network = LocalNetwork.find(directory)
     offers = decode_offers_untrusted(_ask(network, node, "Offers"))
     if as_json:

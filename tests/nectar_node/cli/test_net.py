@@ -105,7 +105,7 @@ def test_a_session_that_is_there_is_said_to_be_there(tmp_path: Path, capsys: pyt
             [RECORD, DIALING, DIALED, failed("handshake", "bad key", "the peer does not hold the key of b.nec")],
             "bad key",
             ["dial       h:9: connected", "handshake  the peer does not hold the key of b.nec"],
-            "Whoever answers at h:9 is not the b.nec of its record",
+            "What answers at h:9 is not the b.nec of its record",
         ),
         (
             [RECORD, DIALING, DIALED, failed("handshake", "other version", "it speaks version 0")],
