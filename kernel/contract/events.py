@@ -227,7 +227,7 @@ class Close:
 
 
 class Parcel(NamedTuple):
-    """A message on its way to another node, with what its sender gets back if it fails (G6, G14, G15)."""
+    """A message for the network, with what its sender gets back if it fails (G6, G14, G15)."""
 
     envelope: Envelope
     context: bytes | None
@@ -239,12 +239,6 @@ class Parcel(NamedTuple):
     """Bytes that it keeps alive here."""
     lot: Lot
     """What it counts for while it is on its way."""
-
-
-class ToPeer(NamedTuple):
-    """Hand this to the network."""
-
-    parcel: Parcel
 
 
 class ToSystem(NamedTuple):
@@ -325,7 +319,7 @@ Action = (
     | Continue
     | Begin
     | Close
-    | ToPeer
+    | Parcel
     | ToSystem
     | Taken
     | Load

@@ -10,35 +10,34 @@ there are processes. A sender of which too much is on its way to other nodes wai
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
 
 from kernel.contract.events import Taken
 from kernel.contract.guest import Effect, End, Poll
-from kernel.contract.message import Envelope, Reason, Request
+from kernel.contract.message import Reason, Request
 from kernel.contract.process import Lot, Parked, Process, Waiting
+from kernel.router.handover import Handover
 from kernel.router.outcomes import Outcomes
-from kernel.router.router import Router
-
-Apply = Callable[[Process, Iterable[Effect], Poll, End | None], None]
-"""Go on with the rest of a process's effects."""
-Send = Callable[[Process, Envelope, bytes | None, bool], bool]
-"""Bring a message on its way; the last parameter: its turn has come, whoever else waits. False: there is no room."""
+from kernel.router.routing import Routing
+from kernel.router.state import Apply, KernelState
 
 
 class Backpressure:
     """See the module's text."""
 
-    def __init__(self, router: Router, outcomes: Outcomes, *, apply: Apply, send: Send) -> None:
+    def __init__(
+        self, state: KernelState, handover: Handover, outcomes: Outcomes, routing: Routing, apply: Apply
+    ) -> None:
         self._moves: deque[Process | Parked] = deque()
         """Processes whose mailbox has room again, and those who waited for one that has ended."""
         self._settling = False
-        self._router = router
+        self._state = state
+        self._handover = handover
         self._outcomes = outcomes
-        self._processes = router.processes
-        self._outstanding = router.outstanding
-        self._abroad = router.abroad
+        self._processes = state.processes
+        self._outstanding = state.outstanding
+        self._in_flight = state.in_flight
         self._apply = apply
-        self._send = send
+        self._route = routing.route
 
     def set_aside(self, sender: Process, rest: deque[Effect], poll: Poll, end: End | None) -> None:
         """A sender waits for room: this is what it goes on with."""
@@ -63,7 +62,7 @@ class Backpressure:
 
     def freed(self, lot: Lot) -> None:
         """A message is no longer on its way to another node, and somebody waits for that."""
-        for each in self._abroad.freed(lot):
+        for each in self._in_flight.freed(lot):
             self.retry(each)
 
     def _settle(self) -> None:
@@ -77,7 +76,7 @@ class Backpressure:
 
     def _move(self, move: Process | Parked) -> None:
         if isinstance(move, Parked):
-            self._router.emit(Taken(move.receipt))
+            self._state.emit(Taken(move.receipt))
             self._outcomes.dead(move.envelope, Reason.PROCESS_ENDED)
         elif move.stall is not None:
             self._retry(move, admitted=False)
@@ -89,8 +88,8 @@ class Backpressure:
         while target.waiters and target.mailbox.has_room():
             waiter = target.waiters.take()
             if isinstance(waiter, Parked):
-                self._router.emit(Taken(waiter.receipt))
-                self._router.put_request(target, waiter.envelope)
+                self._state.emit(Taken(waiter.receipt))
+                self._handover.put_request(target, waiter.envelope)
             else:
                 before = waiter.stall
                 self._retry(waiter, admitted=True)
@@ -111,18 +110,8 @@ class Backpressure:
                 return
             if poll is Poll.CALL and not rest and sender.awaited == envelope.id:
                 sender.waiting = Waiting.RESPONSE
-        if self._send(sender, envelope, context, admitted):
+        if self._route(sender, envelope, context, admitted):
             if self._processes.get(sender.address.process) is sender:
                 self._apply(sender, rest, poll, end)
         else:
             self.set_aside(sender, rest, poll, end)
-
-    def give_up(self, sender: Process) -> None:
-        """A sender has ended, or its request has run out of time: it waits no longer."""
-        stall, sender.stall = sender.stall, None
-        assert stall is not None
-        target = self._processes.get(stall.envelope.target.process)
-        if target is not None:
-            target.waiters.discard(None, sender)
-        self._router.expected.give_up(stall.envelope.target.process, sender)
-        self._abroad.give_up(sender)

@@ -5,7 +5,6 @@ Each method applies one kind of effect. All return True: none of them can make a
 
 from __future__ import annotations
 
-from kernel.capabilities.grants import Grants
 from kernel.contract.events import Output, StateAction, StateUsed, UseState
 from kernel.contract.guest import (
     ClearState,
@@ -19,21 +18,23 @@ from kernel.contract.guest import (
     SetState,
 )
 from kernel.contract.process import Process, Waiting
+from kernel.router.handover import Handover
 from kernel.router.lifecycle import Lifecycle
-from kernel.router.router import Router
+from kernel.router.state import KernelState
 
 
 class HostCalls:
     """Appliers of these effects."""
 
-    def __init__(self, grants: Grants, router: Router, lifecycle: Lifecycle) -> None:
-        self._grants = grants
-        self._router = router
+    def __init__(self, state: KernelState, handover: Handover, lifecycle: Lifecycle) -> None:
+        self._grants = state.grants
+        self._state = state
+        self._handover = handover
         self._lifecycle = lifecycle
 
     def print(self, process: Process, effect: Print) -> bool:
         """print-to-terminal, and the guest's own output."""
-        self._router.emit(Output(process.address.process, effect.verbosity, effect.text))
+        self._state.emit(Output(process.address.process, effect.verbosity, effect.text))
         return True
 
     def set_on_exit(self, process: Process, effect: SetOnExit) -> bool:
@@ -43,12 +44,12 @@ class HostCalls:
 
     def get_on_exit(self, process: Process, _: GetOnExit) -> bool:
         """get-on-exit."""
-        self._router.answer_call(process, process.on_exit)
+        self._handover.answer_call(process, process.on_exit)
         return True
 
     def our_capabilities(self, process: Process, _: OurCapabilities) -> bool:
         """our-capabilities."""
-        self._router.answer_call(process, self._grants.of(process.address.process))
+        self._handover.answer_call(process, self._grants.of(process.address.process))
         return True
 
     def save_capabilities(self, process: Process, effect: SaveCapabilities) -> bool:
@@ -56,9 +57,9 @@ class HostCalls:
         ours = process.address
         kept = self._grants.savable(ours, effect.capabilities)
         if len(kept) < len(effect.capabilities):
-            self._router.say(ours.process, "saved a capability that it neither issues nor was given; it was left out")
+            self._state.log(ours.process, "saved a capability that it neither issues nor was given; it was left out")
         if not self._grants.save(ours.process, kept):
-            self._router.say(ours.process, "holds too many capabilities to save more")
+            self._state.log(ours.process, "holds too many capabilities to save more")
         return True
 
     def drop_capabilities(self, process: Process, effect: DropCapabilities) -> bool:
@@ -80,7 +81,7 @@ class HostCalls:
 
     def _use_state(self, process: Process, action: StateAction, state: bytes) -> bool:
         process.waiting = Waiting.CALL
-        self._router.emit(UseState(process.address.process, process, action, state))
+        self._state.emit(UseState(process.address.process, process, action, state))
         return True
 
     def on_state_used(self, event: StateUsed) -> None:
@@ -92,4 +93,4 @@ class HostCalls:
         if event.problem is not None:
             self._lifecycle.trap(process, event.problem)
         else:
-            self._router.answer_call(process, event.state)
+            self._handover.answer_call(process, event.state)

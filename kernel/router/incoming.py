@@ -1,7 +1,4 @@
-"""Messages that do not come from a guest of this node: from other nodes, and from system processes.
-
-The router's other half: what it takes in here it hands over, answers or buries with the router's own means.
-"""
+"""Messages that do not come from a guest of this node: from other nodes, and from system processes."""
 
 from __future__ import annotations
 
@@ -12,8 +9,9 @@ from kernel.contract.mailbox import Delivery
 from kernel.contract.message import Envelope, Reason, ReplyTo, Request, Response, returned
 from kernel.contract.process import Outstanding, Parked, Process
 from kernel.router.backpressure import Backpressure
+from kernel.router.handover import Handover
 from kernel.router.outcomes import Outcomes
-from kernel.router.router import Router
+from kernel.router.state import KernelState
 
 _new = tuple.__new__
 
@@ -21,41 +19,42 @@ _new = tuple.__new__
 class Incoming:
     """Handlers of these events."""
 
-    def __init__(self, router: Router, outcomes: Outcomes, room: Backpressure) -> None:
-        self._router = router
+    def __init__(self, state: KernelState, handover: Handover, outcomes: Outcomes, backpressure: Backpressure) -> None:
+        self._state = state
+        self._handover = handover
         self._outcomes = outcomes
-        self._room = room
-        self._processes = router.processes
-        self._outstanding = router.outstanding
-        self._abroad = router.abroad
-        self._expected = router.expected
+        self._backpressure = backpressure
+        self._processes = state.processes
+        self._outstanding = state.outstanding
+        self._in_flight = state.in_flight
+        self._starting = state.starting
 
     def on_from_peer(self, event: FromPeer) -> None:
         """A message from another node: to a process that may use the network, when it has room (G19, G24)."""
         envelope, receipt = event
         if type(envelope.message) is Response:
-            self._router.emit(_new(Taken, (receipt,)))
+            self._state.emit(_new(Taken, (receipt,)))
             self._on_peer_response(envelope)
             return
         receiver = self._processes.get(envelope.target.process)
-        if receiver is None and self._expected.wait(envelope.target.process, Parked(envelope, receipt)):
+        if receiver is None and self._starting.wait(envelope.target.process, Parked(envelope, receipt)):
             return  # it comes when that has been started
-        if self._router.tracer is not None:
-            self._router.tracer.sent(envelope, self._router.now)
+        if self._state.tracer is not None:
+            self._state.tracer.sent(envelope, self._state.now)
         if receiver is None:
             # Those of this node are there, but not for other nodes.
-            local = self._router.is_system(envelope.target.process)
+            local = envelope.target.process in self._state.system
             self._refuse(event, Reason.NO_CAPABILITY if local else Reason.NO_SUCH_PROCESS)
-        elif not self._router.grants.may_use_network(envelope.target.process):
+        elif not self._state.grants.may_use_network(envelope.target.process):
             self._refuse(event, Reason.NO_CAPABILITY)
         elif receiver.mailbox.has_room() and not receiver.waiters:
-            self._router.emit(_new(Taken, (receipt,)))
-            self._router.put_request(receiver, envelope)
+            self._state.emit(_new(Taken, (receipt,)))
+            self._handover.put_request(receiver, envelope)
         else:
             receiver.waiters.put(envelope.source.node, Parked(envelope, receipt))
 
     def _refuse(self, event: FromPeer, reason: Reason) -> None:
-        self._router.emit(Taken(event.receipt))
+        self._state.emit(Taken(event.receipt))
         self._outcomes.dead(event.envelope, reason)
 
     def _on_peer_response(self, envelope: Envelope) -> None:
@@ -63,11 +62,11 @@ class Incoming:
         if entry is not None and not entry.passed_outside:
             self._outcomes.drop(envelope)  # no other node has ever had it to answer
         elif entry is None or entry.owner is None or entry.owner.address != envelope.target:
-            if entry is not None and entry.owner is None and self._router.is_system(envelope.target.process):
+            if entry is not None and entry.owner is None and envelope.target.process in self._state.system:
                 self._resolve_from_peer(envelope)
                 return
             self._outcomes.drop(envelope)
-        elif not self._router.grants.may_use_network(envelope.target.process):
+        elif not self._state.grants.may_use_network(envelope.target.process):
             self._outcomes.dead(envelope, Reason.NO_CAPABILITY)
         else:
             self._resolve_from_peer(envelope)
@@ -80,8 +79,8 @@ class Incoming:
 
     def on_peer_took(self, event: PeerTook) -> None:
         """Another node's kernel has a message."""
-        if self._router.tracer is not None:
-            self._router.tracer.arrived(event.parcel.envelope, self._router.now)
+        if self._state.tracer is not None:
+            self._state.tracer.arrived(event.parcel.envelope, self._state.now)
         self._gone(event.parcel)
 
     def on_peer_failed(self, event: PeerFailed) -> None:
@@ -91,8 +90,8 @@ class Incoming:
 
     def _gone(self, parcel: Parcel) -> None:
         """A message is no longer on its way to another node."""
-        if self._abroad.gone(parcel.lot, parcel.size):
-            self._room.freed(parcel.lot)
+        if self._in_flight.gone(parcel.lot, parcel.size):
+            self._backpressure.freed(parcel.lot)
 
     def _failed(self, parcel: Parcel, reason: Reason) -> None:
         """Give it back with context and prompt, to the life that sent it (G14, G15)."""
@@ -108,29 +107,29 @@ class Incoming:
         sender = self._processes.get(envelope.source.process)
         if sender is not None and sender is life:
             error = returned(envelope, reason)
-            self._router.put(sender, Delivery(Failure(error, context), prompt, False, envelope.blob, 0))
+            self._handover.put(sender, Delivery(Failure(error, context), prompt, False, envelope.blob, 0))
 
     def on_inject(self, event: Inject) -> None:
         """A system process sends a request, in the node's own name: no capability is needed, and no room."""
         source, target, request, blob, token = event
-        id = self._router.fresh_id()
+        id = self._state.fresh_id()
         if target.node == OUR_NODE:
-            target = Address(self._router.our, target.process)
-        ours = Address(self._router.our, source)
+            target = Address(self._state.our, target.process)
+        ours = Address(self._state.our, source)
         reply_to = None
         if request.expects_response is not None:
             reply_to = ReplyTo(ours, id)
-            entry = Outstanding(id, None, request, target, self._router.now + request.expects_response)
+            entry = Outstanding(id, None, request, target, self._state.now + request.expects_response)
             entry.blob, entry.token, entry.prompt = blob, token, reply_to
             self._outstanding.add(entry)
         envelope = Envelope(id, ours, target, reply_to, request, blob)
-        if self._router.tracer is not None:
-            self._router.tracer.sent(envelope, self._router.now)
-        if target.node != self._router.our:
-            if self._abroad.full(envelope, None) is None:
+        if self._state.tracer is not None:
+            self._state.tracer.sent(envelope, self._state.now)
+        if target.node != self._state.our:
+            if self._in_flight.full(envelope, None) is None:
                 if reply_to is not None:
                     self._outstanding.entrust(id, None, None)
-                self._router.to_peer(envelope, None, None)
+                self._handover.to_peer(envelope, None, None)
             else:
                 self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
             return
@@ -143,19 +142,19 @@ class Incoming:
         if receiver is not None:
             if envelope.reply_to is not None:
                 self._outstanding.entrust(envelope.id, receiver, None)
-            self._router.put_request(receiver, envelope)
-        elif self._router.is_system(target):
-            self._router.to_system(envelope)
-        elif not self._expected.wait(target, Parked(envelope, None)):
+            self._handover.put_request(receiver, envelope)
+        elif target in self._state.system:
+            self._handover.to_system(envelope)
+        elif not self._starting.wait(target, Parked(envelope, None)):
             self._outcomes.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
 
     def on_reply(self, event: Reply) -> None:
         """A system process answers a request."""
         source, reply_to, response, blob = event
-        envelope = Envelope(reply_to.id, Address(self._router.our, source), reply_to.address, None, response, blob)
-        if reply_to.address.node != self._router.our:
-            if self._abroad.full(envelope, None) is None:
-                self._router.to_peer(envelope, None, None)
+        envelope = Envelope(reply_to.id, Address(self._state.our, source), reply_to.address, None, response, blob)
+        if reply_to.address.node != self._state.our:
+            if self._in_flight.full(envelope, None) is None:
+                self._handover.to_peer(envelope, None, None)
             else:
                 self._outcomes.dead(envelope, Reason.INBOX_FULL)
             return
@@ -169,18 +168,18 @@ class Incoming:
 
     def on_expect(self, event: Expect) -> None:
         """What is sent to these waits from now on."""
-        self._expected.add(event.processes)
+        self._starting.add(event.processes)
 
     def on_settled(self, event: Settled) -> None:
         """They have been started, or will not be: whoever waits for them goes on."""
         for process in event.processes:
-            for waiter in self._expected.take(process):
+            for waiter in self._starting.take(process):
                 self._go_on(waiter)
 
     def _go_on(self, waiter: Process | Parked) -> None:
         if isinstance(waiter, Process):
-            self._room.retry(waiter)
-        elif waiter.envelope.source.node != self._router.our:
+            self._backpressure.retry(waiter)
+        elif waiter.envelope.source.node != self._state.our:
             self.on_from_peer(FromPeer(*waiter))
         elif waiter.envelope.reply_to is None or waiter.envelope.id in self._outstanding:
             self._place(waiter.envelope)  # otherwise it has timed out meanwhile

@@ -11,9 +11,10 @@ prompt's reply-to onward (G10, `sending`), and nothing else is needed for chains
 nodes. Where a request goes, and whether it may, is `routing`'s.
 
 Nothing here waits. A sender whose target has no room is set aside with the rest of its effects and goes on when the
-target takes a message (`room`, G24); one that has too much on its way to other nodes, when that is less (`in_flight`).
+target takes a message (`backpressure`, G24); one that has too much on its way to other nodes, when that is less
+(`in_flight`).
 
-This module joins those parts, which know it as a `Router`; its own are polls, and what is handed to a process.
+The parts share a `KernelState`, and each knows those that it is given. This module joins them; its own are polls.
 
 Rejected: one task and one queue for each process (a task switch per message costs as much as everything here), and
 dropping the deadline of an answered request at once (see `outstanding`). Tests: tests/kernel, part by part and by
@@ -23,11 +24,10 @@ promise; test_state_machines.py against an independent model; tests/conformance 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from kernel.capabilities.grants import Grants
-from kernel.capabilities.stripping import strip
-from kernel.contract.address import Address, ProcessId
+from kernel.contract.address import ProcessId
 from kernel.contract.events import (
     Action,
     ChangeOnExit,
@@ -40,29 +40,22 @@ from kernel.contract.events import (
     Kill,
     KillAll,
     Loaded,
-    Output,
-    Parcel,
     PeerFailed,
     PeerTook,
     Polled,
     Reply,
-    Resume,
     Run,
     Settled,
     Start,
     StateUsed,
     Tick,
-    ToPeer,
-    ToSystem,
     WithdrawCapabilities,
 )
 from kernel.contract.guest import (
-    Arrival,
     ClearState,
     DropCapabilities,
     Effect,
     End,
-    Failure,
     GetOnExit,
     GetState,
     OurCapabilities,
@@ -77,19 +70,18 @@ from kernel.contract.guest import (
     Spawn,
 )
 from kernel.contract.in_flight import InFlight
-from kernel.contract.mailbox import Delivery
 from kernel.contract.memory import UNMETERED, Memory
-from kernel.contract.message import Envelope, LazyLoadBlob, Reason, ReplyTo, Request, size_of
 from kernel.contract.process import Process, Waiting
 from kernel.router.backpressure import Backpressure
+from kernel.router.handover import Handover
 from kernel.router.host_calls import HostCalls
 from kernel.router.incoming import Incoming
 from kernel.router.lifecycle import Lifecycle
 from kernel.router.outcomes import Outcomes
-from kernel.router.outstanding import OutstandingTable
+from kernel.router.requests import Requests
 from kernel.router.routing import Routing
 from kernel.router.sending import Sending
-from kernel.router.starting import Starting
+from kernel.router.state import KernelState
 from kernel.router.trace import Tracer
 
 # Names of their own for what every message needs: looking up a member of an enumeration takes 70 nanoseconds, and a
@@ -111,46 +103,40 @@ class Kernel:
     ) -> None:
         """`fresh_id` gives unpredictable u64s; `system` the system processes of this node and whether each is public;
         `memory` pays for what waits."""
+        grants, in_flight = Grants(our), InFlight(memory)
+        self._state = state = KernelState(our, dict(system), memory, fresh_id, grants, in_flight)
         self.our = our
-        self.grants = Grants(our)
-        self._handed_before = 0
-        """Messages handed to processes that have ended."""
-        self.tracer: Tracer | None = None
-        """Is told of every message while somebody looks."""
-        self._fresh_id = fresh_id
-        self._system = dict(system)
-        self._ended = 0
-        """Processes that have ended so far: as long as it stays the same, none has."""
-        self._actions: list[Action] = []
-        self.now = 0.0
-        """The time of the current event."""
-        self.outstanding = OutstandingTable()
-        self.abroad = InFlight(memory)
-        self.expected = Starting()
+        self.grants = grants
         self.memory = memory
-        self.lifecycle = Lifecycle(self.grants, self, our)
-        self.processes = self.lifecycle.processes
+        self.in_flight = in_flight
+        self.starting = state.starting
+        self.outstanding = state.outstanding
+        self.processes = state.processes
         """What runs; for others than the lifecycle not to be changed."""
-        self._outcomes = outcomes = Outcomes(self)
-        routing = Routing(self, outcomes, self._system)
-        self._sending = sending = Sending(self, routing, outcomes, self.lifecycle)
-        self._room = room = Backpressure(self, outcomes, apply=self._apply, send=sending.again)
-        outside = Incoming(self, outcomes, room)
-        calls = HostCalls(self.grants, self, self.lifecycle)
-        self._handlers = self._by_event(outside, calls)
+        self._handover = handover = Handover(state)
+        self._give = handover.give
+        self._outcomes = outcomes = Outcomes(state, handover, self._apply)
+        routing = Routing(state, handover, outcomes)
+        requests = Requests(state, routing)
+        self._backpressure = backpressure = Backpressure(state, handover, outcomes, routing, self._apply)
+        self.lifecycle = lifecycle = Lifecycle(state, handover, outcomes, backpressure, requests)
+        sending = Sending(state, handover, outcomes, routing, requests, lifecycle)
+        incoming = Incoming(state, handover, outcomes, backpressure)
+        calls = HostCalls(state, handover, lifecycle)
+        self._handlers = self._by_event(incoming, calls)
         self._appliers = self._by_effect(sending, calls)
 
-    def _by_event(self, outside: Incoming, calls: HostCalls) -> dict[type, Callable[..., None]]:
+    def _by_event(self, incoming: Incoming, calls: HostCalls) -> dict[type, Callable[..., None]]:
         return {
             Polled: self._on_polled,
-            FromPeer: outside.on_from_peer,
-            PeerFailed: outside.on_peer_failed,
-            PeerTook: outside.on_peer_took,
-            Inject: outside.on_inject,
-            Reply: outside.on_reply,
+            FromPeer: incoming.on_from_peer,
+            PeerFailed: incoming.on_peer_failed,
+            PeerTook: incoming.on_peer_took,
+            Inject: incoming.on_inject,
+            Reply: incoming.on_reply,
             Start: self.lifecycle.on_start,
-            Expect: outside.on_expect,
-            Settled: outside.on_settled,
+            Expect: incoming.on_expect,
+            Settled: incoming.on_settled,
             Kill: self.lifecycle.on_kill,
             KillAll: self.lifecycle.on_kill_all,
             Initialize: self.lifecycle.on_initialize,
@@ -184,19 +170,21 @@ class Kernel:
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """Take one event; the actions that follow from it, in order."""
-        self.now = now
+        state = self._state
+        state.now = now
         self._handlers[type(event)](event)
-        actions, self._actions = self._actions, []
+        actions, state.actions = state.actions, []
         return actions
 
     def polled(self, id: ProcessId, poll: Poll, effects: list[Effect], end: End | None, now: float) -> list[Action]:
         """`handle` of a `Polled` that is not built: that is the one event of every message."""
-        self.now = now
+        state = self._state
+        state.now = now
         process = self.processes.get(id)
         if process is not None:
             process.waiting = _NOTHING
             self._apply(process, effects, poll, end)
-        actions, self._actions = self._actions, []
+        actions, state.actions = state.actions, []
         return actions
 
     def next_deadline(self) -> float | None:
@@ -206,9 +194,19 @@ class Kernel:
             return second
         return first
 
+    @property
+    def tracer(self) -> Tracer | None:
+        """Is told of every message while somebody looks."""
+        return self._state.tracer
+
+    @tracer.setter
+    def tracer(self, tracer: Tracer | None) -> None:
+        """Somebody looks from now on, or nobody does any more."""
+        self._state.tracer = tracer
+
     def is_system(self, process: ProcessId) -> bool:
         """Whether this is the id of one of this node's system processes."""
-        return process in self._system
+        return process in self._state.system
 
     def statistics(self) -> dict[str, int]:
         """Live figures, and since the start: `messages` handed to processes, requests `answered`, `offline`,
@@ -216,65 +214,10 @@ class Kernel:
         return {
             "processes": len(self.processes),
             "outstanding": len(self.outstanding),
-            "abroad": self.abroad.messages,
-            "messages": self._handed_before + sum(process.messages for process in self.processes.values()),
+            "abroad": self.in_flight.messages,
+            "messages": self.lifecycle.handed_before + sum(process.messages for process in self.processes.values()),
             **self._outcomes.statistics(),
         }
-
-    # --- what its parts need of the router --------------------------------------------------------------------------
-
-    def emit(self, action: Action) -> None:
-        """Add an action to those of the current event."""
-        self._actions.append(action)
-
-    def say(self, process: ProcessId, text: str) -> None:
-        """A line in the node's log about a process."""
-        self._actions.append(Output(process, 0, text))
-
-    def fresh_id(self) -> int:
-        """An unused u64."""
-        id = self._fresh_id()
-        while id in self.outstanding.ids:
-            id = self._fresh_id()
-        return id
-
-    def answer_call(self, process: Process, answer: object) -> None:
-        """The call that a process waits for has its answer; one that is being ended gets none."""
-        if process.waiting is Waiting.END:
-            return
-        process.waiting = Waiting.NOTHING
-        self._actions.append(Resume(process.address.process, answer))  # type: ignore[arg-type]
-
-    def hush(self, process: Process) -> None:
-        """A process is about to end: what it waits to send it does not send, nor what it was to do after that."""
-        if process.stall is not None:
-            self._outcomes.dead(process.stall.envelope, Reason.PROCESS_ENDED)
-            self._room.give_up(process)
-
-    def bury(self, ended: Sequence[Process]) -> None:
-        """Processes have ended, together: forget what they waited for, then tell everybody who waits for one of them
-        (G14)."""
-        for process in ended:
-            self._ended += 1
-            self._handed_before += process.messages
-            if self.tracer is not None:
-                self.tracer.ended(process.address.process)
-            self.outstanding.release(process)
-        for process in ended:
-            self._outcomes.orphan(process)
-            while process.mailbox:
-                self._outcomes.bury(process, process.mailbox.take())
-            self._room.release(process)
-
-    def revoke(self, issuers: Collection[Address]) -> None:
-        """What processes have issued is worth nothing any more, wherever it is (G21)."""
-        for issuer in issuers:
-            self.grants.revoke(issuer)
-        strip(self.processes.values(), self.expected.queues(), issuers)
-
-    def send_as_ended(self, process: Process) -> None:
-        """Send the on-exit requests of a process that has just ended, in its name (G22)."""
-        self._sending.as_ended(process)
 
     # --- polls ------------------------------------------------------------------------------------------------------
 
@@ -285,30 +228,19 @@ class Kernel:
             self._apply(process, event.effects, event.poll, event.end)
 
     def _on_tick(self, _: Tick) -> None:
-        self._outcomes.expire(self.now)
+        self._outcomes.expire(self._state.now)
         self.lifecycle.on_tick()
 
     def _apply(self, process: Process, effects: Iterable[Effect], poll: Poll, end: End | None) -> None:
-        appliers, ended, rest = self._appliers, self._ended, iter(effects)
+        appliers, state, rest = self._appliers, self._state, iter(effects)
+        ended = state.ended
         for effect in rest:
             if not appliers[type(effect)](process, effect):
-                self._room.set_aside(process, deque(rest), poll, end)
+                self._backpressure.set_aside(process, deque(rest), poll, end)
                 return
-            if ended != self._ended and self.processes.get(process.address.process) is not process:
+            if ended != state.ended and self.processes.get(process.address.process) is not process:
                 return  # that effect was its end
         self._settle(process, poll, end)
-
-    def unstall(self, owner: Process, delivery: Delivery) -> None:
-        """The request that a process waits to send has run out of time: it waits no longer (G24)."""
-        stall = owner.stall
-        assert stall is not None
-        self._room.give_up(owner)
-        if stall.poll is Poll.CALL and not stall.rest and owner.awaited == stall.envelope.id:
-            self.give(owner, *delivery[:4])
-            return
-        owner.mailbox.put(delivery)
-        owner.waiting = Waiting.NOTHING
-        self._apply(owner, stall.rest, stall.poll, stall.end)
 
     def _settle(self, process: Process, poll: Poll, end: End | None) -> None:
         """All effects of a poll are applied: what now?"""
@@ -329,68 +261,6 @@ class Kernel:
 
     def _hand_over(self, process: Process) -> None:
         """Give a process that waits for a message the first of its mailbox."""
-        self.give(process, *process.mailbox.take()[:4])
+        self._give(process, *process.mailbox.take()[:4])
         if process.waiters:
-            self._room.free(process)
-
-    def give(
-        self,
-        process: Process,
-        answer: Arrival | Failure,
-        prompt: ReplyTo | None,
-        keeps_prompt: bool,
-        blob: LazyLoadBlob | None,
-    ) -> None:
-        """Resume a process with a message; what else there is to it as in `Delivery`."""
-        if self.tracer is not None:
-            self.tracer.handed(process.address.process, answer, self.now)
-        if type(answer) is Arrival and answer.message.capabilities:
-            self.grants.receive(process.address.process, answer.message.capabilities)
-        if not keeps_prompt:
-            process.prompt = prompt
-        process.blob = blob
-        process.waiting = _NOTHING
-        process.messages += 1
-        self._actions.append(_new(Resume, (process.address.process, answer)))
-
-    def put(self, process: Process, delivery: Delivery) -> None:
-        """Hand something to a process, now if it waits for a message."""
-        if process.waiting is _RECEIVE:
-            self.give(process, *delivery[:4])  # then its mailbox is empty
-        else:
-            process.mailbox.put(delivery)
-
-    def put_request(self, receiver: Process, envelope: Envelope) -> None:
-        """Hand a request to a process that has room, or in the name of somebody who need not wait."""
-        id, source, _, reply_to, message, blob, _ = envelope
-        arrival = _new(Arrival, (source, message, None, blob))
-        if self.tracer is not None:
-            self.tracer.queued(arrival, id, is_request=True)
-        if receiver.waiting is _RECEIVE:
-            self.give(receiver, arrival, reply_to, reply_to is None, blob)
-            return
-        weight = size_of(message, blob) + 1
-        delivery = _new(Delivery, (arrival, reply_to, reply_to is None, blob, weight))
-        receiver.mailbox.put(delivery, None if source.node == self.our else source.node)
-
-    # --- what leaves the kernel -------------------------------------------------------------------------------------
-
-    def to_system(self, envelope: Envelope) -> None:
-        """Give a request to a system process."""
-        if self.tracer is not None:
-            self.tracer.passed_on(envelope, self.now)
-        self._actions.append(ToSystem(envelope))
-
-    def to_peer(self, envelope: Envelope, context: bytes | None, sender: Process | None) -> None:
-        """Give a message to the net; see `Parcel`."""
-        message, blob = envelope.message, envelope.blob
-        if self.tracer is not None:
-            if isinstance(message, Request):
-                self.tracer.passed_on(envelope, self.now)
-            else:
-                self.tracer.left(envelope, self.now)
-        prompt = None if sender is None else sender.prompt
-        size = size_of(message, blob) + (0 if context is None else len(context))
-        lot = self.abroad.sent(envelope, sender, size)
-        parcel = _new(Parcel, (envelope, context, prompt, sender, size, lot))
-        self._actions.append(_new(ToPeer, (parcel,)))
+            self._backpressure.free(process)

@@ -1,7 +1,6 @@
 """How processes come and go: start, spawn, kill, end, on-exit, restart (G21, G22, G25).
 
-Owns the table of running processes and those that wait for their restart; reaches the router through
-`kernel.router.router`.
+Owns the table of running processes and those that wait for their restart.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from kernel.capabilities.grants import Grants
+from kernel.capabilities.stripping import strip
 from kernel.contract import limits
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import Capability
@@ -36,9 +35,13 @@ from kernel.contract.events import (
 )
 from kernel.contract.guest import End, Spawn, SpawnError
 from kernel.contract.json_text import is_json
-from kernel.contract.message import OnExit, OnExitAction
+from kernel.contract.message import OnExit, OnExitAction, Reason
 from kernel.contract.process import Launch, Process, Waiting
-from kernel.router.router import Router
+from kernel.router.backpressure import Backpressure
+from kernel.router.handover import Handover
+from kernel.router.outcomes import Outcomes
+from kernel.router.requests import Requests
+from kernel.router.state import KernelState
 
 FIRST_BACK_OFF = 1.0
 """Seconds before the first restart; each further one doubles it (G22)."""
@@ -71,11 +74,24 @@ class _Restart(NamedTuple):
 class Lifecycle:
     """The processes of one node."""
 
-    def __init__(self, grants: Grants, router: Router, our: str) -> None:
-        self.processes: dict[ProcessId, Process] = {}
-        self._grants = grants
-        self._router = router
-        self._our = our
+    def __init__(
+        self,
+        state: KernelState,
+        handover: Handover,
+        outcomes: Outcomes,
+        backpressure: Backpressure,
+        requests: Requests,
+    ) -> None:
+        self.processes = state.processes
+        self.handed_before = 0
+        """Messages handed to processes that have ended."""
+        self._grants = state.grants
+        self._state = state
+        self._handover = handover
+        self._outcomes = outcomes
+        self._backpressure = backpressure
+        self._requests = requests
+        self._our = state.our
         self._spawning: dict[ProcessId, _Spawning] = {}
         self._restarts: list[_Restart] = []
         self._descent = Descent()
@@ -94,7 +110,7 @@ class Lifecycle:
         """The node's user starts a process, in place of one of the same id if there is one."""
         process = event.launch.process
         if self._is_reserved(process):
-            self._router.say(process, "cannot be started: the name is a system process's")
+            self._state.log(process, "cannot be started: the name is a system process's")
             return
         self._cancel_spawn(process)
         if process in self.processes or process in self._doomed:
@@ -106,18 +122,18 @@ class Lifecycle:
     def _begin(self, launch: Launch, on_exit: OnExit, kin: Kin | None = None) -> None:
         """`kin`: of its life, if it is started again."""
         process = self._make(launch, on_exit, kin)
-        self._router.emit(Begin(launch, process.address))
+        self._state.emit(Begin(launch, process.address))
 
     def _grant(self, process: ProcessId, capabilities: tuple[Capability, ...]) -> None:
         if not self._grants.grant(process, capabilities):
-            self._router.say(process, "is granted fewer capabilities than asked for: it or its package holds too many")
+            self._state.log(process, "is granted fewer capabilities than asked for: it or its package holds too many")
 
     def _make(self, launch: Launch, on_exit: OnExit, kin: Kin | None = None) -> Process:
         if kin is None:
             parent = self.processes.get(launch.parent) if launch.parent is not None else None
             kin = self._descent.born(launch.process, parent.kin if parent is not None else None)
-        account = self._router.memory.of_process(launch.process)
-        process = Process(Address(self._our, launch.process), launch, account, kin, self._router.now)
+        account = self._state.memory.of_process(launch.process)
+        process = Process(Address(self._our, launch.process), launch, account, kin, self._state.now)
         process.on_exit = on_exit
         self.processes[launch.process] = process
         self._of_package[launch.process.package_id] += 1
@@ -139,13 +155,13 @@ class Lifecycle:
         process = self.processes.get(event.process)
         if process is not None and process.waiting is Waiting.RUN:
             process.waiting = Waiting.NOTHING
-            process.started_at = self._router.now
-            self._router.emit(Begin(process.launch, process.address))
+            process.started_at = self._state.now
+            self._state.emit(Begin(process.launch, process.address))
 
     def on_grant(self, event: GrantCapabilities) -> None:
         """A process gets capabilities, if it is there: for a name that nobody has they could pile up without end."""
         if self.is_taken(event.holder) and not self._grants.grant_bounded(event.holder, event.capabilities):
-            self._router.say(event.holder, "holds too many capabilities to be given more")
+            self._state.log(event.holder, "holds too many capabilities to be given more")
 
     def on_withdraw(self, event: WithdrawCapabilities) -> None:
         """A process loses capabilities."""
@@ -159,7 +175,7 @@ class Lifecycle:
 
     def go_on(self, process: Process) -> None:
         """A process has used up its slice."""
-        self._router.emit(Continue(process.address.process))
+        self._state.emit(Continue(process.address.process))
 
     # --- spawn (G25) ------------------------------------------------------------------------------------------------
 
@@ -167,15 +183,15 @@ class Lifecycle:
         """A process spawns a child in its own package."""
         parent.waiting = Waiting.CALL
         ours = parent.address.process
-        name = effect.name if effect.name is not None else str(self._router.fresh_id())
+        name = effect.name if effect.name is not None else str(self._state.fresh_id())
         child = ProcessId(name, ours.package, ours.publisher)
         problem = self.objection(child)
         if problem is not None:
-            self._router.say(ours, f"cannot spawn {name!r}: {problem}")
-            self._router.answer_call(parent, SpawnError.NAME_TAKEN)
+            self._state.log(ours, f"cannot spawn {name!r}: {problem}")
+            self._handover.answer_call(parent, SpawnError.NAME_TAKEN)
             return True
         self._spawning[child] = _Spawning(parent, effect)
-        self._router.emit(Load(child, ours.package_id, effect.wasm_path))
+        self._state.emit(Load(child, ours.package_id, effect.wasm_path))
         return True
 
     def objection(self, process: ProcessId) -> str | None:
@@ -196,7 +212,7 @@ class Lifecycle:
 
     def is_taken(self, process: ProcessId) -> bool:
         """Whether it runs, waits for its restart, or is about to be started."""
-        known = process in self.processes or process in self._back_off or process in self._router.expected
+        known = process in self.processes or process in self._back_off or process in self._state.starting
         return known or process in self._doomed
 
     def is_known(self, process: ProcessId) -> bool:
@@ -204,13 +220,13 @@ class Lifecycle:
         return self.is_taken(process) or process in self._spawning
 
     def _is_reserved(self, process: ProcessId) -> bool:
-        return (process.package, process.publisher) == RESERVED or self._router.is_system(process)
+        return (process.package, process.publisher) == RESERVED or process in self._state.system
 
     def _cancel_spawn(self, child: ProcessId) -> None:
         """Somebody else takes the name, or the user does not want it: the spawn under way has failed."""
         spawning = self._spawning.pop(child, None)
         if spawning is not None and self.processes.get(spawning.parent.address.process) is spawning.parent:
-            self._router.answer_call(spawning.parent, SpawnError.NAME_TAKEN)
+            self._handover.answer_call(spawning.parent, SpawnError.NAME_TAKEN)
 
     def on_loaded(self, event: Loaded) -> None:
         """The code of a child is there, or is not."""
@@ -222,7 +238,7 @@ class Lifecycle:
             return  # it ended meanwhile
         child = event.process
         if isinstance(event.program, SpawnError):
-            self._router.answer_call(parent, event.program)
+            self._handover.answer_call(parent, event.program)
             return
         self._grants.forget(child)  # what an earlier process of that name held is not its own (G21)
         self._grant(child, self._inherited(parent, effect.request_capabilities))
@@ -230,16 +246,16 @@ class Lifecycle:
             granted = Capability(Address(self._our, child), params)
             # Only to who is there: a name that nobody has could be invented without end.
             if not is_json(params) or not self.is_taken(holder) or not self._grants.grant_bounded(holder, [granted]):
-                self._router.say(parent.address.process, f"cannot grant {holder} a capability of {child}")
+                self._state.log(parent.address.process, f"cannot grant {holder} a capability of {child}")
         launch = Launch(child, event.program, effect.on_exit, effect.public, parent.address.process)
         self._begin(launch, effect.on_exit)
-        self._router.answer_call(parent, child)
+        self._handover.answer_call(parent, child)
 
     def _inherited(self, parent: Process, wanted: tuple[Capability, ...]) -> tuple[Capability, ...]:
         """At most what the parent holds or issues itself (G21)."""
         kept = self._grants.attachable(parent.address, wanted)
         if len(kept) < len(wanted):
-            self._router.say(parent.address.process, "asked for a child to hold what it does not hold itself")
+            self._state.log(parent.address.process, "asked for a child to hold what it does not hold itself")
         return kept
 
     # --- end (G22) --------------------------------------------------------------------------------------------------
@@ -247,16 +263,16 @@ class Lifecycle:
     def ended(self, process: Process, end: End) -> None:
         """A guest returned or trapped: its on-exit setting applies."""
         if end.trap is not None:
-            self._router.say(process.address.process, f"ended: {end.trap}")
+            self._state.log(process.address.process, f"ended: {end.trap}")
         self._remove([process])
         if process.on_exit.action is OnExitAction.RESTART:
             self._restart_later(process)
         else:
             if process.on_exit.action is OnExitAction.REQUESTS:
-                self._router.send_as_ended(process)
+                self._requests.send_as_ended(process)
             self._forget(process.address.process)
             self._descent.ended(process.kin)
-        self._router.emit(Ended(process.address.process, end.trap))
+        self._state.emit(Ended(process.address.process, end.trap))
 
     def _forget(self, process: ProcessId) -> None:
         """A process is gone for good."""
@@ -281,7 +297,7 @@ class Lifecycle:
 
     def _doom(self, processes: Collection[ProcessId]) -> None:
         self._doomed |= dict.fromkeys(processes)
-        self._doomed_at = self._router.now
+        self._doomed_at = self._state.now
         self._cancel_restarts(set(processes))
         self._spawning = {
             child: spawning
@@ -290,9 +306,9 @@ class Lifecycle:
         }
         for process in map(self.processes.get, processes):
             if process is not None:
-                self._router.hush(process)
+                self._hush(process)
                 process.waiting = Waiting.END
-                self._router.emit(Close(process.address.process))
+                self._state.emit(Close(process.address.process))
 
     @property
     def ending(self) -> bool:
@@ -305,14 +321,14 @@ class Lifecycle:
             self._cancel_spawn(process)
         self._cancel_restarts(set(killed))
         if revokes:
-            self._router.revoke({Address(self._our, process): None for process in killed})
+            self._revoke({Address(self._our, process): None for process in killed})
         for process in killed:
             self._forget(process)
         running = [process for process in map(self.processes.get, killed) if process is not None]
         self._remove(running)
         for each in running:
             self._descent.ended(each.kin)
-            self._router.emit(Ended(each.address.process))
+            self._state.emit(Ended(each.address.process))
 
     def _cancel_restarts(self, processes: set[ProcessId]) -> None:
         """They do not start again."""
@@ -326,15 +342,42 @@ class Lifecycle:
     def _remove(self, ended: Sequence[Process]) -> None:
         """Take out processes, all of them before anybody is told of one: what others do then must not reach any."""
         for process in ended:
-            self._router.hush(process)
+            self._hush(process)
         for process in ended:
             del self.processes[process.address.process]
             package = process.address.process.package_id
             self._of_package[package] -= 1
             if not self._of_package[package]:
                 del self._of_package[package]
-            self._router.emit(Close(process.address.process))
-        self._router.bury(ended)
+            self._state.emit(Close(process.address.process))
+        self._bury(ended)
+
+    def _hush(self, process: Process) -> None:
+        """A process is about to end: what it waits to send it does not send, nor what it was to do after that."""
+        if process.stall is not None:
+            self._outcomes.dead(process.stall.envelope, Reason.PROCESS_ENDED)
+            self._state.give_up(process)
+
+    def _bury(self, ended: Sequence[Process]) -> None:
+        """Processes have ended, together: forget what they waited for, then tell everybody who waits for one of them
+        (G14)."""
+        for process in ended:
+            self._state.ended += 1
+            self.handed_before += process.messages
+            if self._state.tracer is not None:
+                self._state.tracer.ended(process.address.process)
+            self._state.outstanding.release(process)
+        for process in ended:
+            self._outcomes.orphan(process)
+            while process.mailbox:
+                self._outcomes.bury(process, process.mailbox.take())
+            self._backpressure.release(process)
+
+    def _revoke(self, issuers: Collection[Address]) -> None:
+        """What processes have issued is worth nothing any more, wherever it is (G21)."""
+        for issuer in issuers:
+            self._grants.revoke(issuer)
+        strip(self.processes.values(), self._state.starting.queues(), issuers)
 
     # --- families (G22) ---------------------------------------------------------------------------------------------
 
@@ -349,14 +392,14 @@ class Lifecycle:
     # --- restart ----------------------------------------------------------------------------------------------------
 
     def _restart_later(self, process: Process) -> None:
-        id, now = process.address.process, self._router.now
+        id, now = process.address.process, self._state.now
         wait = self._back_off.get(id, FIRST_BACK_OFF)
         if now - process.started_at >= HEALTHY_AFTER * wait:
             wait = FIRST_BACK_OFF
         self._back_off[id] = min(2 * wait, LONGEST_BACK_OFF)
         self._number += 1
         heapq.heappush(self._restarts, _Restart(now + wait, self._number, process.launch, process.on_exit, process.kin))
-        self._router.say(id, f"starts again in {wait:g} s")
+        self._state.log(id, f"starts again in {wait:g} s")
 
     def next_deadline(self) -> float | None:
         """When the next restart is due; at once, if there is more to end."""
@@ -368,7 +411,7 @@ class Lifecycle:
         """Start again whoever's time has come; go on ending what is to end."""
         if self._doomed:
             self._kill(tuple(islice(self._doomed, KILLS_AT_ONCE)), revokes=True)
-        while self._restarts and self._restarts[0].at <= self._router.now:
+        while self._restarts and self._restarts[0].at <= self._state.now:
             restart = heapq.heappop(self._restarts)
             process = restart.launch.process
             self._restarted[process] = self._restarted.get(process, 0) + 1

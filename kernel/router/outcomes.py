@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from kernel.contract.address import Address
 from kernel.contract.events import Answered, DeadLetter
-from kernel.contract.guest import Arrival, Failure
+from kernel.contract.guest import Arrival, Failure, Poll
 from kernel.contract.mailbox import Delivery
 from kernel.contract.message import (
     Envelope,
@@ -24,7 +24,8 @@ from kernel.contract.message import (
     size_of,
 )
 from kernel.contract.process import Outstanding, Process, Waiting
-from kernel.router.router import Router
+from kernel.router.handover import Handover
+from kernel.router.state import Apply, KernelState
 
 # Names of their own, as in `kernel`.
 _RECEIVE, _RESPONSE = Waiting.RECEIVE, Waiting.RESPONSE
@@ -34,9 +35,12 @@ _new = tuple.__new__
 class Outcomes:
     """See the module's text."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
-        self._outstanding = router.outstanding
+    def __init__(self, state: KernelState, handover: Handover, apply: Apply) -> None:
+        """`apply`: see `Apply`."""
+        self._state = state
+        self._handover = handover
+        self._apply = apply
+        self._outstanding = state.outstanding
         self._count = 0
         self._offline = 0
         self._timeout = 0
@@ -57,7 +61,7 @@ class Outcomes:
 
     def deliver(self, entry: Outstanding, answer: Arrival | Failure, blob: LazyLoadBlob | None) -> None:
         """The one outcome of a request that has been taken out of the table."""
-        owner, router = entry.owner, self._router
+        owner, state = entry.owner, self._state
         if owner is not None and type(answer) is Arrival:
             awaited = owner.waiting is _RECEIVE or (owner.waiting is _RESPONSE and owner.awaited == entry.id)
             if not awaited and not owner.mailbox.has_room_for_answer(size_of(answer.message, blob)):
@@ -65,24 +69,36 @@ class Outcomes:
                 self.fail(entry, Reason.INBOX_FULL)
                 return
         self._count += 1
-        if router.tracer is not None:
+        if state.tracer is not None:
             self._trace(entry, answer)
         if owner is None:
-            router.emit(Answered(entry.token, answer))
+            state.emit(Answered(entry.token, answer))
             return
         waiting = owner.waiting
         if waiting is _RECEIVE or (waiting is _RESPONSE and owner.awaited == entry.id):
-            router.give(owner, answer, entry.prompt, False, blob)
+            self._handover.give(owner, answer, entry.prompt, False, blob)
             return
         delivery = _new(Delivery, (answer, entry.prompt, False, blob, 0))
         if waiting is Waiting.ROOM and owner.stall is not None and owner.stall.envelope.id == entry.id:
-            router.unstall(owner, delivery)
+            self._unstall(owner, delivery)
         else:
-            from_peer = type(answer) is Arrival and answer.source.node != router.our
+            from_peer = type(answer) is Arrival and answer.source.node != state.our
             owner.mailbox.put(delivery, answer.source.node if from_peer else None)  # type: ignore[union-attr]
 
+    def _unstall(self, owner: Process, delivery: Delivery) -> None:
+        """The request that a process waits to send has run out of time: it waits no longer (G24)."""
+        stall = owner.stall
+        assert stall is not None
+        self._state.give_up(owner)
+        if stall.poll is Poll.CALL and not stall.rest and owner.awaited == stall.envelope.id:
+            self._handover.give(owner, *delivery[:4])
+            return
+        owner.mailbox.put(delivery)
+        owner.waiting = Waiting.NOTHING
+        self._apply(owner, stall.rest, stall.poll, stall.end)
+
     def _trace(self, entry: Outstanding, answer: Arrival | Failure) -> None:
-        tracer, now = self._router.tracer, self._router.now
+        tracer, now = self._state.tracer, self._state.now
         assert tracer is not None
         if isinstance(answer, Failure):
             tracer.failed(entry.id, answer.error.reason, now)
@@ -144,23 +160,23 @@ class Outcomes:
 
     def dead(self, envelope: Envelope, reason: Reason) -> None:
         """A message has reached nobody."""
-        router = self._router
-        if router.tracer is not None:
-            router.tracer.dropped(envelope, reason, router.now)
-        router.emit(DeadLetter(router.now, envelope, reason))
+        state = self._state
+        if state.tracer is not None:
+            state.tracer.dropped(envelope, reason, state.now)
+        state.emit(DeadLetter(state.now, envelope, reason))
 
     def bury(self, process: Process, delivery: Delivery) -> None:
         """A process has ended with this in its inbox."""
         answer = delivery.answer
-        if self._router.tracer is not None:
-            self._router.tracer.forget(answer)
+        if self._state.tracer is not None:
+            self._state.tracer.forget(answer)
         if isinstance(answer, Arrival):
             self.dead(self._rebuilt(0, answer, process.address, delivery.prompt), Reason.PROCESS_ENDED)
 
     def _rebuilt(self, id: int, arrival: Arrival, target: Address, reply_to: ReplyTo | None) -> Envelope:
         """The envelope of a message that was about to be handed over."""
         source, message, _, blob = arrival
-        return Envelope(id, source, target, reply_to, message, blob, is_claim(source, self._router.our))
+        return Envelope(id, source, target, reply_to, message, blob, is_claim(source, self._state.our))
 
 
 def _requests_in(process: Process) -> frozenset[ReplyTo]:

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections import deque
 
-from kernel.contract.address import ProcessId
 from kernel.contract.errors import BadAddress
 from kernel.contract.guest import Poll
 from kernel.contract.json_text import is_json
 from kernel.contract.message import Envelope, Reason, size_of
 from kernel.contract.process import Lot, Process, Stall, Waiting
+from kernel.router.handover import Handover
 from kernel.router.outcomes import Outcomes
-from kernel.router.router import Router
+from kernel.router.state import KernelState
 
 
 class Routing:
     """See the module's text."""
 
-    def __init__(self, router: Router, outcomes: Outcomes, system: dict[ProcessId, bool]) -> None:
-        """`system`: the system processes, and whether each is public."""
-        self._our = router.our
-        self._router = router
+    def __init__(self, state: KernelState, handover: Handover, outcomes: Outcomes) -> None:
+        self._our = state.our
+        self._state = state
+        self._handover = handover
         self._outcomes = outcomes
-        self._grants = router.grants
-        self._processes = router.processes
-        self._outstanding = router.outstanding
-        self._abroad = router.abroad
-        self._system = system
+        self._grants = state.grants
+        self._processes = state.processes
+        self._outstanding = state.outstanding
+        self._in_flight = state.in_flight
+        self._system = state.system
 
     def route(self, process: Process, envelope: Envelope, context: bytes | None, admitted: bool = False) -> bool:
         """Bring a request on its way; False: the target has no room, and the sender is stalled. `admitted`: its turn
@@ -50,7 +50,7 @@ class Routing:
             self._outcomes.undeliverable(envelope, Reason.NO_CAPABILITY)
         elif self._has_room(receiver, envelope) and (admitted or not receiver.waiters):
             self._entrust(envelope, receiver, process)
-            self._router.put_request(receiver, envelope)
+            self._handover.put_request(receiver, envelope)
         elif receiver is process or not receiver.mailbox or self._processes.get(process.address.process) is not process:
             # It would wait for itself; or for memory, and nothing that is taken there would wake it; or it has ended
             # and cannot wait.
@@ -85,7 +85,7 @@ class Routing:
             return self._to_nobody(process, envelope, context)
         if public or self._grants.may_message(process.address.process, target):
             self._entrust(envelope, None, process)
-            self._router.to_system(envelope)
+            self._handover.to_system(envelope)
         else:
             self._outcomes.undeliverable(envelope, Reason.NO_CAPABILITY)
         return True
@@ -93,8 +93,8 @@ class Routing:
     def _to_nobody(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
         """There is no such process; if it is about to be started, its sender waits for that, unless it has ended and
         cannot wait."""
-        expected, target = self._router.expected, envelope.target.process
-        if self._processes.get(process.address.process) is process and expected.wait(target, process):
+        starting, target = self._state.starting, envelope.target.process
+        if self._processes.get(process.address.process) is process and starting.wait(target, process):
             process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
             return False
         self._outcomes.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
@@ -105,11 +105,11 @@ class Routing:
         if reason is not None:
             self._outcomes.undeliverable(envelope, reason)
             return True
-        lot = self._abroad.full(envelope, process)
+        lot = self._in_flight.full(envelope, process)
         if lot is not None:
             return self._wait(process, lot, envelope, context)
         self._entrust(envelope, None, process)
-        self._router.to_peer(envelope, context, process)
+        self._handover.to_peer(envelope, context, process)
         return True
 
     def _wait(self, process: Process, lot: Lot, envelope: Envelope, context: bytes | None) -> bool:

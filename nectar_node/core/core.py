@@ -26,9 +26,9 @@ from kernel.contract.events import (
     Load,
     Loaded,
     Output,
+    Parcel,
     Taken,
     Tick,
-    ToPeer,
     ToSystem,
     UseState,
 )
@@ -111,20 +111,21 @@ class NodeCore:
         self.our = config.our
         self.network = network
         self._events = network.events
-        self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until, config.memory)
-        self._state = State(config.state, config.memory)
-        self._terminal = Terminal(
-            config.our, config.fresh_id, self._locate_installed, self._everybody, self._may_script
-        )
-        net = Net(config.our, self.peers, network.record, network.statistics)
-        distro = KernelProcess(config.our, lambda: self.kernel)
-        processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
-        self._out: deque[DriverAction] = deque()
-        self._system = SystemProcesses(processes, self._out.append)
-        known = [(each.id, each.public) for each in processes]
+        known = [(each.id, each.public) for each in (Vfs, State, Timer, Net, KernelProcess, Terminal)]
         self.memory = config.memory
         self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
         self.machine = Machine(self.kernel, self._configure)
+        self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until, config.memory)
+        self._state = State(config.state, config.memory)
+        self._out: deque[DriverAction] = deque()
+        self._installer = Installer(config.our, self.kernel, self._act, self._out.append, self.vfs.mount)
+        self._terminal = Terminal(
+            config.our, config.fresh_id, self._installer.locate, self._everybody, self._may_script
+        )
+        net = Net(config.our, self.peers, network.record, network.statistics)
+        distro = KernelProcess(config.our, self.kernel)
+        processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
+        self._system = SystemProcesses(processes, self._out.append)
         self._configuration = config.guest
         self._disk_use = DiskUse(config.ledger, self.machine.statistics)
         self._traces = Traces(config.our, config.clock)
@@ -134,7 +135,6 @@ class NodeCore:
         self.dead_letters = DeadLetters()
         self.traps: dict[ProcessId, str] = {}
         """Why processes have trapped that the user has not started again since: the latest MAX_TRAPS of them."""
-        self._installer = Installer(config.our, self.kernel, self._kernel, self._out.append, self.vfs.mount)
         self._start_up = StartUp(config.our, self._installer, self._out.append)
         self._records = RecordStore(config.records, config.kept_records or Written(), network.records)
         self._peers = Peers(
@@ -143,7 +143,7 @@ class NodeCore:
             self._vouching,
             self._records,
             self._start_up,
-            self.machine.handle,
+            self.machine,
             self._out.append,
             self._serve_peer,
         )
@@ -164,7 +164,7 @@ class NodeCore:
             self._system,
         )
         self._kernel_actions: dict[type, Callable[..., None]] = {
-            ToPeer: self._to_peer,
+            Parcel: self._to_peer,
             ToSystem: self._to_system,
             Taken: self._taken,
             Load: self._load,
@@ -313,8 +313,7 @@ class NodeCore:
         if not self._vouching.restore_untrusted(kept):
             self._log("kernel", 0, "the capability store is damaged: processes hold what their packages ask for")
         grants = self.kernel.grants
-        # Children and scripts do not run again. A new process of such a name has no right to what the old one held
-        # (G21).
+        # Children and scripts do not run again: whoever gets such a name now has no right to what it held (G21).
         for process in grants.snapshot()[0].keys() - boots:
             grants.forget(process)
 
@@ -337,7 +336,7 @@ class NodeCore:
             if isinstance(program, BadCode):
                 self._log(str(owner.process), 0, f"cannot be started from {owner.path}: {program.reason}")
             outcome = SpawnError.NO_FILE_AT_PATH if isinstance(program, BadCode) else program
-            self._kernel(Loaded(owner.process, outcome))
+            self._act(Loaded(owner.process, outcome))
 
     @property
     def packages(self) -> dict[PackageId, Package]:
@@ -420,14 +419,14 @@ class NodeCore:
     def inject(self, target: Address, request: Request, blob: LazyLoadBlob | None, token: object, now: float) -> None:
         """Send a request in the user's name; `Answered` brings the outcome if the request expects a response."""
         self._now = now
-        self._kernel(Inject(TERMINAL, target, request, blob, token))
+        self._act(Inject(TERMINAL, target, request, blob, token))
         self.settle(now)
 
     @_guarded
     def kill(self, process: ProcessId, now: float) -> None:
         """End a process, without its on-exit."""
         self._now = now
-        self._kernel(Kill(process))
+        self._act(Kill(process))
         self.settle(now)
 
     def kill_tree(self, target: ProcessId | PackageId, now: float) -> int:
@@ -440,7 +439,7 @@ class NodeCore:
     @_guarded
     def _kill_all(self, processes: tuple[ProcessId, ...], now: float) -> None:
         self._now = now
-        self._kernel(KillAll(processes))
+        self._act(KillAll(processes))
         self.settle(now)
 
     def tree(self, target: ProcessId | PackageId) -> tuple[ProcessId, ...]:
@@ -460,7 +459,7 @@ class NodeCore:
         """
         self._now = now
         request = Request(False, timeout, line.encode(errors="replace"), self._terminal.expect(token))
-        self._kernel(Inject(TERMINAL, Address(self.our, TERMINAL), request, None, token))
+        self._act(Inject(TERMINAL, Address(self.our, TERMINAL), request, None, token))
         self.settle(now)
 
     @_guarded
@@ -560,12 +559,12 @@ class NodeCore:
             elif isinstance(action, CompileCode):
                 self._out.append(LoadCode(action.code, SystemToken(process.id, action.token)))
             else:
-                self._kernel(action)
+                self._act(action)
 
     def _look_at_disk_use(self) -> None:
         while (action := self._disk_use.next_action()) is not None:
             if isinstance(action, Kill):
-                self._kernel(action)
+                self._act(action)
             else:
                 self._out.append(action)
 
@@ -576,7 +575,7 @@ class NodeCore:
             self._disk_use.starts(process, self._now)
         return config
 
-    def _kernel(self, event: Event) -> None:
+    def _act(self, event: Event) -> None:
         self.machine.handle(event, self._now)
 
     def _log(self, source: str, verbosity: int, text: str) -> None:
@@ -584,8 +583,8 @@ class NodeCore:
 
     # --- the kernel's actions ---------------------------------------------------------------------------------------
 
-    def _to_peer(self, action: ToPeer) -> None:
-        self._peers.send(action.parcel, self._now)
+    def _to_peer(self, parcel: Parcel) -> None:
+        self._peers.send(parcel, self._now)
 
     def _to_system(self, action: ToSystem) -> None:
         self._system.receive(action.envelope, self._now)
@@ -606,7 +605,7 @@ class NodeCore:
         problem = f"{package} is not installed"
         try:
             installed = isinstance(owner, SystemToken)
-            location = self._locate_installed(package, path) if installed else self.vfs.locate(package, path)
+            location = self._installer.locate(package, path) if installed else self.vfs.locate(package, path)
         except Refused as refusal:
             location, problem = None, f"that is not a path ({refusal})"
         except Exception as error:
@@ -616,9 +615,6 @@ class NodeCore:
             self._code_loaded(LoadCode(Location(self.our, ()), owner), BadCode(problem))
         else:
             self._out.append(LoadCode(location, owner))
-
-    def _locate_installed(self, package: PackageId, path: str) -> Location | None:
-        return self._installer.locate(package, path)
 
     def _may_script(self, package: PackageId, capability: Capability) -> bool:
         """Whether the user lets the scripts of a package have a capability."""
@@ -672,7 +668,7 @@ class NodeCore:
 
         A process that is about to start is accepted: what it will hold is not known yet.
         """
-        if process in self.kernel.expected:
+        if process in self.kernel.starting:
             return True
         return process in self.kernel.processes and self.kernel.grants.may_use_network(process)
 

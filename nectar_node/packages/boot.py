@@ -44,11 +44,11 @@ class _Stage(Enum):
 class StartUp:
     """One boot of one node."""
 
-    def __init__(self, our: str, installer: Installer, ask: Callable[[DriverAction], None]) -> None:
-        """`ask` passes an action to the driver."""
+    def __init__(self, our: str, installer: Installer, emit: Callable[[DriverAction], None]) -> None:
+        """`emit` gives the driver an action."""
         self._our = our
         self._installer = installer
-        self._ask = ask
+        self._emit = emit
         self._stage = _Stage.DOWN
         self._packages: tuple[Package, ...] = ()
         self._deadline: float | None = None
@@ -65,7 +65,7 @@ class StartUp:
 
     def registered(self) -> None:
         """Go on, since the registrar has granted the name."""
-        self._ask(Joined())
+        self._emit(Joined())
         if self._stage is _Stage.ASKING:
             self._start(None)
 
@@ -77,7 +77,7 @@ class StartUp:
             self._start(failed)
         else:
             self._stage, self._deadline = _Stage.REFUSED, None
-            self._ask(NameRefused(failed.reason))
+            self._emit(NameRefused(failed.reason))
 
     def next_deadline(self) -> float | None:
         """Return when the wait for the registrar ends, or None."""
@@ -92,7 +92,7 @@ class StartUp:
         """Report that the node is ready once no package is being installed any more."""
         if self._stage is _Stage.STARTING and not self._installer.starting:
             self._stage = _Stage.READY
-            self._ask(Ready(self._warning))
+            self._emit(Ready(self._warning))
 
     def _start(self, why_not: RegistrationFailed | None) -> None:
         """Start the packages; `why_not` says why the node has no place in its network yet."""
@@ -105,5 +105,5 @@ class StartUp:
 
     def _log(self, failed: RegistrationFailed) -> str:
         text = why_refused(self._our, failed.reason, failed.seconds)
-        self._ask(LogLine("net", 0, text))
+        self._emit(LogLine("net", 0, text))
         return text

@@ -42,13 +42,11 @@ class Installer:
         self,
         our: str,
         kernel: Kernel,
-        tell: Callable[[Event], None],
-        ask: Callable[[DriverAction], None],
+        act: Callable[[Event], None],
+        emit: Callable[[DriverAction], None],
         mount: Callable[[str, Location], None],
     ) -> None:
-        """`tell` passes an event to the kernel, `ask` an action to the driver, and `mount` puts a folder into
-        the vfs.
-        """
+        """`act` gives the kernel an event, `emit` the driver an action, `mount` puts a folder into the vfs."""
         self.packages: dict[PackageId, Package] = {}
         """The installed packages."""
         self.starting = 0
@@ -56,8 +54,8 @@ class Installer:
         self._our = our
         self._grants = kernel.grants
         self._lifecycle = kernel.lifecycle
-        self._tell = tell
-        self._ask = ask
+        self._act = act
+        self._emit = emit
         self._mount = mount
 
     def locate(self, package: PackageId, path: str) -> Location | None:
@@ -74,14 +72,14 @@ class Installer:
     def expect(self, packages: Iterable[Package]) -> None:
         """Expect packages: messages to their processes wait until they have been installed, or could not be."""
         for package in packages:
-            self._tell(Expect(package.processes))
+            self._act(Expect(package.processes))
 
     def install(self, package: Package, token: object, anew: bool) -> None:
         """Begin to install a package, as `NodeCore.install` describes."""
         installation = _Installation(token, package, anew)
         self.starting += 1
         for entry in package.entries:
-            self._ask(LoadCode(package.code(entry), EntryOwner(entry, installation)))
+            self._emit(LoadCode(package.code(entry), EntryOwner(entry, installation)))
         if not package.entries:
             self._installed(installation)
 
@@ -89,7 +87,7 @@ class Installer:
         """Take the code of one process, or why it cannot be loaded."""
         entry, installation = owner
         if isinstance(program, BadCode):
-            self._ask(LogLine(str(entry.process), 0, f"cannot be started from {entry.wasm_path}: {program.reason}"))
+            self._emit(LogLine(str(entry.process), 0, f"cannot be started from {entry.wasm_path}: {program.reason}"))
             installation.failures.append((entry.process, program.reason))
         else:
             installation.loaded.append((entry, program))
@@ -101,8 +99,8 @@ class Installer:
         self.starting -= 1
         if not installation.failures:
             self._start_all(installation)
-        self._tell(Settled(installation.package.processes))
-        self._ask(Installed(installation.token, tuple(installation.failures)))
+        self._act(Settled(installation.package.processes))
+        self._emit(Installed(installation.token, tuple(installation.failures)))
 
     def _start_all(self, installation: _Installation) -> None:
         package = installation.package
@@ -112,7 +110,7 @@ class Installer:
         # with their parents: they belong to the package as it was (G22).
         if installation.anew:
             family = self._lifecycle.tree(lambda process: process in package.processes)
-            self._tell(KillAll(tuple(dict.fromkeys((*package.processes, *family)))))
+            self._act(KillAll(tuple(dict.fromkeys((*package.processes, *family)))))
         for entry, program in installation.loaded:
             self._start(entry, program)
         for entry, _ in installation.loaded:
@@ -124,4 +122,4 @@ class Installer:
         if entry.networking:
             capabilities.append(self._grants.network)
         launch = Launch(entry.process, program, entry.on_exit, entry.public)
-        self._tell(Start(launch, tuple(capabilities)))
+        self._act(Start(launch, tuple(capabilities)))

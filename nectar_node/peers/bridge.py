@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kernel.contract.events import Event, FromPeer, Parcel, PeerFailed, PeerTook
+from kernel.contract.events import FromPeer, Parcel, PeerFailed, PeerTook
 from kernel.contract.message import Buffer, Envelope, Reason, Request, Response
+from kernel.machine import Machine
 from nectar_node.contract.actions import DriverAction, LogLine
 from nectar_node.packages.boot import StartUp
 from nectar_node.peers.envelope import BadHeader, decode_header_untrusted, encode_header, stream_and_inbox
@@ -71,30 +72,29 @@ class Peers:
         vouching: Vouching,
         store: RecordStore,
         start_up: StartUp,
-        tell: Callable[[Event, float], None],
-        ask: Callable[[DriverAction], None],
+        machine: Machine,
+        emit: Callable[[DriverAction], None],
         serve: Callable[[Envelope], bool],
     ) -> None:
-        """`store` keeps the name records; `start_up` waits for the registrar; `tell` passes an event to the kernel,
-        `ask` an action to the driver; `serve` gives a request to a system process that serves other nodes, and returns
-        False if there is none for it.
-        """
+        """`store` keeps the name records; `start_up` waits for the registrar; `emit` gives the driver an
+        action; `serve` gives a request to a system process that is there for other nodes, False: it
+        is for none of them."""
         self._our = our
         self._network = network
         self._vouching = vouching
         self._store = store
-        self._tell = tell
-        self._ask = ask
+        self._handle = machine.handle
+        self._emit = emit
         self._serve = serve
         self._now = 0.0
         self._handlers: dict[type, Callable[..., None]] = {
             Received: self._received,
             Failed: self._failed,
             Delivered: self._delivered,
-            Dial: ask,
-            Close: ask,
-            Writable: ask,
-            Hold: ask,
+            Dial: emit,
+            Close: emit,
+            Writable: emit,
+            Hold: emit,
             Log: lambda event: self._log(1, event.text),
             PeerUp: self._peer_up,
             PeerDown: self._peer_down,
@@ -103,8 +103,8 @@ class Peers:
             RecordStored: self._keep_record,
             NamesFreed: self._let_go,
             LookedUp: self._looked_up,
-            Probed: ask,
-            Unforeseen: ask,
+            Probed: emit,
+            Unforeseen: emit,
         }
 
     def send(self, parcel: Parcel, now: float) -> None:
@@ -117,7 +117,7 @@ class Peers:
             claims = self._vouching.sign(envelope) if message.capabilities else ()
             header = encode_header(envelope, claims)
         except Exception as error:
-            self._ask(Unforeseen(f"a message to {target.node}", tuple(told(error))))
+            self._emit(Unforeseen(f"a message to {target.node}", tuple(told(error))))
             self._network.events.append(Failed(parcel, FailureReason.CONNECTION_LOST))
             return
         self._network.send(_new(Outgoing, (target.node, stream, header, bytes_of_blob, parcel, inbox)), now)
@@ -192,17 +192,17 @@ class Peers:
         if isinstance(envelope.message, Request) and self._serve(envelope):
             self._network.taken(receipt, self._now)
         else:
-            self._tell(_new(FromPeer, (envelope, receipt)), self._now)
+            self._handle(_new(FromPeer, (envelope, receipt)), self._now)
 
     def _failed(self, event: Failed) -> None:
         parcel = event.token
         assert isinstance(parcel, Parcel)
-        self._tell(PeerFailed(parcel, REASONS[event.reason]), self._now)
+        self._handle(PeerFailed(parcel, REASONS[event.reason]), self._now)
 
     def _delivered(self, event: Delivered) -> None:
         parcel = event.token
         assert isinstance(parcel, Parcel)
-        self._tell(_new(PeerTook, (parcel,)), self._now)
+        self._handle(_new(PeerTook, (parcel,)), self._now)
 
     def _peer_up(self, event: PeerUp) -> None:
         self._log(1, f"connected to {event.node}")
@@ -222,10 +222,10 @@ class Peers:
         try:
             job = self._store.next_job()
         except Exception as error:  # the next record is another occasion
-            self._ask(Unforeseen("the file of name records", tuple(told(error))))
+            self._emit(Unforeseen("the file of name records", tuple(told(error))))
             return
         if job is not None:
-            self._ask(job)
+            self._emit(job)
 
     def _log(self, verbosity: int, text: str) -> None:
-        self._ask(LogLine("net", verbosity, text))
+        self._emit(LogLine("net", verbosity, text))

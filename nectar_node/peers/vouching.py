@@ -80,16 +80,14 @@ class Vouching:
         our: str,
         network: Network,
         grants: Grants,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         accepts: Callable[[ProcessId], bool],
     ) -> None:
-        """`say` writes a line to the log; `accepts` tells whether a process exists and may have messages of other
-        nodes.
-        """
+        """`log`: a line for the log; `accepts`: whether a process is there and may have messages of other nodes."""
         self._our = our
         self._network = network
         self._grants = grants
-        self._say = say
+        self._log = log
         self._accepts = accepts
         self._proofs = Proofs(grants.is_held)
         self._file = GrantFile(our, grants, self._proofs)
@@ -117,7 +115,7 @@ class Vouching:
                 left -= len(claim.params)
                 claims.append(claim)
         if len(claims) < len(capabilities):
-            self._say(f"left out a capability that cannot be proven to {envelope.target.node}, or is one too many")
+            self._log(f"left out a capability that cannot be proven to {envelope.target.node}, or is one too many")
         return tuple(claims)
 
     def _claim(self, capability: Capability) -> Claim | None:
@@ -139,7 +137,7 @@ class Vouching:
             claims = ()
         waits = self.waits(envelope) or bool(self._unknown(claims))
         if waits and claims and self._waiting.get(peer, 0) + len(claims) > MAX_WAITING_CLAIMS:
-            self._say(f"too many capabilities from {peer} wait for the keys of their issuers: some were left out")
+            self._log(f"too many capabilities from {peer} wait for the keys of their issuers: some were left out")
             claims = ()
         self._held.setdefault(pair, deque()).append(_Held(envelope, claims, receipt))
         _count(self._waiting, peer, len(claims))
@@ -208,7 +206,7 @@ class Vouching:
         verified = tuple(self._keep(envelope.source.node, claim) for claim in claims if self._is_proven(claim))
         if len(verified) < len(claims):
             source = marked(envelope.source, claim=is_claim(envelope.source, self._our))
-            self._say(f"{source} attached a capability that is not proven; it was left out")
+            self._log(f"{source} attached a capability that is not proven; it was left out")
         self._ready.append((envelope._replace(message=envelope.message._replace(capabilities=verified)), held.receipt))
 
     def _is_proven(self, claim: Claim) -> bool:

@@ -32,7 +32,7 @@ from kernel.capabilities.grants import KERNEL_PROCESS
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import MESSAGING, Capability, canonical
 from kernel.contract.events import ChangeOnExit, GrantCapabilities, Initialize, Kill, Run, WithdrawCapabilities
-from kernel.contract.guest import Arrival, Failure, Program
+from kernel.contract.guest import Program
 from kernel.contract.message import Envelope, OnExit
 from kernel.contract.process import Launch, Process, Waiting
 from kernel.router.kernel import Kernel
@@ -54,8 +54,7 @@ from nectar_node.contract.json_shapes import (
     process_untrusted,
     variant_untrusted,
 )
-from nectar_node.storage.operations import Job, Outcome
-from nectar_node.system.process import SORRY, Cause, CompileCode, SystemAction, SystemToken, bare, reply
+from nectar_node.system.process import SORRY, Cause, CompileCode, SystemAction, SystemProcess, SystemToken, bare, reply
 
 MAX_BODY_BYTES = 256 << 10
 """Bytes of a request's body."""
@@ -80,19 +79,17 @@ class _Compiled(NamedTuple):
     program: Program | BadCode
 
 
-class KernelProcess:
+class KernelProcess(SystemProcess):
     """The kernel, as processes reach it by message."""
 
     id = KERNEL_PROCESS
-    public = False
-    remote = False
 
-    def __init__(self, our: str, kernel: Callable[[], Kernel]) -> None:
-        """`kernel` returns this node's kernel, which is only read here: events alone change it."""
+    def __init__(self, our: str, kernel: Kernel) -> None:
+        """`kernel`: looked at here, changed by events alone."""
+        super().__init__()
         self._our = our
-        self._see = kernel
+        self._kernel = kernel
         self._waiting: deque[Envelope | _Compiled] = deque()
-        self._out: deque[SystemAction] = deque()
         self._compiling: list[_Birth] = []
         self._looked_at: Envelope | _Compiled | None = None
         """The request or the compiled code that `next_action` is handling."""
@@ -114,29 +111,11 @@ class KernelProcess:
         if not envelope.claimed:
             self._waiting.append(envelope)
 
-    def done(self, job: Job, outcome: Outcome, now: float) -> None:
-        """It has no disk jobs."""
-        raise AssertionError("the kernel requests nothing of the disk")
-
     def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
         """Queue the compiled code of a new process, or why it cannot be compiled; it is handled in its turn too."""
         assert isinstance(token, _Birth)
         self._compiling = [birth for birth in self._compiling if birth is not token]
         self._waiting.append(_Compiled(token, program))
-
-    def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
-        """It sends no requests."""
-        raise AssertionError("the kernel sends no requests")
-
-    def ended(self, process: ProcessId, now: float) -> None:
-        """It keeps nothing for a process."""
-
-    def next_deadline(self) -> float | None:
-        """It has no timers."""
-        return None
-
-    def on_timer(self, now: float) -> None:
-        """It has no timers."""
 
     def next_action(self) -> SystemAction | None:
         """Return the next action, or None."""
@@ -174,7 +153,7 @@ class KernelProcess:
             value = action(envelope, argument)
         except Refused as refused:
             value = {"Err": refused.value}
-            self._say(envelope.source.process, f"asked something of the kernel that it refuses: {refused}"[:500])
+            self._log(envelope.source.process, f"asked something of the kernel that it refuses: {refused}"[:500])
         if value is not None:
             self._answer(envelope, value)
 
@@ -185,11 +164,11 @@ class KernelProcess:
         capabilities = capabilities_untrusted(argument.get("initial_capabilities", []), self._our)
         if envelope.blob is None:
             raise bad_request("the process's code must be the blob")
-        problem = self._see().lifecycle.objection(process) or self._foreign(requester, process)
+        problem = self._kernel.lifecycle.objection(process) or self._foreign(requester, process)
         if problem is None and len(self._compiling) >= MAX_COMPILING:
             problem = f"{MAX_COMPILING} processes are being compiled already"
         if problem is not None:
-            self._say(requester, f"cannot initialize {process}: {problem}")
+            self._log(requester, f"cannot initialize {process}: {problem}")
             return "InitializeProcessError"
         birth = _Birth(bare(envelope), process, on_exit, argument.get("public") is True, capabilities)
         self._compiling.append(birth)
@@ -199,11 +178,11 @@ class KernelProcess:
     def _make(self, birth: _Birth, program: Program | BadCode) -> None:
         envelope, process, on_exit, public, wanted = birth
         requester = envelope.source.process
-        problem = program.reason if isinstance(program, BadCode) else self._see().lifecycle.objection(process)
+        problem = program.reason if isinstance(program, BadCode) else self._kernel.lifecycle.objection(process)
         if not self._is_there(requester):
             problem = "its requester has ended"
         if problem is not None or isinstance(program, BadCode):
-            self._say(requester, f"cannot initialize {process}: {problem}")
+            self._log(requester, f"cannot initialize {process}: {problem}")
             self._answer(envelope, "InitializeProcessError")
             return
         parent = None if self._is_user(requester) else requester
@@ -218,25 +197,25 @@ class KernelProcess:
             return None
         if process.publisher == OUR_PUBLISHER != requester.publisher:
             return f"packages of the publisher {OUR_PUBLISHER} are the node's own"
-        if self._see().grants.holds(requester, self._root):
+        if self._kernel.grants.holds(requester, self._root):
             return None
         return "it is of another package, whose drives it would reach"
 
     def _run(self, envelope: Envelope, argument: Any) -> object:
         process = process_untrusted(argument)
-        found = self._see().processes.get(process)
+        found = self._kernel.processes.get(process)
         if found is None or found.waiting is not Waiting.RUN:
-            self._say(envelope.source.process, f"cannot run {process}: it has not been initialized, or runs already")
+            self._log(envelope.source.process, f"cannot run {process}: it has not been initialized, or runs already")
             return "RunProcessError"
         self._out.append(Run(process))
         return "StartedProcess"
 
     def _kill(self, envelope: Envelope, argument: Any) -> object:
         process = process_untrusted(argument)
-        if (process.package, process.publisher) == RESERVED or self._see().is_system(process):
+        if (process.package, process.publisher) == RESERVED or self._kernel.is_system(process):
             raise bad_request(f"{process} is a system process")
         revokes = envelope.message.metadata not in ("no-revoke", '"no-revoke"')
-        if self._see().lifecycle.is_known(process):  # a revocation is remembered, and names could be invented
+        if self._kernel.lifecycle.is_known(process):  # a revocation is remembered, and names could be invented
             self._out.append(Kill(process, revokes))
         return {"KilledProcess": str(process)}
 
@@ -244,7 +223,7 @@ class KernelProcess:
         requester = envelope.source.process
         target = process_untrusted(field_untrusted(argument, "target"))
         wanted = capabilities_untrusted(field_untrusted(argument, "capabilities"), self._our)
-        if not self._see().lifecycle.is_taken(target):
+        if not self._kernel.lifecycle.is_taken(target):
             raise bad_request(f"there is no process {target}")
         self._out.append(GrantCapabilities(target, self._permitted(requester, wanted)))
         return "Ok"
@@ -265,7 +244,7 @@ class KernelProcess:
         return "Ok"
 
     def _shut_down(self, envelope: Envelope, argument: Any) -> object | None:
-        self._say(envelope.source.process, "has the node shut down")
+        self._log(envelope.source.process, "has the node shut down")
         self._answer(envelope, "Ok")
         self._out.append(ShutDown())
         return None
@@ -273,7 +252,7 @@ class KernelProcess:
     # --- descriptions -----------------------------------------------------------------------------------------------
 
     def _debug(self, envelope: Envelope, argument: Any) -> object:
-        kernel = self._see()
+        kernel = self._kernel
         name, which = variant_untrusted(argument)
         if name == "ProcessMap" and which is None:
             shown: object = self._process_map()
@@ -290,7 +269,7 @@ class KernelProcess:
 
     def _process_map(self) -> dict[str, object]:
         shown, size = {}, 0
-        for id, process in self._see().processes.items():
+        for id, process in self._kernel.processes.items():
             shown[str(id)] = description = self._describe(process)
             size += len(dump(description))
             if size > MAX_MAP_BYTES:
@@ -298,10 +277,9 @@ class KernelProcess:
         return dict(sorted(shown.items()))
 
     def _describe(self, process: Process) -> dict[str, object]:
-        kernel, id = self._see(), process.address.process
+        kernel, id = self._kernel, process.address.process
         return {
-            # The existing node's fields. That node keeps code under a handle and notes an interface version; this one
-            # does not.
+            # The existing node's fields; it keeps code under a handle and notes an interface version, this one neither.
             "wasm_bytes_handle": "",
             "wit_version": None,
             "on_exit": on_exit_json(process.on_exit),
@@ -317,23 +295,23 @@ class KernelProcess:
     # --- rights -----------------------------------------------------------------------------------------------------
 
     def _is_user(self, requester: ProcessId) -> bool:
-        return self._see().is_system(requester)
+        return self._kernel.is_system(requester)
 
     def _is_there(self, requester: ProcessId) -> bool:
-        return self._is_user(requester) or requester in self._see().processes
+        return self._is_user(requester) or requester in self._kernel.processes
 
     def _is_child(self, process: ProcessId, parent: ProcessId) -> bool:
-        found = self._see().processes.get(process)
+        found = self._kernel.processes.get(process)
         return found is not None and found.launch.parent == parent
 
     def _permitted(self, requester: ProcessId, wanted: tuple[Capability, ...]) -> tuple[Capability, ...]:
         """Return those of `wanted` that `requester` may give away (G21)."""
         if self._is_user(requester):
             return wanted
-        own = set(self._see().grants.attachable(Address(self._our, requester), wanted))
+        own = set(self._kernel.grants.attachable(Address(self._our, requester), wanted))
         kept = tuple(each for each in wanted if each in own or self._issued_by_child(each, requester))
         if len(kept) < len(wanted):
-            self._say(requester, "would give a capability that it neither issues nor holds; it was left out")
+            self._log(requester, "would give a capability that it neither issues nor holds; it was left out")
         return kept
 
     def _issued_by_child(self, capability: Capability, parent: ProcessId) -> bool:
@@ -341,7 +319,7 @@ class KernelProcess:
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
-    def _say(self, about: ProcessId, text: str) -> None:
+    def _log(self, about: ProcessId, text: str) -> None:
         self._out.append(LogLine(str(about), 0, text))
 
     def _answer(self, envelope: Envelope, value: object) -> None:

@@ -12,18 +12,15 @@ peer or null}, {"GetName": name} {"Name": record or null} from the name records 
 from __future__ import annotations
 
 import json
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from kernel.contract.address import ProcessId
-from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Envelope
 from nectar_node.base.system_processes import NET
-from nectar_node.contract.actions import BadCode, LogLine
+from nectar_node.contract.actions import LogLine
 from nectar_node.contract.json_shapes import Refused, bad_request, dump, text_untrusted, variant_untrusted
-from nectar_node.storage.operations import Job, Outcome
-from nectar_node.system.process import SORRY, Cause, SystemAction, reply
+from nectar_node.system.process import SORRY, Cause, SystemProcess, reply
 from net.names.directory import NameRecord
 
 MAX_QUESTION_BYTES = 4096
@@ -40,11 +37,10 @@ Peer = dict[str, object]
 """A peer as the status page shows it, with its name under "name"."""
 
 
-class Net:
+class Net(SystemProcess):
     """The net, as processes reach it by message."""
 
     id = NET
-    public = False
     remote = True
 
     def __init__(
@@ -57,11 +53,11 @@ class Net:
         """`peers` returns the nodes there is a session with; `record` a name's record, if it is known here;
         `statistics` the net's figures.
         """
+        super().__init__()
         self._our = our
         self._peers = peers
         self._record = record
         self._statistics = statistics
-        self._out: deque[SystemAction] = deque()
         self._hellos: Counter[str] = Counter()
         self._window_ends = 0.0
 
@@ -81,32 +77,6 @@ class Net:
         except Refused as refused:
             value = {"Err": refused.value}
         self._answer(envelope, dump(value))
-
-    def done(self, job: Job, outcome: Outcome, now: float) -> None:
-        """It has no disk jobs."""
-        raise AssertionError("the net requests nothing of the disk")
-
-    def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
-        """It fetches no code."""
-        raise AssertionError("the net fetches no code")
-
-    def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
-        """It sends no requests."""
-        raise AssertionError("the net sends no requests")
-
-    def ended(self, process: ProcessId, now: float) -> None:
-        """It keeps nothing for a process."""
-
-    def next_deadline(self) -> float | None:
-        """It has no timers."""
-        return None
-
-    def on_timer(self, now: float) -> None:
-        """It has no timers."""
-
-    def next_action(self) -> SystemAction | None:
-        """Return the next answer or line."""
-        return self._out.popleft() if self._out else None
 
     def recover(self, cause: Cause, now: float) -> None:
         """Answer a request whose handling has failed."""

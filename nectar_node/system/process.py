@@ -7,7 +7,8 @@ process that reads the kernel's state between two actions sees the effect of the
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections import deque
+from typing import NamedTuple
 
 from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.events import Event, Reply, UseState
@@ -57,17 +58,22 @@ SORRY = "the node failed: its log says why"
 """The error of a request whose handling has failed."""
 
 
-class SystemProcess(Protocol):
-    """A process written in Python."""
+class SystemProcess:
+    """A process written in Python. It overrides what concerns it: the defaults do nothing."""
 
     id: ProcessId
-    public: bool
+    public = False
     """Whether every local process may message it (G18)."""
-    remote: bool
+    remote = False
     """Whether processes of other nodes may send it requests; their envelopes are `claimed` (G3)."""
+
+    def __init__(self) -> None:
+        self._out: deque[SystemAction] = deque()
+        """What it wants done next, in order."""
 
     def receive(self, envelope: Envelope, now: float) -> None:
         """Take a request."""
+        raise NotImplementedError
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
         """Take the outcome of one of its disk jobs."""
@@ -83,18 +89,21 @@ class SystemProcess(Protocol):
 
     def next_deadline(self) -> float | None:
         """Return when `on_timer` is due, or None."""
+        return None
 
     def on_timer(self, now: float) -> None:
         """Do everything that is due."""
 
     def next_action(self) -> SystemAction | None:
         """Return the next action, in order; None: nothing more."""
+        return self._out.popleft() if self._out else None
 
     def recover(self, cause: Cause, now: float) -> None:
         """End what was being handled when its own code failed at `cause`, and that alone.
 
         The requester gets an error that it knows, and counts are brought in line with what is there.
         """
+        raise NotImplementedError
 
 
 def bare(envelope: Envelope) -> Envelope:

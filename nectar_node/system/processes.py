@@ -27,9 +27,9 @@ from net.peering.containment import told
 class SystemProcesses:
     """All system processes of one node, by name, with their failures and deadlines."""
 
-    def __init__(self, processes: Iterable[SystemProcess], tell: Callable[[Unforeseen], None]) -> None:
-        """`tell` is called with every failure of their own code."""
-        self._tell = tell
+    def __init__(self, processes: Iterable[SystemProcess], emit: Callable[[Unforeseen], None]) -> None:
+        """`emit` is given every failure of their own code."""
+        self._emit = emit
         self.failures: Counter[ProcessId] = Counter()
         """How often the code of each has failed."""
         self.by_id = {each.id: each for each in processes}
@@ -148,4 +148,4 @@ class SystemProcesses:
 
     def _note(self, process: SystemProcess, error: Exception) -> None:
         self.failures[process.id] += 1
-        self._tell(Unforeseen(str(process.id), tuple(told(error))))
+        self._emit(Unforeseen(str(process.id), tuple(told(error))))

@@ -9,16 +9,15 @@ alter what any process has saved. "Backup" is not for processes either.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from typing import NamedTuple
 
 from kernel.contract.address import ProcessId
 from kernel.contract.events import StateAction, StateUsed, UseState
-from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.limits import MAX_STATE_BYTES
 from kernel.contract.memory import UNMETERED, Memory
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
-from nectar_node.contract.actions import BadCode, LogLine
+from nectar_node.contract.actions import LogLine
 from nectar_node.contract.json_shapes import Refused, bad_request, dump, load_untrusted, variant_untrusted
 from nectar_node.storage.operations import (
     DiskError,
@@ -32,7 +31,7 @@ from nectar_node.storage.operations import (
     Replace,
     file_name,
 )
-from nectar_node.system.process import SORRY, Cause, SystemAction, bare, metadata_bytes, reply
+from nectar_node.system.process import SORRY, Cause, SystemProcess, bare, metadata_bytes, reply
 
 STATE = ProcessId("state", "distro", "sys")
 
@@ -56,18 +55,16 @@ class _Owner(NamedTuple):
     """Bytes that it keeps alive."""
 
 
-class State:
+class State(SystemProcess):
     """The saved states of one node."""
 
     id = STATE
-    public = False
-    remote = False
 
     def __init__(self, root: str, memory: Memory = UNMETERED) -> None:
         """`root` is the folder of all saved states; `memory` pays for what waits."""
+        super().__init__()
         self._root = root
         self._memory = memory
-        self._out: deque[SystemAction] = deque()
         self._open: dict[int, _Owner] = {}
         """Requests that wait for the disk, by the ids of their envelopes."""
         self._waiting: Counter[ProcessId] = Counter()
@@ -144,28 +141,6 @@ class State:
             self._answer(envelope, {"Err": {"NotFound": {"process_id": str(envelope.source.process)}}}, None)
         else:
             self._answer(envelope, name, state)
-
-    def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
-        """It fetches no code."""
-        raise AssertionError("state fetches no code")
-
-    def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
-        """It sends no requests."""
-        raise AssertionError("state sends no requests")
-
-    def ended(self, process: ProcessId, now: float) -> None:
-        """What a process has saved outlives it."""
-
-    def next_deadline(self) -> float | None:
-        """It has no timers."""
-        return None
-
-    def on_timer(self, now: float) -> None:
-        """It has no timers."""
-
-    def next_action(self) -> SystemAction | None:
-        """Return the next answer or disk job."""
-        return self._out.popleft() if self._out else None
 
     def recover(self, cause: Cause, now: float) -> None:
         """Answer a request or a call whose handling has failed."""

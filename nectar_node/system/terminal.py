@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -49,7 +48,7 @@ from nectar_node.packages.scripts import (
     parse_scripts_untrusted,
 )
 from nectar_node.storage.operations import DiskError, Job, Location, Outcome, ReadAt
-from nectar_node.system.process import SORRY, Cause, FetchCode, SystemAction, SystemToken, bare
+from nectar_node.system.process import SORRY, Cause, FetchCode, SystemProcess, SystemToken, bare
 
 FAILED = '"failed"'
 """Metadata of an answer that says why a script was not run, or could not do what it was told."""
@@ -91,12 +90,10 @@ class _Run:
     """The metadata to answer with if it ends without an answer: one of those above."""
 
 
-class Terminal:
+class Terminal(SystemProcess):
     """The terminal of one node."""
 
     id = TERMINAL
-    public = False
-    remote = False
 
     def __init__(
         self,
@@ -110,6 +107,7 @@ class Terminal:
         package is not installed), `everybody` the processes of this node, the system processes first, and `may` whether
         the user lets the scripts of a package have a capability.
         """
+        super().__init__()
         self._may = may
         self._our = our
         self._fresh_id = fresh_id
@@ -120,7 +118,6 @@ class Terminal:
         self._processes: dict[ProcessId, _Run] = {}
         self._users: dict[str, object] = {}
         self._count = 0
-        self._out: deque[SystemAction] = deque()
 
     # --- the user ---------------------------------------------------------------------------------------------------
 
@@ -230,10 +227,6 @@ class Terminal:
         """End the scripts that have had their time; the kernel tells their requesters."""
         for run in [each for each in self._runs.values() if each.deadline <= now]:
             self._forget(run)
-
-    def next_action(self) -> SystemAction | None:
-        """Return the next action, or None."""
-        return self._out.popleft() if self._out else None
 
     def recover(self, cause: Cause, now: float) -> None:
         """End the run whose handling has failed, or answer the request."""

@@ -10,15 +10,11 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections import Counter, deque
+from collections import Counter
 
 from kernel.contract.address import PackageId, ProcessId
-from kernel.contract.events import Reply
-from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Envelope, Request
-from nectar_node.contract.actions import BadCode
-from nectar_node.storage.operations import Job, Outcome
-from nectar_node.system.process import SORRY, Cause, bare, metadata_bytes, reply
+from nectar_node.system.process import SORRY, Cause, SystemProcess, bare, metadata_bytes, reply
 
 TIMER = ProcessId("timer", "distro", "sys")
 MAX_TIMERS = 200_000
@@ -31,14 +27,14 @@ MAX_METADATA_BYTES = 1024
 """Bytes of a request's metadata, which is kept, and echoed in the answer."""
 
 
-class Timer:
+class Timer(SystemProcess):
     """The timers of one node."""
 
     id = TIMER
     public = True
-    remote = False
 
     def __init__(self) -> None:
+        super().__init__()
         self._number = 0
         self._running: dict[int, Envelope] = {}
         """Running timers, by number."""
@@ -47,7 +43,6 @@ class Timer:
         self._of_package: Counter[PackageId] = Counter()
         self._due: list[tuple[float, int]] = []
         """A heap of expiry times and numbers; timers that are gone are still in it."""
-        self._replies: deque[Reply] = deque()
 
     def receive(self, envelope: Envelope, now: float) -> None:
         """Start a timer, or answer a request that is not one with an error at once."""
@@ -77,18 +72,6 @@ class Timer:
         self._of.setdefault(caller, set()).add(self._number)
         self._of_package[caller.package_id] += 1
         heapq.heappush(self._due, (now + seconds, self._number))
-
-    def done(self, job: Job, outcome: Outcome, now: float) -> None:
-        """It has no disk jobs."""
-        raise AssertionError("the timer requests nothing of the disk")
-
-    def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
-        """It fetches no code."""
-        raise AssertionError("the timer fetches no code")
-
-    def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
-        """It sends no requests."""
-        raise AssertionError("the timer sends no requests")
 
     def ended(self, process: ProcessId, now: float) -> None:
         """Drop the timers of a process that has ended."""
@@ -143,14 +126,10 @@ class Timer:
             del self._running[number]
         self._answer(envelope, json.dumps({"Err": SORRY}).encode())
 
-    def next_action(self) -> Reply | None:
-        """Return the next answer, or None."""
-        return self._replies.popleft() if self._replies else None
-
     def _answer(self, envelope: Envelope, body: bytes) -> None:
         answer = reply(TIMER, envelope, body)
         if answer is not None:
-            self._replies.append(answer)
+            self._out.append(answer)
 
 
 def _milliseconds_untrusted(body: bytes) -> int | None:

@@ -19,7 +19,6 @@ package is not enough.
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -27,14 +26,13 @@ from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import Capability, canonical
 from kernel.contract.errors import BadAddress
 from kernel.contract.events import GrantCapabilities
-from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.memory import UNMETERED, Memory
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
 from nectar_node.base.system_processes import VFS
-from nectar_node.contract.actions import BadCode, LogLine
+from nectar_node.contract.actions import LogLine
 from nectar_node.contract.json_shapes import Refused, dump, field_untrusted, load_untrusted, text_untrusted
 from nectar_node.storage.operations import MAX_DEPTH, DiskError, Job, Location, Outcome, StopJob, is_part
-from nectar_node.system.process import SORRY, Cause, SystemAction, bare, metadata_bytes, reply
+from nectar_node.system.process import SORRY, Cause, SystemProcess, bare, metadata_bytes, reply
 from nectar_node.system.vfs_actions import ACTIONS, Action, Call, parse_untrusted, refusal
 from nectar_node.system.vfs_queue import Pending, VfsQueue
 from nectar_node.system.vfs_waits import AwaitedUntil, Waits
@@ -75,12 +73,10 @@ class _Task(NamedTuple):
     """The caller's cursors, by place; once the caller has ended, no process's."""
 
 
-class Vfs:
+class Vfs(SystemProcess):
     """The drives of one node."""
 
     id = VFS
-    public = False
-    remote = False
 
     def __init__(
         self,
@@ -94,6 +90,7 @@ class Vfs:
         returns when the requester of a request of this node gets Timeout, if that is known; `memory` pays for what
         waits.
         """
+        super().__init__()
         self._address = Address(our, VFS)
         self._root = root
         self._holds = holds
@@ -104,7 +101,6 @@ class Vfs:
         self._waits = Waits[_Task](awaited_until)
         self._planned: Pending[_Task] | None = None
         """The operation that `_go_on` is handling."""
-        self._out: deque[SystemAction] = deque()
 
     # --- mounts -----------------------------------------------------------------------------------------------------
 
@@ -151,14 +147,6 @@ class Vfs:
         self._queue.finished(pending)
         self._go_on()
 
-    def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
-        """It fetches no code."""
-        raise AssertionError("vfs fetches no code")
-
-    def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
-        """It sends no requests."""
-        raise AssertionError("vfs sends no requests")
-
     def ended(self, process: ProcessId, now: float) -> None:
         """Forget a process's cursors, and give up its operations that take long."""
         self._cursors.pop(process, None)
@@ -176,10 +164,6 @@ class Vfs:
         for pending in given_up:
             pending.stopped = True
             self._out.append(StopJob(pending.ticket))
-
-    def next_action(self) -> SystemAction | None:
-        """Return the next answer or disk job."""
-        return self._out.popleft() if self._out else None
 
     def recover(self, cause: Cause, now: float) -> None:
         """Answer a request whose handling has failed."""
@@ -224,9 +208,7 @@ class Vfs:
 
     def _refuse_to_queue(self, caller: ProcessId, path: str) -> None:
         if self._queue.first_refusal(caller):
-            self._out.append(
-                LogLine(str(caller), 0, "sends more disk requests than the node can hold; some are refused")
-            )
+            self._out.append(LogLine(str(caller), 0, "asks for more of the disk than it can do; some is refused"))
         raise Refused({"IOError": {"error": "too much waits for the disk already", "path": path}})
 
     def _go_on(self) -> None:

@@ -9,9 +9,9 @@ who floods a node makes nobody wait for more than a part. What waits is copied, 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterator
 
-from net.base.errors import NoRoom, ProtocolViolation
+from net.base.errors import NoRoom
 from net.base.frames import Control, Data
 from net.base.limits import (
     DEFERRED_RETRY_SECONDS,
@@ -23,9 +23,8 @@ from net.base.limits import (
 )
 from net.contract.events import Buffer
 from net.peering.connections import Switchboard
-from net.peering.containment import Containment
 from net.session.channel import Deferred, HoldReason
-from net.session.session import Connection, Session
+from net.session.session import Connection
 
 Frames = list[Data | Control]
 
@@ -38,28 +37,8 @@ def _holds(connection: Connection) -> int:
 class Backlog:
     """See the module's text."""
 
-    def __init__(
-        self,
-        switchboard: Switchboard,
-        containment: Containment,
-        *,
-        frames: Callable[[Connection, Frames, float], None],
-        record: Callable[[Connection, Buffer, float], None],
-        begin_turn: Callable[[], None],
-        violated: Callable[[Connection, ProtocolViolation, float], None],
-        excuse: Callable[[Session, float, float], None],
-    ) -> None:
-        """`frames` and `record` handle what waited, and may put off the rest of it; they raise ProtocolViolation.
-        `begin_turn` is called before those of another connection.
-        `violated` ends a connection; `excuse` is told when it is read from again: session, since when it was not, now.
-        """
+    def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
-        self._containment = containment
-        self._frames = frames
-        self._record = record
-        self._begin_turn = begin_turn
-        self._violated = violated
-        self._excuse = excuse
         self._starved: dict[Connection, None] = {}
         """Those that wait for memory, in order."""
         self._turns: deque[Connection] = deque()
@@ -75,15 +54,19 @@ class Backlog:
         """How many frames of a connection may be handled now."""
         return FRAMES_IN_A_CROWD if self._turns else FRAMES_AT_ONCE
 
+    def crowded_out(self, connection: Connection) -> Connection | None:
+        """Who has to end before this connection may wait for memory, since too many wait: whoever holds most; it waits
+        no longer. None: there is room. Raises NoRoom if none of the others holds more than this one."""
+        if connection in self._starved or len(self._starved) < MAX_DEFERRED:
+            return None
+        greediest = max(self._starved, key=_holds)
+        if _holds(greediest) <= _holds(connection):
+            raise NoRoom("too many peers wait for memory")
+        del self._starved[greediest]
+        return greediest
+
     def starve(self, connection: Connection, frames: Frames, now: float) -> None:
-        """There is no memory for the first of these. If too many wait, whoever holds most has to go; raises NoRoom if
-        none of the others holds more than this one."""
-        if connection not in self._starved and len(self._starved) >= MAX_DEFERRED:
-            greediest = max(self._starved, key=_holds)
-            if _holds(greediest) <= _holds(connection):
-                raise NoRoom("too many peers wait for memory")
-            del self._starved[greediest]
-            self._violated(greediest, NoRoom("too many peers wait for memory, and it holds most"), now)
+        """There is no memory for the first of these, and room for one more that waits (`crowded_out`)."""
         self._starved[connection] = None
         connection.deferred = Deferred(frames, now)
         self._switchboard.hold(connection, HoldReason.BACKLOG)
@@ -105,29 +88,42 @@ class Backlog:
     # --- time passes ------------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
-        """When `on_timer` is to be called; at once, while somebody waits for a turn."""
+        """When to ask `next_turn` and `looks_again`; at once, while somebody waits for a turn."""
         if self._turns:
             return 0.0
         return self._retry_at if self._starved else None
 
-    def on_timer(self, now: float) -> None:
-        """Let the next one have its turn, and see whether there is memory."""
-        if self._turns:
-            connection = self._turns.popleft()
-            self._begin_turn()
-            self._resume(connection, now)
-        if self._starved and now >= self._retry_at:
-            self._retry_at = now + DEFERRED_RETRY_SECONDS
-            self.feed(now)
+    def next_turn(self) -> Connection | None:
+        """The connection whose turn it is, which waits for it no longer."""
+        return self._turns.popleft() if self._turns else None
 
-    def feed(self, now: float) -> None:
-        """There may be memory by now for those that wait for it. This is called whenever a message is taken: for who
-        still finds none, it costs next to nothing."""
+    def looks_again(self, now: float) -> bool:
+        """Whether it is time to see if there is memory (`fed`)."""
+        if not self._starved or now < self._retry_at:
+            return False
+        self._retry_at = now + DEFERRED_RETRY_SECONDS
+        return True
+
+    def fed(self, now: float) -> Iterator[Connection]:
+        """Those that need to wait for memory no longer, each when the one before it has gone on. Asking costs next to
+        nothing for who still finds none."""
         for connection in list(self._starved):
             if connection not in self._starved or self._finds_none(connection, now):
                 continue
             del self._starved[connection]
-            self._resume(connection, now)
+            yield connection
+
+    def resumed(self, connection: Connection, deferred: Deferred, frames: int, since: float, now: float) -> None:
+        """What waited has been handled as far as could be, the last of it `frames` frames that wait since then. Raises
+        NoRoom if nothing of them could be handled for too long."""
+        anew = connection.deferred
+        if anew is None:
+            return
+        anew.follow(deferred)
+        if connection in self._starved and len(anew.frames) == frames:
+            anew.since = since
+            if now >= since + DEFERRED_SECONDS:
+                raise NoRoom("there is no memory for its messages")
 
     @staticmethod
     def _finds_none(connection: Connection, now: float) -> bool:
@@ -147,38 +143,6 @@ class Backlog:
         for connection in self._switchboard.all():
             if connection.deferred is None:
                 self._switchboard.release(connection, HoldReason.BACKLOG)
-
-    def _resume(self, connection: Connection, now: float) -> None:
-        deferred = connection.deferred
-        if connection.closed or deferred is None:
-            return
-        try:
-            self._go_on(connection, deferred, now)
-        except ProtocolViolation as violation:
-            self._violated(connection, violation, now)
-        except Exception as error:
-            self._containment.within(connection.number, error, now)
-        if not connection.closed and connection.deferred is None:
-            self._switchboard.release(connection, HoldReason.BACKLOG)
-            if connection.session is not None:
-                self._excuse(connection.session, deferred.began, now)
-
-    def _go_on(self, connection: Connection, deferred: Deferred, now: float) -> None:
-        """Handle what waited, until something of it has to wait again. Raises ProtocolViolation."""
-        frames, since = len(deferred.frames), deferred.since
-        connection.deferred = None
-        self._frames(connection, deferred.frames, now)
-        while deferred.pieces and connection.deferred is None and not connection.closed:
-            frames, since = 0, now
-            self._record(connection, deferred.take_piece(), now)
-        anew = connection.deferred
-        if anew is None:
-            return
-        anew.follow(deferred)
-        if connection in self._starved and len(anew.frames) == frames:
-            anew.since = since  # nothing of it could be handled
-            if now >= since + DEFERRED_SECONDS:
-                raise NoRoom("there is no memory for its messages")
 
     def __repr__(self) -> str:
         return f"Backlog({len(self._starved)} wait for memory, {len(self._turns)} for a turn)"

@@ -24,7 +24,11 @@ from net.base.frames import (
     Spliced,
 )
 from net.contract.events import Delivered, Failed, FailureReason, Log
+from net.peering.circuits import Circuits
 from net.peering.context import Context
+from net.peering.registrar_service import Service
+from net.peering.relay import Relay
+from net.peering.sessions import Sessions
 from net.session.channel import Stage
 from net.session.session import Connection, Session
 
@@ -41,17 +45,26 @@ class Gone(Protocol):
 class Handlers:
     """See the module's text."""
 
-    def __init__(self, parts: Context, gone: Gone, make_room: Callable[[str, float], bool]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        sessions: Sessions,
+        relay: Relay,
+        circuits: Circuits,
+        service: Service | None,
+        gone: Gone,
+        make_room: Callable[[str, float], bool],
+    ) -> None:
         """`make_room`: see `reception.Reception`."""
-        self._events = parts.events
-        self._switchboard = parts.switchboard
-        self._sessions = parts.sessions
-        self._relay = parts.relay
-        self._circuits = parts.circuits
-        self._service = parts.service
-        self._directory = parts.directory
-        self._registrar = parts.directory.genesis.name if parts.directory.genesis is not None else None
-        self._wall_clock = parts.wall_clock
+        self._events = context.events
+        self._switchboard = context.switchboard
+        self._sessions = sessions
+        self._relay = relay
+        self._circuits = circuits
+        self._service = service
+        self._directory = context.directory
+        self._registrar = context.directory.genesis.name if context.directory.genesis is not None else None
+        self._wall_clock = context.wall_clock
         self._gone = gone
         self._make_room = make_room
 

@@ -75,34 +75,20 @@ class Network:
         self._switchboard = Switchboard(self._events, entropy, config.connections)
         self._containment = Containment(self._events, self._switchboard)
         self._wall_clock = WallClock(config.wall_clock_offset)
-        self._sessions = Sessions(
+        context = Context(
             identity,
             directory,
             config,
             entropy,
-            events=self._events,
-            switchboard=self._switchboard,
-            wall_clock=self._wall_clock,
-            containment=self._containment,
-            answered=self._answered,
+            self._events,
+            self._switchboard,
+            self._wall_clock,
+            self._containment,
         )
+        self._sessions = Sessions(context, self._answered)
         self._relay = Relay(config.reservations, self._switchboard, entropy, config.memory)
         self._circuits = Circuits(self._sessions, self._switchboard, self._relay)
-        self._reception = Reception(
-            Context(
-                identity,
-                directory,
-                self._events,
-                self._switchboard,
-                self._sessions,
-                self._relay,
-                self._circuits,
-                self._service,
-                config.memory,
-                self._wall_clock,
-                self._containment,
-            )
-        )
+        self._reception = Reception(context, self._sessions, self._relay, self._circuits, self._service)
         self._containment.gone = self._reception.gone
         self._containment.reset, self._containment.blame = self._sessions.reset, self._sessions.blame
         parts = (self._switchboard, self._relay, self._sessions, self._reception, self)
@@ -161,7 +147,7 @@ class Network:
         except Exception as error:
             self.fail(receipt.session.name if isinstance(receipt, Receipt) else "", error, now)
         try:
-            self._reception.backlog.feed(now)
+            self._reception.feed(now)
         except Exception as error:
             self._containment.part("what waits for memory", error, now)
 

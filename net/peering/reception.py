@@ -32,9 +32,13 @@ from net.base.limits import (
 from net.contract.events import Buffer, FailureReason, Log, Received, RecordStored
 from net.peering.admission import Admission, Ruling, Verdict
 from net.peering.backlog import Backlog
+from net.peering.circuits import Circuits
 from net.peering.context import Context
 from net.peering.handlers import Handlers
-from net.session.channel import HoldReason, Stage
+from net.peering.registrar_service import Service
+from net.peering.relay import Relay
+from net.peering.sessions import Sessions
+from net.session.channel import Deferred, HoldReason, Stage
 from net.session.dropped import Dropped
 from net.session.progress import Progress
 from net.session.reach import Answer
@@ -49,33 +53,27 @@ _TOLD = {NotBelieved: FailureReason.BAD_KEY, OtherVersion: FailureReason.OTHER_V
 class Reception:
     """See the module's text."""
 
-    def __init__(self, parts: Context) -> None:
-        self._events = parts.events
-        self._switchboard = parts.switchboard
-        self._sessions = parts.sessions
-        self._relay = parts.relay
-        self._circuits = parts.circuits
-        self._directory = parts.directory
-        self._wall_clock = parts.wall_clock
-        self._containment = parts.containment
-        self._admission = Admission(parts.identity, parts.directory)
-        self._handlers = Handlers(parts, self.gone, self.make_room)
+    def __init__(
+        self, context: Context, sessions: Sessions, relay: Relay, circuits: Circuits, service: Service | None
+    ) -> None:
+        self._events = context.events
+        self._switchboard = context.switchboard
+        self._sessions = sessions
+        self._relay = relay
+        self._circuits = circuits
+        self._directory = context.directory
+        self._wall_clock = context.wall_clock
+        self._containment = context.containment
+        self._admission = Admission(context.identity, context.directory)
+        self._handlers = Handlers(context, sessions, relay, circuits, service, self.gone, self.make_room)
         self._verifying: dict[str, list[int]] = {}
         """Connections that wait for the lookup of a name."""
         self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
         self._dropped = Dropped()
-        self._progress = Progress(parts.memory)
+        self._progress = Progress(context.config.memory)
         self._left = FRAMES_AT_ONCE
         """Frames that may still be handled before others have their turn."""
-        self.backlog = Backlog(
-            parts.switchboard,
-            parts.containment,
-            frames=self._frames,
-            record=lambda connection, record, now: self._record(connection, record, self._scratch, now),
-            violated=self.violated,
-            begin_turn=self._begin_turn,
-            excuse=self._progress.excuse,
-        )
+        self._backlog = Backlog(context.switchboard)
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:
         """Bytes have come. Raises nothing, whatever they are; `data` is not kept."""
@@ -92,7 +90,7 @@ class Reception:
         try:
             for piece in item.splitter.split(data):
                 if item.deferred is not None:
-                    self.backlog.put(item, piece)
+                    self._backlog.put(item, piece)
                     continue
                 self._piece(item, piece, now)
                 if item.closed:
@@ -106,7 +104,7 @@ class Reception:
             self.violated(item, violation, now)
 
     def _begin_turn(self) -> None:
-        self._left = self.backlog.frames_at_once()
+        self._left = self._backlog.frames_at_once()
 
     def make_room(self, host: str, now: float) -> bool:
         """See that one more handshake with that host may begin; whether it may."""
@@ -289,7 +287,7 @@ class Reception:
         held, connection.held = connection.held, []
         for record in held:
             if connection.deferred is not None:
-                self.backlog.put(connection, record)
+                self._backlog.put(connection, record)
                 continue
             # Not in the scratch: this may run from within the handling of another connection's record.
             self._record(connection, record, memoryview(bytearray(len(record))), now)
@@ -322,7 +320,7 @@ class Reception:
             left = [each.number for each in connections if each is not None and each.stage is Stage.VERIFYING]
             if left:
                 self._verifying[name] = left
-        self.backlog.mend()
+        self._backlog.mend()
 
     def _distrust(self, name: str, now: float) -> None:
         """A record was learned: a connection with a key that the name has no longer ends. Of two nodes that claim one
@@ -358,13 +356,13 @@ class Reception:
         session = connection.session
         assert session is not None
         left, handled = self._left, 0
-        if len(frames) > left and not self.backlog.has_turns():
+        if len(frames) > left and not self._backlog.has_turns():
             left = len(frames)
         try:
             for frame in frames:
                 if handled == left:
                     self._left = 0
-                    self.backlog.queue(connection, frames[handled:], now)
+                    self._backlog.queue(connection, frames[handled:], now)
                     return
                 if type(frame) is not Data:
                     self._handlers.handle(connection, session, frame, now)
@@ -382,15 +380,50 @@ class Reception:
                     return
                 handled += 1
         except NoMemory:
-            self.backlog.starve(connection, frames[handled:], now)
+            greediest = self._backlog.crowded_out(connection)
+            if greediest is not None:
+                self.violated(greediest, NoRoom("too many peers wait for memory, and it holds most"), now)
+            self._backlog.starve(connection, frames[handled:], now)
         self._left = max(0, left - handled)
+
+    # --- what waited ------------------------------------------------------------------------------------------------
+
+    def feed(self, now: float) -> None:
+        """There may be memory by now for connections that wait for it. This is called whenever a message is taken."""
+        for connection in self._backlog.fed(now):
+            self._resume(connection, now)
+
+    def _resume(self, connection: Connection, now: float) -> None:
+        deferred = connection.deferred
+        if connection.closed or deferred is None:
+            return
+        try:
+            self._go_on(connection, deferred, now)
+        except ProtocolViolation as violation:
+            self.violated(connection, violation, now)
+        except Exception as error:
+            self._containment.within(connection.number, error, now)
+        if not connection.closed and connection.deferred is None:
+            self._switchboard.release(connection, HoldReason.BACKLOG)
+            if connection.session is not None:
+                self._progress.excuse(connection.session, deferred.began, now)
+
+    def _go_on(self, connection: Connection, deferred: Deferred, now: float) -> None:
+        """Handle what waited, until something of it has to wait again. Raises ProtocolViolation."""
+        frames, since = len(deferred.frames), deferred.since
+        connection.deferred = None
+        self._frames(connection, deferred.frames, now)
+        while deferred.pieces and connection.deferred is None and not connection.closed:
+            frames, since = 0, now
+            self._record(connection, deferred.take_piece(), self._scratch, now)
+        self._backlog.resumed(connection, deferred, frames, since, now)
 
     # --- time passes ------------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
         """When `on_timer` is to be called."""
         first = None
-        for when in (self._progress.next_deadline(), self.backlog.next_deadline(), self._dropped.next_deadline()):
+        for when in (self._progress.next_deadline(), self._backlog.next_deadline(), self._dropped.next_deadline()):
             if when is not None and (first is None or when < first):
                 first = when
         return first
@@ -401,6 +434,10 @@ class Reception:
             if session.connection is not None:
                 slow = Stalled("it does not go on with the messages that it has begun")
                 self.violated(session.connection, slow, now)
-        self.backlog.on_timer(now)
+        if (connection := self._backlog.next_turn()) is not None:
+            self._begin_turn()
+            self._resume(connection, now)
+        if self._backlog.looks_again(now):
+            self.feed(now)
         if (line := self._dropped.on_timer(now)) is not None:
             self._events.append(Log(line))

@@ -3,15 +3,12 @@
 It carries out what `reach` decides, and carries the `resolver`'s frames, since the registrar is a peer like others.
 """
 
-from collections import deque
 from collections.abc import Callable
 
 from net.base.errors import GoodbyeCode, Paused, ProtocolViolation
 from net.base.frames import Reserve
 from net.base.limits import FORGET_SECONDS, KEEPALIVE_SECONDS, MAX_ENDPOINTS, PING_SECONDS, ROUTER_RETRY_SECONDS
 from net.base.timers import Timers
-from net.base.wall_clock import WallClock
-from net.contract.config import NetworkConfig
 from net.contract.events import (
     Delivered,
     Dialing,
@@ -19,15 +16,13 @@ from net.contract.events import (
     FailureReason,
     Log,
     NameFound,
-    NetEvent,
     PeerDown,
     PeerUp,
     ProbeOutcome,
 )
-from net.names.directory import Directory, Endpoint
-from net.names.identity import Identity
-from net.peering.connections import Switchboard
-from net.peering.containment import WHY, Containment
+from net.names.directory import Endpoint
+from net.peering.containment import WHY
+from net.peering.context import Context
 from net.peering.own_routers import OwnRouters
 from net.peering.penalties import Penalties
 from net.peering.probes import Probes
@@ -44,32 +39,21 @@ from net.session.session import Connection, Session
 class Sessions:
     """See the module's text."""
 
-    def __init__(
-        self,
-        identity: Identity,
-        directory: Directory,
-        config: NetworkConfig,
-        entropy: Callable[[int], bytes],
-        *,
-        events: deque[NetEvent],
-        switchboard: Switchboard,
-        wall_clock: WallClock,
-        containment: Containment,
-        answered: Callable[[str, Answer, float], None],
-    ) -> None:
-        """`answered` is told of every lookup that has ended: name, outcome, now. (Nine parameters, since this is one
-        half of `network.Network`, and made there alone.)"""
+    def __init__(self, context: Context, answered: Callable[[str, Answer, float], None]) -> None:
+        """`answered` is told of every lookup that has ended: name, outcome, now."""
+        identity, directory, config = context.identity, context.directory, context.config
+        events, switchboard = context.events, context.switchboard
         self._identity = identity
         self._directory = directory
         self._config = config
-        self._entropy = entropy
-        self._static = entropy(32)
+        self._entropy = context.entropy
+        self._static = context.entropy(32)
         self._events = events
         self._switchboard = switchboard
-        self._containment = containment
+        self._containment = context.containment
         self._answered = answered
         self._genesis = directory.genesis
-        self.table = SessionTable(identity.name, config, switchboard, entropy)
+        self.table = SessionTable(identity.name, config, switchboard, context.entropy)
         self.routers = OwnRouters(config.routers)
         self.keeps_routers = False
         """Whether there is to be a session with each of them."""
@@ -88,7 +72,7 @@ class Sessions:
             directory,
             events.append,
             previous=config.previous,
-            wall_clock=wall_clock,
+            wall_clock=context.wall_clock,
             record_seconds=config.record_seconds,
             invitation=config.invitation,
         )

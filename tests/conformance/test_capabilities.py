@@ -383,7 +383,7 @@ def test_g21_a_restart_keeps_what_was_held_and_an_end_without_one_does_not(lab: 
 def deliver(lab: SimLab, envelope: Envelope, by: int, claims: tuple[Claim, ...] = ()) -> None:
     """A node whose kernel keeps no rules sends a message to `OUR`."""
     node = lab.nodes[by]
-    parcel = Parcel(envelope, None, None, None, 0, node.core.kernel.abroad.sent(envelope, None, 0))
+    parcel = Parcel(envelope, None, None, None, 0, node.core.kernel.in_flight.sent(envelope, None, 0))
     outgoing = Outgoing(OUR, b"stream", encode_header(envelope, claims), None, parcel)
     node.core.network.send(outgoing, lab.now)
     node.core.settle(lab.now)

@@ -72,7 +72,7 @@ def forge(
     aim = target.id if isinstance(target, SimProbe) else process(target)
     envelope = Envelope(id, Address(THEIR, process(source)), Address(OUR, aim), reply_to, body)
     node = lab.nodes[1]
-    parcel = Parcel(envelope, None, None, None, 0, node.core.kernel.abroad.sent(envelope, None, 0))
+    parcel = Parcel(envelope, None, None, None, 0, node.core.kernel.in_flight.sent(envelope, None, 0))
     node.core.network.send(Outgoing(OUR, b"stream", encode_header(envelope, claims), None, parcel), lab.now)
     node.core.settle(lab.now)
     node.go_on()

@@ -225,7 +225,7 @@ def test_g24_a_sender_to_another_node_is_held_back_and_nobody_else_is(lab: SimLa
     hold(lab, b, gate)
     a.tell(flood(b, 500))
     assert a.process.waiting is Waiting.ROOM
-    assert (len(b.process.mailbox), lab.our.core.kernel.abroad.requests(a.id, lab.other.name)) == (10, 40)
+    assert (len(b.process.mailbox), lab.our.core.kernel.in_flight.requests(a.id, lab.other.name)) == (10, 40)
     c, free = lab.probe("c"), lab.probe("c", far=True)
     c.tell(send(free, "", respond("free"), expects=20), send(b, "in vain", expects=20))
     assert c.bodies("response") == ["free"]
@@ -315,7 +315,7 @@ def test_g24_a_node_that_takes_no_answers_silences_a_process_to_nobody_else(lab:
     server, mute = lab.probe("a"), lab.probe("b", far=True)
     lab.other.core.network.taken = lambda receipt, now: None  # type: ignore[method-assign]
     mute.tell(*(send(server, "", respond("unread"), expects=20) for _ in range(120)))
-    assert lab.our.core.kernel.abroad.messages == 40
+    assert lab.our.core.kernel.in_flight.messages == 40
     assert server.process.waiting is Waiting.RECEIVE
     assert lab.dead() == [Reason.QUEUE_FULL] * 80
     c = lab.probe("c")

@@ -6,7 +6,7 @@ from itertools import count
 
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import Capability
-from kernel.contract.events import Action, DeadLetter, Event, FromPeer, Polled, Resume, Start, Tick, ToPeer, UseState
+from kernel.contract.events import Action, DeadLetter, Event, FromPeer, Parcel, Polled, Resume, Start, Tick, UseState
 from kernel.contract.guest import Arrival, Effect, End, Failure, Guest, GuestConfig, Poll, SendRequest, SendResponse
 from kernel.contract.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, OnExit, Reason, ReplyTo, Request, Response
 from kernel.contract.process import Launch
@@ -149,7 +149,7 @@ def from_peer(
     rig.tell(FromPeer(Envelope(id, there(source), here(target), reply_to, message, blob, claimed=True), receipt))
 
 
-def parcel(rig: Rig) -> ToPeer:
+def parcel(rig: Rig) -> Parcel:
     """What was given to the net last."""
-    found = [action for action in rig.actions if isinstance(action, ToPeer)]
+    found = [action for action in rig.actions if isinstance(action, Parcel)]
     return found[-1]

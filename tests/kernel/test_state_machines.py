@@ -46,7 +46,6 @@ from kernel.contract.events import (
     Start,
     Taken,
     Tick,
-    ToPeer,
     ToSystem,
 )
 from kernel.contract.guest import Arrival, Effect, End, Failure, Poll
@@ -153,7 +152,7 @@ class Lives(RuleBasedStateMachine):
         self.compare_what_left(actions)
 
     def compare_what_left(self, actions: list[Action]) -> None:
-        left = [a.parcel if isinstance(a, ToPeer) else a.envelope for a in actions if isinstance(a, (ToPeer, ToSystem))]
+        left = [a if isinstance(a, Parcel) else a.envelope for a in actions if isinstance(a, (Parcel, ToSystem))]
         assert len(left) == len(self.model.left), f"{left} left, but the model says {self.model.left}"
         for ours, models in zip(left, self.model.left, strict=True):
             envelope = ours.envelope if isinstance(ours, Parcel) else ours

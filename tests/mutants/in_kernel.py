@@ -17,8 +17,8 @@ KERNEL = (
         "answer-the-wrong-requester",
         "An outcome leaves the prompt as it is, so what follows from it answers whoever asked last (G9).",
         "kernel/router/outcomes.py",
-        "router.give(owner, answer, entry.prompt, False, blob)",
-        "router.give(owner, answer, entry.prompt, True, blob)",
+        "self._handover.give(owner, answer, entry.prompt, False, blob)",
+        "self._handover.give(owner, answer, entry.prompt, True, blob)",
         "chains",
     ),
     Mutant(
@@ -32,7 +32,7 @@ KERNEL = (
     Mutant(
         "drop-the-inherited-reply-to",
         "A request that inherits does not carry on where the answer goes (G10).",
-        "kernel/router/sending.py",
+        "kernel/router/requests.py",
         "reply_to = process.prompt if inherit else None",
         "reply_to = None",
         "chains",
@@ -65,15 +65,15 @@ KERNEL = (
         "timeout-counts-twice",
         "A request waits twice as long as it said (G7).",
         "kernel/router/sending.py",
-        "Outstanding(id, process, request, target, self._router.now + request.expects_response)",
-        "Outstanding(id, process, request, target, self._router.now + 2 * request.expects_response)",
+        "Outstanding(id, process, request, target, self._state.now + request.expects_response)",
+        "Outstanding(id, process, request, target, self._state.now + 2 * request.expects_response)",
         "restarts",
         5,
     ),
     Mutant(
         "blob-of-a-later-message",
         "A message that comes to an inbox puts its blob, or none, in the place of the current one (G11).",
-        "kernel/router/kernel.py",
+        "kernel/router/handover.py",
         "        weight = size_of(message, blob) + 1\n",
         "        receiver.blob = blob\n        weight = size_of(message, blob) + 1\n",
         "chains",
@@ -81,7 +81,7 @@ KERNEL = (
     Mutant(
         "stale-blob",
         "A message without a blob leaves that of the message before it current (G11).",
-        "kernel/router/kernel.py",
+        "kernel/router/handover.py",
         "        process.blob = blob\n        process.waiting = _NOTHING",
         "        process.blob = blob or process.blob\n        process.waiting = _NOTHING",
         "chains",
@@ -89,7 +89,7 @@ KERNEL = (
     Mutant(
         "blob-lost-in-the-inbox",
         "A request that has waited in an inbox has no blob to hand on (G11).",
-        "kernel/router/kernel.py",
+        "kernel/router/handover.py",
         "Delivery, (arrival, reply_to, reply_to is None, blob, weight)",
         "Delivery, (arrival, reply_to, reply_to is None, None, weight)",
         "chains",
@@ -97,7 +97,7 @@ KERNEL = (
     Mutant(
         "blob-without-inheriting",
         "A request that does not inherit takes the current blob along all the same (G11).",
-        "kernel/router/sending.py",
+        "kernel/router/requests.py",
         "        if blob is None and inherit:\n",
         "        if blob is None:\n",
         "chains",
@@ -141,7 +141,7 @@ KERNEL = (
         "A message whose process has no room is acknowledged before it is taken (G24).",
         "kernel/router/incoming.py",
         "            receiver.waiters.put(envelope.source.node, Parked(envelope, receipt))",
-        "            self._router.emit(_new(Taken, (receipt,)))\n"
+        "            self._state.emit(_new(Taken, (receipt,)))\n"
         "            receiver.waiters.put(envelope.source.node, Parked(envelope, receipt))",
         "flood",
         5,
@@ -150,7 +150,7 @@ KERNEL = (
         "responses-give-no-credit-back",
         "Responses of other nodes are taken and never acknowledged, so their credit is gone for good.",
         "kernel/router/incoming.py",
-        "            self._router.emit(_new(Taken, (receipt,)))\n            self._on_peer_response(envelope)\n",
+        "            self._state.emit(_new(Taken, (receipt,)))\n            self._on_peer_response(envelope)\n",
         "            self._on_peer_response(envelope)\n",
         "flood",
         5,
@@ -159,8 +159,8 @@ KERNEL = (
         "sender-out-of-room-is-forgotten",
         "A process that waits until less of it is on its way to other nodes is never let go on (G24).",
         "kernel/router/incoming.py",
-        "        if self._abroad.gone(parcel.lot, parcel.size):\n",
-        "        if self._abroad.gone(parcel.lot, parcel.size) and parcel.sender is None:\n",
+        "        if self._in_flight.gone(parcel.lot, parcel.size):\n",
+        "        if self._in_flight.gone(parcel.lot, parcel.size) and parcel.sender is None:\n",
         "flood",
         5,
     ),
@@ -168,7 +168,7 @@ KERNEL = (
         "set-state-before-it-is-kept",
         "A process is told that its state is kept when the disk is asked to, and not when it has (G27).",
         "kernel/router/host_calls.py",
-        "        self._router.emit(UseState(process.address.process, process, action, state))\n"
+        "        self._state.emit(UseState(process.address.process, process, action, state))\n"
         "        return True\n"
         "\n"
         "    def on_state_used(self, event: StateUsed) -> None:\n"
@@ -176,9 +176,9 @@ KERNEL = (
         "        process = event.token\n"
         "        assert isinstance(process, Process)\n"
         "        if self._lifecycle.processes.get(process.address.process) is not process:\n",
-        "        self._router.emit(UseState(process.address.process, process, action, state))\n"
+        "        self._state.emit(UseState(process.address.process, process, action, state))\n"
         "        if action is StateAction.SET:\n"
-        "            self._router.answer_call(process, None)\n"
+        "            self._handover.answer_call(process, None)\n"
         "        return True\n"
         "\n"
         "    def on_state_used(self, event: StateUsed) -> None:\n"
@@ -226,7 +226,7 @@ KERNEL = (
         "on-exit-requests-are-forgotten",
         "The requests that a process has set for its end are not sent (G22).",
         "kernel/router/lifecycle.py",
-        "                self._router.send_as_ended(process)\n",
+        "                self._requests.send_as_ended(process)\n",
         "                pass\n",
         "restarts",
         5,

@@ -6,7 +6,7 @@ import pytest
 
 from kernel.contract import limits
 from kernel.contract.address import Address
-from kernel.contract.events import FromPeer, Inject, Parcel, PeerFailed, PeerTook, Reply, Taken, ToPeer
+from kernel.contract.events import FromPeer, Inject, Parcel, PeerFailed, PeerTook, Reply, Taken
 from kernel.contract.guest import Arrival, Failure, SendAndAwait
 from kernel.contract.message import (
     Envelope,
@@ -41,7 +41,7 @@ def left(rig: Rig) -> list[bytes]:
 
 def parcels(rig: Rig) -> list[Parcel]:
     """What was given to the net."""
-    return [action.parcel for action in rig.actions if isinstance(action, ToPeer)]
+    return [action for action in rig.actions if isinstance(action, Parcel)]
 
 
 def flood(rig: Rig, name: str, count: int) -> None:
@@ -173,7 +173,7 @@ def test_g24_nothing_is_kept_of_nodes_to_which_nothing_is_on_its_way(rig: Rig) -
         rig.tell(PeerTook(parcels(rig)[-1]))
     rig.actions.clear()
     gc.collect()
-    abroad = rig.kernel.abroad
+    abroad = rig.kernel.in_flight
     assert (len(abroad._processes), len(abroad._packages), len(abroad._nodes), abroad.messages) == (1, 1, 1, 0)
 
 

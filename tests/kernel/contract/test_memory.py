@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 from kernel.contract import limits
-from kernel.contract.events import DeadLetter, FromPeer, Kill, PeerTook, Taken, ToPeer
+from kernel.contract.events import DeadLetter, FromPeer, Kill, Parcel, PeerTook, Taken
 from kernel.contract.guest import Arrival, Failure, Poll
 from kernel.contract.message import Envelope, Reason, Request
 from kernel.contract.process import Waiting
@@ -130,16 +130,16 @@ def test_g24_a_large_message_waits_for_those_on_their_way_to_that_node_when_ther
     rig = Metered(64 * MIB)
     rig.start("a", "c")
     rig.poll("a", send(there("b"), b"small"))
-    (leaving,) = rig.all(ToPeer)
+    (leaving,) = rig.all(Parcel)
     others = rig.budget.of_node("others.nec")
     others.add(40 * MIB)
     rig.poll("a", send(there("b"), bytes(8 * MIB)))
     assert rig.kernel.processes[pid("a")].waiting is Waiting.ROOM
     others.remove(40 * MIB)
-    assert isinstance(leaving, ToPeer)
-    rig.tell(PeerTook(leaving.parcel))
+    assert isinstance(leaving, Parcel)
+    rig.tell(PeerTook(leaving))
     assert rig.kernel.processes[pid("a")].waiting is Waiting.RECEIVE
-    assert len(rig.all(ToPeer)) == 2
+    assert len(rig.all(Parcel)) == 2
 
 
 def test_answers_that_wait_for_any_number_of_processes_are_no_more_than_there_is_memory() -> None:
@@ -172,9 +172,9 @@ def test_what_is_on_its_way_to_a_node_is_paid_for_by_that_node() -> None:
     rig.start("a")
     rig.poll("a", send(there("b"), bytes(1000)))
     assert rig.budget.of("peer", there("b").node) == 1000 + limits.MESSAGE_MEMORY_BYTES
-    (leaving,) = rig.all(ToPeer)
-    assert isinstance(leaving, ToPeer)
-    rig.tell(PeerTook(leaving.parcel))
+    (leaving,) = rig.all(Parcel)
+    assert isinstance(leaving, Parcel)
+    rig.tell(PeerTook(leaving))
     assert rig.budget.used == 0
 
 

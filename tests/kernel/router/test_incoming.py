@@ -34,7 +34,7 @@ def test_g24_a_remote_sender_loses_its_credit_until_there_is_room(rig: Rig, monk
 
 def test_the_user_gets_the_answer_of_another_node(rig: Rig) -> None:
     rig.tell(Inject(TERMINAL, there("b"), Request(False, 5, b"q"), None, "token"))
-    id = parcel(rig).parcel.envelope.id
+    id = parcel(rig).envelope.id
     answer = Envelope(id, there("b"), Address(OUR, TERMINAL), None, Response(False, b"a"), None, claimed=True)
     rig.tell(FromPeer(answer, "receipt"))
     assert len([a for a in rig.actions if isinstance(a, Answered)]) == 1
@@ -43,7 +43,7 @@ def test_the_user_gets_the_answer_of_another_node(rig: Rig) -> None:
 def test_a_forged_response_from_another_node_reaches_nobody(rig: Rig) -> None:
     rig.start("a", "b")
     rig.poll("a", send(there("b"), expects=9))
-    id = parcel(rig).parcel.envelope.id
+    id = parcel(rig).envelope.id
     from_peer(rig, "b", "b", Response(False, b"to the wrong process"), id=id)
     from_peer(rig, "b", "a", Response(False, b"with a guessed id"), id=id + 1)
     assert rig.handed("a") == []

@@ -41,7 +41,7 @@ def test_g5_statistics_count_what_was_handed_over_and_how_requests_ended_also_of
     rig.poll("b", respond())
     rig.receive("a")
     rig.poll("a", send(there("b"), expects=5))
-    rig.tell(PeerFailed(parcel(rig).parcel, Reason.UNREACHABLE))
+    rig.tell(PeerFailed(parcel(rig), Reason.UNREACHABLE))
     rig.receive("a")
     figures = rig.kernel.statistics()
     assert {name: figures[name] for name in ("messages", "answered", "offline", "timeout")} == {

@@ -30,7 +30,6 @@ from kernel.contract.events import (
     Resume,
     Start,
     Tick,
-    ToPeer,
     ToSystem,
 )
 from kernel.contract.guest import Arrival, Effect, End, Failure, Poll, SendAndAwait
@@ -75,8 +74,8 @@ class Life:
             elif isinstance(action, Continue):
                 assert self.states[action.process.process] == SLICED
                 self.states[action.process.process] = RUNNING
-            elif isinstance(action, ToPeer):
-                self.outside.append(action.parcel)
+            elif isinstance(action, Parcel):
+                self.outside.append(action)
             elif isinstance(action, ToSystem):
                 self.outside.append(action.envelope)
             elif isinstance(action, Answered):
@@ -142,7 +141,7 @@ class Life:
             to, id = envelope.reply_to
             self.tell(FromPeer(Envelope(id, envelope.target, to, None, Response(False, b"yes"), None, True), None))
         else:
-            target, id = here(self.chance.choice(NAMES)), self.rig.kernel.fresh_id()
+            target, id = here(self.chance.choice(NAMES)), (1 << 63) + self.chance.getrandbits(32)
             onward = Envelope(id, envelope.target, target, envelope.reply_to, Request(False, None, b"on"), None, True)
             self.tell(FromPeer(onward, None))
 

@@ -118,7 +118,7 @@ def test_g7_deadlines_of_answered_requests_do_not_pile_up(rig: Rig) -> None:
 def test_g13_a_node_that_cannot_be_reached_is_offline_with_everything_the_sender_sent(rig: Rig, reason: Reason) -> None:
     rig.start("a")
     rig.poll("a", send(there("b"), b"q", expects=9, context=b"ctx", blob=b"data"))
-    rig.tell(PeerFailed(parcel(rig).parcel, reason))
+    rig.tell(PeerFailed(parcel(rig), reason))
     (failure,) = rig.handed("a")
     assert isinstance(failure, Failure)
     error = failure.error
@@ -129,7 +129,7 @@ def test_g13_a_node_that_cannot_be_reached_is_offline_with_everything_the_sender
 def test_g13_a_message_that_is_too_large_is_no_offline(rig: Rig) -> None:
     rig.start("a")
     rig.poll("a", send(there("b"), expects=9))
-    rig.tell(PeerFailed(parcel(rig).parcel, Reason.TOO_LARGE))
+    rig.tell(PeerFailed(parcel(rig), Reason.TOO_LARGE))
     (failure,) = rig.handed("a")
     assert isinstance(failure, Failure)
     assert failure.error.kind is SendErrorKind.TIMEOUT
@@ -138,7 +138,7 @@ def test_g13_a_message_that_is_too_large_is_no_offline(rig: Rig) -> None:
 def test_g14_a_request_that_wanted_no_response_comes_back_as_offline_too(rig: Rig) -> None:
     rig.start("a")
     rig.poll("a", send(there("b"), b"news", context=b"ctx"))
-    rig.tell(PeerFailed(parcel(rig).parcel, Reason.UNREACHABLE))
+    rig.tell(PeerFailed(parcel(rig), Reason.UNREACHABLE))
     (failure,) = rig.handed("a")
     assert isinstance(failure, Failure)
     assert (failure.error.kind, failure.context) == (SendErrorKind.OFFLINE, b"ctx")
@@ -147,7 +147,7 @@ def test_g14_a_request_that_wanted_no_response_comes_back_as_offline_too(rig: Ri
 def test_g14_an_offline_after_the_timeout_is_no_second_outcome(rig: Rig) -> None:
     rig.start("a")
     rig.poll("a", send(there("b"), b"q", expects=1))
-    sent = parcel(rig).parcel
+    sent = parcel(rig)
     rig.tick(1)
     rig.tell(PeerFailed(sent, Reason.UNREACHABLE))
     rig.receive("a")
@@ -221,7 +221,7 @@ def test_g23_answers_beyond_what_an_inbox_holds_are_timeouts_and_end_nobody(
 def test_g13_an_error_for_a_process_that_has_ended_is_not_given_to_its_successor(rig: Rig) -> None:
     rig.start("a")
     rig.poll("a", send(there("b"), b"news", context=b"secret"))
-    sent = parcel(rig).parcel
+    sent = parcel(rig)
     rig.start("a")
     rig.tell(PeerFailed(sent, Reason.UNREACHABLE))
     assert rig.handed("a") == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.contract.events import Answered, FromPeer, Inject, ToPeer
+from kernel.contract.events import Answered, FromPeer, Inject, Parcel
 from kernel.contract.guest import Arrival
 from kernel.contract.message import Envelope, ReplyTo, Request, Response
 from tests.kernel.rig import TERMINAL, Rig, here, send, there
@@ -19,10 +19,10 @@ def rig() -> Rig:
 
 def asked_there(rig: Rig) -> ReplyTo:
     """Where an answer to the one request goes that left for another node."""
-    (left,) = rig.all(ToPeer)
-    assert isinstance(left, ToPeer)
-    assert left.parcel.envelope.reply_to is not None
-    return left.parcel.envelope.reply_to
+    (left,) = rig.all(Parcel)
+    assert isinstance(left, Parcel)
+    assert left.envelope.reply_to is not None
+    return left.envelope.reply_to
 
 
 def passed_back(rig: Rig, target: str, reply_to: ReplyTo) -> None:

@@ -7,7 +7,7 @@ import pytest
 from kernel.contract import limits
 from kernel.contract.address import Address
 from kernel.contract.capability import MESSAGING, Capability
-from kernel.contract.events import Taken, ToPeer, ToSystem
+from kernel.contract.events import Parcel, Taken, ToSystem
 from kernel.contract.guest import Failure
 from kernel.contract.message import Reason, Request
 from tests.kernel.rig import CLOCK, OUR, VFS, Rig, from_peer, here, pid, respond, send, there
@@ -59,7 +59,7 @@ def test_g19_without_the_network_capability_nothing_leaves_and_nothing_comes_in(
     rig.start("a", network=False)
     rig.poll("a", send(there("b"), expects=9))
     from_peer(rig, "x", "a", Request(False, None, b"psst"))
-    assert not [a for a in rig.actions if isinstance(a, ToPeer)]
+    assert not [a for a in rig.actions if isinstance(a, Parcel)]
     assert rig.bodies("a") == [b"hello"]  # its own request, back as an error
     assert rig.dead() == [Reason.NO_CAPABILITY, Reason.NO_CAPABILITY]
     assert [a.receipt for a in rig.actions if isinstance(a, Taken)] == ["receipt"]
@@ -69,7 +69,7 @@ def test_g19_a_bad_node_name_never_reaches_the_network(rig: Rig) -> None:
     rig.start("a")
     rig.poll("a", send(Address("no name", pid("b")), expects=9))
     assert rig.dead() == [Reason.BAD_ADDRESS]
-    assert not [a for a in rig.actions if isinstance(a, ToPeer)]
+    assert not [a for a in rig.actions if isinstance(a, Parcel)]
 
 
 def test_g24_a_process_that_floods_itself_loses_messages_and_goes_on(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

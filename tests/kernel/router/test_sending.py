@@ -102,7 +102,7 @@ def test_g10_an_inherited_reply_to_crosses_nodes(rig: Rig) -> None:
     asker = Address("third.nec", pid("a"))
     from_peer(rig, "x", "b", Request(False, 5, b"q"), ReplyTo(asker, 42))
     rig.poll("b", respond(b"straight back"))
-    envelope = parcel(rig).parcel.envelope
+    envelope = parcel(rig).envelope
     assert (envelope.target, envelope.id) == (asker, 42)
 
 
@@ -111,7 +111,7 @@ def test_g10_a_request_that_came_back_to_its_sender_is_answered_by_the_node_it_w
     rig.poll("a", send(here("b"), expects=9, context=b"ctx"))
     rig.poll("b", send(here("a"), inherit=True))
     rig.poll("a", send(there("x"), inherit=True))
-    reply_to = parcel(rig).parcel.envelope.reply_to
+    reply_to = parcel(rig).envelope.reply_to
     assert reply_to is not None
     from_peer(rig, "x", "a", Response(False, b"from x"), id=reply_to.id)
     assert rig.bodies("a")[-1] == b"from x"
@@ -152,13 +152,13 @@ def test_g15_a_response_that_cannot_be_delivered_comes_back_and_can_be_sent_agai
     rig.poll("b", respond(b"try"))
     rig.poll("b", poll=Poll.RECEIVE)
     from_peer(rig, "z", "b", Request(False, 5, b"other"), ReplyTo(there("z"), 43))
-    rig.tell(PeerFailed(parcel(rig).parcel, Reason.CONNECTION_LOST))
+    rig.tell(PeerFailed(parcel(rig), Reason.CONNECTION_LOST))
     rig.receive("b")
     failure = rig.handed("b")[-1]
     assert isinstance(failure, Failure)
     assert failure.error.message.body == b"try"
     rig.poll("b", respond(b"again"))
-    envelope = parcel(rig).parcel.envelope
+    envelope = parcel(rig).envelope
     assert (envelope.target, envelope.id, envelope.message.body) == (asker, 42, b"again")
 
 

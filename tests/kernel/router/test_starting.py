@@ -74,7 +74,7 @@ def test_what_others_send_to_others_does_not_wait_for_it(rig: Rig) -> None:
 
 def test_g5_a_response_does_not_wait(rig: Rig) -> None:
     rig.poll("a", send(there("x"), expects=5))
-    request = parcel(rig).parcel.envelope
+    request = parcel(rig).envelope
     from_peer(rig, "x", "a", respond(b"answer").response, id=request.id)
     assert rig.bodies("a") == [b"answer"]
 
@@ -125,7 +125,7 @@ def test_g14_a_sender_is_told_at_once_that_it_will_not_be_started(rig: Rig) -> N
 def test_a_sender_that_is_killed_leaves_the_queue(rig: Rig) -> None:
     rig.poll("a", send(here("b"), b"1"))
     rig.tell(Kill(pid("a")))
-    assert [list(queue) for queue in rig.kernel.expected.queues()] == [[]]
+    assert [list(queue) for queue in rig.kernel.starting.queues()] == [[]]
     assert rig.dead() == [Reason.PROCESS_ENDED]
 
 

@@ -16,12 +16,12 @@ from kernel.contract.events import (
     Load,
     Loaded,
     Output,
+    Parcel,
     PeerFailed,
     Start,
     StateAction,
     StateUsed,
     Tick,
-    ToPeer,
     UseState,
 )
 from kernel.contract.guest import Arrival, Failure, GuestConfig, Program, SpawnError
@@ -140,8 +140,8 @@ class Node:
             self.answers[action.token] = action.answer
         elif isinstance(action, DeadLetter):
             self.dead.append(action)
-        elif isinstance(action, ToPeer):
-            self.machine.handle(PeerFailed(action.parcel, Reason.UNREACHABLE), self.now)
+        elif isinstance(action, Parcel):
+            self.machine.handle(PeerFailed(action, Reason.UNREACHABLE), self.now)
         elif isinstance(action, Load):
             found = self.programs.get(action.path, SpawnError.NO_FILE_AT_PATH)
             self.machine.handle(Loaded(action.process, found), self.now)

@@ -233,8 +233,8 @@ def test_g24_a_flood_waits_within_the_peers_credit_and_comes_in_order(simulation
     run = Run("flood", PEER, (OUR,), count=1000, timeout=30)
     witness.begin(run)
     lab.rest(WAIT - 1.0)
-    assert [len(queue) for queue in node.core.kernel.expected.queues()] == [0, SESSION_CREDIT_MESSAGES // CREDIT_SHARES]
+    assert [len(queue) for queue in node.core.kernel.starting.queues()] == [0, SESSION_CREDIT_MESSAGES // CREDIT_SHARES]
     lab.rest(2.0)
     assert witness.report(PEER).of(run) == [Tally(1000, 1000, 0, 0, 0)]
     witness.nothing_wrong((OUR, PEER))
-    assert list(node.core.kernel.expected.queues()) == []
+    assert list(node.core.kernel.starting.queues()) == []

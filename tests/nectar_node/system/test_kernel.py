@@ -34,7 +34,7 @@ class Distro:
 
     def __init__(self) -> None:
         self.rig = Rig()
-        self.process = KernelProcess(OUR, lambda: self.rig.kernel)
+        self.process = KernelProcess(OUR, self.rig.kernel)
         self.compiling: list[CompileCode] = []
         self.replies: list[Reply] = []
         self.lines: list[str] = []

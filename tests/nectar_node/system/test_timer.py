@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.contract.address import Address, ProcessId
+from kernel.contract.events import Reply
 from kernel.contract.message import Envelope, ReplyTo, Request
 from nectar_node.system.timer import MAX_BODY_BYTES, MAX_METADATA_BYTES, TIMER, Timer
 from tests.nectar_node.system.drives import JSON
@@ -29,6 +30,13 @@ def ask(
     timer.receive(Envelope(id, caller, Address("our.nec", TIMER), ReplyTo(caller, id), request), now)
 
 
+def answer_of(timer: Timer) -> Reply | None:
+    """Its next answer."""
+    wanted = timer.next_action()
+    assert wanted is None or isinstance(wanted, Reply)
+    return wanted
+
+
 def child(name: str) -> Address:
     return Address("our.nec", APP.process._replace(process=name))
 
@@ -38,9 +46,9 @@ def test_a_timer_answers_when_its_milliseconds_have_passed_and_not_before() -> N
     ask(timer, b'{"SetTimer": 1500}', 10.0)
     assert timer.next_deadline() == 11.5
     timer.on_timer(11.25)
-    assert timer.next_action() is None
+    assert answer_of(timer) is None
     timer.on_timer(11.5)
-    reply = timer.next_action()
+    reply = answer_of(timer)
     assert reply is not None
     assert (reply.reply_to, reply.response.body) == (ReplyTo(APP, 1), b"")
     assert timer.next_deadline() is None
@@ -51,7 +59,7 @@ def test_timers_answer_in_the_order_in_which_they_expire() -> None:
     for id, milliseconds in ((1, 300), (2, 100), (3, 300)):
         ask(timer, b'{"SetTimer": %d}' % milliseconds, 0.0, id)
     timer.on_timer(1.0)
-    replies = [timer.next_action() for _ in range(3)]
+    replies = [answer_of(timer) for _ in range(3)]
     assert [reply.reply_to.id for reply in replies if reply is not None] == [2, 1, 3]
 
 
@@ -72,7 +80,7 @@ def test_what_is_no_duration_is_answered_at_once() -> None:
     for body in (b"", b"{}", b'{"SetTimer": -1}', b'{"SetTimer": true}', b'{"SetTimer": 1e9}', b"[" * 100_000):
         timer = Timer()
         ask(timer, body, 0.0)
-        reply = timer.next_action()
+        reply = answer_of(timer)
         assert reply is not None
         assert b"Err" in reply.response.body
 
@@ -82,7 +90,7 @@ def test_debug_tells_how_many_run(body: bytes) -> None:
     timer = Timer()
     ask(timer, b'{"SetTimer": 1000}', 0.0)
     ask(timer, body, 0.0, 2)
-    reply = timer.next_action()
+    reply = answer_of(timer)
     assert reply is not None
     assert (reply.reply_to.id, reply.response.body) == (2, b'{"Debug":{"running":1}}')
 
@@ -98,11 +106,11 @@ def test_g23_nobody_uses_up_the_timers_of_others(monkeypatch: pytest.MonkeyPatch
     timer = Timer()
     for id in (1, 2, 3):
         ask(timer, b'{"SetTimer": 1000}', 0.0, id)
-    refused = timer.next_action()
+    refused = answer_of(timer)
     assert refused is not None
     assert (refused.reply_to.id, refused.response.body) == (3, b'{"Err":"too many timers"}')
     timer.on_timer(1.0)
-    assert [reply.reply_to.id for reply in (timer.next_action(), timer.next_action()) if reply is not None] == [1, 2]
+    assert [reply.reply_to.id for reply in (answer_of(timer), answer_of(timer)) if reply is not None] == [1, 2]
     ask(timer, b'{"SetTimer": 1000}', 1.0, 4)
     assert timer.next_deadline() == 2.0
 
@@ -114,7 +122,7 @@ def test_g23_the_children_of_a_process_have_no_more_timers_than_it_and_others_ha
     timer = Timer()
     for id in (1, 2, 3):
         ask(timer, b'{"SetTimer": 1000}', 0.0, id, child(f"child-{id}"))
-    refused = timer.next_action()
+    refused = answer_of(timer)
     assert refused is not None
     assert refused.reply_to.id == 3
     ask(timer, b'{"SetTimer": 500}', 0.0, 4, Address("our.nec", ProcessId("main", "other", "sys")))
@@ -130,19 +138,19 @@ def test_g23_a_processs_timers_end_with_it_and_make_room(monkeypatch: pytest.Mon
             ask(timer, b'{"SetTimer": 2000}', 0.0, id, child("child"))
         timer.ended(child("child").process, 0.0)
         assert len(timer._due) <= 3, life
-    assert timer.next_action() is None
+    assert answer_of(timer) is None
     timer.on_timer(10.0)
-    (only,) = [timer.next_action()]
+    (only,) = [answer_of(timer)]
     assert only is not None
     assert only.reply_to == ReplyTo(APP, 1)
-    assert (timer.next_action(), timer.next_deadline()) == (None, None)
+    assert (answer_of(timer), timer.next_deadline()) == (None, None)
 
 
 def test_g23_a_timer_that_is_longer_than_its_request_waits_is_not_kept() -> None:
     timer = Timer()
     ask(timer, b'{"SetTimer": 18446744073709551615}', 0.0, waits=1)
     ask(timer, b'{"SetTimer": 1001}', 0.0, waits=1)
-    assert (timer.next_deadline(), timer.next_action()) == (None, None)
+    assert (timer.next_deadline(), answer_of(timer)) == (None, None)
     ask(timer, b'{"SetTimer": 1000}', 0.0, waits=1)
     assert timer.next_deadline() == 1.0
 
@@ -150,7 +158,7 @@ def test_g23_a_timer_that_is_longer_than_its_request_waits_is_not_kept() -> None
 def test_g23_a_body_that_is_long_to_read_is_refused_unread() -> None:
     timer = Timer()
     ask(timer, b'{"SetTimer": 1}'.ljust(MAX_BODY_BYTES + 1), 0.0)
-    refused = timer.next_action()
+    refused = answer_of(timer)
     assert refused is not None
     assert b"Err" in refused.response.body
     ask(timer, b'{"SetTimer": 1}'.ljust(MAX_BODY_BYTES), 0.0)
@@ -162,7 +170,7 @@ def test_g23_a_timer_keeps_no_more_metadata_than_a_little() -> None:
     for length, started in ((MAX_METADATA_BYTES, True), (MAX_METADATA_BYTES + 1, False)):
         metadata = '"' + "x" * (length - 2) + '"'
         ask(timer, b'{"SetTimer": 1000}', 0.0, metadata=metadata)
-        assert (timer.next_action() is None) is started
+        assert (answer_of(timer) is None) is started
     (kept,) = timer._running.values()
     assert kept.message.body == b""
 
@@ -172,5 +180,5 @@ def test_whatever_a_process_sends_it_gets_one_answer(body: bytes) -> None:
     timer = Timer()
     ask(timer, body, 0.0, waits=1 << 60)
     timer.on_timer(1e30)
-    assert timer.next_action() is not None
-    assert timer.next_action() is None
+    assert answer_of(timer) is not None
+    assert answer_of(timer) is None

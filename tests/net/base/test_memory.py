@@ -62,7 +62,7 @@ class Crowd:
 
 def deferred(crowd: Crowd) -> int:
     """Connections of the victim that wait for memory."""
-    return len(crowd.victim.network._reception.backlog._starved)
+    return len(crowd.victim.network._reception._backlog._starved)
 
 
 def test_a_message_for_which_there_is_no_memory_waits_until_there_is() -> None:
@@ -139,7 +139,7 @@ def test_records_behind_one_that_waits_are_looked_at_once_each_as_it_goes_on() -
     greedy, waiting = crowd.peers
     crowd.begin(greedy, 4 * MIB)
     crowd.begin(waiting, 4 * MIB)
-    item = next(iter(crowd.victim.network._reception.backlog._starved))
+    item = next(iter(crowd.victim.network._reception._backlog._starved))
     for piece in (b"x" * 100, b"y" * 50):
         assert item.deferred is not None
         item.deferred.add_piece(piece)

@@ -81,7 +81,7 @@ def test_a_connection_that_waits_for_its_turn_and_ends_is_forgotten() -> None:
     flood(crowd, crowd.peers[0])
     crowd.world.crash(crowd.peers[0])
     crowd.world.run(30)
-    assert not crowd.victim.network._reception.backlog._turns
+    assert not crowd.victim.network._reception._backlog._turns
     assert crowd.budget.used == 0
 
 
@@ -91,7 +91,7 @@ def test_when_too_many_wait_for_a_turn_the_others_have_theirs_at_once() -> None:
     for peer in crowd.peers:
         flood(crowd, peer, 2 * FRAMES_AT_ONCE)
     network = crowd.victim.network
-    assert len(network._reception.backlog._turns) == MAX_DEFERRED
+    assert len(network._reception._backlog._turns) == MAX_DEFERRED
     crowd.world.settle()
     assert len(arrived(crowd)) == len(crowd.peers) * 2 * FRAMES_AT_ONCE
 
