@@ -85,7 +85,7 @@ class KernelProcess(SystemProcess):
     id = KERNEL_PROCESS
 
     def __init__(self, our: str, kernel: Kernel) -> None:
-        """`kernel`: looked at here, changed by events alone."""
+        """`kernel` is this node's kernel, which is only read here: events alone change it."""
         super().__init__()
         self._our = our
         self._kernel = kernel

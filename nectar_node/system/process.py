@@ -69,7 +69,7 @@ class SystemProcess:
 
     def __init__(self) -> None:
         self._out: deque[SystemAction] = deque()
-        """What it wants done next, in order."""
+        """Return the next action, in order; None: nothing more."""
 
     def receive(self, envelope: Envelope, now: float) -> None:
         """Take a request."""
